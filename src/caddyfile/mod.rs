@@ -1,0 +1,15 @@
+//! Caddyfile text to blocks of directives. Pure: it knows no directive's meaning, no HTTP.
+//! Its only contact with the outside is reading imported files and the environment.
+
+mod args;
+mod duration;
+mod error;
+mod import;
+mod lexer;
+mod parser;
+
+pub use args::Args;
+pub use duration::parse_duration;
+pub use error::{ConfigError, Kind};
+pub use lexer::Token;
+pub use parser::{Directive, Key, Parsed, ServerBlock, parse};

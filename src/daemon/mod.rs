@@ -1,0 +1,10 @@
+//! The operating system: everything a service needs that is not HTTP. Knows no Caddyfile.
+
+pub mod detach;
+pub mod limits;
+pub mod logfile;
+pub mod notify;
+pub mod pidfile;
+pub mod privileges;
+pub mod signals;
+pub mod syslog;

@@ -1,0 +1,197 @@
+//! One body type for HTTP/1.1, HTTP/2, HTTP/3, upstreams, files and compression.
+//! Bodies outlive the chain, so what must happen at their end hangs on [`Body::observe`].
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+/// Why a body broke off.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+type Dynamic = Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError>>>;
+
+/// A stream of DATA and trailers. It stays on its worker, hence it need not be `Send`.
+#[derive(Default)]
+pub struct Body(Inner);
+
+#[derive(Default)]
+enum Inner {
+    #[default]
+    Empty,
+    Once(Bytes),
+    Incoming(hyper::body::Incoming),
+    Dynamic(Dynamic),
+}
+
+impl Body {
+    /// A body of no bytes.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// A body whose source is its own type: a file, a compressor, an upstream connection.
+    pub fn new<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes> + 'static,
+        B::Error: Into<BodyError>,
+    {
+        if body.is_end_stream() {
+            return Self::empty();
+        }
+        use http_body_util::BodyExt;
+        Self(Inner::Dynamic(Box::pin(body.map_err(Into::into))))
+    }
+
+    /// Calls `on_end` once: when the last frame passed, when the body failed, or when it was
+    /// dropped before its end (the client went away).
+    pub fn observe(self, on_end: impl FnOnce(&BodyEnd) + 'static) -> Self {
+        let mut observed =
+            Observed { body: self, seen: 0, on_end: Some(Box::new(on_end) as OnEnd) };
+        if observed.body.is_end_stream() {
+            observed.fire(End::Complete);
+            return Self::empty();
+        }
+        Self(Inner::Dynamic(Box::pin(observed)))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("size_hint", &self.size_hint()).finish()
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        if bytes.is_empty() { Self::empty() } else { Self(Inner::Once(bytes)) }
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<hyper::body::Incoming> for Body {
+    fn from(body: hyper::body::Incoming) -> Self {
+        if body.is_end_stream() { Self::empty() } else { Self(Inner::Incoming(body)) }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Inner::Empty => Poll::Ready(None),
+            Inner::Once(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Inner::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Inner::Incoming(body) => {
+                Pin::new(body).poll_frame(cx).map(|f| f.map(|f| f.map_err(Into::into)))
+            }
+            Inner::Dynamic(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Empty => true,
+            Inner::Once(_) => false,
+            Inner::Incoming(body) => body.is_end_stream(),
+            Inner::Dynamic(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Empty => SizeHint::with_exact(0),
+            Inner::Once(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Incoming(body) => body.size_hint(),
+            Inner::Dynamic(body) => body.size_hint(),
+        }
+    }
+}
+
+/// How a body ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The last frame was handed on.
+    Complete,
+    /// Its source failed.
+    Failed,
+    /// The reader dropped it before its end.
+    Dropped,
+}
+
+/// What an observer is told.
+#[derive(Debug)]
+pub struct BodyEnd {
+    pub end: End,
+    /// Bytes of DATA handed on.
+    pub bytes: u64,
+}
+
+type OnEnd = Box<dyn FnOnce(&BodyEnd)>;
+
+struct Observed {
+    body: Body,
+    seen: u64,
+    on_end: Option<OnEnd>,
+}
+
+impl Observed {
+    fn fire(&mut self, end: End) {
+        if let Some(on_end) = self.on_end.take() {
+            on_end(&BodyEnd { end, bytes: self.seen });
+        }
+    }
+}
+
+impl HttpBody for Observed {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.seen += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if self.body.is_end_stream() {
+                    self.fire(End::Complete);
+                }
+            }
+            Poll::Ready(Some(Err(_))) => self.fire(End::Failed),
+            Poll::Ready(None) => self.fire(End::Complete),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        self.fire(End::Dropped);
+    }
+}

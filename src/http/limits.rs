@@ -1,0 +1,74 @@
+//! Every default limit and timeout, each named once. `limits` and `timeouts` change them.
+
+use std::time::Duration;
+
+/// Bytes of a request's field section, counted as names + values + 32 each (RFC 9113 6.5.2).
+pub const HEADER_BYTES: usize = 16 * 1024;
+/// Fields of a request, cookie crumbs counted.
+pub const HEADER_COUNT: usize = 100;
+/// Bytes of a request target; more is 414.
+pub const URI_BYTES: usize = 8 * 1024;
+/// From the first byte of a request to the end of its head.
+pub const HEADER_READ: Duration = Duration::from_secs(10);
+/// From accept to the end of the TLS handshake.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+/// The longest silence of a client that is sending a body.
+pub const BODY_IDLE: Duration = Duration::from_secs(60);
+/// The least a client that is sending or taking a body must move, in bytes each second, seen
+/// over [`BODY_IDLE`].
+pub const MINIMUM_RATE: u64 = 240;
+/// The longest a response may wait for the client to take bytes.
+pub const WRITE_IDLE: Duration = Duration::from_secs(60);
+/// An HTTP/1.1 or HTTP/2 connection without a request in flight.
+pub const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(75);
+/// A QUIC connection without packets.
+pub const QUIC_IDLE: Duration = Duration::from_secs(30);
+/// Concurrent streams of one HTTP/2 or HTTP/3 connection.
+pub const STREAMS: u32 = 100;
+/// Flow-control window of one stream, HTTP/2 and QUIC.
+pub const STREAM_WINDOW: u32 = 256 * 1024;
+/// Flow-control window of an HTTP/2 connection.
+pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Flow-control window of a QUIC connection.
+pub const QUIC_CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
+/// Response bytes a QUIC connection keeps for retransmission.
+pub const QUIC_SEND_WINDOW: u64 = 4 * 1024 * 1024;
+/// Streams reset by an HTTP/2 client before we answered them, waiting to be forgotten.
+pub const H2_PENDING_RESETS: usize = 20;
+/// Streams that an HTTP/2 client made us reset, over a connection's life.
+pub const H2_LOCAL_RESETS: usize = 1024;
+/// Bytes an HTTP/1.1 or HTTP/2 connection may hold unsent.
+pub const SEND_BUFFER: usize = 64 * 1024;
+/// QUIC handshakes under way beyond which a client must prove its address by Retry.
+pub const QUIC_RETRY_ABOVE: usize = 256;
+/// QUIC handshakes under way beyond which new ones are refused.
+pub const QUIC_INCOMING: usize = 1024;
+/// The share of RLIMIT_NOFILE that client connections may take, in percent.
+pub const CONNECTION_SHARE: u64 = 80;
+/// Upstream TCP (and TLS) connection set-up.
+pub const UPSTREAM_CONNECT: Duration = Duration::from_secs(3);
+/// From the end of the request to the upstream's response head.
+pub const UPSTREAM_FIRST_BYTE: Duration = Duration::from_secs(60);
+/// An idle pooled upstream connection.
+pub const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
+/// Idle upstream connections kept per upstream and worker.
+pub const UPSTREAM_KEEPALIVE: usize = 32;
+/// How long a stop waits for requests in flight (`-grace`).
+pub const DRAIN: Duration = Duration::from_secs(30);
+
+/// A site's or listener's timeouts; `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// The whole request, head and body.
+    pub read: Option<Duration>,
+    pub header: Option<Duration>,
+    /// From the end of the request's head to the end of the response.
+    pub write: Option<Duration>,
+    pub idle: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { read: None, header: Some(HEADER_READ), write: None, idle: Some(KEEP_ALIVE_IDLE) }
+    }
+}

@@ -1,0 +1,18 @@
+//! The vocabulary of one request: what every protocol, directive and upstream speaks.
+//! Knows no sockets, no Caddyfile and no site.
+
+pub mod address;
+pub mod body;
+pub mod condition;
+pub mod fault_page;
+pub mod hop;
+pub mod limits;
+pub mod paths;
+pub mod placeholders;
+pub mod request;
+pub mod response;
+pub mod sink;
+
+pub use body::{Body, BodyError};
+pub use request::{Peer, Request};
+pub use response::{Fault, Reply};

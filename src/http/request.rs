@@ -1,0 +1,83 @@
+//! A request as the chain sees it, whatever protocol brought it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderValue, Uri, header, request::Parts};
+
+use super::Body;
+
+/// One request. `head.uri` is in origin form (path and query) and `Host` is always a field of
+/// `head.headers`, also where the client sent `:authority`.
+#[derive(Debug)]
+pub struct Request {
+    pub head: Parts,
+    pub body: Body,
+    pub peer: Arc<Peer>,
+    /// Host without port, lower-case, no trailing dot; IPv6 without brackets.
+    pub host: String,
+    /// The URI before any rewrite and before a site's path was cut off, in origin form.
+    pub original_uri: Uri,
+    /// The user that `basicauth` let in.
+    pub user: Option<String>,
+    /// The upstream that answered, as the Caddyfile names it; set by `proxy`.
+    pub upstream: Option<Arc<str>>,
+    pub received: Instant,
+}
+
+/// The connection a request came on.
+#[derive(Debug)]
+pub struct Peer {
+    pub remote: SocketAddr,
+    pub local: SocketAddr,
+    pub tls: Option<TlsFacts>,
+}
+
+/// What the handshake settled.
+#[derive(Debug, Clone, Default)]
+pub struct TlsFacts {
+    pub server_name: Option<String>,
+    /// As in `{tls_protocol}`: `tls1.2`, `tls1.3`.
+    pub protocol: &'static str,
+    /// IANA name, as in `{tls_cipher}`.
+    pub cipher: String,
+}
+
+impl Request {
+    /// `https` on a TLS or QUIC connection, else `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.peer.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The path as it stands now, percent-encoded as the client sent it.
+    pub fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+
+    /// The Host field as sent, with its port.
+    pub fn host_field(&self) -> &str {
+        self.head.headers.get(header::HOST).map_or("", |v| v.to_str().unwrap_or(""))
+    }
+
+    /// A request field's value; several are joined by `,`.
+    pub fn field(&self, name: &str) -> Option<String> {
+        join(self.head.headers.get_all(name).iter())
+    }
+}
+
+/// Several values of one field as one line (RFC 9110 section 5.2).
+pub fn join<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> Option<String> {
+    let mut joined: Option<String> = None;
+    for value in values {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        match &mut joined {
+            None => joined = Some(text.into_owned()),
+            Some(line) => {
+                line.push(',');
+                line.push_str(&text);
+            }
+        }
+    }
+    joined
+}

@@ -1,0 +1,67 @@
+//! Where `log` and `errors` lines go. Directives see the trait; the daemon side implements it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Takes one line (without its line feed) and never blocks the caller for long.
+pub trait Sink: Send + Sync {
+    fn write_line(&self, line: &str);
+}
+
+/// Opens sinks. A check of the configuration (`-validate`) uses one that opens nothing.
+pub trait OpenSink: Send + Sync {
+    fn open(&self, target: &SinkTarget) -> io::Result<Arc<dyn Sink>>;
+}
+
+/// A destination as the Caddyfile names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SinkTarget {
+    Stdout,
+    Stderr,
+    /// Local syslog, or `syslog://host:port`, `syslog+tcp://host:port`.
+    Syslog(Option<String>),
+    File {
+        path: std::path::PathBuf,
+        roll: Roll,
+    },
+}
+
+impl SinkTarget {
+    /// Reads `stdout`, `stderr`, `syslog`, `syslog://…` or a file name.
+    pub fn parse(text: &str, roll: Roll) -> Self {
+        match text {
+            "stdout" => Self::Stdout,
+            "stderr" => Self::Stderr,
+            "syslog" => Self::Syslog(None),
+            url if url.starts_with("syslog://") || url.starts_with("syslog+") => {
+                Self::Syslog(Some(url.to_owned()))
+            }
+            path => Self::File { path: path.into(), roll },
+        }
+    }
+}
+
+/// When a log file is rolled and how many old ones stay.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Roll {
+    /// Bytes at which a file is rolled; `None` never rolls.
+    pub size: Option<u64>,
+    /// Old files older than this are removed; zero keeps them.
+    pub age: Duration,
+    /// Old files kept; zero keeps all.
+    pub keep: usize,
+    pub compress: bool,
+}
+
+impl Default for Roll {
+    /// 100 MB, 14 days, 10 files (the default since Caddy 0.10).
+    fn default() -> Self {
+        Self {
+            size: Some(100 << 20),
+            age: Duration::from_secs(14 * 24 * 3600),
+            keep: 10,
+            compress: false,
+        }
+    }
+}

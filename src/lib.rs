@@ -1,0 +1,19 @@
+//! caddy puts an existing site on HTTP/3 and runs it as a system service.
+//!
+//! In reading order: [`caddyfile`] turns text into blocks; [`http`] is the vocabulary of a
+//! request; [`chain`] and [`site`] hold what a site does; [`directives`] has one module per
+//! Caddyfile word; [`config`] makes a snapshot of them; [`tls`] keeps certificates; [`server`]
+//! listens and serves; [`daemon`] deals with the operating system; [`run`] is the life of the
+//! process and [`cli`] its command line.
+
+pub mod caddyfile;
+pub mod chain;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod directives;
+pub mod http;
+pub mod run;
+pub mod server;
+pub mod site;
+pub mod tls;

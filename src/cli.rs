@@ -1,1 +1,300 @@
-//! (stub)
+//! The command line: Go's flag syntax (`-conf=x`, `-conf x`, `--conf x`, `-quic=false`) to
+//! [`Options`]. Only text is judged here, nothing is opened.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::caddyfile::parse_duration;
+
+/// What the command line asks for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `-conf`: a file, or `stdin`.
+    pub conf: Option<String>,
+    pub host: String,
+    pub port: String,
+    pub http_port: u16,
+    pub https_port: u16,
+    pub root: PathBuf,
+    pub quic: bool,
+    pub http2: bool,
+    pub grace: Duration,
+    /// `-cpu` in percent or workers.
+    pub cpu: Cpu,
+    pub log: String,
+    pub pidfile: Option<PathBuf>,
+    pub user: Option<String>,
+    pub server_type: String,
+    pub quiet: bool,
+    pub daemon: bool,
+    pub action: Action,
+    /// Positional arguments: one Caddyfile line each.
+    pub lines: Vec<String>,
+}
+
+/// What to do instead of, or by, serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Serve,
+    Validate,
+    Version,
+    Plugins,
+}
+
+/// How much of the machine to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cpu {
+    Percent(usize),
+    Count(usize),
+}
+
+impl Cpu {
+    /// Workers on a machine with `available` processors.
+    pub fn workers(self, available: usize) -> usize {
+        match self {
+            Self::Percent(percent) => (available * percent / 100).max(1),
+            Self::Count(count) => count.min(available).max(1),
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            conf: None,
+            host: String::new(),
+            port: "2015".to_owned(),
+            http_port: 80,
+            https_port: 443,
+            root: PathBuf::from("."),
+            quic: true,
+            http2: true,
+            grace: crate::http::limits::DRAIN,
+            cpu: Cpu::Percent(100),
+            log: String::new(),
+            pidfile: None,
+            user: None,
+            server_type: "http".to_owned(),
+            quiet: false,
+            daemon: false,
+            action: Action::Serve,
+            lines: Vec::new(),
+        }
+    }
+}
+
+enum Set {
+    /// A switch: `-quic`, `-quic=false`.
+    Switch(fn(&mut Options, bool)),
+    /// Takes a value.
+    Value(fn(&mut Options, &str) -> Result<(), String>),
+}
+
+struct Flag {
+    name: &'static str,
+    set: Set,
+    help: &'static str,
+}
+
+const fn switch(name: &'static str, set: fn(&mut Options, bool), help: &'static str) -> Flag {
+    Flag { name, set: Set::Switch(set), help }
+}
+
+const fn value(
+    name: &'static str,
+    set: fn(&mut Options, &str) -> Result<(), String>,
+    help: &'static str,
+) -> Flag {
+    Flag { name, set: Set::Value(set), help }
+}
+
+/// Every flag, in the order of the usage text.
+static FLAGS: &[Flag] = &[
+    switch("agree", |_, _| {}, "Agree to the CA's subscriber agreement"),
+    value("ca", |_, _| Ok(()), "URL of the ACME directory"),
+    value("catimeout", |_, v| parse_duration(v).map(drop), "HTTP timeout towards the CA"),
+    value(
+        "conf",
+        |o, v| set(&mut o.conf, v),
+        "Caddyfile to load (default \"Caddyfile\"), or stdin",
+    ),
+    value("cpu", |o, v| cpu(v).map(|cpu| o.cpu = cpu), "CPU cap: N% or a number of workers"),
+    switch("daemon", |o, on| o.daemon = on, "Go to the background once listening"),
+    value("email", |_, _| Ok(()), "Default ACME account e-mail"),
+    value("grace", |o, v| duration(v, &mut o.grace), "How long a stop waits for requests"),
+    value("host", |o, v| text(&mut o.host, v), "Default host"),
+    value("http-port", |o, v| port(v, &mut o.http_port), "Port of http:// sites (80)"),
+    switch("http2", |o, on| o.http2 = on, "HTTP/2 (on)"),
+    value("https-port", |o, v| port(v, &mut o.https_port), "Port of https:// sites (443)"),
+    value("log", |o, v| text(&mut o.log, v), "Process log: a file, stdout, stderr or syslog"),
+    value("pidfile", |o, v| set(&mut o.pidfile, v), "File to write the process ID to"),
+    switch("plugins", |o, on| act(o, on, Action::Plugins), "List what is built in"),
+    value("port", |o, v| text(&mut o.port, v), "Default port (2015)"),
+    switch("quic", |o, on| o.quic = on, "HTTP/3 on every TLS listener (on)"),
+    switch("quiet", |o, on| o.quiet = on, "No output at start"),
+    value("revoke", |_, _| Ok(()), "Host whose certificate is revoked"),
+    value("root", |o, v| path(&mut o.root, v), "Root of sites that name none (\".\")"),
+    value("type", |o, v| text(&mut o.server_type, v), "Server type (http)"),
+    value("user", |o, v| set(&mut o.user, v), "Run as this user once the ports are bound"),
+    switch("validate", |o, on| act(o, on, Action::Validate), "Check the Caddyfile and exit"),
+    switch("version", |o, on| act(o, on, Action::Version), "Print the version"),
+];
+
+/// Reads the arguments behind the program's name. The error is what stderr gets, usage included.
+pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options::default();
+    let mut args = args.into_iter().peekable();
+    while let Some(arg) = args.peek() {
+        if arg == "--" {
+            args.next();
+            break;
+        }
+        let Some(flag) = arg.strip_prefix('-').filter(|rest| !rest.is_empty()) else { break };
+        let flag = flag.strip_prefix('-').unwrap_or(flag).to_owned();
+        args.next();
+        one(&mut options, &flag, &mut args).map_err(|error| format!("{error}{}", usage()))?;
+    }
+    options.lines = args.collect();
+    Ok(options)
+}
+
+fn one(
+    options: &mut Options,
+    written: &str,
+    args: &mut impl Iterator<Item = String>,
+) -> Result<(), String> {
+    let (name, inline) = match written.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (written, None),
+    };
+    if matches!(name, "h" | "help") {
+        return Err(String::new());
+    }
+    let flag = FLAGS
+        .iter()
+        .find(|flag| flag.name == name)
+        .ok_or_else(|| format!("flag provided but not defined: -{name}\n"))?;
+    match flag.set {
+        Set::Switch(set) => {
+            let on = match inline.as_deref().unwrap_or("true") {
+                "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
+                "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
+                other => {
+                    return Err(format!("invalid boolean value \"{other}\" for -{name}\n"));
+                }
+            };
+            set(options, on);
+            Ok(())
+        }
+        Set::Value(set) => {
+            let value = inline
+                .or_else(|| args.next())
+                .ok_or_else(|| format!("flag needs an argument: -{name}\n"))?;
+            set(options, &value)
+                .map_err(|why| format!("invalid value \"{value}\" for flag -{name}: {why}\n"))
+        }
+    }
+}
+
+fn usage() -> String {
+    let mut text = "Usage of caddy:\n".to_owned();
+    for flag in FLAGS {
+        let takes = if matches!(flag.set, Set::Switch(_)) { "" } else { " value" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  -{}{takes}\n    \t{}", flag.name, flag.help);
+    }
+    text
+}
+
+fn set<T: for<'a> From<&'a str>>(slot: &mut Option<T>, value: &str) -> Result<(), String> {
+    *slot = Some(T::from(value));
+    Ok(())
+}
+
+fn text(slot: &mut String, value: &str) -> Result<(), String> {
+    value.clone_into(slot);
+    Ok(())
+}
+
+fn path(slot: &mut PathBuf, value: &str) -> Result<(), String> {
+    *slot = PathBuf::from(value);
+    Ok(())
+}
+
+fn port(value: &str, slot: &mut u16) -> Result<(), String> {
+    *slot = value.parse().map_err(|_| "a port is a number from 1 to 65535".to_owned())?;
+    Ok(())
+}
+
+fn duration(value: &str, slot: &mut Duration) -> Result<(), String> {
+    *slot = parse_duration(value)?;
+    Ok(())
+}
+
+fn act(options: &mut Options, on: bool, action: Action) {
+    if on {
+        options.action = action;
+    }
+}
+
+fn cpu(value: &str) -> Result<Cpu, String> {
+    if let Some(percent) = value.strip_suffix('%') {
+        return match percent.parse() {
+            Ok(percent @ 1..=100) => Ok(Cpu::Percent(percent)),
+            _ => Err("invalid CPU value: percentage must be between 1-100".to_owned()),
+        };
+    }
+    match value.parse() {
+        Ok(count) if count > 0 => Ok(Cpu::Count(count)),
+        _ => Err("invalid CPU value: provide a number or percent greater than 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Options, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn go_flag_syntax() {
+        for line in ["-conf=x -quic", "--conf x -quic=true", "-conf x --quic=1"] {
+            let options = parsed(line).unwrap();
+            assert_eq!(options.conf.as_deref(), Some("x"), "{line}");
+            assert!(options.quic, "{line}");
+        }
+        assert!(!parsed("-http2=false").unwrap().http2);
+    }
+
+    #[test]
+    fn parsing_stops_at_the_first_word_that_is_no_flag() {
+        let options = parsed("-port 8080 browse -quic=false").unwrap();
+        assert_eq!(options.lines, ["browse", "-quic=false"]);
+        assert!(options.quic);
+    }
+
+    #[test]
+    fn bad_flags_name_themselves() {
+        for (line, message) in [
+            ("-nope", "flag provided but not defined: -nope\n"),
+            ("-conf", "flag needs an argument: -conf\n"),
+            ("-quic=maybe", "invalid boolean value \"maybe\" for -quic\n"),
+            ("-grace 5", "invalid value \"5\" for flag -grace: "),
+            ("-cpu 0%", "invalid CPU value: percentage must be between 1-100\n"),
+        ] {
+            let error = parsed(line).unwrap_err();
+            assert!(error.contains(message), "{line}: {error}");
+            assert!(error.contains("Usage of caddy:"), "{line}");
+        }
+    }
+
+    #[test]
+    fn workers_from_percent_and_count() {
+        assert_eq!(Cpu::Percent(50).workers(8), 4);
+        assert_eq!(Cpu::Percent(1).workers(2), 1);
+        assert_eq!(Cpu::Count(16).workers(2), 2);
+    }
+}

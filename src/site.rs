@@ -1,14 +1,18 @@
 //! One site: what its block says, as a chain; and a generation of all of them.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::Request;
 use crate::http::address::Address;
 use crate::http::limits::Timeouts;
 use crate::http::sink::OpenSink;
-use crate::tls::Policy;
+use crate::http::{Request, paths};
+use crate::tls::{Policy, TlsListener};
 
 /// Collects what the directives of one block say about one address. Set-ups run in table order,
 /// which is the order of execution.
@@ -37,6 +41,13 @@ pub struct Limits {
     pub header: Option<usize>,
     /// Path prefix and bytes, the longest prefix first.
     pub body: Vec<(String, u64)>,
+}
+
+impl Limits {
+    /// The most bytes a request body on this path may have.
+    pub fn body_of(&self, path: &str) -> Option<u64> {
+        self.body.iter().find(|(prefix, _)| paths::under(path, prefix)).map(|(_, bytes)| *bytes)
+    }
 }
 
 impl SiteBuilder {
@@ -79,5 +90,74 @@ impl Site {
     /// Runs the chain.
     pub fn handle<'a>(&'a self, req: &'a mut Request) -> ReplyFuture<'a> {
         Next::new(&self.chain).run(req)
+    }
+}
+
+/// One generation of the configuration. A reload builds another and swaps it in whole.
+#[derive(Default)]
+pub struct Snapshot {
+    pub listeners: Vec<Listener>,
+}
+
+impl Snapshot {
+    /// The listener of a local address, as it was bound.
+    pub fn listener(&self, addr: SocketAddr) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| listener.addr == addr)
+    }
+}
+
+/// What is served on one address.
+pub struct Listener {
+    pub addr: SocketAddr,
+    pub tls: Option<TlsListener>,
+    pub sites: SiteTable,
+    pub timeouts: Timeouts,
+    /// Bytes of a request's field section.
+    pub header_bytes: usize,
+    /// HTTP/3 on the same port number.
+    pub quic: bool,
+    /// The `Alt-Svc` field of responses over TCP.
+    pub alt_svc: Option<HeaderValue>,
+}
+
+/// Sites by host, then by the longest path.
+#[derive(Default)]
+pub struct SiteTable {
+    hosts: HashMap<String, Vec<Arc<Site>>>,
+    has_wildcards: bool,
+}
+
+impl SiteTable {
+    pub fn insert(&mut self, site: Site) {
+        self.has_wildcards |= site.address.host.contains('*');
+        let paths = self.hosts.entry(site.address.host.clone()).or_default();
+        paths.push(Arc::new(site));
+        paths.sort_by_key(|site| std::cmp::Reverse(site.address.path.len()));
+    }
+
+    /// Exact host, else with its labels replaced by `*` from the left, else `0.0.0.0`, else the
+    /// empty host; then the longest path that holds the request's.
+    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Site>> {
+        let sites = self
+            .hosts
+            .get(host)
+            .or_else(|| self.wildcard(host))
+            .or_else(|| self.hosts.get("0.0.0.0"))
+            .or_else(|| self.hosts.get(""))?;
+        sites.iter().find(|site| paths::under(path, &site.address.path))
+    }
+
+    fn wildcard(&self, host: &str) -> Option<&Vec<Arc<Site>>> {
+        if !self.has_wildcards {
+            return None;
+        }
+        let mut labels: Vec<&str> = host.split('.').collect();
+        for at in 0..labels.len() {
+            labels[at] = "*";
+            if let Some(sites) = self.hosts.get(&labels.join(".")) {
+                return Some(sites);
+            }
+        }
+        None
     }
 }

@@ -1,10 +1,12 @@
 //! A request as the chain sees it, whatever protocol brought it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderValue, Uri, header, request::Parts};
+use percent_encoding::percent_decode_str;
 
 use super::Body;
 
@@ -50,9 +52,20 @@ impl Request {
         if self.peer.tls.is_some() { "https" } else { "http" }
     }
 
-    /// The path as it stands now, percent-encoded as the client sent it.
+    /// The path as it stands now, percent-encoded as the client sent it: what is forwarded.
     pub fn path(&self) -> &str {
         self.head.uri.path()
+    }
+
+    /// The path in its one normal form, percent-decoded, without `.`, `..` and `//`: what
+    /// prefixes are compared with, so that `/%61dmin` and `//admin` cannot pass for others.
+    pub fn route(&self) -> Cow<'_, str> {
+        let path = self.path();
+        if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
+            return Cow::Borrowed(path);
+        }
+        let decoded = percent_decode_str(path).decode_utf8_lossy();
+        Cow::Owned(super::paths::clean(&decoded).into_owned())
     }
 
     /// The Host field as sent, with its port.
@@ -80,4 +93,9 @@ pub fn join<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> Option<String>
         }
     }
     joined
+}
+
+/// An IPv4 client of a dual-stack socket as IPv4.
+pub fn unmapped(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }

@@ -7,7 +7,7 @@ use super::Policy;
 #[derive(Debug)]
 pub struct TlsListener {
     pub tcp: Arc<rustls::ServerConfig>,
-    pub quic: Arc<rustls::ServerConfig>,
+    pub quic: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// Loads every site's certificates and builds the listener. `sites` are (host, policy), in the

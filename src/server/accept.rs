@@ -1,0 +1,136 @@
+//! Takes TCP connections: bounded in number, patient when descriptors run out, through the TLS
+//! handshake to the protocol that ALPN chose.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use super::http;
+use super::worker::Worker;
+use crate::http::limits::TLS_HANDSHAKE;
+use crate::http::request::{Peer, TlsFacts, unmapped};
+
+/// How long accepting rests when the process has no descriptor left.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+
+/// Accepts on the worker's socket until told to stop.
+pub(super) fn listen(
+    worker: Rc<Worker>,
+    addr: SocketAddr,
+    socket: std::net::TcpListener,
+    accepting: CancellationToken,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(socket)?;
+    tokio::task::spawn_local(async move {
+        tokio::select! {
+            () = accepting.cancelled() => {}
+            () = accept_all(&worker, addr, &listener, &accepting) => {}
+        }
+    });
+    Ok(())
+}
+
+async fn accept_all(
+    worker: &Rc<Worker>,
+    addr: SocketAddr,
+    listener: &TcpListener,
+    accepting: &CancellationToken,
+) {
+    loop {
+        let Ok(slot) = worker.slots.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, remote)) => {
+                let remote = unmapped(remote);
+                let connection =
+                    Connection::new(worker.clone(), (addr, remote), accepting.clone(), slot);
+                tokio::task::spawn_local(serve(connection, stream));
+            }
+            Err(error) if is_about_one_client(&error) => {}
+            Err(error) => {
+                log::error!("accepting on {addr}: {error}");
+                tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+            }
+        }
+    }
+}
+
+fn is_about_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// An accepted connection on its way to a protocol.
+pub(super) struct Connection {
+    pub(super) worker: Rc<Worker>,
+    /// The address as bound, which names the listener in every snapshot.
+    pub(super) addr: SocketAddr,
+    pub(super) remote: SocketAddr,
+    /// The listener closes or the process drains.
+    pub(super) closing: CancellationToken,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// `ends` are the address as bound and the client's.
+    pub(super) fn new(
+        worker: Rc<Worker>,
+        ends: (SocketAddr, SocketAddr),
+        closing: CancellationToken,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { worker, addr: ends.0, remote: ends.1, closing, _slot: slot }
+    }
+}
+
+async fn serve(connection: Connection, stream: TcpStream) {
+    // Without it the second small write of a response waits for the client's ACK.
+    let _ = stream.set_nodelay(true);
+    let local = stream.local_addr().unwrap_or(connection.addr);
+    let tls = {
+        let snapshot = connection.worker.engine.load();
+        let Some(listener) = snapshot.listener(connection.addr) else { return };
+        listener.tls.as_ref().map(|tls| tls.tcp.clone())
+    };
+    let remote = connection.remote;
+    let Some(config) = tls else {
+        let peer = Arc::new(Peer { remote, local, tls: None });
+        return http::serve_http1(connection, peer, stream).await;
+    };
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    let stream = match tokio::time::timeout(TLS_HANDSHAKE, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            return log::debug!("TLS handshake with {remote}: {error}");
+        }
+        Err(_) => return log::debug!("TLS handshake with {remote}: timed out"),
+    };
+    let peer = Arc::new(Peer { remote, local, tls: Some(facts(&stream)) });
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        http::serve_http2(connection, peer, stream).await;
+    } else {
+        http::serve_http1(connection, peer, stream).await;
+    }
+}
+
+fn facts(stream: &TlsStream<TcpStream>) -> TlsFacts {
+    let session = stream.get_ref().1;
+    TlsFacts {
+        server_name: session.server_name().map(str::to_owned),
+        protocol: match session.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => "tls1.2",
+            _ => "tls1.3",
+        },
+        cipher: session
+            .negotiated_cipher_suite()
+            .map(|suite| format!("{:?}", suite.suite()))
+            .unwrap_or_default(),
+    }
+}

@@ -1,0 +1,260 @@
+//! The one door that every request of every protocol comes through: it is checked, brought into
+//! one form, given to its site, and whatever happens there becomes a response.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use http::header::{self, HeaderName};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Response, StatusCode, Uri, Version};
+use tokio::time::Instant;
+
+use super::accept::Connection;
+use super::incoming::Incoming;
+use super::worker::Worker;
+use crate::http::limits::{HEADER_COUNT, Timeouts, URI_BYTES};
+use crate::http::request::Peer;
+use crate::http::{Body, Fault, Reply, Request, fault_page};
+use crate::site::{Listener, Site};
+
+/// What dispatch must know of the connection.
+pub(super) struct Door {
+    worker: Rc<Worker>,
+    addr: SocketAddr,
+    peer: Arc<Peer>,
+    timeouts: Timeouts,
+}
+
+impl Door {
+    pub(super) fn new(connection: &Connection, peer: Arc<Peer>, timeouts: Timeouts) -> Rc<Self> {
+        let worker = connection.worker.clone();
+        Rc::new(Self { worker, addr: connection.addr, peer, timeouts })
+    }
+
+    /// `timeouts write`, from now.
+    pub(super) fn response_deadline(&self) -> Option<Instant> {
+        self.timeouts.write.map(|write| Instant::now() + write)
+    }
+
+    fn request_deadline(&self) -> Option<Instant> {
+        self.timeouts.read.map(|read| Instant::now() + read)
+    }
+}
+
+/// Answers one request. `verdict` is the status of a request whose head broke the rules before
+/// it got here.
+pub(super) async fn dispatch(
+    door: &Door,
+    request: http::Request<Body>,
+    verdict: Option<StatusCode>,
+) -> Response<Body> {
+    let snapshot = door.worker.engine.load();
+    let is_head = request.method() == Method::HEAD;
+    let version = request.version();
+    let Some(listener) = snapshot.listener(door.addr) else {
+        // The address left the configuration; this connection is on its way out.
+        return fault_page::render(Fault::status(StatusCode::SERVICE_UNAVAILABLE), is_head);
+    };
+    let reply = match verdict {
+        Some(status) => Err(Fault::status(status)),
+        None => match admit(door, listener, request) {
+            Ok((site, mut request)) => run(&site, &mut request).await,
+            Err(refusal) => Ok(refusal),
+        },
+    };
+    let mut response = reply.unwrap_or_else(|fault| {
+        if let Some(cause) = &fault.cause {
+            log::error!("{} {}: {cause}", fault.status.as_u16(), door.peer.remote);
+        }
+        fault_page::render(fault, is_head)
+    });
+    if verdict.is_some() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    finish(&mut response, listener, version, is_head);
+    response
+}
+
+/// Runs the chain; a panic in it is this request's 500 and nobody else's trouble.
+async fn run(site: &Site, request: &mut Request) -> Reply {
+    match AssertUnwindSafe(site.handle(request)).catch_unwind().await {
+        Ok(reply) => reply,
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("a panic without text");
+            log::error!("[PANIC {}] {text}", request.original_uri);
+            Err(Fault::status(StatusCode::INTERNAL_SERVER_ERROR))
+        }
+    }
+}
+
+/// Finds the site and brings the request into the one form the chain sees, or refuses it.
+fn admit(
+    door: &Door,
+    listener: &Listener,
+    request: http::Request<Body>,
+) -> Result<(Arc<Site>, Request), Response<Body>> {
+    let (mut head, body) = request.into_parts();
+    let is_head = head.method == Method::HEAD;
+    let refuse = |status| fault_page::render(Fault::status(status), is_head);
+    bounded(&head, listener).map_err(refuse)?;
+    let host = normalise_host(&mut head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
+    let target = origin_form(&head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
+    head.uri = Uri::from(target);
+    let mut request = Request {
+        original_uri: head.uri.clone(),
+        head,
+        body,
+        peer: door.peer.clone(),
+        host,
+        user: None,
+        upstream: None,
+        received: std::time::Instant::now(),
+    };
+    let route = request.route();
+    let Some(site) = listener.sites.find(&request.host, &route).cloned() else {
+        let addr = door.addr;
+        log::info!("{} - No such site at {addr} (Remote: {})", request.host, door.peer.remote);
+        return Err(fault_page::no_such_site(&request.host, request.head.version));
+    };
+    let limit = site.limits.body_of(&route);
+    drop(route);
+    strip_site_path(&mut request, &site.address.path);
+    let declared = http_body::Body::size_hint(&request.body).lower();
+    if limit.is_some_and(|limit| declared > limit) {
+        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    let body = std::mem::take(&mut request.body);
+    request.body = Incoming::bound(body, limit, door.request_deadline());
+    Ok((site, request))
+}
+
+/// Size and count of what came, for the protocols whose codec does not hold our bounds itself.
+fn bounded(head: &http::request::Parts, listener: &Listener) -> Result<(), StatusCode> {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > URI_BYTES {
+        return Err(StatusCode::URI_TOO_LONG);
+    }
+    let crumbs = head.headers.len();
+    let bytes: usize = head.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 32).sum();
+    if crumbs > HEADER_COUNT || bytes > listener.header_bytes + 32 * HEADER_COUNT {
+        return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    let specific = |name: &HeaderName| head.headers.contains_key(name);
+    if head.version >= Version::HTTP_2
+        && (specific(&header::CONNECTION)
+            || specific(&header::TRANSFER_ENCODING)
+            || specific(&header::UPGRADE)
+            || head.headers.get(header::TE).is_some_and(|te| te != "trailers"))
+    {
+        // Connection-specific fields make a message malformed (RFC 9113 8.2.2, RFC 9114 4.2).
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    match head.method {
+        Method::CONNECT | Method::TRACE => Err(StatusCode::METHOD_NOT_ALLOWED),
+        _ => Ok(()),
+    }
+}
+
+/// The host that decides the site, from the target's authority or from Host, which it makes
+/// agree (RFC 9112 section 3.2.2, RFC 9114 section 4.3.1).
+fn normalise_host(head: &mut http::request::Parts) -> Option<String> {
+    let from_target = head.uri.authority().map(|authority| authority.as_str().to_owned());
+    let field = match head.headers.get(header::HOST) {
+        Some(value) => Some(value.to_str().ok()?.to_owned()),
+        None => None,
+    };
+    let authority = match (from_target, field) {
+        (Some(target), Some(field)) if !target.eq_ignore_ascii_case(&field) => return None,
+        (Some(target), _) => target,
+        (None, Some(field)) => field,
+        (None, None) if head.version <= Version::HTTP_10 => return Some(String::new()),
+        (None, None) => return None,
+    };
+    let host = host_of(&authority)?;
+    head.headers.insert(header::HOST, HeaderValue::from_str(&authority).ok()?);
+    Some(host)
+}
+
+/// Lower-case, no port, no trailing dot, no brackets.
+fn host_of(authority: &str) -> Option<String> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            (host, port.strip_prefix(':').or(port.is_empty().then_some(""))?)
+        }
+        None => authority.split_once(':').unwrap_or((authority, "")),
+    };
+    let plausible = |b: u8| b.is_ascii_alphanumeric() || b"-._~:%".contains(&b) || b >= 0x80;
+    let valid = host.bytes().all(plausible) && port.bytes().all(|b| b.is_ascii_digit());
+    let host = host.strip_suffix('.').unwrap_or(host);
+    (valid && authority.len() <= 255 + 6).then(|| host.to_ascii_lowercase())
+}
+
+/// Path and query, with escapes that are escapes and no NUL.
+fn origin_form(head: &http::request::Parts) -> Option<PathAndQuery> {
+    let target = head.uri.path_and_query()?;
+    let path = target.path().as_bytes();
+    if path.first() != Some(&b'/') {
+        return None;
+    }
+    for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'%') {
+        let escape = path.get(at + 1..at + 3)?;
+        if !escape.iter().all(u8::is_ascii_hexdigit) || escape == b"00" {
+            return None;
+        }
+    }
+    Some(target.clone())
+}
+
+/// A site's own path is not part of what its directives see.
+fn strip_site_path(request: &mut Request, prefix: &str) {
+    let prefix = prefix.trim_end_matches('/');
+    if prefix.is_empty() {
+        return;
+    }
+    let Some(target) = request.head.uri.path_and_query() else { return };
+    let Some(rest) = target.as_str().strip_prefix(prefix) else { return };
+    let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+    if let Ok(target) = PathAndQuery::try_from(rest) {
+        request.head.uri = Uri::from(target);
+    }
+}
+
+/// What every response carries, and what none may.
+fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, is_head: bool) {
+    let length = http_body::Body::size_hint(response.body()).exact();
+    let is_http3 = version == Version::HTTP_3;
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::SERVER) {
+        headers.insert(header::SERVER, HeaderValue::from_static("Caddy"));
+    }
+    if !is_http3 && let Some(alt_svc) = &listener.alt_svc {
+        headers.insert(header::ALT_SVC, alt_svc.clone());
+    }
+    if version >= Version::HTTP_2 {
+        headers.remove(header::CONNECTION);
+        headers.remove(header::TRANSFER_ENCODING);
+    }
+    if is_http3 && !headers.contains_key(header::DATE) {
+        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+        if let Ok(date) = HeaderValue::from_str(&now) {
+            headers.insert(header::DATE, date);
+        }
+    }
+    if is_head {
+        if let Some(length) = length.filter(|length| *length > 0)
+            && !headers.contains_key(header::CONTENT_LENGTH)
+        {
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        *response.body_mut() = Body::empty();
+    }
+}

@@ -1,0 +1,159 @@
+//! HTTP/1.1 and HTTP/2 by hyper, over TLS or plain TCP.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::accept::Connection;
+use super::dispatch::{Door, dispatch};
+use super::guard::{Guard, GuardLimits};
+use super::outgoing::Outgoing;
+use super::watch::{Activity, Graceful, Watched};
+use crate::http::limits::{self, Timeouts};
+use crate::http::request::Peer;
+
+/// Bytes beyond which hyper reads no further ahead on an HTTP/1.1 connection.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// Serves HTTP/1.0 and 1.1 until the connection ends.
+pub(super) async fn serve_http1<T>(connection: Connection, peer: Arc<Peer>, io: T)
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let Some((timeouts, header_bytes)) = settings(&connection) else { return };
+    let guard = Guard::new(
+        io,
+        GuardLimits {
+            header_bytes,
+            header_count: limits::HEADER_COUNT,
+            uri_bytes: limits::URI_BYTES,
+        },
+    );
+    let activity = Activity::new(Some(guard.handle()));
+    let door = Door::new(&connection, peer, timeouts);
+    let service = service(door, activity.clone());
+    let served = http1::Builder::new()
+        // The guard has judged and bounded the head already; hyper's own cap must not be lower.
+        .max_headers(limits::HEADER_COUNT + 1)
+        .max_buf_size(READ_AHEAD)
+        .half_close(true)
+        .serve_connection(TokioIo::new(guard), service);
+    let _ticket = connection.worker.in_flight.enter();
+    if let Some(Err(error)) = Watched::new(served, activity, timeouts, &connection.closing).await {
+        log::debug!("HTTP/1.1 with {}: {error}", connection.remote);
+    }
+}
+
+/// Serves HTTP/2 until the connection ends.
+pub(super) async fn serve_http2<T>(connection: Connection, peer: Arc<Peer>, io: T)
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let Some((timeouts, header_bytes)) = settings(&connection) else { return };
+    let activity = Activity::new(None);
+    let door = Door::new(&connection, peer, timeouts);
+    let service = service(door, activity.clone());
+    let served = http2::Builder::new(Local)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::STREAMS)
+        .initial_stream_window_size(limits::STREAM_WINDOW)
+        .initial_connection_window_size(limits::H2_CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(limits::H2_PENDING_RESETS)
+        .max_local_error_reset_streams(limits::H2_LOCAL_RESETS)
+        .max_send_buf_size(limits::SEND_BUFFER)
+        .serve_connection(TokioIo::new(io), service);
+    let _ticket = connection.worker.in_flight.enter();
+    if let Some(Err(error)) = Watched::new(served, activity, timeouts, &connection.closing).await {
+        log::debug!("HTTP/2 with {}: {error}", connection.remote);
+    }
+}
+
+fn settings(connection: &Connection) -> Option<(Timeouts, usize)> {
+    let snapshot = connection.worker.engine.load();
+    let listener = snapshot.listener(connection.addr)?;
+    Some((listener.timeouts, listener.header_bytes))
+}
+
+fn service(
+    door: Rc<Door>,
+    activity: Activity,
+) -> impl HttpService<
+    Incoming,
+    ResBody = Outgoing,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<Outgoing>, Infallible>> + 'static,
+> {
+    service_fn(move |request: Request<Incoming>| {
+        let verdict = activity.begin();
+        let (door, running) = (door.clone(), Running(Some(activity.clone())));
+        async move {
+            let deadline = door.response_deadline();
+            let response = dispatch(&door, request.map(Into::into), verdict).await;
+            Ok(response.map(|body| Outgoing::new(body, running.hand_over(), deadline)))
+        }
+    })
+}
+
+/// A request without a response yet: dropped with it when the client goes away.
+struct Running(Option<Activity>);
+
+impl Running {
+    /// The response's body tells the end from here on.
+    fn hand_over(mut self) -> Activity {
+        self.0.take().unwrap_or_else(|| Activity::new(None))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(activity) = &self.0 {
+            activity.end();
+        }
+    }
+}
+
+impl<T, S> Graceful for http1::Connection<TokioIo<T>, S>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = Outgoing, Error = Infallible>,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        http1::Connection::graceful_shutdown(self);
+    }
+}
+
+impl<T, S> Graceful for http2::Connection<TokioIo<T>, S, Local>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = Outgoing, Error = Infallible>,
+    S::Future: 'static,
+{
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        http2::Connection::graceful_shutdown(self);
+    }
+}
+
+/// Spawns onto the worker's own thread.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F> hyper::rt::Executor<F> for Local
+where
+    F: Future + 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}

@@ -1,0 +1,106 @@
+//! Listening sockets, TCP and UDP, one of each per worker in a SO_REUSEPORT group.
+
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+const BACKLOG: i32 = 4096;
+/// Asked for; the kernel caps it at net.core.rmem_max and wmem_max.
+const UDP_BUFFER: usize = 4 << 20;
+
+/// The sockets of one address. Dropping them closes them.
+pub struct Sockets {
+    pub addr: SocketAddr,
+    pub(super) tcp: Vec<TcpListener>,
+    /// Empty where the address serves no HTTP/3.
+    pub(super) udp: Vec<UdpSocket>,
+}
+
+/// Why an address cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("listen {transport} {addr}: {}", reason(source))]
+pub struct BindError {
+    pub addr: SocketAddr,
+    transport: &'static str,
+    source: io::Error,
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "address already in use: another program listens on it (see: ss -lntup)".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "permission denied: ports below 1024 need root or CAP_NET_BIND_SERVICE".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Binds one address for `workers` workers. `alone` says that no other address of this process
+/// has its port, so that a port held by another process is told apart from our own group.
+pub fn bind(
+    addr: SocketAddr,
+    workers: usize,
+    udp: bool,
+    alone: bool,
+) -> Result<Sockets, BindError> {
+    let failed = |transport| move |source| BindError { addr, transport, source };
+    if alone {
+        probe(addr, Type::STREAM).map_err(failed("tcp"))?;
+        if udp {
+            probe(addr, Type::DGRAM).map_err(failed("udp"))?;
+        }
+    }
+    let tcp: io::Result<_> = (0..workers).map(|_| tcp_socket(addr)).collect();
+    let udp: io::Result<_> = (0..if udp { workers } else { 0 }).map(|_| udp_socket(addr)).collect();
+    Ok(Sockets { addr, tcp: tcp.map_err(failed("tcp"))?, udp: udp.map_err(failed("udp"))? })
+}
+
+/// The wildcard address: IPv6 and IPv4 in one socket, or IPv4 where the host has no IPv6.
+pub fn any(port: u16) -> SocketAddr {
+    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    match Socket::new(Domain::IPV6, Type::STREAM, None) {
+        Ok(_) => v6,
+        Err(_) => SocketAddr::from(([0, 0, 0, 0], port)),
+    }
+}
+
+fn socket(addr: SocketAddr, kind: Type) -> io::Result<Socket> {
+    let protocol = if kind == Type::STREAM { Protocol::TCP } else { Protocol::UDP };
+    let socket = Socket::new(Domain::for_address(addr), kind, Some(protocol))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(!addr.ip().is_unspecified())?;
+    }
+    if kind == Type::STREAM {
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// A SO_REUSEPORT group lets any process of the same user in; a socket without the option
+/// does not, so binding one first shows whether the port is taken.
+fn probe(addr: SocketAddr, kind: Type) -> io::Result<()> {
+    let socket = socket(addr, kind)?;
+    socket.bind(&addr.into())?;
+    if kind == Type::STREAM { socket.listen(1) } else { Ok(()) }
+}
+
+fn tcp_socket(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(addr, Type::STREAM)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn udp_socket(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket(addr, Type::DGRAM)?;
+    socket.set_reuse_port(true)?;
+    socket.set_recv_buffer_size(UDP_BUFFER)?;
+    socket.set_send_buffer_size(UDP_BUFFER)?;
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}

@@ -1,0 +1,78 @@
+//! A response body on its way to hyper: tells the connection's clock what the client takes, and
+//! holds the limit on the whole response.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use super::watch::Activity;
+use crate::http::{Body, BodyError};
+
+/// One response's body. Its end is the request's end.
+pub(super) struct Outgoing {
+    body: Body,
+    activity: Activity,
+    /// A frame was handed out and the next one not yet asked for.
+    unread: bool,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Outgoing {
+    pub(super) fn new(body: Body, activity: Activity, deadline: Option<Instant>) -> Self {
+        let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
+        Self { body, activity, unread: false, deadline }
+    }
+
+    fn taken(&mut self) {
+        if std::mem::take(&mut self.unread) {
+            self.activity.taken();
+        }
+    }
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.taken();
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())));
+        }
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(_))) => {
+                self.unread = true;
+                self.activity.handed_out();
+            }
+            Poll::Ready(Some(Err(error))) => log::debug!("response body: {error}"),
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.taken();
+        self.activity.end();
+    }
+}

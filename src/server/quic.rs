@@ -1,0 +1,266 @@
+//! HTTP/3: a QUIC endpoint per worker and address, its connections and their request streams.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h3::error::Code;
+use http::{Response, header};
+use http_body_util::BodyExt;
+use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
+use quinn::{Endpoint, EndpointConfig, TransportConfig, VarInt};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::Engine;
+use super::accept::Connection;
+use super::dispatch::{Door, dispatch};
+use super::h3_body::H3Body;
+use super::worker::Worker;
+use crate::http::limits::{self, HEADER_READ, TLS_HANDSHAKE, WRITE_IDLE};
+use crate::http::request::{Peer, TlsFacts, unmapped};
+use crate::http::{Body, BodyError};
+
+type Stream = h3::server::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
+type SendHalf = h3::server::RequestStream<h3_quinn::SendStream<Bytes>, Bytes>;
+type Resolver = h3::server::RequestResolver<h3_quinn::Connection, Bytes>;
+
+/// Serves HTTP/3 on the worker's UDP socket until told to stop.
+pub(super) fn listen(
+    worker: Rc<Worker>,
+    addr: SocketAddr,
+    socket: UdpSocket,
+    accepting: CancellationToken,
+) -> io::Result<Endpoint> {
+    let config = server_config(&worker.engine, addr);
+    let runtime = Arc::new(quinn::TokioRuntime);
+    let endpoint = Endpoint::new(EndpointConfig::default(), config, socket, runtime)?;
+    tokio::task::spawn_local(accept_all(worker, addr, endpoint.clone(), accepting));
+    Ok(endpoint)
+}
+
+/// What new connections are offered, from the snapshot in force.
+pub(super) fn server_config(engine: &Engine, addr: SocketAddr) -> Option<quinn::ServerConfig> {
+    let snapshot = engine.load();
+    let tls = snapshot.listener(addr)?.tls.as_ref()?.quic.clone()?;
+    let crypto = QuicServerConfig::try_from(tls)
+        .inspect_err(|error| log::error!("HTTP/3 on {addr}: {error}"))
+        .ok()?;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    config.max_incoming(limits::QUIC_INCOMING);
+    config.transport_config(Arc::new(transport()));
+    Some(config)
+}
+
+fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(limits::STREAMS.into())
+        // The control stream and the two of QPACK, and room for what a client greases.
+        .max_concurrent_uni_streams(8u32.into())
+        .stream_receive_window(limits::STREAM_WINDOW.into())
+        .receive_window(limits::QUIC_CONNECTION_WINDOW.into())
+        .send_window(limits::QUIC_SEND_WINDOW)
+        .max_idle_timeout(limits::QUIC_IDLE.try_into().ok())
+        .datagram_receive_buffer_size(None);
+    transport
+}
+
+/// Ends what is left on the endpoints and waits until the last packets are out.
+pub(super) async fn goodbye(endpoints: impl Iterator<Item = &Endpoint>) {
+    for endpoint in endpoints {
+        endpoint.close(VarInt::from_u32(Code::H3_NO_ERROR.value() as u32), b"");
+        let _ = timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
+    }
+}
+
+async fn accept_all(
+    worker: Rc<Worker>,
+    addr: SocketAddr,
+    endpoint: Endpoint,
+    accepting: CancellationToken,
+) {
+    let handshakes = super::drain::InFlight::default();
+    loop {
+        let incoming = tokio::select! {
+            () = accepting.cancelled() => return,
+            incoming = endpoint.accept() => incoming,
+        };
+        let Some(incoming) = incoming else { return };
+        if handshakes.count() >= limits::QUIC_RETRY_ABOVE && !incoming.remote_address_validated() {
+            // Under a flood a client proves its address first (RFC 9000 section 8.1.2).
+            let _ = incoming.retry();
+            continue;
+        }
+        let Ok(slot) = worker.slots.clone().try_acquire_owned() else {
+            incoming.refuse();
+            continue;
+        };
+        let remote = unmapped(incoming.remote_address());
+        let connection = Connection::new(worker.clone(), (addr, remote), accepting.clone(), slot);
+        let handshake = handshakes.enter();
+        tokio::task::spawn_local(async move {
+            let established = match incoming.accept() {
+                Ok(connecting) => timeout(TLS_HANDSHAKE, connecting).await,
+                Err(error) => return log::debug!("QUIC with {remote}: {error}"),
+            };
+            drop(handshake);
+            match established {
+                Ok(Ok(quic)) => serve(connection, quic).await,
+                Ok(Err(error)) => log::debug!("QUIC handshake with {remote}: {error}"),
+                Err(_) => log::debug!("QUIC handshake with {remote}: timed out"),
+            }
+        });
+    }
+}
+
+async fn serve(connection: Connection, quic: quinn::Connection) {
+    let remote = connection.remote;
+    let Some((timeouts, header_bytes)) = settings(&connection) else { return };
+    let local =
+        SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
+    let peer = Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts(&quic)) });
+    let door = Door::new(&connection, peer, timeouts);
+    let built = h3::server::builder()
+        .max_field_section_size(header_bytes as u64)
+        .build(h3_quinn::Connection::new(quic.clone()))
+        .await;
+    let mut h3 = match built {
+        Ok(h3) => h3,
+        Err(error) => return log::debug!("HTTP/3 with {remote}: {error}"),
+    };
+    let _ticket = connection.worker.in_flight.enter();
+    let mut going_away = false;
+    loop {
+        tokio::select! {
+            accepted = h3.accept() => match accepted {
+                Ok(Some(resolver)) => {
+                    let (door, quic) = (door.clone(), quic.clone());
+                    tokio::task::spawn_local(async move {
+                        tokio::select! {
+                            // The client is gone: whatever is under way for it ends too.
+                            _ = quic.closed() => {}
+                            () = serve_stream(&door, resolver) => {}
+                        }
+                    });
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    log::debug!("HTTP/3 with {remote}: {error}");
+                    break;
+                }
+            },
+            () = connection.closing.cancelled(), if !going_away => {
+                going_away = true;
+                if h3.shutdown(0).await.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    last_packets(&quic).await;
+}
+
+/// Closing a connection drops what it has not sent; waits until it has gone quiet.
+async fn last_packets(quic: &quinn::Connection) {
+    let mut sent = quic.stats().udp_tx.datagrams;
+    while quic.close_reason().is_none() {
+        let quiet = quic.rtt() * 2 + Duration::from_millis(50);
+        let _ = timeout(quiet, quic.closed()).await;
+        let now = quic.stats().udp_tx.datagrams;
+        if now == sent {
+            return;
+        }
+        sent = now;
+    }
+}
+
+fn settings(connection: &Connection) -> Option<(limits::Timeouts, usize)> {
+    let snapshot = connection.worker.engine.load();
+    let listener = snapshot.listener(connection.addr)?;
+    Some((listener.timeouts, listener.header_bytes))
+}
+
+fn facts(quic: &quinn::Connection) -> TlsFacts {
+    let server_name = quic
+        .handshake_data()
+        .and_then(|data| data.downcast::<HandshakeData>().ok())
+        .and_then(|data| data.server_name);
+    TlsFacts { server_name, protocol: "tls1.3", cipher: String::new() }
+}
+
+async fn serve_stream(door: &Rc<Door>, resolver: Resolver) {
+    let (request, stream) = match timeout(HEADER_READ, resolver.resolve_request()).await {
+        Ok(Ok(resolved)) => resolved,
+        Ok(Err(error)) => return log::debug!("HTTP/3 request: {error}"),
+        Err(_) => return log::debug!("HTTP/3 request: its head did not end in time"),
+    };
+    let (mut send, request) = match open(request, stream).await {
+        Ok(opened) => opened,
+        Err(mut send) => return send.stop_stream(Code::H3_MESSAGE_ERROR),
+    };
+    let deadline = door.response_deadline();
+    let response = dispatch(door, request, None).await;
+    let answered = async {
+        match deadline {
+            Some(at) => tokio::time::timeout_at(at, answer(&mut send, response)).await?,
+            None => answer(&mut send, response).await,
+        }
+    };
+    if let Err(error) = answered.await {
+        // Dropping the stream would finish it, and a cut body would look whole.
+        log::debug!("HTTP/3 response: {error}");
+        send.stop_stream(Code::H3_INTERNAL_ERROR);
+    }
+}
+
+/// Splits the stream and gives the request its body.
+async fn open(
+    request: http::Request<()>,
+    stream: Stream,
+) -> Result<(SendHalf, http::Request<Body>), SendHalf> {
+    let (send, receive) = stream.split();
+    let promised = match content_length(&request) {
+        Ok(promised) => promised,
+        Err(()) => return Err(send),
+    };
+    let mut body = H3Body::new(receive, promised);
+    let peeked = std::future::poll_fn(|cx| std::task::Poll::Ready(body.peek(cx))).await;
+    match peeked {
+        Ok(()) => Ok((send, request.map(|()| Body::new(body)))),
+        Err(_) => Err(send),
+    }
+}
+
+fn content_length(request: &http::Request<()>) -> Result<Option<u64>, ()> {
+    let mut lengths = request.headers().get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return Ok(None) };
+    let digits = first.as_bytes();
+    if lengths.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(());
+    }
+    first.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or(())
+}
+
+/// Writes the response. A write is never abandoned to be followed by another: on time-out the
+/// stream is reset by the caller.
+async fn answer(send: &mut SendHalf, response: Response<Body>) -> Result<(), BodyError> {
+    let (head, mut body) = response.into_parts();
+    timeout(WRITE_IDLE, send.send_response(Response::from_parts(head, ()))).await??;
+    while let Some(frame) = body.frame().await {
+        match frame?.into_data() {
+            Ok(data) if data.is_empty() => {}
+            Ok(data) => timeout(WRITE_IDLE, send.send_data(data)).await??,
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    timeout(WRITE_IDLE, send.send_trailers(trailers)).await??;
+                }
+            }
+        }
+    }
+    timeout(WRITE_IDLE, send.finish()).await??;
+    Ok(())
+}

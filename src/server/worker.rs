@@ -1,0 +1,158 @@
+//! Workers: threads that each run a current-thread runtime with their own sockets, and the
+//! commands they take from the control side.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+
+use super::drain::InFlight;
+use super::listeners::Sockets;
+use super::{Engine, accept, quic};
+
+enum Command {
+    Open {
+        addr: SocketAddr,
+        tcp: TcpListener,
+        udp: Option<UdpSocket>,
+    },
+    Close(SocketAddr),
+    /// A new snapshot is in force: endpoints take its certificates.
+    Reconfigured,
+    /// Stop accepting, let requests in flight end, then return.
+    Drain(Duration),
+}
+
+/// What the tasks of one worker share.
+pub(super) struct Worker {
+    pub(super) engine: Arc<Engine>,
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) in_flight: InFlight,
+    /// Told to finish what is under way and take nothing new.
+    pub(super) draining: CancellationToken,
+}
+
+/// All workers, seen from the control side.
+pub struct Workers {
+    threads: Vec<(mpsc::UnboundedSender<Command>, JoinHandle<()>)>,
+}
+
+/// Starts `count` workers that may together hold `connections` client connections.
+pub fn spawn(engine: &Arc<Engine>, count: usize, connections: usize) -> io::Result<Workers> {
+    let mut threads = Vec::with_capacity(count);
+    for number in 0..count {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let engine = engine.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let slots = (connections / count).max(1);
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || LocalSet::new().block_on(&runtime, live(engine, slots, inbox)))?;
+        threads.push((commands, thread));
+    }
+    Ok(Workers { threads })
+}
+
+impl Workers {
+    pub fn count(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Hands each worker its socket of the address.
+    pub fn open(&self, sockets: Sockets) {
+        let mut udp = sockets.udp.into_iter();
+        for ((commands, _), tcp) in self.threads.iter().zip(sockets.tcp) {
+            let open = Command::Open { addr: sockets.addr, tcp, udp: udp.next() };
+            // A send fails only when the worker is gone; joining it tells.
+            let _ = commands.send(open);
+        }
+    }
+
+    /// Stops accepting on the address; its open connections drain.
+    pub fn close(&self, addr: SocketAddr) {
+        self.tell(|| Command::Close(addr));
+    }
+
+    /// Tells that a new snapshot is in force.
+    pub fn reconfigured(&self) {
+        self.tell(|| Command::Reconfigured);
+    }
+
+    /// Lets requests in flight end, for at most `grace`, and waits for the workers.
+    pub fn drain(self, grace: Duration) {
+        self.tell(|| Command::Drain(grace));
+        for (_, thread) in self.threads {
+            let _ = thread.join();
+        }
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for (commands, _) in &self.threads {
+            let _ = commands.send(command());
+        }
+    }
+}
+
+struct Open {
+    accepting: CancellationToken,
+    endpoint: Option<quinn::Endpoint>,
+}
+
+async fn live(engine: Arc<Engine>, slots: usize, mut inbox: mpsc::UnboundedReceiver<Command>) {
+    let worker = Rc::new(Worker {
+        engine,
+        slots: Arc::new(Semaphore::new(slots)),
+        in_flight: InFlight::default(),
+        draining: CancellationToken::new(),
+    });
+    let mut open: HashMap<SocketAddr, Open> = HashMap::new();
+    while let Some(command) = inbox.recv().await {
+        match command {
+            Command::Open { addr, tcp, udp } => match start(&worker, addr, tcp, udp) {
+                Ok(started) => drop(open.insert(addr, started)),
+                Err(error) => log::error!("listening on {addr}: {error}"),
+            },
+            Command::Close(addr) => {
+                if let Some(gone) = open.remove(&addr) {
+                    gone.accepting.cancel();
+                }
+            }
+            Command::Reconfigured => {
+                for (addr, open) in &open {
+                    if let Some(endpoint) = &open.endpoint {
+                        endpoint.set_server_config(quic::server_config(&worker.engine, *addr));
+                    }
+                }
+            }
+            Command::Drain(grace) => {
+                worker.draining.cancel();
+                open.values().for_each(|open| open.accepting.cancel());
+                if tokio::time::timeout(grace, worker.in_flight.none_left()).await.is_err() {
+                    log::warn!("{} requests cut off after {grace:?}", worker.in_flight.count());
+                }
+                quic::goodbye(open.values().filter_map(|open| open.endpoint.as_ref())).await;
+                return;
+            }
+        }
+    }
+}
+
+fn start(
+    worker: &Rc<Worker>,
+    addr: SocketAddr,
+    tcp: TcpListener,
+    udp: Option<UdpSocket>,
+) -> io::Result<Open> {
+    let accepting = worker.draining.child_token();
+    let endpoint =
+        udp.map(|udp| quic::listen(worker.clone(), addr, udp, accepting.clone())).transpose()?;
+    accept::listen(worker.clone(), addr, tcp, accepting.clone())?;
+    Ok(Open { accepting, endpoint })
+}

@@ -1,7 +1,7 @@
 //! Listening sockets, TCP and UDP, one of each per worker in a SO_REUSEPORT group.
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -56,15 +56,6 @@ pub fn bind(
     let tcp: io::Result<_> = (0..workers).map(|_| tcp_socket(addr)).collect();
     let udp: io::Result<_> = (0..if udp { workers } else { 0 }).map(|_| udp_socket(addr)).collect();
     Ok(Sockets { addr, tcp: tcp.map_err(failed("tcp"))?, udp: udp.map_err(failed("udp"))? })
-}
-
-/// The wildcard address: IPv6 and IPv4 in one socket, or IPv4 where the host has no IPv6.
-pub fn any(port: u16) -> SocketAddr {
-    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-    match Socket::new(Domain::IPV6, Type::STREAM, None) {
-        Ok(_) => v6,
-        Err(_) => SocketAddr::from(([0, 0, 0, 0], port)),
-    }
 }
 
 fn socket(addr: SocketAddr, kind: Type) -> io::Result<Socket> {

@@ -1,0 +1,100 @@
+//! Finding the Caddyfile: arguments, `-conf`, `./Caddyfile`, or the built-in default.
+
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::Settings;
+
+/// A Caddyfile's text and where it is from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// As messages name it.
+    pub name: String,
+    pub text: String,
+    /// Relative imports resolve against it.
+    pub dir: PathBuf,
+    /// The file itself, which no site may serve.
+    pub path: Option<PathBuf>,
+}
+
+/// Where the command line says to look.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// `-conf`.
+    pub conf: Option<String>,
+    /// Positional arguments, a Caddyfile line each.
+    pub lines: Vec<String>,
+}
+
+impl Wanted {
+    /// Reads the text. Called again at each reload; what came from stdin is read only once and
+    /// must be kept by the caller.
+    pub fn read(&self, settings: &Settings) -> Result<Source, String> {
+        match (&self.conf, self.lines.as_slice()) {
+            (Some(_), [_, ..]) => Err("Caddyfile loaded multiple times; first by arguments, then \
+                                       by -conf: give one of them"
+                .to_owned()),
+            (None, [_, ..]) => {
+                let text = format!("{}:{}\n{}", settings.host, settings.port, self.lines.join("\n"));
+                Ok(Source::text("args", text))
+            }
+            (Some(conf), []) if conf == "stdin" => from_stdin(settings),
+            (Some(conf), []) => from_file(conf)
+                .map_err(|error| format!("loading Caddyfile via flag: open {conf}: {error}")),
+            (None, []) => match from_file("Caddyfile") {
+                Ok(source) => Ok(source),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    Ok(Source::text("", default_text(settings)))
+                }
+                Err(error) => Err(format!("loading Caddyfile: open Caddyfile: {error}")),
+            },
+        }
+    }
+
+    /// Whether the text comes from a pipe, which cannot be read again.
+    pub fn is_stdin(&self) -> bool {
+        self.conf.as_deref() == Some("stdin")
+    }
+}
+
+impl Source {
+    fn text(name: &str, text: String) -> Self {
+        Self { name: name.to_owned(), text, dir: PathBuf::from("."), path: None }
+    }
+}
+
+/// What is served without a Caddyfile: the root on the default port. With `-host` alone the
+/// host decides the port.
+pub(super) fn default_text(settings: &Settings) -> String {
+    let root = settings.root.display();
+    if !settings.host.is_empty() && settings.port == "2015" {
+        format!("\"{}\"\nroot \"{root}\"", settings.host)
+    } else {
+        format!("\"{}:{}\"\nroot \"{root}\"", settings.host, settings.port)
+    }
+}
+
+fn from_stdin(settings: &Settings) -> Result<Source, String> {
+    if io::stdin().is_terminal() {
+        return Ok(Source::text("", default_text(settings)));
+    }
+    let mut text = String::new();
+    io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| format!("loading Caddyfile via flag: reading stdin: {error}"))?;
+    Ok(Source::text("stdin", text))
+}
+
+fn from_file(name: &str) -> io::Result<Source> {
+    let path = Path::new(name);
+    let bytes = std::fs::read(path)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        io::Error::new(io::ErrorKind::InvalidData, format!("not UTF-8 text at byte {at}"))
+    })?;
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok(Source { name: name.to_owned(), text, dir, path: Some(path.to_owned()) })
+}

@@ -1,0 +1,173 @@
+//! Sites to listeners: which address each is served on, and what the sites of one address agree
+//! on.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use super::{Draft, LoadError, Settings};
+use crate::http::limits::{HEADER_BYTES, Timeouts};
+use crate::site::{Listener, SiteBuilder, SiteTable, Snapshot};
+use crate::tls::build_listener;
+
+/// How long a client may remember that the site speaks HTTP/3, in seconds (30 days).
+const ALT_SVC_MAX_AGE: u32 = 2_592_000;
+
+struct Group {
+    addr: SocketAddr,
+    drafts: Vec<Draft>,
+}
+
+/// Puts sites that share an address on one listener. Also returns the addresses that hold
+/// nothing but implied redirects.
+pub(super) fn group(
+    drafts: Vec<Draft>,
+    redirects: Vec<Draft>,
+    settings: &Settings,
+) -> Result<(Snapshot, Vec<SocketAddr>), LoadError> {
+    let mut groups: Vec<Group> = Vec::new();
+    for draft in drafts {
+        place(&mut groups, draft)?;
+    }
+    let asked = groups.len();
+    for redirect in redirects {
+        place(&mut groups, redirect)?;
+    }
+    let optional = groups[asked..].iter().map(|group| group.addr).collect();
+    let listeners: Result<_, _> =
+        groups.into_iter().map(|group| listener(group, settings)).collect();
+    Ok((Snapshot { listeners: listeners? }, optional))
+}
+
+fn place(groups: &mut Vec<Group>, draft: Draft) -> Result<(), LoadError> {
+    let addrs = addresses(&draft)?;
+    let Some(addr) = addrs.first().copied() else { return Ok(()) };
+    if addrs.len() > 1 {
+        return Err(LoadError::Site(format!(
+            "{} - bind: one address per site; write the site once per address",
+            draft.place
+        )));
+    }
+    match groups.iter_mut().find(|group| group.addr == addr) {
+        Some(group) => {
+            if let Some(other) = group.drafts.iter().find(|d| d.site.secure != draft.site.secure) {
+                let (tls, plain) =
+                    if draft.site.secure { (&draft, other) } else { (other, &draft) };
+                return Err(LoadError::Site(format!(
+                    "{} - cannot multiplex {} (TLS) and {} (not TLS) on same listener\n  \
+                     hint: the other is at {}; give one of them another port",
+                    draft.place,
+                    tls.site.address.original,
+                    plain.site.address.original,
+                    other.place,
+                )));
+            }
+            group.drafts.push(draft);
+        }
+        None => groups.push(Group { addr, drafts: vec![draft] }),
+    }
+    Ok(())
+}
+
+fn addresses(draft: &Draft) -> Result<Vec<SocketAddr>, LoadError> {
+    if draft.site.binds.is_empty() {
+        return Ok(vec![any(draft.port)]);
+    }
+    let mut addrs = Vec::new();
+    for bind in &draft.site.binds {
+        let host = bind.trim_start_matches('[').trim_end_matches(']');
+        let mut found = match host.parse::<IpAddr>() {
+            Ok(ip) => vec![SocketAddr::new(ip, draft.port)],
+            Err(_) => (host, draft.port)
+                .to_socket_addrs()
+                .map_err(|error| {
+                    LoadError::Site(format!("{} - bind {bind}: {error}", draft.place))
+                })?
+                .take(1)
+                .collect(),
+        };
+        addrs.append(&mut found);
+    }
+    Ok(addrs)
+}
+
+/// All interfaces: IPv6 and IPv4 in one socket, or IPv4 where the host has no IPv6.
+fn any(port: u16) -> SocketAddr {
+    match UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)) {
+        Ok(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+        Err(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+    }
+}
+
+fn listener(group: Group, settings: &Settings) -> Result<Listener, LoadError> {
+    let Group { addr, drafts } = group;
+    let secure = drafts.iter().any(|draft| draft.site.secure);
+    let tls = if secure {
+        let policies: Vec<_> = drafts
+            .iter()
+            .map(|draft| (draft.site.address.host.clone(), draft.site.tls.clone()))
+            .collect();
+        Some(build_listener(&policies, settings.http2).map_err(LoadError::Site)?)
+    } else {
+        None
+    };
+    let quic = settings.quic && tls.as_ref().is_some_and(|tls| tls.quic.is_some());
+    let alt_svc = quic
+        .then(|| format!("h3=\":{}\"; ma={ALT_SVC_MAX_AGE}", addr.port()))
+        .and_then(|value| HeaderValue::try_from(value).ok());
+    let timeouts = timeouts(drafts.iter().map(|draft| &draft.site));
+    let header_bytes =
+        drafts.iter().filter_map(|d| d.site.limits.header).min().unwrap_or(HEADER_BYTES);
+    let mut sites = SiteTable::default();
+    for draft in drafts {
+        sites.insert(draft.site.build());
+    }
+    Ok(Listener { addr, tls, sites, timeouts, header_bytes, quic, alt_svc })
+}
+
+/// Per field, the shortest that any site sets; the default where none does.
+fn timeouts<'a>(sites: impl Iterator<Item = &'a SiteBuilder> + Clone) -> Timeouts {
+    let default = Timeouts::default();
+    let least = |field: fn(&Timeouts) -> Option<Duration>| {
+        sites
+            .clone()
+            .map(|site| field(&site.timeouts))
+            .filter(|set| *set != field(&default))
+            .min_by_key(|set| set.unwrap_or(Duration::MAX))
+            .unwrap_or_else(|| field(&default))
+    };
+    Timeouts {
+        read: least(|t| t.read),
+        header: least(|t| t.header),
+        write: least(|t| t.write),
+        idle: least(|t| t.idle),
+    }
+}
+
+/// A site as the start prints it: `https://example.com`, `http://:2015`.
+pub(super) fn display(draft: &Draft, settings: &Settings) -> String {
+    let address = &draft.site.address;
+    let (scheme, usual) = if draft.site.secure {
+        ("https", settings.https_port)
+    } else {
+        ("http", settings.http_port)
+    };
+    let host = if address.host.contains(':') {
+        format!("[{}]", address.host)
+    } else {
+        address.host.clone()
+    };
+    let port = if draft.port == usual { String::new() } else { format!(":{}", draft.port) };
+    let local = draft.site.binds.iter().any(|bind| is_loopback(bind));
+    let note = if local && !is_loopback(&address.host) {
+        " (only accessible on this machine)"
+    } else {
+        ""
+    };
+    format!("{scheme}://{host}{port}{}{note}", address.path)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}

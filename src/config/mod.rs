@@ -1,0 +1,169 @@
+//! Loading: a Caddyfile's text and the table of directives to a snapshot. `-validate` is the
+//! same call. Loading opens no socket; the old configuration serves on when it fails.
+
+mod input;
+mod listen;
+mod redirects;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::caddyfile::{self, Args, ConfigError, Key, Kind, ServerBlock};
+use crate::directives::{DIRECTIVES, setup_static};
+use crate::http::address::Address;
+use crate::http::sink::OpenSink;
+use crate::site::{SiteBuilder, Snapshot};
+use crate::tls::Certificates;
+
+pub use input::{Source, Wanted};
+
+/// What the command line says about every site.
+pub struct Settings {
+    pub host: String,
+    pub port: String,
+    pub http_port: u16,
+    pub https_port: u16,
+    pub root: PathBuf,
+    pub quic: bool,
+    pub http2: bool,
+    pub sinks: Arc<dyn OpenSink>,
+}
+
+/// A configuration ready to be put in force.
+pub struct Loaded {
+    pub snapshot: Snapshot,
+    /// One line per site, as the start prints them.
+    pub sites: Vec<String>,
+    pub warnings: Vec<String>,
+    /// Addresses that only carry implied redirects: failing to bind one is a warning.
+    pub optional: Vec<std::net::SocketAddr>,
+}
+
+/// Why a configuration cannot be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Caddyfile(#[from] ConfigError),
+    /// Something that shows only when sites are put together: a certificate, an address.
+    #[error("{0}")]
+    Site(String),
+}
+
+/// A site whose directives have been read, on its way to a listener.
+struct Draft {
+    site: SiteBuilder,
+    port: u16,
+    /// `FILE:LINE` of its address.
+    place: String,
+}
+
+/// Parses the source, runs every directive's set-up and builds the listeners.
+pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
+    let mut names: Vec<&str> = DIRECTIVES.iter().map(|row| row.name).collect();
+    names.sort_unstable();
+    let mut parsed = caddyfile::parse(&source.name, &source.text, &source.dir, &names)?;
+    if parsed.blocks.is_empty() {
+        let text = input::default_text(settings);
+        parsed = caddyfile::parse("", &text, &source.dir, &names)?;
+    }
+    let mut warnings = parsed.warnings;
+    let mut seen: HashMap<String, String> = HashMap::new();
+    let mut drafts = Vec::new();
+    for block in &parsed.blocks {
+        for key in &block.keys {
+            let place = format!("{}:{}", key.token.file, key.token.line);
+            if let Some(first) = seen.insert(key.text.to_lowercase(), place.clone()) {
+                let message = format!("duplicate site address: {}", key.text);
+                let error = ConfigError::at(&key.token, Kind::Parse, message);
+                let hint = format!("it is first defined at {first}; merge the two blocks");
+                return Err(error.hint(hint).into());
+            }
+            let mut draft = draft(block, key, place, (source, settings))?;
+            warnings.append(&mut draft.site.warnings);
+            drafts.push(draft);
+        }
+    }
+    let sites = drafts.iter().map(|draft| listen::display(draft, settings)).collect();
+    let redirects = redirects::implied(&drafts, settings);
+    let (snapshot, optional) = listen::group(drafts, redirects, settings)?;
+    Ok(Loaded { snapshot, sites, warnings, optional })
+}
+
+fn draft(
+    block: &ServerBlock,
+    key: &Key,
+    place: String,
+    (source, settings): (&Source, &Settings),
+) -> Result<Draft, LoadError> {
+    let at_key = |message: String| ConfigError::at(&key.token, Kind::Parse, message);
+    let mut address = Address::parse(&key.text).map_err(at_key)?;
+    if address.host.is_empty() {
+        address.host.clone_from(&settings.host);
+    }
+    let mut site = SiteBuilder::new(address, settings.root.clone(), settings.sinks.clone());
+    site.hidden.extend(source.path.clone());
+    for row in DIRECTIVES {
+        if let Some(directive) = block.directives.iter().find(|one| one.name == row.name) {
+            (row.setup)(&mut Args::new(directive), &mut site)?;
+        }
+        if row.name == "tls" {
+            settle_tls(&mut site, settings);
+        }
+    }
+    setup_static(&mut site);
+    let port = port(&site, settings).map_err(at_key)?;
+    Ok(Draft { site, port, place })
+}
+
+/// Decides whether the site is served over TLS, and by which certificate when its block does
+/// not say (spec sections 5 and 10.7).
+fn settle_tls(site: &mut SiteBuilder, settings: &Settings) {
+    let address = &site.address;
+    let plain = address.scheme == "http" || address.port == settings.http_port.to_string();
+    let asked = site.tls.certificates.take();
+    let settled = match asked {
+        Some(certificates) if plain => {
+            if certificates != Certificates::Off {
+                site.warnings.push(format!("TLS disabled for {address}"));
+            }
+            Certificates::Off
+        }
+        Some(certificates) => certificates,
+        None if plain => Certificates::Off,
+        None if qualifies(&address.host) => Certificates::Managed { email: String::new() },
+        None if address.scheme == "https" || address.port == settings.https_port.to_string() => {
+            Certificates::SelfSigned
+        }
+        None => Certificates::Off,
+    };
+    if let Certificates::Managed { .. } = settled {
+        site.warnings.push(format!(
+            "{address}: automatic HTTPS is not there yet; the site is served with a self-signed \
+             certificate. Write 'tls CERT KEY' for your own, or 'tls self_signed' to agree"
+        ));
+    }
+    site.secure = settled != Certificates::Off;
+    site.tls.certificates = Some(settled);
+}
+
+/// Whether a public CA could issue for the name.
+fn qualifies(host: &str) -> bool {
+    !host.is_empty()
+        && host != "localhost"
+        && !host.contains('*')
+        && !host.starts_with('.')
+        && !host.ends_with('.')
+        && host.parse::<std::net::IpAddr>().is_err()
+}
+
+fn port(site: &SiteBuilder, settings: &Settings) -> Result<u16, String> {
+    let address = &site.address;
+    match (address.scheme.as_str(), address.port.as_str()) {
+        ("http", "" | "80") => Ok(settings.http_port),
+        ("https", "" | "443") => Ok(settings.https_port),
+        (_, "") if site.secure => Ok(settings.https_port),
+        (_, "") => settings.port.parse().map_err(|_| format!("invalid -port '{}'", settings.port)),
+        (_, port) => port.parse().map_err(|_| format!("invalid port '{port}' in {address}")),
+    }
+}

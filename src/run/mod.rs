@@ -1,0 +1,298 @@
+//! The life of the process: start, reload, drain, stop. The only module that knows both the
+//! operating system and the server.
+
+mod output;
+mod sinks;
+
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use crate::cli::{Action, Options};
+use crate::config::{self, Loaded, Settings, Source, Wanted};
+use crate::daemon::detach::{self, Readiness, Side};
+use crate::daemon::pidfile::PidFile;
+use crate::daemon::signals::{Event, Signals};
+use crate::daemon::{limits, notify, privileges, processlog};
+use crate::http::limits::CONNECTION_SHARE;
+use crate::server::{self, Engine, Workers};
+use sinks::{NoSinks, Sinks};
+
+/// Started and stopped as asked.
+const OK: u8 = 0;
+/// The configuration or the start failed.
+const FAILED: u8 = 1;
+/// A second signal cut the drain short.
+const FORCED: u8 = 2;
+
+/// Does what the command line asks and returns the exit code.
+pub fn run(options: &Options) -> u8 {
+    if options.server_type != "http" {
+        output::error(&format!("unknown server type '{}'", options.server_type));
+        return FAILED;
+    }
+    match options.action {
+        Action::Version => output::line(concat!("Caddy ", env!("CARGO_PKG_VERSION"))),
+        Action::Plugins => output::plugins(),
+        Action::Validate => return validate(options),
+        Action::Serve if options.daemon => return in_background(options),
+        Action::Serve => return serve(options, None),
+    }
+    OK
+}
+
+fn validate(options: &Options) -> u8 {
+    let settings = settings(options, Arc::new(NoSinks));
+    let wanted = wanted(options);
+    let checked = wanted
+        .read(&settings)
+        .and_then(|source| config::load(&source, &settings).map_err(|error| error.to_string()));
+    match checked {
+        Ok(loaded) => {
+            loaded.warnings.iter().for_each(|warning| output::warning(warning));
+            output::line("Caddyfile is valid");
+            OK
+        }
+        Err(error) => {
+            output::error(&error);
+            FAILED
+        }
+    }
+}
+
+fn in_background(options: &Options) -> u8 {
+    match detach::detach() {
+        Ok(Side::Parent(code)) => u8::try_from(code).unwrap_or(FAILED),
+        Ok(Side::Child(readiness)) => serve(options, Some(readiness)),
+        Err(error) => {
+            output::error(&format!("going to the background: {error}"));
+            FAILED
+        }
+    }
+}
+
+/// Starts, then obeys signals until told to stop. No thread exists before this.
+fn serve(options: &Options, readiness: Option<Readiness>) -> u8 {
+    match Service::start(options) {
+        Ok((service, events)) => {
+            service.announce(options);
+            if let Some(readiness) = readiness {
+                readiness.ready();
+            }
+            notify::ready("serving");
+            service.live(&events)
+        }
+        Err(error) => {
+            log::error!("{error}");
+            processlog::flush();
+            match readiness {
+                Some(readiness) => readiness.failed(&error),
+                None => output::error(&error),
+            }
+            FAILED
+        }
+    }
+}
+
+struct Service {
+    settings: Settings,
+    wanted: Wanted,
+    /// What is in force, for `stdin`, which cannot be read again.
+    source: Source,
+    sinks: Arc<Sinks>,
+    engine: Arc<Engine>,
+    workers: Workers,
+    sites: Vec<String>,
+    grace: Duration,
+    /// Removed when the service is dropped.
+    _pidfile: Option<PidFile>,
+}
+
+impl Service {
+    fn start(options: &Options) -> Result<(Self, mpsc::Receiver<Event>), String> {
+        let events = signals()?;
+        processlog::install(processlog::parse_target(&options.log))
+            .map_err(|error| format!("process log {}: {error}", options.log))?;
+        let pidfile = match &options.pidfile {
+            Some(path) => Some(PidFile::acquire(path).map_err(|error| error.to_string())?),
+            None => None,
+        };
+        output::activating(options.quiet);
+        let sinks = Arc::new(Sinks::default());
+        let settings = settings(options, sinks.clone());
+        let wanted = wanted(options);
+        let source = wanted.read(&settings)?;
+        let loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
+        let descriptors = limits::raise_nofile();
+        let available = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = options.cpu.workers(available);
+        let user = options.user.as_deref().map(privileges::lookup).transpose()?;
+        let Loaded { snapshot, sites, warnings, optional } = loaded;
+        warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        let engine = Engine::new(snapshot);
+        let sockets = bind_new(&engine.load(), None, (count, &optional))?;
+        if let Some(user) = &user {
+            privileges::drop_to(user)?;
+        }
+        let connections = descriptors.saturating_mul(CONNECTION_SHARE) / 100;
+        let connections = usize::try_from(connections).unwrap_or(usize::MAX >> 8).min(1 << 24);
+        let workers = server::spawn(&engine, count, connections)
+            .map_err(|error| format!("starting workers: {error}"))?;
+        sockets.into_iter().for_each(|sockets| workers.open(sockets));
+        let grace = options.grace;
+        let service =
+            Self { settings, wanted, source, sinks, engine, workers, sites, grace, _pidfile: pidfile };
+        Ok((service, events))
+    }
+
+    fn announce(&self, options: &Options) {
+        for site in &self.sites {
+            log::info!("{site}");
+        }
+        if !options.quiet {
+            output::started(&self.sites);
+            let listeners = &self.engine.load().listeners;
+            if listeners.iter().any(|listener| !listener.addr.ip().is_loopback()) {
+                output::descriptors(limits::nofile());
+            }
+        }
+    }
+
+    fn live(mut self, events: &mpsc::Receiver<Event>) -> u8 {
+        while let Ok(event) = events.recv() {
+            match event {
+                Event::Reload(signal) => self.reload(signal),
+                Event::Stop(signal) => {
+                    log::info!("{signal}: Shutting down");
+                    return self.stop(events);
+                }
+                Event::StopNow(signal) => {
+                    log::warn!("{signal}: Force quit");
+                    return FORCED;
+                }
+                Event::Upgrade => log::warn!("SIGUSR2: upgrading in place is not there yet"),
+            }
+        }
+        OK
+    }
+
+    /// Builds the whole new configuration, binds what it adds, then swaps it in.
+    fn reload(&mut self, signal: &str) {
+        log::info!("{signal}: Reloading");
+        notify::reloading();
+        processlog::reopen();
+        self.sinks.reopen();
+        match self.try_reload() {
+            Ok(()) => log::info!("Reloading complete"),
+            Err(error) => log::error!("{signal}: {error}"),
+        }
+        notify::ready("serving");
+    }
+
+    fn try_reload(&mut self) -> Result<(), String> {
+        let source = if self.wanted.is_stdin() {
+            self.source.clone()
+        } else {
+            self.wanted.read(&self.settings)?
+        };
+        let loaded = config::load(&source, &self.settings).map_err(|error| error.to_string())?;
+        loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        let old = self.engine.load();
+        let count = self.workers.count();
+        let sockets = bind_new(&loaded.snapshot, Some(&old), (count, &loaded.optional))?;
+        let gone: Vec<_> = old
+            .listeners
+            .iter()
+            .filter(|listener| {
+                loaded.snapshot.listener(listener.addr).is_none_or(|now| now.quic != listener.quic)
+            })
+            .map(|listener| listener.addr)
+            .collect();
+        self.engine.store(loaded.snapshot);
+        gone.into_iter().for_each(|addr| self.workers.close(addr));
+        sockets.into_iter().for_each(|sockets| self.workers.open(sockets));
+        self.workers.reconfigured();
+        self.source = source;
+        self.sites = loaded.sites;
+        Ok(())
+    }
+
+    /// Lets requests in flight end; a second signal cuts that short.
+    fn stop(self, events: &mpsc::Receiver<Event>) -> u8 {
+        notify::stopping();
+        let (done, drained) = mpsc::channel();
+        let (workers, grace) = (self.workers, self.grace);
+        std::thread::spawn(move || {
+            workers.drain(grace);
+            let _ = done.send(());
+        });
+        let step = Duration::from_millis(20);
+        while let Err(mpsc::RecvTimeoutError::Timeout) = drained.recv_timeout(step) {
+            if let Ok(Event::Stop(signal) | Event::StopNow(signal)) = events.try_recv() {
+                log::warn!("{signal}: Force quit");
+                processlog::flush();
+                return FORCED;
+            }
+        }
+        log::info!("Shutdown complete");
+        self.sinks.flush();
+        processlog::flush();
+        OK
+    }
+}
+
+/// Signals arrive on a thread of their own, so that waiting for them never delays a drain.
+fn signals() -> Result<mpsc::Receiver<Event>, String> {
+    let mut signals = Signals::install().map_err(|error| format!("signal handlers: {error}"))?;
+    let (events, inbox) = mpsc::channel();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || while events.send(signals.wait()).is_ok() {})
+        .map_err(|error| format!("starting a thread: {error}"))?;
+    Ok(inbox)
+}
+
+/// Binds the addresses that `old` does not have. One that only carries implied redirects may
+/// fail: the sites themselves are reachable without it.
+fn bind_new(
+    new: &crate::site::Snapshot,
+    old: Option<&crate::site::Snapshot>,
+    (workers, optional): (usize, &[std::net::SocketAddr]),
+) -> Result<Vec<server::Sockets>, String> {
+    let mut sockets: Vec<server::Sockets> = Vec::new();
+    let known = |addr| old.and_then(|old| old.listener(addr));
+    for listener in &new.listeners {
+        let addr = listener.addr;
+        if known(addr).is_some_and(|before| before.quic == listener.quic) {
+            continue;
+        }
+        let ours = |other: &std::net::SocketAddr| other.port() == addr.port();
+        let bound = old.into_iter().flat_map(|old| &old.listeners).map(|other| other.addr);
+        let alone = !bound.chain(sockets.iter().map(|s| s.addr)).any(|other| ours(&other));
+        match server::bind(addr, workers, listener.quic, alone) {
+            Ok(bound) => sockets.push(bound),
+            Err(error) if optional.contains(&addr) => {
+                log::warn!("no redirects from http to https: {error}");
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(sockets)
+}
+
+fn settings(options: &Options, sinks: Arc<dyn crate::http::sink::OpenSink>) -> Settings {
+    Settings {
+        host: options.host.clone(),
+        port: options.port.clone(),
+        http_port: options.http_port,
+        https_port: options.https_port,
+        root: PathBuf::from(&options.root),
+        quic: options.quic,
+        http2: options.http2,
+        sinks,
+    }
+}
+
+fn wanted(options: &Options) -> Wanted {
+    Wanted { conf: options.conf.clone(), lines: options.lines.clone() }
+}

@@ -1,1 +1,18 @@
-//! (stub)
+//! A fault as a page.
+use http::{Response, header};
+
+use super::{Body, Fault};
+
+/// The plain page for a fault; without content for HEAD.
+pub fn render(fault: Fault, is_head: bool) -> Response<Body> {
+    let reason = fault.status.canonical_reason().unwrap_or("");
+    let text = format!("{} {reason}\n", fault.status.as_u16());
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = fault.status;
+    *response.headers_mut() = fault.headers;
+    response.headers_mut().insert(header::CONTENT_LENGTH, text.len().into());
+    if !is_head {
+        *response.body_mut() = text.into();
+    }
+    response
+}

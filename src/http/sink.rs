@@ -65,3 +65,22 @@ impl Default for Roll {
         }
     }
 }
+
+impl Roll {
+    /// Takes one word of a `log` or `errors` block; `false` if it is none of rolling's.
+    pub fn set(&mut self, word: &str, arg: Option<&str>) -> Result<bool, String> {
+        let number = || {
+            let text = arg.ok_or_else(|| format!("{word} needs a number"))?;
+            text.parse::<u32>().map_err(|_| format!("{word}: '{text}' is not a number"))
+        };
+        match word {
+            "rotate_size" => self.size = Some(u64::from(number()?) << 20),
+            "rotate_age" => self.age = Duration::from_secs(u64::from(number()?) * 24 * 3600),
+            "rotate_keep" => self.keep = number()? as usize,
+            "rotate_compress" => self.compress = true,
+            "rotate_disable" => self.size = None,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}

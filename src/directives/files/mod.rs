@@ -1,7 +1,149 @@
-//! Static files, innermost in every site (stub).
+//! Static files, innermost in every site: from a path to a file, its validators, its ranges and
+//! a body that is read in pieces. What blocks runs on the blocking pool, in one hop per request.
+//!
+//! Symbolic links are followed wherever they lead, as v1 did: who may write into the root
+//! decides what it serves. A request's own path never leaves the root.
+
+mod body;
+mod find;
+mod kind;
+mod preconditions;
+mod ranges;
+mod reply;
+mod target;
+
+use std::io;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::{Fault, Reply, Request};
 use crate::site::SiteBuilder;
+
+use find::{Found, Place, Slash, Wanted};
+use target::Target;
+
+/// What stands for a directory where `index` names nothing else.
+const INDEX: [&str; 6] =
+    ["index.html", "index.htm", "index.txt", "default.html", "default.htm", "default.txt"];
 
 /// Ends a site's chain with its files.
 pub fn setup_static(site: &mut SiteBuilder) {
-    let _ = site;
+    let index =
+        if site.index.is_empty() { INDEX.map(str::to_owned).to_vec() } else { site.index.clone() };
+    let place = Place { root: site.root.clone(), index, hidden: site.hidden.clone() };
+    site.push(Files { place: Arc::new(place) });
+}
+
+struct Files {
+    place: Arc<Place>,
+}
+
+impl Handler for Files {
+    fn handle<'a>(&'a self, req: &'a mut Request, _next: Next<'a>) -> ReplyFuture<'a> {
+        Box::pin(self.serve(req))
+    }
+}
+
+impl Files {
+    async fn serve(&self, req: &Request) -> Reply {
+        if req.head.method != Method::GET && req.head.method != Method::HEAD {
+            let mut fault = Fault::status(StatusCode::METHOD_NOT_ALLOWED);
+            fault.headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return Err(fault);
+        }
+        let target = Target::parse(req.path()).map_err(Fault::status)?;
+        let wanted = wanted(req, &target);
+        let place = Arc::clone(&self.place);
+        let found = tokio::task::spawn_blocking(move || find::find(&place, &wanted))
+            .await
+            .map_err(|e| Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, e))?;
+        match found {
+            Ok(Found::File(file)) => reply::file(req, file),
+            Ok(Found::Redirect(slash)) => redirect(req, &target, slash),
+            Err(error) => Err(fault(error)),
+        }
+    }
+}
+
+fn wanted(req: &Request, target: &Target) -> Wanted {
+    let headers = &req.head.headers;
+    let accepted = req.field("accept-encoding").unwrap_or_default();
+    let selective = [
+        header::RANGE,
+        header::IF_MATCH,
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::IF_UNMODIFIED_SINCE,
+    ];
+    Wanted {
+        path: target.relative.clone(),
+        slash: target.slash,
+        brotli: accepts(&accepted, "br"),
+        gzip: accepts(&accepted, "gzip"),
+        prefetch: req.head.method == Method::GET
+            && !selective.iter().any(|name| headers.contains_key(name)),
+    }
+}
+
+/// Whether an Accept-Encoding field names `coding` with a weight above zero
+/// (RFC 9110 section 12.5.3). `*` does not count: who means it names it.
+fn accepts(field: &str, coding: &str) -> bool {
+    field.split(',').any(|entry| {
+        let mut parts = entry.split(';').map(str::trim);
+        parts.next().is_some_and(|name| name.eq_ignore_ascii_case(coding))
+            && !parts.any(|p| {
+                p.strip_prefix("q=").or_else(|| p.strip_prefix("Q=")).is_some_and(|weight| {
+                    weight.trim().parse::<f32>().map_or(true, |weight| weight <= 0.0)
+                })
+            })
+    })
+}
+
+/// To the same path with or without its last slash. The location is a path of one leading
+/// slash, whatever the client wrote, so that it cannot name another host.
+fn redirect(req: &Request, target: &Target, slash: Slash) -> Reply {
+    // A site with a path serves a shortened path; the client must get the whole one back.
+    let cut = req.original_uri.path().strip_suffix(req.path()).unwrap_or("");
+    let mut location = String::new();
+    for segment in cut.split(['/', '\\']).filter(|s| !s.is_empty()) {
+        location.push('/');
+        location.push_str(segment);
+    }
+    location.push_str(&target.clean);
+    if slash == Slash::Add {
+        location.push('/');
+    }
+    if let Some(query) = req.head.uri.query() {
+        location.push('?');
+        location.push_str(query);
+    }
+    let location =
+        HeaderValue::try_from(location).map_err(|e| Fault::caused(StatusCode::BAD_REQUEST, e))?;
+    Ok(reply::empty(
+        StatusCode::MOVED_PERMANENTLY,
+        HeaderMap::from_iter([(header::LOCATION, location)]),
+    ))
+}
+
+fn fault(error: io::Error) -> Fault {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        // What no file of this name can cure is not found.
+        Kind::NotFound | Kind::NotADirectory | Kind::InvalidFilename => {
+            Fault::status(StatusCode::NOT_FOUND)
+        }
+        Kind::PermissionDenied => Fault::caused(StatusCode::FORBIDDEN, error),
+        _ if error.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32) => {
+            Fault::caused(StatusCode::NOT_FOUND, error)
+        }
+        _ => {
+            let mut fault = Fault::caused(StatusCode::SERVICE_UNAVAILABLE, error);
+            // Spread, so that clients do not come back all at once.
+            let seconds = HeaderValue::from(fastrand::u16(3..=5));
+            fault.headers.insert(header::RETRY_AFTER, seconds);
+            fault
+        }
+    }
 }

@@ -1,0 +1,131 @@
+//! Conditional requests (RFC 9110 section 13).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::header::{
+    HeaderMap, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE,
+};
+
+/// What tells one state of a file from another.
+#[derive(Debug)]
+pub(super) struct Validators {
+    /// Weak, with its `W/` and quotes.
+    pub(super) etag: Option<String>,
+    /// In whole seconds, as the fields have it.
+    pub(super) modified: Option<SystemTime>,
+}
+
+/// What the conditions of a GET or HEAD come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Send,
+    NotModified,
+    Failed,
+}
+
+impl Validators {
+    pub(super) fn new(modified: Option<SystemTime>, size: u64) -> Self {
+        let age = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Self {
+            etag: age.map(|age| format!("W/\"{:x}-{size:x}\"", age.as_nanos())),
+            modified: age.map(|age| UNIX_EPOCH + Duration::from_secs(age.as_secs())),
+        }
+    }
+
+    /// In the order of RFC 9110 section 13.2.2.
+    pub(super) fn check(&self, headers: &HeaderMap) -> Verdict {
+        if headers.contains_key(IF_MATCH) {
+            // Strong comparison: a weak tag equals nothing, only `*` can hold.
+            if !tags(headers, IF_MATCH).any(|tag| tag == "*") {
+                return Verdict::Failed;
+            }
+        } else if self.modified_since(headers, &IF_UNMODIFIED_SINCE) == Some(true) {
+            return Verdict::Failed;
+        }
+        if headers.contains_key(IF_NONE_MATCH) {
+            if tags(headers, IF_NONE_MATCH).any(|tag| tag == "*" || self.is(tag)) {
+                return Verdict::NotModified;
+            }
+        } else if self.modified_since(headers, &IF_MODIFIED_SINCE) == Some(false) {
+            return Verdict::NotModified;
+        }
+        Verdict::Send
+    }
+
+    /// Whether a Range field may be heeded (RFC 9110 section 13.1.5). A tag never lets it: ours
+    /// are weak.
+    pub(super) fn allow_range(&self, headers: &HeaderMap) -> bool {
+        !headers.contains_key(IF_RANGE)
+            || date(headers, &IF_RANGE).is_some_and(|date| self.modified == Some(date))
+    }
+
+    fn is(&self, tag: &str) -> bool {
+        let bare = |tag| -> Option<&str> { Some(str::strip_prefix(tag, "W/").unwrap_or(tag)) };
+        self.etag.as_deref().and_then(bare) == bare(tag)
+    }
+
+    fn modified_since(&self, headers: &HeaderMap, name: &HeaderName) -> Option<bool> {
+        Some(self.modified? > date(headers, name)?)
+    }
+}
+
+/// The entity tags of a field. A comma inside a tag splits it into pieces that equal no tag of
+/// ours, which hold none.
+fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter();
+    values.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim)
+}
+
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: &str = "Sun, 09 Sep 2001 01:46:39 GMT";
+    const AT: &str = "Sun, 09 Sep 2001 01:46:40 GMT";
+
+    fn validators() -> Validators {
+        Validators::new(Some(UNIX_EPOCH + Duration::from_millis(1_000_000_000_500)), 31)
+    }
+
+    fn fields(fields: &[(HeaderName, &str)]) -> HeaderMap {
+        fields.iter().map(|(n, v)| (n.clone(), v.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn conditions() {
+        let etag = validators().etag.unwrap();
+        assert_eq!(etag, format!("W/\"{:x}-1f\"", 1_000_000_000_500_000_000_u64));
+        let listed = format!("\"x\", {}", etag.trim_start_matches("W/"));
+        for (given, expected) in [
+            (vec![], Verdict::Send),
+            (vec![(IF_NONE_MATCH, etag.as_str())], Verdict::NotModified),
+            (vec![(IF_NONE_MATCH, listed.as_str())], Verdict::NotModified),
+            (vec![(IF_NONE_MATCH, "*")], Verdict::NotModified),
+            (vec![(IF_NONE_MATCH, "\"x\""), (IF_MODIFIED_SINCE, AT)], Verdict::Send),
+            (vec![(IF_MODIFIED_SINCE, AT)], Verdict::NotModified),
+            (vec![(IF_MODIFIED_SINCE, BEFORE)], Verdict::Send),
+            (vec![(IF_MODIFIED_SINCE, "yesterday")], Verdict::Send),
+            (vec![(IF_MATCH, etag.as_str())], Verdict::Failed),
+            (vec![(IF_MATCH, "*")], Verdict::Send),
+            (vec![(IF_UNMODIFIED_SINCE, BEFORE)], Verdict::Failed),
+            (vec![(IF_UNMODIFIED_SINCE, AT)], Verdict::Send),
+        ] {
+            assert_eq!(validators().check(&fields(&given)), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_of_the_same_state_only() {
+        let etag = validators().etag.unwrap();
+        for (value, expected) in [(AT, true), (BEFORE, false), (&etag, false), ("\"x\"", false)] {
+            let given = fields(&[(IF_RANGE, value)]);
+            assert_eq!(validators().allow_range(&given), expected, "{value}");
+        }
+        assert!(validators().allow_range(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,120 @@
+//! The Range field (RFC 9110 section 14.2), bounded: many or overlapping ranges get the whole.
+
+/// More ranges than this in one request are not worth serving apart.
+const MOST: usize = 16;
+
+/// Bytes of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u64,
+    pub(super) len: u64,
+}
+
+impl Span {
+    /// `bytes 0-1/10`, as in Content-Range.
+    pub(super) fn content_range(self, size: u64) -> String {
+        format!("bytes {}-{}/{size}", self.start, self.start + self.len - 1)
+    }
+}
+
+/// What a Range field comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ranges {
+    /// None, or one that is ignored: not understood, or asking for more than the file.
+    Whole,
+    /// At least one.
+    Spans(Vec<Span>),
+    /// All of them lie behind the file's end.
+    Unsatisfiable,
+}
+
+/// Reads a Range field for a file of `size` bytes.
+pub(super) fn parse(field: &str, size: u64) -> Ranges {
+    // Some clients put a range on everything; an empty file has nothing to refuse.
+    match spans(field, size) {
+        Some(_) if size == 0 => Ranges::Whole,
+        Some(spans) if spans.is_empty() => Ranges::Unsatisfiable,
+        Some(spans) if spans.iter().map(|s| s.len).sum::<u64>() <= size => Ranges::Spans(spans),
+        _ => Ranges::Whole,
+    }
+}
+
+fn spans(field: &str, size: u64) -> Option<Vec<Span>> {
+    let (unit, set) = field.split_once('=')?;
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return None;
+    }
+    let mut spans = Vec::new();
+    let mut seen = 0;
+    for text in set.split(',').map(str::trim).filter(|t| !t.is_empty()) {
+        seen += 1;
+        if seen > MOST {
+            return None;
+        }
+        spans.extend(span(text, size)?);
+    }
+    if seen == 0 { None } else { Some(spans) }
+}
+
+/// The outer `None` is a syntax error, the inner one a range behind the end.
+fn span(text: &str, size: u64) -> Option<Option<Span>> {
+    let (first, last) = text.split_once('-')?;
+    let (first, last) = (first.trim(), last.trim());
+    if first.is_empty() {
+        let len = number(last)?.min(size);
+        return Some((len > 0).then_some(Span { start: size - len, len }));
+    }
+    let start = number(first)?;
+    let end = if last.is_empty() { u64::MAX } else { number(last)? };
+    if end < start {
+        return None;
+    }
+    Some((start < size).then(|| Span { start, len: end.min(size - 1) - start + 1 }))
+}
+
+fn number(text: &str) -> Option<u64> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(text.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some(spans: &[(u64, u64)]) -> Ranges {
+        Ranges::Spans(spans.iter().map(|&(start, len)| Span { start, len }).collect())
+    }
+
+    #[test]
+    fn fields() {
+        for (field, expected) in [
+            ("bytes=0-0", some(&[(0, 1)])),
+            ("Bytes=2-", some(&[(2, 8)])),
+            ("bytes=-3", some(&[(7, 3)])),
+            ("bytes=-30", some(&[(0, 10)])),
+            ("bytes=5-99999999999999999999999", some(&[(5, 5)])),
+            ("bytes=0-1, 8-9", some(&[(0, 2), (8, 2)])),
+            ("bytes=0-1,20-30", some(&[(0, 2)])),
+            ("bytes=10-", Ranges::Unsatisfiable),
+            ("bytes=-0", Ranges::Unsatisfiable),
+            ("bytes=3-2", Ranges::Whole),
+            ("bytes=", Ranges::Whole),
+            ("bytes=a-b", Ranges::Whole),
+            ("bytes=+1-2", Ranges::Whole),
+            ("lines=0-1", Ranges::Whole),
+            ("bytes=0-,0-", Ranges::Whole),
+        ] {
+            assert_eq!(parse(field, 10), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn bombs_get_the_whole() {
+        assert_eq!(parse(&format!("bytes={}", "0-,".repeat(1000)), 10), Ranges::Whole);
+        assert_eq!(parse(&format!("bytes={}", "0-0,".repeat(17)), 1000), Ranges::Whole);
+        assert_eq!(parse("bytes=0-5", 0), Ranges::Whole);
+        assert_eq!(parse("bytes=0-18446744073709551615", u64::MAX), some(&[(0, u64::MAX)]));
+    }
+}

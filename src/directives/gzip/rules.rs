@@ -1,0 +1,170 @@
+//! What `gzip` blocks say, and which requests they mean.
+
+use flate2::Compression;
+
+use crate::caddyfile::{Args, ConfigError};
+use crate::http::paths;
+
+/// Extensions compressed where no `ext` says otherwise; the empty one is a path without any.
+const DEFAULT: [&str; 20] = [
+    "", ".txt", ".htm", ".html", ".css", ".php", ".js", ".json", ".md", ".mdown", ".xml", ".svg",
+    ".go", ".cgi", ".py", ".pl", ".aspx", ".asp", ".m3u8", ".wasm",
+];
+
+/// One `gzip` block.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// With their dots; `*` is any.
+    pub(super) extensions: Vec<String>,
+    /// Path prefixes that stay as they are.
+    pub(super) not: Vec<String>,
+    pub(super) level: Compression,
+    /// Bytes; above zero, a response of unknown length is not compressed.
+    pub(super) min_length: u64,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self {
+            extensions: DEFAULT.map(str::to_owned).to_vec(),
+            not: Vec::new(),
+            level: Compression::default(),
+            min_length: 0,
+        }
+    }
+}
+
+impl Rule {
+    /// Whether a request for this path is this block's.
+    pub(super) fn means(&self, path: &str) -> bool {
+        let extension = extension(path);
+        self.extensions.iter().any(|e| e == "*" || e.eq_ignore_ascii_case(extension))
+            && !self.not.iter().any(|prefix| paths::under(path, prefix))
+    }
+}
+
+/// Reads all `gzip` blocks of a site.
+pub(super) fn parse(
+    args: &mut Args<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Rule>, ConfigError> {
+    let mut rules = Vec::new();
+    while args.next() {
+        if args.next_arg() {
+            return Err(args.arg_error());
+        }
+        let mut rule = Rule::default();
+        let mut extensions = Vec::new();
+        while args.next_block()? {
+            match args.val() {
+                "ext" => extensions.extend(self::extensions(args)?),
+                "not" => rule.not.extend(excluded(args)?),
+                "level" => rule.level = level(args, warnings)?,
+                "min_length" => rule.min_length = number(args)?,
+                _ => {
+                    let hint = "gzip knows ext, not, level and min_length";
+                    return Err(args.arg_error().hint(hint));
+                }
+            }
+        }
+        if !extensions.is_empty() {
+            rule.extensions = extensions;
+        }
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+/// From the last dot of the last segment.
+fn extension(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or("");
+    name.rfind('.').map_or("", |dot| &name[dot..])
+}
+
+fn several<'a>(args: &mut Args<'a>) -> Result<Vec<&'a str>, ConfigError> {
+    let words = args.remaining();
+    if words.is_empty() { Err(args.arg_error()) } else { Ok(words) }
+}
+
+fn extensions(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {
+    let words = several(args)?;
+    for word in &words {
+        if *word != "*" && !word.is_empty() && !word.starts_with('.') {
+            return Err(args
+                .error(format!("gzip: invalid extension \"{word}\" (must start with dot)"))
+                .hint(format!("write .{word}")));
+        }
+    }
+    Ok(words.into_iter().map(str::to_owned).collect())
+}
+
+fn excluded(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {
+    let words = several(args)?;
+    for word in &words {
+        if *word == "/" {
+            return Err(args
+                .error("gzip: `not /` would exclude every path")
+                .hint("remove the gzip directive instead"));
+        }
+        if !word.starts_with('/') {
+            let message = format!("gzip: invalid path \"{word}\" (must start with /)");
+            return Err(args.error(message));
+        }
+    }
+    Ok(words.into_iter().map(str::to_owned).collect())
+}
+
+/// v1 took any number and compressed at its default where zlib has no such level.
+fn level(args: &mut Args<'_>, warnings: &mut Vec<String>) -> Result<Compression, ConfigError> {
+    let text = args.required()?;
+    let Ok(level) = text.parse::<i64>() else {
+        return Err(args.error(format!("gzip: level '{text}' is not a number from 1 to 9")));
+    };
+    match u32::try_from(level) {
+        Ok(level @ 1..=9) => Ok(Compression::new(level)),
+        _ => {
+            warnings.push(format!("gzip: level {level} is not from 1 to 9; 6 is used"));
+            Ok(Compression::default())
+        }
+    }
+}
+
+fn number(args: &mut Args<'_>) -> Result<u64, ConfigError> {
+    let text = args.required()?;
+    text.parse().map_err(|_| args.error(format!("gzip: '{text}' is not a number of bytes")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extensions_of_paths() {
+        for (path, expected) in [
+            ("/", ""),
+            ("/a", ""),
+            ("/a.html", ".html"),
+            ("/a.b/c", ""),
+            ("/a.tar.gz", ".gz"),
+            ("/.hidden", ".hidden"),
+        ] {
+            assert_eq!(extension(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn meant_requests() {
+        let only_css = Rule { extensions: vec![".css".to_owned()], ..Rule::default() };
+        let all = Rule { extensions: vec!["*".to_owned()], ..Rule::default() };
+        for (rule, path, expected) in [
+            (&Rule::default(), "/", true),
+            (&Rule::default(), "/a.HTML", true),
+            (&Rule::default(), "/a.png", false),
+            (&only_css, "/a.css", true),
+            (&only_css, "/a.html", false),
+            (&all, "/a.png", true),
+        ] {
+            assert_eq!(rule.means(path), expected, "{path}");
+        }
+    }
+}

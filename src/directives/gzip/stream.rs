@@ -1,0 +1,117 @@
+//! A body that compresses another one as it passes. When the source has nothing more to give
+//! for now, what it gave is flushed, so that events and slow pages arrive at once.
+
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::HeaderMap;
+use http_body::Frame;
+
+use crate::http::{Body, BodyError};
+
+/// Compressed bytes worth a frame.
+const ENOUGH: usize = 16 * 1024;
+/// Source bytes worked on before other tasks get their turn.
+const TURN: usize = 256 * 1024;
+
+/// The compressed form of a body; trailers pass.
+pub(super) struct GzipBody {
+    source: Body,
+    state: State,
+    /// Whether the encoder holds bytes that a flush would bring out.
+    is_dirty: bool,
+}
+
+enum State {
+    Running(GzEncoder<Vec<u8>>),
+    /// The data are out, trailers follow.
+    Trailers(HeaderMap),
+    Done,
+}
+
+impl GzipBody {
+    pub(super) fn new(source: Body, level: Compression) -> Self {
+        let encoder = GzEncoder::new(Vec::new(), level);
+        Self { source, state: State::Running(encoder), is_dirty: false }
+    }
+
+    /// Ends the compressed data and says what is left of them.
+    fn finish(&mut self, then: State) -> io::Result<Bytes> {
+        match std::mem::replace(&mut self.state, then) {
+            State::Running(encoder) => Ok(encoder.finish()?.into()),
+            State::Trailers(_) | State::Done => Ok(Bytes::new()),
+        }
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Result<Poll<Bytes>, BodyError> {
+        let mut turn = 0;
+        loop {
+            let State::Running(encoder) = &mut self.state else {
+                return Ok(Poll::Ready(Bytes::new()));
+            };
+            match http_body::Body::poll_frame(Pin::new(&mut self.source), cx) {
+                Poll::Ready(Some(frame)) => match frame?.into_data() {
+                    Ok(data) => {
+                        encoder.write_all(&data)?;
+                        self.is_dirty |= !data.is_empty();
+                        turn += data.len();
+                    }
+                    Err(frame) => {
+                        let then = frame.into_trailers().map_or(State::Done, State::Trailers);
+                        return Ok(Poll::Ready(self.finish(then)?));
+                    }
+                },
+                Poll::Ready(None) => return Ok(Poll::Ready(self.finish(State::Done)?)),
+                Poll::Pending => {
+                    if !self.is_dirty {
+                        return Ok(Poll::Pending);
+                    }
+                    encoder.flush()?;
+                    self.is_dirty = false;
+                    return Ok(Poll::Ready(std::mem::take(encoder.get_mut()).into()));
+                }
+            }
+            if encoder.get_ref().len() >= ENOUGH {
+                return Ok(Poll::Ready(std::mem::take(encoder.get_mut()).into()));
+            }
+            if turn >= TURN {
+                cx.waker().wake_by_ref();
+                return Ok(Poll::Pending);
+            }
+        }
+    }
+}
+
+impl http_body::Body for GzipBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let State::Running(_) = self.state {
+            match self.step(cx) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(bytes)) if bytes.is_empty() => {}
+                Ok(Poll::Ready(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Err(error) => {
+                    self.state = State::Done;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Trailers(fields) => Poll::Ready(Some(Ok(Frame::trailers(fields)))),
+            State::Running(_) | State::Done => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+}

@@ -1,0 +1,79 @@
+//! `log`: one line per request, written when the response's body has ended, so that size and
+//! latency are those of the whole response.
+
+mod format;
+mod rules;
+
+use http::Method;
+
+use crate::caddyfile::{Args, ConfigError};
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::placeholders::ResponseFacts;
+use crate::http::{Fault, Request, fault_page, paths};
+use crate::site::SiteBuilder;
+
+use rules::{Entry, Rule};
+
+/// `log`, `log FILE`, `log PATH FILE [FORMAT]`, each with an optional block. The first rule
+/// whose path holds a request is used.
+pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    let rules = rules::parse(args, site)?;
+    site.push(Log { rules });
+    Ok(())
+}
+
+struct Log {
+    rules: Vec<Rule>,
+}
+
+impl Handler for Log {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        let rule = self.rules.iter().find(|rule| paths::under(req.path(), &rule.path));
+        let entries: Vec<&Entry> = rule.map_or_else(Vec::new, |rule| {
+            rule.entries.iter().filter(|e| !e.options.leave_out(req.path())).collect()
+        });
+        if entries.is_empty() {
+            return next.run(req);
+        }
+        Box::pin(async move {
+            let is_head = req.head.method == Method::HEAD;
+            let response = match next.run(&mut *req).await {
+                Ok(response) => response,
+                // Rendered here, so that the line has the page's size.
+                Err(fault) => {
+                    report(req, &fault);
+                    fault_page::render(fault, is_head)
+                }
+            };
+            let received = req.received;
+            let facts = ResponseFacts {
+                status: response.status().as_u16(),
+                size: 0,
+                latency: received.elapsed(),
+                headers: response.headers(),
+            };
+            let client = req.peer.remote.ip();
+            let lines: Vec<_> = entries
+                .into_iter()
+                .map(|entry| {
+                    let line = entry.format.begin(req, &facts, entry.options.mask(client));
+                    (entry.sink.clone(), line)
+                })
+                .collect();
+            Ok(response.map(|body| {
+                body.observe(move |end| {
+                    for (sink, line) in lines {
+                        sink.write_line(&line.end(end.bytes, received.elapsed()));
+                    }
+                })
+            }))
+        })
+    }
+}
+
+/// A rendered fault's cause ends here, hence it goes to the process log.
+fn report(req: &Request, fault: &Fault) {
+    if let Some(cause) = &fault.cause {
+        log::error!("[ERROR {} {}] {cause}", fault.status.as_u16(), req.path());
+    }
+}

@@ -1,0 +1,178 @@
+//! What `log` lines and blocks say.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::caddyfile::{Args, ConfigError};
+use crate::http::paths;
+use crate::http::sink::{Roll, Sink, SinkTarget};
+use crate::site::SiteBuilder;
+
+use super::format::Format;
+
+/// All logs of one path prefix.
+pub(super) struct Rule {
+    pub(super) path: String,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// One log.
+pub(super) struct Entry {
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) format: Format,
+    pub(super) options: Options,
+}
+
+/// Which requests a log leaves out, and what it leaves out of an address.
+#[derive(Debug, Default)]
+pub(super) struct Options {
+    pub(super) except: Vec<String>,
+    pub(super) mask_v4: Option<Ipv4Addr>,
+    pub(super) mask_v6: Option<Ipv6Addr>,
+}
+
+impl Options {
+    /// Whether a request for this path is left out.
+    pub(super) fn leave_out(&self, path: &str) -> bool {
+        self.except.iter().any(|prefix| paths::under(path, prefix))
+    }
+
+    /// The address as this log may know it.
+    pub(super) fn mask(&self, client: IpAddr) -> IpAddr {
+        match (client.to_canonical(), self.mask_v4, self.mask_v6) {
+            (IpAddr::V4(ip), Some(mask), _) => (ip & mask).into(),
+            (IpAddr::V6(ip), _, Some(mask)) => (ip & mask).into(),
+            (ip, ..) => ip,
+        }
+    }
+}
+
+/// Reads all `log` lines of a site and opens what they write to.
+pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<Rule>, ConfigError> {
+    let mut rules: Vec<Rule> = Vec::new();
+    while args.next() {
+        let (path, output, format) = match args.remaining()[..] {
+            [] => ("/", "access.log", ""),
+            [output] => ("/", output, ""),
+            [path, output] => (path, output, ""),
+            [path, output, format] => (path, output, format),
+            [path, output, format, ..] => {
+                site.warnings.push(format!(
+                    "log: only '{format}' is the format, what follows it is ignored; \
+                     a format with spaces needs quotes"
+                ));
+                (path, output, format)
+            }
+        };
+        let (options, roll) = block(args)?;
+        let target = SinkTarget::parse(output, roll);
+        let sink = site
+            .sinks
+            .open(&target)
+            .map_err(|e| args.error(format!("log: cannot open '{output}': {e}")))?;
+        let entry = Entry { sink, format: Format::parse(format), options };
+        match rules.iter_mut().find(|rule| rule.path == path) {
+            Some(rule) => rule.entries.push(entry),
+            None => rules.push(Rule { path: path.to_owned(), entries: vec![entry] }),
+        }
+    }
+    Ok(rules)
+}
+
+fn block(args: &mut Args<'_>) -> Result<(Options, Roll), ConfigError> {
+    let mut options = Options::default();
+    let mut roll = Roll::default();
+    while args.next_block()? {
+        match args.val() {
+            "rotate" => roll = rotate(args)?,
+            "except" => {
+                let paths = args.remaining();
+                if paths.is_empty() {
+                    return Err(args.arg_error());
+                }
+                options.except.extend(paths.into_iter().map(str::to_owned));
+            }
+            "ipmask" => ipmask(args, &mut options)?,
+            word => {
+                let arg = optional(args)?;
+                set(args, &mut roll, &[word], arg)?;
+            }
+        }
+    }
+    Ok((options, roll))
+}
+
+/// The block of 0.9: what it does not name is not limited, except the size.
+fn rotate(args: &mut Args<'_>) -> Result<Roll, ConfigError> {
+    let mut roll = Roll { age: Duration::ZERO, keep: 0, ..Roll::default() };
+    while args.next_block()? {
+        let word = args.val();
+        let arg = optional(args)?;
+        set(args, &mut roll, &[&format!("rotate_{word}"), word], arg)?;
+    }
+    Ok(roll)
+}
+
+fn optional<'a>(args: &mut Args<'a>) -> Result<Option<&'a str>, ConfigError> {
+    match args.remaining()[..] {
+        [] => Ok(None),
+        [arg] => Ok(Some(arg)),
+        _ => Err(args.arg_error()),
+    }
+}
+
+/// Tries a word under each of its names.
+fn set(
+    args: &Args<'_>,
+    roll: &mut Roll,
+    names: &[&str],
+    arg: Option<&str>,
+) -> Result<(), ConfigError> {
+    for name in names {
+        if roll.set(name, arg).map_err(|e| args.error(e))? {
+            return Ok(());
+        }
+    }
+    let known = "log knows rotate, rotate_size, rotate_age, rotate_keep, rotate_compress, \
+                 rotate_disable, except and ipmask";
+    Err(args.arg_error().hint(known))
+}
+
+fn ipmask(args: &mut Args<'_>, options: &mut Options) -> Result<(), ConfigError> {
+    let masks = args.remaining();
+    if masks.is_empty() || masks.len() > 2 {
+        return Err(args.arg_error());
+    }
+    for mask in masks {
+        match mask.parse() {
+            Ok(IpAddr::V4(mask)) => options.mask_v4 = Some(mask),
+            Ok(IpAddr::V6(mask)) => options.mask_v6 = Some(mask),
+            Err(_) => return Err(args.error(format!("IP Mask not valid IP Mask Format: {mask}"))),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks() {
+        let options = Options {
+            mask_v4: Some(Ipv4Addr::new(255, 255, 0, 0)),
+            mask_v6: "ffff:ffff::".parse().ok(),
+            ..Options::default()
+        };
+        for (client, bare, masked) in [
+            ("192.0.2.7", "192.0.2.7", "192.0.0.0"),
+            ("::ffff:192.0.2.7", "192.0.2.7", "192.0.0.0"),
+            ("2001:db8:1::1", "2001:db8:1::1", "2001:db8::"),
+        ] {
+            let client = client.parse().unwrap();
+            assert_eq!(Options::default().mask(client).to_string(), bare);
+            assert_eq!(options.mask(client).to_string(), masked);
+        }
+    }
+}

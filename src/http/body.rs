@@ -11,6 +11,11 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 /// Why a body broke off.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The client sent more than its site allows; answered with 413.
+#[derive(Debug, thiserror::Error)]
+#[error("request body is larger than {0} bytes")]
+pub struct TooLarge(pub u64);
+
 type Dynamic = Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError>>>;
 
 /// A stream of DATA and trailers. It stays on its worker, hence it need not be `Send`.

@@ -1,0 +1,209 @@
+//! Upstream addresses: `host:port`, `http://`, `https://`, `unix:`, port ranges, base paths and
+//! credentials. Pure text work at load.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::upstream::{Target, Upstream, shared_state};
+
+/// Reads one TO; a port range gives one upstream per port. `identity` is what else a connection
+/// depends on (TLS settings).
+pub(super) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String> {
+    if text.contains('{') {
+        return Err(format!("upstream '{text}': placeholders are not supported here"));
+    }
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path, identity).map(|upstream| vec![upstream]);
+    }
+    let (tls, rest) = scheme(text)?;
+    let (authority, path_and_query) = match rest.find(['/', '?']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let (credentials, host_port) = match authority.rsplit_once('@') {
+        Some((user, host)) => (Some(user), host),
+        None => (None, authority),
+    };
+    let (host, port) = split_port(host_port);
+    if host.is_empty() {
+        return Err(format!("upstream '{text}' has no host"));
+    }
+    let (base_path, base_query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+    let authorization = credentials.map(basic).transpose()?;
+    ports(port)?
+        .into_iter()
+        .map(|port| {
+            let shown = port.map_or(String::new(), |p| format!(":{p}"));
+            let scheme = if tls { "https" } else { "http" };
+            let number = port.unwrap_or(if tls { 443 } else { 80 });
+            Ok(Upstream {
+                name: Arc::from(format!("{scheme}://{host}{shown}{base_path}")),
+                target: Target::Tcp {
+                    host: host.trim_matches(['[', ']']).to_owned(),
+                    port: number,
+                    tls,
+                },
+                host_field: field(&format!("{host}{shown}"))?,
+                base_path: base_path.to_owned(),
+                base_query: base_query.to_owned(),
+                authorization: authorization.clone(),
+                state: shared_state(format!("{scheme}://{host}:{number} {identity}")),
+            })
+        })
+        .collect()
+}
+
+fn unix(path: &str, identity: &str) -> Result<Upstream, String> {
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() {
+        return Err("upstream 'unix:' has no socket path".to_owned());
+    }
+    Ok(Upstream {
+        name: Arc::from(format!("unix:{path}")),
+        target: Target::Unix(PathBuf::from(path)),
+        host_field: HeaderValue::from_static("socket"),
+        base_path: String::new(),
+        base_query: String::new(),
+        authorization: None,
+        state: shared_state(format!("unix:{path} {identity}")),
+    })
+}
+
+fn scheme(text: &str) -> Result<(bool, &str), String> {
+    match text.split_once("://") {
+        None => Ok((false, text)),
+        Some(("http", rest)) => Ok((false, rest)),
+        Some(("https", rest)) => Ok((true, rest)),
+        Some((other, _)) => Err(format!(
+            "upstream '{text}': scheme '{other}' is not supported; use http, https or unix:"
+        )),
+    }
+}
+
+/// Splits off the port; the colons of a bracketed IPv6 address belong to the host.
+fn split_port(host_port: &str) -> (&str, Option<&str>) {
+    let after_bracket = host_port.rfind(']').map_or(0, |at| at + 1);
+    match host_port[after_bracket..].rfind(':') {
+        Some(at) => {
+            let (host, port) = host_port.split_at(after_bracket + at);
+            (host, Some(&port[1..]).filter(|p| !p.is_empty()))
+        }
+        None => (host_port, None),
+    }
+}
+
+fn ports(port: Option<&str>) -> Result<Vec<Option<u16>>, String> {
+    let Some(text) = port else { return Ok(vec![None]) };
+    let number = |text: &str| {
+        text.parse::<u16>().map_err(|_| format!("upstream port '{text}' is not a port number"))
+    };
+    let Some((first, last)) = text.split_once('-') else {
+        return Ok(vec![Some(number(text)?)]);
+    };
+    let (first, last) = (number(first)?, number(last)?);
+    if last <= first {
+        return Err(format!("port range [{first}-{last}] is invalid"));
+    }
+    Ok((first..=last).map(Some).collect())
+}
+
+fn field(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_str(text).map_err(|_| format!("'{text}' cannot be sent as Host"))
+}
+
+/// `Basic` credentials (RFC 7617) from a URL's percent-encoded `user:pass`.
+fn basic(user_info: &str) -> Result<HeaderValue, String> {
+    let mut plain: Vec<u8> = percent_encoding::percent_decode_str(user_info).collect();
+    if !user_info.contains(':') {
+        plain.push(b':');
+    }
+    let mut value = field(&format!("Basic {}", base64(&plain)))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group =
+            chunk.iter().fold(0u32, |n, b| (n << 8) | u32::from(*b)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(group >> (18 - 6 * place)) as usize & 63];
+            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        for (text, names, host, port, tls, base) in [
+            ("localhost", "http://localhost", "localhost", 80, false, ""),
+            ("localhost:8080", "http://localhost:8080", "localhost", 8080, false, ""),
+            ("httpbin:80", "http://httpbin:80", "httpbin", 80, false, ""),
+            ("https://l:2021/t?foo=bar", "https://l:2021/t", "l", 2021, true, "/t"),
+            ("https://l", "https://l", "l", 443, true, ""),
+            ("http://u:p@h/a--b", "http://h/a--b", "h", 80, false, "/a--b"),
+            ("[::1]:81", "http://[::1]:81", "::1", 81, false, ""),
+            ("[::1]", "http://[::1]", "::1", 80, false, ""),
+            (
+                "localhost:8080-8082",
+                "http://localhost:8080 http://localhost:8081 http://localhost:8082",
+                "localhost",
+                8080,
+                false,
+                "",
+            ),
+        ] {
+            let parsed = parse(text, "").unwrap();
+            let got: Vec<&str> = parsed.iter().map(|u| &*u.name).collect();
+            assert_eq!(got.join(" "), names);
+            let target = Target::Tcp { host: host.into(), port, tls };
+            assert_eq!(parsed[0].target, target, "{text}");
+            assert_eq!(parsed[0].base_path, base, "{text}");
+        }
+    }
+
+    #[test]
+    fn sockets_take_the_whole_remainder() {
+        let parsed = parse("unix:/run/a.sock/b", "").unwrap();
+        assert_eq!(parsed[0].target, Target::Unix("/run/a.sock/b".into()));
+        assert_eq!(parsed[0].host_field, "socket");
+    }
+
+    #[test]
+    fn credentials_become_a_field() {
+        for (text, value) in [
+            ("http://user:pass@h", "Basic dXNlcjpwYXNz"),
+            ("http://a:b%40@h", "Basic YTpiQA=="),
+            ("http://user@h", "Basic dXNlcjo="),
+        ] {
+            assert_eq!(parse(text, "").unwrap()[0].authorization.as_ref().unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn bad_addresses_are_refused() {
+        for (text, part) in [
+            ("localhost:8090-8080", "port range [8090-8080] is invalid"),
+            ("localhost:80-80", "port range [80-80] is invalid"),
+            ("localhost:80-A", "'A' is not a port number"),
+            ("localhost:99999", "not a port number"),
+            ("quic://a", "scheme 'quic' is not supported"),
+            ("srv://a", "scheme 'srv' is not supported"),
+            ("http://", "has no host"),
+            ("unix:", "no socket path"),
+            ("{host}:80", "placeholders"),
+        ] {
+            let error = parse(text, "").unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! New connections to upstreams: name, TCP or unix socket, TLS, HTTP/1.1.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::error::ProxyError;
+use super::pool::{self, Conn};
+use super::upstream::{State, Target, Upstream};
+
+/// Bytes of a response's head at most, and of a read.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// Connects within `limit`, TLS handshake included.
+pub(super) async fn connect(
+    upstream: &Upstream,
+    tls: Option<&Arc<ClientConfig>>,
+    limit: Duration,
+) -> Result<Conn, ProxyError> {
+    let deadline = Instant::now() + limit;
+    match timeout_at(deadline, open(upstream, tls, deadline)).await {
+        Ok(opened) => opened,
+        Err(_) => Err(ProxyError::ConnectTimeout(upstream.name.to_string())),
+    }
+}
+
+async fn open(
+    upstream: &Upstream,
+    tls: Option<&Arc<ClientConfig>>,
+    deadline: Instant,
+) -> Result<Conn, ProxyError> {
+    let name = || upstream.name.to_string();
+    match &upstream.target {
+        Target::Unix(path) => {
+            let stream = UnixStream::connect(path).await;
+            speak_http(stream.map_err(|e| ProxyError::Connect(name(), e))?).await
+        }
+        Target::Tcp { host, port, tls: secure } => {
+            let addresses = resolve(host, *port, &upstream.state).await?;
+            let stream = dial(&addresses, deadline).await;
+            let stream = stream.map_err(|e| match e.kind() {
+                io::ErrorKind::TimedOut => ProxyError::ConnectTimeout(name()),
+                _ => ProxyError::Connect(name(), e),
+            })?;
+            let Some(config) = tls.filter(|_| *secure) else { return speak_http(stream).await };
+            let failed = |e| ProxyError::Tls(name(), e);
+            let server = ServerName::try_from(host.clone())
+                .map_err(|e| failed(io::Error::new(io::ErrorKind::InvalidInput, e)))?;
+            let stream = TlsConnector::from(config.clone()).connect(server, stream).await;
+            speak_http(stream.map_err(failed)?).await
+        }
+    }
+}
+
+/// The addresses behind a host. The last ones known stand in while the name cannot be resolved.
+async fn resolve(host: &str, port: u16, state: &State) -> Result<Vec<SocketAddr>, ProxyError> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let looked_up = tokio::net::lookup_host((host, port)).await.map(|found| found.collect());
+    let mut last = state.last_addresses.lock().unwrap_or_else(PoisonError::into_inner);
+    match looked_up {
+        Ok(found) if !Vec::is_empty(&found) => {
+            last.clone_from(&found);
+            Ok(found)
+        }
+        Ok(_) | Err(_) if !last.is_empty() => Ok(last.clone()),
+        Ok(_) => Err(ProxyError::Resolve(host.to_owned(), io::ErrorKind::NotFound.into())),
+        Err(error) => Err(ProxyError::Resolve(host.to_owned(), error)),
+    }
+}
+
+/// Tries one address after the other; each has its even share of the time left, so that one
+/// that does not answer leaves time for the rest.
+async fn dial(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
+    let mut failure = io::Error::from(io::ErrorKind::NotFound);
+    for (i, address) in addresses.iter().enumerate() {
+        let now = Instant::now();
+        let share = deadline.saturating_duration_since(now) / (addresses.len() - i) as u32;
+        match timeout_at(now + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(failure)
+}
+
+async fn speak_http<S>(stream: S) -> Result<Conn, ProxyError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(READ_BUFFER);
+    let (sender, driver) =
+        builder.handshake(TokioIo::new(stream)).await.map_err(ProxyError::Answer)?;
+    // Whatever ends the connection also reaches the request or body in flight on it.
+    let driver = tokio::task::spawn_local(async move {
+        let _ = driver.await;
+    });
+    pool::sweep();
+    Ok(Conn { sender, _driver: AbortOnDropHandle::new(driver) })
+}

@@ -1,0 +1,104 @@
+//! What can go wrong between us and an upstream, and the one place that says which status it is.
+
+use std::error::Error as StdError;
+use std::io;
+
+use http::StatusCode;
+
+use crate::http::body::TooLarge;
+use crate::http::{BodyError, Fault};
+
+/// Why a request got no answer from an upstream.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProxyError {
+    #[error("no hosts available upstream")]
+    NoHost,
+    #[error("cannot resolve {0}")]
+    Resolve(String, #[source] io::Error),
+    #[error("cannot connect to {0}")]
+    Connect(String, #[source] io::Error),
+    #[error("no connection to {0} in time")]
+    ConnectTimeout(String),
+    #[error("TLS handshake with {0} failed")]
+    Tls(String, #[source] io::Error),
+    #[error("no answer from the upstream in time")]
+    FirstByte,
+    #[error("bad answer from the upstream")]
+    Answer(#[source] hyper::Error),
+    #[error("bad answer from the upstream: {0}")]
+    Malformed(&'static str),
+    #[error("cannot build the upstream request")]
+    Request(#[source] http::Error),
+    #[error("failed to read downstream request body")]
+    ClientBody(#[source] BodyError),
+    #[error("the upstream sent nothing for too long in the middle of its response")]
+    BodyIdle,
+}
+
+impl ProxyError {
+    /// Whether nothing of the request has reached an upstream, so that any may be tried.
+    pub(super) fn before_sending(&self) -> bool {
+        matches!(
+            self,
+            Self::Resolve(..) | Self::Connect(..) | Self::ConnectTimeout(_) | Self::Tls(..)
+        )
+    }
+
+    /// Whether the client, not the upstream, is at fault.
+    pub(super) fn by_client(&self) -> bool {
+        match self {
+            Self::ClientBody(_) | Self::Request(_) => true,
+            Self::Answer(error) => error.is_user(),
+            _ => false,
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::ConnectTimeout(_) | Self::FirstByte => StatusCode::GATEWAY_TIMEOUT,
+            Self::Request(_) => StatusCode::BAD_REQUEST,
+            _ if is_too_large(self) => StatusCode::PAYLOAD_TOO_LARGE,
+            _ if self.by_client() => StatusCode::BAD_REQUEST,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+}
+
+impl From<ProxyError> for Fault {
+    fn from(error: ProxyError) -> Self {
+        Self::caused(error.status(), error)
+    }
+}
+
+fn is_too_large(error: &ProxyError) -> bool {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<TooLarge>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_status() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        for (error, status) in [
+            (ProxyError::NoHost, 502),
+            (ProxyError::Connect("a".into(), refused()), 502),
+            (ProxyError::Resolve("a".into(), refused()), 502),
+            (ProxyError::ConnectTimeout("a".into()), 504),
+            (ProxyError::FirstByte, 504),
+            (ProxyError::Malformed("x"), 502),
+            (ProxyError::ClientBody(Box::new(TooLarge(5))), 413),
+            (ProxyError::ClientBody("gone".into()), 400),
+        ] {
+            assert_eq!(error.status().as_u16(), status, "{error}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! `proxy FROM TO... { … }`: text to a [`Rule`].
+
+use std::time::Duration;
+
+use super::address;
+use super::policy::Policy;
+use super::rules::HeaderRule;
+use super::tls::Trust;
+use super::upstream::{Target, Upstream};
+use crate::caddyfile::{Args, ConfigError, parse_duration};
+use crate::http::limits::{UPSTREAM_CONNECT, UPSTREAM_KEEPALIVE};
+use std::sync::Arc;
+
+/// One `proxy` line.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) from: String,
+    pub(super) except: Vec<String>,
+    pub(super) hosts: Vec<Upstream>,
+    pub(super) policy: Policy,
+    pub(super) fail_timeout: Duration,
+    pub(super) max_fails: usize,
+    /// 0 is no limit.
+    pub(super) max_conns: usize,
+    pub(super) try_duration: Duration,
+    pub(super) try_interval: Duration,
+    /// Idle connections kept for each upstream and worker.
+    pub(super) keepalive: usize,
+    pub(super) connect_timeout: Duration,
+    pub(super) without: String,
+    pub(super) upstream_headers: Vec<HeaderRule>,
+    pub(super) downstream_headers: Vec<HeaderRule>,
+    /// Set when an upstream is https.
+    pub(super) tls: Option<Arc<rustls::ClientConfig>>,
+    /// Whether `health_check` was written.
+    pub(super) health_check: bool,
+    trust: Trust,
+}
+
+impl Rule {
+    fn new(from: &str) -> Self {
+        Self {
+            from: from.to_owned(),
+            except: Vec::new(),
+            hosts: Vec::new(),
+            policy: Policy::default(),
+            fail_timeout: Duration::ZERO,
+            max_fails: 1,
+            max_conns: 0,
+            try_duration: Duration::ZERO,
+            try_interval: Duration::from_millis(250),
+            keepalive: UPSTREAM_KEEPALIVE,
+            connect_timeout: UPSTREAM_CONNECT,
+            without: String::new(),
+            upstream_headers: Vec::new(),
+            downstream_headers: Vec::new(),
+            tls: None,
+            health_check: false,
+            trust: Trust::default(),
+        }
+    }
+
+    /// Reads the directive whose name `args` stands on.
+    pub(super) fn parse(args: &mut Args<'_>) -> Result<Self, ConfigError> {
+        let line = args.remaining();
+        let Some((from, to)) = line.split_first() else { return Err(args.arg_error()) };
+        let mut rule = Self::new(from);
+        let mut to: Vec<String> = to.iter().map(|&text| text.to_owned()).collect();
+        while args.next_block()? {
+            match args.val() {
+                "upstream" => to.push(args.required()?.to_owned()),
+                "policy" => rule.policy = policy(args)?,
+                "header_upstream" => rule.upstream_headers.push(header(args)?),
+                "header_downstream" => rule.downstream_headers.push(header(args)?),
+                "transparent" => rule.upstream_headers.extend(HeaderRule::transparent()),
+                // The upgrade is recognised by the request itself; the word stays valid.
+                "websocket" => {}
+                word => rule.setting(word, args)?,
+            }
+        }
+        if to.is_empty() {
+            return Err(args.arg_error());
+        }
+        rule.resolve_upstreams(&to).map_err(|message| args.error(message))?;
+        Ok(rule)
+    }
+
+    fn setting(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
+        match word {
+            "fail_timeout" => self.fail_timeout = duration(args)?,
+            "try_duration" => self.try_duration = duration(args)?,
+            "try_interval" => self.try_interval = duration(args)?,
+            "timeout" => self.connect_timeout = duration(args)?,
+            "max_conns" => self.max_conns = number(args)?,
+            "keepalive" => self.keepalive = number(args)?,
+            "max_fails" => {
+                self.max_fails = number(args)?;
+                if self.max_fails == 0 {
+                    return Err(args.error("max_fails must be at least 1"));
+                }
+            }
+            "without" => self.without = args.required()?.to_owned(),
+            "except" => {
+                let paths = args.remaining();
+                if paths.is_empty() {
+                    return Err(args.arg_error());
+                }
+                self.except = paths.iter().map(|path| join_path(&self.from, path)).collect();
+            }
+            "insecure_skip_verify" => self.trust_in(Trust::Anything, args)?,
+            "ca_certificates" => {
+                let files: Vec<String> = args.remaining().iter().map(|f| f.to_string()).collect();
+                if files.is_empty() {
+                    return Err(args.arg_error());
+                }
+                self.trust_in(Trust::Files(files), args)?;
+            }
+            word => self.health(word, args)?,
+        }
+        Ok(())
+    }
+
+    fn health(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
+        match word {
+            "health_check" => {
+                args.required()?;
+                self.health_check = true;
+            }
+            "health_check_interval" | "health_check_timeout" => {
+                duration(args)?;
+            }
+            "health_check_port" => {
+                let port = args.required()?;
+                port.parse::<u16>().map_err(|_| args.error(format!("invalid port '{port}'")))?;
+            }
+            "health_check_contains" => {
+                args.required()?;
+            }
+            other => return Err(args.error(format!("unknown property '{other}'"))),
+        }
+        Ok(())
+    }
+
+    fn trust_in(&mut self, trust: Trust, args: &Args<'_>) -> Result<(), ConfigError> {
+        if self.trust != Trust::System && self.trust != trust {
+            return Err(args.error("insecure_skip_verify and ca_certificates exclude one another"));
+        }
+        self.trust = trust;
+        Ok(())
+    }
+
+    fn resolve_upstreams(&mut self, to: &[String]) -> Result<(), String> {
+        let identity = self.trust.identity();
+        for text in to {
+            self.hosts.extend(address::parse(text, &identity)?);
+        }
+        let https = |host: &Upstream| matches!(host.target, Target::Tcp { tls: true, .. });
+        if self.hosts.iter().any(https) {
+            self.tls = Some(self.trust.config()?);
+        }
+        Ok(())
+    }
+}
+
+fn policy(args: &mut Args<'_>) -> Result<Policy, ConfigError> {
+    let name = args.required()?;
+    let rest = args.remaining();
+    if rest.len() > 1 {
+        return Err(args.arg_error());
+    }
+    Policy::parse(name, rest.first().copied()).map_err(|message| args.error(message))
+}
+
+fn header(args: &mut Args<'_>) -> Result<HeaderRule, ConfigError> {
+    let words = args.remaining();
+    let rule = HeaderRule::parse(&words).map_err(|message| args.error(message))?;
+    rule.ok_or_else(|| args.arg_error())
+}
+
+fn duration(args: &mut Args<'_>) -> Result<Duration, ConfigError> {
+    let text = args.required()?;
+    parse_duration(text).map_err(|message| args.error(message))
+}
+
+fn number(args: &mut Args<'_>) -> Result<usize, ConfigError> {
+    let text = args.required()?;
+    text.parse().map_err(|_| args.error(format!("'{text}' is not a number of 0 or more")))
+}
+
+/// `except` paths are relative to FROM.
+fn join_path(from: &str, path: &str) -> String {
+    format!("{}/{}", from.trim_end_matches('/'), path.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+impl Rule {
+    /// A rule for these upstreams, the rest as by default.
+    pub(super) fn of(from: &str, to: &[String]) -> Self {
+        let mut rule = Self::new(from);
+        rule.resolve_upstreams(to).unwrap();
+        rule
+    }
+}

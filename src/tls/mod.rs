@@ -3,7 +3,8 @@
 pub mod policy;
 pub mod resolver;
 mod self_signed;
+mod settings;
 mod store;
 
-pub use policy::{Certificates, Policy};
-pub use resolver::{TlsListener, build_listener};
+pub use policy::{Certificates, KeyType, Policy};
+pub use settings::{TlsListener, build_listener};

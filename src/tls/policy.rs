@@ -24,6 +24,16 @@ pub enum Certificates {
     },
 }
 
+/// The kind of key that is made where a certificate is made here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum KeyType {
+    #[default]
+    P256,
+    P384,
+    Rsa2048,
+    Rsa4096,
+}
+
 /// One site's TLS settings; an empty list is the default.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
@@ -33,4 +43,7 @@ pub struct Policy {
     pub suites: Vec<SupportedCipherSuite>,
     pub groups: Vec<&'static dyn SupportedKxGroup>,
     pub alpn: Vec<Vec<u8>>,
+    pub key_type: KeyType,
+    /// Certificates of further `tls CERT KEY` lines and of `load`.
+    pub more: Vec<Certificates>,
 }

@@ -1,1 +1,134 @@
-//! (stub)
+//! Self-signed certificates, made here, kept over reloads and renewed while running.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use rustls::crypto::CryptoProvider;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use super::KeyType;
+use super::store::unix_now;
+
+/// Seconds that a certificate is valid.
+const LIFE: i64 = 7 * 24 * 3600;
+/// Clocks of clients may be a little behind.
+const BACKDATE: i64 = 3600;
+
+/// One host's certificate, the newest.
+#[derive(Debug)]
+pub(super) struct SelfSigned {
+    host: String,
+    key: KeyPair,
+    provider: Arc<CryptoProvider>,
+    current: ArcSwap<Issued>,
+    renewing: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Issued {
+    certified: Arc<CertifiedKey>,
+    /// When a third of its life is left, in Unix seconds.
+    renew_at: i64,
+}
+
+type Cache = Mutex<HashMap<(String, KeyType), Arc<SelfSigned>>>;
+
+/// All of this process, so that a browser's exception for a certificate outlives a reload.
+static CACHE: LazyLock<Cache> = LazyLock::new(Mutex::default);
+
+impl SelfSigned {
+    /// The certificate for `host` (empty: any name of this machine), made once per process.
+    pub(super) fn for_host(
+        host: &str,
+        kind: KeyType,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<Self>, String> {
+        let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = cache.get(&(host.to_owned(), kind)) {
+            return Ok(known.clone());
+        }
+        let failed = |error| format!("cannot make a self-signed certificate for '{host}': {error}");
+        let key = generate(kind).map_err(|error| failed(error.to_string()))?;
+        let issued = issue(host, &key, provider).map_err(failed)?;
+        let made = Arc::new(Self {
+            host: host.to_owned(),
+            key,
+            provider: provider.clone(),
+            current: ArcSwap::from_pointee(issued),
+            renewing: Mutex::new(()),
+        });
+        cache.insert((host.to_owned(), kind), made.clone());
+        Ok(made)
+    }
+
+    /// The certificate to show now. The handshake that finds it old renews it; others that run
+    /// meanwhile show the old one.
+    pub(super) fn certified(&self) -> Arc<CertifiedKey> {
+        self.certified_at(unix_now())
+    }
+
+    fn certified_at(&self, now: i64) -> Arc<CertifiedKey> {
+        let current = self.current.load();
+        if now >= current.renew_at
+            && let Ok(_one) = self.renewing.try_lock()
+        {
+            match issue(&self.host, &self.key, &self.provider) {
+                Ok(issued) => self.current.store(Arc::new(issued)),
+                Err(error) => {
+                    log::error!("self-signed certificate for '{}': {error}", self.host);
+                }
+            }
+            return self.current.load().certified.clone();
+        }
+        current.certified.clone()
+    }
+}
+
+fn generate(kind: KeyType) -> Result<KeyPair, rcgen::Error> {
+    match kind {
+        KeyType::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+        KeyType::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
+        KeyType::Rsa2048 => {
+            KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
+        }
+        KeyType::Rsa4096 => {
+            KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_4096)
+        }
+    }
+}
+
+fn issue(host: &str, key: &KeyPair, provider: &CryptoProvider) -> Result<Issued, String> {
+    let now = unix_now();
+    let mut params =
+        CertificateParams::new(subject_names(host)).map_err(|error| error.to_string())?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::OrganizationName, "Caddy Self-Signed");
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    let seconds = |at: i64| Duration::from_secs(at.unsigned_abs());
+    params.not_before = epoch + seconds(now - BACKDATE);
+    params.not_after = epoch + seconds(now + LIFE);
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    let certificate = params.self_signed(key).map_err(|error| error.to_string())?;
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let certified = CertifiedKey::from_der(vec![certificate.der().clone()], private, provider)
+        .map_err(|error| error.to_string())?;
+    Ok(Issued { certified: Arc::new(certified), renew_at: now + LIFE * 2 / 3 })
+}
+
+/// A site for every host answers to this machine's own names.
+fn subject_names(host: &str) -> Vec<String> {
+    if !host.is_empty() {
+        return vec![host.to_owned()];
+    }
+    let mut names = vec!["localhost".to_owned()];
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let machine = machine.trim().to_ascii_lowercase();
+    if !machine.is_empty() && machine != "localhost" && machine.is_ascii() {
+        names.push(machine);
+    }
+    names
+}

@@ -3,10 +3,13 @@
 
 mod args;
 mod duration;
+mod environment;
 mod error;
 mod import;
 mod lexer;
 mod parser;
+#[cfg(test)]
+mod tests;
 
 pub use args::Args;
 pub use duration::parse_duration;

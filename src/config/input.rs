@@ -35,7 +35,8 @@ impl Wanted {
                                        by -conf: give one of them"
                 .to_owned()),
             (None, [_, ..]) => {
-                let text = format!("{}:{}\n{}", settings.host, settings.port, self.lines.join("\n"));
+                let text =
+                    format!("{}:{}\n{}", settings.host, settings.port, self.lines.join("\n"));
                 Ok(Source::text("args", text))
             }
             (Some(conf), []) if conf == "stdin" => from_stdin(settings),

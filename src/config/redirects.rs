@@ -24,7 +24,11 @@ pub(super) fn implied(drafts: &[Draft], settings: &Settings) -> Vec<Draft> {
         if !wanted || drafts.iter().chain(&redirects).any(|other| same_host(&other)) {
             continue;
         }
-        let address = Address { scheme: "http".to_owned(), path: String::new(), ..draft.site.address.clone() };
+        let address = Address {
+            scheme: "http".to_owned(),
+            path: String::new(),
+            ..draft.site.address.clone()
+        };
         let root = draft.site.root.clone();
         let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
         site.binds.clone_from(&draft.site.binds);
@@ -40,7 +44,8 @@ struct ToHttps {
 
 impl Handler for ToHttps {
     fn handle<'a>(&'a self, req: &'a mut Request, _: Next<'a>) -> ReplyFuture<'a> {
-        let host = if req.host.contains(':') { format!("[{}]", req.host) } else { req.host.clone() };
+        let host =
+            if req.host.contains(':') { format!("[{}]", req.host) } else { req.host.clone() };
         let port = if self.port == 443 { String::new() } else { format!(":{}", self.port) };
         let location = format!("https://{host}{port}{}", req.original_uri);
         let Ok(location) = HeaderValue::try_from(location) else {

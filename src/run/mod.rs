@@ -140,8 +140,17 @@ impl Service {
             .map_err(|error| format!("starting workers: {error}"))?;
         sockets.into_iter().for_each(|sockets| workers.open(sockets));
         let grace = options.grace;
-        let service =
-            Self { settings, wanted, source, sinks, engine, workers, sites, grace, _pidfile: pidfile };
+        let service = Self {
+            settings,
+            wanted,
+            source,
+            sinks,
+            engine,
+            workers,
+            sites,
+            grace,
+            _pidfile: pidfile,
+        };
         Ok((service, events))
     }
 

@@ -8,7 +8,7 @@ use super::rules::HeaderRule;
 use super::tls::Trust;
 use super::upstream::{Target, Upstream};
 use crate::caddyfile::{Args, ConfigError, parse_duration};
-use crate::http::limits::{UPSTREAM_CONNECT, UPSTREAM_KEEPALIVE};
+use crate::http::limits::{UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE};
 use std::sync::Arc;
 
 /// One `proxy` line.
@@ -27,6 +27,8 @@ pub(super) struct Rule {
     /// Idle connections kept for each upstream and worker.
     pub(super) keepalive: usize,
     pub(super) connect_timeout: Duration,
+    /// The longest silence of an upstream, before and within its answer.
+    pub(super) silence: Duration,
     pub(super) without: String,
     pub(super) upstream_headers: Vec<HeaderRule>,
     pub(super) downstream_headers: Vec<HeaderRule>,
@@ -51,6 +53,7 @@ impl Rule {
             try_interval: Duration::from_millis(250),
             keepalive: UPSTREAM_KEEPALIVE,
             connect_timeout: UPSTREAM_CONNECT,
+            silence: UPSTREAM_FIRST_BYTE,
             without: String::new(),
             upstream_headers: Vec::new(),
             downstream_headers: Vec::new(),

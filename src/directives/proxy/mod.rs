@@ -23,6 +23,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::Response;
@@ -70,9 +71,10 @@ impl Proxy {
     }
 
     fn rule(&self, path: &str) -> Option<&Rule> {
+        let path = &*cleaned(path);
         self.rules.iter().find(|rule| {
             paths::under(path, &rule.from)
-                && (rule.except.is_empty() || !excepted(path, &rule.except))
+                && !rule.except.iter().any(|except| paths::under(path, except))
         })
     }
 }
@@ -105,10 +107,10 @@ async fn serve(rule: &Rule, req: &mut Request) -> Reply {
                             host.state.fail(rule.fail_timeout);
                         }
                         if !again || !payload.available() {
-                            return Err(error.into());
+                            return Err(error.at(&host.name).into());
                         }
                         tried.add(index);
-                        error
+                        error.at(&host.name)
                     }
                 }
             }
@@ -192,27 +194,26 @@ impl Tried {
     }
 }
 
-/// Whether a path falls under `except`. It is decoded and cleaned first: `//` and `%64` must not
-/// open what is closed.
-fn excepted(path: &str, except: &[String]) -> bool {
+/// The path that FROM and `except` are held against: decoded and without empty and dot segments,
+/// so that `//` and `%64` open nothing that is closed. What goes upstream stays as it came.
+fn cleaned(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
+        return Cow::Borrowed(path);
+    }
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    let mut clean: Vec<&str> = Vec::new();
+    let mut segments: Vec<&str> = Vec::new();
     for segment in decoded.split('/') {
         match segment {
             "" | "." => {}
             ".." => {
-                clean.pop();
+                segments.pop();
             }
-            segment => clean.push(segment),
+            segment => segments.push(segment),
         }
     }
-    let mut clean = format!("/{}", clean.join("/"));
+    let mut clean = format!("/{}", segments.join("/"));
     if decoded.ends_with('/') && clean.len() > 1 {
         clean.push('/');
     }
-    except.iter().any(|prefix| {
-        clean.strip_prefix(prefix.as_str()).is_some_and(|rest| {
-            prefix.ends_with(['/', '.']) || rest.is_empty() || rest.starts_with('/')
-        })
-    })
+    Cow::Owned(clean)
 }

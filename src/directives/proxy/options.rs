@@ -203,4 +203,10 @@ impl Rule {
         rule.resolve_upstreams(to).unwrap();
         rule
     }
+
+    /// Adds an upstream under another trust.
+    pub(super) fn trust_and_go(&mut self, trust: Trust, to: &str) {
+        self.trust = trust;
+        self.resolve_upstreams(&[to.to_owned()]).unwrap();
+    }
 }

@@ -1,8 +1,5 @@
 //! The proxy against small origins on loopback, each a script of raw bytes.
 
-use std::cell::{Cell, RefCell};
-use std::future::Future;
-use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,98 +12,11 @@ use tokio::time::{sleep, timeout};
 
 use super::options::Rule;
 use super::policy::Policy;
-use super::testing::request;
+use super::testing::{Then, dead, local, ok, origin, request};
+use super::tls::Trust;
 use super::*;
 use crate::http::BodyError;
 use crate::http::body::TooLarge;
-
-/// What an origin does with a connection after each request it has read.
-type Answer = Rc<dyn Fn(usize) -> (Vec<u8>, Then)>;
-
-#[derive(Clone, Copy, PartialEq)]
-enum Then {
-    Keep,
-    Close,
-    Reset,
-    Hang,
-}
-
-#[derive(Clone, Default)]
-struct Seen {
-    connections: Rc<Cell<usize>>,
-    closed: Rc<Cell<usize>>,
-    requests: Rc<RefCell<Vec<String>>>,
-}
-
-async fn origin(answer: impl Fn(usize) -> (Vec<u8>, Then) + 'static) -> (String, Seen) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let seen = Seen::default();
-    let (answer, kept): (Answer, Seen) = (Rc::new(answer), seen.clone());
-    tokio::task::spawn_local(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            kept.connections.set(kept.connections.get() + 1);
-            tokio::task::spawn_local(converse(stream, answer.clone(), kept.clone()));
-        }
-    });
-    (address, seen)
-}
-
-async fn converse(mut stream: TcpStream, answer: Answer, seen: Seen) {
-    while let Some(text) = read_request(&mut stream).await {
-        let nth = seen.requests.borrow().len();
-        seen.requests.borrow_mut().push(text);
-        let (bytes, then) = answer(nth);
-        stream.write_all(&bytes).await.unwrap();
-        match then {
-            Then::Keep => continue,
-            Then::Close => break,
-            Then::Reset => stream.set_zero_linger().unwrap(),
-            Then::Hang => while stream.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {},
-        }
-        break;
-    }
-    seen.closed.set(seen.closed.get() + 1);
-}
-
-/// Reads one request, its body included as it stands on the wire.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
-    let mut text = Vec::new();
-    loop {
-        let mut chunk = [0; 4096];
-        match stream.read(&mut chunk).await {
-            Ok(0) | Err(_) => return None,
-            Ok(n) => text.extend_from_slice(&chunk[..n]),
-        }
-        let all = String::from_utf8_lossy(&text).to_lowercase();
-        let Some((head, body)) = all.split_once("\r\n\r\n") else { continue };
-        let length = head.split("content-length: ").nth(1).and_then(|v| v.lines().next());
-        let whole = match length.and_then(|v| v.parse::<usize>().ok()) {
-            Some(length) => body.len() >= length,
-            None if head.contains("transfer-encoding: chunked") => body.contains("0\r\n"),
-            None => true,
-        };
-        if whole {
-            return Some(String::from_utf8_lossy(&text).into_owned());
-        }
-    }
-}
-
-fn ok(body: &str) -> (Vec<u8>, Then) {
-    let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-    (text.into_bytes(), Then::Keep)
-}
-
-/// A port nobody listens on.
-async fn dead() -> String {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
-}
-
-fn local<F: Future>(story: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let story = async { timeout(Duration::from_secs(20), story).await };
-    tokio::task::LocalSet::new().block_on(&runtime, story).unwrap()
-}
 
 async fn send(rule: &Rule, mut req: Request) -> Result<(u16, HeaderMap, Body), u16> {
     let reply = serve(rule, &mut req).await;
@@ -419,19 +329,63 @@ fn unix_sockets_are_upstreams_too() {
 }
 
 #[test]
-fn excepted_paths_are_seen_through_their_disguises() {
-    let except = ["/proxy/download".to_owned(), "/proxy/static".to_owned()];
-    for (path, hit) in [
-        ("/proxy", false),
-        ("/proxy/dl", false),
-        ("/proxy/download", true),
-        ("/proxy/static/download", true),
-        ("/proxy/something/static", false),
-        ("/proxy//static", true),
-        ("/proxy/%64ownload", true),
-        ("/proxy/a/../static", true),
-        ("/proxy/staticx", false),
+fn paths_are_seen_through_their_disguises() {
+    for (path, clean) in [
+        ("/proxy", "/proxy"),
+        ("/proxy/dl/", "/proxy/dl/"),
+        ("/proxy//static", "/proxy/static"),
+        ("/proxy/%64ownload", "/proxy/download"),
+        ("/proxy/a/../static", "/proxy/static"),
+        ("/proxy%2Fstatic", "/proxy/static"),
+        ("/../..", "/"),
+        ("//", "/"),
     ] {
-        assert_eq!(excepted(path, &except), hit, "{path}");
+        assert_eq!(cleaned(path), clean, "{path}");
     }
+}
+
+/// An https origin with a certificate of its own; what it got for a server name is returned.
+async fn tls_origin(dir: &std::path::Path) -> (u16, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let ca = dir.join("ca.pem");
+    std::fs::write(&ca, made.cert.pem()).unwrap();
+    let key = rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::task::spawn_local(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let name = stream.get_ref().1.server_name().unwrap_or("none").to_owned();
+            if stream.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {
+                stream.write_all(&ok(&name).0).await.unwrap();
+            }
+        }
+    });
+    (port, ca.display().to_string())
+}
+
+#[test]
+fn https_upstreams_must_prove_who_they_are() {
+    local(async {
+        let dir = tempfile::tempdir().unwrap();
+        let (port, ca) = tls_origin(dir.path()).await;
+        for (trust, host, answer) in [
+            (Trust::Anything, "localhost", Ok("localhost".to_owned())),
+            (Trust::Anything, "127.0.0.1", Ok("none".to_owned())),
+            (Trust::Files(vec![ca.clone()]), "localhost", Ok("localhost".to_owned())),
+            (Trust::Files(vec![ca.clone()]), "127.0.0.1", Err(502)),
+        ] {
+            let mut rule = Rule::of("/", &[]);
+            rule.trust_and_go(trust.clone(), &format!("https://{host}:{port}"));
+            assert_eq!(text(&rule, request("GET", "/")).await, answer, "{trust:?} {host}");
+        }
+    });
 }

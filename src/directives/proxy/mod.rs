@@ -26,7 +26,7 @@ mod tests;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::Response;
+use http::{Method, Response, StatusCode};
 use tokio::time::{Instant, sleep};
 
 use self::attempt::{Outcome, attempt};
@@ -37,7 +37,7 @@ use self::upstream::Slot;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::placeholders::ResponseFacts;
-use crate::http::{Body, Reply, Request, paths};
+use crate::http::{Body, Fault, Reply, Request, paths};
 use crate::site::SiteBuilder;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
@@ -47,6 +47,12 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         if rule.health_check {
             site.warnings.push(format!(
                 "proxy {}: health checks are not running yet; upstreams count as healthy",
+                rule.from
+            ));
+        }
+        if rule.websocket {
+            site.warnings.push(format!(
+                "proxy {}: websocket upgrades are not passed on yet; their requests are proxied as plain ones",
                 rule.from
             ));
         }
@@ -89,6 +95,10 @@ impl Handler for Proxy {
 }
 
 async fn serve(rule: &Rule, req: &mut Request) -> Reply {
+    // A tunnel is nothing an upstream of a site can be asked for.
+    if req.head.method == Method::CONNECT {
+        return Err(Fault::status(StatusCode::METHOD_NOT_ALLOWED));
+    }
     let started = Instant::now();
     let mut payload = payload(rule, req).await?;
     let mut tried = Tried::default();

@@ -36,6 +36,8 @@ pub(super) struct Rule {
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
     /// Whether `health_check` was written.
     pub(super) health_check: bool,
+    /// Whether `websocket` was written.
+    pub(super) websocket: bool,
     trust: Trust,
 }
 
@@ -59,6 +61,7 @@ impl Rule {
             downstream_headers: Vec::new(),
             tls: None,
             health_check: false,
+            websocket: false,
             trust: Trust::default(),
         }
     }
@@ -76,8 +79,7 @@ impl Rule {
                 "header_upstream" => rule.upstream_headers.push(header(args)?),
                 "header_downstream" => rule.downstream_headers.push(header(args)?),
                 "transparent" => rule.upstream_headers.extend(HeaderRule::transparent()),
-                // The upgrade is recognised by the request itself; the word stays valid.
-                "websocket" => {}
+                "websocket" => rule.websocket = true,
                 word => rule.setting(word, args)?,
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
@@ -223,6 +224,34 @@ fn a_client_that_leaves_closes_the_upstream() {
         assert!(unanswered.await.is_err());
         sleep(Duration::from_millis(50)).await;
         assert_eq!((seen.closed.get(), rule.hosts[0].state.conns()), (2, 0));
+    });
+}
+
+#[test]
+fn an_answer_before_the_end_of_the_upload_costs_the_connection() {
+    local(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let rule = Rule::of("/", &[listener.local_addr().unwrap().to_string()]);
+        let early = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            stream.write_all(&ok("no").0).await.unwrap();
+            while stream.read(&mut [0; 4096]).await.is_ok_and(|n| n > 0) {}
+        };
+        let part = futures_util::stream::iter([Ok::<_, BodyError>(Frame::data(Bytes::from("a")))]);
+        let mut req = request("POST", "/");
+        req.body = Body::new(StreamBody::new(part.chain(futures_util::stream::pending())));
+        let (answer, ()) = tokio::join!(text(&rule, req), early);
+        assert_eq!(answer.unwrap(), "no");
+        assert_eq!(pool::idle(rule.hosts[0].state.id), 0);
+    });
+}
+
+#[test]
+fn tunnels_are_refused() {
+    local(async {
+        let rule = Rule::of("/", &[dead().await]);
+        assert_eq!(send(&rule, request("CONNECT", "/")).await.unwrap_err(), 405);
     });
 }
 

@@ -14,7 +14,6 @@ use super::payload::{Payload, Progress};
 use super::pool::{self, Conn};
 use super::respond::{Lease, receive};
 use super::upstream::{Slot, Upstream};
-use crate::http::limits::UPSTREAM_FIRST_BYTE;
 use crate::http::{Body, Request};
 
 /// How a try ended.
@@ -56,9 +55,15 @@ pub(super) async fn attempt(
                 }
             },
         };
-        match exchange(&mut conn, message, progress.as_ref()).await {
+        match exchange(&mut conn, message, progress.as_ref(), rule.silence).await {
             Ok(response) => {
-                let lease = Lease { conn, state: host.state.clone(), keep: rule.keepalive, slot };
+                let lease = Lease {
+                    conn,
+                    state: host.state.clone(),
+                    keep: rule.keepalive,
+                    silence: rule.silence,
+                    slot,
+                };
                 return match receive(response, lease) {
                     Ok(response) => Outcome::Answered(response),
                     Err(error) => Outcome::Failed { error, again: false },
@@ -99,12 +104,13 @@ async fn exchange(
     conn: &mut Conn,
     message: http::Request<Body>,
     progress: Option<&Progress>,
+    silence: Duration,
 ) -> Result<Response<Incoming>, Broken> {
     let answer = conn.sender.try_send_request(message);
     tokio::pin!(answer);
     let mut since = Instant::now();
     loop {
-        match timeout_at(since + UPSTREAM_FIRST_BYTE, answer.as_mut()).await {
+        match timeout_at(since + silence, answer.as_mut()).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(mut refused)) => {
                 let unsent = refused.take_message().map(Box::new);
@@ -112,7 +118,7 @@ async fn exchange(
             }
             // While the client's body still moves, the upstream cannot be late.
             Err(_) => match progress.map(Progress::last) {
-                Some(last) if last > since + Duration::from_millis(1) => since = last,
+                Some(last) if last > since => since = last,
                 _ => return Err(Broken { error: ProxyError::FirstByte, unsent: None }),
             },
         }

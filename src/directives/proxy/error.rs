@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
 
 use http::StatusCode;
 
@@ -31,11 +32,18 @@ pub(super) enum ProxyError {
     Request(#[source] http::Error),
     #[error("failed to read downstream request body")]
     ClientBody(#[source] BodyError),
+    #[error("upstream {0}")]
+    At(Arc<str>, #[source] Box<Self>),
     #[error("the upstream sent nothing for too long in the middle of its response")]
     BodyIdle,
 }
 
 impl ProxyError {
+    /// Names the upstream it happened at.
+    pub(super) fn at(self, upstream: &Arc<str>) -> Self {
+        Self::At(upstream.clone(), Box::new(self))
+    }
+
     /// Whether nothing of the request has reached an upstream, so that any may be tried.
     pub(super) fn before_sending(&self) -> bool {
         matches!(
@@ -57,6 +65,7 @@ impl ProxyError {
         match self {
             Self::ConnectTimeout(_) | Self::FirstByte => StatusCode::GATEWAY_TIMEOUT,
             Self::Request(_) => StatusCode::BAD_REQUEST,
+            Self::At(_, error) => error.status(),
             _ if is_too_large(self) => StatusCode::PAYLOAD_TOO_LARGE,
             _ if self.by_client() => StatusCode::BAD_REQUEST,
             _ => StatusCode::BAD_GATEWAY,
@@ -94,6 +103,7 @@ mod tests {
             (ProxyError::Resolve("a".into(), refused()), 502),
             (ProxyError::ConnectTimeout("a".into()), 504),
             (ProxyError::FirstByte, 504),
+            (ProxyError::FirstByte.at(&"a".into()), 504),
             (ProxyError::Malformed("x"), 502),
             (ProxyError::ClientBody(Box::new(TooLarge(5))), 413),
             (ProxyError::ClientBody("gone".into()), 400),

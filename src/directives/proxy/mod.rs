@@ -23,9 +23,10 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use http::Response;
+use http::{Method, Response, StatusCode};
 use tokio::time::{Instant, sleep};
 
 use self::attempt::{Outcome, attempt};
@@ -36,7 +37,7 @@ use self::upstream::Slot;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::placeholders::ResponseFacts;
-use crate::http::{Body, Reply, Request, paths};
+use crate::http::{Body, Fault, Reply, Request, paths};
 use crate::site::SiteBuilder;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
@@ -46,6 +47,12 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         if rule.health_check {
             site.warnings.push(format!(
                 "proxy {}: health checks are not running yet; upstreams count as healthy",
+                rule.from
+            ));
+        }
+        if rule.websocket {
+            site.warnings.push(format!(
+                "proxy {}: websocket upgrades are not passed on yet; their requests are proxied as plain ones",
                 rule.from
             ));
         }
@@ -70,9 +77,10 @@ impl Proxy {
     }
 
     fn rule(&self, path: &str) -> Option<&Rule> {
+        let path = &*cleaned(path);
         self.rules.iter().find(|rule| {
             paths::under(path, &rule.from)
-                && (rule.except.is_empty() || !excepted(path, &rule.except))
+                && !rule.except.iter().any(|except| paths::under(path, except))
         })
     }
 }
@@ -87,6 +95,10 @@ impl Handler for Proxy {
 }
 
 async fn serve(rule: &Rule, req: &mut Request) -> Reply {
+    // A tunnel is nothing an upstream of a site can be asked for.
+    if req.head.method == Method::CONNECT {
+        return Err(Fault::status(StatusCode::METHOD_NOT_ALLOWED));
+    }
     let started = Instant::now();
     let mut payload = payload(rule, req).await?;
     let mut tried = Tried::default();
@@ -105,10 +117,10 @@ async fn serve(rule: &Rule, req: &mut Request) -> Reply {
                             host.state.fail(rule.fail_timeout);
                         }
                         if !again || !payload.available() {
-                            return Err(error.into());
+                            return Err(error.at(&host.name).into());
                         }
                         tried.add(index);
-                        error
+                        error.at(&host.name)
                     }
                 }
             }
@@ -192,27 +204,26 @@ impl Tried {
     }
 }
 
-/// Whether a path falls under `except`. It is decoded and cleaned first: `//` and `%64` must not
-/// open what is closed.
-fn excepted(path: &str, except: &[String]) -> bool {
+/// The path that FROM and `except` are held against: decoded and without empty and dot segments,
+/// so that `//` and `%64` open nothing that is closed. What goes upstream stays as it came.
+fn cleaned(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
+        return Cow::Borrowed(path);
+    }
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    let mut clean: Vec<&str> = Vec::new();
+    let mut segments: Vec<&str> = Vec::new();
     for segment in decoded.split('/') {
         match segment {
             "" | "." => {}
             ".." => {
-                clean.pop();
+                segments.pop();
             }
-            segment => clean.push(segment),
+            segment => segments.push(segment),
         }
     }
-    let mut clean = format!("/{}", clean.join("/"));
+    let mut clean = format!("/{}", segments.join("/"));
     if decoded.ends_with('/') && clean.len() > 1 {
         clean.push('/');
     }
-    except.iter().any(|prefix| {
-        clean.strip_prefix(prefix.as_str()).is_some_and(|rest| {
-            prefix.ends_with(['/', '.']) || rest.is_empty() || rest.starts_with('/')
-        })
-    })
+    Cow::Owned(clean)
 }

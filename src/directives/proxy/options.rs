@@ -8,7 +8,7 @@ use super::rules::HeaderRule;
 use super::tls::Trust;
 use super::upstream::{Target, Upstream};
 use crate::caddyfile::{Args, ConfigError, parse_duration};
-use crate::http::limits::{UPSTREAM_CONNECT, UPSTREAM_KEEPALIVE};
+use crate::http::limits::{UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE};
 use std::sync::Arc;
 
 /// One `proxy` line.
@@ -27,6 +27,8 @@ pub(super) struct Rule {
     /// Idle connections kept for each upstream and worker.
     pub(super) keepalive: usize,
     pub(super) connect_timeout: Duration,
+    /// The longest silence of an upstream, before and within its answer.
+    pub(super) silence: Duration,
     pub(super) without: String,
     pub(super) upstream_headers: Vec<HeaderRule>,
     pub(super) downstream_headers: Vec<HeaderRule>,
@@ -34,6 +36,8 @@ pub(super) struct Rule {
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
     /// Whether `health_check` was written.
     pub(super) health_check: bool,
+    /// Whether `websocket` was written.
+    pub(super) websocket: bool,
     trust: Trust,
 }
 
@@ -51,11 +55,13 @@ impl Rule {
             try_interval: Duration::from_millis(250),
             keepalive: UPSTREAM_KEEPALIVE,
             connect_timeout: UPSTREAM_CONNECT,
+            silence: UPSTREAM_FIRST_BYTE,
             without: String::new(),
             upstream_headers: Vec::new(),
             downstream_headers: Vec::new(),
             tls: None,
             health_check: false,
+            websocket: false,
             trust: Trust::default(),
         }
     }
@@ -73,8 +79,7 @@ impl Rule {
                 "header_upstream" => rule.upstream_headers.push(header(args)?),
                 "header_downstream" => rule.downstream_headers.push(header(args)?),
                 "transparent" => rule.upstream_headers.extend(HeaderRule::transparent()),
-                // The upgrade is recognised by the request itself; the word stays valid.
-                "websocket" => {}
+                "websocket" => rule.websocket = true,
                 word => rule.setting(word, args)?,
             }
         }
@@ -199,5 +204,11 @@ impl Rule {
         let mut rule = Self::new(from);
         rule.resolve_upstreams(to).unwrap();
         rule
+    }
+
+    /// Adds an upstream under another trust.
+    pub(super) fn trust_and_go(&mut self, trust: Trust, to: &str) {
+        self.trust = trust;
+        self.resolve_upstreams(&[to.to_owned()]).unwrap();
     }
 }

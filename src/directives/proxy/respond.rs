@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName, TRAILER, TRANSFER_ENCODING};
@@ -16,7 +17,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::error::ProxyError;
 use super::pool::{self, Conn};
 use super::upstream::{Slot, State};
-use crate::http::limits::UPSTREAM_FIRST_BYTE;
 use crate::http::{Body, hop};
 
 /// An exchange under way: the connection goes back to the pool only when the response has passed
@@ -27,6 +27,8 @@ pub(super) struct Lease {
     pub(super) state: Arc<State>,
     /// Idle connections that may be kept.
     pub(super) keep: usize,
+    /// How long the upstream may be silent within its answer.
+    pub(super) silence: Duration,
     pub(super) slot: Slot,
 }
 
@@ -100,11 +102,11 @@ struct LeasedBody {
 
 impl LeasedBody {
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let idle = self
-            .idle
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + UPSTREAM_FIRST_BYTE)));
+        let silence = self.lease.as_ref().map_or(Duration::ZERO, |lease| lease.silence);
+        let until = Instant::now() + silence;
+        let idle = self.idle.get_or_insert_with(|| Box::pin(sleep_until(until)));
         if !self.waiting {
-            idle.as_mut().reset(Instant::now() + UPSTREAM_FIRST_BYTE);
+            idle.as_mut().reset(until);
             self.waiting = true;
         }
         idle.as_mut().poll(cx)
@@ -126,11 +128,11 @@ impl HttpBody for LeasedBody {
                     return Poll::Pending;
                 }
                 self.lease = None;
-                return Poll::Ready(Some(Err(ProxyError::BodyIdle.into())));
+                Poll::Ready(Some(Err(ProxyError::BodyIdle.into())))
             }
             Poll::Ready(Some(Err(error))) => {
                 self.lease = None;
-                return Poll::Ready(Some(Err(ProxyError::Answer(error).into())));
+                Poll::Ready(Some(Err(ProxyError::Answer(error).into())))
             }
             Poll::Ready(Some(Ok(frame))) => {
                 self.waiting = false;

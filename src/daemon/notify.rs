@@ -98,7 +98,7 @@ mod tests {
             .output()
             .expect("run");
         assert!(out.status.success());
-        let mut next = || {
+        let next = || {
             let mut buf = [0; 512];
             let len = socket.recv(&mut buf).expect("message");
             String::from_utf8_lossy(&buf[..len]).into_owned()

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use chrono::NaiveDateTime;
+
 use super::queue::{Lost, Queue, Sink};
 use super::rolled::Archive;
 
@@ -118,6 +120,9 @@ struct Writer {
     file: Option<Current>,
     /// The next time to look whether the path is still this file.
     check: Instant,
+    /// The time in the name of the newest rolled file.
+    rolled: NaiveDateTime,
+    /// Not waited for at the end: what it leaves undone the next start does.
     tidying: Option<JoinHandle<()>>,
     /// The last write failed.
     broken: bool,
@@ -155,16 +160,9 @@ impl Sink<String> for Writer {
 
 impl Writer {
     fn new(path: PathBuf, mode: u32, utc: bool, control: Arc<Control>) -> Self {
-        Self {
-            path,
-            mode,
-            utc,
-            control,
-            file: None,
-            check: Instant::now(),
-            tidying: None,
-            broken: false,
-        }
+        let (check, rolled) = (Instant::now(), NaiveDateTime::MIN);
+        let (file, tidying, broken) = (None, None, false);
+        Self { path, mode, utc, control, file, check, rolled, tidying, broken }
     }
 
     fn open_file(&mut self) -> io::Result<()> {
@@ -230,7 +228,8 @@ impl Writer {
 
     fn roll(&mut self) {
         let archive = self.archive();
-        let rolled = fs::rename(&self.path, archive.free_name()).and_then(|()| self.open_file());
+        let name = archive.next_name(&mut self.rolled);
+        let rolled = fs::rename(&self.path, name).and_then(|()| self.open_file());
         if let Err(err) = rolled {
             log_failure(&self.path, "rolling", &err);
             // Not again before as much has been written once more.
@@ -264,14 +263,6 @@ impl Writer {
             keep: roll.keep,
             age: roll.age,
             compress: roll.compress,
-        }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if let Some(tidying) = self.tidying.take() {
-            let _ = tidying.join();
         }
     }
 }
@@ -359,10 +350,17 @@ mod tests {
         log.write_line(&"x".repeat(300));
         drop(log);
         assert_eq!(read(&path).len(), 301);
-        let mut rolled: Vec<PathBuf> =
-            fs::read_dir(dir.path()).expect("dir").flatten().map(|e| e.path()).collect();
-        rolled.sort();
-        rolled.retain(|file| *file != path);
+        let rolled = || {
+            let all = fs::read_dir(dir.path()).expect("dir").flatten().map(|e| e.path());
+            let mut rolled: Vec<PathBuf> = all.filter(|file| *file != path).collect();
+            rolled.sort();
+            rolled
+        };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while rolled().len() > 3 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let rolled = rolled();
         assert_eq!(rolled.len(), 3);
         let text: String = rolled.iter().map(|file| read(file)).collect();
         assert!(text.ends_with("line 0098\nline 0099\n"), "{text}");

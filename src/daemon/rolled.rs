@@ -29,17 +29,20 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// A name that is still free for the log to be rolled to: `name-2006-01-02T15-04-05.000.ext`.
-    pub(super) fn free_name(&self) -> PathBuf {
+    /// A name for the log to be rolled to that is free and sorts after every one given before:
+    /// `name-2006-01-02T15-04-05.000.ext`. `last` is the time in the previous one.
+    pub(super) fn next_name(&self, last: &mut NaiveDateTime) -> PathBuf {
         let (prefix, suffix) = self.affixes();
-        let mut when = self.now();
+        let step = TimeDelta::milliseconds(1);
+        let mut when = self.now().max(*last + step);
         loop {
             let name = format!("{prefix}{}{suffix}", when.format(STAMP));
             let path = self.path.with_file_name(name);
             if !path.exists() && !gz(&path).exists() {
+                *last = when;
                 return path;
             }
-            when += TimeDelta::milliseconds(1);
+            when += step;
         }
     }
 
@@ -155,7 +158,9 @@ mod tests {
         ] {
             assert_eq!(log.stamp(name).is_some(), ours, "{name}");
         }
-        let made = log.free_name();
+        let mut last = NaiveDateTime::MIN;
+        let made = log.next_name(&mut last);
+        assert!(log.next_name(&mut last) > made);
         let name = made.file_name().and_then(|n| n.to_str()).expect("name");
         assert!(log.stamp(name).is_some(), "{name}");
         let bare = archive("log".into(), 0, 0, false);

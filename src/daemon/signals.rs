@@ -34,7 +34,8 @@ pub struct Signals {
 pub struct Handle(signal_hook::iterator::Handle);
 
 impl Signals {
-    /// Takes over the signals. To be called first thing, before there are threads.
+    /// Takes over the signals. To be called before there are threads, and after detaching: a parent
+    /// that waits for its child should still die of Ctrl-C, and the two must not share the reader.
     ///
     /// # Errors
     /// The system refused a handler or the pipe that wakes the reader.

@@ -139,4 +139,40 @@ mod tests {
         let other = User { uid: me.uid + 1, ..me };
         assert!(drop_to(&other).expect_err("no root").contains("not started as root"));
     }
+
+    const MARK: &str = "CADDY_TEST_PRIVILEGES";
+
+    /// Runs only inside the process that `root_is_gone_in_every_thread` starts.
+    #[test]
+    fn child() {
+        if std::env::var_os(MARK).is_none() {
+            return;
+        }
+        drop_to(&lookup("54321:54321").expect("user")).expect("drop");
+        for task in std::fs::read_dir("/proc/self/task").expect("tasks") {
+            let status = task.expect("task").path().join("status");
+            let status = std::fs::read_to_string(status).expect("status");
+            let row = |name: &str| {
+                let row = status.lines().find_map(|line| line.strip_prefix(name));
+                row.expect("row").split_whitespace().collect::<Vec<_>>().join(" ")
+            };
+            assert_eq!(row("Uid:"), "54321 54321 54321 54321");
+            assert_eq!(row("Gid:"), "54321 54321 54321 54321");
+            assert!(["54321", ""].contains(&row("Groups:").as_str()), "{status}");
+            assert_eq!(row("CapEff:"), "0000000000000000");
+        }
+    }
+
+    #[test]
+    fn root_is_gone_in_every_thread() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let out = std::process::Command::new(std::env::current_exe().expect("exe"))
+            .args(["--exact", "daemon::privileges::tests::child"])
+            .env(MARK, "1")
+            .output()
+            .expect("run");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    }
 }

@@ -1,1 +1,141 @@
-//! (stub)
+//! Going into the background, with word back: the parent stays until the service is ready or has
+//! said why it is not, so that an init script sees the truth in the exit code.
+//!
+//! The `daemonize` crate forks. Only its `execute()` is used: it neither sets supplementary groups
+//! nor waits for readiness, so privileges and the pipe are ours.
+
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+
+use daemonize::{Daemonize, Outcome};
+
+const READY: u8 = b'+';
+const FAILED: u8 = b'-';
+
+/// Which of the two processes this is after [`detach`].
+pub enum Side {
+    /// The process on the terminal (or a child that could not detach): exit with this code.
+    Parent(i32),
+    /// The service, in its own session, with stdin, stdout and stderr on /dev/null.
+    Child(Readiness),
+}
+
+/// The service's word to the process that started it. Dropped unsaid it counts as a failure.
+pub struct Readiness {
+    pipe: PipeWriter,
+}
+
+/// Splits off the background process; must run before there is any thread. The directory stays
+/// (relative paths keep their meaning) and the umask becomes 027. In the parent this returns
+/// when the child is ready (exit code 0) or not (its reason on stderr, exit code 1).
+///
+/// # Errors
+/// The pipe or the first fork failed; there is then no second process.
+pub fn detach() -> io::Result<Side> {
+    let (reader, pipe) = io::pipe()?;
+    match Daemonize::new().working_directory(".").umask(0o027).execute() {
+        Outcome::Parent(Ok(_)) => {
+            drop(pipe);
+            Ok(Side::Parent(await_child(reader, &mut io::stderr().lock())))
+        }
+        Outcome::Parent(Err(err)) => Err(io::Error::other(err)),
+        Outcome::Child(Ok(_)) => {
+            drop(reader);
+            Ok(Side::Child(Readiness { pipe }))
+        }
+        Outcome::Child(Err(err)) => {
+            Readiness { pipe }.failed(&format!("going into the background: {err}"));
+            Ok(Side::Parent(1))
+        }
+    }
+}
+
+impl Readiness {
+    /// The service serves: lets the parent exit with 0.
+    pub fn ready(mut self) {
+        // A parent that was killed meanwhile has nobody left to tell.
+        let _ = self.pipe.write_all(&[READY]);
+    }
+
+    /// The start failed: `message` appears on the parent's stderr and the parent exits with 1.
+    pub fn failed(mut self, message: &str) {
+        let mut text = vec![FAILED];
+        text.extend_from_slice(message.as_bytes());
+        let _ = self.pipe.write_all(&text);
+    }
+}
+
+/// Waits for the child's word and returns the parent's exit code.
+fn await_child(mut pipe: PipeReader, terminal: &mut dyn Write) -> i32 {
+    let mut said = Vec::new();
+    let read = pipe.read_to_end(&mut said);
+    let message = match said.split_first() {
+        Some((&READY, _)) => return 0,
+        Some((&FAILED, message)) => String::from_utf8_lossy(message).trim_end().to_owned(),
+        _ => match read {
+            Ok(_) => "the background process ended before it was ready".to_owned(),
+            Err(err) => format!("waiting for the background process: {err}"),
+        },
+    };
+    // With stderr gone as well, the exit code still tells.
+    let _ = writeln!(terminal, "{message}");
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    const MARK: &str = "CADDY_TEST_DETACH";
+
+    #[test]
+    fn exit_code_and_text() {
+        let cases: &[(&[u8], i32, &str)] = &[
+            (b"+", 0, ""),
+            (b"-bind: in use\n", 1, "bind: in use\n"),
+            (b"", 1, "the background process ended before it was ready\n"),
+            (b"?", 1, "the background process ended before it was ready\n"),
+        ];
+        for (said, code, text) in cases {
+            let (reader, mut pipe) = io::pipe().expect("pipe");
+            pipe.write_all(said).expect("write");
+            drop(pipe);
+            let mut terminal = Vec::new();
+            assert_eq!(await_child(reader, &mut terminal), *code);
+            assert_eq!(String::from_utf8_lossy(&terminal), *text);
+        }
+    }
+
+    /// Runs only inside the process that `a_real_detach` starts.
+    #[test]
+    fn child() {
+        let Some(how) = std::env::var_os(MARK) else { return };
+        match detach().expect("detach") {
+            Side::Parent(code) => std::process::exit(code),
+            Side::Child(readiness) => match how.to_str() {
+                Some("ready") => readiness.ready(),
+                Some("failed") => readiness.failed("no such port"),
+                _ => {}
+            },
+        }
+        std::process::exit(0);
+    }
+
+    #[test]
+    fn a_real_detach() {
+        for (how, code, text) in [
+            ("ready", 0, ""),
+            ("failed", 1, "no such port\n"),
+            ("silent", 1, "the background process ended before it was ready\n"),
+        ] {
+            let out = Command::new(std::env::current_exe().expect("exe"))
+                .args(["--exact", "daemon::detach::tests::child"])
+                .env(MARK, how)
+                .stdin(Stdio::null())
+                .output()
+                .expect("run");
+            assert_eq!(out.status.code(), Some(code), "{how}");
+            assert_eq!(String::from_utf8_lossy(&out.stderr), text, "{how}");
+        }
+    }
+}

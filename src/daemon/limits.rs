@@ -1,1 +1,32 @@
-//! (stub)
+//! The limit of open files: what it is, and raising it as far as an ordinary process may.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// The soft limit of open files (RLIMIT_NOFILE); 0 when it cannot be read.
+#[must_use]
+pub fn nofile() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft)
+}
+
+/// Raises the soft limit of open files to the hard one and returns what is in force then.
+pub fn raise_nofile() -> u64 {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
+    if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_err() {
+        return soft;
+    }
+    nofile()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raising_never_lowers() {
+        let before = nofile();
+        let after = raise_nofile();
+        assert!(before > 0 && after >= before);
+        assert_eq!(after, nofile());
+        assert_eq!(after, getrlimit(Resource::RLIMIT_NOFILE).expect("limit").1);
+    }
+}

@@ -6,5 +6,8 @@ pub mod logfile;
 pub mod notify;
 pub mod pidfile;
 pub mod privileges;
+pub mod processlog;
+mod queue;
+mod rolled;
 pub mod signals;
 pub mod syslog;

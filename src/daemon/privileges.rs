@@ -1,1 +1,178 @@
-//! (stub)
+//! Giving up root for good: groups first, then the user, then proof that there is no way back.
+//!
+//! glibc and musl apply setresuid and setresgid to every thread of the process, so threads that
+//! run already lose root too; dropping before they start is still the plainer course.
+//! CAP_NET_BIND_SERVICE is not kept: a port below 1024 added by a later reload needs
+//! `net.ipv4.ip_unprivileged_port_start`, file capabilities, or a restart as root.
+
+use std::ffi::CString;
+
+use nix::unistd::{
+    Gid, Group, Uid, User as Account, geteuid, initgroups, setgroups, setresgid, setresuid,
+};
+
+/// Whom the service runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Login name; the number as text for a user the system does not know.
+    pub name: String,
+    /// User number.
+    pub uid: u32,
+    /// Main group number.
+    pub gid: u32,
+}
+
+/// Finds `user`, `user:group` or their numbers in the system's account data base.
+///
+/// # Errors
+/// The text says which half is unknown. A bare number without an account needs `:group` too.
+pub fn lookup(name: &str) -> Result<User, String> {
+    let (user, group) = match name.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (name, None),
+    };
+    let account = find_account(user)?;
+    let gid = match (group, &account) {
+        (Some(group), _) => find_group(group)?,
+        (None, Some(account)) => account.gid.as_raw(),
+        (None, None) => return Err(format!("user {user} has no account: write {user}:GROUP")),
+    };
+    match account {
+        Some(account) => Ok(User { name: account.name, uid: account.uid.as_raw(), gid }),
+        None => {
+            let uid = user.parse().map_err(|_| format!("unknown user '{user}'"))?;
+            Ok(User { name: user.to_owned(), uid, gid })
+        }
+    }
+}
+
+/// Becomes `user`, with that user's groups only, and checks that root cannot be regained.
+/// A process that already runs as that user has nothing to drop.
+///
+/// # Errors
+/// The step that failed. The process may then be half way: the caller has to exit.
+pub fn drop_to(user: &User) -> Result<(), String> {
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    if !geteuid().is_root() {
+        return if geteuid() == uid {
+            Ok(())
+        } else {
+            Err(format!("cannot become user {}: not started as root", user.name))
+        };
+    }
+    let failed = |what: &str, err: nix::Error| format!("user {}: {what}: {err}", user.name);
+    if Account::from_uid(uid).ok().flatten().is_some() {
+        let name = CString::new(user.name.as_str())
+            .map_err(|_| "the user's name holds a NUL byte".to_owned())?;
+        initgroups(&name, gid).map_err(|e| failed("initgroups", e))?;
+    } else {
+        setgroups(&[gid]).map_err(|e| failed("setgroups", e))?;
+    }
+    setresgid(gid, gid, gid).map_err(|e| failed("setresgid", e))?;
+    setresuid(uid, uid, uid).map_err(|e| failed("setresuid", e))?;
+    prove_dropped(uid)
+}
+
+fn prove_dropped(uid: Uid) -> Result<(), String> {
+    if uid.is_root() {
+        return Ok(());
+    }
+    let root = Uid::from_raw(0);
+    if setresuid(root, root, root).is_ok() || geteuid() != uid {
+        return Err("root could be regained after the privileges were dropped".to_owned());
+    }
+    Ok(())
+}
+
+/// `Ok(None)` is a number without an account.
+fn find_account(user: &str) -> Result<Option<Account>, String> {
+    let err = |e: nix::Error| format!("looking up user '{user}': {e}");
+    if let Some(account) = Account::from_name(user).map_err(err)? {
+        return Ok(Some(account));
+    }
+    let Ok(uid) = user.parse::<u32>() else { return Err(format!("unknown user '{user}'")) };
+    Account::from_uid(Uid::from_raw(uid)).map_err(err)
+}
+
+fn find_group(group: &str) -> Result<u32, String> {
+    let found = Group::from_name(group).map_err(|e| format!("looking up group '{group}': {e}"))?;
+    match found {
+        Some(found) => Ok(found.gid.as_raw()),
+        None => group.parse().map_err(|_| format!("unknown group '{group}'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        let root = User { name: "root".to_owned(), uid: 0, gid: 0 };
+        for spec in ["root", "0", "root:root", "root:0", "0:0"] {
+            assert_eq!(lookup(spec), Ok(root.clone()), "{spec}");
+        }
+        let made_up = User { name: "54321".to_owned(), uid: 54321, gid: 7 };
+        assert_eq!(lookup("54321:7"), Ok(made_up));
+    }
+
+    #[test]
+    fn unknown_names_are_told() {
+        for (spec, part) in [
+            ("no-such-user", "unknown user 'no-such-user'"),
+            ("root:no-such-group", "unknown group 'no-such-group'"),
+            ("54321", "54321:GROUP"),
+            ("", "unknown user ''"),
+        ] {
+            let err = lookup(spec).expect_err(spec);
+            assert!(err.contains(part), "{spec}: {err}");
+        }
+    }
+
+    #[test]
+    fn staying_oneself_needs_no_root() {
+        if geteuid().is_root() {
+            return assert_eq!(prove_dropped(geteuid()), Ok(()));
+        }
+        let me = User { name: "me".to_owned(), uid: geteuid().as_raw(), gid: 0 };
+        assert_eq!(drop_to(&me), Ok(()));
+        let other = User { uid: me.uid + 1, ..me };
+        assert!(drop_to(&other).expect_err("no root").contains("not started as root"));
+    }
+
+    const MARK: &str = "CADDY_TEST_PRIVILEGES";
+
+    /// Runs only inside the process that `root_is_gone_in_every_thread` starts.
+    #[test]
+    fn child() {
+        if std::env::var_os(MARK).is_none() {
+            return;
+        }
+        drop_to(&lookup("54321:54321").expect("user")).expect("drop");
+        for task in std::fs::read_dir("/proc/self/task").expect("tasks") {
+            let status = task.expect("task").path().join("status");
+            let status = std::fs::read_to_string(status).expect("status");
+            let row = |name: &str| {
+                let row = status.lines().find_map(|line| line.strip_prefix(name));
+                row.expect("row").split_whitespace().collect::<Vec<_>>().join(" ")
+            };
+            assert_eq!(row("Uid:"), "54321 54321 54321 54321");
+            assert_eq!(row("Gid:"), "54321 54321 54321 54321");
+            assert!(["54321", ""].contains(&row("Groups:").as_str()), "{status}");
+            assert_eq!(row("CapEff:"), "0000000000000000");
+        }
+    }
+
+    #[test]
+    fn root_is_gone_in_every_thread() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let out = std::process::Command::new(std::env::current_exe().expect("exe"))
+            .args(["--exact", "daemon::privileges::tests::child"])
+            .env(MARK, "1")
+            .output()
+            .expect("run");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    }
+}

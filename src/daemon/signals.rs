@@ -1,1 +1,164 @@
-//! (stub)
+//! Signals as events. The process's main thread waits here; handlers themselves only wake it.
+//!
+//! HUP and USR1 reload, TERM, QUIT and INT stop, a second TERM or INT stops at once, USR2 starts
+//! the new binary. SIGPIPE stays ignored, as every Rust program starts with it ignored.
+
+use std::collections::VecDeque;
+use std::io;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+const WATCHED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+
+/// What the operator asked for; the text is the signal's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Read the configuration again and reopen the logs.
+    Reload(&'static str),
+    /// Stop gracefully.
+    Stop(&'static str),
+    /// Stop without waiting for anybody.
+    StopNow(&'static str),
+    /// Put the new binary in this one's place.
+    Upgrade,
+}
+
+/// The installed signal handlers.
+pub struct Signals {
+    inner: signal_hook::iterator::Signals,
+    queue: Queue,
+}
+
+/// Ends [`Signals::wait`] from another thread.
+#[derive(Clone)]
+pub struct Handle(signal_hook::iterator::Handle);
+
+impl Signals {
+    /// Takes over the signals. To be called before there are threads, and after detaching: a parent
+    /// that waits for its child should still die of Ctrl-C, and the two must not share the reader.
+    ///
+    /// # Errors
+    /// The system refused a handler or the pipe that wakes the reader.
+    pub fn install() -> io::Result<Self> {
+        let inner = signal_hook::iterator::Signals::new(WATCHED)?;
+        Ok(Self { inner, queue: Queue::default() })
+    }
+
+    /// Blocks until there is something to do. A storm of equal signals is one event, and once a
+    /// stop was asked for only a harder stop is an event. After [`Handle::close`] every call
+    /// returns `Stop("closed")`.
+    pub fn wait(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.queue.next() {
+                return event;
+            }
+            if self.inner.is_closed() {
+                return Event::Stop("closed");
+            }
+            self.queue.add(self.inner.wait());
+        }
+    }
+
+    /// Something by which other threads can end [`Self::wait`].
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle(self.inner.handle())
+    }
+}
+
+impl Handle {
+    /// Makes [`Signals::wait`] return `Stop("closed")`, now and ever after.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<Event>,
+    stopping: bool,
+}
+
+impl Queue {
+    /// Turns signals that arrived together into events: stops go first, reloads are merged.
+    fn add(&mut self, signals: impl IntoIterator<Item = i32>) {
+        let signals: Vec<i32> = signals.into_iter().collect();
+        for &signal in &signals {
+            match (signal, self.stopping) {
+                (SIGINT | SIGTERM | SIGQUIT, false) => {
+                    self.stopping = true;
+                    self.events.clear();
+                    self.events.push_back(Event::Stop(name(signal)));
+                }
+                (SIGINT | SIGTERM, true) => self.events.push_back(Event::StopNow(name(signal))),
+                _ => {}
+            }
+        }
+        if self.stopping {
+            return;
+        }
+        if let Some(&signal) = signals.iter().find(|s| matches!(**s, SIGHUP | SIGUSR1))
+            && !self.events.iter().any(|e| matches!(e, Event::Reload(_)))
+        {
+            self.events.push_back(Event::Reload(name(signal)));
+        }
+        if signals.contains(&SIGUSR2) && !self.events.contains(&Event::Upgrade) {
+            self.events.push_back(Event::Upgrade);
+        }
+    }
+
+    fn next(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+}
+
+fn name(signal: i32) -> &'static str {
+    signal_hook::low_level::signal_name(signal).unwrap_or("signal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use signal_hook::low_level::raise;
+
+    fn drain(queue: &mut Queue) -> Vec<Event> {
+        std::iter::from_fn(|| queue.next()).collect()
+    }
+
+    #[test]
+    fn storms_are_merged_and_stops_go_first() {
+        use Event::{Reload, Stop, StopNow, Upgrade};
+        let cases: &[(&[&[i32]], &[Event])] = &[
+            (&[&[SIGHUP, SIGHUP, SIGUSR1]], &[Reload("SIGHUP")]),
+            (&[&[SIGUSR1], &[SIGHUP]], &[Reload("SIGUSR1")]),
+            (&[&[SIGHUP, SIGUSR2]], &[Reload("SIGHUP"), Upgrade]),
+            (&[&[SIGHUP], &[SIGTERM]], &[Stop("SIGTERM")]),
+            (&[&[SIGHUP, SIGQUIT]], &[Stop("SIGQUIT")]),
+            (&[&[SIGTERM], &[SIGHUP, SIGUSR2]], &[Stop("SIGTERM")]),
+            (&[&[SIGQUIT], &[SIGQUIT]], &[Stop("SIGQUIT")]),
+            (&[&[SIGQUIT], &[SIGTERM]], &[Stop("SIGQUIT"), StopNow("SIGTERM")]),
+            (&[&[SIGINT], &[SIGINT]], &[Stop("SIGINT"), StopNow("SIGINT")]),
+            (&[&[]], &[]),
+        ];
+        for (batches, want) in cases {
+            let mut queue = Queue::default();
+            for batch in *batches {
+                queue.add(batch.iter().copied());
+            }
+            assert_eq!(drain(&mut queue), *want, "{batches:?}");
+        }
+    }
+
+    #[test]
+    fn signals_of_the_process_arrive() {
+        let mut signals = Signals::install().expect("install");
+        let handle = signals.handle();
+        raise(SIGUSR1).expect("raise");
+        assert_eq!(signals.wait(), Event::Reload("SIGUSR1"));
+        raise(SIGUSR2).expect("raise");
+        assert_eq!(signals.wait(), Event::Upgrade);
+        std::thread::spawn(move || handle.close());
+        assert_eq!(signals.wait(), Event::Stop("closed"));
+        assert_eq!(signals.wait(), Event::Stop("closed"));
+    }
+}

@@ -1,1 +1,396 @@
-//! (stub)
+//! Lines to syslog: the machine's own (/dev/log) or a remote one over UDP or TCP.
+//!
+//! The `syslog` crate carries them, from one thread with a bounded queue, because its writes
+//! block. It never reconnects and knows only UTC, so both the connection and the header (local
+//! time; RFC 3164 locally, RFC 5424 remotely) are made here.
+
+use std::io::{self, BufWriter, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use chrono::{Local, SecondsFormat};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
+use syslog::{LogFormat, Logger, LoggerBackend};
+
+use super::logfile::lost_line;
+use super::queue::{Lost, Queue, Sink};
+
+/// Longest message: more does not fit everywhere into one datagram.
+const MAX_LEN: usize = 8 * 1024;
+const TIMEOUT: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The facility of a stream of lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Facility {
+    /// Access and error logs of sites.
+    Local0,
+    /// The process log.
+    Daemon,
+}
+
+/// The severity of one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something failed.
+    Error,
+    /// Something may fail.
+    Warning,
+    /// Worth knowing.
+    Notice,
+    /// Ordinary news, access lines among them.
+    Info,
+    /// For developers.
+    Debug,
+}
+
+/// A stream of lines to one syslog. Dropping it flushes.
+pub struct Syslog {
+    queue: Queue<(Severity, String)>,
+}
+
+impl Syslog {
+    /// The machine's syslog. It need not run yet: lines wait for it and are counted when lost.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn local(facility: Facility) -> io::Result<Self> {
+        Self::start(Address::Local(None), facility)
+    }
+
+    /// The machine's syslog on another socket than the usual ones.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn local_at(socket: impl Into<PathBuf>, facility: Facility) -> io::Result<Self> {
+        Self::start(Address::Local(Some(socket.into())), facility)
+    }
+
+    /// A remote syslog: `syslog://host:port` and `syslog+udp://…` by UDP, `syslog+tcp://…` by
+    /// TCP with one line per message (RFC 6587 section 3.4.2); the port is 514 if left out.
+    ///
+    /// # Errors
+    /// The address is none of these, or the thread cannot be started.
+    pub fn remote(url: &str, facility: Facility) -> io::Result<Self> {
+        let address = parse(url).ok_or_else(|| {
+            let text = format!("'{url}' is no syslog address: want syslog[+udp|+tcp]://HOST:PORT");
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })?;
+        Self::start(address, facility)
+    }
+
+    /// Queues one line. Never blocks.
+    pub fn write_line(&self, severity: Severity, line: &str) {
+        self.queue.push((severity, line.to_owned()));
+    }
+
+    /// Waits until what was queued is sent, for some seconds at most.
+    pub fn flush(&self) {
+        self.queue.flush();
+    }
+
+    fn start(address: Address, facility: Facility) -> io::Result<Self> {
+        let sender = Sender {
+            header: Header::new(&address, facility),
+            address,
+            logger: None,
+            retry: Instant::now(),
+            pause: FIRST_PAUSE,
+        };
+        Ok(Self { queue: Queue::start("syslog", sender)? })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Address {
+    Local(Option<PathBuf>),
+    Udp(String),
+    Tcp(String),
+}
+
+fn parse(url: &str) -> Option<Address> {
+    let (scheme, host) = url.split_once("://")?;
+    let host = host.strip_suffix('/').unwrap_or(host);
+    let port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
+    let name = match host.rsplit_once(':') {
+        Some((name, text)) if !text.ends_with(']') => port(text).then_some(name)?,
+        _ => host,
+    };
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    let bracketed = name.starts_with('[') && name.ends_with(']');
+    if bare.is_empty() || name.contains(['/', '@', ' ']) || (name.contains(':') && !bracketed) {
+        return None;
+    }
+    let host = if name == host { format!("{host}:514") } else { host.to_owned() };
+    match scheme {
+        "syslog" | "syslog+udp" => Some(Address::Udp(host)),
+        "syslog+tcp" => Some(Address::Tcp(host)),
+        _ => None,
+    }
+}
+
+/// The part before the message, as the `syslog` crate's formatter.
+#[derive(Clone)]
+struct Header {
+    facility: Facility,
+    /// Our own name, for remote servers only.
+    host: Option<String>,
+    /// What ends a message: TCP needs a line end.
+    end: &'static str,
+}
+
+impl Header {
+    fn new(address: &Address, facility: Facility) -> Self {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = Some(host.trim()).filter(|name| !name.is_empty()).unwrap_or("-").to_owned();
+        let (host, end) = match address {
+            Address::Local(_) => (None, ""),
+            Address::Udp(_) => (Some(host), ""),
+            Address::Tcp(_) => (Some(host), "\n"),
+        };
+        Self { facility, host, end }
+    }
+}
+
+impl LogFormat<&str> for Header {
+    fn format<W: Write>(
+        &self,
+        w: &mut W,
+        severity: syslog::Severity,
+        message: &str,
+    ) -> syslog::Result<()> {
+        let facility = match self.facility {
+            Facility::Local0 => syslog::Facility::LOG_LOCAL0,
+            Facility::Daemon => syslog::Facility::LOG_DAEMON,
+        };
+        let priority = facility as u8 | severity as u8;
+        let (now, pid, end) = (Local::now(), std::process::id(), self.end);
+        // One write! is one datagram.
+        match &self.host {
+            None => {
+                let time = now.format("%b %e %H:%M:%S");
+                write!(w, "<{priority}>{time} caddy[{pid}]: {message}{end}")
+            }
+            Some(host) => {
+                let time = now.to_rfc3339_opts(SecondsFormat::Micros, true);
+                write!(w, "<{priority}>1 {time} {host} caddy {pid} - - {message}{end}")
+            }
+        }
+        .map_err(syslog::Error::Write)
+    }
+}
+
+struct Sender {
+    address: Address,
+    header: Header,
+    logger: Option<Logger<LoggerBackend, Header>>,
+    /// No new connection before this.
+    retry: Instant,
+    pause: Duration,
+}
+
+impl Sink<(Severity, String)> for Sender {
+    fn write(&mut self, batch: Vec<(Severity, String)>, lost: &Lost) {
+        for (severity, line) in batch {
+            let missing = lost.take();
+            if missing > 0 && !self.send(Severity::Warning, lost_line(missing).trim_end()) {
+                lost.add(missing);
+            }
+            if !self.send(severity, &line) {
+                lost.add(1);
+            }
+        }
+    }
+}
+
+impl Sender {
+    /// Whether the line went out. A connection that broke meanwhile is made anew at once, then
+    /// with growing pauses.
+    fn send(&mut self, severity: Severity, line: &str) -> bool {
+        let line = fit(line);
+        if self.logger.as_ref().is_some_and(is_closed) {
+            self.logger = None;
+        }
+        let had_one = self.logger.is_some();
+        if self.try_send(severity, &line) {
+            return true;
+        }
+        had_one && self.try_send(severity, &line)
+    }
+
+    fn try_send(&mut self, severity: Severity, line: &str) -> bool {
+        if self.logger.is_none() && Instant::now() >= self.retry {
+            match connect(&self.address, self.header.clone()) {
+                Ok(logger) => self.logger = Some(logger),
+                Err(_) => self.back_off(),
+            }
+        }
+        let Some(logger) = &mut self.logger else { return false };
+        if send_to(logger, severity, line).is_ok() {
+            self.pause = FIRST_PAUSE;
+            return true;
+        }
+        self.logger = None;
+        false
+    }
+
+    fn back_off(&mut self) {
+        self.retry = Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn send_to(
+    logger: &mut Logger<LoggerBackend, Header>,
+    severity: Severity,
+    line: &str,
+) -> syslog::Result<()> {
+    match severity {
+        Severity::Error => logger.err(line),
+        Severity::Warning => logger.warning(line),
+        Severity::Notice => logger.notice(line),
+        Severity::Info => logger.info(line),
+        Severity::Debug => logger.debug(line),
+    }
+}
+
+fn connect(address: &Address, header: Header) -> syslog::Result<Logger<LoggerBackend, Header>> {
+    match address {
+        Address::Local(None) => syslog::unix(header),
+        Address::Local(Some(path)) => syslog::unix_custom(header, path),
+        Address::Udp(host) => {
+            let server = resolve(host)?;
+            let socket = UdpSocket::bind(if server.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" })?;
+            Ok(Logger::new(LoggerBackend::Udp(socket, server), header))
+        }
+        Address::Tcp(host) => {
+            let stream = TcpStream::connect_timeout(&resolve(host)?, TIMEOUT)?;
+            stream.set_write_timeout(Some(TIMEOUT))?;
+            Ok(Logger::new(LoggerBackend::Tcp(BufWriter::new(stream)), header))
+        }
+    }
+}
+
+fn resolve(host: &str) -> io::Result<SocketAddr> {
+    let none = || io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
+    host.to_socket_addrs()?.next().ok_or_else(none)
+}
+
+/// Whether a TCP server hung up. Without this look the first line after it is lost unnoticed.
+fn is_closed(logger: &Logger<LoggerBackend, Header>) -> bool {
+    let LoggerBackend::Tcp(stream) = &logger.backend else { return false };
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    match recv(stream.get_ref().as_raw_fd(), &mut [0], flags) {
+        Ok(0) => true,
+        Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => false,
+        Err(_) => true,
+    }
+}
+
+/// One line of at most [`MAX_LEN`] bytes: a line end inside would begin a message of its own.
+fn fit(line: &str) -> String {
+    let end = line.floor_char_boundary(MAX_LEN);
+    line.get(..end).unwrap_or(line).trim_end().replace(['\r', '\n', '\0'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixDatagram;
+
+    const WAIT: Option<Duration> = Some(Duration::from_secs(10));
+
+    #[test]
+    fn addresses() {
+        let udp = |host: &str| Some(Address::Udp(host.to_owned()));
+        for (url, want) in [
+            ("syslog://log.example:5140", udp("log.example:5140")),
+            ("syslog+udp://10.0.0.1", udp("10.0.0.1:514")),
+            ("syslog://[::1]:99/", udp("[::1]:99")),
+            ("syslog://[::1]", udp("[::1]:514")),
+            ("syslog+tcp://h:1", Some(Address::Tcp("h:1".to_owned()))),
+            ("syslog://", None),
+            ("syslog://h:x", None),
+            ("syslog://:514", None),
+            ("syslog://::1", None),
+            ("syslog+tls://h:1", None),
+            ("/dev/log", None),
+        ] {
+            assert_eq!(parse(url), want, "{url}");
+        }
+        assert!(Syslog::remote("syslog://h:x", Facility::Local0).is_err());
+    }
+
+    #[test]
+    fn local_lines_survive_a_restart_of_syslogd() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("log");
+        let bind = || {
+            let socket = UnixDatagram::bind(&path).expect("bind");
+            socket.set_read_timeout(WAIT).expect("timeout");
+            socket
+        };
+        let next = |socket: &UnixDatagram| {
+            let mut buf = [0; 16_384];
+            let len = socket.recv(&mut buf).expect("message");
+            String::from_utf8_lossy(&buf[..len]).into_owned()
+        };
+        let server = bind();
+        let log = Syslog::local_at(&path, Facility::Local0).expect("start");
+        log.write_line(Severity::Info, "hello\nworld");
+        let text = next(&server);
+        let tail = format!(" caddy[{}]: hello world", std::process::id());
+        assert!(text.starts_with("<134>") && text.ends_with(&tail), "{text}");
+        drop(server);
+        std::fs::remove_file(&path).expect("remove");
+        log.write_line(Severity::Info, "nobody hears this");
+        log.flush();
+        let server = bind();
+        std::thread::sleep(FIRST_PAUSE * 2);
+        log.write_line(Severity::Error, &"x".repeat(20_000));
+        assert!(next(&server).ends_with("1 lines lost"));
+        let text = next(&server);
+        assert!(text.starts_with("<131>") && text.ends_with("xxx") && text.len() < 9000);
+    }
+
+    #[test]
+    fn udp_is_rfc5424() {
+        let server = UdpSocket::bind("127.0.0.1:0").expect("bind");
+        server.set_read_timeout(WAIT).expect("timeout");
+        let url = format!("syslog://{}", server.local_addr().expect("addr"));
+        let log = Syslog::remote(&url, Facility::Daemon).expect("start");
+        log.write_line(Severity::Warning, "hello");
+        let mut buf = [0; 512];
+        let len = server.recv(&mut buf).expect("message");
+        let text = String::from_utf8_lossy(&buf[..len]);
+        let tail = format!(" caddy {} - - hello", std::process::id());
+        assert!(text.starts_with("<28>1 2") && text.ends_with(&tail), "{text}");
+    }
+
+    #[test]
+    fn tcp_lines_end_and_the_connection_is_made_anew() {
+        let server = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let url = format!("syslog+tcp://{}", server.local_addr().expect("addr"));
+        let log = Syslog::remote(&url, Facility::Local0).expect("start");
+        for text in ["one", "two"] {
+            log.write_line(Severity::Info, text);
+            log.write_line(Severity::Info, "more");
+            let (stream, _) = server.accept().expect("accept");
+            stream.set_read_timeout(WAIT).expect("timeout");
+            let mut lines = BufReader::new(stream).lines();
+            for want in [text, "more"] {
+                let line = lines.next().expect("line").expect("read");
+                assert!(line.starts_with("<134>1 ") && line.ends_with(want), "{line}");
+            }
+            drop(lines);
+            // The close has to travel before the next line looks for it.
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}

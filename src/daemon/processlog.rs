@@ -1,0 +1,250 @@
+//! The process log (`-log`): the receiver of the `log` crate's records, one line per record, to
+//! where the command line says. Control characters are escaped, so no record forges a line.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::logfile::{LogFile, Roll};
+use super::syslog::{Facility, Severity, Syslog};
+
+/// Where the process log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Nowhere.
+    None,
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// A file, rolled at 100 MB, 10 kept for 14 days.
+    File(PathBuf),
+    /// The machine's syslog, facility daemon.
+    Syslog,
+    /// `syslog://`, `syslog+udp://` or `syslog+tcp://` with host and port.
+    RemoteSyslog(String),
+}
+
+/// Reads the value of `-log`; empty is [`Target::None`], other words are file names.
+#[must_use]
+pub fn parse_target(text: &str) -> Target {
+    match text {
+        "" => Target::None,
+        "stdout" => Target::Stdout,
+        "stderr" => Target::Stderr,
+        "syslog" => Target::Syslog,
+        _ if text.starts_with("syslog://") || text.starts_with("syslog+") => {
+            Target::RemoteSyslog(text.to_owned())
+        }
+        _ => Target::File(text.into()),
+    }
+}
+
+/// The roll of a process log: 100 MB, 10 files, 14 days.
+#[must_use]
+pub fn default_roll() -> Roll {
+    let age = Duration::from_secs(14 * 86_400);
+    Roll { size: Some(100 << 20), age, keep: 10, compress: false }
+}
+
+/// Opens the target and makes it the process log, once per process. Starts a thread for files
+/// and syslog, so it comes after the fork.
+///
+/// # Errors
+/// The target cannot be opened, or there is a process log already.
+pub fn install(target: Target) -> io::Result<()> {
+    install_rolled(target, default_roll())
+}
+
+/// As [`install`], with another roll for files.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_rolled(target: Target, roll: Roll) -> io::Result<()> {
+    let silent = target == Target::None;
+    let taken = |_| io::Error::new(io::ErrorKind::AlreadyExists, "there is a process log already");
+    let log = ProcessLog::open(target, roll)?;
+    LOG.set(log).map_err(|_| taken(()))?;
+    let Some(log) = LOG.get() else { return Ok(()) };
+    log::set_logger(log).map_err(|_| taken(()))?;
+    log::set_max_level(if silent { LevelFilter::Off } else { LevelFilter::Info });
+    Ok(())
+}
+
+/// Opens the log file anew, after logrotate moved it.
+pub fn reopen() {
+    if let Some(ProcessLog { sink: Sink::File(file) }) = LOG.get() {
+        file.reopen();
+    }
+}
+
+/// Waits until everything logged is written, for some seconds at most.
+pub fn flush() {
+    if let Some(log) = LOG.get() {
+        log.flush();
+    }
+}
+
+static LOG: OnceLock<ProcessLog> = OnceLock::new();
+
+struct ProcessLog {
+    sink: Sink,
+}
+
+enum Sink {
+    None,
+    Stdout,
+    Stderr,
+    File(LogFile),
+    Syslog(Syslog),
+}
+
+impl ProcessLog {
+    fn open(target: Target, roll: Roll) -> io::Result<Self> {
+        let sink = match target {
+            Target::None => Sink::None,
+            Target::Stdout => Sink::Stdout,
+            Target::Stderr => Sink::Stderr,
+            Target::File(path) => Sink::File(LogFile::open_utc(path, roll, 0o600)?),
+            Target::Syslog => Sink::Syslog(Syslog::local(Facility::Daemon)?),
+            Target::RemoteSyslog(url) => Sink::Syslog(Syslog::remote(&url, Facility::Daemon)?),
+        };
+        Ok(Self { sink })
+    }
+}
+
+impl Log for ProcessLog {
+    /// Other crates' records are only kept from warning up.
+    fn enabled(&self, meta: &Metadata<'_>) -> bool {
+        let own = meta.target().split("::").next() == Some("caddy");
+        own || meta.level() <= Level::Warn
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let level = record.level();
+        let text = escape(&record.args().to_string());
+        match &self.sink {
+            Sink::None => {}
+            // There is no place left to report a closed terminal to.
+            Sink::Stdout => {
+                let _ = writeln!(io::stdout().lock(), "{}", line(level, &text));
+            }
+            Sink::Stderr => {
+                let _ = writeln!(io::stderr().lock(), "{}", line(level, &text));
+            }
+            Sink::File(file) => {
+                // A file's own trouble would only be written to the same broken file.
+                file.write_line(&line(level, &text));
+            }
+            Sink::Syslog(syslog) => syslog.write_line(severity(level), &text),
+        }
+    }
+
+    fn flush(&self) {
+        match &self.sink {
+            Sink::File(file) => file.flush(),
+            Sink::Syslog(syslog) => syslog.flush(),
+            Sink::Stdout => {
+                let _ = io::stdout().lock().flush();
+            }
+            Sink::None | Sink::Stderr => {}
+        }
+    }
+}
+
+fn line(level: Level, text: &str) -> String {
+    let word = match level {
+        Level::Error => "ERROR",
+        Level::Warn => "WARNING",
+        Level::Info => "INFO",
+        Level::Debug | Level::Trace => "DEBUG",
+    };
+    format!("{} [{word}] {text}", chrono::Local::now().format("%Y/%m/%d %H:%M:%S"))
+}
+
+fn severity(level: Level) -> Severity {
+    match level {
+        Level::Error => Severity::Error,
+        Level::Warn => Severity::Warning,
+        Level::Info => Severity::Info,
+        Level::Debug | Level::Trace => Severity::Debug,
+    }
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.trim_end_matches('\n').chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        for (text, want) in [
+            ("", Target::None),
+            ("stdout", Target::Stdout),
+            ("stderr", Target::Stderr),
+            ("syslog", Target::Syslog),
+            ("/var/log/caddy.log", Target::File("/var/log/caddy.log".into())),
+            ("syslog://h:514", Target::RemoteSyslog("syslog://h:514".into())),
+            ("syslog+tcp://h:1", Target::RemoteSyslog("syslog+tcp://h:1".into())),
+        ] {
+            assert_eq!(parse_target(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_line_per_record() {
+        for (text, want) in [
+            ("plain ü\n", "plain ü"),
+            ("a\nb\r\tc", "a\\nb\\r\\tc"),
+            ("\x1b[31mred\x7f", "\\u{1b}[31mred\\u{7f}"),
+        ] {
+            assert_eq!(escape(text), want);
+        }
+    }
+
+    #[test]
+    fn records_reach_the_file() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("sub/caddy.log");
+        let log = ProcessLog::open(Target::File(path.clone()), default_roll()).expect("open");
+        for (level, target, text) in [
+            (Level::Error, "caddy::run", "one\ntwo"),
+            (Level::Warn, "hyper", "three"),
+            (Level::Info, "hyper", "dropped"),
+            (Level::Info, "caddy", "four"),
+        ] {
+            let record = |args| Record::builder().level(level).target(target).args(args).build();
+            log.log(&record(format_args!("{text}")));
+        }
+        log.flush();
+        let written = std::fs::read_to_string(&path).expect("read");
+        let texts: Vec<&str> = written.lines().map(|line| &line[20..]).collect();
+        assert_eq!(texts, ["[ERROR] one\\ntwo", "[WARNING] three", "[INFO] four"]);
+        let date = &written[..20];
+        assert!(chrono::NaiveDateTime::parse_from_str(date, "%Y/%m/%d %H:%M:%S ").is_ok());
+        let mode = std::os::unix::fs::MetadataExt::mode(&path.metadata().expect("meta"));
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

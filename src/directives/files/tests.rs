@@ -55,7 +55,7 @@ fn site() -> (TempDir, Files) {
     symlink(root.join("Caddyfile"), root.join("alias.txt")).unwrap();
     symlink("../outside.txt", root.join("link.txt")).unwrap();
     symlink("loop", root.join("loop")).unwrap();
-    fs::set_permissions(root.join("locked.txt"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.join("locked.txt"), fs::Permissions::from_mode(0o0)).unwrap();
     let hidden: Vec<PathBuf> = vec![root.join("./Caddyfile")];
     let index = INDEX.map(str::to_owned).to_vec();
     (dir, Files { place: Arc::new(Place { root, index, hidden }) })

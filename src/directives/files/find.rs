@@ -86,10 +86,8 @@ pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
         }
     }
     let size = about.len();
-    let content = match wanted.prefetch && size <= CHUNK {
-        true => Some(read(&file, 0, size)?),
-        false => None,
-    };
+    let is_small = wanted.prefetch && size <= CHUNK;
+    let content = if is_small { Some(read(&file, 0, size)?) } else { None };
     let modified = about.modified().ok().filter(|time| *time > SystemTime::UNIX_EPOCH);
     let file = Arc::new(file);
     Ok(Found::File(Opened { file, size, modified, content_type, encoding, content }))

@@ -147,3 +147,6 @@ fn fault(error: io::Error) -> Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

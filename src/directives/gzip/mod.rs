@@ -129,3 +129,6 @@ fn weaken_etag(headers: &mut HeaderMap) {
         headers.insert(ETAG, weak);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,4 +167,45 @@ mod tests {
             assert_eq!(rule.means(path), expected, "{path}");
         }
     }
+
+    fn read(text: &str) -> Result<(Vec<Rule>, Vec<String>), String> {
+        let text = format!("localhost {{\n{text}\n}}\n");
+        let dir = std::path::Path::new(".");
+        let parsed = crate::caddyfile::parse("Caddyfile", &text, dir, &["gzip"]).unwrap();
+        let mut warnings = Vec::new();
+        let rules = parse(&mut Args::new(&parsed.blocks[0].directives[0]), &mut warnings);
+        rules.map(|rules| (rules, warnings)).map_err(|e| e.message)
+    }
+
+    #[test]
+    fn blocks_are_read() {
+        let (rules, warnings) = read(
+            "gzip\n gzip {\n ext .a *\n not /x /y\n level 9\n min_length 7\n}\n\
+             gzip {\n level 12\n}",
+        )
+        .unwrap();
+        let [first, second, third] = &rules[..] else { panic!("{rules:?}") };
+        assert_eq!((first.extensions.len(), first.min_length), (DEFAULT.len(), 0));
+        assert_eq!(second.extensions, [".a", "*"]);
+        assert_eq!(second.not, ["/x", "/y"]);
+        assert_eq!((second.level.level(), second.min_length), (9, 7));
+        assert_eq!((third.level.level(), warnings.len()), (6, 1));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, part) in [
+            ("gzip on", "Wrong argument count"),
+            ("gzip {\n ext html\n}", "invalid extension \"html\""),
+            ("gzip {\n ext\n}", "Wrong argument count"),
+            ("gzip {\n not /\n}", "every path"),
+            ("gzip {\n not x\n}", "invalid path \"x\""),
+            ("gzip {\n level high\n}", "'high' is not a number"),
+            ("gzip {\n min_length -1\n}", "'-1' is not a number"),
+            ("gzip {\n speed 1\n}", "'speed'"),
+        ] {
+            let message = read(text).unwrap_err();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
 }

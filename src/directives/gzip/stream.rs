@@ -15,12 +15,16 @@ use crate::http::{Body, BodyError};
 
 /// Compressed bytes worth a frame.
 const ENOUGH: usize = 16 * 1024;
+/// Source bytes given to the encoder at once.
+const BITE: usize = 64 * 1024;
 /// Source bytes worked on before other tasks get their turn.
 const TURN: usize = 256 * 1024;
 
 /// The compressed form of a body; trailers pass.
 pub(super) struct GzipBody {
     source: Body,
+    /// Of the source's last frame, what the encoder has not seen yet.
+    input: Bytes,
     state: State,
     /// Whether the encoder holds bytes that a flush would bring out.
     is_dirty: bool,
@@ -36,7 +40,8 @@ enum State {
 impl GzipBody {
     pub(super) fn new(source: Body, level: Compression) -> Self {
         let encoder = GzEncoder::new(Vec::new(), level);
-        Self { source, state: State::Running(encoder), is_dirty: false }
+        let input = Bytes::new();
+        Self { source, input, state: State::Running(encoder), is_dirty: false }
     }
 
     /// Ends the compressed data and says what is left of them.
@@ -53,28 +58,28 @@ impl GzipBody {
             let State::Running(encoder) = &mut self.state else {
                 return Ok(Poll::Ready(Bytes::new()));
             };
-            match http_body::Body::poll_frame(Pin::new(&mut self.source), cx) {
-                Poll::Ready(Some(frame)) => match frame?.into_data() {
-                    Ok(data) => {
-                        encoder.write_all(&data)?;
-                        self.is_dirty |= !data.is_empty();
-                        turn += data.len();
+            if self.input.is_empty() {
+                match http_body::Body::poll_frame(Pin::new(&mut self.source), cx) {
+                    Poll::Ready(Some(frame)) => match frame?.into_data() {
+                        Ok(data) => self.input = data,
+                        Err(frame) => {
+                            let then = frame.into_trailers().map_or(State::Done, State::Trailers);
+                            return Ok(Poll::Ready(self.finish(then)?));
+                        }
+                    },
+                    Poll::Ready(None) => return Ok(Poll::Ready(self.finish(State::Done)?)),
+                    Poll::Pending if self.is_dirty => {
+                        encoder.flush()?;
+                        self.is_dirty = false;
+                        return Ok(Poll::Ready(std::mem::take(encoder.get_mut()).into()));
                     }
-                    Err(frame) => {
-                        let then = frame.into_trailers().map_or(State::Done, State::Trailers);
-                        return Ok(Poll::Ready(self.finish(then)?));
-                    }
-                },
-                Poll::Ready(None) => return Ok(Poll::Ready(self.finish(State::Done)?)),
-                Poll::Pending => {
-                    if !self.is_dirty {
-                        return Ok(Poll::Pending);
-                    }
-                    encoder.flush()?;
-                    self.is_dirty = false;
-                    return Ok(Poll::Ready(std::mem::take(encoder.get_mut()).into()));
+                    Poll::Pending => return Ok(Poll::Pending),
                 }
             }
+            let bite = self.input.split_to(self.input.len().min(BITE));
+            encoder.write_all(&bite)?;
+            self.is_dirty |= !bite.is_empty();
+            turn += bite.len();
             if encoder.get_ref().len() >= ENOUGH {
                 return Ok(Poll::Ready(std::mem::take(encoder.get_mut()).into()));
             }

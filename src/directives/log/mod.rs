@@ -77,3 +77,6 @@ fn report(req: &Request, fault: &Fault) {
         log::error!("[ERROR {} {}] {cause}", fault.status.as_u16(), req.path());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,7 +156,13 @@ fn ipmask(args: &mut Args<'_>, options: &mut Options) -> Result<(), ConfigError>
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::path::Path;
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::http::address::Address;
+    use crate::http::sink::OpenSink;
 
     #[test]
     fn masks() {
@@ -173,6 +179,83 @@ mod tests {
             let client = client.parse().unwrap();
             assert_eq!(Options::default().mask(client).to_string(), bare);
             assert_eq!(options.mask(client).to_string(), masked);
+        }
+    }
+
+    #[derive(Default)]
+    struct Opened(Mutex<Vec<SinkTarget>>);
+
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn write_line(&self, _line: &str) {}
+    }
+
+    impl OpenSink for Opened {
+        fn open(&self, target: &SinkTarget) -> io::Result<Arc<dyn Sink>> {
+            if *target == SinkTarget::parse("refused", Roll::default()) {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            self.0.lock().unwrap().push(target.clone());
+            Ok(Arc::new(Nowhere))
+        }
+    }
+
+    fn read(text: &str) -> Result<(Vec<Rule>, Vec<SinkTarget>), String> {
+        let text = format!("localhost {{\n{text}\n}}\n");
+        let parsed = crate::caddyfile::parse("Caddyfile", &text, Path::new("."), &["log"]).unwrap();
+        let opened = Arc::new(Opened::default());
+        let mut site = SiteBuilder::new(Address::default(), ".".into(), opened.clone());
+        let rules = super::parse(&mut Args::new(&parsed.blocks[0].directives[0]), &mut site)
+            .map_err(|e| e.message)?;
+        let targets = opened.0.lock().unwrap().clone();
+        Ok((rules, targets))
+    }
+
+    #[test]
+    fn lines_of_one_path_are_one_rule() {
+        let (rules, targets) = read(
+            "log\n log stdout\n log /a a.log\n log / b.log {combined}\n\
+             log /a a.log \"{method} {uri}\" {\n except /a/b /a/c\n ipmask 255.0.0.0 ffff::\n}",
+        )
+        .unwrap();
+        let seen: Vec<_> = rules.iter().map(|r| (r.path.as_str(), r.entries.len())).collect();
+        assert_eq!(seen, [("/", 3), ("/a", 2)]);
+        let names = ["access.log", "stdout", "a.log", "b.log", "a.log"];
+        assert_eq!(targets, names.map(|name| SinkTarget::parse(name, Roll::default())));
+        let options = &rules[1].entries[1].options;
+        assert_eq!(options.except, ["/a/b", "/a/c"]);
+        assert_eq!(options.mask_v4, Some(Ipv4Addr::new(255, 0, 0, 0)));
+        assert_eq!(options.mask_v6, "ffff::".parse().ok());
+    }
+
+    #[test]
+    fn both_generations_of_rolling() {
+        let day = Duration::from_secs(24 * 3600);
+        let (size, age, keep) = (Some(1 << 20), day, 3);
+        let since_0_10 = Roll { size, age, keep, compress: false };
+        for (block, roll) in [
+            ("rotate_size 1\n rotate_age 1\n rotate_keep 3", since_0_10.clone()),
+            ("rotate {\n size 1\n age 1\n keep 3\n}", since_0_10),
+            ("rotate {\n size 1\n}", Roll { size, age: Duration::ZERO, keep: 0, compress: false }),
+            ("rotate_compress", Roll { compress: true, ..Roll::default() }),
+            ("rotate_disable", Roll { size: None, ..Roll::default() }),
+        ] {
+            let (_, targets) = read(&format!("log x.log {{\n {block}\n}}")).unwrap();
+            assert_eq!(targets, [SinkTarget::parse("x.log", roll)], "{block}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, part) in [
+            ("log refused", "cannot open 'refused'"),
+            ("log x {\n colour\n}", "'colour'"),
+            ("log x {\n except\n}", "Wrong argument count"),
+            ("log x {\n ipmask 255\n}", "255"),
+        ] {
+            let message = read(text).map(|_| ()).unwrap_err();
+            assert!(message.contains(part), "{text}: {message}");
         }
     }
 }

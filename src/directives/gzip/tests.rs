@@ -1,0 +1,182 @@
+//! The handler over made-up responses.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::io::{Read, Write};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use http_body::Frame;
+use http_body_util::BodyExt;
+
+use super::*;
+use crate::http::Peer;
+
+/// Answers with these fields and `Body` text of some length.
+struct Inner {
+    status: u16,
+    fields: &'static [(&'static str, &'static str)],
+    length: usize,
+}
+
+impl Handler for Inner {
+    fn handle<'a>(&'a self, _req: &'a mut Request, _next: Next<'a>) -> ReplyFuture<'a> {
+        let mut response = Response::builder().status(self.status);
+        for (name, value) in self.fields {
+            response = response.header(*name, *value);
+        }
+        let body = Body::from("x".repeat(self.length));
+        Box::pin(std::future::ready(Ok(response.body(body).unwrap())))
+    }
+}
+
+fn request(method: &str, accepted: &str) -> Request {
+    let head = http::Request::builder().method(method).header("accept-encoding", accepted);
+    let (head, ()) = head.uri("/a.html").body(()).unwrap().into_parts();
+    let address = ([127, 0, 0, 1], 80).into();
+    Request {
+        original_uri: head.uri.clone(),
+        head,
+        body: Body::empty(),
+        peer: Arc::new(Peer { remote: address, local: address, tls: None }),
+        host: String::new(),
+        user: None,
+        upstream: None,
+        received: Instant::now(),
+    }
+}
+
+async fn run(rule: Rule, mut req: Request, inner: Inner) -> Response<Body> {
+    let chain: [Box<dyn Handler>; 2] = [Box::new(Gzip { rules: vec![rule] }), Box::new(inner)];
+    Next::new(&chain).run(&mut req).await.unwrap()
+}
+
+fn unzip(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn compressed_responses() {
+    let fields = &[
+        ("content-length", "5000"),
+        ("etag", "\"tag\""),
+        ("accept-ranges", "bytes"),
+        ("vary", "Origin"),
+    ];
+    let inner = Inner { status: 200, fields, length: 5000 };
+    let response = run(Rule::default(), request("GET", "br, gzip;q=0.5"), inner).await;
+    let (head, body) = response.into_parts();
+    assert_eq!(head.headers[CONTENT_ENCODING], "gzip");
+    assert_eq!(head.headers[ETAG], "W/\"tag\"");
+    assert!(!head.headers.contains_key(CONTENT_LENGTH));
+    assert!(!head.headers.contains_key(ACCEPT_RANGES));
+    let vary: Vec<_> = head.headers.get_all(VARY).iter().collect();
+    assert_eq!(vary, ["Origin", "Accept-Encoding"]);
+    let bytes = body.collect().await.unwrap().to_bytes();
+    assert!(bytes.len() < 200);
+    assert_eq!(unzip(&bytes), "x".repeat(5000));
+}
+
+#[tokio::test]
+async fn responses_left_alone() {
+    let plain = || ("GET", "gzip", 200, &[][..], 100);
+    let check = async |rule: Rule, (method, accepted, status, fields, length), compressed| {
+        let inner = Inner { status, fields, length };
+        let response = run(rule, request(method, accepted), inner).await;
+        let seen = response.headers().get(CONTENT_ENCODING).is_some_and(|v| v == "gzip");
+        assert_eq!(seen, compressed, "{method} {accepted} {status} {fields:?} {length}");
+    };
+    check(Rule::default(), plain(), true).await;
+    for case in [
+        ("HEAD", "gzip", 200, &[][..], 100),
+        ("GET", "br", 200, &[], 100),
+        ("GET", "gzip;q=0", 200, &[], 100),
+        ("GET", "x-gzip", 200, &[], 100),
+        ("GET", "gzip", 204, &[], 0),
+        ("GET", "gzip", 304, &[], 0),
+        ("GET", "gzip", 206, &[("content-range", "bytes 0-99/1000")], 100),
+        ("GET", "gzip", 200, &[("content-encoding", "br")], 100),
+        ("GET", "gzip", 200, &[("cache-control", "public, No-Transform")], 100),
+        ("GET", "gzip", 200, &[], 0),
+    ] {
+        check(Rule::default(), case, false).await;
+    }
+    let at_least = |min_length| Rule { min_length, ..Rule::default() };
+    check(at_least(100), plain(), true).await;
+    check(at_least(101), plain(), false).await;
+    let others = Rule { extensions: vec![".css".to_owned()], ..Rule::default() };
+    check(others, plain(), false).await;
+}
+
+#[tokio::test]
+async fn caches_learn_what_the_answer_depends_on() {
+    for (status, length, accepted, tag) in [(200, 9, "", "\"t\""), (304, 0, "gzip", "W/\"t\"")] {
+        let inner = Inner { status, fields: &[("etag", "\"t\"")], length };
+        let response = run(Rule::default(), request("GET", accepted), inner).await;
+        assert_eq!(response.headers()[VARY], "Accept-Encoding");
+        assert_eq!(response.headers()[ETAG], tag);
+    }
+}
+
+/// Gives a frame, waits until it is let go, gives another one and trailers.
+struct Halting {
+    step: u8,
+    go: Rc<Cell<bool>>,
+}
+
+impl http_body::Body for Halting {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.step == 1 && !self.go.get() {
+            return Poll::Pending;
+        }
+        self.step += 1;
+        Poll::Ready(match self.step {
+            1 => Some(Ok(Frame::data("event 1\n".into()))),
+            2 => Some(Ok(Frame::data("event 2\n".into()))),
+            3 => {
+                let sum = ("x-sum".parse().unwrap(), HeaderValue::from_static("7"));
+                Some(Ok(Frame::trailers(HeaderMap::from_iter([sum]))))
+            }
+            _ => None,
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_is_there_is_flushed_and_trailers_pass() {
+    let go = Rc::new(Cell::new(false));
+    let source = Body::new(Halting { step: 0, go: go.clone() });
+    let mut body = GzipBody::new(source, Compression::default());
+    let mut bytes = body.frame().await.unwrap().unwrap().into_data().unwrap().to_vec();
+    let mut seen = flate2::write::GzDecoder::new(Vec::new());
+    seen.write_all(&bytes).unwrap();
+    seen.flush().unwrap();
+    assert_eq!(seen.get_ref(), b"event 1\n");
+
+    go.set(true);
+    let rest = body.collect().await.unwrap();
+    assert_eq!(rest.trailers().unwrap()["x-sum"], "7");
+    bytes.extend_from_slice(&rest.to_bytes());
+    assert_eq!(unzip(&bytes), "event 1\nevent 2\n");
+}
+
+#[tokio::test]
+async fn large_bodies_survive() {
+    let text: String = (0..200_000).map(|i| format!("{i:x} ")).collect();
+    let body = GzipBody::new(text.clone().into(), Compression::fast());
+    assert_eq!(unzip(&body.collect().await.unwrap().to_bytes()), text);
+}

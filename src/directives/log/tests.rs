@@ -1,0 +1,106 @@
+//! Lines as a sink sees them.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+
+use super::format::Format;
+use super::rules::Options;
+use super::*;
+use crate::http::sink::Sink;
+use crate::http::{Body, Peer};
+
+#[derive(Default)]
+struct Memory(Mutex<Vec<String>>);
+
+impl Memory {
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Sink for Memory {
+    fn write_line(&self, line: &str) {
+        self.0.lock().unwrap().push(line.to_owned());
+    }
+}
+
+/// Answers `/missing` with a fault, all else with five bytes.
+struct Inner;
+
+impl Handler for Inner {
+    fn handle<'a>(&'a self, req: &'a mut Request, _next: Next<'a>) -> ReplyFuture<'a> {
+        let reply = match req.path() {
+            "/missing" => Err(Fault::status(StatusCode::NOT_FOUND)),
+            _ => Ok(Response::new(Body::from("hello".to_owned()))),
+        };
+        Box::pin(std::future::ready(reply))
+    }
+}
+
+fn entry(sink: &Arc<Memory>, format: &str) -> Entry {
+    let sink: Arc<dyn Sink> = sink.clone();
+    Entry { sink, format: Format::parse(format), options: Options::default() }
+}
+
+fn request(target: &str) -> Request {
+    let (head, ()) = http::Request::builder().uri(target).body(()).unwrap().into_parts();
+    let address = ([192, 0, 2, 7], 4711).into();
+    Request {
+        original_uri: head.uri.clone(),
+        head,
+        body: Body::empty(),
+        peer: Arc::new(Peer { remote: address, local: address, tls: None }),
+        host: String::new(),
+        user: None,
+        upstream: None,
+        received: Instant::now(),
+    }
+}
+
+async fn run(rules: Vec<Rule>, target: &str) -> Response<Body> {
+    let chain: [Box<dyn Handler>; 2] = [Box::new(Log { rules }), Box::new(Inner)];
+    Next::new(&chain).run(&mut request(target)).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_line_comes_with_the_end_of_the_body() {
+    let sink = Arc::new(Memory::default());
+    let entries = vec![entry(&sink, "[{remote}] {size} bytes")];
+    let response = run(vec![Rule { path: "/".to_owned(), entries }], "/a").await;
+    assert!(sink.lines().is_empty());
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
+    assert_eq!(sink.lines(), ["[192.0.2.7] 5 bytes"]);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_logged_with_what_it_took() {
+    let sink = Arc::new(Memory::default());
+    let entries = vec![entry(&sink, "{size}")];
+    drop(run(vec![Rule { path: "/".to_owned(), entries }], "/a").await);
+    assert_eq!(sink.lines(), ["0"]);
+}
+
+#[tokio::test]
+async fn a_fault_is_rendered_with_its_size() {
+    let sink = Arc::new(Memory::default());
+    let entries = vec![entry(&sink, "{size}")];
+    let response = run(vec![Rule { path: "/".to_owned(), entries }], "/missing").await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    let page = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(sink.lines(), [page.len().to_string()]);
+}
+
+#[tokio::test]
+async fn all_entries_of_the_first_rule_are_written() {
+    let [first, second, other] = [(); 3].map(|()| Arc::new(Memory::default()));
+    let rules = vec![
+        Rule { path: "/".to_owned(), entries: vec![entry(&first, "1"), entry(&second, "2")] },
+        Rule { path: "/a".to_owned(), entries: vec![entry(&other, "3")] },
+    ];
+    drop(run(rules, "/a").await);
+    let lines = [first.lines(), second.lines(), other.lines()];
+    assert_eq!(lines, [vec!["1".to_owned()], vec!["2".to_owned()], vec![]]);
+}

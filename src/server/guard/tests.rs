@@ -201,3 +201,47 @@ fn the_phase_follows_the_bytes() {
         }
     });
 }
+
+/// Serves `input` by hyper behind a guard: the status lines that the client gets.
+async fn serve(input: &str) -> Vec<String> {
+    let (mut client, guard) = guard();
+    let handle = guard.handle();
+    let service =
+        hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let verdict = handle.begin_request();
+            let handle = handle.clone();
+            async move {
+                let read = http_body_util::BodyExt::collect(request.into_body()).await;
+                let status = verdict.or(handle.broken()).unwrap_or(StatusCode::OK);
+                assert_eq!(read.is_err(), handle.broken().is_some());
+                let mut reply = http::Response::new(http_body_util::Empty::<bytes::Bytes>::new());
+                *reply.status_mut() = status;
+                Ok::<_, std::convert::Infallible>(reply)
+            }
+        });
+    client.write_all(input.as_bytes()).await.unwrap();
+    let server = hyper::server::conn::http1::Builder::new()
+        .serve_connection(hyper_util::rt::TokioIo::new(guard), service)
+        .with_upgrades();
+    let mut answer = String::new();
+    let pause = std::time::Duration::from_millis(200);
+    let _ = tokio::time::timeout(pause, server).await;
+    client.read_to_string(&mut answer).await.unwrap();
+    answer.lines().filter(|line| line.starts_with("HTTP/")).map(|l| l[9..12].to_owned()).collect()
+}
+
+#[test]
+fn hyper_answers_with_the_verdict_and_closes() {
+    let good = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    for (input, expected) in [
+        (format!("{good}{good}"), vec!["200", "200"]),
+        (format!("{good}GET / HTTP/9.9\r\n\r\n{good}"), vec!["200", "505"]),
+        (format!("{chunked}2\r\nhi\r\n0\r\n\r\n{good}"), vec!["200", "200"]),
+        (format!("{chunked}2\r\nhixx\r\n0\r\n\r\n{good}"), vec!["400"]),
+        (format!("{upgrade}{good}"), vec!["200", "200"]),
+    ] {
+        assert_eq!(block_on(serve(&input)), expected, "{input:?}");
+    }
+}

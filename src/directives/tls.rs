@@ -228,3 +228,35 @@ fn key_type(args: &mut Args<'_>) -> Result<KeyType, ConfigError> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weak_names_say_what_to_write_instead() {
+        for (_, suite) in CIPHERS {
+            assert!(suite.tls13().is_none());
+        }
+        for name in OLD_CIPHERS {
+            let (message, hint) = cipher(name).unwrap_err();
+            assert_eq!(message, format!("Wrong cipher name or cipher not supported: '{name}'"));
+            assert!(hint.contains("ECDHE-ECDSA-AES128-GCM-SHA256"));
+        }
+        assert!(cipher("ecdhe-rsa-aes128-gcm-sha256").is_ok());
+        assert!(protocol("tls1.0").unwrap_err().1.contains("tls1.2"));
+        assert!(protocol("ssl3").unwrap_err().0.contains("Wrong protocol name"));
+        assert!(curve("p521").unwrap_err().1.contains("p384"));
+        assert!(curve("P256").is_ok());
+    }
+
+    #[test]
+    fn files_add_up_and_other_sources_replace() {
+        let mut policy = Policy::default();
+        let folder = || Certificates::Directory(PathBuf::from("/certs"));
+        add(&mut policy, Certificates::SelfSigned);
+        add(&mut policy, folder());
+        add(&mut policy, folder());
+        assert_eq!((policy.certificates, policy.more), (Some(folder()), vec![folder()]));
+    }
+}

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::daemon::logfile::{self, LogFile};
-use crate::daemon::syslog::{Severity, Syslog};
+use crate::daemon::syslog::{Facility, Severity, Syslog};
 use crate::http::sink::{OpenSink, Sink, SinkTarget};
 
 /// Mode of an access or error log file.
@@ -66,8 +66,8 @@ impl Writer {
         Ok(match target {
             SinkTarget::Stdout => Self::Stdout,
             SinkTarget::Stderr => Self::Stderr,
-            SinkTarget::Syslog(None) => Self::Syslog(Syslog::local()?),
-            SinkTarget::Syslog(Some(url)) => Self::Syslog(Syslog::remote(url)?),
+            SinkTarget::Syslog(None) => Self::Syslog(Syslog::local(Facility::Local0)?),
+            SinkTarget::Syslog(Some(url)) => Self::Syslog(Syslog::remote(url, Facility::Local0)?),
             SinkTarget::File { path, roll } => {
                 let roll = logfile::Roll {
                     size: roll.size,

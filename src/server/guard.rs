@@ -1,54 +1,343 @@
-//! (stub)
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
+//! A strict reader of HTTP/1.1 framing between a client's connection and hyper, which would
+//! tolerate or hide violations (RFC 9112 sections 2, 3, 6, 7). Bytes of valid messages pass
+//! unchanged. A bad head is replaced by a harmless one whose request the service answers with
+//! the verdict; a bad body is an I/O error.
+
+mod chunked;
+mod framer;
+mod head;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-pub(super) struct Guard<T>(T);
-pub(super) struct GuardLimits {
-    pub(super) header_bytes: usize,
-    pub(super) header_count: usize,
-    pub(super) uri_bytes: usize,
+use tokio::time::Instant;
+
+use framer::{Framer, Stop};
+
+/// What hyper gets in place of a bad head.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
+/// Bytes kept of a client that goes on before its upgrade is answered.
+const HELD_BYTES: usize = 16 * 1024;
+
+/// Bounds of one request head, in bytes as received.
+#[derive(Debug, Clone, Copy)]
+pub struct GuardLimits {
+    pub header_bytes: usize,
+    pub header_count: usize,
+    pub uri_bytes: usize,
 }
-#[derive(Clone)]
-pub(super) struct GuardHandle;
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Between messages: nothing of the next head is here.
+    Idle,
+    /// Part of a head is here.
+    Head,
+    Body,
+}
+
+/// The wrapper around a client's connection.
+#[derive(Debug)]
+pub struct Guard<T> {
+    io: T,
+    shared: Arc<Mutex<Shared>>,
+    framer: Framer,
+    /// Bytes received and not yet passed on; the first `ready` of them may pass.
+    kept: Vec<u8>,
+    ready: usize,
+    end: End,
+}
+
+/// How the connection ends, once that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// The stand-in was handed over: nothing follows it.
+    Silent,
+    /// A body's framing is broken.
+    Broken,
+}
+
+/// The service's view of a [`Guard`].
+#[derive(Debug, Clone)]
+pub struct GuardHandle(Arc<Mutex<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Heads handed to hyper, stand-ins counted.
+    heads: u64,
+    /// Requests that the service began.
+    begun: u64,
+    /// The status for a head that was replaced, and the number of its request.
+    verdict: Option<(u64, StatusCode)>,
+    broken: Option<StatusCode>,
+    phase: Phase,
+    head_started: Option<Instant>,
+    transparent: bool,
+    refused: bool,
+    reader: Option<Waker>,
+}
+
 impl GuardHandle {
-    pub(super) fn begin_request(&self) -> Option<http::StatusCode> {
-        None
+    /// To be called once for each request, in order: the status to answer this one with, where
+    /// its head was bad.
+    pub fn begin_request(&self) -> Option<StatusCode> {
+        let mut shared = lock(&self.0);
+        shared.begun += 1;
+        shared.verdict.filter(|(request, _)| *request == shared.begun).map(|(_, status)| status)
     }
-    pub(super) fn head_started(&self) -> Option<std::time::Instant> {
-        None
+
+    /// The status for a request whose body's framing is broken, if it is unanswered.
+    pub fn broken(&self) -> Option<StatusCode> {
+        lock(&self.0).broken
+    }
+
+    /// Makes the guard pass everything: the connection is no longer HTTP. The guard sees a 101,
+    /// or a 2xx to CONNECT, by itself.
+    pub fn pass_through(&self) {
+        let mut shared = lock(&self.0);
+        shared.transparent = true;
+        wake(&mut shared);
+    }
+
+    /// Says that the request which asked for an upgrade gets an ordinary response, where the
+    /// guard cannot see that for itself (its head leaves behind the end of another response).
+    pub fn not_upgraded(&self) {
+        let mut shared = lock(&self.0);
+        shared.refused = true;
+        wake(&mut shared);
+    }
+
+    pub fn phase(&self) -> Phase {
+        lock(&self.0).phase
+    }
+
+    /// When the first byte of an unfinished head came.
+    pub fn head_started(&self) -> Option<Instant> {
+        lock(&self.0).head_started
     }
 }
+
 impl<T> Guard<T> {
-    pub(super) fn new(io: T, _l: GuardLimits) -> Self {
-        Self(io)
+    pub fn new(io: T, limits: GuardLimits) -> Self {
+        let shared = Shared {
+            heads: 0,
+            begun: 0,
+            verdict: None,
+            broken: None,
+            phase: Phase::Idle,
+            head_started: None,
+            transparent: false,
+            refused: false,
+            reader: None,
+        };
+        Self {
+            io,
+            shared: Arc::new(Mutex::new(shared)),
+            framer: Framer::new(limits),
+            kept: Vec::new(),
+            ready: 0,
+            end: End::Open,
+        }
     }
-    pub(super) fn handle(&self) -> GuardHandle {
-        GuardHandle
+
+    pub fn handle(&self) -> GuardHandle {
+        GuardHandle(self.shared.clone())
+    }
+
+    /// The connection itself.
+    pub fn get_ref(&self) -> &T {
+        &self.io
+    }
+
+    fn pass_kept(&mut self, out: &mut ReadBuf<'_>) {
+        let count = self.ready.min(out.remaining());
+        out.put_slice(&self.kept[..count]);
+        self.kept.drain(..count);
+        self.ready -= count;
+    }
+
+    /// Judges what is kept.
+    fn judge_kept(&mut self) {
+        let (pass, stop) = self.framer.advance(&self.kept);
+        self.ready = pass;
+        self.settle(stop);
+    }
+
+    /// Judges what was read into `out` behind `before`, and takes back what may not pass yet.
+    fn judge_read(&mut self, out: &mut ReadBuf<'_>, before: usize) {
+        let fresh = &out.filled()[before..];
+        let mut pass = 0;
+        if self.kept.is_empty() && !self.framer.holds() {
+            let stop;
+            (pass, stop) = self.framer.advance(fresh);
+            self.kept.extend_from_slice(&fresh[pass..]);
+            self.settle(stop);
+        } else {
+            self.kept.extend_from_slice(fresh);
+            if !self.framer.holds() {
+                self.judge_kept();
+            }
+        }
+        out.set_filled(before + pass);
+    }
+
+    fn settle(&mut self, stop: Stop) {
+        let mut shared = lock(&self.shared);
+        shared.heads = self.framer.heads();
+        match stop {
+            Stop::More => {}
+            Stop::BadHead(status) => {
+                shared.heads += 1;
+                shared.verdict = Some((shared.heads, status));
+                self.kept.truncate(self.ready);
+                self.kept.extend_from_slice(STAND_IN);
+                self.ready = self.kept.len();
+                self.end = End::Silent;
+            }
+            Stop::BadBody => {
+                shared.broken = Some(StatusCode::BAD_REQUEST);
+                self.kept.truncate(self.ready);
+                self.end = End::Broken;
+            }
+        }
+        shared.phase = if self.framer.in_body() {
+            Phase::Body
+        } else if self.kept.len() > self.ready && !self.framer.holds() {
+            Phase::Head
+        } else {
+            Phase::Idle
+        };
+        shared.head_started = match shared.phase {
+            Phase::Head => shared.head_started.or_else(|| Some(Instant::now())),
+            _ => None,
+        };
+    }
+
+    /// Learns from the response whether an upgrade took place. Requests before it were answered,
+    /// as the service begins one at a time.
+    fn observe_response(&mut self, bytes: &[u8]) {
+        if !self.framer.may_upgrade() || !bytes.starts_with(b"HTTP/1.") {
+            return;
+        }
+        let Some(status) = bytes.get(9..12) else { return };
+        let mut shared = lock(&self.shared);
+        if shared.begun != shared.heads {
+            return;
+        }
+        match (status, self.framer.is_connect()) {
+            (b"101", false) | ([b'2', ..], true) => shared.transparent = true,
+            ([b'1', ..], _) => return,
+            _ => self.framer.release(),
+        }
+        wake(&mut shared);
     }
 }
+
 impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        b: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, b)
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = out.filled().len();
+        loop {
+            if this.ready > 0 || out.remaining() == 0 {
+                this.pass_kept(out);
+                return Poll::Ready(Ok(()));
+            }
+            match this.end {
+                End::Open => {}
+                End::Silent => return Poll::Pending,
+                End::Broken => return Poll::Ready(Err(broken())),
+            }
+            if lock(&this.shared).transparent {
+                this.ready = this.kept.len();
+                if this.ready == 0 {
+                    return Pin::new(&mut this.io).poll_read(cx, out);
+                }
+                continue;
+            }
+            if this.framer.holds() && std::mem::take(&mut lock(&this.shared).refused) {
+                this.framer.release();
+            }
+            if this.framer.take_released() && !this.kept.is_empty() {
+                this.judge_kept();
+                continue;
+            }
+            if this.framer.holds() {
+                lock(&this.shared).reader = Some(cx.waker().clone());
+                if this.kept.len() >= HELD_BYTES {
+                    return Poll::Pending;
+                }
+            }
+            ready!(Pin::new(&mut this.io).poll_read(cx, out))?;
+            if out.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
+            this.judge_read(out, before);
+            if out.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
+
 impl<T: AsyncWrite + Unpin> AsyncWrite for Guard<T> {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        b: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, b)
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.observe_response(bytes);
+        Pin::new(&mut this.io).poll_write(cx, bytes)
     }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if let Some(first) = slices.iter().find(|slice| !slice.is_empty()) {
+            this.observe_response(first);
+        }
+        Pin::new(&mut this.io).poll_write_vectored(cx, slices)
     }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }
+
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the request body's framing is broken")
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wake(shared: &mut Shared) {
+    if let Some(reader) = shared.reader.take() {
+        reader.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -132,3 +132,22 @@ fn subject_names(host: &str) -> Vec<String> {
     }
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_kept_until_two_thirds_of_its_life_are_over() {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let first = SelfSigned::for_host("kept.example", KeyType::P256, &provider).unwrap();
+        let again = SelfSigned::for_host("kept.example", KeyType::P256, &provider).unwrap();
+        assert!(Arc::ptr_eq(&first.certified(), &again.certified()));
+        let now = unix_now();
+        let before = first.certified_at(now + LIFE / 2);
+        assert!(Arc::ptr_eq(&first.certified(), &before));
+        let renewed = first.certified_at(now + LIFE * 3 / 4);
+        assert!(!Arc::ptr_eq(&before, &renewed));
+        assert!(Arc::ptr_eq(&renewed, &again.certified()));
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::ProducesTickets;
 use rustls::version::{TLS12, TLS13};
@@ -18,6 +18,10 @@ pub struct TlsListener {
     /// `None` where no site allows TLS 1.3, which QUIC needs (RFC 9001 section 4.2).
     pub quic: Option<Arc<ServerConfig>>,
 }
+
+/// The post-quantum hybrid comes first; rustls alone would put it last.
+static GROUPS: [&dyn SupportedKxGroup; 4] =
+    [kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
 
 /// One for the whole process, so that sessions resume after a reload.
 static TICKETS: LazyLock<Result<Arc<dyn ProducesTickets>, String>> =
@@ -81,7 +85,7 @@ fn provider(policies: &[&Policy]) -> CryptoProvider {
                 suites.push(*suite);
             }
         }
-        let asked = if policy.groups.is_empty() { &defaults.kx_groups } else { &policy.groups };
+        let asked = if policy.groups.is_empty() { &GROUPS[..] } else { &policy.groups };
         for group in asked {
             if !groups.iter().any(|known| known.name() == group.name()) {
                 groups.push(*group);
@@ -113,3 +117,6 @@ fn alpn(policies: &[&Policy], http2: bool) -> Vec<Vec<u8>> {
     }
     names
 }
+
+#[cfg(test)]
+mod tests;

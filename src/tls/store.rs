@@ -174,3 +174,68 @@ fn date(seconds: i64) -> String {
     chrono::DateTime::from_timestamp(seconds, 0)
         .map_or_else(|| seconds.to_string(), |date| date.format("%Y-%m-%d %H:%M UTC").to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    /// A certificate for `a.example` valid in these years, and its key, as PEM.
+    fn pair(from: i32, until: i32) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["A.example".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn load(cert: &str, key: &str) -> Result<Loaded, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let (cert_path, key_path) = (dir.path().join("cert"), dir.path().join("key"));
+        std::fs::write(&cert_path, cert).unwrap();
+        std::fs::write(&key_path, key).unwrap();
+        load_pair(&cert_path, &key_path, &rustls::crypto::aws_lc_rs::default_provider())
+    }
+
+    #[test]
+    fn files_that_cannot_serve_are_refused() {
+        let (cert, key) = pair(2000, 4000);
+        let (_, other_key) = pair(2000, 4000);
+        let (expired, expired_key) = pair(2000, 2001);
+        let (early, early_key) = pair(3999, 4000);
+        let encrypted = key.replace("PRIVATE", "ENCRYPTED PRIVATE");
+        let both = format!("{cert}{key}");
+        let cases = [
+            (key.as_str(), key.as_str(), "no certificate in"),
+            ("", &key, "no certificate in"),
+            (&cert, &cert, "no usable private key in"),
+            (&cert, &other_key, "does not belong to the first certificate"),
+            (&expired, &expired_key, "expired on 2001-01-01"),
+            (&early, &early_key, "is not valid before 3999-01-01"),
+            (&cert, &encrypted, "is encrypted"),
+        ];
+        for (cert, key, expected) in cases {
+            let error = load(cert, key).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert_eq!(load(&cert, &key).unwrap().names, ["a.example"]);
+        assert_eq!(load(&both, &both).unwrap().names, ["a.example"]);
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let missing = Path::new("/nonexistent/cert.pem");
+        let error = load_pair(missing, missing, &provider).unwrap_err();
+        assert!(error.contains("cannot read certificate file '/nonexistent/cert.pem'"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_is_read_with_those_in_it() {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let dir = tempfile::tempdir().unwrap();
+        assert!(load_directory(dir.path(), &provider).unwrap_err().contains("no *.pem file"));
+        let (cert, key) = pair(2000, 4000);
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        std::fs::write(dir.path().join("sub/a.pem"), format!("{cert}{key}")).unwrap();
+        std::fs::write(dir.path().join("note.txt"), "nothing").unwrap();
+        assert_eq!(load_directory(dir.path(), &provider).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,99 @@
+//! The chunked transfer coding, strictly (RFC 9112 section 7.1).
+
+/// Hexadecimal digits of a chunk's size.
+const SIZE_DIGITS: u8 = 16;
+/// Bytes of extensions in one body; nobody uses them, so more is an attack.
+const EXTENSION_BYTES: usize = 16 * 1024;
+
+/// Where a chunked body stands.
+#[derive(Debug)]
+pub(super) struct Chunked {
+    state: State,
+    size: u64,
+    /// What the extensions and the trailer section may still take.
+    extensions_left: usize,
+    trailers_left: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Size(u8),
+    Extension,
+    SizeEnd,
+    Data,
+    DataCr,
+    DataLf,
+    TrailerStart,
+    Trailer,
+    TrailerEnd,
+    LastLf,
+}
+
+impl Chunked {
+    pub(super) fn new(trailer_bytes: usize) -> Self {
+        Self {
+            state: State::Size(0),
+            size: 0,
+            extensions_left: EXTENSION_BYTES,
+            trailers_left: trailer_bytes,
+        }
+    }
+
+    /// How many bytes belong to the body and whether it ended; the error is how many precede
+    /// the one that is wrong.
+    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<(usize, bool), usize> {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            if matches!(self.state, State::Data) {
+                let rest = bytes.len() - at;
+                let take = usize::try_from(self.size).map_or(rest, |size| size.min(rest));
+                self.size -= take as u64;
+                at += take;
+                if self.size == 0 {
+                    self.state = State::DataCr;
+                }
+                continue;
+            }
+            let ends = matches!(self.state, State::LastLf);
+            self.state = self.step(byte).ok_or(at)?;
+            at += 1;
+            if ends {
+                return Ok((at, true));
+            }
+        }
+        Ok((at, false))
+    }
+
+    /// The state behind `byte`; `None` where it may not stand.
+    fn step(&mut self, byte: u8) -> Option<State> {
+        match (self.state, byte) {
+            (State::Size(digits), _) if byte.is_ascii_hexdigit() && digits < SIZE_DIGITS => {
+                let digit = u64::from(char::from(byte).to_digit(16)?);
+                self.size = self.size << 4 | digit;
+                Some(State::Size(digits + 1))
+            }
+            (State::Size(1..), b'\r') | (State::Extension, b'\r') => Some(State::SizeEnd),
+            (State::Size(1..), b';') => Some(State::Extension),
+            (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.extensions_left = self.extensions_left.checked_sub(1)?;
+                Some(State::Extension)
+            }
+            (State::SizeEnd, b'\n') if self.size == 0 => Some(State::TrailerStart),
+            (State::SizeEnd, b'\n') => Some(State::Data),
+            (State::DataCr, b'\r') => Some(State::DataLf),
+            (State::DataLf, b'\n') => Some(State::Size(0)),
+            (State::TrailerStart, b'\r') => Some(State::LastLf),
+            (State::TrailerStart, b'!'..=b'9' | b';'..=b'~') => self.trailer(),
+            (State::Trailer, b'\t' | b' '..=b'~' | 0x80..) => self.trailer(),
+            (State::Trailer, b'\r') => Some(State::TrailerEnd),
+            (State::TrailerEnd, b'\n') => Some(State::TrailerStart),
+            (State::LastLf, b'\n') => Some(State::LastLf),
+            _ => None,
+        }
+    }
+
+    fn trailer(&mut self) -> Option<State> {
+        self.trailers_left = self.trailers_left.checked_sub(1)?;
+        Some(State::Trailer)
+    }
+}

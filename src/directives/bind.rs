@@ -1,8 +1,21 @@
-//! (stub)
+//! `bind HOST…`: the addresses of this machine that the site listens on.
+
 use crate::caddyfile::{Args, ConfigError};
 use crate::site::SiteBuilder;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let _ = (args, site);
+    while args.next() {
+        let hosts = args.remaining();
+        if hosts.is_empty() {
+            return Err(args.arg_error());
+        }
+        for host in hosts {
+            if host.contains('/') || host.is_empty() {
+                let message = format!("bind: '{host}' is not an address");
+                return Err(args.error(message).hint("write an IP address or a host name"));
+            }
+            site.binds.push(host.to_owned());
+        }
+    }
     Ok(())
 }

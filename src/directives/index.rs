@@ -1,8 +1,15 @@
-//! (stub)
+//! `index FILE…`: the names tried for a folder.
+
 use crate::caddyfile::{Args, ConfigError};
 use crate::site::SiteBuilder;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let _ = (args, site);
+    while args.next() {
+        let names = args.remaining();
+        if names.is_empty() {
+            return Err(args.arg_error());
+        }
+        site.index = names.into_iter().map(str::to_owned).collect();
+    }
     Ok(())
 }

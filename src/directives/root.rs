@@ -1,8 +1,28 @@
-//! (stub)
+//! `root PATH`: the folder that the site's files are in.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
 use crate::caddyfile::{Args, ConfigError};
 use crate::site::SiteBuilder;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let _ = (args, site);
+    while args.next() {
+        let path = args.required()?;
+        site.root = PathBuf::from(path);
+        if args.next_arg() {
+            return Err(args.arg_error());
+        }
+        match std::fs::metadata(path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                site.warnings.push(format!("Root path does not exist: {path}"));
+            }
+            Err(error) => {
+                let message = format!("Unable to access root path '{path}': {error}");
+                return Err(args.error(message).hint("check the path and its permissions"));
+            }
+        }
+    }
     Ok(())
 }

@@ -1,8 +1,62 @@
-//! (stub)
-use crate::caddyfile::{Args, ConfigError};
+//! `timeouts`: how long a client may take. Per listener the shortest that a site sets applies.
+
+use std::time::Duration;
+
+use crate::caddyfile::{Args, ConfigError, parse_duration};
+use crate::http::limits::Timeouts;
 use crate::site::SiteBuilder;
 
+/// `timeouts DURATION|none`, or a block of `read|header|write|idle DURATION|none`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let _ = (args, site);
+    while args.next() {
+        let all = args.remaining();
+        match all.as_slice() {
+            [] => {}
+            [text] => {
+                let limit = limit(text, args)?;
+                site.timeouts = Timeouts { read: limit, header: limit, write: limit, idle: limit };
+            }
+            _ => return Err(args.arg_error()),
+        }
+        let mut entries = 0;
+        while args.next_block()? {
+            entries += 1;
+            let kind = args.val();
+            let text = args.required()?;
+            let limit = limit(text, args)?;
+            match kind {
+                "read" => site.timeouts.read = limit,
+                "header" => site.timeouts.header = limit,
+                "write" => site.timeouts.write = limit,
+                "idle" => site.timeouts.idle = limit,
+                _ => {
+                    let message =
+                        format!("unknown timeout '{kind}': must be read, header, write, or idle");
+                    return Err(args.error(message).hint("write: read 30s"));
+                }
+            }
+            if args.next_arg() {
+                return Err(args.arg_error());
+            }
+        }
+        if all.is_empty() && entries == 0 {
+            return Err(args.arg_error());
+        }
+    }
     Ok(())
+}
+
+/// `none` and zero are no limit.
+fn limit(text: &str, args: &Args<'_>) -> Result<Option<Duration>, ConfigError> {
+    if text == "none" {
+        return Ok(None);
+    }
+    if text.starts_with('-') {
+        return Err(args
+            .error("non-negative duration required for timeout value")
+            .hint("write 'none' for no limit"));
+    }
+    let limit = parse_duration(text)
+        .map_err(|message| args.error(message).hint("write a duration such as 30s, or none"))?;
+    Ok(Some(limit).filter(|limit| !limit.is_zero()))
 }

@@ -88,7 +88,8 @@ impl fmt::Display for Address {
         } else {
             f.write_str(&self.host)?;
         }
-        let implied = matches!((scheme, self.port.as_str()), (_, "") | ("http", "80") | ("https", "443"));
+        let implied =
+            matches!((scheme, self.port.as_str()), (_, "") | ("http", "80") | ("https", "443"));
         if !implied {
             write!(f, ":{}", self.port)?;
         }

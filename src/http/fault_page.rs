@@ -1,24 +1,38 @@
-//! A fault as a page.
-use http::{Response, header};
+//! The plain page of a fault, where no `errors` page replaces it.
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
 
 use super::{Body, Fault};
 
-/// The plain page for a fault; without content for HEAD.
+/// `404 Not Found` as text; without content for HEAD.
 pub fn render(fault: Fault, is_head: bool) -> Response<Body> {
     let reason = fault.status.canonical_reason().unwrap_or("");
     let text = format!("{} {reason}\n", fault.status.as_u16());
+    page(fault.status, fault.headers, text, is_head)
+}
+
+/// Nobody serves this host here: 404, and 421 where the client may have coalesced connections
+/// (RFC 9110 section 15.5.20).
+pub fn no_such_site(host: &str, version: Version, is_head: bool) -> Response<Body> {
+    let status = if version >= Version::HTTP_2 {
+        StatusCode::MISDIRECTED_REQUEST
+    } else {
+        StatusCode::NOT_FOUND
+    };
+    let text = format!("{} Site {host} is not served on this interface\n", status.as_u16());
+    page(status, HeaderMap::new(), text, is_head)
+}
+
+fn page(status: StatusCode, headers: HeaderMap, text: String, is_head: bool) -> Response<Body> {
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = fault.status;
-    *response.headers_mut() = fault.headers;
-    response.headers_mut().insert(header::CONTENT_LENGTH, text.len().into());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_LENGTH, text.len().into());
     if !is_head {
         *response.body_mut() = text.into();
     }
     response
-}
-
-/// Nobody serves this host here: 404, and 421 where the client may have coalesced connections.
-pub fn no_such_site(host: &str, version: http::Version) -> http::Response<super::Body> {
-    let _ = (host, version);
-    http::Response::new(super::Body::empty())
 }

@@ -99,3 +99,36 @@ pub fn join<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> Option<String>
 pub fn unmapped(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A request as dispatch would hand it on, from 127.0.0.1:1234 to example.com:8080.
+    pub(crate) fn request(method: &str, target: &str) -> Request {
+        let built = http::Request::builder().method(method).uri(target);
+        let built = built.header("host", "example.com:8080").body(()).unwrap();
+        let head = built.into_parts().0;
+        Request {
+            original_uri: head.uri.clone(),
+            head,
+            body: Body::empty(),
+            peer: Arc::new(Peer {
+                remote: ([127, 0, 0, 1], 1234).into(),
+                local: ([127, 0, 0, 1], 8080).into(),
+                tls: None,
+            }),
+            host: "example.com".to_owned(),
+            user: None,
+            upstream: None,
+            received: Instant::now(),
+        }
+    }
+
+    #[test]
+    fn the_route_is_the_same_for_all_spellings() {
+        for target in ["/admin/x", "/%61dmin/x", "//admin/x", "/y/../admin/x", "/admin/./x"] {
+            assert_eq!(request("GET", target).route(), "/admin/x", "{target}");
+        }
+    }
+}

@@ -121,7 +121,7 @@ fn admit(
     let Some(site) = listener.sites.find(&request.host, &route).cloned() else {
         let addr = door.addr;
         log::info!("{} - No such site at {addr} (Remote: {})", request.host, door.peer.remote);
-        return Err(fault_page::no_such_site(&request.host, request.head.version));
+        return Err(fault_page::no_such_site(&request.host, request.head.version, is_head));
     };
     let limit = site.limits.body_of(&route);
     drop(route);

@@ -71,7 +71,7 @@ impl Activity {
     fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
         let state = &self.0;
         if let Some(started) = state.guard.as_ref().and_then(GuardHandle::head_started) {
-            return timeouts.header.map(|header| Instant::from_std(started) + header);
+            return timeouts.header.map(|header| started + header);
         }
         if state.requests.get() == 0 {
             let limit = if state.fresh.get() { timeouts.header } else { timeouts.idle };

@@ -1,87 +1,96 @@
-//! A cursor over one directive's tokens, with which its set-up reads arguments and blocks.
+//! A cursor over one directive's tokens.
+use super::{ConfigError, Directive, Kind, Token};
 
-use super::error::{ConfigError, Kind};
-use super::lexer::Token;
-use super::parser::Directive;
-
-/// Walks the tokens of one directive. It starts before the first token, which is its name.
+/// Walks the tokens of one directive. It starts before the first token.
 #[derive(Debug)]
 pub struct Args<'a> {
-    tokens: &'a [Token],
-    name: &'a str,
+    directive: &'a Directive,
     /// Index of the current token plus one; zero is before the first.
     at: usize,
+    /// How many blocks the cursor is inside of.
     nesting: usize,
+    /// The last move closed a block and left another one open.
+    left_inner: bool,
 }
 
 impl<'a> Args<'a> {
     pub fn new(directive: &'a Directive) -> Self {
-        Self { tokens: &directive.tokens, name: &directive.name, at: 0, nesting: 0 }
+        Self { directive, at: 0, nesting: 0, left_inner: false }
     }
 
-    /// Moves to the next token, whatever line it is on. `false` at the end.
-    #[expect(clippy::should_implement_trait, reason = "it moves a cursor and yields no item")]
+    /// Moves to the next token, whatever line it is on. `false` at the end, and where a block
+    /// inside a block was walked as if it were the outer one: [`Args::finish`] tells which.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "v1's word for it; a cursor that looks back is no iterator"
+    )]
     pub fn next(&mut self) -> bool {
-        let more = self.at < self.tokens.len();
-        self.at += usize::from(more);
-        more
+        if self.left_inner || self.at >= self.directive.tokens.len() {
+            return false;
+        }
+        self.at += 1;
+        true
     }
 
-    /// Moves to the next token if it is on the current token's line and opens no block.
+    /// Moves to the next token if it is on the current token's line and is not a brace that
+    /// opens or closes a block.
     pub fn next_arg(&mut self) -> bool {
-        match (self.token(), self.tokens.get(self.at)) {
-            (Some(now), Some(next)) if now.same_line(next) && !is_brace(next) => {
-                self.at += 1;
-                true
-            }
-            _ => false,
+        let Some(next) = self.same_line() else { return false };
+        if next.text == "{" || (next.text == "}" && self.nesting > 0) {
+            return false;
         }
+        self.step();
+        true
     }
 
     /// Moves to the next token if it is on another line.
     pub fn next_line(&mut self) -> bool {
-        match (self.token(), self.tokens.get(self.at)) {
-            (Some(now), Some(next)) if now.same_line(next) => false,
-            (_, Some(_)) => {
-                self.at += 1;
-                true
-            }
-            _ => false,
+        if self.peek().is_none() || self.same_line().is_some() {
+            return false;
         }
+        self.step();
+        true
     }
 
-    /// `while args.next_block()? {}` walks the entries of the block that follows: each call
-    /// stands on an entry's first token; `false` behind the closing brace, or where there is no
-    /// block. Inside an entry it walks a nested block alike.
+    /// `while args.next_block()?` walks the entries of the block that follows: each call stands
+    /// on an entry's first token; `false` behind the closing brace or where there is no block.
+    /// Called on an entry that has a `{` on its line, it walks that inner block likewise.
     pub fn next_block(&mut self) -> Result<bool, ConfigError> {
-        let Some(next) = self.tokens.get(self.at) else { return Ok(false) };
-        if next.text == "{" && self.token().is_some_and(|now| now.text != "{") {
-            if !self.token().is_some_and(|now| now.same_line(next)) {
-                return Err(self.stray_brace(next));
-            }
-            self.at += 1;
+        self.left_inner = false;
+        if self.same_line().is_some_and(|t| t.text == "{") {
+            self.step();
             self.nesting += 1;
+        } else if self.peek().is_some_and(|t| t.text == "{") {
+            self.step();
+            return Err(self.arg_error());
         } else if self.nesting == 0 {
             return Ok(false);
         }
-        if !self.next() {
-            return Err(self.error("Unexpected EOF").hint("close the block with a '}'"));
+        if self.peek().is_none() {
+            return Err(self
+                .error("Unexpected EOF")
+                .hint("close the block with a line that holds only `}`"));
         }
-        if self.val() == "}" {
-            self.nesting -= 1;
-            return Ok(false);
+        self.step();
+        match self.val() {
+            "}" => {
+                self.nesting -= 1;
+                self.left_inner = self.nesting > 0;
+                Ok(false)
+            }
+            "{" => Err(self.arg_error()),
+            _ => Ok(true),
         }
-        Ok(true)
     }
 
     /// The current token's text; empty before the first.
     pub fn val(&self) -> &'a str {
-        self.token().map_or("", |token| &token.text)
+        self.token().map_or("", |t| &t.text)
     }
 
     /// The current token.
     pub fn token(&self) -> Option<&'a Token> {
-        self.tokens.get(self.at.checked_sub(1)?)
+        self.directive.tokens.get(self.at.checked_sub(1)?)
     }
 
     /// All arguments left on the current line.
@@ -103,73 +112,132 @@ impl<'a> Args<'a> {
         if self.val() == "{" {
             return self
                 .error("Unexpected token '{', expecting argument")
-                .hint(format!("write the '{{' on the line of '{}'", self.name));
+                .hint("`{` belongs at the end of the line of the word whose block it opens");
         }
-        let message =
-            format!("Wrong argument count or unexpected line ending after '{}'", self.val());
-        self.error(message)
-            .hint(format!("see docs/{}.md for what '{}' takes", self.name, self.name))
+        self.error(format!("Wrong argument count or unexpected line ending after '{}'", self.val()))
+            .hint(format!("check what `{}` takes on one line", self.directive.name))
+    }
+
+    /// `Syntax error: Unexpected token 'tok', expecting 'X'`.
+    pub fn syntax_error(&self, expected: &str) -> ConfigError {
+        let message = format!("Unexpected token '{}', expecting '{expected}'", self.val());
+        ConfigError { kind: Kind::Syntax, ..self.error(message) }
     }
 
     /// A set-up error at the current token; its kind is `Parse`, as in v1.
     pub fn error(&self, message: impl Into<String>) -> ConfigError {
-        match self.token().or(self.tokens.first()) {
+        match self.token().or_else(|| self.directive.tokens.first()) {
             Some(token) => ConfigError::at(token, Kind::Parse, message),
-            None => ConfigError::nowhere(message),
+            None => ConfigError {
+                kind: Kind::Parse,
+                file: "".into(),
+                line: 0,
+                column: 0,
+                source_line: None,
+                message: message.into(),
+                hint: None,
+            },
         }
     }
 
-    fn stray_brace(&self, brace: &Token) -> ConfigError {
-        ConfigError::at(brace, Kind::Parse, "Unexpected token '{', expecting argument")
-            .hint(format!("write the '{{' on the line of '{}'", self.name))
+    /// For the caller of a set-up: everything written must have been read.
+    pub fn finish(mut self) -> Result<(), ConfigError> {
+        if self.peek().is_none() {
+            return Ok(());
+        }
+        self.step();
+        if self.val() == "{" {
+            return Err(self.arg_error());
+        }
+        let name = &self.directive.name;
+        Err(self
+            .error(format!("Unexpected token '{}' in '{name}'", self.val()))
+            .hint(format!("`{name}` takes no block inside its block here")))
     }
-}
 
-fn is_brace(token: &Token) -> bool {
-    token.text == "{" || token.text == "}"
+    fn peek(&self) -> Option<&'a Token> {
+        self.directive.tokens.get(self.at)
+    }
+
+    /// The next token, if it is on the current one's line.
+    fn same_line(&self) -> Option<&'a Token> {
+        let next = self.peek()?;
+        self.token().is_some_and(|now| now.shares_line(next)).then_some(next)
+    }
+
+    fn step(&mut self) {
+        self.left_inner = false;
+        self.at += 1;
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
+    use super::super::lexer::lex;
     use super::*;
 
     fn directive(text: &str) -> Directive {
-        let text = format!("host\n{text}");
-        let parsed = super::super::parse("Caddyfile", &text, Path::new("."), &["dir"]).unwrap();
-        parsed.blocks[0].directives[0].clone()
+        Directive { name: "log".into(), tokens: lex("F", text).unwrap() }
     }
 
-    #[test]
-    fn walks_runs_arguments_and_nested_blocks() {
-        let directive = directive("dir a b {\n one 1\n two {\n  deep 2 3\n }\n}\ndir c");
+    /// Walks like a set-up that knows blocks inside blocks.
+    fn walk(text: &str) -> Result<String, ConfigError> {
+        let directive = directive(text);
         let mut args = Args::new(&directive);
-        let mut seen = Vec::new();
+        let mut out = String::new();
         while args.next() {
-            seen.push(format!("{}:{:?}", args.val(), args.remaining()));
-            while args.next_block().unwrap() {
-                seen.push(format!("{}:{:?}", args.val(), args.remaining()));
-                if args.val() == "two" {
-                    while args.next_block().unwrap() {
-                        seen.push(format!("{}:{:?}", args.val(), args.remaining()));
-                    }
+            out += &format!("{}({})", args.val(), args.remaining().join(","));
+            while args.next_block()? {
+                let inner = args.val();
+                out += &format!("[{inner}({})", args.remaining().join(","));
+                while inner == "rotate" && args.next_block()? {
+                    out += &format!("<{}({})>", args.val(), args.remaining().join(","));
                 }
+                out += "]";
             }
+            out += ";";
         }
-        let expected =
-            [r#"dir:["a", "b"]"#, r#"one:["1"]"#, "two:[]", r#"deep:["2", "3"]"#, r#"dir:["c"]"#];
-        assert_eq!(seen, expected);
+        args.finish().map(|()| out)
     }
 
     #[test]
-    fn a_brace_on_the_next_line_is_refused() {
-        let directive = directive("dir x\n{\ny\n}");
+    fn walks_runs_blocks_and_inner_blocks() {
+        let cases = [
+            ("log", "log();"),
+            ("log a b\nlog c", "log(a,b);log(c);"),
+            ("log {\n}", "log();"),
+            ("log a {\n x 1 2\n y\n}\nlog", "log(a)[x(1,2)][y()];log();"),
+            (
+                "log {\nrotate {\n size 1\n age 2\n}\nz 3\n}\nlog b",
+                "log()[rotate()<size(1)><age(2)>][z(3)];log(b);",
+            ),
+            ("log {\nrotate {\n}\nz\n}", "log()[rotate()][z()];"),
+            ("log { x 1 }\nlog b", "log()[x(1)];log(b);"),
+            ("log \"a\nb\" c", "log(a\nb,c);"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(walk(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_braces_out_of_place() {
+        let brace = "Unexpected token '{', expecting argument";
+        for text in ["log a\n{\nx\n}", "log {\nx\n{\n}\n}", "log {\n{\n}\n}"] {
+            assert_eq!(walk(text).unwrap_err().message, brace, "{text}");
+        }
+        let unknown_inner = walk("log {\nother {\n a\n}\nb\n}").unwrap_err();
+        assert_eq!(unknown_inner.message, "Unexpected token 'b' in 'log'");
+    }
+
+    #[test]
+    fn lines_and_single_arguments() {
+        let directive = directive("log a\nb");
         let mut args = Args::new(&directive);
-        args.next();
-        args.remaining();
-        let error = args.next_block().unwrap_err();
-        let first = "Caddyfile:3 - Parse error: Unexpected token '{', expecting argument";
-        assert!(error.to_string().starts_with(first), "{error}");
+        assert!(args.next() && !args.next_line());
+        assert_eq!(args.required().unwrap(), "a");
+        let error = args.required().unwrap_err().to_string();
+        assert!(error.starts_with("F:1 - Parse error: Wrong argument count or"), "{error}");
+        assert!(args.next_line() && args.val() == "b" && !args.next());
     }
 }

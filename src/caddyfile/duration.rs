@@ -1,58 +1,99 @@
-//! Durations as Go writes them: `1h30m`, `250ms`, `1.5s`, `0`.
-
+//! Go-style durations.
 use std::time::Duration;
 
-/// Reads a sequence of decimal numbers with units ns, us, µs, ms, s, m, h.
+const UNITS: &[(&str, u128)] = &[
+    ("ns", 1),
+    ("us", 1_000),
+    ("\u{b5}s", 1_000),
+    ("\u{3bc}s", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
+
+/// Reads `1h30m`, `250ms`, `1.5s`, `0`, units ns us µs ms s m h.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let invalid = || format!("invalid duration \"{text}\": write a number and a unit, as in 30s");
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest.starts_with('-') {
-        return Err(format!("invalid duration \"{text}\": it must not be negative"));
+    let fail = |why: &str| format!("invalid duration \"{text}\"{why}");
+    if text.starts_with('-') {
+        return Err(fail(": must not be negative"));
     }
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
         return Ok(Duration::ZERO);
     }
     if rest.is_empty() {
-        return Err(invalid());
+        return Err(fail(""));
     }
-    let mut total = 0.0_f64;
+    let mut nanos: u128 = 0;
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(|| format!("invalid duration \"{text}\": missing unit, as in {text}s"))?;
-        let number: f64 = rest[..digits].parse().map_err(|_| invalid())?;
-        rest = &rest[digits..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let seconds = match &rest[..end] {
-            "ns" => 1e-9,
-            "us" | "µs" | "μs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            unit => {
-                return Err(format!("invalid duration \"{text}\": unknown unit \"{unit}\""));
-            }
+        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(number_end);
+        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit_end);
+        if unit.is_empty() {
+            return Err(fail(": missing unit (ns, us, ms, s, m or h)"));
+        }
+        let Some((_, scale)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+            return Err(fail(&if number.is_empty() {
+                String::new()
+            } else {
+                format!(": unknown unit \"{unit}\"")
+            }));
         };
-        total += number * seconds;
-        rest = &rest[end..];
+        nanos += scaled(number, *scale).ok_or_else(|| fail(""))?;
+        rest = tail;
     }
-    Duration::try_from_secs_f64(total).map_err(|_| invalid())
+    // Go counts in a signed 64-bit number; what does not fit there is a typing error.
+    let nanos = i64::try_from(nanos).map_err(|_| fail(": too long"))?;
+    Ok(Duration::from_nanos(nanos.unsigned_abs()))
+}
+
+/// `number`, digits with at most one point, times `scale`.
+fn scaled(number: &str, scale: u128) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.len() + fraction.len() == 0 || whole.len() > 19 || fraction.contains('.') {
+        return None;
+    }
+    let mut total = if whole.is_empty() { 0 } else { whole.parse::<u128>().ok()? * scale };
+    let mut place = scale;
+    for digit in fraction.bytes() {
+        place /= 10;
+        total += place * u128::from(digit - b'0');
+    }
+    Some(total)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::parse_duration;
 
     #[test]
-    fn go_durations() {
-        for (text, millis) in
-            [("0", 0), ("5s", 5000), ("1h30m", 5_400_000), ("250ms", 250), ("1.5s", 1500)]
-        {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+    fn reads_what_go_reads() {
+        let cases: &[(&str, u64)] = &[
+            ("0", 0),
+            ("0s", 0),
+            ("10s", 10_000_000_000),
+            ("+5m", 300_000_000_000),
+            ("1h30m", 5_400_000_000_000),
+            ("250ms", 250_000_000),
+            ("1.5s", 1_500_000_000),
+            (".5s", 500_000_000),
+            ("1.s", 1_000_000_000),
+            ("3us", 3_000),
+            ("3\u{b5}s", 3_000),
+            ("7ns", 7),
+        ];
+        for (text, nanos) in cases {
+            assert_eq!(parse_duration(text).map(|d| d.as_nanos()), Ok(u128::from(*nanos)));
         }
-        for text in ["", "5", "s", "-1s", "5x", "1..5s", "5 s"] {
-            assert!(parse_duration(text).is_err(), "{text}");
+    }
+
+    #[test]
+    fn refuses_the_rest_by_name() {
+        for text in ["", "10", "x", "1x", "-1s", ".s", "1..5s", "1 s", "+", "9999999h", "s"] {
+            let error = parse_duration(text).unwrap_err();
+            assert!(error.starts_with(&format!("invalid duration \"{text}\"")), "{error}");
         }
     }
 }

@@ -42,19 +42,6 @@ impl ConfigError {
         }
     }
 
-    /// An error in a text without tokens.
-    pub(super) fn nowhere(message: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Parse,
-            file: Arc::from(""),
-            line: 0,
-            column: 0,
-            source_line: None,
-            message: message.into(),
-            hint: None,
-        }
-    }
-
     /// Adds what to write instead.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -88,30 +75,3 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-/// A hint for a word that is none of `known`: the nearest one, if it is near, else all.
-pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
-    let nearest = known.iter().map(|name| (distance(word, name), name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= 2.max(word.chars().count() / 3) => {
-            format!("did you mean '{name}'?")
-        }
-        _ => format!("the directives are: {}", known.join(" ")),
-    }
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}

@@ -1,162 +1,117 @@
-//! `import`: files by glob pattern, and snippets. Finds loops.
+//! Environment substitution, and the files that an `import` names.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::environment::{self, Lookup};
-use super::error::{ConfigError, Kind};
-use super::lexer::{self, Token};
+/// Looks up one variable; tests hand in their own.
+pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Where tokens came from, and what is known for later imports.
-#[derive(Debug)]
-pub(super) struct Imports {
-    texts: Vec<Text>,
-    snippets: HashMap<String, Vec<Token>>,
-    pub(super) warnings: Vec<String>,
+/// Replaces `{%NAME%}`, then `{$NAME}`; an unset name is replaced by nothing, and an opener that
+/// has no end or no name stays as it is.
+pub(super) fn expand(text: &str, env: Env<'_>) -> String {
+    replace(&replace(text, ("{%", "%}"), env), ("{$", "}"), env)
 }
 
-/// One text that tokens were read from.
-#[derive(Debug)]
-struct Text {
-    source: Option<Arc<str>>,
-    name: String,
-    /// Relative imports in it resolve against this.
-    dir: PathBuf,
-    /// The text whose `import` brought it in.
-    parent: Option<usize>,
+fn replace(text: &str, (open, close): (&str, &str), env: Env<'_>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(open) {
+        let (before, from) = rest.split_at(start);
+        out.push_str(before);
+        let inside = &from[open.len()..];
+        match inside.find(close) {
+            None => {
+                rest = from;
+                break;
+            }
+            Some(0) => {
+                out.push_str(&from[..open.len() + close.len()]);
+                rest = &inside[close.len()..];
+            }
+            Some(end) => {
+                out.push_str(&env(&inside[..end]).unwrap_or_default());
+                rest = &inside[end + close.len()..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
-impl Imports {
-    /// `first` is any token of the Caddyfile itself.
-    pub(super) fn new(name: &str, dir: &Path, first: Option<&Token>) -> Self {
-        let source = first.map(|token| token.source.clone());
-        let root = Text { source, name: name.to_owned(), dir: dir.to_owned(), parent: None };
-        Self { texts: vec![root], snippets: HashMap::new(), warnings: Vec::new() }
+/// The files `pattern` means, sorted; a relative one is taken from `dir`. None is an error
+/// unless the pattern holds a `*`. The error is the message's text.
+pub(super) fn files(pattern: &str, dir: &Path) -> Result<Vec<PathBuf>, String> {
+    let wild = pattern.matches(['*', '?']).count();
+    if wild > 1 {
+        return Err(format!(
+            "Glob pattern may only contain one wildcard (*), but has others: {pattern}"
+        ));
     }
-
-    /// Keeps a snippet's body.
-    pub(super) fn define(
-        &mut self,
-        name: &str,
-        key: &Token,
-        body: Vec<Token>,
-    ) -> Result<(), ConfigError> {
-        if self.snippets.insert(name.to_owned(), body).is_some() {
-            let message = format!("redeclaration of previously declared snippet {name}");
-            return Err(
-                ConfigError::at(key, Kind::Parse, message).hint("give one of the two another name")
-            );
-        }
-        Ok(())
-    }
-
-    /// The tokens that stand in place of `import ARGS`.
-    pub(super) fn resolve(
-        &mut self,
-        word: &Token,
-        args: &[Token],
-        env: Lookup<'_>,
-    ) -> Result<Vec<Token>, ConfigError> {
-        let fail = |message: String| ConfigError::at(word, Kind::Parse, message);
-        let [arg] = args else {
-            return Err(if args.is_empty() {
-                fail("Import requires a non-empty filepath".to_owned())
-                    .hint("write: import FILE, or: import SNIPPET")
-            } else {
-                fail("Import takes only one argument (glob pattern or file)".to_owned())
-                    .hint("write one import line per file, or quote a name with spaces")
-            });
+    let path = dir.join(pattern);
+    if wild == 0 && (!pattern.contains('[') || path.exists()) {
+        return if path.exists() {
+            Ok(vec![path])
+        } else {
+            Err(format!("File to import not found: {pattern}"))
         };
-        let pattern = environment::expand(&arg.text, env);
-        if pattern.is_empty() {
-            return Err(fail("Import requires a non-empty filepath".to_owned())
-                .hint("the name is empty; is its environment variable set?"));
-        }
-        let parent = self.text_of(word);
-        if let Some(body) = self.snippets.get(&pattern).cloned() {
-            let dir = self.texts[parent].dir.clone();
-            self.enter(word, format!("({pattern})"), dir)?;
-            return Ok(self.relabelled(body));
-        }
-        let mut tokens = Vec::new();
-        for path in self.files(&pattern, parent).map_err(fail)? {
-            tokens.append(&mut self.file(word, &path)?);
-        }
-        Ok(tokens)
     }
-
-    fn files(&mut self, pattern: &str, parent: usize) -> Result<Vec<PathBuf>, String> {
-        if pattern.matches('*').count() > 1 {
-            return Err(format!(
-                "Glob pattern may only contain one wildcard (*), but has others: {pattern}"
-            ));
-        }
-        let full = self.texts[parent].dir.join(pattern);
-        let paths = glob::glob(&full.to_string_lossy())
-            .map_err(|error| format!("Failed to use import pattern {pattern}: {error}"))?;
-        let paths: Vec<PathBuf> = paths.filter_map(Result::ok).collect();
-        if paths.is_empty() {
-            if !pattern.contains('*') {
-                return Err(format!("File to import not found: {pattern}"));
-            }
-            self.warnings.push(format!("No files matching import pattern: {pattern}"));
-        }
-        Ok(paths)
+    let full = if Path::new(pattern).is_absolute() {
+        pattern.to_owned()
+    } else {
+        Path::new(&glob::Pattern::escape(&dir.to_string_lossy()))
+            .join(pattern)
+            .to_string_lossy()
+            .into_owned()
+    };
+    let refuse = |e: &dyn std::fmt::Display| format!("Failed to use import pattern {pattern}: {e}");
+    let mut found = Vec::new();
+    for entry in glob::glob(&full).map_err(|e| refuse(&e))? {
+        found.push(entry.map_err(|e| refuse(&e))?);
     }
+    found.sort();
+    if found.is_empty() && !pattern.contains('*') {
+        return Err(format!("File to import not found: {pattern}"));
+    }
+    Ok(found)
+}
 
-    fn file(&mut self, word: &Token, path: &Path) -> Result<Vec<Token>, ConfigError> {
-        let shown = path.display();
-        let fail = |why: String| {
-            ConfigError::at(word, Kind::Parse, format!("Could not import {shown}: {why}"))
+/// The text of one imported file.
+pub(super) fn read(path: &Path) -> Result<String, String> {
+    let refuse = |why: &str| format!("Could not import {}: {why}", path.display());
+    if path.is_dir() {
+        return Err(refuse("is a directory"));
+    }
+    std::fs::read_to_string(path).map_err(|e| refuse(&e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+
+    #[test]
+    fn replaces_variables() {
+        let env = |name: &str| match name {
+            "PORT" => Some("8080".to_owned()),
+            "ADDRESS" => Some("servername.com".to_owned()),
+            "FOOBAR" => Some("foobar".to_owned()),
+            _ => None,
         };
-        if path.is_dir() {
-            return Err(fail("is a directory".to_owned())
-                .hint(format!("to import all files in it write: import {shown}/*")));
+        let cases = [
+            ("{$ADDRESS}", "servername.com"),
+            ("{$ADDRESS}:{$PORT}", "servername.com:8080"),
+            ("{$ADDRESS}:{%PORT%}", "servername.com:8080"),
+            (":{%PORT%}", ":8080"),
+            ("{%ADDRESS}", "{%ADDRESS}"),
+            (":{$PORT$}", ":"),
+            ("{{ .Name }} {$FOOBAR}", "{{ .Name }} foobar"),
+            ("{$}", "{$}"),
+            ("{%%}", "{%%}"),
+            ("{%}", "{%}"),
+            ("{$$}", ""),
+            ("}{$", "}{$"),
+            ("{$UNSET}x", "x"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(expand(text, &env), expected, "{text}");
         }
-        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
-        let tokens = lexer::tokens(&path.to_string_lossy(), &text)?;
-        let dir = path.parent().unwrap_or_else(|| Path::new(".")).to_owned();
-        self.enter(word, path.to_string_lossy().into_owned(), dir)?;
-        if let Some(text) = self.texts.last_mut() {
-            text.source = tokens.first().map(|token| token.source.clone());
-        }
-        Ok(tokens)
-    }
-
-    /// Notes a new text, unless it is being imported already.
-    fn enter(&mut self, word: &Token, name: String, dir: PathBuf) -> Result<(), ConfigError> {
-        let parent = self.text_of(word);
-        let mut ancestor = Some(parent);
-        while let Some(text) = ancestor.map(|at| &self.texts[at]) {
-            if text.name == name {
-                let message = format!("Import loop: {name} imports itself");
-                return Err(ConfigError::at(word, Kind::Parse, message)
-                    .hint("remove this import, or move what both need to a third file"));
-            }
-            ancestor = text.parent;
-        }
-        self.texts.push(Text { source: None, name, dir, parent: Some(parent) });
-        Ok(())
-    }
-
-    /// A snippet's tokens as a text of their own, so that what stands around them, or another
-    /// import of the same snippet, is never on their line.
-    fn relabelled(&mut self, mut body: Vec<Token>) -> Vec<Token> {
-        let Some(first) = body.first() else { return body };
-        let source: Arc<str> = Arc::from(&*first.source);
-        for token in &mut body {
-            token.source = source.clone();
-        }
-        if let Some(text) = self.texts.last_mut() {
-            text.source = Some(source);
-        }
-        body
-    }
-
-    fn text_of(&self, token: &Token) -> usize {
-        let is_its =
-            |text: &Text| text.source.as_ref().is_some_and(|s| Arc::ptr_eq(s, &token.source));
-        self.texts.iter().rposition(is_its).unwrap_or(0)
     }
 }

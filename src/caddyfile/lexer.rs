@@ -1,8 +1,9 @@
-//! Text to tokens: words, quoted words, comments. Knows no blocks.
+//! Text to tokens: words, quoted words and comments. It knows no structure; `{` and `}` are
+//! words like any other.
 
 use std::sync::Arc;
 
-use super::error::{ConfigError, Kind};
+use super::{ConfigError, Kind};
 
 /// One word and where it stands.
 #[derive(Debug, Clone)]
@@ -14,42 +15,50 @@ pub struct Token {
     pub column: u32,
     /// The whole text it was read from, for messages.
     pub(super) source: Arc<str>,
-    /// Line feeds inside the token, so that what follows a quoted value that spans lines is
-    /// still on its line.
-    pub(super) breaks: u32,
+    /// The line its last character is on; a quoted token may span several.
+    pub(super) end_line: u32,
+    /// Which splice of an import brought it in, so that two uses of one snippet never look as
+    /// if they shared a line. Zero is the main file.
+    pub(super) origin: usize,
 }
 
 impl Token {
-    /// Whether `next` follows on the same line.
-    pub(super) fn same_line(&self, next: &Self) -> bool {
-        Arc::ptr_eq(&self.source, &next.source) && self.line + self.breaks == next.line
+    pub(super) fn source_line(&self) -> Option<String> {
+        self.source.lines().nth(self.line.checked_sub(1)? as usize).map(str::to_owned)
     }
 
-    pub(super) fn source_line(&self) -> Option<String> {
-        let line = self.source.lines().nth(self.line.checked_sub(1)? as usize)?;
-        Some(line.trim_end_matches('\r').to_owned())
+    /// Whether `next`, the token behind this one, stands on the same line.
+    pub(super) fn shares_line(&self, next: &Self) -> bool {
+        self.origin == next.origin && self.file == next.file && self.end_line == next.line
     }
 }
 
-/// Splits a whole file. `file` names it in messages.
-pub(super) fn tokens(file: &str, text: &str) -> Result<Vec<Token>, ConfigError> {
-    let source: Arc<str> = Arc::from(text.strip_prefix('\u{feff}').unwrap_or(text));
+/// Splits `text` into tokens. The only error is a quote that never ends.
+pub(super) fn lex(name: &str, text: &str) -> Result<Vec<Token>, ConfigError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lexer = Lexer {
-        chars: source.chars().peekable(),
+        chars: text.chars(),
         line: 1,
         column: 1,
-        file: Arc::from(file),
-        source: source.clone(),
+        file: Arc::from(name),
+        source: Arc::from(text),
     };
     let mut tokens = Vec::new();
-    while let Some(token) = lexer.next()? {
+    while let Some(first) = lexer.skip_blank() {
+        let mut token = lexer.begin();
+        if first == '"' {
+            lexer.quoted(&mut token)?;
+        } else {
+            lexer.word(&mut token);
+        }
+        token.end_line = lexer.line;
         tokens.push(token);
     }
     Ok(tokens)
 }
 
 struct Lexer<'a> {
-    chars: std::iter::Peekable<std::str::Chars<'a>>,
+    chars: std::str::Chars<'a>,
     line: u32,
     column: u32,
     file: Arc<str>,
@@ -57,131 +66,129 @@ struct Lexer<'a> {
 }
 
 impl Lexer<'_> {
+    fn peek(&self) -> Option<char> {
+        self.chars.clone().next()
+    }
+
     fn bump(&mut self) -> Option<char> {
-        let next = self.chars.next()?;
-        if next == '\n' {
+        let c = self.chars.next()?;
+        if c == '\n' {
             self.line += 1;
             self.column = 1;
         } else {
             self.column += 1;
         }
-        Some(next)
+        Some(c)
     }
 
-    fn next(&mut self) -> Result<Option<Token>, ConfigError> {
-        while let Some(&next) = self.chars.peek() {
-            if next == '#' {
-                self.skip_line();
-            } else if next.is_whitespace() {
-                self.bump();
-            } else {
-                return self.word(next).map(Some);
+    /// Passes white space and comments; the first character of a token stays unread.
+    fn skip_blank(&mut self) -> Option<char> {
+        loop {
+            match self.peek()? {
+                '#' => while self.peek().is_some_and(|c| c != '\n') && self.bump().is_some() {},
+                c if c.is_whitespace() => {
+                    self.bump();
+                }
+                c => return Some(c),
             }
         }
-        Ok(None)
     }
 
-    fn word(&mut self, first: char) -> Result<Token, ConfigError> {
-        let mut token = Token {
+    fn begin(&self) -> Token {
+        Token {
             text: String::new(),
             file: self.file.clone(),
             line: self.line,
             column: self.column,
             source: self.source.clone(),
-            breaks: 0,
-        };
-        if first == '"' {
-            self.bump();
-            self.quoted(&mut token)?;
-        } else {
-            self.unquoted(&mut token);
+            end_line: self.line,
+            origin: 0,
         }
-        Ok(token)
     }
 
-    /// Up to the closing quote; `\"` is a quote, any other backslash stays as it is.
+    /// `\"` is the only escape: Windows paths need no doubled backslash.
     fn quoted(&mut self, token: &mut Token) -> Result<(), ConfigError> {
-        while let Some(next) = self.bump() {
-            match next {
+        self.bump();
+        while let Some(c) = self.bump() {
+            match c {
                 '"' => return Ok(()),
-                '\\' if self.chars.peek() == Some(&'"') => {
+                '\\' if self.peek() == Some('"') => {
                     self.bump();
                     token.text.push('"');
                 }
-                _ => {
-                    token.breaks += u32::from(next == '\n');
-                    token.text.push(next);
+                '\\' => {
+                    token.text.push('\\');
+                    // The character behind is literal too, so `\\"` ends in a backslash.
+                    if let Some(next) = self.bump() {
+                        token.text.push(next);
+                    }
                 }
+                c => token.text.push(c),
             }
         }
-        Err(ConfigError::at(token, Kind::Parse, "Unterminated quote")
-            .hint("close the value with a \" or write \\\" for a quote inside it"))
+        Err(ConfigError::at(token, Kind::Syntax, "Unterminated quote, expecting '\"'")
+            .hint("the quote opened here is never closed; a literal quote inside is written \\\""))
     }
 
-    /// Up to white space. A `#` drops the rest of the word; a carriage return just vanishes.
-    fn unquoted(&mut self, token: &mut Token) {
-        let mut dropped = false;
-        while let Some(&next) = self.chars.peek() {
-            if next != '\r' && next.is_whitespace() {
+    /// A carriage return is dropped and does not even end the word; `#` drops the word's rest.
+    fn word(&mut self, token: &mut Token) {
+        let mut comment = false;
+        while let Some(c) = self.peek() {
+            if c.is_whitespace() && c != '\r' {
                 return;
             }
             self.bump();
-            dropped |= next == '#';
-            if next != '\r' && !dropped {
-                token.text.push(next);
+            comment |= c == '#';
+            if !comment && c != '\r' {
+                token.text.push(c);
             }
-        }
-    }
-
-    fn skip_line(&mut self) {
-        while self.chars.peek().is_some_and(|next| *next != '\n') {
-            self.bump();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::lex;
 
-    fn lexed(text: &str) -> Vec<String> {
-        let tokens = tokens("Caddyfile", text).unwrap();
-        tokens.iter().map(|token| format!("{}@{}", token.text, token.line)).collect()
+    fn words(text: &str) -> Vec<String> {
+        lex("F", text).unwrap().iter().map(|t| format!("{}@{}", t.text, t.line)).collect()
     }
 
-    /// The table "Test facts: lexer" and what running the 0.9.5 parser showed.
     #[test]
-    fn words_and_lines() {
-        let table: &[(&str, &[&str])] = &[
+    fn splits_into_tokens() {
+        let cases: &[(&str, &[&str])] = &[
             ("host:123", &["host:123@1"]),
             ("host:123\n\n directive", &["host:123@1", "directive@3"]),
             ("host:123 { directive }", &["host:123@1", "{@1", "directive@1", "}@1"]),
             (
-                "h {\n#comment\n directive\n# comment\nfoobar # another\n}",
-                &["h@1", "{@1", "directive@3", "foobar@5", "}@6"],
+                "{\n #comment\n directive\n # comment\n foobar # another\n }",
+                &["{@1", "directive@3", "foobar@5", "}@6"],
             ),
-            (r#"A "quoted \"value\" inside" B"#, &["A@1", "quoted \"value\" inside@1", "B@1"]),
-            (r#""don't\escape""#, &["don't\\escape@1"]),
-            ("\"a\n\tb\" {\nfoobar\n}", &["a\n\tb@1", "{@2", "foobar@3", "}@4"]),
-            (r#""C:\php\php-cgi.exe""#, &["C:\\php\\php-cgi.exe@1"]),
+            ("A \"quoted \\\"value\\\" inside\" B", &["A@1", "quoted \"value\" inside@1", "B@1"]),
+            ("\"don't\\escape\"", &["don't\\escape@1"]),
+            ("\"don't\\\\escape\"", &["don't\\\\escape@1"]),
+            ("\"a\n\t\tb\" {\nfoobar\n}", &["a\n\t\tb@1", "{@2", "foobar@3", "}@4"]),
+            ("\"C:\\php\\php-cgi.exe\"", &["C:\\php\\php-cgi.exe@1"]),
             ("skip those\r\nCR characters", &["skip@1", "those@1", "CR@2", "characters@2"]),
             ("\u{feff}:8080", &[":8080@1"]),
             ("foo#bar baz", &["foo@1", "baz@1"]),
             ("foo #bar baz", &["foo@1"]),
-            (r#"a"b c" d"#, &["a\"b@1", "c\"@1", "d@1"]),
-            (r#""a"b"#, &["a@1", "b@1"]),
+            ("a\"b c\" d", &["a\"b@1", "c\"@1", "d@1"]),
+            ("\"a\"b", &["a@1", "b@1"]),
             ("a\rb", &["ab@1"]),
-            (r#""""#, &["@1"]),
+            ("\"\" x", &["@1", "x@1"]),
+            ("h{", &["h{@1"]),
+            ("", &[]),
         ];
-        for (text, expected) in table {
-            assert_eq!(lexed(text), *expected, "{text:?}");
+        for (text, expected) in cases {
+            assert_eq!(words(text), *expected, "{text:?}");
         }
     }
 
     #[test]
-    fn an_unterminated_quote_is_an_error_where_it_opens() {
-        let error = tokens("Caddyfile", "a\n  \"b c").unwrap_err();
-        assert_eq!((error.line, error.column), (2, 3));
-        assert!(error.to_string().starts_with("Caddyfile:2 - Parse error: Unterminated quote"));
+    fn an_open_quote_is_an_error_with_its_place() {
+        let error = lex("Caddyfile", "a\n  \"unterminated x\n").unwrap_err().to_string();
+        assert!(error.starts_with("Caddyfile:2 - Syntax error: Unterminated quote"), "{error}");
+        assert!(error.contains("column 3"), "{error}");
     }
 }

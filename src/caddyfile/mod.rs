@@ -3,13 +3,12 @@
 
 mod args;
 mod duration;
-mod environment;
 mod error;
 mod import;
 mod lexer;
+mod nearest;
 mod parser;
-#[cfg(test)]
-mod tests;
+mod splice;
 
 pub use args::Args;
 pub use duration::parse_duration;

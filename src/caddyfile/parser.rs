@@ -1,11 +1,12 @@
-//! Tokens to server blocks: addresses, directives, braces. Judges names, not arguments.
-
+//! Tokens to blocks: addresses, then what is said of them. Imports and snippets are spliced
+//! into the tokens as they are met; see `splice.rs`.
+use std::collections::HashMap;
 use std::path::Path;
 
-use super::environment::{self, Lookup};
-use super::error::{ConfigError, Kind};
-use super::import::Imports;
-use super::lexer::{self, Token};
+use super::import::{Env, expand};
+use super::lexer::lex;
+use super::splice::Origin;
+use super::{ConfigError, Kind, Token, nearest};
 
 /// One site address as written, after environment substitution.
 #[derive(Debug, Clone)]
@@ -23,7 +24,7 @@ pub struct Directive {
 }
 
 /// Addresses and what is said of them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ServerBlock {
     pub keys: Vec<Key>,
     /// In order of first appearance.
@@ -31,7 +32,7 @@ pub struct ServerBlock {
 }
 
 /// A Caddyfile.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parsed {
     pub blocks: Vec<ServerBlock>,
     pub warnings: Vec<String>,
@@ -40,211 +41,260 @@ pub struct Parsed {
 /// Parses `text`, whose name in messages is `name` and whose relative imports resolve against
 /// `dir`. `known` are the directive names, for "Unknown directive" and its nearest match.
 pub fn parse(name: &str, text: &str, dir: &Path, known: &[&str]) -> Result<Parsed, ConfigError> {
-    parse_with(name, text, dir, (known, &environment::process))
+    // A value that is not Unicode cannot stand in a Caddyfile, which is.
+    let env = |variable: &str| {
+        std::env::var_os(variable).map(|value| value.to_string_lossy().into_owned())
+    };
+    parse_with(lex(name, text)?, dir, known, &env)
 }
 
-/// [`parse`] with the environment handed in.
 pub(super) fn parse_with(
-    name: &str,
-    text: &str,
+    tokens: Vec<Token>,
     dir: &Path,
-    (known, env): (&[&str], Lookup<'_>),
+    known: &[&str],
+    env: Env<'_>,
 ) -> Result<Parsed, ConfigError> {
-    let tokens = lexer::tokens(name, text)?;
-    let imports = Imports::new(name, dir, tokens.first());
-    let mut parser = Parser { tokens, at: 0, known, env, imports, parsed: Parsed::default() };
-    while parser.at < parser.tokens.len() {
-        parser.block()?;
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        origins: vec![Origin::main(dir)],
+        snippets: HashMap::new(),
+        known,
+        env,
+        warnings: Vec::new(),
+        seen: HashMap::new(),
+    };
+    let mut blocks = Vec::new();
+    while parser.peek().is_some() {
+        if let Some(block) = parser.block()? {
+            blocks.push(block);
+        }
     }
-    let mut parsed = parser.parsed;
-    parsed.warnings.append(&mut parser.imports.warnings);
-    Ok(parsed)
+    Ok(Parsed { blocks, warnings: parser.warnings })
 }
 
-struct Parser<'a> {
-    tokens: Vec<Token>,
-    at: usize,
+pub(super) struct Parser<'a> {
+    pub(super) tokens: Vec<Token>,
+    /// Index of the token to read next.
+    pub(super) at: usize,
+    pub(super) origins: Vec<Origin>,
+    pub(super) snippets: HashMap<String, Vec<Token>>,
     known: &'a [&'a str],
-    env: Lookup<'a>,
-    imports: Imports,
-    parsed: Parsed,
+    pub(super) env: Env<'a>,
+    pub(super) warnings: Vec<String>,
+    /// Addresses met so far, lower-case, and where.
+    seen: HashMap<String, String>,
 }
 
 impl Parser<'_> {
-    fn block(&mut self) -> Result<(), ConfigError> {
-        let mut block = ServerBlock::default();
-        let brace = self.addresses(&mut block)?;
-        if let [Key { text, token }] = block.keys.as_slice()
-            && let Some(name) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'))
-        {
-            return self.snippet(name, &token.clone(), brace.is_some());
-        }
-        self.directives(&mut block, brace)?;
-        if !block.keys.is_empty() || !block.directives.is_empty() {
-            self.parsed.blocks.push(block);
-        }
-        Ok(())
+    pub(super) fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at)
     }
 
-    /// Reads addresses up to the line's end or the block's `{`, which is returned.
-    fn addresses(&mut self, block: &mut ServerBlock) -> Result<Option<Token>, ConfigError> {
-        let mut another = false;
-        while let Some(token) = self.tokens.get(self.at).cloned() {
-            if token.text == "import" && self.begins_line() {
+    /// Whether the token to read next begins a line.
+    fn at_line_start(&self) -> bool {
+        match (self.at.checked_sub(1).and_then(|i| self.tokens.get(i)), self.peek()) {
+            (Some(before), Some(next)) => !before.shares_line(next),
+            _ => true,
+        }
+    }
+
+    fn next_is(&self, text: &str) -> bool {
+        self.peek().is_some_and(|t| t.text == text)
+    }
+
+    /// An error at the last token read, where there is nothing more to point at.
+    pub(super) fn error_behind(&self, kind: Kind, message: impl Into<String>) -> ConfigError {
+        let last = self.tokens.get(self.at.saturating_sub(1)).or_else(|| self.tokens.last());
+        match last {
+            Some(token) => ConfigError::at(token, kind, message),
+            None => ConfigError {
+                kind,
+                file: "".into(),
+                line: 1,
+                column: 1,
+                source_line: None,
+                message: message.into(),
+                hint: None,
+            },
+        }
+    }
+
+    /// One block; `None` for a snippet and for a block that has no address.
+    fn block(&mut self) -> Result<Option<ServerBlock>, ConfigError> {
+        let keys = self.addresses()?;
+        let open = self.next_is("{").then(|| self.tokens[self.at].clone());
+        if open.is_some() {
+            self.at += 1;
+        }
+        if let [key] = keys.as_slice()
+            && let Some(name) = key.text.strip_prefix('(').and_then(|t| t.strip_suffix(')'))
+        {
+            return self.snippet(name, &key.token, open.is_some()).map(|()| None);
+        }
+        for key in &keys {
+            self.note_address(key)?;
+        }
+        let directives = self.directives(open.as_ref())?;
+        if keys.is_empty() {
+            if let (Some(open), false) = (open, directives.is_empty()) {
+                self.warnings.push(format!(
+                    "{}:{} - this block has no site address and is left out",
+                    open.file, open.line
+                ));
+            }
+            return Ok(None);
+        }
+        Ok(Some(ServerBlock { keys, directives }))
+    }
+
+    /// The addresses, up to a `{` or the end of their line.
+    fn addresses(&mut self) -> Result<Vec<Key>, ConfigError> {
+        let mut keys = Vec::new();
+        let mut wants_more = false;
+        while let Some(token) = self.peek() {
+            if token.text == "import" && self.at_line_start() {
                 self.import()?;
                 continue;
             }
             if token.text == "{" {
-                if another {
+                if wants_more {
                     let message = "Expected another address but had '{' - check for extra comma";
-                    return Err(ConfigError::at(&token, Kind::Parse, message)
-                        .hint("remove the comma before the '{'"));
+                    return Err(ConfigError::at(token, Kind::Parse, message)
+                        .hint("remove the comma behind the last address"));
                 }
-                self.at += 1;
-                return Ok(Some(token));
+                return Ok(keys);
             }
-            let text = environment::expand(&token.text, self.env);
-            let address = text.strip_suffix(',');
-            another = address.is_some();
+            let token = token.clone();
+            self.at += 1;
+            let text = expand(&token.text, self.env);
             if !text.is_empty() {
-                let text = address.unwrap_or(&text).to_owned();
-                block.keys.push(Key { text, token: token.clone() });
+                let address = text.strip_suffix(',');
+                wants_more = address.is_some();
+                keys.push(Key { text: address.unwrap_or(&text).to_owned(), token });
             }
-            self.at += 1;
-            match self.tokens.get(self.at) {
-                None if another => {
-                    return Err(ConfigError::at(&token, Kind::Parse, "Unexpected EOF")
-                        .hint("another address must follow the comma"));
-                }
-                None => return Ok(None),
-                Some(next) if another || token.same_line(next) || next.text == "{" => {}
-                Some(_) => return Ok(None),
+            if !wants_more && self.at_line_start() {
+                return Ok(keys);
             }
         }
-        Ok(None)
+        if wants_more {
+            return Err(self
+                .error_behind(Kind::Parse, "Unexpected EOF")
+                .hint("a comma says that another address follows; remove it or add one"));
+        }
+        Ok(keys)
     }
 
-    /// Keeps a `(name) { … }` for later imports.
-    fn snippet(&mut self, name: &str, key: &Token, braced: bool) -> Result<(), ConfigError> {
-        if !braced {
-            return Err(ConfigError::at(key, Kind::Parse, "snippet must have braces")
-                .hint(format!("write ({name}) {{ … }}")));
-        }
-        let start = self.at;
-        let mut nesting = 1;
-        while let Some(token) = self.tokens.get(self.at) {
-            nesting += usize::from(token.text == "{");
-            nesting -= usize::from(token.text == "}");
-            self.at += 1;
-            if nesting == 0 {
-                let body = self.tokens[start..self.at - 1].to_vec();
-                return self.imports.define(name, key, body);
+    fn note_address(&mut self, key: &Key) -> Result<(), ConfigError> {
+        let here = format!("{}:{}", key.token.file, key.token.line);
+        match self.seen.insert(key.text.to_lowercase(), here) {
+            None => Ok(()),
+            Some(first) => {
+                let message = format!("duplicate site address: {}", key.text);
+                Err(ConfigError::at(&key.token, Kind::Parse, message)
+                    .hint(format!("it is first at {first}; put both into one block")))
             }
         }
-        Err(self.unclosed())
     }
 
-    fn directives(
-        &mut self,
-        block: &mut ServerBlock,
-        brace: Option<Token>,
-    ) -> Result<(), ConfigError> {
-        while let Some(token) = self.tokens.get(self.at) {
+    /// The directives, up to the `}` that ends the block or, where no brace opened it, to the
+    /// end or a stray `}`.
+    fn directives(&mut self, open: Option<&Token>) -> Result<Vec<Directive>, ConfigError> {
+        let mut directives: Vec<Directive> = Vec::new();
+        while let Some(token) = self.peek() {
             if token.text == "}" {
-                // It closes the block, or ends one that was opened without a brace.
                 self.at += 1;
-                return Ok(());
+                return Ok(directives);
             }
-            if token.text == "import" {
+            if token.text == "import" && self.at_line_start() {
                 self.import()?;
-            } else {
-                self.directive(block)?;
+                continue;
+            }
+            let tokens = self.directive(open)?;
+            let name = tokens.first().map(|t| t.text.clone()).unwrap_or_default();
+            match directives.iter_mut().find(|d| d.name == name) {
+                Some(same) => same.tokens.extend(tokens),
+                None => directives.push(Directive { name, tokens }),
             }
         }
-        let Some(brace) = brace else { return Ok(()) };
-        // v1 did not notice when a nested block's brace happens to be the last word.
-        if self.tokens.last().is_none_or(|last| last.text != "}") {
-            return Err(self.unclosed());
+        if let Some(open) = open {
+            self.forgive_missing_brace(open)?;
         }
-        let address = block.keys.first().map_or("", |key| key.text.as_str());
-        self.parsed.warnings.push(format!(
-            "{}:{} - the block of '{address}' that opens here is not closed; add a '}}' at the \
-             end of the file",
-            brace.file, brace.line
-        ));
-        Ok(())
+        Ok(directives)
     }
 
-    /// One directive with everything up to a new line outside braces.
-    fn directive(&mut self, block: &mut ServerBlock) -> Result<(), ConfigError> {
-        let mut token = self.tokens[self.at].clone();
-        let name = environment::expand(&token.text, self.env);
-        if !self.known.contains(&name.as_str()) {
-            let message = format!("Unknown directive '{name}'");
-            let error = ConfigError::at(&token, Kind::Parse, message);
-            return Err(error.hint(super::error::did_you_mean(&name, self.known)));
+    /// v1 took the `}` of an inner block at the end of the file for the site's own.
+    fn forgive_missing_brace(&mut self, open: &Token) -> Result<(), ConfigError> {
+        let last = self.tokens.last().unwrap_or(open);
+        if last.text == "}" {
+            self.warnings.push(format!(
+                "{}:{} - the block opened here has no closing '}}'; add one at the end of the file",
+                open.file, open.line
+            ));
+            return Ok(());
         }
-        token.text.clone_from(&name);
-        let mut run = vec![token];
-        let mut nesting = 0_usize;
+        let message = format!("Unexpected token '{}', expecting '}}'", last.text);
+        Err(ConfigError::at(last, Kind::Syntax, message).hint(format!(
+            "the block opened at {}:{} is never closed; add a line that holds only `}}`",
+            open.file, open.line
+        )))
+    }
+
+    /// One run of a directive: its name and all that belongs to it.
+    fn directive(&mut self, open: Option<&Token>) -> Result<Vec<Token>, ConfigError> {
+        let mut name = self.tokens[self.at].clone();
+        name.text = expand(&name.text, self.env);
+        self.check_name(&name, open)?;
         self.at += 1;
-        while let Some(token) = self.tokens.get(self.at) {
-            let new_line = !self.tokens[self.at - 1].same_line(token);
+        let mut run = vec![name];
+        let mut nesting = 0usize;
+        while let Some(token) = self.peek() {
             match token.text.as_str() {
                 "{" => nesting += 1,
-                _ if new_line && nesting == 0 => break,
+                _ if nesting == 0 && self.at_line_start() => break,
                 "}" if nesting == 0 => {
                     let message = "Unexpected '}' because no matching opening brace";
                     return Err(ConfigError::at(token, Kind::Parse, message)
-                        .hint("a '}' that closes a site's block stands on a line of its own"));
+                        .hint("put the `}` that ends the site's block on a line of its own"));
                 }
                 "}" => nesting -= 1,
-                "import" if new_line => {
+                "import" if self.at_line_start() => {
                     self.import()?;
                     continue;
                 }
                 _ => {}
             }
-            let mut token = token.clone();
-            token.text = environment::expand(&token.text, self.env);
-            run.push(token);
+            let mut token = self.tokens[self.at].clone();
             self.at += 1;
+            token.text = expand(&token.text, self.env);
+            run.push(token);
         }
         if nesting > 0 {
-            return Err(ConfigError::at(&run[0], Kind::Parse, "Unexpected EOF")
-                .hint(format!("the block of '{name}' is not closed; add a '}}'")));
+            return Err(self.error_behind(Kind::Parse, "Unexpected EOF").hint(format!(
+                "the block of `{}` at line {} is never closed; add a line that holds only `}}`",
+                run[0].text, run[0].line
+            )));
         }
-        match block.directives.iter_mut().find(|one| one.name == name) {
-            Some(directive) => directive.tokens.append(&mut run),
-            None => block.directives.push(Directive { name, tokens: run }),
+        Ok(run)
+    }
+
+    fn check_name(&self, name: &Token, open: Option<&Token>) -> Result<(), ConfigError> {
+        if self.known.contains(&name.text.as_str()) {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Puts what the `import` at the cursor names in its place.
-    fn import(&mut self) -> Result<(), ConfigError> {
-        let word = self.tokens[self.at].clone();
-        let args = self.tokens[self.at + 1..]
-            .iter()
-            .scan(&word, |last, token| {
-                let same = last.same_line(token) && token.text != "{";
-                *last = token;
-                same.then(|| token.clone())
-            })
-            .collect::<Vec<_>>();
-        let found = self.imports.resolve(&word, &args, self.env)?;
-        self.tokens.splice(self.at..=self.at + args.len(), found);
-        Ok(())
-    }
-
-    fn begins_line(&self) -> bool {
-        let Some(before) = self.at.checked_sub(1) else { return true };
-        !self.tokens[before].same_line(&self.tokens[self.at])
-    }
-
-    fn unclosed(&self) -> ConfigError {
-        let Some(last) = self.tokens.last() else { return ConfigError::nowhere("Unexpected EOF") };
-        let message = format!("Unexpected token '{}', expecting '}}'", last.text);
-        ConfigError::at(last, Kind::Syntax, message).hint("add a '}' that closes the block")
+        let error =
+            ConfigError::at(name, Kind::Parse, format!("Unknown directive '{}'", name.text));
+        Err(match (nearest::nearest(&name.text, self.known), open) {
+            (Some(near), _) => error.hint(format!("did you mean `{near}`?")),
+            (None, Some(open)) if name.text.contains(['.', ':']) => error.hint(format!(
+                "if this is a new site's address, the block opened at {}:{} lacks its `}}`",
+                open.file, open.line
+            )),
+            (None, _) => error.hint(format!("the directives are: {}", self.known.join(", "))),
+        })
     }
 }
+
+#[cfg(test)]
+#[path = "parser_tests.rs"]
+mod tests;

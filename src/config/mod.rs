@@ -5,7 +5,6 @@ mod input;
 mod listen;
 mod redirects;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -68,17 +67,10 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
         parsed = caddyfile::parse("", &text, &source.dir, &names)?;
     }
     let mut warnings = parsed.warnings;
-    let mut seen: HashMap<String, String> = HashMap::new();
     let mut drafts = Vec::new();
     for block in &parsed.blocks {
         for key in &block.keys {
             let place = format!("{}:{}", key.token.file, key.token.line);
-            if let Some(first) = seen.insert(key.text.to_lowercase(), place.clone()) {
-                let message = format!("duplicate site address: {}", key.text);
-                let error = ConfigError::at(&key.token, Kind::Parse, message);
-                let hint = format!("it is first defined at {first}; merge the two blocks");
-                return Err(error.hint(hint).into());
-            }
             let mut draft = draft(block, key, place, (source, settings))?;
             warnings.append(&mut draft.site.warnings);
             drafts.push(draft);
@@ -105,7 +97,9 @@ fn draft(
     site.hidden.extend(source.path.clone());
     for row in DIRECTIVES {
         if let Some(directive) = block.directives.iter().find(|one| one.name == row.name) {
-            (row.setup)(&mut Args::new(directive), &mut site)?;
+            let mut args = Args::new(directive);
+            (row.setup)(&mut args, &mut site)?;
+            args.finish()?;
         }
         if row.name == "tls" {
             settle_tls(&mut site, settings);

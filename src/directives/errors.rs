@@ -1,8 +1,200 @@
-//! (stub)
+//! `errors`: logs faults and gives them pages.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::Local;
+use http::{HeaderValue, Method, Response, header};
+
 use crate::caddyfile::{Args, ConfigError};
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::sink::{Roll, Sink, SinkTarget};
+use crate::http::{Body, Fault, Request, fault_page};
 use crate::site::SiteBuilder;
 
+/// `errors [FILE|visible|stdout|stderr|syslog]`, or a block with `log`, `CODE PAGE` and
+/// `* PAGE`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let _ = (args, site);
+    let mut wanted = Wanted::default();
+    while args.next() {
+        match args.remaining().as_slice() {
+            [] => {}
+            [target] => wanted.set_target(target),
+            _ => return Err(args.arg_error()),
+        }
+        while args.next_block()? {
+            wanted.entry(args)?;
+        }
+    }
+    let root = site.root.clone();
+    for page in wanted.pages.values_mut().chain(&mut wanted.default_page) {
+        *page = root.join(&*page);
+        if let Err(error) = std::fs::metadata(&*page) {
+            site.warnings.push(format!("Unable to open error page '{}': {error}", page.display()));
+        }
+    }
+    let target = SinkTarget::parse(wanted.target.as_deref().unwrap_or("stderr"), wanted.roll);
+    let sink = site
+        .sinks
+        .open(&target)
+        .map_err(|error| args.error(format!("errors: cannot open the log: {error}")))?;
+    site.push(Errors {
+        sink,
+        visible: wanted.visible,
+        pages: wanted.pages,
+        default_page: wanted.default_page,
+    });
     Ok(())
+}
+
+#[derive(Default)]
+struct Wanted {
+    target: Option<String>,
+    visible: bool,
+    roll: Roll,
+    pages: HashMap<u16, PathBuf>,
+    default_page: Option<PathBuf>,
+}
+
+impl Wanted {
+    fn set_target(&mut self, target: &str) {
+        if target == "visible" {
+            self.visible = true;
+        } else {
+            self.target = Some(target.to_owned());
+        }
+    }
+
+    fn entry(&mut self, args: &mut Args<'_>) -> Result<(), ConfigError> {
+        let word = args.val();
+        let values = args.remaining();
+        if word == "log" {
+            match values.as_slice() {
+                [] => {}
+                [target] => self.set_target(target),
+                _ => return Err(args.arg_error()),
+            }
+            // The 0.9 form: log FILE { size 1; age 2; keep 3 }.
+            while args.next_block()? {
+                let word = format!("rotate_{}", args.val());
+                let value = args.remaining();
+                self.rotate(&word, value.first().copied(), args)?;
+            }
+            return Ok(());
+        }
+        if word.starts_with("rotate_") {
+            return self.rotate(word, values.first().copied(), args);
+        }
+        let [page] = values.as_slice() else { return Err(args.arg_error()) };
+        let twice = if word == "*" {
+            self.default_page.replace(PathBuf::from(page)).is_some()
+        } else {
+            let Ok(code) = word.parse::<u16>() else {
+                let message = format!("Expecting a numeric status code or '*', got '{word}'");
+                return Err(args.error(message).hint("write: 404 notfound.html"));
+            };
+            self.pages.insert(code, PathBuf::from(page)).is_some()
+        };
+        if twice {
+            let message = format!("Duplicate status code entry: {word}");
+            return Err(args.error(message).hint("keep one of the two pages"));
+        }
+        Ok(())
+    }
+
+    fn rotate(
+        &mut self,
+        word: &str,
+        value: Option<&str>,
+        args: &Args<'_>,
+    ) -> Result<(), ConfigError> {
+        match self.roll.set(word, value) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(args
+                .error(format!("unknown rotation '{word}'"))
+                .hint("rotate_size MB, rotate_age DAYS, rotate_keep N, rotate_compress")),
+            Err(message) => Err(args.error(message)),
+        }
+    }
+}
+
+struct Errors {
+    sink: Arc<dyn Sink>,
+    /// The client is shown the cause.
+    visible: bool,
+    pages: HashMap<u16, PathBuf>,
+    default_page: Option<PathBuf>,
+}
+
+impl Handler for Errors {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        Box::pin(async move {
+            match next.run(req).await {
+                Ok(response) => Ok(response),
+                Err(fault) => Ok(self.answer(fault, req).await),
+            }
+        })
+    }
+}
+
+impl Errors {
+    async fn answer(&self, fault: Fault, req: &Request) -> Response<Body> {
+        let status = fault.status;
+        let is_head = req.head.method == Method::HEAD;
+        let cause = fault.cause.as_deref().map(chain_of);
+        if let Some(cause) = &cause {
+            self.log(&format!("ERROR {} {}", status.as_u16(), req.path()), cause);
+        }
+        if self.visible
+            && let Some(cause) = cause
+        {
+            return with_content(
+                fault,
+                "text/plain; charset=utf-8",
+                format!("{cause}\n").into_bytes(),
+            );
+        }
+        if let Some(page) = self.pages.get(&status.as_u16()).or(self.default_page.as_ref()) {
+            match tokio::fs::read(page).await {
+                Ok(content) => return with_content(fault, "text/html; charset=utf-8", content),
+                Err(error) => self.log(
+                    &format!("NOTICE {} {}", status.as_u16(), req.path()),
+                    &format!("could not load error page: {}: {error}", page.display()),
+                ),
+            }
+        }
+        fault_page::render(fault, is_head)
+    }
+
+    fn log(&self, what: &str, text: &str) {
+        let now = Local::now().format("%d/%b/%Y:%H:%M:%S %z");
+        let line: String = format!("{now} [{what}] {text}")
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        self.sink.write_line(&line);
+    }
+}
+
+fn with_content(fault: Fault, kind: &'static str, content: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(bytes::Bytes::from(content)));
+    *response.status_mut() = fault.status;
+    *response.headers_mut() = fault.headers;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// An error and what caused it, on one line.
+fn chain_of(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

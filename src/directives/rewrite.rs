@@ -1,8 +1,242 @@
-//! (stub)
+//! `rewrite`: changes a request's target before the handlers behind it see it.
+
+use std::path::{Path, PathBuf};
+
+use http::Uri;
+use regex::Regex;
+
 use crate::caddyfile::{Args, ConfigError};
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::condition::Conditions;
+use crate::http::placeholders::{Captures, Template};
+use crate::http::{Request, paths};
 use crate::site::SiteBuilder;
 
+/// `rewrite [not] FROM TO…`, or `rewrite [BASE] { regexp; ext; if; if_op; to }`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let _ = (args, site);
+    let mut rules = Vec::new();
+    while args.next() {
+        let words = args.remaining();
+        let mut block = None;
+        while args.next_block()? {
+            let base = match words.as_slice() {
+                [] => "/",
+                [base] => base,
+                _ => return Err(args.arg_error()),
+            };
+            let rule = block.get_or_insert_with(|| Rule::new(base, Matcher::Everything));
+            entry(rule, args)?;
+        }
+        let rule = match block {
+            Some(rule) => rule,
+            None => simple(&words, args)?,
+        };
+        if rule.to.is_empty() {
+            return Err(args.error("rewrite: 'to' is missing").hint("write: to DESTINATION…"));
+        }
+        rules.push(rule);
+    }
+    // Among the rules that match, the longest base wins; then the first.
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.base.len()));
+    site.push(Rewrite { rules, root: site.root.clone() });
     Ok(())
+}
+
+fn simple(words: &[&str], args: &Args<'_>) -> Result<Rule, ConfigError> {
+    let (not, words) = match words {
+        ["not", rest @ ..] => (true, rest),
+        words => (false, words),
+    };
+    let [from, to @ ..] = words else { return Err(args.arg_error()) };
+    if to.is_empty() {
+        return Err(args.arg_error());
+    }
+    // A plain path is compared whole; anything else is a regular expression, as since 0.10.13.
+    let is_plain = from.starts_with('/')
+        && regex::escape(from).replace('\\', "") == **from
+        && !from.contains(['*', '+', '?', '(', '[', '^', '$', '|']);
+    let matcher = if is_plain && !not {
+        Matcher::Exact((*from).to_owned())
+    } else {
+        Matcher::Pattern { regex: compiled(from, args)?, not }
+    };
+    let mut rule = Rule::new("/", matcher);
+    rule.to = to.iter().map(|to| Template::parse(to)).collect();
+    Ok(rule)
+}
+
+fn entry(rule: &mut Rule, args: &mut Args<'_>) -> Result<(), ConfigError> {
+    let word = args.val();
+    let values = args.remaining();
+    let refused = |message: String| args.error(message).hint("write: if A is B");
+    match (word, values.as_slice()) {
+        ("r" | "regexp", [pattern]) => {
+            rule.matcher = Matcher::Pattern { regex: compiled(pattern, args)?, not: false };
+        }
+        ("ext", [_, ..]) => rule.exts = values.iter().map(|ext| (*ext).to_owned()).collect(),
+        ("if", condition) => rule.conditions.push(condition).map_err(refused)?,
+        ("if_op", [op]) => rule.conditions.set_op(op).map_err(refused)?,
+        ("to", [_, ..]) => rule.to = values.iter().map(|to| Template::parse(to)).collect(),
+        ("r" | "regexp" | "ext" | "if_op" | "to", _) => return Err(args.arg_error()),
+        _ => {
+            return Err(args
+                .error(format!("unknown property '{word}'"))
+                .hint("a rewrite block has regexp, ext, if, if_op and to"));
+        }
+    }
+    Ok(())
+}
+
+fn compiled(pattern: &str, args: &Args<'_>) -> Result<Regex, ConfigError> {
+    Regex::new(pattern).map_err(|error| {
+        args.error(format!("invalid regular expression '{pattern}'")).hint(error.to_string())
+    })
+}
+
+struct Rule {
+    base: String,
+    matcher: Matcher,
+    /// `.a` must be one of them, `!.a` must not, `/` is no extension.
+    exts: Vec<String>,
+    conditions: Conditions,
+    to: Vec<Template>,
+}
+
+enum Matcher {
+    Everything,
+    Exact(String),
+    /// On the path behind the base.
+    Pattern {
+        regex: Regex,
+        not: bool,
+    },
+}
+
+impl Rule {
+    fn new(base: &str, matcher: Matcher) -> Self {
+        let base = base.to_owned();
+        let conditions = Conditions::default();
+        Self { base, matcher, exts: Vec::new(), conditions, to: Vec::new() }
+    }
+
+    /// What the rule captured, if it applies.
+    fn matches(&self, req: &Request) -> Option<Captures> {
+        let route = req.route();
+        if !paths::under(&route, &self.base) || !self.takes_extension(&route) {
+            return None;
+        }
+        let captures = match &self.matcher {
+            Matcher::Everything => Vec::new(),
+            Matcher::Exact(path) => (*path == *route).then(Vec::new)?,
+            Matcher::Pattern { regex, not } => {
+                let start = self.base.trim_end_matches('/').len();
+                match regex.captures(&route[start..]) {
+                    Some(_) if *not => return None,
+                    Some(found) => captured(&found),
+                    None => not.then(Vec::new)?,
+                }
+            }
+        };
+        self.conditions.hold(req).then_some(Captures(captures))
+    }
+
+    fn takes_extension(&self, path: &str) -> bool {
+        let file = path.rsplit('/').next().unwrap_or("");
+        let ext = file.rfind('.').map_or("/", |at| &file[at..]);
+        let mut positive = self.exts.iter().filter(|one| !one.starts_with('!')).peekable();
+        let refused = self.exts.iter().any(|one| one.strip_prefix('!') == Some(ext));
+        !refused && (positive.peek().is_none() || positive.any(|one| one == ext))
+    }
+}
+
+/// Groups from 1, with what would end the path escaped.
+fn captured(found: &regex::Captures<'_>) -> Vec<String> {
+    let escaped = |text: &str| text.replace('?', "%3F").replace('#', "%23");
+    found
+        .iter()
+        .skip(1)
+        .map(|group| group.map_or_else(String::new, |g| escaped(g.as_str())))
+        .collect()
+}
+
+struct Rewrite {
+    rules: Vec<Rule>,
+    root: PathBuf,
+}
+
+impl Handler for Rewrite {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        let found = self.rules.iter().find_map(|rule| Some((rule, rule.matches(req)?)));
+        let Some((rule, captures)) = found else { return next.run(req) };
+        req.head.extensions.insert(captures);
+        Box::pin(async move {
+            if let Some(target) = destination(&rule.to, req, &self.root).await {
+                req.head.uri = target;
+            }
+            next.run(req).await
+        })
+    }
+}
+
+/// The first destination that exists under the root, else the last one.
+async fn destination(to: &[Template], req: &Request, root: &Path) -> Option<Uri> {
+    let (last, candidates) = to.split_last()?;
+    for candidate in candidates {
+        let target = target(candidate, req)?;
+        if exists(root, target.path()).await {
+            return Some(target);
+        }
+    }
+    target(last, req)
+}
+
+fn target(template: &Template, req: &Request) -> Option<Uri> {
+    let text = template.expand(req, None, "");
+    let mut text = if text.starts_with('/') { text } else { format!("/{text}") };
+    text.retain(|c| !c.is_control());
+    if !text.contains('?')
+        && let Some(query) = req.head.uri.query()
+    {
+        text = format!("{text}?{query}");
+    }
+    text.replace(' ', "%20").parse().ok()
+}
+
+/// A path that ends in a slash must be a folder, any other a file. Cleaning keeps it in the root.
+async fn exists(root: &Path, path: &str) -> bool {
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let clean = paths::clean(&decoded);
+    let file = root.join(clean.trim_start_matches('/'));
+    tokio::fs::metadata(file).await.is_ok_and(|meta| meta.is_dir() == path.ends_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::request::tests::request;
+
+    #[test]
+    fn extensions() {
+        for (exts, path, taken) in [
+            (&[][..], "/x.php", true),
+            (&[".php"][..], "/x.php", true),
+            (&[".php"][..], "/x.html", false),
+            (&["!.php"][..], "/x.php", false),
+            (&["!.php"][..], "/x.html", true),
+            (&["/"][..], "/x", true),
+            (&["/"][..], "/x.html", false),
+        ] {
+            let mut rule = Rule::new("/", Matcher::Everything);
+            rule.exts = exts.iter().map(|ext| (*ext).to_owned()).collect();
+            assert_eq!(rule.takes_extension(path), taken, "{exts:?} {path}");
+        }
+    }
+
+    #[test]
+    fn captures_cannot_bring_a_query() {
+        let regex = Regex::new("^/a/(.*)$").unwrap();
+        let rule = Rule::new("/", Matcher::Pattern { regex, not: false });
+        let captures = rule.matches(&request("GET", "/a/x%3Fy")).unwrap();
+        assert_eq!(captures.0, ["x%3Fy"]);
+    }
 }

@@ -1,6 +1,7 @@
 //! A site's address: `[scheme://][host][:port][/path]`.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 /// The parts of an address; what was not written is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -17,64 +18,29 @@ pub struct Address {
 impl Address {
     /// Reads one address; the error is the message's text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("[{text}] {why}");
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
             None => (String::new(), text.strip_prefix("//").unwrap_or(text)),
         };
         if !matches!(scheme.as_str(), "" | "http" | "https") {
-            return Err(wrong("unsupported scheme: write http:// or https://"));
+            return Err(format!("[{text}] unsupported scheme '{scheme}': use http or https"));
         }
-        let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let (host, port) = split_port(authority).ok_or_else(|| {
-            wrong("invalid address: write HOST, HOST:PORT or :PORT (IPv6 in brackets)")
+            format!("[{text}] too many colons in address: an IPv6 host is written [::1]:port")
         })?;
-        let host = host.to_lowercase();
-        let valid = |c: char| c.is_alphanumeric() || "-._*:{}$%".contains(c);
-        if !host.chars().all(valid) || host.contains('%') {
-            return Err(wrong("invalid character in the host"));
+        let host = read_host(host).ok_or_else(|| format!("[{text}] invalid host '{host}'"))?;
+        if path.contains(['?', '#']) || path.contains(char::is_whitespace) {
+            return Err(format!("[{text}] a site address takes no query, fragment or space"));
         }
-        let (scheme, port) = conventional(scheme, port).map_err(wrong)?;
+        let (scheme, port) = settle(text, scheme, port)?;
         Ok(Self { original: text.to_owned(), scheme, host, port, path: path.to_owned() })
     }
 }
 
-/// Host without brackets, and port.
-fn split_port(authority: &str) -> Option<(&str, &str)> {
-    if let Some(rest) = authority.strip_prefix('[') {
-        let (host, port) = rest.split_once(']')?;
-        host.parse::<std::net::Ipv6Addr>().ok()?;
-        return Some((host, if port.is_empty() { "" } else { port.strip_prefix(':')? }));
-    }
-    match authority.split_once(':') {
-        Some((_, port)) if port.contains(':') => None,
-        Some(split) => Some(split),
-        None => Some((authority, "")),
-    }
-}
-
-/// Fills scheme and port from each other where one implies the other.
-fn conventional(scheme: String, port: &str) -> Result<(String, String), &'static str> {
-    const VIOLATION: &str = "scheme and port violate convention";
-    Ok(match (scheme.as_str(), port) {
-        ("http", "https" | "443") | ("https", "http" | "80") => return Err(VIOLATION),
-        ("http", "http") => return Err("scheme specified twice in address"),
-        ("https", "https") => return Err("scheme specified twice in address"),
-        ("http", "") => (scheme, "80".to_owned()),
-        ("https", "") => (scheme, "443".to_owned()),
-        ("", "http") => ("http".to_owned(), "80".to_owned()),
-        ("", "https") => ("https".to_owned(), "443".to_owned()),
-        (_, "") => (scheme, String::new()),
-        (_, number) => match number.parse::<u16>() {
-            Ok(1..) => (scheme, number.to_owned()),
-            _ => return Err("invalid port: write a number from 1 to 65535, http or https"),
-        },
-    })
-}
-
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.is_empty() && self.port.is_empty() && self.scheme.is_empty() {
+        if [&self.scheme, &self.host, &self.port, &self.path].iter().all(|part| part.is_empty()) {
             return Ok(());
         }
         let scheme = match self.scheme.as_str() {
@@ -88,77 +54,152 @@ impl fmt::Display for Address {
         } else {
             f.write_str(&self.host)?;
         }
-        let implied =
-            matches!((scheme, self.port.as_str()), (_, "") | ("http", "80") | ("https", "443"));
-        if !implied {
+        if !self.port.is_empty() && port_of(scheme) != self.port {
             write!(f, ":{}", self.port)?;
         }
         f.write_str(&self.path)
     }
 }
 
+/// Splits `host[:port]`; `None` if colons stand where they may not.
+fn split_port(authority: &str) -> Option<(&str, &str)> {
+    if authority.starts_with('[') {
+        let end = authority.find(']')? + 1;
+        let (host, rest) = authority.split_at(end);
+        return if rest.is_empty() {
+            Some((host, ""))
+        } else {
+            Some((host, rest.strip_prefix(':')?))
+        };
+    }
+    match authority.split_once(':') {
+        None => Some((authority, "")),
+        Some((_, port)) if port.contains(':') => None,
+        Some(parts) => Some(parts),
+    }
+}
+
+fn read_host(host: &str) -> Option<String> {
+    if let Some(inside) = host.strip_prefix('[') {
+        let inside = inside.strip_suffix(']')?;
+        let literal = inside.split('%').next().unwrap_or(inside);
+        literal.parse::<Ipv6Addr>().ok()?;
+        return Some(inside.to_ascii_lowercase());
+    }
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '*');
+    host.chars().all(fits).then(|| host.to_lowercase())
+}
+
+/// Fills scheme and port from one another and refuses pairs that contradict.
+fn settle(text: &str, scheme: String, port: &str) -> Result<(String, String), String> {
+    if matches!(port, "http" | "https") {
+        if !scheme.is_empty() {
+            return Err(format!("[{text}] scheme specified twice in address"));
+        }
+        return Ok((port.to_owned(), port_of(port).to_owned()));
+    }
+    if matches!((scheme.as_str(), port), ("http", "443") | ("https", "80")) {
+        return Err(format!("[{text}] scheme and port violate convention"));
+    }
+    if port.is_empty() {
+        let port = port_of(&scheme).to_owned();
+        return Ok((scheme, port));
+    }
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    match port.parse::<u16>() {
+        Ok(number) if digits && number > 0 => Ok((scheme, number.to_string())),
+        _ => Err(format!("[{text}] invalid port '{port}': must be a number from 1 to 65535")),
+    }
+}
+
+fn port_of(scheme: &str) -> &'static str {
+    match scheme {
+        "http" => "80",
+        "https" => "443",
+        _ => "",
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Address;
 
-    /// The table "Test facts: address parsing": scheme, host, port, path.
     #[test]
-    fn parts() {
-        for (text, parts) in [
+    fn reads_the_parts() {
+        let cases = [
+            ("localhost", ["", "localhost", "", ""]),
             ("localhost:1234", ["", "localhost", "1234", ""]),
             ("localhost:", ["", "localhost", "", ""]),
             ("127.0.0.1:1234", ["", "127.0.0.1", "1234", ""]),
             (":1234", ["", "", "1234", ""]),
             ("[::1]:1234", ["", "::1", "1234", ""]),
+            ("[::1]", ["", "::1", "", ""]),
             (":", ["", "", "", ""]),
             ("localhost:https", ["https", "localhost", "443", ""]),
             (":http", ["http", "", "80", ""]),
+            (":https", ["https", "", "443", ""]),
             ("http://localhost", ["http", "localhost", "80", ""]),
-            ("https://LOCALHOST", ["https", "localhost", "443", ""]),
+            ("https://localhost", ["https", "localhost", "443", ""]),
+            ("HTTPS://Example.JP", ["https", "example.jp", "443", ""]),
             ("http://localhost:1234", ["http", "localhost", "1234", ""]),
             ("", ["", "", "", ""]),
             ("http://host/", ["http", "host", "80", "/"]),
             ("//asdf", ["", "asdf", "", ""]),
             ("host:80/path", ["", "host", "80", "/path"]),
             ("host:https/path", ["https", "host", "443", "/path"]),
-            ("*.example.com", ["", "*.example.com", "", ""]),
-        ] {
+            ("*.example.com/foo", ["", "*.example.com", "", "/foo"]),
+            ("/foo", ["", "", "", "/foo"]),
+        ];
+        for (text, [scheme, host, port, path]) in cases {
             let got = Address::parse(text).unwrap();
-            assert_eq!([&*got.scheme, &*got.host, &*got.port, &*got.path], parts, "{text}");
+            assert_eq!(
+                [&*got.scheme, &*got.host, &*got.port, &*got.path],
+                [scheme, host, port, path],
+                "{text}"
+            );
+            assert_eq!(got.original, text);
         }
     }
 
     #[test]
-    fn refusals() {
-        for text in [
-            "http://localhost:http",
-            "http://localhost:443",
-            "https://localhost:80",
-            "localhost::",
-            "#$%@",
-            "ftp://host",
-            "host:0",
-            "host:65536",
-            "host:80-90",
-            "[::1",
-        ] {
-            assert!(Address::parse(text).is_err(), "{text}");
+    fn refuses_what_contradicts() {
+        let cases = [
+            ("http://localhost:http", "scheme specified twice"),
+            ("http://localhost:443", "scheme and port violate convention"),
+            ("https://localhost:80", "scheme and port violate convention"),
+            ("localhost::", "too many colons"),
+            ("::1", "too many colons"),
+            ("#$%@", "invalid host"),
+            ("[::g]:80", "invalid host"),
+            ("a:0", "must be a number from 1 to 65535"),
+            ("a:65536", "must be a number from 1 to 65535"),
+            ("a:8080-8085", "must be a number from 1 to 65535"),
+            ("a:+80", "must be a number from 1 to 65535"),
+            ("ftp://a", "unsupported scheme"),
+            ("a/b?c", "takes no query"),
+        ];
+        for (text, part) in cases {
+            let error = Address::parse(text).unwrap_err();
+            assert!(error.starts_with(&format!("[{text}] ")) && error.contains(part), "{error}");
         }
-        let error = Address::parse("http://localhost:443").unwrap_err();
-        assert_eq!(error, "[http://localhost:443] scheme and port violate convention");
     }
 
     #[test]
-    fn printed() {
-        for (text, printed) in [
-            ("http://host:1234/path", "http://host:1234/path"),
-            ("host", "http://host"),
-            ("host:443", "https://host"),
-            ("http://:1234", "http://:1234"),
-            ("", ""),
-            ("[::1]:2015", "http://[::1]:2015"),
-        ] {
-            assert_eq!(Address::parse(text).unwrap().to_string(), printed, "{text}");
+    fn prints_as_a_url() {
+        let cases = [
+            (["http", "host", "1234", "/path"], "http://host:1234/path"),
+            (["", "host", "", ""], "http://host"),
+            (["", "host", "80", ""], "http://host"),
+            (["", "host", "443", ""], "https://host"),
+            (["https", "host", "443", ""], "https://host"),
+            (["http", "", "1234", ""], "http://:1234"),
+            (["", "::1", "2015", ""], "http://[::1]:2015"),
+            (["", "", "", ""], ""),
+        ];
+        for (parts, expected) in cases {
+            let [scheme, host, port, path] = parts.map(str::to_owned);
+            let address = Address { original: String::new(), scheme, host, port, path };
+            assert_eq!(address.to_string(), expected);
         }
     }
 }

@@ -1,81 +1,106 @@
-//! What a path prefix holds, and a path's one normal form.
+//! Path prefixes and cleaning. Pure functions on decoded paths; no files.
 
 use std::borrow::Cow;
 
 /// Whether `path` lies under `prefix`, on segment boundaries: `/api` holds `/api` and `/api/x`,
 /// not `/apifoo`; `/` holds everything; a prefix ending in `/` or `.` is a plain string prefix.
 pub fn under(path: &str, prefix: &str) -> bool {
-    if prefix.is_empty() || prefix == "/" {
+    if matches!(prefix, "" | "/") {
         return true;
     }
-    match path.strip_prefix(prefix) {
-        Some("") => true,
-        Some(rest) => rest.starts_with('/') || prefix.ends_with(['/', '.']),
-        None => false,
-    }
+    let Some(rest) = path.strip_prefix(prefix) else { return false };
+    rest.is_empty() || rest.starts_with('/') || prefix.ends_with(['/', '.'])
 }
 
-/// `.` and `..` resolved, `//` collapsed, a trailing slash kept; never above the root.
+/// Resolves `.`, `..` and empty segments of a decoded path (RFC 3986 section 5.2.4), never above
+/// the root. The result starts with `/`; a trailing slash stays, and a trailing `.` or `..`
+/// leaves one, for it names a directory.
 pub fn clean(path: &str) -> Cow<'_, str> {
-    let is_clean = path.starts_with('/') && !path.contains("//") && !path.contains("/.");
-    if is_clean {
+    if is_clean(path) {
         return Cow::Borrowed(path);
     }
     let mut kept: Vec<&str> = Vec::new();
     for segment in path.split('/') {
         match segment {
             "" | "." => {}
-            ".." => drop(kept.pop()),
+            ".." => {
+                kept.pop();
+            }
             name => kept.push(name),
         }
     }
-    let mut cleaned = String::with_capacity(path.len() + 1);
+    let directory = matches!(path.rsplit('/').next(), Some("" | "." | ".."));
+    let mut out = String::with_capacity(path.len() + 1);
     for segment in &kept {
-        cleaned.push('/');
-        cleaned.push_str(segment);
+        out.push('/');
+        out.push_str(segment);
     }
-    let is_folder = path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..");
-    if kept.is_empty() || is_folder {
-        cleaned.push('/');
+    if out.is_empty() || directory {
+        out.push('/');
     }
-    Cow::Owned(cleaned)
+    Cow::Owned(out)
+}
+
+fn is_clean(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix('/') else { return false };
+    let mut segments = rest.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        if matches!(segment, "." | "..") || (segment.is_empty() && !last) {
+            return false;
+        }
+    }
+    true
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::borrow::Cow;
+
+    use super::{clean, under};
 
     #[test]
-    fn prefixes_hold_whole_segments() {
-        for (path, prefix, holds) in [
+    fn prefixes_end_on_segments() {
+        let cases = [
             ("/api", "/api", true),
             ("/api/x", "/api", true),
             ("/apifoo", "/api", false),
-            ("/API", "/api", false),
+            ("/apifoo", "/api/", false),
+            ("/api/", "/api/", true),
+            ("/api", "/api/", false),
             ("/anything", "/", true),
-            ("/anything", "", true),
-            ("/a/b", "/a/", true),
-            ("/a", "/a/", false),
-            ("/x.php", "/x.", true),
-        ] {
-            assert_eq!(under(path, prefix), holds, "{path} under {prefix}");
+            ("", "/", true),
+            ("/x", "", true),
+            ("/file.php", "/file.", true),
+            ("/API", "/api", false),
+            ("/a", "/a/b", false),
+        ];
+        for (path, prefix, expected) in cases {
+            assert_eq!(under(path, prefix), expected, "{path} under {prefix}");
         }
     }
 
     #[test]
-    fn normal_forms() {
-        for (path, expected) in [
+    fn cleans_without_leaving_the_root() {
+        let cases = [
+            ("/", "/"),
+            ("", "/"),
             ("/a/b", "/a/b"),
-            ("/a//b/", "/a/b/"),
-            ("/a/./b/../c", "/a/c"),
-            ("/../../etc", "/etc"),
+            ("/a/b/", "/a/b/"),
+            ("//a///b", "/a/b"),
+            ("/a/./b", "/a/b"),
+            ("/a/../b/", "/b/"),
+            ("/../../etc/passwd", "/etc/passwd"),
             ("/a/..", "/"),
-            ("/..", "/"),
+            ("/a/b/..", "/a/"),
             ("/a/.", "/a/"),
-            ("/.hidden", "/.hidden"),
+            ("a/b", "/a/b"),
             ("/...", "/..."),
-        ] {
+            ("//", "/"),
+        ];
+        for (path, expected) in cases {
             assert_eq!(clean(path), expected, "{path}");
         }
+        assert!(matches!(clean("/a/b.html"), Cow::Borrowed(_)));
     }
 }

@@ -1,0 +1,151 @@
+//! `import` and snippets: puts the tokens of a file or a named piece where they are called for,
+//! within bounds and without loops.
+
+use std::path::{Path, PathBuf};
+
+use super::import::{expand, files, read};
+use super::lexer::lex;
+use super::parser::Parser;
+use super::{ConfigError, Kind, Token};
+
+/// Imports in one Caddyfile, and tokens they make; pieces that import one another twice each
+/// would grow without end long before they loop.
+const MAX_IMPORTS: usize = 10_000;
+const MAX_TOKENS: usize = 1_000_000;
+
+/// Where a splice came from: the chain of parents shows a loop.
+pub(super) struct Origin {
+    parent: Option<usize>,
+    /// The file's path or the snippet's `(name)`.
+    id: String,
+    /// What relative imports inside it resolve against.
+    dir: PathBuf,
+}
+
+impl Origin {
+    pub(super) fn main(dir: &Path) -> Self {
+        Self { parent: None, id: String::new(), dir: dir.to_owned() }
+    }
+}
+
+impl Parser<'_> {
+    /// Replaces `import X`, which is next, by the tokens it means.
+    pub(super) fn import(&mut self) -> Result<(), ConfigError> {
+        let word = self.tokens[self.at].clone();
+        let mut arguments = 0;
+        while let (Some(last), Some(next)) =
+            (self.tokens.get(self.at + arguments), self.tokens.get(self.at + arguments + 1))
+        {
+            if !last.shares_line(next) {
+                break;
+            }
+            arguments += 1;
+        }
+        let fail = |token: &Token, message: String| ConfigError::at(token, Kind::Parse, message);
+        if arguments == 0 {
+            let message = "Wrong argument count or unexpected line ending after 'import'";
+            return Err(fail(&word, message.to_owned()).hint("write `import FILE`"));
+        }
+        if arguments > 1 {
+            let message = "Import takes only one argument (glob pattern or file)";
+            return Err(fail(&self.tokens[self.at + 2], message.to_owned())
+                .hint("write one `import` line per file; quote a name that has spaces"));
+        }
+        let argument = self.tokens[self.at + 1].clone();
+        let pattern = expand(&argument.text, self.env);
+        if pattern.is_empty() {
+            return Err(fail(&argument, "Import requires a non-empty filepath".to_owned())
+                .hint("an environment variable in it may be unset"));
+        }
+        let spliced = self.called_for(&argument, &pattern)?;
+        if self.tokens.len() + spliced.len() > MAX_TOKENS || self.origins.len() > MAX_IMPORTS {
+            return Err(fail(&argument, format!("Could not import {pattern}: too many imports"))
+                .hint("files or snippets that import others repeatedly multiply"));
+        }
+        self.tokens.splice(self.at..self.at + 2, spliced);
+        Ok(())
+    }
+
+    /// Keeps the body of `(name) { … }`, whose brace has been read, for later imports.
+    pub(super) fn snippet(
+        &mut self,
+        name: &str,
+        token: &Token,
+        has_braces: bool,
+    ) -> Result<(), ConfigError> {
+        let fail = |message: String| ConfigError::at(token, Kind::Parse, message);
+        if !has_braces {
+            return Err(fail(format!("snippet {name} must have braces"))
+                .hint(format!("write `({name}) {{`, its lines, and `}}`")));
+        }
+        let start = self.at;
+        let mut depth = 1usize;
+        while depth > 0 {
+            match self.peek().map(|t| t.text.as_str()) {
+                None => {
+                    return Err(fail("Unexpected EOF".to_owned())
+                        .hint(format!("the snippet ({name}) is never closed; add `}}`")));
+                }
+                Some("{") => depth += 1,
+                Some("}") => depth -= 1,
+                Some(_) => {}
+            }
+            self.at += 1;
+        }
+        let body = self.tokens[start..self.at - 1].to_vec();
+        if self.snippets.insert(name.to_owned(), body).is_some() {
+            return Err(fail(format!("redeclaration of previously declared snippet {name}"))
+                .hint("give one of them another name"));
+        }
+        Ok(())
+    }
+
+    fn called_for(&mut self, argument: &Token, pattern: &str) -> Result<Vec<Token>, ConfigError> {
+        if let Some(body) = self.snippets.get(pattern) {
+            let mut body = body.clone();
+            let home = body.first().map_or(0, |t| t.origin);
+            let dir = self.origins[home].dir.clone();
+            let origin = self.enter(argument, format!("({pattern})"), dir)?;
+            body.iter_mut().for_each(|t| t.origin = origin);
+            return Ok(body);
+        }
+        let fail = |message: String| ConfigError::at(argument, Kind::Parse, message);
+        let dir = self.origins[argument.origin].dir.clone();
+        let found = files(pattern, &dir).map_err(|message| {
+            fail(message).hint(format!("relative names are taken from {}", dir.display()))
+        })?;
+        if found.is_empty() {
+            self.warnings.push(format!("No files matching import pattern: {pattern}"));
+        }
+        let mut spliced = Vec::new();
+        for path in found {
+            let path = std::path::absolute(&path).unwrap_or(path);
+            let text = read(&path).map_err(|message| {
+                fail(message).hint("it must be a readable file of UTF-8 text")
+            })?;
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let home = path.parent().unwrap_or(&dir).to_owned();
+            let origin = self.enter(argument, real.display().to_string(), home)?;
+            let mut tokens = lex(&path.display().to_string(), &text)?;
+            tokens.iter_mut().for_each(|t| t.origin = origin);
+            spliced.extend(tokens);
+        }
+        Ok(spliced)
+    }
+
+    /// A new origin below the importing token's, unless `id` is already above it.
+    fn enter(&mut self, by: &Token, id: String, dir: PathBuf) -> Result<usize, ConfigError> {
+        let mut above = Some(by.origin);
+        while let Some(index) = above {
+            let origin = &self.origins[index];
+            if origin.id == id {
+                let message = format!("Could not import {}: import loop", by.text);
+                return Err(ConfigError::at(by, Kind::Parse, message)
+                    .hint(format!("{id} imports itself, directly or through others")));
+            }
+            above = origin.parent;
+        }
+        self.origins.push(Origin { parent: Some(by.origin), id, dir });
+        Ok(self.origins.len() - 1)
+    }
+}

@@ -1,0 +1,37 @@
+# Completion of caddy's flags in bash.
+
+_caddy() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    COMPREPLY=()
+    case $previous in
+    -conf | --conf | -pidfile | --pidfile)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    -log | --log)
+        mapfile -t COMPREPLY < <(compgen -f -W 'stdout stderr syslog' -- "$current")
+        return
+        ;;
+    -root | --root)
+        mapfile -t COMPREPLY < <(compgen -d -- "$current")
+        return
+        ;;
+    -user | --user)
+        mapfile -t COMPREPLY < <(compgen -u -- "$current")
+        return
+        ;;
+    -type | --type)
+        mapfile -t COMPREPLY < <(compgen -W 'http' -- "$current")
+        return
+        ;;
+    esac
+    case $current in
+    -*)
+        mapfile -t COMPREPLY < <(compgen -W '-conf -cpu -daemon -grace -help -host -http-port
+            -http2 -https-port -log -pidfile -plugins -port -quic -quiet -root -type -user
+            -validate -version' -- "$current")
+        ;;
+    esac
+}
+
+complete -o filenames -F _caddy caddy

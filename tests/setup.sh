@@ -1,0 +1,44 @@
+#!/bin/bash
+# Installs what the tests need: Debian packages, and aioquic in .venv. Quick when all is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(curl nginx-light chromium nghttp2-client procps openssl python3-venv)
+aioquic='aioquic>=1.2,<2'
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing=()
+for package in "${packages[@]}"; do
+    installed "$package" || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "tests/setup.sh: installing ${missing[*]}"
+    as_root apt-get update -q
+    # policy-rc.d keeps the packages' own services (nginx) from starting and taking port 80.
+    policy=/usr/sbin/policy-rc.d
+    [ -e "$policy" ] && policy=
+    if [ -n "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 0755 "$policy"
+        trap 'as_root rm -f "$policy"' EXIT
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "${missing[@]}"
+fi
+
+for component in rustfmt clippy; do
+    cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$component"
+done
+
+if ! .venv/bin/python -c 'import aioquic' 2>/dev/null; then
+    echo "tests/setup.sh: installing $aioquic in .venv"
+    python3 -m venv --clear .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check "$aioquic"
+fi

@@ -29,11 +29,14 @@ pub struct ResponseFacts<'a> {
 #[derive(Debug, Clone)]
 pub struct Captures(pub Vec<String>);
 
+type OfRequest = fn(&Request) -> String;
+type OfResponse = fn(&ResponseFacts<'_>) -> String;
+
 #[derive(Debug, Clone)]
 enum Part {
     Literal(String),
-    Request(fn(&Request) -> String),
-    Response(fn(&ResponseFacts<'_>) -> String),
+    Request(OfRequest),
+    Response(OfResponse),
     RequestField(String),
     ResponseField(String),
     Query(String),
@@ -45,7 +48,7 @@ enum Part {
 
 /// Names and where their values are from. {path}, {query} and {uri} are those of the client,
 /// before any rewrite; the rewrite_ forms are those of now.
-static REQUEST: &[(&str, fn(&Request) -> String)] = &[
+static REQUEST: &[(&str, OfRequest)] = &[
     ("method", |r| r.head.method.to_string()),
     ("proto", |r| format!("{:?}", r.head.version)),
     ("scheme", |r| r.scheme().to_owned()),
@@ -81,7 +84,7 @@ static REQUEST: &[(&str, fn(&Request) -> String)] = &[
     ("tls_cipher", |r| r.peer.tls.as_ref().map_or("", |tls| &tls.cipher).to_owned()),
 ];
 
-static RESPONSE: &[(&str, fn(&ResponseFacts<'_>) -> String)] = &[
+static RESPONSE: &[(&str, OfResponse)] = &[
     ("status", |f| f.status.to_string()),
     ("size", |f| f.size.to_string()),
     ("latency", |f| rounded(f.latency)),

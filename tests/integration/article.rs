@@ -24,12 +24,16 @@ fn runs_with_a_warning_that_names_the_block() {
     assert_eq!(h3_one(caddy.port(), json!({"path": "/"})).text(), "hello");
     let seen = origin.last();
     assert_eq!(seen.header("host").unwrap(), format!("localhost:{}", caddy.port()));
-    assert!(seen.all("x-forwarded-for").iter().all(|value| value.contains("127.0.0.1")), "{seen:?}");
+    assert!(
+        seen.all("x-forwarded-for").iter().all(|value| value.contains("127.0.0.1")),
+        "{seen:?}"
+    );
 }
 
 #[test]
 fn automatic_https_is_said_to_be_missing() {
-    let setup = Setup::new("https://example.test {\nproxy / localhost:1\ntls admin@example.test {\n}\n");
+    let setup =
+        Setup::new("https://example.test {\nproxy / localhost:1\ntls admin@example.test {\n}\n");
     let done = setup.arg("-validate").output();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert_eq!(done.status.code(), Some(1), "{said}");

@@ -45,17 +45,25 @@ fn the_table_is_long_enough() {
 fn messages_show_the_place_and_a_hint() {
     let setup = Setup::new("localhost:@PORT@ {\n\tprxoy / localhost:1\n}\n").arg("-validate");
     let said = String::from_utf8_lossy(&setup.output().stderr).into_owned();
-    for part in ["Caddyfile:2 - Parse error: Unknown directive 'prxoy'", "2 | \tprxoy / localhost:1", "| \t^ column 2", "proxy"] {
+    for part in [
+        "Caddyfile:2 - Parse error: Unknown directive 'prxoy'",
+        "2 | \tprxoy / localhost:1",
+        "| \t^ column 2",
+        "proxy",
+    ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }
 }
 
 #[test]
 fn validate_has_no_side_effects() {
-    let setup = Setup::new("http://:@PORT@\nlog access.log\n").arg("-validate").arg("-pidfile=@DIR@/caddy.pid");
+    let setup = Setup::new("http://:@PORT@\nlog access.log\n")
+        .arg("-validate")
+        .arg("-pidfile=@DIR@/caddy.pid");
     let done = setup.output();
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(String::from_utf8_lossy(&done.stdout), "Caddyfile is valid\n");
-    let left: Vec<_> = std::fs::read_dir(setup.dir()).unwrap().flatten().map(|e| e.file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(setup.dir()).unwrap().flatten().map(|e| e.file_name()).collect();
     assert_eq!(left, ["Caddyfile"]);
 }

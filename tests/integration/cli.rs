@@ -33,7 +33,12 @@ const RUNS: &[(&[&str], i32, &str, &str)] = &[
     (&["-cpu", "0%"], 2, "", "invalid CPU value: percentage must be between 1-100"),
     (&["-validate"], 0, "Caddyfile is valid\n", ""),
     (&["-validate", "nope"], 1, "", "args:2 - Parse error: Unknown directive 'nope'"),
-    (&["-agree", "-email", "a@b.test", "-ca=https://ca.test", "-catimeout=5s", "-version"], 0, "Caddy ", ""),
+    (
+        &["-agree", "-email", "a@b.test", "-ca=https://ca.test", "-catimeout=5s", "-version"],
+        0,
+        "Caddy ",
+        "",
+    ),
 ];
 
 #[test]
@@ -43,7 +48,10 @@ fn flags_messages_and_exit_codes() {
         let done = run(args);
         let (stdout, stderr) = (text(&done.stdout), text(&done.stderr));
         if done.status.code() != Some(*code) || !stdout.contains(out) || !stderr.contains(err) {
-            wrong.push(format!("{args:?}: want {code} {out:?} {err:?}\n got {:?}\n{stdout}\n{stderr}", done.status));
+            wrong.push(format!(
+                "{args:?}: want {code} {out:?} {err:?}\n got {:?}\n{stdout}\n{stderr}",
+                done.status
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -51,7 +59,8 @@ fn flags_messages_and_exit_codes() {
 
 #[test]
 fn start_prints_sites_and_the_descriptor_warning() {
-    let text = "http://localhost:@PORT@ {\n}\nhttps://example.test:@PORT2@ {\n tls self_signed\n}\n";
+    let text =
+        "http://localhost:@PORT@ {\n}\nhttps://example.test:@PORT2@ {\n tls self_signed\n}\n";
     let caddy = Setup::new(text).descriptors(1024).start();
     wait_for("the list of sites", Duration::from_secs(5), || {
         caddy.read("stdout").contains("WARNING").then_some(())
@@ -80,7 +89,10 @@ fn default_site_serves_the_directory() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let answer = curl(&["--retry", "20", "--retry-connrefused", "--retry-delay", "1"], &format!("http://localhost:{port}/"));
+    let answer = curl(
+        &["--retry", "20", "--retry-connrefused", "--retry-delay", "1"],
+        &format!("http://localhost:{port}/"),
+    );
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!((answer.status, answer.text().as_str()), (200, "here"));
@@ -99,7 +111,10 @@ fn serve_once(args: &[&str], stdin: &str) -> u16 {
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(place(stdin).as_bytes()).unwrap();
-    let answer = curl(&["--retry", "20", "--retry-connrefused", "--retry-delay", "1"], &format!("http://localhost:{port}/"));
+    let answer = curl(
+        &["--retry", "20", "--retry-connrefused", "--retry-delay", "1"],
+        &format!("http://localhost:{port}/"),
+    );
     child.kill().unwrap();
     child.wait().unwrap();
     answer.status

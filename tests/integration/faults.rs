@@ -93,7 +93,11 @@ fn an_aborted_upload_is_never_seen_whole() {
     let origin = Origin::start();
     let caddy = Caddy::proxy(origin.addr, "");
     let mut stream = TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
-    stream.write_all(b"POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").unwrap();
+    stream
+        .write_all(
+            b"POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        )
+        .unwrap();
     std::thread::sleep(Duration::from_millis(200));
     drop(stream);
     wait_for("the origin to see the end", Duration::from_secs(5), || origin.requests().pop());

@@ -16,10 +16,18 @@ fn defaults_for_header_count_and_target() {
     let caddy = Caddy::proxy(origin.addr, "");
     let many: String = (0..150).map(|i| format!("X-{i}: a\r\n")).collect();
     for (what, request, want) in [
-        ("big header", format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", "a".repeat(20_000)), 431),
+        (
+            "big header",
+            format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", "a".repeat(20_000)),
+            431,
+        ),
         ("many headers", format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), 431),
         ("long target", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9_000)), 414),
-        ("enough header", format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", "a".repeat(12_000)), 200),
+        (
+            "enough header",
+            format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", "a".repeat(12_000)),
+            200,
+        ),
         ("enough target", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(7_000)), 200),
     ] {
         let got = statuses(&exchange(caddy.port2(), request.as_bytes(), QUIET));
@@ -51,7 +59,11 @@ fn body_limit_by_path() {
     std::fs::write(&file, vec![b'x'; 300_000]).unwrap();
     let file = file.display().to_string();
     for version in ["--http1.1", "--http2"] {
-        for (path, want, extra) in [("/upload", 413, "X-A: b"), ("/big", 200, "X-A: b"), ("/upload", 413, "Transfer-Encoding: chunked")] {
+        for (path, want, extra) in [
+            ("/upload", 413, "X-A: b"),
+            ("/big", 200, "X-A: b"),
+            ("/upload", 413, "Transfer-Encoding: chunked"),
+        ] {
             if version == "--http2" && extra.starts_with("Transfer") {
                 continue;
             }
@@ -68,7 +80,8 @@ fn body_limit_by_path() {
 #[test]
 fn header_limit_of_the_site() {
     let caddy = Caddy::start("http://:@PORT@\nlimits {\n header 2KB\n}\nstatus 204 /\n");
-    let request = |len: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", "a".repeat(len));
+    let request =
+        |len: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", "a".repeat(len));
     assert_eq!(statuses(&exchange(caddy.port(), request(3_000).as_bytes(), QUIET)), [431]);
     assert_eq!(statuses(&exchange(caddy.port(), request(500).as_bytes(), QUIET)), [204]);
 }
@@ -93,7 +106,12 @@ fn slow_clients_are_closed_in_time() {
         ("nothing at all", &b""[..], 0.5, 3.5),
         ("half a header", b"GET / HTTP/1.1\r\nHost:", 0.5, 3.5),
         ("idle after an answer", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0.5, 3.5),
-        ("half a body", b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc", 1.0, 5.0),
+        (
+            "half a body",
+            b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc",
+            1.0,
+            5.0,
+        ),
     ] {
         let took = closes_after(caddy.port(), bytes);
         assert!((low..=high).contains(&took), "{what}: closed after {took} s");
@@ -116,7 +134,8 @@ fn a_silent_tls_client_is_closed() {
 fn out_of_descriptors_it_waits_and_recovers() {
     let caddy = Setup::new("http://:@PORT@\nstatus 204 /\n").descriptors(64).start();
     let port = caddy.port();
-    let crowd: Vec<_> = (0..300).filter_map(|_| TcpStream::connect(("127.0.0.1", port)).ok()).collect();
+    let crowd: Vec<_> =
+        (0..300).filter_map(|_| TcpStream::connect(("127.0.0.1", port)).ok()).collect();
     std::thread::sleep(Duration::from_secs(2));
     let ticks = || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", caddy.pid())).unwrap();
@@ -128,6 +147,9 @@ fn out_of_descriptors_it_waits_and_recovers() {
     let spent = ticks() - before;
     assert!(spent < 60, "{spent} ticks of CPU in 2 s while full");
     drop(crowd);
-    let answer = curl(&["--retry", "5", "--retry-all-errors", "--retry-delay", "1"], &format!("http://localhost:{port}/"));
+    let answer = curl(
+        &["--retry", "5", "--retry-all-errors", "--retry-delay", "1"],
+        &format!("http://localhost:{port}/"),
+    );
     assert_eq!(answer.status, 204);
 }

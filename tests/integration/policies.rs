@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Caddy, Origin, Setup, curl, free_port};
 
+/// A request without curl options.
+const NONE: &[&str] = &[];
+
 /// Three origins behind a plain site with these options, and what they answered to `requests`
 /// (curl options).
 fn answers(options: &str, requests: &[&[&str]]) -> Vec<String> {
@@ -23,12 +26,12 @@ fn distinct(answers: &[String]) -> BTreeSet<&str> {
 
 #[test]
 fn first_takes_the_first() {
-    assert_eq!(answers("policy first", &[&[]; 6]), ["a"; 6]);
+    assert_eq!(answers("policy first", &[NONE; 6]), ["a"; 6]);
 }
 
 #[test]
 fn round_robin_goes_round() {
-    let got = answers("policy round_robin", &[&[]; 12]);
+    let got = answers("policy round_robin", &[NONE; 12]);
     for name in ["a", "b", "c"] {
         let count = got.iter().filter(|got| *got == name).count();
         assert!((2..=6).contains(&count), "{name}: {count} of 12: {got:?}");
@@ -38,14 +41,14 @@ fn round_robin_goes_round() {
 #[test]
 fn random_and_least_conn_reach_everyone() {
     for policy in ["policy random", "policy least_conn", ""] {
-        assert_eq!(distinct(&answers(policy, &[&[]; 40])).len(), 3, "{policy}");
+        assert_eq!(distinct(&answers(policy, &[NONE; 40])).len(), 3, "{policy}");
     }
 }
 
 #[test]
 fn hashes_stay_with_one() {
-    assert_eq!(distinct(&answers("policy ip_hash", &[&[]; 8])).len(), 1);
-    assert_eq!(distinct(&answers("policy uri_hash", &[&[]; 8])).len(), 1);
+    assert_eq!(distinct(&answers("policy ip_hash", &[NONE; 8])).len(), 1);
+    assert_eq!(distinct(&answers("policy uri_hash", &[NONE; 8])).len(), 1);
     let one: &[&str] = &["-H", "X-User: one"];
     assert_eq!(distinct(&answers("policy header X-User", &[one; 8])).len(), 1);
 }
@@ -58,7 +61,9 @@ fn uri_hash_spreads() {
         "http://:@PORT@ {{\n proxy / {} {{\n policy uri_hash\n}}\n}}\n",
         hosts.join(" ")
     ));
-    let ask = |i: u32| curl(&[], &format!("http://localhost:{}/{i}", caddy.port())).header("x-origin").to_owned();
+    let ask = |i: u32| {
+        curl(&[], &format!("http://localhost:{}/{i}", caddy.port())).header("x-origin").to_owned()
+    };
     let got: Vec<String> = (0..30).map(ask).collect();
     assert_eq!(distinct(&got).len(), 3, "{got:?}");
 }
@@ -76,7 +81,8 @@ fn port_range_is_several_upstreams() {
 fn failover_replays_the_body() {
     let live = Origin::start();
     let (dead, dead2) = (free_port(), free_port());
-    let options = "policy round_robin\n fail_timeout 5s\n max_fails 1\n try_duration 5s\n try_interval 250ms";
+    let options =
+        "policy round_robin\n fail_timeout 5s\n max_fails 1\n try_duration 5s\n try_interval 250ms";
     let caddy = Caddy::proxy(format!("localhost:{dead} localhost:{dead2} {}", live.addr), options);
     for protocol in ["--http1.1", "--http2"] {
         let answer = curl(&[protocol, "--data", "test content"], &caddy.url("/echo"));
@@ -89,7 +95,8 @@ fn failover_replays_the_body() {
 fn try_duration_waits_for_an_origin_that_comes_back() {
     let origin = Origin::start();
     origin.set_down(true);
-    let caddy = Caddy::proxy(origin.addr, "try_duration 10s\n try_interval 100ms\n fail_timeout 100ms");
+    let caddy =
+        Caddy::proxy(origin.addr, "try_duration 10s\n try_interval 100ms\n fail_timeout 100ms");
     thread::scope(|scope| {
         let answer = scope.spawn(|| curl(&[], &caddy.plain("/")));
         thread::sleep(Duration::from_millis(800));

@@ -24,7 +24,10 @@ fn term_finishes_a_download_over_each_protocol() {
         thread::sleep(Duration::from_millis(1_500));
         caddy.signal(Signal::SIGTERM);
         thread::sleep(Duration::from_millis(300));
-        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "{protocol}: accepts while it drains");
+        assert!(
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),
+            "{protocol}: accepts while it drains"
+        );
         let answer = download.join().unwrap();
         assert_eq!((answer.status, answer.len), (200, 30), "{protocol}: {}", answer.error);
         assert_eq!(caddy.wait(), Some(0), "{protocol}");

@@ -109,7 +109,8 @@ fn same_answers_over_every_protocol() {
         let h1 = by_curl("--http1.1", &url, row);
         let h2 = by_curl("--http2", &url, row);
         let headers: Vec<_> = row.headers.iter().map(|(n, v)| json!([n, v])).collect();
-        let asked = json!({"method": row.method, "path": row.path, "headers": headers, "body": row.body});
+        let asked =
+            json!({"method": row.method, "path": row.path, "headers": headers, "body": row.body});
         let h3 = h3_one(caddy.port(), asked);
         let (one, two, three) = (comparable(&h1), comparable(&h2), comparable(&h3));
         if h1.status != row.status || one != two || one != three {
@@ -135,7 +136,8 @@ fn alt_svc_names_the_port_on_tcp_only() {
 
 #[test]
 fn quic_false_leaves_http_3_out() {
-    let caddy = Setup::new("https://localhost:@PORT@\ntls self_signed\n").arg("-quic=false").start();
+    let caddy =
+        Setup::new("https://localhost:@PORT@\ntls self_signed\n").arg("-quic=false").start();
     let answer = curl(&["--http2"], &caddy.url("/"));
     assert_eq!((answer.version.as_str(), answer.header("alt-svc")), ("2", ""));
     assert!(std::net::UdpSocket::bind(("0.0.0.0", caddy.port())).is_ok(), "UDP is taken");
@@ -143,7 +145,8 @@ fn quic_false_leaves_http_3_out() {
 
 #[test]
 fn http2_false_leaves_http_1() {
-    let caddy = Setup::new("https://localhost:@PORT@\ntls self_signed\n").arg("-http2=false").start();
+    let caddy =
+        Setup::new("https://localhost:@PORT@\ntls self_signed\n").arg("-http2=false").start();
     assert_eq!(curl(&["--http2"], &caddy.url("/")).version, "1.1");
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 
 use serde_json::json;
 
-use crate::harness::{Caddy, Origin, Setup, curl, exchange, h3, certificate};
+use crate::harness::{Caddy, Origin, Setup, certificate, curl, exchange, h3};
 
 #[test]
 fn header_rules_upstream() {
@@ -57,8 +57,21 @@ fn hop_by_hop_headers_stay_here() {
     let origin = Origin::start();
     let caddy = Caddy::proxy(origin.addr, "");
     curl(
-        &["--http1.1", "-H", "Connection: x-hop, host, x-forwarded-for", "-H", "X-Hop: 1", "-H", "TE: trailers",
-            "-H", "Proxy-Authorization: x", "-H", "Keep-Alive: 1", "-H", "Proxy-Connection: a"],
+        &[
+            "--http1.1",
+            "-H",
+            "Connection: x-hop, host, x-forwarded-for",
+            "-H",
+            "X-Hop: 1",
+            "-H",
+            "TE: trailers",
+            "-H",
+            "Proxy-Authorization: x",
+            "-H",
+            "Keep-Alive: 1",
+            "-H",
+            "Proxy-Connection: a",
+        ],
         &caddy.plain("/"),
     );
     let seen = origin.last();
@@ -67,7 +80,10 @@ fn hop_by_hop_headers_stay_here() {
     }
     assert!(seen.header("host").is_some() && seen.header("x-forwarded-for").is_some(), "{seen:?}");
     let answer = curl(&["--http1.1"], &caddy.plain("/raw/hop"));
-    assert_eq!((answer.header("x-hop"), answer.header("keep-alive"), answer.text().as_str()), ("", "", "ok"));
+    assert_eq!(
+        (answer.header("x-hop"), answer.header("keep-alive"), answer.text().as_str()),
+        ("", "", "ok")
+    );
 }
 
 /// Request target, upstream path, `without`, and the target the origin gets.
@@ -104,7 +120,8 @@ fn targets_and_base_paths() {
 #[test]
 fn except_goes_to_files() {
     let origin = Origin::start();
-    let site = "http://:@PORT@ {\n root www\n proxy /proxy @ORIGIN@ {\n except /download /static\n}\n}\n";
+    let site =
+        "http://:@PORT@ {\n root www\n proxy /proxy @ORIGIN@ {\n except /download /static\n}\n}\n";
     let caddy = Setup::new(site).set("ORIGIN", origin.addr).start();
     for (path, proxied) in [
         ("/proxy", true),
@@ -116,7 +133,11 @@ fn except_goes_to_files() {
         ("/other", false),
     ] {
         let want = if proxied { 200 } else { 404 };
-        assert_eq!(curl(&[], &format!("http://localhost:{}{path}", caddy.port())).status, want, "{path}");
+        assert_eq!(
+            curl(&[], &format!("http://localhost:{}{path}", caddy.port())).status,
+            want,
+            "{path}"
+        );
     }
 }
 
@@ -155,8 +176,11 @@ fn https_upstream_is_verified_unless_told_otherwise() {
 fn trailers_and_early_hints_pass() {
     let origin = Origin::start();
     let caddy = Caddy::proxy(origin.addr, "");
-    let raw = exchange(caddy.port2(), b"GET /trailers HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close, TE\r\n\r\n",
-        std::time::Duration::from_secs(3));
+    let raw = exchange(
+        caddy.port2(),
+        b"GET /trailers HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close, TE\r\n\r\n",
+        std::time::Duration::from_secs(3),
+    );
     let text = String::from_utf8_lossy(&raw).to_lowercase();
     assert!(text.contains("x-sum: 7"), "{text}");
     let result = h3(caddy.port(), json!({"requests": [{"path": "/trailers"}]}));
@@ -172,12 +196,21 @@ fn expect_continue_and_http_1_0() {
     let origin = Origin::start();
     let caddy = Caddy::proxy(origin.addr, "");
     let body = "x".repeat(2_000);
-    let answer = curl(&["--http1.1", "-H", "Expect: 100-continue", "--data", &body], &caddy.plain("/upload"));
+    let answer = curl(
+        &["--http1.1", "-H", "Expect: 100-continue", "--data", &body],
+        &caddy.plain("/upload"),
+    );
     assert_eq!((answer.status, answer.text().starts_with("2000 ")), (200, true));
     let old = curl(&["--http1.0"], &caddy.plain("/chunked"));
-    assert_eq!((old.status, old.text().as_str(), old.header("transfer-encoding")), (200, "abcdefg", ""));
-    let close = exchange(caddy.port2(), b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-        std::time::Duration::from_secs(20));
+    assert_eq!(
+        (old.status, old.text().as_str(), old.header("transfer-encoding")),
+        (200, "abcdefg", "")
+    );
+    let close = exchange(
+        caddy.port2(),
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        std::time::Duration::from_secs(20),
+    );
     assert!(String::from_utf8_lossy(&close).to_lowercase().contains("connection: close"));
 }
 

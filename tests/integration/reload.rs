@@ -111,7 +111,11 @@ fn an_old_connection_gets_the_new_configuration() {
 #[test]
 fn a_bad_caddyfile_leaves_the_old_one_serving() {
     let mut caddy = Caddy::start(SITE);
-    for bad in ["nonsense {", "https://localhost:@PORT@\nnope\n", "localhost:@PORT@\ntls none.pem none.key\n"] {
+    for bad in [
+        "nonsense {",
+        "https://localhost:@PORT@\nnope\n",
+        "localhost:@PORT@\ntls none.pem none.key\n",
+    ] {
         caddy.rewrite(bad);
         caddy.hup("[ERROR] SIGHUP: ");
         assert_eq!(curl(&[], &caddy.url("/")).status, 201, "{bad}");

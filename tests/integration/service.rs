@@ -85,7 +85,9 @@ fn daemon_returns_when_it_listens() {
 fn daemon_says_why_it_could_not_start() {
     let first = Caddy::start(PLAIN);
     let taken = format!("http://:{}\n", first.port());
-    for (text, words) in [(taken.as_str(), "in use"), ("http://:@PORT@\nnope\n", "Unknown directive 'nope'")] {
+    for (text, words) in
+        [(taken.as_str(), "in use"), ("http://:@PORT@\nnope\n", "Unknown directive 'nope'")]
+    {
         let setup = Setup::new(text).arg("-daemon").arg("-pidfile=@DIR@/caddy.pid");
         let done = setup.output();
         let said = String::from_utf8_lossy(&done.stderr).into_owned();

@@ -88,7 +88,8 @@ fn bad_chunks_never_look_whole() {
     for (class, chunk) in CHUNKS {
         origin.clear();
         let head = format!("{POST}Transfer-Encoding: chunked\r\n\r\n");
-        let got = statuses(&exchange(caddy.port2(), &[head.as_bytes(), chunk, NEXT].concat(), QUIET));
+        let got =
+            statuses(&exchange(caddy.port2(), &[head.as_bytes(), chunk, NEXT].concat(), QUIET));
         assert!(!got.contains(&200), "7 {class}: got {got:?}");
         let whole = origin.requests().iter().filter(|seen| seen.complete).count();
         assert_eq!(whole, 0, "7 {class}: the origin saw a whole request");
@@ -114,13 +115,16 @@ fn early_answer_leaves_no_body_behind() {
     let caddy = Caddy::proxy(origin.addr, "");
     let mut stream = TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
     stream.set_read_timeout(Some(QUIET)).unwrap();
-    stream.write_all(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n0123456789").unwrap();
+    stream
+        .write_all(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n0123456789")
+        .unwrap();
     let mut got = vec![0; 4096];
     let read = stream.read(&mut got).unwrap();
     assert_eq!(statuses(&got[..read]), [401], "13");
     // The rest of the body is itself a request; only what follows it may be taken for one.
     let trap = format!("{:\u{20}<90}", "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
-    let _ = stream.write_all(&[trap.as_bytes(), b"GET /after HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
+    let _ =
+        stream.write_all(&[trap.as_bytes(), b"GET /after HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
     let _ = stream.read(&mut got);
     let seen = origin.requests();
     assert!(seen.iter().all(|seen| seen.target != "/smuggled"), "13: {seen:?}");
@@ -150,7 +154,8 @@ fn h2c_upgrade_is_ignored_and_stripped() {
 fn bodies_where_none_belong_stay_behind() {
     let origin = Origin::start();
     let caddy = Caddy::proxy(origin.addr, "");
-    for (name, status, body) in [("204-body", 204, ""), ("304-body", 304, ""), ("extra", 200, "ok")] {
+    for (name, status, body) in [("204-body", 204, ""), ("304-body", 304, ""), ("extra", 200, "ok")]
+    {
         let answer = curl(&["--http1.1"], &caddy.plain(&format!("/raw/{name}")));
         assert_eq!((answer.status, answer.text().as_str()), (status, body), "17 {name}");
         let after = curl(&["--http1.1"], &caddy.plain("/echo"));
@@ -164,7 +169,9 @@ fn bodies_where_none_belong_stay_behind() {
 fn split_or_doubled_answers_are_502() {
     let origin = Origin::start();
     let caddy = Caddy::proxy(origin.addr, "");
-    for name in ["garbage", "status", "two-lengths", "length-and-chunks", "nul", "bare-cr", "switch"] {
+    for name in
+        ["garbage", "status", "two-lengths", "length-and-chunks", "nul", "bare-cr", "switch"]
+    {
         for version in ["--http1.1", "--http2"] {
             let answer = curl(&[version], &caddy.url(&format!("/raw/{name}")));
             assert_eq!(answer.status, 502, "18 {name} {version}: {answer:?}");

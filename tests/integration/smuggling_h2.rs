@@ -50,7 +50,12 @@ fn wrong_requests_over_http_2_are_reset() {
     let authority = format!("localhost:{}", caddy.port());
     let mut wrong = vec![];
     let ask = |method: &str, path: &str, extra: Fields, body: &str| {
-        let pseudo = [(":method", method), (":scheme", "https"), (":authority", &authority), (":path", path)];
+        let pseudo = [
+            (":method", method),
+            (":scheme", "https"),
+            (":authority", &authority),
+            (":path", path),
+        ];
         h2(caddy.port(), &[&pseudo, extra].concat(), body)
     };
     assert_eq!(ask("POST", "/echo", &[], "fine")["status"], 200, "a right request");

@@ -12,7 +12,12 @@ fn down(ask: impl Fn(&Caddy) -> Answer) {
     let nginx = Nginx::start(&[("big", &pattern(SIZE))]);
     let caddy = Caddy::proxy(&nginx.addr, "");
     let answer = ask(&caddy);
-    assert_eq!((answer.status, answer.len, answer.crc), (200, SIZE, crc(&pattern(SIZE))), "{}", answer.error);
+    assert_eq!(
+        (answer.status, answer.len, answer.crc),
+        (200, SIZE, crc(&pattern(SIZE))),
+        "{}",
+        answer.error
+    );
     assert!(caddy.rss_peak() < MOST_MEMORY, "peak {} KiB", caddy.rss_peak());
 }
 

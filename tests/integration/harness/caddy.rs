@@ -199,9 +199,7 @@ impl Caddy {
     pub fn hup(&self, words: &str) {
         let before = self.log().matches(words).count();
         self.signal(Signal::SIGHUP);
-        wait_for(words, PATIENCE, || {
-            (self.log().matches(words).count() > before).then_some(())
-        });
+        wait_for(words, PATIENCE, || (self.log().matches(words).count() > before).then_some(()));
     }
 
     pub fn reload(&self) {

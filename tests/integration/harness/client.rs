@@ -74,7 +74,7 @@ pub fn curl_raw(args: &[&str]) -> Answer {
 }
 
 /// The Python that has aioquic.
-pub fn python() -> PathBuf {
+fn python() -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let python = std::env::var_os("CADDY_TEST_PYTHON")
         .map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 pub use caddy::{Caddy, Setup};
-pub use client::{Answer, curl, curl_raw, h3, h3_one, python, python_script};
+pub use client::{Answer, curl, curl_raw, h3, h3_one, python_script};
 pub use nginx::Nginx;
-pub use origin::{Origin, Recorded};
+pub use origin::Origin;
 pub use raw::{exchange, keep_alive_get, statuses};
 
 /// The binary under test.

@@ -11,7 +11,8 @@ use super::{free_port, wait_for};
 /// A running nginx that serves `files` and takes uploads at `/put/`.
 pub struct Nginx {
     pub addr: String,
-    pub dir: TempDir,
+    /// Removed with it.
+    _dir: TempDir,
     child: Child,
 }
 
@@ -40,13 +41,22 @@ impl Nginx {
         );
         std::fs::write(dir.path().join("nginx.conf"), conf).unwrap();
         let child = Command::new("nginx")
-            .args(["-p", &home, "-e", &format!("{home}/error.log"), "-c", &format!("{home}/nginx.conf")])
+            .args([
+                "-p",
+                &home,
+                "-e",
+                &format!("{home}/error.log"),
+                "-c",
+                &format!("{home}/nginx.conf"),
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("nginx");
-        let nginx = Self { addr, dir, child };
-        wait_for("nginx to listen", Duration::from_secs(10), || TcpStream::connect(&nginx.addr).ok());
+        let nginx = Self { addr, _dir: dir, child };
+        wait_for("nginx to listen", Duration::from_secs(10), || {
+            TcpStream::connect(&nginx.addr).ok()
+        });
         nginx
     }
 }

@@ -212,7 +212,8 @@ impl Conn {
         }
         let mut body = vec![];
         loop {
-            let size = usize::from_str_radix(&self.line()?, 16).map_err(|_| ErrorKind::InvalidData)?;
+            let size =
+                usize::from_str_radix(&self.line()?, 16).map_err(|_| ErrorKind::InvalidData)?;
             if size == 0 {
                 while !self.line()?.is_empty() {}
                 return Ok(body);
@@ -281,7 +282,8 @@ impl Conn {
     }
 
     fn headless(&mut self, len: usize) -> std::io::Result<()> {
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len}\r\n\r\n");
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len}\r\n\r\n");
         self.stream.write_all(head.as_bytes())
     }
 

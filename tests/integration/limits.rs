@@ -100,7 +100,7 @@ fn closes_after(port: u16, bytes: &[u8]) -> f32 {
 #[test]
 fn slow_clients_are_closed_in_time() {
     let origin = Origin::start();
-    let site = "http://:@PORT@\ntimeouts {\n header 1s\n read 2s\n idle 1s\n write 2s\n}\nproxy / @ORIGIN@\n";
+    let site = "http://:@PORT@\ntimeouts {\n header 1s\n read 2s\n idle 1s\n}\nproxy / @ORIGIN@\n";
     let caddy = Setup::new(site).set("ORIGIN", origin.addr).start();
     for (what, bytes, low, high) in [
         ("nothing at all", &b""[..], 0.5, 3.5),

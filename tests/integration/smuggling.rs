@@ -154,13 +154,15 @@ fn h2c_upgrade_is_ignored_and_stripped() {
 fn bodies_where_none_belong_stay_behind() {
     let origin = Origin::start();
     let caddy = Caddy::proxy(origin.addr, "");
-    for (name, status, body) in [("204-body", 204, ""), ("304-body", 304, ""), ("extra", 200, "ok")]
+    for (name, status, body) in [("204-body", 204, ""), ("204-length", 204, ""), ("304-body", 304, ""), ("extra", 200, "ok")]
     {
         let answer = curl(&["--http1.1"], &caddy.plain(&format!("/raw/{name}")));
         assert_eq!((answer.status, answer.text().as_str()), (status, body), "17 {name}");
         let after = curl(&["--http1.1"], &caddy.plain("/echo"));
         assert_eq!((after.status, after.text().as_str()), (200, ""), "17 after {name}");
     }
+    let none = curl(&["--http2"], &caddy.url("/raw/204-length"));
+    assert_eq!((none.status, none.header("content-length"), none.error.as_str()), (204, "", ""));
     let head = curl(&["--head"], &caddy.plain("/size/5"));
     assert_eq!((head.status, head.header("content-length"), head.len), (200, "5", 0), "17 HEAD");
 }

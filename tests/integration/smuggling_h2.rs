@@ -32,7 +32,6 @@ const PSEUDO: &[(&str, &str, &str)] = &[
     ("line in method", "GET / HTTP/1.1\r\nx", "/"),
     ("empty path", "GET", ""),
     ("no slash", "GET", "a"),
-    ("fragment", "GET", "/#a"),
 ];
 
 fn refused(name: &str, outcome: &Value, origin: &Origin) -> Option<String> {

@@ -138,13 +138,17 @@ impl Caddy {
 
     fn wait_listening(&mut self) {
         let port = self.port();
+        let quiet = self.setup.args.iter().any(|arg| arg == "-quiet");
         let (child, dir) = (&mut self.child, self.setup.dir.path());
         wait_for("the server to listen", PATIENCE, || {
             if let Some(status) = child.try_wait().unwrap() {
                 let said = std::fs::read_to_string(dir.join("stderr")).unwrap_or_default();
                 panic!("the server ended at once with {status}: {said}");
             }
-            TcpStream::connect(("127.0.0.1", port)).ok()
+            // The first port may answer before the last is bound; "done." comes behind them all.
+            let said = std::fs::read_to_string(dir.join("stdout")).unwrap_or_default();
+            let done = quiet || said.contains("done.");
+            TcpStream::connect(("127.0.0.1", port)).ok().filter(|_| done)
         });
     }
 

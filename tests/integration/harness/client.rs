@@ -52,7 +52,11 @@ pub fn curl_raw(args: &[&str]) -> Answer {
         .args(args)
         .output()
         .expect("curl");
-    let body = std::fs::read(body).unwrap_or_default();
+    let mut body = std::fs::read(body).unwrap_or_default();
+    // With --head curl writes the head into the body's file too.
+    if args.contains(&"--head") && body.starts_with(b"HTTP/") {
+        body.clear();
+    }
     let head = String::from_utf8_lossy(&std::fs::read(head).unwrap_or_default()).into_owned();
     // The last head counts; 1xx ones come before it, trailers behind the empty line.
     let last = head.rfind("HTTP/").map_or("", |at| &head[at..]);

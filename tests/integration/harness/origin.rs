@@ -52,6 +52,7 @@ pub const RAW: &[(&str, &[u8])] = &[
     ("bare-cr", b"HTTP/1.1 200 OK\r\nX-A: a\rX-B: b\r\nContent-Length: 0\r\n\r\n"),
     ("switch", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nxx"),
     ("204-body", b"HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\nsmuggled"),
+    ("204-length", b"HTTP/1.1 204 No Content\r\nContent-Length: 8\r\n\r\nsmuggled"),
     ("304-body", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 8\r\n\r\nsmuggled"),
     ("extra", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"),
     ("hop", b"HTTP/1.1 200 OK\r\nConnection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok"),
@@ -250,6 +251,7 @@ impl Conn {
                 self.reply("200 OK", plain, said.as_bytes())?;
             }
             "size" => self.reply("200 OK", plain, &pattern(number))?,
+            "status" if number == 204 => self.stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?,
             "status" => self.reply(&format!("{number} Text"), plain, b"told")?,
             "slow" => {
                 std::thread::sleep(Duration::from_millis(number as u64));

@@ -130,8 +130,7 @@ fn a_black_hole_gets_504_at_the_connect_timeout() {
     let addr = hole.local_addr().unwrap().as_socket().unwrap();
     // Full once a connection no longer succeeds: the kernel then drops what comes.
     let wait = Duration::from_millis(300);
-    let full: Vec<_> =
-        (0..8).map_while(|_| TcpStream::connect_timeout(&addr, wait).ok()).collect();
+    let full: Vec<_> = (0..8).map_while(|_| TcpStream::connect_timeout(&addr, wait).ok()).collect();
     assert!(full.len() < 8, "the queue never fills");
     let caddy = Caddy::proxy(addr, "timeout 1s");
     let began = Instant::now();

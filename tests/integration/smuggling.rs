@@ -154,8 +154,12 @@ fn h2c_upgrade_is_ignored_and_stripped() {
 fn bodies_where_none_belong_stay_behind() {
     let origin = Origin::start();
     let caddy = Caddy::proxy(origin.addr, "");
-    for (name, status, body) in [("204-body", 204, ""), ("204-length", 204, ""), ("304-body", 304, ""), ("extra", 200, "ok")]
-    {
+    for (name, status, body) in [
+        ("204-body", 204, ""),
+        ("204-length", 204, ""),
+        ("304-body", 304, ""),
+        ("extra", 200, "ok"),
+    ] {
         let answer = curl(&["--http1.1"], &caddy.plain(&format!("/raw/{name}")));
         assert_eq!((answer.status, answer.text().as_str()), (status, body), "17 {name}");
         let after = curl(&["--http1.1"], &caddy.plain("/echo"));

@@ -93,8 +93,8 @@ impl Setup {
         };
         command.current_dir(self.dir.path()).args(["-conf", "Caddyfile"]);
         command.args(self.args.iter().map(|arg| self.fill(arg)));
-        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 

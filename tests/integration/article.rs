@@ -38,6 +38,7 @@ fn with_an_e_mail_it_runs_and_says_what_is_missing() {
     let caddy = Setup::new(&text).set("ORIGIN", origin.addr).arg("-quic").start();
     let said = format!("{}{}", caddy.log(), caddy.read("stderr")).to_lowercase();
     assert!(said.contains("automatic https is not there yet"), "{said}");
-    let host = format!("Host: site.test:{}", caddy.port());
-    assert_eq!(curl(&["--http1.1", "-H", &host], &caddy.url("/")).text(), "hello");
+    let resolve = format!("site.test:{}:127.0.0.1", caddy.port());
+    let url = format!("https://site.test:{}/", caddy.port());
+    assert_eq!(curl(&["--resolve", &resolve], &url).text(), "hello");
 }

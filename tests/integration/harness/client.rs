@@ -107,7 +107,8 @@ pub fn h2_begun_put(port: u16, path: &str, len: usize) -> u64 {
     let (authority, len) = (format!("localhost:{port}"), len.to_string());
     let pseudo = [(":method", "PUT"), (":scheme", "https"), (":authority", &authority)];
     let rest = [(":path", path), ("content-length", &len)];
-    let job = json!({"fields": [pseudo.as_slice(), &rest].concat(), "body": "begun", "open": true});
+    let fields = [pseudo.as_slice(), &rest].concat();
+    let job = json!({"fields": fields, "body": "begun", "open": true});
     h2_raw(port, job)["status"].as_u64().unwrap_or(0)
 }
 

@@ -1,5 +1,5 @@
 //! Listens and serves: sockets, workers, the three protocols and the one door they share.
-//! Sees a [`Snapshot`](crate::site::Snapshot), never a directive.
+//! Sees a [`crate::site::Snapshot`], never a directive.
 
 mod accept;
 mod dispatch;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Local;
 use http::{HeaderValue, Method, Response, header};
@@ -75,8 +76,13 @@ impl Wanted {
                 [target] => self.set_target(target),
                 _ => return Err(args.arg_error()),
             }
-            // The 0.9 form: log FILE { size 1; age 2; keep 3 }.
+            // The 0.9 form: log FILE { size 1; age 2; keep 3 }. What it leaves out is unlimited,
+            // except the size.
+            let mut is_first = true;
             while args.next_block()? {
+                if std::mem::take(&mut is_first) {
+                    self.roll = Roll { age: Duration::ZERO, keep: 0, ..Roll::default() };
+                }
                 let word = format!("rotate_{}", args.val());
                 let value = args.remaining();
                 self.rotate(&word, value.first().copied(), args)?;

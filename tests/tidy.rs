@@ -22,8 +22,8 @@ static FLOORS: &[(&str, &[&str])] = &[
     ("server", &["http", "chain", "site", "tls"]),
     ("directives", &["caddyfile", "http", "tls", "chain", "site"]),
     ("config", &["caddyfile", "site", "directives", "tls", "http", "chain"]),
-    ("run", &["daemon", "config", "server", "site", "http"]),
-    ("cli", &[]),
+    ("run", &["cli", "daemon", "config", "server", "site", "http"]),
+    ("cli", &["caddyfile", "http"]),
     ("main", &["cli", "run"]),
 ];
 
@@ -372,8 +372,8 @@ fn literal_length(text: &str, behind_name: bool) -> usize {
     if text.starts_with('"') {
         return quoted(text, '"');
     }
-    if text.starts_with('\'') {
-        let mut letters = text[1..].chars();
+    if let Some(letters) = text.strip_prefix('\'') {
+        let mut letters = letters.chars();
         let escaped = letters.next() == Some('\\');
         let character = escaped || letters.next() == Some('\'');
         return if character { quoted(text, '\'') } else { 0 };

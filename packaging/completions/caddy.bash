@@ -1,20 +1,19 @@
-# Completion of caddy's flags for bash.
+# Completion of caddy's flags in bash.
 
 _caddy() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    COMPREPLY=()
     case $previous in
-    -conf | --conf | -pidfile | --pidfile | -ca | --ca)
+    -conf | --conf | -pidfile | --pidfile)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
-        compopt -o filenames
         return
         ;;
     -log | --log)
-        mapfile -t COMPREPLY < <(compgen -W 'stdout stderr syslog' -f -- "$current")
+        mapfile -t COMPREPLY < <(compgen -f -W 'stdout stderr syslog' -- "$current")
         return
         ;;
     -root | --root)
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
-        compopt -o filenames
         return
         ;;
     -user | --user)
@@ -26,11 +25,13 @@ _caddy() {
         return
         ;;
     esac
-    local flags='-agree -ca -catimeout -conf -cpu -daemon -email -grace -host -http-port -http2
-        -https-port -log -pidfile -plugins -port -quic -quiet -revoke -root -type -user -validate
-        -version'
-    if [[ $current == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$current")
-    fi
+    case $current in
+    -*)
+        mapfile -t COMPREPLY < <(compgen -W '-conf -cpu -daemon -grace -help -host -http-port
+            -http2 -https-port -log -pidfile -plugins -port -quic -quiet -root -type -user
+            -validate -version' -- "$current")
+        ;;
+    esac
 }
-complete -F _caddy caddy
+
+complete -o filenames -F _caddy caddy

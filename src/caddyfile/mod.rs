@@ -9,6 +9,8 @@ mod lexer;
 mod nearest;
 mod parser;
 mod splice;
+#[cfg(test)]
+mod tests;
 
 pub use args::Args;
 pub use duration::parse_duration;

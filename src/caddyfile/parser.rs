@@ -294,7 +294,3 @@ impl Parser<'_> {
         })
     }
 }
-
-#[cfg(test)]
-#[path = "parser_tests.rs"]
-mod tests;

@@ -59,8 +59,7 @@ struct Draft {
 
 /// Parses the source, runs every directive's set-up and builds the listeners.
 pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
-    let mut names: Vec<&str> = DIRECTIVES.iter().map(|row| row.name).collect();
-    names.sort_unstable();
+    let names = directive_names();
     let mut parsed = caddyfile::parse(&source.name, &source.text, &source.dir, &names)?;
     if parsed.blocks.is_empty() {
         let text = input::default_text(settings);
@@ -80,6 +79,13 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     let redirects = redirects::implied(&drafts, settings);
     let (snapshot, optional) = listen::group(drafts, redirects, settings)?;
     Ok(Loaded { snapshot, sites, warnings, optional })
+}
+
+/// The words of a Caddyfile, sorted.
+pub fn directive_names() -> Vec<&'static str> {
+    let mut names: Vec<_> = DIRECTIVES.iter().map(|row| row.name).collect();
+    names.sort_unstable();
+    names
 }
 
 fn draft(

@@ -46,11 +46,13 @@ fn source(words: &[&str], args: &Args<'_>) -> Result<Option<Certificates>, Confi
         [] => None,
         ["off"] => Some(Certificates::Off),
         ["self_signed"] => Some(Certificates::SelfSigned),
-        [email] => {
-            return Err(args.error(format!(
-                "automatic HTTPS is not available yet: 'tls {email}'; use 'tls self_signed' or \
-                 'tls CERT KEY'"
-            )));
+        [email] if email.contains('@') => {
+            Some(Certificates::Managed { email: (*email).to_owned() })
+        }
+        [word] => {
+            return Err(args
+                .error(format!("tls: '{word}' is not an e-mail address"))
+                .hint("write: tls off, tls self_signed, tls E-MAIL, or tls CERTIFICATE KEY"));
         }
         [cert, key, ..] => {
             Some(Certificates::Files { cert: PathBuf::from(cert), key: PathBuf::from(key) })

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::directives::DIRECTIVES;
+use crate::config;
 
 /// Fewer descriptors than this are too few for a proxy.
 const DESCRIPTORS_WANTED: u64 = 8192;
@@ -48,9 +48,7 @@ pub(super) fn descriptors(limit: u64) {
 pub(super) fn plugins() {
     line("Server types:\n  http\n\nCaddyfile loaders:\n  short\n  flag\n  default\n");
     line("Other plugins:");
-    let mut names: Vec<_> = DIRECTIVES.iter().map(|row| row.name).collect();
-    names.sort_unstable();
-    for name in names {
+    for name in config::directive_names() {
         let server_type = if name == "tls" { "" } else { "http." };
         line(&format!("  {server_type}{name}"));
     }

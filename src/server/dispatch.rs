@@ -62,7 +62,7 @@ pub(super) async fn dispatch(
         Some(status) => Err(Fault::status(status)),
         None => match admit(door, listener, request) {
             Ok((site, mut request)) => run(&site, &mut request).await,
-            Err(refusal) => Ok(refusal),
+            Err(refusal) => Ok(*refusal),
         },
     };
     let mut response = reply.unwrap_or_else(|fault| {
@@ -99,10 +99,10 @@ fn admit(
     door: &Door,
     listener: &Listener,
     request: http::Request<Body>,
-) -> Result<(Arc<Site>, Request), Response<Body>> {
+) -> Result<(Arc<Site>, Request), Box<Response<Body>>> {
     let (mut head, body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
-    let refuse = |status| fault_page::render(Fault::status(status), is_head);
+    let refuse = |status| Box::new(fault_page::render(Fault::status(status), is_head));
     bounded(&head, listener).map_err(refuse)?;
     let host = normalise_host(&mut head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
     let target = origin_form(&head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
@@ -121,7 +121,11 @@ fn admit(
     let Some(site) = listener.sites.find(&request.host, &route).cloned() else {
         let addr = door.addr;
         log::info!("{} - No such site at {addr} (Remote: {})", request.host, door.peer.remote);
-        return Err(fault_page::no_such_site(&request.host, request.head.version, is_head));
+        return Err(Box::new(fault_page::no_such_site(
+            &request.host,
+            request.head.version,
+            is_head,
+        )));
     };
     let limit = site.limits.body_of(&route);
     drop(route);

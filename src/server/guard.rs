@@ -25,15 +25,15 @@ const HELD_BYTES: usize = 16 * 1024;
 
 /// Bounds of one request head, in bytes as received.
 #[derive(Debug, Clone, Copy)]
-pub struct GuardLimits {
-    pub header_bytes: usize,
-    pub header_count: usize,
-    pub uri_bytes: usize,
+pub(super) struct GuardLimits {
+    pub(super) header_bytes: usize,
+    pub(super) header_count: usize,
+    pub(super) uri_bytes: usize,
 }
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub(super) enum Phase {
     /// Between messages: nothing of the next head is here.
     Idle,
     /// Part of a head is here.
@@ -43,7 +43,7 @@ pub enum Phase {
 
 /// The wrapper around a client's connection.
 #[derive(Debug)]
-pub struct Guard<T> {
+pub(super) struct Guard<T> {
     io: T,
     shared: Arc<Mutex<Shared>>,
     framer: Framer,
@@ -65,7 +65,7 @@ enum End {
 
 /// The service's view of a [`Guard`].
 #[derive(Debug, Clone)]
-pub struct GuardHandle(Arc<Mutex<Shared>>);
+pub(super) struct GuardHandle(Arc<Mutex<Shared>>);
 
 #[derive(Debug)]
 struct Shared {
@@ -86,45 +86,39 @@ struct Shared {
 impl GuardHandle {
     /// To be called once for each request, in order: the status to answer this one with, where
     /// its head was bad.
-    pub fn begin_request(&self) -> Option<StatusCode> {
+    pub(super) fn begin_request(&self) -> Option<StatusCode> {
         let mut shared = lock(&self.0);
         shared.begun += 1;
         shared.verdict.filter(|(request, _)| *request == shared.begun).map(|(_, status)| status)
     }
 
     /// The status for a request whose body's framing is broken, if it is unanswered.
-    pub fn broken(&self) -> Option<StatusCode> {
+    #[cfg(test)]
+    pub(super) fn broken(&self) -> Option<StatusCode> {
         lock(&self.0).broken
-    }
-
-    /// Makes the guard pass everything: the connection is no longer HTTP. The guard sees a 101,
-    /// or a 2xx to CONNECT, by itself.
-    pub fn pass_through(&self) {
-        let mut shared = lock(&self.0);
-        shared.transparent = true;
-        wake(&mut shared);
     }
 
     /// Says that the request which asked for an upgrade gets an ordinary response, where the
     /// guard cannot see that for itself (its head leaves behind the end of another response).
-    pub fn not_upgraded(&self) {
+    pub(super) fn not_upgraded(&self) {
         let mut shared = lock(&self.0);
         shared.refused = true;
         wake(&mut shared);
     }
 
-    pub fn phase(&self) -> Phase {
+    #[cfg(test)]
+    pub(super) fn phase(&self) -> Phase {
         lock(&self.0).phase
     }
 
     /// When the first byte of an unfinished head came.
-    pub fn head_started(&self) -> Option<Instant> {
+    pub(super) fn head_started(&self) -> Option<Instant> {
         lock(&self.0).head_started
     }
 }
 
 impl<T> Guard<T> {
-    pub fn new(io: T, limits: GuardLimits) -> Self {
+    pub(super) fn new(io: T, limits: GuardLimits) -> Self {
         let shared = Shared {
             heads: 0,
             begun: 0,
@@ -146,13 +140,8 @@ impl<T> Guard<T> {
         }
     }
 
-    pub fn handle(&self) -> GuardHandle {
+    pub(super) fn handle(&self) -> GuardHandle {
         GuardHandle(self.shared.clone())
-    }
-
-    /// The connection itself.
-    pub fn get_ref(&self) -> &T {
-        &self.io
     }
 
     fn pass_kept(&mut self, out: &mut ReadBuf<'_>) {

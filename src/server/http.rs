@@ -95,6 +95,9 @@ fn service(
 > {
     service_fn(move |request: Request<Incoming>| {
         let verdict = activity.begin();
+        if request.headers().contains_key(http::header::UPGRADE) {
+            activity.not_upgraded();
+        }
         let (door, running) = (door.clone(), Running(Some(activity.clone())));
         async move {
             let deadline = door.response_deadline();
@@ -128,7 +131,7 @@ where
     S: HttpService<Incoming, ResBody = Outgoing, Error = Infallible>,
 {
     fn graceful_shutdown(self: Pin<&mut Self>) {
-        http1::Connection::graceful_shutdown(self);
+        Self::graceful_shutdown(self);
     }
 }
 
@@ -139,7 +142,7 @@ where
     S::Future: 'static,
 {
     fn graceful_shutdown(self: Pin<&mut Self>) {
-        http2::Connection::graceful_shutdown(self);
+        Self::graceful_shutdown(self);
     }
 }
 

@@ -164,17 +164,17 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
     last_packets(&quic).await;
 }
 
-/// Closing a connection drops what it has not sent; waits until it has gone quiet.
+/// Closing a connection drops what it has not sent; waits while the client still acknowledges.
 async fn last_packets(quic: &quinn::Connection) {
-    let mut sent = quic.stats().udp_tx.datagrams;
+    let mut heard = quic.stats().udp_rx.datagrams;
     while quic.close_reason().is_none() {
-        let quiet = quic.rtt() * 2 + Duration::from_millis(50);
+        let quiet = quic.rtt() * 3 + Duration::from_millis(50);
         let _ = timeout(quiet, quic.closed()).await;
-        let now = quic.stats().udp_tx.datagrams;
-        if now == sent {
+        let now = quic.stats().udp_rx.datagrams;
+        if now == heard {
             return;
         }
-        sent = now;
+        heard = now;
     }
 }
 
@@ -223,10 +223,7 @@ async fn open(
     stream: Stream,
 ) -> Result<(SendHalf, http::Request<Body>), SendHalf> {
     let (send, receive) = stream.split();
-    let promised = match content_length(&request) {
-        Ok(promised) => promised,
-        Err(()) => return Err(send),
-    };
+    let Ok(promised) = content_length(&request) else { return Err(send) };
     let mut body = H3Body::new(receive, promised);
     let peeked = std::future::poll_fn(|cx| std::task::Poll::Ready(body.peek(cx))).await;
     match peeked {

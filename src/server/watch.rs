@@ -46,6 +46,13 @@ impl Activity {
         self.0.guard.as_ref().and_then(GuardHandle::begin_request)
     }
 
+    /// The request that began asks for an upgrade and gets an ordinary response.
+    pub(super) fn not_upgraded(&self) {
+        if let Some(guard) = &self.0.guard {
+            guard.not_upgraded();
+        }
+    }
+
     /// A response is complete, failed or dropped.
     pub(super) fn end(&self) {
         self.0.requests.set(self.0.requests.get() - 1);

@@ -130,7 +130,8 @@ fn site_sources(
     for certificates in first.into_iter().chain(&policy.more) {
         match certificates {
             Certificates::Off => {}
-            Certificates::SelfSigned => {
+            // The seam for ACME: until a CA is asked, such a site gets a certificate of its own.
+            Certificates::SelfSigned | Certificates::Managed { .. } => {
                 let made = SelfSigned::for_host(host, policy.key_type, provider)?;
                 found.push((Source::Made(made), Vec::new()));
             }
@@ -140,12 +141,6 @@ fn site_sources(
             Certificates::Directory(dir) => {
                 let loaded = store::load_directory(dir, provider).map_err(failed)?;
                 found.extend(loaded.into_iter().map(fixed));
-            }
-            Certificates::Managed { .. } => {
-                return Err(format!(
-                    "automatic HTTPS is not available yet (site '{host}'): use 'tls self_signed' \
-                     or 'tls CERT KEY'"
-                ));
             }
         }
     }

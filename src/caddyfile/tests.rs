@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Parsed, parse_with};
+use super::parser::{Parsed, parse_with};
 use crate::caddyfile::ConfigError;
 use crate::caddyfile::lexer::lex;
 

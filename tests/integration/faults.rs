@@ -1,0 +1,152 @@
+//! What happens when the origin or the client misbehaves.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use socket2::{Domain, Socket, Type};
+
+use crate::harness::{Answer, Caddy, Origin, curl, h3_one, wait_for};
+
+fn by_all(caddy: &Caddy, path: &str) -> Vec<(&'static str, Answer)> {
+    vec![
+        ("h1", curl(&["--http1.1"], &caddy.url(path))),
+        ("h2", curl(&["--http2"], &caddy.url(path))),
+        ("h3", h3_one(caddy.port(), json!({"path": path}))),
+    ]
+}
+
+#[test]
+fn a_cut_body_never_ends_cleanly() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    for path in ["/cut", "/chunkcut"] {
+        for (protocol, answer) in by_all(&caddy, path) {
+            assert!(!answer.error.is_empty(), "{path} over {protocol} looks whole: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn an_origin_that_closes_without_a_word_is_502() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    for (protocol, answer) in by_all(&caddy, "/reset") {
+        assert_eq!(answer.status, 502, "{protocol}");
+    }
+}
+
+#[test]
+fn a_sent_post_is_never_repeated() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "try_duration 2s\n fail_timeout 100ms");
+    assert_eq!(curl(&["--data", "once"], &caddy.plain("/reset")).status, 502);
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[test]
+fn a_stale_pooled_connection_is_not_an_error() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    for _ in 0..10 {
+        // The origin closes after the odd ones, so that the pool holds dead connections.
+        assert_eq!(curl(&[], &caddy.plain("/")).status, 200);
+        let _ = curl(&[], &caddy.plain("/chunkcut"));
+        assert_eq!(curl(&[], &caddy.plain("/")).status, 200);
+    }
+}
+
+#[test]
+fn an_early_answer_reaches_an_uploading_client() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    let file = caddy.path("body");
+    std::fs::write(&file, vec![b'x'; 3_000_000]).unwrap();
+    let file = file.display().to_string();
+    for version in ["--http1.1", "--http2"] {
+        assert_eq!(curl(&[version, "-T", &file], &caddy.url("/early")).status, 401, "{version}");
+    }
+    let job = json!({"method": "PUT", "path": "/early", "body_len": 3_000_000});
+    assert_eq!(h3_one(caddy.port(), job).status, 401);
+}
+
+#[test]
+fn a_client_that_goes_away_cancels_upstream() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    let gone = |what: &str| {
+        wait_for(what, Duration::from_secs(3), || {
+            (origin.open.load(Ordering::SeqCst) == 0).then_some(())
+        });
+    };
+    for version in ["--http1.1", "--http2"] {
+        let _ = curl(&[version, "--max-time", "1"], &caddy.url("/drip/600"));
+        gone(version);
+    }
+    let _ = h3_one(caddy.port(), json!({"path": "/drip/600", "stop_after": 3}));
+    gone("h3");
+}
+
+#[test]
+fn an_aborted_upload_is_never_seen_whole() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    let mut stream = TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
+    stream
+        .write_all(
+            b"POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        )
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    drop(stream);
+    wait_for("the origin to see the end", Duration::from_secs(5), || origin.requests().pop());
+    assert!(!origin.last().complete, "half an upload looks whole");
+}
+
+#[test]
+fn a_slow_client_holds_the_origin_back() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    curl(&[], &caddy.plain("/size/1000"));
+    let before = caddy.rss_peak();
+    let mut stream = TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
+    stream.write_all(b"GET /size/200000000 HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut some = [0; 1024];
+    for _ in 0..20 {
+        let _ = stream.read(&mut some).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let grown = caddy.rss_peak() - before;
+    assert!(grown < 8 * 1024, "{grown} KiB for one slow client");
+}
+
+#[test]
+fn a_black_hole_gets_504_at_the_connect_timeout() {
+    let hole = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    hole.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    hole.listen(0).unwrap();
+    let addr = hole.local_addr().unwrap().as_socket().unwrap();
+    // Full once a connection no longer succeeds: the kernel then drops what comes.
+    let wait = Duration::from_millis(300);
+    let full: Vec<_> = (0..8).map_while(|_| TcpStream::connect_timeout(&addr, wait).ok()).collect();
+    assert!(full.len() < 8, "the queue never fills");
+    let caddy = Caddy::proxy(addr, "timeout 1s");
+    let began = Instant::now();
+    let answer = curl(&[], &caddy.plain("/"));
+    assert_eq!(answer.status, 504);
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[test]
+fn the_errors_log_says_why() {
+    let site = "http://:@PORT@\nerrors errors.log\nproxy / 127.0.0.1:@PORT2@\n";
+    let caddy = Caddy::start(site);
+    assert_eq!(curl(&[], &format!("http://localhost:{}/x", caddy.port())).status, 502);
+    let line = wait_for("the error log", Duration::from_secs(5), || {
+        let text = caddy.read("errors.log");
+        (!text.is_empty()).then_some(text)
+    });
+    assert!(line.contains("[ERROR 502 /x]"), "{line}");
+}

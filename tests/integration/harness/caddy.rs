@@ -1,0 +1,244 @@
+//! The server under test: started in a directory of its own, killed on drop, its log shown when
+//! the test fails.
+
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use super::{BINARY, free_port, wait_for};
+
+/// How long a start, a reload or a stop may take on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A Caddyfile with its surroundings, before the start. `@PORT@`, `@PORT2@`, `@PORT3@` stand for
+/// free ports, `@DIR@` for the directory, `@NAME@` for what `set` says.
+pub struct Setup {
+    dir: TempDir,
+    text: String,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    values: Vec<(String, String)>,
+    pub ports: [u16; 3],
+    nofile: Option<u32>,
+}
+
+impl Setup {
+    pub fn new(text: &str) -> Self {
+        let ports = [free_port(), free_port(), free_port()];
+        let dir = tempfile::tempdir().unwrap();
+        let values = vec![
+            ("PORT".to_owned(), ports[0].to_string()),
+            ("PORT2".to_owned(), ports[1].to_string()),
+            ("PORT3".to_owned(), ports[2].to_string()),
+            ("DIR".to_owned(), dir.path().display().to_string()),
+        ];
+        let text = text.to_owned();
+        Self { dir, text, args: vec![], env: vec![], values, ports, nofile: None }
+    }
+
+    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.values.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.args.push(arg.to_owned());
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs with this many file descriptors at most.
+    pub fn descriptors(mut self, most: u32) -> Self {
+        self.nofile = Some(most);
+        self
+    }
+
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+        self
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// `text` with its markers replaced.
+    pub fn fill(&self, text: &str) -> String {
+        self.values
+            .iter()
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("@{name}@"), value))
+    }
+
+    /// The command line, with the Caddyfile written.
+    pub fn command(&self) -> Command {
+        std::fs::write(self.dir.path().join("Caddyfile"), self.fill(&self.text)).unwrap();
+        let mut command = match self.nofile {
+            None => Command::new(BINARY),
+            Some(most) => {
+                let mut command = Command::new("prlimit");
+                command.arg(format!("--nofile={most}:{most}")).arg(BINARY);
+                command
+            }
+        };
+        command.current_dir(self.dir.path()).args(["-conf", "Caddyfile"]);
+        command.args(self.args.iter().map(|arg| self.fill(arg)));
+        command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs to the end: for `-validate` and starts that fail.
+    pub fn output(&self) -> Output {
+        self.command().output().unwrap()
+    }
+
+    pub fn start(self) -> Caddy {
+        let mut command = self.command();
+        let file = |name| std::fs::File::create(self.dir.path().join(name)).unwrap();
+        if !self.args.iter().any(|arg| arg.starts_with("-log")) {
+            command.args(["-log", "process.log"]);
+        }
+        let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
+        let mut caddy = Caddy { setup: self, child };
+        caddy.wait_listening();
+        caddy
+    }
+}
+
+/// A running server.
+pub struct Caddy {
+    setup: Setup,
+    child: Child,
+}
+
+impl Caddy {
+    pub fn start(text: &str) -> Self {
+        Setup::new(text).start()
+    }
+
+    /// A proxy over TLS (first port) and plain (second port) before `origin`.
+    pub fn proxy(origin: impl ToString, options: &str) -> Self {
+        let text = format!(
+            "https://localhost:@PORT@ {{\n tls self_signed\n proxy / @ORIGIN@ {{\n{options}\n}}\n}}\n\
+             http://:@PORT2@ {{\n proxy / @ORIGIN@ {{\n{options}\n}}\n}}\n"
+        );
+        Setup::new(&text).set("ORIGIN", origin).start()
+    }
+
+    fn wait_listening(&mut self) {
+        let port = self.port();
+        let quiet = self.setup.args.iter().any(|arg| arg == "-quiet");
+        let (child, dir) = (&mut self.child, self.setup.dir.path());
+        wait_for("the server to listen", PATIENCE, || {
+            if let Some(status) = child.try_wait().unwrap() {
+                let said = std::fs::read_to_string(dir.join("stderr")).unwrap_or_default();
+                panic!("the server ended at once with {status}: {said}");
+            }
+            // The first port may answer before the last is bound; "done." comes behind them all.
+            let said = std::fs::read_to_string(dir.join("stdout")).unwrap_or_default();
+            let done = quiet || said.contains("done.");
+            TcpStream::connect(("127.0.0.1", port)).ok().filter(|_| done)
+        });
+    }
+
+    pub fn port(&self) -> u16 {
+        self.setup.ports[0]
+    }
+
+    pub fn port2(&self) -> u16 {
+        self.setup.ports[1]
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.port())
+    }
+
+    /// Over the second, plain port.
+    pub fn plain(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.port2())
+    }
+
+    /// Over the third, plain port.
+    pub fn third(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.setup.ports[2])
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.setup.dir.path().join(name)
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    pub fn log(&self) -> String {
+        self.read("process.log")
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.pid()).unwrap()), signal).unwrap();
+    }
+
+    /// Writes another Caddyfile; the markers are the same.
+    pub fn rewrite(&self, text: &str) {
+        std::fs::write(self.path("Caddyfile"), self.setup.fill(text)).unwrap();
+    }
+
+    /// Sends HUP and waits until the log says `words` once more than before.
+    pub fn hup(&self, words: &str) {
+        let before = self.log().matches(words).count();
+        self.signal(Signal::SIGHUP);
+        wait_for(words, PATIENCE, || (self.log().matches(words).count() > before).then_some(()));
+    }
+
+    pub fn reload(&self) {
+        self.hup("[INFO] Reloading complete");
+    }
+
+    /// Waits for the end and gives the exit code; None where a signal ended it.
+    pub fn wait(&mut self) -> Option<i32> {
+        let child = &mut self.child;
+        wait_for("the server to end", PATIENCE, || child.try_wait().unwrap()).code()
+    }
+
+    /// True while the process lives.
+    pub fn alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Peak resident memory in KiB (VmHWM).
+    pub fn rss_peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Caddy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            for name in ["Caddyfile", "stdout", "stderr", "process.log"] {
+                let text = self.read(name);
+                let cut = text.len().saturating_sub(8_000);
+                eprintln!("--- {name}\n{}", text.get(cut..).unwrap_or(&text));
+            }
+        }
+    }
+}

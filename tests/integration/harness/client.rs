@@ -1,0 +1,129 @@
+//! Clients: curl for HTTP/1.1 and HTTP/2, aioquic for HTTP/3.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::crc;
+
+/// What a client saw of one response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// 0 where there was no whole response.
+    pub status: u16,
+    /// Lower-case names, in order.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub len: usize,
+    pub crc: u32,
+    /// As the client names it: `1.1`, `2`, `3`.
+    pub version: String,
+    /// What the client says went wrong.
+    pub error: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// One request by curl; `options` go before the URL.
+pub fn curl(options: &[&str], url: &str) -> Answer {
+    curl_raw(&[options, &[url]].concat())
+}
+
+/// curl with any arguments.
+pub fn curl_raw(args: &[&str]) -> Answer {
+    let dir = tempfile::tempdir().unwrap();
+    let (head, body) = (dir.path().join("head"), dir.path().join("body"));
+    let done = Command::new("curl")
+        .args(["-sS", "-k", "--noproxy", "*", "--max-time", "90", "-w", "%{http_version}"])
+        .arg("-D")
+        .arg(&head)
+        .arg("-o")
+        .arg(&body)
+        .args(args)
+        .output()
+        .expect("curl");
+    let mut body = std::fs::read(body).unwrap_or_default();
+    // With --head curl writes the head into the body's file too.
+    if args.contains(&"--head") && body.starts_with(b"HTTP/") {
+        body.clear();
+    }
+    let head = String::from_utf8_lossy(&std::fs::read(head).unwrap_or_default()).into_owned();
+    // The last head counts; 1xx ones come before it, trailers behind the empty line.
+    let last = head.rfind("HTTP/").map_or("", |at| &head[at..]);
+    let mut lines = last.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0);
+    let headers = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+        .collect();
+    Answer {
+        status,
+        headers,
+        len: body.len(),
+        crc: crc(&body),
+        body,
+        version: String::from_utf8_lossy(&done.stdout).into_owned(),
+        error: String::from_utf8_lossy(&done.stderr).trim().to_owned(),
+    }
+}
+
+/// The Python that has aioquic.
+fn python() -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var_os("CADDY_TEST_PYTHON")
+        .map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
+    assert!(python.exists(), "{}: no such file; tests/setup.sh makes it", python.display());
+    python
+}
+
+/// A script of `tests/python`.
+pub fn python_script(name: &str) -> Command {
+    let mut command = Command::new(python());
+    command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name));
+    command
+}
+
+/// Runs one job of `tests/python/h3.py`; its head says what a job may hold.
+pub fn h3(port: u16, mut job: Value) -> Value {
+    job["port"] = json!(port);
+    let mut child = python_script("h3.py")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(job.to_string().as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|error| panic!("h3.py: {error}: {}", String::from_utf8_lossy(&done.stderr)))
+}
+
+/// One request over HTTP/3.
+pub fn h3_one(port: u16, request: Value) -> Answer {
+    let result = h3(port, json!({ "requests": [request] }));
+    answer(&result["answers"][0])
+}
+
+fn answer(value: &Value) -> Answer {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let headers = value["headers"].as_array().cloned().unwrap_or_default();
+    Answer {
+        status: u16::try_from(value["status"].as_u64().unwrap_or(0)).unwrap(),
+        headers: headers.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
+        body: text(&value["body"]).chars().map(|c| c as u32 as u8).collect(),
+        len: usize::try_from(value["len"].as_u64().unwrap_or(0)).unwrap(),
+        crc: u32::try_from(value["crc"].as_u64().unwrap_or(0)).unwrap(),
+        version: "3".to_owned(),
+        error: text(&value["error"]),
+    }
+}

@@ -1,0 +1,90 @@
+//! What the tests stand on: the server under test, clients, origins, ports and waiting.
+
+mod caddy;
+mod client;
+mod nginx;
+mod origin;
+mod raw;
+
+use std::net::{TcpListener, UdpSocket};
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+pub use caddy::{Caddy, Setup};
+pub use client::{Answer, curl, curl_raw, h3, h3_one, python_script};
+pub use nginx::Nginx;
+pub use origin::Origin;
+pub use raw::{exchange, keep_alive_get, statuses};
+
+/// The binary under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_caddy");
+
+/// A port nobody listens on, over TCP nor UDP. Below the range that the kernel hands out to
+/// clients, so that nothing takes it in between.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = u16::try_from(std::process::id() % 180).unwrap() * 100;
+    for _ in 0..5_000 {
+        let port = 10_000 + (base + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        let free = TcpListener::bind(("0.0.0.0", port)).is_ok()
+            && TcpListener::bind(("::", port)).is_ok()
+            && UdpSocket::bind(("0.0.0.0", port)).is_ok();
+        if free {
+            return port;
+        }
+    }
+    panic!("no free port");
+}
+
+/// Polls until `probe` gives something; panics with `what` after `limit`.
+pub fn wait_for<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {limit:?} for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Bytes that no shift or swap of blocks leaves equal: 64 KiB blocks, each headed by its index.
+/// `tests/python/h3.py` makes the same.
+pub fn pattern(len: usize) -> Vec<u8> {
+    let block: Vec<u8> = (0..=255u8).cycle().take(64 * 1024).collect();
+    let mut bytes = Vec::with_capacity(len + block.len());
+    let mut index = 0u64;
+    while bytes.len() < len {
+        let start = bytes.len();
+        bytes.extend_from_slice(&block);
+        bytes[start..start + 8].copy_from_slice(&index.to_be_bytes());
+        index += 1;
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// CRC-32, the same as Python's `zlib.crc32`.
+pub fn crc(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+/// A certificate for `localhost` made by openssl: (certificate, key, base64 SHA-256 of its SPKI).
+pub fn certificate(dir: &std::path::Path, days: &str) -> (String, String, String) {
+    let script = format!(
+        "cd {} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days {days} \
+         -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+         -addext basicConstraints=critical,CA:FALSE -keyout key.pem -out cert.pem 2>/dev/null && \
+         openssl x509 -in cert.pem -pubkey -noout | openssl pkey -pubin -outform der | \
+         openssl dgst -sha256 -binary | base64",
+        dir.display()
+    );
+    let made = Command::new("sh").args(["-c", &script]).output().expect("openssl");
+    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+    let path = |name: &str| dir.join(name).display().to_string();
+    let pin = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    (path("cert.pem"), path("key.pem"), pin)
+}

@@ -1,0 +1,69 @@
+//! Debian's nginx as an origin, with a configuration of its own in a directory of its own.
+
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{free_port, wait_for};
+
+/// A running nginx that serves `files` and takes uploads at `/put/`.
+pub struct Nginx {
+    pub addr: String,
+    /// Removed with it.
+    _dir: TempDir,
+    child: Child,
+}
+
+impl Nginx {
+    /// Files: name and content.
+    pub fn start(files: &[(&str, &[u8])]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let addr = format!("127.0.0.1:{}", free_port());
+        let home = dir.path().display().to_string();
+        for folder in ["www/put", "tmp"] {
+            std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        for (name, content) in files {
+            std::fs::write(dir.path().join("www").join(name), content).unwrap();
+        }
+        let user = if nix::unistd::geteuid().is_root() { "user root;" } else { "" };
+        let conf = format!(
+            "daemon off; master_process off; {user} pid {home}/nginx.pid; error_log {home}/error.log;\n\
+             events {{ worker_connections 512; }}\n\
+             http {{ access_log off; client_max_body_size 0; client_body_temp_path {home}/tmp;\n\
+             proxy_temp_path {home}/tmp; fastcgi_temp_path {home}/tmp; uwsgi_temp_path {home}/tmp;\n\
+             scgi_temp_path {home}/tmp; keepalive_requests 1000000;\n\
+             server {{ listen {addr}; root {home}/www;\n\
+             location /put/ {{ dav_methods PUT; }}\n\
+             location /host {{ return 200 $host; }} }} }}\n"
+        );
+        std::fs::write(dir.path().join("nginx.conf"), conf).unwrap();
+        let child = Command::new("nginx")
+            .args([
+                "-p",
+                &home,
+                "-e",
+                &format!("{home}/error.log"),
+                "-c",
+                &format!("{home}/nginx.conf"),
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nginx");
+        let nginx = Self { addr, _dir: dir, child };
+        wait_for("nginx to listen", Duration::from_secs(10), || {
+            TcpStream::connect(&nginx.addr).ok()
+        });
+        nginx
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

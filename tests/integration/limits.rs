@@ -1,0 +1,155 @@
+//! Limits and timeouts: sizes of headers, target and body; slow clients.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::{Caddy, Origin, Setup, curl, exchange, h3_one, statuses};
+
+const QUIET: Duration = Duration::from_secs(3);
+
+#[test]
+fn defaults_for_header_count_and_target() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    let many: String = (0..150).map(|i| format!("X-{i}: a\r\n")).collect();
+    for (what, request, want) in [
+        (
+            "big header",
+            format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", "a".repeat(20_000)),
+            431,
+        ),
+        ("many headers", format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), 431),
+        ("long target", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9_000)), 414),
+        (
+            "enough header",
+            format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", "a".repeat(12_000)),
+            200,
+        ),
+        ("enough target", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(7_000)), 200),
+    ] {
+        let got = statuses(&exchange(caddy.port2(), request.as_bytes(), QUIET));
+        assert_eq!(got, [want], "{what} over HTTP/1.1");
+    }
+}
+
+#[test]
+fn the_same_over_http_2_and_3() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    let (big, long) = ("a".repeat(20_000), "a".repeat(9_000));
+    let header = format!("X-A: {big}");
+    let h2 = curl(&["--http2", "-H", &header], &caddy.url("/"));
+    assert!(h2.status == 431 || !h2.error.is_empty(), "{h2:?}");
+    assert_eq!(curl(&["--http2"], &caddy.url(&format!("/{long}"))).status, 414);
+    let h3 = h3_one(caddy.port(), json!({"headers": [["x-a", big]], "timeout": 10}));
+    assert!(h3.status == 431 || !h3.error.is_empty(), "{h3:?}");
+    assert_eq!(h3_one(caddy.port(), json!({"path": format!("/{long}")})).status, 414);
+    assert!(origin.requests().is_empty(), "the origin saw a request");
+}
+
+#[test]
+fn body_limit_by_path() {
+    let origin = Origin::start();
+    let site = "https://localhost:@PORT@ {\n tls self_signed\n limits {\n body / 100KB\n body /big 1MB\n}\n proxy / @ORIGIN@\n}\n";
+    let caddy = Setup::new(site).set("ORIGIN", origin.addr).start();
+    let file = caddy.path("body");
+    std::fs::write(&file, vec![b'x'; 300_000]).unwrap();
+    let file = file.display().to_string();
+    for version in ["--http1.1", "--http2"] {
+        for (path, want, extra) in [
+            ("/upload", 413, "X-A: b"),
+            ("/big", 200, "X-A: b"),
+            ("/upload", 413, "Transfer-Encoding: chunked"),
+        ] {
+            if version == "--http2" && extra.starts_with("Transfer") {
+                continue;
+            }
+            let answer = curl(&[version, "-H", extra, "-T", &file], &caddy.url(path));
+            assert_eq!(answer.status, want, "{version} {path} {extra}: {}", answer.error);
+        }
+    }
+    let job = |path: &str| json!({"method": "PUT", "path": path, "body_len": 300_000});
+    assert_eq!(h3_one(caddy.port(), job("/upload")).status, 413);
+    assert_eq!(h3_one(caddy.port(), job("/big")).status, 200);
+    assert!(origin.requests().iter().all(|seen| !seen.complete || seen.target == "/big"));
+}
+
+#[test]
+fn header_limit_of_the_site() {
+    let caddy = Caddy::start("http://:@PORT@\nlimits {\n header 2KB\n}\nstatus 204 /\n");
+    let request =
+        |len: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", "a".repeat(len));
+    assert_eq!(statuses(&exchange(caddy.port(), request(3_000).as_bytes(), QUIET)), [431]);
+    assert_eq!(statuses(&exchange(caddy.port(), request(500).as_bytes(), QUIET)), [204]);
+}
+
+/// Seconds until the server closes after these bytes.
+fn closes_after(port: u16, bytes: &[u8]) -> f32 {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(bytes).unwrap();
+    let began = Instant::now();
+    let mut chunk = [0; 4096];
+    while matches!(stream.read(&mut chunk), Ok(read) if read > 0) {}
+    began.elapsed().as_secs_f32()
+}
+
+#[test]
+fn slow_clients_are_closed_in_time() {
+    let origin = Origin::start();
+    let site = "http://:@PORT@\ntimeouts {\n header 1s\n read 2s\n idle 1s\n}\nproxy / @ORIGIN@\n";
+    let caddy = Setup::new(site).set("ORIGIN", origin.addr).start();
+    for (what, bytes, low, high) in [
+        ("nothing at all", &b""[..], 0.5, 3.5),
+        ("half a header", b"GET / HTTP/1.1\r\nHost:", 0.5, 3.5),
+        ("idle after an answer", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0.5, 3.5),
+        (
+            "half a body",
+            b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc",
+            1.0,
+            5.0,
+        ),
+    ] {
+        let took = closes_after(caddy.port(), bytes);
+        assert!((low..=high).contains(&took), "{what}: closed after {took} s");
+    }
+    let long = curl(&[], &format!("http://localhost:{}/drip/40", caddy.port()));
+    assert_eq!(long.len, 40, "a slow origin is no slow client: {}", long.error);
+}
+
+#[test]
+fn a_silent_tls_client_is_closed() {
+    let caddy = Caddy::start("https://localhost:@PORT@\ntls self_signed\n");
+    let mut stream = TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    let began = Instant::now();
+    assert_eq!(stream.read(&mut [0; 16]).expect("a close, not silence"), 0);
+    assert!(began.elapsed() < Duration::from_secs(13), "{:?}", began.elapsed());
+}
+
+#[test]
+fn out_of_descriptors_it_waits_and_recovers() {
+    let caddy = Setup::new("http://:@PORT@\nstatus 204 /\n").descriptors(64).start();
+    let port = caddy.port();
+    let crowd: Vec<_> =
+        (0..300).filter_map(|_| TcpStream::connect(("127.0.0.1", port)).ok()).collect();
+    std::thread::sleep(Duration::from_secs(2));
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", caddy.pid())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    let before = ticks();
+    std::thread::sleep(Duration::from_secs(2));
+    let spent = ticks() - before;
+    assert!(spent < 60, "{spent} ticks of CPU in 2 s while full");
+    drop(crowd);
+    let answer = curl(
+        &["--retry", "5", "--retry-all-errors", "--retry-delay", "1"],
+        &format!("http://localhost:{port}/"),
+    );
+    assert_eq!(answer.status, 204);
+}

@@ -1,0 +1,105 @@
+//! Signals: which end the server, how requests in flight fare, what the exit code is.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::harness::{Caddy, Origin, Setup, curl, h3_one};
+
+/// Three seconds of download.
+const SLOW: &str = "/drip/30";
+
+#[test]
+fn term_finishes_a_download_over_each_protocol() {
+    let origin = Origin::start();
+    for protocol in ["--http1.1", "--http2", "h3"] {
+        let mut caddy = Caddy::proxy(origin.addr, "");
+        let (url, port) = (caddy.url(SLOW), caddy.port());
+        let download = thread::spawn(move || match protocol {
+            "h3" => h3_one(port, json!({"path": SLOW})),
+            version => curl(&[version], &url),
+        });
+        thread::sleep(Duration::from_millis(1_500));
+        caddy.signal(Signal::SIGTERM);
+        thread::sleep(Duration::from_millis(300));
+        assert!(
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),
+            "{protocol}: accepts while it drains"
+        );
+        let answer = download.join().unwrap();
+        assert_eq!((answer.status, answer.len), (200, 30), "{protocol}: {}", answer.error);
+        assert_eq!(caddy.wait(), Some(0), "{protocol}");
+    }
+}
+
+#[test]
+fn grace_bounds_the_drain() {
+    let origin = Origin::start();
+    let site = "http://:@PORT@\nproxy / @ORIGIN@\n";
+    let mut caddy = Setup::new(site).set("ORIGIN", origin.addr).arg("-grace=1s").start();
+    let url = format!("http://localhost:{}/drip/100", caddy.port());
+    let download = thread::spawn(move || curl(&[], &url));
+    thread::sleep(Duration::from_millis(500));
+    let began = Instant::now();
+    caddy.signal(Signal::SIGTERM);
+    assert_eq!(caddy.wait(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_ne!(download.join().unwrap().len, 100);
+}
+
+#[test]
+fn an_idle_kept_connection_does_not_hold_the_stop() {
+    let mut caddy = Caddy::start("http://:@PORT@\nstatus 204 /\n");
+    let idle = std::net::TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    let began = Instant::now();
+    caddy.signal(Signal::SIGTERM);
+    assert_eq!(caddy.wait(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    drop(idle);
+}
+
+#[test]
+fn a_second_signal_ends_at_once_with_2() {
+    let origin = Origin::start();
+    for (first, second) in [(Signal::SIGINT, Signal::SIGINT), (Signal::SIGTERM, Signal::SIGTERM)] {
+        let mut caddy = Caddy::proxy(origin.addr, "");
+        let url = caddy.plain("/drip/100");
+        let download = thread::spawn(move || curl(&["--max-time", "5"], &url));
+        thread::sleep(Duration::from_millis(700));
+        caddy.signal(first);
+        thread::sleep(Duration::from_millis(300));
+        assert!(caddy.alive(), "{first} waits for the download");
+        caddy.signal(second);
+        assert_eq!(caddy.wait(), Some(2), "{first} {second}");
+        let _ = download.join();
+    }
+}
+
+#[test]
+fn hup_and_pipe_do_not_end_it() {
+    let mut caddy = Caddy::start("http://:@PORT@\nstatus 204 /\n");
+    caddy.signal(Signal::SIGPIPE);
+    caddy.reload();
+    assert!(caddy.alive());
+    assert_eq!(curl(&[], &format!("http://localhost:{}/", caddy.port())).status, 204);
+}
+
+#[test]
+fn a_storm_of_hups_is_survived() {
+    let mut caddy = Caddy::start("http://:@PORT@\nstatus 204 /\n");
+    let descriptors = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    caddy.reload();
+    let before = descriptors(caddy.pid());
+    for _ in 0..100 {
+        caddy.signal(Signal::SIGHUP);
+        thread::sleep(Duration::from_millis(5));
+    }
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(curl(&[], &format!("http://localhost:{}/", caddy.port())).status, 204);
+    assert!(caddy.alive());
+    let after = descriptors(caddy.pid());
+    assert!(after <= before + 3, "{before} descriptors before, {after} after");
+}

@@ -1,0 +1,207 @@
+"""One HTTP/3 job: JSON on stdin, JSON on stdout.
+
+Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and either
+  requests: [{method, path, headers: [[n, v]], body: text | body_len: N, stop_after: bytes}],
+            sent one after another on one connection (parallel: true: at once), or
+  loop: {path, until_file, seconds, streams}: GETs on one connection until the file appears.
+Result: {answers: [{status, headers, trailers, len, crc, body (first 64 KiB, latin-1), error}],
+lost: why the connection ended by itself or null}; for a loop {ok, failed, lost, first_error}.
+"""
+import asyncio
+import json
+import os
+import ssl
+import sys
+import time
+import zlib
+
+from aioquic.asyncio.client import connect
+from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.h3.connection import H3_ALPN, H3Connection
+from aioquic.h3.events import DataReceived, HeadersReceived
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.events import ConnectionTerminated, StopSendingReceived, StreamReset
+
+BLOCK = 64 * 1024
+FILL = bytes(range(256)) * 256
+
+
+def pattern(length):
+    index = 0
+    while length > 0:
+        block = index.to_bytes(8, "big") + FILL[8:]
+        yield block[: min(length, BLOCK)]
+        length -= BLOCK
+        index += 1
+
+# aioquic compares Content-Length with the body of an answer to HEAD, 204 and 304 too, and closes
+# the connection. `Exchange.finish` compares where there must be a body.
+H3Connection._check_content_length = lambda self, stream: None
+
+
+class Exchange:
+    def __init__(self, method, stop_after):
+        self.method = method
+        self.done = asyncio.get_running_loop().create_future()
+        self.status, self.headers, self.trailers, self.interim = 0, [], [], []
+        self.body, self.length, self.crc, self.error = b"", 0, 0, ""
+        self.stop_after = stop_after
+
+    def finish(self, error=""):
+        said = next((int(v) for n, v in self.headers if n == "content-length"), None)
+        bodiless = self.method == "HEAD" or self.status in (204, 304)
+        if not error and said is not None and not bodiless and said != self.length:
+            error = f"{said} bytes were promised, {self.length} came"
+        self.error = self.error or error
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def result(self):
+        return {
+            "status": self.status, "headers": self.headers, "trailers": self.trailers,
+            "interim": self.interim, "len": self.length, "crc": self.crc,
+            "body": self.body.decode("latin-1"), "error": self.error,
+        }
+
+
+class Client(QuicConnectionProtocol):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.http = H3Connection(self._quic)
+        self.exchanges = {}
+        self.lost = None
+        self.closing = False
+
+    def quic_event_received(self, event):
+        if isinstance(event, ConnectionTerminated):
+            if not self.closing:
+                self.lost = f"{event.error_code:#x} {event.reason_phrase}"
+            for exchange in self.exchanges.values():
+                exchange.finish(f"connection closed: {event.error_code:#x} {event.reason_phrase}")
+        if isinstance(event, StreamReset) and event.stream_id in self.exchanges:
+            self.exchanges[event.stream_id].finish(f"reset {event.error_code:#x}")
+        for happened in self.http.handle_event(event):
+            self.happened(happened)
+
+    def happened(self, event):
+        exchange = self.exchanges.get(getattr(event, "stream_id", None))
+        if exchange is None:
+            return
+        if isinstance(event, HeadersReceived):
+            self.head(exchange, event)
+        elif isinstance(event, DataReceived):
+            exchange.length += len(event.data)
+            exchange.crc = zlib.crc32(event.data, exchange.crc)
+            if len(exchange.body) < BLOCK:
+                exchange.body += event.data[: BLOCK - len(exchange.body)]
+            if exchange.stop_after and exchange.length >= exchange.stop_after:
+                self._quic.stop_stream(event.stream_id, 0x10C)
+                exchange.finish("stopped")
+        if getattr(event, "stream_ended", False):
+            exchange.finish()
+
+    @staticmethod
+    def head(exchange, event):
+        fields = [[n.decode(), v.decode("latin-1")] for n, v in event.headers]
+        status = next((int(v) for n, v in fields if n == ":status"), None)
+        if status is None:
+            exchange.trailers = fields
+        elif status < 200:
+            exchange.interim.append(status)
+        else:
+            exchange.status = status
+            exchange.headers = [f for f in fields if not f[0].startswith(":")]
+
+    async def request(self, authority, job):
+        stream = self._quic.get_next_available_stream_id()
+        exchange = self.exchanges[stream] = Exchange(
+            job.get("method", "GET"), job.get("stop_after")
+        )
+        body = job.get("body", "").encode()
+        length = job.get("body_len", len(body))
+        head = [
+            (b":method", job.get("method", "GET").encode()), (b":scheme", b"https"),
+            (b":authority", job.get("authority", authority).encode()),
+            (b":path", job.get("path", "/").encode()),
+        ]
+        if length and not job.get("no_length"):
+            head.append((b"content-length", str(length).encode()))
+        head += [(n.encode(), v.encode()) for n, v in job.get("headers", [])]
+        self.http.send_headers(stream, head, end_stream=not length)
+        self.transmit()
+        chunks = pattern(length) if "body_len" in job else [body] if body else []
+        sent = 0
+        for chunk in chunks:
+            sent += len(chunk)
+            if exchange.done.done():
+                break
+            self.http.send_data(stream, chunk, end_stream=sent == length)
+            self.transmit()
+            await self.room(stream, exchange)
+        try:
+            await asyncio.wait_for(exchange.done, job.get("timeout", 90))
+        except asyncio.TimeoutError:
+            exchange.finish("timed out")
+        del self.exchanges[stream]
+        return exchange.result()
+
+    async def room(self, stream, exchange):
+        """Waits until little of the stream's data is unsent."""
+        while not exchange.done.done():
+            state = self._quic._streams.get(stream)
+            if state is None or len(state.sender._buffer) < 2 * 1024 * 1024:
+                return
+            await asyncio.sleep(0.001)
+
+
+async def loop(client, authority, job):
+    ok, failed, first_error = 0, 0, ""
+    end = time.time() + job.get("seconds", 60)
+
+    async def one():
+        nonlocal ok, failed, first_error
+        while time.time() < end and not os.path.exists(job.get("until_file", "/nonexistent")):
+            if client.lost is not None:
+                return
+            answer = await client.request(authority, {"path": job["path"], "timeout": 15})
+            if answer["status"] == 200 and not answer["error"]:
+                ok += 1
+            else:
+                failed += 1
+                first_error = first_error or f"{answer['status']} {answer['error']}"
+
+    await asyncio.gather(*(one() for _ in range(job.get("streams", 4))))
+    return {"ok": ok, "failed": failed, "first_error": first_error}
+
+
+async def main():
+    job = json.load(sys.stdin)
+    sni = job.get("sni", "localhost")
+    authority = job.get("authority", f"{sni}:{job['port']}")
+    configuration = QuicConfiguration(
+        is_client=True, alpn_protocols=H3_ALPN, server_name=sni, verify_mode=ssl.CERT_NONE,
+        max_data=16 * 1024 * 1024, max_stream_data=8 * 1024 * 1024, idle_timeout=60,
+    )
+    result = {}
+    try:
+        async with connect(
+            job.get("host", "127.0.0.1"), job["port"], configuration=configuration,
+            create_protocol=Client, wait_connected=True,
+        ) as client:
+            if "loop" in job:
+                result = await loop(client, authority, job["loop"])
+            elif job.get("parallel"):
+                work = (client.request(authority, one) for one in job["requests"])
+                result["answers"] = await asyncio.gather(*work)
+            else:
+                result["answers"] = [await client.request(authority, r) for r in job["requests"]]
+            await asyncio.sleep(job.get("linger", 0))
+            result["lost"] = client.lost
+            client.closing = True
+    except ConnectionError as error:
+        result.setdefault("answers", [])
+        result.setdefault("lost", f"no connection: {error}")
+    print(json.dumps(result))
+
+
+asyncio.run(main())

@@ -1,5 +1,5 @@
 //! `tls`: where a site's certificate comes from, and which protocols, ciphers and curves it
-//! allows. Files are read later, when the listener is built.
+//! allows. Files are read here to be judged where they are named, and again for the listener.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,10 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             site.warnings.push(format!("tls: words after '{}' are ignored", words[1]));
         }
         if let Some(certificates) = asked {
+            let readable = crate::tls::check(&site.address.host, &certificates);
+            readable.map_err(|message| {
+                args.error(message).hint("write: tls CERTIFICATE KEY, two readable PEM files")
+            })?;
             add(&mut site.tls, certificates);
         }
         let mut entries = 0;

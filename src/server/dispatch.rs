@@ -236,6 +236,11 @@ fn strip_site_path(request: &mut Request, prefix: &str) {
 fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, is_head: bool) {
     let length = http_body::Body::size_hint(response.body()).exact();
     let is_http3 = version == Version::HTTP_3;
+    if response.status() == StatusCode::NO_CONTENT {
+        // It has no content, and may not claim any (RFC 9110 section 8.6).
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::empty();
+    }
     let headers = response.headers_mut();
     if !headers.contains_key(header::SERVER) {
         headers.insert(header::SERVER, HeaderValue::from_static("Caddy"));

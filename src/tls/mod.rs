@@ -7,4 +7,5 @@ mod settings;
 mod store;
 
 pub use policy::{Certificates, KeyType, Policy};
+pub use resolver::check;
 pub use settings::{TlsListener, build_listener};

@@ -113,6 +113,16 @@ impl ResolvesServerCert for Resolver {
     }
 }
 
+/// Reads certificates from files without keeping them, to say early what is wrong with them.
+pub fn check(host: &str, certificates: &Certificates) -> Result<(), String> {
+    if !matches!(certificates, Certificates::Files { .. } | Certificates::Directory(_)) {
+        return Ok(());
+    }
+    let policy = Policy { certificates: Some(certificates.clone()), ..Policy::default() };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    site_sources(host, &policy, &provider).map(drop)
+}
+
 /// A site's certificates with their names.
 fn site_sources(
     host: &str,

@@ -31,12 +31,14 @@ fn runs_with_a_warning_that_names_the_block() {
 }
 
 #[test]
-fn automatic_https_is_said_to_be_missing() {
-    let setup =
-        Setup::new("https://example.test {\nproxy / localhost:1\ntls admin@example.test {\n}\n");
-    let done = setup.arg("-validate").output();
-    let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert_eq!(done.status.code(), Some(1), "{said}");
-    assert!(said.contains("Caddyfile:3"), "{said}");
-    assert!(said.to_lowercase().contains("automatic https"), "{said}");
+fn with_an_e_mail_it_runs_and_says_what_is_missing() {
+    let origin = Origin::start();
+    let text =
+        ARTICLE.replace("self_signed", "admin@example.test").replace("localhost", "site.test");
+    let caddy = Setup::new(&text).set("ORIGIN", origin.addr).arg("-quic").start();
+    let said = format!("{}{}", caddy.log(), caddy.read("stderr")).to_lowercase();
+    assert!(said.contains("automatic https is not there yet"), "{said}");
+    let resolve = format!("site.test:{}:127.0.0.1", caddy.port());
+    let url = format!("https://site.test:{}/", caddy.port());
+    assert_eq!(curl(&["--resolve", &resolve], &url).text(), "hello");
 }

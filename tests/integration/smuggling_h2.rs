@@ -2,15 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Caddy, Origin, h3_one, python_script};
-
-/// One raw HTTP/2 request by `tests/python/h2raw.py`: header block fields as they are, then DATA.
-fn h2(port: u16, fields: &[(&str, &str)], body: &str) -> Value {
-    let job = json!({"port": port, "fields": fields, "body": body}).to_string();
-    let done = python_script("h2raw.py").arg(job).output().unwrap();
-    serde_json::from_slice(&done.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
-}
+use crate::harness::{Caddy, Origin, h2_raw, h3_one};
 
 type Fields = &'static [(&'static str, &'static str)];
 
@@ -55,7 +47,7 @@ fn wrong_requests_over_http_2_are_reset() {
             (":authority", &authority),
             (":path", path),
         ];
-        h2(caddy.port(), &[&pseudo, extra].concat(), body)
+        h2_raw(caddy.port(), json!({"fields": &[&pseudo, extra].concat(), "body": body}))
     };
     assert_eq!(ask("POST", "/echo", &[], "fine")["status"], 200, "a right request");
     origin.clear();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Local;
 use http::{HeaderValue, Method, Response, header};
@@ -75,8 +76,13 @@ impl Wanted {
                 [target] => self.set_target(target),
                 _ => return Err(args.arg_error()),
             }
-            // The 0.9 form: log FILE { size 1; age 2; keep 3 }.
+            // The 0.9 form: log FILE { size 1; age 2; keep 3 }. What it leaves out is unlimited,
+            // except the size.
+            let mut is_first = true;
             while args.next_block()? {
+                if std::mem::take(&mut is_first) {
+                    self.roll = Roll { age: Duration::ZERO, keep: 0, ..Roll::default() };
+                }
                 let word = format!("rotate_{}", args.val());
                 let value = args.remaining();
                 self.rotate(&word, value.first().copied(), args)?;
@@ -197,4 +203,103 @@ fn chain_of(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    use http::StatusCode;
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::http::address::Address;
+    use crate::http::request::tests::request;
+    use crate::http::sink::OpenSink;
+
+    #[derive(Default)]
+    struct Memory(Mutex<Vec<String>>, Mutex<Vec<SinkTarget>>);
+
+    struct Opener(Arc<Memory>);
+
+    impl Sink for Memory {
+        fn write_line(&self, line: &str) {
+            self.0.lock().unwrap().push(line.to_owned());
+        }
+    }
+
+    impl OpenSink for Opener {
+        fn open(&self, target: &SinkTarget) -> std::io::Result<Arc<dyn Sink>> {
+            self.0.1.lock().unwrap().push(target.clone());
+            Ok(self.0.clone())
+        }
+    }
+
+    struct Broken;
+
+    impl Handler for Broken {
+        fn handle<'a>(&'a self, req: &'a mut Request, _next: Next<'a>) -> ReplyFuture<'a> {
+            let status = req.path()[1..].parse().unwrap();
+            let fault = Fault::caused(StatusCode::from_u16(status).unwrap(), "one\ntwo");
+            Box::pin(std::future::ready(Err(fault)))
+        }
+    }
+
+    fn site(lines: &str, root: &Path, memory: &Arc<Memory>) -> Result<SiteBuilder, String> {
+        let text = format!("host {{\n{lines}\n}}");
+        let parsed = crate::caddyfile::parse("Caddyfile", &text, Path::new("."), &["errors"]);
+        let parsed = parsed.map_err(|error| error.message)?;
+        let opener = Arc::new(Opener(memory.clone()));
+        let mut site = SiteBuilder::new(Address::default(), root.to_owned(), opener);
+        setup(&mut Args::new(&parsed.blocks[0].directives[0]), &mut site)
+            .map_err(|error| error.message)?;
+        site.push(Broken);
+        Ok(site)
+    }
+
+    #[tokio::test]
+    async fn pages_and_lines() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("404.html"), "gone").unwrap();
+        let memory = Arc::new(Memory::default());
+        let lines = "errors {\nlog x.log {\nsize 1\n}\n404 404.html\n* none.html\n}";
+        let site = site(lines, root.path(), &memory).unwrap();
+        assert_eq!(site.warnings.len(), 1);
+        let site = site.build();
+        for (target, body) in [("/404", "gone"), ("/502", "502 Bad Gateway\n")] {
+            let response = site.handle(&mut request("GET", target)).await.unwrap();
+            assert_eq!(response.status().as_str(), &target[1..]);
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), body);
+        }
+        let lines: Vec<_> =
+            memory.0.lock().unwrap().iter().map(|l| l[l.find('[').unwrap()..].to_owned()).collect();
+        assert_eq!(lines[0], "[ERROR 404 /404] one two");
+        assert_eq!(lines[1], "[ERROR 502 /502] one two");
+        assert!(lines[2].starts_with("[NOTICE 502 /502] could not load error page: "));
+        let roll = Roll { size: Some(1 << 20), age: Duration::ZERO, keep: 0, compress: false };
+        assert_eq!(*memory.1.lock().unwrap(), [SinkTarget::File { path: "x.log".into(), roll }]);
+    }
+
+    #[tokio::test]
+    async fn visible_shows_the_cause() {
+        let memory = Arc::new(Memory::default());
+        let site = site("errors visible", Path::new("/"), &memory).unwrap().build();
+        let response = site.handle(&mut request("GET", "/500")).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for (lines, message) in [
+            ("errors {\n404 a\n404 b\n}", "Duplicate status code entry: 404"),
+            ("errors {\n* a\n* b\n}", "Duplicate status code entry: *"),
+            ("errors {\nx a\n}", "Expecting a numeric status code or '*', got 'x'"),
+        ] {
+            let memory = Arc::new(Memory::default());
+            let refused = site(lines, Path::new("/"), &memory).err();
+            assert_eq!(refused.as_deref(), Some(message));
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! `header PATH [+|-]NAME [VALUE]`: fields of responses, and of faults on their way to a page.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::placeholders::Template;
+use crate::http::placeholders::{ResponseFacts, Template};
 use crate::http::{Request, paths};
 use crate::site::SiteBuilder;
 
@@ -30,6 +30,16 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         if changes.is_empty() {
             return Err(args.arg_error());
         }
+        changes.retain(|change| {
+            let framing = change.is_framing();
+            if framing {
+                site.warnings.push(format!(
+                    "header: Content-Length and Transfer-Encoding follow from the content; the \
+                     rule for '{path}' leaves them alone"
+                ));
+            }
+            !framing
+        });
         rules.push(Rule { path, changes });
     }
     site.push(Headers { rules });
@@ -47,9 +57,38 @@ struct Rule {
 
 enum Change {
     /// Unless an inner handler gives the field itself.
-    Set(HeaderName, Template),
-    Add(HeaderName, Template),
+    Set(HeaderName, Text),
+    Add(HeaderName, Text),
     Delete(HeaderName),
+}
+
+enum Text {
+    Fixed(HeaderValue),
+    Template(Template),
+}
+
+impl Text {
+    fn parse(text: &str) -> Self {
+        let template = Template::parse(text);
+        match template.is_literal().and_then(sanitised) {
+            Some(value) => Self::Fixed(value),
+            None => Self::Template(template),
+        }
+    }
+
+    fn value(&self, req: &Request, facts: &ResponseFacts<'_>) -> Option<HeaderValue> {
+        match self {
+            Self::Fixed(value) => Some(value.clone()),
+            Self::Template(template) => sanitised(&template.expand(req, Some(facts), "")),
+        }
+    }
+}
+
+/// Control characters become spaces: no response splitting.
+fn sanitised(text: &str) -> Option<HeaderValue> {
+    let space = |byte: u8| if byte.is_ascii_control() { b' ' } else { byte };
+    let bytes: Vec<u8> = text.bytes().map(space).collect();
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(bytes)).ok()
 }
 
 impl Change {
@@ -67,29 +106,66 @@ impl Change {
             return Ok(Self::Delete(field));
         }
         // One argument is both name and value, as v1 had it.
-        let value = Template::parse(value.unwrap_or(bare));
+        let value = Text::parse(value.unwrap_or(bare));
         Ok(if sign == '+' { Self::Add(field, value) } else { Self::Set(field, value) })
     }
 
-    fn value(template: &Template, req: &Request) -> Option<HeaderValue> {
-        HeaderValue::try_from(template.expand(req, None, "")).ok()
+    /// Whether it would change what says where a message ends.
+    fn is_framing(&self) -> bool {
+        let (Self::Set(name, _) | Self::Add(name, _) | Self::Delete(name)) = self;
+        name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING
     }
+}
 
-    fn apply(&self, headers: &mut HeaderMap, req: &Request) {
-        match self {
-            Self::Set(name, template) => {
-                if !headers.contains_key(name)
-                    && let Some(value) = Self::value(template, req)
-                {
-                    headers.insert(name.clone(), value);
-                }
+/// What our values win over, whoever else gives them: they tell the client how to treat the
+/// content, and are the reason why the rule was written.
+static OURS: [HeaderName; 6] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_DISPOSITION,
+    header::ACCEPT_RANGES,
+    header::SET_COOKIE,
+    header::CACHE_CONTROL,
+    header::EXPIRES,
+];
+
+/// Sets, then adds, then deletes: of two that set a field the later one wins, and a set value
+/// gives way to an inner handler's unless it is one of [`OURS`]. What is deleted stays deleted.
+fn apply<'a>(
+    changes: impl Iterator<Item = &'a Change> + Clone,
+    headers: &mut HeaderMap,
+    req: &Request,
+    status: StatusCode,
+) {
+    let latency = req.received.elapsed();
+    let facts = ResponseFacts { status: status.as_u16(), size: 0, latency, headers };
+    // An error page of ours knows its own type.
+    let is_page = req.upstream.is_none() && status.as_u16() >= 400;
+    let gives_way = |name: &HeaderName| {
+        let ours = OURS.contains(name) && !(is_page && name == header::CONTENT_TYPE);
+        !ours && facts.headers.contains_key(name)
+    };
+    let mut sets = Vec::new();
+    let mut adds = Vec::new();
+    for change in changes.clone() {
+        match change {
+            Change::Set(name, text) if !gives_way(name) => {
+                sets.extend(text.value(req, &facts).map(|value| (name, value)));
             }
-            Self::Add(name, template) => {
-                if let Some(value) = Self::value(template, req) {
-                    headers.append(name.clone(), value);
-                }
+            Change::Add(name, text) => {
+                adds.extend(text.value(req, &facts).map(|value| (name, value)));
             }
-            Self::Delete(name) => drop(headers.remove(name)),
+            Change::Set(..) | Change::Delete(_) => {}
+        }
+    }
+    for (name, value) in sets {
+        headers.insert(name.clone(), value);
+    }
+    for (name, value) in adds {
+        headers.append(name.clone(), value);
+    }
+    for change in changes {
+        if let Change::Delete(name) = change {
+            headers.remove(name);
         }
     }
 }
@@ -99,14 +175,75 @@ impl Handler for Headers {
         Box::pin(async move {
             let route = req.route().into_owned();
             let mut reply = next.run(req).await;
-            let headers = match &mut reply {
-                Ok(response) => response.headers_mut(),
-                Err(fault) => &mut fault.headers,
+            let (headers, status) = match &mut reply {
+                Ok(response) => {
+                    let status = response.status();
+                    (response.headers_mut(), status)
+                }
+                Err(fault) => (&mut fault.headers, fault.status),
             };
-            for rule in self.rules.iter().filter(|rule| paths::under(&route, &rule.path)) {
-                rule.changes.iter().for_each(|change| change.apply(headers, req));
+            let of_path = self.rules.iter().filter(|rule| paths::under(&route, &rule.path));
+            let changes = of_path.flat_map(|rule| &rule.changes);
+            if changes.clone().next().is_some() {
+                apply(changes, headers, req, status);
             }
             reply
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::request::tests::request;
+
+    fn set(name: &'static str, value: &str) -> Change {
+        Change::Set(HeaderName::from_static(name), Text::parse(value))
+    }
+
+    fn fields(changes: &[Change], inner: &[(&'static str, &'static str)], status: u16) -> String {
+        let mut headers = HeaderMap::new();
+        for (name, value) in inner {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        apply(changes.iter(), &mut headers, &request("GET", "/x?q=a%0d%0ab"), status);
+        let shown: Vec<_> =
+            headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        shown.join(", ")
+    }
+
+    #[test]
+    fn who_wins() {
+        let add = Change::Add(HeaderName::from_static("x"), Text::parse("2"));
+        let delete = || Change::Delete(HeaderName::from_static("x"));
+        for (changes, inner, status, expected) in [
+            (vec![set("x", "1")], vec![], 200, "x: 1"),
+            (vec![set("x", "1"), set("x", "{?q}")], vec![], 200, "x: a  b"),
+            (vec![set("x", "1")], vec![("x", "theirs")], 200, "x: theirs"),
+            (vec![set("x", "1"), add], vec![], 200, "x: 1, x: 2"),
+            (vec![delete(), set("x", "1")], vec![("x", "theirs")], 200, ""),
+            (
+                vec![set("cache-control", "ours")],
+                vec![("cache-control", "a")],
+                200,
+                "cache-control: ours",
+            ),
+            (
+                vec![set("content-type", "text/css")],
+                vec![("content-type", "text/html")],
+                200,
+                "content-type: text/css",
+            ),
+            (
+                vec![set("content-type", "text/css")],
+                vec![("content-type", "text/html")],
+                404,
+                "content-type: text/html",
+            ),
+            (vec![set("y", "{<X} {status}")], vec![("x", "1")], 204, "x: 1, y: 1 204"),
+        ] {
+            assert_eq!(fields(&changes, &inner, status), expected);
+        }
     }
 }

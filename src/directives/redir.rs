@@ -3,6 +3,7 @@
 use std::future::ready;
 
 use http::{HeaderValue, Response, StatusCode, header};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
@@ -36,13 +37,13 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         }
         let conditions = std::sync::Arc::new(block.conditions);
         for mut rule in block.rules {
-            let is_twin =
-                |other: &Rule| other.from == rule.from && !is_block && !other.is_conditional;
+            let is_twin = |other: &Rule| {
+                other.from == rule.from && conditions.is_empty() && other.conditions.is_empty()
+            };
             if rules.iter().any(is_twin) {
                 let message = format!("rule with duplicate 'from' value: {}", rule.from);
                 return Err(args.error(message).hint("keep one of the two redirects"));
             }
-            rule.is_conditional = is_block;
             rule.conditions = conditions.clone();
             rules.push(rule);
         }
@@ -106,9 +107,27 @@ struct Rule {
     /// The exact path; `/` is every path.
     from: String,
     to: Template,
+    /// Whether the target is written `//host…`.
+    names_host: bool,
     kind: Kind,
     conditions: std::sync::Arc<Conditions>,
-    is_conditional: bool,
+}
+
+/// What may not stand in a URI (RFC 3986 section 2).
+const IN_LOCATION: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'|');
+
+impl Rule {
+    /// Where to, as a URI reference. It names another host only if the Caddyfile does: a request
+    /// for `//host/` must not come back as such a reference.
+    fn location(&self, req: &Request) -> String {
+        let text = self.to.expand(req, None, "");
+        let mut location = utf8_percent_encode(&text, IN_LOCATION).to_string();
+        if location.starts_with("//") && !self.names_host {
+            location.replace_range(..location.len() - location.trim_start_matches('/').len(), "/");
+        }
+        location
+    }
 }
 
 fn parsed(words: &[&str], code: Option<Kind>, args: &Args<'_>) -> Result<Rule, ConfigError> {
@@ -126,8 +145,10 @@ fn parsed(words: &[&str], code: Option<Kind>, args: &Args<'_>) -> Result<Rule, C
             .error("'from' and 'to' values of redirect rule cannot be the same")
             .hint("such a redirect would never end"));
     }
+    let names_host =
+        to.starts_with("//") && !to.starts_with("//{uri") && !to.starts_with("//{path");
     let (from, to) = (from.to_owned(), Template::parse(to));
-    Ok(Rule { from, to, kind, conditions: std::sync::Arc::default(), is_conditional: false })
+    Ok(Rule { from, to, names_host, kind, conditions: std::sync::Arc::default() })
 }
 
 struct Redirects {
@@ -136,11 +157,14 @@ struct Redirects {
 
 impl Handler for Redirects {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        let applies = |rule: &&Rule| {
-            (rule.from == "/" || rule.from == req.path()) && rule.conditions.hold(req)
+        let route = req.route();
+        let applies =
+            |rule: &&Rule| (rule.from == "/" || rule.from == *route) && rule.conditions.hold(req);
+        let Some(rule) = self.rules.iter().find(applies) else {
+            drop(route);
+            return next.run(req);
         };
-        let Some(rule) = self.rules.iter().find(applies) else { return next.run(req) };
-        let target = rule.to.expand(req, None, "");
+        let target = rule.location(req);
         Box::pin(ready(match rule.kind {
             Kind::Code(status) => redirect(&target, status),
             Kind::Meta => Ok(page(&target)),
@@ -148,12 +172,19 @@ impl Handler for Redirects {
     }
 }
 
-/// A target with control characters cannot become a field: no response splitting.
+/// The target has no control characters left: no response splitting.
 fn redirect(target: &str, status: StatusCode) -> crate::http::Reply {
     let Ok(location) = HeaderValue::try_from(target) else {
         return Err(Fault::status(StatusCode::BAD_REQUEST));
     };
     let reason = status.canonical_reason().unwrap_or("");
+    if status == StatusCode::NOT_MODIFIED {
+        // It has no content (RFC 9110 section 15.4.5).
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::LOCATION, location);
+        return Ok(response);
+    }
     let text = format!("<a href=\"{}\">{reason}</a>.\n", html_escaped(target));
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
@@ -182,4 +213,79 @@ fn html_escaped(text: &str) -> String {
         .replace('>', "&gt;")
         .replace('"', "&#34;")
         .replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::http::address::Address;
+    use crate::http::request::tests::request;
+    use crate::http::sink::{OpenSink, Sink, SinkTarget};
+    use crate::site::Site;
+
+    struct NoSinks;
+
+    impl OpenSink for NoSinks {
+        fn open(&self, _: &SinkTarget) -> std::io::Result<Arc<dyn Sink>> {
+            Err(std::io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    fn site(lines: &str) -> Result<Site, String> {
+        let text = format!("host {{\n{lines}\n}}");
+        let parsed = crate::caddyfile::parse("Caddyfile", &text, Path::new("."), &["redir"]);
+        let parsed = parsed.map_err(|e| e.to_string())?;
+        let mut site = SiteBuilder::new(Address::default(), "/".into(), Arc::new(NoSinks));
+        let mut args = Args::new(&parsed.blocks[0].directives[0]);
+        setup(&mut args, &mut site).map_err(|e| e.message)?;
+        Ok(site.build())
+    }
+
+    #[tokio::test]
+    async fn where_to() {
+        for (lines, target, expected) in [
+            ("redir https://a{uri}", "/x?y", "301 https://a/x?y"),
+            ("redir https://a 302", "/x", "302 https://a"),
+            ("redir /a /b 307", "/a?q", "307 /b"),
+            ("redir /a /b 307", "/%61", "307 /b"),
+            ("redir /a /b", "/a/c", "404 "),
+            ("redir 308 {\n/a /b\n/c /d 303\n}", "/c", "303 /d"),
+            ("redir 308 {\n/a /b\n/c /d 303\n}", "/a", "308 /b"),
+            ("redir {\nif {path} has .php\n/ /gone\n}", "/x.php", "301 /gone"),
+            ("redir {\nif {path} has .php\n/ /gone\n}", "/x.html", "404 "),
+            ("redir {uri}", "//evil.example/", "301 /evil.example/"),
+            ("redir /b/{?to}", "/?to=x%0d%0aSet-Cookie:%20a", "301 /b/x%0D%0ASet-Cookie:%20a"),
+            ("redir //b.example{uri}", "/x", "301 //b.example/x"),
+            ("redir /a /b 304", "/a", "304 /b"),
+        ] {
+            let site = site(lines).unwrap();
+            let mut req = request("GET", target);
+            let shown = match site.handle(&mut req).await {
+                Ok(r) => {
+                    format!("{} {}", r.status().as_u16(), r.headers()["location"].to_str().unwrap())
+                }
+                Err(fault) => format!("{} ", fault.status.as_u16()),
+            };
+            assert_eq!(shown, expected, "{lines} for {target}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for (lines, message) in [
+            ("redir /a /a", "'from' and 'to' values of redirect rule cannot be the same"),
+            ("redir /a /b\nredir /a /c", "rule with duplicate 'from' value: /a"),
+            ("redir {\n/a /b\n/a /c\n}", "rule with duplicate 'from' value: /a"),
+            ("redir /a /b 200", "Invalid redirect code '200'"),
+            ("redir {\nif a b c\n/ /x\n}", "Invalid operator b"),
+            ("redir", "Wrong argument count or unexpected line ending after 'redir'"),
+        ] {
+            assert_eq!(site(lines).err().as_deref(), Some(message), "{lines}");
+        }
+        let twice = "redir {\nif a is b\n/ /x\n}\nredir {\nif b is b\n/ /y\n}";
+        assert!(site(twice).is_ok());
+    }
 }

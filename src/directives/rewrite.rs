@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use http::Uri;
+use http::{StatusCode, Uri};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use regex::Regex;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::condition::Conditions;
 use crate::http::placeholders::{Captures, Template};
-use crate::http::{Request, paths};
+use crate::http::{Fault, Request, paths};
 use crate::site::SiteBuilder;
 
 /// `rewrite [not] FROM TO…`, or `rewrite [BASE] { regexp; ext; if; if_op; to }`.
@@ -149,13 +150,20 @@ impl Rule {
     }
 }
 
-/// Groups from 1, with what would end the path escaped.
+/// What a capture may not bring into a path. The path was decoded, so its `%` are not escapes.
+const IN_CAPTURE: &AsciiSet = &IN_TARGET.add(b'%').add(b'?').add(b'#');
+
+/// What may not stand in a target (RFC 3986 section 3.3).
+const IN_TARGET: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'|');
+
+/// Groups from 1, encoded again: a capture stays what it was, a piece of a path.
 fn captured(found: &regex::Captures<'_>) -> Vec<String> {
-    let escaped = |text: &str| text.replace('?', "%3F").replace('#', "%23");
+    let encoded = |text| utf8_percent_encode(text, IN_CAPTURE).to_string();
     found
         .iter()
         .skip(1)
-        .map(|group| group.map_or_else(String::new, |g| escaped(g.as_str())))
+        .map(|group| group.map_or_else(String::new, |g| encoded(g.as_str())))
         .collect()
 }
 
@@ -168,45 +176,62 @@ impl Handler for Rewrite {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let found = self.rules.iter().find_map(|rule| Some((rule, rule.matches(req)?)));
         let Some((rule, captures)) = found else { return next.run(req) };
-        req.head.extensions.insert(captures);
         Box::pin(async move {
-            if let Some(target) = destination(&rule.to, req, &self.root).await {
-                req.head.uri = target;
-            }
+            req.head.uri = destination(rule, req, &captures, &self.root).await?;
             next.run(req).await
         })
     }
 }
 
-/// The first destination that exists under the root, else the last one.
-async fn destination(to: &[Template], req: &Request, root: &Path) -> Option<Uri> {
-    let (last, candidates) = to.split_last()?;
-    for candidate in candidates {
-        let target = target(candidate, req)?;
-        if exists(root, target.path()).await {
-            return Some(target);
+/// The first destination that exists under the root, else the last one. What cannot be a target
+/// is refused: the request must not go on under a path that the rule meant to replace.
+async fn destination(
+    rule: &Rule,
+    req: &Request,
+    captures: &Captures,
+    root: &Path,
+) -> Result<Uri, Fault> {
+    let mut found = None;
+    for (at, template) in rule.to.iter().enumerate() {
+        let uri = target(template, req, captures)
+            .map_err(|error| Fault::caused(StatusCode::BAD_REQUEST, error))?;
+        if at + 1 == rule.to.len() || exists(root, uri.path()).await {
+            found = Some(uri);
+            break;
         }
     }
-    target(last, req)
+    found.ok_or_else(|| Fault::status(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
-fn target(template: &Template, req: &Request) -> Option<Uri> {
-    let text = template.expand(req, None, "");
-    let mut text = if text.starts_with('/') { text } else { format!("/{text}") };
-    text.retain(|c| !c.is_control());
-    if !text.contains('?')
+/// A destination without a query keeps the request's.
+fn target(
+    template: &Template,
+    req: &Request,
+    captures: &Captures,
+) -> Result<Uri, http::uri::InvalidUri> {
+    let text = template.expand_with(req, captures);
+    let text = text.split_once('#').map_or(text.as_str(), |(text, _)| text);
+    let mut uri = format!("/{}", utf8_percent_encode(text.trim_start_matches('/'), IN_TARGET));
+    if !uri.contains('?')
         && let Some(query) = req.head.uri.query()
     {
-        text = format!("{text}?{query}");
+        uri.push('?');
+        uri.push_str(query);
     }
-    text.replace(' ', "%20").parse().ok()
+    uri.parse()
 }
 
-/// A path that ends in a slash must be a folder, any other a file. Cleaning keeps it in the root.
+/// A path that ends in a slash must be a folder, any other a file. Segments that are no plain
+/// names are not looked for, so nothing outside the root is.
 async fn exists(root: &Path, path: &str) -> bool {
-    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    let clean = paths::clean(&decoded);
-    let file = root.join(clean.trim_start_matches('/'));
+    let mut file = root.to_owned();
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        let Ok(name) = percent_decode_str(segment).decode_utf8() else { return false };
+        if name == "." || name == ".." || name.contains(['/', '\\', '\0']) {
+            return false;
+        }
+        file.push(name.as_ref());
+    }
     tokio::fs::metadata(file).await.is_ok_and(|meta| meta.is_dir() == path.ends_with('/'))
 }
 
@@ -233,10 +258,38 @@ mod tests {
     }
 
     #[test]
-    fn captures_cannot_bring_a_query() {
+    fn captures_stay_pieces_of_a_path() {
         let regex = Regex::new("^/a/(.*)$").unwrap();
-        let rule = Rule::new("/", Matcher::Pattern { regex, not: false });
-        let captures = rule.matches(&request("GET", "/a/x%3Fy")).unwrap();
-        assert_eq!(captures.0, ["x%3Fy"]);
+        let mut rule = Rule::new("/", Matcher::Pattern { regex, not: false });
+        rule.to = vec![Template::parse("/b/{1}")];
+        for (path, expected) in [
+            ("/a/x%3Fy", "/b/x%3Fy"),
+            ("/a/x%252Fy", "/b/x%252Fy"),
+            ("/a/x%20y%0d", "/b/x%20y%0D"),
+            ("/a/%C3%A9%23?q=1", "/b/%C3%A9%23?q=1"),
+        ] {
+            let req = request("GET", path);
+            let captures = rule.matches(&req).unwrap();
+            assert_eq!(target(&rule.to[0], &req, &captures).unwrap(), expected, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_that_exists_else_the_last() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("sub")).unwrap();
+        std::fs::write(root.path().join("a b.txt"), "x").unwrap();
+        let mut rule = Rule::new("/", Matcher::Everything);
+        rule.to = ["{path}", "{path}/", "/index.php?p={path}&{query}"].map(Template::parse).into();
+        for (path, expected) in [
+            ("/a%20b.txt?k", "/a%20b.txt?k"),
+            ("/sub", "/sub/"),
+            ("/none?k=v", "/index.php?p=/none&k=v"),
+            ("/sub/..%2fa%20b.txt", "/index.php?p=/sub/..%2fa%20b.txt&"),
+        ] {
+            let req = request("GET", path);
+            let found = destination(&rule, &req, &Captures::default(), root.path()).await;
+            assert_eq!(found.unwrap(), expected, "{path}");
+        }
     }
 }

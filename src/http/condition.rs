@@ -1,15 +1,84 @@
-//! `if A OP B` and `if_op`: when a redirect or a rewrite applies.
+//! `if A OP B` and `if_op` of redir and rewrite blocks.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::Request;
 use super::placeholders::Template;
 
-/// The lines of one rule.
-#[derive(Debug, Default)]
+/// Bytes a pattern may take compiled when a request takes part in writing it.
+const DYNAMIC_PATTERN: usize = 256 * 1024;
+
+/// One `if`.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    left: Template,
+    test: Test,
+    /// Whether the test must fail.
+    negated: bool,
+    right: Template,
+}
+
+/// The conditions of one block: all must hold, or any of them.
+#[derive(Debug, Clone, Default)]
 pub struct Conditions {
     list: Vec<Condition>,
     any: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Test {
+    Is,
+    Has,
+    StartsWith,
+    EndsWith,
+    /// `None` is a pattern that is invalid, which matches nothing.
+    Match(Option<Regex>),
+    /// A pattern with placeholders.
+    MatchDynamic,
+}
+
+impl Condition {
+    /// Reads `A OP B`; both sides may hold placeholders. A pattern that is no pattern is no
+    /// error: it matches nothing.
+    pub fn new(a: &str, op: &str, b: &str) -> Result<Self, String> {
+        let (negated, positive) = match op {
+            "not" => (true, "is"),
+            _ => op.strip_prefix("not_").map_or((false, op), |op| (true, op)),
+        };
+        let right = Template::parse(b);
+        let test = match positive {
+            "is" if !negated || op == "not" => Test::Is,
+            "has" => Test::Has,
+            "starts_with" => Test::StartsWith,
+            "ends_with" => Test::EndsWith,
+            "match" if right.is_literal().is_some() => Test::Match(Regex::new(b).ok()),
+            // A repetition in a pattern looks like a placeholder.
+            "match" => Regex::new(b)
+                .ok()
+                .filter(|_| !names_value(b))
+                .map_or(Test::MatchDynamic, |pattern| Test::Match(Some(pattern))),
+            _ => return Err(format!("Invalid operator {op}")),
+        };
+        Ok(Self { left: Template::parse(a), test, negated, right })
+    }
+
+    /// Whether it holds for this request.
+    pub fn holds(&self, req: &Request) -> bool {
+        let left = self.left.expand_decoded(req);
+        let right = || self.right.expand_decoded(req);
+        let outcome = match &self.test {
+            Test::Is => left == right(),
+            Test::Has => left.contains(&right()),
+            Test::StartsWith => left.starts_with(&right()),
+            Test::EndsWith => left.ends_with(&right()),
+            Test::Match(pattern) => pattern.as_ref().is_some_and(|p| p.is_match(&left)),
+            Test::MatchDynamic => RegexBuilder::new(&right())
+                .size_limit(DYNAMIC_PATTERN)
+                .build()
+                .is_ok_and(|pattern| pattern.is_match(&left)),
+        };
+        outcome != self.negated
+    }
 }
 
 impl Conditions {
@@ -32,7 +101,12 @@ impl Conditions {
         Ok(())
     }
 
-    /// Whether the rule applies. Without conditions `and` holds; `or` was never asked for.
+    /// Whether there is no `if`.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether they hold: without any, `and` does and `or` does not.
     pub fn hold(&self, req: &Request) -> bool {
         if self.any {
             self.list.iter().any(|one| one.holds(req))
@@ -42,54 +116,13 @@ impl Conditions {
     }
 }
 
-#[derive(Debug)]
-struct Condition {
-    a: Template,
-    b: Template,
-    test: Test,
-    not: bool,
-}
-
-#[derive(Debug)]
-enum Test {
-    Is,
-    Has,
-    StartsWith,
-    EndsWith,
-    /// Unanchored; `None` is an invalid expression, which matches nothing.
-    Match(Option<Regex>),
-}
-
-impl Condition {
-    fn new(a: &str, op: &str, b: &str) -> Result<Self, String> {
-        let (word, not) = match op.strip_prefix("not_") {
-            Some(word) => (word, true),
-            None if op == "not" => ("is", true),
-            None => (op, false),
-        };
-        let test = match word {
-            "is" if op != "not_is" => Test::Is,
-            "has" => Test::Has,
-            "starts_with" => Test::StartsWith,
-            "ends_with" => Test::EndsWith,
-            "match" => Test::Match(Regex::new(b).ok()),
-            _ => return Err(format!("Invalid operator {op}")),
-        };
-        Ok(Self { a: Template::parse(a), b: Template::parse(b), test, not })
-    }
-
-    fn holds(&self, req: &Request) -> bool {
-        let a = self.a.expand(req, None, "");
-        let b = || self.b.expand(req, None, "");
-        let holds = match &self.test {
-            Test::Is => a == b(),
-            Test::Has => a.contains(&b()),
-            Test::StartsWith => a.starts_with(&b()),
-            Test::EndsWith => a.ends_with(&b()),
-            Test::Match(regex) => regex.as_ref().is_some_and(|regex| regex.is_match(&a)),
-        };
-        holds != self.not
-    }
+/// Whether any pair of braces holds something else than a repetition's numbers or a name that
+/// belongs to the pattern.
+fn names_value(pattern: &str) -> bool {
+    pattern.split('{').skip(1).any(|after| {
+        let inside = after.split('}').next().unwrap_or("");
+        !inside.bytes().all(|b| b.is_ascii_digit() || b == b',')
+    })
 }
 
 #[cfg(test)]
@@ -98,36 +131,81 @@ mod tests {
     use crate::http::request::tests::request;
 
     #[test]
-    fn operators() {
-        for (condition, expected) in [
-            ("a is a", true),
-            ("a is b", false),
-            ("a not b", true),
-            ("ba has b", true),
-            ("ba not_has b", false),
-            ("bab has bb", false),
-            ("bab starts_with bb", false),
-            ("bab starts_with ba", true),
-            ("bab ends_with ab", true),
-            ("ba match b[a-z]", true),
-            ("b0a match b[a-z]+", false),
-            ("b0a match b[a-z0-9]+", true),
-            ("a match *", false),
-            ("a not_match *", true),
-            ("{uri} match /home", true),
+    fn single_conditions() {
+        for (a, op, b, expected) in [
+            ("a", "is", "a", true),
+            ("a", "is", "b", false),
+            ("a", "not", "b", true),
+            ("a", "not", "a", false),
+            ("ba", "has", "b", true),
+            ("bab", "has", "bb", false),
+            ("bab", "not_has", "bb", true),
+            ("bab", "starts_with", "ba", true),
+            ("bab", "starts_with", "bb", false),
+            ("bab", "not_starts_with", "bb", true),
+            ("bab", "ends_with", "ab", true),
+            ("bab", "not_ends_with", "ab", false),
+            ("a", "match", "*", false),
+            ("a", "not_match", "*", true),
+            ("ba", "match", "b[a-z]", true),
+            ("b0a", "match", "b[a-z]+", false),
+            ("b0a", "match", "b[a-z0-9]+", true),
+            ("baa", "match", "^ba{2}$", true),
+            ("ba", "match", "^ba{2}$", false),
         ] {
-            let args: Vec<_> = condition.split(' ').collect();
-            let mut conditions = Conditions::default();
-            conditions.push(&args).unwrap();
-            assert_eq!(conditions.hold(&request("GET", "/home")), expected, "{condition}");
+            let condition = Condition::new(a, op, b).unwrap();
+            assert_eq!(condition.holds(&request("GET", "/")), expected, "{a} {op} {b}");
         }
     }
 
     #[test]
-    fn refusals() {
+    fn placeholders_in_both_sides() {
+        for (target, a, op, b, expected) in [
+            ("/home", "{uri}", "match", "/home", true),
+            ("/hom", "{uri}", "match", "/home", false),
+            ("/home/.hidden", "{uri}", "match", "\\/\\.(.*)", true),
+            ("/%61dmin", "{path}", "starts_with", "/admin", true),
+            ("/x?p=/x", "{path}", "is", "{?p}", true),
+            ("/x?p=%5B", "{path}", "match", "{?p}", false),
+        ] {
+            let condition = Condition::new(a, op, b).unwrap();
+            assert_eq!(
+                condition.holds(&request("GET", target)),
+                expected,
+                "{target}: {a} {op} {b}"
+            );
+        }
+    }
+
+    #[test]
+    fn several_conditions() {
+        let (yes, no): ([&str; 3], [&str; 3]) = (["a", "is", "a"], ["a", "is", "b"]);
+        for (op, list, expected) in [
+            ("and", vec![], true),
+            ("or", vec![], false),
+            ("and", vec![yes, no], false),
+            ("or", vec![yes, no], true),
+            ("and", vec![yes, yes], true),
+            ("or", vec![no, no], false),
+        ] {
+            let mut conditions = Conditions::default();
+            for condition in &list {
+                conditions.push(condition).unwrap();
+            }
+            conditions.set_op(op).unwrap();
+            assert_eq!(conditions.hold(&request("GET", "/")), expected, "{op} {list:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused() {
         let mut conditions = Conditions::default();
-        assert_eq!(conditions.push(&["a", "like", "b"]), Err("Invalid operator like".to_owned()));
+        for op in ["isnt", "not_is", "not_not", ""] {
+            let message = format!("Invalid operator {op}");
+            assert_eq!(conditions.push(&["a", op, "b"]), Err(message));
+        }
         assert!(conditions.push(&["a", "is"]).is_err());
         assert!(conditions.set_op("xor").is_err());
+        assert!(conditions.is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, HOST, HeaderName};
+use http::header::{CONNECTION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 const HOP_BY_HOP: &[&str] = &[
@@ -20,7 +20,12 @@ const HOP_BY_HOP: &[&str] = &[
     "http2-settings",
 ];
 
-/// Removes the fields of one connection and all that `Connection` names, but never `Host`.
+/// What `Connection` cannot take away: a client that names them would have the upstream see
+/// another message than we do.
+const END_TO_END: &[&str] = &["host", "content-length", "content-type", "content-encoding"];
+
+/// Removes the fields of one connection and all that `Connection` names, except those that
+/// decide what the message is.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -29,7 +34,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             .filter_map(|v| v.to_str().ok())
             .flat_map(|v| v.split(','))
             .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-            .filter(|name| name != HOST)
+            .filter(|name| !END_TO_END.contains(&name.as_str()))
             .collect();
         for name in named {
             headers.remove(name);
@@ -42,6 +47,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Appends the client's address to `X-Forwarded-For`, as one line.
 pub fn append_forwarded_for(headers: &mut HeaderMap, client: IpAddr) {
+    let client = client.to_canonical();
     let earlier = super::request::join(headers.get_all("x-forwarded-for").iter());
     let line = match earlier {
         Some(earlier) if !earlier.is_empty() => format!("{earlier}, {client}"),
@@ -49,5 +55,52 @@ pub fn append_forwarded_for(headers: &mut HeaderMap, client: IpAddr) {
     };
     if let Ok(value) = HeaderValue::from_str(&line) {
         headers.insert("x-forwarded-for", value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let field = |(n, v): &(&'static str, &'static str)| {
+            (HeaderName::from_static(n), v.parse().unwrap())
+        };
+        fields.iter().map(field).collect()
+    }
+
+    #[test]
+    fn fields_of_one_connection_go() {
+        let mut sent = headers(&[
+            ("connection", "x-mine, Host, content-length, close"),
+            ("x-mine", "1"),
+            ("host", "a"),
+            ("content-length", "3"),
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("http2-settings", "x"),
+            ("accept", "*/*"),
+        ]);
+        strip_hop_by_hop(&mut sent);
+        let mut kept: Vec<_> = sent.keys().map(HeaderName::as_str).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, ["accept", "content-length", "host"]);
+    }
+
+    #[test]
+    fn the_client_is_appended() {
+        for (earlier, client, expected) in [
+            (None, "192.0.2.7", "192.0.2.7"),
+            (Some("10.0.0.1"), "2001:db8::1", "10.0.0.1, 2001:db8::1"),
+            (Some(""), "::ffff:192.0.2.7", "192.0.2.7"),
+        ] {
+            let mut sent = HeaderMap::new();
+            if let Some(earlier) = earlier {
+                sent.insert("x-forwarded-for", HeaderValue::from_static(earlier));
+            }
+            append_forwarded_for(&mut sent, client.parse().unwrap());
+            assert_eq!(sent["x-forwarded-for"], expected);
+        }
     }
 }

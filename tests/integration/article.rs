@@ -1,8 +1,10 @@
 //! The article's own Caddyfile, whose last closing brace is missing: it ran on 0.9.5 and runs here.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::harness::{Origin, Setup, curl, h3_one};
+use crate::harness::{Origin, Setup, curl, h3_one, wait_for};
 
 /// Host and e-mail replaced; everything else as in the article.
 const ARTICLE: &str = "https://localhost:@PORT@ {
@@ -18,8 +20,10 @@ tls self_signed {
 fn runs_with_a_warning_that_names_the_block() {
     let origin = Origin::start();
     let caddy = Setup::new(ARTICLE).set("ORIGIN", origin.addr).arg("-quic").start();
-    let said = format!("{}{}{}", caddy.log(), caddy.read("stderr"), caddy.read("stdout"));
-    assert!(said.contains("Caddyfile:1") && said.contains("WARNING"), "{said}");
+    wait_for("the warning", Duration::from_secs(5), || {
+        let said = format!("{}{}", caddy.log(), caddy.read("stderr"));
+        said.contains("[WARNING] Caddyfile:1 - ").then_some(())
+    });
     assert_eq!(curl(&[], &caddy.url("/")).text(), "hello");
     assert_eq!(h3_one(caddy.port(), json!({"path": "/"})).text(), "hello");
     let seen = origin.last();
@@ -36,8 +40,10 @@ fn with_an_e_mail_it_runs_and_says_what_is_missing() {
     let text =
         ARTICLE.replace("self_signed", "admin@example.test").replace("localhost", "site.test");
     let caddy = Setup::new(&text).set("ORIGIN", origin.addr).arg("-quic").start();
-    let said = format!("{}{}", caddy.log(), caddy.read("stderr")).to_lowercase();
-    assert!(said.contains("automatic https is not there yet"), "{said}");
+    wait_for("the warning", Duration::from_secs(5), || {
+        let said = format!("{}{}", caddy.log(), caddy.read("stderr")).to_lowercase();
+        said.contains("automatic https is not there yet").then_some(())
+    });
     let resolve = format!("site.test:{}:127.0.0.1", caddy.port());
     let url = format!("https://site.test:{}/", caddy.port());
     assert_eq!(curl(&["--resolve", &resolve], &url).text(), "hello");

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use http::header::{self, HeaderName};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, Version};
+use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use super::accept::Connection;
@@ -80,6 +81,7 @@ pub(super) async fn dispatch(
 
 /// Runs the chain; a panic in it is this request's 500 and nobody else's trouble.
 async fn run(site: &Site, request: &mut Request) -> Reply {
+    settle_empty(request).await?;
     match AssertUnwindSafe(site.handle(request)).catch_unwind().await {
         Ok(reply) => reply,
         Err(panic) => {
@@ -91,6 +93,22 @@ async fn run(site: &Site, request: &mut Request) -> Reply {
             log::error!("[PANIC {}] {text}", request.original_uri);
             Err(Fault::status(StatusCode::INTERNAL_SERVER_ERROR))
         }
+    }
+}
+
+/// A request that promises no content without ending its stream: what follows must be nothing
+/// (RFC 9113 section 8.1.1), and nobody may act on it before that is known.
+async fn settle_empty(request: &mut Request) -> Result<(), Fault> {
+    let promises_none = http_body::Body::size_hint(&request.body).exact() == Some(0);
+    if !promises_none || http_body::Body::is_end_stream(&request.body) {
+        return Ok(());
+    }
+    match request.body.frame().await {
+        Some(Ok(frame)) if frame.data_ref().is_some_and(|data| !data.is_empty()) => {
+            Err(Fault::status(StatusCode::BAD_REQUEST))
+        }
+        Some(Err(error)) => Err(Fault::caused(StatusCode::BAD_REQUEST, error)),
+        _ => Ok(()),
     }
 }
 

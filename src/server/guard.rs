@@ -7,19 +7,23 @@ mod chunked;
 mod framer;
 mod head;
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use framer::{Framer, Stop};
 
 /// What hyper gets in place of a bad head.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
+/// How long the rest of an unread request is taken in before the connection closes.
+const LINGER: Duration = Duration::from_secs(2);
 /// Bytes kept of a client that goes on before its upgrade is answered.
 const HELD_BYTES: usize = 16 * 1024;
 
@@ -51,6 +55,8 @@ pub(super) struct Guard<T> {
     kept: Vec<u8>,
     ready: usize,
     end: End,
+    /// Runs while the rest of an unread request is taken in before the close.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 /// How the connection ends, once that is known.
@@ -137,6 +143,7 @@ impl<T> Guard<T> {
             kept: Vec::new(),
             ready: 0,
             end: End::Open,
+            linger: None,
         }
     }
 
@@ -278,7 +285,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Guard<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -309,8 +316,27 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guard<T> {
         Pin::new(&mut self.get_mut().io).poll_flush(cx)
     }
 
+    /// After an answer that did not wait for the whole request, what the client still sends is
+    /// taken and dropped for a while: closing at once would reset the connection and destroy the
+    /// answer (RFC 9112 section 9.6).
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+            if lock(&this.shared).phase == Phase::Idle {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let linger = this.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        let mut scrap = [0_u8; 4096];
+        while linger.as_mut().poll(cx).is_pending() {
+            let mut buf = ReadBuf::new(&mut scrap);
+            match ready!(Pin::new(&mut this.io).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

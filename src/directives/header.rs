@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::placeholders::{ResponseFacts, Template};
+use crate::http::response::NoServerField;
 use crate::http::{Request, paths};
 use crate::site::SiteBuilder;
 
@@ -185,7 +186,12 @@ impl Handler for Headers {
             let of_path = self.rules.iter().filter(|rule| paths::under(&route, &rule.path));
             let changes = of_path.flat_map(|rule| &rule.changes);
             if changes.clone().next().is_some() {
-                apply(changes, headers, req, status);
+                apply(changes.clone(), headers, req, status);
+            }
+            let drops =
+                |change: &&Change| matches!(change, Change::Delete(name) if name == header::SERVER);
+            if changes.clone().any(|change| drops(&change)) {
+                req.head.extensions.insert(NoServerField);
             }
             reply
         })

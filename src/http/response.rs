@@ -28,3 +28,8 @@ impl Fault {
         Self { status, headers: HeaderMap::new(), cause: Some(cause.into()) }
     }
 }
+
+/// In a request's extensions: `header / -Server` takes the field away from its response, and no
+/// default replaces it.
+#[derive(Debug, Clone, Copy)]
+pub struct NoServerField;

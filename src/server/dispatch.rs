@@ -18,6 +18,7 @@ use super::incoming::Incoming;
 use super::worker::Worker;
 use crate::http::limits::{HEADER_COUNT, Timeouts, URI_BYTES};
 use crate::http::request::Peer;
+use crate::http::response::NoServerField;
 use crate::http::{Body, Fault, Reply, Request, fault_page};
 use crate::site::{Listener, Site};
 
@@ -59,10 +60,15 @@ pub(super) async fn dispatch(
         // The address left the configuration; this connection is on its way out.
         return fault_page::render(Fault::status(StatusCode::SERVICE_UNAVAILABLE), is_head);
     };
+    let mut anonymous = false;
     let reply = match verdict {
         Some(status) => Err(Fault::status(status)),
         None => match admit(door, listener, request) {
-            Ok((site, mut request)) => run(&site, &mut request).await,
+            Ok((site, mut request)) => {
+                let reply = run(&site, &mut request).await;
+                anonymous = request.head.extensions.get::<NoServerField>().is_some();
+                reply
+            }
             Err(refusal) => Ok(*refusal),
         },
     };
@@ -76,6 +82,9 @@ pub(super) async fn dispatch(
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     finish(&mut response, listener, version, is_head);
+    if anonymous {
+        response.headers_mut().remove(header::SERVER);
+    }
     response
 }
 

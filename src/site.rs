@@ -128,10 +128,10 @@ pub struct SiteTable {
 }
 
 impl SiteTable {
-    pub fn insert(&mut self, site: Site) {
+    pub fn insert(&mut self, site: Arc<Site>) {
         self.has_wildcards |= site.address.host.contains('*');
         let paths = self.hosts.entry(site.address.host.clone()).or_default();
-        paths.push(Arc::new(site));
+        paths.push(site);
         paths.sort_by_key(|site| std::cmp::Reverse(site.address.path.len()));
     }
 

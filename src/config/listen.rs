@@ -2,6 +2,7 @@
 //! on.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -16,57 +17,59 @@ const ALT_SVC_MAX_AGE: u32 = 2_592_000;
 
 struct Group {
     addr: SocketAddr,
-    drafts: Vec<Draft>,
+    /// Places in the list of all drafts.
+    sites: Vec<usize>,
 }
 
-/// Puts sites that share an address on one listener. Also returns the addresses that hold
-/// nothing but implied redirects.
+/// Puts sites that share an address on one listener; a site with several addresses is on
+/// several. Also returns the addresses that hold nothing but implied redirects.
 pub(super) fn group(
     drafts: Vec<Draft>,
     redirects: Vec<Draft>,
     settings: &Settings,
 ) -> Result<(Snapshot, Vec<SocketAddr>), LoadError> {
+    let asked = drafts.len();
+    let drafts: Vec<Draft> = drafts.into_iter().chain(redirects).collect();
     let mut groups: Vec<Group> = Vec::new();
-    for draft in drafts {
-        place(&mut groups, draft)?;
+    for at in 0..drafts.len() {
+        for addr in addresses(&drafts[at])? {
+            place(&mut groups, addr, (&drafts, at))?;
+        }
     }
-    let asked = groups.len();
-    for redirect in redirects {
-        place(&mut groups, redirect)?;
+    let only_redirects = |group: &&Group| group.sites.iter().all(|at| *at >= asked);
+    let optional = groups.iter().filter(only_redirects).map(|group| group.addr).collect();
+    let mut listeners = Vec::with_capacity(groups.len());
+    for group in &groups {
+        let members: Vec<&Draft> = group.sites.iter().map(|at| &drafts[*at]).collect();
+        listeners.push(listener(group.addr, &members, settings)?);
     }
-    let optional = groups[asked..].iter().map(|group| group.addr).collect();
-    let listeners: Result<_, _> =
-        groups.into_iter().map(|group| listener(group, settings)).collect();
-    Ok((Snapshot { listeners: listeners? }, optional))
+    let sites: Vec<_> = drafts.into_iter().map(|draft| Arc::new(draft.site.build())).collect();
+    for (group, listener) in groups.iter().zip(&mut listeners) {
+        group.sites.iter().for_each(|at| listener.sites.insert(sites[*at].clone()));
+    }
+    Ok((Snapshot { listeners }, optional))
 }
 
-fn place(groups: &mut Vec<Group>, draft: Draft) -> Result<(), LoadError> {
-    let addrs = addresses(&draft)?;
-    let Some(addr) = addrs.first().copied() else { return Ok(()) };
-    if addrs.len() > 1 {
+fn place(
+    groups: &mut Vec<Group>,
+    addr: SocketAddr,
+    (drafts, at): (&[Draft], usize),
+) -> Result<(), LoadError> {
+    let Some(group) = groups.iter_mut().find(|group| group.addr == addr) else {
+        groups.push(Group { addr, sites: vec![at] });
+        return Ok(());
+    };
+    let draft = &drafts[at];
+    let others = group.sites.iter().map(|at| &drafts[*at]);
+    if let Some(other) = others.into_iter().find(|d| d.site.secure != draft.site.secure) {
+        let (tls, plain) = if draft.site.secure { (draft, other) } else { (other, draft) };
         return Err(LoadError::Site(format!(
-            "{} - bind: one address per site; write the site once per address",
-            draft.place
+            "{} - cannot multiplex {} (TLS) and {} (not TLS) on same listener\n  hint: the other \
+             is at {}; give one of them another port",
+            draft.place, tls.site.address.original, plain.site.address.original, other.place,
         )));
     }
-    match groups.iter_mut().find(|group| group.addr == addr) {
-        Some(group) => {
-            if let Some(other) = group.drafts.iter().find(|d| d.site.secure != draft.site.secure) {
-                let (tls, plain) =
-                    if draft.site.secure { (&draft, other) } else { (other, &draft) };
-                return Err(LoadError::Site(format!(
-                    "{} - cannot multiplex {} (TLS) and {} (not TLS) on same listener\n  \
-                     hint: the other is at {}; give one of them another port",
-                    draft.place,
-                    tls.site.address.original,
-                    plain.site.address.original,
-                    other.place,
-                )));
-            }
-            group.drafts.push(draft);
-        }
-        None => groups.push(Group { addr, drafts: vec![draft] }),
-    }
+    group.sites.push(at);
     Ok(())
 }
 
@@ -100,8 +103,12 @@ fn any(port: u16) -> SocketAddr {
     }
 }
 
-fn listener(group: Group, settings: &Settings) -> Result<Listener, LoadError> {
-    let Group { addr, drafts } = group;
+/// A listener without its sites.
+fn listener(
+    addr: SocketAddr,
+    drafts: &[&Draft],
+    settings: &Settings,
+) -> Result<Listener, LoadError> {
     let secure = drafts.iter().any(|draft| draft.site.secure);
     let tls = if secure {
         let policies: Vec<_> = drafts
@@ -119,10 +126,7 @@ fn listener(group: Group, settings: &Settings) -> Result<Listener, LoadError> {
     let timeouts = timeouts(drafts.iter().map(|draft| &draft.site));
     let header_bytes =
         drafts.iter().filter_map(|d| d.site.limits.header).min().unwrap_or(HEADER_BYTES);
-    let mut sites = SiteTable::default();
-    for draft in drafts {
-        sites.insert(draft.site.build());
-    }
+    let sites = SiteTable::default();
     Ok(Listener { addr, tls, sites, timeouts, header_bytes, quic, alt_svc })
 }
 

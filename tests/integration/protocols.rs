@@ -193,3 +193,17 @@ fn nginx_behind_all_protocols() {
     }
     assert_eq!(h3_one(caddy.port(), json!({"path": "/host"})).text(), "localhost");
 }
+
+#[test]
+fn a_site_on_several_addresses_without_a_server_field() {
+    let text = "http://localhost:@PORT@ {\nbind 127.0.0.1 ::1\nheader / -Server\nstatus 204 /x\n}";
+    let caddy = Setup::new(text).start();
+    for address in ["127.0.0.1", "[::1]"] {
+        for (path, code) in [("/x", 204), ("/none", 404)] {
+            let url = format!("http://{address}:{}{path}", caddy.port());
+            let got = curl(&["-H", &format!("Host: localhost:{}", caddy.port())], &url);
+            assert_eq!(got.status, code, "{url}");
+            assert_eq!(got.header("server"), "", "{url}");
+        }
+    }
+}

@@ -132,7 +132,10 @@ impl Conn {
             if early {
                 self.log.lock().unwrap().push(request.clone());
                 self.reply("401 Unauthorized", "", b"no")?;
-                std::thread::sleep(Duration::from_millis(300));
+                // As servers do: a close with unread bytes would reset what was just answered.
+                self.stream.shutdown(std::net::Shutdown::Write)?;
+                self.stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+                while self.stream.read(&mut [0; 65536]).is_ok_and(|taken| taken > 0) {}
                 return Ok(());
             }
             let body = self.body(&request);

@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConnection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::gather::gather;
 use super::http;
 use super::worker::Worker;
 use crate::http::limits::TLS_HANDSHAKE;
@@ -102,7 +103,7 @@ async fn serve(connection: Connection, stream: TcpStream) {
     let remote = connection.remote;
     let Some(config) = tls else {
         let peer = Arc::new(Peer { remote, local, tls: None });
-        return http::serve_http1(connection, peer, stream).await;
+        return http::serve_http1(connection, peer, stream, None).await;
     };
     let handshake = TlsAcceptor::from(config).accept(stream);
     let stream = match tokio::time::timeout(TLS_HANDSHAKE, handshake).await {
@@ -112,16 +113,18 @@ async fn serve(connection: Connection, stream: TcpStream) {
         }
         Err(_) => return log::debug!("TLS handshake with {remote}: timed out"),
     };
-    let peer = Arc::new(Peer { remote, local, tls: Some(facts(&stream)) });
-    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http::serve_http2(connection, peer, stream).await;
+    let (socket, session) = stream.into_inner();
+    let peer = Arc::new(Peer { remote, local, tls: Some(facts(&session)) });
+    let http2 = session.alpn_protocol() == Some(b"h2");
+    let (io, outbox) = gather(socket, session);
+    if http2 {
+        http::serve_http2(connection, peer, io, outbox).await;
     } else {
-        http::serve_http1(connection, peer, stream).await;
+        http::serve_http1(connection, peer, io, Some(outbox)).await;
     }
 }
 
-fn facts(stream: &TlsStream<TcpStream>) -> TlsFacts {
-    let session = stream.get_ref().1;
+fn facts(session: &ServerConnection) -> TlsFacts {
     TlsFacts {
         server_name: session.server_name().map(str::to_owned),
         protocol: match session.protocol_version() {

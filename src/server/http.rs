@@ -15,9 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::accept::Connection;
 use super::dispatch::{Door, dispatch};
+use super::gather::{Gathered, Outbox};
 use super::guard::{Guard, GuardLimits};
 use super::outgoing::Outgoing;
-use super::watch::{Activity, Graceful, Watched};
+use super::watch::{Activity, Clock, Graceful, Watched};
 use crate::http::limits::{self, Timeouts};
 use crate::http::request::Peer;
 
@@ -25,8 +26,12 @@ use crate::http::request::Peer;
 const READ_AHEAD: usize = 64 * 1024;
 
 /// Serves HTTP/1.0 and 1.1 until the connection ends.
-pub(super) async fn serve_http1<T>(connection: Connection, peer: Arc<Peer>, io: T)
-where
+pub(super) async fn serve_http1<T>(
+    connection: Connection,
+    peer: Arc<Peer>,
+    io: T,
+    outbox: Option<Outbox>,
+) where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let Some((timeouts, header_bytes)) = settings(&connection) else { return };
@@ -48,16 +53,19 @@ where
         .half_close(true)
         .serve_connection(TokioIo::new(guard), service);
     let _ticket = connection.worker.in_flight.enter();
-    if let Some(Err(error)) = Watched::new(served, activity, timeouts, &connection.closing).await {
+    let clock = Clock::new(activity, timeouts, outbox);
+    if let Some(Err(error)) = Watched::new(served, clock, &connection.closing).await {
         log::debug!("HTTP/1.1 with {}: {error}", connection.remote);
     }
 }
 
 /// Serves HTTP/2 until the connection ends.
-pub(super) async fn serve_http2<T>(connection: Connection, peer: Arc<Peer>, io: T)
-where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+pub(super) async fn serve_http2(
+    connection: Connection,
+    peer: Arc<Peer>,
+    io: Gathered,
+    outbox: Outbox,
+) {
     let Some((timeouts, header_bytes)) = settings(&connection) else { return };
     let activity = Activity::new(None);
     let door = Door::new(&connection, peer, timeouts);
@@ -73,7 +81,8 @@ where
         .max_send_buf_size(limits::SEND_BUFFER)
         .serve_connection(TokioIo::new(io), service);
     let _ticket = connection.worker.in_flight.enter();
-    if let Some(Err(error)) = Watched::new(served, activity, timeouts, &connection.closing).await {
+    let clock = Clock::new(activity, timeouts, Some(outbox));
+    if let Some(Err(error)) = Watched::new(served, clock, &connection.closing).await {
         log::debug!("HTTP/2 with {}: {error}", connection.remote);
     }
 }

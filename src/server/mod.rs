@@ -4,6 +4,7 @@
 mod accept;
 mod dispatch;
 mod drain;
+mod gather;
 mod guard;
 mod h3_body;
 mod http;

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::gather::Outbox;
 use super::guard::GuardHandle;
 use crate::http::limits::{Timeouts, WRITE_IDLE};
 
@@ -93,29 +94,55 @@ pub(super) trait Graceful: Future {
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
+/// What a connection's time is told by.
+pub(super) struct Clock {
+    activity: Activity,
+    timeouts: Timeouts,
+    /// Where what the connection writes is gathered.
+    outbox: Option<Outbox>,
+}
+
+impl Clock {
+    pub(super) fn new(activity: Activity, timeouts: Timeouts, outbox: Option<Outbox>) -> Self {
+        Self { activity, timeouts, outbox }
+    }
+
+    fn deadline(&self) -> Instant {
+        let stalled = self.outbox.as_ref().and_then(Outbox::stalled).map(|at| at + WRITE_IDLE);
+        let due = self.activity.deadline(&self.timeouts);
+        stalled.into_iter().chain(due).min().unwrap_or_else(far)
+    }
+}
+
 /// Drives a connection until it ends or its time is up.
 pub(super) struct Watched<C> {
     connection: Pin<Box<C>>,
-    activity: Activity,
-    timeouts: Timeouts,
+    clock: Clock,
     closing: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     timer: Pin<Box<Sleep>>,
 }
 
 impl<C: Graceful> Watched<C> {
-    pub(super) fn new(
-        connection: C,
-        activity: Activity,
-        timeouts: Timeouts,
-        closing: &CancellationToken,
-    ) -> Self {
-        let due = activity.deadline(&timeouts).unwrap_or_else(far);
-        Self {
-            connection: Box::pin(connection),
-            activity,
-            timeouts,
-            closing: Some(Box::pin(closing.clone().cancelled_owned())),
-            timer: Box::pin(tokio::time::sleep_until(due)),
+    pub(super) fn new(connection: C, clock: Clock, closing: &CancellationToken) -> Self {
+        let timer = Box::pin(tokio::time::sleep_until(clock.deadline()));
+        let closing = Some(Box::pin(closing.clone().cancelled_owned()));
+        Self { connection: Box::pin(connection), clock, closing, timer }
+    }
+
+    /// Polls the connection and sends what it wrote. `None`: the client cannot be written to.
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Option<C::Output>> {
+        loop {
+            let polled = self.connection.as_mut().poll(cx);
+            // Also what is said last: there is no later poll.
+            let sent = self.clock.outbox.as_ref().map(|outbox| outbox.poll_send(cx));
+            if let Poll::Ready(output) = polled {
+                return Poll::Ready(Some(output));
+            }
+            match sent {
+                Some(Poll::Ready(Ok(true))) => {}
+                Some(Poll::Ready(Err(_))) => return Poll::Ready(None),
+                None | Some(Poll::Ready(Ok(false)) | Poll::Pending) => return Poll::Pending,
+            }
         }
     }
 }
@@ -132,11 +159,11 @@ impl<C: Graceful> Future for Watched<C> {
             this.closing = None;
             this.connection.as_mut().graceful_shutdown();
         }
-        if let Poll::Ready(output) = this.connection.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
+        if let Poll::Ready(output) = this.poll_connection(cx) {
+            return Poll::Ready(output);
         }
         loop {
-            let due = this.activity.deadline(&this.timeouts).unwrap_or_else(far);
+            let due = this.clock.deadline();
             if due < this.timer.deadline() {
                 this.timer.as_mut().reset(due);
             }

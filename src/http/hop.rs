@@ -45,6 +45,24 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether a field may stand in a trailer section: it may say nothing of framing, routing,
+/// authentication or what the content is (RFC 9110 section 6.5.1).
+pub fn may_trail(name: &HeaderName) -> bool {
+    const NEVER: &[&str] = &[
+        "authorization",
+        "cache-control",
+        "content-encoding",
+        "content-length",
+        "content-range",
+        "content-type",
+        "cookie",
+        "host",
+        "max-forwards",
+        "set-cookie",
+    ];
+    !HOP_BY_HOP.contains(&name.as_str()) && !NEVER.contains(&name.as_str())
+}
+
 /// Appends the client's address to `X-Forwarded-For`, as one line.
 pub fn append_forwarded_for(headers: &mut HeaderMap, client: IpAddr) {
     let client = client.to_canonical();

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod body;
+pub mod chunked;
 pub mod condition;
 pub mod fault_page;
 pub mod hop;

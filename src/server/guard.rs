@@ -3,7 +3,6 @@
 //! unchanged. A bad head is replaced by a harmless one whose request the service answers with
 //! the verdict; a bad body is an I/O error.
 
-mod chunked;
 mod framer;
 mod head;
 

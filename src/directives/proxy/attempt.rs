@@ -1,18 +1,21 @@
 //! One try at one upstream: over an idle connection if there is one, else over a new one.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Method, Response};
-use hyper::body::Incoming;
-use tokio::time::{Instant, timeout_at};
 
+use super::answer::Answer;
+use super::conn::Conn;
 use super::connect::connect;
 use super::error::ProxyError;
 use super::forward::outgoing;
 use super::options::Rule;
-use super::payload::{Payload, Progress};
-use super::pool::{self, Conn};
+use super::payload::Payload;
+use super::pool;
 use super::respond::{Lease, receive};
+use super::upload::Upload;
 use super::upstream::{Slot, Upstream};
 use crate::http::{Body, Request};
 
@@ -34,58 +37,29 @@ pub(super) async fn attempt(
     payload: &mut Payload,
     slot: Slot,
 ) -> Outcome {
-    let (body, progress) = payload.take();
-    let mut message = match outgoing(req, host, &rule.without, &rule.upstream_headers, body) {
-        Ok(message) => message,
-        Err((error, _)) => return Outcome::Failed { error, again: false },
-    };
     let safe = repeatable(&req.head.method) && payload.repeatable();
-    let mut fresh_only = false;
+    // What may not be sent twice deserves a connection that is known to be open.
+    let mut pooled = pool::take(host.state.id, !safe);
     loop {
-        let pooled = if fresh_only { None } else { pool::take(host.state.id) };
         let reused = pooled.is_some();
-        let mut conn = match pooled {
+        let conn = match pooled.take() {
             Some(conn) => conn,
             None => match connect(host, rule.tls.as_ref(), rule.connect_timeout).await {
                 Ok(conn) => conn,
-                Err(error) => {
-                    payload.put_back(message.into_body());
-                    let again = error.before_sending();
-                    return Outcome::Failed { error, again };
-                }
+                Err(error) => return Outcome::Failed { again: error.before_sending(), error },
             },
         };
-        match exchange(&mut conn, message, progress.as_ref(), rule.silence).await {
-            Ok(response) => {
-                let lease = Lease {
-                    conn,
-                    state: host.state.clone(),
-                    keep: rule.keepalive,
-                    silence: rule.silence,
-                    slot,
-                };
-                return match receive(response, lease) {
-                    Ok(response) => Outcome::Answered(response),
-                    Err(error) => Outcome::Failed { error, again: false },
-                };
+        let message = match outgoing(req, host, rule, payload.take()) {
+            Ok(message) => message,
+            Err(error) => return Outcome::Failed { error, again: false },
+        };
+        match Exchange::start(conn, message).answer(rule.silence).await {
+            Ok((answer, exchange)) => {
+                let lease = Lease { keep: rule.keepalive, silence: rule.silence, _slot: slot };
+                return Outcome::Answered(receive(answer, exchange, host.state.id, lease));
             }
-            // The upstream had closed the idle connection: nothing was sent.
-            Err(Broken { unsent: Some(given_back), .. }) if reused => message = *given_back,
-            Err(Broken { unsent: Some(given_back), error }) => {
-                payload.put_back(given_back.into_body());
-                return Outcome::Failed { error, again: true };
-            }
-            // It may have closed it as the request was on its way.
-            Err(Broken { error: ProxyError::Answer(error), .. })
-                if reused && safe && closed_under_us(&error) =>
-            {
-                let (body, _) = payload.take();
-                match outgoing(req, host, &rule.without, &rule.upstream_headers, body) {
-                    Ok(rebuilt) => message = rebuilt,
-                    Err((error, _)) => return Outcome::Failed { error, again: false },
-                }
-                fresh_only = true;
-            }
+            // The upstream closed the idle connection as the request was on its way.
+            Err(Broken { error: ProxyError::Answer(_), silent: true }) if reused && safe => {}
             Err(Broken { error, .. }) => {
                 let timed_out = matches!(error, ProxyError::FirstByte);
                 return Outcome::Failed { error, again: safe && !timed_out };
@@ -94,33 +68,64 @@ pub(super) async fn attempt(
     }
 }
 
-struct Broken {
-    error: ProxyError,
-    /// The request, when no byte of it was written.
-    unsent: Option<Box<http::Request<Body>>>,
+/// A request and its answer on a connection.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) conn: Conn,
+    /// What is left to send. It may outlive the head of the answer.
+    pub(super) upload: Option<Upload>,
+    /// The upstream takes no more of the request; what it has answered still counts.
+    refused: Option<ProxyError>,
+    method: Method,
 }
 
-async fn exchange(
-    conn: &mut Conn,
-    message: http::Request<Body>,
-    progress: Option<&Progress>,
-    silence: Duration,
-) -> Result<Response<Incoming>, Broken> {
-    let answer = conn.sender.try_send_request(message);
-    tokio::pin!(answer);
-    let mut since = Instant::now();
-    loop {
-        match timeout_at(since + silence, answer.as_mut()).await {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(mut refused)) => {
-                let unsent = refused.take_message().map(Box::new);
-                return Err(Broken { error: ProxyError::Answer(refused.into_error()), unsent });
+struct Broken {
+    error: ProxyError,
+    /// Nothing of an answer came.
+    silent: bool,
+}
+
+impl Exchange {
+    fn start(mut conn: Conn, message: http::Request<Body>) -> Self {
+        let method = message.method().clone();
+        conn.patience.moved();
+        let upload = Some(Upload::start(&mut conn, message));
+        Self { conn, upload, refused: None, method }
+    }
+
+    /// Whether the connection may carry another request once the answer has ended.
+    pub(super) fn is_clean(&self) -> bool {
+        self.upload.is_none() && self.refused.is_none() && !self.conn.has_input()
+    }
+
+    /// Sends on. Only what went wrong on the client's side is an error.
+    pub(super) fn send(&mut self, cx: &mut std::task::Context<'_>) -> Result<(), ProxyError> {
+        let Some(upload) = &mut self.upload else { return Ok(()) };
+        match upload.poll(&mut self.conn, cx) {
+            Poll::Pending => return Ok(()),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) if error.by_client() => return Err(error),
+            Poll::Ready(Err(error)) => self.refused = Some(error),
+        }
+        self.upload = None;
+        Ok(())
+    }
+
+    async fn answer(mut self, silence: Duration) -> Result<(Answer, Self), Broken> {
+        let answer = poll_fn(|cx| {
+            self.send(cx)?;
+            match self.conn.poll_answer(&self.method, cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(self.refused.take().unwrap_or(error))),
+                Poll::Ready(answer) => Poll::Ready(answer),
+                // While the client's body still moves, the upstream cannot be late.
+                Poll::Pending => {
+                    self.conn.patience.poll(silence, cx).map(|()| Err(ProxyError::FirstByte))
+                }
             }
-            // While the client's body still moves, the upstream cannot be late.
-            Err(_) => match progress.map(Progress::last) {
-                Some(last) if last > since => since = last,
-                _ => return Err(Broken { error: ProxyError::FirstByte, unsent: None }),
-            },
+        });
+        match answer.await {
+            Ok(answer) => Ok((answer, self)),
+            Err(error) => Err(Broken { error, silent: !self.conn.has_input() }),
         }
     }
 }
@@ -131,10 +136,4 @@ fn repeatable(method: &Method) -> bool {
         *method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
     )
-}
-
-/// Whether the connection ended before any byte of an answer.
-fn closed_under_us(error: &hyper::Error) -> bool {
-    let io = std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>());
-    error.is_incomplete_message() || error.is_closed() || error.is_canceled() || io
 }

@@ -5,22 +5,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
-use tokio_util::task::AbortOnDropHandle;
 
+use super::conn::Conn;
 use super::error::ProxyError;
-use super::pool::{self, Conn};
+use super::io::Io;
+use super::pool;
 use super::upstream::{State, Target, Upstream};
-
-/// Bytes of a response's head at most, and of a read.
-const READ_BUFFER: usize = 64 * 1024;
 
 /// Connects within `limit`, TLS handshake included.
 pub(super) async fn connect(
@@ -30,7 +25,10 @@ pub(super) async fn connect(
 ) -> Result<Conn, ProxyError> {
     let deadline = Instant::now() + limit;
     match timeout_at(deadline, open(upstream, tls, deadline)).await {
-        Ok(opened) => opened,
+        Ok(opened) => {
+            pool::sweep();
+            Ok(Conn::new(opened?))
+        }
         Err(_) => Err(ProxyError::ConnectTimeout(upstream.name.to_string())),
     }
 }
@@ -39,12 +37,12 @@ async fn open(
     upstream: &Upstream,
     tls: Option<&Arc<ClientConfig>>,
     deadline: Instant,
-) -> Result<Conn, ProxyError> {
+) -> Result<Io, ProxyError> {
     let name = || upstream.name.to_string();
     match &upstream.target {
         Target::Unix(path) => {
             let stream = UnixStream::connect(path).await;
-            speak_http(stream.map_err(|e| ProxyError::Connect(name(), e))?).await
+            Ok(Io::Unix(stream.map_err(|e| ProxyError::Connect(name(), e))?))
         }
         Target::Tcp { host, port, tls: secure } => {
             let addresses = resolve(host, *port, &upstream.state).await?;
@@ -53,12 +51,12 @@ async fn open(
                 io::ErrorKind::TimedOut => ProxyError::ConnectTimeout(name()),
                 _ => ProxyError::Connect(name(), e),
             })?;
-            let Some(config) = tls.filter(|_| *secure) else { return speak_http(stream).await };
+            let Some(config) = tls.filter(|_| *secure) else { return Ok(Io::Tcp(stream)) };
             let failed = |e| ProxyError::Tls(name(), e);
             let server = ServerName::try_from(host.clone())
                 .map_err(|e| failed(io::Error::new(io::ErrorKind::InvalidInput, e)))?;
             let stream = TlsConnector::from(config.clone()).connect(server, stream).await;
-            speak_http(stream.map_err(failed)?).await
+            Ok(Io::Tls(Box::new(stream.map_err(failed)?)))
         }
     }
 }
@@ -98,20 +96,4 @@ async fn dial(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStre
         }
     }
     Err(failure)
-}
-
-async fn speak_http<S>(stream: S) -> Result<Conn, ProxyError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(READ_BUFFER);
-    let (sender, driver) =
-        builder.handshake(TokioIo::new(stream)).await.map_err(ProxyError::Answer)?;
-    // Whatever ends the connection also reaches the request or body in flight on it.
-    let driver = tokio::task::spawn_local(async move {
-        let _ = driver.await;
-    });
-    pool::sweep();
-    Ok(Conn { sender, _driver: AbortOnDropHandle::new(driver) })
 }

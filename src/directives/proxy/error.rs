@@ -25,7 +25,7 @@ pub(super) enum ProxyError {
     #[error("no answer from the upstream in time")]
     FirstByte,
     #[error("bad answer from the upstream")]
-    Answer(#[source] hyper::Error),
+    Answer(#[source] io::Error),
     #[error("bad answer from the upstream: {0}")]
     Malformed(&'static str),
     #[error("cannot build the upstream request")]
@@ -54,11 +54,7 @@ impl ProxyError {
 
     /// Whether the client, not the upstream, is at fault.
     pub(super) fn by_client(&self) -> bool {
-        match self {
-            Self::ClientBody(_) | Self::Request(_) => true,
-            Self::Answer(error) => error.is_user(),
-            _ => false,
-        }
+        matches!(self, Self::ClientBody(_) | Self::Request(_))
     }
 
     fn status(&self) -> StatusCode {

@@ -8,8 +8,9 @@ use http::{HeaderMap, Method, Uri};
 use http_body::Body as _;
 
 use super::error::ProxyError;
+use super::options::Rule;
 use super::respond::announced;
-use super::rules::{self, HeaderRule};
+use super::rules;
 use super::upstream::Upstream;
 use crate::http::{Body, Request, hop};
 
@@ -17,14 +18,10 @@ use crate::http::{Body, Request, hop};
 pub(super) fn outgoing(
     req: &Request,
     upstream: &Upstream,
-    without: &str,
-    header_rules: &[HeaderRule],
+    rule: &Rule,
     body: Body,
-) -> Result<http::Request<Body>, (ProxyError, Body)> {
-    let uri = match target(&req.head.uri, upstream, without) {
-        Ok(uri) => uri,
-        Err(error) => return Err((ProxyError::Request(error), body)),
-    };
+) -> Result<http::Request<Body>, ProxyError> {
+    let uri = target(&req.head.uri, upstream, &rule.without).map_err(ProxyError::Request)?;
     let mut headers = req.head.headers.clone();
     let trailers_wanted = wants_trailers(&headers);
     let trailer = announced(&headers, TRAILER);
@@ -38,7 +35,7 @@ pub(super) fn outgoing(
     {
         headers.insert(AUTHORIZATION, credentials.clone());
     }
-    rules::apply(header_rules, &mut headers, req, None);
+    rules::apply(&rule.upstream_headers, &mut headers, req, None);
     if trailers_wanted {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -146,9 +143,9 @@ mod tests {
         for (name, value) in fields {
             req.head.headers.append(*name, HeaderValue::from_static(value));
         }
-        let upstream = &parse(to, "").unwrap()[0];
-        let out = outgoing(&req, upstream, "", &[], Body::empty());
-        out.map_err(|(error, _)| error).unwrap().headers().clone()
+        let rule = Rule::of("/", &[to.to_owned()]);
+        let out = outgoing(&req, &rule.hosts[0], &rule, Body::empty());
+        out.unwrap().headers().clone()
     }
 
     #[test]

@@ -5,10 +5,14 @@
 //! round. This file decides whose turn it is: the rule, and when to try again.
 
 mod address;
+mod answer;
 mod attempt;
+mod conn;
 mod connect;
+mod content;
 mod error;
 mod forward;
+mod io;
 mod options;
 mod payload;
 mod policy;
@@ -16,6 +20,7 @@ mod pool;
 mod respond;
 mod rules;
 mod tls;
+mod upload;
 mod upstream;
 
 #[cfg(test)]
@@ -23,7 +28,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
@@ -77,7 +81,6 @@ impl Proxy {
     }
 
     fn rule(&self, path: &str) -> Option<&Rule> {
-        let path = &*cleaned(path);
         self.rules.iter().find(|rule| {
             paths::under(path, &rule.from)
                 && !rule.except.iter().any(|except| paths::under(path, except))
@@ -87,7 +90,7 @@ impl Proxy {
 
 impl Handler for Proxy {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        match self.rule(req.path()) {
+        match self.rule(&req.route()) {
             Some(rule) => Box::pin(serve(rule, req)),
             None => next.run(req),
         }
@@ -202,28 +205,4 @@ impl Tried {
     fn covers(&self, count: usize) -> bool {
         self.0.count_ones() as usize >= count.min(64)
     }
-}
-
-/// The path that FROM and `except` are held against: decoded and without empty and dot segments,
-/// so that `//` and `%64` open nothing that is closed. What goes upstream stays as it came.
-fn cleaned(path: &str) -> Cow<'_, str> {
-    if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
-        return Cow::Borrowed(path);
-    }
-    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in decoded.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop();
-            }
-            segment => segments.push(segment),
-        }
-    }
-    let mut clean = format!("/{}", segments.join("/"));
-    if decoded.ends_with('/') && clean.len() > 1 {
-        clean.push('/');
-    }
-    Cow::Owned(clean)
 }

@@ -1,15 +1,12 @@
 //! A request's body on its way upstream: streamed, or kept so that it can be sent again.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
-use tokio::time::Instant;
 
 use super::error::ProxyError;
 use crate::http::{Body, BodyError};
@@ -63,63 +60,13 @@ impl Payload {
         !matches!(self, Self::Stream(None))
     }
 
-    /// The body for one attempt, and a watch on its progress if it takes time to send.
-    pub(super) fn take(&mut self) -> (Body, Option<Progress>) {
+    /// The body for one attempt.
+    pub(super) fn take(&mut self) -> Body {
         match self {
-            Self::Empty => (Body::empty(), None),
-            Self::Kept(bytes) => (Body::from(bytes.clone()), None),
-            Self::Stream(body) => {
-                let progress = Progress(Rc::new(Cell::new(Instant::now())));
-                let body = body.take().unwrap_or_default();
-                (Body::new(Watched { body, progress: progress.clone() }), Some(progress))
-            }
+            Self::Empty => Body::empty(),
+            Self::Kept(bytes) => Body::from(bytes.clone()),
+            Self::Stream(body) => body.take().unwrap_or_default(),
         }
-    }
-
-    /// Takes back a body that no upstream has seen.
-    pub(super) fn put_back(&mut self, body: Body) {
-        if let Self::Stream(place) = self {
-            *place = Some(body);
-        }
-    }
-}
-
-/// When a body being sent last moved.
-#[derive(Debug, Clone)]
-pub(super) struct Progress(Rc<Cell<Instant>>);
-
-impl Progress {
-    pub(super) fn last(&self) -> Instant {
-        self.0.get()
-    }
-}
-
-struct Watched {
-    body: Body,
-    progress: Progress,
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if polled.is_ready() {
-            self.progress.0.set(Instant::now());
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -165,7 +112,7 @@ mod tests {
     use super::*;
 
     async fn whole(payload: &mut Payload) -> usize {
-        payload.take().0.collect().await.unwrap().to_bytes().len()
+        payload.take().collect().await.unwrap().to_bytes().len()
     }
 
     #[tokio::test]

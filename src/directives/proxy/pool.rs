@@ -4,41 +4,24 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use hyper::client::conn::http1::SendRequest;
-use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
-
-use crate::http::Body;
+use super::conn::Conn;
 use crate::http::limits::UPSTREAM_IDLE;
 
-/// A connection and the task that drives it. Dropping it closes the connection at once, whatever
-/// is on its way: that is how a request is cancelled.
-#[derive(Debug)]
-pub(super) struct Conn {
-    pub(super) sender: SendRequest<Body>,
-    pub(super) _driver: AbortOnDropHandle<()>,
-}
-
-struct Idle {
-    conn: Conn,
-    since: Instant,
-}
-
 thread_local! {
-    static POOL: RefCell<HashMap<u64, Vec<Idle>>> = RefCell::new(HashMap::new());
+    static POOL: RefCell<HashMap<u64, Vec<Conn>>> = RefCell::new(HashMap::new());
     static SWEEPING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A usable idle connection of an upstream.
-pub(super) fn take(upstream: u64) -> Option<Conn> {
+/// A usable idle connection of an upstream; `certainly` open at a system call's cost.
+pub(super) fn take(upstream: u64, certainly: bool) -> Option<Conn> {
     POOL.with_borrow_mut(|pool| {
         let idle = pool.get_mut(&upstream)?;
-        while let Some(Idle { conn, since }) = idle.pop() {
-            if since.elapsed() >= UPSTREAM_IDLE {
+        while let Some(mut conn) = idle.pop() {
+            if conn.patience.since().elapsed() >= UPSTREAM_IDLE {
                 idle.clear();
                 return None;
             }
-            if conn.sender.is_ready() {
+            if conn.reusable(certainly) {
                 return Some(conn);
             }
         }
@@ -46,18 +29,14 @@ pub(super) fn take(upstream: u64) -> Option<Conn> {
     })
 }
 
-/// Keeps a connection whose exchange is over, at most `limit` of them. One that is not ready has
-/// bytes of the last exchange left on it and is closed.
+/// Keeps a connection whose exchange is over, at most `limit` of them.
 pub(super) fn give(upstream: u64, conn: Conn, limit: usize) {
-    if !conn.sender.is_ready() {
-        return;
-    }
     // A body may end while its thread is being torn down; then there is no pool any more.
     let _ = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();
         let idle = pool.entry(upstream).or_default();
         if idle.len() < limit {
-            idle.push(Idle { conn, since: Instant::now() });
+            idle.push(conn);
         }
     });
 }
@@ -74,7 +53,9 @@ pub(super) fn sweep() {
             tokio::time::sleep(UPSTREAM_IDLE / 4).await;
             if POOL.with_borrow_mut(|pool| {
                 pool.retain(|_, idle| {
-                    idle.retain(|i| i.since.elapsed() < UPSTREAM_IDLE && i.conn.sender.is_ready());
+                    idle.retain_mut(|conn| {
+                        conn.patience.since().elapsed() < UPSTREAM_IDLE && conn.reusable(false)
+                    });
                     !idle.is_empty()
                 });
                 pool.is_empty()

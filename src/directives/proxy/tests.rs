@@ -331,7 +331,8 @@ fn trailers_pass_both_ways() {
 #[test]
 fn max_conns_lasts_to_the_end_of_the_body() {
     local(async {
-        let (to, _) = origin(|_| ok("abc")).await;
+        let answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+        let (to, _) = origin(|_| (answer.to_vec(), Then::Keep)).await;
         let mut rule = Rule::of("/", &[to]);
         rule.max_conns = 1;
         let (_, _, body) = send(&rule, request("GET", "/")).await.unwrap();
@@ -355,22 +356,6 @@ fn unix_sockets_are_upstreams_too() {
         let rule = Rule::of("/", &[format!("unix:{}", path.display())]);
         assert_eq!(text(&rule, request("GET", "/")).await.unwrap(), "unix");
     });
-}
-
-#[test]
-fn paths_are_seen_through_their_disguises() {
-    for (path, clean) in [
-        ("/proxy", "/proxy"),
-        ("/proxy/dl/", "/proxy/dl/"),
-        ("/proxy//static", "/proxy/static"),
-        ("/proxy/%64ownload", "/proxy/download"),
-        ("/proxy/a/../static", "/proxy/static"),
-        ("/proxy%2Fstatic", "/proxy/static"),
-        ("/../..", "/"),
-        ("//", "/"),
-    ] {
-        assert_eq!(cleaned(path), clean, "{path}");
-    }
 }
 
 /// An https origin with a certificate of its own; what it got for a server name is returned.

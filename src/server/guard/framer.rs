@@ -4,8 +4,8 @@
 use http::StatusCode;
 
 use super::GuardLimits;
-use super::chunked::Chunked;
 use super::head::{self, Length};
+use crate::http::chunked::Chunked;
 
 /// Room for the method, the version and the spaces of a request line.
 const LINE_SLACK: usize = 64;
@@ -198,7 +198,7 @@ impl Framer {
             Length::Sized(0) => self.message_end(),
             Length::Sized(length) => self.state = State::Sized(length),
             Length::Chunked => {
-                self.state = State::Chunked(Chunked::new(self.limits.header_bytes));
+                self.state = State::Chunked(Chunked::of_request(self.limits.header_bytes));
             }
         }
         Ok(bytes.len())

@@ -1,4 +1,5 @@
-//! The chunked transfer coding, strictly (RFC 9112 section 7.1).
+//! The chunked transfer coding, strictly (RFC 9112 section 7.1). It tells framing from content
+//! and keeps neither.
 
 /// Hexadecimal digits of a chunk's size.
 const SIZE_DIGITS: u8 = 16;
@@ -7,8 +8,10 @@ const EXTENSION_BYTES: usize = 16 * 1024;
 
 /// Where a chunked body stands.
 #[derive(Debug)]
-pub(super) struct Chunked {
+pub struct Chunked {
     state: State,
+    /// Whether blanks may stand behind a chunk's size, as old servers pad it.
+    padded: bool,
     size: u64,
     /// What the extensions and the trailer section may still take.
     extensions_left: usize,
@@ -18,6 +21,7 @@ pub(super) struct Chunked {
 #[derive(Debug, Clone, Copy)]
 enum State {
     Size(u8),
+    Padding,
     Extension,
     SizeEnd,
     Data,
@@ -30,18 +34,49 @@ enum State {
 }
 
 impl Chunked {
-    pub(super) fn new(trailer_bytes: usize) -> Self {
+    /// A request's coding, whose trailer section may have so many bytes.
+    pub fn of_request(trailer_bytes: usize) -> Self {
         Self {
             state: State::Size(0),
+            padded: false,
             size: 0,
             extensions_left: EXTENSION_BYTES,
             trailers_left: trailer_bytes,
         }
     }
 
+    /// A response's coding.
+    pub fn of_response(trailer_bytes: usize) -> Self {
+        Self { padded: true, ..Self::of_request(trailer_bytes) }
+    }
+
+    /// Bytes of content that follow here, before any framing.
+    pub fn content(&self) -> u64 {
+        if matches!(self.state, State::Data) { self.size } else { 0 }
+    }
+
+    /// Whether the trailer section follows here.
+    pub fn is_at_trailers(&self) -> bool {
+        matches!(self.state, State::TrailerStart)
+    }
+
+    /// How many bytes of framing stand before the next content or the trailer section; `None`
+    /// where one of them is wrong.
+    pub fn framing(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while self.content() == 0
+            && !self.is_at_trailers()
+            && let Some(&byte) = bytes.get(at)
+        {
+            self.state = self.step(byte)?;
+            at += 1;
+        }
+        Some(at)
+    }
+
     /// How many bytes belong to the body and whether it ended; the error is how many precede
     /// the one that is wrong.
-    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<(usize, bool), usize> {
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<(usize, bool), usize> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             if matches!(self.state, State::Data) {
@@ -74,6 +109,11 @@ impl Chunked {
             }
             (State::Size(1..), b'\r') | (State::Extension, b'\r') => Some(State::SizeEnd),
             (State::Size(1..), b';') => Some(State::Extension),
+            (State::Size(1..) | State::Padding, b' ' | b'\t') if self.padded => {
+                Some(State::Padding)
+            }
+            (State::Padding, b'\r') => Some(State::SizeEnd),
+            (State::Padding, b';') => Some(State::Extension),
             (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.extensions_left = self.extensions_left.checked_sub(1)?;
                 Some(State::Extension)

@@ -1,0 +1,156 @@
+//! An HTTP/1.1 connection to an upstream. It has no task of its own: the request that uses it
+//! polls it, and dropping it closes it.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Method;
+use tokio::time::{Instant, Sleep};
+use tokio_util::io::poll_read_buf;
+
+use super::answer::{self, Answer};
+use super::error::ProxyError;
+use super::io::Io;
+
+/// Bytes of an answer's head at most.
+pub(super) const HEAD_BYTES: usize = 64 * 1024;
+/// Heads of 1xx answers that may come before the final one.
+const INFORMATIONAL: usize = 32;
+/// What one read may take, of a head and of a body.
+const SMALL_READ: usize = 8 * 1024;
+const LARGE_READ: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) io: Io,
+    /// Received and not yet passed on.
+    input: BytesMut,
+    /// To be sent: the head of a request, the framing of its body.
+    pub(super) output: BytesMut,
+    pub(super) patience: Patience,
+}
+
+impl Conn {
+    pub(super) fn new(io: Io) -> Self {
+        Self { io, input: BytesMut::new(), output: BytesMut::new(), patience: Patience::new() }
+    }
+
+    /// Whether it may carry another request. `certainly` asks the kernel, at a system call.
+    pub(super) fn reusable(&mut self, certainly: bool) -> bool {
+        self.io.is_quiet() && (!certainly || self.io.is_silent())
+    }
+
+    /// Whether bytes are here that no answer has claimed.
+    pub(super) fn has_input(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// The head of the final answer; those of 1xx answers are passed over.
+    pub(super) fn poll_answer(
+        &mut self,
+        method: &Method,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Answer, ProxyError>> {
+        let mut informational = 0;
+        loop {
+            while let Some(answer) = answer::parse(&mut self.input, method)? {
+                if !answer.head.status.is_informational() {
+                    return Poll::Ready(Ok(answer));
+                }
+                informational += 1;
+                if informational > INFORMATIONAL {
+                    return Poll::Ready(Err(ProxyError::Malformed("too many 1xx answers")));
+                }
+            }
+            if self.input.len() >= HEAD_BYTES {
+                return Poll::Ready(Err(ProxyError::Malformed("its head is too large")));
+            }
+            ready!(self.poll_more(cx)).map_err(ProxyError::Answer)?;
+        }
+    }
+
+    /// Up to `limit` bytes of a body, as many as are here or come with one read; none at the end
+    /// of the stream.
+    pub(super) fn poll_bytes(
+        &mut self,
+        limit: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Bytes>> {
+        if self.input.is_empty() {
+            let size = if limit > SMALL_READ as u64 { LARGE_READ } else { SMALL_READ };
+            ready!(self.poll_fill(size, cx))?;
+        }
+        let count = usize::try_from(limit).map_or(self.input.len(), |l| l.min(self.input.len()));
+        Poll::Ready(Ok(self.input.split_to(count).freeze()))
+    }
+
+    /// What is here of a body, all at once, where it is all here.
+    pub(super) fn take_whole(&mut self, length: u64) -> Option<Bytes> {
+        let length = usize::try_from(length).ok().filter(|length| *length <= self.input.len())?;
+        Some(self.input.split_to(length).freeze())
+    }
+
+    /// For a reader of framing: what is here, to be consumed from the front.
+    pub(super) fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Reads once, where more must come: the end of the stream is an error.
+    pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match ready!(self.poll_fill(SMALL_READ, cx))? {
+            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_fill(&mut self, size: usize, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.input.capacity() - self.input.len() < size / 2 {
+            self.input.reserve(size);
+        }
+        let count = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input))?;
+        self.patience.moved();
+        Poll::Ready(Ok(count))
+    }
+}
+
+/// How long nothing has moved on a connection. Its timer stays registered from one request to
+/// the next, and is set anew only when it fires or is due too late.
+#[derive(Debug)]
+pub(super) struct Patience {
+    since: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { since: Instant::now(), timer: None }
+    }
+
+    pub(super) fn moved(&mut self) {
+        self.since = Instant::now();
+    }
+
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Ready when nothing has moved for `limit`.
+    pub(super) fn poll(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        let due = self.since + limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if due < timer.deadline() {
+            timer.as_mut().reset(due);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if due <= Instant::now() {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+}

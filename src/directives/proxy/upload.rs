@@ -1,0 +1,171 @@
+//! A request on its way to an upstream: its head, then its body, as the socket takes them.
+
+use std::io::{self, IoSlice, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, Request};
+use http_body::{Body as HttpBody, Frame};
+use tokio::io::AsyncWrite;
+
+use super::conn::Conn;
+use super::error::ProxyError;
+use crate::http::{Body, BodyError, hop};
+
+/// Slices of one write.
+const SLICES: usize = 3;
+
+/// What is still to be sent.
+#[derive(Debug)]
+pub(super) struct Upload {
+    body: Body,
+    framing: Framing,
+    /// The content at hand, and what its framing has behind it.
+    piece: Bytes,
+    tail: &'static [u8],
+}
+
+#[derive(Debug, PartialEq)]
+enum Framing {
+    /// Bytes that Content-Length still promises.
+    Sized(u64),
+    Chunked,
+    Ended,
+}
+
+impl Upload {
+    /// Writes the head into the connection's output; nothing is sent yet. The head says how the
+    /// body is framed.
+    pub(super) fn start(conn: &mut Conn, request: Request<Body>) -> Self {
+        let (head, body) = request.into_parts();
+        write_head(&mut conn.output, &head);
+        let framing = if body.is_end_stream() {
+            Framing::Ended
+        } else if head.headers.contains_key(TRANSFER_ENCODING) {
+            Framing::Chunked
+        } else {
+            let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+            Framing::Sized(length.and_then(|length| length.parse().ok()).unwrap_or(0))
+        };
+        Self { body, framing, piece: Bytes::new(), tail: b"" }
+    }
+
+    /// Sends until all is out.
+    pub(super) fn poll(
+        &mut self,
+        conn: &mut Conn,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ProxyError>> {
+        loop {
+            let waits = self.is_sent()
+                && self.framing != Framing::Ended
+                && self.poll_piece(&mut conn.output, cx)?.is_pending();
+            if conn.output.is_empty() && self.is_sent() {
+                let flushed = Pin::new(&mut conn.io).poll_flush(cx).map_err(ProxyError::Answer)?;
+                match self.framing {
+                    _ if waits => return Poll::Pending,
+                    Framing::Ended => return flushed.map(Ok),
+                    _ => continue,
+                }
+            }
+            ready!(self.poll_write(conn, cx)).map_err(ProxyError::Answer)?;
+            conn.patience.moved();
+        }
+    }
+
+    /// Whether the socket has taken the piece at hand.
+    fn is_sent(&self) -> bool {
+        self.piece.is_empty() && self.tail.is_empty()
+    }
+
+    /// Takes the next piece from the body.
+    fn poll_piece(
+        &mut self,
+        output: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ProxyError>> {
+        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Ok(frame)) => self.frame(frame, output),
+            Some(Err(error)) => return Poll::Ready(Err(ProxyError::ClientBody(error))),
+            None => self.end(None, output),
+        }
+        .map_err(ProxyError::ClientBody)
+        .into()
+    }
+
+    fn frame(&mut self, frame: Frame<Bytes>, output: &mut BytesMut) -> Result<(), BodyError> {
+        match frame.into_data() {
+            Ok(data) if data.is_empty() => {}
+            Ok(data) => {
+                match &mut self.framing {
+                    Framing::Sized(left) => {
+                        let length = data.len() as u64;
+                        *left = left.checked_sub(length).ok_or("more than Content-Length says")?;
+                    }
+                    _ => {
+                        write!(output.writer(), "{:x}\r\n", data.len())?;
+                        self.tail = b"\r\n";
+                    }
+                }
+                self.piece = data;
+            }
+            Err(frame) => return self.end(frame.into_trailers().ok(), output),
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>, out: &mut BytesMut) -> Result<(), BodyError> {
+        match std::mem::replace(&mut self.framing, Framing::Ended) {
+            Framing::Sized(0) | Framing::Ended => {}
+            Framing::Sized(_) => return Err("less than Content-Length says".into()),
+            Framing::Chunked => {
+                out.extend_from_slice(b"0\r\n");
+                let trailers = trailers.unwrap_or_default();
+                let may_trail = trailers.iter().filter(|(name, _)| hop::may_trail(name));
+                may_trail.for_each(|(name, value)| {
+                    write_field(out, name.as_str(), value.as_bytes());
+                });
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_write(&mut self, conn: &mut Conn, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let slices: [_; SLICES] = [&conn.output[..], &self.piece, self.tail].map(IoSlice::new);
+        let mut written = match ready!(Pin::new(&mut conn.io).poll_write_vectored(cx, &slices))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            written => written,
+        };
+        let count = written.min(conn.output.len());
+        conn.output.advance(count);
+        written -= count;
+        let count = written.min(self.piece.len());
+        self.piece.advance(count);
+        self.tail = &self.tail[written - count..];
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn write_head(out: &mut BytesMut, head: &http::request::Parts) {
+    out.clear();
+    out.extend_from_slice(head.method.as_str().as_bytes());
+    out.put_u8(b' ');
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    out.extend_from_slice(target.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    for (name, value) in &head.headers {
+        write_field(out, name.as_str(), value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_field(out: &mut BytesMut, name: &str, value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}

@@ -137,14 +137,14 @@ impl SiteTable {
 
     /// Exact host, else with its labels replaced by `*` from the left, else `0.0.0.0`, else the
     /// empty host; then the longest path that holds the request's.
-    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Site>> {
+    pub fn find(&self, host: &str, path: &str) -> Option<&Site> {
         let sites = self
             .hosts
             .get(host)
             .or_else(|| self.wildcard(host))
             .or_else(|| self.hosts.get("0.0.0.0"))
             .or_else(|| self.hosts.get(""))?;
-        sites.iter().find(|site| paths::under(path, &site.address.path))
+        sites.iter().find(|site| paths::under(path, &site.address.path)).map(|site| &**site)
     }
 
     fn wildcard(&self, host: &str) -> Option<&Vec<Arc<Site>>> {

@@ -5,20 +5,25 @@ use std::net::IpAddr;
 use http::header::{CONNECTION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-const HOP_BY_HOP: &[&str] = &[
-    "alt-svc",
-    "alternate-protocol",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-];
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "alt-svc"
+            | "alternate-protocol"
+            | "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What `Connection` cannot take away: a client that names them would have the upstream see
 /// another message than we do.
@@ -40,39 +45,42 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    for name in HOP_BY_HOP {
-        headers.remove(*name);
+    // One pass over what is there costs less than a search for each that might be.
+    let present: Vec<HeaderName> = headers.keys().filter(|n| is_hop_by_hop(n)).cloned().collect();
+    for name in present {
+        headers.remove(name);
     }
 }
 
 /// Whether a field may stand in a trailer section: it may say nothing of framing, routing,
 /// authentication or what the content is (RFC 9110 section 6.5.1).
 pub fn may_trail(name: &HeaderName) -> bool {
-    const NEVER: &[&str] = &[
-        "authorization",
-        "cache-control",
-        "content-encoding",
-        "content-length",
-        "content-range",
-        "content-type",
-        "cookie",
-        "host",
-        "max-forwards",
-        "set-cookie",
-    ];
-    !HOP_BY_HOP.contains(&name.as_str()) && !NEVER.contains(&name.as_str())
+    let never = matches!(
+        name.as_str(),
+        "authorization"
+            | "cache-control"
+            | "content-encoding"
+            | "content-length"
+            | "content-range"
+            | "content-type"
+            | "cookie"
+            | "host"
+            | "max-forwards"
+            | "set-cookie"
+    );
+    !never && !is_hop_by_hop(name)
 }
 
 /// Appends the client's address to `X-Forwarded-For`, as one line.
 pub fn append_forwarded_for(headers: &mut HeaderMap, client: IpAddr) {
     let client = client.to_canonical();
-    let earlier = super::request::join(headers.get_all("x-forwarded-for").iter());
+    let earlier = super::request::join(headers.get_all(FORWARDED_FOR).iter());
     let line = match earlier {
         Some(earlier) if !earlier.is_empty() => format!("{earlier}, {client}"),
         _ => client.to_string(),
     };
-    if let Ok(value) = HeaderValue::from_str(&line) {
-        headers.insert("x-forwarded-for", value);
+    if let Ok(value) = HeaderValue::try_from(line) {
+        headers.insert(FORWARDED_FOR, value);
     }
 }
 

@@ -96,7 +96,7 @@ async fn serve(connection: Connection, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let local = stream.local_addr().unwrap_or(connection.addr);
     let tls = {
-        let snapshot = connection.worker.engine.load();
+        let snapshot = connection.worker.snapshot();
         let Some(listener) = snapshot.listener(connection.addr) else { return };
         listener.tls.as_ref().map(|tls| tls.tcp.clone())
     };

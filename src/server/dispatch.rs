@@ -41,6 +41,22 @@ impl Door {
         self.timeouts.write.map(|write| Instant::now() + write)
     }
 
+    /// What a protocol took in, with its place on the heap: it is as large as all that a
+    /// request's future holds besides.
+    pub(super) fn receive(&self, request: http::Request<Body>) -> Box<Request> {
+        let (head, body) = request.into_parts();
+        Box::new(Request {
+            head,
+            body,
+            peer: self.peer.clone(),
+            host: String::new(),
+            original_uri: Uri::default(),
+            user: None,
+            upstream: None,
+            received: std::time::Instant::now(),
+        })
+    }
+
     fn request_deadline(&self) -> Option<Instant> {
         self.timeouts.read.map(|read| Instant::now() + read)
     }
@@ -50,25 +66,20 @@ impl Door {
 /// it got here.
 pub(super) async fn dispatch(
     door: &Door,
-    request: http::Request<Body>,
+    mut request: Box<Request>,
     verdict: Option<StatusCode>,
 ) -> Response<Body> {
-    let snapshot = door.worker.engine.load();
-    let is_head = request.method() == Method::HEAD;
-    let version = request.version();
+    let snapshot = door.worker.snapshot();
+    let is_head = request.head.method == Method::HEAD;
+    let version = request.head.version;
     let Some(listener) = snapshot.listener(door.addr) else {
         // The address left the configuration; this connection is on its way out.
         return fault_page::render(Fault::status(StatusCode::SERVICE_UNAVAILABLE), is_head);
     };
-    let mut anonymous = false;
     let reply = match verdict {
         Some(status) => Err(Fault::status(status)),
-        None => match admit(door, listener, request) {
-            Ok((site, mut request)) => {
-                let reply = run(&site, &mut request).await;
-                anonymous = request.head.extensions.get::<NoServerField>().is_some();
-                reply
-            }
+        None => match admit(door, listener, &mut request) {
+            Ok(site) => run(site, &mut request).await,
             Err(refusal) => Ok(*refusal),
         },
     };
@@ -82,7 +93,7 @@ pub(super) async fn dispatch(
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     finish(&mut response, listener, version, is_head);
-    if anonymous {
+    if request.head.extensions.get::<NoServerField>().is_some() {
         response.headers_mut().remove(header::SERVER);
     }
     response
@@ -122,30 +133,21 @@ async fn settle_empty(request: &mut Request) -> Result<(), Fault> {
 }
 
 /// Finds the site and brings the request into the one form the chain sees, or refuses it.
-fn admit(
+fn admit<'a>(
     door: &Door,
-    listener: &Listener,
-    request: http::Request<Body>,
-) -> Result<(Arc<Site>, Request), Box<Response<Body>>> {
-    let (mut head, body) = request.into_parts();
+    listener: &'a Listener,
+    request: &mut Request,
+) -> Result<&'a Site, Box<Response<Body>>> {
+    let head = &mut request.head;
     let is_head = head.method == Method::HEAD;
     let refuse = |status| Box::new(fault_page::render(Fault::status(status), is_head));
-    bounded(&head, listener).map_err(refuse)?;
-    let host = normalise_host(&mut head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
-    let target = origin_form(&head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
+    bounded(head, listener).map_err(refuse)?;
+    request.host = normalise_host(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
+    let target = origin_form(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
     head.uri = Uri::from(target);
-    let mut request = Request {
-        original_uri: head.uri.clone(),
-        head,
-        body,
-        peer: door.peer.clone(),
-        host,
-        user: None,
-        upstream: None,
-        received: std::time::Instant::now(),
-    };
+    request.original_uri = head.uri.clone();
     let route = request.route();
-    let Some(site) = listener.sites.find(&request.host, &route).cloned() else {
+    let Some(site) = listener.sites.find(&request.host, &route) else {
         let addr = door.addr;
         log::info!("{} - No such site at {addr} (Remote: {})", request.host, door.peer.remote);
         return Err(Box::new(fault_page::no_such_site(
@@ -156,14 +158,14 @@ fn admit(
     };
     let limit = site.limits.body_of(&route);
     drop(route);
-    strip_site_path(&mut request, &site.address.path);
+    strip_site_path(request, &site.address.path);
     let declared = http_body::Body::size_hint(&request.body).lower();
     if limit.is_some_and(|limit| declared > limit) {
         return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE));
     }
     let body = std::mem::take(&mut request.body);
     request.body = Incoming::bound(body, limit, door.request_deadline());
-    Ok((site, request))
+    Ok(site)
 }
 
 /// Size and count of what came, for the protocols whose codec does not hold our bounds itself.
@@ -196,21 +198,25 @@ fn bounded(head: &http::request::Parts, listener: &Listener) -> Result<(), Statu
 /// The host that decides the site, from the target's authority or from Host, which it makes
 /// agree (RFC 9112 section 3.2.2, RFC 9114 section 4.3.1).
 fn normalise_host(head: &mut http::request::Parts) -> Option<String> {
-    let from_target = head.uri.authority().map(|authority| authority.as_str().to_owned());
-    let field = match head.headers.get(header::HOST) {
-        Some(value) => Some(value.to_str().ok()?.to_owned()),
+    let target = head.uri.authority().map(|authority| authority.as_str());
+    let mut fields = head.headers.get_all(header::HOST).iter();
+    let field = match fields.next() {
+        Some(value) => Some(value.to_str().ok()?),
         None => None,
     };
-    let authority = match (from_target, field) {
-        (Some(target), Some(field)) if !target.eq_ignore_ascii_case(&field) => return None,
-        (Some(target), _) => target,
-        (None, Some(field)) => field,
-        (None, None) if head.version <= Version::HTTP_10 => return Some(String::new()),
-        (None, None) => return None,
-    };
-    let host = host_of(&authority)?;
-    head.headers.insert(header::HOST, HeaderValue::from_str(&authority).ok()?);
-    Some(host)
+    if fields.next().is_some() {
+        return None;
+    }
+    match (target, field) {
+        (Some(target), Some(field)) if !target.eq_ignore_ascii_case(field) => None,
+        (_, Some(field)) => host_of(field),
+        (Some(target), None) => {
+            let (host, field) = (host_of(target)?, HeaderValue::from_str(target).ok()?);
+            head.headers.insert(header::HOST, field);
+            Some(host)
+        }
+        (None, None) => (head.version <= Version::HTTP_10).then(String::new),
+    }
 }
 
 /// Lower-case, no port, no trailing dot, no brackets.

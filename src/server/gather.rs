@@ -212,7 +212,10 @@ impl Write for Socket<'_, '_> {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        settle(Pin::new(&mut *self.0).poll_write_vectored(self.1, slices))
+        match slices {
+            [one] => self.write(one),
+            many => settle(Pin::new(&mut *self.0).poll_write_vectored(self.1, many)),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -9,7 +9,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::http::BodyError;
 
-type Receive = h3::server::RequestStream<h3_quinn::RecvStream, Bytes>;
+pub(super) type Receive = h3::server::RequestStream<h3_quinn::RecvStream, Bytes>;
 
 /// The receiving half of one request stream.
 pub(super) struct H3Body {
@@ -17,8 +17,8 @@ pub(super) struct H3Body {
     phase: Phase,
     /// Bytes that Content-Length still promises.
     promised: Option<u64>,
-    /// A read that came with the head.
-    first: Option<Bytes>,
+    /// What came with the head.
+    first: Option<Frame<Bytes>>,
     /// h3's receive half must not be told to stop while a read is pending in it.
     reading: bool,
 }
@@ -37,10 +37,8 @@ impl H3Body {
 
     /// Takes what has already arrived, so that a request without a body is seen as one.
     pub(super) fn peek(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
-        match self.poll_data(cx) {
-            Poll::Ready(Some(Ok(data))) => self.first = Some(data),
-            Poll::Ready(Some(Err(error))) => return Err(error),
-            Poll::Ready(None) | Poll::Pending => {}
+        if let Poll::Ready(Some(first)) = Pin::new(&mut *self).poll_frame(cx) {
+            self.first = Some(first?);
         }
         Ok(())
     }
@@ -91,7 +89,7 @@ impl HttpBody for H3Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
+            return Poll::Ready(Some(Ok(first)));
         }
         if self.phase == Phase::Data {
             match self.poll_data(cx) {
@@ -118,7 +116,8 @@ impl HttpBody for H3Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
+        let first = self.first.as_ref().and_then(Frame::data_ref);
+        let first = first.map_or(0, |data| data.len() as u64);
         match self.promised {
             Some(left) => SizeHint::with_exact(left + first),
             None if self.phase == Phase::Done => SizeHint::with_exact(first),

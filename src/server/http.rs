@@ -88,7 +88,7 @@ pub(super) async fn serve_http2(
 }
 
 fn settings(connection: &Connection) -> Option<(Timeouts, usize)> {
-    let snapshot = connection.worker.engine.load();
+    let snapshot = connection.worker.snapshot();
     let listener = snapshot.listener(connection.addr)?;
     Some((listener.timeouts, listener.header_bytes))
 }
@@ -108,9 +108,10 @@ fn service(
             activity.not_upgraded();
         }
         let (door, running) = (door.clone(), Running(Some(activity.clone())));
+        let request = door.receive(request.map(Into::into));
         async move {
             let deadline = door.response_deadline();
-            let response = dispatch(&door, request.map(Into::into), verdict).await;
+            let response = dispatch(&door, request, verdict).await;
             Ok(response.map(|body| Outgoing::new(body, running.hand_over(), deadline)))
         }
     })

@@ -42,4 +42,9 @@ impl Engine {
     pub fn load(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
+
+    /// Whether `snapshot` is what [`Engine::load`] gives, asked without counting a reference.
+    fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
+        Arc::ptr_eq(&self.snapshot.load(), snapshot)
+    }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,16 +16,15 @@ use quinn::{Endpoint, EndpointConfig, TransportConfig, VarInt};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::Engine;
 use super::accept::Connection;
 use super::dispatch::{Door, dispatch};
-use super::h3_body::H3Body;
+use super::h3_body::{H3Body, Receive};
 use super::worker::Worker;
 use crate::http::limits::{self, HEADER_READ, TLS_HANDSHAKE, WRITE_IDLE};
 use crate::http::request::{Peer, TlsFacts, unmapped};
 use crate::http::{Body, BodyError};
+use crate::site::Snapshot;
 
-type Stream = h3::server::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 type SendHalf = h3::server::RequestStream<h3_quinn::SendStream<Bytes>, Bytes>;
 type Resolver = h3::server::RequestResolver<h3_quinn::Connection, Bytes>;
 
@@ -35,7 +35,7 @@ pub(super) fn listen(
     socket: UdpSocket,
     accepting: CancellationToken,
 ) -> io::Result<Endpoint> {
-    let config = server_config(&worker.engine, addr);
+    let config = server_config(&worker.snapshot(), addr);
     let runtime = Arc::new(quinn::TokioRuntime);
     let endpoint = Endpoint::new(EndpointConfig::default(), config, socket, runtime)?;
     tokio::task::spawn_local(accept_all(worker, addr, endpoint.clone(), accepting));
@@ -43,8 +43,7 @@ pub(super) fn listen(
 }
 
 /// What new connections are offered, from the snapshot in force.
-pub(super) fn server_config(engine: &Engine, addr: SocketAddr) -> Option<quinn::ServerConfig> {
-    let snapshot = engine.load();
+pub(super) fn server_config(snapshot: &Snapshot, addr: SocketAddr) -> Option<quinn::ServerConfig> {
     let tls = snapshot.listener(addr)?.tls.as_ref()?.quic.clone()?;
     let crypto = QuicServerConfig::try_from(tls)
         .inspect_err(|error| log::error!("HTTP/3 on {addr}: {error}"))
@@ -179,7 +178,7 @@ async fn last_packets(quic: &quinn::Connection) {
 }
 
 fn settings(connection: &Connection) -> Option<(limits::Timeouts, usize)> {
-    let snapshot = connection.worker.engine.load();
+    let snapshot = connection.worker.snapshot();
     let listener = snapshot.listener(connection.addr)?;
     Some((listener.timeouts, listener.header_bytes))
 }
@@ -198,10 +197,11 @@ async fn serve_stream(door: &Rc<Door>, resolver: Resolver) {
         Ok(Err(error)) => return log::debug!("HTTP/3 request: {error}"),
         Err(_) => return log::debug!("HTTP/3 request: its head did not end in time"),
     };
-    let (mut send, request) = match open(request, stream).await {
-        Ok(opened) => opened,
-        Err(mut send) => return send.stop_stream(Code::H3_MESSAGE_ERROR),
+    let (mut send, receive) = stream.split();
+    let Some(body) = body(&request, receive) else {
+        return send.stop_stream(Code::H3_MESSAGE_ERROR);
     };
+    let request = door.receive(request.map(|()| Body::new(body)));
     let deadline = door.response_deadline();
     let response = dispatch(door, request, None).await;
     let answered = async {
@@ -217,19 +217,12 @@ async fn serve_stream(door: &Rc<Door>, resolver: Resolver) {
     }
 }
 
-/// Splits the stream and gives the request its body.
-async fn open(
-    request: http::Request<()>,
-    stream: Stream,
-) -> Result<(SendHalf, http::Request<Body>), SendHalf> {
-    let (send, receive) = stream.split();
-    let Ok(promised) = content_length(&request) else { return Err(send) };
-    let mut body = H3Body::new(receive, promised);
-    let peeked = std::future::poll_fn(|cx| std::task::Poll::Ready(body.peek(cx))).await;
-    match peeked {
-        Ok(()) => Ok((send, request.map(|()| Body::new(body)))),
-        Err(_) => Err(send),
-    }
+/// The request's body, if what came of it so far is well-formed.
+fn body(request: &http::Request<()>, receive: Receive) -> Option<H3Body> {
+    let mut body = H3Body::new(receive, content_length(request).ok()?);
+    // Whoever reads on registers anew.
+    body.peek(&mut Context::from_waker(Waker::noop())).ok()?;
+    Some(body)
 }
 
 fn content_length(request: &http::Request<()>) -> Result<Option<u64>, ()> {

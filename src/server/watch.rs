@@ -107,10 +107,10 @@ impl Clock {
         Self { activity, timeouts, outbox }
     }
 
-    fn deadline(&self) -> Instant {
+    fn deadline(&self) -> Option<Instant> {
         let stalled = self.outbox.as_ref().and_then(Outbox::stalled).map(|at| at + WRITE_IDLE);
         let due = self.activity.deadline(&self.timeouts);
-        stalled.into_iter().chain(due).min().unwrap_or_else(far)
+        stalled.into_iter().chain(due).min()
     }
 }
 
@@ -124,7 +124,7 @@ pub(super) struct Watched<C> {
 
 impl<C: Graceful> Watched<C> {
     pub(super) fn new(connection: C, clock: Clock, closing: &CancellationToken) -> Self {
-        let timer = Box::pin(tokio::time::sleep_until(clock.deadline()));
+        let timer = Box::pin(tokio::time::sleep_until(clock.deadline().unwrap_or_else(far)));
         let closing = Some(Box::pin(closing.clone().cancelled_owned()));
         Self { connection: Box::pin(connection), clock, closing, timer }
     }
@@ -164,16 +164,16 @@ impl<C: Graceful> Future for Watched<C> {
         }
         loop {
             let due = this.clock.deadline();
-            if due < this.timer.deadline() {
+            if let Some(due) = due.filter(|due| *due < this.timer.deadline()) {
                 this.timer.as_mut().reset(due);
             }
             if this.timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if due <= Instant::now() {
+            if due.is_some_and(|due| due <= Instant::now()) {
                 return Poll::Ready(None);
             }
-            this.timer.as_mut().reset(due);
+            this.timer.as_mut().reset(due.unwrap_or_else(far));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Workers: threads that each run a current-thread runtime with their own sockets, and the
 //! commands they take from the control side.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::drain::InFlight;
 use super::listeners::Sockets;
 use super::{Engine, accept, quic};
+use crate::site::Snapshot;
 
 enum Command {
     Open {
@@ -32,11 +34,35 @@ enum Command {
 
 /// What the tasks of one worker share.
 pub(super) struct Worker {
-    pub(super) engine: Arc<Engine>,
+    engine: Arc<Engine>,
+    /// The snapshot last used. Its own counter, which no other worker touches, counts requests.
+    held: RefCell<Rc<Held>>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) in_flight: InFlight,
     /// Told to finish what is under way and take nothing new.
     pub(super) draining: CancellationToken,
+}
+
+/// A worker's own hold on a snapshot.
+pub(super) struct Held(Arc<Snapshot>);
+
+impl std::ops::Deref for Held {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+impl Worker {
+    /// The configuration in force, for as long as one request or handshake needs it.
+    pub(super) fn snapshot(&self) -> Rc<Held> {
+        let mut held = self.held.borrow_mut();
+        if !self.engine.is_current(&held.0) {
+            *held = Rc::new(Held(self.engine.load()));
+        }
+        held.clone()
+    }
 }
 
 /// All workers, seen from the control side.
@@ -107,6 +133,7 @@ struct Open {
 
 async fn live(engine: Arc<Engine>, slots: usize, mut inbox: mpsc::UnboundedReceiver<Command>) {
     let worker = Rc::new(Worker {
+        held: RefCell::new(Rc::new(Held(engine.load()))),
         engine,
         slots: Arc::new(Semaphore::new(slots)),
         in_flight: InFlight::default(),
@@ -125,9 +152,10 @@ async fn live(engine: Arc<Engine>, slots: usize, mut inbox: mpsc::UnboundedRecei
                 }
             }
             Command::Reconfigured => {
+                let snapshot = worker.snapshot();
                 for (addr, open) in &open {
                     if let Some(endpoint) = &open.endpoint {
-                        endpoint.set_server_config(quic::server_config(&worker.engine, *addr));
+                        endpoint.set_server_config(quic::server_config(&snapshot, *addr));
                     }
                 }
             }

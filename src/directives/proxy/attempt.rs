@@ -5,6 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{Method, Response};
+use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::conn::Conn;
@@ -39,12 +40,14 @@ pub(super) async fn attempt(
 ) -> Outcome {
     let safe = repeatable(&req.head.method) && payload.repeatable();
     // What may not be sent twice deserves a connection that is known to be open.
-    let mut pooled = pool::take(host.state.id, !safe);
+    let now = Instant::now();
+    let mut pooled = pool::take(host.state.id, !safe, now);
     loop {
         let reused = pooled.is_some();
         let conn = match pooled.take() {
             Some(conn) => conn,
-            None => match connect(host, rule.tls.as_ref(), rule.connect_timeout).await {
+            // Rare and large, it has no place in every request's future.
+            None => match Box::pin(connect(host, rule.tls.as_ref(), rule.connect_timeout)).await {
                 Ok(conn) => conn,
                 Err(error) => return Outcome::Failed { again: error.before_sending(), error },
             },
@@ -53,8 +56,9 @@ pub(super) async fn attempt(
             Ok(message) => message,
             Err(error) => return Outcome::Failed { error, again: false },
         };
-        match Exchange::start(conn, message).answer(rule.silence).await {
-            Ok((answer, exchange)) => {
+        let mut exchange = Exchange::start(conn, message, now);
+        match exchange.answer(rule.silence).await {
+            Ok(answer) => {
                 let lease = Lease { keep: rule.keepalive, silence: rule.silence, _slot: slot };
                 return Outcome::Answered(receive(answer, exchange, host.state.id, lease));
             }
@@ -71,7 +75,7 @@ pub(super) async fn attempt(
 /// A request and its answer on a connection.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    pub(super) conn: Conn,
+    pub(super) conn: Box<Conn>,
     /// What is left to send. It may outlive the head of the answer.
     pub(super) upload: Option<Upload>,
     /// The upstream takes no more of the request; what it has answered still counts.
@@ -86,9 +90,9 @@ struct Broken {
 }
 
 impl Exchange {
-    fn start(mut conn: Conn, message: http::Request<Body>) -> Self {
+    fn start(mut conn: Box<Conn>, message: http::Request<Body>, now: Instant) -> Self {
         let method = message.method().clone();
-        conn.patience.moved();
+        conn.patience.moved_at(now);
         let upload = Some(Upload::start(&mut conn, message));
         Self { conn, upload, refused: None, method }
     }
@@ -111,7 +115,7 @@ impl Exchange {
         Ok(())
     }
 
-    async fn answer(mut self, silence: Duration) -> Result<(Answer, Self), Broken> {
+    async fn answer(&mut self, silence: Duration) -> Result<Answer, Broken> {
         let answer = poll_fn(|cx| {
             self.send(cx)?;
             match self.conn.poll_answer(&self.method, cx) {
@@ -123,10 +127,7 @@ impl Exchange {
                 }
             }
         });
-        match answer.await {
-            Ok(answer) => Ok((answer, self)),
-            Err(error) => Err(Broken { error, silent: !self.conn.has_input() }),
-        }
+        answer.await.map_err(|error| Broken { error, silent: !self.conn.has_input() })
     }
 }
 

@@ -131,7 +131,12 @@ impl Patience {
     }
 
     pub(super) fn moved(&mut self) {
-        self.since = Instant::now();
+        self.moved_at(Instant::now());
+    }
+
+    /// A connection that was just made is younger than `now`.
+    pub(super) fn moved_at(&mut self, now: Instant) {
+        self.since = self.since.max(now);
     }
 
     pub(super) fn since(&self) -> Instant {

@@ -22,12 +22,12 @@ pub(super) async fn connect(
     upstream: &Upstream,
     tls: Option<&Arc<ClientConfig>>,
     limit: Duration,
-) -> Result<Conn, ProxyError> {
+) -> Result<Box<Conn>, ProxyError> {
     let deadline = Instant::now() + limit;
     match timeout_at(deadline, open(upstream, tls, deadline)).await {
         Ok(opened) => {
             pool::sweep();
-            Ok(Conn::new(opened?))
+            Ok(Box::new(Conn::new(opened?)))
         }
         Err(_) => Err(ProxyError::ConnectTimeout(upstream.name.to_string())),
     }

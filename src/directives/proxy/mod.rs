@@ -144,7 +144,7 @@ async fn serve(rule: &Rule, req: &mut Request) -> Reply {
 async fn payload(rule: &Rule, req: &mut Request) -> Result<Payload, ProxyError> {
     let body = std::mem::take(&mut req.body);
     if rule.hosts.len() > 1 && !rule.try_duration.is_zero() {
-        return Payload::keep(body).await;
+        return Box::pin(Payload::keep(body)).await;
     }
     Ok(Payload::new(body))
 }
@@ -164,7 +164,7 @@ fn pick(rule: &Rule, req: &Request, tried: &Tried) -> Option<(usize, Slot)> {
             chosen => chosen?,
         };
         // Another worker may have taken the last place in between.
-        if let Some(slot) = rule.hosts[index].state.acquire(rule.max_conns) {
+        if let Some(slot) = rule.take_place(index) {
             return Some((index, slot));
         }
     }

@@ -6,7 +6,7 @@ use super::address;
 use super::policy::Policy;
 use super::rules::HeaderRule;
 use super::tls::Trust;
-use super::upstream::{Target, Upstream};
+use super::upstream::{Slot, Target, Upstream};
 use crate::caddyfile::{Args, ConfigError, parse_duration};
 use crate::http::limits::{UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE};
 use std::sync::Arc;
@@ -88,6 +88,14 @@ impl Rule {
         }
         rule.resolve_upstreams(&to).map_err(|message| args.error(message))?;
         Ok(rule)
+    }
+
+    /// A place on a host for one request; `None` where all are taken.
+    pub(super) fn take_place(&self, host: usize) -> Option<Slot> {
+        if self.max_conns == 0 && !self.policy.counts_requests() {
+            return Some(Slot::default());
+        }
+        self.hosts[host].state.acquire(self.max_conns)
     }
 
     fn setting(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {

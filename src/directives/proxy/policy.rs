@@ -21,6 +21,11 @@ pub(super) enum Policy {
 }
 
 impl Policy {
+    /// Whether the choice depends on how many requests each host has.
+    pub(super) fn counts_requests(&self) -> bool {
+        matches!(self, Self::LeastConn)
+    }
+
     /// Reads `policy NAME [ARG]`.
     pub(super) fn parse(name: &str, arg: Option<&str>) -> Result<Self, String> {
         Ok(match (name, arg) {

@@ -4,20 +4,23 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
+use tokio::time::Instant;
+
 use super::conn::Conn;
 use crate::http::limits::UPSTREAM_IDLE;
 
 thread_local! {
-    static POOL: RefCell<HashMap<u64, Vec<Conn>>> = RefCell::new(HashMap::new());
+    #[allow(clippy::vec_box, reason = "a connection goes in and out as a pointer")]
+    static POOL: RefCell<HashMap<u64, Vec<Box<Conn>>>> = RefCell::new(HashMap::new());
     static SWEEPING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A usable idle connection of an upstream; `certainly` open at a system call's cost.
-pub(super) fn take(upstream: u64, certainly: bool) -> Option<Conn> {
+pub(super) fn take(upstream: u64, certainly: bool, now: Instant) -> Option<Box<Conn>> {
     POOL.with_borrow_mut(|pool| {
         let idle = pool.get_mut(&upstream)?;
         while let Some(mut conn) = idle.pop() {
-            if conn.patience.since().elapsed() >= UPSTREAM_IDLE {
+            if now.saturating_duration_since(conn.patience.since()) >= UPSTREAM_IDLE {
                 idle.clear();
                 return None;
             }
@@ -30,7 +33,7 @@ pub(super) fn take(upstream: u64, certainly: bool) -> Option<Conn> {
 }
 
 /// Keeps a connection whose exchange is over, at most `limit` of them.
-pub(super) fn give(upstream: u64, conn: Conn, limit: usize) {
+pub(super) fn give(upstream: u64, conn: Box<Conn>, limit: usize) {
     // A body may end while its thread is being torn down; then there is no pool any more.
     let _ = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();

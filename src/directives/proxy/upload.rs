@@ -14,9 +14,6 @@ use super::conn::Conn;
 use super::error::ProxyError;
 use crate::http::{Body, BodyError, hop};
 
-/// Slices of one write.
-const SLICES: usize = 3;
-
 /// What is still to be sent.
 #[derive(Debug)]
 pub(super) struct Upload {
@@ -71,7 +68,9 @@ impl Upload {
                 }
             }
             ready!(self.poll_write(conn, cx)).map_err(ProxyError::Answer)?;
-            conn.patience.moved();
+            if self.framing != Framing::Ended {
+                conn.patience.moved();
+            }
         }
     }
 
@@ -134,8 +133,14 @@ impl Upload {
     }
 
     fn poll_write(&mut self, conn: &mut Conn, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let slices: [_; SLICES] = [&conn.output[..], &self.piece, self.tail].map(IoSlice::new);
-        let mut written = match ready!(Pin::new(&mut conn.io).poll_write_vectored(cx, &slices))? {
+        let io = Pin::new(&mut conn.io);
+        let sent = if self.is_sent() {
+            io.poll_write(cx, &conn.output)
+        } else {
+            let slices = [&conn.output[..], &self.piece, self.tail].map(IoSlice::new);
+            io.poll_write_vectored(cx, &slices)
+        };
+        let mut written = match ready!(sent)? {
             0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             written => written,
         };

@@ -60,7 +60,7 @@ impl State {
                 (max == 0 || n < max).then_some(n + 1)
             })
             .ok()
-            .map(|_| Slot(self.clone()))
+            .map(|_| Slot(Some(self.clone())))
     }
 
     /// Counts a failure for as long as `timeout`.
@@ -77,13 +77,16 @@ impl State {
     }
 }
 
-/// A request in flight to an upstream; its place is free again when this is dropped.
-#[derive(Debug)]
-pub(super) struct Slot(Arc<State>);
+/// A request in flight to an upstream; its place is free again when this is dropped. Where
+/// nobody counts it holds nothing, so that workers do not meet at a counter.
+#[derive(Debug, Default)]
+pub(super) struct Slot(Option<Arc<State>>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.conns.fetch_sub(1, Ordering::Relaxed);
+        if let Some(state) = &self.0 {
+            state.conns.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod body;
+pub mod coding;
 pub mod condition;
 pub mod fault_page;
 pub mod hop;

@@ -34,7 +34,7 @@ struct Gzip {
 
 impl Handler for Gzip {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        let Some(rule) = self.rules.iter().find(|rule| rule.means(req.path())) else {
+        let Some(rule) = self.rules.iter().find(|rule| rule.means(&req.route())) else {
             return next.run(req);
         };
         Box::pin(async move {

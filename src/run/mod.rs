@@ -3,13 +3,14 @@
 
 mod output;
 mod sinks;
+mod sockets;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::cli::{Action, Options};
-use crate::config::{self, Loaded, Settings, Source, Wanted};
+use crate::config::{self, Settings, Source, Wanted};
 use crate::daemon::detach::{self, Readiness, Side};
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::signals::{Event, Signals};
@@ -117,20 +118,20 @@ impl Service {
             Some(path) => Some(PidFile::acquire(path).map_err(|error| error.to_string())?),
             None => None,
         };
-        output::activating(options.quiet);
         let sinks = Arc::new(Sinks::default());
         let settings = settings(options, sinks.clone());
         let wanted = wanted(options);
         let source = wanted.read(&settings)?;
-        let loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
+        let mut loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
+        output::activating(options.quiet);
+        loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let descriptors = limits::raise_nofile();
         let available = std::thread::available_parallelism().map_or(1, usize::from);
         let count = options.cpu.workers(available);
         let user = options.user.as_deref().map(privileges::lookup).transpose()?;
-        let Loaded { snapshot, sites, warnings, optional } = loaded;
-        warnings.iter().for_each(|warning| log::warn!("{warning}"));
-        let engine = Engine::new(snapshot);
-        let sockets = bind_new(&engine.load(), None, (count, &optional))?;
+        let bound = sockets::bind_new(&mut loaded, None, count)?;
+        let sites = loaded.lines();
+        let engine = Engine::new(loaded.snapshot);
         if let Some(user) = &user {
             privileges::drop_to(user)?;
         }
@@ -138,7 +139,7 @@ impl Service {
         let connections = usize::try_from(connections).unwrap_or(usize::MAX >> 8).min(1 << 24);
         let workers = server::spawn(&engine, count, connections)
             .map_err(|error| format!("starting workers: {error}"))?;
-        sockets.into_iter().for_each(|sockets| workers.open(sockets));
+        bound.into_iter().for_each(|sockets| workers.open(sockets));
         let grace = options.grace;
         let service = Self {
             settings,
@@ -204,25 +205,18 @@ impl Service {
         } else {
             self.wanted.read(&self.settings)?
         };
-        let loaded = config::load(&source, &self.settings).map_err(|error| error.to_string())?;
+        let mut loaded =
+            config::load(&source, &self.settings).map_err(|error| error.to_string())?;
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let old = self.engine.load();
-        let count = self.workers.count();
-        let sockets = bind_new(&loaded.snapshot, Some(&old), (count, &loaded.optional))?;
-        let gone: Vec<_> = old
-            .listeners
-            .iter()
-            .filter(|listener| {
-                loaded.snapshot.listener(listener.addr).is_none_or(|now| now.quic != listener.quic)
-            })
-            .map(|listener| listener.addr)
-            .collect();
+        let bound = sockets::bind_new(&mut loaded, Some(&old), self.workers.count())?;
+        let gone = sockets::gone(&old, &loaded.snapshot);
+        self.sites = loaded.lines();
         self.engine.store(loaded.snapshot);
         gone.into_iter().for_each(|addr| self.workers.close(addr));
-        sockets.into_iter().for_each(|sockets| self.workers.open(sockets));
+        bound.into_iter().for_each(|sockets| self.workers.open(sockets));
         self.workers.reconfigured();
         self.source = source;
-        self.sites = loaded.sites;
         Ok(())
     }
 
@@ -259,34 +253,6 @@ fn signals() -> Result<mpsc::Receiver<Event>, String> {
         .spawn(move || while events.send(signals.wait()).is_ok() {})
         .map_err(|error| format!("starting a thread: {error}"))?;
     Ok(inbox)
-}
-
-/// Binds the addresses that `old` does not have. One that only carries implied redirects may
-/// fail: the sites themselves are reachable without it.
-fn bind_new(
-    new: &crate::site::Snapshot,
-    old: Option<&crate::site::Snapshot>,
-    (workers, optional): (usize, &[std::net::SocketAddr]),
-) -> Result<Vec<server::Sockets>, String> {
-    let mut sockets: Vec<server::Sockets> = Vec::new();
-    let known = |addr| old.and_then(|old| old.listener(addr));
-    for listener in &new.listeners {
-        let addr = listener.addr;
-        if known(addr).is_some_and(|before| before.quic == listener.quic) {
-            continue;
-        }
-        let ours = |other: &std::net::SocketAddr| other.port() == addr.port();
-        let bound = old.into_iter().flat_map(|old| &old.listeners).map(|other| other.addr);
-        let alone = !bound.chain(sockets.iter().map(|s| s.addr)).any(|other| ours(&other));
-        match server::bind(addr, workers, listener.quic, alone) {
-            Ok(bound) => sockets.push(bound),
-            Err(error) if optional.contains(&addr) => {
-                log::warn!("no redirects from http to https: {error}");
-            }
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    Ok(sockets)
 }
 
 fn settings(options: &Options, sinks: Arc<dyn crate::http::sink::OpenSink>) -> Settings {

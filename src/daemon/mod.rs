@@ -4,6 +4,7 @@ pub mod detach;
 pub mod limits;
 pub mod logfile;
 pub mod notify;
+pub mod owned;
 pub mod pidfile;
 pub mod privileges;
 pub mod processlog;

@@ -10,7 +10,12 @@ use std::time::Duration;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::logfile::{LogFile, Roll};
+use super::owned::open_as;
+use super::privileges::User;
 use super::syslog::{Facility, Severity, Syslog};
+
+/// Mode of the file.
+const MODE: u32 = 0o600;
 
 /// Where the process log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,23 +56,15 @@ pub fn default_roll() -> Roll {
     Roll { size: Some(100 << 20), age, keep: 10, compress: false }
 }
 
-/// Opens the target and makes it the process log, once per process. Starts a thread for files
-/// and syslog, so it comes after the fork.
+/// Opens the target and makes it the process log, once per process; a file as one of `user`'s.
+/// Starts a thread for files and syslog, so it comes after the fork.
 ///
 /// # Errors
 /// The target cannot be opened, or there is a process log already.
-pub fn install(target: Target) -> io::Result<()> {
-    install_rolled(target, default_roll())
-}
-
-/// As [`install`], with another roll for files.
-///
-/// # Errors
-/// As [`install`].
-pub fn install_rolled(target: Target, roll: Roll) -> io::Result<()> {
+pub fn install(target: Target, roll: Roll, user: Option<&User>) -> io::Result<()> {
     let silent = target == Target::None;
     let taken = |_| io::Error::new(io::ErrorKind::AlreadyExists, "there is a process log already");
-    let log = ProcessLog::open(target, roll)?;
+    let log = ProcessLog::open(target, roll, user)?;
     LOG.set(log).map_err(|_| taken(()))?;
     let Some(log) = LOG.get() else { return Ok(()) };
     log::set_logger(log).map_err(|_| taken(()))?;
@@ -104,12 +101,15 @@ enum Sink {
 }
 
 impl ProcessLog {
-    fn open(target: Target, roll: Roll) -> io::Result<Self> {
+    fn open(target: Target, roll: Roll, user: Option<&User>) -> io::Result<Self> {
         let sink = match target {
             Target::None => Sink::None,
             Target::Stdout => Sink::Stdout,
             Target::Stderr => Sink::Stderr,
-            Target::File(path) => Sink::File(LogFile::open_utc(path, roll, 0o600)?),
+            Target::File(path) => {
+                let open = || LogFile::open_utc(&path, roll.clone(), MODE);
+                Sink::File(open_as(user, (&path, MODE), open)?)
+            }
             Target::Syslog => Sink::Syslog(Syslog::local(Facility::Daemon)?),
             Target::RemoteSyslog(url) => Sink::Syslog(Syslog::remote(&url, Facility::Daemon)?),
         };
@@ -228,7 +228,7 @@ mod tests {
     fn records_reach_the_file() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("sub/caddy.log");
-        let log = ProcessLog::open(Target::File(path.clone()), default_roll()).expect("open");
+        let log = ProcessLog::open(Target::File(path.clone()), default_roll(), None).expect("open");
         for (level, target, text) in [
             (Level::Error, "caddy::run", "one\ntwo"),
             (Level::Warn, "hyper", "three"),

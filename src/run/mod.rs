@@ -111,14 +111,19 @@ struct Service {
 
 impl Service {
     fn start(options: &Options) -> Result<(Self, mpsc::Receiver<Event>), String> {
+        let user = options.user.as_deref().map(privileges::lookup).transpose()?;
+        if user.is_some() {
+            privileges::forbid_gaining()?;
+        }
         let events = signals()?;
-        processlog::install(processlog::parse_target(&options.log))
+        let target = processlog::parse_target(&options.log);
+        processlog::install(target, processlog::default_roll(), user.as_ref())
             .map_err(|error| format!("process log {}: {error}", options.log))?;
         let pidfile = match &options.pidfile {
             Some(path) => Some(PidFile::acquire(path).map_err(|error| error.to_string())?),
             None => None,
         };
-        let sinks = Arc::new(Sinks::default());
+        let sinks = Arc::new(Sinks::of(user.clone()));
         let settings = settings(options, sinks.clone());
         let wanted = wanted(options);
         let source = wanted.read(&settings)?;
@@ -128,8 +133,12 @@ impl Service {
         let descriptors = limits::raise_nofile();
         let available = std::thread::available_parallelism().map_or(1, usize::from);
         let count = options.cpu.workers(available);
-        let user = options.user.as_deref().map(privileges::lookup).transpose()?;
-        let bound = sockets::bind_new(&mut loaded, None, count)?;
+        let mut bind = || sockets::bind_new(&mut loaded, None, count);
+        // As the user: sockets of one port in a later reload have to have the same owner.
+        let bound = match &user {
+            Some(user) => privileges::acting_as(user, bind)??,
+            None => bind()?,
+        };
         let sites = loaded.lines();
         let engine = Engine::new(loaded.snapshot);
         if let Some(user) = &user {

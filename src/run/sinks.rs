@@ -7,6 +7,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::daemon::logfile::{self, LogFile};
+use crate::daemon::owned::open_as;
+use crate::daemon::privileges::User;
 use crate::daemon::syslog::{Facility, Severity, Syslog};
 use crate::http::sink::{OpenSink, Sink, SinkTarget};
 
@@ -14,29 +16,40 @@ use crate::http::sink::{OpenSink, Sink, SinkTarget};
 const LOG_MODE: u32 = 0o644;
 
 /// Writers in use, by target.
-#[derive(Default)]
 pub(super) struct Sinks {
     open: Mutex<HashMap<SinkTarget, Arc<Writer>>>,
+    /// Whose the files are to be.
+    user: Option<User>,
 }
 
 impl Sinks {
+    pub(super) fn of(user: Option<User>) -> Self {
+        Self { open: Mutex::default(), user }
+    }
+
     /// Opens every file anew by its name, after a rotation from outside.
     pub(super) fn reopen(&self) {
-        self.each(LogFile::reopen);
-    }
-
-    /// Waits until what was written is on its way to the disk.
-    pub(super) fn flush(&self) {
-        self.each(LogFile::flush);
-    }
-
-    fn each(&self, act: impl Fn(&LogFile)) {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        for writer in open.values() {
-            if let Writer::File(file) = &**writer {
-                act(file);
+        for writer in self.writers() {
+            if let Writer::File(file) = &*writer {
+                file.reopen();
             }
         }
+    }
+
+    /// Waits until what was written is on its way to the disk or to syslog.
+    pub(super) fn flush(&self) {
+        for writer in self.writers() {
+            match &*writer {
+                Writer::File(file) => file.flush(),
+                Writer::Syslog(syslog) => syslog.flush(),
+                Writer::Stdout | Writer::Stderr => {}
+            }
+        }
+    }
+
+    fn writers(&self) -> Vec<Arc<Writer>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().cloned().collect()
     }
 }
 
@@ -48,7 +61,7 @@ impl OpenSink for Sinks {
         if let Some(writer) = open.get(target) {
             return Ok(writer.clone());
         }
-        let writer = Arc::new(Writer::open(target)?);
+        let writer = Arc::new(Writer::open(target, self.user.as_ref())?);
         open.insert(target.clone(), writer.clone());
         Ok(writer)
     }
@@ -62,7 +75,7 @@ enum Writer {
 }
 
 impl Writer {
-    fn open(target: &SinkTarget) -> io::Result<Self> {
+    fn open(target: &SinkTarget, user: Option<&User>) -> io::Result<Self> {
         Ok(match target {
             SinkTarget::Stdout => Self::Stdout,
             SinkTarget::Stderr => Self::Stderr,
@@ -75,7 +88,8 @@ impl Writer {
                     keep: roll.keep,
                     compress: roll.compress,
                 };
-                Self::File(LogFile::open(path, roll, LOG_MODE)?)
+                let open = || LogFile::open(path, roll.clone(), LOG_MODE);
+                Self::File(open_as(user, (path, LOG_MODE), open)?)
             }
         })
     }

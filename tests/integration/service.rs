@@ -1,5 +1,6 @@
 //! The process as a service: pid file, `-daemon`, readiness to systemd, privileges.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
@@ -119,17 +120,72 @@ fn systemd_hears_of_ready_reloading_and_stopping() {
     assert_eq!(caddy.wait(), Some(0));
 }
 
-#[test]
-fn user_drops_privileges_after_binding() {
+/// A server that root starts for nobody, in a directory of root's.
+fn as_nobody(text: &str) -> Caddy {
     assert!(nix::unistd::geteuid().is_root(), "this test needs root");
-    let setup = Setup::new(PLAIN).arg("-user=nobody").arg("-log=stderr");
-    std::os::unix::fs::chown(setup.dir(), Some(65534), None).unwrap();
-    let caddy = setup.start();
-    assert_eq!(curl(&[], &format!("http://localhost:{}/", caddy.port())).status, 204);
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", caddy.pid())).unwrap();
-    for task in tasks.flatten() {
+    let setup = Setup::new(text).arg("-user=nobody").arg("-pidfile=@DIR@/caddy.pid");
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(setup.dir(), open).unwrap();
+    setup.start()
+}
+
+/// A port that takes a right to bind.
+fn low_port() -> u16 {
+    let free = |port: &u16| std::net::TcpListener::bind(("::", *port)).is_ok();
+    (600..1024).rev().find(free).expect("a free low port")
+}
+
+#[test]
+fn a_dropped_user_keeps_only_the_right_to_bind() {
+    let caddy = as_nobody(PLAIN);
+    let mut rights = vec![];
+    for task in std::fs::read_dir(format!("/proc/{}/task", caddy.pid())).unwrap().flatten() {
         let status = std::fs::read_to_string(task.path().join("status")).unwrap();
-        let uid = status.lines().find(|line| line.starts_with("Uid:")).unwrap();
-        assert_eq!(uid.split_whitespace().nth(1), Some("65534"), "{status}");
+        let row = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        for ids in ["Uid:", "Gid:"] {
+            assert!(row(ids).split_whitespace().all(|id| id == "65534"), "{status}");
+        }
+        assert_eq!(row("Groups:").trim(), "65534");
+        assert_eq!(row("NoNewPrivs:").trim(), "1", "{status}");
+        assert_eq!((row("CapInh:").trim(), row("CapAmb:").trim()), (NONE, NONE));
+        rights.push(row("CapPrm:").trim().to_owned());
     }
+    assert!(rights.iter().all(|caps| caps == NONE || caps == BIND), "{rights:?}");
+    assert!(rights.iter().any(|caps| caps == BIND), "{rights:?}");
+
+    let low = low_port();
+    caddy.rewrite(&format!(
+        "http://:@PORT@ {{\n status 204 /\n}}\nhttp://:{low} {{\n status 203 /\n}}\n"
+    ));
+    caddy.reload();
+    assert_eq!(curl(&[], &format!("http://localhost:{low}/")).status, 203);
+}
+
+/// No capability, and CAP_NET_BIND_SERVICE, as /proc shows them.
+const NONE: &str = "0000000000000000";
+const BIND: &str = "0000000000000400";
+
+#[test]
+fn a_dropped_user_can_open_its_logs_again() {
+    let mut caddy = as_nobody("http://:@PORT@ {\n status 204 /\n log / logs/access.log {uri}\n}\n");
+    let logs = ["process.log", "logs", "logs/access.log"];
+    let nobody = |name: &str| std::fs::metadata(caddy.path(name)).unwrap().uid() == 65534;
+    assert!(logs.iter().all(|name| nobody(name)));
+    let get = |path: &str| curl(&[], &format!("http://localhost:{}{path}", caddy.port())).status;
+    let wait = |name: &str, text: &str| {
+        wait_for(text, Duration::from_secs(10), || (caddy.read(name) == text).then_some(()));
+    };
+    assert_eq!(get("/one"), 204);
+    wait("logs/access.log", "/one\n");
+    std::fs::rename(caddy.path("logs/access.log"), caddy.path("logs/access.log.1")).unwrap();
+    caddy.signal(Signal::SIGUSR1);
+    wait_for("the new file", Duration::from_secs(10), || {
+        caddy.path("logs/access.log").exists().then_some(())
+    });
+    assert_eq!(get("/two"), 204);
+    wait("logs/access.log", "/two\n");
+    wait("logs/access.log.1", "/one\n");
+    caddy.signal(Signal::SIGTERM);
+    assert_eq!(caddy.wait(), Some(0));
+    assert_eq!(caddy.read("caddy.pid"), "", "no pid stays behind where only root may remove it");
 }

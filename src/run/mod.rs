@@ -4,6 +4,7 @@
 mod output;
 mod sinks;
 mod sockets;
+mod watchdog;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -149,6 +150,7 @@ impl Service {
         let workers = server::spawn(&engine, count, connections)
             .map_err(|error| format!("starting workers: {error}"))?;
         bound.into_iter().for_each(|sockets| workers.open(sockets));
+        watchdog::start(workers.pulse()).map_err(|error| format!("watchdog: {error}"))?;
         let grace = options.grace;
         let service = Self {
             settings,
@@ -198,14 +200,21 @@ impl Service {
     /// Builds the whole new configuration, binds what it adds, then swaps it in.
     fn reload(&mut self, signal: &str) {
         log::info!("{signal}: Reloading");
+        log::info!("Reloading");
         notify::reloading();
         processlog::reopen();
         self.sinks.reopen();
         match self.try_reload() {
-            Ok(()) => log::info!("Reloading complete"),
-            Err(error) => log::error!("{signal}: {error}"),
+            Ok(()) => {
+                log::info!("Reloading complete");
+                notify::ready("serving");
+            }
+            Err(error) => {
+                log::error!("{signal}: {error}");
+                let reason = error.lines().next().unwrap_or_default();
+                notify::ready(&format!("serving as before; the reload failed: {reason}"));
+            }
         }
-        notify::ready("serving");
     }
 
     fn try_reload(&mut self) -> Result<(), String> {
@@ -232,6 +241,8 @@ impl Service {
     /// Lets requests in flight end; a second signal cuts that short.
     fn stop(self, events: &mpsc::Receiver<Event>) -> u8 {
         notify::stopping();
+        // However long `-grace` is, the manager should not cut it short.
+        notify::extend_timeout(self.grace + Duration::from_secs(5));
         let (done, drained) = mpsc::channel();
         let (workers, grace) = (self.workers, self.grace);
         std::thread::spawn(move || {
@@ -242,6 +253,7 @@ impl Service {
         while let Err(mpsc::RecvTimeoutError::Timeout) = drained.recv_timeout(step) {
             if let Ok(Event::Stop(signal) | Event::StopNow(signal)) = events.try_recv() {
                 log::warn!("{signal}: Force quit");
+                self.sinks.flush();
                 processlog::flush();
                 return FORCED;
             }

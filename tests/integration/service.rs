@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -98,26 +98,101 @@ fn daemon_says_why_it_could_not_start() {
     }
 }
 
+/// A stand-in for systemd: what the service says, message by message.
+struct Manager {
+    socket: UnixDatagram,
+    path: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self { socket, path: path.display().to_string(), _dir: dir }
+    }
+
+    /// The next message with this word.
+    fn hear(&self, word: &str) -> String {
+        loop {
+            let mut buffer = [0; 4096];
+            let len = self.socket.recv(&mut buffer).expect("a word from the service");
+            let said = String::from_utf8_lossy(&buffer[..len]).into_owned();
+            if said.contains(word) {
+                return said;
+            }
+        }
+    }
+
+    /// Whether the word comes within a second.
+    fn hears(&self, word: &str) -> bool {
+        let end = Instant::now() + Duration::from_secs(1);
+        self.socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let mut buffer = [0; 4096];
+        while Instant::now() < end {
+            let len = self.socket.recv(&mut buffer).unwrap_or(0);
+            if String::from_utf8_lossy(&buffer[..len]).contains(word) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
 #[test]
 fn systemd_hears_of_ready_reloading_and_stopping() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let hear = || {
-        let mut buffer = [0; 4096];
-        let len = socket.recv(&mut buffer).expect("a word from the service");
-        String::from_utf8_lossy(&buffer[..len]).into_owned()
-    };
-    let until = |word: &str| while !hear().contains(word) {};
-    let mut caddy = Setup::new(PLAIN).env("NOTIFY_SOCKET", &path.display().to_string()).start();
-    until("READY=1");
+    let manager = Manager::new();
+    let mut caddy = Setup::new(PLAIN).env("NOTIFY_SOCKET", &manager.path).start();
+    assert_eq!(manager.hear("READY=1"), "READY=1\nSTATUS=serving\n");
     caddy.signal(Signal::SIGHUP);
-    until("RELOADING=1");
-    until("READY=1");
+    assert!(manager.hear("RELOADING=1").contains("\nMONOTONIC_USEC="));
+    assert_eq!(manager.hear("READY=1"), "READY=1\nSTATUS=serving\n");
+    caddy.rewrite("http://:@PORT@\nnope\n");
+    caddy.signal(Signal::SIGHUP);
+    manager.hear("RELOADING=1");
+    assert_eq!(
+        manager.hear("READY=1"),
+        "READY=1\nSTATUS=serving as before; the reload failed: \
+         Caddyfile:2 - Parse error: Unknown directive 'nope'\n"
+    );
     caddy.signal(Signal::SIGTERM);
-    until("STOPPING=1");
+    manager.hear("STOPPING=1");
+    assert_eq!(manager.hear("EXTEND"), "EXTEND_TIMEOUT_USEC=35000000\n");
     assert_eq!(caddy.wait(), Some(0));
+}
+
+#[test]
+fn the_watchdog_hears_of_live_workers_only() {
+    let manager = Manager::new();
+    let caddy = Setup::new(PLAIN)
+        .env("NOTIFY_SOCKET", &manager.path)
+        .env("WATCHDOG_USEC", "400000")
+        .start();
+    manager.hear("WATCHDOG=1");
+    manager.hear("WATCHDOG=1");
+    // One worker hangs; the process and its other threads go on.
+    let worker = thread_named(caddy.pid(), "worker-0");
+    let traced = nix::sys::ptrace::seize(worker, nix::sys::ptrace::Options::empty())
+        .and_then(|()| nix::sys::ptrace::interrupt(worker));
+    traced.expect("stopping a thread");
+    wait_for("the complaint", Duration::from_secs(10), || {
+        caddy.log().contains("a worker has not answered").then_some(())
+    });
+    while manager.hears("WATCHDOG=1") {}
+    nix::sys::wait::waitpid(worker, Some(nix::sys::wait::WaitPidFlag::__WALL)).unwrap();
+    nix::sys::ptrace::detach(worker, None).unwrap();
+    assert!((0..10).any(|_| manager.hears("WATCHDOG=1")), "it goes on as the worker does");
+}
+
+fn thread_named(pid: u32, name: &str) -> Pid {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let is_it = |task: &std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
+    };
+    let task = tasks.filter(is_it).next().expect(name);
+    Pid::from_raw(task.file_name().to_str().unwrap().parse().unwrap())
 }
 
 /// A server that root starts for nobody, in a directory of root's.

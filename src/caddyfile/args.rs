@@ -107,11 +107,14 @@ impl<'a> Args<'a> {
         if self.next_arg() { Ok(self.val()) } else { Err(self.arg_error()) }
     }
 
-    /// `Wrong argument count or unexpected line ending after 'tok'`.
+    /// `Wrong argument count or unexpected line ending after 'tok'`; where a brace on a line of
+    /// its own is the cause, that brace is what is unexpected.
     pub fn arg_error(&self) -> ConfigError {
-        if self.val() == "{" {
-            return self
-                .error("Unexpected token '{', expecting argument")
+        let current = self.token().filter(|token| token.text == "{");
+        let stray = || self.peek().filter(|t| t.text == "{" && self.same_line().is_none());
+        if let Some(brace) = current.or_else(stray) {
+            let message = "Unexpected token '{', expecting argument";
+            return ConfigError::at(brace, Kind::Parse, message)
                 .hint("`{` belongs at the end of the line of the word whose block it opens");
         }
         self.error(format!("Wrong argument count or unexpected line ending after '{}'", self.val()))

@@ -52,12 +52,17 @@ impl<'a> Args<'a> {
         true
     }
 
+    /// Whether a block, perhaps an empty one, opens behind the current token.
+    pub fn opens_block(&self) -> bool {
+        self.same_line().is_some_and(|t| t.text == "{")
+    }
+
     /// `while args.next_block()?` walks the entries of the block that follows: each call stands
     /// on an entry's first token; `false` behind the closing brace or where there is no block.
     /// Called on an entry that has a `{` on its line, it walks that inner block likewise.
     pub fn next_block(&mut self) -> Result<bool, ConfigError> {
         self.left_inner = false;
-        if self.same_line().is_some_and(|t| t.text == "{") {
+        if self.opens_block() {
             self.step();
             self.nesting += 1;
         } else if self.peek().is_some_and(|t| t.text == "{") {

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::http::paths;
@@ -153,6 +152,7 @@ mod tests {
     use std::io;
     use std::path::Path;
     use std::sync::Mutex;
+    use std::time::Duration;
 
     use super::*;
     use crate::http::address::Address;

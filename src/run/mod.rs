@@ -117,8 +117,7 @@ impl Service {
             privileges::forbid_gaining()?;
         }
         let events = signals()?;
-        let target = processlog::parse_target(&options.log);
-        processlog::install(target, processlog::default_roll(), user.as_ref())
+        processlog::install(&log_style(options), user.as_ref())
             .map_err(|error| format!("process log {}: {error}", options.log))?;
         let pidfile = match &options.pidfile {
             Some(path) => Some(PidFile::acquire(path).map_err(|error| error.to_string())?),
@@ -286,6 +285,15 @@ fn settings(options: &Options, sinks: Arc<dyn crate::http::sink::OpenSink>) -> S
         quic: options.quic,
         http2: options.http2,
         sinks,
+    }
+}
+
+fn log_style(options: &Options) -> processlog::Style {
+    processlog::Style {
+        target: processlog::parse_target(&options.log),
+        roll_mb: options.log_roll_mb,
+        compress: options.log_roll_compress,
+        timestamps: options.log_timestamps,
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::daemon::console::{Console, Stream};
 use crate::daemon::logfile::{self, LogFile};
 use crate::daemon::owned::open_as;
 use crate::daemon::privileges::User;
@@ -42,7 +43,7 @@ impl Sinks {
             match &*writer {
                 Writer::File(file) => file.flush(),
                 Writer::Syslog(syslog) => syslog.flush(),
-                Writer::Stdout | Writer::Stderr => {}
+                Writer::Console(console) => console.flush(),
             }
         }
     }
@@ -68,8 +69,7 @@ impl OpenSink for Sinks {
 }
 
 enum Writer {
-    Stdout,
-    Stderr,
+    Console(Console),
     Syslog(Syslog),
     File(LogFile),
 }
@@ -77,8 +77,8 @@ enum Writer {
 impl Writer {
     fn open(target: &SinkTarget, user: Option<&User>) -> io::Result<Self> {
         Ok(match target {
-            SinkTarget::Stdout => Self::Stdout,
-            SinkTarget::Stderr => Self::Stderr,
+            SinkTarget::Stdout => Self::Console(Console::open(Stream::Out)?),
+            SinkTarget::Stderr => Self::Console(Console::open(Stream::Err)?),
             SinkTarget::Syslog(None) => Self::Syslog(Syslog::local(Facility::Local0)?),
             SinkTarget::Syslog(Some(url)) => Self::Syslog(Syslog::remote(url, Facility::Local0)?),
             SinkTarget::File { path, roll } => {
@@ -97,11 +97,8 @@ impl Writer {
 
 impl Sink for Writer {
     fn write_line(&self, line: &str) {
-        use std::io::Write as _;
         match self {
-            // A closed terminal must not stop a request.
-            Self::Stdout => drop(writeln!(io::stdout(), "{line}")),
-            Self::Stderr => drop(writeln!(io::stderr(), "{line}")),
+            Self::Console(console) => console.write_line(line),
             Self::Syslog(syslog) => syslog.write_line(Severity::Info, line),
             Self::File(file) => file.write_line(line),
         }

@@ -17,6 +17,7 @@ mod cli;
 mod faults;
 mod init_script;
 mod limits;
+mod logs;
 mod policies;
 mod process;
 mod protocols;

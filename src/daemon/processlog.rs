@@ -87,6 +87,19 @@ pub fn install(style: &Style, user: Option<&User>) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the target could be one, without opening it.
+///
+/// # Errors
+/// A remote address that is none.
+pub fn check(target: &Target) -> Result<(), String> {
+    match target {
+        Target::RemoteSyslog(url) => {
+            Syslog::check(url).map_err(|error| format!("process log {url}: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Opens the log file anew, after logrotate moved it.
 pub fn reopen() {
     if let Some(ProcessLog { sink: Sink::File(file), .. }) = LOG.get() {

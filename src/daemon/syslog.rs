@@ -76,11 +76,15 @@ impl Syslog {
     /// # Errors
     /// The address is none of these, or the thread cannot be started.
     pub fn remote(url: &str, facility: Facility) -> io::Result<Self> {
-        let address = parse(url).ok_or_else(|| {
-            let text = format!("'{url}' is no syslog address: want syslog[+udp|+tcp]://HOST:PORT");
-            io::Error::new(io::ErrorKind::InvalidInput, text)
-        })?;
-        Self::start(address, facility)
+        Self::start(parse(url)?, facility)
+    }
+
+    /// Whether [`Self::remote`] could use the address.
+    ///
+    /// # Errors
+    /// It could not.
+    pub fn check(url: &str) -> io::Result<()> {
+        parse(url).map(drop)
     }
 
     /// Queues one line. Never blocks.
@@ -112,7 +116,14 @@ enum Address {
     Tcp(String),
 }
 
-fn parse(url: &str) -> Option<Address> {
+fn parse(url: &str) -> io::Result<Address> {
+    address(url).ok_or_else(|| {
+        let text = format!("'{url}' is no syslog address: want syslog[+udp|+tcp]://HOST:PORT");
+        io::Error::new(io::ErrorKind::InvalidInput, text)
+    })
+}
+
+fn address(url: &str) -> Option<Address> {
     let (scheme, host) = url.split_once("://")?;
     let host = host.strip_suffix('/').unwrap_or(host);
     let port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
@@ -322,9 +333,9 @@ mod tests {
             ("syslog+tls://h:1", None),
             ("/dev/log", None),
         ] {
-            assert_eq!(parse(url), want, "{url}");
+            assert_eq!(address(url), want, "{url}");
         }
-        assert!(Syslog::remote("syslog://h:x", Facility::Local0).is_err());
+        assert!(Syslog::check("syslog://h:x").is_err());
     }
 
     #[test]

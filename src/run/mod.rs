@@ -44,14 +44,9 @@ pub fn run(options: &Options) -> u8 {
 }
 
 fn validate(options: &Options) -> u8 {
-    let settings = settings(options, Arc::new(NoSinks));
-    let wanted = wanted(options);
-    let checked = wanted
-        .read(&settings)
-        .and_then(|source| config::load(&source, &settings).map_err(|error| error.to_string()));
-    match checked {
-        Ok(loaded) => {
-            loaded.warnings.iter().for_each(|warning| output::warning(warning));
+    match check(options) {
+        Ok(warnings) => {
+            warnings.iter().for_each(|warning| output::warning(warning));
             output::line("Caddyfile is valid");
             OK
         }
@@ -60,6 +55,16 @@ fn validate(options: &Options) -> u8 {
             FAILED
         }
     }
+}
+
+/// All that a start does short of touching anything; returns the warnings.
+fn check(options: &Options) -> Result<Vec<String>, String> {
+    options.user.as_deref().map(privileges::lookup).transpose()?;
+    processlog::check(&processlog::parse_target(&options.log))?;
+    let settings = settings(options, Arc::new(NoSinks));
+    let source = wanted(options).read(&settings)?;
+    let loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
+    Ok(loaded.warnings)
 }
 
 fn in_background(options: &Options) -> u8 {

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::daemon::console::{Console, Stream};
@@ -105,12 +106,29 @@ impl Sink for Writer {
     }
 }
 
-/// Opens nothing: for a check of the configuration.
+/// Opens nothing and makes nothing: for a check of the configuration. What could never be
+/// opened is refused all the same; whether the service's user may write it shows at the start.
 pub(super) struct NoSinks;
 
 impl OpenSink for NoSinks {
-    fn open(&self, _: &SinkTarget) -> io::Result<Arc<dyn Sink>> {
+    fn open(&self, target: &SinkTarget) -> io::Result<Arc<dyn Sink>> {
+        match target {
+            SinkTarget::Syslog(Some(url)) => Syslog::check(url)?,
+            SinkTarget::File { path, .. } => check_file(path)?,
+            SinkTarget::Stdout | SinkTarget::Stderr | SinkTarget::Syslog(None) => {}
+        }
         Ok(Arc::new(Nothing))
+    }
+}
+
+fn check_file(path: &Path) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    match path.ancestors().skip(1).find(|above| above.exists()) {
+        Some(above) if !above.is_dir() => Err(io::ErrorKind::NotADirectory.into()),
+        _ => Ok(()),
     }
 }
 

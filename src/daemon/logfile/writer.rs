@@ -98,7 +98,11 @@ impl Writer {
 
     fn open_file(&mut self) -> io::Result<()> {
         if let Some(dir) = self.path.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
+            let made = DirBuilder::new().recursive(true).mode(0o755).create(dir);
+            made.map_err(|err| match err.kind() {
+                io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+                _ => err,
+            })?;
         }
         let file = OpenOptions::new().append(true).create(true).mode(self.mode).open(&self.path)?;
         let meta = file.metadata()?;

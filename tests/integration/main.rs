@@ -22,6 +22,7 @@ mod policies;
 mod process;
 mod protocols;
 mod proxy;
+mod quickstart;
 mod reload;
 mod service;
 mod smuggling;

@@ -251,3 +251,13 @@ fn a_pipe_that_nobody_reads_stops_no_request() {
     assert_eq!(answered, 300);
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
+
+#[test]
+fn gzip_without_errors_sends_and_logs_errors() {
+    let caddy = Caddy::start("http://:@PORT@\ngzip\nproxy / 127.0.0.1:1\n");
+    let options = ["-H", "Accept-Encoding: gzip"];
+    let answer = curl(&options, &format!("http://localhost:{}/x.html", caddy.port()));
+    assert_eq!((answer.status, answer.text().as_str()), (502, "502 Bad Gateway\n"));
+    assert_eq!(answer.header("content-encoding"), "");
+    settled(|| caddy.log(), |log| log.contains("[ERROR] 502 127.0.0.1"));
+}

@@ -40,8 +40,6 @@ pub enum Severity {
     Error,
     /// Something may fail.
     Warning,
-    /// Worth knowing.
-    Notice,
     /// Ordinary news, access lines among them.
     Info,
     /// For developers.
@@ -263,7 +261,6 @@ fn send_to(
     match severity {
         Severity::Error => logger.err(line),
         Severity::Warning => logger.warning(line),
-        Severity::Notice => logger.notice(line),
         Severity::Info => logger.info(line),
         Severity::Debug => logger.debug(line),
     }

@@ -187,11 +187,11 @@ fn the_watchdog_hears_of_live_workers_only() {
 }
 
 fn thread_named(pid: u32, name: &str) -> Pid {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
     let is_it = |task: &std::fs::DirEntry| {
         std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
     };
-    let task = tasks.filter(is_it).next().expect(name);
+    let task = tasks.find(is_it).expect(name);
     Pid::from_raw(task.file_name().to_str().unwrap().parse().unwrap())
 }
 

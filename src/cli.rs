@@ -23,6 +23,10 @@ pub struct Options {
     /// `-cpu` in percent or workers.
     pub cpu: Cpu,
     pub log: String,
+    /// Megabytes at which the process log is rolled; 0 never.
+    pub log_roll_mb: u32,
+    pub log_roll_compress: bool,
+    pub log_timestamps: bool,
     pub pidfile: Option<PathBuf>,
     pub user: Option<String>,
     pub server_type: String,
@@ -73,6 +77,9 @@ impl Default for Options {
             grace: crate::http::limits::DRAIN,
             cpu: Cpu::Percent(100),
             log: String::new(),
+            log_roll_mb: 100,
+            log_roll_compress: true,
+            log_timestamps: true,
             pidfile: None,
             user: None,
             server_type: "http".to_owned(),
@@ -128,6 +135,9 @@ static FLAGS: &[Flag] = &[
     switch("http2", |o, on| o.http2 = on, "HTTP/2 (on)"),
     value("https-port", |o, v| port(v, &mut o.https_port), "Port of https:// sites (443)"),
     value("log", |o, v| text(&mut o.log, v), "Process log: a file, stdout, stderr or syslog"),
+    switch("log-roll-compress", |o, on| o.log_roll_compress = on, "Gzip rolled process logs (on)"),
+    value("log-roll-mb", |o, v| number(v, &mut o.log_roll_mb), "Size of a process log file (100)"),
+    switch("log-timestamps", |o, on| o.log_timestamps = on, "Time in process log lines (on)"),
     value("pidfile", |o, v| set(&mut o.pidfile, v), "File to write the process ID to"),
     switch("plugins", |o, on| act(o, on, Action::Plugins), "List what is built in"),
     value("port", |o, v| text(&mut o.port, v), "Default port (2015)"),
@@ -152,6 +162,9 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Options, String> 
         }
         let Some(flag) = arg.strip_prefix('-').filter(|rest| !rest.is_empty()) else { break };
         let flag = flag.strip_prefix('-').unwrap_or(flag).to_owned();
+        if flag.starts_with(['-', '=']) {
+            return Err(format!("bad flag syntax: {arg}\n{}", usage()));
+        }
         args.next();
         one(&mut options, &flag, &mut args).map_err(|error| format!("{error}{}", usage()))?;
     }
@@ -223,7 +236,15 @@ fn path(slot: &mut PathBuf, value: &str) -> Result<(), String> {
 }
 
 fn port(value: &str, slot: &mut u16) -> Result<(), String> {
-    *slot = value.parse().map_err(|_| "a port is a number from 1 to 65535".to_owned())?;
+    match value.parse() {
+        Ok(port) if port > 0 => *slot = port,
+        _ => return Err("a port is a number from 1 to 65535".to_owned()),
+    }
+    Ok(())
+}
+
+fn number(value: &str, slot: &mut u32) -> Result<(), String> {
+    *slot = value.parse().map_err(|_| "want a whole number".to_owned())?;
     Ok(())
 }
 
@@ -279,6 +300,10 @@ mod tests {
     #[test]
     fn bad_flags_name_themselves() {
         for (line, message) in [
+            ("---conf", "bad flag syntax: ---conf\n"),
+            ("-=x", "bad flag syntax: -=x\n"),
+            ("-http-port 0", "a port is a number from 1 to 65535\n"),
+            ("-log-roll-mb -1", "want a whole number\n"),
             ("-nope", "flag provided but not defined: -nope\n"),
             ("-conf", "flag needs an argument: -conf\n"),
             ("-quic=maybe", "invalid boolean value \"maybe\" for -quic\n"),

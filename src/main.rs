@@ -7,7 +7,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let options = match caddy::cli::parse(std::env::args().skip(1)) {
+    // What is not Unicode can be no flag; as a file's name it is not found, which is said.
+    let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
+    let options = match caddy::cli::parse(args) {
         Ok(options) => options,
         Err(message) => {
             let _ = std::io::stderr().write_all(message.as_bytes());

@@ -2,11 +2,16 @@
 //! the table of directives, and what may not be written. Each rule is one test that lists every
 //! offender.
 
-use std::collections::BTreeMap;
+#[path = "tidy/code.rs"]
+mod code;
+#[path = "tidy/source.rs"]
+mod source;
+
 use std::fmt::Write as _;
-use std::fs;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use code::{blank, body_of, functions, is_name, named_behind};
+use source::{Source, first_part, read, root, sources};
 
 const FILE_LINES: usize = 500;
 const FUNCTION_LINES: usize = 70;
@@ -137,46 +142,6 @@ fn nothing_unwraps_outside_tests() {
     });
 }
 
-/// One file: as written, and with comments and literals blanked, byte for byte.
-struct Source {
-    path: PathBuf,
-    text: String,
-    code: String,
-    /// The items of `code` that are under `#[cfg(test)]`.
-    tests: Vec<Range<usize>>,
-}
-
-impl Source {
-    fn line(&self, at: usize) -> usize {
-        self.code[..at].matches('\n').count() + 1
-    }
-
-    fn in_tests(&self, at: usize) -> bool {
-        self.tests.iter().any(|range| range.contains(&at))
-    }
-
-    /// `http` for `src/http/body.rs`, `site` for `src/site.rs`.
-    fn top(&self) -> String {
-        first_part(self.path.strip_prefix("src").unwrap_or(&self.path))
-    }
-
-    /// Whether the parent declares this file under `#[cfg(test)]`.
-    fn only_for_tests(&self) -> bool {
-        let Some(name) = self.path.file_stem().map(|stem| stem.to_string_lossy()) else {
-            return false;
-        };
-        let Some(folder) = self.path.parent() else { return false };
-        [folder.join("mod.rs"), folder.join("lib.rs"), folder.with_extension("rs")]
-            .iter()
-            .filter(|parent| root().join(parent).exists() && **parent != self.path)
-            .map(|parent| read(parent))
-            .any(|parent| {
-                let declared = format!("mod {name};");
-                parent.tests.iter().any(|range| parent.code[range.clone()].contains(&declared))
-            })
-    }
-}
-
 /// Applies a rule to every source; what it returns are the offenders' line and detail.
 fn check(rule: &str, offenders: impl Fn(&Source) -> Vec<String>) {
     let mut report = String::new();
@@ -188,42 +153,6 @@ fn check(rule: &str, offenders: impl Fn(&Source) -> Vec<String>) {
         }
     }
     assert!(report.is_empty(), "these do not {rule}:\n{report}");
-}
-
-fn root() -> &'static Path {
-    Path::new(option_env!("CARGO_MANIFEST_DIR").unwrap_or("."))
-}
-
-fn sources() -> Vec<Source> {
-    let mut paths = Vec::new();
-    for folder in ["src", "tests", "benches"] {
-        collect(Path::new(folder), &mut paths);
-    }
-    paths.sort();
-    paths.iter().map(|path| read(path)).collect()
-}
-
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(root().join(folder)).into_iter().flatten().flatten() {
-        let path = folder.join(entry.file_name());
-        if entry.path().is_dir() {
-            collect(&path, paths);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            paths.push(path);
-        }
-    }
-}
-
-fn read(path: &Path) -> Source {
-    let text = fs::read_to_string(root().join(path)).unwrap_or_default();
-    let code = code_of(&text);
-    let tests = test_items(&code);
-    Source { path: path.to_owned(), text, code, tests }
-}
-
-fn first_part(path: &Path) -> String {
-    let first = path.components().next().map(|part| part.as_os_str().to_string_lossy());
-    first.unwrap_or_default().trim_end_matches(".rs").to_owned()
 }
 
 fn directive_modules() -> Vec<String> {
@@ -246,199 +175,4 @@ fn lines_with(source: &Source, code: &str, marks: &[&str]) -> Vec<String> {
         }
     }
     offenders
-}
-
-/// The names right behind `path::`, `path::{…}` included, with where they stand.
-fn named_behind(code: &str, path: &str) -> Vec<(usize, String)> {
-    let mut named = Vec::new();
-    for (at, _) in code.match_indices(&format!("{path}::")) {
-        let before = code[..at].trim_end();
-        if before.ends_with("::") || code[..at].ends_with(is_name) {
-            continue;
-        }
-        let rest = at + path.len() + 2;
-        match code[rest..].trim_start().strip_prefix('{') {
-            Some(group) => {
-                let names = group_names(group).into_iter();
-                named.extend(names.map(|name| (at, name)));
-            }
-            None => named.push((at, leading_name(&code[rest..]))),
-        }
-    }
-    named
-}
-
-/// `a`, `b` and `c` of `a::{x, y}, b, c as d}`.
-fn group_names(group: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let (mut depth, mut start) = (0_usize, 0);
-    for (at, letter) in group.char_indices() {
-        match letter {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            '}' | ',' if depth == 0 => {
-                names.push(leading_name(&group[start..at]));
-                start = at + 1;
-                if letter == '}' {
-                    break;
-                }
-            }
-            _ => {}
-        }
-    }
-    names.retain(|name| !name.is_empty());
-    names
-}
-
-fn leading_name(text: &str) -> String {
-    text.trim_start().chars().take_while(|letter| is_name(*letter)).collect()
-}
-
-fn is_name(letter: char) -> bool {
-    letter == '_' || letter.is_alphanumeric()
-}
-
-/// Where each `fn NAME` stands.
-fn functions(code: &str) -> BTreeMap<usize, String> {
-    code.match_indices("fn ")
-        .filter(|(at, _)| !code[..*at].ends_with(is_name))
-        .map(|(at, word)| (at, leading_name(&code[at + word.len()..])))
-        .filter(|(_, name)| !name.is_empty())
-        .collect()
-}
-
-/// What is between the braces of the item at `at`; `None` when it ends in `;`.
-fn body_of(code: &str, at: usize) -> Option<Range<usize>> {
-    let (mut brackets, mut braces, mut start) = (0_i32, 0_i32, None);
-    for (offset, letter) in code[at..].char_indices() {
-        match letter {
-            '(' | '[' => brackets += 1,
-            ')' | ']' => brackets -= 1,
-            ';' if brackets == 0 && start.is_none() => return None,
-            '{' => {
-                braces += 1;
-                start.get_or_insert(at + offset + 1);
-            }
-            '}' => {
-                braces -= 1;
-                if braces == 0 {
-                    return start.map(|start| start..at + offset);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-fn test_items(code: &str) -> Vec<Range<usize>> {
-    code.match_indices("#[cfg(test)]")
-        .map(|(at, mark)| {
-            let item = at + mark.len();
-            let end = match body_of(code, item) {
-                Some(body) => body.end + 1,
-                None => code[item..].find(';').map_or(code.len(), |end| item + end + 1),
-            };
-            at..end
-        })
-        .collect()
-}
-
-/// The text with every comment, string and character literal turned into spaces.
-fn code_of(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
-        let length = literal_length(rest, code.ends_with(is_name));
-        if length > 0 {
-            code.push_str(&blank(&rest[..length]));
-            rest = &rest[length..];
-        } else {
-            code.push(letter);
-            rest = &rest[letter.len_utf8()..];
-        }
-    }
-    code
-}
-
-/// Bytes of the comment or literal that `text` opens with; 0 when it opens with neither.
-fn literal_length(text: &str, behind_name: bool) -> usize {
-    if text.starts_with("//") {
-        return text.find('\n').unwrap_or(text.len());
-    }
-    if text.starts_with("/*") {
-        return block_comment(text);
-    }
-    if text.starts_with('"') {
-        return quoted(text, '"');
-    }
-    if let Some(letters) = text.strip_prefix('\'') {
-        let mut letters = letters.chars();
-        let escaped = letters.next() == Some('\\');
-        let character = escaped || letters.next() == Some('\'');
-        return if character { quoted(text, '\'') } else { 0 };
-    }
-    if behind_name {
-        return 0;
-    }
-    for prefix in ["br", "cr", "r"] {
-        let Some(raw) = text.strip_prefix(prefix) else { continue };
-        let hashes = raw.len() - raw.trim_start_matches('#').len();
-        let Some(inside) = raw[hashes..].strip_prefix('"') else { continue };
-        let close = format!("\"{}", "#".repeat(hashes));
-        let opened = prefix.len() + hashes + 1;
-        return inside.find(&close).map_or(text.len(), |end| opened + end + close.len());
-    }
-    0
-}
-
-fn block_comment(text: &str) -> usize {
-    let (mut depth, mut at) = (0_usize, 0);
-    while at < text.len() {
-        let here = &text.as_bytes()[at..];
-        if here.starts_with(b"/*") {
-            depth += 1;
-            at += 2;
-        } else if here.starts_with(b"*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                break;
-            }
-        } else {
-            at += 1;
-        }
-    }
-    at
-}
-
-fn quoted(text: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, letter) in text.char_indices().skip(1) {
-        match letter {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            _ if letter == quote => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// As many bytes of nothing, with the line ends kept.
-fn blank(text: &str) -> String {
-    text.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect()
-}
-
-#[test]
-fn the_reader_of_sources_sees_only_code() {
-    let code = code_of("a 'x' \"y\\\"\" r#\"z\"# /* b /* c */ */ &'d str // e\n'\\'' f");
-    let words: Vec<_> = code.split_whitespace().collect();
-    assert_eq!(words, ["a", "&'d", "str", "f"]);
-    let names = named_behind("use crate::{http::{A, B}, tls}; crate::site::C", "crate");
-    let names: Vec<_> = names.into_iter().map(|(_, name)| name).collect();
-    assert_eq!(names, ["http", "tls", "site"]);
-    let code = "#[cfg(test)]\nmod t { fn f() { x } }\nfn g(a: [u8; 4]) { }";
-    let tests: Vec<_> = test_items(code).into_iter().map(|range| &code[range]).collect();
-    assert_eq!(tests, ["#[cfg(test)]\nmod t { fn f() { x } }"]);
 }

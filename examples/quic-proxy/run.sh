@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-binary=target/release/caddy
+binary=${CADDY:-target/release/caddy}
 url=https://localhost:8443/
 
 # The fingerprint of the served key, in the form of Chrome's flag.
@@ -13,13 +13,18 @@ fingerprint() {
         openssl dgst -sha256 -binary | openssl enc -base64
 }
 
+answers() {
+    (exec 3<>/dev/tcp/127.0.0.1/8443) 2>/dev/null
+}
+
 explain() {
     local spki=
     for _ in $(seq 100); do
         sleep 0.1
-        (exec 3<>/dev/tcp/127.0.0.1/8443) 2>/dev/null && break
+        # Ended, or never started: it has said why.
+        kill -0 $$ 2>/dev/null || return 0
+        answers && break
     done
-    kill -0 $$ 2>/dev/null || return 0
     spki=$(fingerprint 2>/dev/null) || spki='the key fingerprint (needs openssl)'
     cat <<TEXT
 
@@ -41,5 +46,6 @@ Stop with Ctrl-C.
 TEXT
 }
 
-explain &
+# Where another program answers already, the start fails and says so.
+answers || explain &
 exec "$binary" -conf=examples/quic-proxy/Caddyfile -quic "$@"

@@ -28,7 +28,7 @@ _caddy() {
     case $current in
     -*)
         mapfile -t COMPREPLY < <(compgen -W '-conf -cpu -daemon -grace -help -host -http-port
-            -http2 -https-port -log -pidfile -plugins -port -quic -quiet -root -type -user
+            -http2 -https-port -log -log-roll-compress -log-roll-mb -log-timestamps -pidfile -plugins -port -quic -quiet -root -type -user
             -validate -version' -- "$current")
         ;;
     esac

@@ -52,12 +52,17 @@ impl<'a> Args<'a> {
         true
     }
 
+    /// Whether a block, perhaps an empty one, opens behind the current token.
+    pub fn opens_block(&self) -> bool {
+        self.same_line().is_some_and(|t| t.text == "{")
+    }
+
     /// `while args.next_block()?` walks the entries of the block that follows: each call stands
     /// on an entry's first token; `false` behind the closing brace or where there is no block.
     /// Called on an entry that has a `{` on its line, it walks that inner block likewise.
     pub fn next_block(&mut self) -> Result<bool, ConfigError> {
         self.left_inner = false;
-        if self.same_line().is_some_and(|t| t.text == "{") {
+        if self.opens_block() {
             self.step();
             self.nesting += 1;
         } else if self.peek().is_some_and(|t| t.text == "{") {
@@ -107,11 +112,14 @@ impl<'a> Args<'a> {
         if self.next_arg() { Ok(self.val()) } else { Err(self.arg_error()) }
     }
 
-    /// `Wrong argument count or unexpected line ending after 'tok'`.
+    /// `Wrong argument count or unexpected line ending after 'tok'`; where a brace on a line of
+    /// its own is the cause, that brace is what is unexpected.
     pub fn arg_error(&self) -> ConfigError {
-        if self.val() == "{" {
-            return self
-                .error("Unexpected token '{', expecting argument")
+        let current = self.token().filter(|token| token.text == "{");
+        let stray = || self.peek().filter(|t| t.text == "{" && self.same_line().is_none());
+        if let Some(brace) = current.or_else(stray) {
+            let message = "Unexpected token '{', expecting argument";
+            return ConfigError::at(brace, Kind::Parse, message)
                 .hint("`{` belongs at the end of the line of the word whose block it opens");
         }
         self.error(format!("Wrong argument count or unexpected line ending after '{}'", self.val()))

@@ -8,6 +8,7 @@ mod import;
 mod lexer;
 mod nearest;
 mod parser;
+mod reserved;
 mod splice;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::import::{Env, expand};
 use super::lexer::lex;
+use super::reserved::is_reserved;
 use super::splice::Origin;
 use super::{ConfigError, Kind, Token, nearest};
 
@@ -281,6 +282,14 @@ impl Parser<'_> {
     fn check_name(&self, name: &Token, open: Option<&Token>) -> Result<(), ConfigError> {
         if self.known.contains(&name.text.as_str()) {
             return Ok(());
+        }
+        if is_reserved(&name.text) {
+            let message = format!(
+                "no action found for directive '{}' with server type 'http' (missing a plugin?)",
+                name.text
+            );
+            return Err(ConfigError::at(name, Kind::Parse, message)
+                .hint("Caddy or a plugin of it had this directive; this server has not"));
         }
         let error =
             ConfigError::at(name, Kind::Parse, format!("Unknown directive '{}'", name.text));

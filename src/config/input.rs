@@ -31,8 +31,8 @@ impl Wanted {
     /// must be kept by the caller.
     pub fn read(&self, settings: &Settings) -> Result<Source, String> {
         match (&self.conf, self.lines.as_slice()) {
-            (Some(_), [_, ..]) => Err("Caddyfile loaded multiple times; first by arguments, then \
-                                       by -conf: give one of them"
+            (Some(_), [_, ..]) => Err("Caddyfile loaded multiple times; first by short, then by \
+                                       flag: give lines or -conf, not both"
                 .to_owned()),
             (None, [_, ..]) => {
                 let text =
@@ -41,13 +41,15 @@ impl Wanted {
             }
             (Some(conf), []) if conf == "stdin" => from_stdin(settings),
             (Some(conf), []) => from_file(conf)
-                .map_err(|error| format!("loading Caddyfile via flag: open {conf}: {error}")),
+                .map_err(|error| format!("loading Caddyfile via flag: {}", reason(conf, &error))),
             (None, []) => match from_file("Caddyfile") {
                 Ok(source) => Ok(source),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     Ok(Source::text("", default_text(settings)))
                 }
-                Err(error) => Err(format!("loading Caddyfile: open Caddyfile: {error}")),
+                Err(error) => {
+                    Err(format!("loading Caddyfile via default: {}", reason("Caddyfile", &error)))
+                }
             },
         }
     }
@@ -67,11 +69,21 @@ impl Source {
 /// What is served without a Caddyfile: the root on the default port. With `-host` alone the
 /// host decides the port.
 pub(super) fn default_text(settings: &Settings) -> String {
-    let root = settings.root.display();
+    let root = settings.root.display().to_string().replace('"', "\\\"");
     if !settings.host.is_empty() && settings.port == "2015" {
         format!("\"{}\"\nroot \"{root}\"", settings.host)
     } else {
         format!("\"{}:{}\"\nroot \"{root}\"", settings.host, settings.port)
+    }
+}
+
+/// `open FILE: no such file or directory`, as v1 said it.
+fn reason(name: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("open {name}: no such file or directory"),
+        io::ErrorKind::PermissionDenied => format!("open {name}: permission denied"),
+        io::ErrorKind::IsADirectory => format!("read {name}: is a directory"),
+        _ => format!("open {name}: {error}"),
     }
 }
 

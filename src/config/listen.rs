@@ -1,13 +1,14 @@
 //! Sites to listeners: which address each is served on, and what the sites of one address agree
 //! on.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use socket2::{Domain, Socket, Type};
 
-use super::{Draft, LoadError, Settings};
+use super::{Draft, LoadError, Loaded, Redirects, Settings};
 use crate::http::limits::{HEADER_BYTES, Timeouts};
 use crate::site::{Listener, SiteBuilder, SiteTable, Snapshot};
 use crate::tls::build_listener;
@@ -22,22 +23,35 @@ struct Group {
 }
 
 /// Puts sites that share an address on one listener; a site with several addresses is on
-/// several. Also returns the addresses that hold nothing but implied redirects.
+/// several.
 pub(super) fn group(
     drafts: Vec<Draft>,
     redirects: Vec<Draft>,
     settings: &Settings,
-) -> Result<(Snapshot, Vec<SocketAddr>), LoadError> {
-    let asked = drafts.len();
+) -> Result<Loaded, LoadError> {
+    let written = drafts.len();
     let drafts: Vec<Draft> = drafts.into_iter().chain(redirects).collect();
     let mut groups: Vec<Group> = Vec::new();
     for at in 0..drafts.len() {
         for addr in addresses(&drafts[at])? {
-            place(&mut groups, addr, (&drafts, at))?;
+            let placed = place(&mut groups, addr, (&drafts, at));
+            // Where somebody wrote a site, nothing is implied.
+            if at < written {
+                placed?;
+            }
         }
     }
-    let only_redirects = |group: &&Group| group.sites.iter().all(|at| *at >= asked);
-    let optional = groups.iter().filter(only_redirects).map(|group| group.addr).collect();
+    let line = |at: usize| display(&drafts[at]);
+    let mut lines: Vec<String> = (0..written).map(line).collect();
+    let mut redirects = Vec::new();
+    for group in &groups {
+        let implied = group.sites.iter().filter(|at| **at >= written).map(|at| line(*at));
+        if group.sites.iter().all(|at| *at >= written) {
+            redirects.push(Redirects { addr: group.addr, sites: implied.collect() });
+        } else {
+            lines.extend(implied);
+        }
+    }
     let mut listeners = Vec::with_capacity(groups.len());
     for group in &groups {
         let members: Vec<&Draft> = group.sites.iter().map(|at| &drafts[*at]).collect();
@@ -47,7 +61,8 @@ pub(super) fn group(
     for (group, listener) in groups.iter().zip(&mut listeners) {
         group.sites.iter().for_each(|at| listener.sites.insert(sites[*at].clone()));
     }
-    Ok((Snapshot { listeners }, optional))
+    let snapshot = Snapshot { listeners };
+    Ok(Loaded { snapshot, sites: lines, redirects, warnings: Vec::new() })
 }
 
 fn place(
@@ -60,8 +75,8 @@ fn place(
         return Ok(());
     };
     let draft = &drafts[at];
-    let others = group.sites.iter().map(|at| &drafts[*at]);
-    if let Some(other) = others.into_iter().find(|d| d.site.secure != draft.site.secure) {
+    let mut others = group.sites.iter().filter(|other| **other != at).map(|at| &drafts[*at]);
+    if let Some(other) = others.clone().find(|other| other.site.secure != draft.site.secure) {
         let (tls, plain) = if draft.site.secure { (draft, other) } else { (other, draft) };
         return Err(LoadError::Site(format!(
             "{} - cannot multiplex {} (TLS) and {} (not TLS) on same listener\n  hint: the other \
@@ -69,7 +84,16 @@ fn place(
             draft.place, tls.site.address.original, plain.site.address.original, other.place,
         )));
     }
-    group.sites.push(at);
+    if let Some(other) = others.find(|other| other.is_twin(draft)) {
+        return Err(LoadError::Site(format!(
+            "{} - duplicate site address: {}\n  hint: {} at {} is the same site on the same \
+             port; put both into one block",
+            draft.place, draft.site.address.original, other.site.address.original, other.place,
+        )));
+    }
+    if !group.sites.contains(&at) {
+        group.sites.push(at);
+    }
     Ok(())
 }
 
@@ -95,9 +119,10 @@ fn addresses(draft: &Draft) -> Result<Vec<SocketAddr>, LoadError> {
     Ok(addrs)
 }
 
-/// All interfaces: IPv6 and IPv4 in one socket, or IPv4 where the host has no IPv6.
+/// All interfaces: IPv6 and IPv4 in one socket, or IPv4 where the host has no IPv6. Nothing is
+/// bound to find out, for a check of the configuration comes here too.
 fn any(port: u16) -> SocketAddr {
-    match UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)) {
+    match Socket::new(Domain::IPV6, Type::DGRAM, None) {
         Ok(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
         Err(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
     }
@@ -150,13 +175,9 @@ fn timeouts<'a>(sites: impl Iterator<Item = &'a SiteBuilder> + Clone) -> Timeout
 }
 
 /// A site as the start prints it: `https://example.com`, `http://:2015`.
-pub(super) fn display(draft: &Draft, settings: &Settings) -> String {
+fn display(draft: &Draft) -> String {
     let address = &draft.site.address;
-    let (scheme, usual) = if draft.site.secure {
-        ("https", settings.https_port)
-    } else {
-        ("http", settings.http_port)
-    };
+    let (scheme, usual) = if draft.site.secure { ("https", 443) } else { ("http", 80) };
     let host = if address.host.contains(':') {
         format!("[{}]", address.host)
     } else {

@@ -34,9 +34,29 @@ pub struct Loaded {
     pub snapshot: Snapshot,
     /// One line per site, as the start prints them.
     pub sites: Vec<String>,
+    /// What only carries implied redirects: failing to bind it is a warning.
+    pub redirects: Vec<Redirects>,
     pub warnings: Vec<String>,
-    /// Addresses that only carry implied redirects: failing to bind one is a warning.
-    pub optional: Vec<std::net::SocketAddr>,
+}
+
+/// An address of which nobody wrote anything.
+pub struct Redirects {
+    pub addr: std::net::SocketAddr,
+    /// As [`Loaded::sites`].
+    pub sites: Vec<String>,
+}
+
+impl Loaded {
+    /// All sites, as the start prints them.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = self.sites.clone();
+        for line in self.redirects.iter().flat_map(|only| &only.sites) {
+            if !lines.contains(line) {
+                lines.push(line.clone());
+            }
+        }
+        lines
+    }
 }
 
 /// Why a configuration cannot be put in force.
@@ -57,6 +77,17 @@ struct Draft {
     place: String,
 }
 
+impl Draft {
+    /// Whether one of the two could never be reached beside the other on the same port.
+    fn is_twin(&self, other: &Self) -> bool {
+        let key = |draft: &Self| {
+            let address = &draft.site.address;
+            (address.host.clone(), address.path.trim_end_matches('/').to_owned())
+        };
+        key(self) == key(other)
+    }
+}
+
 /// Parses the source, runs every directive's set-up and builds the listeners.
 pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     let names = directive_names();
@@ -71,14 +102,14 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
         for key in &block.keys {
             let place = format!("{}:{}", key.token.file, key.token.line);
             let mut draft = draft(block, key, place, (source, settings))?;
+            // A block is set up once for each of its addresses; its warnings are said once.
+            draft.site.warnings.retain(|warning| !warnings.contains(warning));
             warnings.append(&mut draft.site.warnings);
             drafts.push(draft);
         }
     }
-    let sites = drafts.iter().map(|draft| listen::display(draft, settings)).collect();
     let redirects = redirects::implied(&drafts, settings);
-    let (snapshot, optional) = listen::group(drafts, redirects, settings)?;
-    Ok(Loaded { snapshot, sites, warnings, optional })
+    Ok(Loaded { warnings, ..listen::group(drafts, redirects, settings)? })
 }
 
 /// The words of a Caddyfile, sorted.

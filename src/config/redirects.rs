@@ -32,23 +32,35 @@ pub(super) fn implied(drafts: &[Draft], settings: &Settings) -> Vec<Draft> {
         let root = draft.site.root.clone();
         let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
         site.binds.clone_from(&draft.site.binds);
-        site.push(ToHttps { port: settings.https_port });
+        let host = draft.site.address.host.clone();
+        site.push(ToHttps { host, port: settings.https_port });
         redirects.push(Draft { site, port: settings.http_port, place: draft.place.clone() });
     }
     redirects
 }
 
 struct ToHttps {
+    /// For clients of HTTP/1.0 that name no host.
+    host: String,
     port: u16,
+}
+
+impl ToHttps {
+    /// `None` where nothing names the host, or the target is `*`.
+    fn location(&self, req: &Request) -> Option<HeaderValue> {
+        let host = if req.host.is_empty() { &self.host } else { &req.host };
+        if host.is_empty() || !req.original_uri.path().starts_with('/') {
+            return None;
+        }
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let port = if self.port == 443 { String::new() } else { format!(":{}", self.port) };
+        HeaderValue::try_from(format!("https://{host}{port}{}", req.original_uri)).ok()
+    }
 }
 
 impl Handler for ToHttps {
     fn handle<'a>(&'a self, req: &'a mut Request, _: Next<'a>) -> ReplyFuture<'a> {
-        let host =
-            if req.host.contains(':') { format!("[{}]", req.host) } else { req.host.clone() };
-        let port = if self.port == 443 { String::new() } else { format!(":{}", self.port) };
-        let location = format!("https://{host}{port}{}", req.original_uri);
-        let Ok(location) = HeaderValue::try_from(location) else {
+        let Some(location) = self.location(req) else {
             return Box::pin(ready(Err(Fault::status(StatusCode::BAD_REQUEST))));
         };
         let mut response = Response::new(Body::empty());
@@ -57,5 +69,29 @@ impl Handler for ToHttps {
         headers.insert(header::LOCATION, location);
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         Box::pin(ready(Ok(response)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::request::tests::request;
+
+    #[test]
+    fn where_to() {
+        for (site, asked, target, port, expected) in [
+            ("a.test", "a.test", "/x?y", 443, Some("https://a.test/x?y")),
+            ("", "b.test", "/", 8443, Some("https://b.test:8443/")),
+            ("::1", "::1", "/", 443, Some("https://[::1]/")),
+            ("a.test", "", "/x", 443, Some("https://a.test/x")),
+            ("", "", "/x", 443, None),
+            ("a.test", "a.test", "*", 443, None),
+        ] {
+            let mut req = request("GET", target);
+            asked.clone_into(&mut req.host);
+            let location = ToHttps { host: site.to_owned(), port }.location(&req);
+            let shown = location.as_ref().map(|value| value.to_str().unwrap());
+            assert_eq!(shown, expected, "{site} {asked} {target}");
+        }
     }
 }

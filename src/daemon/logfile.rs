@@ -2,23 +2,17 @@
 //! writer thread per file takes lines from a bounded queue and writes them in batches. A full
 //! disk or a missing directory costs lines, which are counted and reported, never the service.
 
+mod writer;
+
 use std::collections::HashMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chrono::NaiveDateTime;
-
-use super::queue::{Lost, Queue, Sink};
-use super::rolled::Archive;
-
-/// How often the path is checked for having been moved away.
-const PAUSE: Duration = Duration::from_secs(1);
+use super::queue::Queue;
+use writer::Writer;
 
 /// When a log is rolled and what becomes of the rolled files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +86,7 @@ impl LogFile {
     }
 
     fn open_named(path: &Path, roll: Roll, mode: u32, utc: bool) -> io::Result<Self> {
-        let path = std::path::absolute(path)?;
+        let path = real(path)?;
         let mut open = lock(&OPEN);
         let open = open.get_or_insert_default();
         if let Some(shared) = open.get(&path).and_then(Weak::upgrade) {
@@ -103,194 +97,10 @@ impl LogFile {
         }
         open.retain(|_, log| log.strong_count() > 0);
         let control = Arc::new(Control { reopen: AtomicBool::new(false), roll: Mutex::new(roll) });
-        let mut writer = Writer::new(path.clone(), mode, utc, control.clone());
-        writer.open_file()?;
-        writer.tidy();
+        let writer = Writer::open(path.clone(), mode, utc, control.clone())?;
         let shared = Arc::new(Shared { queue: Queue::start("log", writer)?, control });
         open.insert(path, Arc::downgrade(&shared));
         Ok(Self { shared })
-    }
-}
-
-struct Writer {
-    path: PathBuf,
-    mode: u32,
-    utc: bool,
-    control: Arc<Control>,
-    file: Option<Current>,
-    /// The next time to look whether the path is still this file.
-    check: Instant,
-    /// The time in the name of the newest rolled file.
-    rolled: NaiveDateTime,
-    /// Not waited for at the end: what it leaves undone the next start does.
-    tidying: Option<JoinHandle<()>>,
-    /// The last write failed.
-    broken: bool,
-}
-
-struct Current {
-    file: File,
-    size: u64,
-    /// Devices and FIFOs are written to but not rolled.
-    regular: bool,
-    /// A write stopped inside a line, which the next one must not continue.
-    torn: bool,
-}
-
-impl Sink<String> for Writer {
-    fn write(&mut self, batch: Vec<String>, lost: &Lost) {
-        self.refresh();
-        let missing = lost.take();
-        if missing > 0 && self.append(lost_line(missing).as_bytes()) > 0 {
-            lost.add(missing);
-        }
-        let limit = lock(&self.control.roll).size;
-        let mut pending = Vec::new();
-        for line in &batch {
-            if self.is_full(limit, pending.len(), line.len()) {
-                lost.add(self.append(&pending));
-                pending.clear();
-                self.roll();
-            }
-            pending.extend_from_slice(line.as_bytes());
-        }
-        lost.add(self.append(&pending));
-    }
-}
-
-impl Writer {
-    fn new(path: PathBuf, mode: u32, utc: bool, control: Arc<Control>) -> Self {
-        let (check, rolled) = (Instant::now(), NaiveDateTime::MIN);
-        let (file, tidying, broken) = (None, None, false);
-        Self { path, mode, utc, control, file, check, rolled, tidying, broken }
-    }
-
-    fn open_file(&mut self) -> io::Result<()> {
-        if let Some(dir) = self.path.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
-        }
-        let file = OpenOptions::new().append(true).create(true).mode(self.mode).open(&self.path)?;
-        let meta = file.metadata()?;
-        let regular = meta.is_file();
-        self.file = Some(Current { file, size: meta.len(), regular, torn: false });
-        self.check = Instant::now() + PAUSE;
-        Ok(())
-    }
-
-    /// Opens the file anew when asked to, or when its path is another file by now (moved away by
-    /// logrotate, or removed). On failure the open one goes on.
-    fn refresh(&mut self) {
-        let asked = self.control.reopen.swap(false, Ordering::AcqRel);
-        let due = Instant::now() >= self.check;
-        if !asked && !due {
-            return;
-        }
-        self.check = Instant::now() + PAUSE;
-        if (asked || !self.is_current())
-            && let Err(err) = self.open_file()
-        {
-            log_failure(&self.path, "opening", &err);
-        }
-    }
-
-    fn is_current(&self) -> bool {
-        let held = self.file.as_ref().and_then(|current| current.file.metadata().ok());
-        match (held, fs::metadata(&self.path)) {
-            (Some(held), Ok(named)) => held.dev() == named.dev() && held.ino() == named.ino(),
-            _ => false,
-        }
-    }
-
-    /// Whether `line` bytes after the `pending` ones pass the limit. A line longer than the limit
-    /// has a file of its own.
-    fn is_full(&self, limit: Option<u64>, pending: usize, line: usize) -> bool {
-        let (Some(limit), Some(current)) = (limit, &self.file) else { return false };
-        let before = current.size + pending as u64;
-        current.regular && before > 0 && before + line as u64 > limit
-    }
-
-    /// Returns the number of lines that could not be written.
-    fn append(&mut self, text: &[u8]) -> u64 {
-        let lines = |text: &[u8]| text.iter().filter(|byte| **byte == b'\n').count() as u64;
-        let Some(current) = &mut self.file else { return lines(text) };
-        let (written, result) = current.append(text);
-        match result {
-            Ok(()) => self.broken &= text.is_empty(),
-            // Only the first failure is told: the telling may end up in this very file.
-            Err(err) if !self.broken => {
-                self.broken = true;
-                log_failure(&self.path, "writing", &err);
-            }
-            Err(_) => {}
-        }
-        lines(text.get(written..).unwrap_or_default())
-    }
-
-    fn roll(&mut self) {
-        let archive = self.archive();
-        let name = archive.next_name(&mut self.rolled);
-        let rolled = fs::rename(&self.path, name).and_then(|()| self.open_file());
-        if let Err(err) = rolled {
-            log_failure(&self.path, "rolling", &err);
-            // Not again before as much has been written once more.
-            if let Some(current) = &mut self.file {
-                current.size = 0;
-            }
-        }
-        self.tidy();
-    }
-
-    /// Sees to the rolled files on a thread of its own: compressing a large one takes seconds.
-    fn tidy(&mut self) {
-        let archive = self.archive();
-        let before = self.tidying.take();
-        let work = move || {
-            if let Some(before) = before {
-                let _ = before.join();
-            }
-            if let Err(err) = archive.tidy() {
-                log_failure(&archive.path, "tidying the rolled files of", &err);
-            }
-        };
-        self.tidying = thread::Builder::new().name("log-tidy".to_owned()).spawn(work).ok();
-    }
-
-    fn archive(&self) -> Archive {
-        let roll = lock(&self.control.roll);
-        Archive {
-            path: self.path.clone(),
-            utc: self.utc,
-            keep: roll.keep,
-            age: roll.age,
-            compress: roll.compress,
-        }
-    }
-}
-
-impl Current {
-    /// Returns how much of `text` was written, too.
-    fn append(&mut self, text: &[u8]) -> (usize, io::Result<()>) {
-        if self.torn && !text.is_empty() {
-            if let Err(err) = self.file.write_all(b"\n") {
-                return (0, Err(err));
-            }
-            self.size += 1;
-            self.torn = false;
-        }
-        let mut written = 0;
-        while let Some(rest) = text.get(written..).filter(|rest| !rest.is_empty()) {
-            match self.file.write(rest) {
-                Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-                Ok(n) => {
-                    written += n;
-                    self.size += n as u64;
-                    self.torn = text[written - 1] != b'\n';
-                }
-                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                Err(err) => return (written, Err(err)),
-            }
-        }
-        (written, Ok(()))
     }
 }
 
@@ -300,8 +110,16 @@ pub(super) fn lost_line(n: u64) -> String {
     format!("{now} [WARNING] {n} lines lost\n")
 }
 
-fn log_failure(path: &Path, what: &str, err: &io::Error) {
-    log::warn!("log: {what} {}: {err}", path.display());
+/// The absolute name, through links on the way to it: one file is one key, however it is
+/// written.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    for dir in path.ancestors().skip(1) {
+        if let (Ok(real), Ok(rest)) = (dir.canonicalize(), path.strip_prefix(dir)) {
+            return Ok(real.join(rest));
+        }
+    }
+    Ok(path)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -310,6 +128,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+    use std::thread;
+    use std::time::Instant;
+
+    use super::writer::PAUSE;
     use super::*;
 
     fn roll(size: Option<u64>, keep: usize) -> Roll {
@@ -325,7 +149,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("a/b/access.log");
         let one = LogFile::open(&path, roll(None, 0), 0o640).expect("open");
-        let two = LogFile::open(&path, roll(None, 0), 0o640).expect("again");
+        std::os::unix::fs::symlink(dir.path().join("a"), dir.path().join("link")).expect("link");
+        let linked = dir.path().join("link/b/access.log");
+        let two = LogFile::open(&linked, roll(None, 0), 0o640).expect("again");
         assert!(Arc::ptr_eq(&one.shared, &two.shared));
         for n in 0..2000 {
             if n % 2 == 0 { &one } else { &two }.write_line(&n.to_string());
@@ -385,24 +211,6 @@ mod tests {
         log.write_line("three");
         log.flush();
         assert_eq!(read(&path), "three\n");
-    }
-
-    #[test]
-    fn a_full_disk_costs_lines_which_are_counted() {
-        let control = Control { reopen: AtomicBool::new(false), roll: Mutex::new(roll(None, 0)) };
-        let mut writer = Writer::new("/dev/full".into(), 0o644, false, Arc::new(control));
-        writer.open_file().expect("open");
-        let lost = Lost::default();
-        for _ in 0..3 {
-            writer.write(vec!["a\n".to_owned(), "b\n".to_owned()], &lost);
-        }
-        let dir = tempfile::tempdir().expect("dir");
-        writer.path = dir.path().join("log");
-        writer.control.reopen.store(true, Ordering::Release);
-        writer.write(vec!["c\n".to_owned()], &lost);
-        let text = read(&writer.path);
-        assert!(text.ends_with("[WARNING] 6 lines lost\nc\n"), "{text}");
-        assert_eq!(lost.take(), 0);
     }
 
     #[test]

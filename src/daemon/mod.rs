@@ -1,9 +1,11 @@
 //! The operating system: everything a service needs that is not HTTP. Knows no Caddyfile.
 
+pub mod console;
 pub mod detach;
 pub mod limits;
 pub mod logfile;
 pub mod notify;
+pub mod owned;
 pub mod pidfile;
 pub mod privileges;
 pub mod processlog;

@@ -23,11 +23,6 @@ pub fn stopping() {
     send(&[NotifyState::Stopping]);
 }
 
-/// One line of text for `systemctl status`.
-pub fn status(text: &str) {
-    send(&[NotifyState::Status(text)]);
-}
-
 /// Another process is the service from now on: the new binary after an upgrade.
 pub fn main_pid(pid: u32) {
     send(&[NotifyState::MainPid(pid)]);
@@ -78,7 +73,6 @@ mod tests {
         }
         ready("serving 2 sites");
         reloading();
-        status("draining");
         main_pid(77);
         extend_timeout(Duration::from_secs(3));
         watchdog();
@@ -106,9 +100,7 @@ mod tests {
         assert_eq!(next(), "READY=1\nSTATUS=serving 2 sites\n");
         let reload = next();
         assert!(reload.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reload}");
-        for want in
-            ["STATUS=draining\n", "MAINPID=77\n", "EXTEND_TIMEOUT_USEC=3000000\n", "WATCHDOG=1\n"]
-        {
+        for want in ["MAINPID=77\n", "EXTEND_TIMEOUT_USEC=3000000\n", "WATCHDOG=1\n"] {
             assert_eq!(next(), want);
         }
         assert_eq!(next(), "STOPPING=1\n");

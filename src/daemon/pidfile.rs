@@ -101,9 +101,11 @@ impl Drop for PidFile {
         // A forked child inherits this value with the lock but is not the owner.
         let ours = std::process::id() == self.pid && read_pid(&mut lock) == Some(self.pid);
         if ours && same_file(&self.path, &lock) {
-            // Removed while locked, so nobody can have taken it over; failure leaves a stale
-            // file, which the next start takes over.
-            let _ = fs::remove_file(&self.path);
+            // Removed while locked, so nobody can have taken it over. Where only root may remove
+            // it, it is left without a pid, which names no process that may get the number next.
+            if fs::remove_file(&self.path).is_err() {
+                let _ = lock.set_len(0);
+            }
         }
     }
 }

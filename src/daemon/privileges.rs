@@ -1,15 +1,21 @@
 //! Giving up root for good: groups first, then the user, then proof that there is no way back.
 //!
-//! glibc and musl apply setresuid and setresgid to every thread of the process, so threads that
-//! run already lose root too; dropping before they start is still the plainer course.
-//! CAP_NET_BIND_SERVICE is not kept: a port below 1024 added by a later reload needs
-//! `net.ipv4.ip_unprivileged_port_start`, file capabilities, or a restart as root.
+//! glibc and musl apply identities to every thread of the process, so threads that run already
+//! (signals, log writers) lose root too, and with it all they could do. Capabilities belong to
+//! one thread: the calling one keeps CAP_NET_BIND_SERVICE, for a reload that adds a low port,
+//! and hands it on to the threads that it starts.
 
 use std::ffi::CString;
 
+use caps::{CapSet, Capability};
+use nix::sys::prctl::{set_keepcaps, set_no_new_privs};
 use nix::unistd::{
-    Gid, Group, Uid, User as Account, geteuid, initgroups, setgroups, setresgid, setresuid,
+    Gid, Group, Uid, User as Account, getegid, geteuid, getgroups, initgroups, setegid, seteuid,
+    setgroups, setresgid, setresuid,
 };
+
+/// What the service may still do that its user may not.
+const KEPT: Capability = Capability::CAP_NET_BIND_SERVICE;
 
 /// Whom the service runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,16 +67,70 @@ pub fn drop_to(user: &User) -> Result<(), String> {
         };
     }
     let failed = |what: &str, err: nix::Error| format!("user {}: {what}: {err}", user.name);
-    if Account::from_uid(uid).ok().flatten().is_some() {
-        let name = CString::new(user.name.as_str())
-            .map_err(|_| "the user's name holds a NUL byte".to_owned())?;
-        initgroups(&name, gid).map_err(|e| failed("initgroups", e))?;
-    } else {
-        setgroups(&[gid]).map_err(|e| failed("setgroups", e))?;
-    }
+    set_keepcaps(true).map_err(|e| failed("keeping capabilities", e))?;
+    take_groups(user)?;
     setresgid(gid, gid, gid).map_err(|e| failed("setresgid", e))?;
     setresuid(uid, uid, uid).map_err(|e| failed("setresuid", e))?;
+    if !uid.is_root() {
+        keep_one().map_err(|e| format!("user {}: capabilities: {e}", user.name))?;
+    }
     prove_dropped(uid)
+}
+
+/// Forbids this thread, and those it starts from now on, to gain rights by running a set-uid
+/// program.
+///
+/// # Errors
+/// The kernel is older than 3.5.
+pub fn forbid_gaining() -> Result<(), String> {
+    set_no_new_privs().map_err(|e| format!("no_new_privs: {e}"))
+}
+
+/// Runs `act` with the rights of `user` and becomes root again. Without root it just runs. For
+/// what other threads must not do meanwhile: the identity is the whole process's.
+///
+/// # Errors
+/// An identity cannot be changed. The caller has to exit.
+pub fn acting_as<T>(user: &User, act: impl FnOnce() -> T) -> Result<T, String> {
+    if !geteuid().is_root() || user.uid == 0 {
+        return Ok(act());
+    }
+    let failed = |e: nix::Error| format!("acting as user {}: {e}", user.name);
+    let (groups, group) = (getgroups().map_err(failed)?, getegid());
+    take_groups(user)?;
+    setegid(Gid::from_raw(user.gid)).map_err(failed)?;
+    seteuid(Uid::from_raw(user.uid)).map_err(failed)?;
+    // Leaving root has cleared the effective set; the permitted one still has it.
+    let raised = caps::raise(None, CapSet::Effective, KEPT);
+    let done = act();
+    seteuid(Uid::from_raw(0)).map_err(failed)?;
+    setegid(group).map_err(failed)?;
+    setgroups(&groups).map_err(failed)?;
+    if let Err(error) = raised {
+        log::debug!("without the right to bind low ports: {error}");
+    }
+    Ok(done)
+}
+
+fn take_groups(user: &User) -> Result<(), String> {
+    let gid = Gid::from_raw(user.gid);
+    let taken = if Account::from_uid(Uid::from_raw(user.uid)).ok().flatten().is_some() {
+        let name = CString::new(user.name.as_str())
+            .map_err(|_| "the user's name holds a NUL byte".to_owned())?;
+        initgroups(&name, gid)
+    } else {
+        setgroups(&[gid])
+    };
+    taken.map_err(|e| format!("user {}: groups: {e}", user.name))
+}
+
+/// Leaves [`KEPT`] of what was permitted, if it was, and nothing else.
+fn keep_one() -> Result<(), caps::errors::CapsError> {
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    let kept = permitted.into_iter().filter(|one| *one == KEPT).collect();
+    caps::set(None, CapSet::Effective, &kept)?;
+    caps::set(None, CapSet::Permitted, &kept)?;
+    caps::clear(None, CapSet::Inheritable)
 }
 
 fn prove_dropped(uid: Uid) -> Result<(), String> {
@@ -148,7 +208,10 @@ mod tests {
         if std::env::var_os(MARK).is_none() {
             return;
         }
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let before = std::thread::spawn(move || stopped.recv());
         drop_to(&lookup("54321:54321").expect("user")).expect("drop");
+        let mut keepers = 0;
         for task in std::fs::read_dir("/proc/self/task").expect("tasks") {
             let status = task.expect("task").path().join("status");
             let status = std::fs::read_to_string(status).expect("status");
@@ -159,15 +222,20 @@ mod tests {
             assert_eq!(row("Uid:"), "54321 54321 54321 54321");
             assert_eq!(row("Gid:"), "54321 54321 54321 54321");
             assert!(["54321", ""].contains(&row("Groups:").as_str()), "{status}");
-            assert_eq!(row("CapEff:"), "0000000000000000");
+            let caps = [row("CapInh:"), row("CapPrm:"), row("CapEff:"), row("CapAmb:")];
+            let none = "0000000000000000";
+            let bind = "0000000000000400";
+            assert!(caps == [none; 4] || caps == [none, bind, bind, none], "{caps:?}");
+            keepers += usize::from(caps[2] == bind);
         }
+        assert_eq!(keepers, 1, "only the thread that dropped");
+        drop(stop);
+        let _ = before.join();
     }
 
     #[test]
     fn root_is_gone_in_every_thread() {
-        if !geteuid().is_root() {
-            return;
-        }
+        assert!(geteuid().is_root(), "this test needs root");
         let out = std::process::Command::new(std::env::current_exe().expect("exe"))
             .args(["--exact", "daemon::privileges::tests::child"])
             .env(MARK, "1")

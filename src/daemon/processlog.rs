@@ -2,15 +2,21 @@
 //! where the command line says. Control characters are escaped, so no record forges a line.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use super::console::{Console, Stream};
 use super::logfile::{LogFile, Roll};
+use super::owned::open_as;
+use super::privileges::User;
 use super::syslog::{Facility, Severity, Syslog};
+
+/// Mode of the file.
+const MODE: u32 = 0o600;
 
 /// Where the process log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +27,7 @@ pub enum Target {
     Stdout,
     /// Standard error.
     Stderr,
-    /// A file, rolled at 100 MB, 10 kept for 14 days.
+    /// A file, which is rolled.
     File(PathBuf),
     /// The machine's syslog, facility daemon.
     Syslog,
@@ -44,40 +50,59 @@ pub fn parse_target(text: &str) -> Target {
     }
 }
 
-/// The roll of a process log: 100 MB, 10 files, 14 days.
-#[must_use]
-pub fn default_roll() -> Roll {
-    let age = Duration::from_secs(14 * 86_400);
-    Roll { size: Some(100 << 20), age, keep: 10, compress: false }
+/// What the command line says about the process log.
+pub struct Style {
+    /// Where it goes.
+    pub target: Target,
+    /// Megabytes at which a file is rolled; 0 never.
+    pub roll_mb: u32,
+    /// Whether rolled files are gzipped.
+    pub compress: bool,
+    /// Whether lines begin with date and time; syslog has its own.
+    pub timestamps: bool,
 }
 
-/// Opens the target and makes it the process log, once per process. Starts a thread for files
-/// and syslog, so it comes after the fork.
+impl Style {
+    /// 10 old files are kept, for 14 days.
+    fn roll(&self) -> Roll {
+        let size = Some(u64::from(self.roll_mb) << 20).filter(|size| *size > 0);
+        let age = Duration::from_secs(14 * 86_400);
+        Roll { size, age, keep: 10, compress: self.compress }
+    }
+}
+
+/// Opens the target and makes it the process log, once per process; a file as one of `user`'s.
+/// Starts a thread for files and syslog, so it comes after the fork.
 ///
 /// # Errors
 /// The target cannot be opened, or there is a process log already.
-pub fn install(target: Target) -> io::Result<()> {
-    install_rolled(target, default_roll())
-}
-
-/// As [`install`], with another roll for files.
-///
-/// # Errors
-/// As [`install`].
-pub fn install_rolled(target: Target, roll: Roll) -> io::Result<()> {
-    let silent = target == Target::None;
+pub fn install(style: &Style, user: Option<&User>) -> io::Result<()> {
     let taken = |_| io::Error::new(io::ErrorKind::AlreadyExists, "there is a process log already");
-    let log = ProcessLog::open(target, roll)?;
+    let log = ProcessLog::open(style, user)?;
     LOG.set(log).map_err(|_| taken(()))?;
     let Some(log) = LOG.get() else { return Ok(()) };
     log::set_logger(log).map_err(|_| taken(()))?;
+    let silent = style.target == Target::None;
     log::set_max_level(if silent { LevelFilter::Off } else { LevelFilter::Info });
     Ok(())
 }
 
+/// Whether the target could be one, without opening it.
+///
+/// # Errors
+/// A remote address that is none.
+pub fn check(target: &Target) -> Result<(), String> {
+    match target {
+        Target::RemoteSyslog(url) => {
+            Syslog::check(url).map_err(|error| format!("process log {url}: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Opens the log file anew, after logrotate moved it.
 pub fn reopen() {
-    if let Some(ProcessLog { sink: Sink::File(file) }) = LOG.get() {
+    if let Some(ProcessLog { sink: Sink::File(file), .. }) = LOG.get() {
         file.reopen();
     }
 }
@@ -93,27 +118,44 @@ static LOG: OnceLock<ProcessLog> = OnceLock::new();
 
 struct ProcessLog {
     sink: Sink,
+    timestamps: bool,
 }
 
 enum Sink {
     None,
-    Stdout,
-    Stderr,
+    Console(Console),
     File(LogFile),
     Syslog(Syslog),
 }
 
 impl ProcessLog {
-    fn open(target: Target, roll: Roll) -> io::Result<Self> {
-        let sink = match target {
+    fn open(style: &Style, user: Option<&User>) -> io::Result<Self> {
+        let sink = match &style.target {
             Target::None => Sink::None,
-            Target::Stdout => Sink::Stdout,
-            Target::Stderr => Sink::Stderr,
-            Target::File(path) => Sink::File(LogFile::open_utc(path, roll, 0o600)?),
+            Target::Stdout => Sink::Console(Console::open(Stream::Out)?),
+            Target::Stderr => Sink::Console(Console::open(Stream::Err)?),
+            Target::File(path) => {
+                let open = || LogFile::open_utc(path, style.roll(), MODE);
+                Sink::File(open_as(user, (path, MODE), open)?)
+            }
             Target::Syslog => Sink::Syslog(Syslog::local(Facility::Daemon)?),
-            Target::RemoteSyslog(url) => Sink::Syslog(Syslog::remote(&url, Facility::Daemon)?),
+            Target::RemoteSyslog(url) => Sink::Syslog(Syslog::remote(url, Facility::Daemon)?),
         };
-        Ok(Self { sink })
+        Ok(Self { sink, timestamps: style.timestamps })
+    }
+
+    fn line(&self, level: Level, text: &str) -> String {
+        let word = match level {
+            Level::Error => "ERROR",
+            Level::Warn => "WARNING",
+            Level::Info => "INFO",
+            Level::Debug | Level::Trace => "DEBUG",
+        };
+        if self.timestamps {
+            format!("{} [{word}] {text}", chrono::Local::now().format("%Y/%m/%d %H:%M:%S"))
+        } else {
+            format!("[{word}] {text}")
+        }
     }
 }
 
@@ -132,17 +174,8 @@ impl Log for ProcessLog {
         let text = escape(&record.args().to_string());
         match &self.sink {
             Sink::None => {}
-            // There is no place left to report a closed terminal to.
-            Sink::Stdout => {
-                let _ = writeln!(io::stdout().lock(), "{}", line(level, &text));
-            }
-            Sink::Stderr => {
-                let _ = writeln!(io::stderr().lock(), "{}", line(level, &text));
-            }
-            Sink::File(file) => {
-                // A file's own trouble would only be written to the same broken file.
-                file.write_line(&line(level, &text));
-            }
+            Sink::Console(console) => console.write_line(&self.line(level, &text)),
+            Sink::File(file) => file.write_line(&self.line(level, &text)),
             Sink::Syslog(syslog) => syslog.write_line(severity(level), &text),
         }
     }
@@ -151,22 +184,10 @@ impl Log for ProcessLog {
         match &self.sink {
             Sink::File(file) => file.flush(),
             Sink::Syslog(syslog) => syslog.flush(),
-            Sink::Stdout => {
-                let _ = io::stdout().lock().flush();
-            }
-            Sink::None | Sink::Stderr => {}
+            Sink::Console(console) => console.flush(),
+            Sink::None => {}
         }
     }
-}
-
-fn line(level: Level, text: &str) -> String {
-    let word = match level {
-        Level::Error => "ERROR",
-        Level::Warn => "WARNING",
-        Level::Info => "INFO",
-        Level::Debug | Level::Trace => "DEBUG",
-    };
-    format!("{} [{word}] {text}", chrono::Local::now().format("%Y/%m/%d %H:%M:%S"))
 }
 
 fn severity(level: Level) -> Severity {
@@ -228,7 +249,9 @@ mod tests {
     fn records_reach_the_file() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("sub/caddy.log");
-        let log = ProcessLog::open(Target::File(path.clone()), default_roll()).expect("open");
+        let target = Target::File(path.clone());
+        let style = Style { target, roll_mb: 1, compress: false, timestamps: true };
+        let log = ProcessLog::open(&style, None).expect("open");
         for (level, target, text) in [
             (Level::Error, "caddy::run", "one\ntwo"),
             (Level::Warn, "hyper", "three"),

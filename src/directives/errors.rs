@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::Local;
 use http::{HeaderValue, Method, Response, header};
@@ -76,21 +75,20 @@ impl Wanted {
                 [target] => self.set_target(target),
                 _ => return Err(args.arg_error()),
             }
-            // The 0.9 form: log FILE { size 1; age 2; keep 3 }. What it leaves out is unlimited,
-            // except the size.
+            // The block of 0.9: log FILE { size 1; age 2; keep 3 }.
             let mut is_first = true;
             while args.next_block()? {
                 if std::mem::take(&mut is_first) {
-                    self.roll = Roll { age: Duration::ZERO, keep: 0, ..Roll::default() };
+                    self.roll = Roll::of_0_9();
                 }
                 let word = format!("rotate_{}", args.val());
-                let value = args.remaining();
-                self.rotate(&word, value.first().copied(), args)?;
+                let values = args.remaining();
+                self.rotate(&word, &values, args)?;
             }
             return Ok(());
         }
         if word.starts_with("rotate_") {
-            return self.rotate(word, values.first().copied(), args);
+            return self.rotate(word, &values, args);
         }
         let [page] = values.as_slice() else { return Err(args.arg_error()) };
         let twice = if word == "*" {
@@ -109,17 +107,12 @@ impl Wanted {
         Ok(())
     }
 
-    fn rotate(
-        &mut self,
-        word: &str,
-        value: Option<&str>,
-        args: &Args<'_>,
-    ) -> Result<(), ConfigError> {
-        match self.roll.set(word, value) {
+    fn rotate(&mut self, word: &str, values: &[&str], args: &Args<'_>) -> Result<(), ConfigError> {
+        match self.roll.set(word, values) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(args
-                .error(format!("unknown rotation '{word}'"))
-                .hint("rotate_size MB, rotate_age DAYS, rotate_keep N, rotate_compress")),
+            Ok(false) => Err(args.error(format!("unknown rotation '{word}'")).hint(
+                "rotate_size MB, rotate_age DAYS, rotate_keep N, rotate_compress, rotate_disable",
+            )),
             Err(message) => Err(args.error(message)),
         }
     }
@@ -209,6 +202,7 @@ fn chain_of(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
 mod tests {
     use std::path::Path;
     use std::sync::Mutex;
+    use std::time::Duration;
 
     use http::StatusCode;
     use http_body_util::BodyExt;

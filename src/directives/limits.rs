@@ -6,8 +6,9 @@ use crate::site::SiteBuilder;
 /// `limits SIZE`, or a block of `header SIZE` and `body [PATH] SIZE`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     while args.next() {
+        let mut found = true;
         match args.remaining().as_slice() {
-            [] => {}
+            [] => found = false,
             [text] => {
                 let bytes = size(text, args)?;
                 site.limits.header = Some(header_size(bytes));
@@ -15,9 +16,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             }
             _ => return Err(args.arg_error()),
         }
-        let mut entries = 0;
         while args.next_block()? {
-            entries += 1;
+            found = true;
             let kind = args.val();
             match (kind, args.remaining().as_slice()) {
                 ("header", [text]) => {
@@ -34,7 +34,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
                 }
             }
         }
-        if entries == 0 && site.limits.body.is_empty() && site.limits.header.is_none() {
+        if !found {
             return Err(args.arg_error());
         }
     }

@@ -18,16 +18,15 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         let line = args.remaining();
         let mut block = Block { code: None, conditions: Conditions::default(), rules: Vec::new() };
-        let mut is_block = false;
+        let is_block = args.opens_block();
+        if is_block {
+            block.code = match line.as_slice() {
+                [] => None,
+                [code] => Some(Kind::parse(code, args)?),
+                _ => return Err(args.arg_error()),
+            };
+        }
         while args.next_block()? {
-            if !is_block {
-                is_block = true;
-                block.code = match line.as_slice() {
-                    [] => None,
-                    [code] => Some(Kind::parse(code, args)?),
-                    _ => return Err(args.arg_error()),
-                };
-            }
             block.entry(args)?;
         }
         if !is_block {
@@ -281,6 +280,7 @@ mod tests {
             ("redir {\n/a /b\n/a /c\n}", "rule with duplicate 'from' value: /a"),
             ("redir /a /b 200", "Invalid redirect code '200'"),
             ("redir {\nif a b c\n/ /x\n}", "Invalid operator b"),
+            ("redir 302 {\n}", "redir: the block has no target"),
             ("redir", "Wrong argument count or unexpected line ending after 'redir'"),
         ] {
             assert_eq!(site(lines).err().as_deref(), Some(message), "{lines}");

@@ -53,9 +53,8 @@ fn simple(words: &[&str], args: &Args<'_>) -> Result<Rule, ConfigError> {
         return Err(args.arg_error());
     }
     // A plain path is compared whole; anything else is a regular expression, as since 0.10.13.
-    let is_plain = from.starts_with('/')
-        && regex::escape(from).replace('\\', "") == **from
-        && !from.contains(['*', '+', '?', '(', '[', '^', '$', '|']);
+    let is_plain =
+        from.starts_with('/') && !from.contains(['\\', '*', '+', '?', '(', '[', '^', '$', '|']);
     let matcher = if is_plain && !not {
         Matcher::Exact((*from).to_owned())
     } else {

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod body;
 pub mod chunked;
+pub mod coding;
 pub mod condition;
 pub mod fault_page;
 pub mod hop;

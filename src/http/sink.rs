@@ -67,18 +67,28 @@ impl Default for Roll {
 }
 
 impl Roll {
-    /// Takes one word of a `log` or `errors` block; `false` if it is none of rolling's.
-    pub fn set(&mut self, word: &str, arg: Option<&str>) -> Result<bool, String> {
-        let number = || {
-            let text = arg.ok_or_else(|| format!("{word} needs a number"))?;
-            text.parse::<u32>().map_err(|_| format!("{word}: '{text}' is not a number"))
+    /// What a block of 0.9 starts from: nothing is limited, except the size.
+    pub fn of_0_9() -> Self {
+        Self { age: Duration::ZERO, keep: 0, ..Self::default() }
+    }
+
+    /// Takes one word of a `log` or `errors` block with what follows it; `false` if it is none
+    /// of rolling's.
+    pub fn set(&mut self, word: &str, args: &[&str]) -> Result<bool, String> {
+        let number = || match args {
+            [text] => text.parse::<u32>().map_err(|_| format!("{word}: '{text}' is not a number")),
+            _ => Err(format!("{word} needs one number")),
+        };
+        let switch = || match args {
+            [] => Ok(()),
+            [arg, ..] => Err(format!("{word} takes no argument, got '{arg}'")),
         };
         match word {
-            "rotate_size" => self.size = Some(u64::from(number()?) << 20),
+            "rotate_size" => self.size = Some(u64::from(number()?) << 20).filter(|size| *size > 0),
             "rotate_age" => self.age = Duration::from_secs(u64::from(number()?) * 24 * 3600),
             "rotate_keep" => self.keep = number()? as usize,
-            "rotate_compress" => self.compress = true,
-            "rotate_disable" => self.size = None,
+            "rotate_compress" => switch().map(|()| self.compress = true)?,
+            "rotate_disable" => switch().map(|()| self.size = None)?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -3,13 +3,15 @@
 
 mod output;
 mod sinks;
+mod sockets;
+mod watchdog;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::cli::{Action, Options};
-use crate::config::{self, Loaded, Settings, Source, Wanted};
+use crate::config::{self, Settings, Source, Wanted};
 use crate::daemon::detach::{self, Readiness, Side};
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::signals::{Event, Signals};
@@ -42,14 +44,9 @@ pub fn run(options: &Options) -> u8 {
 }
 
 fn validate(options: &Options) -> u8 {
-    let settings = settings(options, Arc::new(NoSinks));
-    let wanted = wanted(options);
-    let checked = wanted
-        .read(&settings)
-        .and_then(|source| config::load(&source, &settings).map_err(|error| error.to_string()));
-    match checked {
-        Ok(loaded) => {
-            loaded.warnings.iter().for_each(|warning| output::warning(warning));
+    match check(options) {
+        Ok(warnings) => {
+            warnings.iter().for_each(|warning| output::warning(warning));
             output::line("Caddyfile is valid");
             OK
         }
@@ -58,6 +55,16 @@ fn validate(options: &Options) -> u8 {
             FAILED
         }
     }
+}
+
+/// All that a start does short of touching anything; returns the warnings.
+fn check(options: &Options) -> Result<Vec<String>, String> {
+    options.user.as_deref().map(privileges::lookup).transpose()?;
+    processlog::check(&processlog::parse_target(&options.log))?;
+    let settings = settings(options, Arc::new(NoSinks));
+    let source = wanted(options).read(&settings)?;
+    let loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
+    Ok(loaded.warnings)
 }
 
 fn in_background(options: &Options) -> u8 {
@@ -110,27 +117,35 @@ struct Service {
 
 impl Service {
     fn start(options: &Options) -> Result<(Self, mpsc::Receiver<Event>), String> {
+        let user = options.user.as_deref().map(privileges::lookup).transpose()?;
+        if user.is_some() {
+            privileges::forbid_gaining()?;
+        }
         let events = signals()?;
-        processlog::install(processlog::parse_target(&options.log))
+        processlog::install(&log_style(options), user.as_ref())
             .map_err(|error| format!("process log {}: {error}", options.log))?;
         let pidfile = match &options.pidfile {
             Some(path) => Some(PidFile::acquire(path).map_err(|error| error.to_string())?),
             None => None,
         };
-        output::activating(options.quiet);
-        let sinks = Arc::new(Sinks::default());
+        let sinks = Arc::new(Sinks::of(user.clone()));
         let settings = settings(options, sinks.clone());
         let wanted = wanted(options);
         let source = wanted.read(&settings)?;
-        let loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
+        let mut loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
+        output::activating(options.quiet);
+        loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let descriptors = limits::raise_nofile();
         let available = std::thread::available_parallelism().map_or(1, usize::from);
         let count = options.cpu.workers(available);
-        let user = options.user.as_deref().map(privileges::lookup).transpose()?;
-        let Loaded { snapshot, sites, warnings, optional } = loaded;
-        warnings.iter().for_each(|warning| log::warn!("{warning}"));
-        let engine = Engine::new(snapshot);
-        let sockets = bind_new(&engine.load(), None, (count, &optional))?;
+        let mut bind = || sockets::bind_new(&mut loaded, None, count);
+        // As the user: sockets of one port in a later reload have to have the same owner.
+        let bound = match &user {
+            Some(user) => privileges::acting_as(user, bind)??,
+            None => bind()?,
+        };
+        let sites = loaded.lines();
+        let engine = Engine::new(loaded.snapshot);
         if let Some(user) = &user {
             privileges::drop_to(user)?;
         }
@@ -138,7 +153,8 @@ impl Service {
         let connections = usize::try_from(connections).unwrap_or(usize::MAX >> 8).min(1 << 24);
         let workers = server::spawn(&engine, count, connections)
             .map_err(|error| format!("starting workers: {error}"))?;
-        sockets.into_iter().for_each(|sockets| workers.open(sockets));
+        bound.into_iter().for_each(|sockets| workers.open(sockets));
+        watchdog::start(workers.pulse()).map_err(|error| format!("watchdog: {error}"))?;
         let grace = options.grace;
         let service = Self {
             settings,
@@ -188,14 +204,21 @@ impl Service {
     /// Builds the whole new configuration, binds what it adds, then swaps it in.
     fn reload(&mut self, signal: &str) {
         log::info!("{signal}: Reloading");
+        log::info!("Reloading");
         notify::reloading();
         processlog::reopen();
         self.sinks.reopen();
         match self.try_reload() {
-            Ok(()) => log::info!("Reloading complete"),
-            Err(error) => log::error!("{signal}: {error}"),
+            Ok(()) => {
+                log::info!("Reloading complete");
+                notify::ready("serving");
+            }
+            Err(error) => {
+                log::error!("{signal}: {error}");
+                let reason = error.lines().next().unwrap_or_default();
+                notify::ready(&format!("serving as before; the reload failed: {reason}"));
+            }
         }
-        notify::ready("serving");
     }
 
     fn try_reload(&mut self) -> Result<(), String> {
@@ -204,31 +227,26 @@ impl Service {
         } else {
             self.wanted.read(&self.settings)?
         };
-        let loaded = config::load(&source, &self.settings).map_err(|error| error.to_string())?;
+        let mut loaded =
+            config::load(&source, &self.settings).map_err(|error| error.to_string())?;
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let old = self.engine.load();
-        let count = self.workers.count();
-        let sockets = bind_new(&loaded.snapshot, Some(&old), (count, &loaded.optional))?;
-        let gone: Vec<_> = old
-            .listeners
-            .iter()
-            .filter(|listener| {
-                loaded.snapshot.listener(listener.addr).is_none_or(|now| now.quic != listener.quic)
-            })
-            .map(|listener| listener.addr)
-            .collect();
+        let bound = sockets::bind_new(&mut loaded, Some(&old), self.workers.count())?;
+        let gone = sockets::gone(&old, &loaded.snapshot);
+        self.sites = loaded.lines();
         self.engine.store(loaded.snapshot);
         gone.into_iter().for_each(|addr| self.workers.close(addr));
-        sockets.into_iter().for_each(|sockets| self.workers.open(sockets));
+        bound.into_iter().for_each(|sockets| self.workers.open(sockets));
         self.workers.reconfigured();
         self.source = source;
-        self.sites = loaded.sites;
         Ok(())
     }
 
     /// Lets requests in flight end; a second signal cuts that short.
     fn stop(self, events: &mpsc::Receiver<Event>) -> u8 {
         notify::stopping();
+        // However long `-grace` is, the manager should not cut it short.
+        notify::extend_timeout(self.grace + Duration::from_secs(5));
         let (done, drained) = mpsc::channel();
         let (workers, grace) = (self.workers, self.grace);
         std::thread::spawn(move || {
@@ -239,6 +257,7 @@ impl Service {
         while let Err(mpsc::RecvTimeoutError::Timeout) = drained.recv_timeout(step) {
             if let Ok(Event::Stop(signal) | Event::StopNow(signal)) = events.try_recv() {
                 log::warn!("{signal}: Force quit");
+                self.sinks.flush();
                 processlog::flush();
                 return FORCED;
             }
@@ -261,34 +280,6 @@ fn signals() -> Result<mpsc::Receiver<Event>, String> {
     Ok(inbox)
 }
 
-/// Binds the addresses that `old` does not have. One that only carries implied redirects may
-/// fail: the sites themselves are reachable without it.
-fn bind_new(
-    new: &crate::site::Snapshot,
-    old: Option<&crate::site::Snapshot>,
-    (workers, optional): (usize, &[std::net::SocketAddr]),
-) -> Result<Vec<server::Sockets>, String> {
-    let mut sockets: Vec<server::Sockets> = Vec::new();
-    let known = |addr| old.and_then(|old| old.listener(addr));
-    for listener in &new.listeners {
-        let addr = listener.addr;
-        if known(addr).is_some_and(|before| before.quic == listener.quic) {
-            continue;
-        }
-        let ours = |other: &std::net::SocketAddr| other.port() == addr.port();
-        let bound = old.into_iter().flat_map(|old| &old.listeners).map(|other| other.addr);
-        let alone = !bound.chain(sockets.iter().map(|s| s.addr)).any(|other| ours(&other));
-        match server::bind(addr, workers, listener.quic, alone) {
-            Ok(bound) => sockets.push(bound),
-            Err(error) if optional.contains(&addr) => {
-                log::warn!("no redirects from http to https: {error}");
-            }
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    Ok(sockets)
-}
-
 fn settings(options: &Options, sinks: Arc<dyn crate::http::sink::OpenSink>) -> Settings {
     Settings {
         host: options.host.clone(),
@@ -299,6 +290,15 @@ fn settings(options: &Options, sinks: Arc<dyn crate::http::sink::OpenSink>) -> S
         quic: options.quic,
         http2: options.http2,
         sinks,
+    }
+}
+
+fn log_style(options: &Options) -> processlog::Style {
+    processlog::Style {
+        target: processlog::parse_target(&options.log),
+        roll_mb: options.log_roll_mb,
+        compress: options.log_roll_compress,
+        timestamps: options.log_timestamps,
     }
 }
 

@@ -4,9 +4,13 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::daemon::console::{Console, Stream};
 use crate::daemon::logfile::{self, LogFile};
+use crate::daemon::owned::open_as;
+use crate::daemon::privileges::User;
 use crate::daemon::syslog::{Facility, Severity, Syslog};
 use crate::http::sink::{OpenSink, Sink, SinkTarget};
 
@@ -14,29 +18,40 @@ use crate::http::sink::{OpenSink, Sink, SinkTarget};
 const LOG_MODE: u32 = 0o644;
 
 /// Writers in use, by target.
-#[derive(Default)]
 pub(super) struct Sinks {
     open: Mutex<HashMap<SinkTarget, Arc<Writer>>>,
+    /// Whose the files are to be.
+    user: Option<User>,
 }
 
 impl Sinks {
+    pub(super) fn of(user: Option<User>) -> Self {
+        Self { open: Mutex::default(), user }
+    }
+
     /// Opens every file anew by its name, after a rotation from outside.
     pub(super) fn reopen(&self) {
-        self.each(LogFile::reopen);
-    }
-
-    /// Waits until what was written is on its way to the disk.
-    pub(super) fn flush(&self) {
-        self.each(LogFile::flush);
-    }
-
-    fn each(&self, act: impl Fn(&LogFile)) {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        for writer in open.values() {
-            if let Writer::File(file) = &**writer {
-                act(file);
+        for writer in self.writers() {
+            if let Writer::File(file) = &*writer {
+                file.reopen();
             }
         }
+    }
+
+    /// Waits until what was written is on its way to the disk or to syslog.
+    pub(super) fn flush(&self) {
+        for writer in self.writers() {
+            match &*writer {
+                Writer::File(file) => file.flush(),
+                Writer::Syslog(syslog) => syslog.flush(),
+                Writer::Console(console) => console.flush(),
+            }
+        }
+    }
+
+    fn writers(&self) -> Vec<Arc<Writer>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().cloned().collect()
     }
 }
 
@@ -48,24 +63,23 @@ impl OpenSink for Sinks {
         if let Some(writer) = open.get(target) {
             return Ok(writer.clone());
         }
-        let writer = Arc::new(Writer::open(target)?);
+        let writer = Arc::new(Writer::open(target, self.user.as_ref())?);
         open.insert(target.clone(), writer.clone());
         Ok(writer)
     }
 }
 
 enum Writer {
-    Stdout,
-    Stderr,
+    Console(Console),
     Syslog(Syslog),
     File(LogFile),
 }
 
 impl Writer {
-    fn open(target: &SinkTarget) -> io::Result<Self> {
+    fn open(target: &SinkTarget, user: Option<&User>) -> io::Result<Self> {
         Ok(match target {
-            SinkTarget::Stdout => Self::Stdout,
-            SinkTarget::Stderr => Self::Stderr,
+            SinkTarget::Stdout => Self::Console(Console::open(Stream::Out)?),
+            SinkTarget::Stderr => Self::Console(Console::open(Stream::Err)?),
             SinkTarget::Syslog(None) => Self::Syslog(Syslog::local(Facility::Local0)?),
             SinkTarget::Syslog(Some(url)) => Self::Syslog(Syslog::remote(url, Facility::Local0)?),
             SinkTarget::File { path, roll } => {
@@ -75,7 +89,8 @@ impl Writer {
                     keep: roll.keep,
                     compress: roll.compress,
                 };
-                Self::File(LogFile::open(path, roll, LOG_MODE)?)
+                let open = || LogFile::open(path, roll.clone(), LOG_MODE);
+                Self::File(open_as(user, (path, LOG_MODE), open)?)
             }
         })
     }
@@ -83,23 +98,37 @@ impl Writer {
 
 impl Sink for Writer {
     fn write_line(&self, line: &str) {
-        use std::io::Write as _;
         match self {
-            // A closed terminal must not stop a request.
-            Self::Stdout => drop(writeln!(io::stdout(), "{line}")),
-            Self::Stderr => drop(writeln!(io::stderr(), "{line}")),
+            Self::Console(console) => console.write_line(line),
             Self::Syslog(syslog) => syslog.write_line(Severity::Info, line),
             Self::File(file) => file.write_line(line),
         }
     }
 }
 
-/// Opens nothing: for a check of the configuration.
+/// Opens nothing and makes nothing: for a check of the configuration. What could never be
+/// opened is refused all the same; whether the service's user may write it shows at the start.
 pub(super) struct NoSinks;
 
 impl OpenSink for NoSinks {
-    fn open(&self, _: &SinkTarget) -> io::Result<Arc<dyn Sink>> {
+    fn open(&self, target: &SinkTarget) -> io::Result<Arc<dyn Sink>> {
+        match target {
+            SinkTarget::Syslog(Some(url)) => Syslog::check(url)?,
+            SinkTarget::File { path, .. } => check_file(path)?,
+            SinkTarget::Stdout | SinkTarget::Stderr | SinkTarget::Syslog(None) => {}
+        }
         Ok(Arc::new(Nothing))
+    }
+}
+
+fn check_file(path: &Path) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    match path.ancestors().skip(1).find(|above| above.exists()) {
+        Some(above) if !above.is_dir() => Err(io::ErrorKind::NotADirectory.into()),
+        _ => Ok(()),
     }
 }
 

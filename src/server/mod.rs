@@ -22,7 +22,7 @@ use arc_swap::ArcSwap;
 use crate::site::Snapshot;
 
 pub use listeners::{BindError, Sockets, bind};
-pub use worker::{Workers, spawn};
+pub use worker::{Pulse, Workers, spawn};
 
 /// The configuration in force, shared by all workers and swapped whole on reload.
 pub struct Engine {

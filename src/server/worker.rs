@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
@@ -28,6 +28,8 @@ enum Command {
     Close(SocketAddr),
     /// A new snapshot is in force: endpoints take its certificates.
     Reconfigured,
+    /// Answer, to show that the runtime turns.
+    Ping(std::sync::mpsc::Sender<()>),
     /// Stop accepting, let requests in flight end, then return.
     Drain(Duration),
 }
@@ -70,6 +72,23 @@ pub struct Workers {
     threads: Vec<(mpsc::UnboundedSender<Command>, JoinHandle<()>)>,
 }
 
+/// Asks the workers whether they are alive, from any thread.
+pub struct Pulse(Vec<mpsc::UnboundedSender<Command>>);
+
+impl Pulse {
+    /// Whether every worker answers within `patience`. One that drains does not.
+    pub fn beats(&self, patience: Duration) -> bool {
+        let (answer, answers) = std::sync::mpsc::channel();
+        for commands in &self.0 {
+            let _ = commands.send(Command::Ping(answer.clone()));
+        }
+        let deadline = Instant::now() + patience;
+        self.0.iter().all(|_| {
+            answers.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok()
+        })
+    }
+}
+
 /// Starts `count` workers that may together hold `connections` client connections.
 pub fn spawn(engine: &Arc<Engine>, count: usize, connections: usize) -> io::Result<Workers> {
     let mut threads = Vec::with_capacity(count);
@@ -89,6 +108,11 @@ pub fn spawn(engine: &Arc<Engine>, count: usize, connections: usize) -> io::Resu
 impl Workers {
     pub fn count(&self) -> usize {
         self.threads.len()
+    }
+
+    /// Something to ask the workers with whether they are alive.
+    pub fn pulse(&self) -> Pulse {
+        Pulse(self.threads.iter().map(|(commands, _)| commands.clone()).collect())
     }
 
     /// Hands each worker its socket of the address.
@@ -158,6 +182,9 @@ async fn live(engine: Arc<Engine>, slots: usize, mut inbox: mpsc::UnboundedRecei
                         endpoint.set_server_config(quic::server_config(&snapshot, *addr));
                     }
                 }
+            }
+            Command::Ping(answer) => {
+                let _ = answer.send(());
             }
             Command::Drain(grace) => {
                 worker.draining.cancel();

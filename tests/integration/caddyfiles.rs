@@ -57,13 +57,45 @@ fn messages_show_the_place_and_a_hint() {
 
 #[test]
 fn validate_has_no_side_effects() {
-    let setup = Setup::new("http://:@PORT@\nlog access.log\n")
+    let text = "http://:@PORT@ {\n log logs/access.log\n errors error.log\n}\n\
+                https://localhost:@PORT2@ {\n tls self_signed\n log syslog://localhost:514\n}\n";
+    let setup = Setup::new(text)
         .arg("-validate")
-        .arg("-pidfile=@DIR@/caddy.pid");
-    let done = setup.output();
-    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
-    assert_eq!(String::from_utf8_lossy(&done.stdout), "Caddyfile is valid\n");
+        .arg("-pidfile=@DIR@/caddy.pid")
+        .arg("-log=@DIR@/process.log")
+        .arg("-user=nobody")
+        .env("CADDYPATH", "@DIR@/store");
+    // Whoever bound a port would fail: all of them are taken.
+    let hold = |port| std::net::TcpListener::bind(("::", port)).unwrap();
+    let _held = [hold(setup.ports[0]), hold(setup.ports[1])];
+    let valid = |setup: &Setup| {
+        let done = setup.output();
+        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(String::from_utf8_lossy(&done.stdout), "Caddyfile is valid\n");
+    };
+    valid(&setup);
     let left: Vec<_> =
         std::fs::read_dir(setup.dir()).unwrap().flatten().map(|e| e.file_name()).collect();
     assert_eq!(left, ["Caddyfile"]);
+    // Where nothing can be written nothing is.
+    valid(&setup.world("mount --bind -o ro @DIR@ @DIR@\ncd @DIR@"));
+}
+
+#[test]
+fn validate_refuses_what_a_start_would() {
+    for (line, arg, want) in [
+        ("log syslog://h:x", "-quiet", "'syslog://h:x' is no syslog address"),
+        ("log .", "-quiet", "log: cannot open '.': is a directory"),
+        ("log Caddyfile/a.log", "-quiet", "log: cannot open 'Caddyfile/a.log': not a directory"),
+        ("gzip", "-user=no-such-user", "unknown user 'no-such-user'"),
+        ("gzip", "-log=syslog+tcp://", "'syslog+tcp://' is no syslog address"),
+    ] {
+        for mode in ["-validate", "-quiet"] {
+            let setup = Setup::new(&format!("http://:@PORT@\n{line}\n")).arg(arg).arg(mode);
+            let done = setup.output();
+            let said = String::from_utf8_lossy(&done.stderr).to_lowercase();
+            assert_eq!(done.status.code(), Some(1), "{line} {arg} {mode}: {said}");
+            assert!(said.contains(&want.to_lowercase()), "{line} {arg} {mode}: {said}");
+        }
+    }
 }

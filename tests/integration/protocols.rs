@@ -178,6 +178,8 @@ fn redirect_from_http_to_https() {
     let answer = curl(&[], &caddy.plain("/a?b=c"));
     assert_eq!(answer.status, 301);
     assert_eq!(answer.header("location"), caddy.url("/a?b=c"));
+    let sites = format!("{}\n{}\n", caddy.url("").trim(), caddy.plain(""));
+    assert!(caddy.read("stdout").contains(&sites), "{}", caddy.read("stdout"));
 }
 
 #[test]

@@ -180,3 +180,18 @@ fn usr1_reloads_too() {
     });
     assert_eq!(curl(&[], &caddy.url("/")).status, 202);
 }
+
+#[test]
+fn a_taken_port_for_redirects_is_tried_again() {
+    let site = "https://localhost:@PORT@ {\n tls self_signed\n status 204 /\n}\n";
+    let setup = Setup::new(site).arg("-https-port=@PORT@").arg("-http-port=@PORT2@");
+    let other = std::net::TcpListener::bind(("::", setup.ports[1])).unwrap();
+    let caddy = setup.start();
+    assert!(caddy.log().contains("no redirects from http to https"), "{}", caddy.log());
+    assert!(!caddy.read("stdout").contains("http://localhost"), "{}", caddy.read("stdout"));
+    drop(other);
+    caddy.reload();
+    let answer = curl(&[], &caddy.plain("/x"));
+    let to = format!("https://localhost:{}/x", caddy.port());
+    assert_eq!((answer.status, answer.header("location")), (301, to.as_str()));
+}

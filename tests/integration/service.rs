@@ -1,8 +1,9 @@
 //! The process as a service: pid file, `-daemon`, readiness to systemd, privileges.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -97,39 +98,169 @@ fn daemon_says_why_it_could_not_start() {
     }
 }
 
+/// A stand-in for systemd: what the service says, message by message.
+struct Manager {
+    socket: UnixDatagram,
+    path: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self { socket, path: path.display().to_string(), _dir: dir }
+    }
+
+    /// The next message with this word.
+    fn hear(&self, word: &str) -> String {
+        loop {
+            let mut buffer = [0; 4096];
+            let len = self.socket.recv(&mut buffer).expect("a word from the service");
+            let said = String::from_utf8_lossy(&buffer[..len]).into_owned();
+            if said.contains(word) {
+                return said;
+            }
+        }
+    }
+
+    /// Whether the word comes within a second.
+    fn hears(&self, word: &str) -> bool {
+        let end = Instant::now() + Duration::from_secs(1);
+        self.socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let mut buffer = [0; 4096];
+        while Instant::now() < end {
+            let len = self.socket.recv(&mut buffer).unwrap_or(0);
+            if String::from_utf8_lossy(&buffer[..len]).contains(word) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
 #[test]
 fn systemd_hears_of_ready_reloading_and_stopping() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let hear = || {
-        let mut buffer = [0; 4096];
-        let len = socket.recv(&mut buffer).expect("a word from the service");
-        String::from_utf8_lossy(&buffer[..len]).into_owned()
-    };
-    let until = |word: &str| while !hear().contains(word) {};
-    let mut caddy = Setup::new(PLAIN).env("NOTIFY_SOCKET", &path.display().to_string()).start();
-    until("READY=1");
+    let manager = Manager::new();
+    let mut caddy = Setup::new(PLAIN).env("NOTIFY_SOCKET", &manager.path).start();
+    assert_eq!(manager.hear("READY=1"), "READY=1\nSTATUS=serving\n");
     caddy.signal(Signal::SIGHUP);
-    until("RELOADING=1");
-    until("READY=1");
+    assert!(manager.hear("RELOADING=1").contains("\nMONOTONIC_USEC="));
+    assert_eq!(manager.hear("READY=1"), "READY=1\nSTATUS=serving\n");
+    caddy.rewrite("http://:@PORT@\nnope\n");
+    caddy.signal(Signal::SIGHUP);
+    manager.hear("RELOADING=1");
+    assert_eq!(
+        manager.hear("READY=1"),
+        "READY=1\nSTATUS=serving as before; the reload failed: \
+         Caddyfile:2 - Parse error: Unknown directive 'nope'\n"
+    );
     caddy.signal(Signal::SIGTERM);
-    until("STOPPING=1");
+    manager.hear("STOPPING=1");
+    assert_eq!(manager.hear("EXTEND"), "EXTEND_TIMEOUT_USEC=35000000\n");
     assert_eq!(caddy.wait(), Some(0));
 }
 
 #[test]
-fn user_drops_privileges_after_binding() {
+fn the_watchdog_hears_of_live_workers_only() {
+    let manager = Manager::new();
+    let caddy = Setup::new(PLAIN)
+        .env("NOTIFY_SOCKET", &manager.path)
+        .env("WATCHDOG_USEC", "400000")
+        .start();
+    manager.hear("WATCHDOG=1");
+    manager.hear("WATCHDOG=1");
+    // One worker hangs; the process and its other threads go on.
+    let worker = thread_named(caddy.pid(), "worker-0");
+    let traced = nix::sys::ptrace::seize(worker, nix::sys::ptrace::Options::empty())
+        .and_then(|()| nix::sys::ptrace::interrupt(worker));
+    traced.expect("stopping a thread");
+    wait_for("the complaint", Duration::from_secs(10), || {
+        caddy.log().contains("a worker has not answered").then_some(())
+    });
+    while manager.hears("WATCHDOG=1") {}
+    nix::sys::wait::waitpid(worker, Some(nix::sys::wait::WaitPidFlag::__WALL)).unwrap();
+    nix::sys::ptrace::detach(worker, None).unwrap();
+    assert!((0..10).any(|_| manager.hears("WATCHDOG=1")), "it goes on as the worker does");
+}
+
+fn thread_named(pid: u32, name: &str) -> Pid {
+    let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let is_it = |task: &std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
+    };
+    let task = tasks.find(is_it).expect(name);
+    Pid::from_raw(task.file_name().to_str().unwrap().parse().unwrap())
+}
+
+/// A server that root starts for nobody, in a directory of root's.
+fn as_nobody(text: &str) -> Caddy {
     assert!(nix::unistd::geteuid().is_root(), "this test needs root");
-    let setup = Setup::new(PLAIN).arg("-user=nobody").arg("-log=stderr");
-    std::os::unix::fs::chown(setup.dir(), Some(65534), None).unwrap();
-    let caddy = setup.start();
-    assert_eq!(curl(&[], &format!("http://localhost:{}/", caddy.port())).status, 204);
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", caddy.pid())).unwrap();
-    for task in tasks.flatten() {
+    let setup = Setup::new(text).arg("-user=nobody").arg("-pidfile=@DIR@/caddy.pid");
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(setup.dir(), open).unwrap();
+    setup.start()
+}
+
+/// A port that takes a right to bind.
+fn low_port() -> u16 {
+    let free = |port: &u16| std::net::TcpListener::bind(("::", *port)).is_ok();
+    (600..1024).rev().find(free).expect("a free low port")
+}
+
+#[test]
+fn a_dropped_user_keeps_only_the_right_to_bind() {
+    let caddy = as_nobody(PLAIN);
+    let mut rights = vec![];
+    for task in std::fs::read_dir(format!("/proc/{}/task", caddy.pid())).unwrap().flatten() {
         let status = std::fs::read_to_string(task.path().join("status")).unwrap();
-        let uid = status.lines().find(|line| line.starts_with("Uid:")).unwrap();
-        assert_eq!(uid.split_whitespace().nth(1), Some("65534"), "{status}");
+        let row = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        for ids in ["Uid:", "Gid:"] {
+            assert!(row(ids).split_whitespace().all(|id| id == "65534"), "{status}");
+        }
+        assert_eq!(row("Groups:").trim(), "65534");
+        assert_eq!(row("NoNewPrivs:").trim(), "1", "{status}");
+        assert_eq!((row("CapInh:").trim(), row("CapAmb:").trim()), (NONE, NONE));
+        rights.push(row("CapPrm:").trim().to_owned());
     }
+    assert!(rights.iter().all(|caps| caps == NONE || caps == BIND), "{rights:?}");
+    assert!(rights.iter().any(|caps| caps == BIND), "{rights:?}");
+
+    let low = low_port();
+    caddy.rewrite(&format!(
+        "http://:@PORT@ {{\n status 204 /\n}}\nhttp://:{low} {{\n status 203 /\n}}\n"
+    ));
+    caddy.reload();
+    assert_eq!(curl(&[], &format!("http://localhost:{low}/")).status, 203);
+}
+
+/// No capability, and CAP_NET_BIND_SERVICE, as /proc shows them.
+const NONE: &str = "0000000000000000";
+const BIND: &str = "0000000000000400";
+
+#[test]
+fn a_dropped_user_can_open_its_logs_again() {
+    let mut caddy = as_nobody("http://:@PORT@ {\n status 204 /\n log / logs/access.log {uri}\n}\n");
+    let logs = ["process.log", "logs", "logs/access.log"];
+    let nobody = |name: &str| std::fs::metadata(caddy.path(name)).unwrap().uid() == 65534;
+    assert!(logs.iter().all(|name| nobody(name)));
+    let get = |path: &str| curl(&[], &format!("http://localhost:{}{path}", caddy.port())).status;
+    let wait = |name: &str, text: &str| {
+        wait_for(text, Duration::from_secs(10), || (caddy.read(name) == text).then_some(()));
+    };
+    assert_eq!(get("/one"), 204);
+    wait("logs/access.log", "/one\n");
+    std::fs::rename(caddy.path("logs/access.log"), caddy.path("logs/access.log.1")).unwrap();
+    caddy.signal(Signal::SIGUSR1);
+    wait_for("the new file", Duration::from_secs(10), || {
+        caddy.path("logs/access.log").exists().then_some(())
+    });
+    assert_eq!(get("/two"), 204);
+    wait("logs/access.log", "/two\n");
+    wait("logs/access.log.1", "/one\n");
+    caddy.signal(Signal::SIGTERM);
+    assert_eq!(caddy.wait(), Some(0));
+    assert_eq!(caddy.read("caddy.pid"), "", "no pid stays behind where only root may remove it");
 }

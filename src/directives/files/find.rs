@@ -26,8 +26,8 @@ pub(super) struct Wanted {
     /// Below the root.
     pub(super) path: PathBuf,
     pub(super) slash: bool,
-    pub(super) brotli: bool,
-    pub(super) gzip: bool,
+    /// Content codings that the client takes, `br` or `gzip`, the most welcome first.
+    pub(super) codings: Vec<&'static str>,
     /// Whether a small file's content will surely be needed: it is then read at once.
     pub(super) prefetch: bool,
 }
@@ -76,12 +76,11 @@ pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
         None => kind::by_content(&read(&file, 0, about.len().min(kind::SAMPLE))?).to_owned(),
     };
     let mut encoding = None;
-    let siblings = [(wanted.brotli, "br", ".br"), (wanted.gzip, "gzip", ".gz")];
-    for (_, coding, ending) in siblings.into_iter().filter(|(accepted, ..)| *accepted) {
+    for coding in &wanted.codings {
         let mut name = OsString::from(path.as_os_str());
-        name.push(ending);
+        name.push(if *coding == "br" { ".br" } else { ".gz" });
         if let Ok(Entry::File(sibling, its)) = open(place, Path::new(&name)) {
-            (file, about, encoding) = (sibling, its, Some(coding));
+            (file, about, encoding) = (sibling, its, Some(*coding));
             break;
         }
     }

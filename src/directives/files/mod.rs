@@ -18,6 +18,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::coding::Codings;
 use crate::http::{Fault, Reply, Request};
 use crate::site::SiteBuilder;
 
@@ -69,7 +70,6 @@ impl Files {
 
 fn wanted(req: &Request, target: &Target) -> Wanted {
     let headers = &req.head.headers;
-    let accepted = req.field("accept-encoding").unwrap_or_default();
     let selective = [
         header::RANGE,
         header::IF_MATCH,
@@ -80,25 +80,10 @@ fn wanted(req: &Request, target: &Target) -> Wanted {
     Wanted {
         path: target.relative.clone(),
         slash: target.slash,
-        brotli: accepts(&accepted, "br"),
-        gzip: accepts(&accepted, "gzip"),
+        codings: Codings::of(req).choose(&["br", "gzip"]),
         prefetch: req.head.method == Method::GET
             && !selective.iter().any(|name| headers.contains_key(name)),
     }
-}
-
-/// Whether an Accept-Encoding field names `coding` with a weight above zero
-/// (RFC 9110 section 12.5.3). `*` does not count: who means it names it.
-fn accepts(field: &str, coding: &str) -> bool {
-    field.split(',').any(|entry| {
-        let mut parts = entry.split(';').map(str::trim);
-        parts.next().is_some_and(|name| name.eq_ignore_ascii_case(coding))
-            && !parts.any(|p| {
-                p.strip_prefix("q=").or_else(|| p.strip_prefix("Q=")).is_some_and(|weight| {
-                    weight.trim().parse::<f32>().map_or(true, |weight| weight <= 0.0)
-                })
-            })
-    })
 }
 
 /// To the same path with or without its last slash. The location is a path of one leading

@@ -13,6 +13,7 @@ use http_body::Body as _;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::coding::Codings;
 use crate::http::{Body, Request};
 use crate::site::SiteBuilder;
 
@@ -33,11 +34,11 @@ struct Gzip {
 
 impl Handler for Gzip {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        let Some(rule) = self.rules.iter().find(|rule| rule.means(req.path())) else {
+        let Some(rule) = self.rules.iter().find(|rule| rule.means(&req.route())) else {
             return next.run(req);
         };
         Box::pin(async move {
-            let accepted = req.head.method != Method::HEAD && accepts_gzip(req);
+            let accepted = req.head.method != Method::HEAD && Codings::of(req).take("gzip");
             let response = next.run(req).await?;
             Ok(rule.work_on(response, accepted))
         })
@@ -94,17 +95,6 @@ fn is_fixed(response: &Response<Body>) -> bool {
         || status == StatusCode::PARTIAL_CONTENT
         || response.headers().contains_key(CONTENT_RANGE)
         || transform_forbidden()
-}
-
-/// Whether Accept-Encoding names gzip with a weight above zero (RFC 9110 section 12.5.3).
-fn accepts_gzip(req: &Request) -> bool {
-    let Some(field) = req.field("accept-encoding") else { return false };
-    field.split(',').any(|entry| {
-        let (coding, weight) = entry.split_once(';').unwrap_or((entry, "q=1"));
-        let weight = weight.trim().trim_start_matches(['q', 'Q']).trim_start_matches('=');
-        coding.trim().eq_ignore_ascii_case("gzip")
-            && weight.trim().parse::<f32>().is_ok_and(|weight| weight > 0.0)
-    })
 }
 
 fn add_vary(headers: &mut HeaderMap) {

@@ -28,10 +28,12 @@ struct Log {
 
 impl Handler for Log {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        let rule = self.rules.iter().find(|rule| paths::under(req.path(), &rule.path));
+        let route = req.route();
+        let rule = self.rules.iter().find(|rule| paths::under(&route, &rule.path));
         let entries: Vec<&Entry> = rule.map_or_else(Vec::new, |rule| {
-            rule.entries.iter().filter(|e| !e.options.leave_out(req.path())).collect()
+            rule.entries.iter().filter(|e| !e.options.leave_out(&route)).collect()
         });
+        drop(route);
         if entries.is_empty() {
             return next.run(req);
         }

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::http::paths;
@@ -95,31 +94,23 @@ fn block(args: &mut Args<'_>) -> Result<(Options, Roll), ConfigError> {
             }
             "ipmask" => ipmask(args, &mut options)?,
             word => {
-                let arg = optional(args)?;
-                set(args, &mut roll, &[word], arg)?;
+                let values = args.remaining();
+                set(args, &mut roll, &[word], &values)?;
             }
         }
     }
     Ok((options, roll))
 }
 
-/// The block of 0.9: what it does not name is not limited, except the size.
+/// The block of 0.9.
 fn rotate(args: &mut Args<'_>) -> Result<Roll, ConfigError> {
-    let mut roll = Roll { age: Duration::ZERO, keep: 0, ..Roll::default() };
+    let mut roll = Roll::of_0_9();
     while args.next_block()? {
         let word = args.val();
-        let arg = optional(args)?;
-        set(args, &mut roll, &[&format!("rotate_{word}"), word], arg)?;
+        let values = args.remaining();
+        set(args, &mut roll, &[&format!("rotate_{word}"), word], &values)?;
     }
     Ok(roll)
-}
-
-fn optional<'a>(args: &mut Args<'a>) -> Result<Option<&'a str>, ConfigError> {
-    match args.remaining()[..] {
-        [] => Ok(None),
-        [arg] => Ok(Some(arg)),
-        _ => Err(args.arg_error()),
-    }
 }
 
 /// Tries a word under each of its names.
@@ -127,16 +118,18 @@ fn set(
     args: &Args<'_>,
     roll: &mut Roll,
     names: &[&str],
-    arg: Option<&str>,
+    values: &[&str],
 ) -> Result<(), ConfigError> {
     for name in names {
-        if roll.set(name, arg).map_err(|e| args.error(e))? {
+        if roll.set(name, values).map_err(|e| args.error(e))? {
             return Ok(());
         }
     }
-    let known = "log knows rotate, rotate_size, rotate_age, rotate_keep, rotate_compress, \
-                 rotate_disable, except and ipmask";
-    Err(args.arg_error().hint(known))
+    let word = names.last().copied().unwrap_or_default();
+    Err(args.error(format!("unknown property '{word}'")).hint(
+        "log knows rotate, rotate_size, rotate_age, rotate_keep, rotate_compress, \
+         rotate_disable, except and ipmask",
+    ))
 }
 
 fn ipmask(args: &mut Args<'_>, options: &mut Options) -> Result<(), ConfigError> {
@@ -159,6 +152,7 @@ mod tests {
     use std::io;
     use std::path::Path;
     use std::sync::Mutex;
+    use std::time::Duration;
 
     use super::*;
     use crate::http::address::Address;
@@ -240,6 +234,7 @@ mod tests {
             ("rotate {\n size 1\n}", Roll { size, age: Duration::ZERO, keep: 0, compress: false }),
             ("rotate_compress", Roll { compress: true, ..Roll::default() }),
             ("rotate_disable", Roll { size: None, ..Roll::default() }),
+            ("rotate_size 0", Roll { size: None, ..Roll::default() }),
         ] {
             let (_, targets) = read(&format!("log x.log {{\n {block}\n}}")).unwrap();
             assert_eq!(targets, [SinkTarget::parse("x.log", roll)], "{block}");
@@ -250,7 +245,12 @@ mod tests {
     fn mistakes_are_named() {
         for (text, part) in [
             ("log refused", "cannot open 'refused'"),
-            ("log x {\n colour\n}", "'colour'"),
+            ("log x {\n colour\n}", "unknown property 'colour'"),
+            ("log x {\n rotate_size\n}", "rotate_size needs one number"),
+            ("log x {\n rotate_keep 1 2\n}", "rotate_keep needs one number"),
+            ("log x {\n rotate_age old\n}", "rotate_age: 'old' is not a number"),
+            ("log x {\n rotate_compress yes\n}", "takes no argument, got 'yes'"),
+            ("log x {\n rotate {\n weight 1\n}\n}", "unknown property 'weight'"),
             ("log x {\n except\n}", "Wrong argument count"),
             ("log x {\n ipmask 255\n}", "255"),
         ] {

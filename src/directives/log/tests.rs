@@ -94,6 +94,16 @@ async fn a_fault_is_rendered_with_its_size() {
 }
 
 #[tokio::test]
+async fn no_spelling_of_a_path_slips_past_its_log() {
+    for target in ["/admin/x", "/%61dmin/x", "//admin/x", "/y/../admin/x"] {
+        let sink = Arc::new(Memory::default());
+        let entries = vec![entry(&sink, "seen")];
+        drop(run(vec![Rule { path: "/admin".to_owned(), entries }], target).await);
+        assert_eq!(sink.lines(), ["seen"], "{target}");
+    }
+}
+
+#[tokio::test]
 async fn all_entries_of_the_first_rule_are_written() {
     let [first, second, other] = [(); 3].map(|()| Arc::new(Memory::default()));
     let rules = vec![

@@ -25,6 +25,7 @@ pub struct Setup {
     values: Vec<(String, String)>,
     pub ports: [u16; 3],
     nofile: Option<u32>,
+    world: Option<String>,
 }
 
 impl Setup {
@@ -38,7 +39,7 @@ impl Setup {
             ("DIR".to_owned(), dir.path().display().to_string()),
         ];
         let text = text.to_owned();
-        Self { dir, text, args: vec![], env: vec![], values, ports, nofile: None }
+        Self { dir, text, args: vec![], env: vec![], values, ports, nofile: None, world: None }
     }
 
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
@@ -59,6 +60,14 @@ impl Setup {
     /// Runs with this many file descriptors at most.
     pub fn descriptors(mut self, most: u32) -> Self {
         self.nofile = Some(most);
+        self
+    }
+
+    /// Runs in a mount namespace of its own, behind what this shell script does to it. Its files
+    /// are seen from outside through `/proc/PID/root`.
+    pub fn world(mut self, script: &str) -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "a mount namespace needs root");
+        self.world = Some(script.to_owned());
         self
     }
 
@@ -83,11 +92,17 @@ impl Setup {
     /// The command line, with the Caddyfile written.
     pub fn command(&self) -> Command {
         std::fs::write(self.dir.path().join("Caddyfile"), self.fill(&self.text)).unwrap();
-        let mut command = match self.nofile {
-            None => Command::new(BINARY),
-            Some(most) => {
+        let mut command = match (self.nofile, &self.world) {
+            (None, None) => Command::new(BINARY),
+            (Some(most), _) => {
                 let mut command = Command::new("prlimit");
                 command.arg(format!("--nofile={most}:{most}")).arg(BINARY);
+                command
+            }
+            (None, Some(script)) => {
+                let mut command = Command::new("unshare");
+                let script = format!("set -e\n{}\nexec \"$@\"", self.fill(script));
+                command.args(["--mount", "sh", "-c", &script, "sh", BINARY]);
                 command
             }
         };
@@ -176,6 +191,12 @@ impl Caddy {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// A file as the server sees it, in its own mount namespace.
+    pub fn inside(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        Path::new(&format!("/proc/{}/root", self.pid())).join(path.strip_prefix("/").unwrap())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -1,0 +1,58 @@
+//! Words that Caddy 0.9 to 1.0 had in its list, its own and its plugins'. One that nobody gives
+//! a meaning to is told apart from a typing error.
+
+/// Whether Caddy knew the word.
+pub(super) fn is_reserved(word: &str) -> bool {
+    WORDS.contains(&word)
+}
+
+static WORDS: &[&str] = &[
+    "startup",
+    "shutdown",
+    "on",
+    "realip",
+    "git",
+    "locale",
+    "request_id",
+    "ext",
+    "filter",
+    "minify",
+    "ipfilter",
+    "ratelimit",
+    "search",
+    "expires",
+    "forwardproxy",
+    "basicauth",
+    "cors",
+    "mime",
+    "login",
+    "reauth",
+    "jwt",
+    "jsonp",
+    "upload",
+    "multipass",
+    "internal",
+    "pprof",
+    "expvar",
+    "push",
+    "datadog",
+    "prometheus",
+    "templates",
+    "fastcgi",
+    "cgi",
+    "websocket",
+    "filemanager",
+    "webdav",
+    "markdown",
+    "browse",
+    "hugo",
+    "mailout",
+    "awslambda",
+    "grpc",
+    "gopkg",
+    "restic",
+    "nobots",
+    "cache",
+    "geoip",
+    "proxyprotocol",
+];

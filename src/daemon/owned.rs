@@ -1,0 +1,119 @@
+//! Log files that root opens for the user it is about to become: that user has to be able to
+//! open them again, after a rotation from outside.
+//!
+//! Everything is opened with the user's own rights, so that a link put in the way by that user
+//! leads nowhere new. Only a file that is missing where just root may create is made by root,
+//! together with its directories, and given away; a file that is there is never given away.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown, fchown};
+use std::path::Path;
+
+use super::privileges::{User, acting_as};
+
+/// Runs `open` for `path` as `user`; creates the file, with `mode`, where only root can.
+///
+/// # Errors
+/// `open`'s own, and what to do where a file is there that the user may not write.
+pub fn open_as<T>(
+    user: Option<&User>,
+    (path, mode): (&Path, u32),
+    open: impl Fn() -> io::Result<T>,
+) -> io::Result<T> {
+    let Some(user) = user else { return open() };
+    let as_user = || acting_as(user, &open).map_err(io::Error::other)?;
+    match as_user() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        other => return other,
+    }
+    let refused = |error: io::Error| {
+        let (name, shown) = (&user.name, path.display());
+        let hint = match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::PermissionDenied => {
+                format!("user {name} may not write it (try: chown {name} {shown})")
+            }
+            _ => format!("creating it for user {name}: {error}"),
+        };
+        io::Error::new(io::ErrorKind::PermissionDenied, hint)
+    };
+    create(path, mode, user).map_err(refused)?;
+    as_user().map_err(refused)
+}
+
+/// Fails where anything has this name already, a link included.
+fn create(path: &Path, mode: u32, user: &User) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let missing = path.ancestors().skip(1).take_while(|dir| !dir.exists());
+    let missing: Vec<&Path> = missing.collect();
+    for dir in missing.into_iter().rev() {
+        DirBuilder::new().mode(0o755).create(dir)?;
+        chown(dir, Some(user.uid), Some(user.gid))?;
+    }
+    let file = OpenOptions::new().append(true).create_new(true).mode(mode).open(&path)?;
+    fchown(&file, Some(user.uid), Some(user.gid))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::process::Command;
+
+    use super::*;
+
+    const MARK: &str = "CADDY_TEST_OWNED";
+
+    /// As a log file is opened.
+    fn append(path: &Path) -> io::Result<fs::File> {
+        fs::create_dir_all(path.parent().expect("dir"))?;
+        OpenOptions::new().append(true).create(true).open(path)
+    }
+
+    /// Runs only inside the process that `logs_belong_to_the_user` starts: identities are the
+    /// whole process's.
+    #[test]
+    fn child() {
+        if std::env::var_os(MARK).is_none() {
+            return;
+        }
+        let dir = tempfile::tempdir().expect("dir");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("mode");
+        let user = User { name: "54321".to_owned(), uid: 54321, gid: 54321 };
+        let open = |path: &Path| open_as(Some(&user), (path, 0o640), || append(path));
+        let owner = |path: &Path| fs::metadata(path).map(|meta| (meta.uid(), meta.mode() & 0o777));
+
+        let fresh = dir.path().join("new/sub/access.log");
+        open(&fresh).expect("fresh");
+        assert_eq!(owner(&fresh).expect("meta"), (54321, 0o640));
+        assert_eq!(owner(&dir.path().join("new")).expect("meta"), (54321, 0o755));
+        open(&fresh).expect("again");
+
+        let roots = dir.path().join("roots.log");
+        fs::write(&roots, "").expect("write");
+        let told = open(&roots).expect_err("root's").to_string();
+        assert!(told.contains("user 54321 may not write it (try: chown 54321 "), "{told}");
+        assert_eq!(owner(&roots).expect("meta").0, 0);
+
+        // The user's link to a file of root, and to one that root would create.
+        for target in [roots, dir.path().join("none")] {
+            let link = dir.path().join("new/sub/link.log");
+            let _ = fs::remove_file(&link);
+            symlink(&target, &link).expect("link");
+            assert!(open(&link).is_err(), "{}", target.display());
+        }
+        assert!(!dir.path().join("none").exists());
+        assert!(nix::unistd::geteuid().is_root(), "root comes back after each");
+    }
+
+    #[test]
+    fn logs_belong_to_the_user() {
+        assert!(nix::unistd::geteuid().is_root(), "this test needs root");
+        let out = Command::new(std::env::current_exe().expect("exe"))
+            .args(["--exact", "daemon::owned::tests::child"])
+            .env(MARK, "1")
+            .output()
+            .expect("run");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    }
+}

@@ -1,0 +1,50 @@
+//! The sockets of a configuration that the one before it does not have.
+
+use std::net::SocketAddr;
+
+use crate::config::Loaded;
+use crate::server::{self, Sockets};
+use crate::site::Snapshot;
+
+/// Binds what `old` has not got. An address that carries nothing but implied redirects may
+/// fail: the sites themselves are reachable without it, so it leaves the configuration, and the
+/// next reload tries it again.
+pub(super) fn bind_new(
+    loaded: &mut Loaded,
+    old: Option<&Snapshot>,
+    workers: usize,
+) -> Result<Vec<Sockets>, String> {
+    let mut bound: Vec<Sockets> = Vec::new();
+    let mut taken: Vec<SocketAddr> =
+        old.iter().flat_map(|old| &old.listeners).map(|listener| listener.addr).collect();
+    let mut left_out = Vec::new();
+    for listener in &loaded.snapshot.listeners {
+        let addr = listener.addr;
+        let before = old.and_then(|old| old.listener(addr));
+        if before.is_some_and(|before| before.quic == listener.quic) {
+            continue;
+        }
+        let alone = taken.iter().all(|other| other.port() != addr.port());
+        match server::bind(addr, workers, listener.quic, alone) {
+            Ok(sockets) => {
+                bound.push(sockets);
+                taken.push(addr);
+            }
+            Err(error) if loaded.redirects.iter().any(|only| only.addr == addr) => {
+                log::warn!("no redirects from http to https: {error}");
+                left_out.push(addr);
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    loaded.snapshot.listeners.retain(|listener| !left_out.contains(&listener.addr));
+    loaded.redirects.retain(|only| !left_out.contains(&only.addr));
+    Ok(bound)
+}
+
+/// The addresses of `old` that `new` has no more, or wants with other sockets.
+pub(super) fn gone(old: &Snapshot, new: &Snapshot) -> Vec<SocketAddr> {
+    let stays = |addr, quic| new.listener(addr).is_some_and(|now| now.quic == quic);
+    let old = old.listeners.iter();
+    old.filter(|listener| !stays(listener.addr, listener.quic)).map(|one| one.addr).collect()
+}

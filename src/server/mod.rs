@@ -6,6 +6,8 @@ mod dispatch;
 mod drain;
 mod guard;
 mod h3_body;
+mod h3_frames;
+mod h3_transport;
 mod http;
 mod incoming;
 mod listeners;

@@ -19,14 +19,15 @@ use super::Engine;
 use super::accept::Connection;
 use super::dispatch::{Door, dispatch};
 use super::h3_body::H3Body;
+use super::h3_transport::{self, Transport};
 use super::worker::Worker;
 use crate::http::limits::{self, HEADER_READ, TLS_HANDSHAKE, WRITE_IDLE};
 use crate::http::request::{Peer, TlsFacts, unmapped};
 use crate::http::{Body, BodyError};
 
-type Stream = h3::server::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
-type SendHalf = h3::server::RequestStream<h3_quinn::SendStream<Bytes>, Bytes>;
-type Resolver = h3::server::RequestResolver<h3_quinn::Connection, Bytes>;
+type Stream = h3::server::RequestStream<h3_transport::Bidi, Bytes>;
+type SendHalf = h3::server::RequestStream<h3_transport::Send, Bytes>;
+type Resolver = h3::server::RequestResolver<Transport, Bytes>;
 
 /// Serves HTTP/3 on the worker's UDP socket until told to stop.
 pub(super) fn listen(
@@ -124,10 +125,10 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
         SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
     let peer = Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts(&quic)) });
     let door = Door::new(&connection, peer, timeouts);
-    let built = h3::server::builder()
-        .max_field_section_size(header_bytes as u64)
-        .build(h3_quinn::Connection::new(quic.clone()))
-        .await;
+    let transport = Transport::new(quic.clone(), (header_bytes + limits::HEADER_EXCESS) as u64);
+    let stopped = transport.last_stopped();
+    let built =
+        h3::server::builder().max_field_section_size(header_bytes as u64).build(transport).await;
     let mut h3 = match built {
         Ok(h3) => h3,
         Err(error) => return log::debug!("HTTP/3 with {remote}: {error}"),
@@ -138,11 +139,12 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
         tokio::select! {
             accepted = h3.accept() => match accepted {
                 Ok(Some(resolver)) => {
-                    let (door, quic) = (door.clone(), quic.clone());
+                    let (door, quic, stopped) = (door.clone(), quic.clone(), stopped.take());
                     tokio::task::spawn_local(async move {
                         tokio::select! {
                             // The client is gone: whatever is under way for it ends too.
                             _ = quic.closed() => {}
+                            () = stopped => {}
                             () = serve_stream(&door, resolver) => {}
                         }
                     });

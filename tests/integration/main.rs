@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod abuse;
 mod article;
 mod browser;
 mod caddyfiles;

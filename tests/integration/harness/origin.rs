@@ -2,7 +2,7 @@
 //! path, rightly or wrongly.
 //!
 //! `/echo` request body back; `/head` request head back; `/size/N` N pattern bytes; `/status/N`;
-//! `/upload` "LEN CRC"; `/slow/MS` waits first; `/drip/N` N bytes, ten a second; `/chunked`,
+//! `/upload` "LEN CRC"; `/slow/MS` waits first, `/hang/MS` too unless its client goes; `/drip/N` N bytes, ten a second; `/chunked`,
 //! `/trailers`, `/hints` (103 first); `/reset` no answer; `/cut` half a body by length; `/chunkcut`
 //! chunks without the last; `/early` 401 before the body; `/raw/NAME` a wrong answer from [`RAW`].
 
@@ -259,6 +259,10 @@ impl Conn {
             "slow" => {
                 std::thread::sleep(Duration::from_millis(number as u64));
                 self.reply("200 OK", plain, b"slow")?;
+            }
+            "hang" => {
+                self.stream.set_read_timeout(Some(Duration::from_millis(number as u64)))?;
+                return Ok(self.more().is_err() && self.reply("200 OK", plain, b"late").is_ok());
             }
             "drip" => self.drip(number)?,
             "chunked" => self.stream.write_all(

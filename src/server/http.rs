@@ -17,6 +17,7 @@ use super::accept::Connection;
 use super::dispatch::{Door, dispatch};
 use super::guard::{Guard, GuardLimits};
 use super::outgoing::Outgoing;
+use super::stall;
 use super::watch::{Activity, Graceful, Watched};
 use crate::http::limits::{self, Timeouts};
 use crate::http::request::Peer;
@@ -146,7 +147,7 @@ where
     }
 }
 
-/// Spawns onto the worker's own thread.
+/// Spawns an HTTP/2 stream's task onto the worker's own thread.
 #[derive(Clone, Copy)]
 struct Local;
 
@@ -155,8 +156,6 @@ where
     F: Future + 'static,
 {
     fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
+        tokio::task::spawn_local(stall::watched(future));
     }
 }

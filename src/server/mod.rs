@@ -13,6 +13,7 @@ mod incoming;
 mod listeners;
 mod outgoing;
 mod quic;
+mod stall;
 mod watch;
 mod worker;
 

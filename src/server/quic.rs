@@ -91,10 +91,16 @@ async fn accept_all(
             incoming = endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { return };
-        if handshakes.count() >= limits::QUIC_RETRY_ABOVE && !incoming.remote_address_validated() {
-            // Under a flood a client proves its address first (RFC 9000 section 8.1.2).
-            let _ = incoming.retry();
-            continue;
+        match admission(handshakes.count(), incoming.remote_address_validated()) {
+            Admission::Handshake => {}
+            Admission::Retry => {
+                let _ = incoming.retry();
+                continue;
+            }
+            Admission::Refuse => {
+                incoming.refuse();
+                continue;
+            }
         }
         let Ok(slot) = worker.slots.clone().try_acquire_owned() else {
             incoming.refuse();
@@ -115,6 +121,23 @@ async fn accept_all(
                 Err(_) => log::debug!("QUIC handshake with {remote}: timed out"),
             }
         });
+    }
+}
+
+/// What becomes of a client's first packet.
+#[derive(Debug, PartialEq, Eq)]
+enum Admission {
+    Handshake,
+    /// Under a flood a client proves its address first (RFC 9000 section 8.1.2).
+    Retry,
+    Refuse,
+}
+
+fn admission(handshakes: usize, address_is_proven: bool) -> Admission {
+    match handshakes {
+        limits::QUIC_INCOMING.. => Admission::Refuse,
+        limits::QUIC_RETRY_ABOVE.. if !address_is_proven => Admission::Retry,
+        _ => Admission::Handshake,
     }
 }
 
@@ -262,4 +285,25 @@ async fn answer(send: &mut SendHalf, response: Response<Body>) -> Result<(), Bod
     }
     timeout(WRITE_IDLE, send.finish()).await??;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handshakes_are_bounded() {
+        use Admission::{Handshake, Refuse, Retry};
+        for (handshakes, unknown, proven) in [
+            (0, Handshake, Handshake),
+            (255, Handshake, Handshake),
+            (256, Retry, Handshake),
+            (1023, Retry, Handshake),
+            (1024, Refuse, Refuse),
+            (5000, Refuse, Refuse),
+        ] {
+            assert_eq!(admission(handshakes, false), unknown, "{handshakes}");
+            assert_eq!(admission(handshakes, true), proven, "{handshakes}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Caddy, Origin, Setup, curl, h2_abuse, h3, wait_for};
+use crate::harness::{Caddy, Origin, Setup, curl, h2_abuse, h3, h3_flood, wait_for};
 
 /// What a flood may add to the resident peak, in KiB.
 const FLAT: u64 = 16 * 1024;
@@ -146,4 +146,21 @@ fn a_stop_over_http_3_reaches_the_origin_at_once() {
     std::thread::sleep(Duration::from_secs(1));
     wait_for("the cancel", Duration::from_secs(2), || (open() == 0).then_some(()));
     assert_eq!(asking.join().unwrap()["lost"], Value::Null);
+}
+
+#[test]
+fn quic_handshakes_beyond_256_prove_their_address() {
+    let site = "https://localhost:@PORT@ {\n tls self_signed\n status 204 /\n}\n";
+    let caddy = Setup::new(site).arg("-cpu=1").start();
+    // Some of a crowd's packets may be lost on the way, so fewer may be under way than were begun.
+    let flooded = h3_flood(caddy.port(), 420);
+    assert!(flooded["retried"].as_u64().unwrap() >= 20, "{flooded}");
+    assert!(flooded["answered"].as_u64().unwrap() >= 200, "{flooded}");
+    assert_eq!(flooded["client_retried"], true, "{flooded}");
+    assert_eq!(flooded["status"], 204, "{flooded}");
+    let (sent, received) = (flooded["sent"].as_u64(), flooded["received"].as_u64());
+    assert!(received < sent.map(|sent| sent * 7 / 2), "amplified: {flooded}");
+    std::thread::sleep(Duration::from_secs(11));
+    let calm = h3_flood(caddy.port(), 1);
+    assert_eq!((&calm["client_retried"], &calm["retried"]), (&json!(false), &json!(0)), "{calm}");
 }

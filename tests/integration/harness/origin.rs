@@ -74,7 +74,27 @@ impl Origin {
 
     /// `name` is sent in `X-Origin`.
     pub fn named(name: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), name)
+    }
+
+    /// Origins on ports that follow one another.
+    pub fn row(names: &[&'static str]) -> Vec<Self> {
+        for _ in 0..100 {
+            let first = super::free_port();
+            let bound = |at: usize| TcpListener::bind(("127.0.0.1", first + at as u16));
+            let listeners: Result<Vec<_>, _> = (0..names.len()).map(bound).collect();
+            if let Ok(listeners) = listeners {
+                return listeners
+                    .into_iter()
+                    .zip(names)
+                    .map(|(l, name)| Self::on(l, name))
+                    .collect();
+            }
+        }
+        panic!("no free ports in a row");
+    }
+
+    fn on(listener: TcpListener, name: &'static str) -> Self {
         let origin = Self {
             addr: listener.local_addr().unwrap(),
             log: Arc::default(),

@@ -14,6 +14,7 @@ mod abuse;
 mod article;
 mod browser;
 mod caddyfiles;
+mod certificates;
 mod cli;
 mod defaults;
 mod faults;

@@ -81,6 +81,17 @@ fn idle(caddy: &Caddy) -> Took {
     began.elapsed().as_secs_f64()
 }
 
+fn drain(caddy: &mut Caddy) -> Took {
+    let _kept = connect(caddy, b"GET /drip/900 HTTP/1.1\r\nHost: a\r\n\r\n");
+    std::thread::sleep(Duration::from_secs(1));
+    let began = Instant::now();
+    caddy.signal(Signal::SIGTERM);
+    while caddy.alive() && began.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    began.elapsed().as_secs_f64()
+}
+
 fn seconds(value: &serde_json::Value) -> Took {
     value.as_f64().unwrap_or(f64::MAX)
 }
@@ -140,16 +151,7 @@ fn every_long_default_holds() {
             let job = json!({"attack": "idle", "seconds": 95});
             seconds(&h2_abuse(caddy.port(), job)["seconds"])
         }),
-        wait("a stop with a request under way", (28.0, 36.0), |caddy, _| {
-            let _kept = connect(caddy, b"GET /drip/900 HTTP/1.1\r\nHost: a\r\n\r\n");
-            std::thread::sleep(Duration::from_secs(1));
-            let began = Instant::now();
-            caddy.signal(Signal::SIGTERM);
-            while caddy.alive() && began.elapsed() < Duration::from_secs(60) {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            began.elapsed().as_secs_f64()
-        }),
+        wait("a stop with a request under way", (28.0, 36.0), |caddy, _| drain(caddy)),
     ];
     let wrong: Vec<String> = waits
         .into_iter()

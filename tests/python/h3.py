@@ -182,8 +182,9 @@ class Client(QuicConnectionProtocol):
             await asyncio.sleep(5)
 
     async def broken_head(self, stream, exchange, length):
-        """HEADERS with a length of 2^30 - 1, of which `length` bytes follow."""
-        self._quic.send_stream_data(stream, b"\x01\xbf\xff\xff\xff")
+        """HEADERS with a length of 2^30 - 1, of which `length` bytes follow; of 255 for none."""
+        promised = b"\xbf\xff\xff\xff" if length else b"\x40\xff"
+        self._quic.send_stream_data(stream, b"\x01" + promised)
         block = b"\x00" * BLOCK
         while length > 0 and not exchange.done.done():
             length -= len(block)

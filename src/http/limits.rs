@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// Bytes of a request's field section, counted as names + values + 32 each (RFC 9113 6.5.2).
 pub const HEADER_BYTES: usize = 16 * 1024;
+/// Bytes beyond [`HEADER_BYTES`] that an HTTP/3 head may have to be answered with 431; with more
+/// the connection is closed before they are taken in.
+pub const HEADER_EXCESS: usize = 64 * 1024;
 /// Fields of a request, cookie crumbs counted.
 pub const HEADER_COUNT: usize = 100;
 /// Bytes of a request target; more is 414.

@@ -7,9 +7,10 @@ use bytes::{Buf, Bytes};
 use h3::error::Code;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use super::h3_transport::{self, Bounded};
 use crate::http::BodyError;
 
-pub(super) type Receive = h3::server::RequestStream<h3_quinn::RecvStream, Bytes>;
+pub(super) type Receive = h3::server::RequestStream<Bounded<h3_transport::Receive>, Bytes>;
 
 /// The receiving half of one request stream.
 pub(super) struct H3Body {

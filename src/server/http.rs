@@ -18,6 +18,7 @@ use super::dispatch::{Door, dispatch};
 use super::gather::{Gathered, Outbox};
 use super::guard::{Guard, GuardLimits};
 use super::outgoing::Outgoing;
+use super::stall;
 use super::watch::{Activity, Clock, Graceful, Watched};
 use crate::http::limits::{self, Timeouts};
 use crate::http::request::Peer;
@@ -156,7 +157,7 @@ where
     }
 }
 
-/// Spawns onto the worker's own thread.
+/// Spawns an HTTP/2 stream's task onto the worker's own thread.
 #[derive(Clone, Copy)]
 struct Local;
 
@@ -165,8 +166,6 @@ where
     F: Future + 'static,
 {
     fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
+        tokio::task::spawn_local(stall::watched(future));
     }
 }

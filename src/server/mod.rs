@@ -7,11 +7,14 @@ mod drain;
 mod gather;
 mod guard;
 mod h3_body;
+mod h3_frames;
+mod h3_transport;
 mod http;
 mod incoming;
 mod listeners;
 mod outgoing;
 mod quic;
+mod stall;
 mod watch;
 mod worker;
 

@@ -4,12 +4,14 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::stall::Stall;
 use super::watch::Activity;
 use crate::http::{Body, BodyError};
 
@@ -17,6 +19,7 @@ use crate::http::{Body, BodyError};
 pub(super) struct Outgoing {
     body: Body,
     activity: Activity,
+    stall: Option<Rc<Stall>>,
     /// A frame was handed out and the next one not yet asked for.
     unread: bool,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -25,12 +28,15 @@ pub(super) struct Outgoing {
 impl Outgoing {
     pub(super) fn new(body: Body, activity: Activity, deadline: Option<Instant>) -> Self {
         let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
-        Self { body, activity, unread: false, deadline }
+        Self { body, activity, stall: Stall::current(), unread: false, deadline }
     }
 
     fn taken(&mut self) {
         if std::mem::take(&mut self.unread) {
             self.activity.taken();
+            if let Some(stall) = &self.stall {
+                stall.end();
+            }
         }
     }
 }
@@ -54,6 +60,9 @@ impl HttpBody for Outgoing {
             Poll::Ready(Some(Ok(_))) => {
                 self.unread = true;
                 self.activity.handed_out();
+                if let Some(stall) = &self.stall {
+                    stall.begin();
+                }
             }
             Poll::Ready(Some(Err(error))) => log::debug!("response body: {error}"),
             _ => {}

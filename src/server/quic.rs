@@ -19,14 +19,15 @@ use tokio_util::sync::CancellationToken;
 use super::accept::Connection;
 use super::dispatch::{Door, dispatch};
 use super::h3_body::{H3Body, Receive};
+use super::h3_transport::{self, Transport};
 use super::worker::Worker;
 use crate::http::limits::{self, HEADER_READ, TLS_HANDSHAKE, WRITE_IDLE};
 use crate::http::request::{Peer, TlsFacts, unmapped};
 use crate::http::{Body, BodyError};
 use crate::site::Snapshot;
 
-type SendHalf = h3::server::RequestStream<h3_quinn::SendStream<Bytes>, Bytes>;
-type Resolver = h3::server::RequestResolver<h3_quinn::Connection, Bytes>;
+type SendHalf = h3::server::RequestStream<h3_transport::Send, Bytes>;
+type Resolver = h3::server::RequestResolver<Transport, Bytes>;
 
 /// Serves HTTP/3 on the worker's UDP socket until told to stop.
 pub(super) fn listen(
@@ -89,10 +90,16 @@ async fn accept_all(
             incoming = endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { return };
-        if handshakes.count() >= limits::QUIC_RETRY_ABOVE && !incoming.remote_address_validated() {
-            // Under a flood a client proves its address first (RFC 9000 section 8.1.2).
-            let _ = incoming.retry();
-            continue;
+        match admission(handshakes.count(), incoming.remote_address_validated()) {
+            Admission::Handshake => {}
+            Admission::Retry => {
+                let _ = incoming.retry();
+                continue;
+            }
+            Admission::Refuse => {
+                incoming.refuse();
+                continue;
+            }
         }
         let Ok(slot) = worker.slots.clone().try_acquire_owned() else {
             incoming.refuse();
@@ -116,6 +123,23 @@ async fn accept_all(
     }
 }
 
+/// What becomes of a client's first packet.
+#[derive(Debug, PartialEq, Eq)]
+enum Admission {
+    Handshake,
+    /// Under a flood a client proves its address first (RFC 9000 section 8.1.2).
+    Retry,
+    Refuse,
+}
+
+fn admission(handshakes: usize, address_is_proven: bool) -> Admission {
+    match handshakes {
+        limits::QUIC_INCOMING.. => Admission::Refuse,
+        limits::QUIC_RETRY_ABOVE.. if !address_is_proven => Admission::Retry,
+        _ => Admission::Handshake,
+    }
+}
+
 async fn serve(connection: Connection, quic: quinn::Connection) {
     let remote = connection.remote;
     let Some((timeouts, header_bytes)) = settings(&connection) else { return };
@@ -123,10 +147,10 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
         SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
     let peer = Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts(&quic)) });
     let door = Door::new(&connection, peer, timeouts);
-    let built = h3::server::builder()
-        .max_field_section_size(header_bytes as u64)
-        .build(h3_quinn::Connection::new(quic.clone()))
-        .await;
+    let transport = Transport::new(quic.clone(), (header_bytes + limits::HEADER_EXCESS) as u64);
+    let stopped = transport.last_stopped();
+    let built =
+        h3::server::builder().max_field_section_size(header_bytes as u64).build(transport).await;
     let mut h3 = match built {
         Ok(h3) => h3,
         Err(error) => return log::debug!("HTTP/3 with {remote}: {error}"),
@@ -137,11 +161,12 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
         tokio::select! {
             accepted = h3.accept() => match accepted {
                 Ok(Some(resolver)) => {
-                    let (door, quic) = (door.clone(), quic.clone());
+                    let (door, quic, stopped) = (door.clone(), quic.clone(), stopped.take());
                     tokio::task::spawn_local(async move {
                         tokio::select! {
                             // The client is gone: whatever is under way for it ends too.
                             _ = quic.closed() => {}
+                            () = stopped => {}
                             () = serve_stream(&door, resolver) => {}
                         }
                     });
@@ -253,4 +278,25 @@ async fn answer(send: &mut SendHalf, response: Response<Body>) -> Result<(), Bod
     }
     timeout(WRITE_IDLE, send.finish()).await??;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handshakes_are_bounded() {
+        use Admission::{Handshake, Refuse, Retry};
+        for (handshakes, unknown, proven) in [
+            (0, Handshake, Handshake),
+            (255, Handshake, Handshake),
+            (256, Retry, Handshake),
+            (1023, Retry, Handshake),
+            (1024, Refuse, Refuse),
+            (5000, Refuse, Refuse),
+        ] {
+            assert_eq!(admission(handshakes, false), unknown, "{handshakes}");
+            assert_eq!(admission(handshakes, true), proven, "{handshakes}");
+        }
+    }
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Caddy, Origin, Setup, curl, exchange, h2_begun_put, h3_one, statuses};
+use crate::harness::{
+    Caddy, Origin, Setup, curl, exchange, h2_begun_put, h3_one, statuses, wait_for,
+};
 
 const QUIET: Duration = Duration::from_secs(3);
 
@@ -134,19 +136,64 @@ fn out_of_descriptors_it_waits_and_recovers() {
     let crowd: Vec<_> =
         (0..300).filter_map(|_| TcpStream::connect(("127.0.0.1", port)).ok()).collect();
     std::thread::sleep(Duration::from_secs(2));
-    let ticks = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", caddy.pid())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    };
-    let before = ticks();
+    let before = caddy.cpu_ticks();
     std::thread::sleep(Duration::from_secs(2));
-    let spent = ticks() - before;
-    assert!(spent < 60, "{spent} ticks of CPU in 2 s while full");
+    let spent = caddy.cpu_ticks() - before;
+    assert!(spent < 20, "{spent} ticks of CPU in 2 s while full");
     drop(crowd);
     let answer = curl(
         &["--retry", "5", "--retry-all-errors", "--retry-delay", "1"],
         &format!("http://localhost:{port}/"),
     );
     assert_eq!(answer.status, 204);
+}
+
+#[test]
+fn descriptors_that_upstreams_took() {
+    let origin = Origin::start();
+    let site = "http://:@PORT@\nproxy / @ORIGIN@\n";
+    let caddy = Setup::new(site).set("ORIGIN", origin.addr).arg("-cpu=1").descriptors(64).start();
+    let ask = b"GET /hang/60000 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut crowd = vec![];
+    wait_for("EMFILE", Duration::from_secs(15), || {
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(("127.0.0.1", caddy.port())).ok()?;
+            stream.write_all(ask).ok()?;
+            crowd.push(stream);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        let log = caddy.log();
+        log.lines().any(|l| l.contains("accepting on") && l.contains("os error 24")).then_some(())
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    let before = caddy.cpu_ticks();
+    std::thread::sleep(Duration::from_secs(2));
+    let spent = caddy.cpu_ticks() - before;
+    assert!(spent < 20, "{spent} ticks of CPU in 2 s without descriptors");
+    drop(crowd);
+    let url = format!("http://localhost:{}/", caddy.port());
+    wait_for("it to serve again", Duration::from_secs(8), || {
+        (curl(&["--max-time", "4"], &url).status == 200).then_some(())
+    });
+}
+
+#[test]
+fn timeouts_write_bounds_the_whole_response() {
+    let origin = Origin::start();
+    let site = "https://localhost:@PORT@ {\n tls self_signed\n timeouts {\n  write 2s\n }\n proxy / @ORIGIN@\n}\n";
+    let caddy = Setup::new(site).set("ORIGIN", origin.addr).start();
+    let all = |path: &str| {
+        let h3 = h3_one(caddy.port(), json!({"path": path, "timeout": 20}));
+        let url = caddy.url(path);
+        [curl(&["--http1.1"], &url), curl(&["--http2"], &url), h3]
+    };
+    for answer in all("/drip/10") {
+        assert_eq!((answer.len, answer.error.as_str()), (10, ""), "HTTP/{}", answer.version);
+    }
+    let began = Instant::now();
+    for answer in all("/drip/100") {
+        let cut = !answer.error.is_empty() && (5..60).contains(&answer.len);
+        assert!(cut, "HTTP/{}: {} bytes, {}", answer.version, answer.len, answer.error);
+    }
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }

@@ -10,10 +10,13 @@
 
 mod harness;
 
+mod abuse;
 mod article;
 mod browser;
 mod caddyfiles;
+mod certificates;
 mod cli;
+mod defaults;
 mod faults;
 mod init_script;
 mod limits;

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 
 use serde_json::json;
 
-use crate::harness::{Caddy, Origin, Setup, certificate, curl, exchange, h3};
+use crate::harness::{Caddy, Origin, Setup, certificate, curl, exchange, h3, statuses};
 
 #[test]
 fn header_rules_upstream() {
@@ -173,7 +173,7 @@ fn https_upstream_is_verified_unless_told_otherwise() {
 }
 
 #[test]
-fn trailers_and_early_hints_pass() {
+fn trailers_pass_and_early_hints_are_left_out() {
     let origin = Origin::start();
     let caddy = Caddy::proxy(origin.addr, "");
     let raw = exchange(
@@ -188,6 +188,66 @@ fn trailers_and_early_hints_pass() {
     for version in ["--http1.1", "--http2"] {
         let answer = curl(&[version], &caddy.url("/hints"));
         assert_eq!((answer.status, answer.text().as_str()), (200, "after"), "{version}");
+    }
+    let raw = exchange(
+        caddy.port2(),
+        b"GET /hints HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        std::time::Duration::from_secs(3),
+    );
+    assert_eq!(statuses(&raw), [200], "no 103, and one response");
+    let result = h3(caddy.port(), json!({"requests": [{"path": "/hints"}]}));
+    let answer = &result["answers"][0];
+    assert_eq!((&answer["status"], &answer["body"]), (&json!(200), &json!("after")), "{result}");
+    assert_eq!((&answer["interim"], &answer["headers"][0][0]), (&json!([]), &json!("x-origin")));
+}
+
+#[test]
+fn expect_continue_over_http_2_and_3() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    let body = "x".repeat(2_000);
+    let expect = ["--http2", "-H", "Expect: 100-continue", "--data", &body];
+    let h2 = curl(&expect, &caddy.url("/upload"));
+    assert!(h2.status == 200 && h2.text().starts_with("2000 "), "{h2:?}");
+    assert_eq!(origin.last().header("expect"), None, "it is between the client and us");
+    let job = json!({"method": "POST", "path": "/upload", "body": body,
+        "headers": [["expect", "100-continue"]]});
+    let h3 = h3(caddy.port(), json!({"requests": [job]}));
+    assert!(h3["answers"][0]["body"].as_str().unwrap().starts_with("2000 "), "{h3}");
+    assert_eq!(origin.last().header("expect"), None, "it is between the client and us");
+}
+
+#[test]
+fn a_range_of_ports_is_a_row_of_upstreams() {
+    let origins = Origin::row(&["first", "second", "third"]);
+    let (first, last) = (origins[0].addr, origins[2].addr.port());
+    let caddy = Caddy::proxy(format!("{first}-{last}"), "policy round_robin");
+    for _ in 0..9 {
+        assert_eq!(curl(&[], &caddy.plain("/")).status, 200);
+    }
+    let seen: Vec<_> = origins.iter().map(|origin| origin.requests().len()).collect();
+    assert_eq!(seen, [3, 3, 3]);
+}
+
+#[test]
+fn idle_upstream_connections_are_bounded() {
+    let origin = Origin::start();
+    let caddy = Setup::new("http://:@PORT@ {\n proxy / @ORIGIN@\n}\nhttp://:@PORT2@ {\n proxy / @ORIGIN@ {\n keepalive 2\n}\n}\n")
+        .set("ORIGIN", origin.addr)
+        .arg("-cpu=1")
+        .start();
+    for (port, most) in [(caddy.port(), 32), (caddy.port2(), 34)] {
+        let url = format!("http://localhost:{port}/slow/1500");
+        let clients: Vec<_> = (0..50)
+            .map(|_| {
+                let url = url.clone();
+                std::thread::spawn(move || curl(&[], &url).status)
+            })
+            .collect();
+        assert!(clients.into_iter().all(|client| client.join().unwrap() == 200));
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let open = origin.open.load(std::sync::atomic::Ordering::SeqCst);
+        assert!((1..=most).contains(&open), "{open} idle connections, not {most} at most");
     }
 }
 

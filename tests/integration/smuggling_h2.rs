@@ -80,3 +80,23 @@ fn wrong_requests_over_http_3_are_reset() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn a_fragment_never_reaches_the_origin() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    let authority = format!("localhost:{}", caddy.port());
+    let fields = [
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", &authority),
+        (":path", "/status/204#a"),
+    ];
+    let h2 = h2_raw(caddy.port(), json!({"fields": fields, "body": ""}));
+    let h3 = h3_one(caddy.port(), json!({"path": "/status/204#a"}));
+    for (name, status) in [("h2", h2["status"].as_u64()), ("h3", Some(h3.status.into()))] {
+        assert!(matches!(status, Some(0 | 204 | 400)), "{name}: {status:?}");
+    }
+    let targets: Vec<_> = origin.requests().into_iter().map(|seen| seen.target).collect();
+    assert!(targets.iter().all(|target| target == "/status/204"), "{targets:?}");
+}

@@ -94,8 +94,13 @@ def run(job):
             return {"status": 0, "error": f"goaway {int.from_bytes(payload[4:8], 'big')}"}
 
 
-try:
-    result = run(json.loads(sys.argv[1]))
-except (EOFError, OSError) as error:
-    result = {"status": 0, "error": str(error) or type(error).__name__}
-print(json.dumps(result))
+def main():
+    try:
+        result = run(json.loads(sys.argv[1]))
+    except (EOFError, OSError) as error:
+        result = {"status": 0, "error": str(error) or type(error).__name__}
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,10 +1,16 @@
 """One HTTP/3 job: JSON on stdin, JSON on stdout.
 
 Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and either
-  requests: [{method, path, headers: [[n, v]], body: text | body_len: N, stop_after: bytes}],
-            sent one after another on one connection (parallel: true: at once), or
+  requests: [{method, path, headers: [[n, v]], body: text | body_len: N, stop_after: bytes,
+            stop_at: seconds}],
+            sent one after another on one connection (parallel: true: at once); a request may
+            also say trickle: true (its body a byte each second), flood_head: bytes (a HEADERS
+            frame that goes on so long), half_head: true (one that stops in the middle), or
   loop: {path, until_file, seconds, streams}: GETs on one connection until the file appears.
-Result: {answers: [{status, headers, trailers, len, crc, body (first 64 KiB, latin-1), error}],
+freeze: true never opens a window again, with a PING every 5 s; rebel: true ignores the stream limit.
+Result: {offered: {idle, streams} in the server's transport parameters,
+answers: [{status, headers, trailers, interim (1xx), len, crc, body (first 64 KiB, latin-1),
+error, seconds}],
 lost: why the connection ended by itself or null}; for a loop {ok, failed, lost, first_error}.
 """
 import asyncio
@@ -46,6 +52,7 @@ class Exchange:
         self.status, self.headers, self.trailers, self.interim = 0, [], [], []
         self.body, self.length, self.crc, self.error = b"", 0, 0, ""
         self.stop_after = stop_after
+        self.began = self.ended = time.time()
 
     def finish(self, error=""):
         said = next((int(v) for n, v in self.headers if n == "content-length"), None)
@@ -53,6 +60,7 @@ class Exchange:
         if not error and said is not None and not bodiless and said != self.length:
             error = f"{said} bytes were promised, {self.length} came"
         self.error = self.error or error
+        self.ended = time.time()
         if not self.done.done():
             self.done.set_result(None)
 
@@ -61,6 +69,7 @@ class Exchange:
             "status": self.status, "headers": self.headers, "trailers": self.trailers,
             "interim": self.interim, "len": self.length, "crc": self.crc,
             "body": self.body.decode("latin-1"), "error": self.error,
+            "seconds": self.ended - self.began,
         }
 
 
@@ -95,10 +104,15 @@ class Client(QuicConnectionProtocol):
             if len(exchange.body) < BLOCK:
                 exchange.body += event.data[: BLOCK - len(exchange.body)]
             if exchange.stop_after and exchange.length >= exchange.stop_after:
-                self._quic.stop_stream(event.stream_id, 0x10C)
-                exchange.finish("stopped")
+                self.stop(event.stream_id)
         if getattr(event, "stream_ended", False):
             exchange.finish()
+
+    def stop(self, stream):
+        self._quic.stop_stream(stream, 0x10C)
+        self.transmit()
+        if stream in self.exchanges:
+            self.exchanges[stream].finish("stopped")
 
     @staticmethod
     def head(exchange, event):
@@ -127,9 +141,15 @@ class Client(QuicConnectionProtocol):
         if length and not job.get("no_length"):
             head.append((b"content-length", str(length).encode()))
         head += [(n.encode(), v.encode()) for n, v in job.get("headers", [])]
+        if "flood_head" in job or "half_head" in job:
+            await self.broken_head(stream, exchange, job.get("flood_head", 0))
+            return exchange.result()
         self.http.send_headers(stream, head, end_stream=not length)
         self.transmit()
         chunks = pattern(length) if "body_len" in job else [body] if body else []
+        if job.get("trickle"):
+            await self.trickle(stream, exchange, length)
+            chunks = []
         sent = 0
         for chunk in chunks:
             sent += len(chunk)
@@ -138,12 +158,44 @@ class Client(QuicConnectionProtocol):
             self.http.send_data(stream, chunk, end_stream=sent == length)
             self.transmit()
             await self.room(stream, exchange)
+        if "stop_at" in job:
+            asyncio.get_running_loop().call_later(job["stop_at"], self.stop, stream)
         try:
             await asyncio.wait_for(exchange.done, job.get("timeout", 90))
         except asyncio.TimeoutError:
             exchange.finish("timed out")
         del self.exchanges[stream]
         return exchange.result()
+
+    async def trickle(self, stream, exchange, length):
+        for _ in range(length):
+            if exchange.done.done():
+                return
+            self.http.send_data(stream, b"a", end_stream=False)
+            self.transmit()
+            await asyncio.sleep(1)
+
+    async def keep_alive(self):
+        while True:
+            self._quic.send_ping(0)
+            self.transmit()
+            await asyncio.sleep(5)
+
+    async def broken_head(self, stream, exchange, length):
+        """HEADERS with a length of 2^30 - 1, of which `length` bytes follow; of 255 for none."""
+        promised = b"\xbf\xff\xff\xff" if length else b"\x40\xff"
+        self._quic.send_stream_data(stream, b"\x01" + promised)
+        block = b"\x00" * BLOCK
+        while length > 0 and not exchange.done.done():
+            length -= len(block)
+            self._quic.send_stream_data(stream, block)
+            self.transmit()
+            await self.room(stream, exchange)
+        self.transmit()
+        try:
+            await asyncio.wait_for(exchange.done, 20)
+        except asyncio.TimeoutError:
+            exchange.finish("timed out")
 
     async def room(self, stream, exchange):
         """Waits until little of the stream's data is unsent."""
@@ -188,6 +240,16 @@ async def main():
             job.get("host", "127.0.0.1"), job["port"], configuration=configuration,
             create_protocol=Client, wait_connected=True,
         ) as client:
+            quic = client._quic
+            result["offered"] = {
+                "idle": quic._remote_max_idle_timeout, "streams": quic._remote_max_streams_bidi,
+            }
+            if job.get("freeze"):
+                quic._write_stream_limits = lambda **_: None
+                quic._write_connection_limits = lambda **_: None
+                asyncio.ensure_future(client.keep_alive())
+            if job.get("rebel"):
+                quic._remote_max_streams_bidi = 1000
             if "loop" in job:
                 result = await loop(client, authority, job["loop"])
             elif job.get("parallel"):

@@ -101,6 +101,22 @@ pub fn h2_raw(port: u16, mut job: Value) -> Value {
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
 }
 
+/// One client of `tests/python/h2abuse.py`; its head says what a job may hold.
+pub fn h2_abuse(port: u16, mut job: Value) -> Value {
+    job["port"] = json!(port);
+    let done = python_script("h2abuse.py").arg(job.to_string()).output().unwrap();
+    serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|_| panic!("{job}: {}", String::from_utf8_lossy(&done.stderr)))
+}
+
+/// Begun QUIC handshakes by `tests/python/h3flood.py`; its head says what a job may hold.
+pub fn h3_flood(port: u16, count: usize) -> Value {
+    let job = json!({"port": port, "count": count});
+    let done = python_script("h3flood.py").arg(job.to_string()).output().unwrap();
+    serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
+}
+
 /// The status of a PUT over HTTP/2 whose body of `len` bytes has only begun. Not by curl: 7.88
 /// takes the RST_STREAM (NO_ERROR) behind such an early answer for an error.
 pub fn h2_begun_put(port: u16, path: &str, len: usize) -> u64 {

@@ -2,7 +2,7 @@
 //! path, rightly or wrongly.
 //!
 //! `/echo` request body back; `/head` request head back; `/size/N` N pattern bytes; `/status/N`;
-//! `/upload` "LEN CRC"; `/slow/MS` waits first; `/drip/N` N bytes, ten a second; `/chunked`,
+//! `/upload` "LEN CRC"; `/slow/MS` waits first, `/hang/MS` too unless its client goes; `/drip/N` N bytes, ten a second; `/chunked`,
 //! `/trailers`, `/hints` (103 first); `/reset` no answer; `/cut` half a body by length; `/chunkcut`
 //! chunks without the last; `/early` 401 before the body; `/raw/NAME` a wrong answer from [`RAW`].
 
@@ -74,7 +74,27 @@ impl Origin {
 
     /// `name` is sent in `X-Origin`.
     pub fn named(name: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), name)
+    }
+
+    /// Origins on ports that follow one another.
+    pub fn row(names: &[&'static str]) -> Vec<Self> {
+        for _ in 0..100 {
+            let first = super::free_port();
+            let bound = |at: usize| TcpListener::bind(("127.0.0.1", first + at as u16));
+            let listeners: Result<Vec<_>, _> = (0..names.len()).map(bound).collect();
+            if let Ok(listeners) = listeners {
+                return listeners
+                    .into_iter()
+                    .zip(names)
+                    .map(|(l, name)| Self::on(l, name))
+                    .collect();
+            }
+        }
+        panic!("no free ports in a row");
+    }
+
+    fn on(listener: TcpListener, name: &'static str) -> Self {
         let origin = Self {
             addr: listener.local_addr().unwrap(),
             log: Arc::default(),
@@ -259,6 +279,10 @@ impl Conn {
             "slow" => {
                 std::thread::sleep(Duration::from_millis(number as u64));
                 self.reply("200 OK", plain, b"slow")?;
+            }
+            "hang" => {
+                self.stream.set_read_timeout(Some(Duration::from_millis(number as u64)))?;
+                return Ok(self.more().is_err() && self.reply("200 OK", plain, b"late").is_ok());
             }
             "drip" => self.drip(number)?,
             "chunked" => self.stream.write_all(

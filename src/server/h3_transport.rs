@@ -1,7 +1,8 @@
 //! quinn under h3, for what h3-quinn leaves out: a client that stops a response is noticed at
-//! once, and a frame that h3 would gather whole is bounded before it is gathered.
+//! once, a frame that h3 would gather whole is bounded before it is gathered, and the response
+//! can be written past h3.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -15,19 +16,30 @@ use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, Wri
 use quinn::{ConnectionError, ReadError, VarInt, WriteError};
 
 use super::h3_frames::{Frames, TooLong};
+use super::h3_response::Shared;
 
 type Accepting =
     Pin<Box<dyn Stream<Item = Result<(quinn::SendStream, quinn::RecvStream), ConnectionError>>>>;
-type Stopped = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Ends when the client stops the response of the request accepted last.
+/// The sending half of the request stream accepted last. To be taken right after h3 has given
+/// out its request.
 #[derive(Clone, Default)]
-pub(super) struct LastStopped(Rc<Cell<Option<Stopped>>>);
+pub(super) struct LastAccepted(Rc<Cell<Option<Shared>>>);
 
-impl LastStopped {
-    /// To be taken right after the request was accepted.
-    pub(super) fn take(&self) -> Stopped {
-        self.0.take().unwrap_or_else(|| Box::pin(std::future::pending()))
+impl LastAccepted {
+    pub(super) fn take(&self) -> Option<Shared> {
+        self.0.take()
+    }
+}
+
+/// Ends when the client stops the response or is gone.
+pub(super) fn given_up(stream: &Shared) -> impl Future<Output = ()> + use<> {
+    let stopped = stream.borrow().stopped();
+    async move {
+        // Without a code the response has ended, and its task with it.
+        if matches!(stopped.await, Ok(None)) {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -37,7 +49,7 @@ pub(super) struct Transport {
     /// Opens and accepts the streams of one direction.
     plain: h3_quinn::Connection,
     accepting: Accepting,
-    stopped: LastStopped,
+    accepted: LastAccepted,
     frame_bytes: u64,
 }
 
@@ -50,13 +62,13 @@ impl Transport {
             plain: h3_quinn::Connection::new(quic.clone()),
             quic,
             accepting: Box::pin(accepting),
-            stopped: LastStopped::default(),
+            accepted: LastAccepted::default(),
             frame_bytes,
         }
     }
 
-    pub(super) fn last_stopped(&self) -> LastStopped {
-        self.stopped.clone()
+    pub(super) fn last_accepted(&self) -> LastAccepted {
+        self.accepted.clone()
     }
 }
 
@@ -84,17 +96,12 @@ impl quic::Connection<Bytes> for Transport {
         let (send, receive) = accepted.map_err(connection_error)?;
         let id = StreamId::try_from(u64::from(send.id()))
             .map_err(|error| ConnectionErrorIncoming::InternalError(error.to_string()))?;
-        let stopped = send.stopped();
-        self.stopped.0.set(Some(Box::pin(async move {
-            // Anything but a code is the end of the response or of the connection.
-            if !matches!(stopped.await, Ok(Some(_))) {
-                std::future::pending::<()>().await;
-            }
-        })));
+        let stream = Rc::new(RefCell::new(send));
+        self.accepted.0.set(Some(stream.clone()));
         let frames = Frames::of_request(self.frame_bytes);
         let receive = Receive { stream: receive, id };
         Poll::Ready(Ok(Bidi {
-            send: Send { stream: send, id, writing: None },
+            send: Send { stream, id, writing: None },
             receive: Bounded { stream: receive, frames, quic: self.quic.clone() },
         }))
     }
@@ -205,7 +212,7 @@ impl quic::RecvStream for Bidi {
 
 /// The response's half of a request stream.
 pub(super) struct Send {
-    stream: quinn::SendStream,
+    stream: Shared,
     id: StreamId,
     writing: Option<WriteBuf<Bytes>>,
 }
@@ -214,7 +221,8 @@ impl quic::SendStream<Bytes> for Send {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
         if let Some(data) = &mut self.writing {
             while data.has_remaining() {
-                let written = Pin::new(&mut self.stream).poll_write(cx, data.chunk());
+                let mut stream = self.stream.borrow_mut();
+                let written = Pin::new(&mut *stream).poll_write(cx, data.chunk());
                 data.advance(ready!(written).map_err(write_error)?);
             }
         }
@@ -231,13 +239,13 @@ impl quic::SendStream<Bytes> for Send {
     }
 
     fn poll_finish(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
-        let finished = self.stream.finish();
+        let finished = self.stream.borrow_mut().finish();
         Poll::Ready(finished.map_err(|error| StreamErrorIncoming::Unknown(error.into())))
     }
 
     fn reset(&mut self, code: u64) {
         // An error says that the stream has ended already.
-        let _ = self.stream.reset(var_int(code));
+        let _ = self.stream.borrow_mut().reset(var_int(code));
     }
 
     fn send_id(&self) -> StreamId {

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h3::error::Code;
-use http::{Response, header};
-use http_body_util::BodyExt;
+use http::header;
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn::{Endpoint, EndpointConfig, TransportConfig, VarInt};
 use tokio::time::timeout;
@@ -19,14 +18,14 @@ use tokio_util::sync::CancellationToken;
 use super::accept::Connection;
 use super::dispatch::{Door, dispatch};
 use super::h3_body::{H3Body, Receive};
-use super::h3_transport::{self, Transport};
+use super::h3_response::{self, Shared, answer};
+use super::h3_transport::{Transport, given_up};
 use super::worker::Worker;
-use crate::http::limits::{self, HEADER_READ, TLS_HANDSHAKE, WRITE_IDLE};
+use crate::http::Body;
+use crate::http::limits::{self, HEADER_READ, TLS_HANDSHAKE};
 use crate::http::request::{Peer, TlsFacts, unmapped};
-use crate::http::{Body, BodyError};
 use crate::site::Snapshot;
 
-type SendHalf = h3::server::RequestStream<h3_transport::Send, Bytes>;
 type Resolver = h3::server::RequestResolver<Transport, Bytes>;
 
 /// Serves HTTP/3 on the worker's UDP socket until told to stop.
@@ -148,7 +147,7 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
     let peer = Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts(&quic)) });
     let door = Door::new(&connection, peer, timeouts);
     let transport = Transport::new(quic.clone(), (header_bytes + limits::HEADER_EXCESS) as u64);
-    let stopped = transport.last_stopped();
+    let accepted_stream = transport.last_accepted();
     let built =
         h3::server::builder().max_field_section_size(header_bytes as u64).build(transport).await;
     let mut h3 = match built {
@@ -161,13 +160,13 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
         tokio::select! {
             accepted = h3.accept() => match accepted {
                 Ok(Some(resolver)) => {
-                    let (door, quic, stopped) = (door.clone(), quic.clone(), stopped.take());
+                    let Some(stream) = accepted_stream.take() else { continue };
+                    let door = door.clone();
                     tokio::task::spawn_local(async move {
                         tokio::select! {
-                            // The client is gone: whatever is under way for it ends too.
-                            _ = quic.closed() => {}
-                            () = stopped => {}
-                            () = serve_stream(&door, resolver) => {}
+                            // Whatever is under way for the client ends too.
+                            () = given_up(&stream) => {}
+                            () = serve_stream(&door, resolver, &stream) => {}
                         }
                     });
                 }
@@ -216,29 +215,30 @@ fn facts(quic: &quinn::Connection) -> TlsFacts {
     TlsFacts { server_name, protocol: "tls1.3", cipher: String::new() }
 }
 
-async fn serve_stream(door: &Rc<Door>, resolver: Resolver) {
-    let (request, stream) = match timeout(HEADER_READ, resolver.resolve_request()).await {
+async fn serve_stream(door: &Rc<Door>, resolver: Resolver, stream: &Shared) {
+    let (request, halves) = match timeout(HEADER_READ, resolver.resolve_request()).await {
         Ok(Ok(resolved)) => resolved,
         Ok(Err(error)) => return log::debug!("HTTP/3 request: {error}"),
         Err(_) => return log::debug!("HTTP/3 request: its head did not end in time"),
     };
-    let (mut send, receive) = stream.split();
+    // h3 counts the request as under way for as long as its half lives.
+    let (_counted, receive) = halves.split();
     let Some(body) = body(&request, receive) else {
-        return send.stop_stream(Code::H3_MESSAGE_ERROR);
+        return h3_response::reset(stream, Code::H3_MESSAGE_ERROR);
     };
     let request = door.receive(request.map(|()| Body::new(body)));
     let deadline = door.response_deadline();
     let response = dispatch(door, request, None).await;
     let answered = async {
         match deadline {
-            Some(at) => tokio::time::timeout_at(at, answer(&mut send, response)).await?,
-            None => answer(&mut send, response).await,
+            Some(at) => tokio::time::timeout_at(at, answer(stream, response)).await?,
+            None => answer(stream, response).await,
         }
     };
     if let Err(error) = answered.await {
         // Dropping the stream would finish it, and a cut body would look whole.
         log::debug!("HTTP/3 response: {error}");
-        send.stop_stream(Code::H3_INTERNAL_ERROR);
+        h3_response::reset(stream, Code::H3_INTERNAL_ERROR);
     }
 }
 
@@ -258,26 +258,6 @@ fn content_length(request: &http::Request<()>) -> Result<Option<u64>, ()> {
         return Err(());
     }
     first.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or(())
-}
-
-/// Writes the response. A write is never abandoned to be followed by another: on time-out the
-/// stream is reset by the caller.
-async fn answer(send: &mut SendHalf, response: Response<Body>) -> Result<(), BodyError> {
-    let (head, mut body) = response.into_parts();
-    timeout(WRITE_IDLE, send.send_response(Response::from_parts(head, ()))).await??;
-    while let Some(frame) = body.frame().await {
-        match frame?.into_data() {
-            Ok(data) if data.is_empty() => {}
-            Ok(data) => timeout(WRITE_IDLE, send.send_data(data)).await??,
-            Err(frame) => {
-                if let Ok(trailers) = frame.into_trailers() {
-                    timeout(WRITE_IDLE, send.send_trailers(trailers)).await??;
-                }
-            }
-        }
-    }
-    timeout(WRITE_IDLE, send.finish()).await??;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ impl SiteTable {
             .or_else(|| self.wildcard(host))
             .or_else(|| self.hosts.get("0.0.0.0"))
             .or_else(|| self.hosts.get(""))?;
-        sites.iter().find(|site| paths::under(path, &site.address.path)).map(|site| &**site)
+        sites.iter().find(|site| paths::exactly_under(path, &site.address.path)).map(|site| &**site)
     }
 
     fn wildcard(&self, host: &str) -> Option<&Vec<Arc<Site>>> {

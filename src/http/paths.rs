@@ -1,15 +1,36 @@
-//! Path prefixes and cleaning. Pure functions on decoded paths; no files.
+//! Path prefixes and cleaning. Functions on decoded paths; no files.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// Whether directives tell upper from lower case in paths. Caddy's switch: they do unless the
+/// environment's `CASE_SENSITIVE_PATH` is `0` or `false`.
+static CASE_SENSITIVE: LazyLock<bool> = LazyLock::new(|| {
+    let set = std::env::var("CASE_SENSITIVE_PATH").unwrap_or_default();
+    !(set == "0" || set.eq_ignore_ascii_case("false"))
+});
 
 /// Whether `path` lies under `prefix`, on segment boundaries: `/api` holds `/api` and `/api/x`,
 /// not `/apifoo`; `/` holds everything; a prefix ending in `/` or `.` is a plain string prefix.
 pub fn under(path: &str, prefix: &str) -> bool {
-    if matches!(prefix, "" | "/") {
-        return true;
-    }
-    let Some(rest) = path.strip_prefix(prefix) else { return false };
-    rest.is_empty() || rest.starts_with('/') || prefix.ends_with(['/', '.'])
+    if *CASE_SENSITIVE { exactly_under(path, prefix) } else { loosely_under(path, prefix) }
+}
+
+/// [`under`] as the choice of a site has it: case always counts.
+pub fn exactly_under(path: &str, prefix: &str) -> bool {
+    matches!(prefix, "" | "/")
+        || path.strip_prefix(prefix).is_some_and(|rest| ends_segment(prefix, rest))
+}
+
+fn loosely_under(path: &str, prefix: &str) -> bool {
+    matches!(prefix, "" | "/")
+        || path.split_at_checked(prefix.len()).is_some_and(|(start, rest)| {
+            start.eq_ignore_ascii_case(prefix) && ends_segment(prefix, rest)
+        })
+}
+
+fn ends_segment(prefix: &str, rest: &str) -> bool {
+    prefix.ends_with(['/', '.']) || rest.is_empty() || rest.starts_with('/')
 }
 
 /// Resolves `.`, `..` and empty segments of a decoded path (RFC 3986 section 5.2.4), never above
@@ -57,7 +78,7 @@ fn is_clean(path: &str) -> bool {
 mod tests {
     use std::borrow::Cow;
 
-    use super::{clean, under};
+    use super::{clean, loosely_under, under};
 
     #[test]
     fn prefixes_end_on_segments() {
@@ -77,6 +98,8 @@ mod tests {
         ];
         for (path, prefix, expected) in cases {
             assert_eq!(under(path, prefix), expected, "{path} under {prefix}");
+            let loosely = expected || path == "/API";
+            assert_eq!(loosely_under(path, prefix), loosely, "{path} loosely under {prefix}");
         }
     }
 

@@ -176,3 +176,14 @@ fn process_log_has_levels_and_sites() {
     let date = line.get(..10).unwrap_or_default();
     assert!(date.split('/').all(|part| part.parse::<u32>().is_ok()), "{log}");
 }
+
+#[test]
+fn the_environment_decides_whether_case_counts_in_paths() {
+    let site = "http://:@PORT@ {\n status 204 /Secret\n}\n";
+    for (value, status) in [("", 404), ("1", 404), ("0", 204), ("false", 204)] {
+        let caddy = Setup::new(site).env("CASE_SENSITIVE_PATH", value).start();
+        let url = |path| format!("http://localhost:{}{path}", caddy.port());
+        assert_eq!(curl(&[], &url("/Secret")).status, 204, "{value}");
+        assert_eq!(curl(&[], &url("/secret")).status, status, "{value}");
+    }
+}

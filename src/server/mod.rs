@@ -8,6 +8,7 @@ mod guard;
 mod h3_body;
 mod http;
 mod incoming;
+mod inherited;
 mod listeners;
 mod outgoing;
 mod quic;
@@ -20,6 +21,7 @@ use arc_swap::ArcSwap;
 
 use crate::site::Snapshot;
 
+pub use inherited::{idle, inherit};
 pub use listeners::{BindError, Sockets, bind};
 pub use worker::{Workers, spawn};
 

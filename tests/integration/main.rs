@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod activation;
 mod article;
 mod browser;
 mod caddyfiles;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 pub use caddy::{Caddy, Setup};
-pub use client::{Answer, curl, curl_raw, h2_begun_put, h2_raw, h3, h3_one};
+pub use client::{Answer, curl, curl_raw, h2_begun_put, h2_raw, h3, h3_one, python_script};
 pub use nginx::Nginx;
 pub use origin::Origin;
 pub use raw::{exchange, keep_alive_get, statuses};

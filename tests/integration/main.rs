@@ -23,6 +23,7 @@ mod process;
 mod protocols;
 mod proxy;
 mod reload;
+mod rpm;
 mod service;
 mod smuggling;
 mod smuggling_h2;

@@ -27,4 +27,6 @@ mod rpm;
 mod service;
 mod smuggling;
 mod smuggling_h2;
+mod systemd;
+mod sysvinit;
 mod transfer;

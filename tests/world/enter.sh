@@ -60,7 +60,7 @@ mount --bind /mnt/upper "$root/run/upper"
 mount --bind "$share" "$root/share"
 touch "$share/console" "$root/dev/console"
 mount --bind "$share/console" "$root/dev/console"
-cp "$here"/* "$root/run/"
+cp -R "$here" "$root/run/world"
 ip link set lo up
 
 cd "$root"
@@ -68,4 +68,4 @@ mkdir -p run/old
 pivot_root . run/old
 umount -l run/old
 touch /share/entered
-exec env -i PATH=/sbin:/usr/sbin:/bin:/usr/bin container=unshare "/run/$kind" </dev/null >>/dev/console 2>&1
+exec env -i PATH=/sbin:/usr/sbin:/bin:/usr/bin container=unshare "/run/world/$kind" </dev/null >>/dev/console 2>&1

@@ -15,7 +15,7 @@ ln -sfn bash /usr/bin/sh
 rm -rf /var/lib/rpm /root/.rpmdb
 mkdir -p /etc/rpm
 echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros
-cp /run/functions /etc/rc.d/init.d/functions
-cp /run/rc /etc/rc.d/rc
-cp /run/chkconfig /run/service /usr/sbin/
+cp /run/world/functions /etc/rc.d/init.d/functions
+cp /run/world/rc /etc/rc.d/rc
+cp /run/world/chkconfig /run/world/service /usr/sbin/
 chmod 0755 /etc/rc.d/rc /usr/sbin/chkconfig /usr/sbin/service

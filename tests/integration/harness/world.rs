@@ -105,6 +105,12 @@ impl World {
         })
     }
 
+    /// Waits until PID 1 has ended by itself.
+    pub fn ended(&self) {
+        let init = Pid::from_raw(self.init);
+        wait_for("the machine's end", PATIENCE, || kill(init, None).err());
+    }
+
     /// A program of the host on the machine's network.
     fn on_net(&self, program: &Command) -> Command {
         let mut command = Command::new("nsenter");
@@ -141,7 +147,10 @@ impl Drop for World {
                 let text = std::fs::read(self.path(name)).unwrap_or_default();
                 eprintln!("--- {name}\n{}", String::from_utf8_lossy(&text));
             }
-            eprintln!("--- log\n{}", self.run("cat /var/log/caddy/*.log").1);
+            eprintln!(
+                "--- log\n{}",
+                self.run("cat /var/log/caddy/*.log; journalctl -u caddy -n 40 --no-pager").1
+            );
         }
         let _ = kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM);
         let _ = self.child.wait();

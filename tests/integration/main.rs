@@ -25,6 +25,7 @@ mod proxy;
 mod reload;
 mod rpm;
 mod service;
+mod service_faults;
 mod smuggling;
 mod smuggling_h2;
 mod systemd;

@@ -161,11 +161,30 @@ fn socket_activation_keeps_the_ports() {
     });
     assert_ne!(pid(&world), before);
     serves(&world, 203);
+    a_udp_socket_for_each_worker(&world);
     // A stopped service comes back with the next client.
     world.ok("systemctl stop caddy.service 2>/dev/null");
     world.expect("systemctl is-active caddy.service", 3);
     serves(&world, 203);
     world.ok("systemctl is-active caddy.service");
+}
+
+/// As docs/operations.md says.
+fn a_udp_socket_for_each_worker(world: &World) {
+    let one = world.ok("journalctl --no-pager _PID=$(systemctl show --value -p MainPID caddy)");
+    let workers = world.ok("nproc");
+    let told = format!("is served by 1 of {} workers", workers.trim());
+    assert!(one.contains(&told) || workers.trim() == "1", "{one}");
+    world.ok(
+        "mkdir -p /etc/systemd/system/caddy.socket.d && cd /etc/systemd/system/caddy.socket.d \
+         && printf '[Socket]\\nReusePort=yes\\n' >more.conf \
+         && for more in $(seq 2 $(nproc)); do echo ListenDatagram=443 >>more.conf; done",
+    );
+    world.ok("systemctl stop caddy.service caddy.socket && systemctl daemon-reload");
+    world.ok("systemctl start caddy.socket caddy.service");
+    (0..6).for_each(|_| serves(world, 203));
+    let all = world.ok("journalctl --no-pager _PID=$(systemctl show --value -p MainPID caddy)");
+    assert!(!all.contains("is served by"), "{all}");
 }
 
 #[test]

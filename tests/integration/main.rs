@@ -15,6 +15,7 @@ mod article;
 mod browser;
 mod caddyfiles;
 mod cli;
+mod deb;
 mod faults;
 mod init_script;
 mod limits;

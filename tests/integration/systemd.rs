@@ -133,6 +133,25 @@ fn drains_at_shutdown(world: &World) {
 }
 
 #[test]
+fn a_missed_watchdog_restarts_it() {
+    let Some(world) = machine(&[1], &[]) else { return };
+    let limit = world.ok("systemctl show --value -p WatchdogUSec caddy");
+    assert_eq!(limit, "30s\n");
+    world.ok("mkdir -p /run/systemd/system/caddy.service.d");
+    world.ok("printf '[Service]\nWatchdogSec=3\n' >/run/systemd/system/caddy.service.d/w.conf");
+    world.ok("systemctl daemon-reload && systemctl restart caddy");
+    let before = pid(&world);
+    thread::sleep(Duration::from_secs(8));
+    assert_eq!(pid(&world), before, "signs of life keep it");
+    world.ok(&format!("kill -STOP {before}"));
+    world
+        .until("[ $(systemctl show --value -p NRestarts caddy) = 1 ] && systemctl is-active caddy");
+    let said = world.ok("journalctl -u caddy --no-pager");
+    assert!(said.contains("Watchdog timeout"), "{said}");
+    serves(&world, 203);
+}
+
+#[test]
 fn the_drop_in_for_old_versions_starts_as_root_and_ends_as_caddy() {
     let Some(world) = machine(&[1], &["old-systemd"]) else { return };
     serves(&world, 203);

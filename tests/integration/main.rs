@@ -19,6 +19,7 @@ mod deb;
 mod faults;
 mod init_script;
 mod limits;
+mod packaging;
 mod policies;
 mod process;
 mod protocols;

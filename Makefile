@@ -4,17 +4,25 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 CARGO   ?= cargo
 
-BINARY  := target/release/caddy
+# What install takes; `make dist` leaves one for old systems in target/dist.
+BINARY  ?= target/release/caddy
+LICENCES := target/package/LICENSES
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+
 BIN     := $(DESTDIR)$(PREFIX)/bin
 UNITS   := $(DESTDIR)$(PREFIX)/lib/systemd/system
-MAN     := $(DESTDIR)$(PREFIX)/share/man/man8
-BASH    := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-DOC     := $(DESTDIR)$(PREFIX)/share/doc/caddy
+SHARE   := $(DESTDIR)$(PREFIX)/share
+MAN     := $(SHARE)/man/man8
+BASH    := $(SHARE)/bash-completion/completions
+DOC     ?= $(SHARE)/doc/caddy
 ETC     := $(DESTDIR)/etc
-# The scripts name /usr/local/bin/caddy; an install elsewhere rewrites that.
-HOME_OF := sed 's|/usr/local/bin/caddy|$(PREFIX)/bin/caddy|g'
+INITD   ?= $(ETC)/init.d
+# Where the init script's settings are: sysconfig, or default on Debian.
+SETTINGS ?= sysconfig
+# The scripts name /usr/local; an install elsewhere rewrites that.
+HOME_OF := sed 's|/usr/local|$(PREFIX)|g'
 
-.PHONY: help run build check test install clean
+.PHONY: help run build check test install dist licences rpm deb tarball clean
 
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
@@ -22,6 +30,8 @@ help:
 	@echo 'make check    formatting, lints and documentation'
 	@echo 'make test     install what the tests need, then run everything'
 	@echo 'make install  copy what is built into place (DESTDIR= PREFIX=/usr/local)'
+	@echo 'make dist     build target/dist/caddy for glibc 2.17 and later, with zig'
+	@echo 'make rpm      that as an RPM, in target/rpm; make deb and make tarball likewise'
 	@echo 'make clean    remove what was built'
 
 run: build
@@ -41,24 +51,50 @@ test:
 	$(CARGO) build --release
 	$(CARGO) test
 
+dist:
+	packaging/dist.sh
+
+licences:
+	@mkdir -p $(dir $(LICENCES))
+	packaging/licences.py > $(LICENCES).new
+	mv $(LICENCES).new $(LICENCES)
+
+rpm: dist licences
+	packaging/rpm/build.sh target/dist/caddy target/rpm
+
+deb: dist licences
+	packaging/deb/build.sh target/dist/caddy target/deb
+
+tarball: dist licences
+	packaging/tarball.sh target/dist/caddy target/tarball
+
 # Needs `make build` first, so that root does not have to run cargo.
 install:
 	test -x $(BINARY) || { echo 'run make build first' >&2; exit 1; }
-	install -d $(BIN) $(UNITS) $(MAN) $(BASH) $(DOC)
-	install -d $(ETC)/caddy $(ETC)/sysconfig $(ETC)/init.d $(ETC)/logrotate.d
-	install -m 0755 $(BINARY) $(BIN)/caddy
-	$(HOME_OF) init.d/caddy > $(ETC)/init.d/caddy
-	chmod 0755 $(ETC)/init.d/caddy
-	$(HOME_OF) systemd/caddy.service > $(UNITS)/caddy.service
-	chmod 0644 $(UNITS)/caddy.service
-	sed 's|/usr/local/share|$(PREFIX)/share|g' packaging/caddy.8 > $(MAN)/caddy.8
-	chmod 0644 $(MAN)/caddy.8
+	install -d $(BIN) $(UNITS) $(MAN) $(BASH) $(DOC) $(SHARE)/caddy/html
+	install -d $(ETC)/caddy $(ETC)/$(SETTINGS) $(INITD) $(ETC)/logrotate.d
+	objcopy --strip-debug $(BINARY) $(BIN)/caddy
+	chmod 0755 $(BIN)/caddy
+	$(HOME_OF) init.d/caddy > $(INITD)/caddy
+	chmod 0755 $(INITD)/caddy
+	for unit in caddy.service caddy.socket; do \
+	    $(HOME_OF) systemd/$$unit > $(UNITS)/$$unit && chmod 0644 $(UNITS)/$$unit || exit 1; done
+	$(HOME_OF) systemd/old-systemd.conf > $(SHARE)/caddy/old-systemd.conf
+	$(HOME_OF) packaging/caddy.8 > $(MAN)/caddy.8
+	chmod 0644 $(MAN)/caddy.8 $(SHARE)/caddy/old-systemd.conf
 	install -m 0644 packaging/completions/caddy.bash $(BASH)/caddy
 	install -m 0644 README.md CHANGELOG.md LICENSE $(DOC)
+	test ! -e $(LICENCES) || install -m 0644 $(LICENCES) $(DOC)
 	cp -R docs $(DOC)/
-	test -e $(ETC)/caddy/Caddyfile || install -m 0644 packaging/default/Caddyfile $(ETC)/caddy/Caddyfile
-	test -e $(ETC)/sysconfig/caddy || install -m 0644 packaging/sysconfig/caddy $(ETC)/sysconfig/caddy
-	test -e $(ETC)/logrotate.d/caddy || install -m 0644 packaging/logrotate/caddy $(ETC)/logrotate.d/caddy
+	chmod -R u=rwX,go=rX $(DOC)
+	install -m 0644 packaging/default/index.html $(SHARE)/caddy/html/index.html
+	test -e $(ETC)/caddy/Caddyfile || \
+	    $(HOME_OF) packaging/default/Caddyfile > $(ETC)/caddy/Caddyfile
+	test -e $(ETC)/$(SETTINGS)/caddy || \
+	    $(HOME_OF) packaging/sysconfig/caddy > $(ETC)/$(SETTINGS)/caddy
+	test -e $(ETC)/logrotate.d/caddy || \
+	    install -m 0644 packaging/logrotate/caddy $(ETC)/logrotate.d/caddy
+	chmod 0644 $(ETC)/caddy/Caddyfile $(ETC)/$(SETTINGS)/caddy
 
 clean:
 	$(CARGO) clean

@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(curl nginx-light chromium nghttp2-client procps openssl python3-venv iproute2)
+packages=(curl nginx-light chromium nghttp2-client procps openssl python3-venv binutils iproute2
+    logrotate passwd rpm rpmlint shellcheck systemd util-linux)
 aioquic='aioquic>=1.2,<2'
 
 as_root() {
@@ -36,6 +37,14 @@ fi
 for component in rustfmt clippy; do
     cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$component"
 done
+
+# The real init of SysV, unpacked and not installed: it would take the place of systemd.
+sysvinit=target/tools/sysvinit
+if [ ! -x "$sysvinit/sbin/init" ]; then
+    echo "tests/setup.sh: unpacking sysvinit-core in $sysvinit"
+    mkdir -p "$sysvinit"
+    (cd "$sysvinit" && apt-get download -q sysvinit-core && dpkg-deb -x sysvinit-core_*.deb .)
+fi
 
 if ! .venv/bin/python -c 'import aioquic' 2>/dev/null; then
     echo "tests/setup.sh: installing $aioquic in .venv"

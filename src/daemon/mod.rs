@@ -1,5 +1,6 @@
 //! The operating system: everything a service needs that is not HTTP. Knows no Caddyfile.
 
+pub mod activation;
 pub mod console;
 pub mod detach;
 pub mod limits;

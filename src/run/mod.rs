@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::cli::{Action, Options};
 use crate::config::{self, Settings, Source, Wanted};
+use crate::daemon::activation;
 use crate::daemon::detach::{self, Readiness, Side};
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::signals::{Event, Signals};
@@ -37,10 +38,21 @@ pub fn run(options: &Options) -> u8 {
         Action::Version => output::line(concat!("Caddy ", env!("CARGO_PKG_VERSION"))),
         Action::Plugins => output::plugins(),
         Action::Validate => return validate(options),
-        Action::Serve if options.daemon => return in_background(options),
-        Action::Serve => return serve(options, None),
+        Action::Serve => {
+            if let Err(error) = inherit() {
+                output::error(&error);
+                return FAILED;
+            }
+            return if options.daemon { in_background(options) } else { serve(options, None) };
+        }
     }
     OK
+}
+
+/// Takes over the sockets that the process was started with.
+fn inherit() -> Result<(), String> {
+    let (tcp, udp) = activation::passed()?;
+    server::inherit(tcp, udp).map_err(|error| format!("socket activation: {error}"))
 }
 
 fn validate(options: &Options) -> u8 {
@@ -173,6 +185,9 @@ impl Service {
     fn announce(&self, options: &Options) {
         for site in &self.sites {
             log::info!("{site}");
+        }
+        for socket in server::idle(&self.engine.load()) {
+            log::warn!("{socket} was passed by the supervisor, and no site listens on it");
         }
         if !options.quiet {
             output::started(&self.sites);

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
+use super::inherited::inherited;
 use socket2::{Domain, Protocol, Socket, Type};
 
 const BACKLOG: i32 = 4096;
@@ -38,24 +39,37 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Binds one address for `workers` workers. `alone` says that no other address of this process
-/// has its port, so that a port held by another process is told apart from our own group.
+/// Binds one address for `workers` workers, but for what the process inherited of it. `alone`
+/// says that no other address of this process has its port, so that a port held by another
+/// process is told apart from our own group.
 pub fn bind(
     addr: SocketAddr,
     workers: usize,
-    udp: bool,
+    quic: bool,
     alone: bool,
 ) -> Result<Sockets, BindError> {
     let failed = |transport| move |source| BindError { addr, transport, source };
-    if alone {
+    let mut tcp = inherited().tcp(addr, workers).map_err(failed("tcp"))?;
+    let mut udp = match quic {
+        true => inherited().udp(addr, workers).map_err(failed("udp"))?,
+        false => Vec::new(),
+    };
+    let (bind_tcp, bind_udp) = (tcp.is_empty(), udp.is_empty() && quic);
+    if alone && bind_tcp {
         probe(addr, Type::STREAM).map_err(failed("tcp"))?;
-        if udp {
-            probe(addr, Type::DGRAM).map_err(failed("udp"))?;
-        }
     }
-    let tcp: io::Result<_> = (0..workers).map(|_| tcp_socket(addr)).collect();
-    let udp: io::Result<_> = (0..if udp { workers } else { 0 }).map(|_| udp_socket(addr)).collect();
-    Ok(Sockets { addr, tcp: tcp.map_err(failed("tcp"))?, udp: udp.map_err(failed("udp"))? })
+    if alone && bind_udp {
+        probe(addr, Type::DGRAM).map_err(failed("udp"))?;
+    }
+    if bind_tcp {
+        let bound: io::Result<_> = (0..workers).map(|_| tcp_socket(addr)).collect();
+        tcp = bound.map_err(failed("tcp"))?;
+    }
+    if bind_udp {
+        let bound: io::Result<_> = (0..workers).map(|_| udp_socket(addr)).collect();
+        udp = bound.map_err(failed("udp"))?;
+    }
+    Ok(Sockets { addr, tcp, udp })
 }
 
 fn socket(addr: SocketAddr, kind: Type) -> io::Result<Socket> {

@@ -12,6 +12,7 @@ mod h3_response;
 mod h3_transport;
 mod http;
 mod incoming;
+mod inherited;
 mod listeners;
 mod outgoing;
 mod qpack;
@@ -26,6 +27,7 @@ use arc_swap::ArcSwap;
 
 use crate::site::Snapshot;
 
+pub use inherited::{idle, inherit};
 pub use listeners::{BindError, Sockets, bind};
 pub use worker::{Pulse, Workers, spawn};
 

@@ -129,9 +129,14 @@ pub fn h2_begun_put(port: u16, path: &str, len: usize) -> u64 {
 }
 
 /// Runs one job of `tests/python/h3.py`; its head says what a job may hold.
-pub fn h3(port: u16, mut job: Value) -> Value {
+pub fn h3(port: u16, job: Value) -> Value {
+    h3_by(python_script("h3.py"), port, job)
+}
+
+/// The same, by a command that ends up in `h3.py`.
+pub fn h3_by(mut command: Command, port: u16, mut job: Value) -> Value {
     job["port"] = json!(port);
-    let mut child = python_script("h3.py")
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -5,6 +5,7 @@ mod client;
 mod nginx;
 mod origin;
 mod raw;
+mod world;
 
 use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
@@ -12,10 +13,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 pub use caddy::{Caddy, Setup};
-pub use client::{Answer, curl, curl_raw, h2_abuse, h2_begun_put, h2_raw, h3, h3_flood, h3_one};
+pub use client::{
+    Answer, curl, curl_raw, h2_abuse, h2_begun_put, h2_raw, h3, h3_flood, h3_one, python_script,
+};
 pub use nginx::Nginx;
 pub use origin::Origin;
 pub use raw::{exchange, keep_alive_get, statuses};
+pub use world::{World, package};
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_caddy");

@@ -1,0 +1,47 @@
+#!/bin/bash
+# Makes the Debian package of a program that is built already.
+# Usage: packaging/deb/build.sh BINARY DIRECTORY
+set -euo pipefail
+tree=$(cd "$(dirname "$0")/../.." && pwd)
+binary=$(realpath "$1")
+mkdir -p "$2"
+out=$(realpath "$2")
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$tree/Cargo.toml" | head -n 1)
+machine=$(dpkg --print-architecture)
+
+root=$(mktemp -d "$out/build.XXXXXX")
+trap 'rm -rf "$root"' EXIT
+umask 022
+chmod 0755 "$root"
+make -s -C "$tree" install BINARY="$binary" DESTDIR="$root" PREFIX=/usr SETTINGS=default
+gzip -9n "$root/usr/share/man/man8/caddy.8"
+mv "$root/usr/share/doc/caddy/LICENSE" "$root/usr/share/doc/caddy/copyright"
+
+# The oldest glibc that has all its symbols.
+glibc=$(objdump -T "$binary" | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1)
+install -d "$root/DEBIAN"
+cat >"$root/DEBIAN/control" <<END
+Package: caddy
+Version: $version-1
+Architecture: $machine
+Maintainer: The caddy project <root@localhost>
+Section: httpd
+Priority: optional
+Depends: adduser, libc6 (>= ${glibc#GLIBC_})
+Recommends: logrotate
+Provides: httpd
+Installed-Size: $(du -sk "$root" | cut -f1)
+Description: Web server that puts existing sites on HTTP/3
+ Caddy serves and proxies web sites over HTTP/1.1, HTTP/2 and HTTP/3, as a
+ Caddyfile says. It runs as a service with an account of its own, under SysV
+ init and under systemd.
+END
+printf '%s\n' /etc/caddy/Caddyfile /etc/default/caddy /etc/init.d/caddy /etc/logrotate.d/caddy \
+    >"$root/DEBIAN/conffiles"
+for script in postinst prerm postrm; do
+    install -m 0755 "$tree/packaging/deb/$script" "$root/DEBIAN/$script"
+done
+
+package=$out/caddy_$version-1_$machine.deb
+dpkg-deb --root-owner-group -Zxz --build "$root" "$package" >/dev/null
+echo "$package"

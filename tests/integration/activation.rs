@@ -1,0 +1,163 @@
+//! Socket activation: the ports belong to the supervisor, so a restart refuses nobody.
+
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+
+use crate::harness::{BINARY, Setup, curl, h3_one, python_script, wait_for};
+
+/// A supervisor that holds the ports and keeps the server running.
+struct Supervisor {
+    setup: Setup,
+    child: Child,
+}
+
+impl Supervisor {
+    /// `passed` are the sockets, with the markers of `Setup`.
+    fn start(text: &str, passed: &[&str]) -> Self {
+        let setup = Setup::new(text);
+        drop(setup.command());
+        let file = |name| std::fs::File::create(setup.dir().join(name)).unwrap();
+        let mut command = python_script("activate.py");
+        command.args(passed.iter().map(|spec| setup.fill(spec)));
+        command.args(["--", BINARY, "-conf", "Caddyfile", "-log", "process.log", "-cpu", "2"]);
+        command.current_dir(setup.dir()).stdin(Stdio::null());
+        let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
+        let supervisor = Self { setup, child };
+        supervisor.wait_ready(1);
+        supervisor
+    }
+
+    /// Waits for the `starts`th start to be complete.
+    fn wait_ready(&self, starts: usize) {
+        let complete = || self.read("stdout").matches("done.").count() >= starts;
+        wait_for("the server to serve", Duration::from_secs(20), || complete().then_some(()));
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.setup.dir().join(name)).unwrap_or_default()
+    }
+
+    fn pid(&self) -> i32 {
+        self.read("pid").trim().parse().unwrap()
+    }
+
+    fn url(&self, scheme: &str, port: usize) -> String {
+        format!("{scheme}://localhost:{}/", self.setup.ports[port])
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        let _ = kill(pid, Signal::SIGTERM);
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}\n{}", self.read("stderr"), self.read("process.log"));
+        }
+    }
+}
+
+const SITES: &str = "https://localhost:@PORT@ {\n tls self_signed\n status 203 /\n}\n\
+                     http://localhost:@PORT2@ {\n bind 127.0.0.1\n status 202 /\n}\n\
+                     http://:@PORT3@ {\n status 201 /\n}\n";
+
+#[test]
+fn all_protocols_on_passed_sockets_beside_bound_ones() {
+    let passed = ["tcp:[::]:@PORT@", "udp:[::]:@PORT@", "tcp:127.0.0.1:@PORT2@"];
+    let supervisor = Supervisor::start(SITES, &passed);
+    let port = supervisor.setup.ports[0];
+    for _ in 0..8 {
+        assert_eq!(curl(&["--http1.1"], &supervisor.url("https", 0)).status, 203);
+        assert_eq!(curl(&["--http2"], &supervisor.url("https", 0)).status, 203);
+        assert_eq!(h3_one(port, json!({"path": "/"})).status, 203);
+        assert_eq!(curl(&["-4"], &supervisor.url("http", 1)).status, 202);
+        assert_eq!(curl(&[], &supervisor.url("http", 2)).status, 201);
+    }
+    let log = supervisor.read("process.log");
+    assert!(log.contains("is served by 1 of 2 workers"), "{log}");
+    assert!(!log.contains("no site listens"), "{log}");
+}
+
+#[test]
+fn a_udp_socket_for_each_worker() {
+    let passed = ["tcp:[::]:@PORT@", "udp:[::]:@PORT@", "udp:[::]:@PORT@"];
+    let supervisor = Supervisor::start(SITES, &passed);
+    let port = supervisor.setup.ports[0];
+    for _ in 0..10 {
+        assert_eq!(h3_one(port, json!({"path": "/"})).status, 203);
+    }
+    let log = supervisor.read("process.log");
+    assert!(!log.contains("of 2 workers"), "{log}");
+}
+
+#[test]
+fn a_passed_socket_without_a_site_is_told_and_a_reload_takes_it() {
+    let sites = SITES.split_inclusive("}\n").next().unwrap();
+    let supervisor = Supervisor::start(sites, &["tcp:[::]:@PORT3@"]);
+    let told = format!("tcp [::]:{} was passed by the supervisor", supervisor.setup.ports[2]);
+    wait_for(&told, Duration::from_secs(10), || {
+        supervisor.read("process.log").contains(&told).then_some(())
+    });
+    std::fs::write(supervisor.setup.dir().join("Caddyfile"), supervisor.setup.fill(SITES)).unwrap();
+    kill(Pid::from_raw(supervisor.pid()), Signal::SIGHUP).unwrap();
+    let answer = curl(&[], &supervisor.url("http", 2));
+    assert_eq!(answer.status, 201, "{}", answer.error);
+}
+
+#[test]
+fn five_restarts_refuse_nobody() {
+    let passed = ["tcp:[::]:@PORT@", "udp:[::]:@PORT@"];
+    let supervisor = Supervisor::start(SITES, &passed);
+    let done = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = ["--http1.1", "--http2"]
+        .into_iter()
+        .map(|version| {
+            let (url, done) = (supervisor.url("https", 0), done.clone());
+            std::thread::spawn(move || {
+                let (mut count, mut failed) = (0, vec![]);
+                while !done.load(Ordering::Relaxed) {
+                    let answer = curl(&[version], &url);
+                    count += 1;
+                    if answer.status != 203 {
+                        failed.push(answer.error);
+                    }
+                }
+                (count, failed)
+            })
+        })
+        .collect();
+    for starts in 2..=6 {
+        let before = supervisor.pid();
+        kill(Pid::from_raw(before), Signal::SIGTERM).unwrap();
+        supervisor.wait_ready(starts);
+        assert_ne!(supervisor.pid(), before);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    done.store(true, Ordering::Relaxed);
+    for client in clients {
+        let (count, failed) = client.join().unwrap();
+        // What the old process took and has not heard a request on may end with it; what nobody
+        // took waits. curl calls a refusal "Failed to connect".
+        let refused = failed.iter().any(|error: &String| error.contains("(7)"));
+        assert!(count > 10 && !refused && failed.len() <= 5, "{count} requests: {failed:?}");
+    }
+    assert_eq!(h3_one(supervisor.setup.ports[0], json!({"path": "/"})).status, 203);
+}
+
+#[test]
+fn what_is_no_listening_socket_stops_the_start() {
+    let setup = Setup::new(SITES);
+    let mut command = setup.command();
+    // A descriptor that is not open.
+    command.env("LISTEN_FDS", "1").env("LISTEN_FDS_FIRST_FD", "900");
+    let done = command.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("socket activation: fd 900 is not a socket"), "{said}");
+}

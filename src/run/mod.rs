@@ -1,6 +1,7 @@
 //! The life of the process: start, reload, drain, stop. The only module that knows both the
 //! operating system and the server.
 
+mod certificates;
 mod output;
 mod sinks;
 
@@ -35,6 +36,7 @@ pub fn run(options: &Options) -> u8 {
         Action::Version => output::line(concat!("Caddy ", env!("CARGO_PKG_VERSION"))),
         Action::Plugins => output::plugins(),
         Action::Validate => return validate(options),
+        Action::Revoke => return revoke(options),
         Action::Serve if options.daemon => return in_background(options),
         Action::Serve => return serve(options, None),
     }
@@ -42,11 +44,11 @@ pub fn run(options: &Options) -> u8 {
 }
 
 fn validate(options: &Options) -> u8 {
-    let settings = settings(options, Arc::new(NoSinks));
     let wanted = wanted(options);
-    let checked = wanted
-        .read(&settings)
-        .and_then(|source| config::load(&source, &settings).map_err(|error| error.to_string()));
+    let checked = settings(options, Arc::new(NoSinks)).and_then(|settings| {
+        let source = wanted.read(&settings)?;
+        config::load(&source, &settings).map_err(|error| error.to_string())
+    });
     match checked {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| output::warning(warning));
@@ -55,6 +57,22 @@ fn validate(options: &Options) -> u8 {
         }
         Err(error) => {
             output::error(&error);
+            FAILED
+        }
+    }
+}
+
+fn revoke(options: &Options) -> u8 {
+    let host = &options.revoke;
+    let revoked =
+        certificates::keeper(options).and_then(|keeper| certificates::revoke(&keeper, host));
+    match revoked {
+        Ok(()) => {
+            output::line(&format!("Revoked certificate for {host}"));
+            OK
+        }
+        Err(error) => {
+            output::error(&format!("revoking the certificate for {host}: {error}"));
             FAILED
         }
     }
@@ -119,7 +137,7 @@ impl Service {
         };
         output::activating(options.quiet);
         let sinks = Arc::new(Sinks::default());
-        let settings = settings(options, sinks.clone());
+        let settings = settings(options, sinks.clone())?;
         let wanted = wanted(options);
         let source = wanted.read(&settings)?;
         let loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
@@ -139,6 +157,9 @@ impl Service {
         let workers = server::spawn(&engine, count, connections)
             .map_err(|error| format!("starting workers: {error}"))?;
         sockets.into_iter().for_each(|sockets| workers.open(sockets));
+        certificates::consent(&settings.keeper, &engine.load(), options);
+        settings.keeper.start().map_err(|error| format!("starting a thread: {error}"))?;
+        settings.keeper.configure(certificates::listeners(&engine.load()));
         let grace = options.grace;
         let service = Self {
             settings,
@@ -221,6 +242,7 @@ impl Service {
         gone.into_iter().for_each(|addr| self.workers.close(addr));
         sockets.into_iter().for_each(|sockets| self.workers.open(sockets));
         self.workers.reconfigured();
+        self.settings.keeper.configure(certificates::listeners(&self.engine.load()));
         self.source = source;
         self.sites = loaded.sites;
         Ok(())
@@ -289,8 +311,11 @@ fn bind_new(
     Ok(sockets)
 }
 
-fn settings(options: &Options, sinks: Arc<dyn crate::http::sink::OpenSink>) -> Settings {
-    Settings {
+fn settings(
+    options: &Options,
+    sinks: Arc<dyn crate::http::sink::OpenSink>,
+) -> Result<Settings, String> {
+    Ok(Settings {
         host: options.host.clone(),
         port: options.port.clone(),
         http_port: options.http_port,
@@ -299,7 +324,8 @@ fn settings(options: &Options, sinks: Arc<dyn crate::http::sink::OpenSink>) -> S
         quic: options.quic,
         http2: options.http2,
         sinks,
-    }
+        keeper: certificates::keeper(options)?,
+    })
 }
 
 fn wanted(options: &Options) -> Wanted {

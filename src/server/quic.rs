@@ -12,6 +12,7 @@ use http::{Response, header};
 use http_body_util::BodyExt;
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn::{Endpoint, EndpointConfig, TransportConfig, VarInt};
+use rustls_pki_types::CertificateDer;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,9 @@ use super::worker::Worker;
 use crate::http::limits::{self, HEADER_READ, TLS_HANDSHAKE, WRITE_IDLE};
 use crate::http::request::{Peer, TlsFacts, unmapped};
 use crate::http::{Body, BodyError};
+
+/// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).
+const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
 
 type Stream = h3::server::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 type SendHalf = h3::server::RequestStream<h3_quinn::SendStream<Bytes>, Bytes>;
@@ -119,10 +123,14 @@ async fn accept_all(
 
 async fn serve(connection: Connection, quic: quinn::Connection) {
     let remote = connection.remote;
+    let facts = facts(&quic);
+    if !is_admitted(&connection, &quic, facts.server_name.as_deref()) {
+        return quic.close(CERTIFICATE_REQUIRED, b"this site asks for a client certificate");
+    }
     let Some((timeouts, header_bytes)) = settings(&connection) else { return };
     let local =
         SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
-    let peer = Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts(&quic)) });
+    let peer = Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts) });
     let door = Door::new(&connection, peer, timeouts);
     let built = h3::server::builder()
         .max_field_section_size(header_bytes as u64)
@@ -182,6 +190,17 @@ fn settings(connection: &Connection) -> Option<(limits::Timeouts, usize)> {
     let snapshot = connection.worker.engine.load();
     let listener = snapshot.listener(connection.addr)?;
     Some((listener.timeouts, listener.header_bytes))
+}
+
+/// Whether the client has shown what the site it named asks for: the endpoint's handshake is the
+/// same for all its sites and cannot tell.
+fn is_admitted(connection: &Connection, quic: &quinn::Connection, name: Option<&str>) -> bool {
+    let snapshot = connection.worker.engine.load();
+    let Some(listener) = snapshot.listener(connection.addr) else { return false };
+    let Some(tls) = &listener.tls else { return false };
+    let chain = quic.peer_identity().and_then(|chain| chain.downcast().ok());
+    let chain: Vec<CertificateDer<'static>> = chain.map_or_else(Vec::new, |chain| *chain);
+    tls.admits(name, &chain)
 }
 
 fn facts(quic: &quinn::Connection) -> TlsFacts {

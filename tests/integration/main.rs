@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod acme;
 mod article;
 mod browser;
 mod caddyfiles;

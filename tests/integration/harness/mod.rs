@@ -4,6 +4,7 @@ mod caddy;
 mod client;
 mod nginx;
 mod origin;
+mod pebble;
 mod raw;
 
 use std::net::{TcpListener, UdpSocket};
@@ -15,6 +16,7 @@ pub use caddy::{Caddy, Setup};
 pub use client::{Answer, curl, curl_raw, h2_begun_put, h2_raw, h3, h3_one};
 pub use nginx::Nginx;
 pub use origin::Origin;
+pub use pebble::Pebble;
 pub use raw::{exchange, keep_alive_get, statuses};
 
 /// The binary under test.

@@ -69,8 +69,8 @@ impl Job<'_> {
             .map_err(|error| Failure::trouble(error.to_string()))?;
         let names = [Identifier::Dns(self.wanted.name.clone())];
         let order = match self.account.new_order(&self.wish(&names, true)).await {
-            // A CA may refuse to replace a certificate; it is as good without.
-            Err(error) if self.replaces.is_some() && kind_of(&error) == Kind::Refused => {
+            // A CA may know nothing of replacing, or refuse it; an order is as good without.
+            Err(error) if self.replaces.is_some() && !matches!(kind_of(&error), Kind::Busy(_)) => {
                 self.account.new_order(&self.wish(&names, false)).await?
             }
             other => other?,

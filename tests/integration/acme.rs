@@ -1,10 +1,12 @@
 //! Certificates from a real ACME server (pebble): obtained, renewed, revoked, and what happens
 //! when the CA or we are killed half-way.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-use crate::harness::{Caddy, Pebble, Setup, curl, wait_for};
+use crate::harness::{BINARY, Caddy, Pebble, Setup, curl, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 const DAY: u64 = 24 * 3600;
@@ -65,4 +67,193 @@ fn a_certificate_by_each_challenge() {
         let log = caddy.log();
         assert!(log.contains("one.example: certificate obtained"), "{log}");
     }
+}
+
+/// What the store holds, each file read whole; every certificate fits its key.
+fn check_store(dir: &Path) -> usize {
+    let mut files = 0;
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files += check_store(&path);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(!name.contains("damaged"), "{name}");
+        let whole = match path.extension().unwrap_or_default().to_str().unwrap() {
+            "crt" | "key" | "arrived" => text.trim_end().ends_with("-----"),
+            "json" | "order" | "retry" => serde_json::from_str::<serde_json::Value>(&text).is_ok(),
+            // Being written, and locks.
+            "new" | "lock" => true,
+            other => panic!("what is {name} ({other})?"),
+        };
+        assert!(whole, "{name}: {text}");
+        files += 1;
+    }
+    files
+}
+
+fn serial(caddy: &Caddy, name: &str) -> String {
+    let script = "openssl s_client -connect 127.0.0.1:$1 -servername $2 </dev/null 2>/dev/null |
+        openssl x509 -noout -serial";
+    let port = caddy.port().to_string();
+    let done = Command::new("sh").args(["-c", script, "sh", &port, name]).output().unwrap();
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[test]
+fn a_short_lived_certificate_is_renewed_while_clients_come() {
+    let setup = setup("short.example\nstatus 200 /\n");
+    let pebble = pebble(&setup, 12);
+    let caddy = with(setup, &pebble).start();
+    let root = pebble.root();
+    wait_trusted(&caddy, &root, "short.example");
+    let mut serials = BTreeSet::from([serial(&caddy, "short.example")]);
+    let end = Instant::now() + Duration::from_secs(25);
+    while serials.len() < 3 {
+        assert!(Instant::now() < end, "{serials:?}");
+        assert!(trusted(&caddy, &root, "short.example"), "a client was turned away");
+        serials.insert(serial(&caddy, "short.example"));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(caddy.log().contains("short.example: certificate renewed"));
+}
+
+#[test]
+fn twenty_names_at_once_and_none_asked_for_again() {
+    let names: Vec<String> = (1..=20).map(|n| format!("n{n}.example")).collect();
+    let setup = setup(&format!("{} {{\nstatus 200 /\n}}\n", names.join(", ")));
+    let pebble = pebble(&setup, DAY);
+    let mut caddy = with(setup, &pebble).start();
+    let root = pebble.root();
+    names.iter().for_each(|name| wait_trusted(&caddy, &root, name));
+    let before: Vec<_> = names.iter().map(|name| serial(&caddy, name)).collect();
+    caddy.reload();
+    caddy.kill();
+    caddy.start_again();
+    let after: Vec<_> = names.iter().map(|name| serial(&caddy, name)).collect();
+    assert_eq!(before, after);
+    assert_eq!(orders(&pebble), 20);
+    check_store(&caddy.path("store"));
+}
+
+/// Orders that the CA has taken.
+fn orders(pebble: &Pebble) -> usize {
+    pebble.log().matches("Added order").count()
+}
+
+#[test]
+fn fifty_handshakes_on_demand_are_one_order() {
+    let setup =
+        setup("https:// {\ntls {\nmax_certs 2\n}\nstatus 200 /\n}\nhttp:// {\nstatus 204 /\n}\n");
+    let pebble = pebble(&setup, DAY);
+    let caddy = with(setup, &pebble).start();
+    let root = pebble.root();
+    std::thread::scope(|scope| {
+        let clients: Vec<_> =
+            (0..50).map(|_| scope.spawn(|| trusted(&caddy, &root, "demand.example"))).collect();
+        let served = clients.into_iter().map(|c| c.join().unwrap());
+        assert_eq!(served.filter(|served| *served).count(), 50);
+    });
+    assert_eq!(orders(&pebble), 1);
+    assert!(trusted(&caddy, &root, "second.example"));
+    for refused in ["third.example", "localhost", "x.localhost."] {
+        assert!(!trusted(&caddy, &root, refused), "{refused}");
+    }
+    assert_eq!(orders(&pebble), 2);
+    assert!(trusted(&caddy, &root, "demand.example"));
+}
+
+#[test]
+fn a_ca_that_dies_stops_nobody_and_is_asked_again() {
+    let setup = setup("old.example {\nstatus 200 /\n}\n");
+    let mut pebble = pebble(&setup, DAY);
+    let mut caddy = with(setup, &pebble).start();
+    let root = pebble.root();
+    wait_trusted(&caddy, &root, "old.example");
+    pebble.kill();
+    caddy.kill();
+    caddy.start_again();
+    assert!(trusted(&caddy, &root, "old.example"), "a valid certificate needs no CA");
+    caddy.rewrite("old.example, new.example {\nstatus 200 /\n}\n");
+    caddy.reload();
+    assert!(trusted(&caddy, &root, "old.example"));
+    wait_for("the failure to be told", PATIENCE, || {
+        caddy.log().contains("new.example: no new certificate: ").then_some(())
+    });
+    let resolve = format!("new.example:{}:127.0.0.1", caddy.port());
+    let url = format!("https://new.example:{}/", caddy.port());
+    assert_eq!(curl(&["--resolve", &resolve], &url).status, 200, "self-signed until then");
+    // It comes back with nothing of what it knew: no account, another root.
+    pebble.run();
+    wait_trusted(&caddy, &pebble.root(), "new.example");
+    assert!(trusted(&caddy, &root, "old.example"));
+    assert!(!entry(&caddy, &pebble, "new.example", "retry").exists());
+    check_store(&caddy.path("store"));
+}
+
+#[test]
+fn killed_at_any_point_it_goes_on_where_it_was() {
+    let names = ["k1.example", "k2.example", "k3.example", "k4.example"];
+    let setup = setup(&format!("{} {{\nstatus 200 /\n}}\n", names.join(", ")));
+    let pebble = pebble(&setup, DAY);
+    let mut caddy = with(setup, &pebble).start();
+    let key = format!("store/acme/127.0.0.1:{}/users/default/default.key", pebble.port);
+    let mut account = String::new();
+    for round in 0..10u64 {
+        std::thread::sleep(Duration::from_millis(30 + (round * 83) % 600));
+        caddy.kill();
+        check_store(&caddy.path("store"));
+        let now = caddy.read(&key);
+        assert!(account.is_empty() || now == account, "the account was lost");
+        account = now;
+        caddy.start_again();
+    }
+    let root = pebble.root();
+    names.iter().for_each(|name| wait_trusted(&caddy, &root, name));
+    let taken = orders(&pebble);
+    assert!(taken <= names.len() + 10, "{taken} orders for 4 names and 10 kills");
+    assert_eq!(pebble.log().matches("There are now 1 accounts").count(), 1, "one account");
+    check_store(&caddy.path("store"));
+}
+
+#[test]
+fn a_certificate_can_be_revoked() {
+    let setup = setup("gone.example\nstatus 200 /\n");
+    let pebble = pebble(&setup, DAY);
+    let mut caddy = with(setup, &pebble).start();
+    wait_trusted(&caddy, &pebble.root(), "gone.example");
+    caddy.kill();
+    let revoke = |name: &str| {
+        Command::new(BINARY)
+            .current_dir(caddy.path("."))
+            .env("CADDYPATH", "store")
+            .env("SSL_CERT_FILE", pebble.trust())
+            .args(["-ca", &pebble.url(), "-revoke", name])
+            .output()
+            .unwrap()
+    };
+    let done = revoke("gone.example");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert_eq!(said, "Revoked certificate for gone.example\n");
+    assert!(!entry(&caddy, &pebble, "gone.example", "crt").exists());
+    assert!(entry(&caddy, &pebble, "gone.example", "key").exists());
+    let again = revoke("gone.example");
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("no certificate to revoke"));
+}
+
+#[test]
+fn without_agreement_no_ca_is_asked() {
+    let setup = Setup::new("quiet.example:@PORT@\nstatus 200 /\n")
+        .arg("-ca=https://127.0.0.1:1/dir")
+        .env("CADDYPATH", "store");
+    let caddy = setup.start();
+    wait_for("the refusal", PATIENCE, || {
+        caddy.log().contains("not agreed to. Read them and start with -agree").then_some(())
+    });
+    let resolve = format!("quiet.example:{}:127.0.0.1", caddy.port());
+    let url = format!("https://quiet.example:{}/", caddy.port());
+    assert_eq!(curl(&["--resolve", &resolve], &url).status, 200);
 }

@@ -11,6 +11,7 @@
 mod harness;
 
 mod acme;
+mod acme_trouble;
 mod article;
 mod browser;
 mod caddyfiles;

@@ -55,9 +55,9 @@ impl Pebble {
         self.dir.path().join("ca.pem").display().to_string()
     }
 
-    /// The root of what it issues, in a file.
+    /// The root of what it issues, in a file; another after a new start.
     pub fn root(&self) -> PathBuf {
-        let path = self.dir.path().join("root.pem");
+        let path = self.dir.path().join(format!("root-{}.pem", self.processes[1].id()));
         let answer = curl_raw(&[&format!("https://127.0.0.1:{}/roots/0", self.management)]);
         std::fs::write(&path, answer.body).unwrap();
         path

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::resolver::Resolver;
 
 /// How often. A renewed file is in use after this time at most.
-const EVERY: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_secs(5);
 
 /// Watches the files of these listeners until they are all gone.
 pub(super) async fn files(resolvers: Vec<Weak<Resolver>>) {

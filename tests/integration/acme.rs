@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{BINARY, Caddy, Pebble, Setup, curl, wait_for};
+use serde_json::json;
+
+use crate::harness::{BINARY, Caddy, Pebble, Setup, curl, h3_tls, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 const DAY: u64 = 24 * 3600;
@@ -256,4 +258,64 @@ fn without_agreement_no_ca_is_asked() {
     let resolve = format!("quiet.example:{}:127.0.0.1", caddy.port());
     let url = format!("https://quiet.example:{}/", caddy.port());
     assert_eq!(curl(&["--resolve", &resolve], &url).status, 200);
+}
+
+#[test]
+fn a_managed_site_on_another_port_is_redirected_to_it() {
+    let setup =
+        setup("odd.example:@PORT3@ {\nstatus 200 /\n}\nhttps://:@PORT@ {\ntls self_signed\n}\n");
+    let pebble = pebble(&setup, DAY);
+    let caddy = with(setup, &pebble).start();
+    let (http, odd) = (caddy.port2(), caddy.third("").rsplit(':').next().unwrap().to_owned());
+    let resolve = format!("odd.example:{http}:127.0.0.1");
+    let redirect = curl(&["--resolve", &resolve], &format!("http://odd.example:{http}/p"));
+    assert_eq!(redirect.header("location"), format!("https://odd.example:{odd}/p"));
+    // HTTP-01 is answered there too, so that the certificate comes.
+    wait_for("the certificate", PATIENCE, || {
+        entry(&caddy, &pebble, "odd.example", "crt").exists().then_some(())
+    });
+}
+
+#[test]
+fn browsers_trust_it_over_http3() {
+    let setup = setup("www.site.example {\nroot www\n}\n").file("www/index.html", PAGE);
+    let pebble = pebble(&setup, DAY);
+    let caddy = with(setup, &pebble).start();
+    let root = pebble.root();
+    wait_trusted(&caddy, &root, "www.site.example");
+    let (port, root) = (caddy.port(), root.display().to_string());
+    let job = json!({"port": port, "sni": "www.site.example", "ca": root});
+    assert_eq!(h3_tls(job)[0]["status"], 200);
+    let stranger = json!({"port": port, "sni": "www.site.example", "ca": pebble.trust()});
+    assert_eq!(h3_tls(stranger)[0]["status"], 0);
+    let home = tempfile::tempdir().unwrap();
+    let dom = chromium(home.path(), &root, "www.site.example", port);
+    assert!(dom.contains("protocol=h3"), "{dom}");
+}
+
+const PAGE: &str = "<!doctype html><title>t</title><p id=p>none</p><script>
+const entry = performance.getEntriesByType('navigation')[0];
+document.getElementById('p').textContent = 'protocol=' + entry.nextHopProtocol;
+</script>";
+
+/// The page as Chromium shows it whose only further authority is `root`.
+fn chromium(home: &Path, root: &str, name: &str, port: u16) -> String {
+    let db = format!("sql:{}/.pki/nssdb", home.display());
+    std::fs::create_dir_all(home.join(".pki/nssdb")).unwrap();
+    for args in [&["-N", "--empty-password"][..], &["-A", "-t", "C,,", "-n", "t", "-i", root]] {
+        let done = Command::new("certutil").args(["-d", &db]).args(args).status().unwrap();
+        assert!(done.success());
+    }
+    let done = Command::new("timeout")
+        .env("HOME", home)
+        .args(["60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .args(["--disable-dev-shm-usage", "--enable-quic", "--virtual-time-budget=5000"])
+        .arg(format!("--origin-to-force-quic-on={name}:{port}"))
+        .arg(format!("--host-resolver-rules=MAP {name} 127.0.0.1"))
+        .arg(format!("--user-data-dir={}/profile", home.display()))
+        .args(["--dump-dom", &format!("https://{name}:{port}/")])
+        .output()
+        .expect("chromium");
+    String::from_utf8_lossy(&done.stdout).into_owned()
 }

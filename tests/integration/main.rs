@@ -27,4 +27,5 @@ mod reload;
 mod service;
 mod smuggling;
 mod smuggling_h2;
+mod tls;
 mod transfer;

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 pub use ca::Ca;
 pub use caddy::{Caddy, Setup};
-pub use client::{Answer, curl, curl_raw, h2_begun_put, h2_raw, h3, h3_one};
+pub use client::{Answer, curl, curl_raw, h2_begun_put, h2_raw, h3, h3_one, h3_tls};
 pub use nginx::Nginx;
 pub use origin::Origin;
-pub use pebble::Pebble;
+pub use pebble::{Pebble, make_certificate};
 pub use raw::{exchange, keep_alive_get, statuses};
 
 /// The binary under test.

@@ -116,12 +116,13 @@ impl Drop for Pebble {
 /// A CA (`ca.pem`) and a certificate of it for this machine (`cert.pem`, `key.pem`).
 pub fn make_certificate(dir: &Path) {
     let script = "cd \"$1\" && exec 2>/dev/null
-        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 \
             -subj /CN=test-ca -keyout ca.key -out ca.pem &&
         openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
             -keyout key.pem -out leaf.csr &&
-        printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\\nbasicConstraints=CA:FALSE\\n' >ext &&
-        openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -days 2 -extfile ext -out cert.pem";
+        printf '%s\\n' subjectAltName=DNS:localhost,IP:127.0.0.1 basicConstraints=CA:FALSE \
+            crlDistributionPoints=URI:http://localhost/crl >ext &&
+        openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -days 90 -extfile ext -out cert.pem";
     let made = Command::new("sh").args(["-c", script, "sh"]).arg(dir).status().expect("openssl");
     assert!(made.success());
 }

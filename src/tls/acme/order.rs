@@ -174,7 +174,7 @@ impl Job<'_> {
         provider: &'p Dns,
         value: &str,
     ) -> Result<dns::Record<'p>, Failure> {
-        provider.publish(&self.wanted.name, value).await.map_err(Failure::refused)
+        provider.publish(&self.wanted.name, value).await.map_err(Failure::trouble)
     }
 
     /// The certificate signing request.

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(curl nginx-light chromium nghttp2-client procps openssl python3-venv pebble testssl.sh bind9 libnss3-tools)
+packages=(curl nginx-light chromium nghttp2-client procps openssl python3-venv pebble testssl.sh bind9 bind9-dnsutils libnss3-tools)
 aioquic='aioquic>=1.2,<2'
 
 as_root() {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{BINARY, Caddy, Pebble, Setup, curl, h3_tls, wait_for};
+use crate::harness::{BINARY, Bind, Caddy, Pebble, SECRET, Setup, curl, h3_tls, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 const DAY: u64 = 24 * 3600;
@@ -318,4 +318,32 @@ fn chromium(home: &Path, root: &str, name: &str, port: u16) -> String {
         .output()
         .expect("chromium");
     String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+#[test]
+fn wildcards_by_dynamic_update_and_by_a_program() {
+    let bind = Bind::start();
+    let script = "#!/bin/sh\nverb=add; [ \"$2\" = present ] || verb=delete\n\
+                  printf 'server 127.0.0.1 %s\\nkey hmac-sha256:acme-key @SECRET@\\nupdate %s %s 5 TXT \"%s\"\\nsend\\n' \
+                  $1 $verb $3 $4 | nsupdate\n";
+    let text = "*.dns.example {\ntls {\ndns rfc2136\n}\nstatus 200 /\n}\n\
+                www.one.dns.example {\ntls {\nwildcard\ndns exec sh @DIR@/update @DNS@\n}\nstatus 200 /\n}\n";
+    let setup = setup(text)
+        .set("DNS", bind.port)
+        .file("update", script.replace("@SECRET@", SECRET))
+        .env("RFC2136_NAMESERVER", &format!("127.0.0.1:{}", bind.port))
+        .env("RFC2136_TSIG_KEY", "acme-key.")
+        .env("RFC2136_TSIG_SECRET", SECRET)
+        .env("RFC2136_PROPAGATION_TIMEOUT", "0s");
+    let port = |marker: &str| setup.fill(marker).parse().unwrap();
+    let pebble = Pebble::start_with(port("@PORT2@"), port("@PORT@"), DAY, Some(bind.port));
+    let caddy = with(setup, &pebble).start();
+    let root = pebble.root();
+    wait_trusted(&caddy, &root, "any.dns.example");
+    wait_trusted(&caddy, &root, "www.one.dns.example");
+    let key = "sites/wildcard_.one.dns.example/wildcard_.one.dns.example.key";
+    assert!(caddy.path(&format!("store/acme/127.0.0.1:{}/{key}", pebble.port)).exists());
+    let log = bind.log();
+    assert_eq!(log.matches("adding an RR at").count(), 2, "{log}");
+    assert_eq!(log.matches("deleting an RR at").count(), 2, "{log}");
 }

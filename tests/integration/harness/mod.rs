@@ -1,5 +1,6 @@
 //! What the tests stand on: the server under test, clients, origins, ports and waiting.
 
+mod bind;
 mod ca;
 mod caddy;
 mod client;
@@ -13,6 +14,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+pub use bind::{Bind, SECRET};
 pub use ca::Ca;
 pub use caddy::{Caddy, Setup};
 pub use client::{Answer, curl, curl_raw, h2_begun_put, h2_raw, h3, h3_one, h3_tls};

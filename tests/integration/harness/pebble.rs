@@ -13,6 +13,7 @@ pub struct Pebble {
     pub port: u16,
     management: u16,
     dns: u16,
+    own_dns: bool,
     env: Vec<(String, String)>,
     processes: Vec<Child>,
 }
@@ -20,9 +21,15 @@ pub struct Pebble {
 impl Pebble {
     /// A CA that validates on these ports; `lifetime` of its certificates in seconds.
     pub fn start(http: u16, tls: u16, lifetime: u64) -> Self {
+        Self::start_with(http, tls, lifetime, None)
+    }
+
+    /// As [`Self::start`], with another DNS server on loopback.
+    pub fn start_with(http: u16, tls: u16, lifetime: u64, dns: Option<u16>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         make_certificate(dir.path());
-        let (port, management, dns) = (free_port(), free_port(), free_port());
+        let (port, management) = (free_port(), free_port());
+        let (own_dns, dns) = (dns.is_none(), dns.unwrap_or_else(free_port));
         let path = |name: &str| dir.path().join(name).display().to_string();
         let config = serde_json::json!({ "pebble": {
             "listenAddress": format!("127.0.0.1:{port}"),
@@ -40,7 +47,7 @@ impl Pebble {
             ("PEBBLE_AUTHZREUSE", "0"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let mut pebble = Self { dir, port, management, dns, env, processes: Vec::new() };
+        let mut pebble = Self { dir, port, management, dns, own_dns, env, processes: Vec::new() };
         pebble.run();
         pebble
     }
@@ -57,7 +64,8 @@ impl Pebble {
 
     /// The root of what it issues, in a file; another after a new start.
     pub fn root(&self) -> PathBuf {
-        let path = self.dir.path().join(format!("root-{}.pem", self.processes[1].id()));
+        let path =
+            self.dir.path().join(format!("root-{}.pem", self.processes.last().unwrap().id()));
         let answer = curl_raw(&[&format!("https://127.0.0.1:{}/roots/0", self.management)]);
         std::fs::write(&path, answer.body).unwrap();
         path
@@ -72,14 +80,9 @@ impl Pebble {
     }
 
     pub fn run(&mut self) {
-        let dns = Command::new("pebble-challtestsrv")
-            .args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""])
-            .args(["-dns01", &format!("127.0.0.1:{}", self.dns)])
-            .args(["-management", &format!("127.0.0.1:{}", free_port())])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("pebble-challtestsrv");
+        if self.own_dns {
+            self.processes.push(run_dns(self.dns));
+        }
         let said = std::fs::File::create(self.dir.path().join("pebble.log")).unwrap();
         let pebble = Command::new("pebble")
             .arg("-config")
@@ -90,7 +93,7 @@ impl Pebble {
             .stdout(said)
             .spawn()
             .expect("pebble");
-        self.processes = vec![dns, pebble];
+        self.processes.push(pebble);
         let url = self.url();
         wait_for("pebble", Duration::from_secs(10), || {
             (curl_raw(&[&url]).status == 200).then_some(())
@@ -111,6 +114,17 @@ impl Drop for Pebble {
             eprintln!("--- pebble\n{}", text.get(cut..).unwrap_or(&text));
         }
     }
+}
+
+fn run_dns(port: u16) -> Child {
+    Command::new("pebble-challtestsrv")
+        .args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""])
+        .args(["-dns01", &format!("127.0.0.1:{port}")])
+        .args(["-management", &format!("127.0.0.1:{}", free_port())])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("pebble-challtestsrv")
 }
 
 /// A CA (`ca.pem`) and a certificate of it for this machine (`cert.pem`, `key.pem`).

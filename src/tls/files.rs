@@ -2,10 +2,11 @@
 //! once when the configuration is, and again when the files have changed.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustls::crypto::aws_lc_rs;
+use rustls::sign::CertifiedKey;
 
 use super::pem::{self, Loaded, unix_now};
 
@@ -64,6 +65,13 @@ impl Files {
     /// The certificates, as last read.
     pub(super) fn loaded(&self) -> Vec<Loaded> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).loaded.clone()
+    }
+
+    /// Puts the key in the place of the one for the same certificate.
+    pub(super) fn staple(&self, key: &Arc<CertifiedKey>) -> bool {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = read.loaded.iter_mut().filter(|one| one.key.cert == key.cert);
+        same.map(|one| one.key = key.clone()).count() > 0
     }
 
     /// Reads the files again if they have changed; whether there is something new. What cannot

@@ -5,6 +5,7 @@ pub mod acme;
 pub mod clients;
 mod files;
 mod handshake;
+mod ocsp;
 mod pem;
 pub mod policy;
 pub mod resolver;

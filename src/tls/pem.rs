@@ -9,10 +9,13 @@ use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
 /// The extension of a certificate that wants a staple.
 const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
+
+/// Access to an OCSP responder.
+const OCSP: &str = "1.3.6.1.5.5.7.48.1";
 
 /// A chain with its key, the names it is for, lower-case, and when it is valid (Unix seconds).
 #[derive(Debug, Clone)]
@@ -23,6 +26,8 @@ pub(super) struct Loaded {
     pub(super) until: i64,
     /// Clients are to insist on an OCSP staple (RFC 7633).
     pub(super) must_staple: bool,
+    /// The URL of the OCSP responder that the certificate names.
+    pub(super) responder: Option<String>,
 }
 
 impl Loaded {
@@ -80,6 +85,7 @@ pub(super) fn pair(
             other => format!("cannot use the key in '{}': {other}", key.place),
         })?;
     Ok(Loaded {
+        responder: responder(&leaf),
         key: Arc::new(made),
         names: names(&leaf),
         from: leaf.validity().not_before.timestamp(),
@@ -146,6 +152,19 @@ fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
         names.extend(common.map(str::to_ascii_lowercase));
     }
     names
+}
+
+/// id-ad-ocsp of the authority information (RFC 5280 section 4.2.2.1).
+fn responder(leaf: &X509Certificate<'_>) -> Option<String> {
+    leaf.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityInfoAccess(access) => access.iter().find_map(|one| {
+            match (&one.access_location, one.access_method.to_id_string() == OCSP) {
+                (GeneralName::URI(url), true) => Some((*url).to_owned()),
+                _ => None,
+            }
+        }),
+        _ => None,
+    })
 }
 
 fn ip(bytes: &[u8]) -> Option<String> {

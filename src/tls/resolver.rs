@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 
 use super::acme::{Keeper, Managed, OnDemand, Wanted, challenges};
 use super::files::Files;
+use super::pem::Loaded;
 use super::policy::{covers, patterns};
 use super::self_signed::SelfSigned;
 use super::{Certificates, Policy};
@@ -97,6 +98,26 @@ impl Resolver {
             Origin::Files(files) => Some(files.clone()),
             _ => None,
         })
+    }
+
+    /// The certificates shown now, but for those made here.
+    pub(super) fn certificates(&self) -> Vec<Loaded> {
+        let of = |origin: &Origin| match origin {
+            Origin::Files(files) => files.loaded(),
+            Origin::Managed(managed) => {
+                managed.current().iter().map(|one| one.as_ref().clone()).collect()
+            }
+            Origin::Made(_) | Origin::OnDemand(_) => Vec::new(),
+        };
+        self.origins().flat_map(of).collect()
+    }
+
+    /// Shows the key, which has another staple, in the place of the one for its certificate.
+    pub(super) fn staple(&self, key: &Arc<CertifiedKey>) {
+        self.managed().for_each(|managed| managed.staple(key));
+        if self.files().filter(|files| files.staple(key)).count() > 0 {
+            self.rebuild();
+        }
     }
 
     /// Takes what the files hold now.
@@ -201,7 +222,7 @@ impl Table {
 fn sources(origin: &Origin) -> Vec<(Source, Vec<String>)> {
     match origin {
         Origin::Files(files) => {
-            let fixed = |one: super::pem::Loaded| (Source::Fixed(one.key), one.names);
+            let fixed = |one: Loaded| (Source::Fixed(one.key), one.names);
             files.loaded().into_iter().map(fixed).collect()
         }
         Origin::Made(made) => vec![(Source::Made(made.clone()), Vec::new())],

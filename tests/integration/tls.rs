@@ -158,6 +158,62 @@ fn an_expired_certificate_is_a_warning() {
     assert!(caddy.log().contains("the certificate expired on 2001-02-03"), "{}", caddy.log());
 }
 
+/// OpenSSL's OCSP responder for the CA of `make_certificate`; ends when dropped.
+struct Responder(std::process::Child);
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A certificate that names a responder on `port`, and the responder.
+fn with_responder(dir: &Path, port: u16) -> Responder {
+    let script = "cd \"$1\" && exec 2>/dev/null
+        printf '%s\\n' subjectAltName=DNS:localhost authorityInfoAccess=OCSP\\;URI:http://127.0.0.1:$2/ >ext &&
+        openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -days 30 -extfile ext -out leaf.pem &&
+        cat leaf.pem ca.pem >cert.pem &&
+        serial=$(openssl x509 -in leaf.pem -noout -serial | cut -d= -f2) &&
+        printf 'V\\t491231000000Z\\t\\t%s\\tunknown\\t/CN=localhost\\n' $serial >index";
+    let port = port.to_string();
+    let made = Command::new("sh").args(["-c", script, "sh"]).arg(dir).arg(&port).status();
+    assert!(made.unwrap().success());
+    let responder = Command::new("openssl")
+        .current_dir(dir)
+        .args(["ocsp", "-index", "index", "-port", &port, "-rsigner", "ca.pem"])
+        .args(["-rkey", "ca.key", "-CA", "ca.pem", "-ndays", "1"])
+        .stdout(std::fs::File::create(dir.join("said")).unwrap())
+        .stderr(std::fs::File::create(dir.join("said")).unwrap())
+        .spawn();
+    Responder(responder.unwrap())
+}
+
+#[test]
+fn a_certificate_that_names_a_responder_is_stapled() {
+    let setup = Setup::new(
+        "https://localhost:@PORT@ {\ntls @DIR@/cert.pem @DIR@/key.pem\nstatus 200 /\n}\n",
+    );
+    crate::harness::make_certificate(setup.dir());
+    let responder = with_responder(setup.dir(), crate::harness::free_port());
+    // Not by connecting: it waits for ever for what such a client has to say.
+    wait_for("the responder", Duration::from_secs(5), || {
+        let said = std::fs::read_to_string(setup.dir().join("said")).unwrap();
+        said.contains("waiting for OCSP client").then_some(())
+    });
+    let mut caddy = setup.env("CADDYPATH", "store").start();
+    let stapled = |caddy: &Caddy| {
+        wait_for("a staple", Duration::from_secs(15), || {
+            s_client(caddy, "-status").contains("Cert Status: good").then_some(())
+        });
+    };
+    stapled(&caddy);
+    drop(responder);
+    caddy.kill();
+    caddy.start_again();
+    stapled(&caddy);
+}
+
 /// What testssl.sh finds worse than good, by its identifier.
 fn findings(caddy: &Caddy, ca: &Path) -> Vec<String> {
     let out = caddy.path("testssl.json");

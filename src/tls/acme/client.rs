@@ -27,7 +27,7 @@ const ANSWER_BYTES: usize = 1 << 20;
 
 /// A client of one CA.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(in crate::tls) struct Client {
     trust: Arc<ClientConfig>,
     timeout: Duration,
     /// Unix second before which the CA wants no requests.
@@ -36,7 +36,7 @@ pub(super) struct Client {
 
 impl Client {
     /// Reads the system's authorities.
-    pub(super) fn new(timeout: Duration, pause: Arc<AtomicI64>) -> Result<Self, String> {
+    pub(in crate::tls) fn new(timeout: Duration, pause: Arc<AtomicI64>) -> Result<Self, String> {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(found.certs);
@@ -58,6 +58,19 @@ impl Client {
     pub(super) async fn get(&self, uri: &Uri) -> Result<StatusCode, String> {
         let request = Request::get(uri).body(Full::default()).map_err(|e| e.to_string())?;
         self.clone().exchange(request).await.map(|response| response.status())
+    }
+
+    /// The body of the answer to a request that has to succeed.
+    pub(in crate::tls) async fn fetch(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Bytes, String> {
+        let uri = request.uri().clone();
+        let response = self.clone().exchange(request).await?;
+        match response.status() {
+            StatusCode::OK => Ok(response.into_body()),
+            status => Err(format!("{uri}: the answer was {status}")),
+        }
     }
 
     async fn exchange(self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, String> {

@@ -18,7 +18,7 @@ use super::storage::Storage;
 use super::{Settings, Wanted, renewal};
 use crate::tls::resolver::Resolver;
 use crate::tls::self_signed::SelfSigned;
-use crate::tls::{KeyType, TlsListener, watch};
+use crate::tls::{KeyType, TlsListener, ocsp, watch};
 
 /// Certificates that are obtained at the same time.
 const PARALLEL: usize = 8;
@@ -200,8 +200,12 @@ impl Keeper {
                         let task = || tokio::spawn(renewal::keep(self.clone(), managed));
                         tasks.entry(key).or_insert_with(|| AbortOnDropHandle::new(task()));
                     }
-                    let watch = tokio::spawn(watch::files(resolvers));
-                    drop(watching.replace(AbortOnDropHandle::new(watch)));
+                    let staples = ocsp::keep(resolvers.clone(), self.store.clone());
+                    let watching_now = [
+                        AbortOnDropHandle::new(tokio::spawn(watch::files(resolvers))),
+                        AbortOnDropHandle::new(tokio::spawn(staples)),
+                    ];
+                    drop(watching.replace(watching_now));
                 }
                 Command::Demand(site, name) => drop(tokio::spawn(site.serve(name))),
             }

@@ -72,8 +72,17 @@ impl Managed {
     }
 
     /// The CA's certificate, valid or not.
-    pub(super) fn current(&self) -> Option<Arc<Loaded>> {
+    pub(in crate::tls) fn current(&self) -> Option<Arc<Loaded>> {
         self.current.load_full()
+    }
+
+    /// Shows the key in the place of the one for the same certificate.
+    pub(in crate::tls) fn staple(&self, key: &Arc<CertifiedKey>) {
+        if let Some(current) = self.current().filter(|current| current.key.cert == key.cert) {
+            let stapled = Loaded { key: key.clone(), ..Loaded::clone(&current) };
+            // A certificate that arrives meanwhile has gone before.
+            self.current.compare_and_swap(&current, Some(Arc::new(stapled)));
+        }
     }
 
     /// Whether a client that comes now is shown a certificate that is valid.

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use super::KeyType;
 
+pub(in crate::tls) use client::Client;
 pub use dns::{Algorithm, Dns, Rfc2136};
 pub use failure::Failure;
 pub use keeper::{Keeper, Renewed};

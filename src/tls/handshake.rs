@@ -10,7 +10,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use super::TlsListener;
-use super::acme::challenges::ALPN;
+use super::acme::challenges::{ALPN, is_validation};
 
 impl TlsListener {
     /// Runs the handshake. `None` after one that only proved control over a name to a CA.
@@ -45,7 +45,12 @@ impl TlsListener {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-        let name = start.client_hello().server_name().map(str::to_owned);
+        let hello = start.client_hello();
+        if is_validation(&hello) {
+            // It shows no certificate, and what waits for a certificate waits for it.
+            return start.into_stream(self.tcp.clone()).await;
+        }
+        let name = hello.server_name().map(str::to_owned);
         if let Some(name) = &name {
             self.resolver.prepare(name).await;
         }

@@ -162,9 +162,7 @@ impl Resolver {
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name();
-        // A CA that validates offers nothing else (RFC 8737 section 3).
-        let mut offered = hello.alpn().into_iter().flatten();
-        if offered.next() == Some(challenges::ALPN) && offered.next().is_none() {
+        if challenges::is_validation(&hello) {
             return challenges::alpn_certificate(name?);
         }
         self.choose(name)
@@ -265,9 +263,7 @@ fn managed(host: &str, policy: &Policy, keeper: &Arc<Keeper>) -> Result<Origin, 
         dns: asked.dns.clone(),
     };
     Ok(match &asked.on_demand {
-        Some(limits) => {
-            Origin::OnDemand(OnDemand::new(keeper.clone(), host, wanted, limits.clone()))
-        }
+        Some(limits) => Origin::OnDemand(OnDemand::new(keeper, host, wanted, limits.clone())),
         None => Origin::Managed(keeper.managed(wanted)?),
     })
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use arc_swap::ArcSwap;
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::crypto::aws_lc_rs;
+use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -26,6 +27,13 @@ static TLS: Table<Arc<CertifiedKey>> = LazyLock::new(ArcSwap::default);
 pub fn http_answer(path: &str) -> Option<Arc<str>> {
     let token = path.strip_prefix(HTTP_PREFIX)?;
     HTTP.load().get(token).cloned()
+}
+
+/// Whether this is a CA that validates by TLS-ALPN-01: it offers nothing else (RFC 8737
+/// section 3).
+pub(in crate::tls) fn is_validation(hello: &ClientHello<'_>) -> bool {
+    let mut offered = hello.alpn().into_iter().flatten();
+    offered.next() == Some(ALPN) && offered.next().is_none()
 }
 
 /// The certificate for a TLS-ALPN-01 handshake that asks for `name`.

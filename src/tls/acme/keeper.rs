@@ -41,6 +41,7 @@ pub struct Keeper {
     inbox: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
     renewed: Mutex<Option<Renewed>>,
     pub(super) on_demand: Mutex<Count>,
+    pub(super) on_demand_sites: Mutex<Vec<Weak<OnDemand>>>,
 }
 
 enum Command {
@@ -64,6 +65,7 @@ impl Keeper {
             inbox: Mutex::new(Some(inbox)),
             renewed: Mutex::default(),
             on_demand: Mutex::default(),
+            on_demand_sites: Mutex::default(),
         })
     }
 

@@ -126,17 +126,23 @@ impl Managed {
         Ok(())
     }
 
-    /// Stores what the CA has issued, then shows it.
+    /// Stores what the CA has issued, then shows it; also where it cannot be stored, since
+    /// clients wait for it.
     pub(super) fn accept(&self, issued: &Issued, store: &dyn Storage) -> Result<(), String> {
-        let places = Places::of(&self.wanted);
         let both = format!("{}{}", issued.chain.trim_end(), "\n") + &issued.key;
         let loaded = parse(both.as_bytes(), both.as_bytes(), "the CA's answer")?;
-        let failed = |error: std::io::Error| error.to_string();
-        store.write(&places.arrived(), both.as_bytes()).map_err(failed)?;
-        install(&places, both.as_bytes(), store).map_err(failed)?;
-        store.remove(&places.order()).map_err(failed)?;
+        if let Err(error) = self.put_away(&both, store) {
+            log::error!("{}: the new certificate is not stored: {error}", self.wanted.name);
+        }
         self.show(loaded);
         Ok(())
+    }
+
+    fn put_away(&self, both: &str, store: &dyn Storage) -> std::io::Result<()> {
+        let places = Places::of(&self.wanted);
+        store.write(&places.arrived(), both.as_bytes())?;
+        install(&places, both.as_bytes(), store)?;
+        store.remove(&places.order())
     }
 
     fn show(&self, loaded: Loaded) {

@@ -3,7 +3,7 @@
 //! names that failed are refused from memory, and `max_certs` or `ask` has the last word.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -51,20 +51,31 @@ pub(super) struct Count {
 
 impl OnDemand {
     pub(in crate::tls) fn new(
-        keeper: Arc<Keeper>,
+        keeper: &Arc<Keeper>,
         host: &str,
         wanted: Wanted,
         limits: Limits,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            keeper,
+        let fresh = |wanted| Self {
+            keeper: keeper.clone(),
             wanted,
             host: host.to_owned(),
-            limits,
+            limits: limits.clone(),
             known: ArcSwap::default(),
             failed: Mutex::default(),
             waiting: Mutex::default(),
-        })
+        };
+        let mut sites = locked(&keeper.on_demand_sites);
+        sites.retain(|site| site.strong_count() > 0);
+        // A reload keeps what is known, and who waits.
+        let same =
+            |site: &Arc<Self>| site.host == host && site.wanted == wanted && site.limits == limits;
+        if let Some(site) = sites.iter().filter_map(Weak::upgrade).find(same) {
+            return site;
+        }
+        let site = Arc::new(fresh(wanted));
+        sites.push(Arc::downgrade(&site));
+        site
     }
 
     /// What there is for `name` by now.

@@ -68,6 +68,8 @@ impl Job<'_> {
         let key = self_signed::generate(self.wanted.key_type)
             .map_err(|error| Failure::trouble(error.to_string()))?;
         let names = [Identifier::Dns(self.wanted.name.clone())];
+        // A store that cannot be written shows before the CA has been troubled.
+        self.note("", &key)?;
         let order = match self.account.new_order(&self.wish(&names, true)).await {
             // A CA may know nothing of replacing, or refuse it; an order is as good without.
             Err(error) if self.replaces.is_some() && !matches!(kind_of(&error), Kind::Busy(_)) => {
@@ -75,9 +77,13 @@ impl Job<'_> {
             }
             other => other?,
         };
-        let kept = json!({ "url": order.url(), "key": key.serialize_pem() });
-        self.store.write(&self.places.order(), kept.to_string().as_bytes())?;
+        self.note(order.url(), &key)?;
         Ok((order, key))
+    }
+
+    fn note(&self, url: &str, key: &KeyPair) -> Result<(), Failure> {
+        let kept = json!({ "url": url, "key": key.serialize_pem() });
+        Ok(self.store.write(&self.places.order(), kept.to_string().as_bytes())?)
     }
 
     fn wish<'w>(&'w self, names: &'w [Identifier], replacing: bool) -> NewOrder<'w> {
@@ -100,6 +106,9 @@ impl Job<'_> {
             self.store.set_aside(&self.places.order())?;
             return Ok(None);
         };
+        if url.is_empty() {
+            return Ok(None);
+        }
         match self.account.order(url.to_owned()).await {
             Ok(mut order) => {
                 let usable = order.state().status != OrderStatus::Invalid;

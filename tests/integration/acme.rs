@@ -147,24 +147,45 @@ fn orders(pebble: &Pebble) -> usize {
 
 #[test]
 fn fifty_handshakes_on_demand_are_one_order() {
-    let setup =
-        setup("https:// {\ntls {\nmax_certs 2\n}\nstatus 200 /\n}\nhttp:// {\nstatus 204 /\n}\n");
+    let text = "https:// {\ntls {\nmax_certs 2\n}\nstatus 200 /\n}\n\
+                http:// {\nstatus 204 /\n}\n";
+    for turned_off in ["-disable-tls-alpn-challenge", "-disable-http-challenge"] {
+        let setup = setup(text).arg(turned_off);
+        let pebble = pebble(&setup, DAY);
+        let caddy = with(setup, &pebble).start();
+        let root = pebble.root();
+        std::thread::scope(|scope| {
+            let ask = || trusted(&caddy, &root, "demand.example");
+            let clients: Vec<_> = (0..50).map(|_| scope.spawn(ask)).collect();
+            assert!(clients.into_iter().all(|client| client.join().unwrap()));
+        });
+        assert_eq!(orders(&pebble), 1);
+        assert!(trusted(&caddy, &root, "second.example"));
+        for refused in ["third.example", "localhost", "x.localhost."] {
+            assert!(!trusted(&caddy, &root, refused), "{refused}");
+        }
+        assert_eq!(orders(&pebble), 2);
+        caddy.reload();
+        // HTTP/3 cannot wait for a certificate, and needs not: it is known.
+        let root = root.display().to_string();
+        let job = json!({"port": caddy.port(), "sni": "demand.example", "ca": root});
+        assert_eq!(h3_tls(job)[0]["status"], 200);
+    }
+}
+
+#[test]
+fn ask_has_the_last_word() {
+    let text = "https:// {\ntls {\nask http://127.0.0.1:@PORT3@/ok\n}\nstatus 200 /\n}\n\
+                http:// {\nstatus 204 /\n}\n\
+                http://:@PORT3@ {\nrewrite /ok {\nif {query} is domain=yes.example\nto /yes\n}\nstatus 200 /yes\nstatus 403 /ok\n}\n";
+    let setup = setup(text);
     let pebble = pebble(&setup, DAY);
     let caddy = with(setup, &pebble).start();
     let root = pebble.root();
-    std::thread::scope(|scope| {
-        let clients: Vec<_> =
-            (0..50).map(|_| scope.spawn(|| trusted(&caddy, &root, "demand.example"))).collect();
-        let served = clients.into_iter().map(|c| c.join().unwrap());
-        assert_eq!(served.filter(|served| *served).count(), 50);
-    });
+    assert!(!trusted(&caddy, &root, "no.example"));
+    assert!(trusted(&caddy, &root, "yes.example"), "{}", caddy.log());
     assert_eq!(orders(&pebble), 1);
-    assert!(trusted(&caddy, &root, "second.example"));
-    for refused in ["third.example", "localhost", "x.localhost."] {
-        assert!(!trusted(&caddy, &root, refused), "{refused}");
-    }
-    assert_eq!(orders(&pebble), 2);
-    assert!(trusted(&caddy, &root, "demand.example"));
+    assert!(caddy.log().contains("no.example: no certificate on demand: "), "{}", caddy.log());
 }
 
 #[test]

@@ -11,9 +11,6 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
-/// The extension of a certificate that wants a staple.
-const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
-
 /// Access to an OCSP responder.
 const OCSP: &str = "1.3.6.1.5.5.7.48.1";
 
@@ -24,8 +21,6 @@ pub(super) struct Loaded {
     pub(super) names: Vec<String>,
     pub(super) from: i64,
     pub(super) until: i64,
-    /// Clients are to insist on an OCSP staple (RFC 7633).
-    pub(super) must_staple: bool,
     /// The URL of the OCSP responder that the certificate names.
     pub(super) responder: Option<String>,
 }
@@ -90,7 +85,6 @@ pub(super) fn pair(
         names: names(&leaf),
         from: leaf.validity().not_before.timestamp(),
         until: leaf.validity().not_after.timestamp(),
-        must_staple: leaf.extensions().iter().any(|one| one.oid.to_id_string() == TLS_FEATURE),
     })
 }
 

@@ -151,9 +151,10 @@ impl Managed {
         self.current.store(Some(Arc::new(loaded)));
     }
 
-    /// Whether a stored certificate is what is wanted: a changed Caddyfile may want another.
+    /// Whether a stored certificate is for the name. Another kind of key, or another wish, waits
+    /// for the next renewal: a CA may have passed over what it was asked for.
     fn fits(&self, found: &Loaded) -> bool {
-        found.names.contains(&self.wanted.name) && found.must_staple == self.wanted.must_staple
+        found.names.contains(&self.wanted.name)
     }
 }
 
@@ -262,12 +263,28 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_wish_is_not_served_by_the_old_certificate() {
+    fn a_certificate_for_another_name_is_not_taken() {
         let dir = tempfile::tempdir().unwrap();
         let store = Folder::new(dir.path().to_owned());
         Managed::open(wanted(), None, &store).accept(&issued(), &store).unwrap();
         assert!(!Managed::open(wanted(), None, &store).is_due());
-        let staple = Wanted { must_staple: true, ..wanted() };
-        assert!(Managed::open(staple, None, &store).is_due());
+        let places = Places::of(&wanted());
+        let other = rcgen::generate_simple_self_signed(vec!["b.example".to_owned()]).unwrap();
+        store.write(&places.certificate(), other.cert.pem().as_bytes()).unwrap();
+        store.write(&places.key(), other.signing_key.serialize_pem().as_bytes()).unwrap();
+        assert!(Managed::open(wanted(), None, &store).is_due());
+    }
+
+    #[test]
+    fn what_v1_kept_under_the_old_ca_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path().to_owned());
+        let ca = "https://acme-v02.api.letsencrypt.org/directory".to_owned();
+        let wanted = Wanted { ca, ..wanted() };
+        let old = Places::old(&wanted).unwrap();
+        let made = issued();
+        store.write(&old.certificate(), made.chain.as_bytes()).unwrap();
+        store.write(&old.key(), made.key.as_bytes()).unwrap();
+        assert!(Managed::open(wanted, None, &store).is_valid());
     }
 }

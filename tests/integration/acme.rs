@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{BINARY, Bind, Caddy, Pebble, SECRET, Setup, curl, h3_tls, wait_for};
+use crate::harness::{BINARY, Bind, Caddy, EAB_KEY, Pebble, SECRET, Setup, curl, h3_tls, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 const DAY: u64 = 24 * 3600;
@@ -342,15 +342,16 @@ fn chromium(home: &Path, root: &str, name: &str, port: u16) -> String {
 }
 
 #[test]
-fn wildcards_by_dynamic_update_and_by_a_program() {
+fn wildcards_by_dynamic_update_and_by_a_program_with_a_bound_account() {
     let bind = Bind::start();
     let script = "#!/bin/sh\nverb=add; [ \"$2\" = present ] || verb=delete\n\
                   printf 'server 127.0.0.1 %s\\nkey hmac-sha256:acme-key @SECRET@\\nupdate %s %s 5 TXT \"%s\"\\nsend\\n' \
                   $1 $verb $3 $4 | nsupdate\n";
-    let text = "*.dns.example {\ntls {\ndns rfc2136\n}\nstatus 200 /\n}\n\
-                www.one.dns.example {\ntls {\nwildcard\ndns exec sh @DIR@/update @DNS@\n}\nstatus 200 /\n}\n";
+    let text = "*.dns.example {\ntls {\neab key-1 @EAB@\ndns rfc2136\n}\nstatus 200 /\n}\n\
+                www.one.dns.example {\ntls {\neab key-1 @EAB@\nwildcard\ndns exec sh @DIR@/update @DNS@\n}\nstatus 200 /\n}\n";
     let setup = setup(text)
         .set("DNS", bind.port)
+        .set("EAB", EAB_KEY)
         .file("update", script.replace("@SECRET@", SECRET))
         .env("RFC2136_NAMESERVER", &format!("127.0.0.1:{}", bind.port))
         .env("RFC2136_TSIG_KEY", "acme-key.")

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Ca, Caddy, Setup, curl, wait_for};
+use crate::harness::{BINARY, Ca, Caddy, Setup, curl, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -78,16 +78,46 @@ fn a_refused_name_waits_long_and_troubles_no_other() {
 fn the_ca_says_when_to_renew() {
     let ca = Ca::start();
     ca.advise(-60);
-    let caddy = start(&ca, "a.example {\nstatus 200 /\ntls {\nprofile short\n}\n}\n");
+    let caddy = start(&ca, "a.example {\nstatus 200 /\ntls {\nprofile short\nmust_staple\n}\n}\n");
     wait_log(&caddy, "a.example: the CA advises renewal at ");
     ca.advise(3600 * 24 * 30);
     wait_log(&caddy, "a.example: certificate renewed");
     let orders = ca.orders();
     assert_eq!(orders[0]["profile"], "short");
     assert!(orders[0]["replaces"].is_null());
+    let tls_feature = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x01\x18";
+    let csr = &ca.requests()[0];
+    assert!(csr.windows(tls_feature.len()).any(|window| window == tls_feature), "must_staple");
     let replaced = orders[1]["replaces"].as_str().unwrap();
     assert_eq!(replaced.split('.').count(), 2, "{replaced}");
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(ca.orders().len(), 2);
     assert!(caddy.log().matches("advises renewal").count() == 2, "{}", caddy.log());
+}
+
+/// Runs at a terminal, where `typed` is typed, for three seconds; what is seen there.
+fn at_a_terminal(setup: &Setup, typed: &str) -> String {
+    drop(setup.command());
+    let line = format!(
+        "(sleep 1; echo {typed}; sleep 2) | CADDYPATH=store script -qec \
+         'timeout -s TERM 3 {BINARY} -conf Caddyfile {}' /dev/null",
+        setup.fill("-ca=http://@CA@/dir -http-port=@PORT2@ -https-port=@PORT@ -log process.log"),
+    );
+    let mut command = std::process::Command::new("sh");
+    let done = command.current_dir(setup.dir()).args(["-c", &line]).output().unwrap();
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_once() {
+    let ca = Ca::start();
+    let setup = Setup::new("a.example\nstatus 200 /\n").set("CA", ca.addr);
+    let seen = at_a_terminal(&setup, "n");
+    assert!(seen.contains("Do you agree to the terms? (y/n): "), "{seen}");
+    assert!(seen.contains(&ca.url()), "{seen}");
+    assert_eq!(ca.orders().len(), 0);
+    at_a_terminal(&setup, "y");
+    assert_eq!(ca.orders().len(), 1);
+    let again = at_a_terminal(&setup, "");
+    assert!(!again.contains("Do you agree"), "{again}");
 }

@@ -27,6 +27,7 @@ struct State {
     advice: Option<i64>,
     names: Vec<String>,
     orders: Vec<Value>,
+    requests: Vec<Vec<u8>>,
     chain: String,
     root: Option<(Issuer<'static, KeyPair>, String)>,
 }
@@ -70,6 +71,11 @@ impl Ca {
     /// Suggests renewal in so many seconds, to whom asks from now on.
     pub fn advise(&self, seconds: i64) {
         self.state.lock().unwrap().advice = Some(seconds);
+    }
+
+    /// The signing requests, in DER.
+    pub fn requests(&self) -> Vec<Vec<u8>> {
+        self.state.lock().unwrap().requests.clone()
     }
 
     /// What was asked for, refused orders included.
@@ -158,6 +164,7 @@ fn route(
         "/finalize" => {
             let csr = BASE64.decode(payload["csr"].as_str().unwrap()).unwrap();
             state.chain = issue(&csr, state);
+            state.requests.push(csr);
             (200, String::new(), order("valid", &Value::Null))
         }
         "/order/1" => (200, String::new(), order("valid", &Value::Null)),

@@ -20,7 +20,7 @@ pub use caddy::{Caddy, Setup};
 pub use client::{Answer, curl, curl_raw, h2_begun_put, h2_raw, h3, h3_one, h3_tls};
 pub use nginx::Nginx;
 pub use origin::Origin;
-pub use pebble::{Pebble, make_certificate};
+pub use pebble::{EAB_KEY, Pebble, make_certificate};
 pub use raw::{exchange, keep_alive_get, statuses};
 
 /// The binary under test.

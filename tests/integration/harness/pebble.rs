@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use super::{curl_raw, free_port, wait_for};
 
+/// In base64url.
+pub const EAB_KEY: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
+
 /// Runs until dropped; can be stopped and started again on the same ports.
 pub struct Pebble {
     dir: tempfile::TempDir,
@@ -24,7 +27,8 @@ impl Pebble {
         Self::start_with(http, tls, lifetime, None)
     }
 
-    /// As [`Self::start`], with another DNS server on loopback.
+    /// As [`Self::start`], with another DNS server on loopback. Accounts need a binding then:
+    /// `key-1` with [`EAB_KEY`].
     pub fn start_with(http: u16, tls: u16, lifetime: u64, dns: Option<u16>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         make_certificate(dir.path());
@@ -39,6 +43,8 @@ impl Pebble {
             "httpPort": http,
             "tlsPort": tls,
             "certificateValidityPeriod": lifetime,
+            "externalAccountBindingRequired": !own_dns,
+            "externalAccountMACKeys": { "key-1": EAB_KEY },
         }});
         std::fs::write(dir.path().join("pebble.json"), config.to_string()).unwrap();
         let env = [

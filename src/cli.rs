@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::caddyfile::parse_duration;
 
+/// The default of `-ca`.
+const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
 /// What the command line asks for.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -32,7 +35,19 @@ pub struct Options {
     pub server_type: String,
     pub quiet: bool,
     pub daemon: bool,
+    /// `-agree`: the terms of the CA are agreed to.
+    pub agree: bool,
+    /// `-ca`: URL of the ACME directory.
+    pub ca: String,
+    /// `-catimeout`.
+    pub ca_timeout: Duration,
+    /// `-email`; may be empty.
+    pub email: String,
+    pub http_challenge: bool,
+    pub tls_alpn_challenge: bool,
     pub action: Action,
+    /// `-revoke`.
+    pub revoke: String,
     /// Positional arguments: one Caddyfile line each.
     pub lines: Vec<String>,
 }
@@ -44,6 +59,7 @@ pub enum Action {
     Validate,
     Version,
     Plugins,
+    Revoke,
 }
 
 /// How much of the machine to use.
@@ -85,6 +101,13 @@ impl Default for Options {
             server_type: "http".to_owned(),
             quiet: false,
             daemon: false,
+            agree: false,
+            ca: LETS_ENCRYPT.to_owned(),
+            ca_timeout: Duration::from_secs(10),
+            email: String::new(),
+            http_challenge: true,
+            tls_alpn_challenge: true,
+            revoke: String::new(),
             action: Action::Serve,
             lines: Vec::new(),
         }
@@ -118,9 +141,9 @@ const fn value(
 
 /// Every flag, in the order of the usage text.
 static FLAGS: &[Flag] = &[
-    switch("agree", |_, _| {}, "Agree to the CA's subscriber agreement"),
-    value("ca", |_, _| Ok(()), "URL of the ACME directory"),
-    value("catimeout", |_, v| parse_duration(v).map(drop), "HTTP timeout towards the CA"),
+    switch("agree", |o, on| o.agree = on, "Agree to the CA's subscriber agreement"),
+    value("ca", |o, v| text(&mut o.ca, v), "URL of the ACME directory"),
+    value("catimeout", |o, v| duration(v, &mut o.ca_timeout), "HTTP timeout towards the CA"),
     value(
         "conf",
         |o, v| set(&mut o.conf, v),
@@ -128,7 +151,9 @@ static FLAGS: &[Flag] = &[
     ),
     value("cpu", |o, v| cpu(v).map(|cpu| o.cpu = cpu), "CPU cap: N% or a number of workers"),
     switch("daemon", |o, on| o.daemon = on, "Go to the background once listening"),
-    value("email", |_, _| Ok(()), "Default ACME account e-mail"),
+    switch("disable-http-challenge", |o, on| o.http_challenge = !on, "No ACME HTTP-01"),
+    switch("disable-tls-alpn-challenge", |o, on| o.tls_alpn_challenge = !on, "No ACME TLS-ALPN-01"),
+    value("email", |o, v| text(&mut o.email, v), "Default ACME account e-mail"),
     value("grace", |o, v| duration(v, &mut o.grace), "How long a stop waits for requests"),
     value("host", |o, v| text(&mut o.host, v), "Default host"),
     value("http-port", |o, v| port(v, &mut o.http_port), "Port of http:// sites (80)"),
@@ -143,7 +168,7 @@ static FLAGS: &[Flag] = &[
     value("port", |o, v| text(&mut o.port, v), "Default port (2015)"),
     switch("quic", |o, on| o.quic = on, "HTTP/3 on every TLS listener (on)"),
     switch("quiet", |o, on| o.quiet = on, "No output at start"),
-    value("revoke", |_, _| Ok(()), "Host whose certificate is revoked"),
+    value("revoke", revoke, "Host whose certificate is revoked; then exit"),
     value("root", |o, v| path(&mut o.root, v), "Root of sites that name none (\".\")"),
     value("type", |o, v| text(&mut o.server_type, v), "Server type (http)"),
     value("user", |o, v| set(&mut o.user, v), "Run as this user once the ports are bound"),
@@ -257,6 +282,12 @@ fn act(options: &mut Options, on: bool, action: Action) {
     if on {
         options.action = action;
     }
+}
+
+fn revoke(options: &mut Options, host: &str) -> Result<(), String> {
+    host.clone_into(&mut options.revoke);
+    options.action = Action::Revoke;
+    Ok(())
 }
 
 fn cpu(value: &str) -> Result<Cpu, String> {

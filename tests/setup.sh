@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(curl nginx-light chromium nghttp2-client procps openssl python3-venv binutils iproute2
-    logrotate passwd rpm rpmlint shellcheck systemd util-linux)
+    logrotate passwd rpm rpmlint shellcheck systemd util-linux pebble testssl.sh bind9
+    bind9-dnsutils libnss3-tools)
 aioquic='aioquic>=1.2,<2'
 
 as_root() {

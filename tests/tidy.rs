@@ -27,7 +27,7 @@ static FLOORS: &[(&str, &[&str])] = &[
     ("server", &["http", "chain", "site", "tls"]),
     ("directives", &["caddyfile", "http", "tls", "chain", "site"]),
     ("config", &["caddyfile", "site", "directives", "tls", "http", "chain"]),
-    ("run", &["cli", "daemon", "config", "server", "site", "http"]),
+    ("run", &["cli", "daemon", "config", "server", "site", "http", "tls"]),
     ("cli", &["caddyfile", "http"]),
     ("main", &["cli", "run"]),
 ];

@@ -140,7 +140,7 @@ fn listener(
             .iter()
             .map(|draft| (draft.site.address.host.clone(), draft.site.tls.clone()))
             .collect();
-        Some(build_listener(&policies, settings.http2).map_err(LoadError::Site)?)
+        Some(build_listener(&policies, settings.http2, &settings.keeper).map_err(LoadError::Site)?)
     } else {
         None
     };

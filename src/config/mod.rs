@@ -14,6 +14,7 @@ use crate::http::address::Address;
 use crate::http::sink::OpenSink;
 use crate::site::{SiteBuilder, Snapshot};
 use crate::tls::Certificates;
+use crate::tls::acme::Keeper;
 
 pub use input::{Source, Wanted};
 
@@ -27,6 +28,8 @@ pub struct Settings {
     pub quic: bool,
     pub http2: bool,
     pub sinks: Arc<dyn OpenSink>,
+    /// Of certificates from a CA.
+    pub keeper: Arc<Keeper>,
 }
 
 /// A configuration ready to be put in force.
@@ -153,39 +156,32 @@ fn settle_tls(site: &mut SiteBuilder, settings: &Settings) {
     let address = &site.address;
     let plain = address.scheme == "http" || address.port == settings.http_port.to_string();
     let asked = site.tls.certificates.take();
+    let managed = &site.tls.managed;
+    let can_be_managed = managed.on_demand.is_some() || managed.subject(&address.host).is_some();
     let settled = match asked {
         Some(certificates) if plain => {
-            if certificates != Certificates::Off {
+            if !matches!(certificates, Certificates::Off) {
                 site.warnings.push(format!("TLS disabled for {address}"));
             }
             Certificates::Off
         }
+        Some(Certificates::Managed) if !can_be_managed => {
+            site.warnings.push(format!(
+                "{address}: no CA issues for this name, so that it has a self-signed \
+                 certificate. Write 'tls self_signed' to agree, or 'tls CERT KEY' for your own"
+            ));
+            Certificates::SelfSigned
+        }
         Some(certificates) => certificates,
         None if plain => Certificates::Off,
-        None if qualifies(&address.host) => Certificates::Managed { email: String::new() },
+        None if can_be_managed => Certificates::Managed,
         None if address.scheme == "https" || address.port == settings.https_port.to_string() => {
             Certificates::SelfSigned
         }
         None => Certificates::Off,
     };
-    if let Certificates::Managed { .. } = settled {
-        site.warnings.push(format!(
-            "{address}: automatic HTTPS is not there yet; the site is served with a self-signed \
-             certificate. Write 'tls CERT KEY' for your own, or 'tls self_signed' to agree"
-        ));
-    }
-    site.secure = settled != Certificates::Off;
+    site.secure = !matches!(settled, Certificates::Off);
     site.tls.certificates = Some(settled);
-}
-
-/// Whether a public CA could issue for the name.
-fn qualifies(host: &str) -> bool {
-    !host.is_empty()
-        && host != "localhost"
-        && !host.contains('*')
-        && !host.starts_with('.')
-        && !host.ends_with('.')
-        && host.parse::<std::net::IpAddr>().is_err()
 }
 
 fn port(site: &SiteBuilder, settings: &Settings) -> Result<u16, String> {

@@ -9,19 +9,28 @@ use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::address::Address;
 use crate::http::{Body, Fault, Request};
 use crate::site::SiteBuilder;
+use crate::tls::Certificates;
 
 /// One redirecting site for each HTTPS site on the HTTPS port whose host has no site on the
-/// HTTP port (spec sections 5 and 10.6).
+/// HTTP port. A site with a certificate from a CA may be on another port, if its host has no
+/// site on the HTTPS port (spec sections 5 and 10.6).
 pub(super) fn implied(drafts: &[Draft], settings: &Settings) -> Vec<Draft> {
     let mut redirects: Vec<Draft> = Vec::new();
     for draft in drafts {
-        let same_host = |other: &&Draft| {
-            other.site.address.host == draft.site.address.host
-                && other.port == settings.http_port
-                && other.site.binds == draft.site.binds
+        let has_port = |port| {
+            move |other: &Draft| {
+                other.site.address.host == draft.site.address.host
+                    && other.port == port
+                    && other.site.binds == draft.site.binds
+            }
         };
-        let wanted = draft.site.secure && draft.port == settings.https_port;
-        if !wanted || drafts.iter().chain(&redirects).any(|other| same_host(&other)) {
+        let is_managed = matches!(draft.site.tls.certificates, Some(Certificates::Managed));
+        let wanted = draft.port == settings.https_port
+            || is_managed && !drafts.iter().any(has_port(settings.https_port));
+        if !draft.site.secure
+            || !wanted
+            || drafts.iter().chain(&redirects).any(has_port(settings.http_port))
+        {
             continue;
         }
         let address = Address {
@@ -33,7 +42,7 @@ pub(super) fn implied(drafts: &[Draft], settings: &Settings) -> Vec<Draft> {
         let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
         site.binds.clone_from(&draft.site.binds);
         let host = draft.site.address.host.clone();
-        site.push(ToHttps { host, port: settings.https_port });
+        site.push(ToHttps { host, port: draft.port });
         redirects.push(Draft { site, port: settings.http_port, place: draft.place.clone() });
     }
     redirects

@@ -52,6 +52,12 @@ pub fn lookup(name: &str) -> Result<User, String> {
     }
 }
 
+/// The home of `user`, written as for [`lookup`].
+pub fn home(name: &str) -> Option<std::path::PathBuf> {
+    let user = name.split(':').next().unwrap_or(name);
+    find_account(user).ok().flatten().map(|account| account.dir)
+}
+
 /// Becomes `user`, with that user's groups only, and checks that root cannot be regained.
 /// A process that already runs as that user has nothing to drop.
 ///

@@ -1,6 +1,7 @@
 //! The life of the process: start, reload, drain, stop. The only module that knows both the
 //! operating system and the server.
 
+mod certificates;
 mod output;
 mod sinks;
 mod sockets;
@@ -38,6 +39,7 @@ pub fn run(options: &Options) -> u8 {
         Action::Version => output::line(concat!("Caddy ", env!("CARGO_PKG_VERSION"))),
         Action::Plugins => output::plugins(),
         Action::Validate => return validate(options),
+        Action::Revoke => return revoke(options),
         Action::Serve => {
             if let Err(error) = inherit() {
                 output::error(&error);
@@ -73,10 +75,26 @@ fn validate(options: &Options) -> u8 {
 fn check(options: &Options) -> Result<Vec<String>, String> {
     options.user.as_deref().map(privileges::lookup).transpose()?;
     processlog::check(&processlog::parse_target(&options.log))?;
-    let settings = settings(options, Arc::new(NoSinks));
+    let settings = settings(options, Arc::new(NoSinks))?;
     let source = wanted(options).read(&settings)?;
     let loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
     Ok(loaded.warnings)
+}
+
+fn revoke(options: &Options) -> u8 {
+    let host = &options.revoke;
+    let revoked =
+        certificates::keeper(options).and_then(|keeper| certificates::revoke(&keeper, host));
+    match revoked {
+        Ok(()) => {
+            output::line(&format!("Revoked certificate for {host}"));
+            OK
+        }
+        Err(error) => {
+            output::error(&format!("revoking the certificate for {host}: {error}"));
+            FAILED
+        }
+    }
 }
 
 fn in_background(options: &Options) -> u8 {
@@ -141,7 +159,7 @@ impl Service {
             None => None,
         };
         let sinks = Arc::new(Sinks::of(user.clone()));
-        let settings = settings(options, sinks.clone());
+        let settings = settings(options, sinks.clone())?;
         let wanted = wanted(options);
         let source = wanted.read(&settings)?;
         let mut loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
@@ -167,6 +185,9 @@ impl Service {
             .map_err(|error| format!("starting workers: {error}"))?;
         bound.into_iter().for_each(|sockets| workers.open(sockets));
         watchdog::start(workers.pulse()).map_err(|error| format!("watchdog: {error}"))?;
+        certificates::consent(&settings.keeper, &engine.load(), options);
+        settings.keeper.start().map_err(|error| format!("starting a thread: {error}"))?;
+        settings.keeper.configure(certificates::listeners(&engine.load()));
         let grace = options.grace;
         let service = Self {
             settings,
@@ -253,6 +274,7 @@ impl Service {
         gone.into_iter().for_each(|addr| self.workers.close(addr));
         bound.into_iter().for_each(|sockets| self.workers.open(sockets));
         self.workers.reconfigured();
+        self.settings.keeper.configure(certificates::listeners(&self.engine.load()));
         self.source = source;
         Ok(())
     }
@@ -295,8 +317,11 @@ fn signals() -> Result<mpsc::Receiver<Event>, String> {
     Ok(inbox)
 }
 
-fn settings(options: &Options, sinks: Arc<dyn crate::http::sink::OpenSink>) -> Settings {
-    Settings {
+fn settings(
+    options: &Options,
+    sinks: Arc<dyn crate::http::sink::OpenSink>,
+) -> Result<Settings, String> {
+    Ok(Settings {
         host: options.host.clone(),
         port: options.port.clone(),
         http_port: options.http_port,
@@ -305,7 +330,8 @@ fn settings(options: &Options, sinks: Arc<dyn crate::http::sink::OpenSink>) -> S
         quic: options.quic,
         http2: options.http2,
         sinks,
-    }
+        keeper: certificates::keeper(options)?,
+    })
 }
 
 fn log_style(options: &Options) -> processlog::Style {

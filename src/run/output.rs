@@ -12,6 +12,13 @@ pub(super) fn line(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// The start of a line on stdout that a person is to finish.
+pub(super) fn prompt(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = write!(out, "{text}");
+    let _ = out.flush();
+}
+
 /// An error on stderr, in the form of a log line.
 pub(super) fn error(text: &str) {
     let now = chrono::Local::now().format("%Y/%m/%d %H:%M:%S");

@@ -10,7 +10,6 @@ use std::time::Duration;
 use rustls::ServerConnection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::gather::gather;
@@ -95,24 +94,23 @@ async fn serve(connection: Connection, stream: TcpStream) {
     // Without it the second small write of a response waits for the client's ACK.
     let _ = stream.set_nodelay(true);
     let local = stream.local_addr().unwrap_or(connection.addr);
-    let tls = {
-        let snapshot = connection.worker.snapshot();
-        let Some(listener) = snapshot.listener(connection.addr) else { return };
-        listener.tls.as_ref().map(|tls| tls.tcp.clone())
-    };
+    let snapshot = connection.worker.snapshot();
+    let Some(listener) = snapshot.listener(connection.addr) else { return };
     let remote = connection.remote;
-    let Some(config) = tls else {
+    let Some(tls) = &listener.tls else {
+        drop(snapshot);
         let peer = Arc::new(Peer { remote, local, tls: None });
         return http::serve_http1(connection, peer, stream, None).await;
     };
-    let handshake = TlsAcceptor::from(config).accept(stream);
-    let stream = match tokio::time::timeout(TLS_HANDSHAKE, handshake).await {
-        Ok(Ok(stream)) => stream,
+    let stream = match tokio::time::timeout(TLS_HANDSHAKE, tls.accept(stream)).await {
+        Ok(Ok(Some(stream))) => stream,
+        Ok(Ok(None)) => return,
         Ok(Err(error)) => {
             return log::debug!("TLS handshake with {remote}: {error}");
         }
         Err(_) => return log::debug!("TLS handshake with {remote}: timed out"),
     };
+    drop(snapshot);
     let (socket, session) = stream.into_inner();
     let peer = Arc::new(Peer { remote, local, tls: Some(facts(&session)) });
     let http2 = session.alpn_protocol() == Some(b"h2");

@@ -21,6 +21,7 @@ use crate::http::request::Peer;
 use crate::http::response::NoServerField;
 use crate::http::{Body, Fault, Reply, Request, fault_page};
 use crate::site::{Listener, Site};
+use crate::tls::acme::challenges::http_answer;
 
 /// What dispatch must know of the connection.
 pub(super) struct Door {
@@ -78,7 +79,9 @@ pub(super) async fn dispatch(
     };
     let reply = match verdict {
         Some(status) => Err(Fault::status(status)),
-        None => match admit(door, listener, &mut request) {
+        None => match validation(listener, &request)
+            .map_or_else(|| admit(door, listener, &mut request), |answer| Err(Box::new(answer)))
+        {
             Ok(site) => run(site, &mut request).await,
             Err(refusal) => Ok(*refusal),
         },
@@ -97,6 +100,18 @@ pub(super) async fn dispatch(
         response.headers_mut().remove(header::SERVER);
     }
     response
+}
+
+/// The answer to a CA that validates a name by HTTP-01, before any site is looked for.
+fn validation(listener: &Listener, request: &Request) -> Option<Response<Body>> {
+    if listener.tls.is_some() {
+        return None;
+    }
+    let answer = http_answer(request.path())?;
+    let mut response = Response::new(Body::from(answer.to_string()));
+    let plain = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    Some(response)
 }
 
 /// Runs the chain; a panic in it is this request's 500 and nobody else's trouble.
@@ -143,6 +158,11 @@ fn admit<'a>(
     let refuse = |status| Box::new(fault_page::render(Fault::status(status), is_head));
     bounded(head, listener).map_err(refuse)?;
     request.host = normalise_host(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
+    let tls = listener.tls.as_ref().zip(door.peer.tls.as_ref());
+    if tls.is_some_and(|(tls, facts)| !tls.may_serve(facts.server_name.as_deref(), &request.host)) {
+        // The handshake asked for other client certificates (RFC 9110 section 15.5.20).
+        return Err(refuse(StatusCode::MISDIRECTED_REQUEST));
+    }
     let target = origin_form(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
     head.uri = Uri::from(target);
     request.original_uri = head.uri.clone();

@@ -12,6 +12,7 @@ use h3::error::Code;
 use http::header;
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn::{Endpoint, EndpointConfig, TransportConfig, VarInt};
+use rustls_pki_types::CertificateDer;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,9 @@ use crate::http::request::{Peer, TlsFacts, unmapped};
 use crate::site::Snapshot;
 
 type Resolver = h3::server::RequestResolver<Transport, Bytes>;
+
+/// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).
+const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
 
 /// Serves HTTP/3 on the worker's UDP socket until told to stop.
 pub(super) fn listen(
@@ -141,10 +145,14 @@ fn admission(handshakes: usize, address_is_proven: bool) -> Admission {
 
 async fn serve(connection: Connection, quic: quinn::Connection) {
     let remote = connection.remote;
+    let facts = facts(&quic);
+    if !is_admitted(&connection, &quic, facts.server_name.as_deref()) {
+        return quic.close(CERTIFICATE_REQUIRED, b"this site asks for a client certificate");
+    }
     let Some((timeouts, header_bytes)) = settings(&connection) else { return };
     let local =
         SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
-    let peer = Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts(&quic)) });
+    let peer = Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts) });
     let door = Door::new(&connection, peer, timeouts);
     let transport = Transport::new(quic.clone(), (header_bytes + limits::HEADER_EXCESS) as u64);
     let accepted_stream = transport.last_accepted();
@@ -205,6 +213,17 @@ fn settings(connection: &Connection) -> Option<(limits::Timeouts, usize)> {
     let snapshot = connection.worker.snapshot();
     let listener = snapshot.listener(connection.addr)?;
     Some((listener.timeouts, listener.header_bytes))
+}
+
+/// Whether the client has shown what the site it named asks for: the endpoint's handshake is the
+/// same for all its sites and cannot tell.
+fn is_admitted(connection: &Connection, quic: &quinn::Connection, name: Option<&str>) -> bool {
+    let snapshot = connection.worker.snapshot();
+    let Some(listener) = snapshot.listener(connection.addr) else { return false };
+    let Some(tls) = &listener.tls else { return false };
+    let chain = quic.peer_identity().and_then(|chain| chain.downcast().ok());
+    let chain: Vec<CertificateDer<'static>> = chain.map_or_else(Vec::new, |chain| *chain);
+    tls.admits(name, &chain)
 }
 
 fn facts(quic: &quinn::Connection) -> TlsFacts {

@@ -1,27 +1,25 @@
 //! What a site's `tls` lines ask for, in types.
 
-use std::path::PathBuf;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use rustls::crypto::SupportedKxGroup;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
+use super::acme::{Dns, Eab};
+use super::clients::Clients;
+use super::files::Files;
+
 /// Where a site's certificate comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Certificates {
     /// No TLS.
     Off,
     SelfSigned,
-    /// PEM files: chain and key.
-    Files {
-        cert: PathBuf,
-        key: PathBuf,
-    },
-    /// A folder of `*.pem` files, each a chain and its key.
-    Directory(PathBuf),
-    /// From an ACME CA, with this account e-mail; the seam for automatic HTTPS.
-    Managed {
-        email: String,
-    },
+    /// The operator's own.
+    Files(Arc<Files>),
+    /// From an ACME CA.
+    Managed,
 }
 
 /// The kind of key that is made where a certificate is made here.
@@ -45,5 +43,113 @@ pub struct Policy {
     pub alpn: Vec<Vec<u8>>,
     pub key_type: KeyType,
     /// Certificates of further `tls CERT KEY` lines and of `load`.
-    pub more: Vec<Certificates>,
+    pub more: Vec<Arc<Files>>,
+    /// Client certificates.
+    pub clients: Option<Arc<Clients>>,
+    pub managed: ManagedPolicy,
+}
+
+/// What is asked of a CA, where one is asked.
+#[derive(Debug, Clone, Default)]
+pub struct ManagedPolicy {
+    /// Of the account; `tls EMAIL`.
+    pub email: Option<String>,
+    /// The directory's URL; `ca`.
+    pub ca: Option<String>,
+    pub eab: Option<Eab>,
+    pub profile: Option<String>,
+    pub must_staple: bool,
+    pub dns: Option<Dns>,
+    /// `*.example.com` in place of `www.example.com`.
+    pub wildcard: bool,
+    pub on_demand: Option<OnDemand>,
+}
+
+/// The bounds of on-demand TLS; one of them at least.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OnDemand {
+    /// `max_certs`.
+    pub max: Option<u32>,
+    /// `ask`: the URL that has to agree.
+    pub ask: Option<String>,
+}
+
+impl ManagedPolicy {
+    /// The name to ask the CA for, where `host` is one that it could issue for.
+    pub fn subject(&self, host: &str) -> Option<String> {
+        if let Some(parent) = host.strip_prefix("*.") {
+            return (self.dns.is_some() && qualifies(parent)).then(|| host.to_owned());
+        }
+        if !qualifies(host) {
+            return None;
+        }
+        match host.split_once('.') {
+            Some((_, parent)) if self.wildcard && parent.contains('.') => {
+                Some(format!("*.{parent}"))
+            }
+            _ => Some(host.to_owned()),
+        }
+    }
+}
+
+/// Whether a public CA could issue for the name.
+pub fn qualifies(host: &str) -> bool {
+    !host.is_empty()
+        && host != "localhost"
+        && !host.contains(['*', '/'])
+        && !host.starts_with('.')
+        && !host.ends_with('.')
+        && host.parse::<IpAddr>().is_err()
+}
+
+/// Whether a certificate's name is good for `host`.
+pub(super) fn covers(name: &str, host: &str) -> bool {
+    name == host
+        || name.strip_prefix("*.").is_some_and(|parent| {
+            host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
+        })
+}
+
+/// The ways to look `name` up, the nearest first: as such, then with `*` for its first label,
+/// its first two, and so on.
+pub(super) fn patterns(name: &str) -> impl Iterator<Item = String> {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let count = name.split('.').count();
+    (0..=count).map(move |stars| {
+        let labels = name.split('.').enumerate();
+        let shown: Vec<_> =
+            labels.map(|(at, label)| if at < stars { "*" } else { label }).collect();
+        shown.join(".")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_names_a_ca_is_asked_for() {
+        let dns = Some(Dns::Exec(vec!["x".to_owned()]));
+        let plain = ManagedPolicy::default();
+        let wild = ManagedPolicy { wildcard: true, dns: dns.clone(), ..plain.clone() };
+        let with_dns = ManagedPolicy { dns, ..plain.clone() };
+        for (policy, host, expected) in [
+            (&plain, "a.example", Some("a.example")),
+            (&plain, "", None),
+            (&plain, "localhost", None),
+            (&plain, "127.0.0.1", None),
+            (&plain, "::1", None),
+            (&plain, ".example", None),
+            (&plain, "example.", None),
+            (&plain, "*.a.example", None),
+            (&with_dns, "*.a.example", Some("*.a.example")),
+            (&with_dns, "a.example", Some("a.example")),
+            (&wild, "www.a.example", Some("*.a.example")),
+            (&wild, "a.example", Some("a.example")),
+        ] {
+            assert_eq!(policy.subject(host).as_deref(), expected, "{host}");
+        }
+        let found: Vec<_> = patterns("A.b.c").collect();
+        assert_eq!(found, ["a.b.c", "*.b.c", "*.*.c", "*.*.*"]);
+    }
 }

@@ -4,17 +4,43 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::acme::{Keeper, Managed, OnDemand, Wanted, challenges};
+use super::files::Files;
+use super::pem::Loaded;
+use super::policy::{covers, patterns};
 use super::self_signed::SelfSigned;
-use super::store::{self, Loaded};
 use super::{Certificates, Policy};
 
 /// The certificates of one listener.
 #[derive(Debug)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
+    sites: Vec<Site>,
+    /// Made from the sites, and again when files have changed.
+    table: ArcSwap<Table>,
+}
+
+/// A host and where its certificates come from.
+#[derive(Debug)]
+struct Site {
+    host: String,
+    origins: Vec<Origin>,
+}
+
+#[derive(Debug)]
+enum Origin {
+    Files(Arc<Files>),
+    Made(Arc<SelfSigned>),
+    Managed(Arc<Managed>),
+    OnDemand(Arc<OnDemand>),
+}
+
+#[derive(Debug, Default)]
+struct Table {
     /// By name; `*` stands for one label.
     names: HashMap<String, Source>,
     /// For names of no site: the certificate of the site for every host.
@@ -27,37 +53,134 @@ pub(super) struct Resolver {
 enum Source {
     Fixed(Arc<CertifiedKey>),
     Made(Arc<SelfSigned>),
+    Managed(Arc<Managed>),
+    OnDemand(Arc<OnDemand>),
 }
 
 impl Source {
-    fn certified(&self) -> Arc<CertifiedKey> {
+    fn certified(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         match self {
-            Self::Fixed(key) => key.clone(),
-            Self::Made(made) => made.certified(),
+            Self::Fixed(key) => Some(key.clone()),
+            Self::Made(made) => Some(made.certified()),
+            Self::Managed(managed) => managed.certified(),
+            Self::OnDemand(site) => site.certified(&name?.to_ascii_lowercase()),
         }
     }
 }
 
 impl Resolver {
-    /// Loads what the sites name. A site's own host beats the names in another's certificate.
+    /// Finds what the sites name. A site's own host beats the names in another's certificate.
     pub(super) fn load(
         sites: &[(String, Policy)],
         provider: &Arc<CryptoProvider>,
+        keeper: &Arc<Keeper>,
     ) -> Result<Self, String> {
-        let mut resolver = Self { names: HashMap::new(), any: None, unnamed: None };
+        let open = |(host, policy): &(String, Policy)| {
+            let host = host.to_ascii_lowercase();
+            let origins = origins(&host, policy, (provider, keeper))?;
+            Ok(Site { host, origins })
+        };
+        let sites: Vec<_> = sites.iter().map(open).collect::<Result<_, String>>()?;
+        let table = ArcSwap::from_pointee(Table::of(&sites));
+        Ok(Self { sites, table })
+    }
+
+    /// What a CA issues for this listener.
+    pub(super) fn managed(&self) -> impl Iterator<Item = Arc<Managed>> {
+        self.origins().filter_map(|origin| match origin {
+            Origin::Managed(managed) => Some(managed.clone()),
+            _ => None,
+        })
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = Arc<Files>> {
+        self.origins().filter_map(|origin| match origin {
+            Origin::Files(files) => Some(files.clone()),
+            _ => None,
+        })
+    }
+
+    /// The certificates shown now, but for those made here.
+    pub(super) fn certificates(&self) -> Vec<Loaded> {
+        let of = |origin: &Origin| match origin {
+            Origin::Files(files) => files.loaded(),
+            Origin::Managed(managed) => {
+                managed.current().iter().map(|one| one.as_ref().clone()).collect()
+            }
+            Origin::Made(_) | Origin::OnDemand(_) => Vec::new(),
+        };
+        self.origins().flat_map(of).collect()
+    }
+
+    /// Shows the key, which has another staple, in the place of the one for its certificate.
+    pub(super) fn staple(&self, key: &Arc<CertifiedKey>) {
+        self.managed().for_each(|managed| managed.staple(key));
+        if self.files().filter(|files| files.staple(key)).count() > 0 {
+            self.rebuild();
+        }
+    }
+
+    /// Takes what the files hold now.
+    pub(super) fn rebuild(&self) {
+        self.table.store(Arc::new(Table::of(&self.sites)));
+    }
+
+    /// Whether certificates may have to be waited for.
+    pub(super) fn is_on_demand(&self) -> bool {
+        self.origins().any(|origin| matches!(origin, Origin::OnDemand(_)))
+    }
+
+    /// Whether a CA may come here with TLS-ALPN-01.
+    pub(super) fn is_managed(&self) -> bool {
+        self.origins().any(|origin| matches!(origin, Origin::Managed(_) | Origin::OnDemand(_)))
+    }
+
+    /// Waits for the certificate of a name that is served on demand.
+    pub(super) async fn prepare(&self, name: &str) {
+        let name = name.to_ascii_lowercase();
+        let site = match self.table.load().find(&name) {
+            Some(Source::OnDemand(site)) => site.clone(),
+            _ => return,
+        };
+        site.prepare(&name).await;
+    }
+
+    fn origins(&self) -> impl Iterator<Item = &Origin> {
+        self.sites.iter().flat_map(|site| &site.origins)
+    }
+
+    fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let table = self.table.load();
+        let source = match name {
+            Some(name) => table.find(name),
+            None => table.unnamed.as_ref(),
+        };
+        source?.certified(name)
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name();
+        if challenges::is_validation(&hello) {
+            return challenges::alpn_certificate(name?);
+        }
+        self.choose(name)
+    }
+}
+
+impl Table {
+    fn of(sites: &[Site]) -> Self {
+        let mut table = Self::default();
         let mut spare = Vec::new();
         let mut rank = 0;
-        for (host, policy) in sites {
-            let host = host.to_ascii_lowercase();
-            let mut found = site_sources(&host, policy, provider)?;
-            let Some(best) = found
+        for Site { host, origins } in sites {
+            let found: Vec<_> = origins.iter().flat_map(sources).collect();
+            let best = found
                 .iter()
-                .find(|(_, names)| names.iter().any(|name| covers(name, &host)))
-                .or(found.first())
-                .map(|(source, _)| source.clone())
-            else {
-                continue;
-            };
+                .find(|(_, names)| names.iter().any(|name| covers(name, host)))
+                .or(found.first());
+            let Some((best, _)) = best.cloned() else { continue };
             // A client that goes to an address sends no name: that site is the likelier one.
             let wanted = if host.parse::<IpAddr>().is_ok() {
                 3
@@ -68,99 +191,79 @@ impl Resolver {
             };
             if wanted > rank {
                 rank = wanted;
-                resolver.unnamed = Some(best.clone());
+                table.unnamed = Some(best.clone());
             }
             if host.is_empty() {
-                resolver.any.get_or_insert(best);
+                table.any.get_or_insert(best);
             } else {
-                resolver.names.entry(host).or_insert(best);
+                table.names.entry(host.clone()).or_insert(best);
             }
-            spare.append(&mut found);
+            spare.extend(found);
         }
         for (source, names) in spare {
             for name in names {
-                resolver.names.entry(name).or_insert_with(|| source.clone());
+                table.names.entry(name).or_insert_with(|| source.clone());
             }
         }
-        Ok(resolver)
+        table
     }
 
-    fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let Some(name) = name else {
-            return self.unnamed.as_ref().map(Source::certified);
-        };
-        let source = match self.names.get(name) {
-            Some(source) => Some(source),
-            None => self.wildcard(&name.to_ascii_lowercase()),
-        };
-        source.or(self.any.as_ref()).map(Source::certified)
-    }
-
-    /// The name as such, then with `*` for its first label, its first two, and so on.
-    fn wildcard(&self, name: &str) -> Option<&Source> {
-        let labels: Vec<_> = name.trim_end_matches('.').split('.').collect();
-        (0..labels.len()).find_map(|stars| {
-            let mut pattern = labels.clone();
-            pattern[..stars].fill("*");
-            self.names.get(&pattern.join("."))
-        })
+    fn find(&self, name: &str) -> Option<&Source> {
+        let exact = self.names.get(name);
+        exact
+            .or_else(|| patterns(name).find_map(|pattern| self.names.get(&pattern)))
+            .or(self.any.as_ref())
     }
 }
 
-impl ResolvesServerCert for Resolver {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.choose(hello.server_name())
+/// An origin's certificates with the names in them.
+fn sources(origin: &Origin) -> Vec<(Source, Vec<String>)> {
+    match origin {
+        Origin::Files(files) => {
+            let fixed = |one: Loaded| (Source::Fixed(one.key), one.names);
+            files.loaded().into_iter().map(fixed).collect()
+        }
+        Origin::Made(made) => vec![(Source::Made(made.clone()), Vec::new())],
+        Origin::Managed(managed) => vec![(Source::Managed(managed.clone()), Vec::new())],
+        Origin::OnDemand(site) => vec![(Source::OnDemand(site.clone()), Vec::new())],
     }
 }
 
-/// Reads certificates from files without keeping them, to say early what is wrong with them.
-pub fn check(host: &str, certificates: &Certificates) -> Result<(), String> {
-    if !matches!(certificates, Certificates::Files { .. } | Certificates::Directory(_)) {
-        return Ok(());
-    }
-    let policy = Policy { certificates: Some(certificates.clone()), ..Policy::default() };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    site_sources(host, &policy, &provider).map(drop)
-}
-
-/// A site's certificates with their names.
-fn site_sources(
+/// Where a site's certificates come from.
+fn origins(
     host: &str,
     policy: &Policy,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Vec<(Source, Vec<String>)>, String> {
-    let first = policy.certificates.as_ref().or(match policy.more.is_empty() {
-        true => Some(&Certificates::SelfSigned),
-        false => None,
-    });
-    let fixed = |loaded: Loaded| (Source::Fixed(loaded.key), loaded.names);
-    let failed =
-        |error: String| format!("Unable to load certificate and key files for '{host}': {error}");
+    (provider, keeper): (&Arc<CryptoProvider>, &Arc<Keeper>),
+) -> Result<Vec<Origin>, String> {
     let mut found = Vec::new();
-    for certificates in first.into_iter().chain(&policy.more) {
-        match certificates {
-            Certificates::Off => {}
-            // The seam for ACME: until a CA is asked, such a site gets a certificate of its own.
-            Certificates::SelfSigned | Certificates::Managed { .. } => {
-                let made = SelfSigned::for_host(host, policy.key_type, provider)?;
-                found.push((Source::Made(made), Vec::new()));
-            }
-            Certificates::Files { cert, key } => {
-                found.push(fixed(store::load_pair(cert, key, provider).map_err(failed)?));
-            }
-            Certificates::Directory(dir) => {
-                let loaded = store::load_directory(dir, provider).map_err(failed)?;
-                found.extend(loaded.into_iter().map(fixed));
-            }
+    match &policy.certificates {
+        Some(Certificates::Off) => return Ok(found),
+        Some(Certificates::Files(files)) => found.push(Origin::Files(files.clone())),
+        Some(Certificates::Managed) => found.push(managed(host, policy, keeper)?),
+        None if !policy.more.is_empty() => {}
+        Some(Certificates::SelfSigned) | None => {
+            found.push(Origin::Made(SelfSigned::for_host(host, policy.key_type, provider)?));
         }
     }
+    found.extend(policy.more.iter().cloned().map(Origin::Files));
     Ok(found)
 }
 
-/// Whether a certificate's name is good for `host`.
-fn covers(name: &str, host: &str) -> bool {
-    name == host
-        || name.strip_prefix("*.").is_some_and(|parent| {
-            host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
-        })
+fn managed(host: &str, policy: &Policy, keeper: &Arc<Keeper>) -> Result<Origin, String> {
+    let asked = &policy.managed;
+    let settings = keeper.settings();
+    let wanted = Wanted {
+        name: asked.subject(host).unwrap_or_default(),
+        ca: asked.ca.clone().unwrap_or_else(|| settings.ca.clone()),
+        email: asked.email.clone().unwrap_or_else(|| settings.email.clone()),
+        key_type: policy.key_type,
+        must_staple: asked.must_staple,
+        profile: asked.profile.clone(),
+        eab: asked.eab.clone(),
+        dns: asked.dns.clone(),
+    };
+    Ok(match &asked.on_demand {
+        Some(limits) => Origin::OnDemand(OnDemand::new(keeper, host, wanted, limits.clone())),
+        None => Origin::Managed(keeper.managed(wanted)?),
+    })
 }

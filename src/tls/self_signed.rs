@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::KeyType;
-use super::store::unix_now;
+use super::pem::unix_now;
 
 /// Seconds that a certificate is valid.
 const LIFE: i64 = 7 * 24 * 3600;
@@ -88,7 +88,8 @@ impl SelfSigned {
     }
 }
 
-fn generate(kind: KeyType) -> Result<KeyPair, rcgen::Error> {
+/// A new key.
+pub(super) fn generate(kind: KeyType) -> Result<KeyPair, rcgen::Error> {
     match kind {
         KeyType::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
         KeyType::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),

@@ -4,10 +4,15 @@ use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::server::ProducesTickets;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ProducesTickets, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
+use super::acme::Challenge;
+use super::acme::Keeper;
+use super::acme::challenges::ALPN;
+use super::clients::{AnyCertificate, Clients, Hosts};
 use super::resolver::Resolver;
 use super::{Certificates, Policy};
 
@@ -17,6 +22,10 @@ pub struct TlsListener {
     pub tcp: Arc<ServerConfig>,
     /// `None` where no site allows TLS 1.3, which QUIC needs (RFC 9001 section 4.2).
     pub quic: Option<Arc<ServerConfig>>,
+    pub(crate) resolver: Arc<Resolver>,
+    /// Which sites want client certificates, and their configurations.
+    pub(super) clients: Hosts,
+    pub(super) closed: Vec<(Arc<Clients>, Arc<ServerConfig>)>,
 }
 
 /// The post-quantum hybrid comes first; rustls alone would put it last.
@@ -27,42 +36,64 @@ static GROUPS: [&dyn SupportedKxGroup; 4] =
 static TICKETS: LazyLock<Result<Arc<dyn ProducesTickets>, String>> =
     LazyLock::new(|| aws_lc_rs::Ticketer::new().map_err(|error| error.to_string()));
 
-/// Loads every site's certificates and builds the listener. `sites` are (host, policy), in the
-/// Caddyfile's order; the error names the host and the file. A site without a `tls` line gets a
-/// self-signed certificate; one with `tls off` is passed over.
-pub fn build_listener(sites: &[(String, Policy)], http2: bool) -> Result<TlsListener, String> {
-    let policies: Vec<&Policy> = sites
-        .iter()
-        .map(|(_, policy)| policy)
-        .filter(|policy| policy.certificates != Some(Certificates::Off))
-        .collect();
+/// Finds every site's certificates and builds the listener. `sites` are (host, policy), in the
+/// Caddyfile's order; the error names the host. A site without a `tls` line gets a self-signed
+/// certificate; one with `tls off` is passed over.
+pub fn build_listener(
+    sites: &[(String, Policy)],
+    http2: bool,
+    keeper: &Arc<Keeper>,
+) -> Result<TlsListener, String> {
+    let is_on =
+        |(_, policy): &&(String, Policy)| !matches!(policy.certificates, Some(Certificates::Off));
+    let policies: Vec<&Policy> = sites.iter().filter(is_on).map(|(_, policy)| policy).collect();
     if policies.is_empty() {
         return Err("no site of this listener uses TLS".to_owned());
     }
     let provider = Arc::new(provider(&policies));
-    let resolver = Arc::new(Resolver::load(sites, &provider)?);
+    let resolver = Arc::new(Resolver::load(sites, &provider, keeper)?);
     let versions = versions(&policies);
-    let alpn = alpn(&policies, http2);
-    let tcp = config(&provider, &resolver, &versions, alpn)?;
+    let mut alpn = alpn(&policies, http2);
+    if resolver.is_managed() && keeper.settings().challenges.contains(&Challenge::TlsAlpn) {
+        alpn.push(ALPN.to_vec());
+    }
+    let mut clients = Hosts::default();
+    sites.iter().for_each(|(host, policy)| clients.insert(host, policy.clients.clone()));
+    let base = Base { provider, resolver, open: WebPkiClientVerifier::no_client_auth() };
+    let tcp = config(&base, &versions, alpn.clone())?;
     let quic = if versions.contains(&&TLS13) {
-        Some(config(&provider, &resolver, &[&TLS13], vec![b"h3".to_vec()])?)
+        let open = if clients.is_empty() { base.open.clone() } else { AnyCertificate::or_none() };
+        let base = Base { open, ..base.clone() };
+        Some(config(&base, &[&TLS13], vec![b"h3".to_vec()])?)
     } else {
         None
     };
-    Ok(TlsListener { tcp, quic })
+    let mut closed = Vec::new();
+    for asked in policies.iter().filter_map(|policy| policy.clients.as_ref()) {
+        let base = Base { open: asked.verifier(), ..base.clone() };
+        closed.push((asked.clone(), config(&base, &versions, alpn.clone())?));
+    }
+    Ok(TlsListener { tcp, quic, resolver: base.resolver, clients, closed })
+}
+
+/// What the configurations of one listener have in common, and how clients are asked.
+#[derive(Clone)]
+struct Base {
+    provider: Arc<CryptoProvider>,
+    resolver: Arc<Resolver>,
+    open: Arc<dyn ClientCertVerifier>,
 }
 
 fn config(
-    provider: &Arc<CryptoProvider>,
-    resolver: &Arc<Resolver>,
+    base: &Base,
     versions: &[&'static SupportedProtocolVersion],
     alpn: Vec<Vec<u8>>,
 ) -> Result<Arc<ServerConfig>, String> {
-    let mut config = ServerConfig::builder_with_provider(provider.clone())
+    let mut config = ServerConfig::builder_with_provider(base.provider.clone())
         .with_protocol_versions(versions)
         .map_err(|error| format!("these TLS settings do not go together: {error}"))?
-        .with_no_client_auth()
-        .with_cert_resolver(resolver.clone());
+        .with_client_cert_verifier(base.open.clone())
+        .with_cert_resolver(base.resolver.clone());
     config.alpn_protocols = alpn;
     config.ticketer = TICKETS.clone()?;
     config.ignore_client_order = true;

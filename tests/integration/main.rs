@@ -11,6 +11,8 @@
 mod harness;
 
 mod abuse;
+mod acme;
+mod acme_trouble;
 mod activation;
 mod article;
 mod browser;
@@ -37,4 +39,5 @@ mod smuggling;
 mod smuggling_h2;
 mod systemd;
 mod sysvinit;
+mod tls;
 mod transfer;

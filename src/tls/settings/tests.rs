@@ -9,6 +9,8 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::*;
+use crate::tls::Files;
+use crate::tls::acme::{Folder, Settings};
 
 /// A client that takes any certificate.
 #[derive(Debug)]
@@ -103,6 +105,17 @@ fn shown(server: &Arc<ServerConfig>, name: &str) -> Option<String> {
     san.value.general_names.first().map(ToString::to_string)
 }
 
+fn keeper() -> Arc<Keeper> {
+    let settings = Settings {
+        ca: "https://ca.example/dir".to_owned(),
+        email: String::new(),
+        agreed: false,
+        timeout: std::time::Duration::from_secs(1),
+        challenges: vec![Challenge::TlsAlpn],
+    };
+    Keeper::new(Folder::new("/nonexistent".into()), settings)
+}
+
 fn sites(hosts: &[&str]) -> Vec<(String, Policy)> {
     let policy = Policy { certificates: Some(Certificates::SelfSigned), ..Policy::default() };
     hosts.iter().map(|host| ((*host).to_owned(), policy.clone())).collect()
@@ -110,9 +123,9 @@ fn sites(hosts: &[&str]) -> Vec<(String, Policy)> {
 
 #[test]
 fn the_name_asked_for_chooses_the_certificate() {
-    let named = build_listener(&sites(&["a.example", "*.b.example"]), true).unwrap().tcp;
-    let open = build_listener(&sites(&["a.example", ""]), true).unwrap().tcp;
-    let address = build_listener(&sites(&["a.example", "127.0.0.1"]), true).unwrap().tcp;
+    let named = build_listener(&sites(&["a.example", "*.b.example"]), true, &keeper()).unwrap().tcp;
+    let open = build_listener(&sites(&["a.example", ""]), true, &keeper()).unwrap().tcp;
+    let address = build_listener(&sites(&["a.example", "127.0.0.1"]), true, &keeper()).unwrap().tcp;
     for (server, asked, expected) in [
         (&named, "a.example", Some("DNSName(a.example)")),
         (&named, "A.Example", Some("DNSName(a.example)")),
@@ -143,9 +156,10 @@ fn names_inside_a_file_are_known() {
         .unwrap();
     std::fs::write(&cert, pair.cert.pem()).unwrap();
     std::fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
-    let policy =
-        Policy { certificates: Some(Certificates::Files { cert, key }), ..Policy::default() };
-    let server = build_listener(&[("a.example".to_owned(), policy)], true).unwrap().tcp;
+    let files = Files::pair(&cert.display().to_string(), &key.display().to_string()).unwrap();
+    let certificates = Some(Certificates::Files(Arc::new(files)));
+    let policy = Policy { certificates, ..Policy::default() };
+    let server = build_listener(&[("a.example".to_owned(), policy)], true, &keeper()).unwrap().tcp;
     assert_eq!(shown(&server, "www.a.example").as_deref(), Some("DNSName(a.example)"));
     assert_eq!(shown(&server, "ftp.a.example"), None);
 }
@@ -154,7 +168,7 @@ fn names_inside_a_file_are_known() {
 fn sessions_resume_after_a_reload() {
     let client = client();
     for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
-        let server = build_listener(&sites(&["resume.example"]), true).unwrap().tcp;
+        let server = build_listener(&sites(&["resume.example"]), true, &keeper()).unwrap().tcp;
         let (done, _) = handshake(&client, &server, "resume.example").unwrap();
         assert_eq!(done.handshake_kind(), Some(expected));
         assert_eq!(done.alpn_protocol(), Some(b"h2".as_slice()));
@@ -166,13 +180,13 @@ fn settings_of_the_sites_add_up() {
     let mut old = sites(&["old.example"]);
     old[0].1.versions = vec![&TLS12];
     old[0].1.suites = vec![aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
-    let listener = build_listener(&old, false).unwrap();
+    let listener = build_listener(&old, false, &keeper()).unwrap();
     assert!(listener.quic.is_none());
     let (done, _) = handshake(&client(), &listener.tcp, "old.example").unwrap();
     assert_eq!(done.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_2));
     assert_eq!(done.alpn_protocol(), Some(b"http/1.1".as_slice()));
     old.extend(sites(&["new.example"]));
-    let listener = build_listener(&old, true).unwrap();
+    let listener = build_listener(&old, true, &keeper()).unwrap();
     assert_eq!(listener.quic.unwrap().alpn_protocols, [b"h3".to_vec()]);
     let (done, _) = handshake(&client(), &listener.tcp, "new.example").unwrap();
     assert_eq!(done.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
@@ -183,9 +197,44 @@ fn settings_of_the_sites_add_up() {
 #[test]
 fn a_site_without_a_ca_is_served_all_the_same() {
     let mut managed = sites(&["a.example"]);
-    managed[0].1.certificates = Some(Certificates::Managed { email: "a@b.example".to_owned() });
-    let listener = build_listener(&managed, true).unwrap();
+    managed[0].1.certificates = Some(Certificates::Managed);
+    let listener = build_listener(&managed, true, &keeper()).unwrap();
     assert!(handshake(&client(), &listener.tcp, "a.example").is_ok());
     managed[0].1.certificates = Some(Certificates::Off);
-    assert!(build_listener(&managed, true).is_err());
+    assert!(build_listener(&managed, true, &keeper()).is_err());
+}
+
+#[test]
+fn files_that_change_are_shown_without_a_reload() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("both.pem").display().to_string();
+    let write = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let pair = rcgen::generate_simple_self_signed(names).unwrap();
+        std::fs::write(&path, format!("{}{}", pair.cert.pem(), pair.signing_key.serialize_pem()))
+            .unwrap();
+    };
+    write(&["a.example"]);
+    let files = Arc::new(Files::pair(&path, &path).unwrap());
+    let certificates = Some(Certificates::Files(files.clone()));
+    let policy = Policy { certificates, ..Policy::default() };
+    let listener = build_listener(&[("a.example".to_owned(), policy)], true, &keeper()).unwrap();
+    assert_eq!(shown(&listener.tcp, "new.example"), None);
+    write(&["a.example", "new.example"]);
+    assert_eq!(files.refresh(), Ok(true));
+    listener.resolver.rebuild();
+    assert_eq!(shown(&listener.tcp, "new.example").as_deref(), Some("DNSName(a.example)"));
+}
+
+#[test]
+fn a_validation_gets_nothing_but_its_own_certificate() {
+    let mut managed = sites(&["a.example"]);
+    managed[0].1.certificates = Some(Certificates::Managed);
+    let server = build_listener(&managed, true, &keeper()).unwrap().tcp;
+    let mut config = ClientConfig::clone(&client());
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    assert!(handshake(&Arc::new(config.clone()), &server, "a.example").is_err());
+    config.alpn_protocols.insert(0, b"h2".to_vec());
+    let (done, _) = handshake(&Arc::new(config), &server, "a.example").unwrap();
+    assert_eq!(done.alpn_protocol(), Some(b"h2".as_slice()));
 }

@@ -119,15 +119,19 @@ impl Setup {
     }
 
     pub fn start(self) -> Caddy {
+        let child = self.spawn();
+        let mut caddy = Caddy { setup: self, child };
+        caddy.wait_listening();
+        caddy
+    }
+
+    fn spawn(&self) -> Child {
         let mut command = self.command();
         let file = |name| std::fs::File::create(self.dir.path().join(name)).unwrap();
         if !self.args.iter().any(|arg| arg.starts_with("-log")) {
             command.args(["-log", "process.log"]);
         }
-        let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
-        let mut caddy = Caddy { setup: self, child };
-        caddy.wait_listening();
-        caddy
+        command.stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap()
     }
 }
 
@@ -165,6 +169,18 @@ impl Caddy {
             let done = quiet || said.contains("done.");
             TcpStream::connect(("127.0.0.1", port)).ok().filter(|_| done)
         });
+    }
+
+    /// Ends the process without a word (SIGKILL).
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts anew in the same folder, after [`Self::kill`].
+    pub fn start_again(&mut self) {
+        self.child = self.setup.spawn();
+        self.wait_listening();
     }
 
     pub fn port(&self) -> u16 {

@@ -148,6 +148,13 @@ pub fn h3_by(mut command: Command, port: u16, mut job: Value) -> Value {
         .unwrap_or_else(|error| panic!("h3.py: {error}: {}", String::from_utf8_lossy(&done.stderr)))
 }
 
+/// The connections of `tests/python/h3tls.py`.
+pub fn h3_tls(job: Value) -> Value {
+    let done = python_script("h3tls.py").arg(job.to_string()).output().unwrap();
+    serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
+}
+
 /// One request over HTTP/3.
 pub fn h3_one(port: u16, request: Value) -> Answer {
     let result = h3(port, json!({ "requests": [request] }));

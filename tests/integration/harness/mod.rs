@@ -1,9 +1,12 @@
 //! What the tests stand on: the server under test, clients, origins, ports and waiting.
 
+mod bind;
+mod ca;
 mod caddy;
 mod client;
 mod nginx;
 mod origin;
+mod pebble;
 mod raw;
 mod world;
 
@@ -12,12 +15,16 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+pub use bind::{Bind, SECRET};
+pub use ca::Ca;
 pub use caddy::{Caddy, Setup};
 pub use client::{
-    Answer, curl, curl_raw, h2_abuse, h2_begun_put, h2_raw, h3, h3_flood, h3_one, python_script,
+    Answer, curl, curl_raw, h2_abuse, h2_begun_put, h2_raw, h3, h3_flood, h3_one, h3_tls,
+    python_script,
 };
 pub use nginx::Nginx;
 pub use origin::Origin;
+pub use pebble::{EAB_KEY, Pebble, make_certificate};
 pub use raw::{exchange, keep_alive_get, statuses};
 pub use world::{World, package};
 

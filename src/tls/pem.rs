@@ -1,7 +1,7 @@
-//! Certificates from PEM files: a chain and its key, checked at load so that a bad file is an
+//! Certificates in PEM: a chain and its key, judged when they are read, so that a bad file is an
 //! error at start and not at the first handshake.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,16 +9,41 @@ use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
-/// How deep `load` looks; a folder that links to itself ends there.
-const MAX_DEPTH: usize = 16;
+/// Access to an OCSP responder.
+const OCSP: &str = "1.3.6.1.5.5.7.48.1";
 
-/// A chain with its key, and the names it is for, lower-case.
-#[derive(Debug)]
+/// A chain with its key, the names it is for, lower-case, and when it is valid (Unix seconds).
+#[derive(Debug, Clone)]
 pub(super) struct Loaded {
     pub(super) key: Arc<CertifiedKey>,
     pub(super) names: Vec<String>,
+    pub(super) from: i64,
+    pub(super) until: i64,
+    /// The URL of the OCSP responder that the certificate names.
+    pub(super) responder: Option<String>,
+}
+
+impl Loaded {
+    /// What is wrong with its dates now; such a certificate is served all the same, since the
+    /// alternative is no service at all.
+    pub(super) fn complaint(&self, now: i64) -> Option<String> {
+        if self.until < now {
+            let on = date(self.until);
+            return Some(format!("the certificate expired on {on}: put a renewed one there"));
+        }
+        let from = date(self.from);
+        (self.from > now).then(|| {
+            format!("the certificate is not valid before {from}: is this machine's clock right?")
+        })
+    }
+}
+
+/// Text in PEM and where it is from, as messages name it.
+pub(super) struct Pem<'a> {
+    pub(super) text: &'a [u8],
+    pub(super) place: &'a str,
 }
 
 /// Reads a chain and its key. Both may be in one file.
@@ -27,80 +52,70 @@ pub(super) fn load_pair(
     key: &Path,
     provider: &CryptoProvider,
 ) -> Result<Loaded, String> {
-    let chain = read_chain(cert)?;
-    let names = check_leaf(&chain[0], cert)?;
-    let private = read_key(key)?;
-    let pair = CertifiedKey::from_der(chain, private, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => format!(
-            "the key in '{}' does not belong to the first certificate in '{}': the site's own \
-             certificate must come first in its file, with the key it was issued for",
-            key.display(),
-            cert.display()
-        ),
-        other => format!("cannot use the key in '{}': {other}", key.display()),
-    })?;
-    Ok(Loaded { key: Arc::new(pair), names })
+    let (cert_place, key_place) = (cert.display().to_string(), key.display().to_string());
+    let chain = read(cert, "certificate")?;
+    let private = if cert == key { chain.clone() } else { read(key, "key")? };
+    let chain = Pem { text: &chain, place: &cert_place };
+    pair(&chain, &Pem { text: &private, place: &key_place }, provider)
 }
 
-/// Every `*.pem` file below `dir`, by name; each holds a chain and its key.
-pub(super) fn load_directory(dir: &Path, provider: &CryptoProvider) -> Result<Vec<Loaded>, String> {
-    let mut files = Vec::new();
-    find_pem(dir, 0, &mut files)?;
-    files.sort();
-    if files.is_empty() {
-        return Err(format!(
-            "no *.pem file in '{}': each must hold a certificate chain and its key",
-            dir.display()
-        ));
-    }
-    files.iter().map(|file| load_pair(file, file, provider)).collect()
+/// Makes a pair of a chain and its key.
+pub(super) fn pair(
+    chain: &Pem<'_>,
+    key: &Pem<'_>,
+    provider: &CryptoProvider,
+) -> Result<Loaded, String> {
+    let certificates = parse_chain(chain)?;
+    let private = parse_key(key)?;
+    let leaf = certificates[0].clone();
+    let (_, leaf) = X509Certificate::from_der(&leaf)
+        .map_err(|error| format!("the certificate in '{}' cannot be read: {error}", chain.place))?;
+    let made =
+        CertifiedKey::from_der(certificates, private, provider).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => format!(
+                "the key in '{}' does not belong to the first certificate in '{}': the site's \
+                 own certificate must come first in its file, with the key it was issued for",
+                key.place, chain.place
+            ),
+            other => format!("cannot use the key in '{}': {other}", key.place),
+        })?;
+    Ok(Loaded {
+        responder: responder(&leaf),
+        key: Arc::new(made),
+        names: names(&leaf),
+        from: leaf.validity().not_before.timestamp(),
+        until: leaf.validity().not_after.timestamp(),
+    })
 }
 
-fn find_pem(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), String> {
-    let unreadable = |error| format!("cannot read folder '{}': {error}", dir.display());
-    for entry in std::fs::read_dir(dir).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.is_dir() {
-            if depth < MAX_DEPTH {
-                find_pem(&path, depth + 1, files)?;
-            }
-        } else if path.extension().is_some_and(|ext| ext == "pem") {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = read(path, "certificate")?;
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
+fn parse_chain(pem: &Pem<'_>) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.text)
         .collect::<Result<_, _>>()
-        .map_err(|error| format!("'{}' is not well-formed PEM: {error}", path.display()))?;
+        .map_err(|error| format!("'{}' is not well-formed PEM: {error}", pem.place))?;
     if chain.is_empty() {
         return Err(format!(
             "no certificate in '{}': it must be PEM, with a line '-----BEGIN CERTIFICATE-----'; \
              the order is 'tls CERT KEY'",
-            path.display()
+            pem.place
         ));
     }
     Ok(chain)
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let text = read(path, "key")?;
-    if contains(&text, b"BEGIN ENCRYPTED PRIVATE KEY") || contains(&text, b"Proc-Type: 4,ENCRYPTED")
-    {
+fn parse_key(pem: &Pem<'_>) -> Result<PrivateKeyDer<'static>, String> {
+    let marked = |mark| contains(pem.text, mark);
+    if marked(b"BEGIN ENCRYPTED PRIVATE KEY") || marked(b"Proc-Type: 4,ENCRYPTED") {
         return Err(format!(
             "the key in '{}' is encrypted: decrypt it first, as by 'openssl pkey -in {0} -out \
              NEWFILE'",
-            path.display()
+            pem.place
         ));
     }
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
+    PrivateKeyDer::from_pem_slice(pem.text).map_err(|error| {
         format!(
             "no usable private key in '{}' ({error}): it must be PEM, PKCS#8, PKCS#1 or SEC1; \
              the order is 'tls CERT KEY'",
-            path.display()
+            pem.place
         )
     })
 }
@@ -112,31 +127,6 @@ fn read(path: &Path, what: &str) -> Result<Vec<u8>, String> {
 
 fn contains(text: &[u8], needle: &[u8]) -> bool {
     text.windows(needle.len()).any(|window| window == needle)
-}
-
-/// Checks the leaf's dates and returns its names.
-fn check_leaf(der: &CertificateDer<'_>, path: &Path) -> Result<Vec<String>, String> {
-    let (_, leaf) = X509Certificate::from_der(der).map_err(|error| {
-        format!("the certificate in '{}' cannot be read: {error}", path.display())
-    })?;
-    let now = unix_now();
-    let (from, until) =
-        (leaf.validity().not_before.timestamp(), leaf.validity().not_after.timestamp());
-    if until < now {
-        return Err(format!(
-            "the certificate in '{}' expired on {}: put a renewed one there",
-            path.display(),
-            date(until)
-        ));
-    }
-    if from > now {
-        return Err(format!(
-            "the certificate in '{}' is not valid before {}: is this machine's clock right?",
-            path.display(),
-            date(from)
-        ));
-    }
-    Ok(names(&leaf))
 }
 
 /// Subject alternative names; where there are none, the common name.
@@ -158,6 +148,19 @@ fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
     names
 }
 
+/// id-ad-ocsp of the authority information (RFC 5280 section 4.2.2.1).
+fn responder(leaf: &X509Certificate<'_>) -> Option<String> {
+    leaf.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityInfoAccess(access) => access.iter().find_map(|one| {
+            match (&one.access_location, one.access_method.to_id_string() == OCSP) {
+                (GeneralName::URI(url), true) => Some((*url).to_owned()),
+                _ => None,
+            }
+        }),
+        _ => None,
+    })
+}
+
 fn ip(bytes: &[u8]) -> Option<String> {
     if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
         return Some(std::net::Ipv4Addr::from(v4).to_string());
@@ -170,7 +173,7 @@ pub(super) fn unix_now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn date(seconds: i64) -> String {
+pub(super) fn date(seconds: i64) -> String {
     chrono::DateTime::from_timestamp(seconds, 0)
         .map_or_else(|| seconds.to_string(), |date| date.format("%Y-%m-%d %H:%M UTC").to_string())
 }
@@ -202,8 +205,6 @@ mod tests {
     fn files_that_cannot_serve_are_refused() {
         let (cert, key) = pair(2000, 4000);
         let (_, other_key) = pair(2000, 4000);
-        let (expired, expired_key) = pair(2000, 2001);
-        let (early, early_key) = pair(3999, 4000);
         let encrypted = key.replace("PRIVATE", "ENCRYPTED PRIVATE");
         let both = format!("{cert}{key}");
         let cases = [
@@ -211,31 +212,25 @@ mod tests {
             ("", &key, "no certificate in"),
             (&cert, &cert, "no usable private key in"),
             (&cert, &other_key, "does not belong to the first certificate"),
-            (&expired, &expired_key, "expired on 2001-01-01"),
-            (&early, &early_key, "is not valid before 3999-01-01"),
             (&cert, &encrypted, "is encrypted"),
         ];
         for (cert, key, expected) in cases {
             let error = load(cert, key).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
+        for (from, until, complaint) in
+            [(2000, 2001, "expired on 2001-01-01"), (3999, 4000, "not valid before 3999-01-01")]
+        {
+            let (cert, key) = pair(from, until);
+            let said = load(&cert, &key).unwrap().complaint(unix_now()).unwrap();
+            assert!(said.contains(complaint), "{said}");
+        }
+        assert_eq!(load(&cert, &key).unwrap().complaint(unix_now()), None);
         assert_eq!(load(&cert, &key).unwrap().names, ["a.example"]);
         assert_eq!(load(&both, &both).unwrap().names, ["a.example"]);
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let missing = Path::new("/nonexistent/cert.pem");
         let error = load_pair(missing, missing, &provider).unwrap_err();
         assert!(error.contains("cannot read certificate file '/nonexistent/cert.pem'"), "{error}");
-    }
-
-    #[test]
-    fn a_folder_is_read_with_those_in_it() {
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let dir = tempfile::tempdir().unwrap();
-        assert!(load_directory(dir.path(), &provider).unwrap_err().contains("no *.pem file"));
-        let (cert, key) = pair(2000, 4000);
-        std::fs::create_dir(dir.path().join("sub")).unwrap();
-        std::fs::write(dir.path().join("sub/a.pem"), format!("{cert}{key}")).unwrap();
-        std::fs::write(dir.path().join("note.txt"), "nothing").unwrap();
-        assert_eq!(load_directory(dir.path(), &provider).unwrap().len(), 1);
     }
 }

@@ -1,0 +1,144 @@
+//! `tls`: where a site's certificate comes from, and which protocols, ciphers, curves and clients
+//! it allows. Files are read here, once, so that a bad one is an error that names its line.
+
+mod managed;
+mod names;
+
+use std::sync::Arc;
+
+use crate::caddyfile::{Args, ConfigError};
+use crate::site::SiteBuilder;
+use crate::tls::clients::{Clients, Mode};
+use crate::tls::{Certificates, Files, Policy};
+
+/// `tls off | self_signed | EMAIL | CERT KEY [{ … }]` or `tls { … }`. Repeated lines add up.
+pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    while args.next() {
+        let words = args.remaining();
+        if words.len() > 2 {
+            site.warnings.push(format!("tls: words after '{}' are ignored", words[1]));
+        }
+        source(&words, args, site)?;
+        let mut entries = 0;
+        while args.next_block()? {
+            entries += 1;
+            entry(args, site)?;
+        }
+        if words.is_empty() && entries == 0 {
+            return Err(args.arg_error());
+        }
+        managed::check(args, &site.tls)?;
+    }
+    let plain = site.address.scheme == "http"
+        || (site.address.scheme.is_empty() && site.address.port == "80");
+    if plain && !matches!(site.tls.certificates, Some(Certificates::Off)) {
+        site.warnings.push(format!("TLS disabled for {}", site.address.original));
+        site.tls.certificates = Some(Certificates::Off);
+    }
+    Ok(())
+}
+
+fn source(words: &[&str], args: &Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    match words {
+        [] => {}
+        ["off"] => add(&mut site.tls, Certificates::Off),
+        ["self_signed"] => add(&mut site.tls, Certificates::SelfSigned),
+        [email] if email.contains('@') => {
+            site.tls.managed.email = Some((*email).to_owned());
+            add(&mut site.tls, Certificates::Managed);
+        }
+        [word] => {
+            return Err(args
+                .error(format!("tls: '{word}' is not an e-mail address"))
+                .hint("write: tls off, tls self_signed, tls E-MAIL, or tls CERTIFICATE KEY"));
+        }
+        [cert, key, ..] => {
+            let files = opened(Files::pair(cert, key), args, site)?;
+            add(&mut site.tls, Certificates::Files(files));
+        }
+    }
+    Ok(())
+}
+
+/// Files that were read, or the error that names their line; old ones are a warning.
+fn opened(
+    read: Result<Files, String>,
+    args: &Args<'_>,
+    site: &mut SiteBuilder,
+) -> Result<Arc<Files>, ConfigError> {
+    let host = &site.address.host;
+    let files = read.map_err(|error| {
+        args.error(format!("Unable to load certificate and key files for '{host}': {error}"))
+            .hint("write: tls CERTIFICATE KEY, two readable PEM files")
+    })?;
+    site.warnings.extend(files.complaints());
+    Ok(Arc::new(files))
+}
+
+/// `off` and `self_signed` replace what was said before, files are added to it.
+fn add(policy: &mut Policy, certificates: Certificates) {
+    match (&policy.certificates, certificates) {
+        (Some(Certificates::Files(_)), Certificates::Files(files)) => policy.more.push(files),
+        (_, certificates) => policy.certificates = Some(certificates),
+    }
+}
+
+fn entry(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    let policy = &mut site.tls;
+    match args.val() {
+        "protocols" => policy.versions = names::protocols(args)?,
+        "ciphers" => {
+            for name in some(args)? {
+                policy.suites.push(names::cipher(name).map_err(|error| refuse(args, error))?);
+            }
+        }
+        "curves" => {
+            for name in some(args)? {
+                policy.groups.push(names::curve(name).map_err(|error| refuse(args, error))?);
+            }
+        }
+        "alpn" => policy.alpn.extend(some(args)?.iter().map(|name| name.as_bytes().to_vec())),
+        "key_type" => policy.key_type = names::key_type(args)?,
+        "load" => {
+            let dir = args.required()?;
+            let files = opened(Files::folder(dir), args, site)?;
+            add(&mut site.tls, Certificates::Files(files));
+        }
+        "clients" => policy.clients = Some(Arc::new(clients(args)?)),
+        _ => return managed::entry(args, &mut policy.managed),
+    }
+    Ok(())
+}
+
+/// `clients [request|require|verify_if_given] CA…`.
+fn clients(args: &mut Args<'_>) -> Result<Clients, ConfigError> {
+    let words = some(args)?;
+    let (mode, files) = match words[0] {
+        "request" => (Mode::Request, &words[1..]),
+        "require" => (Mode::Require, &words[1..]),
+        "verify_if_given" => (Mode::VerifyIfGiven, &words[1..]),
+        _ => (Mode::RequireAndVerify, &words[..]),
+    };
+    if files.is_empty() && matches!(mode, Mode::VerifyIfGiven) {
+        return Err(args.arg_error());
+    }
+    let failed =
+        |error| args.error(error).hint("write: clients [request|require|verify_if_given] CA-FILE…");
+    Clients::load(mode, files).map_err(failed)
+}
+
+/// A refusal and what to write instead, which may be empty.
+type Refusal = (String, &'static str);
+
+fn refuse(args: &Args<'_>, (message, hint): Refusal) -> ConfigError {
+    let error = args.error(message);
+    if hint.is_empty() { error } else { error.hint(hint) }
+}
+
+fn some<'a>(args: &mut Args<'a>) -> Result<Vec<&'a str>, ConfigError> {
+    let words = args.remaining();
+    if words.is_empty() { Err(args.arg_error()) } else { Ok(words) }
+}
+
+#[cfg(test)]
+mod tests;

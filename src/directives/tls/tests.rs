@@ -1,0 +1,112 @@
+//! Every wrong `tls` line and what it is answered.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::*;
+use crate::caddyfile;
+use crate::http::address::Address;
+use crate::http::sink::{OpenSink, Sink, SinkTarget};
+
+struct NoSinks;
+
+impl OpenSink for NoSinks {
+    fn open(&self, _: &SinkTarget) -> std::io::Result<Arc<dyn Sink>> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Sets up the block of one site; the site or the error as text.
+fn site(block: &str) -> Result<SiteBuilder, String> {
+    let text = format!("a.example {{\n{block}\n}}\n");
+    let parsed = caddyfile::parse("Caddyfile", &text, Path::new("."), &["tls"]);
+    let parsed = parsed.map_err(|error| error.to_string())?;
+    let address = Address::parse("a.example").unwrap();
+    let mut site = SiteBuilder::new(address, PathBuf::from("."), Arc::new(NoSinks));
+    let mut args = Args::new(&parsed.blocks[0].directives[0]);
+    let done = setup(&mut args, &mut site).and_then(|()| args.finish());
+    done.map(|()| site).map_err(|error| error.to_string())
+}
+
+fn check(block: &str, expected: &[&str]) {
+    let Err(error) = site(block) else { panic!("no error: {block}") };
+    for words in expected {
+        assert!(error.contains(words), "{block}\n{error}\ndoes not say: {words}");
+    }
+    assert!(error.contains("Caddyfile:"), "{error}");
+}
+
+#[test]
+fn wrong_lines_say_what_to_write() {
+    for (block, expected) in [
+        ("tls", &["Wrong argument count"][..]),
+        ("tls admin", &["Caddyfile:2", "'admin' is not an e-mail address", "tls E-MAIL"]),
+        ("tls /none/c.pem /none/k.pem", &["Caddyfile:2", "'/none/c.pem'", "for 'a.example'"]),
+        ("tls {\nprotocols\n}", &["Wrong argument count"]),
+        ("tls {\nprotocols tls1.3 tls1.2\n}", &["Caddyfile:3", "reverse the order"]),
+        ("tls {\nprotocols tls1.0 tls1.2\n}", &["insecure", "tls1.2 tls1.3"]),
+        ("tls {\nprotocols ssl3\n}", &["Wrong protocol name or protocol not supported: 'ssl3'"]),
+        ("tls {\nciphers RSA-AES128-CBC-SHA\n}", &["Wrong cipher name", "instead"]),
+        ("tls {\nciphers NONE\n}", &["Wrong cipher name or cipher not supported: 'NONE'"]),
+        ("tls {\ncurves p521\n}", &["Wrong curve name", "p384"]),
+        ("tls {\ncurves x448\n}", &["Wrong curve name", "X25519"]),
+        ("tls {\nkey_type RSA8192\n}", &["Wrong KeyType name", "RSA4096"]),
+        ("tls {\nkey_type DSA\n}", &["Wrong KeyType name or KeyType not supported: 'DSA'"]),
+        ("tls {\nload\n}", &["Wrong argument count"]),
+        ("tls {\nload /none\n}", &["cannot read folder '/none'"]),
+        ("tls {\nclients\n}", &["Wrong argument count"]),
+        ("tls {\nclients verify_if_given\n}", &["Wrong argument count"]),
+        ("tls {\nclients /none/ca.pem\n}", &["client CA '/none/ca.pem'", "write: clients"]),
+        ("tls {\nmax_certs 0\n}", &["max_certs must be a positive integer"]),
+        ("tls {\nmax_certs many\n}", &["max_certs must be a positive integer"]),
+        ("tls {\nask me\n}", &["'me' is not a URL", "write: ask http"]),
+        ("tls self_signed {\nmax_certs 5\n}", &["do not go with self_signed", "tls E-MAIL"]),
+        ("tls {\nca http://ca.example/dir\n}", &["insecure CA URL (HTTPS required)"]),
+        ("tls {\neab id\n}", &["Wrong argument count"]),
+        ("tls {\neab id ***\n}", &["not base64url", "HMAC-KEY"]),
+        ("tls {\ndns\n}", &["Wrong argument count"]),
+        ("tls {\ndns route53\n}", &["Unsupported DNS provider 'route53'", "rfc2136"]),
+        ("tls {\ndns exec\n}", &["a command is missing", "present NAME VALUE"]),
+        ("tls {\ndns rfc2136 1.2.3.4\n}", &["takes no further words", "RFC2136_NAMESERVER"]),
+        ("tls {\nwildcard\n}", &["'wildcard' needs 'dns'", "DNS-01"]),
+        ("tls {\nstorage consul\n}", &["Unsupported storage provider 'consul'", "file"]),
+        ("tls {\nnonsense\n}", &["Caddyfile:3", "Unknown keyword 'nonsense'"]),
+    ] {
+        check(block, expected);
+    }
+}
+
+#[test]
+fn right_lines_are_taken() {
+    let got = site(
+        "tls me@mail.example {\n ca ca.example/dir\n max_certs 5\n ask http://localhost/ok\n \
+         must_staple\n key_type P384\n eab id c2VjcmV0\n dns exec /bin/x y\n wildcard\n \
+         profile short\n storage file\n clients request\n}",
+    );
+    let site = got.unwrap_or_else(|error| panic!("{error}"));
+    let managed = &site.tls.managed;
+    assert!(matches!(site.tls.certificates, Some(Certificates::Managed)));
+    assert_eq!(managed.email.as_deref(), Some("me@mail.example"));
+    assert_eq!(managed.ca.as_deref(), Some("https://ca.example/dir"));
+    assert_eq!(managed.eab.as_ref().map(|eab| eab.key.clone()), Some(b"secret".to_vec()));
+    assert_eq!(managed.subject("www.a.example").as_deref(), Some("*.a.example"));
+    assert!(managed.must_staple && site.tls.clients.is_some());
+    let demand = managed.on_demand.clone().unwrap();
+    assert_eq!((demand.max, demand.ask.as_deref()), (Some(5), Some("http://localhost/ok")));
+}
+
+#[test]
+fn files_add_up_and_other_sources_replace() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.pem").display().to_string();
+    let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
+    let both = format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem());
+    std::fs::write(&path, both).unwrap();
+    let files =
+        format!("tls self_signed\ntls {path} {path}\ntls {{\nload {}\n}}", dir.path().display());
+    let policy = site(&files).unwrap_or_else(|error| panic!("{error}")).tls;
+    assert!(matches!(policy.certificates, Some(Certificates::Files(_))));
+    assert_eq!(policy.more.len(), 1);
+    let policy = site(&format!("{files}\ntls off")).unwrap_or_else(|e| panic!("{e}")).tls;
+    assert!(matches!(policy.certificates, Some(Certificates::Off)));
+}

@@ -1,0 +1,209 @@
+//! HTTP to the CA: one connection per request, bounded in time and size, over TLS that trusts the
+//! system's authorities (`SSL_CERT_FILE` names others). What a CA says in plain HTTP (429, 503,
+//! pages that are no problem document) is put into the form of a problem document (RFC 7807).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::rt::TokioIo;
+use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::tls::pem::unix_now;
+
+/// No answer of a CA is larger: a chain is a few KiB.
+const ANSWER_BYTES: usize = 1 << 20;
+
+/// A client of one CA.
+#[derive(Clone)]
+pub(in crate::tls) struct Client {
+    trust: Arc<ClientConfig>,
+    timeout: Duration,
+    /// Unix second before which the CA wants no requests.
+    pause: Arc<AtomicI64>,
+}
+
+impl Client {
+    /// Reads the system's authorities.
+    pub(in crate::tls) fn new(timeout: Duration, pause: Arc<AtomicI64>) -> Result<Self, String> {
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            let why = found.errors.first().map_or(String::new(), |error| format!(": {error}"));
+            return Err(format!("no certificate authorities found on this system{why}"));
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("TLS to the CA: {error}"))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { trust: Arc::new(config), timeout, pause })
+    }
+
+    /// The status of a GET: for the `ask` of on-demand TLS.
+    pub(super) async fn get(&self, uri: &Uri) -> Result<StatusCode, String> {
+        let request = Request::get(uri).body(Full::default()).map_err(|e| e.to_string())?;
+        self.clone().exchange(request).await.map(|response| response.status())
+    }
+
+    /// The body of the answer to a request that has to succeed.
+    pub(in crate::tls) async fn fetch(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Bytes, String> {
+        let uri = request.uri().clone();
+        let response = self.clone().exchange(request).await?;
+        match response.status() {
+            StatusCode::OK => Ok(response.into_body()),
+            status => Err(format!("{uri}: the answer was {status}")),
+        }
+    }
+
+    async fn exchange(self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, String> {
+        let uri = request.uri().clone();
+        match tokio::time::timeout(self.timeout, self.open(request)).await {
+            Ok(done) => done.map_err(|error| format!("{uri}: {error}")),
+            Err(_) => Err(format!("{uri}: no answer within {:?}", self.timeout)),
+        }
+    }
+
+    async fn open(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, String> {
+        let uri = request.uri().clone();
+        let host = uri.host().ok_or("a URL without a host")?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let secure = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let stream = TcpStream::connect((host, port)).await.map_err(|e| e.to_string())?;
+        if !secure {
+            return send(stream, request).await;
+        }
+        let name = ServerName::try_from(host.to_owned()).map_err(|e| e.to_string())?;
+        let connector = TlsConnector::from(self.trust.clone());
+        send(connector.connect(name, stream).await.map_err(|e| e.to_string())?, request).await
+    }
+
+    /// Keeps a wish to be left alone, which is for every request to this CA.
+    fn note_pause(&self, response: &Response<Bytes>) {
+        let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        if busy.contains(&response.status())
+            && let Some(seconds) = retry_after(response)
+        {
+            self.pause.fetch_max(unix_now() + seconds, Ordering::Relaxed);
+        }
+    }
+}
+
+impl HttpClient for Client {
+    fn request(
+        &self,
+        request: Request<BodyWrapper<Bytes>>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
+        let client = self.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let signed = head.method == http::Method::POST;
+            let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let request = Request::from_parts(head, Full::new(body));
+            let uri = request.uri().clone();
+            let response =
+                client.clone().exchange(request).await.map_err(|text| Error::Other(text.into()))?;
+            client.note_pause(&response);
+            let status = response.status();
+            if status.is_success() || status.is_redirection() {
+                return Ok(response.map(Full::new).into());
+            }
+            let response = as_problem(response);
+            if signed {
+                return Ok(response.map(Full::new).into());
+            }
+            // The answers to plain requests are not looked at as problems.
+            let body = response.into_body();
+            Err(match serde_json::from_slice(&body) {
+                Ok(problem) => Error::Api(problem),
+                Err(_) => Error::Other(format!("{uri}: the answer was {status}").into()),
+            })
+        })
+    }
+}
+
+async fn send<S>(stream: S, mut request: Request<Full<Bytes>>) -> Result<Response<Bytes>, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let failed = |error: &dyn std::fmt::Display| error.to_string();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| failed(&error))?;
+    let driver = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(connection));
+    let uri = request.uri().clone();
+    let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+    let host = http::HeaderValue::try_from(authority).map_err(|error| failed(&error))?;
+    request.headers_mut().insert(header::HOST, host);
+    let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    *request.uri_mut() = target.parse().map_err(|error| failed(&error))?;
+    let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, ANSWER_BYTES).collect().await.map_err(|error| failed(&error))?;
+    drop(driver);
+    Ok(Response::from_parts(head, body.to_bytes()))
+}
+
+/// An error answer as a problem document that holds its status.
+fn as_problem(response: Response<Bytes>) -> Response<Bytes> {
+    let status = response.status().as_u16();
+    response.map(|body| {
+        let mut problem = serde_json::from_slice::<Value>(&body)
+            .ok()
+            .filter(Value::is_object)
+            .unwrap_or_else(|| json!({ "detail": format!("the answer was HTTP {status}") }));
+        problem["status"] = json!(status);
+        Bytes::from(problem.to_string())
+    })
+}
+
+/// Seconds from now.
+fn retry_after(response: &Response<Bytes>) -> Option<i64> {
+    let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse::<u32>() {
+        return Some(i64::from(seconds));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    let wait = at.duration_since(SystemTime::now()).unwrap_or_default();
+    i64::try_from(wait.as_secs()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Response<Bytes> {
+        let builder = Response::builder().status(status).header("retry-after", "7");
+        builder.body(Bytes::from(body.to_owned())).unwrap()
+    }
+
+    #[test]
+    fn any_error_answer_becomes_a_problem_with_its_status() {
+        for (body, expected) in [
+            ("<html>", r#"{"detail":"the answer was HTTP 503","status":503}"#),
+            ("[1]", r#"{"detail":"the answer was HTTP 503","status":503}"#),
+            (r#"{"type":"t","detail":"d"}"#, r#"{"detail":"d","status":503,"type":"t"}"#),
+        ] {
+            assert_eq!(as_problem(answer(503, body)).into_body(), expected);
+        }
+        assert_eq!(retry_after(&answer(429, "")), Some(7));
+    }
+}

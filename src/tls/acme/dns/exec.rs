@@ -1,0 +1,79 @@
+//! A program that keeps the zone: `COMMAND present NAME VALUE`, `COMMAND cleanup NAME VALUE`. It
+//! ends when the record can be seen; any status but 0 is a failure, and stderr says why.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::PATIENCE;
+
+const STEP: Duration = Duration::from_millis(50);
+
+pub(super) async fn run(
+    command: &[String],
+    action: &str,
+    name: &str,
+    value: &str,
+) -> Result<(), String> {
+    let Some((program, fixed)) = command.split_first() else {
+        return Err("dns exec: no command".to_owned());
+    };
+    let mut prepared = Command::new(program);
+    prepared.args(fixed).args([action, name, value]);
+    prepared.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let program = program.clone();
+    tokio::task::spawn_blocking(move || wait(prepared))
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| format!("dns exec {program}: {error}"))
+}
+
+fn wait(mut prepared: Command) -> Result<(), String> {
+    let mut child = prepared.spawn().map_err(|error| error.to_string())?;
+    let stderr = child.stderr.take();
+    let reader = std::thread::spawn(move || {
+        let mut said = Vec::new();
+        if let Some(stderr) = stderr {
+            let _ = stderr.take(4096).read_to_end(&mut said);
+        }
+        String::from_utf8_lossy(&said).trim().to_owned()
+    });
+    let end = Instant::now() + PATIENCE;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < end => std::thread::sleep(STEP),
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("still running after {PATIENCE:?}"));
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    };
+    if status.success() {
+        return Ok(());
+    }
+    let said = reader.join().unwrap_or_default();
+    Err(if said.is_empty() { status.to_string() } else { format!("{status}: {said}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn shell(script: &str) -> Result<(), String> {
+        let command: Vec<_> = ["sh", "-c", script, "x"].map(str::to_owned).to_vec();
+        run(&command, "present", "_acme-challenge.a.example.", "value").await
+    }
+
+    #[tokio::test]
+    async fn the_program_gets_its_words_and_says_what_went_wrong() {
+        let check = "test \"$*\" = 'present _acme-challenge.a.example. value'";
+        assert_eq!(shell(check).await, Ok(()));
+        let error = shell("echo no such zone >&2; exit 3").await.unwrap_err();
+        assert_eq!(error, "dns exec sh: exit status: 3: no such zone");
+        let missing = run(&["/nonexistent".to_owned()], "present", "a", "b").await;
+        assert!(missing.unwrap_err().contains("/nonexistent"));
+    }
+}

@@ -1,0 +1,180 @@
+//! The few DNS messages that an update needs (RFC 1035, RFC 2136), signed by TSIG (RFC 8945).
+
+use aws_lc_rs::hmac;
+
+/// What a message is about.
+pub(super) const QUERY: u16 = 0;
+pub(super) const UPDATE: u16 = 5 << 11;
+/// Types and classes.
+pub(super) const SOA: u16 = 6;
+pub(super) const TXT: u16 = 16;
+const TSIG: u16 = 250;
+pub(super) const IN: u16 = 1;
+/// Of a record that goes: by its value.
+pub(super) const NONE: u16 = 254;
+const ANY: u16 = 255;
+
+/// How far apart the clocks may be, in seconds.
+const FUDGE: u16 = 300;
+
+/// A message as it is put together.
+pub(super) struct Message {
+    bytes: Vec<u8>,
+}
+
+/// A key to sign with.
+pub(super) struct Signer<'a> {
+    pub(super) key_name: &'a str,
+    /// As names in DNS: `hmac-sha256.`.
+    pub(super) algorithm: &'a str,
+    pub(super) key: hmac::Key,
+    /// Unix seconds.
+    pub(super) now: u64,
+}
+
+impl Message {
+    pub(super) fn new(id: u16, kind: u16) -> Self {
+        let mut bytes = Vec::with_capacity(512);
+        for field in [id, kind, 0, 0, 0, 0] {
+            bytes.extend(field.to_be_bytes());
+        }
+        Self { bytes }
+    }
+
+    /// A question, or the zone of an update: both are the first section.
+    pub(super) fn question(&mut self, name: &str, kind: u16) -> Result<(), String> {
+        self.name(name)?;
+        self.number(kind);
+        self.number(IN);
+        self.count(4);
+        Ok(())
+    }
+
+    /// A TXT record in the update section (the third).
+    pub(super) fn txt(
+        &mut self,
+        name: &str,
+        (class, ttl): (u16, u32),
+        value: &str,
+    ) -> Result<(), String> {
+        let length = u8::try_from(value.len()).map_err(|_| "the value is too long".to_owned())?;
+        self.name(name)?;
+        self.number(TXT);
+        self.number(class);
+        self.bytes.extend(ttl.to_be_bytes());
+        self.number(u16::from(length) + 1);
+        self.bytes.push(length);
+        self.bytes.extend(value.as_bytes());
+        self.count(8);
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self, signer: Option<&Signer<'_>>) -> Result<Vec<u8>, String> {
+        if let Some(signer) = signer {
+            self.sign(signer)?;
+        }
+        Ok(self.bytes)
+    }
+
+    fn sign(&mut self, signer: &Signer<'_>) -> Result<(), String> {
+        let time = signer.now.to_be_bytes();
+        let mut variables = Self { bytes: self.bytes.clone() };
+        variables.name(signer.key_name)?;
+        variables.number(ANY);
+        variables.bytes.extend([0; 4]);
+        variables.name(signer.algorithm)?;
+        variables.bytes.extend(&time[2..]);
+        variables.number(FUDGE);
+        variables.bytes.extend([0; 4]);
+        let mac = hmac::sign(&signer.key, &variables.bytes);
+        let id = [self.bytes[0], self.bytes[1]];
+        let mut data = Self { bytes: Vec::new() };
+        data.name(signer.algorithm)?;
+        data.bytes.extend(&time[2..]);
+        data.number(FUDGE);
+        data.sized(mac.as_ref())?;
+        data.bytes.extend(id);
+        data.bytes.extend([0; 4]);
+        self.name(signer.key_name)?;
+        self.number(TSIG);
+        self.number(ANY);
+        self.bytes.extend([0; 4]);
+        self.sized(&data.bytes)?;
+        self.count(10);
+        Ok(())
+    }
+
+    fn name(&mut self, name: &str) -> Result<(), String> {
+        for label in name.trim_end_matches('.').split('.').filter(|label| !label.is_empty()) {
+            let length = u8::try_from(label.len()).ok().filter(|length| *length < 64);
+            self.bytes.push(length.ok_or_else(|| format!("'{name}' is no name in DNS"))?);
+            self.bytes.extend(label.to_ascii_lowercase().bytes());
+        }
+        self.bytes.push(0);
+        Ok(())
+    }
+
+    fn sized(&mut self, data: &[u8]) -> Result<(), String> {
+        self.number(u16::try_from(data.len()).map_err(|_| "too long".to_owned())?);
+        self.bytes.extend(data);
+        Ok(())
+    }
+
+    fn number(&mut self, value: u16) {
+        self.bytes.extend(value.to_be_bytes());
+    }
+
+    /// One more in the section whose count is at this offset.
+    fn count(&mut self, at: usize) {
+        let now = u16::from_be_bytes([self.bytes[at], self.bytes[at + 1]]).wrapping_add(1);
+        self.bytes[at..at + 2].copy_from_slice(&now.to_be_bytes());
+    }
+}
+
+/// The code of an answer to the message with this id; `None` where it is no such answer.
+pub(super) fn code(answer: &[u8], id: u16) -> Option<u8> {
+    let head: &[u8; 12] = answer.first_chunk()?;
+    let ours = head[..2] == id.to_be_bytes() && head[2] & 0x80 != 0;
+    ours.then_some(head[3] & 0x0f)
+}
+
+/// How many answers a query got.
+pub(super) fn answers(answer: &[u8]) -> u16 {
+    answer.get(6..8).map_or(0, |count| u16::from_be_bytes([count[0], count[1]]))
+}
+
+/// What an answer's code means (RFC 2136 section 2.2).
+pub(super) fn meaning(code: u8) -> &'static str {
+    match code {
+        1 => "FORMERR: the message was not understood",
+        2 => "SERVFAIL: the server failed",
+        3 => "NXDOMAIN: no such name",
+        5 => "REFUSED: the key may not update this name",
+        9 => "NOTAUTH: not this server's zone, or a wrong key",
+        10 => "NOTZONE: the name is not in the zone",
+        _ => "an error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_is_laid_out_as_the_rfc_says() {
+        let mut message = Message::new(0x1234, UPDATE);
+        message.question("Example.", SOA).unwrap();
+        message.txt("_acme-challenge.example.", (IN, 60), "abc").unwrap();
+        let bytes = message.finish(None).unwrap();
+        let expected: &[u8] = &[
+            &[0x12, 0x34, 0x28, 0, 0, 1, 0, 0, 0, 1, 0, 0][..],
+            b"\x07example\0\0\x06\0\x01",
+            b"\x0f_acme-challenge\x07example\0\0\x10\0\x01\0\0\0\x3c\0\x04\x03abc",
+        ]
+        .concat();
+        assert_eq!(bytes, expected);
+        assert_eq!(code(&[0x12, 0x34, 0x80, 5, 0, 0, 0, 0, 0, 0, 0, 0], 0x1234), Some(5));
+        assert_eq!(code(&[0x12, 0x35, 0x80, 5, 0, 0, 0, 0, 0, 0, 0, 0], 0x1234), None);
+        assert_eq!(code(&[0x12], 0x1234), None);
+    }
+}

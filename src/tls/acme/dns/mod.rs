@@ -1,0 +1,58 @@
+//! DNS-01: a TXT record proves control over a name, also over `*.name`. The record is put there
+//! by a program of the operator's or by a dynamic update (RFC 2136).
+
+mod exec;
+mod message;
+mod rfc2136;
+
+use std::time::Duration;
+
+pub use rfc2136::{Algorithm, Rfc2136};
+
+/// Who keeps the zone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Dns {
+    /// `dns exec COMMAND ARGS…`: run with `present NAME VALUE` and `cleanup NAME VALUE` behind.
+    Exec(Vec<String>),
+    /// `dns rfc2136`.
+    Rfc2136(Rfc2136),
+}
+
+/// A record that is there and has to go again.
+pub(super) struct Record<'a> {
+    provider: &'a Dns,
+    name: String,
+    value: String,
+}
+
+impl Dns {
+    /// Puts the proof for `name` in place and waits until it can be seen.
+    pub(super) async fn publish(&self, name: &str, value: &str) -> Result<Record<'_>, String> {
+        let name = format!("_acme-challenge.{}.", name.trim_start_matches("*."));
+        let record = Record { provider: self, name, value: value.to_owned() };
+        match self {
+            Self::Exec(command) => exec::run(command, "present", &record.name, value).await?,
+            Self::Rfc2136(server) => {
+                server.add(&record.name, value).await?;
+                tokio::time::sleep(server.propagation).await;
+            }
+        }
+        Ok(record)
+    }
+}
+
+impl Record<'_> {
+    /// Takes it away again; one that stays does no harm.
+    pub(super) async fn remove(self) {
+        let removed = match self.provider {
+            Dns::Exec(command) => exec::run(command, "cleanup", &self.name, &self.value).await,
+            Dns::Rfc2136(server) => server.delete(&self.name, &self.value).await,
+        };
+        if let Err(error) = removed {
+            log::warn!("{}: the TXT record of the challenge is left behind: {error}", self.name);
+        }
+    }
+}
+
+/// How long a nameserver or a program may take.
+const PATIENCE: Duration = Duration::from_secs(120);

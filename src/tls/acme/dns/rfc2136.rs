@@ -1,0 +1,129 @@
+//! Dynamic update of a zone (RFC 2136) over TCP, signed by TSIG.
+
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::PATIENCE;
+use super::message::{self, Message, Signer};
+use crate::tls::pem::unix_now;
+
+const TTL: u32 = 60;
+
+/// A nameserver that takes updates.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Rfc2136 {
+    /// `host:port`.
+    pub server: String,
+    /// The TSIG key's name and its bytes; none for a server that trusts the address.
+    pub key: Option<(String, Vec<u8>)>,
+    pub algorithm: Algorithm,
+    /// How long the zone takes to reach its other servers.
+    pub propagation: Duration,
+}
+
+/// How a message is signed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    #[default]
+    HmacSha256,
+    HmacSha384,
+    HmacSha512,
+}
+
+impl Algorithm {
+    /// By its name, with or without the dot.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name.trim_end_matches('.').to_ascii_lowercase().as_str() {
+            "hmac-sha256" => Some(Self::HmacSha256),
+            "hmac-sha384" => Some(Self::HmacSha384),
+            "hmac-sha512" => Some(Self::HmacSha512),
+            _ => None,
+        }
+    }
+
+    fn in_dns(self) -> (&'static str, hmac::Algorithm) {
+        match self {
+            Self::HmacSha256 => ("hmac-sha256.", hmac::HMAC_SHA256),
+            Self::HmacSha384 => ("hmac-sha384.", hmac::HMAC_SHA384),
+            Self::HmacSha512 => ("hmac-sha512.", hmac::HMAC_SHA512),
+        }
+    }
+}
+
+impl Rfc2136 {
+    pub(super) async fn add(&self, name: &str, value: &str) -> Result<(), String> {
+        self.update(name, value, (message::IN, TTL)).await
+    }
+
+    pub(super) async fn delete(&self, name: &str, value: &str) -> Result<(), String> {
+        self.update(name, value, (message::NONE, 0)).await
+    }
+
+    async fn update(&self, name: &str, value: &str, how: (u16, u32)) -> Result<(), String> {
+        let work = async {
+            let zone = self.zone(name).await?;
+            let id = fastrand::u16(..);
+            let mut update = Message::new(id, message::UPDATE);
+            update.question(&zone, message::SOA)?;
+            update.txt(name, how, value)?;
+            let answer = self.ask(update.finish(self.signer().as_ref())?).await?;
+            match message::code(&answer, id) {
+                Some(0) => Ok(()),
+                Some(code) => Err(format!("zone {zone}: {}", message::meaning(code))),
+                None => Err("the answer is not to our update".to_owned()),
+            }
+        };
+        match tokio::time::timeout(PATIENCE, work).await {
+            Ok(done) => done.map_err(|error| format!("dns rfc2136 {}: {error}", self.server)),
+            Err(_) => Err(format!("dns rfc2136 {}: no answer within {PATIENCE:?}", self.server)),
+        }
+    }
+
+    /// The zone that holds `name`: the nearest one above that has a SOA record on this server.
+    async fn zone(&self, name: &str) -> Result<String, String> {
+        let mut rest = name;
+        while let Some((_, parent)) = rest.split_once('.') {
+            if parent.is_empty() {
+                break;
+            }
+            let id = fastrand::u16(..);
+            let mut query = Message::new(id, message::QUERY);
+            query.question(parent, message::SOA)?;
+            let answer = self.ask(query.finish(None)?).await?;
+            if message::code(&answer, id) == Some(0) && message::answers(&answer) > 0 {
+                return Ok(parent.to_owned());
+            }
+            rest = parent;
+        }
+        Err(format!("it has no zone for {name}"))
+    }
+
+    /// One message and its answer, each behind its length (RFC 7766 section 8).
+    async fn ask(&self, message: Vec<u8>) -> Result<Vec<u8>, String> {
+        let failed = |error: std::io::Error| error.to_string();
+        let mut stream = TcpStream::connect(&self.server).await.map_err(failed)?;
+        let length = u16::try_from(message.len()).map_err(|error| error.to_string())?;
+        let sent = [&length.to_be_bytes()[..], &message].concat();
+        stream.write_all(&sent).await.map_err(failed)?;
+        let length = stream.read_u16().await.map_err(failed)?;
+        let mut answer = vec![0; usize::from(length)];
+        stream.read_exact(&mut answer).await.map_err(failed)?;
+        Ok(answer)
+    }
+
+    fn signer(&self) -> Option<Signer<'_>> {
+        let (name, secret) = self.key.as_ref()?;
+        let (algorithm, hmac) = self.algorithm.in_dns();
+        let key = hmac::Key::new(hmac, secret);
+        Some(Signer { key_name: name, algorithm, key, now: unix_now().unsigned_abs() })
+    }
+}
+
+impl std::fmt::Debug for Rfc2136 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rfc2136({})", self.server)
+    }
+}

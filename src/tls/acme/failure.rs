@@ -1,0 +1,82 @@
+//! Why a certificate was not obtained, and what that means for the next attempt.
+
+use std::fmt;
+
+use instant_acme::Error;
+
+/// One failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub(super) kind: Kind,
+    pub(super) text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The CA has judged: nothing will change soon by itself.
+    Refused,
+    /// The CA was not reached, or failed itself.
+    Trouble,
+    /// The CA asks to come back later, at this Unix second if it says so.
+    Busy(Option<i64>),
+}
+
+impl Failure {
+    pub(super) fn refused(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Refused, text: text.into() }
+    }
+
+    pub(super) fn trouble(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Trouble, text: text.into() }
+    }
+
+    /// Whether the CA says that it does not know this account.
+    pub(super) fn is_unknown_account(&self) -> bool {
+        self.text.contains("urn:ietf:params:acme:error:accountDoesNotExist")
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { kind: kind_of(&error), text: describe(&error) }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::trouble(error.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What kind of failure this error is.
+pub(super) fn kind_of(error: &Error) -> Kind {
+    let Error::Api(problem) = error else { return Kind::Trouble };
+    let kind = problem.r#type.as_deref().unwrap_or_default();
+    match (kind.rsplit(':').next().unwrap_or_default(), problem.status.unwrap_or(0)) {
+        ("rateLimited", _) | (_, 429 | 503) => Kind::Busy(None),
+        ("badNonce" | "serverInternal", _) | (_, 500..) => Kind::Trouble,
+        _ => Kind::Refused,
+    }
+}
+
+fn describe(error: &Error) -> String {
+    let mut text = error.to_string();
+    if let Some(rest) = text.strip_prefix("API error: ") {
+        text = format!("the CA says: {rest}");
+    }
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,226 @@
+//! The keeper of all certificates: one thread beside the workers that obtains what is missing
+//! and renews what grows old. What it keeps outlives a reload; a task ends when no configuration
+//! wants its certificate any more.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use instant_acme::Account;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::account::{self, Ca, Owner};
+use super::failure::Failure;
+use super::managed::Managed;
+use super::on_demand::{Count, OnDemand};
+use super::storage::Storage;
+use super::{Settings, Wanted, renewal};
+use crate::tls::resolver::Resolver;
+use crate::tls::self_signed::SelfSigned;
+use crate::tls::{KeyType, TlsListener, ocsp, watch};
+
+/// Certificates that are obtained at the same time.
+const PARALLEL: usize = 8;
+
+/// Called with a name whose certificate is new.
+pub type Renewed = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Keeps the certificates of this process.
+pub struct Keeper {
+    pub(super) store: Arc<dyn Storage>,
+    settings: Settings,
+    agreed: AtomicBool,
+    /// What some configuration wants, by what it wants.
+    known: Mutex<HashMap<Wanted, Weak<Managed>>>,
+    pub(super) cas: Mutex<HashMap<String, Arc<Ca>>>,
+    /// By CA and e-mail. Held while an account is made, so that one is made only once.
+    accounts: tokio::sync::Mutex<HashMap<(String, String), Account>>,
+    pub(super) permits: Semaphore,
+    commands: mpsc::UnboundedSender<Command>,
+    inbox: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
+    renewed: Mutex<Option<Renewed>>,
+    pub(super) on_demand: Mutex<Count>,
+    pub(super) on_demand_sites: Mutex<Vec<Weak<OnDemand>>>,
+}
+
+enum Command {
+    Configure(Vec<Arc<Managed>>, Vec<Weak<Resolver>>),
+    /// For handshakes that wait for this name.
+    Demand(Arc<OnDemand>, String),
+}
+
+impl Keeper {
+    pub fn new(store: impl Storage + 'static, settings: Settings) -> Arc<Self> {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        Arc::new(Self {
+            store: Arc::new(store),
+            agreed: AtomicBool::new(settings.agreed),
+            settings,
+            known: Mutex::default(),
+            cas: Mutex::default(),
+            accounts: tokio::sync::Mutex::default(),
+            permits: Semaphore::new(PARALLEL),
+            commands,
+            inbox: Mutex::new(Some(inbox)),
+            renewed: Mutex::default(),
+            on_demand: Mutex::default(),
+            on_demand_sites: Mutex::default(),
+        })
+    }
+
+    /// Starts the thread; nothing is asked of a CA before.
+    pub fn start(self: &Arc<Self>) -> std::io::Result<()> {
+        let Some(inbox) = locked(&self.inbox).take() else { return Ok(()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let keeper = self.clone();
+        std::thread::Builder::new()
+            .name("certificates".to_owned())
+            .spawn(move || runtime.block_on(keeper.live(inbox)))?;
+        Ok(())
+    }
+
+    /// Keeps what these listeners show, and lets go of the rest.
+    pub fn configure<'a>(&self, listeners: impl Iterator<Item = &'a TlsListener>) {
+        let resolvers: Vec<_> = listeners.map(|listener| &listener.resolver).collect();
+        let wanted = resolvers.iter().flat_map(|resolver| resolver.managed()).collect();
+        let resolvers = resolvers.into_iter().map(Arc::downgrade).collect();
+        // It fails only when the thread was never started or is gone with the process.
+        let _ = self.commands.send(Command::Configure(wanted, resolvers));
+    }
+
+    /// What the command line says.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What to call when a certificate is new; takes the place of what was set before.
+    pub fn on_renewed(&self, hook: Option<Renewed>) {
+        *locked(&self.renewed) = hook;
+    }
+
+    /// The terms of the CAs are agreed to.
+    pub fn agree(&self) {
+        self.agreed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this CA may be asked for an account.
+    pub(super) fn has_agreed(&self, ca: &str) -> bool {
+        self.agreed.load(Ordering::Relaxed) || account::any(&*self.store, ca)
+    }
+
+    /// The certificate that is wanted: a known one, or one read from the store.
+    pub(in crate::tls) fn managed(&self, wanted: Wanted) -> Result<Arc<Managed>, String> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let fallback = || SelfSigned::for_host(&wanted.name, KeyType::P256, &provider).map(Some);
+        self.known_or(&wanted, fallback)
+    }
+
+    /// As [`Self::managed`], without a certificate to show until there is one.
+    pub(super) fn managed_bare(&self, wanted: &Wanted) -> Result<Arc<Managed>, String> {
+        self.known_or(wanted, || Ok(None))
+    }
+
+    fn known_or(
+        &self,
+        wanted: &Wanted,
+        fallback: impl FnOnce() -> Result<Option<Arc<SelfSigned>>, String>,
+    ) -> Result<Arc<Managed>, String> {
+        let mut known = locked(&self.known);
+        if let Some(managed) = known.get(wanted).and_then(Weak::upgrade) {
+            return Ok(managed);
+        }
+        known.retain(|_, managed| managed.strong_count() > 0);
+        let managed = Arc::new(Managed::open(wanted.clone(), fallback()?, &*self.store));
+        known.insert(wanted.clone(), Arc::downgrade(&managed));
+        Ok(managed)
+    }
+
+    /// Has a certificate obtained on the keeper's thread.
+    pub(super) fn demand(&self, site: Arc<OnDemand>, name: String) {
+        let _ = self.commands.send(Command::Demand(site, name));
+    }
+
+    pub(super) fn ca(&self, url: &str) -> Arc<Ca> {
+        let fresh = || Arc::new(Ca { url: url.to_owned(), ..Ca::default() });
+        locked(&self.cas).entry(url.to_owned()).or_insert_with(fresh).clone()
+    }
+
+    /// The account to ask with; made if there is none.
+    pub(super) async fn account(&self, wanted: &Wanted) -> Result<Account, Failure> {
+        let ca = self.ca(&wanted.ca);
+        let email = match wanted.email.as_str() {
+            "" => account::latest_email(&*self.store, &ca.url).unwrap_or_default(),
+            email => email.to_owned(),
+        };
+        let owner = Owner {
+            ca: &ca,
+            email: &email,
+            eab: wanted.eab.as_ref(),
+            timeout: self.settings.timeout,
+        };
+        let mut accounts = self.accounts.lock().await;
+        let key = (ca.url.clone(), email.clone());
+        if let Some(account) = accounts.get(&key) {
+            return Ok(account.clone());
+        }
+        let _lock = self.lock("accounts").await?;
+        let account = owner.account(&*self.store).await?;
+        accounts.insert(key, account.clone());
+        Ok(account)
+    }
+
+    /// After the CA said that it does not know the account: its key is registered again.
+    pub(super) async fn forget_account(&self, wanted: &Wanted) -> Result<(), Failure> {
+        let ca = self.ca(&wanted.ca);
+        let mut accounts = self.accounts.lock().await;
+        let emails: Vec<_> =
+            accounts.keys().filter(|(url, _)| *url == ca.url).map(|(_, e)| e.clone()).collect();
+        for email in emails {
+            accounts.remove(&(ca.url.clone(), email.clone()));
+            let owner = Owner { ca: &ca, email: &email, eab: None, timeout: self.settings.timeout };
+            owner.forget(&*self.store)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell_renewed(&self, name: &str) {
+        if let Some(hook) = &*locked(&self.renewed) {
+            hook(name);
+        }
+    }
+
+    async fn live(self: Arc<Self>, mut inbox: mpsc::UnboundedReceiver<Command>) {
+        let mut tasks: HashMap<Wanted, AbortOnDropHandle<()>> = HashMap::new();
+        let mut watching = None;
+        while let Some(command) = inbox.recv().await {
+            match command {
+                Command::Configure(wanted, resolvers) => {
+                    tasks.retain(|key, _| wanted.iter().any(|managed| managed.wanted() == key));
+                    for managed in wanted {
+                        let key = managed.wanted().clone();
+                        let task = || tokio::spawn(renewal::keep(self.clone(), managed));
+                        tasks.entry(key).or_insert_with(|| AbortOnDropHandle::new(task()));
+                    }
+                    let staples = ocsp::keep(resolvers.clone(), self.store.clone());
+                    let watching_now = [
+                        AbortOnDropHandle::new(tokio::spawn(watch::files(resolvers))),
+                        AbortOnDropHandle::new(tokio::spawn(staples)),
+                    ];
+                    drop(watching.replace(watching_now));
+                }
+                Command::Demand(site, name) => drop(tokio::spawn(site.serve(name))),
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

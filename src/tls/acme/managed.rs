@@ -1,0 +1,290 @@
+//! One certificate that a CA issues: the newest, read from the store and swapped while handshakes
+//! go on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use rustls::crypto::aws_lc_rs;
+use rustls::sign::CertifiedKey;
+
+use super::Wanted;
+use super::order::Issued;
+use super::places::Places;
+use super::storage::Storage;
+use crate::tls::pem::{self, Loaded, Pem, unix_now};
+use crate::tls::self_signed::SelfSigned;
+
+/// A certificate by its name and CA. Configurations that want the same share it.
+#[derive(Debug)]
+pub(in crate::tls) struct Managed {
+    wanted: Wanted,
+    current: ArcSwapOption<Loaded>,
+    /// Shown until there is one.
+    fallback: Option<Arc<SelfSigned>>,
+    /// Unix second from which it is to be replaced.
+    renew_at: AtomicI64,
+}
+
+impl Managed {
+    /// With what the store has; reads only.
+    pub(super) fn open(
+        wanted: Wanted,
+        fallback: Option<Arc<SelfSigned>>,
+        store: &dyn Storage,
+    ) -> Self {
+        let managed = Self::empty(wanted, fallback);
+        if let Some(found) = managed.found(store).filter(|found| managed.fits(found)) {
+            managed.show(found);
+        }
+        managed
+    }
+
+    /// With what the store has for the name, like it or not.
+    pub(super) fn open_any(wanted: Wanted, store: &dyn Storage) -> Self {
+        let managed = Self::empty(wanted, None);
+        if let Some(found) = managed.found(store) {
+            managed.show(found);
+        }
+        managed
+    }
+
+    fn empty(wanted: Wanted, fallback: Option<Arc<SelfSigned>>) -> Self {
+        let current = ArcSwapOption::empty();
+        Self { wanted, current, fallback, renew_at: AtomicI64::new(0) }
+    }
+
+    fn found(&self, store: &dyn Storage) -> Option<Loaded> {
+        stored(&Places::of(&self.wanted), store)
+            .or_else(|| stored(&Places::old(&self.wanted)?, store))
+    }
+
+    pub(super) fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// The certificate to show, if only one that no client trusts.
+    pub(in crate::tls) fn certified(&self) -> Option<Arc<CertifiedKey>> {
+        match &*self.current.load() {
+            Some(current) => Some(current.key.clone()),
+            None => self.fallback.as_ref().map(|fallback| fallback.certified()),
+        }
+    }
+
+    /// The CA's certificate, valid or not.
+    pub(in crate::tls) fn current(&self) -> Option<Arc<Loaded>> {
+        self.current.load_full()
+    }
+
+    /// Shows the key in the place of the one for the same certificate.
+    pub(in crate::tls) fn staple(&self, key: &Arc<CertifiedKey>) {
+        if let Some(current) = self.current().filter(|current| current.key.cert == key.cert) {
+            let stapled = Loaded { key: key.clone(), ..Loaded::clone(&current) };
+            // A certificate that arrives meanwhile has gone before.
+            self.current.compare_and_swap(&current, Some(Arc::new(stapled)));
+        }
+    }
+
+    /// Whether a client that comes now is shown a certificate that is valid.
+    pub(super) fn is_valid(&self) -> bool {
+        self.current.load().as_ref().is_some_and(|current| current.until > unix_now())
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.current.load().is_none() || self.renew_at() <= unix_now()
+    }
+
+    pub(super) fn renew_at(&self) -> i64 {
+        self.renew_at.load(Ordering::Relaxed)
+    }
+
+    /// Moves the renewal to where the CA wants it, never so late that little time is left.
+    pub(super) fn renew_by_advice(&self, at: i64) {
+        if let Some(current) = self.current() {
+            let latest = current.until - (current.until - current.from) / 6;
+            self.renew_at.store(at.min(latest), Ordering::Relaxed);
+        }
+    }
+
+    /// Puts a stored certificate in order: finishes what a crash interrupted, sets aside what is
+    /// damaged, and takes what another process has stored. The caller holds the name's lock.
+    pub(super) fn settle(&self, store: &dyn Storage) -> std::io::Result<()> {
+        let places = Places::of(&self.wanted);
+        if let Some(both) = store.read(&places.arrived())? {
+            match parse(&both, &both, &store.place(&places.arrived())) {
+                Ok(_) => install(&places, &both, store)?,
+                Err(error) => aside(&places.arrived(), &error, store)?,
+            }
+        }
+        let Some(found) = stored(&places, store) else {
+            return set_aside_damaged(&places, store);
+        };
+        let newer = self.current().is_none_or(|current| found.from > current.from);
+        if self.fits(&found) && newer {
+            self.show(found);
+        }
+        Ok(())
+    }
+
+    /// Stores what the CA has issued, then shows it; also where it cannot be stored, since
+    /// clients wait for it.
+    pub(super) fn accept(&self, issued: &Issued, store: &dyn Storage) -> Result<(), String> {
+        let both = format!("{}{}", issued.chain.trim_end(), "\n") + &issued.key;
+        let loaded = parse(both.as_bytes(), both.as_bytes(), "the CA's answer")?;
+        if let Err(error) = self.put_away(&both, store) {
+            log::error!("{}: the new certificate is not stored: {error}", self.wanted.name);
+        }
+        self.show(loaded);
+        Ok(())
+    }
+
+    fn put_away(&self, both: &str, store: &dyn Storage) -> std::io::Result<()> {
+        let places = Places::of(&self.wanted);
+        store.write(&places.arrived(), both.as_bytes())?;
+        install(&places, both.as_bytes(), store)?;
+        store.remove(&places.order())
+    }
+
+    fn show(&self, loaded: Loaded) {
+        let third = (loaded.until - loaded.from) / 3;
+        self.renew_at.store(loaded.until - third, Ordering::Relaxed);
+        self.current.store(Some(Arc::new(loaded)));
+    }
+
+    /// Whether a stored certificate is for the name. Another kind of key, or another wish, waits
+    /// for the next renewal: a CA may have passed over what it was asked for.
+    fn fits(&self, found: &Loaded) -> bool {
+        found.names.contains(&self.wanted.name)
+    }
+}
+
+/// The certificate of the store; `None` where there is none that can be used.
+fn stored(places: &Places, store: &dyn Storage) -> Option<Loaded> {
+    let read = |entry: &str| store.read(entry).ok().flatten();
+    let arrived = read(&places.arrived())
+        .and_then(|both| parse(&both, &both, &store.place(&places.arrived())).ok());
+    arrived.or_else(|| {
+        let (chain, key) = (read(&places.certificate())?, read(&places.key())?);
+        parse(&chain, &key, &store.place(&places.certificate())).ok()
+    })
+}
+
+fn parse(chain: &[u8], key: &[u8], place: &str) -> Result<Loaded, String> {
+    let pem = |text| Pem { text, place };
+    pem::pair(&pem(chain), &pem(key), &aws_lc_rs::default_provider())
+}
+
+/// Key and certificate to their own files, in any order safe: until both are there, the
+/// combined one counts.
+fn install(places: &Places, both: &[u8], store: &dyn Storage) -> std::io::Result<()> {
+    let text = String::from_utf8_lossy(both);
+    let at = text.rfind("-----BEGIN").unwrap_or(0);
+    store.write(&places.key(), text[at..].as_bytes())?;
+    store.write(&places.certificate(), text[..at].as_bytes())?;
+    store.remove(&places.arrived())
+}
+
+fn set_aside_damaged(places: &Places, store: &dyn Storage) -> std::io::Result<()> {
+    let (chain, key) = (store.read(&places.certificate())?, store.read(&places.key())?);
+    let why = match (&chain, &key) {
+        (None, None) => return Ok(()),
+        (Some(_), None) => "the key is missing".to_owned(),
+        // v1 leaves the key when it revokes a certificate.
+        (None, Some(_)) => return Ok(()),
+        (Some(chain), Some(key)) => match parse(chain, key, &store.place(&places.certificate())) {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        },
+    };
+    for (entry, there) in [(places.certificate(), &chain), (places.key(), &key)] {
+        if there.is_some() {
+            aside(&entry, &why, store)?;
+        }
+    }
+    Ok(())
+}
+
+fn aside(entry: &str, why: &str, store: &dyn Storage) -> std::io::Result<()> {
+    let to = store.set_aside(entry)?;
+    log::error!("{}: damaged ({why}); moved to {to}", store.place(entry));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::tls::acme::Folder;
+
+    fn issued() -> Issued {
+        let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
+        Issued { chain: made.cert.pem(), key: made.signing_key.serialize_pem() }
+    }
+
+    fn wanted() -> Wanted {
+        let (name, ca) = ("a.example".to_owned(), "https://ca.example/dir".to_owned());
+        Wanted { name, ca, ..Wanted::default() }
+    }
+
+    #[test]
+    fn a_crash_between_two_files_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path().to_owned());
+        let places = Places::of(&wanted());
+        Managed::open(wanted(), None, &store).accept(&issued(), &store).unwrap();
+        let first = Managed::open(wanted(), None, &store).current().unwrap();
+        // The key is already the new one, the certificate not yet.
+        let new = issued();
+        let both = format!("{}{}", new.chain, new.key);
+        store.write(&places.arrived(), both.as_bytes()).unwrap();
+        store.write(&places.key(), new.key.as_bytes()).unwrap();
+        let again = Managed::open(wanted(), None, &store);
+        assert_ne!(again.current().unwrap().key.cert, first.key.cert);
+        again.settle(&store).unwrap();
+        assert_eq!(store.read(&places.arrived()).unwrap(), None);
+        let chain = store.read(&places.certificate()).unwrap().unwrap();
+        assert_eq!(String::from_utf8(chain).unwrap().trim(), new.chain.trim());
+    }
+
+    #[test]
+    fn damaged_files_are_set_aside_and_not_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path().to_owned());
+        let places = Places::of(&wanted());
+        let good = issued();
+        store.write(&places.certificate(), &good.chain.as_bytes()[..100]).unwrap();
+        store.write(&places.key(), good.key.as_bytes()).unwrap();
+        let managed = Managed::open(wanted(), None, &store);
+        assert!(managed.current().is_none() && managed.is_due());
+        managed.settle(&store).unwrap();
+        let mut left = store.list("acme/ca.example/sites/a.example").unwrap();
+        left.sort();
+        assert_eq!(left, ["a.example.crt.damaged-1", "a.example.key.damaged-1"]);
+    }
+
+    #[test]
+    fn a_certificate_for_another_name_is_not_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path().to_owned());
+        Managed::open(wanted(), None, &store).accept(&issued(), &store).unwrap();
+        assert!(!Managed::open(wanted(), None, &store).is_due());
+        let places = Places::of(&wanted());
+        let other = rcgen::generate_simple_self_signed(vec!["b.example".to_owned()]).unwrap();
+        store.write(&places.certificate(), other.cert.pem().as_bytes()).unwrap();
+        store.write(&places.key(), other.signing_key.serialize_pem().as_bytes()).unwrap();
+        assert!(Managed::open(wanted(), None, &store).is_due());
+    }
+
+    #[test]
+    fn what_v1_kept_under_the_old_ca_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path().to_owned());
+        let ca = "https://acme-v02.api.letsencrypt.org/directory".to_owned();
+        let wanted = Wanted { ca, ..wanted() };
+        let old = Places::old(&wanted).unwrap();
+        let made = issued();
+        store.write(&old.certificate(), made.chain.as_bytes()).unwrap();
+        store.write(&old.key(), made.key.as_bytes()).unwrap();
+        assert!(Managed::open(wanted, None, &store).is_valid());
+    }
+}

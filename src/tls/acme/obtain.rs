@@ -1,0 +1,134 @@
+//! One attempt at a certificate, start to end, under the name's lock.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use instant_acme::{Account, CertificateIdentifier};
+use serde_json::{Value, json};
+
+use super::failure::{Failure, Kind};
+use super::keeper::Keeper;
+use super::managed::Managed;
+use super::order::{Issued, Job};
+use super::places::Places;
+use super::storage::Held;
+use super::{Challenge, Wanted};
+use crate::tls::pem::{date, unix_now};
+
+/// How often a lock that another process holds is tried again.
+const LOCK_STEP: Duration = Duration::from_millis(300);
+/// An attempt that takes longer has gone wrong.
+const ATTEMPT: Duration = Duration::from_secs(300);
+
+impl Keeper {
+    /// Obtains the certificate if it is still due once it is our turn.
+    pub(super) async fn obtain(&self, managed: &Managed) -> Result<(), Failure> {
+        let stopping = |_| Failure::trouble("the process is stopping");
+        let _permit = self.permits.acquire().await.map_err(stopping)?;
+        match tokio::time::timeout(ATTEMPT, self.attempt(managed)).await {
+            Ok(done) => done,
+            Err(_) => Err(Failure::trouble(format!("not done within {ATTEMPT:?}"))),
+        }
+    }
+
+    /// A lock against other processes on the same store.
+    pub(super) async fn lock(&self, name: &str) -> Result<Box<dyn Held>, Failure> {
+        loop {
+            if let Some(held) = self.store.try_lock(name)? {
+                return Ok(held);
+            }
+            tokio::time::sleep(LOCK_STEP).await;
+        }
+    }
+
+    async fn attempt(&self, managed: &Managed) -> Result<(), Failure> {
+        let wanted = managed.wanted();
+        let places = Places::of(wanted);
+        let _lock = self.lock(&places.lock()).await?;
+        managed.settle(&*self.store)?;
+        if !managed.is_due() {
+            return Ok(());
+        }
+        let pause = self.ca(&wanted.ca).pause.load(Ordering::Relaxed);
+        if pause > unix_now() {
+            return Err(busy(pause));
+        }
+        let done = self.ask(managed, &places).await;
+        let pause = self.ca(&wanted.ca).pause.load(Ordering::Relaxed);
+        done.map_err(|failure| match failure.kind {
+            Kind::Busy(None) if pause > unix_now() => {
+                Failure { kind: Kind::Busy(Some(pause)), ..failure }
+            }
+            _ => failure,
+        })
+    }
+
+    async fn ask(&self, managed: &Managed, places: &Places) -> Result<(), Failure> {
+        let wanted = managed.wanted();
+        let account = self.account(wanted).await?;
+        let replaces = managed.current().and_then(|current| {
+            let leaf = current.key.cert.first()?.clone();
+            CertificateIdentifier::try_from(&leaf).ok().map(CertificateIdentifier::into_owned)
+        });
+        let mut job = Job { account: &account, wanted, places, store: &*self.store, replaces };
+        let had = managed.current().is_some();
+        let (issued, challenge) = match self.by_any_challenge(&job).await {
+            Err(failure) if failure.is_unknown_account() => {
+                log::warn!("{}: the CA does not know our account any more", wanted.ca);
+                self.forget_account(wanted).await?;
+                let account: Account = self.account(wanted).await?;
+                job.account = &account;
+                self.by_any_challenge(&job).await?
+            }
+            other => other?,
+        };
+        managed.accept(&issued, &*self.store).map_err(Failure::trouble)?;
+        let facts = json!({ "domain": wanted.name, "challenge": challenge.to_string() });
+        self.store.write(&places.facts(), facts.to_string().as_bytes())?;
+        let until = managed.current().map_or(0, |current| current.until);
+        let what = if had { "renewed" } else { "obtained" };
+        log::info!("{}: certificate {what}, valid until {}", wanted.name, date(until));
+        self.tell_renewed(&wanted.name);
+        Ok(())
+    }
+
+    /// Tries what may prove control over the name, what worked last first. Only a refusal leads
+    /// to the next: trouble would be the same again.
+    async fn by_any_challenge(&self, job: &Job<'_>) -> Result<(Issued, Challenge), Failure> {
+        let mut failures: Vec<Failure> = Vec::new();
+        for challenge in self.challenges(job.wanted, job.places) {
+            match job.run(challenge).await {
+                Ok(issued) => return Ok((issued, challenge)),
+                Err(failure) if failure.kind == Kind::Refused => failures.push(failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        let texts: Vec<_> = failures.into_iter().map(|failure| failure.text).collect();
+        Err(Failure::refused(match texts.is_empty() {
+            true => "no challenge is left to prove control over the name: HTTP-01 and \
+                     TLS-ALPN-01 are turned off, and no 'dns' is set"
+                .to_owned(),
+            false => texts.join("; "),
+        }))
+    }
+
+    fn challenges(&self, wanted: &Wanted, places: &Places) -> Vec<Challenge> {
+        if wanted.dns.is_some() {
+            return vec![Challenge::Dns];
+        }
+        if wanted.name.starts_with('*') {
+            return Vec::new();
+        }
+        let mut challenges = self.settings().challenges.clone();
+        let facts = self.store.read(&places.facts()).ok().flatten().unwrap_or_default();
+        let facts: Value = serde_json::from_slice(&facts).unwrap_or_default();
+        let last = facts["challenge"].as_str().unwrap_or_default();
+        challenges.sort_by_key(|challenge| challenge.to_string() != last);
+        challenges
+    }
+}
+
+fn busy(until: i64) -> Failure {
+    let text = format!("the CA asks for no requests before {}", date(until));
+    Failure { kind: Kind::Busy(Some(until)), text }
+}

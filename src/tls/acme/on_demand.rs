@@ -1,0 +1,204 @@
+//! On-demand TLS: a certificate is obtained when the first client asks for its name. What a
+//! stranger's handshake may cause is bounded: one issuance per name, few handshakes that wait,
+//! names that failed are refused from memory, and `max_certs` or `ask` has the last word.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::Uri;
+use rustls::sign::CertifiedKey;
+use tokio::sync::oneshot;
+
+use super::Wanted;
+use super::failure::Failure;
+use super::keeper::{Keeper, locked};
+use super::managed::Managed;
+use super::renewal;
+use crate::tls::pem::unix_now;
+use crate::tls::policy::{OnDemand as Limits, covers, qualifies};
+
+/// Handshakes of one site that wait for certificates.
+const WAITING: usize = 500;
+/// Certificates kept in memory, and names that failed.
+const REMEMBERED: usize = 10_000;
+/// Seconds for which a name that failed is refused.
+const FAILED: i64 = 300;
+/// From this many certificates on, the next comes only so many seconds after the last.
+const QUICK: (u32, i64) = (10, 600);
+
+/// One site that obtains certificates on demand.
+#[derive(Debug)]
+pub(in crate::tls) struct OnDemand {
+    keeper: Arc<Keeper>,
+    /// All but the name.
+    wanted: Wanted,
+    /// The site's host: empty, a name, or a pattern with `*`.
+    host: String,
+    limits: Limits,
+    known: ArcSwap<HashMap<String, Arc<Managed>>>,
+    failed: Mutex<HashMap<String, i64>>,
+    waiting: Mutex<HashMap<String, Vec<oneshot::Sender<()>>>>,
+}
+
+/// Certificates obtained on demand by this process, and when the last was.
+#[derive(Debug, Default)]
+pub(super) struct Count {
+    issued: u32,
+    last: i64,
+}
+
+impl OnDemand {
+    pub(in crate::tls) fn new(
+        keeper: &Arc<Keeper>,
+        host: &str,
+        wanted: Wanted,
+        limits: Limits,
+    ) -> Arc<Self> {
+        let fresh = |wanted| Self {
+            keeper: keeper.clone(),
+            wanted,
+            host: host.to_owned(),
+            limits: limits.clone(),
+            known: ArcSwap::default(),
+            failed: Mutex::default(),
+            waiting: Mutex::default(),
+        };
+        let mut sites = locked(&keeper.on_demand_sites);
+        sites.retain(|site| site.strong_count() > 0);
+        // A reload keeps what is known, and who waits.
+        let same =
+            |site: &Arc<Self>| site.host == host && site.wanted == wanted && site.limits == limits;
+        if let Some(site) = sites.iter().filter_map(Weak::upgrade).find(same) {
+            return site;
+        }
+        let site = Arc::new(fresh(wanted));
+        sites.push(Arc::downgrade(&site));
+        site
+    }
+
+    /// What there is for `name` by now.
+    pub(in crate::tls) fn certified(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+        self.known.load().get(name)?.certified()
+    }
+
+    /// Waits until there is a certificate for `name`, or none to be had.
+    pub(in crate::tls) async fn prepare(self: &Arc<Self>, name: &str) {
+        match self.known.load().get(name) {
+            Some(managed) if managed.is_valid() && !managed.is_due() => return,
+            // Renewed while this client is served with what there is.
+            Some(managed) if managed.is_valid() => return drop(self.queue(name)),
+            _ => {}
+        }
+        if let Some(done) = self.queue(name) {
+            let _ = done.await;
+        }
+    }
+
+    /// On the keeper's thread: has the certificate obtained and lets go of those who wait.
+    pub(super) async fn serve(self: Arc<Self>, name: String) {
+        match self.fetch(&name).await {
+            Ok(managed) => self.remember(&name, managed),
+            Err(failure) => {
+                log::info!("{name}: no certificate on demand: {failure}");
+                let mut failed = locked(&self.failed);
+                if failed.len() >= REMEMBERED {
+                    failed.clear();
+                }
+                failed.insert(name.clone(), unix_now() + FAILED);
+            }
+        }
+        locked(&self.waiting).remove(&name);
+    }
+
+    /// A place among those who wait for `name`; none for names that are refused.
+    fn queue(self: &Arc<Self>, name: &str) -> Option<oneshot::Receiver<()>> {
+        let mine = self.host.is_empty() || covers(&self.host, name);
+        if !mine || !qualifies(name) {
+            return None;
+        }
+        if locked(&self.failed).get(name).is_some_and(|until| *until > unix_now()) {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = locked(&self.waiting);
+        if waiting.values().map(Vec::len).sum::<usize>() >= WAITING {
+            return None;
+        }
+        let those = waiting.entry(name.to_owned()).or_default();
+        let first = those.is_empty();
+        those.push(sender);
+        if first {
+            self.keeper.demand(self.clone(), name.to_owned());
+        }
+        Some(receiver)
+    }
+
+    async fn fetch(&self, name: &str) -> Result<Arc<Managed>, Failure> {
+        let wanted = Wanted { name: name.to_owned(), ..self.wanted.clone() };
+        let managed = self.keeper.managed_bare(&wanted).map_err(Failure::trouble)?;
+        if managed.is_valid() && !managed.is_due() {
+            return Ok(managed);
+        }
+        let mut backoff = renewal::remembered(&self.keeper, &managed).unwrap_or_default();
+        if backoff.next > unix_now() {
+            return Err(Failure::refused("it failed before and waits for its next try"));
+        }
+        if !self.keeper.has_agreed(&wanted.ca) {
+            return Err(Failure::refused("the CA's terms are not agreed to: start with -agree"));
+        }
+        let is_new = managed.current().is_none();
+        if is_new {
+            self.allowed(name).await?;
+        }
+        renewal::attempt(&self.keeper, &managed, &mut backoff).await;
+        if !managed.is_valid() {
+            return Err(Failure::trouble("it was not obtained"));
+        }
+        if is_new {
+            let mut count = locked(&self.keeper.on_demand);
+            count.issued += 1;
+            count.last = unix_now();
+        }
+        Ok(managed)
+    }
+
+    /// `ask` and `max_certs`.
+    async fn allowed(&self, name: &str) -> Result<(), Failure> {
+        if let Some(most) = self.limits.max {
+            let count = locked(&self.keeper.on_demand);
+            if count.issued >= most {
+                return Err(Failure::refused(format!("max_certs {most} is reached")));
+            }
+            if count.issued >= QUICK.0 && unix_now() - count.last < QUICK.1 {
+                let pause = Duration::from_secs(QUICK.1.unsigned_abs());
+                return Err(Failure::refused(format!("the last was obtained within {pause:?}")));
+            }
+        }
+        let Some(ask) = &self.limits.ask else { return Ok(()) };
+        let separator = if ask.contains('?') { '&' } else { '?' };
+        let uri: Uri = format!("{ask}{separator}domain={name}")
+            .parse()
+            .map_err(|error| Failure::refused(format!("ask {ask}: {error}")))?;
+        let client = self.keeper.ca(&self.wanted.ca).client(self.keeper.settings().timeout)?;
+        match client.get(&uri).await {
+            Ok(status) if status.is_success() => Ok(()),
+            Ok(status) => Err(Failure::refused(format!("{ask} answers {status}"))),
+            Err(error) => Err(Failure::trouble(format!("ask: {error}"))),
+        }
+    }
+
+    fn remember(&self, name: &str, managed: Arc<Managed>) {
+        self.known.rcu(|old| {
+            let mut new = HashMap::clone(old);
+            if new.len() >= REMEMBERED
+                && let Some(any) = new.keys().next().cloned()
+            {
+                new.remove(&any);
+            }
+            new.insert(name.to_owned(), managed.clone());
+            new
+        });
+    }
+}

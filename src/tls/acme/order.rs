@@ -1,0 +1,223 @@
+//! One order from the request to the chain (RFC 8555 section 7.4). It is written down before
+//! anything is done for it, so that a process that takes over finishes it instead of asking for
+//! another.
+
+use std::time::Duration;
+
+use instant_acme::{
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Identifier, NewOrder,
+    Order, OrderStatus, RetryPolicy,
+};
+use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
+use serde_json::{Value, json};
+
+use super::challenges::Answer;
+use super::dns::{self, Dns};
+use super::failure::{Failure, Kind, kind_of};
+use super::places::Places;
+use super::storage::Storage;
+use super::{Challenge, Wanted};
+use crate::tls::self_signed;
+
+/// How long the CA may take to validate or to sign.
+const PATIENCE: RetryPolicy = RetryPolicy::new()
+    .initial_delay(Duration::from_millis(250))
+    .backoff(1.5)
+    .timeout(Duration::from_secs(90));
+/// `status_request` as a certificate's demand (RFC 7633).
+const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
+const MUST_STAPLE: &[u8] = &[0x30, 0x03, 0x02, 0x01, 0x05];
+
+/// What it takes to obtain one certificate.
+pub(super) struct Job<'a> {
+    pub(super) account: &'a Account,
+    pub(super) wanted: &'a Wanted,
+    pub(super) places: &'a Places,
+    pub(super) store: &'a dyn Storage,
+    /// The certificate that this one is to replace (RFC 9773 section 5).
+    pub(super) replaces: Option<CertificateIdentifier<'static>>,
+}
+
+/// A chain and its key, in PEM.
+pub(super) struct Issued {
+    pub(super) chain: String,
+    pub(super) key: String,
+}
+
+impl Job<'_> {
+    /// Obtains the certificate, proving control by `challenge`.
+    pub(super) async fn run(&self, challenge: Challenge) -> Result<Issued, Failure> {
+        if let Some((order, key)) = self.resume().await? {
+            match self.finish(order, key, challenge).await {
+                Err(failure) if failure.kind == Kind::Refused => {
+                    log::info!("{}: the earlier order cannot be used: {failure}", self.wanted.name);
+                    self.store.remove(&self.places.order())?;
+                }
+                done => return done,
+            }
+        }
+        let (order, key) = self.start().await?;
+        let done = self.finish(order, key, challenge).await;
+        if done.as_ref().is_err_and(|failure| failure.kind == Kind::Refused) {
+            self.store.remove(&self.places.order())?;
+        }
+        done
+    }
+
+    async fn start(&self) -> Result<(Order, KeyPair), Failure> {
+        let key = self_signed::generate(self.wanted.key_type)
+            .map_err(|error| Failure::trouble(error.to_string()))?;
+        let names = [Identifier::Dns(self.wanted.name.clone())];
+        // A store that cannot be written shows before the CA has been troubled.
+        self.note("", &key)?;
+        let order = match self.account.new_order(&self.wish(&names, true)).await {
+            // A CA may know nothing of replacing, or refuse it; an order is as good without.
+            Err(error) if self.replaces.is_some() && !matches!(kind_of(&error), Kind::Busy(_)) => {
+                self.account.new_order(&self.wish(&names, false)).await?
+            }
+            other => other?,
+        };
+        self.note(order.url(), &key)?;
+        Ok((order, key))
+    }
+
+    fn note(&self, url: &str, key: &KeyPair) -> Result<(), Failure> {
+        let kept = json!({ "url": url, "key": key.serialize_pem() });
+        Ok(self.store.write(&self.places.order(), kept.to_string().as_bytes())?)
+    }
+
+    fn wish<'w>(&'w self, names: &'w [Identifier], replacing: bool) -> NewOrder<'w> {
+        let mut wish = NewOrder::new(names);
+        if let Some(profile) = &self.wanted.profile {
+            wish = wish.profile(profile);
+        }
+        match &self.replaces {
+            Some(old) if replacing => wish.replaces(old.clone()),
+            _ => wish,
+        }
+    }
+
+    /// The order that an earlier process began.
+    async fn resume(&self) -> Result<Option<(Order, KeyPair)>, Failure> {
+        let Some(bytes) = self.store.read(&self.places.order())? else { return Ok(None) };
+        let kept: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let key = kept["key"].as_str().and_then(|pem| KeyPair::from_pem(pem).ok());
+        let (Some(url), Some(key)) = (kept["url"].as_str(), key) else {
+            self.store.set_aside(&self.places.order())?;
+            return Ok(None);
+        };
+        if url.is_empty() {
+            return Ok(None);
+        }
+        match self.account.order(url.to_owned()).await {
+            Ok(mut order) => {
+                let usable = order.state().status != OrderStatus::Invalid;
+                Ok(usable.then_some((order, key)))
+            }
+            Err(error) if kind_of(&error) == Kind::Refused => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn finish(
+        &self,
+        mut order: Order,
+        key: KeyPair,
+        challenge: Challenge,
+    ) -> Result<Issued, Failure> {
+        if order.state().status == OrderStatus::Pending {
+            self.validate(&mut order, challenge).await?;
+        }
+        if order.state().status == OrderStatus::Ready {
+            order.finalize_csr(&self.request(&key)?).await?;
+        }
+        let chain = order.poll_certificate(&PATIENCE).await?;
+        Ok(Issued { chain, key: key.serialize_pem() })
+    }
+
+    /// Answers the challenges and waits for the CA's verdict.
+    async fn validate(&self, order: &mut Order, challenge: Challenge) -> Result<(), Failure> {
+        let mut answers = Vec::new();
+        let mut records = Vec::new();
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization?;
+            match authorization.status {
+                AuthorizationStatus::Valid => continue,
+                AuthorizationStatus::Pending => {}
+                other => return Err(Failure::refused(format!("the authorization is {other:?}"))),
+            }
+            let mut offered = authorization.challenge(challenge.kind()).ok_or_else(|| {
+                Failure::refused(format!("the CA does not offer {challenge} for this name"))
+            })?;
+            let proof = offered.key_authorization();
+            match (challenge, &self.wanted.dns) {
+                (Challenge::Http, _) => answers.push(Answer::http(&offered.token, proof.as_str())),
+                (Challenge::TlsAlpn, _) => {
+                    let digest = proof.digest();
+                    let answer = Answer::tls(&self.wanted.name, digest.as_ref());
+                    answers.push(answer.map_err(Failure::trouble)?);
+                }
+                (Challenge::Dns, Some(provider)) => {
+                    records.push(self.publish(provider, &proof.dns_value()).await?);
+                }
+                (Challenge::Dns, None) => return Err(Failure::refused("no 'dns' is set")),
+            }
+            offered.set_ready().await?;
+        }
+        let verdict = order.poll_ready(&PATIENCE).await;
+        for record in records {
+            record.remove().await;
+        }
+        drop(answers);
+        match verdict? {
+            OrderStatus::Invalid => {
+                Err(Failure::refused(format!("{challenge} failed: {}", reason(order).await)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn publish<'p>(
+        &self,
+        provider: &'p Dns,
+        value: &str,
+    ) -> Result<dns::Record<'p>, Failure> {
+        provider.publish(&self.wanted.name, value).await.map_err(Failure::trouble)
+    }
+
+    /// The certificate signing request.
+    fn request(&self, key: &KeyPair) -> Result<Vec<u8>, Failure> {
+        let failed = |error: rcgen::Error| Failure::trouble(error.to_string());
+        let mut params = CertificateParams::new(vec![self.wanted.name.clone()]).map_err(failed)?;
+        params.distinguished_name = DistinguishedName::new();
+        if self.wanted.must_staple {
+            let demand = CustomExtension::from_oid_content(TLS_FEATURE, MUST_STAPLE.to_vec());
+            params.custom_extensions.push(demand);
+        }
+        Ok(params.serialize_request(key).map_err(failed)?.der().to_vec())
+    }
+}
+
+/// What the CA says about the validation that failed.
+async fn reason(order: &mut Order) -> String {
+    let mut authorizations = order.authorizations();
+    while let Some(Ok(authorization)) = authorizations.next().await {
+        for challenge in &authorization.challenges {
+            if let Some(problem) = &challenge.error {
+                return problem.detail.clone().unwrap_or_else(|| problem.to_string());
+            }
+        }
+    }
+    "the CA gives no reason".to_owned()
+}
+
+impl Challenge {
+    fn kind(self) -> ChallengeType {
+        match self {
+            Self::Http => ChallengeType::Http01,
+            Self::TlsAlpn => ChallengeType::TlsAlpn01,
+            Self::Dns => ChallengeType::Dns01,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The life of one certificate: obtained, then renewed when a third of its life is left or when
+//! the CA says so (ARI, RFC 9773), and tried again where that failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use instant_acme::{CertificateIdentifier, Error};
+
+use super::backoff::Backoff;
+use super::failure::Failure;
+use super::keeper::Keeper;
+use super::managed::Managed;
+use super::places::Places;
+use crate::tls::pem::{date, unix_now};
+
+/// The longest sleep: the clock may be set meanwhile.
+const NAP: i64 = 600;
+/// Between two questions to a CA that has no advice or gives none.
+const ADVICE_AGAIN: i64 = 6 * 3600;
+/// The bounds of what a CA may say about when to ask again (RFC 9773 section 4.3).
+const ADVICE_EVERY: (i64, i64) = (60, 24 * 3600);
+
+/// Keeps the certificate for as long as the task runs.
+pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
+    let wanted = managed.wanted();
+    let mut backoff = settle(&keeper, &managed).await;
+    if managed.is_due() && backoff.next > unix_now() {
+        let entry = keeper.store.place(&Places::of(wanted).retry());
+        let next = date(backoff.next);
+        log::warn!(
+            "{}: earlier attempts failed; the next is at {next} (remove {entry} and reload to \
+             try at once)",
+            wanted.name
+        );
+    }
+    let mut advice_at = 0;
+    loop {
+        if managed.is_due()
+            && let Some(other) = remembered(&keeper, &managed)
+            && other.next > backoff.next
+        {
+            backoff = other;
+        }
+        if managed.is_due() && backoff.next <= unix_now() {
+            if !keeper.has_agreed(&wanted.ca) {
+                return log::error!(
+                    "{}: no certificate: the terms of {} are not agreed to. Read them and start \
+                     with -agree; until then the site has a self-signed certificate",
+                    wanted.name,
+                    wanted.ca
+                );
+            }
+            attempt(&keeper, &managed, &mut backoff).await;
+            advice_at = advice_at.min(unix_now());
+        }
+        if advice_at <= unix_now() && managed.is_valid() && !managed.is_due() {
+            advice_at = unix_now() + advice(&keeper, &managed).await;
+        }
+        let due = if managed.current().is_some() { managed.renew_at() } else { 0 };
+        let mut next = due.max(backoff.next);
+        if managed.is_valid() && !managed.is_due() {
+            next = next.min(advice_at);
+        }
+        let nap = (next - unix_now()).clamp(1, NAP);
+        tokio::time::sleep(Duration::from_secs(nap.unsigned_abs())).await;
+    }
+}
+
+/// What a crash left is put in order before anything else.
+async fn settle(keeper: &Keeper, managed: &Managed) -> Backoff {
+    let places = Places::of(managed.wanted());
+    let settled = match keeper.lock(&places.lock()).await {
+        Ok(_lock) => managed.settle(&*keeper.store).map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
+    if let Err(failure) = settled {
+        log::error!("{}: {failure}", managed.wanted().name);
+    }
+    remembered(keeper, managed).unwrap_or_default()
+}
+
+/// What this process or another has written down.
+pub(super) fn remembered(keeper: &Keeper, managed: &Managed) -> Option<Backoff> {
+    let retry = Places::of(managed.wanted()).retry();
+    let kept = keeper.store.read(&retry).ok().flatten();
+    Backoff::from_bytes(&kept?, unix_now())
+}
+
+/// One attempt, and what is known of it for the next.
+pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Backoff) {
+    let name = &managed.wanted().name;
+    let retry = Places::of(managed.wanted()).retry();
+    let kept = match keeper.obtain(managed).await {
+        Ok(()) => {
+            *backoff = Backoff::default();
+            keeper.store.remove(&retry)
+        }
+        Err(failure) => {
+            let wait = backoff.failed(&failure, unix_now());
+            let state = if managed.is_valid() {
+                "the certificate in use is still valid"
+            } else {
+                "clients see a certificate that they do not trust"
+            };
+            log::error!("{name}: no new certificate: {failure}. Next try in {wait:?}; {state}");
+            keeper.store.write(&retry, &backoff.to_bytes(&failure.text))
+        }
+    };
+    if let Err(error) = kept {
+        log::error!("{error}");
+    }
+}
+
+/// Asks the CA when to renew; how many seconds until it is asked again.
+async fn advice(keeper: &Keeper, managed: &Managed) -> i64 {
+    let wanted = managed.wanted();
+    if !keeper.has_agreed(&wanted.ca) {
+        return ADVICE_AGAIN;
+    }
+    let Ok(account) = keeper.account(wanted).await else { return ADVICE_AGAIN };
+    let Some(leaf) = managed.current().and_then(|current| current.key.cert.first().cloned()) else {
+        return ADVICE_AGAIN;
+    };
+    let Ok(id) = CertificateIdentifier::try_from(&leaf) else { return ADVICE_AGAIN };
+    match account.renewal_info(&id).await {
+        Ok((info, again)) => {
+            let start = info.suggested_window.start.unix_timestamp();
+            let end = info.suggested_window.end.unix_timestamp().max(start + 1);
+            let third = managed.renew_at();
+            // Inside the window already chosen, the choice stands.
+            if !(start..end).contains(&third) {
+                managed.renew_by_advice(fastrand::i64(start..end));
+                log::info!(
+                    "{}: the CA advises renewal at {}{}",
+                    wanted.name,
+                    date(managed.renew_at()),
+                    info.explanation_url.map_or(String::new(), |url| format!(" (see {url})"))
+                );
+            }
+            let again = i64::try_from(again.as_secs()).unwrap_or(ADVICE_AGAIN);
+            again.clamp(ADVICE_EVERY.0, ADVICE_EVERY.1)
+        }
+        Err(Error::Unsupported(_)) => ADVICE_EVERY.1,
+        Err(error) => {
+            log::debug!("{}: renewal information: {error}", wanted.name);
+            ADVICE_AGAIN
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `-revoke`: the certificate of a name is declared void by its CA and forgotten here.
+
+use instant_acme::{RevocationReason, RevocationRequest};
+
+use super::keeper::Keeper;
+use super::managed::Managed;
+use super::places::Places;
+use super::{Failure, Wanted};
+
+/// Revokes the stored certificate of `host`, by the account that has it. The key stays, as in v1.
+pub fn revoke(keeper: &Keeper, host: &str) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let wanted = Wanted {
+        name: host.to_ascii_lowercase(),
+        ca: keeper.settings().ca.clone(),
+        email: keeper.settings().email.clone(),
+        ..Wanted::default()
+    };
+    runtime.block_on(keeper.revoke(wanted))
+}
+
+impl Keeper {
+    async fn revoke(&self, wanted: Wanted) -> Result<(), Failure> {
+        let places = Places::of(&wanted);
+        let _lock = self.lock(&places.lock()).await?;
+        let managed = Managed::open_any(wanted, &*self.store);
+        let leaf = managed.current().and_then(|current| current.key.cert.first().cloned());
+        let Some(leaf) = leaf else {
+            let place = self.store.place(&places.certificate());
+            return Err(Failure::refused(format!(
+                "no certificate to revoke: there is none in {place}"
+            )));
+        };
+        let account = self.account(managed.wanted()).await?;
+        let request =
+            RevocationRequest { certificate: &leaf, reason: Some(RevocationReason::Unspecified) };
+        account.revoke(&request).await?;
+        Ok(self.store.remove(&places.certificate())?)
+    }
+}

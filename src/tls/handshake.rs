@@ -1,0 +1,63 @@
+//! A handshake over TCP, from the client's first words to the configuration of the site it
+//! names; and who may then ask for which host.
+
+use std::io;
+
+use rustls::server::Acceptor;
+use rustls_pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
+
+use super::TlsListener;
+use super::acme::challenges::{ALPN, is_validation};
+
+impl TlsListener {
+    /// Runs the handshake. `None` after one that only proved control over a name to a CA.
+    pub async fn accept<S>(&self, stream: S) -> io::Result<Option<TlsStream<S>>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let stream = if self.clients.is_empty() && !self.resolver.is_on_demand() {
+            TlsAcceptor::from(self.tcp.clone()).accept(stream).await?
+        } else {
+            self.accept_by_name(stream).await?
+        };
+        let is_validation = stream.get_ref().1.alpn_protocol() == Some(ALPN);
+        Ok((!is_validation).then_some(stream))
+    }
+
+    /// Whether a connection whose handshake named `server_name` may carry requests for `host`:
+    /// not where the two want different client certificates.
+    pub fn may_serve(&self, server_name: Option<&str>, host: &str) -> bool {
+        self.clients.agree(server_name, host)
+    }
+
+    /// Whether the site of `server_name` lets a client in that showed `chain`: for QUIC, whose
+    /// handshake cannot tell.
+    pub fn admits(&self, server_name: Option<&str>, chain: &[CertificateDer<'_>]) -> bool {
+        let asked = self.clients.find(server_name.unwrap_or_default());
+        asked.is_none_or(|clients| clients.admits(chain))
+    }
+
+    async fn accept_by_name<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let hello = start.client_hello();
+        if is_validation(&hello) {
+            // It shows no certificate, and what waits for a certificate waits for it.
+            return start.into_stream(self.tcp.clone()).await;
+        }
+        let name = hello.server_name().map(str::to_owned);
+        if let Some(name) = &name {
+            self.resolver.prepare(name).await;
+        }
+        let asked = self.clients.find(name.as_deref().unwrap_or_default());
+        let of =
+            |asked| self.closed.iter().find(|(clients, _)| std::sync::Arc::ptr_eq(clients, asked));
+        let config = asked.and_then(of).map_or(&self.tcp, |(_, config)| config);
+        start.into_stream(config.clone()).await
+    }
+}

@@ -1,0 +1,123 @@
+//! OCSP stapling (RFC 6066 section 8) for certificates that name a responder; most do not any
+//! more. A staple is asked for again at half its life, kept in the store, and never shown when it
+//! is too old: none at all is better.
+
+mod message;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::Full;
+use rustls::sign::CertifiedKey;
+
+use super::acme::{Client, Storage};
+use super::pem::{Loaded, unix_now};
+use super::resolver::Resolver;
+use message::Window;
+
+/// How often it is looked whether a staple is due.
+const EVERY: Duration = Duration::from_secs(30);
+/// Seconds between two questions to a responder that failed.
+const AGAIN: i64 = 600;
+const RESPONDER: Duration = Duration::from_secs(10);
+
+/// What is known of one certificate's staple.
+#[derive(Debug, Default)]
+struct State {
+    staple: Option<Vec<u8>>,
+    until: i64,
+    /// Unix second of the next question.
+    next: i64,
+}
+
+/// Keeps the staples of what these listeners show, until they are all gone.
+pub(super) async fn keep(resolvers: Vec<Weak<Resolver>>, store: Arc<dyn Storage>) {
+    let mut states: HashMap<Vec<u8>, State> = HashMap::new();
+    loop {
+        let alive: Vec<_> = resolvers.iter().filter_map(Weak::upgrade).collect();
+        if alive.is_empty() {
+            return;
+        }
+        let shown: Vec<_> = alive.iter().flat_map(|one| one.certificates()).collect();
+        for loaded in shown {
+            let Some(leaf) = loaded.key.cert.first().filter(|_| loaded.responder.is_some()) else {
+                continue;
+            };
+            let state = states
+                .entry(leaf.to_vec())
+                .or_insert_with(|| stored(&loaded, &*store).unwrap_or_default());
+            if state.next <= unix_now() {
+                renew(&loaded, state, &*store).await;
+            }
+            let staple = state.staple.clone().filter(|_| state.until > unix_now());
+            if loaded.key.ocsp != staple {
+                let key = CertifiedKey { ocsp: staple, ..CertifiedKey::clone(&loaded.key) };
+                let key = Arc::new(key);
+                alive.iter().for_each(|one| one.staple(&key));
+            }
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn renew(loaded: &Loaded, state: &mut State, store: &dyn Storage) {
+    let name = loaded.names.first().map_or("a certificate", String::as_str);
+    match fetch(loaded).await {
+        Ok((staple, window)) => {
+            if let Err(error) = store.write(&entry(loaded), &staple) {
+                log::warn!("{error}");
+            }
+            *state = State::of(staple, window);
+        }
+        Err(error) => {
+            log::warn!("{name}: no OCSP staple: {error}");
+            state.next = unix_now() + AGAIN;
+        }
+    }
+}
+
+async fn fetch(loaded: &Loaded) -> Result<(Vec<u8>, Window), String> {
+    let [leaf, issuer, ..] = &loaded.key.cert[..] else {
+        return Err("the chain holds no certificate of the issuer".to_owned());
+    };
+    let url = loaded.responder.as_deref().unwrap_or_default();
+    let request = Request::post(url)
+        .header(header::CONTENT_TYPE, "application/ocsp-request")
+        .header(header::ACCEPT, "application/ocsp-response")
+        .body(Full::new(Bytes::from(message::request(leaf, issuer)?)))
+        .map_err(|error| format!("{url}: {error}"))?;
+    let answer = Client::new(RESPONDER, Arc::default())?.fetch(request).await?;
+    let window = message::judge(&answer, leaf).map_err(|error| format!("{url}: {error}"))?;
+    if window.until <= unix_now() {
+        return Err(format!("{url}: the answer is too old"));
+    }
+    Ok((answer.to_vec(), window))
+}
+
+impl State {
+    fn of(staple: Vec<u8>, window: Window) -> Self {
+        let half = window.from + (window.until - window.from) / 2;
+        // A responder whose answers are old when they come is not asked without end.
+        let next = half.max(unix_now() + AGAIN);
+        Self { staple: Some(staple), until: window.until, next }
+    }
+}
+
+fn stored(loaded: &Loaded, store: &dyn Storage) -> Option<State> {
+    let staple = store.read(&entry(loaded)).ok()??;
+    let window = message::judge(&staple, loaded.key.cert.first()?).ok()?;
+    let half = window.from + (window.until - window.from) / 2;
+    (window.until > unix_now()).then(|| State { next: half, ..State::of(staple, window) })
+}
+
+/// `ocsp/NAME-HASH`, as in v1.
+fn entry(loaded: &Loaded) -> String {
+    let name = loaded.names.first().map_or("unnamed", String::as_str).replace(['*', '/'], "_");
+    let hash = digest(&SHA256, loaded.key.cert.first().map_or(&[], |leaf| leaf.as_ref()));
+    let hash: String = hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("ocsp/{name}-{hash}")
+}

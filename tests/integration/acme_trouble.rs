@@ -1,0 +1,123 @@
+//! What a CA may say besides yes: later, no, and renew now.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::harness::{BINARY, Ca, Caddy, Setup, curl, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn start(ca: &Ca, text: &str) -> Caddy {
+    Setup::new(text)
+        .arg("-agree")
+        .arg("-http-port=@PORT2@")
+        .arg("-https-port=@PORT@")
+        .arg(&format!("-ca={}", ca.url()))
+        .env("CADDYPATH", "store")
+        .start()
+}
+
+fn entry(caddy: &Caddy, ca: &Ca, kind: &str) -> PathBuf {
+    caddy.path(&format!("store/acme/{}/sites/a.example/a.example.{kind}", ca.addr))
+}
+
+fn wait_log(caddy: &Caddy, words: &str) {
+    wait_for(words, PATIENCE, || caddy.log().contains(words).then_some(()));
+}
+
+#[test]
+fn a_busy_ca_is_left_alone_for_as_long_as_it_says() {
+    let page = "<html>busy</html>";
+    let problem = r#"{"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many"}"#;
+    for (status, body, said) in [(429, problem, "too many"), (503, page, "HTTP 503")] {
+        let ca = Ca::start();
+        ca.refuse(status, "5", body);
+        let began = Instant::now();
+        let mut caddy = start(&ca, "a.example\nstatus 200 /\n");
+        wait_log(&caddy, "a.example: no new certificate: the CA says: ");
+        assert!(caddy.log().contains(said), "{}", caddy.log());
+        // A restart loop does not make it come sooner.
+        for _ in 0..3 {
+            caddy.kill();
+            caddy.start_again();
+            let resolve = format!("a.example:{}:127.0.0.1", caddy.port());
+            let url = format!("https://a.example:{}/", caddy.port());
+            assert_eq!(curl(&["--resolve", &resolve], &url).status, 200);
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "the test is too slow to tell");
+        assert_eq!(ca.orders().len(), 1);
+        wait_for("the certificate", PATIENCE, || entry(&caddy, &ca, "crt").exists().then_some(()));
+        assert!(began.elapsed() >= Duration::from_secs(5));
+        assert_eq!(ca.orders().len(), 2);
+        wait_for("the end of the trouble", PATIENCE, || {
+            (!entry(&caddy, &ca, "retry").exists()).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_refused_name_waits_long_and_troubles_no_other() {
+    let ca = Ca::start();
+    let body = r#"{"type": "urn:ietf:params:acme:error:rejectedIdentifier", "detail": "never"}"#;
+    // Each challenge is one order.
+    ca.refuse(403, "0", body);
+    ca.refuse(403, "0", body);
+    let caddy = start(&ca, "a.example\nstatus 200 /\n");
+    wait_log(&caddy, "the CA says: never (urn:ietf:params:acme:error:rejectedIdentifier)");
+    let retry: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(entry(&caddy, &ca, "retry")).unwrap()).unwrap();
+    let wait = retry["next"].as_i64().unwrap() - chrono::Utc::now().timestamp();
+    assert!((1_100..=1_600).contains(&wait), "{retry}");
+    caddy.rewrite("a.example, b.example {\nstatus 200 /\n}\n");
+    caddy.reload();
+    wait_log(&caddy, "b.example: certificate obtained");
+    assert!(!entry(&caddy, &ca, "crt").exists());
+}
+
+#[test]
+fn the_ca_says_when_to_renew() {
+    let ca = Ca::start();
+    ca.advise(-60);
+    let caddy = start(&ca, "a.example {\nstatus 200 /\ntls {\nprofile short\nmust_staple\n}\n}\n");
+    wait_log(&caddy, "a.example: the CA advises renewal at ");
+    ca.advise(3600 * 24 * 30);
+    wait_log(&caddy, "a.example: certificate renewed");
+    let orders = ca.orders();
+    assert_eq!(orders[0]["profile"], "short");
+    assert!(orders[0]["replaces"].is_null());
+    let tls_feature = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x01\x18";
+    let csr = &ca.requests()[0];
+    assert!(csr.windows(tls_feature.len()).any(|window| window == tls_feature), "must_staple");
+    let replaced = orders[1]["replaces"].as_str().unwrap();
+    assert_eq!(replaced.split('.').count(), 2, "{replaced}");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(ca.orders().len(), 2);
+    assert!(caddy.log().matches("advises renewal").count() == 2, "{}", caddy.log());
+}
+
+/// Runs at a terminal, where `typed` is typed, for three seconds; what is seen there.
+fn at_a_terminal(setup: &Setup, typed: &str) -> String {
+    drop(setup.command());
+    let line = format!(
+        "(sleep 1; echo {typed}; sleep 2) | CADDYPATH=store script -qec \
+         'timeout -s TERM 3 {BINARY} -conf Caddyfile {}' /dev/null",
+        setup.fill("-ca=http://@CA@/dir -http-port=@PORT2@ -https-port=@PORT@ -log process.log"),
+    );
+    let mut command = std::process::Command::new("sh");
+    let done = command.current_dir(setup.dir()).args(["-c", &line]).output().unwrap();
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_once() {
+    let ca = Ca::start();
+    let setup = Setup::new("a.example\nstatus 200 /\n").set("CA", ca.addr);
+    let seen = at_a_terminal(&setup, "n");
+    assert!(seen.contains("Do you agree to the terms? (y/n): "), "{seen}");
+    assert!(seen.contains(&ca.url()), "{seen}");
+    assert_eq!(ca.orders().len(), 0);
+    at_a_terminal(&setup, "y");
+    assert_eq!(ca.orders().len(), 1);
+    let again = at_a_terminal(&setup, "");
+    assert!(!again.contains("Do you agree"), "{again}");
+}

@@ -1,0 +1,258 @@
+//! TLS as clients see it: certificates of clients, resumption, files that change, and what a
+//! scanner finds.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Caddy, Setup, certificate, curl, h3_tls, wait_for};
+
+/// A CA and a client certificate of it, and one that nobody vouches for, as PEM files.
+fn client_certificates(setup: Setup) -> Setup {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let ca = params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let mut leaf = CertificateParams::new(vec!["client".to_owned()]).unwrap();
+    leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let good = leaf.signed_by(&key, &issuer).unwrap();
+    let stranger = leaf.self_signed(&key).unwrap();
+    setup
+        .file("ca.pem", ca.pem())
+        .file("good.pem", good.pem())
+        .file("stranger.pem", stranger.pem())
+        .file("client.key", key.serialize_pem())
+}
+
+struct Asked<'a> {
+    sni: &'a str,
+    host: &'a str,
+    cert: &'a str,
+}
+
+impl Asked<'_> {
+    /// The status over TCP and over HTTP/3; 0 where the connection failed.
+    fn statuses(&self, caddy: &Caddy) -> (u16, u64) {
+        let port = caddy.port();
+        let file = |name: &str| caddy.path(name).display().to_string();
+        let (cert, key) = (file(self.cert), file("client.key"));
+        let resolve = format!("{}:{port}:127.0.0.1", self.sni);
+        let field = format!("Host: {}:{port}", self.host);
+        let mut options = vec!["--resolve", &resolve, "-H", &field];
+        let mut job = json!({
+            "port": port, "sni": self.sni, "authority": format!("{}:{port}", self.host),
+        });
+        if !self.cert.is_empty() {
+            options.extend(["--cert", &cert, "--key", &key]);
+            job["cert"] = json!(cert);
+            job["key"] = json!(key);
+        }
+        let tcp = curl(&options, &format!("https://{}:{port}/", self.sni)).status;
+        (tcp, h3_tls(job)[0]["status"].as_u64().unwrap())
+    }
+}
+
+#[test]
+fn client_certificates_are_asked_for_by_host() {
+    let site = |name: &str, clients: &str| {
+        format!("https://{name}:@PORT@ {{\ntls self_signed {{\n{clients}\n}}\nstatus 200 /\n}}\n")
+    };
+    let text = [
+        site("closed.test", "clients @DIR@/ca.pem"),
+        site("asking.test", "clients request"),
+        site("choosy.test", "clients verify_if_given @DIR@/ca.pem"),
+        site("any.test", "clients require"),
+    ];
+    let open = "https://open.test:@PORT@ {\ntls self_signed\nstatus 200 /\n}\n";
+    let caddy = client_certificates(Setup::new(&(text.concat() + open))).start();
+    for (name, none, good, stranger) in [
+        ("open.test", 200, 200, 200),
+        ("closed.test", 0, 200, 0),
+        ("asking.test", 200, 200, 200),
+        ("choosy.test", 200, 200, 0),
+        ("any.test", 0, 200, 200),
+    ] {
+        for (cert, expected) in [("", none), ("good.pem", good), ("stranger.pem", stranger)] {
+            let got = Asked { sni: name, host: name, cert }.statuses(&caddy);
+            assert_eq!(got, (expected, u64::from(expected)), "{name} {cert}");
+        }
+    }
+    for (sni, host) in [("open.test", "closed.test"), ("any.test", "closed.test")] {
+        let got = Asked { sni, host, cert: "good.pem" }.statuses(&caddy);
+        assert_eq!(got, (421, 421), "{host} over a connection for {sni}");
+    }
+}
+
+/// `openssl s_client` with a session file; what it says.
+fn s_client(caddy: &Caddy, options: &str) -> String {
+    let script = format!(
+        "(sleep 0.5) | openssl s_client -connect 127.0.0.1:{} -servername localhost {options} 2>&1",
+        caddy.port()
+    );
+    let done = Command::new("sh").args(["-c", &script]).output().unwrap();
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+#[test]
+fn sessions_resume_over_tcp_and_quic_and_after_a_reload() {
+    let caddy = Caddy::start("https://localhost:@PORT@ {\ntls self_signed\nstatus 200 /\n}\n");
+    let session = caddy.path("session").display().to_string();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let first = s_client(&caddy, &format!("{version} -alpn h2 -sess_out {session}"));
+        assert!(first.contains("ALPN protocol: h2"), "{first}");
+        assert!(first.contains("New, TLSv1."), "{first}");
+        assert!(first.contains("Server Temp Key: X25519"), "{first}");
+        caddy.reload();
+        let again = s_client(&caddy, &format!("{version} -sess_in {session}"));
+        assert!(again.contains("Reused, TLSv1."), "{again}");
+    }
+    let job = json!({"port": caddy.port(), "sni": "localhost", "times": 2});
+    let answers = h3_tls(job);
+    assert_eq!(answers[0], json!({"status": 200, "resumed": false, "error": ""}));
+    assert_eq!(answers[1], json!({"status": 200, "resumed": true, "error": ""}));
+}
+
+fn shown(caddy: &Caddy) -> String {
+    let text = s_client(caddy, "-showcerts");
+    let start = text.find("-----BEGIN").unwrap_or(0);
+    text[start..].split("-----END").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_certificate_put_in_its_place_is_served_without_a_reload() {
+    let site = "https://localhost:@PORT@ {\ntls @DIR@/cert.pem @DIR@/key.pem\nstatus 200 /\n}\n";
+    let setup = Setup::new(site);
+    certificate(setup.dir(), "10");
+    let caddy = setup.start();
+    let old = shown(&caddy);
+    std::fs::write(caddy.path("cert.pem"), "half a certificate").unwrap();
+    wait_for("the complaint", Duration::from_secs(20), || {
+        caddy.log().contains("the certificate in use stays").then_some(())
+    });
+    assert_eq!(shown(&caddy), old);
+    certificate(&caddy.path("."), "20");
+    wait_for("the new certificate", Duration::from_secs(20), || {
+        (shown(&caddy) != old).then_some(())
+    });
+}
+
+#[test]
+fn an_expired_certificate_is_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2001, 2, 3);
+    params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let both = format!("{}{}", params.self_signed(&key).unwrap().pem(), key.serialize_pem());
+    let path = dir.path().join("old.pem");
+    std::fs::write(&path, both).unwrap();
+    let path = path.display();
+    let text = format!("https://localhost:@PORT@ {{\ntls {path} {path}\nstatus 200 /\n}}\n");
+    let caddy = Caddy::start(&text);
+    assert_eq!(curl(&[], &caddy.url("/")).status, 200);
+    assert!(caddy.log().contains("the certificate expired on 2001-02-03"), "{}", caddy.log());
+}
+
+/// OpenSSL's OCSP responder for the CA of `make_certificate`; ends when dropped.
+struct Responder(std::process::Child);
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A certificate that names a responder on `port`, and the responder.
+fn with_responder(dir: &Path, port: u16) -> Responder {
+    let script = "cd \"$1\" && exec 2>/dev/null
+        printf '%s\\n' subjectAltName=DNS:localhost authorityInfoAccess=OCSP\\;URI:http://127.0.0.1:$2/ >ext &&
+        openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -days 30 -extfile ext -out leaf.pem &&
+        cat leaf.pem ca.pem >cert.pem &&
+        serial=$(openssl x509 -in leaf.pem -noout -serial | cut -d= -f2) &&
+        printf 'V\\t491231000000Z\\t\\t%s\\tunknown\\t/CN=localhost\\n' $serial >index";
+    let port = port.to_string();
+    let made = Command::new("sh").args(["-c", script, "sh"]).arg(dir).arg(&port).status();
+    assert!(made.unwrap().success());
+    let responder = Command::new("openssl")
+        .current_dir(dir)
+        .args(["ocsp", "-index", "index", "-port", &port, "-rsigner", "ca.pem"])
+        .args(["-rkey", "ca.key", "-CA", "ca.pem", "-ndays", "1"])
+        .stdout(std::fs::File::create(dir.join("said")).unwrap())
+        .stderr(std::fs::File::create(dir.join("said")).unwrap())
+        .spawn();
+    Responder(responder.unwrap())
+}
+
+#[test]
+fn a_certificate_that_names_a_responder_is_stapled() {
+    let setup = Setup::new(
+        "https://localhost:@PORT@ {\ntls @DIR@/cert.pem @DIR@/key.pem\nstatus 200 /\n}\n",
+    );
+    crate::harness::make_certificate(setup.dir());
+    let responder = with_responder(setup.dir(), crate::harness::free_port());
+    // Not by connecting: it waits for ever for what such a client has to say.
+    wait_for("the responder", Duration::from_secs(5), || {
+        let said = std::fs::read_to_string(setup.dir().join("said")).unwrap();
+        said.contains("waiting for OCSP client").then_some(())
+    });
+    let mut caddy = setup.env("CADDYPATH", "store").start();
+    let stapled = |caddy: &Caddy| {
+        wait_for("a staple", Duration::from_secs(15), || {
+            s_client(caddy, "-status").contains("Cert Status: good").then_some(())
+        });
+    };
+    stapled(&caddy);
+    drop(responder);
+    caddy.kill();
+    caddy.start_again();
+    stapled(&caddy);
+}
+
+/// What testssl.sh finds worse than good, by its identifier.
+fn findings(caddy: &Caddy, ca: &Path) -> Vec<String> {
+    let out = caddy.path("testssl.json");
+    let done = Command::new("testssl")
+        .args(["--quiet", "--color", "0", "--sneaky", "--fast", "--ids-friendly", "--jsonfile"])
+        .arg(&out)
+        .arg("--add-ca")
+        .arg(ca)
+        .args(["--ip", "127.0.0.1", "-p", "-s", "-f", "-S", "-h", "-H", "-I", "-T", "-R", "-C"])
+        .args(["-B", "-O", "-Z", "-W", "-A", "-L", "-F", "-J", "-D", "-E"])
+        .arg(format!("localhost:{}", caddy.port()))
+        .output()
+        .expect("testssl");
+    let said = String::from_utf8_lossy(&done.stdout);
+    let found: Value = serde_json::from_slice(&std::fs::read(out).expect(&said)).expect(&said);
+    let found = found.as_array().unwrap();
+    assert!(found.len() > 40, "{said}");
+    // About this machine, its DNS, and fields that are the site's own business.
+    let others = ["engine_problem", "DNS_CAArecord", "security_headers"];
+    let bad = |one: &&Value| {
+        let severity = one["severity"].as_str().unwrap();
+        let ours = !others.contains(&one["id"].as_str().unwrap());
+        ours && !matches!(severity, "OK" | "INFO" | "DEBUG")
+    };
+    found
+        .iter()
+        .filter(bad)
+        .map(|one| format!("{} {} {}", one["severity"], one["id"], one["finding"]))
+        .collect()
+}
+
+#[test]
+fn a_scanner_finds_nothing() {
+    let setup = Setup::new(
+        "https://localhost:@PORT@ {\ntls @DIR@/cert.pem @DIR@/key.pem\nstatus 200 /\n\
+         header / Strict-Transport-Security max-age=31536000\n}\n",
+    );
+    crate::harness::make_certificate(setup.dir());
+    let caddy = setup.start();
+    let found = findings(&caddy, &caddy.path("ca.pem"));
+    assert_eq!(found, Vec::<String>::new());
+}

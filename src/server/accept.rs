@@ -7,11 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rustls::ServerConnection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use super::drain::Ticket;
 use super::gather::gather;
 use super::http;
 use super::worker::Worker;
@@ -21,7 +23,7 @@ use crate::http::request::{Peer, TlsFacts, unmapped};
 /// How long accepting rests when the process has no descriptor left.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
 
-/// Accepts on the worker's socket until told to stop.
+/// Accepts on the worker's socket until told to stop. What has connected by then is served.
 pub(super) fn listen(
     worker: Rc<Worker>,
     addr: SocketAddr,
@@ -30,12 +32,29 @@ pub(super) fn listen(
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(socket)?;
     tokio::task::spawn_local(async move {
+        // A drain waits for the last of them.
+        let _ticket = worker.in_flight.enter();
         tokio::select! {
             () = accepting.cancelled() => {}
             () = accept_all(&worker, addr, &listener, &accepting) => {}
         }
+        while let Some(Ok((stream, remote))) = listener.accept().now_or_never()
+            && let Ok(slot) = worker.slots.clone().try_acquire_owned()
+        {
+            admit(&worker, addr, (stream, remote), (accepting.clone(), slot));
+        }
     });
     Ok(())
+}
+
+fn admit(
+    worker: &Rc<Worker>,
+    addr: SocketAddr,
+    (stream, remote): (TcpStream, SocketAddr),
+    (closing, slot): (CancellationToken, OwnedSemaphorePermit),
+) {
+    let connection = Connection::new(worker.clone(), (addr, unmapped(remote)), closing, slot);
+    tokio::task::spawn_local(serve(connection, stream));
 }
 
 async fn accept_all(
@@ -47,12 +66,7 @@ async fn accept_all(
     loop {
         let Ok(slot) = worker.slots.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, remote)) => {
-                let remote = unmapped(remote);
-                let connection =
-                    Connection::new(worker.clone(), (addr, remote), accepting.clone(), slot);
-                tokio::task::spawn_local(serve(connection, stream));
-            }
+            Ok(accepted) => admit(worker, addr, accepted, (accepting.clone(), slot)),
             Err(error) if is_about_one_client(&error) => {}
             Err(error) => {
                 log::error!("accepting on {addr}: {error}");
@@ -76,6 +90,7 @@ pub(super) struct Connection {
     /// The listener closes or the process drains.
     pub(super) closing: CancellationToken,
     _slot: OwnedSemaphorePermit,
+    _ticket: Ticket,
 }
 
 impl Connection {
@@ -86,7 +101,8 @@ impl Connection {
         closing: CancellationToken,
         slot: OwnedSemaphorePermit,
     ) -> Self {
-        Self { worker, addr: ends.0, remote: ends.1, closing, _slot: slot }
+        let ticket = worker.in_flight.enter();
+        Self { worker, addr: ends.0, remote: ends.1, closing, _slot: slot, _ticket: ticket }
     }
 }
 

@@ -53,7 +53,6 @@ pub(super) async fn serve_http1<T>(
         .max_buf_size(READ_AHEAD)
         .half_close(true)
         .serve_connection(TokioIo::new(guard), service);
-    let _ticket = connection.worker.in_flight.enter();
     let clock = Clock::new(activity, timeouts, outbox);
     if let Some(Err(error)) = Watched::new(served, clock, &connection.closing).await {
         log::debug!("HTTP/1.1 with {}: {error}", connection.remote);
@@ -81,7 +80,6 @@ pub(super) async fn serve_http2(
         .max_local_error_reset_streams(limits::H2_LOCAL_RESETS)
         .max_send_buf_size(limits::SEND_BUFFER)
         .serve_connection(TokioIo::new(io), service);
-    let _ticket = connection.worker.in_flight.enter();
     let clock = Clock::new(activity, timeouts, Some(outbox));
     if let Some(Err(error)) = Watched::new(served, clock, &connection.closing).await {
         log::debug!("HTTP/2 with {}: {error}", connection.remote);

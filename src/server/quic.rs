@@ -162,7 +162,6 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
         Ok(h3) => h3,
         Err(error) => return log::debug!("HTTP/3 with {remote}: {error}"),
     };
-    let _ticket = connection.worker.in_flight.enter();
     let mut going_away = false;
     loop {
         tokio::select! {

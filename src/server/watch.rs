@@ -5,7 +5,8 @@ use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -13,6 +14,10 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::gather::Outbox;
 use super::guard::GuardHandle;
 use crate::http::limits::{Timeouts, WRITE_IDLE};
+
+/// How long a connection that is to close waits for the first request of a client that has just
+/// connected, and would take a close for a failure.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// What one connection is doing, told by dispatch and by response bodies.
 #[derive(Clone)]
@@ -71,6 +76,10 @@ impl Activity {
         self.0.unread.set(self.0.unread.get() - 1);
     }
 
+    fn is_fresh(&self) -> bool {
+        self.0.fresh.get()
+    }
+
     fn progress(&self) {
         self.0.progress.set(Instant::now());
     }
@@ -119,6 +128,8 @@ pub(super) struct Watched<C> {
     connection: Pin<Box<C>>,
     clock: Clock,
     closing: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// Until when a connection that is to close waits for its first request.
+    ending: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -126,7 +137,7 @@ impl<C: Graceful> Watched<C> {
     pub(super) fn new(connection: C, clock: Clock, closing: &CancellationToken) -> Self {
         let timer = Box::pin(tokio::time::sleep_until(clock.deadline().unwrap_or_else(far)));
         let closing = Some(Box::pin(closing.clone().cancelled_owned()));
-        Self { connection: Box::pin(connection), clock, closing, timer }
+        Self { connection: Box::pin(connection), clock, closing, ending: None, timer }
     }
 
     /// Polls the connection and sends what it wrote. `None`: the client cannot be written to.
@@ -147,6 +158,23 @@ impl<C: Graceful> Watched<C> {
     }
 }
 
+impl<C: Graceful> Watched<C> {
+    /// Whether the time has come to ask for the end: the first request is here, or did not come.
+    fn is_to_end(&self) -> bool {
+        self.ending.is_some_and(|at| !self.clock.activity.is_fresh() || at <= Instant::now())
+    }
+
+    /// Ready when `due` or an earlier time has come.
+    fn poll_timer(&mut self, due: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(due) = due.filter(|due| *due < self.timer.deadline()) {
+            self.timer.as_mut().reset(due);
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        self.timer.as_mut().reset(due.unwrap_or_else(far));
+        Poll::Ready(())
+    }
+}
+
 impl<C: Graceful> Future for Watched<C> {
     /// `None`: given up.
     type Output = Option<C::Output>;
@@ -157,28 +185,29 @@ impl<C: Graceful> Future for Watched<C> {
             && closing.as_mut().poll(cx).is_ready()
         {
             this.closing = None;
-            this.connection.as_mut().graceful_shutdown();
-        }
-        if let Poll::Ready(output) = this.poll_connection(cx) {
-            return Poll::Ready(output);
+            this.ending = Some(Instant::now() + FIRST_REQUEST);
         }
         loop {
-            let due = this.clock.deadline();
-            if let Some(due) = due.filter(|due| *due < this.timer.deadline()) {
-                this.timer.as_mut().reset(due);
+            if this.is_to_end() {
+                this.ending = None;
+                this.connection.as_mut().graceful_shutdown();
             }
-            if this.timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
+            if let Poll::Ready(output) = this.poll_connection(cx) {
+                return Poll::Ready(output);
             }
-            if due.is_some_and(|due| due <= Instant::now()) {
+            if this.is_to_end() {
+                continue;
+            }
+            let given_up = this.clock.deadline();
+            ready!(this.poll_timer(given_up.into_iter().chain(this.ending).min(), cx));
+            if given_up.is_some_and(|at| at <= Instant::now()) {
                 return Poll::Ready(None);
             }
-            this.timer.as_mut().reset(due.unwrap_or_else(far));
         }
     }
 }
 
 /// Nothing is due: look again in a day.
 fn far() -> Instant {
-    Instant::now() + std::time::Duration::from_secs(24 * 3600)
+    Instant::now() + Duration::from_secs(24 * 3600)
 }

@@ -56,8 +56,9 @@ dist:
 
 licences:
 	@mkdir -p $(dir $(LICENCES))
-	packaging/licences.py > $(LICENCES).new
-	mv $(LICENCES).new $(LICENCES)
+	@# Several packages may be made at a time, each of which comes here.
+	new=$$(mktemp $(LICENCES).XXXXXX) && packaging/licences.py > $$new && \
+		chmod 0644 $$new && mv $$new $(LICENCES)
 
 rpm: dist licences
 	packaging/rpm/build.sh target/dist/caddy target/rpm

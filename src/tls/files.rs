@@ -33,6 +33,8 @@ enum Place {
 struct Read {
     stamp: Stamp,
     loaded: Vec<Loaded>,
+    /// Why the files cannot be looked at, told once.
+    trouble: Option<String>,
 }
 
 /// What tells a changed file: its name, size and time.
@@ -77,11 +79,14 @@ impl Files {
     /// Reads the files again if they have changed; whether there is something new. What cannot
     /// be used leaves the old certificates in place.
     pub(super) fn refresh(&self) -> Result<bool, String> {
-        let stamp = self.place.stamp()?;
+        let stamp = self.place.stamp();
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if stamp == read.stamp {
-            return Ok(false);
-        }
+        let told = std::mem::replace(&mut read.trouble, stamp.as_ref().err().cloned());
+        let stamp = match stamp {
+            Err(trouble) if told.as_ref() == Some(&trouble) => return Ok(false),
+            Ok(stamp) if stamp == read.stamp => return Ok(false),
+            other => other?,
+        };
         // Also kept for files that cannot be used, so that each state is judged once.
         read.stamp = stamp;
         read.loaded = self.place.load()?;
@@ -91,7 +96,7 @@ impl Files {
     fn open(place: Place) -> Result<Self, String> {
         let loaded = place.load()?;
         let stamp = place.stamp()?;
-        Ok(Self { place, read: Mutex::new(Read { stamp, loaded }) })
+        Ok(Self { place, read: Mutex::new(Read { stamp, loaded, trouble: None }) })
     }
 }
 
@@ -183,6 +188,9 @@ mod tests {
         std::fs::write(&path, "broken").unwrap();
         assert!(files.refresh().unwrap_err().contains("no certificate in"));
         assert_eq!(files.refresh(), Ok(false), "each state is judged once");
+        std::fs::remove_file(&path).unwrap();
+        assert!(files.refresh().unwrap_err().contains("cannot read"));
+        assert_eq!(files.refresh(), Ok(false), "and each trouble told once");
         assert_eq!(files.loaded()[0].names, ["longer.example"]);
     }
 }

@@ -3,13 +3,14 @@
 //! pages that are no problem document) is put into the form of a problem document (RFC 7807).
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
@@ -24,6 +25,8 @@ use crate::tls::pem::unix_now;
 
 /// No answer of a CA is larger: a chain is a few KiB.
 const ANSWER_BYTES: usize = 1 << 20;
+
+const USER_AGENT: &str = concat!("caddy/", env!("CARGO_PKG_VERSION"));
 
 /// A client of one CA.
 #[derive(Clone)]
@@ -87,13 +90,29 @@ impl Client {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = TcpStream::connect((host, port)).await.map_err(|e| e.to_string())?;
+        let stream = self.dial(host, port).await.map_err(|error| error.to_string())?;
         if !secure {
             return send(stream, request).await;
         }
         let name = ServerName::try_from(host.to_owned()).map_err(|e| e.to_string())?;
         let connector = TlsConnector::from(self.trust.clone());
         send(connector.connect(name, stream).await.map_err(|e| e.to_string())?, request).await
+    }
+
+    /// Tries one address after the other, each for its share of the time: IPv6 that leads nowhere
+    /// must leave some for IPv4.
+    async fn dial(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+        let share = self.timeout / (u32::try_from(addresses.len()).unwrap_or(1) + 1);
+        let mut failure = io::Error::from(io::ErrorKind::NotFound);
+        for address in addresses {
+            match tokio::time::timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => failure = error,
+                Err(_) => failure = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(failure)
     }
 
     /// Keeps a wish to be left alone, which is for every request to this CA.
@@ -114,7 +133,9 @@ impl HttpClient for Client {
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let client = self.clone();
         Box::pin(async move {
-            let (head, body) = request.into_parts();
+            let (mut head, body) = request.into_parts();
+            // RFC 8555 section 6.1 wants the client named.
+            head.headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
             let signed = head.method == http::Method::POST;
             let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             let request = Request::from_parts(head, Full::new(body));
@@ -151,7 +172,7 @@ where
     let driver = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(connection));
     let uri = request.uri().clone();
     let authority = uri.authority().map_or("", http::uri::Authority::as_str);
-    let host = http::HeaderValue::try_from(authority).map_err(|error| failed(&error))?;
+    let host = HeaderValue::try_from(authority).map_err(|error| failed(&error))?;
     request.headers_mut().insert(header::HOST, host);
     let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     *request.uri_mut() = target.parse().map_err(|error| failed(&error))?;

@@ -30,6 +30,11 @@ impl Failure {
         Self { kind: Kind::Trouble, text: text.into() }
     }
 
+    /// Whether the CA wanted another nonce, more often than the library puts up with.
+    pub(super) fn is_bad_nonce(&self) -> bool {
+        self.text.contains("urn:ietf:params:acme:error:badNonce")
+    }
+
     /// Whether the CA says that it does not know this account.
     pub(super) fn is_unknown_account(&self) -> bool {
         self.text.contains("urn:ietf:params:acme:error:accountDoesNotExist")

@@ -17,6 +17,8 @@ use crate::tls::pem::{date, unix_now};
 
 /// How often a lock that another process holds is tried again.
 const LOCK_STEP: Duration = Duration::from_millis(300);
+/// How often an attempt goes on after a CA that turns down nonce after nonce.
+const NONCES: usize = 5;
 /// An attempt that takes longer has gone wrong.
 const ATTEMPT: Duration = Duration::from_secs(300);
 
@@ -53,7 +55,14 @@ impl Keeper {
         if pause > unix_now() {
             return Err(busy(pause));
         }
-        let done = self.ask(managed, &places).await;
+        let mut done = self.ask(managed, &places).await;
+        for _ in 0..NONCES {
+            if !done.as_ref().is_err_and(Failure::is_bad_nonce) {
+                break;
+            }
+            // Nothing is lost: the order is taken up where it was.
+            done = self.ask(managed, &places).await;
+        }
         let pause = self.ca(&wanted.ca).pause.load(Ordering::Relaxed);
         done.map_err(|failure| match failure.kind {
             Kind::Busy(None) if pause > unix_now() => {

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Identifier, NewOrder,
-    Order, OrderStatus, RetryPolicy,
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeStatus, ChallengeType, Error,
+    Identifier, NewOrder, Order, OrderStatus, RetryPolicy,
 };
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use serde_json::{Value, json};
@@ -70,15 +70,25 @@ impl Job<'_> {
         let names = [Identifier::Dns(self.wanted.name.clone())];
         // A store that cannot be written shows before the CA has been troubled.
         self.note("", &key)?;
-        let order = match self.account.new_order(&self.wish(&names, true)).await {
-            // A CA may know nothing of replacing, or refuse it; an order is as good without.
-            Err(error) if self.replaces.is_some() && !matches!(kind_of(&error), Kind::Busy(_)) => {
-                self.account.new_order(&self.wish(&names, false)).await?
+        let order = match self.ask(&names).await {
+            Ok(order) => order,
+            Err(error) => {
+                self.store.remove(&self.places.order())?;
+                return Err(error.into());
             }
-            other => other?,
         };
         self.note(order.url(), &key)?;
         Ok((order, key))
+    }
+
+    async fn ask(&self, names: &[Identifier]) -> Result<Order, Error> {
+        match self.account.new_order(&self.wish(names, true)).await {
+            // A CA may know nothing of replacing, or refuse it; an order is as good without.
+            Err(error) if self.replaces.is_some() && !matches!(kind_of(&error), Kind::Busy(_)) => {
+                self.account.new_order(&self.wish(names, false)).await
+            }
+            asked => asked,
+        }
     }
 
     fn note(&self, url: &str, key: &KeyPair) -> Result<(), Failure> {
@@ -107,7 +117,10 @@ impl Job<'_> {
             return Ok(None);
         };
         if url.is_empty() {
-            return Ok(None);
+            self.store.remove(&self.places.order())?;
+            // Counted, so that a restart loop asks later each time.
+            let text = "an earlier process ended while it asked for an order";
+            return Err(Failure::trouble(text));
         }
         match self.account.order(url.to_owned()).await {
             Ok(mut order) => {
@@ -163,7 +176,10 @@ impl Job<'_> {
                 }
                 (Challenge::Dns, None) => return Err(Failure::refused("no 'dns' is set")),
             }
-            offered.set_ready().await?;
+            // An order that is taken up may have got this far before.
+            if offered.status == ChallengeStatus::Pending {
+                offered.set_ready().await?;
+            }
         }
         let verdict = order.poll_ready(&PATIENCE).await;
         for record in records {

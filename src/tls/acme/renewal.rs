@@ -97,13 +97,14 @@ pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Ba
         }
         Err(failure) => {
             let wait = backoff.failed(&failure, unix_now());
+            let kept = keeper.store.write(&retry, &backoff.to_bytes(&failure.text));
             let state = if managed.is_valid() {
                 "the certificate in use is still valid"
             } else {
                 "clients see a certificate that they do not trust"
             };
             log::error!("{name}: no new certificate: {failure}. Next try in {wait:?}; {state}");
-            keeper.store.write(&retry, &backoff.to_bytes(&failure.text))
+            kept
         }
     };
     if let Err(error) = kept {

@@ -49,7 +49,7 @@ impl Pebble {
         std::fs::write(dir.path().join("pebble.json"), config.to_string()).unwrap();
         let env = [
             ("PEBBLE_VA_NOSLEEP", "1"),
-            ("PEBBLE_WFE_NONCEREJECT", "15"),
+            ("PEBBLE_WFE_NONCEREJECT", "25"),
             ("PEBBLE_AUTHZREUSE", "0"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();

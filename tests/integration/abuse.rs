@@ -97,6 +97,8 @@ fn streams_beyond_the_limit_are_refused() {
     let job = json!({"attack": "many_streams", "count": 150, "path": "/slow/1500", "seconds": 4});
     let seen = h2_abuse(caddy.port(), job);
     assert_eq!(seen["settings"]["3"], 100, "SETTINGS_MAX_CONCURRENT_STREAMS");
+    assert_eq!(seen["settings"]["4"], 256 * 1024, "SETTINGS_INITIAL_WINDOW_SIZE");
+    assert_eq!(seen["window"], 1024 * 1024, "the connection's window");
     let refused = seen["resets"].as_object().unwrap();
     assert!(refused.len() == 50 && refused.values().all(|code| *code == 7), "{refused:?}");
     let answered = seen["statuses"].as_object().unwrap();
@@ -105,7 +107,11 @@ fn streams_beyond_the_limit_are_refused() {
     let kept = h3(caddy.port(), json!({"requests": &crowd[..100], "parallel": true}));
     let answers = kept["answers"].as_array().unwrap();
     assert!(answers.iter().all(|answer| answer["status"] == 200), "{answers:?}");
-    assert_eq!(kept["offered"], json!({"idle": 30.0, "streams": 100}));
+    let (window, stream_window) = (2 * 1024 * 1024, 256 * 1024);
+    let offered = json!({
+        "idle": 30.0, "streams": 100, "window": window, "stream_window": stream_window,
+    });
+    assert_eq!(kept["offered"], offered);
     let broken = h3(caddy.port(), json!({"requests": crowd, "parallel": true, "rebel": true}));
     assert!(broken["lost"].as_str().unwrap_or("").starts_with("0x4"), "{}", broken["lost"]);
 }

@@ -4,7 +4,7 @@ argv[1]: {"port", "attack", "count", "seconds": how long to listen at most, "pat
 Prints {"sent": frames of the attack that left, "seconds" until the connection ended or null,
 "goaway": error code or null, "resets": {stream: code}, "statuses": {stream: status},
 "ended": streams answered to their end, "settings": {id: value}, "acks": PINGs and SETTINGS
-acknowledged}.
+acknowledged, "window": what the connection may send at first}.
 """
 import json
 import select
@@ -29,7 +29,7 @@ class Client:
         self.began = time.time()
         self.buffer = b""
         self.out = {"sent": 0, "seconds": None, "goaway": None, "resets": {}, "statuses": {},
-                    "ended": [], "settings": {}, "acks": 0}
+                    "ended": [], "settings": {}, "acks": 0, "window": 65535}
         window = b"" if initial_window is None else b"\x00\x04" + initial_window.to_bytes(4, "big")
         self.tls.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, window))
         self.listen(lambda: self.out["settings"], 5)
@@ -109,6 +109,8 @@ class Client:
                 out["settings"][name] = int.from_bytes(payload[at + 2 : at + 6], "big")
         elif kind in (SETTINGS, PING):
             out["acks"] += 1
+        elif kind == WINDOW and stream == 0:
+            out["window"] += int.from_bytes(payload, "big")
         elif kind == HEADERS and stream not in out["statuses"]:
             out["statuses"][stream] = status(payload)
         elif kind == RST:

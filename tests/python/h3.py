@@ -8,7 +8,7 @@ Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and
             frame that goes on so long), half_head: true (one that stops in the middle), or
   loop: {path, until_file, seconds, streams}: GETs on one connection until the file appears.
 freeze: true never opens a window again, with a PING every 5 s; rebel: true ignores the stream limit.
-Result: {offered: {idle, streams} in the server's transport parameters,
+Result: {offered: {idle, streams, window, stream_window} in the server's transport parameters,
 answers: [{status, headers, trailers, interim (1xx), len, crc, body (first 64 KiB, latin-1),
 error, seconds}],
 lost: why the connection ended by itself or null}; for a loop {ok, failed, lost, first_error}.
@@ -243,6 +243,8 @@ async def main():
             quic = client._quic
             result["offered"] = {
                 "idle": quic._remote_max_idle_timeout, "streams": quic._remote_max_streams_bidi,
+                "window": quic._remote_max_data,
+                "stream_window": quic._remote_max_stream_data_bidi_remote,
             }
             if job.get("freeze"):
                 quic._write_stream_limits = lambda **_: None

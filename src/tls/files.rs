@@ -51,13 +51,13 @@ impl Files {
         Self::open(Place::Folder(dir.into()))
     }
 
-    /// What is wrong with their dates; no reason not to start.
+    /// What is wrong with their dates now.
     pub fn complaints(&self) -> Vec<String> {
         let now = unix_now();
         let said = |(at, one): (usize, &Loaded)| {
             let place = match &self.place {
-                Place::Pair { cert, .. } => cert.display().to_string(),
-                Place::Folder(dir) => format!("{} (certificate {})", dir.display(), at + 1),
+                Place::Pair { cert, .. } => format!("'{}'", cert.display()),
+                Place::Folder(dir) => format!("'{}' (certificate {})", dir.display(), at + 1),
             };
             one.complaint(now).map(|complaint| format!("{place}: {complaint}"))
         };

@@ -26,8 +26,7 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// What is wrong with its dates now; such a certificate is served all the same, since the
-    /// alternative is no service at all.
+    /// What is wrong with its dates now.
     pub(super) fn complaint(&self, now: i64) -> Option<String> {
         if self.until < now {
             let on = date(self.until);

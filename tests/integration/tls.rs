@@ -142,7 +142,7 @@ fn a_certificate_put_in_its_place_is_served_without_a_reload() {
 }
 
 #[test]
-fn an_expired_certificate_is_a_warning() {
+fn an_expired_certificate_in_a_folder_is_a_warning() {
     let dir = tempfile::tempdir().unwrap();
     let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.not_after = rcgen::date_time_ymd(2001, 2, 3);
@@ -151,8 +151,8 @@ fn an_expired_certificate_is_a_warning() {
     let both = format!("{}{}", params.self_signed(&key).unwrap().pem(), key.serialize_pem());
     let path = dir.path().join("old.pem");
     std::fs::write(&path, both).unwrap();
-    let path = path.display();
-    let text = format!("https://localhost:@PORT@ {{\ntls {path} {path}\nstatus 200 /\n}}\n");
+    let dir = dir.path().display();
+    let text = format!("https://localhost:@PORT@ {{\ntls {{\nload {dir}\n}}\nstatus 200 /\n}}\n");
     let caddy = Caddy::start(&text);
     assert_eq!(curl(&[], &caddy.url("/")).status, 200);
     assert!(caddy.log().contains("the certificate expired on 2001-02-03"), "{}", caddy.log());

@@ -54,25 +54,28 @@ fn source(words: &[&str], args: &Args<'_>, site: &mut SiteBuilder) -> Result<(),
         }
         [cert, key, ..] => {
             let files = opened(Files::pair(cert, key), args, site)?;
+            if let Some(complaint) = files.complaints().first() {
+                return Err(unusable(complaint, args, site));
+            }
             add(&mut site.tls, Certificates::Files(files));
         }
     }
     Ok(())
 }
 
-/// Files that were read, or the error that names their line; old ones are a warning.
+/// Files that were read, or the error that names their line.
 fn opened(
     read: Result<Files, String>,
     args: &Args<'_>,
-    site: &mut SiteBuilder,
+    site: &SiteBuilder,
 ) -> Result<Arc<Files>, ConfigError> {
+    read.map(Arc::new).map_err(|error| unusable(&error, args, site))
+}
+
+fn unusable(error: &str, args: &Args<'_>, site: &SiteBuilder) -> ConfigError {
     let host = &site.address.host;
-    let files = read.map_err(|error| {
-        args.error(format!("Unable to load certificate and key files for '{host}': {error}"))
-            .hint("write: tls CERTIFICATE KEY, two readable PEM files")
-    })?;
-    site.warnings.extend(files.complaints());
-    Ok(Arc::new(files))
+    args.error(format!("Unable to load certificate and key files for '{host}': {error}"))
+        .hint("write: tls CERTIFICATE KEY, two readable PEM files")
 }
 
 /// `off` and `self_signed` replace what was said before, files are added to it.
@@ -102,6 +105,8 @@ fn entry(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError>
         "load" => {
             let dir = args.required()?;
             let files = opened(Files::folder(dir), args, site)?;
+            // One old file among many must not keep the others from being served.
+            site.warnings.extend(files.complaints());
             add(&mut site.tls, Certificates::Files(files));
         }
         "clients" => policy.clients = Some(Arc::new(clients(args)?)),

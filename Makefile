@@ -14,13 +14,14 @@ ETC     := $(DESTDIR)/etc
 # The scripts name /usr/local/bin/caddy; an install elsewhere rewrites that.
 HOME_OF := sed 's|/usr/local/bin/caddy|$(PREFIX)/bin/caddy|g'
 
-.PHONY: help run build check test install clean
+.PHONY: help run build check test bench install clean
 
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
 	@echo 'make build    build target/release/caddy'
 	@echo 'make check    formatting, lints and documentation'
 	@echo 'make test     install what the tests need, then run everything'
+	@echo 'make bench    measure against nginx, haproxy, h2o, Caddy and Envoy (RUN="--case h1-*")'
 	@echo 'make install  copy what is built into place (DESTDIR= PREFIX=/usr/local)'
 	@echo 'make clean    remove what was built'
 
@@ -40,6 +41,11 @@ test:
 	$(MAKE) check
 	$(CARGO) build --release
 	$(CARGO) test
+
+# RUN takes options of benches/peers/run, such as --rounds 3.
+bench: build
+	benches/peers/setup.sh
+	benches/peers/run $(RUN)
 
 # Needs `make build` first, so that root does not have to run cargo.
 install:

@@ -1,0 +1,173 @@
+"""The servers under test: how each is found, started and spoken to."""
+
+import os
+import shutil
+import ssl
+import socket
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+import configs
+import envoy
+from account import cpu_ns
+from process import Child, Failed
+
+HTTP1, HTTP2, HTTP3 = "h1", "h2", "h3"
+TLS = (HTTP1, HTTP2)
+ALL = (HTTP1, HTTP2, HTTP3)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One program. `cannot` names the parts of a `Setup` that it has no way to do."""
+
+    name: str
+    program: str
+    arguments: Callable
+    config: Callable
+    protocols: tuple
+    cannot: tuple = ()
+    environment: Callable = lambda setup: {}
+    is_ours: bool = False
+
+    def able(self, protocol, setup):
+        asked = {"static": setup.static, "sites": setup.sites > 1, "directives": setup.directives > 1}
+        return protocol in self.protocols and not any(asked.get(part) for part in self.cannot)
+
+
+def table(binaries, venv, default_binary):
+    """Every peer by name. `binaries` is a list of (name, path) of builds of this project."""
+    peers = [
+        Peer("nginx", "nginx", _nginx, configs.nginx, TLS, ("directives",)),
+        Peer("haproxy", "haproxy", _haproxy, configs.haproxy, TLS, ("static", "sites", "directives")),
+        Peer("h2o", "h2o", _h2o, configs.h2o, TLS, ("sites", "directives")),
+        Peer(
+            "caddy", os.path.join(venv, "bin", "caddy"), _caddy, configs.caddy, ALL,
+            ("directives",), lambda setup: {"GOMAXPROCS": str(setup.workers)},
+        ),
+        Peer(
+            "envoy", os.path.join(venv, "bin", "envoy"), _envoy, envoy.envoy, ALL,
+            ("static", "sites", "directives"),
+        ),
+    ]
+    for name, path in binaries or [("ours", default_binary)]:
+        path = os.path.abspath(path)
+        peers.append(Peer(name, path, _ours, configs.ours, ALL, is_ours=True))
+    return {peer.name: peer for peer in peers}
+
+
+class Server:
+    """A peer that runs, with one `Setup`."""
+
+    def __init__(self, peer, setup, place, cores):
+        self.peer, self.setup, self.place = peer, setup, place
+        program = shutil.which(peer.program)
+        if program is None:
+            raise Failed(f"{peer.name}: {peer.program} is not there; `make bench` installs the peers")
+        os.makedirs(place.home, exist_ok=True)
+        for name, text in peer.config(place, setup).items():
+            with open(os.path.join(place.home, name), "w") as file:
+                file.write(text)
+        environment = peer.environment(setup)
+        self.started = time.monotonic()
+        self.child = Child(
+            peer.name, [program, *peer.arguments(place, setup)], cores, place.home, environment
+        )
+
+    @property
+    def name(self):
+        return self.peer.name
+
+    def pids(self):
+        pids = self.child.pids()
+        if not self.child.alive():
+            raise Failed(f"{self.name} has ended: {self.child.tail()}")
+        return pids
+
+    def cpu_ns(self):
+        return cpu_ns(self.pids())
+
+    def wait_for_200(self, path="/1k", host="localhost", patience=60.0):
+        """Seconds from the start of the process to the first 200."""
+        deadline = self.started + patience
+        while True:
+            try:
+                status = self.get(path, host)[0]
+                if status == 200:
+                    return time.monotonic() - self.started
+                problem = f"status {status}"
+            except (OSError, ValueError) as error:
+                problem = str(error)
+            if not self.child.alive() or time.monotonic() > deadline:
+                raise Failed(f"{self.name} does not start: {problem}\n{self.child.tail()}")
+            time.sleep(0.0005)
+
+    def get(self, path, host="localhost", fields=()):
+        """One GET over HTTP/1.1 on a connection of its own: (status, fields, body)."""
+        with self.connect(host=host) as stream:
+            lines = [f"GET {path} HTTP/1.1", f"Host: {host}:{self.place.port}", "Connection: close"]
+            stream.sendall("\r\n".join([*lines, *fields, "", ""]).encode())
+            parts = []
+            while part := stream.recv(1 << 18):
+                parts.append(part)
+        head, _, body = b"".join(parts).partition(b"\r\n\r\n")
+        first, *rest = head.decode("latin-1").split("\r\n")
+        pairs = [line.partition(":") for line in rest]
+        found = {name.lower(): value.strip() for name, _, value in pairs}
+        if found.get("transfer-encoding") == "chunked":
+            body = _unchunked(body)
+        return int(first.split()[1]), found, body
+
+    def connect(self, alpn="http/1.1", host="localhost", context=None, session=None):
+        context = context or client_context(alpn)
+        plain = socket.create_connection(("127.0.0.1", self.place.port), timeout=30)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return context.wrap_socket(plain, server_hostname=host, session=session)
+
+    def stop(self):
+        self.child.stop()
+
+
+def client_context(alpn):
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols([alpn])
+    return context
+
+
+def _unchunked(body):
+    whole = b""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        length = int(size.split(b";")[0], 16)
+        if length == 0:
+            return whole
+        whole, body = whole + body[:length], body[length + 2 :]
+    raise ValueError("a chunked body that breaks off")
+
+
+def _nginx(place, setup):
+    return ["-e", f"{place.home}/nginx-error.log", "-c", f"{place.home}/nginx.conf"]
+
+
+def _haproxy(place, setup):
+    return ["-db", "-f", f"{place.home}/haproxy.cfg"]
+
+
+def _h2o(place, setup):
+    return ["-m", "worker", "-c", f"{place.home}/h2o.conf"]
+
+
+def _caddy(place, setup):
+    return ["run", "--adapter", "caddyfile", "--config", f"{place.home}/Caddyfile"]
+
+
+def _envoy(place, setup):
+    options = ["--concurrency", str(setup.workers), "--use-dynamic-base-id", "-l", "warn"]
+    return ["-c", f"{place.home}/envoy.json", *options]
+
+
+def _ours(place, setup):
+    return ["-conf", f"{place.home}/Caddyfile", "-cpu", str(setup.workers), "-quiet", "-log", "stderr"]

@@ -126,14 +126,14 @@ class Generators:
         argv += ["-c", str(load.connections), "-m", str(load.streams)]
         argv += ["-n", str(load.count)] if load.count else ["-d", str(seconds)]
         argv += ["--upload", load.upload] if load.upload else []
+        argv += ["--length", str(load.length)] if load.length is not None else []
         argv += [part for field in load.fields for part in ("--field", field)]
         out, err = process.run(argv, self.cores, seconds + 120)
         found = dict(re.findall(r"(\w+)=([\d.]+)", out))
         if "ok" not in found or any(int(found.get(kind, 0)) for kind in ("bad", "non200")):
             raise Failed(f"h3load over {load.path}: {out}{err}")
         requests, spent = int(found["ok"]), float(found["secs"])
-        if load.length is not None and "bytes" in found:
-            self._lengths(load, requests, int(found["bytes"]), head=0)
+        self._lengths(load, requests, int(found["bytes"]), head=0)
         return Sample(requests, spent, float(found["p50us"]), float(found["p99us"]))
 
     @staticmethod

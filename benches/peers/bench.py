@@ -8,10 +8,11 @@ import socket
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 
 import measure
 import origin
-from loads import Generators, Load
+from loads import Generators
 from peers import Server
 from process import Failed
 from setup import Place, Setup
@@ -26,6 +27,7 @@ class Bench:
         if len(cores) < 2:
             raise Failed("the bench needs two cores: one for the server, one for the load")
         self.server_cores, self.load_cores = {cores[0]}, {cores[1]}
+        os.sched_setaffinity(0, self.load_cores)
         self.all_cores = set(cores)
         os.makedirs(directory, exist_ok=True)
         self.directory = directory
@@ -64,9 +66,9 @@ class Bench:
                     servers[peer.name] = self.server(peer, case.setup)
                     stack.callback(servers[peer.name].stop)
                 for server in servers.values():
-                    server.wait_for_200()
+                    server.wait_for_200(host=case.load.host if case.load else "localhost")
                     self.prepare(server, case)
-            for number in range(rounds):
+            for number in range(min(rounds, case.most_rounds)):
                 for peer in able:
                     subject = servers.get(peer.name, peer)
                     try:
@@ -85,17 +87,25 @@ class Bench:
         try:
             self.check(server, case.load)
             if case.load.length is None or case.load.length < 1 << 20:
-                warm = {**vars(case.load), "count": max(4 * case.load.in_flight, 16)}
-                self.generators.drive(Load(**warm), server.place.port, 1)
+                warm = replace(case.load, count=max(4 * case.load.in_flight, 16))
+                self.generators.drive(warm, server.place.port, 1)
         except Failed as error:
             raise Failed(f"{case.name}, {server.name}: {error}") from None
 
     def check(self, server, load):
+        upload = b""
         if load.upload:
-            return
-        status, fields, body = server.get(load.path, fields=load.fields)
+            with open(load.upload, "rb") as file:
+                upload = file.read()
+        status, fields, body = server.ask(load.path, load.host, load.fields, upload)
         if status != 200:
             raise Failed(f"{load.path} has status {status}")
+        if upload:
+            # The origin answers with the length of what came, head and body.
+            if not body.strip().isdigit() or int(body) < len(upload):
+                raise Failed(f"of an upload of {len(upload)} bytes, the origin got {body!r}")
+            return
+        server.compressed = len(body)
         body = measure.decoded(fields, body, load)
         want = self.digests.setdefault(load.path, origin.digest(self.www + load.path))
         if origin.digest_of(body) != want:

@@ -27,6 +27,8 @@ class Load:
     count: int = 0
     upload: str = ""
     fields: tuple = ()
+    host: str = "localhost"
+    least: int = 1  # of a body whose length is not known
 
     @property
     def in_flight(self):
@@ -49,9 +51,9 @@ class Generators:
     def __init__(self, cores, home, h3load):
         self.cores, self.home, self.h3load = cores, home, h3load
 
-    def drive(self, load, port, seconds, host="localhost"):
+    def drive(self, load, port, seconds):
         run = {"h1": self._h1, "h2": self._h2load, "h3": self._h3load}[load.protocol]
-        sample = run(load, port, seconds, host)
+        sample = run(load, port, seconds)
         if sample.requests < max(load.count, 1):
             raise Failed(f"{sample.requests} requests were answered")
         return sample
@@ -62,14 +64,14 @@ class Generators:
             if protocol in protocols and shutil.which(program) is None:
                 raise Failed(f"{program} is not there; `make bench` installs and builds it")
 
-    def _h1(self, load, port, seconds, host):
+    def _h1(self, load, port, seconds):
         # wrk cannot send a number of requests, h2load can, but tells no latency while it lasts.
-        return (self._h2load if load.count else self._wrk)(load, port, seconds, host)
+        return (self._h2load if load.count else self._wrk)(load, port, seconds)
 
-    def _wrk(self, load, port, seconds, host):
+    def _wrk(self, load, port, seconds):
         argv = ["wrk", "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s", "--timeout=30s"]
         argv += [part for field in load.fields for part in ("-H", field)]
-        argv += ["-s", WRK, f"https://{host}:{port}{load.path}"]
+        argv += ["-s", WRK, f"https://{load.host}:{port}{load.path}"]
         environment = {"BENCH_UPLOAD": load.upload}
         out, _ = process.run(argv, self.cores, seconds + 60, environment)
         found = dict(re.findall(r"(\w+)=([\d.]+)", out.rpartition("BENCH ")[2]))
@@ -84,7 +86,7 @@ class Generators:
             requests, int(found["us"]) / 1e6, float(found["p50_us"]), float(found["p99_us"])
         )
 
-    def _h2load(self, load, port, seconds, host):
+    def _h2load(self, load, port, seconds):
         rows = os.path.join(self.home, "h2load.log")
         if os.path.exists(rows):
             os.unlink(rows)
@@ -93,7 +95,7 @@ class Generators:
         argv += ["--h1"] if load.protocol == "h1" else []
         argv += ["-d", load.upload] if load.upload else []
         argv += [part for field in load.fields for part in ("-H", field)]
-        argv += [f"--connect-to=127.0.0.1:{port}", f"https://{host}:{port}{load.path}"]
+        argv += [f"--connect-to=127.0.0.1:{port}", f"https://{load.host}:{port}{load.path}"]
         out, _ = process.run(argv, self.cores, seconds + 120)
         return self._h2load_result(load, out, rows)
 
@@ -121,8 +123,8 @@ class Generators:
             counts["done"], float(spent[1]) * scale, quantile(times, 0.5), quantile(times, 0.99)
         )
 
-    def _h3load(self, load, port, seconds, host):
-        argv = [self.h3load, f"127.0.0.1:{port}", host, load.path]
+    def _h3load(self, load, port, seconds):
+        argv = [self.h3load, f"127.0.0.1:{port}", load.host, load.path]
         argv += ["-c", str(load.connections), "-m", str(load.streams)]
         argv += ["-n", str(load.count)] if load.count else ["-d", str(seconds)]
         argv += ["--upload", load.upload] if load.upload else []
@@ -132,14 +134,18 @@ class Generators:
         found = dict(re.findall(r"(\w+)=([\d.]+)", out))
         if "ok" not in found or any(int(found.get(kind, 0)) for kind in ("bad", "non200")):
             raise Failed(f"h3load over {load.path}: {out}{err}")
-        requests, spent = int(found["ok"]), float(found["secs"])
-        self._lengths(load, requests, int(found["bytes"]), head=0)
-        return Sample(requests, spent, float(found["p50us"]), float(found["p99us"]))
+        requests, received = int(found["ok"]), int(found["bytes"])
+        self._lengths(load, requests, received, head=0)
+        latencies = float(found["p50us"]), float(found["p99us"])
+        return Sample(requests, float(found["secs"]), *latencies)
 
     @staticmethod
     def _lengths(load, requests, received, head):
         """Whole bodies were received, and no more than what was still under way at the end."""
         if load.length is None:
+            # Compressed pieces differ a little with how the page came in.
+            if received < requests * load.least:
+                raise Failed(f"{requests} responses over {load.path} brought {received} bytes")
             return
         least = requests * load.length
         most = requests * (load.length + head) + load.in_flight * (load.length + head)

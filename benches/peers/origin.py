@@ -40,7 +40,7 @@ def files(directory):
     os.makedirs(www, exist_ok=True)
     for name, size in SIZES.items():
         _keep(os.path.join(www, name), size, lambda size=size: os.urandom(size))
-    _keep(os.path.join(www, "text.html"), SIZES["100k"], lambda: _text(SIZES["100k"]))
+    _keep(os.path.join(www, "page.html"), SIZES["100k"], lambda: _text(SIZES["100k"]))
     _keep(os.path.join(directory, "upload"), SIZES["100k"], lambda: os.urandom(SIZES["100k"]))
     return www
 
@@ -91,13 +91,20 @@ def _keep(path, size, content):
 
 
 def _text(size):
-    """Words in random order: compresses about as well as a page does."""
-    words = "the site of an old town with its market and a river that every road has to cross".split()
+    """A page: made-up words as often as words are, between tags; gzip makes a quarter of it."""
     pick = random.Random(7)
-    lines = []
-    length = 0
+    syllables = "an be ca de er fi go ha in ja ko la me no or pa re sa te un ve wi yo st th ing".split()
+    words = ["".join(pick.choices(syllables, k=pick.choice((1, 2, 2, 3, 4)))) for _ in range(4000)]
+    weights = [1 / rank for rank in range(1, len(words) + 1)]
+    lines, length = [], 0
     while length < size:
-        line = " ".join(pick.choice(words) + str(pick.randrange(100)) for _ in range(12))
-        lines.append(f"<p>{line}</p>")
+        some = pick.choices(words, weights, k=pick.randrange(8, 60))
+        links = "".join(f'<li><a href="/{a}/{b}.html">{a} {b}</a>' for a, b in zip(some, some[1::2]))
+        forms = (
+            f'<h2 id="{some[0]}-{pick.randrange(10_000)}">{" ".join(some[:6])}</h2>',
+            f'<ul class="links">{links}</ul>',
+            f'<p class="text">{" ".join(some)}.</p>',
+        )
+        lines.append(pick.choices(forms, (1, 1, 4))[0])
         length += len(lines[-1]) + 1
     return "\n".join(lines).encode()[:size]

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import ssl
-import socket
 import time
 from dataclasses import dataclass
 from typing import Callable
@@ -11,6 +9,7 @@ from typing import Callable
 import configs
 import envoy
 from account import cpu_ns
+from clients import client_context, connect
 from process import Child, Failed
 
 HTTP1, HTTP2, HTTP3 = "h1", "h2", "h3"
@@ -62,6 +61,7 @@ class Server:
 
     def __init__(self, peer, setup, place, cores):
         self.peer, self.setup, self.place = peer, setup, place
+        self.compressed = 0  # length of a body by gzip, once it has been checked
         program = shutil.which(peer.program)
         if program is None:
             raise Failed(f"{peer.name}: {peer.program} is not there; `make bench` installs the peers")
@@ -88,12 +88,12 @@ class Server:
     def cpu_ns(self):
         return cpu_ns(self.pids())
 
-    def wait_for_200(self, path="/1k", host="localhost", patience=60.0):
+    def wait_for_200(self, path="/1k", host="localhost", patience=180.0):
         """Seconds from the start of the process to the first 200."""
         deadline = self.started + patience
         while True:
             try:
-                status = self.get(path, host)[0]
+                status = self.ask(path, host)[0]
                 if status == 200:
                     return time.monotonic() - self.started
                 problem = f"status {status}"
@@ -103,11 +103,13 @@ class Server:
                 raise Failed(f"{self.name} does not start: {problem}\n{self.child.tail()}")
             time.sleep(0.0005)
 
-    def get(self, path, host="localhost", fields=()):
-        """One GET over HTTP/1.1 on a connection of its own: (status, fields, body)."""
-        with self.connect(host=host) as stream:
-            lines = [f"GET {path} HTTP/1.1", f"Host: {host}:{self.place.port}", "Connection: close"]
-            stream.sendall("\r\n".join([*lines, *fields, "", ""]).encode())
+    def ask(self, path, host="localhost", fields=(), upload=b""):
+        """One request over HTTP/1.1 on a connection of its own: (status, fields, body)."""
+        with connect(client_context("http/1.1"), self.place.port, host=host) as stream:
+            lines = [f"{'POST' if upload else 'GET'} {path} HTTP/1.1", "Connection: close"]
+            lines += [f"Host: {host}:{self.place.port}"]
+            lines += [f"Content-Length: {len(upload)}"] if upload else []
+            stream.sendall("\r\n".join([*lines, *fields, "", ""]).encode() + upload)
             parts = []
             while part := stream.recv(1 << 18):
                 parts.append(part)
@@ -119,22 +121,8 @@ class Server:
             body = _unchunked(body)
         return int(first.split()[1]), found, body
 
-    def connect(self, alpn="http/1.1", host="localhost", context=None, session=None):
-        context = context or client_context(alpn)
-        plain = socket.create_connection(("127.0.0.1", self.place.port), timeout=30)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return context.wrap_socket(plain, server_hostname=host, session=session)
-
     def stop(self):
         self.child.stop()
-
-
-def client_context(alpn):
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols([alpn])
-    return context
 
 
 def _unchunked(body):

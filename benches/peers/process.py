@@ -8,6 +8,7 @@ the kernel sends each child TERM.
 import ctypes
 import os
 import resource
+import select
 import signal
 import subprocess
 import time
@@ -138,3 +139,31 @@ def run(argv, cores, timeout, env=None):
     if process.returncode != 0:
         raise Failed(f"{' '.join(argv)}: exit code {process.returncode}\n{out[-1000:]}{err[-1000:]}")
     return out, err
+
+
+class Held:
+    """A client that prints READY and holds its connections while the `with` block runs."""
+
+    def __init__(self, argv, cores, patience=150.0):
+        def prepare():
+            os.sched_setaffinity(0, cores)
+            raise_open_files()
+            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+        pipe = subprocess.PIPE
+        self.patience = patience
+        self.process = subprocess.Popen(
+            argv, stdin=pipe, stdout=pipe, stderr=pipe, preexec_fn=prepare, text=True
+        )
+
+    def __enter__(self):
+        ready, _, _ = select.select([self.process.stdout], [], [], self.patience)
+        if not ready or self.process.stdout.readline().strip() != "READY":
+            self.process.kill()
+            _, err = self.process.communicate()
+            raise Failed(f"connections cannot be held: {err[-1000:] or 'no answer in time'}")
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()

@@ -10,6 +10,10 @@ METRICS = {
     "p50_ms": ("p50", "ms", False, 2),
     "p99_ms": ("p99", "ms", False, 2),
     "peak_mib": ("peak memory", "MiB", False, 1),
+    "body_kib": ("compressed to", "KiB", False, 1),
+    "kib_each": ("per connection", "KiB", False, 1),
+    "fresh_mib": ("fresh memory", "MiB", False, 1),
+    "start_ms": ("first 200", "ms", False, 1),
     "busy": ("of its core", "", None, 2),
 }
 
@@ -58,6 +62,10 @@ def cell(metric, figures, ratio):
     if metric not in figures:
         return "-"
     found, digits = figures[metric], METRICS[metric][3]
+    if found["median"] >= 1000:
+        digits = 0
+    elif metric == "rps" and found["median"] < 100:
+        digits = 2
     text = f"{found['median']:.{digits}f}"
     if metric == "cpu_us" and found["min"] < found["max"]:
         text = f"[{found['min']:.{digits}f}–{found['max']:.{digits}f}] {text}"

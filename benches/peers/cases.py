@@ -97,13 +97,13 @@ def _growth():
         cases.append(Case(f"{protocol}-1k-2w", f"{label}, 1 KiB, two workers on both cores",
                           protocol, setup=Setup(workers=2), load=small))
     small = Load("h2", "/1k", SIZES["1k"], *SMALL["h2"])
-    for sites in (1, MANY):
+    for sites in (1, 1000, MANY):
         setup = Setup(sites=sites)
         last = replace(small, host=hosts(setup)[-1])
         name, title = f"sites-{sites}", f"{sites:,} sites" if sites > 1 else "one site"
         cases.append(Case(name, f"{title}: HTTP/2, 1 KiB from the last", "h2", setup=setup, load=last))
         cases.append(Case(f"start-{name}", f"{title}: start to the first 200", "h1", "start",
-                          setup=setup, most_rounds=1000 if sites == 1 else 3))
+                          setup=setup, most_rounds=3 if sites == MANY else 1000))
     for directives in (1, 50):
         name = f"directives-{directives}"
         title = f"{directives} directive{'s' * (directives > 1)} on the site: HTTP/2, 1 KiB"

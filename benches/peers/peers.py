@@ -19,7 +19,8 @@ ALL = (HTTP1, HTTP2, HTTP3)
 
 @dataclass(frozen=True)
 class Peer:
-    """One program. `cannot` names the parts of a `Setup` that it has no way to do."""
+    """One program. `cannot` names the parts of a `Setup` that it has no way to do, or that have
+    not been written for it; `most_sites` is how many it starts with in reasonable time."""
 
     name: str
     program: str
@@ -27,32 +28,30 @@ class Peer:
     config: Callable
     protocols: tuple
     cannot: tuple = ()
+    most_sites: int = 1
     environment: Callable = lambda setup: {}
     is_ours: bool = False
 
     def able(self, protocol, setup):
-        asked = {"static": setup.static, "sites": setup.sites > 1, "directives": setup.directives > 1}
-        return protocol in self.protocols and not any(asked.get(part) for part in self.cannot)
+        asked = {"static": setup.static, "directives": setup.directives > 1}
+        able = not any(asked[part] for part in self.cannot) and setup.sites <= self.most_sites
+        return able and protocol in self.protocols
 
 
 def table(binaries, venv, default_binary):
     """Every peer by name. `binaries` is a list of (name, path) of builds of this project."""
+    caddy, envoy_path = (os.path.join(venv, "bin", name) for name in ("caddy", "envoy"))
+    one_kind = ("directives",)
     peers = [
-        Peer("nginx", "nginx", _nginx, configs.nginx, TLS, ("directives",)),
-        Peer("haproxy", "haproxy", _haproxy, configs.haproxy, TLS, ("static", "sites", "directives")),
-        Peer("h2o", "h2o", _h2o, configs.h2o, TLS, ("sites", "directives")),
-        Peer(
-            "caddy", os.path.join(venv, "bin", "caddy"), _caddy, configs.caddy, ALL,
-            ("directives",), lambda setup: {"GOMAXPROCS": str(setup.workers)},
-        ),
-        Peer(
-            "envoy", os.path.join(venv, "bin", "envoy"), _envoy, envoy.envoy, ALL,
-            ("static", "sites", "directives"),
-        ),
+        Peer("nginx", "nginx", _nginx, configs.nginx, TLS, one_kind, most_sites=10_000),
+        Peer("haproxy", "haproxy", _haproxy, configs.haproxy, TLS, ("static", *one_kind)),
+        Peer("h2o", "h2o", _h2o, configs.h2o, TLS, one_kind),
+        Peer("caddy", caddy, _caddy, configs.caddy, ALL, one_kind, 1000, _go),
+        Peer("envoy", envoy_path, _envoy, envoy.envoy, ALL, ("static", *one_kind)),
     ]
     for name, path in binaries or [("ours", default_binary)]:
         path = os.path.abspath(path)
-        peers.append(Peer(name, path, _ours, configs.ours, ALL, is_ours=True))
+        peers.append(Peer(name, path, _ours, configs.ours, ALL, most_sites=10_000, is_ours=True))
     return {peer.name: peer for peer in peers}
 
 
@@ -150,6 +149,11 @@ def _h2o(place, setup):
 
 def _caddy(place, setup):
     return ["run", "--adapter", "caddyfile", "--config", f"{place.home}/Caddyfile"]
+
+
+def _go(setup):
+    """Go's runtime has as many threads for its own work as this says."""
+    return {"GOMAXPROCS": str(setup.workers)}
 
 
 def _envoy(place, setup):

@@ -61,15 +61,20 @@ def heading(metric):
 def cell(metric, figures, ratio):
     if metric not in figures:
         return "-"
-    found, digits = figures[metric], METRICS[metric][3]
-    if found["median"] >= 1000:
-        digits = 0
-    elif metric == "rps" and found["median"] < 100:
-        digits = 2
-    text = f"{found['median']:.{digits}f}"
+    found = figures[metric]
+    text = number(metric, found["median"])
     if metric == "cpu_us" and found["min"] < found["max"]:
-        text = f"[{found['min']:.{digits}f}–{found['max']:.{digits}f}] {text}"
+        text = f"[{number(metric, found['min'])}–{number(metric, found['max'])}] {text}"
     return f"{text} ×{ratio[metric]:.2f}" if metric in ratio else text
+
+
+def number(metric, value):
+    digits = METRICS[metric][3]
+    if value >= 1000:
+        digits = 0
+    elif metric == "rps" and value < 100:
+        digits = 2
+    return f"{value:.{digits}f}"
 
 
 def save(directory, case, rounds, results, ours, about):

@@ -14,7 +14,7 @@ ETC     := $(DESTDIR)/etc
 # The scripts name /usr/local/bin/caddy; an install elsewhere rewrites that.
 HOME_OF := sed 's|/usr/local/bin/caddy|$(PREFIX)/bin/caddy|g'
 
-.PHONY: help run build check test bench install clean
+.PHONY: help run build check test bench bench-micro install clean
 
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
@@ -22,6 +22,7 @@ help:
 	@echo 'make check    formatting, lints and documentation'
 	@echo 'make test     install what the tests need, then run everything'
 	@echo 'make bench    measure against nginx, haproxy, h2o, Caddy and Envoy (RUN="--case h1-*")'
+	@echo 'make bench-micro  count instructions of what a request passes through'
 	@echo 'make install  copy what is built into place (DESTDIR= PREFIX=/usr/local)'
 	@echo 'make clean    remove what was built'
 
@@ -41,11 +42,17 @@ test:
 	$(MAKE) check
 	$(CARGO) build --release
 	$(CARGO) test
+	python3 -m unittest discover -q -s benches/peers
 
 # RUN takes options of benches/peers/run, such as --rounds 3.
 bench: build
 	benches/peers/setup.sh
 	benches/peers/run $(RUN)
+	benches/peers/page
+
+bench-micro:
+	benches/micro/run.sh
+	benches/peers/page
 
 # Needs `make build` first, so that root does not have to run cargo.
 install:

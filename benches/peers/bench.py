@@ -31,7 +31,8 @@ class Bench:
         self.all_cores = set(cores)
         os.makedirs(directory, exist_ok=True)
         self.directory = directory
-        self.home = tempfile.mkdtemp(prefix="run-", dir=directory)
+        remove_left_overs(directory)
+        self.home = tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=directory)
         self.www = origin.files(directory)
         self.upload = os.path.join(directory, "upload")
         self.cert, self.key = origin.certificate(directory)
@@ -145,6 +146,15 @@ def machine():
         "load": os.getloadavg()[0],
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
+
+
+def remove_left_overs(directory):
+    """Removes the scratch space of runs that were killed."""
+    for name in os.listdir(directory):
+        kind, _, rest = name.partition("-")
+        pid = rest.partition("-")[0]
+        if kind == "run" and not os.path.exists(f"/proc/{pid}"):
+            shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
 
 
 def free_port():

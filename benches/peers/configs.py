@@ -5,6 +5,8 @@ and reused, `X-Forwarded-For` appended, no access log unless asked for, idle con
 an hour, no cap on requests per connection, no temporary files for bodies.
 """
 
+import os
+
 from setup import hosts
 
 KEPT = 512  # idle connections to the origin, more than any case has requests in flight
@@ -95,6 +97,8 @@ def h2o(place, setup):
     log = f"access-log: {place.home}/access.log" if setup.log_and_header else ""
     header = f'header.set: "{FIELD[0]}: {FIELD[1]}"' if setup.log_and_header else ""
     gzip = f"compress: {{gzip: {LEVEL}}}" if setup.gzip else ""
+    # As root it would become nobody, who may not read what root has written.
+    user = "user: root" if os.geteuid() == 0 else ""
     serve = (
         f"file.dir: {place.www}"
         if setup.static
@@ -103,7 +107,7 @@ def h2o(place, setup):
     text = f"""
 num-threads: {setup.workers}
 max-connections: 30000
-user: root
+{user}
 pid-file: {place.home}/h2o.pid
 error-log: {place.home}/h2o-error.log
 http1-request-timeout: {IDLE}

@@ -143,7 +143,6 @@ def machine():
         "cores": os.cpu_count(),
         "memory_gib": round(memory, 1),
         "kernel": platform.release(),
-        "load": os.getloadavg()[0],
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
 

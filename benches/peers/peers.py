@@ -1,7 +1,9 @@
 """The servers under test: how each is found, started and spoken to."""
 
 import os
+import re
 import shutil
+import subprocess
 import time
 from dataclasses import dataclass
 from typing import Callable
@@ -53,6 +55,20 @@ def table(binaries, venv, default_binary):
         path = os.path.abspath(path)
         peers.append(Peer(name, path, _ours, configs.ours, ALL, most_sites=10_000, is_ours=True))
     return {peer.name: peer for peer in peers}
+
+
+def versions(names, table):
+    """What the programs of these peers say they are: {name: version}."""
+    found = {}
+    for name in names:
+        program = shutil.which(table[name].program)
+        if program is None or table[name].is_ours:
+            continue
+        flag = {"caddy": "version", "envoy": "--version"}.get(name, "-v")
+        asked = subprocess.run([program, flag], capture_output=True, text=True, check=False)
+        number = re.search(r"\d+\.\d+\.\d+", asked.stdout + asked.stderr)
+        found[name] = number[0] if number else "unknown"
+    return found
 
 
 class Server:

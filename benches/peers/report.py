@@ -77,14 +77,13 @@ def number(metric, value):
     return f"{value:.{digits}f}"
 
 
-def save(directory, case, rounds, results, ours, about):
+def save(directory, case, results, ours, about):
     """Keeps the figures of one case; the last run of a case stands."""
     os.makedirs(directory, exist_ok=True)
     path = os.path.join(directory, f"{case.name}.json")
     content = {
         "case": case.name,
         "title": case.title,
-        "rounds": rounds,
         "ours": ours,
         "machine": about,
         "results": results,

@@ -22,13 +22,15 @@ SETTINGS ?= sysconfig
 # The scripts name /usr/local; an install elsewhere rewrites that.
 HOME_OF := sed 's|/usr/local|$(PREFIX)|g'
 
-.PHONY: help run build check test install dist licences rpm deb tarball clean
+.PHONY: help run build check test bench bench-micro install dist licences rpm deb tarball clean
 
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
 	@echo 'make build    build target/release/caddy'
 	@echo 'make check    formatting, lints and documentation'
 	@echo 'make test     install what the tests need, then run everything'
+	@echo 'make bench    measure against nginx, haproxy, h2o, Caddy and Envoy (RUN="--case h1-*")'
+	@echo 'make bench-micro  count instructions of what a request passes through'
 	@echo 'make install  copy what is built into place (DESTDIR= PREFIX=/usr/local)'
 	@echo 'make dist     build target/dist/caddy for glibc 2.17 and later, with zig'
 	@echo 'make rpm      that as an RPM, in target/rpm; make deb and make tarball likewise'
@@ -50,6 +52,17 @@ test:
 	$(MAKE) check
 	$(CARGO) build --release
 	$(CARGO) test
+	python3 -m unittest discover -q -s benches/peers
+
+# RUN takes options of benches/peers/run, such as --rounds 3.
+bench: build
+	benches/peers/setup.sh
+	benches/peers/run $(RUN)
+	benches/peers/page
+
+bench-micro:
+	benches/micro/run.sh
+	benches/peers/page
 
 dist:
 	packaging/dist.sh

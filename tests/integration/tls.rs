@@ -231,8 +231,11 @@ fn findings(caddy: &Caddy, ca: &Path) -> Vec<String> {
     let found: Value = serde_json::from_slice(&std::fs::read(out).expect(&said)).expect(&said);
     let found = found.as_array().unwrap();
     assert!(found.len() > 40, "{said}");
-    // About this machine, its DNS, and fields that are the site's own business.
-    let others = ["engine_problem", "DNS_CAArecord", "security_headers"];
+    // About this machine, its DNS, and fields that are the site's own business; and tickets, since
+    // this scanner hangs up behind its Finished, at times before they reach it. Resumption has a
+    // test of its own.
+    let others =
+        ["engine_problem", "DNS_CAArecord", "security_headers", "sessionresumption_ticket"];
     let bad = |one: &&Value| {
         let severity = one["severity"].as_str().unwrap();
         let ours = !others.contains(&one["id"].as_str().unwrap());

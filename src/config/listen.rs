@@ -1,6 +1,8 @@
 //! Sites to listeners: which address each is served on, and what the sites of one address agree
 //! on.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,7 @@ struct Group {
     addr: SocketAddr,
     /// Places in the list of all drafts.
     sites: Vec<usize>,
+    known: HashMap<(String, String), usize>,
 }
 
 /// Puts sites that share an address on one listener; a site with several addresses is on
@@ -71,12 +74,15 @@ fn place(
     (drafts, at): (&[Draft], usize),
 ) -> Result<(), LoadError> {
     let Some(group) = groups.iter_mut().find(|group| group.addr == addr) else {
-        groups.push(Group { addr, sites: vec![at] });
+        let known = HashMap::from([(drafts[at].key(), at)]);
+        groups.push(Group { addr, sites: vec![at], known });
         return Ok(());
     };
     let draft = &drafts[at];
-    let mut others = group.sites.iter().filter(|other| **other != at).map(|at| &drafts[*at]);
-    if let Some(other) = others.clone().find(|other| other.site.secure != draft.site.secure) {
+    // All of a group are of one kind, so that its first site speaks for them.
+    if let Some(other) = group.sites.first().map(|first| &drafts[*first])
+        && other.site.secure != draft.site.secure
+    {
         let (tls, plain) = if draft.site.secure { (draft, other) } else { (other, draft) };
         return Err(LoadError::Site(format!(
             "{} - cannot multiplex {} (TLS) and {} (not TLS) on same listener\n  hint: the other \
@@ -84,15 +90,21 @@ fn place(
             draft.place, tls.site.address.original, plain.site.address.original, other.place,
         )));
     }
-    if let Some(other) = others.find(|other| other.is_twin(draft)) {
-        return Err(LoadError::Site(format!(
-            "{} - duplicate site address: {}\n  hint: {} at {} is the same site on the same \
-             port; put both into one block",
-            draft.place, draft.site.address.original, other.site.address.original, other.place,
-        )));
-    }
-    if !group.sites.contains(&at) {
-        group.sites.push(at);
+    match group.known.entry(draft.key()) {
+        Entry::Vacant(place) => {
+            place.insert(at);
+            group.sites.push(at);
+        }
+        // Two names to bind may lead to one address.
+        Entry::Occupied(known) if *known.get() == at => {}
+        Entry::Occupied(known) => {
+            let other = &drafts[*known.get()];
+            return Err(LoadError::Site(format!(
+                "{} - duplicate site address: {}\n  hint: {} at {} is the same site on the same \
+                 port; put both into one block",
+                draft.place, draft.site.address.original, other.site.address.original, other.place,
+            )));
+        }
     }
     Ok(())
 }

@@ -81,13 +81,10 @@ struct Draft {
 }
 
 impl Draft {
-    /// Whether one of the two could never be reached beside the other on the same port.
-    fn is_twin(&self, other: &Self) -> bool {
-        let key = |draft: &Self| {
-            let address = &draft.site.address;
-            (address.host.clone(), address.path.trim_end_matches('/').to_owned())
-        };
-        key(self) == key(other)
+    /// Of two with the same key on the same port, one could never be reached.
+    fn key(&self) -> (String, String) {
+        let address = &self.site.address;
+        (address.host.clone(), address.path.trim_end_matches('/').to_owned())
     }
 }
 

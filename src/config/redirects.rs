@@ -1,5 +1,6 @@
 //! The plain-HTTP sites that nobody wrote: each sends its host's clients to HTTPS.
 
+use std::collections::HashSet;
 use std::future::ready;
 
 use http::{HeaderValue, Response, StatusCode, header};
@@ -16,21 +17,13 @@ use crate::tls::Certificates;
 /// site on the HTTPS port (spec sections 5 and 10.6).
 pub(super) fn implied(drafts: &[Draft], settings: &Settings) -> Vec<Draft> {
     let mut redirects: Vec<Draft> = Vec::new();
+    let mut taken: HashSet<Place<'_>> =
+        drafts.iter().map(|draft| place(draft, draft.port)).collect();
     for draft in drafts {
-        let has_port = |port| {
-            move |other: &Draft| {
-                other.site.address.host == draft.site.address.host
-                    && other.port == port
-                    && other.site.binds == draft.site.binds
-            }
-        };
         let is_managed = matches!(draft.site.tls.certificates, Some(Certificates::Managed));
         let wanted = draft.port == settings.https_port
-            || is_managed && !drafts.iter().any(has_port(settings.https_port));
-        if !draft.site.secure
-            || !wanted
-            || drafts.iter().chain(&redirects).any(has_port(settings.http_port))
-        {
+            || is_managed && !taken.contains(&place(draft, settings.https_port));
+        if !draft.site.secure || !wanted || !taken.insert(place(draft, settings.http_port)) {
             continue;
         }
         let address = Address {
@@ -46,6 +39,13 @@ pub(super) fn implied(drafts: &[Draft], settings: &Settings) -> Vec<Draft> {
         redirects.push(Draft { site, port: settings.http_port, place: draft.place.clone() });
     }
     redirects
+}
+
+/// Host, port and addresses bound.
+type Place<'a> = (&'a str, u16, &'a [String]);
+
+fn place(draft: &Draft, port: u16) -> Place<'_> {
+    (&draft.site.address.host, port, &draft.site.binds)
 }
 
 struct ToHttps {

@@ -15,11 +15,17 @@ use super::stall::Stall;
 use super::watch::Activity;
 use crate::http::{Body, BodyError};
 
+/// Content of an HTTP/2 DATA frame that fills one TLS record with its head of 9 bytes (RFC 9113
+/// section 4.1): a longer frame would leave a record of a few bytes behind each full one.
+const PIECE: usize = 16 * 1024 - 9;
+
 /// One response's body. Its end is the request's end.
 pub(super) struct Outgoing {
     body: Body,
     activity: Activity,
     stall: Option<Rc<Stall>>,
+    /// What is left of a frame that was too long for one piece.
+    rest: Bytes,
     /// A frame was handed out and the next one not yet asked for.
     unread: bool,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -28,7 +34,33 @@ pub(super) struct Outgoing {
 impl Outgoing {
     pub(super) fn new(body: Body, activity: Activity, deadline: Option<Instant>) -> Self {
         let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
-        Self { body, activity, stall: Stall::current(), unread: false, deadline }
+        Self {
+            body,
+            activity,
+            stall: Stall::current(),
+            rest: Bytes::new(),
+            unread: false,
+            deadline,
+        }
+    }
+
+    /// The next frame, cut to what fits a record.
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.rest.is_empty() {
+            let polled = Pin::new(&mut self.body).poll_frame(cx);
+            // Only HTTP/2 has a stall to watch, and frames of its own around the content.
+            let Poll::Ready(Some(Ok(frame))) = polled else { return polled };
+            let is_long = frame.data_ref().is_some_and(|data| data.len() > PIECE);
+            if self.stall.is_none() || !is_long {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            self.rest = frame.into_data().unwrap_or_default();
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn taken(&mut self) {
@@ -55,7 +87,7 @@ impl HttpBody for Outgoing {
         {
             return Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())));
         }
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let polled = self.poll_piece(cx);
         match &polled {
             Poll::Ready(Some(Ok(_))) => {
                 self.unread = true;
@@ -71,7 +103,7 @@ impl HttpBody for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -14,6 +14,11 @@ use super::conn::Conn;
 use super::error::ProxyError;
 use crate::http::{Body, BodyError, hop};
 
+/// Content below this is copied to what else is to be sent: over HTTP/3 it comes in datagrams.
+const SMALL: usize = 8 * 1024;
+/// Bytes gathered before they are sent although more could come at once.
+const GATHERED: usize = 64 * 1024;
+
 /// What is still to be sent.
 #[derive(Debug)]
 pub(super) struct Upload {
@@ -56,9 +61,7 @@ impl Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), ProxyError>> {
         loop {
-            let waits = self.is_sent()
-                && self.framing != Framing::Ended
-                && self.poll_piece(&mut conn.output, cx)?.is_pending();
+            let waits = self.poll_gather(&mut conn.output, cx)?.is_pending();
             if conn.output.is_empty() && self.is_sent() {
                 let flushed = Pin::new(&mut conn.io).poll_flush(cx).map_err(ProxyError::Answer)?;
                 match self.framing {
@@ -77,6 +80,18 @@ impl Upload {
     /// Whether the socket has taken the piece at hand.
     fn is_sent(&self) -> bool {
         self.piece.is_empty() && self.tail.is_empty()
+    }
+
+    /// Takes from the body what is there. Pending: more is to come, but not now.
+    fn poll_gather(
+        &mut self,
+        output: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ProxyError>> {
+        while self.is_sent() && self.framing != Framing::Ended && output.len() < GATHERED {
+            ready!(self.poll_piece(output, cx))?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Takes the next piece from the body.
@@ -108,7 +123,12 @@ impl Upload {
                         self.tail = b"\r\n";
                     }
                 }
-                self.piece = data;
+                if data.len() < SMALL {
+                    output.extend_from_slice(&data);
+                    output.extend_from_slice(std::mem::take(&mut self.tail));
+                } else {
+                    self.piece = data;
+                }
             }
             Err(frame) => return self.end(frame.into_trailers().ok(), output),
         }
@@ -156,6 +176,10 @@ impl Upload {
 
 fn write_head(out: &mut BytesMut, head: &http::request::Parts) {
     out.clear();
+    if out.capacity() > SMALL {
+        // What an upload took is not kept with an idle connection.
+        *out = BytesMut::new();
+    }
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.put_u8(b' ');
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());

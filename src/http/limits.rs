@@ -17,8 +17,8 @@ pub const HEADER_READ: Duration = Duration::from_secs(10);
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 /// The longest silence of a client that is sending a body.
 pub const BODY_IDLE: Duration = Duration::from_secs(60);
-/// The least a client that is sending or taking a body must move, in bytes each second, seen
-/// over [`BODY_IDLE`].
+/// The least a client that is sending a body must move, in bytes each second, seen over
+/// [`BODY_IDLE`].
 pub const MINIMUM_RATE: u64 = 240;
 /// The longest a response may wait for the client to take bytes.
 pub const WRITE_IDLE: Duration = Duration::from_secs(60);

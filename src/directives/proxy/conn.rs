@@ -20,9 +20,13 @@ use super::io::Io;
 pub(super) const HEAD_BYTES: usize = 64 * 1024;
 /// Heads of 1xx answers that may come before the final one.
 const INFORMATIONAL: usize = 32;
-/// What one read may take, of a head and of a body.
+/// What one read may take: of a head, of a body, and of a long body that the client takes as fast
+/// as it comes.
 const SMALL_READ: usize = 8 * 1024;
 const LARGE_READ: usize = 64 * 1024;
+const HUGE_READ: usize = 256 * 1024;
+/// The longest pause between the reads of such a body. A client that is slower holds less memory.
+const QUICK: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -81,11 +85,18 @@ impl Conn {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Bytes>> {
         if self.input.is_empty() {
-            let size = if limit > SMALL_READ as u64 { LARGE_READ } else { SMALL_READ };
-            ready!(self.poll_fill(size, cx))?;
+            ready!(self.poll_fill(self.read_size(limit), cx))?;
         }
         let count = usize::try_from(limit).map_or(self.input.len(), |l| l.min(self.input.len()));
         Poll::Ready(Ok(self.input.split_to(count).freeze()))
+    }
+
+    fn read_size(&self, left: u64) -> usize {
+        match usize::try_from(left).unwrap_or(usize::MAX) {
+            ..=SMALL_READ => SMALL_READ,
+            HUGE_READ.. if self.patience.since().elapsed() < QUICK => HUGE_READ,
+            _ => LARGE_READ,
+        }
     }
 
     /// What is here of a body, all at once, where it is all here.

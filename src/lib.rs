@@ -2,9 +2,9 @@
 //!
 //! In reading order: [`caddyfile`] turns text into blocks; [`http`] is the vocabulary of a
 //! request; [`chain`] and [`site`] hold what a site does; [`directives`] has one module per
-//! Caddyfile word; [`config`] makes a snapshot of them; [`tls`] keeps certificates; [`server`]
-//! listens and serves; [`daemon`] deals with the operating system; [`run`] is the life of the
-//! process and [`cli`] its command line.
+//! Caddyfile word, over [`upstream`] where it speaks to another server; [`config`] makes a
+//! snapshot of them; [`tls`] keeps certificates; [`server`] listens and serves; [`daemon`] deals
+//! with the operating system; [`run`] is the life of the process and [`cli`] its command line.
 
 pub mod caddyfile;
 pub mod chain;
@@ -17,3 +17,4 @@ pub mod run;
 pub mod server;
 pub mod site;
 pub mod tls;
+pub mod upstream;

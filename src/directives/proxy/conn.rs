@@ -1,7 +1,6 @@
 //! An HTTP/1.1 connection to an upstream. It has no task of its own: the request that uses it
 //! polls it, and dropping it closes it.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,12 +8,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Method;
-use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::answer::{self, Answer};
 use super::error::ProxyError;
-use super::io::Io;
+use crate::upstream::{Io, Patience};
 
 /// Bytes of an answer's head at most.
 pub(super) const HEAD_BYTES: usize = 64 * 1024;
@@ -40,11 +38,11 @@ pub(super) struct Conn {
 
 impl Conn {
     pub(super) fn new(io: Io) -> Self {
-        Self { io, input: BytesMut::new(), output: BytesMut::new(), patience: Patience::new() }
+        Self { io, input: BytesMut::new(), output: BytesMut::new(), patience: Patience::default() }
     }
 
     /// Whether it may carry another request. `certainly` asks the kernel, at a system call.
-    pub(super) fn reusable(&mut self, certainly: bool) -> bool {
+    pub(super) fn is_reusable(&mut self, certainly: bool) -> bool {
         self.io.is_quiet() && (!certainly || self.io.is_silent())
     }
 
@@ -125,48 +123,5 @@ impl Conn {
         let count = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input))?;
         self.patience.moved();
         Poll::Ready(Ok(count))
-    }
-}
-
-/// How long nothing has moved on a connection. Its timer stays registered from one request to
-/// the next, and is set anew only when it fires or is due too late.
-#[derive(Debug)]
-pub(super) struct Patience {
-    since: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Patience {
-    fn new() -> Self {
-        Self { since: Instant::now(), timer: None }
-    }
-
-    pub(super) fn moved(&mut self) {
-        self.moved_at(Instant::now());
-    }
-
-    /// A connection that was just made is younger than `now`.
-    pub(super) fn moved_at(&mut self, now: Instant) {
-        self.since = self.since.max(now);
-    }
-
-    pub(super) fn since(&self) -> Instant {
-        self.since
-    }
-
-    /// Ready when nothing has moved for `limit`.
-    pub(super) fn poll(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        let due = self.since + limit;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-        if due < timer.deadline() {
-            timer.as_mut().reset(due);
-        }
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            if due <= Instant::now() {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(due);
-        }
     }
 }

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::conn::Conn;
 use super::error::ProxyError;
-use super::io::Io;
 use super::pool;
 use super::upstream::{State, Target, Upstream};
+use crate::upstream::{Io, dial};
 
 /// Connects within `limit`, TLS handshake included.
 pub(super) async fn connect(
@@ -77,23 +77,4 @@ async fn resolve(host: &str, port: u16, state: &State) -> Result<Vec<SocketAddr>
         Ok(_) => Err(ProxyError::Resolve(host.to_owned(), io::ErrorKind::NotFound.into())),
         Err(error) => Err(ProxyError::Resolve(host.to_owned(), error)),
     }
-}
-
-/// Tries one address after the other; each has its even share of the time left, so that one
-/// that does not answer leaves time for the rest.
-async fn dial(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
-    let mut failure = io::Error::from(io::ErrorKind::NotFound);
-    for (i, address) in addresses.iter().enumerate() {
-        let now = Instant::now();
-        let share = deadline.saturating_duration_since(now) / (addresses.len() - i) as u32;
-        match timeout_at(now + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => failure = error,
-            Err(_) => failure = io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(failure)
 }

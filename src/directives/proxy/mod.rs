@@ -12,7 +12,6 @@ mod connect;
 mod content;
 mod error;
 mod forward;
-mod io;
 mod options;
 mod payload;
 mod policy;

@@ -1,4 +1,4 @@
-//! The byte stream under an upstream connection.
+//! The byte stream under a connection to an upstream.
 
 use std::io;
 use std::pin::Pin;
@@ -9,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+/// TCP, TLS over it, or a unix socket.
 #[derive(Debug)]
-pub(super) enum Io {
+pub enum Io {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
@@ -19,7 +20,7 @@ pub(super) enum Io {
 impl Io {
     /// Whether nothing has come since the last answer, neither stray bytes nor the end. Costs no
     /// system call, and so may miss what came a moment ago.
-    pub(super) fn is_quiet(&mut self) -> bool {
+    pub fn is_quiet(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         let ready = match self {
             Self::Tcp(tcp) => tcp.poll_read_ready(&mut cx),
@@ -32,7 +33,7 @@ impl Io {
     }
 
     /// The same, asked of the socket itself.
-    pub(super) fn is_silent(&self) -> bool {
+    pub fn is_silent(&self) -> bool {
         let socket = match self {
             Self::Tcp(tcp) => SockRef::from(tcp),
             Self::Tls(tls) => SockRef::from(tls.get_ref().0),

@@ -2,11 +2,12 @@
 //! configuration is chosen by the server name; a QUIC endpoint has one configuration for all its
 //! sites, takes any certificate there, and judges it once the name is known.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
@@ -16,7 +17,7 @@ use rustls::{
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::policy::patterns;
+use super::hosts::ByHost;
 
 /// `clients [request|require|verify_if_given] CA…`.
 #[derive(Debug)]
@@ -24,7 +25,12 @@ pub struct Clients {
     mode: Mode,
     /// Judges a certificate; `None` where any will do.
     verifier: Option<Arc<dyn ClientCertVerifier>>,
+    demand: Demand,
 }
+
+/// Mode and CAs in brief: equal where the same clients come in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Demand(Vec<u8>);
 
 /// How much a client has to show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,28 +49,37 @@ pub enum Mode {
 impl Clients {
     /// Reads the CAs' certificates from PEM files.
     pub fn load(mode: Mode, files: &[&str]) -> Result<Self, String> {
+        let mut demand = Context::new(&SHA256);
+        demand.update(&[mode as u8]);
         if matches!(mode, Mode::Request | Mode::Require) && files.is_empty() {
-            return Ok(Self { mode, verifier: None });
+            return Ok(Self { mode, verifier: None, demand: Demand::of(demand) });
         }
         let mut roots = RootCertStore::empty();
         for file in files {
             let refused = |error: &dyn std::fmt::Display| format!("client CA '{file}': {error}");
             let before = roots.len();
             for found in CertificateDer::pem_file_iter(file).map_err(|e| refused(&e))? {
-                roots.add(found.map_err(|e| refused(&e))?).map_err(|e| refused(&e))?;
+                let found = found.map_err(|e| refused(&e))?;
+                demand.update(&found);
+                roots.add(found).map_err(|e| refused(&e))?;
             }
             if roots.len() == before {
                 return Err(refused(&"holds no certificate"));
             }
         }
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(default_provider());
         let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         if matches!(mode, Mode::VerifyIfGiven) {
             builder = builder.allow_unauthenticated();
         }
         let verifier = builder.build().map_err(|error| format!("client CAs: {error}"))?;
         let any = matches!(mode, Mode::Request | Mode::Require);
-        Ok(Self { mode, verifier: (!any).then_some(verifier as Arc<dyn ClientCertVerifier>) })
+        let verifier = (!any).then_some(verifier as Arc<dyn ClientCertVerifier>);
+        Ok(Self { mode, verifier, demand: Demand::of(demand) })
+    }
+
+    pub(super) fn demand(&self) -> &Demand {
+        &self.demand
     }
 
     /// What the handshake of this site verifies with.
@@ -89,21 +104,23 @@ impl Clients {
     }
 }
 
-/// Which hosts of a listener ask for client certificates. Hosts are found as sites are.
+impl Demand {
+    fn of(digest: Context) -> Self {
+        Self(digest.finish().as_ref().to_vec())
+    }
+}
+
+/// Which hosts of a listener ask for client certificates.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    hosts: HashMap<String, Option<Arc<Clients>>>,
+    hosts: ByHost<Option<Arc<Clients>>>,
     any: bool,
 }
 
 impl Hosts {
     pub(super) fn insert(&mut self, host: &str, clients: Option<Arc<Clients>>) {
         self.any |= clients.is_some();
-        let slot = self.hosts.entry(host.to_ascii_lowercase()).or_default();
-        // Sites that differ in their path only: the handshake comes before the path.
-        if slot.is_none() {
-            *slot = clients;
-        }
+        self.hosts.insert(host.to_owned(), clients);
     }
 
     /// Whether no site asks: then nothing has to be looked up.
@@ -116,9 +133,7 @@ impl Hosts {
         if !self.any {
             return None;
         }
-        let others = ["0.0.0.0".to_owned(), String::new()];
-        let found = patterns(name).chain(others).find_map(|name| self.hosts.get(&name));
-        found.and_then(Option::as_ref)
+        self.hosts.find(name).and_then(Option::as_ref)
     }
 
     /// Whether a connection that was set up for `server_name` may carry a request for `host`.
@@ -126,11 +141,8 @@ impl Hosts {
         if !self.any {
             return true;
         }
-        match (self.find(server_name.unwrap_or_default()), self.find(host)) {
-            (None, None) => true,
-            (Some(shown), Some(wanted)) => Arc::ptr_eq(shown, wanted),
-            _ => false,
-        }
+        let demand = |name| self.find(name).map(|clients| clients.demand());
+        demand(server_name.unwrap_or_default()) == demand(host)
     }
 }
 
@@ -175,7 +187,7 @@ impl ClientCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        let algorithms = default_provider().signature_verification_algorithms;
         verify_tls12_signature(message, cert, signed, &algorithms)
     }
 
@@ -185,12 +197,12 @@ impl ClientCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        let algorithms = default_provider().signature_verification_algorithms;
         verify_tls13_signature(message, cert, signed, &algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+        default_provider().signature_verification_algorithms.supported_schemes()
     }
 
     fn client_auth_mandatory(&self) -> bool {
@@ -211,6 +223,8 @@ mod tests {
         assert!(hosts.agree(None, "open.example"));
         hosts.insert("closed.example", clients());
         hosts.insert("*.wild.example", clients());
+        let asking = Clients::load(Mode::Request, &[]).unwrap();
+        hosts.insert("asking.example", Some(Arc::new(asking)));
         for (sni, host, expected) in [
             (Some("open.example"), "also-open.example", true),
             (Some("closed.example"), "closed.example", true),
@@ -220,7 +234,8 @@ mod tests {
             (None, "closed.example", false),
             (None, "open.example", true),
             (Some("a.wild.example"), "b.wild.example", true),
-            (Some("closed.example"), "b.wild.example", false),
+            (Some("closed.example"), "b.wild.example", true),
+            (Some("closed.example"), "asking.example", false),
         ] {
             assert_eq!(hosts.agree(sni, host), expected, "{sni:?} {host}");
         }

@@ -18,7 +18,7 @@ impl TlsListener {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let stream = if self.clients.is_empty() && !self.resolver.is_on_demand() {
+        let stream = if self.by_host.is_empty() && !self.resolver.is_on_demand() {
             TlsAcceptor::from(self.tcp.clone()).accept(stream).await?
         } else {
             self.accept_by_name(stream).await?
@@ -54,10 +54,7 @@ impl TlsListener {
         if let Some(name) = &name {
             self.resolver.prepare(name).await;
         }
-        let asked = self.clients.find(name.as_deref().unwrap_or_default());
-        let of =
-            |asked| self.closed.iter().find(|(clients, _)| std::sync::Arc::ptr_eq(clients, asked));
-        let config = asked.and_then(of).map_or(&self.tcp, |(_, config)| config);
+        let config = self.by_host.find(name.as_deref().unwrap_or_default()).unwrap_or(&self.tcp);
         start.into_stream(config.clone()).await
     }
 }

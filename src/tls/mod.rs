@@ -5,6 +5,7 @@ pub mod acme;
 pub mod clients;
 mod files;
 mod handshake;
+mod hosts;
 mod ocsp;
 mod pem;
 pub mod policy;

@@ -1,6 +1,8 @@
-//! What rustls is given for one listener: the union of its sites' settings.
+//! What rustls is given for one listener: a configuration for each kind of site. Where the client
+//! has not said which site it wants, and over QUIC, it is the union of their settings.
 
-use std::sync::{Arc, LazyLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
@@ -12,29 +14,34 @@ use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use super::acme::Challenge;
 use super::acme::Keeper;
 use super::acme::challenges::ALPN;
-use super::clients::{AnyCertificate, Clients, Hosts};
+use super::clients::{AnyCertificate, Clients, Demand, Hosts};
+use super::hosts::ByHost;
 use super::resolver::Resolver;
 use super::{Certificates, Policy};
 
 /// What one TLS listener needs: the configurations for TCP and for QUIC over one resolver.
 #[derive(Debug)]
 pub struct TlsListener {
+    /// For names of no site, and for all where the sites do not differ.
     pub tcp: Arc<ServerConfig>,
     /// `None` where no site allows TLS 1.3, which QUIC needs (RFC 9001 section 4.2).
     pub quic: Option<Arc<ServerConfig>>,
     pub(crate) resolver: Arc<Resolver>,
-    /// Which sites want client certificates, and their configurations.
+    /// Which sites want client certificates.
     pub(super) clients: Hosts,
-    pub(super) closed: Vec<(Arc<Clients>, Arc<ServerConfig>)>,
+    /// Empty where one configuration does for all.
+    pub(super) by_host: ByHost<Arc<ServerConfig>>,
 }
 
 /// The post-quantum hybrid comes first; rustls alone would put it last.
 static GROUPS: [&dyn SupportedKxGroup; 4] =
     [kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
 
-/// One for the whole process, so that sessions resume after a reload.
-static TICKETS: LazyLock<Result<Arc<dyn ProducesTickets>, String>> =
-    LazyLock::new(|| aws_lc_rs::Ticketer::new().map_err(|error| error.to_string()));
+type Ticketer = Arc<dyn ProducesTickets>;
+
+/// For the whole process, so that sessions resume after a reload; by what is asked of clients,
+/// since nobody looks at the certificate of a client that resumes.
+static TICKETS: LazyLock<Mutex<HashMap<Option<Demand>, Ticketer>>> = LazyLock::new(Mutex::default);
 
 /// Finds every site's certificates and builds the listener. `sites` are (host, policy), in the
 /// Caddyfile's order; the error names the host. A site without a `tls` line gets a self-signed
@@ -44,71 +51,166 @@ pub fn build_listener(
     http2: bool,
     keeper: &Arc<Keeper>,
 ) -> Result<TlsListener, String> {
-    let is_on =
-        |(_, policy): &&(String, Policy)| !matches!(policy.certificates, Some(Certificates::Off));
-    let policies: Vec<&Policy> = sites.iter().filter(is_on).map(|(_, policy)| policy).collect();
-    if policies.is_empty() {
+    let by_host = group(sites);
+    if by_host.is_empty() {
         return Err("no site of this listener uses TLS".to_owned());
     }
-    let provider = Arc::new(provider(&policies));
-    let resolver = Arc::new(Resolver::load(sites, &provider, keeper)?);
-    let versions = versions(&policies);
-    let mut alpn = alpn(&policies, http2);
-    if resolver.is_managed() && keeper.settings().challenges.contains(&Challenge::TlsAlpn) {
-        alpn.push(ALPN.to_vec());
-    }
+    let all: Vec<&Policy> = by_host.values().flatten().copied().collect();
+    let mut union = Shape::of(&all, http2);
+    let resolver = Arc::new(Resolver::load(sites, &Arc::new(union.provider()), keeper)?);
+    let validates =
+        resolver.is_managed() && keeper.settings().challenges.contains(&Challenge::TlsAlpn);
     let mut clients = Hosts::default();
-    sites.iter().for_each(|(host, policy)| clients.insert(host, policy.clients.clone()));
-    let base = Base { provider, resolver, open: WebPkiClientVerifier::no_client_auth() };
-    let tcp = config(&base, &versions, alpn.clone())?;
-    let quic = if versions.contains(&&TLS13) {
-        let open = if clients.is_empty() { base.open.clone() } else { AnyCertificate::or_none() };
-        let base = Base { open, ..base.clone() };
-        Some(config(&base, &[&TLS13], vec![b"h3".to_vec()])?)
-    } else {
-        None
-    };
-    let mut closed = Vec::new();
-    for asked in policies.iter().filter_map(|policy| policy.clients.as_ref()) {
-        let base = Base { open: asked.verifier(), ..base.clone() };
-        closed.push((asked.clone(), config(&base, &versions, alpn.clone())?));
+    let mut kinds: Vec<(Shape, Arc<ServerConfig>)> = Vec::new();
+    let mut configs = ByHost::default();
+    for (host, policies) in &by_host {
+        let shape = Shape { validates, ..Shape::of(policies, http2) };
+        clients.insert(host, shape.clients.clone());
+        let at = match kinds.iter().position(|(known, _)| *known == shape) {
+            Some(at) => at,
+            None => {
+                let config = shape.config(&resolver)?;
+                kinds.push((shape, config));
+                kinds.len() - 1
+            }
+        };
+        configs.insert(host.clone(), kinds[at].1.clone());
     }
-    Ok(TlsListener { tcp, quic, resolver: base.resolver, clients, closed })
+    union.clients = None;
+    union.validates = validates;
+    let tcp = union.config(&resolver)?;
+    let quic = union.quic(&resolver, &clients)?;
+    if kinds.len() == 1 && clients.is_empty() {
+        configs = ByHost::default();
+    }
+    Ok(TlsListener { tcp, quic, resolver, clients, by_host: configs })
 }
 
-/// What the configurations of one listener have in common, and how clients are asked.
-#[derive(Clone)]
-struct Base {
-    provider: Arc<CryptoProvider>,
-    resolver: Arc<Resolver>,
-    open: Arc<dyn ClientCertVerifier>,
+/// The sites that use TLS by their hosts: those of one host differ in the path only, which no
+/// handshake knows.
+fn group(sites: &[(String, Policy)]) -> BTreeMap<String, Vec<&Policy>> {
+    let mut by_host: BTreeMap<String, Vec<&Policy>> = BTreeMap::new();
+    for (host, policy) in sites {
+        if !matches!(policy.certificates, Some(Certificates::Off)) {
+            by_host.entry(host.to_ascii_lowercase()).or_default().push(policy);
+        }
+    }
+    by_host
 }
 
-fn config(
-    base: &Base,
-    versions: &[&'static SupportedProtocolVersion],
+/// All that makes one configuration differ from another.
+#[derive(Debug)]
+struct Shape {
+    versions: Vec<&'static SupportedProtocolVersion>,
+    suites: Vec<SupportedCipherSuite>,
+    groups: Vec<&'static dyn SupportedKxGroup>,
     alpn: Vec<Vec<u8>>,
-) -> Result<Arc<ServerConfig>, String> {
-    let mut config = ServerConfig::builder_with_provider(base.provider.clone())
-        .with_protocol_versions(versions)
-        .map_err(|error| format!("these TLS settings do not go together: {error}"))?
-        .with_client_cert_verifier(base.open.clone())
-        .with_cert_resolver(base.resolver.clone());
-    config.alpn_protocols = alpn;
-    config.ticketer = TICKETS.clone()?;
-    config.ignore_client_order = true;
-    // Early data can be replayed (RFC 8446 section 8).
-    config.max_early_data_size = 0;
-    Ok(Arc::new(config))
+    clients: Option<Arc<Clients>>,
+    /// A CA may come with TLS-ALPN-01.
+    validates: bool,
+}
+
+impl PartialEq for Shape {
+    fn eq(&self, other: &Self) -> bool {
+        let names =
+            |shape: &Self| shape.groups.iter().map(|group| group.name()).collect::<Vec<_>>();
+        let demand = |shape: &Self| shape.clients.as_ref().map(|clients| clients.demand().clone());
+        self.versions == other.versions
+            && self.suites == other.suites
+            && names(self) == names(other)
+            && self.alpn == other.alpn
+            && demand(self) == demand(other)
+            && self.validates == other.validates
+    }
+}
+
+impl Shape {
+    /// What these sites ask for taken together.
+    fn of(policies: &[&Policy], http2: bool) -> Self {
+        Self {
+            versions: versions(policies),
+            suites: suites(policies),
+            groups: groups(policies),
+            alpn: alpn(policies, http2),
+            clients: policies.iter().find_map(|policy| policy.clients.clone()),
+            validates: false,
+        }
+    }
+
+    fn provider(&self) -> CryptoProvider {
+        CryptoProvider {
+            cipher_suites: self.suites.clone(),
+            kx_groups: self.groups.clone(),
+            ..aws_lc_rs::default_provider()
+        }
+    }
+
+    fn config(&self, resolver: &Arc<Resolver>) -> Result<Arc<ServerConfig>, String> {
+        let verifier = match &self.clients {
+            Some(clients) => clients.verifier(),
+            None => WebPkiClientVerifier::no_client_auth(),
+        };
+        let mut alpn = self.alpn.clone();
+        alpn.extend(self.validates.then(|| ALPN.to_vec()));
+        let demand = self.clients.as_ref().map(|clients| clients.demand());
+        self.build(resolver, verifier, (&self.versions, alpn, demand))
+    }
+
+    /// One for all sites, since an endpoint has no other; who comes in is judged afterwards.
+    fn quic(
+        &self,
+        resolver: &Arc<Resolver>,
+        clients: &Hosts,
+    ) -> Result<Option<Arc<ServerConfig>>, String> {
+        if !self.versions.contains(&&TLS13) {
+            return Ok(None);
+        }
+        let verifier = match clients.is_empty() {
+            true => WebPkiClientVerifier::no_client_auth(),
+            false => AnyCertificate::or_none(),
+        };
+        self.build(resolver, verifier, (&[&TLS13], vec![b"h3".to_vec()], None)).map(Some)
+    }
+
+    fn build(
+        &self,
+        resolver: &Arc<Resolver>,
+        verifier: Arc<dyn ClientCertVerifier>,
+        (versions, alpn, demand): (Versions<'_>, Vec<Vec<u8>>, Option<&Demand>),
+    ) -> Result<Arc<ServerConfig>, String> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(self.provider()))
+            .with_protocol_versions(versions)
+            .map_err(|error| format!("these TLS settings do not go together: {error}"))?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(resolver.clone());
+        config.alpn_protocols = alpn;
+        config.ticketer = ticketer(demand)?;
+        config.ignore_client_order = true;
+        // Early data can be replayed (RFC 8446 section 8).
+        config.max_early_data_size = 0;
+        Ok(Arc::new(config))
+    }
+}
+
+type Versions<'a> = &'a [&'static SupportedProtocolVersion];
+
+/// The library changes the key every few hours and takes the one before for as long.
+fn ticketer(demand: Option<&Demand>) -> Result<Ticketer, String> {
+    let mut known = TICKETS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(ticketer) = known.get(&demand.cloned()) {
+        return Ok(ticketer.clone());
+    }
+    let made = aws_lc_rs::Ticketer::new().map_err(|error| format!("ticket keys: {error}"))?;
+    known.insert(demand.cloned(), made.clone());
+    Ok(made)
 }
 
 /// `ciphers` is about TLS 1.2, as in v1: the three suites of TLS 1.3 are always there.
-fn provider(policies: &[&Policy]) -> CryptoProvider {
-    let defaults = aws_lc_rs::default_provider();
-    let (modern, classic): (Vec<SupportedCipherSuite>, Vec<_>) =
-        defaults.cipher_suites.iter().copied().partition(|suite| suite.tls13().is_some());
-    let mut suites = modern;
-    let mut groups: Vec<&'static dyn SupportedKxGroup> = Vec::new();
+fn suites(policies: &[&Policy]) -> Vec<SupportedCipherSuite> {
+    let (mut suites, classic): (Vec<SupportedCipherSuite>, Vec<_>) = aws_lc_rs::default_provider()
+        .cipher_suites
+        .into_iter()
+        .partition(|suite| suite.tls13().is_some());
     for policy in policies {
         let asked = if policy.suites.is_empty() { &classic } else { &policy.suites };
         for suite in asked {
@@ -116,6 +218,13 @@ fn provider(policies: &[&Policy]) -> CryptoProvider {
                 suites.push(*suite);
             }
         }
+    }
+    suites
+}
+
+fn groups(policies: &[&Policy]) -> Vec<&'static dyn SupportedKxGroup> {
+    let mut groups: Vec<&'static dyn SupportedKxGroup> = Vec::new();
+    for policy in policies {
         let asked = if policy.groups.is_empty() { &GROUPS[..] } else { &policy.groups };
         for group in asked {
             if !groups.iter().any(|known| known.name() == group.name()) {
@@ -123,7 +232,7 @@ fn provider(policies: &[&Policy]) -> CryptoProvider {
             }
         }
     }
-    CryptoProvider { cipher_suites: suites, kx_groups: groups, ..defaults }
+    groups
 }
 
 fn versions(policies: &[&Policy]) -> Vec<&'static SupportedProtocolVersion> {

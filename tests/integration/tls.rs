@@ -36,8 +36,8 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The status over TCP and over HTTP/3; 0 where the connection failed.
-    fn statuses(&self, caddy: &Caddy) -> (u16, u64) {
+    /// The statuses over HTTP/1.1, HTTP/2 and HTTP/3; 0 where the connection failed.
+    fn statuses(&self, caddy: &Caddy) -> [u16; 3] {
         let port = caddy.port();
         let file = |name: &str| caddy.path(name).display().to_string();
         let (cert, key) = (file(self.cert), file("client.key"));
@@ -52,8 +52,10 @@ impl Asked<'_> {
             job["cert"] = json!(cert);
             job["key"] = json!(key);
         }
-        let tcp = curl(&options, &format!("https://{}:{port}/", self.sni)).status;
-        (tcp, h3_tls(job)[0]["status"].as_u64().unwrap())
+        let url = format!("https://{}:{port}/", self.sni);
+        let tcp = |version| curl(&[&options[..], &[version]].concat(), &url).status;
+        let h3 = h3_tls(job)[0]["status"].as_u64().unwrap();
+        [tcp("--http1.1"), tcp("--http2"), u16::try_from(h3).unwrap()]
     }
 }
 
@@ -79,13 +81,49 @@ fn client_certificates_are_asked_for_by_host() {
     ] {
         for (cert, expected) in [("", none), ("good.pem", good), ("stranger.pem", stranger)] {
             let got = Asked { sni: name, host: name, cert }.statuses(&caddy);
-            assert_eq!(got, (expected, u64::from(expected)), "{name} {cert}");
+            assert_eq!(got, [expected; 3], "{name} {cert}");
         }
     }
     for (sni, host) in [("open.test", "closed.test"), ("any.test", "closed.test")] {
         let got = Asked { sni, host, cert: "good.pem" }.statuses(&caddy);
-        assert_eq!(got, (421, 421), "{host} over a connection for {sni}");
+        assert_eq!(got, [421; 3], "{host} over a connection for {sni}");
     }
+}
+
+#[test]
+fn a_session_from_before_a_site_was_closed_lets_nobody_in() {
+    let site = |clients: &str| {
+        format!(
+            "https://localhost:@PORT@ {{\ntls self_signed {{\nalpn h2 http/1.1\n{clients}\n}}\nstatus 200 /\n}}\n"
+        )
+    };
+    let caddy = client_certificates(Setup::new(&site(""))).start();
+    let session = caddy.path("session").display().to_string();
+    for version in ["-tls1_2", "-tls1_3"] {
+        assert!(
+            s_client(&caddy, &format!("{version} -sess_out {session}")).contains("New, TLSv1.")
+        );
+        caddy.rewrite(&site("clients @DIR@/ca.pem"));
+        caddy.reload();
+        let again = s_client(&caddy, &format!("{version} -sess_in {session}"));
+        assert!(
+            again.contains("alert certificate required")
+                || again.contains("alert handshake failure"),
+            "{again}"
+        );
+        caddy.rewrite(&site(""));
+        caddy.reload();
+    }
+}
+
+#[test]
+fn each_site_has_its_own_protocols() {
+    let text = "https://new.test:@PORT@ {\ntls self_signed {\nprotocols tls1.3\n}\n}\n\
+                https://localhost:@PORT@ {\ntls self_signed\n}\n";
+    let caddy = Caddy::start(text);
+    assert!(s_client(&caddy, "-tls1_2").contains("New, TLSv1.2"));
+    assert!(s_client(&caddy, "-tls1_2 -servername new.test").contains("alert protocol version"));
+    assert!(s_client(&caddy, "-tls1_3 -servername new.test").contains("New, TLSv1.3"));
 }
 
 /// `openssl s_client` with a session file; what it says.

@@ -176,7 +176,7 @@ fn sessions_resume_after_a_reload() {
 }
 
 #[test]
-fn settings_of_the_sites_add_up() {
+fn each_site_has_its_own_settings() {
     let mut old = sites(&["old.example"]);
     old[0].1.versions = vec![&TLS12];
     old[0].1.suites = vec![aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
@@ -187,11 +187,45 @@ fn settings_of_the_sites_add_up() {
     assert_eq!(done.alpn_protocol(), Some(b"http/1.1".as_slice()));
     old.extend(sites(&["new.example"]));
     let listener = build_listener(&old, true, &keeper()).unwrap();
-    assert_eq!(listener.quic.unwrap().alpn_protocols, [b"h3".to_vec()]);
-    let (done, _) = handshake(&client(), &listener.tcp, "new.example").unwrap();
+    assert_eq!(listener.quic.as_ref().unwrap().alpn_protocols, [b"h3".to_vec()]);
+    let (done, _) = handshake_with(&listener, "new.example").unwrap();
     assert_eq!(done.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
     let group = done.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
+    let (done, _) = handshake_with(&listener, "old.example").unwrap();
+    assert_eq!(done.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_2));
+}
+
+/// As over TCP, where the name chooses the configuration.
+fn handshake_with(
+    listener: &TlsListener,
+    name: &str,
+) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
+    handshake(&client(), listener.by_host.find(name).unwrap(), name)
+}
+
+#[test]
+fn a_ticket_opens_no_site_that_asks_for_certificates() {
+    use crate::tls::clients::{Clients, Mode};
+    let closed = |mode| {
+        let mut sites = sites(&["a.example"]);
+        sites[0].1.clients = Some(Arc::new(Clients::load(mode, &[]).unwrap()));
+        build_listener(&sites, true, &keeper()).unwrap()
+    };
+    let listener = closed(Mode::Require);
+    let mut h3 = ClientConfig::clone(&client());
+    h3.alpn_protocols = vec![b"h3".to_vec()];
+    let mut tcp = h3.clone();
+    tcp.alpn_protocols = client().alpn_protocols.clone();
+    // Each leaves a ticket with the client: an open site, one that may ask, and QUIC.
+    let open = build_listener(&sites(&["a.example"]), true, &keeper()).unwrap().tcp;
+    let asking = closed(Mode::Request).by_host.find("a.example").unwrap().clone();
+    let quic = listener.quic.clone().unwrap();
+    for (first, server) in [(&tcp, open), (&tcp, asking), (&h3, quic)] {
+        handshake(&Arc::new(first.clone()), &server, "a.example").unwrap();
+        let config = listener.by_host.find("a.example").unwrap();
+        assert!(handshake(&Arc::new(tcp.clone()), config, "a.example").is_err());
+    }
 }
 
 #[test]

@@ -1,0 +1,34 @@
+//! Values by host, looked up as sites are: the name itself, then with `*` for its first labels,
+//! then the site for every host.
+
+use std::collections::HashMap;
+
+use super::policy::patterns;
+
+/// The hosts that stand for every host.
+const EVERY: [&str; 2] = ["0.0.0.0", ""];
+
+#[derive(Debug)]
+pub(super) struct ByHost<T>(HashMap<String, T>);
+
+impl<T> Default for ByHost<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T> ByHost<T> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn insert(&mut self, host: String, value: T) {
+        self.0.insert(host, value);
+    }
+
+    /// What is there for this name; empty: for clients that name nothing.
+    pub(super) fn find(&self, name: &str) -> Option<&T> {
+        let every = EVERY.iter().filter_map(|host| self.0.get(*host));
+        patterns(name).filter_map(|pattern| self.0.get(&pattern)).chain(every).next()
+    }
+}

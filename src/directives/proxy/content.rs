@@ -146,9 +146,9 @@ fn broken() -> ProxyError {
 mod tests {
     use http_body_util::BodyExt;
 
-    use super::super::options::Rule;
-    use super::super::serve;
+    use super::super::rule::Rule;
     use super::super::testing::{Then, local, origin, request};
+    use super::super::turns::serve;
 
     /// What a GET gets where the upstream answers so: content and trailers, or that it broke.
     fn answered(text: &'static str) -> Option<(String, Vec<String>)> {

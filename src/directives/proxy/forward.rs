@@ -8,8 +8,8 @@ use http::{HeaderMap, Method, Uri};
 use http_body::Body as _;
 
 use super::error::ProxyError;
-use super::options::Rule;
 use super::respond::announced;
+use super::rule::Rule;
 use super::rules;
 use super::upstream::Upstream;
 use crate::http::{Body, Request, hop};

@@ -2,70 +2,13 @@
 
 use std::time::Duration;
 
-use super::address;
 use super::policy::Policy;
+use super::rule::Rule;
 use super::rules::HeaderRule;
 use super::tls::Trust;
-use super::upstream::{Slot, Target, Upstream};
 use crate::caddyfile::{Args, ConfigError, parse_duration};
-use crate::http::limits::{UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE};
-use std::sync::Arc;
-
-/// One `proxy` line.
-#[derive(Debug)]
-pub(super) struct Rule {
-    pub(super) from: String,
-    pub(super) except: Vec<String>,
-    pub(super) hosts: Vec<Upstream>,
-    pub(super) policy: Policy,
-    pub(super) fail_timeout: Duration,
-    pub(super) max_fails: usize,
-    /// 0 is no limit.
-    pub(super) max_conns: usize,
-    pub(super) try_duration: Duration,
-    pub(super) try_interval: Duration,
-    /// Idle connections kept for each upstream and worker.
-    pub(super) keepalive: usize,
-    pub(super) connect_timeout: Duration,
-    /// The longest silence of an upstream, before and within its answer.
-    pub(super) silence: Duration,
-    pub(super) without: String,
-    pub(super) upstream_headers: Vec<HeaderRule>,
-    pub(super) downstream_headers: Vec<HeaderRule>,
-    /// Set when an upstream is https.
-    pub(super) tls: Option<Arc<rustls::ClientConfig>>,
-    /// Whether `health_check` was written.
-    pub(super) health_check: bool,
-    /// Whether `websocket` was written.
-    pub(super) websocket: bool,
-    trust: Trust,
-}
 
 impl Rule {
-    fn new(from: &str) -> Self {
-        Self {
-            from: from.to_owned(),
-            except: Vec::new(),
-            hosts: Vec::new(),
-            policy: Policy::default(),
-            fail_timeout: Duration::ZERO,
-            max_fails: 1,
-            max_conns: 0,
-            try_duration: Duration::ZERO,
-            try_interval: Duration::from_millis(250),
-            keepalive: UPSTREAM_KEEPALIVE,
-            connect_timeout: UPSTREAM_CONNECT,
-            silence: UPSTREAM_FIRST_BYTE,
-            without: String::new(),
-            upstream_headers: Vec::new(),
-            downstream_headers: Vec::new(),
-            tls: None,
-            health_check: false,
-            websocket: false,
-            trust: Trust::default(),
-        }
-    }
-
     /// Reads the directive whose name `args` stands on.
     pub(super) fn parse(args: &mut Args<'_>) -> Result<Self, ConfigError> {
         let line = args.remaining();
@@ -88,14 +31,6 @@ impl Rule {
         }
         rule.resolve_upstreams(&to).map_err(|message| args.error(message))?;
         Ok(rule)
-    }
-
-    /// A place on a host for one request; `None` where all are taken.
-    pub(super) fn take_place(&self, host: usize) -> Option<Slot> {
-        if self.max_conns == 0 && !self.policy.counts_requests() {
-            return Some(Slot::default());
-        }
-        self.hosts[host].state.acquire(self.max_conns)
     }
 
     fn setting(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
@@ -161,18 +96,6 @@ impl Rule {
         self.trust = trust;
         Ok(())
     }
-
-    fn resolve_upstreams(&mut self, to: &[String]) -> Result<(), String> {
-        let identity = self.trust.identity();
-        for text in to {
-            self.hosts.extend(address::parse(text, &identity)?);
-        }
-        let https = |host: &Upstream| matches!(host.target, Target::Tcp { tls: true, .. });
-        if self.hosts.iter().any(https) {
-            self.tls = Some(self.trust.config()?);
-        }
-        Ok(())
-    }
 }
 
 fn policy(args: &mut Args<'_>) -> Result<Policy, ConfigError> {
@@ -203,20 +126,4 @@ fn number(args: &mut Args<'_>) -> Result<usize, ConfigError> {
 /// `except` paths are relative to FROM.
 fn join_path(from: &str, path: &str) -> String {
     format!("{}/{}", from.trim_end_matches('/'), path.trim_start_matches('/'))
-}
-
-#[cfg(test)]
-impl Rule {
-    /// A rule for these upstreams, the rest as by default.
-    pub(super) fn of(from: &str, to: &[String]) -> Self {
-        let mut rule = Self::new(from);
-        rule.resolve_upstreams(to).unwrap();
-        rule
-    }
-
-    /// Adds an upstream under another trust.
-    pub(super) fn trust_and_go(&mut self, trust: Trust, to: &str) {
-        self.trust = trust;
-        self.resolve_upstreams(&[to.to_owned()]).unwrap();
-    }
 }

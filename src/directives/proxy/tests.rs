@@ -11,13 +11,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::options::Rule;
 use super::policy::Policy;
+use super::rule::Rule;
 use super::testing::{Then, dead, local, ok, origin, request};
 use super::tls::Trust;
+use super::turns::{Tried, pick, serve};
 use super::*;
-use crate::http::BodyError;
 use crate::http::body::TooLarge;
+use crate::http::{Body, BodyError};
 
 async fn send(rule: &Rule, mut req: Request) -> Result<(u16, HeaderMap, Body), u16> {
     let reply = serve(rule, &mut req).await;

@@ -19,7 +19,7 @@ use crate::daemon::pidfile::PidFile;
 use crate::daemon::signals::{Event, Signals};
 use crate::daemon::{limits, notify, privileges, processlog};
 use crate::http::limits::CONNECTION_SHARE;
-use crate::server::{self, Engine, Workers};
+use crate::server::{self, Engine, Family, Workers};
 use sinks::{NoSinks, Sinks};
 
 /// Started and stopped as asked.
@@ -181,7 +181,8 @@ impl Service {
         }
         let connections = descriptors.saturating_mul(CONNECTION_SHARE) / 100;
         let connections = usize::try_from(connections).unwrap_or(usize::MAX >> 8).min(1 << 24);
-        let workers = server::spawn(&engine, count, connections)
+        let family = Family::found()?;
+        let workers = server::spawn(&engine, &family, count, connections)
             .map_err(|error| format!("starting workers: {error}"))?;
         bound.into_iter().for_each(|sockets| workers.open(sockets));
         watchdog::start(workers.pulse()).map_err(|error| format!("watchdog: {error}"))?;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use super::inherited::inherited;
+use super::packets::{self, Outlets, Place};
 use socket2::{Domain, Protocol, Socket, Type};
 
 const BACKLOG: i32 = 4096;
@@ -13,9 +14,34 @@ const UDP_BUFFER: usize = 4 << 20;
 /// The sockets of one address. Dropping them closes them.
 pub struct Sockets {
     pub addr: SocketAddr,
-    pub(super) tcp: Vec<TcpListener>,
+    tcp: Vec<TcpListener>,
     /// Empty where the address serves no HTTP/3.
-    pub(super) udp: Vec<UdpSocket>,
+    udp: Vec<UdpSocket>,
+    /// For packets that came to the wrong one of them, and where each finds its own.
+    outlets: Outlets,
+    inboxes: Vec<socket2::Socket>,
+}
+
+impl Sockets {
+    fn new(addr: SocketAddr, tcp: Vec<TcpListener>, udp: Vec<UdpSocket>) -> io::Result<Self> {
+        let (outlets, inboxes) = packets::open(udp.len())?;
+        Ok(Self { addr, tcp, udp, outlets, inboxes })
+    }
+
+    /// What each of `workers` serves of them.
+    pub(super) fn deal(self, workers: usize) -> Vec<(Vec<TcpListener>, Vec<Place>)> {
+        let mut hands: Vec<_> = (0..workers.max(1)).map(|_| (Vec::new(), Vec::new())).collect();
+        for (at, tcp) in self.tcp.into_iter().enumerate() {
+            hands[at % workers].0.push(tcp);
+        }
+        let udp = self.udp.into_iter().zip(self.inboxes);
+        for ((udp, inbox), number) in udp.zip(0..) {
+            let here = self.outlets.clone();
+            let place = Place { udp, inbox, number, here, before: None };
+            hands[usize::from(number) % workers].1.push(place);
+        }
+        hands
+    }
 }
 
 /// Why an address cannot be served.
@@ -69,7 +95,7 @@ pub fn bind(
         let bound: io::Result<_> = (0..workers).map(|_| udp_socket(addr)).collect();
         udp = bound.map_err(failed("udp"))?;
     }
-    Ok(Sockets { addr, tcp, udp })
+    Sockets::new(addr, tcp, udp).map_err(failed("udp"))
 }
 
 fn socket(addr: SocketAddr, kind: Type) -> io::Result<Socket> {

@@ -4,6 +4,7 @@
 mod accept;
 mod dispatch;
 mod drain;
+mod family;
 mod gather;
 mod guard;
 mod h3_body;
@@ -15,6 +16,7 @@ mod incoming;
 mod inherited;
 mod listeners;
 mod outgoing;
+mod packets;
 mod qpack;
 mod quic;
 mod stall;
@@ -27,6 +29,7 @@ use arc_swap::ArcSwap;
 
 use crate::site::Snapshot;
 
+pub use family::Family;
 pub use inherited::{idle, inherit};
 pub use listeners::{BindError, Sockets, bind};
 pub use worker::{Pulse, Workers, spawn};

@@ -1,7 +1,7 @@
 //! HTTP/3: a QUIC endpoint per worker and address, its connections and their request streams.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use h3::error::Code;
 use http::header;
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
-use quinn::{Endpoint, EndpointConfig, TransportConfig, VarInt};
+use quinn::{Endpoint, TransportConfig, VarInt};
 use rustls_pki_types::CertificateDer;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -21,38 +21,41 @@ use super::dispatch::{Door, dispatch};
 use super::h3_body::{H3Body, Receive};
 use super::h3_response::{self, Shared, answer};
 use super::h3_transport::{Transport, given_up};
+use super::packets::{self, Place};
 use super::worker::Worker;
 use crate::http::Body;
 use crate::http::limits::{self, HEADER_READ, TLS_HANDSHAKE};
 use crate::http::request::{Peer, TlsFacts, unmapped};
-use crate::site::Snapshot;
 
 type Resolver = h3::server::RequestResolver<Transport, Bytes>;
 
 /// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).
 const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
 
-/// Serves HTTP/3 on the worker's UDP socket until told to stop.
+/// Serves HTTP/3 on one of the worker's UDP sockets until told to stop.
 pub(super) fn listen(
     worker: Rc<Worker>,
     addr: SocketAddr,
-    socket: UdpSocket,
+    place: Place,
     accepting: CancellationToken,
 ) -> io::Result<Endpoint> {
-    let config = server_config(&worker.snapshot(), addr);
+    let config = server_config(&worker, addr);
+    let own = place.endpoint_config(&worker.family);
+    let socket = packets::Socket::new(place, worker.family.clone())?;
     let runtime = Arc::new(quinn::TokioRuntime);
-    let endpoint = Endpoint::new(EndpointConfig::default(), config, socket, runtime)?;
+    let endpoint = Endpoint::new_with_abstract_socket(own, config, socket, runtime)?;
     tokio::task::spawn_local(accept_all(worker, addr, endpoint.clone(), accepting));
     Ok(endpoint)
 }
 
 /// What new connections are offered, from the snapshot in force.
-pub(super) fn server_config(snapshot: &Snapshot, addr: SocketAddr) -> Option<quinn::ServerConfig> {
+pub(super) fn server_config(worker: &Worker, addr: SocketAddr) -> Option<quinn::ServerConfig> {
+    let snapshot = worker.snapshot();
     let tls = snapshot.listener(addr)?.tls.as_ref()?.quic.clone()?;
     let crypto = QuicServerConfig::try_from(tls)
         .inspect_err(|error| log::error!("HTTP/3 on {addr}: {error}"))
         .ok()?;
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    let mut config = quinn::ServerConfig::new(Arc::new(crypto), worker.family.tokens.clone());
     config.max_incoming(limits::QUIC_INCOMING);
     config.transport_config(Arc::new(transport()));
     Some(config)

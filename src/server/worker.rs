@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -16,14 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::InFlight;
 use super::listeners::Sockets;
-use super::{Engine, accept, quic};
+use super::packets::Place;
+use super::{Engine, Family, accept, quic};
 use crate::site::Snapshot;
 
 enum Command {
     Open {
         addr: SocketAddr,
-        tcp: TcpListener,
-        udp: Option<UdpSocket>,
+        tcp: Vec<TcpListener>,
+        udp: Vec<Place>,
     },
     Close(SocketAddr),
     /// A new snapshot is in force: endpoints take its certificates.
@@ -37,6 +38,7 @@ enum Command {
 /// What the tasks of one worker share.
 pub(super) struct Worker {
     engine: Arc<Engine>,
+    pub(super) family: Arc<Family>,
     /// The snapshot last used. Its own counter, which no other worker touches, counts requests.
     held: RefCell<Rc<Held>>,
     pub(super) slots: Arc<Semaphore>,
@@ -90,16 +92,22 @@ impl Pulse {
 }
 
 /// Starts `count` workers that may together hold `connections` client connections.
-pub fn spawn(engine: &Arc<Engine>, count: usize, connections: usize) -> io::Result<Workers> {
+pub fn spawn(
+    engine: &Arc<Engine>,
+    family: &Arc<Family>,
+    count: usize,
+    connections: usize,
+) -> io::Result<Workers> {
     let mut threads = Vec::with_capacity(count);
     for number in 0..count {
         let (commands, inbox) = mpsc::unbounded_channel();
-        let engine = engine.clone();
+        let (engine, family) = (engine.clone(), family.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let slots = (connections / count).max(1);
-        let thread = std::thread::Builder::new()
-            .name(format!("worker-{number}"))
-            .spawn(move || LocalSet::new().block_on(&runtime, live(engine, slots, inbox)))?;
+        let thread =
+            std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                LocalSet::new().block_on(&runtime, live(engine, family, slots, inbox))
+            })?;
         threads.push((commands, thread));
     }
     Ok(Workers { threads })
@@ -115,13 +123,12 @@ impl Workers {
         Pulse(self.threads.iter().map(|(commands, _)| commands.clone()).collect())
     }
 
-    /// Hands each worker its socket of the address.
+    /// Hands each worker its sockets of the address.
     pub fn open(&self, sockets: Sockets) {
-        let mut udp = sockets.udp.into_iter();
-        for ((commands, _), tcp) in self.threads.iter().zip(sockets.tcp) {
-            let open = Command::Open { addr: sockets.addr, tcp, udp: udp.next() };
+        let addr = sockets.addr;
+        for ((commands, _), (tcp, udp)) in self.threads.iter().zip(sockets.deal(self.count())) {
             // A send fails only when the worker is gone; joining it tells.
-            let _ = commands.send(open);
+            let _ = commands.send(Command::Open { addr, tcp, udp });
         }
     }
 
@@ -152,11 +159,17 @@ impl Workers {
 
 struct Open {
     accepting: CancellationToken,
-    endpoint: Option<quinn::Endpoint>,
+    endpoints: Vec<quinn::Endpoint>,
 }
 
-async fn live(engine: Arc<Engine>, slots: usize, mut inbox: mpsc::UnboundedReceiver<Command>) {
+async fn live(
+    engine: Arc<Engine>,
+    family: Arc<Family>,
+    slots: usize,
+    mut inbox: mpsc::UnboundedReceiver<Command>,
+) {
     let worker = Rc::new(Worker {
+        family,
         held: RefCell::new(Rc::new(Held(engine.load()))),
         engine,
         slots: Arc::new(Semaphore::new(slots)),
@@ -176,10 +189,9 @@ async fn live(engine: Arc<Engine>, slots: usize, mut inbox: mpsc::UnboundedRecei
                 }
             }
             Command::Reconfigured => {
-                let snapshot = worker.snapshot();
                 for (addr, open) in &open {
-                    if let Some(endpoint) = &open.endpoint {
-                        endpoint.set_server_config(quic::server_config(&snapshot, *addr));
+                    for endpoint in &open.endpoints {
+                        endpoint.set_server_config(quic::server_config(&worker, *addr));
                     }
                 }
             }
@@ -192,7 +204,7 @@ async fn live(engine: Arc<Engine>, slots: usize, mut inbox: mpsc::UnboundedRecei
                 if tokio::time::timeout(grace, worker.in_flight.none_left()).await.is_err() {
                     log::warn!("{} requests cut off after {grace:?}", worker.in_flight.count());
                 }
-                quic::goodbye(open.values().filter_map(|open| open.endpoint.as_ref())).await;
+                quic::goodbye(open.values().flat_map(|open| &open.endpoints)).await;
                 return;
             }
         }
@@ -202,12 +214,14 @@ async fn live(engine: Arc<Engine>, slots: usize, mut inbox: mpsc::UnboundedRecei
 fn start(
     worker: &Rc<Worker>,
     addr: SocketAddr,
-    tcp: TcpListener,
-    udp: Option<UdpSocket>,
+    tcp: Vec<TcpListener>,
+    udp: Vec<Place>,
 ) -> io::Result<Open> {
     let accepting = worker.draining.child_token();
-    let endpoint =
-        udp.map(|udp| quic::listen(worker.clone(), addr, udp, accepting.clone())).transpose()?;
-    accept::listen(worker.clone(), addr, tcp, accepting.clone())?;
-    Ok(Open { accepting, endpoint })
+    let listen = |place| quic::listen(worker.clone(), addr, place, accepting.clone());
+    let endpoints = udp.into_iter().map(listen).collect::<io::Result<_>>()?;
+    for socket in tcp {
+        accept::listen(worker.clone(), addr, socket, accepting.clone())?;
+    }
+    Ok(Open { accepting, endpoints })
 }

@@ -25,6 +25,7 @@ mod faults;
 mod init_script;
 mod limits;
 mod logs;
+mod moving;
 mod packaging;
 mod policies;
 mod process;

@@ -7,6 +7,7 @@ Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and
             also say trickle: true (its body a byte each second), flood_head: bytes (a HEADERS
             frame that goes on so long), half_head: true (one that stops in the middle), or
   loop: {path, until_file, seconds, streams}: GETs on one connection until the file appears.
+moves: seconds between changes of the client's port, as a NAT makes them.
 freeze: true never opens a window again, with a PING every 5 s; rebel: true ignores the stream limit.
 Result: {offered: {idle, streams, window, stream_window} in the server's transport parameters,
 answers: [{status, headers, trailers, interim (1xx), len, crc, body (first 64 KiB, latin-1),
@@ -16,6 +17,7 @@ lost: why the connection ended by itself or null}; for a loop {ok, failed, lost,
 import asyncio
 import json
 import os
+import socket
 import ssl
 import sys
 import time
@@ -80,6 +82,7 @@ class Client(QuicConnectionProtocol):
         self.exchanges = {}
         self.lost = None
         self.closing = False
+        self.moved = 0
 
     def quic_event_received(self, event):
         if isinstance(event, ConnectionTerminated):
@@ -175,6 +178,17 @@ class Client(QuicConnectionProtocol):
             self.transmit()
             await asyncio.sleep(1)
 
+    async def move(self, pause):
+        while True:
+            await asyncio.sleep(pause)
+            old = self._transport
+            fresh = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            fresh.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            fresh.bind(("::", 0))
+            await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=fresh)
+            old.close()
+            self.moved += 1
+
     async def keep_alive(self):
         while True:
             self._quic.send_ping(0)
@@ -250,6 +264,8 @@ async def main():
                 quic._write_stream_limits = lambda **_: None
                 quic._write_connection_limits = lambda **_: None
                 asyncio.ensure_future(client.keep_alive())
+            if "moves" in job:
+                asyncio.ensure_future(client.move(job["moves"]))
             if job.get("rebel"):
                 quic._remote_max_streams_bidi = 1000
             if "loop" in job:
@@ -261,6 +277,7 @@ async def main():
                 result["answers"] = [await client.request(authority, r) for r in job["requests"]]
             await asyncio.sleep(job.get("linger", 0))
             result["lost"] = client.lost
+            result["moved"] = client.moved
             client.closing = True
     except ConnectionError as error:
         result.setdefault("answers", [])

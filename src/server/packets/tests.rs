@@ -1,0 +1,105 @@
+//! Packets sorted by their connection IDs, over real sockets.
+
+use std::future::poll_fn;
+
+use quinn::ConnectionIdGenerator as _;
+
+use super::*;
+
+/// Two sockets of one address and a process before this one that had two as well.
+struct Desk {
+    sockets: Vec<Arc<Socket>>,
+    before: Vec<socket2::Socket>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let family = Family::member([3; 32], 5).expect("family");
+        let (here, inboxes) = open(2).expect("ways");
+        let (outlets, before) = open(2).expect("ways");
+        let sockets = inboxes.into_iter().enumerate().map(|(number, inbox)| {
+            let udp = UdpSocket::bind("127.0.0.1:0").expect("udp");
+            udp.set_nonblocking(true).expect("nonblocking");
+            let (here, before) = (here.clone(), Some(outlets.clone()));
+            let place = Place { udp, inbox, number: number as u16, here, before };
+            Socket::new(place, family.clone()).expect("socket")
+        });
+        Self { sockets: sockets.collect(), before }
+    }
+
+    fn packet(&self, generation: u32, place: u16, text: &str) -> Vec<u8> {
+        let family = Family::member([3; 32], generation).expect("family");
+        let id = Issuer { family, place }.generate_cid();
+        [&[0x40], &id[..], text.as_bytes()].concat()
+    }
+
+    /// Packets of one size as one read brings them, at the first socket: what stays.
+    fn sift(&self, packets: &[Vec<u8>]) -> String {
+        let mut buf = packets.concat();
+        let stride = packets[0].len();
+        let mut meta = RecvMeta { len: buf.len(), stride, ..RecvMeta::default() };
+        self.sockets[0]
+            .routes
+            .sift(&mut [IoSliceMut::new(&mut buf)], std::slice::from_mut(&mut meta));
+        texts(&buf[..meta.len], stride)
+    }
+
+    /// What the inbox of place `place` of the process before this one holds.
+    fn before(&self, place: usize) -> String {
+        let mut buf = [0; 4096];
+        match post::receive(&self.before[place], &mut buf) {
+            Ok(Some(meta)) => texts(&buf[..meta.len], meta.stride),
+            _ => String::new(),
+        }
+    }
+
+    async fn received(&self, at: usize) -> String {
+        let mut buf = [0; 4096];
+        let mut meta = [RecvMeta::default()];
+        let socket = &self.sockets[at];
+        poll_fn(|cx| socket.poll_recv(cx, &mut [IoSliceMut::new(&mut buf)], &mut meta))
+            .await
+            .expect("packets");
+        texts(&buf[..meta[0].len], meta[0].stride)
+    }
+}
+
+fn texts(packets: &[u8], stride: usize) -> String {
+    let texts = packets.chunks(stride).map(|packet| &packet[1 + id::LEN..]);
+    String::from_utf8(texts.collect::<Vec<_>>().concat()).expect("text")
+}
+
+#[tokio::test]
+async fn packets_go_where_their_ids_say() {
+    let desk = Desk::new();
+    let packet = |generation, place, text| desk.packet(generation, place, text);
+    assert_eq!(desk.sift(&[packet(5, 0, "a")]), "a");
+    assert_eq!(desk.sift(&[packet(5, 1, "b")]), "");
+    assert_eq!(desk.received(1).await, "b");
+    assert_eq!(desk.sift(&[packet(4, 1, "c")]), "");
+    assert_eq!(desk.before(1), "c");
+    // Of the process before that one, which had a third place: on by any way.
+    assert_eq!(desk.sift(&[packet(1, 2, "d")]), "");
+    assert_eq!(desk.before(0), "d");
+    // Of one that is yet to come, of a place that is not there, of nobody.
+    assert_eq!(desk.sift(&[packet(6, 0, "e"), packet(5, 7, "f")]), "ef");
+    assert_eq!(desk.sift(&[[&[0x40][..], &[9; id::LEN], b"g"].concat()]), "g");
+}
+
+#[tokio::test]
+async fn one_read_may_hold_packets_of_several() {
+    let desk = Desk::new();
+    let rows = [(5, 0, "a"), (4, 0, "b"), (4, 0, "c"), (5, 0, "d"), (5, 1, "e"), (5, 0, "f")];
+    let packets = rows.map(|(generation, place, text)| desk.packet(generation, place, text));
+    assert_eq!(desk.sift(&packets), "adf");
+    assert_eq!(desk.before(0), "bc");
+    assert_eq!(desk.received(1).await, "e");
+}
+
+#[tokio::test]
+async fn who_is_gone_gets_nothing_and_the_packet_stays() {
+    let mut desk = Desk::new();
+    let packet = desk.packet(4, 0, "x");
+    desk.before.clear();
+    assert_eq!(desk.sift(&[packet]), "x");
+}

@@ -39,34 +39,59 @@ pub(super) fn listeners(snapshot: &Snapshot) -> impl Iterator<Item = &TlsListene
     snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref())
 }
 
-/// Asks a person at the terminal where nobody has agreed to a CA's terms yet. Without one the
-/// log says what is missing, and the sites start all the same.
-pub(super) fn consent(keeper: &Keeper, snapshot: &Snapshot, options: &Options) {
+/// Asks a person at the terminal where nobody has agreed to a CA's terms yet, while the sites are
+/// served already. Without a terminal the log says what is missing.
+pub(super) fn consent(keeper: &Arc<Keeper>, snapshot: &Snapshot, options: &Options) {
     let Some(undecided) = keeper.undecided(listeners(snapshot)) else { return };
-    let stdin = std::io::stdin();
-    let is_person = stdin.is_terminal() && std::io::stdout().is_terminal();
+    let is_person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if options.daemon || options.quiet || !is_person {
         return;
     }
-    if ask(&undecided) {
-        keeper.agree();
+    let keeper = keeper.clone();
+    // On a thread of its own: who does not answer can still stop and reload.
+    let asking = move || {
+        if let Some(email) = ask(&keeper, &undecided) {
+            keeper.agree(&email);
+        }
+    };
+    let started = std::thread::Builder::new().name("terms".to_owned()).spawn(asking);
+    if let Err(error) = started {
+        log::error!("starting a thread: {error}");
     }
 }
 
-fn ask(undecided: &Undecided) -> bool {
+/// The e-mail address of who agrees; may be empty.
+fn ask(keeper: &Keeper, undecided: &Undecided) -> Option<String> {
+    let terms = keeper.terms_of(&undecided.ca);
     output::line("");
     output::line("Your sites will be served over HTTPS automatically using an ACME CA:");
     output::line(&format!("  {}", undecided.ca));
-    output::line("By continuing, you agree to its subscriber agreement.");
-    if undecided.needs_email {
-        output::line("To be told about trouble with a certificate, stop and start with -email.");
+    output::line("By continuing, you agree to its subscriber agreement:");
+    output::line(&format!("  {}", terms.as_deref().unwrap_or("(the CA does not say where it is)")));
+    let agreed = answer("Do you agree to the terms? (y/n): ")?.to_ascii_lowercase();
+    if !matches!(agreed.as_str(), "y" | "yes") {
+        output::line("No certificate is asked for. To agree later, start with -agree.");
+        return None;
     }
-    output::prompt("Do you agree to the terms? (y/n): ");
+    if !undecided.needs_email {
+        return Some(String::new());
+    }
+    output::line("An e-mail address lets the CA tell you about trouble; it may be left blank.");
+    loop {
+        let email = answer("E-mail address: ")?;
+        if email.is_empty() || email.contains('@') {
+            return Some(email);
+        }
+        output::line(&format!("'{email}' is no e-mail address."));
+    }
+}
+
+/// What is typed; `None` at the end of the input.
+fn answer(question: &str) -> Option<String> {
+    output::prompt(question);
     let mut answer = String::new();
-    if std::io::stdin().lock().read_line(&mut answer).is_err() {
-        return false;
-    }
-    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    let read = std::io::stdin().lock().read_line(&mut answer).ok()?;
+    (read > 0).then(|| answer.trim().to_owned())
 }
 
 /// `$CADDYPATH`, else `.caddy` in the home of the user that the service runs as.

@@ -113,6 +113,7 @@ fn serve(options: &Options, readiness: Option<Readiness>) -> u8 {
     match Service::start(options) {
         Ok((service, events)) => {
             service.announce(options);
+            certificates::consent(&service.settings.keeper, &service.engine.load(), options);
             if let Some(readiness) = readiness {
                 readiness.ready();
             }
@@ -186,7 +187,6 @@ impl Service {
             .map_err(|error| format!("starting workers: {error}"))?;
         bound.into_iter().for_each(|sockets| workers.open(sockets));
         watchdog::start(workers.pulse()).map_err(|error| format!("watchdog: {error}"))?;
-        certificates::consent(&settings.keeper, &engine.load(), options);
         settings.keeper.start().map_err(|error| format!("starting a thread: {error}"))?;
         settings.keeper.configure(certificates::listeners(&engine.load()));
         let grace = options.grace;

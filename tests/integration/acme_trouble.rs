@@ -78,6 +78,7 @@ fn a_refused_name_waits_long_and_troubles_no_other() {
 fn the_ca_says_when_to_renew() {
     let ca = Ca::start();
     ca.advise(-60);
+    ca.offer_profiles(&["classic", "short"]);
     let caddy = start(&ca, "a.example {\nstatus 200 /\ntls {\nprofile short\nmust_staple\n}\n}\n");
     wait_log(&caddy, "a.example: the CA advises renewal at ");
     ca.advise(3600 * 24 * 30);
@@ -95,11 +96,77 @@ fn the_ca_says_when_to_renew() {
     assert!(caddy.log().matches("advises renewal").count() == 2, "{}", caddy.log());
 }
 
+#[test]
+fn a_rate_limit_of_one_name_stops_no_other() {
+    let ca = Ca::start();
+    let body = r#"{"type": "urn:ietf:params:acme:error:rateLimited", "detail": "a, this week"}"#;
+    ca.refuse(429, "3600", body);
+    let caddy = start(&ca, "a.example\nstatus 200 /\n");
+    wait_log(&caddy, "a.example: no new certificate: the CA says: a, this week");
+    assert!(caddy.log().contains("Next try in 3") || caddy.log().contains("Next try in 4"));
+    caddy.rewrite("a.example, b.example {\nstatus 200 /\n}\n");
+    caddy.reload();
+    wait_log(&caddy, "b.example: certificate obtained");
+    assert!(!entry(&caddy, &ca, "crt").exists());
+}
+
+#[test]
+fn a_few_at_a_time() {
+    let ca = Ca::start();
+    ca.delay(Duration::from_millis(50));
+    let names: Vec<String> = (1..=20).map(|n| format!("n{n}.example")).collect();
+    let caddy = start(&ca, &format!("{} {{\nstatus 200 /\n}}\n", names.join(", ")));
+    for name in names {
+        wait_log(&caddy, &format!("{name}: certificate obtained"));
+    }
+    assert!((2..=8).contains(&ca.most_open()), "{}", ca.most_open());
+    assert_eq!(ca.orders().len(), 20);
+}
+
+#[test]
+fn a_slow_ca_delays_nobody() {
+    let ca = Ca::start();
+    ca.delay(Duration::from_secs(30));
+    let began = Instant::now();
+    let caddy = Setup::new("a.example, b.example {\nstatus 200 /\n}\n")
+        .arg("-agree")
+        .arg("-http-port=@PORT2@")
+        .arg("-https-port=@PORT@")
+        .arg(&format!("-ca={}", ca.url()))
+        .arg("-catimeout=500ms")
+        .env("CADDYPATH", "store")
+        .start();
+    caddy.reload();
+    assert!(began.elapsed() < Duration::from_secs(10));
+    for name in ["a.example", "b.example"] {
+        wait_log(
+            &caddy,
+            &format!("{name}: no new certificate: account: {}: no answer within 500ms", ca.url()),
+        );
+    }
+    ca.delay(Duration::ZERO);
+    wait_log(&caddy, "b.example: certificate obtained");
+}
+
+#[test]
+fn a_profile_that_the_ca_has_not() {
+    let ca = Ca::start();
+    let text = "a.example {\nstatus 200 /\ntls {\nprofile shortlived\n}\n}\n";
+    let caddy = start(&ca, text);
+    wait_log(&caddy, "has no profiles: 'profile shortlived' is left out");
+    wait_log(&caddy, "a.example: certificate obtained");
+    assert!(ca.orders()[0]["profile"].is_null());
+    ca.offer_profiles(&["tlsserver", "classic"]);
+    let caddy = start(&ca, text);
+    wait_log(&caddy, "the CA has no profile 'shortlived'; it has classic, tlsserver");
+    assert_eq!(ca.orders().len(), 1);
+}
+
 /// Runs at a terminal, where `typed` is typed, for three seconds; what is seen there.
 fn at_a_terminal(setup: &Setup, typed: &str) -> String {
     drop(setup.command());
     let line = format!(
-        "(sleep 1; echo {typed}; sleep 2) | CADDYPATH=store script -qec \
+        "(sleep 1; printf '{typed}'; sleep 2) | CADDYPATH=store script -qec \
          'timeout -s TERM 3 {BINARY} -conf Caddyfile {}' /dev/null",
         setup.fill("-ca=http://@CA@/dir -http-port=@PORT2@ -https-port=@PORT@ -log process.log"),
     );
@@ -112,12 +179,15 @@ fn at_a_terminal(setup: &Setup, typed: &str) -> String {
 fn a_person_at_a_terminal_is_asked_once() {
     let ca = Ca::start();
     let setup = Setup::new("a.example\nstatus 200 /\n").set("CA", ca.addr);
-    let seen = at_a_terminal(&setup, "n");
+    let seen = at_a_terminal(&setup, "n\\n");
     assert!(seen.contains("Do you agree to the terms? (y/n): "), "{seen}");
-    assert!(seen.contains(&ca.url()), "{seen}");
-    assert_eq!(ca.orders().len(), 0);
-    at_a_terminal(&setup, "y");
+    assert!(seen.contains(&format!("http://{}/terms.pdf", ca.addr)), "{seen}");
+    assert!(seen.contains("To agree later, start with -agree."), "{seen}");
+    assert_eq!((ca.orders().len(), ca.accounts().len()), (0, 0));
+    let seen = at_a_terminal(&setup, "y\\nnobody\\nme@mail.example\\n");
+    assert!(seen.contains("'nobody' is no e-mail address."), "{seen}");
     assert_eq!(ca.orders().len(), 1);
+    assert_eq!(ca.accounts()[1]["contact"], serde_json::json!(["mailto:me@mail.example"]));
     let again = at_a_terminal(&setup, "");
     assert!(!again.contains("Do you agree"), "{again}");
 }

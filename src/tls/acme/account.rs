@@ -1,6 +1,7 @@
 //! The account with a CA: made once, found again, and never lost to a crash, because its key is
 //! on disk before the CA hears of it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
@@ -10,23 +11,39 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::client::Client;
 use super::failure::Failure;
 use super::storage::Storage;
 use super::{Eab, places};
 
-/// One CA as this process sees it.
-#[derive(Debug, Default)]
+/// Certificates that are obtained from one CA at the same time.
+const PARALLEL: usize = 8;
+
+/// One CA as this process sees it. What is trouble with one is none with another.
 pub(super) struct Ca {
     pub(super) url: String,
     /// Unix second before which it wants no requests.
     pub(super) pause: Arc<AtomicI64>,
+    /// For the certificates that are obtained at the same time.
+    pub(super) permits: Semaphore,
+    /// By e-mail. Held while an account is made, so that one is made only once.
+    pub(super) accounts: tokio::sync::Mutex<HashMap<String, Account>>,
 }
 
 impl Ca {
-    pub(super) fn client(&self, timeout: Duration) -> Result<Client, Failure> {
-        Client::new(timeout, self.pause.clone()).map_err(Failure::trouble)
+    pub(super) fn new(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            pause: Arc::default(),
+            permits: Semaphore::new(PARALLEL),
+            accounts: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn client(&self, timeout: Duration) -> Client {
+        Client::new(timeout, self.pause.clone())
     }
 }
 
@@ -43,7 +60,7 @@ impl Owner<'_> {
     pub(super) async fn account(&self, store: &dyn Storage) -> Result<Account, Failure> {
         let key = self.stored_key(store)?;
         let id = self.stored_id(store)?;
-        let http = Box::new(self.ca.client(self.timeout)?);
+        let http = Box::new(self.ca.client(self.timeout));
         let builder = Account::builder_with_http(http);
         let directory = self.ca.url.clone();
         match (key, id, self.eab) {
@@ -66,7 +83,7 @@ impl Owner<'_> {
 
     /// Makes the account, or finds the one that this key has.
     async fn register(&self, store: &dyn Storage, key: &[u8]) -> Result<Account, Failure> {
-        let http = Box::new(self.ca.client(self.timeout)?);
+        let http = Box::new(self.ca.client(self.timeout));
         let pair = (Key::from_pkcs8_der(pkcs8(key))?, PrivateKeyDer::Pkcs8(pkcs8(key)));
         let (account, _) = Account::builder_with_http(http)
             .create_from_key(pair, self.ca.url.clone())
@@ -82,7 +99,7 @@ impl Owner<'_> {
 
     /// With an external account binding (RFC 8555 section 7.3.4) the library makes the key.
     async fn register_bound(&self, store: &dyn Storage, eab: &Eab) -> Result<Account, Failure> {
-        let http = Box::new(self.ca.client(self.timeout)?);
+        let http = Box::new(self.ca.client(self.timeout));
         let contact = format!("mailto:{}", self.email);
         let contacts: &[&str] = if self.email.is_empty() { &[] } else { &[&contact] };
         let wish = NewAccount {
@@ -145,8 +162,7 @@ impl Owner<'_> {
         if let Some(id) = id {
             return Ok(Some(id.to_owned()));
         }
-        let aside = store.set_aside(&entry)?;
-        log::warn!("{}: damaged; moved to {aside}", store.place(&entry));
+        store.set_aside_damaged(&entry, "it names no account")?;
         Ok(None)
     }
 }
@@ -162,7 +178,8 @@ pub(super) fn any(store: &dyn Storage, ca: &str) -> bool {
     let users = places::users(ca);
     store.list(&users).unwrap_or_default().into_iter().any(|user| {
         let entries = store.list(&format!("{users}/{user}")).unwrap_or_default();
-        entries.iter().any(|entry| entry.ends_with(".json"))
+        // Also one of v1 that was set aside.
+        entries.iter().any(|entry| entry.contains(".json"))
     })
 }
 

@@ -2,11 +2,12 @@
 //! system's authorities (`SSL_CERT_FILE` names others). What a CA says in plain HTTP (429, 503,
 //! pages that are no problem document) is put into the form of a problem document (RFC 7807).
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -28,33 +29,35 @@ const ANSWER_BYTES: usize = 1 << 20;
 
 const USER_AGENT: &str = concat!("caddy/", env!("CARGO_PKG_VERSION"));
 
+/// Seconds for which the system's authorities are taken for known.
+const TRUST: i64 = 3600;
+
+/// The TLS that trusts them, and when they were read.
+static TRUSTED: Mutex<Option<(Arc<ClientConfig>, i64)>> = Mutex::new(None);
+
+tokio::task_local! {
+    /// The Unix second at which the CA wants this order tried again, and no other.
+    static LATER: Cell<Option<i64>>;
+}
+
+/// Runs what is about one order. What a CA says with `rateLimited` meanwhile is about its name:
+/// it comes back beside the result and makes no other name wait.
+pub(super) async fn for_one_order<T>(work: impl Future<Output = T>) -> (T, Option<i64>) {
+    let noted = async { (work.await, LATER.with(Cell::get)) };
+    LATER.scope(Cell::new(None), noted).await
+}
+
 /// A client of one CA.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(in crate::tls) struct Client {
-    trust: Arc<ClientConfig>,
     timeout: Duration,
     /// Unix second before which the CA wants no requests.
     pause: Arc<AtomicI64>,
 }
 
 impl Client {
-    /// Reads the system's authorities.
-    pub(in crate::tls) fn new(timeout: Duration, pause: Arc<AtomicI64>) -> Result<Self, String> {
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
-        if added == 0 {
-            let why = found.errors.first().map_or(String::new(), |error| format!(": {error}"));
-            return Err(format!("no certificate authorities found on this system{why}"));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("TLS to the CA: {error}"))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { trust: Arc::new(config), timeout, pause })
+    pub(in crate::tls) fn new(timeout: Duration, pause: Arc<AtomicI64>) -> Self {
+        Self { timeout, pause }
     }
 
     /// The status of a GET: for the `ask` of on-demand TLS.
@@ -95,7 +98,7 @@ impl Client {
             return send(stream, request).await;
         }
         let name = ServerName::try_from(host.to_owned()).map_err(|e| e.to_string())?;
-        let connector = TlsConnector::from(self.trust.clone());
+        let connector = TlsConnector::from(trust()?);
         send(connector.connect(name, stream).await.map_err(|e| e.to_string())?, request).await
     }
 
@@ -115,15 +118,49 @@ impl Client {
         Err(failure)
     }
 
-    /// Keeps a wish to be left alone, which is for every request to this CA.
+    /// Keeps a wish to be left alone, which is for every request to this CA unless it is about
+    /// one order.
     fn note_pause(&self, response: &Response<Bytes>) {
         let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
-        if busy.contains(&response.status())
-            && let Some(seconds) = retry_after(response)
-        {
-            self.pause.fetch_max(unix_now() + seconds, Ordering::Relaxed);
+        let Some(seconds) = retry_after(response).filter(|_| busy.contains(&response.status()))
+        else {
+            return;
+        };
+        let until = unix_now() + seconds;
+        let about_order = response.status() == StatusCode::TOO_MANY_REQUESTS
+            && is_rate_limit(response.body())
+            && LATER.try_with(|later| later.set(Some(until))).is_ok();
+        if !about_order {
+            self.pause.fetch_max(until, Ordering::Relaxed);
         }
     }
+}
+
+/// The system's authorities, read anew from time to time.
+fn trust() -> Result<Arc<ClientConfig>, String> {
+    let mut known = TRUSTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((config, read)) = &*known
+        && (*read..*read + TRUST).contains(&unix_now())
+    {
+        return Ok(config.clone());
+    }
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        let why = found.errors.first().map_or(String::new(), |error| format!(": {error}"));
+        return Err(format!("no certificate authorities found on this system{why}"));
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS to the CA: {error}"))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let config = Arc::new(config);
+    *known = Some((config.clone(), unix_now()));
+    Ok(config)
 }
 
 impl HttpClient for Client {
@@ -194,6 +231,11 @@ fn as_problem(response: Response<Bytes>) -> Response<Bytes> {
         problem["status"] = json!(status);
         Bytes::from(problem.to_string())
     })
+}
+
+fn is_rate_limit(body: &[u8]) -> bool {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    problem["type"].as_str().is_some_and(|kind| kind.ends_with(":rateLimited"))
 }
 
 /// Seconds from now.

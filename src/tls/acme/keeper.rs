@@ -3,11 +3,10 @@
 //! wants its certificate any more.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use instant_acme::Account;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::account::{self, Ca, Owner};
@@ -15,13 +14,10 @@ use super::failure::Failure;
 use super::managed::Managed;
 use super::on_demand::{Count, OnDemand};
 use super::storage::Storage;
-use super::{Settings, Wanted, renewal};
+use super::{Settings, Wanted, places, renewal};
 use crate::tls::resolver::Resolver;
 use crate::tls::self_signed::SelfSigned;
-use crate::tls::{KeyType, TlsListener, ocsp, watch};
-
-/// Certificates that are obtained at the same time.
-const PARALLEL: usize = 8;
+use crate::tls::{self, KeyType, TlsListener, ocsp};
 
 /// Called with a name whose certificate is new.
 pub type Renewed = Box<dyn Fn(&str) + Send + Sync>;
@@ -30,13 +26,12 @@ pub type Renewed = Box<dyn Fn(&str) + Send + Sync>;
 pub struct Keeper {
     pub(super) store: Arc<dyn Storage>,
     settings: Settings,
-    agreed: AtomicBool,
+    pub(super) agreed: watch::Sender<bool>,
+    /// The e-mail address that a person at the terminal gave.
+    pub(super) answered: Mutex<String>,
     /// What some configuration wants, by what it wants.
     known: Mutex<HashMap<Wanted, Weak<Managed>>>,
     pub(super) cas: Mutex<HashMap<String, Arc<Ca>>>,
-    /// By CA and e-mail. Held while an account is made, so that one is made only once.
-    accounts: tokio::sync::Mutex<HashMap<(String, String), Account>>,
-    pub(super) permits: Semaphore,
     commands: mpsc::UnboundedSender<Command>,
     inbox: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
     renewed: Mutex<Option<Renewed>>,
@@ -55,12 +50,11 @@ impl Keeper {
         let (commands, inbox) = mpsc::unbounded_channel();
         Arc::new(Self {
             store: Arc::new(store),
-            agreed: AtomicBool::new(settings.agreed),
+            agreed: watch::Sender::new(settings.agreed),
+            answered: Mutex::default(),
             settings,
             known: Mutex::default(),
             cas: Mutex::default(),
-            accounts: tokio::sync::Mutex::default(),
-            permits: Semaphore::new(PARALLEL),
             commands,
             inbox: Mutex::new(Some(inbox)),
             renewed: Mutex::default(),
@@ -99,16 +93,6 @@ impl Keeper {
         *locked(&self.renewed) = hook;
     }
 
-    /// The terms of the CAs are agreed to.
-    pub fn agree(&self) {
-        self.agreed.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether this CA may be asked for an account.
-    pub(super) fn has_agreed(&self, ca: &str) -> bool {
-        self.agreed.load(Ordering::Relaxed) || account::any(&*self.store, ca)
-    }
-
     /// The certificate that is wanted: a known one, or one read from the store.
     pub(in crate::tls) fn managed(&self, wanted: Wanted) -> Result<Arc<Managed>, String> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -142,7 +126,7 @@ impl Keeper {
     }
 
     pub(super) fn ca(&self, url: &str) -> Arc<Ca> {
-        let fresh = || Arc::new(Ca { url: url.to_owned(), ..Ca::default() });
+        let fresh = || Arc::new(Ca::new(url));
         locked(&self.cas).entry(url.to_owned()).or_insert_with(fresh).clone()
     }
 
@@ -150,7 +134,8 @@ impl Keeper {
     pub(super) async fn account(&self, wanted: &Wanted) -> Result<Account, Failure> {
         let ca = self.ca(&wanted.ca);
         let email = match wanted.email.as_str() {
-            "" => account::latest_email(&*self.store, &ca.url).unwrap_or_default(),
+            "" => account::latest_email(&*self.store, &ca.url)
+                .unwrap_or_else(|| locked(&self.answered).clone()),
             email => email.to_owned(),
         };
         let owner = Owner {
@@ -159,25 +144,20 @@ impl Keeper {
             eab: wanted.eab.as_ref(),
             timeout: self.settings.timeout,
         };
-        let mut accounts = self.accounts.lock().await;
-        let key = (ca.url.clone(), email.clone());
-        if let Some(account) = accounts.get(&key) {
+        let mut accounts = ca.accounts.lock().await;
+        if let Some(account) = accounts.get(&email) {
             return Ok(account.clone());
         }
-        let _lock = self.lock("accounts").await?;
+        let _lock = self.lock(&places::accounts_lock(&ca.url)).await?;
         let account = owner.account(&*self.store).await?;
-        accounts.insert(key, account.clone());
+        accounts.insert(email.clone(), account.clone());
         Ok(account)
     }
 
     /// After the CA said that it does not know the account: its key is registered again.
     pub(super) async fn forget_account(&self, wanted: &Wanted) -> Result<(), Failure> {
         let ca = self.ca(&wanted.ca);
-        let mut accounts = self.accounts.lock().await;
-        let emails: Vec<_> =
-            accounts.keys().filter(|(url, _)| *url == ca.url).map(|(_, e)| e.clone()).collect();
-        for email in emails {
-            accounts.remove(&(ca.url.clone(), email.clone()));
+        for (email, _) in ca.accounts.lock().await.drain() {
             let owner = Owner { ca: &ca, email: &email, eab: None, timeout: self.settings.timeout };
             owner.forget(&*self.store)?;
         }
@@ -204,7 +184,7 @@ impl Keeper {
                     }
                     let staples = ocsp::keep(resolvers.clone(), self.store.clone());
                     let watching_now = [
-                        AbortOnDropHandle::new(tokio::spawn(watch::files(resolvers))),
+                        AbortOnDropHandle::new(tokio::spawn(tls::watch::files(resolvers))),
                         AbortOnDropHandle::new(tokio::spawn(staples)),
                     ];
                     drop(watching.replace(watching_now));

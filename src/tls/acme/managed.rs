@@ -15,6 +15,8 @@ use super::storage::Storage;
 use crate::tls::pem::{self, Loaded, Pem, unix_now};
 use crate::tls::self_signed::SelfSigned;
 
+const DAY: i64 = 24 * 3600;
+
 /// A certificate by its name and CA. Configurations that want the same share it.
 #[derive(Debug)]
 pub(in crate::tls) struct Managed {
@@ -98,11 +100,13 @@ impl Managed {
         self.renew_at.load(Ordering::Relaxed)
     }
 
-    /// Moves the renewal to where the CA wants it, never so late that little time is left.
+    /// Moves the renewal to where the CA wants it, never so late that little time is left, and
+    /// never so early that a CA with wrong advice is asked without end.
     pub(super) fn renew_by_advice(&self, at: i64) {
         if let Some(current) = self.current() {
-            let latest = current.until - (current.until - current.from) / 6;
-            self.renew_at.store(at.min(latest), Ordering::Relaxed);
+            let life = current.until - current.from;
+            let (earliest, latest) = (current.from + (life / 6).min(DAY), current.until - life / 6);
+            self.renew_at.store(at.max(earliest).min(latest), Ordering::Relaxed);
         }
     }
 
@@ -113,7 +117,7 @@ impl Managed {
         if let Some(both) = store.read(&places.arrived())? {
             match parse(&both, &both, &store.place(&places.arrived())) {
                 Ok(_) => install(&places, &both, store)?,
-                Err(error) => aside(&places.arrived(), &error, store)?,
+                Err(error) => store.set_aside_damaged(&places.arrived(), &error)?,
             }
         }
         let Some(found) = stored(&places, store) else {
@@ -198,15 +202,9 @@ fn set_aside_damaged(places: &Places, store: &dyn Storage) -> std::io::Result<()
     };
     for (entry, there) in [(places.certificate(), &chain), (places.key(), &key)] {
         if there.is_some() {
-            aside(&entry, &why, store)?;
+            store.set_aside_damaged(&entry, &why)?;
         }
     }
-    Ok(())
-}
-
-fn aside(entry: &str, why: &str, store: &dyn Storage) -> std::io::Result<()> {
-    let to = store.set_aside(entry)?;
-    log::error!("{}: damaged ({why}); moved to {to}", store.place(entry));
     Ok(())
 }
 
@@ -224,6 +222,33 @@ mod tests {
     fn wanted() -> Wanted {
         let (name, ca) = ("a.example".to_owned(), "https://ca.example/dir".to_owned());
         Wanted { name, ca, ..Wanted::default() }
+    }
+
+    /// A certificate that was made now for so many days.
+    fn lasting(days: i64) -> Managed {
+        let managed = Managed::empty(wanted(), None);
+        let made = issued();
+        let key = parse(made.chain.as_bytes(), made.key.as_bytes(), "here").unwrap();
+        let from = unix_now();
+        managed.show(Loaded { from, until: from + days * DAY, ..key });
+        managed
+    }
+
+    #[test]
+    fn a_third_of_the_lifetime_is_left_at_the_renewal() {
+        for (days, expected) in [(90, 60 * DAY), (45, 30 * DAY), (6, 4 * DAY)] {
+            let managed = lasting(days);
+            let from = managed.current().unwrap().from;
+            assert_eq!(managed.renew_at() - from, expected);
+            for (advice, expected) in [
+                (10 * DAY, (10 * DAY).min(days * DAY * 5 / 6)),
+                (-DAY, DAY),
+                (1000 * DAY, days * DAY * 5 / 6),
+            ] {
+                managed.renew_by_advice(from + advice);
+                assert_eq!(managed.renew_at() - from, expected, "{advice} of {days} days");
+            }
+        }
     }
 
     #[test]

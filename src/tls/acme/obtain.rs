@@ -26,7 +26,8 @@ impl Keeper {
     /// Obtains the certificate if it is still due once it is our turn.
     pub(super) async fn obtain(&self, managed: &Managed) -> Result<(), Failure> {
         let stopping = |_| Failure::trouble("the process is stopping");
-        let _permit = self.permits.acquire().await.map_err(stopping)?;
+        let ca = self.ca(&managed.wanted().ca);
+        let _permit = ca.permits.acquire().await.map_err(stopping)?;
         match tokio::time::timeout(ATTEMPT, self.attempt(managed)).await {
             Ok(done) => done,
             Err(_) => Err(Failure::trouble(format!("not done within {ATTEMPT:?}"))),

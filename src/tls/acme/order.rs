@@ -12,6 +12,7 @@ use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use serde_json::{Value, json};
 
 use super::challenges::Answer;
+use super::client::for_one_order;
 use super::dns::{self, Dns};
 use super::failure::{Failure, Kind, kind_of};
 use super::places::Places;
@@ -47,6 +48,16 @@ pub(super) struct Issued {
 impl Job<'_> {
     /// Obtains the certificate, proving control by `challenge`.
     pub(super) async fn run(&self, challenge: Challenge) -> Result<Issued, Failure> {
+        let (done, later) = for_one_order(self.obtain(challenge)).await;
+        done.map_err(|failure| match later {
+            Some(at) if failure.kind == Kind::Busy(None) => {
+                Failure { kind: Kind::Busy(Some(at)), ..failure }
+            }
+            _ => failure,
+        })
+    }
+
+    async fn obtain(&self, challenge: Challenge) -> Result<Issued, Failure> {
         if let Some((order, key)) = self.resume().await? {
             match self.finish(order, key, challenge).await {
                 Err(failure) if failure.kind == Kind::Refused => {
@@ -68,9 +79,10 @@ impl Job<'_> {
         let key = self_signed::generate(self.wanted.key_type)
             .map_err(|error| Failure::trouble(error.to_string()))?;
         let names = [Identifier::Dns(self.wanted.name.clone())];
+        let profile = self.profile()?;
         // A store that cannot be written shows before the CA has been troubled.
         self.note("", &key)?;
-        let order = match self.ask(&names).await {
+        let order = match self.ask(&names, profile).await {
             Ok(order) => order,
             Err(error) => {
                 self.store.remove(&self.places.order())?;
@@ -81,11 +93,30 @@ impl Job<'_> {
         Ok((order, key))
     }
 
-    async fn ask(&self, names: &[Identifier]) -> Result<Order, Error> {
-        match self.account.new_order(&self.wish(names, true)).await {
+    /// The profile that is wanted, if the CA has any.
+    fn profile(&self) -> Result<Option<&str>, Failure> {
+        let Some(wanted) = self.wanted.profile.as_deref() else { return Ok(None) };
+        let mut there: Vec<_> = self.account.profiles().map(|profile| profile.name).collect();
+        there.sort_unstable();
+        if there.is_empty() {
+            let (name, ca) = (&self.wanted.name, &self.wanted.ca);
+            log::warn!("{name}: {ca} has no profiles: 'profile {wanted}' is left out");
+            return Ok(None);
+        }
+        let why = || format!("the CA has no profile '{wanted}'; it has {}", there.join(", "));
+        there.contains(&wanted).then_some(Some(wanted)).ok_or_else(|| Failure::refused(why()))
+    }
+
+    async fn ask(&self, names: &[Identifier], profile: Option<&str>) -> Result<Order, Error> {
+        let wish = || match profile {
+            Some(profile) => NewOrder::new(names).profile(profile),
+            None => NewOrder::new(names),
+        };
+        let Some(old) = &self.replaces else { return self.account.new_order(&wish()).await };
+        match self.account.new_order(&wish().replaces(old.clone())).await {
             // A CA may know nothing of replacing, or refuse it; an order is as good without.
-            Err(error) if self.replaces.is_some() && !matches!(kind_of(&error), Kind::Busy(_)) => {
-                self.account.new_order(&self.wish(names, false)).await
+            Err(error) if !matches!(kind_of(&error), Kind::Busy(_)) => {
+                self.account.new_order(&wish()).await
             }
             asked => asked,
         }
@@ -96,24 +127,13 @@ impl Job<'_> {
         Ok(self.store.write(&self.places.order(), kept.to_string().as_bytes())?)
     }
 
-    fn wish<'w>(&'w self, names: &'w [Identifier], replacing: bool) -> NewOrder<'w> {
-        let mut wish = NewOrder::new(names);
-        if let Some(profile) = &self.wanted.profile {
-            wish = wish.profile(profile);
-        }
-        match &self.replaces {
-            Some(old) if replacing => wish.replaces(old.clone()),
-            _ => wish,
-        }
-    }
-
     /// The order that an earlier process began.
     async fn resume(&self) -> Result<Option<(Order, KeyPair)>, Failure> {
         let Some(bytes) = self.store.read(&self.places.order())? else { return Ok(None) };
         let kept: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let key = kept["key"].as_str().and_then(|pem| KeyPair::from_pem(pem).ok());
         let (Some(url), Some(key)) = (kept["url"].as_str(), key) else {
-            self.store.set_aside(&self.places.order())?;
+            self.store.set_aside_damaged(&self.places.order(), "it is no order")?;
             return Ok(None);
         };
         if url.is_empty() {

@@ -74,6 +74,11 @@ pub(super) fn users(ca: &str) -> String {
     format!("acme/{}/users", ca_host(ca))
 }
 
+/// The lock on a CA's accounts against other processes.
+pub(super) fn accounts_lock(ca: &str) -> String {
+    format!("accounts-{}", ca_host(ca))
+}
+
 /// An account's entry: `json` or `key`.
 pub(super) fn account(ca: &str, email: &str, kind: &str) -> String {
     let email = if email.is_empty() { "default".to_owned() } else { email.to_ascii_lowercase() };

@@ -34,6 +34,7 @@ pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
         );
     }
     let mut advice_at = 0;
+    let mut told = false;
     loop {
         if managed.is_due()
             && let Some(other) = remembered(&keeper, &managed)
@@ -43,12 +44,16 @@ pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
         }
         if managed.is_due() && backoff.next <= unix_now() {
             if !keeper.has_agreed(&wanted.ca) {
-                return log::error!(
-                    "{}: no certificate: the terms of {} are not agreed to. Read them and start \
-                     with -agree; until then the site has a self-signed certificate",
-                    wanted.name,
-                    wanted.ca
-                );
+                if !std::mem::replace(&mut told, true) {
+                    log::error!(
+                        "{}: no certificate: the terms of {} are not agreed to. Read them and \
+                         start with -agree; until then the site has a self-signed certificate",
+                        wanted.name,
+                        wanted.ca
+                    );
+                }
+                keeper.agreement().await;
+                continue;
             }
             attempt(&keeper, &managed, &mut backoff).await;
             advice_at = advice_at.min(unix_now());
@@ -82,8 +87,14 @@ async fn settle(keeper: &Keeper, managed: &Managed) -> Backoff {
 /// What this process or another has written down.
 pub(super) fn remembered(keeper: &Keeper, managed: &Managed) -> Option<Backoff> {
     let retry = Places::of(managed.wanted()).retry();
-    let kept = keeper.store.read(&retry).ok().flatten();
-    Backoff::from_bytes(&kept?, unix_now())
+    let kept = keeper.store.read(&retry).ok().flatten()?;
+    let backoff = Backoff::from_bytes(&kept, unix_now());
+    if backoff.is_none()
+        && let Err(error) = keeper.store.set_aside_damaged(&retry, "it says nothing of retries")
+    {
+        log::error!("{error}");
+    }
+    backoff
 }
 
 /// One attempt, and what is known of it for the next.

@@ -26,6 +26,15 @@ pub trait Storage: Debug + Send + Sync {
     fn place(&self, key: &str) -> String;
 }
 
+impl dyn Storage + '_ {
+    /// Moves an entry that cannot be what it should be out of the way, and names it in the log.
+    pub(super) fn set_aside_damaged(&self, key: &str, why: &str) -> io::Result<()> {
+        let to = self.set_aside(key)?;
+        log::error!("{}: damaged ({why}); moved to {to}", self.place(key));
+        Ok(())
+    }
+}
+
 /// A lock that is held.
 pub trait Held: Debug + Send {}
 

@@ -1,9 +1,20 @@
 //! Agreement to a CA's terms: given by `-agree`, by an account that is there already, or by a
 //! person at a terminal.
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use serde_json::Value;
+
 use super::account;
 use super::keeper::Keeper;
 use crate::tls::TlsListener;
+
+/// How often it is looked whether another process has made an account meanwhile.
+const LOOK: Duration = Duration::from_secs(600);
 
 /// A CA that cannot be asked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,5 +40,33 @@ impl Keeper {
                     && account::latest_email(&*self.store, &wanted.ca).is_none(),
                 ca: wanted.ca,
             })
+    }
+
+    /// Where the CA's terms can be read, if it says so now. Waits for the CA.
+    pub fn terms_of(&self, ca: &str) -> Option<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        let request = Request::get(ca).body(Full::<Bytes>::default()).ok()?;
+        let client = self.ca(ca).client(self.settings().timeout);
+        let directory = runtime.block_on(client.fetch(request)).ok()?;
+        let directory: Value = serde_json::from_slice(&directory).ok()?;
+        directory["meta"]["termsOfService"].as_str().map(str::to_owned)
+    }
+
+    /// The terms of the CAs are agreed to; `email` is for accounts that nothing else names one
+    /// for, and may be empty.
+    pub fn agree(&self, email: &str) {
+        email.clone_into(&mut self.answered.lock().unwrap_or_else(PoisonError::into_inner));
+        self.agreed.send_replace(true);
+    }
+
+    /// Whether this CA may be asked for an account.
+    pub(super) fn has_agreed(&self, ca: &str) -> bool {
+        *self.agreed.borrow() || account::any(&*self.store, ca)
+    }
+
+    /// Waits until the terms may have been agreed to.
+    pub(super) async fn agreement(&self) {
+        let mut agreed = self.agreed.subscribe();
+        let _ = tokio::time::timeout(LOOK, agreed.wait_for(|agreed| *agreed)).await;
     }
 }

@@ -90,7 +90,7 @@ async fn fetch(loaded: &Loaded) -> Result<(Vec<u8>, Window), String> {
         .header(header::ACCEPT, "application/ocsp-response")
         .body(Full::new(Bytes::from(message::request(leaf, issuer)?)))
         .map_err(|error| format!("{url}: {error}"))?;
-    let answer = Client::new(RESPONDER, Arc::default())?.fetch(request).await?;
+    let answer = Client::new(RESPONDER, Arc::default()).fetch(request).await?;
     let window = message::judge(&answer, leaf).map_err(|error| format!("{url}: {error}"))?;
     if window.until <= unix_now() {
         return Err(format!("{url}: the answer is too old"));

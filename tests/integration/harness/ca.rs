@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD as BASE64, Engine};
 use rcgen::{
@@ -25,11 +26,22 @@ struct State {
     refusals: VecDeque<(u16, &'static str, &'static str)>,
     /// Seconds from now at which renewal is suggested.
     advice: Option<i64>,
-    names: Vec<String>,
+    /// How long each answer takes.
+    delay: Duration,
+    profiles: Vec<&'static str>,
     orders: Vec<Value>,
+    taken: Vec<Taken>,
+    /// Orders whose certificate has not been fetched: now, and the most there were.
+    open: (usize, usize),
     requests: Vec<Vec<u8>>,
-    chain: String,
+    accounts: Vec<Value>,
     root: Option<(Issuer<'static, KeyPair>, String)>,
+}
+
+/// An order that was not refused.
+struct Taken {
+    names: Vec<String>,
+    chain: String,
 }
 
 struct PublicKey(Vec<u8>);
@@ -73,6 +85,25 @@ impl Ca {
         self.state.lock().unwrap().advice = Some(seconds);
     }
 
+    /// Takes so long for each answer.
+    pub fn delay(&self, delay: Duration) {
+        self.state.lock().unwrap().delay = delay;
+    }
+
+    pub fn offer_profiles(&self, profiles: &[&'static str]) {
+        self.state.lock().unwrap().profiles = profiles.to_vec();
+    }
+
+    /// The most orders that were under way at the same time.
+    pub fn most_open(&self) -> usize {
+        self.state.lock().unwrap().open.1
+    }
+
+    /// What accounts were asked for or changed with.
+    pub fn accounts(&self) -> Vec<Value> {
+        self.state.lock().unwrap().accounts.clone()
+    }
+
     /// The signing requests, in DER.
     pub fn requests(&self) -> Vec<Vec<u8>> {
         self.state.lock().unwrap().requests.clone()
@@ -114,6 +145,8 @@ fn answer(stream: TcpStream, addr: SocketAddr, state: &Mutex<State>) {
     let payload = BASE64.decode(jws["payload"].as_str().unwrap_or_default()).unwrap();
     let payload = serde_json::from_slice(&payload).unwrap_or_default();
     let (status, more, body) = route(&target, &payload, addr, &mut state.lock().unwrap());
+    let delay = state.lock().unwrap().delay;
+    std::thread::sleep(delay);
     let nonce = fastrand::u64(..);
     let head = format!(
         "HTTP/1.1 {status} X\r\nReplay-Nonce: {nonce}\r\nContent-Length: {}\r\n{more}\r\n",
@@ -132,25 +165,24 @@ fn route(
 ) -> (u16, String, String) {
     let url = |path: &str| format!("http://{addr}/{path}");
     let located = |path: &str| format!("Location: {}\r\n", url(path));
-    let order = |status: &str, replaces: &Value| {
+    let order = |number: usize, status: &str, replaces: &Value| {
         let mut order = json!({
-            "status": status, "authorizations": [], "finalize": url("finalize"),
-            "certificate": url("chain"),
+            "status": status, "authorizations": [], "finalize": url(&format!("finalize/{number}")),
+            "certificate": url(&format!("chain/{number}")),
         });
         if !replaces.is_null() {
             order["replaces"] = replaces.clone();
         }
         order.to_string()
     };
+    let (_, number) = target.rsplit_once('/').unwrap_or_default();
+    let number: usize = number.parse().unwrap_or_default();
     match target {
-        "/dir" => {
-            let directory = json!({
-                "newNonce": url("nonce"), "newAccount": url("account"),
-                "newOrder": url("order"), "renewalInfo": url("advice"),
-            });
-            (200, String::new(), directory.to_string())
+        "/dir" => (200, String::new(), directory(&url, &state.profiles).to_string()),
+        "/account" | "/account/1" => {
+            state.accounts.push(payload.clone());
+            (201, located("account/1"), json!({"status": "valid"}).to_string())
         }
-        "/account" => (201, located("account/1"), json!({"status": "valid"}).to_string()),
         "/order" => {
             state.orders.push(payload.clone());
             if let Some((status, after, body)) = state.refusals.pop_front() {
@@ -158,17 +190,29 @@ fn route(
             }
             let names = payload["identifiers"].as_array().unwrap();
             let name = |one: &Value| one["value"].as_str().unwrap().to_owned();
-            state.names = names.iter().map(name).collect();
-            (201, located("order/1"), order("ready", &payload["replaces"]))
+            let names = names.iter().map(name).collect();
+            state.taken.push(Taken { names, chain: String::new() });
+            state.open.0 += 1;
+            state.open.1 = state.open.1.max(state.open.0);
+            let number = state.taken.len();
+            let location = located(&format!("order/{number}"));
+            (201, location, order(number, "ready", &payload["replaces"]))
         }
-        "/finalize" => {
+        _ if target.starts_with("/finalize/") => {
             let csr = BASE64.decode(payload["csr"].as_str().unwrap()).unwrap();
-            state.chain = issue(&csr, state);
+            let names = &state.taken[number - 1].names;
+            let chain = issue(&csr, names, state.root.as_ref().unwrap());
+            state.taken[number - 1].chain = chain;
             state.requests.push(csr);
-            (200, String::new(), order("valid", &Value::Null))
+            (200, String::new(), order(number, "valid", &Value::Null))
         }
-        "/order/1" => (200, String::new(), order("valid", &Value::Null)),
-        "/chain" => (200, String::new(), state.chain.clone()),
+        _ if target.starts_with("/order/") => {
+            (200, String::new(), order(number, "valid", &Value::Null))
+        }
+        _ if target.starts_with("/chain/") => {
+            state.open.0 -= 1;
+            (200, String::new(), state.taken[number - 1].chain.clone())
+        }
         _ if target.starts_with("/advice/") => match state.advice {
             Some(seconds) => {
                 let at = chrono::Utc::now() + chrono::Duration::seconds(seconds);
@@ -183,16 +227,25 @@ fn route(
     }
 }
 
-fn issue(csr: &[u8], state: &State) -> String {
+fn directory(url: &dyn Fn(&str) -> String, profiles: &[&str]) -> Value {
+    let profiles: serde_json::Map<_, _> =
+        profiles.iter().map(|name| ((*name).to_owned(), json!(name))).collect();
+    json!({
+        "newNonce": url("nonce"), "newAccount": url("account"),
+        "newOrder": url("order"), "renewalInfo": url("advice"),
+        "meta": { "profiles": profiles, "termsOfService": url("terms.pdf") },
+    })
+}
+
+fn issue(csr: &[u8], names: &[String], (issuer, root): &(Issuer<'_, KeyPair>, String)) -> String {
     let (_, csr) = X509CertificationRequest::from_der(csr).unwrap();
     let key = &csr.certification_request_info.subject_pki.subject_public_key.data;
-    let mut params = CertificateParams::new(state.names.clone()).unwrap();
+    let mut params = CertificateParams::new(names).unwrap();
     params.serial_number = Some(SerialNumber::from(fastrand::u64(..)));
     params.use_authority_key_identifier_extension = true;
     let year = |add| chrono::Datelike::year(&chrono::Utc::now()) + add;
     params.not_before = rcgen::date_time_ymd(year(-1), 1, 1);
     params.not_after = rcgen::date_time_ymd(year(9), 1, 1);
-    let (issuer, root) = state.root.as_ref().unwrap();
     let leaf = params.signed_by(&PublicKey(key.to_vec()), issuer).unwrap();
     format!("{}{root}", leaf.pem())
 }

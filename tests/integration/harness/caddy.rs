@@ -25,6 +25,7 @@ pub struct Setup {
     values: Vec<(String, String)>,
     pub ports: [u16; 3],
     nofile: Option<u32>,
+    umask: Option<u32>,
     world: Option<String>,
 }
 
@@ -39,7 +40,8 @@ impl Setup {
             ("DIR".to_owned(), dir.path().display().to_string()),
         ];
         let text = text.to_owned();
-        Self { dir, text, args: vec![], env: vec![], values, ports, nofile: None, world: None }
+        let (args, env) = (vec![], vec![]);
+        Self { dir, text, args, env, values, ports, nofile: None, umask: None, world: None }
     }
 
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
@@ -60,6 +62,11 @@ impl Setup {
     /// Runs with this many file descriptors at most.
     pub fn descriptors(mut self, most: u32) -> Self {
         self.nofile = Some(most);
+        self
+    }
+
+    pub fn umask(mut self, mask: u32) -> Self {
+        self.umask = Some(mask);
         self
     }
 
@@ -93,7 +100,15 @@ impl Setup {
     pub fn command(&self) -> Command {
         std::fs::write(self.dir.path().join("Caddyfile"), self.fill(&self.text)).unwrap();
         let mut command = match (self.nofile, &self.world) {
-            (None, None) => Command::new(BINARY),
+            (None, None) => match self.umask {
+                None => Command::new(BINARY),
+                Some(mask) => {
+                    let mut command = Command::new("sh");
+                    let script = format!("umask {mask:o}; exec \"$@\"");
+                    command.args(["-c", &script, "sh", BINARY]);
+                    command
+                }
+            },
             (Some(most), _) => {
                 let mut command = Command::new("prlimit");
                 command.arg(format!("--nofile={most}:{most}")).arg(BINARY);

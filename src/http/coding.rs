@@ -1,59 +1,60 @@
 //! Which content codings a client takes: the Accept-Encoding field (RFC 9110 section 12.5.3).
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
+
+use http::header::ACCEPT_ENCODING;
+
 use super::Request;
 
 /// Thousandths, as a weight has three digits at most (RFC 9110 section 12.4.2).
 const FULL: u16 = 1000;
 
-/// An Accept-Encoding field, read.
-#[derive(Debug, Default)]
-pub struct Codings {
-    /// In lower case, with their weights.
-    named: Vec<(String, u16)>,
-    /// What `*` gives to the codings that are not named.
-    others: Option<u16>,
-}
+/// An Accept-Encoding field. It is read anew for each question: there are one or two of them in a
+/// request, and a list of its entries would cost more than that.
+#[derive(Debug)]
+pub struct Codings<'a>(Cow<'a, str>);
 
-impl Codings {
+impl<'a> Codings<'a> {
     /// What the client of this request takes. Without the field it takes anything, but then
     /// nothing says that it can decode: it gets the content as it is.
-    pub fn of(req: &Request) -> Self {
-        req.field("accept-encoding").map_or_else(Self::default, |field| Self::parse(&field))
-    }
-
-    fn parse(field: &str) -> Self {
-        let mut codings = Self::default();
-        for entry in field.split(',') {
-            let mut parts = entry.split(';').map(str::trim);
-            let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-            // A weight that cannot be read is none to rely on.
-            let weight = parts.next().map_or(FULL, |text| weight(text).unwrap_or(0));
-            match name.as_str() {
-                "" => {}
-                "*" => codings.others = Some(weight),
-                // The same coding under its old name (RFC 9110 section 8.4.1.3).
-                "x-gzip" => codings.named.push(("gzip".to_owned(), weight)),
-                _ => codings.named.push((name, weight)),
-            }
+    pub fn of(req: &'a Request) -> Self {
+        let mut values = req.head.headers.get_all(ACCEPT_ENCODING).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Self(Cow::Borrowed("")),
+            (Some(one), None) => Self(String::from_utf8_lossy(one.as_bytes())),
+            _ => Self(Cow::Owned(req.field(ACCEPT_ENCODING.as_str()).unwrap_or_default())),
         }
-        codings
     }
 
     /// Whether content in this coding is acceptable and not less welcome than content as it is.
     pub fn take(&self, coding: &str) -> bool {
-        let weight = self.weight(coding).or(self.others).unwrap_or(0);
-        weight > 0 && weight >= self.weight("identity").unwrap_or(0)
+        let weight = self.weight(coding).unwrap_or(0);
+        weight > 0 && weight >= self.named("identity").unwrap_or(0)
     }
 
     /// The acceptable ones of `offered`, the most welcome first, else in the order of the offer.
-    pub fn choose<'a>(&self, offered: &[&'a str]) -> Vec<&'a str> {
-        let mut taken: Vec<_> = offered.iter().copied().filter(|one| self.take(one)).collect();
-        taken.sort_by_key(|one| std::cmp::Reverse(self.weight(one).or(self.others)));
+    pub fn choose<'c, const N: usize>(&self, offered: [&'c str; N]) -> [Option<&'c str>; N] {
+        let mut taken = offered.map(|one| self.take(one).then_some(one));
+        taken.sort_by_key(|one| Reverse(one.and_then(|one| self.weight(one))));
         taken
     }
 
     fn weight(&self, coding: &str) -> Option<u16> {
-        self.named.iter().find(|(name, _)| name == coding).map(|(_, weight)| *weight)
+        // What `*` gives goes to the codings that are not named.
+        self.named(coding).or_else(|| self.named("*"))
+    }
+
+    fn named(&self, coding: &str) -> Option<u16> {
+        self.0.split(',').find_map(|entry| {
+            let mut parts = entry.split(';').map(str::trim);
+            let name = parts.next()?;
+            // The same coding under its old name (RFC 9110 section 8.4.1.3).
+            let name = if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name };
+            // A weight that cannot be read is none to rely on.
+            let weight = || parts.next().map_or(FULL, |text| weight(text).unwrap_or(0));
+            name.eq_ignore_ascii_case(coding).then(weight)
+        })
     }
 }
 
@@ -61,11 +62,15 @@ impl Codings {
 fn weight(text: &str) -> Option<u16> {
     let value = text.strip_prefix("q=").or_else(|| text.strip_prefix("Q="))?;
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
-    if !matches!(whole, "0" | "1") || fraction.len() > 3 {
-        return None;
-    }
-    let thousandths: u16 = format!("{whole}{fraction:0<3}").parse().ok()?;
-    (thousandths <= FULL).then_some(thousandths)
+    let whole = match whole {
+        "0" => 0,
+        "1" => FULL,
+        _ => return None,
+    };
+    let digits = fraction.as_bytes().iter().zip([100, 10, 1]);
+    let value = digits.fold(whole, |sum, (digit, unit)| sum + u16::from(digit & 0x0f) * unit);
+    let valid = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    (valid && value <= FULL).then_some(value)
 }
 
 #[cfg(test)]
@@ -100,7 +105,7 @@ mod tests {
             ("", false, false),
             (",,gzip,", true, false),
         ] {
-            let codings = Codings::parse(field);
+            let codings = Codings(field.into());
             assert_eq!((codings.take("gzip"), codings.take("br")), (gzip, br), "{field}");
         }
     }
@@ -108,13 +113,13 @@ mod tests {
     #[test]
     fn which_is_chosen() {
         for (field, expected) in [
-            ("gzip, br", &["br", "gzip"][..]),
-            ("gzip, br;q=0.9", &["gzip", "br"]),
-            ("*;q=0.1, gzip;q=0.2", &["gzip", "br"]),
-            ("gzip, br;q=0", &["gzip"]),
-            ("", &[]),
+            ("gzip, br", [Some("br"), Some("gzip")]),
+            ("gzip, br;q=0.9", [Some("gzip"), Some("br")]),
+            ("*;q=0.1, gzip;q=0.2", [Some("gzip"), Some("br")]),
+            ("gzip, br;q=0", [Some("gzip"), None]),
+            ("", [None, None]),
         ] {
-            assert_eq!(Codings::parse(field).choose(&["br", "gzip"]), expected, "{field}");
+            assert_eq!(Codings(field.into()).choose(["br", "gzip"]), expected, "{field}");
         }
     }
 }

@@ -48,6 +48,9 @@ pub const QUIC_RETRY_ABOVE: usize = 256;
 pub const QUIC_INCOMING: usize = 1024;
 /// The share of RLIMIT_NOFILE that client connections may take, in percent.
 pub const CONNECTION_SHARE: u64 = 80;
+/// Threads of a worker for what may block: files that are not in memory, and names. Each has a
+/// stack and a heap, hence there are not many.
+pub const BLOCKING_THREADS: usize = 32;
 /// Upstream TCP (and TLS) connection set-up.
 pub const UPSTREAM_CONNECT: Duration = Duration::from_secs(3);
 /// From the end of the request to the upstream's response head.

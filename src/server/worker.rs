@@ -18,6 +18,7 @@ use super::drain::InFlight;
 use super::listeners::Sockets;
 use super::packets::Place;
 use super::{Engine, Family, accept, quic};
+use crate::http::limits::BLOCKING_THREADS;
 use crate::site::Snapshot;
 
 enum Command {
@@ -102,7 +103,10 @@ pub fn spawn(
     for number in 0..count {
         let (commands, inbox) = mpsc::unbounded_channel();
         let (engine, family) = (engine.clone(), family.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()?;
         let slots = (connections / count).max(1);
         let thread =
             std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {

@@ -1,23 +1,22 @@
-//! A file's bytes as a body: pieces of 64 KiB, each read on the blocking pool when it is asked
-//! for, so that a slow client costs one piece of memory.
+//! A file's bytes as a body: pieces of 64 KiB, so that a slow client costs one piece of memory.
+//! What the kernel has in memory is read at once, the rest on the blocking pool.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
-use super::find;
+use super::find::{CHUNK, Source};
 use super::ranges::Span;
-
-/// Bytes read at once.
-pub(super) const CHUNK: u64 = 64 * 1024;
 
 /// What a body is made of.
 #[derive(Debug)]
@@ -38,39 +37,86 @@ impl Piece {
 
 /// Pieces of one file, in order.
 pub(super) struct FileBody {
-    file: Arc<File>,
+    source: Source,
     pieces: VecDeque<Piece>,
-    reading: Option<JoinHandle<io::Result<Bytes>>>,
+    reading: Option<JoinHandle<io::Result<Vec<u8>>>>,
     left: u64,
 }
 
 impl FileBody {
-    pub(super) fn new(file: Arc<File>, pieces: Vec<Piece>) -> Self {
+    pub(super) fn new(source: Source, pieces: Vec<Piece>) -> Self {
         let left = pieces.iter().map(Piece::len).sum();
-        Self { file, pieces: pieces.into(), reading: None, left }
+        Self { source, pieces: pieces.into(), reading: None, left }
     }
 
-    /// Starts reading the next chunk, or takes the next text.
-    fn advance(&mut self) -> Option<Bytes> {
-        match self.pieces.front_mut()? {
-            Piece::Text(text) => {
+    /// Takes the next bytes, or starts reading them.
+    fn advance(&mut self) -> io::Result<Option<Bytes>> {
+        let span = match self.pieces.front_mut() {
+            Some(Piece::Span(span)) => span,
+            Some(Piece::Text(text)) => {
                 let text = std::mem::take(text);
                 self.pieces.pop_front();
-                Some(text)
+                return Ok(Some(text));
             }
-            Piece::Span(span) => {
-                let (at, len) = (span.start, span.len.min(CHUNK));
-                span.start += len;
-                span.len -= len;
-                if span.len == 0 {
-                    self.pieces.pop_front();
+            None => return Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+        let (at, len) = (span.start, span.len.min(CHUNK));
+        let bytes = match &self.source {
+            Source::Content(content) => Some(slice(content, *span)?),
+            Source::File(file) => {
+                let mut buffer = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+                match read_cached(file, &mut buffer, at)? {
+                    Some(count) => {
+                        buffer.truncate(count);
+                        Some(buffer.into())
+                    }
+                    None => {
+                        let file = Arc::clone(file);
+                        let read = move || file.read_exact_at(&mut buffer, at).map(|()| buffer);
+                        self.reading = Some(tokio::task::spawn_blocking(read));
+                        None
+                    }
                 }
-                let file = Arc::clone(&self.file);
-                let read = move || find::read(&file, at, len);
-                self.reading = Some(tokio::task::spawn_blocking(read));
-                None
+            }
+        };
+        let taken = bytes.as_ref().map_or(len, |bytes| bytes.len() as u64);
+        span.start += taken;
+        span.len -= taken;
+        if span.len == 0 {
+            self.pieces.pop_front();
+        }
+        Ok(bytes)
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        loop {
+            if let Some(reading) = &mut self.reading {
+                let read = ready!(Pin::new(reading).poll(cx));
+                self.reading = None;
+                return Poll::Ready(read.map_err(io::Error::other).flatten().map(Bytes::from));
+            }
+            if let Some(bytes) = self.advance()? {
+                return Poll::Ready(Ok(bytes));
             }
         }
+    }
+}
+
+fn slice(content: &Bytes, span: Span) -> io::Result<Bytes> {
+    let start = usize::try_from(span.start).map_err(io::Error::other)?;
+    let len = usize::try_from(span.len).map_err(io::Error::other)?;
+    Ok(content.slice(start..start + len))
+}
+
+/// Reads what is in memory already; `None` where the disk is needed, or a file system cannot
+/// tell.
+fn read_cached(file: &File, buffer: &mut [u8], at: u64) -> io::Result<Option<usize>> {
+    match preadv2(file, &mut [IoSliceMut::new(buffer)], at, ReadWriteFlags::NOWAIT) {
+        // The file is shorter by now than what has been announced.
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(count) => Ok(Some(count)),
+        Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -82,27 +128,15 @@ impl Body for FileBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        while self.left > 0 {
-            let bytes = match &mut self.reading {
-                Some(reading) => {
-                    let read = ready!(Pin::new(reading).poll(cx));
-                    self.reading = None;
-                    match read.map_err(io::Error::other).flatten() {
-                        Ok(bytes) => Some(bytes),
-                        Err(error) => {
-                            self.left = 0;
-                            return Poll::Ready(Some(Err(error)));
-                        }
-                    }
-                }
-                None => self.advance(),
-            };
-            if let Some(bytes) = bytes {
-                self.left = self.left.saturating_sub(bytes.len() as u64);
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
-            }
+        if self.left == 0 {
+            return Poll::Ready(None);
         }
-        Poll::Ready(None)
+        let read = ready!(self.poll_bytes(cx));
+        self.left = match &read {
+            Ok(bytes) => self.left.saturating_sub(bytes.len() as u64),
+            Err(_) => 0,
+        };
+        Poll::Ready(Some(read.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,13 +6,22 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use nix::fcntl::OFlag;
 
-use super::body::CHUNK;
 use super::kind;
+use super::preconditions::Validators;
+
+/// Bytes of a file that are read at once, and of one that is read whole when it is found.
+pub(super) const CHUNK: u64 = 64 * 1024;
+/// Bytes of a file that is read whole when it is asked for again and again.
+const HOT: u64 = 128 * 1024;
+/// A file that changed less than this ago may change once more within one tick of the file
+/// system's clock, which would not show: it is not kept.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// Where a site's files are.
 pub(super) struct Place {
@@ -21,20 +30,22 @@ pub(super) struct Place {
     pub(super) hidden: Vec<PathBuf>,
 }
 
+/// Content codings that the client takes, `br` or `gzip`, the most welcome first.
+pub(super) type Accepted = [Option<&'static str>; 2];
+
 /// What one request asks for.
 pub(super) struct Wanted {
     /// Below the root.
     pub(super) path: PathBuf,
     pub(super) slash: bool,
-    /// Content codings that the client takes, `br` or `gzip`, the most welcome first.
-    pub(super) codings: Vec<&'static str>,
-    /// Whether a small file's content will surely be needed: it is then read at once.
-    pub(super) prefetch: bool,
+    pub(super) accepted: Accepted,
+    /// What the same request got before.
+    pub(super) known: Option<Arc<Opened>>,
 }
 
 /// What is there.
 pub(super) enum Found {
-    File(Opened),
+    File(Arc<Opened>),
     /// The path needs another ending.
     Redirect(Slash),
 }
@@ -46,22 +57,68 @@ pub(super) enum Slash {
     Remove,
 }
 
-/// A file open for reading.
-pub(super) struct Opened {
-    pub(super) file: Arc<File>,
-    pub(super) size: u64,
-    pub(super) modified: Option<SystemTime>,
-    /// The type of the original, also for a compressed sibling.
-    pub(super) content_type: String,
-    pub(super) encoding: Option<&'static str>,
-    /// The whole content, where it was prefetched.
-    pub(super) content: Option<Bytes>,
+/// A file's content, or the way to it.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    Content(Bytes),
+    File(Arc<File>),
 }
 
-/// Finds the file, a directory's index file, or a compressed sibling of either.
+/// A file that was found, and what a response says about it.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) source: Source,
+    pub(super) size: u64,
+    pub(super) length: HeaderValue,
+    pub(super) validators: Validators,
+    /// The type of the original, also for a compressed sibling.
+    pub(super) content_type: HeaderValue,
+    pub(super) encoding: Option<&'static str>,
+    /// Whether a later change of the file is sure to show in its [`State`].
+    pub(super) is_settled: bool,
+    /// Of the original and of what is sent.
+    states: [State; 2],
+}
+
+/// What tells one state of one file from every other. The time of the last change is the
+/// kernel's own: nobody can set it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl State {
+    fn of(about: &Metadata) -> Self {
+        Self {
+            device: about.dev(),
+            inode: about.ino(),
+            size: about.size(),
+            modified: (about.mtime(), about.mtime_nsec()),
+            changed: (about.ctime(), about.ctime_nsec()),
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let age = time(self.changed).map(|changed| changed.elapsed());
+        matches!(age, Some(Ok(age)) if age >= SETTLED)
+    }
+}
+
+/// Seconds and nanoseconds since 1970; `None` is before it.
+fn time((seconds, nanos): (i64, i64)) -> Option<SystemTime> {
+    let age = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(age)
+}
+
+/// Finds the file, a directory's index file, or a compressed sibling of either. Where nothing
+/// changed since, what is known already comes back.
 pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
     let mut path = place.root.join(&wanted.path);
-    let (mut file, mut about) = match open(place, &path)? {
+    let (original, about) = match open(place, &path)? {
         Entry::Directory if !wanted.slash => return Ok(Found::Redirect(Slash::Add)),
         Entry::File(..) if wanted.slash => return Ok(Found::Redirect(Slash::Remove)),
         Entry::File(file, about) => (file, about),
@@ -71,32 +128,56 @@ pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
             (file, about)
         }
     };
+    let sibling = sibling(place, &path, wanted.accepted);
+    let encoding = sibling.as_ref().map(|(coding, ..)| *coding);
+    let states = [State::of(&about), State::of(sibling.as_ref().map_or(&about, |(.., its)| its))];
+    let known = wanted.known.as_ref();
+    let known = known.filter(|known| known.states == states && known.encoding == encoding);
+    if let Some(known) = known
+        && (matches!(known.source, Source::Content(_)) || known.size > HOT)
+    {
+        return Ok(Found::File(known.clone()));
+    }
     let content_type = match kind::by_name(&path) {
         Some(known) => known,
-        None => kind::by_content(&read(&file, 0, about.len().min(kind::SAMPLE))?).to_owned(),
+        None => kind::by_content(&read(&original, about.len().min(kind::SAMPLE))?).to_owned(),
     };
-    let mut encoding = None;
-    for coding in &wanted.codings {
-        let mut name = OsString::from(path.as_os_str());
-        name.push(if *coding == "br" { ".br" } else { ".gz" });
-        if let Ok(Entry::File(sibling, its)) = open(place, Path::new(&name)) {
-            (file, about, encoding) = (sibling, its, Some(*coding));
-            break;
-        }
-    }
-    let size = about.len();
-    let is_small = wanted.prefetch && size <= CHUNK;
-    let content = if is_small { Some(read(&file, 0, size)?) } else { None };
-    let modified = about.modified().ok().filter(|time| *time > SystemTime::UNIX_EPOCH);
-    let file = Arc::new(file);
-    Ok(Found::File(Opened { file, size, modified, content_type, encoding, content }))
+    let file = sibling.map_or(original, |(_, file, _)| file);
+    let most = if known.is_some() { HOT } else { CHUNK };
+    let opened = take(file, most, states)?;
+    let content_type = HeaderValue::try_from(content_type).map_err(io::Error::other)?;
+    Ok(Found::File(Arc::new(Opened { content_type, encoding, ..opened })))
 }
 
-/// Reads exactly `len` bytes at `at`; fewer are an error, for their number has been announced.
-pub(super) fn read(file: &File, at: u64, len: u64) -> io::Result<Bytes> {
-    let len = usize::try_from(len).map_err(io::Error::other)?;
-    let mut buffer = vec![0; len];
-    file.read_exact_at(&mut buffer, at)?;
+/// Reads the file if it is small, and makes what its response says.
+fn take(file: File, most: u64, states: [State; 2]) -> io::Result<Opened> {
+    let State { size, modified, .. } = states[1];
+    let modified = time(modified).filter(|time| *time > SystemTime::UNIX_EPOCH);
+    let mut is_settled = states.iter().all(State::is_settled);
+    let source = if size <= most {
+        let content = read(&file, size)?;
+        // What was written to meanwhile is nobody's content but this request's.
+        is_settled &= State::of(&file.metadata()?) == states[1];
+        Source::Content(content)
+    } else {
+        Source::File(Arc::new(file))
+    };
+    Ok(Opened {
+        source,
+        size,
+        length: size.into(),
+        validators: Validators::new(modified, size),
+        content_type: HeaderValue::from_static("application/octet-stream"),
+        encoding: None,
+        is_settled,
+        states,
+    })
+}
+
+/// Reads exactly the first `len` bytes; fewer are an error, for the file has just had them.
+fn read(file: &File, len: u64) -> io::Result<Bytes> {
+    let mut buffer = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+    file.read_exact_at(&mut buffer, 0)?;
     Ok(buffer.into())
 }
 
@@ -142,4 +223,19 @@ fn index(place: &Place, directory: &Path) -> io::Result<(PathBuf, File, Metadata
         }
     }
     Err(io::ErrorKind::NotFound.into())
+}
+
+fn sibling(
+    place: &Place,
+    path: &Path,
+    accepted: Accepted,
+) -> Option<(&'static str, File, Metadata)> {
+    accepted.into_iter().flatten().find_map(|coding| {
+        let mut name = OsString::from(path.as_os_str());
+        name.push(if coding == "br" { ".br" } else { ".gz" });
+        match open(place, Path::new(&name)) {
+            Ok(Entry::File(file, about)) => Some((coding, file, about)),
+            Ok(Entry::Directory) | Err(_) => None,
+        }
+    })
 }

@@ -1,10 +1,12 @@
 //! Static files, innermost in every site: from a path to a file, its validators, its ranges and
-//! a body that is read in pieces. What blocks runs on the blocking pool, in one hop per request.
+//! a body that is read in pieces. What may block runs on the blocking pool; what was asked for
+//! lately is kept.
 //!
 //! Symbolic links are followed wherever they lead, as v1 did: who may write into the root
 //! decides what it serves. A request's own path never leaves the root.
 
 mod body;
+mod cache;
 mod find;
 mod kind;
 mod preconditions;
@@ -14,6 +16,7 @@ mod target;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
@@ -22,7 +25,8 @@ use crate::http::coding::Codings;
 use crate::http::{Fault, Reply, Request};
 use crate::site::SiteBuilder;
 
-use find::{Found, Place, Slash, Wanted};
+use cache::{Kept, Key};
+use find::{Found, Opened, Place, Slash, Wanted};
 use target::Target;
 
 /// What stands for a directory where `index` names nothing else.
@@ -54,35 +58,32 @@ impl Files {
             fault.headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return Err(fault);
         }
+        let accepted = Codings::of(req).choose(["br", "gzip"]);
+        let key = Key { place: &self.place, path: req.path(), accepted };
+        match cache::get(key, req.received) {
+            Kept::Fresh(file) => reply::file(req, &file),
+            Kept::Doubtful(known) => self.look_up(req, key, known).await,
+        }
+    }
+
+    async fn look_up(&self, req: &Request, key: Key<'_>, known: Option<Arc<Opened>>) -> Reply {
         let target = Target::parse(req.path()).map_err(Fault::status)?;
-        let wanted = wanted(req, &target);
-        let place = Arc::clone(&self.place);
+        let (path, slash) = (target.relative.clone(), target.slash);
+        let wanted = Wanted { path, slash, accepted: key.accepted, known };
+        let (place, asked) = (Arc::clone(&self.place), Instant::now());
         let found = tokio::task::spawn_blocking(move || find::find(&place, &wanted))
             .await
             .map_err(|e| Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, e))?;
+        let file = match &found {
+            Ok(Found::File(file)) => Some(file),
+            Ok(Found::Redirect(_)) | Err(_) => None,
+        };
+        cache::put(key, file, asked);
         match found {
-            Ok(Found::File(file)) => reply::file(req, file),
+            Ok(Found::File(file)) => reply::file(req, &file),
             Ok(Found::Redirect(slash)) => redirect(req, &target, slash),
             Err(error) => Err(fault(error)),
         }
-    }
-}
-
-fn wanted(req: &Request, target: &Target) -> Wanted {
-    let headers = &req.head.headers;
-    let selective = [
-        header::RANGE,
-        header::IF_MATCH,
-        header::IF_NONE_MATCH,
-        header::IF_MODIFIED_SINCE,
-        header::IF_UNMODIFIED_SINCE,
-    ];
-    Wanted {
-        path: target.relative.clone(),
-        slash: target.slash,
-        codings: Codings::of(req).choose(&["br", "gzip"]),
-        prefetch: req.head.method == Method::GET
-            && !selective.iter().any(|name| headers.contains_key(name)),
     }
 }
 

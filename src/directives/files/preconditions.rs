@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{
-    HeaderMap, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     IF_UNMODIFIED_SINCE,
 };
 
@@ -11,9 +11,10 @@ use http::header::{
 #[derive(Debug)]
 pub(super) struct Validators {
     /// Weak, with its `W/` and quotes.
-    pub(super) etag: Option<String>,
+    pub(super) etag: Option<HeaderValue>,
+    pub(super) last_modified: Option<HeaderValue>,
     /// In whole seconds, as the fields have it.
-    pub(super) modified: Option<SystemTime>,
+    modified: Option<SystemTime>,
 }
 
 /// What the conditions of a GET or HEAD come to.
@@ -27,9 +28,13 @@ pub(super) enum Verdict {
 impl Validators {
     pub(super) fn new(modified: Option<SystemTime>, size: u64) -> Self {
         let age = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let etag = age.map(|age| format!("W/\"{:x}-{size:x}\"", age.as_nanos()));
+        let modified = age.map(|age| UNIX_EPOCH + Duration::from_secs(age.as_secs()));
         Self {
-            etag: age.map(|age| format!("W/\"{:x}-{size:x}\"", age.as_nanos())),
-            modified: age.map(|age| UNIX_EPOCH + Duration::from_secs(age.as_secs())),
+            etag: etag.and_then(|tag| HeaderValue::try_from(tag).ok()),
+            last_modified: modified
+                .and_then(|time| HeaderValue::try_from(httpdate::fmt_http_date(time)).ok()),
+            modified,
         }
     }
 
@@ -61,13 +66,18 @@ impl Validators {
     }
 
     fn is(&self, tag: &str) -> bool {
-        let bare = |tag| -> Option<&str> { Some(str::strip_prefix(tag, "W/").unwrap_or(tag)) };
-        self.etag.as_deref().and_then(bare) == bare(tag)
+        let own = self.etag.as_ref().map(HeaderValue::as_bytes);
+        own.is_some_and(|own| bare(own) == bare(tag.as_bytes()))
     }
 
     fn modified_since(&self, headers: &HeaderMap, name: &HeaderName) -> Option<bool> {
         Some(self.modified? > date(headers, name)?)
     }
+}
+
+/// An entity tag for weak comparison (RFC 9110 section 8.8.3.2).
+fn bare(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
 /// The entity tags of a field. A comma inside a tag splits it into pieces that equal no tag of
@@ -98,7 +108,7 @@ mod tests {
 
     #[test]
     fn conditions() {
-        let etag = validators().etag.unwrap();
+        let etag = validators().etag.unwrap().to_str().unwrap().to_owned();
         assert_eq!(etag, format!("W/\"{:x}-1f\"", 1_000_000_000_500_000_000_u64));
         let listed = format!("\"x\", {}", etag.trim_start_matches("W/"));
         for (given, expected) in [
@@ -121,7 +131,7 @@ mod tests {
 
     #[test]
     fn ranges_of_the_same_state_only() {
-        let etag = validators().etag.unwrap();
+        let etag = validators().etag.unwrap().to_str().unwrap().to_owned();
         for (value, expected) in [(AT, true), (BEFORE, false), (&etag, false), ("\"x\"", false)] {
             let given = fields(&[(IF_RANGE, value)]);
             assert_eq!(validators().allow_range(&given), expected, "{value}");

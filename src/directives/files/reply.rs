@@ -11,14 +11,14 @@ use http::{Method, Response, StatusCode};
 use crate::http::{Body, Fault, Reply, Request};
 
 use super::body::{FileBody, Piece};
-use super::find::Opened;
-use super::preconditions::{Validators, Verdict};
+use super::find::{Opened, Source};
+use super::preconditions::Verdict;
 use super::ranges::{self, Ranges, Span};
 
 /// Answers a GET or HEAD with what was found.
-pub(super) fn file(req: &Request, file: Opened) -> Reply {
-    let validators = Validators::new(file.modified, file.size);
-    let mut headers = representation(&file, &validators);
+pub(super) fn file(req: &Request, file: &Opened) -> Reply {
+    let validators = &file.validators;
+    let mut headers = representation(file);
     match validators.check(&req.head.headers) {
         Verdict::Send => {}
         Verdict::NotModified => {
@@ -27,9 +27,9 @@ pub(super) fn file(req: &Request, file: Opened) -> Reply {
         }
         Verdict::Failed => return Err(Fault::status(StatusCode::PRECONDITION_FAILED)),
     }
-    put(&mut headers, CONTENT_TYPE, &file.content_type);
+    headers.insert(CONTENT_TYPE, file.content_type.clone());
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    match wanted_ranges(req, &validators, file.size) {
+    match wanted_ranges(req, file) {
         Ranges::Whole => Ok(whole(req, file, headers)),
         Ranges::Spans(spans) => Ok(partial(file, headers, &spans)),
         Ranges::Unsatisfiable => {
@@ -53,13 +53,14 @@ fn with(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
 }
 
 /// The fields that a 304 has too.
-fn representation(file: &Opened, validators: &Validators) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
-    if let Some(etag) = &validators.etag {
-        put(&mut headers, ETAG, etag);
+fn representation(file: &Opened) -> HeaderMap {
+    // With room for what every response gets on its way out.
+    let mut headers = HeaderMap::with_capacity(12);
+    if let Some(etag) = &file.validators.etag {
+        headers.insert(ETAG, etag.clone());
     }
-    if let Some(modified) = validators.modified {
-        put(&mut headers, LAST_MODIFIED, &httpdate::HttpDate::from(modified));
+    if let Some(modified) = &file.validators.last_modified {
+        headers.insert(LAST_MODIFIED, modified.clone());
     }
     if let Some(encoding) = file.encoding {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
@@ -68,29 +69,32 @@ fn representation(file: &Opened, validators: &Validators) -> HeaderMap {
     headers
 }
 
-fn wanted_ranges(req: &Request, validators: &Validators, size: u64) -> Ranges {
-    // Range is for GET alone (RFC 9110 section 14.2).
-    if req.head.method != Method::GET || !validators.allow_range(&req.head.headers) {
-        return Ranges::Whole;
+fn wanted_ranges(req: &Request, file: &Opened) -> Ranges {
+    let headers = &req.head.headers;
+    let field = headers.get(RANGE).and_then(|v| v.to_str().ok());
+    match field {
+        // Range is for GET alone (RFC 9110 section 14.2).
+        Some(field) if req.head.method == Method::GET && file.validators.allow_range(headers) => {
+            ranges::parse(field, file.size)
+        }
+        _ => Ranges::Whole,
     }
-    let field = req.head.headers.get(RANGE).and_then(|v| v.to_str().ok());
-    field.map_or(Ranges::Whole, |field| ranges::parse(field, size))
 }
 
-fn whole(req: &Request, file: Opened, mut headers: HeaderMap) -> Response<Body> {
-    headers.insert(CONTENT_LENGTH, file.size.into());
-    let body = match file.content {
+fn whole(req: &Request, file: &Opened, mut headers: HeaderMap) -> Response<Body> {
+    headers.insert(CONTENT_LENGTH, file.length.clone());
+    let body = match &file.source {
         _ if req.head.method == Method::HEAD => Body::empty(),
-        Some(content) => content.into(),
-        None => {
+        Source::Content(content) => content.clone().into(),
+        Source::File(_) => {
             let all = Span { start: 0, len: file.size };
-            Body::new(FileBody::new(file.file, vec![Piece::Span(all)]))
+            Body::new(FileBody::new(file.source.clone(), vec![Piece::Span(all)]))
         }
     };
     with(StatusCode::OK, headers, body)
 }
 
-fn partial(file: Opened, mut headers: HeaderMap, spans: &[Span]) -> Response<Body> {
+fn partial(file: &Opened, mut headers: HeaderMap, spans: &[Span]) -> Response<Body> {
     let pieces = match spans {
         [span] => {
             put(&mut headers, CONTENT_RANGE, &span.content_range(file.size));
@@ -100,21 +104,21 @@ fn partial(file: Opened, mut headers: HeaderMap, spans: &[Span]) -> Response<Bod
             let boundary = format!("{:032x}", fastrand::u128(..));
             let kind = format_args!("multipart/byteranges; boundary={boundary}").to_string();
             put(&mut headers, CONTENT_TYPE, &kind);
-            parts(&file, spans, &boundary)
+            parts(file, spans, &boundary)
         }
     };
     headers.insert(CONTENT_LENGTH, pieces.iter().map(Piece::len).sum::<u64>().into());
-    let body = Body::new(FileBody::new(file.file, pieces));
+    let body = Body::new(FileBody::new(file.source.clone(), pieces));
     with(StatusCode::PARTIAL_CONTENT, headers, body)
 }
 
 /// RFC 9110 section 14.6.
 fn parts(file: &Opened, spans: &[Span], boundary: &str) -> Vec<Piece> {
+    let content_type = String::from_utf8_lossy(file.content_type.as_bytes());
     let mut pieces = Vec::with_capacity(spans.len() * 2 + 1);
     for span in spans {
         let head = format!(
-            "\r\n--{boundary}\r\nContent-Type: {}\r\nContent-Range: {}\r\n\r\n",
-            file.content_type,
+            "\r\n--{boundary}\r\nContent-Type: {content_type}\r\nContent-Range: {}\r\n\r\n",
             span.content_range(file.size)
         );
         pieces.push(Piece::Text(head.into()));

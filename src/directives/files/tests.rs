@@ -1,5 +1,7 @@
 //! The handler over a real directory.
 
+mod kept;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;

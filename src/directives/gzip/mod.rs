@@ -1,6 +1,7 @@
 //! `gzip`: compresses responses on their way out. Which requests and responses are meant is
 //! settled here; the compressing body is in `stream`.
 
+mod encoder;
 mod rules;
 mod stream;
 

@@ -11,6 +11,9 @@ const DEFAULT: [&str; 20] = [
     ".go", ".cgi", ".py", ".pl", ".aspx", ".asp", ".m3u8", ".wasm",
 ];
 
+/// Where no `level` says otherwise: 2 to 3 % larger than at v1's 6, and a third cheaper.
+const LEVEL: Compression = Compression::new(4);
+
 /// One `gzip` block.
 #[derive(Debug)]
 pub(super) struct Rule {
@@ -28,7 +31,7 @@ impl Default for Rule {
         Self {
             extensions: DEFAULT.map(str::to_owned).to_vec(),
             not: Vec::new(),
-            level: Compression::default(),
+            level: LEVEL,
             min_length: 0,
         }
     }
@@ -123,8 +126,9 @@ fn level(args: &mut Args<'_>, warnings: &mut Vec<String>) -> Result<Compression,
     match u32::try_from(level) {
         Ok(level @ 1..=9) => Ok(Compression::new(level)),
         _ => {
-            warnings.push(format!("gzip: level {level} is not from 1 to 9; 6 is used"));
-            Ok(Compression::default())
+            let used = LEVEL.level();
+            warnings.push(format!("gzip: level {level} is not from 1 to 9; {used} is used"));
+            Ok(LEVEL)
         }
     }
 }
@@ -189,7 +193,7 @@ mod tests {
         assert_eq!(second.extensions, [".a", "*"]);
         assert_eq!(second.not, ["/x", "/y"]);
         assert_eq!((second.level.level(), second.min_length), (9, 7));
-        assert_eq!((third.level.level(), warnings.len()), (6, 1));
+        assert_eq!((third.level, warnings.len()), (LEVEL, 1));
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! A body that compresses another one as it passes. When the source has nothing more to give
 //! for now, what it gave is flushed, so that events and slow pages arrive at once.
 
-use std::io::{self, Write};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::HeaderMap;
 use http_body::Frame;
 
+use super::encoder::Encoder;
 use crate::http::{Body, BodyError};
 
 /// Compressed bytes worth a frame.
@@ -31,7 +31,7 @@ pub(super) struct GzipBody {
 }
 
 enum State {
-    Running(GzEncoder<Vec<u8>>),
+    Running(Encoder),
     /// The data are out, trailers follow.
     Trailers(HeaderMap),
     Done,
@@ -39,7 +39,7 @@ enum State {
 
 impl GzipBody {
     pub(super) fn new(source: Body, level: Compression) -> Self {
-        let encoder = GzEncoder::new(Vec::new(), level);
+        let encoder = Encoder::new(level);
         let input = Bytes::new();
         Self { source, input, state: State::Running(encoder), is_dirty: false }
     }
@@ -47,7 +47,7 @@ impl GzipBody {
     /// Ends the compressed data and says what is left of them.
     fn finish(&mut self, then: State) -> io::Result<Bytes> {
         match std::mem::replace(&mut self.state, then) {
-            State::Running(encoder) => Ok(encoder.finish()?.into()),
+            State::Running(mut encoder) => encoder.finish(),
             State::Trailers(_) | State::Done => Ok(Bytes::new()),
         }
     }
@@ -69,19 +69,18 @@ impl GzipBody {
                     },
                     Poll::Ready(None) => return Ok(Poll::Ready(self.finish(State::Done)?)),
                     Poll::Pending if self.is_dirty => {
-                        encoder.flush()?;
                         self.is_dirty = false;
-                        return Ok(Poll::Ready(std::mem::take(encoder.get_mut()).into()));
+                        return Ok(Poll::Ready(encoder.flush()?));
                     }
                     Poll::Pending => return Ok(Poll::Pending),
                 }
             }
             let bite = self.input.split_to(self.input.len().min(BITE));
-            encoder.write_all(&bite)?;
+            encoder.write(&bite)?;
             self.is_dirty |= !bite.is_empty();
             turn += bite.len();
-            if encoder.get_ref().len() >= ENOUGH {
-                return Ok(Poll::Ready(std::mem::take(encoder.get_mut()).into()));
+            if encoder.waiting() >= ENOUGH {
+                return Ok(Poll::Ready(encoder.take()));
             }
             if turn >= TURN {
                 cx.waker().wake_by_ref();

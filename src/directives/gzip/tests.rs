@@ -15,6 +15,7 @@ use flate2::read::GzDecoder;
 use http_body::Frame;
 use http_body_util::BodyExt;
 
+use super::encoder::Encoder;
 use super::*;
 use crate::http::Peer;
 
@@ -172,6 +173,22 @@ async fn what_is_there_is_flushed_and_trailers_pass() {
     assert_eq!(rest.trailers().unwrap()["x-sum"], "7");
     bytes.extend_from_slice(&rest.to_bytes());
     assert_eq!(unzip(&bytes), "event 1\nevent 2\n");
+}
+
+#[test]
+fn a_compressor_that_served_before_remembers_nothing() {
+    let compressed = |text: &str| {
+        let mut encoder = Encoder::new(Compression::default());
+        encoder.write(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let fresh = compressed("a short page");
+    for _ in 0..3 {
+        // One that is dropped halfway, as when a client leaves.
+        Encoder::new(Compression::default()).write("a secret ".repeat(50_000).as_bytes()).unwrap();
+        assert_eq!(compressed("a short page"), fresh);
+    }
+    assert_eq!(unzip(&fresh), "a short page");
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ impl Source {
         first_part(self.path.strip_prefix("src").unwrap_or(&self.path))
     }
 
-    /// Whether the parent declares this file under `#[cfg(test)]`.
+    /// Whether the parent declares this file under `#[cfg(test)]`, or is itself so declared.
     pub(super) fn only_for_tests(&self) -> bool {
         let Some(name) = self.path.file_stem().map(|stem| stem.to_string_lossy()) else {
             return false;
@@ -41,7 +41,10 @@ impl Source {
             .map(|parent| read(parent))
             .any(|parent| {
                 let declared = format!("mod {name};");
-                parent.tests.iter().any(|range| parent.code[range.clone()].contains(&declared))
+                let in_tests =
+                    |range: &Range<usize>| parent.code[range.clone()].contains(&declared);
+                parent.tests.iter().any(in_tests)
+                    || (parent.code.contains(&declared) && parent.only_for_tests())
             })
     }
 }

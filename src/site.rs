@@ -31,6 +31,7 @@ pub struct SiteBuilder {
     /// Whether this site will be served over TLS (its scheme is https).
     pub secure: bool,
     pub warnings: Vec<String>,
+    pub hooks: Vec<Hook>,
     handlers: Vec<Box<dyn Handler>>,
 }
 
@@ -64,6 +65,7 @@ impl SiteBuilder {
             sinks,
             secure: false,
             warnings: Vec::new(),
+            hooks: Vec::new(),
             handlers: Vec::new(),
         }
     }
@@ -93,10 +95,36 @@ impl Site {
     }
 }
 
+/// A command that the service runs at a point of its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    pub event: Event,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Nobody waits for it.
+    pub background: bool,
+}
+
+/// The points of its life that the service runs commands at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The process starts, before it answers the first request.
+    Startup,
+    /// The process ends, after the last request.
+    Shutdown,
+    /// A configuration is in force: at the start, and after each reload.
+    InstanceStartup,
+    /// A reload has put another configuration in force.
+    InstanceRestart,
+    /// A certificate from a CA is new.
+    CertRenew,
+}
+
 /// One generation of the configuration. A reload builds another and swaps it in whole.
 #[derive(Default)]
 pub struct Snapshot {
     pub listeners: Vec<Listener>,
+    pub hooks: Vec<Hook>,
 }
 
 impl Snapshot {

@@ -7,9 +7,6 @@ pub(super) fn is_reserved(word: &str) -> bool {
 }
 
 static WORDS: &[&str] = &[
-    "startup",
-    "shutdown",
-    "on",
     "realip",
     "git",
     "locale",

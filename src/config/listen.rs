@@ -64,7 +64,7 @@ pub(super) fn group(
     for (group, listener) in groups.iter().zip(&mut listeners) {
         group.sites.iter().for_each(|at| listener.sites.insert(sites[*at].clone()));
     }
-    let snapshot = Snapshot { listeners };
+    let snapshot = Snapshot { listeners, hooks: Vec::new() };
     Ok(Loaded { snapshot, sites: lines, redirects, warnings: Vec::new() })
 }
 

@@ -98,18 +98,25 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     }
     let mut warnings = parsed.warnings;
     let mut drafts = Vec::new();
+    let mut hooks = Vec::new();
     for block in &parsed.blocks {
-        for key in &block.keys {
+        for (nth, key) in block.keys.iter().enumerate() {
             let place = format!("{}:{}", key.token.file, key.token.line);
             let mut draft = draft(block, key, place, (source, settings))?;
-            // A block is set up once for each of its addresses; its warnings are said once.
+            // A block is set up once for each of its addresses; its warnings are said once, and
+            // its commands run once.
             draft.site.warnings.retain(|warning| !warnings.contains(warning));
             warnings.append(&mut draft.site.warnings);
+            if nth == 0 {
+                hooks.append(&mut draft.site.hooks);
+            }
             drafts.push(draft);
         }
     }
     let redirects = redirects::implied(&drafts, settings);
-    Ok(Loaded { warnings, ..listen::group(drafts, redirects, settings)? })
+    let mut loaded = Loaded { warnings, ..listen::group(drafts, redirects, settings)? };
+    loaded.snapshot.hooks = hooks;
+    Ok(loaded)
 }
 
 /// The words of a Caddyfile, sorted.

@@ -1,6 +1,7 @@
 //! The operating system: everything a service needs that is not HTTP. Knows no Caddyfile.
 
 pub mod activation;
+pub mod command;
 pub mod console;
 pub mod detach;
 pub mod limits;

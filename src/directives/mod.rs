@@ -8,6 +8,7 @@ mod header;
 mod index;
 mod limits;
 mod log;
+mod on;
 mod proxy;
 mod redir;
 mod rewrite;
@@ -44,6 +45,9 @@ pub static DIRECTIVES: &[Directive] = &[
     row("maxrequestbody", limits::setup_maxrequestbody),
     row("timeouts", timeouts::setup),
     row("tls", tls::setup),
+    row("startup", on::setup_startup),
+    row("shutdown", on::setup_shutdown),
+    row("on", on::setup),
     row("log", log::setup),
     row("rewrite", rewrite::setup),
     row("gzip", gzip::setup),
@@ -53,3 +57,56 @@ pub static DIRECTIVES: &[Directive] = &[
     row("status", status::setup),
     row("proxy", proxy::setup),
 ];
+
+/// What the tests of several words need.
+#[cfg(test)]
+mod testing {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::{Args, ConfigError, SiteBuilder};
+    use crate::chain::{Handler, Next, ReplyFuture};
+    use crate::http::address::Address;
+    use crate::http::sink::{OpenSink, Sink, SinkTarget};
+    use crate::http::{Reply, Request};
+
+    struct NoSinks;
+
+    impl OpenSink for NoSinks {
+        fn open(&self, _: &SinkTarget) -> std::io::Result<Arc<dyn Sink>> {
+            Err(std::io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    type Setup = fn(&mut Args<'_>, &mut SiteBuilder) -> Result<(), ConfigError>;
+
+    /// A site below `root` with this block, whose lines are all `word`'s; else the message.
+    pub(super) fn site_in(
+        root: &Path,
+        (word, setup): (&str, Setup),
+        lines: &str,
+    ) -> Result<SiteBuilder, String> {
+        let text = format!("host {{\n{lines}\n}}");
+        let parsed = crate::caddyfile::parse("Caddyfile", &text, Path::new("."), &[word]);
+        let parsed = parsed.map_err(|error| error.message)?;
+        let mut site = SiteBuilder::new(Address::default(), root.to_owned(), Arc::new(NoSinks));
+        let mut args = Args::new(&parsed.blocks[0].directives[0]);
+        setup(&mut args, &mut site).map_err(|error| error.message)?;
+        args.finish().map_err(|error| error.message)?;
+        Ok(site)
+    }
+
+    /// [`site_in`] where the root does not matter.
+    pub(super) fn site(word: (&str, Setup), lines: &str) -> Result<SiteBuilder, String> {
+        site_in(Path::new("/nonexistent"), word, lines)
+    }
+
+    /// A last handler that answers by a function.
+    pub(super) struct Answer<F>(pub(super) F);
+
+    impl<F: Fn(&mut Request) -> Reply + Send + Sync + 'static> Handler for Answer<F> {
+        fn handle<'a>(&'a self, req: &'a mut Request, _: Next<'a>) -> ReplyFuture<'a> {
+            Box::pin(std::future::ready(self.0(req)))
+        }
+    }
+}

@@ -216,31 +216,13 @@ fn html_escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::sync::Arc;
-
     use super::*;
-    use crate::http::address::Address;
+    use crate::directives::testing;
     use crate::http::request::tests::request;
-    use crate::http::sink::{OpenSink, Sink, SinkTarget};
     use crate::site::Site;
 
-    struct NoSinks;
-
-    impl OpenSink for NoSinks {
-        fn open(&self, _: &SinkTarget) -> std::io::Result<Arc<dyn Sink>> {
-            Err(std::io::ErrorKind::Unsupported.into())
-        }
-    }
-
     fn site(lines: &str) -> Result<Site, String> {
-        let text = format!("host {{\n{lines}\n}}");
-        let parsed = crate::caddyfile::parse("Caddyfile", &text, Path::new("."), &["redir"]);
-        let parsed = parsed.map_err(|e| e.to_string())?;
-        let mut site = SiteBuilder::new(Address::default(), "/".into(), Arc::new(NoSinks));
-        let mut args = Args::new(&parsed.blocks[0].directives[0]);
-        setup(&mut args, &mut site).map_err(|e| e.message)?;
-        Ok(site.build())
+        testing::site(("redir", setup), lines).map(SiteBuilder::build)
     }
 
     #[tokio::test]

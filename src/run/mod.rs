@@ -2,6 +2,7 @@
 //! operating system and the server.
 
 mod certificates;
+mod hooks;
 mod output;
 mod sinks;
 mod sockets;
@@ -20,6 +21,7 @@ use crate::daemon::signals::{Event, Signals};
 use crate::daemon::{limits, notify, privileges, processlog};
 use crate::http::limits::CONNECTION_SHARE;
 use crate::server::{self, Engine, Family, Workers};
+use crate::site;
 use sinks::{NoSinks, Sinks};
 
 /// Started and stopped as asked.
@@ -28,6 +30,8 @@ const OK: u8 = 0;
 const FAILED: u8 = 1;
 /// A second signal cut the drain short.
 const FORCED: u8 = 2;
+/// Stopped as asked, and a command of `on shutdown` failed.
+const SHUTDOWN_FAILED: u8 = 4;
 
 /// Does what the command line asks and returns the exit code.
 pub fn run(options: &Options) -> u8 {
@@ -182,11 +186,17 @@ impl Service {
         }
         let connections = descriptors.saturating_mul(CONNECTION_SHARE) / 100;
         let connections = usize::try_from(connections).unwrap_or(usize::MAX >> 8).min(1 << 24);
+        start_commands(&engine, &events)?;
         let family = Family::found()?;
         let workers = server::spawn(&engine, &family, count, connections)
             .map_err(|error| format!("starting workers: {error}"))?;
         bound.into_iter().for_each(|sockets| workers.open(sockets));
         watchdog::start(workers.pulse()).map_err(|error| format!("watchdog: {error}"))?;
+        let renewed = engine.clone();
+        settings.keeper.on_renewed(Some(Box::new(move |name| {
+            let env = [("CADDY_CERTIFICATE", name)];
+            hooks::run_aside(&renewed.load().hooks, site::Event::CertRenew, &env);
+        })));
         settings.keeper.start().map_err(|error| format!("starting a thread: {error}"))?;
         settings.keeper.configure(certificates::listeners(&engine.load()));
         let grace = options.grace;
@@ -248,6 +258,9 @@ impl Service {
         match self.try_reload() {
             Ok(()) => {
                 log::info!("Reloading complete");
+                let hooks = &self.engine.load().hooks;
+                hooks::run_aside(hooks, site::Event::InstanceRestart, &[]);
+                hooks::run_aside(hooks, site::Event::InstanceStartup, &[]);
                 notify::ready("serving");
             }
             Err(error) => {
@@ -300,11 +313,33 @@ impl Service {
                 return FORCED;
             }
         }
-        log::info!("Shutdown complete");
+        let mut forced = false;
+        let mut give_up = || {
+            forced |= matches!(events.try_recv(), Ok(Event::Stop(_) | Event::StopNow(_)));
+            forced
+        };
+        let hooks = &self.engine.load().hooks;
+        let ended = hooks::run(hooks, site::Event::Shutdown, &[], &mut give_up);
+        match &ended {
+            Ok(()) => log::info!("Shutdown complete"),
+            Err(error) => log::error!("{error}"),
+        }
         self.sinks.flush();
         processlog::flush();
-        OK
+        match ended {
+            Ok(()) => OK,
+            Err(_) if forced => FORCED,
+            Err(_) => SHUTDOWN_FAILED,
+        }
     }
+}
+
+/// The commands of the start. Clients that come meanwhile wait: the ports are bound.
+fn start_commands(engine: &Engine, events: &mpsc::Receiver<Event>) -> Result<(), String> {
+    let give_up = || matches!(events.try_recv(), Ok(Event::Stop(_) | Event::StopNow(_)));
+    let hooks = &engine.load().hooks;
+    hooks::run(hooks, site::Event::Startup, &[], give_up)?;
+    hooks::run(hooks, site::Event::InstanceStartup, &[], give_up)
 }
 
 /// Signals arrive on a thread of their own, so that waiting for them never delays a drain.

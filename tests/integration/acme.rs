@@ -369,3 +369,13 @@ fn wildcards_by_dynamic_update_and_by_a_program_with_a_bound_account() {
     assert_eq!(log.matches("adding an RR at").count(), 2, "{log}");
     assert_eq!(log.matches("deleting an RR at").count(), 2, "{log}");
 }
+
+#[test]
+fn a_new_certificate_runs_its_command() {
+    let setup = setup(
+        "told.example {\n status 200 /\n on certrenew sh -c 'echo $CADDY_CERTIFICATE >> new'\n}\n",
+    );
+    let pebble = pebble(&setup, DAY);
+    let caddy = with(setup, &pebble).start();
+    wait_for("the command", PATIENCE, || (caddy.read("new") == "told.example\n").then_some(()));
+}

@@ -23,6 +23,7 @@ mod cli;
 mod deb;
 mod defaults;
 mod faults;
+mod hooks;
 mod init_script;
 mod limits;
 mod logs;

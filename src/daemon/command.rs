@@ -1,0 +1,94 @@
+//! Commands that the service runs beside itself. A child gets stdin from /dev/null, the service's
+//! stdout and stderr, none of its descriptors (all are close-on-exec), and none of what the
+//! environment says to the service alone. Each is waited for, so that none stays a zombie.
+
+use std::io;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// What the environment tells this process and no child of it: the supervisor's sockets, and
+/// keys.
+const OURS: &[&str] = &[
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "RFC2136_TSIG_KEY",
+    "RFC2136_TSIG_SECRET",
+];
+
+const STEP: Duration = Duration::from_millis(20);
+
+/// How a command that was waited for ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With status 0.
+    Well,
+    /// In another way, said in words.
+    Badly(String),
+    /// It was killed, because waiting was no longer wanted.
+    GivenUp,
+}
+
+/// Starts a program; `words` are its name and its arguments.
+///
+/// # Errors
+/// There is no such program, or it cannot be run.
+pub fn spawn(words: &[String], env: &[(&str, &str)]) -> io::Result<Child> {
+    let Some((program, args)) = words.split_first() else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let mut command = Command::new(program);
+    command.args(args).envs(env.iter().copied()).stdin(Stdio::null());
+    for name in OURS {
+        command.env_remove(name);
+    }
+    command.spawn()
+}
+
+/// Waits until the child has ended, or `give_up` says that it is to be killed.
+pub fn wait(child: &mut Child, mut give_up: impl FnMut() -> bool) -> io::Result<Ended> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(said(status));
+        }
+        if give_up() {
+            child.kill()?;
+            child.wait()?;
+            return Ok(Ended::GivenUp);
+        }
+        std::thread::sleep(STEP);
+    }
+}
+
+/// Waits until the child has ended, however long that takes.
+pub fn reap(mut child: Child) -> io::Result<Ended> {
+    child.wait().map(said)
+}
+
+fn said(status: ExitStatus) -> Ended {
+    if status.success() { Ended::Well } else { Ended::Badly(status.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Child {
+        spawn(&["sh", "-c", script].map(str::to_owned), &[("NAME", "value")]).unwrap()
+    }
+
+    #[test]
+    fn ends() {
+        let never = || false;
+        assert_eq!(wait(&mut shell("test \"$NAME\" = value"), never).unwrap(), Ended::Well);
+        let badly = Ended::Badly("exit status: 3".to_owned());
+        assert_eq!(reap(shell("exit 3")).unwrap(), badly);
+        assert_eq!(wait(&mut shell("exit 3"), never).unwrap(), badly);
+        assert_eq!(wait(&mut shell("exec sleep 60"), || true).unwrap(), Ended::GivenUp);
+        assert!(spawn(&["/nonexistent/program".to_owned()], &[]).is_err());
+        assert!(spawn(&[], &[]).is_err());
+    }
+}

@@ -2,15 +2,21 @@
 
 mod bind;
 mod errors;
+mod expvar;
+mod ext;
 mod files;
 mod gzip;
 mod header;
 mod index;
+mod internal;
 mod limits;
 mod log;
+mod mime;
 mod on;
 mod proxy;
+mod push;
 mod redir;
+mod request_id;
 mod rewrite;
 mod root;
 mod status;
@@ -48,13 +54,19 @@ pub static DIRECTIVES: &[Directive] = &[
     row("startup", on::setup_startup),
     row("shutdown", on::setup_shutdown),
     row("on", on::setup),
+    row("request_id", request_id::setup),
     row("log", log::setup),
     row("rewrite", rewrite::setup),
+    row("ext", ext::setup),
     row("gzip", gzip::setup),
     row("header", header::setup),
     row("errors", errors::setup),
     row("redir", redir::setup),
     row("status", status::setup),
+    row("mime", mime::setup),
+    row("internal", internal::setup),
+    row("expvar", expvar::setup),
+    row("push", push::setup),
     row("proxy", proxy::setup),
 ];
 

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use http::{StatusCode, Uri};
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 use regex::Regex;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::condition::Conditions;
 use crate::http::placeholders::{Captures, Template};
+use crate::http::target::{self, IN_TARGET};
 use crate::http::{Fault, Request, paths};
 use crate::site::SiteBuilder;
 
@@ -141,8 +142,7 @@ impl Rule {
     }
 
     fn takes_extension(&self, path: &str) -> bool {
-        let file = path.rsplit('/').next().unwrap_or("");
-        let ext = file.rfind('.').map_or("/", |at| &file[at..]);
+        let ext = Some(paths::extension(path)).filter(|ext| !ext.is_empty()).unwrap_or("/");
         let mut positive = self.exts.iter().filter(|one| !one.starts_with('!')).peekable();
         let refused = self.exts.iter().any(|one| one.strip_prefix('!') == Some(ext));
         !refused && (positive.peek().is_none() || positive.any(|one| one == ext))
@@ -151,10 +151,6 @@ impl Rule {
 
 /// What a capture may not bring into a path. The path was decoded, so its `%` are not escapes.
 const IN_CAPTURE: &AsciiSet = &IN_TARGET.add(b'%').add(b'?').add(b'#');
-
-/// What may not stand in a target (RFC 3986 section 3.3).
-const IN_TARGET: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'|');
 
 /// Groups from 1, encoded again: a capture stays what it was, a piece of a path.
 fn captured(found: &regex::Captures<'_>) -> Vec<String> {
@@ -192,7 +188,7 @@ async fn destination(
 ) -> Result<Uri, Fault> {
     let mut found = None;
     for (at, template) in rule.to.iter().enumerate() {
-        let uri = target(template, req, captures)
+        let uri = destined(template, req, captures)
             .map_err(|error| Fault::caused(StatusCode::BAD_REQUEST, error))?;
         if at + 1 == rule.to.len() || exists(root, uri.path()).await {
             found = Some(uri);
@@ -203,34 +199,21 @@ async fn destination(
 }
 
 /// A destination without a query keeps the request's.
-fn target(
+fn destined(
     template: &Template,
     req: &Request,
     captures: &Captures,
 ) -> Result<Uri, http::uri::InvalidUri> {
-    let text = template.expand_with(req, captures);
-    let text = text.split_once('#').map_or(text.as_str(), |(text, _)| text);
-    let mut uri = format!("/{}", utf8_percent_encode(text.trim_start_matches('/'), IN_TARGET));
-    if !uri.contains('?')
-        && let Some(query) = req.head.uri.query()
-    {
-        uri.push('?');
-        uri.push_str(query);
+    let uri = target::parse(&template.expand_with(req, captures))?;
+    match req.head.uri.query() {
+        Some(query) if uri.query().is_none() => format!("{uri}?{query}").parse(),
+        _ => Ok(uri),
     }
-    uri.parse()
 }
 
-/// A path that ends in a slash must be a folder, any other a file. Segments that are no plain
-/// names are not looked for, so nothing outside the root is.
+/// A path that ends in a slash must be a folder, any other a file.
 async fn exists(root: &Path, path: &str) -> bool {
-    let mut file = root.to_owned();
-    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        let Ok(name) = percent_decode_str(segment).decode_utf8() else { return false };
-        if name == "." || name == ".." || name.contains(['/', '\\', '\0']) {
-            return false;
-        }
-        file.push(name.as_ref());
-    }
+    let Some(file) = target::file(root, path) else { return false };
     tokio::fs::metadata(file).await.is_ok_and(|meta| meta.is_dir() == path.ends_with('/'))
 }
 
@@ -269,7 +252,7 @@ mod tests {
         ] {
             let req = request("GET", path);
             let captures = rule.matches(&req).unwrap();
-            assert_eq!(target(&rule.to[0], &req, &captures).unwrap(), expected, "{path}");
+            assert_eq!(destined(&rule.to[0], &req, &captures).unwrap(), expected, "{path}");
         }
     }
 

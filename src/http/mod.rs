@@ -14,6 +14,7 @@ pub mod placeholders;
 pub mod request;
 pub mod response;
 pub mod sink;
+pub mod target;
 
 pub use body::{Body, BodyError};
 pub use request::{Peer, Request};

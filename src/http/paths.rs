@@ -29,6 +29,12 @@ fn loosely_under(path: &str, prefix: &str) -> bool {
         })
 }
 
+/// The extension of the last segment with its dot; empty where there is none.
+pub fn extension(path: &str) -> &str {
+    let file = path.rsplit('/').next().unwrap_or_default();
+    file.rfind('.').map_or("", |at| &file[at..])
+}
+
 fn ends_segment(prefix: &str, rest: &str) -> bool {
     prefix.ends_with(['/', '.']) || rest.is_empty() || rest.starts_with('/')
 }

@@ -44,3 +44,4 @@ mod systemd;
 mod sysvinit;
 mod tls;
 mod transfer;
+mod words;

@@ -296,6 +296,7 @@ impl Conn {
                 self.stream.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")?;
                 self.reply("200 OK", plain, b"after")?;
             }
+            "accel" => self.reply("200 OK", &format!("X-Accel-Redirect: /{rest}\r\n"), b"")?,
             "reset" => return Ok(false),
             "cut" => return self.cut(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it"),
             "chunkcut" => {

@@ -1,0 +1,105 @@
+//! `expvar [PATH]`: what the process uses, as JSON.
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use http::{HeaderValue, Response, header};
+use serde_json::{Value, json};
+
+use crate::caddyfile::{Args, ConfigError};
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::{Body, Request, paths};
+use crate::site::SiteBuilder;
+
+const DEFAULT_PATH: &str = "/debug/vars";
+
+/// About when the process started: the first configuration is read then.
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    LazyLock::force(&STARTED);
+    let mut path = None;
+    while args.next() {
+        let given = match args.remaining().as_slice() {
+            [] => DEFAULT_PATH,
+            [path] => path,
+            _ => return Err(args.arg_error()),
+        };
+        if path.replace(given.to_owned()).is_some() {
+            return Err(args.error("expvar: it can be written once").hint("keep one path"));
+        }
+    }
+    site.push(Vars { path: path.unwrap_or_else(|| DEFAULT_PATH.to_owned()) });
+    Ok(())
+}
+
+struct Vars {
+    path: String,
+}
+
+impl Handler for Vars {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        if !paths::under(&req.route(), &self.path) {
+            return next.run(req);
+        }
+        Box::pin(async {
+            let mut response = Response::new(Body::from(format!("{:#}\n", vars().await)));
+            let headers = response.headers_mut();
+            let json = HeaderValue::from_static("application/json; charset=utf-8");
+            headers.insert(header::CONTENT_TYPE, json);
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            Ok(response)
+        })
+    }
+}
+
+/// From proc(5); what cannot be read is null.
+async fn vars() -> Value {
+    let status = tokio::fs::read_to_string("/proc/self/status").await.unwrap_or_default();
+    let descriptors = tokio::task::spawn_blocking(|| {
+        std::fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1))
+    });
+    let kib = |name| number(&status, name).map(|kib| kib.saturating_mul(1024));
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "uptime_seconds": STARTED.elapsed().as_secs(),
+        "threads": number(&status, "Threads"),
+        "descriptors": descriptors.await.ok().flatten(),
+        "memory": { "resident_bytes": kib("VmRSS"), "peak_resident_bytes": kib("VmHWM") },
+    })
+}
+
+fn number(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::directives::testing;
+    use crate::http::request::tests::request;
+
+    #[tokio::test]
+    async fn tells_of_the_process() {
+        let site = testing::site(("expvar", setup), "expvar").unwrap().build();
+        let response = site.handle(&mut request("GET", "/debug/vars")).await.unwrap();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let vars: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(vars["pid"], std::process::id());
+        for pointer in ["/threads", "/descriptors", "/memory/resident_bytes"] {
+            assert!(vars.pointer(pointer).and_then(Value::as_u64).unwrap() > 0, "{pointer}");
+        }
+        assert!(site.handle(&mut request("GET", "/debug")).await.is_err());
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for lines in ["expvar /a /b", "expvar\nexpvar"] {
+            assert!(testing::site(("expvar", setup), lines).is_err(), "{lines}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `request_id [FIELD]`: names each request, for `{request_id}`.
+
+use http::HeaderName;
+
+use crate::caddyfile::{Args, ConfigError};
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::Request;
+use crate::http::placeholders::RequestId;
+use crate::site::SiteBuilder;
+
+/// `request_id`, or with the request field that may bring a name along.
+pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    let mut field = None;
+    while args.next() {
+        field = match args.remaining().as_slice() {
+            [] => None,
+            [name] => Some(HeaderName::try_from(*name).map_err(|_| {
+                args.error(format!("'{name}' is not a header field name"))
+                    .hint("write: request_id X-Request-ID")
+            })?),
+            _ => return Err(args.arg_error()),
+        };
+    }
+    site.push(Names { field });
+    Ok(())
+}
+
+struct Names {
+    field: Option<HeaderName>,
+}
+
+impl Names {
+    fn name(&self, req: &Request) -> String {
+        let sent = self.field.as_ref().and_then(|field| req.head.headers.get(field));
+        let sent = sent.and_then(|value| value.to_str().ok()).filter(|text| is_uuid(text));
+        sent.map_or_else(random, str::to_ascii_lowercase)
+    }
+}
+
+impl Handler for Names {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        let name = self.name(req);
+        req.head.extensions.insert(RequestId(name));
+        next.run(req)
+    }
+}
+
+/// A UUID of version 4 (RFC 9562 section 5.4). It tells requests apart and keeps no secret.
+fn random() -> String {
+    let bits = fastrand::u128(..) & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let hex = format!("{bits:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directives::testing;
+    use crate::http::request::tests::request;
+
+    #[test]
+    fn names_are_uuids() {
+        let name = random();
+        assert!(is_uuid(&name) && name != random(), "{name}");
+        assert_eq!(&name[14..15], "4");
+        assert!("89ab".contains(&name[19..20]), "{name}");
+    }
+
+    #[test]
+    fn a_name_that_comes_along_is_kept_if_it_is_one() {
+        let names = Names { field: Some(HeaderName::from_static("x-id")) };
+        for (sent, kept) in [
+            ("0D9E4A5C-0000-4000-8000-0123456789ab", true),
+            ("0d9e4a5c000040008000000123456789abcd", false),
+            ("0d9e4a5c-0000-4000-8000-0123456789a\"", false),
+            ("", false),
+        ] {
+            let mut req = request("GET", "/");
+            req.head.headers.insert("x-id", sent.parse().unwrap());
+            assert_eq!(names.name(&req) == sent.to_ascii_lowercase(), kept, "{sent}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let refused = |lines| testing::site(("request_id", setup), lines).err();
+        assert_eq!(refused("request_id a:").as_deref(), Some("'a:' is not a header field name"));
+        assert!(refused("request_id a b").is_some() && refused("request_id").is_none());
+    }
+}

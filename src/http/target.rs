@@ -1,0 +1,64 @@
+//! Request targets that the server makes itself, and where below a site's folder a path leads.
+
+use std::path::{Path, PathBuf};
+
+use http::Uri;
+use http::uri::InvalidUri;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+/// What may not stand in a target (RFC 3986 section 3.3).
+pub const IN_TARGET: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'|');
+
+/// A path, perhaps with a query, as a target in origin form: one leading slash, what may not
+/// stand there encoded, no fragment.
+pub fn parse(text: &str) -> Result<Uri, InvalidUri> {
+    let text = text.split_once('#').map_or(text, |(text, _)| text);
+    format!("/{}", utf8_percent_encode(text.trim_start_matches('/'), IN_TARGET)).parse()
+}
+
+/// Where the path of a target leads below `root`; nowhere if a segment is no plain name, so that
+/// nothing outside is looked for.
+pub fn file(root: &Path, path: &str) -> Option<PathBuf> {
+    let mut file = root.to_owned();
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        let name = percent_decode_str(segment).decode_utf8().ok()?;
+        if name == "." || name == ".." || name.contains(['/', '\\', '\0']) {
+            return None;
+        }
+        file.push(name.as_ref());
+    }
+    Some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        for (text, expected) in [
+            ("/a?b", "/a?b"),
+            ("a b", "/a%20b"),
+            ("//evil.example/x", "/evil.example/x"),
+            ("/a%20b\r\n#c", "/a%20b%0D%0A"),
+        ] {
+            assert_eq!(parse(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn files_stay_below_the_root() {
+        for (path, expected) in [
+            ("/", Some("/r")),
+            ("/a%20b//c", Some("/r/a b/c")),
+            ("/../x", None),
+            ("/%2e%2e/x", None),
+            ("/a%2fb", None),
+            ("/a%00", None),
+            ("/%ff", None),
+        ] {
+            assert_eq!(file(Path::new("/r"), path).as_deref(), expected.map(Path::new), "{path}");
+        }
+    }
+}

@@ -61,6 +61,11 @@ impl Wanted {
 }
 
 impl Source {
+    /// What somebody else has read from the standard input.
+    pub fn from_stdin(text: String) -> Self {
+        Self::text("stdin", text)
+    }
+
     fn text(name: &str, text: String) -> Self {
         Self { name: name.to_owned(), text, dir: PathBuf::from("."), path: None }
     }
@@ -95,7 +100,7 @@ fn from_stdin(settings: &Settings) -> Result<Source, String> {
     io::stdin()
         .read_to_string(&mut text)
         .map_err(|error| format!("loading Caddyfile via flag: reading stdin: {error}"))?;
-    Ok(Source::text("stdin", text))
+    Ok(Source::from_stdin(text))
 }
 
 fn from_file(name: &str) -> io::Result<Source> {

@@ -104,6 +104,15 @@ impl LogFile {
     }
 }
 
+/// Leaves the files as large as they become: another process writes them too, and rolls them.
+pub fn roll_no_more() {
+    let open = lock(&OPEN);
+    for log in open.iter().flat_map(HashMap::values).filter_map(Weak::upgrade) {
+        let never = Roll { size: None, age: Duration::ZERO, keep: 0, compress: false };
+        *lock(&log.control.roll) = never;
+    }
+}
+
 /// The line that stands in a log for the `n` that are missing there.
 pub(super) fn lost_line(n: u64) -> String {
     let now = chrono::Local::now().format("%Y/%m/%d %H:%M:%S");

@@ -15,3 +15,4 @@ mod queue;
 mod rolled;
 pub mod signals;
 pub mod syslog;
+pub mod upgrade;

@@ -2,13 +2,14 @@
 //! over, a locked one never. Symbolic links and files that are no pid files stay untouched.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::OFlag;
 
 /// A file longer than this holds something else than a pid.
 const MAX_LEN: u64 = 64;
@@ -18,8 +19,8 @@ const MAX_LEN: u64 = 64;
 pub struct PidFile {
     path: PathBuf,
     pid: u32,
-    /// `None` once released.
-    lock: Option<Flock<File>>,
+    /// Locked until the last process that has it open is gone. `None` once released.
+    lock: Option<File>,
 }
 
 /// Why there is no pid file.
@@ -59,22 +60,46 @@ impl PidFile {
         let io = |step| move |source| PidFileError::Io { path: path.to_owned(), step, source };
         loop {
             let file = open(path)?;
-            let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => lock,
-                Err((mut file, Errno::EWOULDBLOCK)) => {
-                    let pid = read_pid(&mut file);
-                    return Err(PidFileError::Held { path: path.to_owned(), pid });
-                }
-                Err((_, errno)) => return Err(io("locking it")(errno.into())),
-            };
+            lock(path, &file)?;
             // Its owner may have removed the file between our open and our lock.
-            if !same_file(path, &lock) {
+            if !same_file(path, &file) {
                 continue;
             }
             let pid = std::process::id();
-            write_pid(&mut lock, pid).map_err(io("writing it"))?;
-            return Ok(Self { path: path.to_owned(), pid, lock: Some(lock) });
+            // The umask of a detached process would hide it from tools of other users.
+            readable(&file).map_err(io("its mode"))?;
+            write_pid(&file, pid).map_err(io("writing it"))?;
+            return Ok(Self { path: path.to_owned(), pid, lock: Some(file) });
         }
+    }
+
+    /// The file that the process before this one handed over, with its lock. It names that process
+    /// until it is told otherwise there.
+    ///
+    /// # Errors
+    /// The path is another file by now.
+    pub fn inherit(path: &Path, handed: OwnedFd) -> Result<Self, PidFileError> {
+        let file = File::from(handed);
+        lock(path, &file)?;
+        if !same_file(path, &file) {
+            let reason = "is not the one of the process before";
+            return Err(PidFileError::Refused { path: path.to_owned(), reason });
+        }
+        Ok(Self { path: path.to_owned(), pid: std::process::id(), lock: Some(file) })
+    }
+
+    /// Names another process, at once for whoever reads the first line.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn name(&self, pid: u32) -> io::Result<()> {
+        self.lock.as_ref().map_or(Ok(()), |file| write_pid(file, pid))
+    }
+
+    /// The open file, for the process that is to have it next.
+    #[must_use]
+    pub fn file(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.as_ref().map(AsFd::as_fd)
     }
 
     /// Where it is.
@@ -97,9 +122,10 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        let Some(mut lock) = self.lock.take() else { return };
-        // A forked child inherits this value with the lock but is not the owner.
-        let ours = std::process::id() == self.pid && read_pid(&mut lock) == Some(self.pid);
+        let Some(lock) = self.lock.take() else { return };
+        // A forked child inherits this value with the lock but is not the owner; nor is a process
+        // whose successor is named there.
+        let ours = std::process::id() == self.pid && read_pid(&lock) == Some(self.pid);
         if ours && same_file(&self.path, &lock) {
             // Removed while locked, so nobody can have taken it over. Where only root may remove
             // it, it is left without a pid, which names no process that may get the number next.
@@ -164,21 +190,36 @@ fn open(path: &Path) -> Result<File, PidFileError> {
     }
 }
 
-fn write_pid(file: &mut File, pid: u32) -> io::Result<()> {
-    // The umask of a detached process would hide it from tools of other users.
-    file.set_permissions(Permissions::from_mode(0o644)).or_else(|err| {
-        if err.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(err) }
-    })?;
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(format!("{pid}\n").as_bytes())
+fn lock(path: &Path, file: &File) -> Result<(), PidFileError> {
+    let path = path.to_owned();
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(PidFileError::Held { path, pid: read_pid(file) }),
+        Err(TryLockError::Error(source)) => {
+            Err(PidFileError::Io { path, step: "locking it", source })
+        }
+    }
 }
 
-fn read_pid(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.rewind().ok()?;
-    file.take(MAX_LEN).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+fn readable(file: &File) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(0o644)).or_else(|err| {
+        if err.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(err) }
+    })
+}
+
+/// Over what is there, so that a reader never finds the file empty.
+fn write_pid(file: &File, pid: u32) -> io::Result<()> {
+    let line = format!("{pid}\n");
+    file.write_all_at(line.as_bytes(), 0)?;
+    file.set_len(line.len() as u64)
+}
+
+/// Of the first line: another one may just have been written over it.
+fn read_pid(file: &File) -> Option<u32> {
+    let mut text = [0; MAX_LEN as usize];
+    let len = file.read_at(&mut text, 0).ok()?;
+    let text = str::from_utf8(&text[..len]).ok()?;
+    text.lines().next()?.trim().parse().ok()
 }
 
 fn same_file(path: &Path, file: &File) -> bool {
@@ -219,6 +260,26 @@ mod tests {
             assert_eq!(now, format!("{}\n", std::process::id()));
         }
         drop(PidFile::acquire(&path).expect("after release"));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn handed_over_it_is_never_free_nor_empty() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("caddy.pid");
+        let old = PidFile::acquire(&path).expect("acquire");
+        let handed = old.file().expect("open").try_clone_to_owned().expect("duplicate");
+        let new = PidFile::inherit(&path, handed).expect("inherit");
+        let read = || fs::read_to_string(&path).expect("read");
+        for pid in [123_456, 7, 99_999] {
+            old.name(pid).expect("write");
+            assert_eq!(read(), format!("{pid}\n"));
+        }
+        drop(old);
+        assert_eq!(read(), "99999\n");
+        assert!(PidFile::acquire(&path).expect_err("held").to_string().contains("process 99999"));
+        new.name(std::process::id()).expect("write");
+        drop(new);
         assert!(!path.exists());
     }
 

@@ -118,6 +118,46 @@ pub fn acting_as<T>(user: &User, act: impl FnOnce() -> T) -> Result<T, String> {
     Ok(done)
 }
 
+/// Runs `act`, and the processes that it starts get the right that this one has kept, which
+/// otherwise no other program gets.
+pub fn bequeathing<T>(act: impl FnOnce() -> T) -> T {
+    let raised = raise_ambient();
+    let done = act();
+    let lowered = match raised {
+        Ok(true) => caps::drop(None, CapSet::Ambient, KEPT)
+            .and_then(|()| caps::drop(None, CapSet::Inheritable, KEPT)),
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = lowered {
+        log::debug!("handing the right to bind low ports on: {error}");
+    }
+    done
+}
+
+/// Whether there is anything to lower again.
+fn raise_ambient() -> Result<bool, caps::errors::CapsError> {
+    let has = |set| caps::has_cap(None, set, KEPT);
+    if geteuid().is_root() || !has(CapSet::Permitted)? || has(CapSet::Ambient)? {
+        return Ok(false);
+    }
+    caps::raise(None, CapSet::Inheritable, KEPT)?;
+    caps::raise(None, CapSet::Ambient, KEPT)?;
+    Ok(true)
+}
+
+/// For a process that was started as `user` by one that had become it: keeps what
+/// [`drop_to`] keeps. Comes before there are threads.
+///
+/// # Errors
+/// The system refuses.
+pub fn settle(user: &User) -> Result<(), String> {
+    if geteuid().is_root() || geteuid().as_raw() != user.uid {
+        return Ok(());
+    }
+    keep_one().map_err(|e| format!("user {}: capabilities: {e}", user.name))
+}
+
 fn take_groups(user: &User) -> Result<(), String> {
     let gid = Gid::from_raw(user.gid);
     let taken = if Account::from_uid(Uid::from_raw(user.uid)).ok().flatten().is_some() {

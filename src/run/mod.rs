@@ -1,11 +1,15 @@
 //! The life of the process: start, reload, drain, stop. The only module that knows both the
 //! operating system and the server.
 
+mod caller;
 mod certificates;
+mod ending;
 mod hooks;
+mod legacy;
 mod output;
 mod sinks;
 mod sockets;
+mod upgrade;
 mod watchdog;
 
 use std::path::PathBuf;
@@ -15,14 +19,20 @@ use std::time::Duration;
 use crate::cli::{Action, Options};
 use crate::config::{self, Settings, Source, Wanted};
 use crate::daemon::activation;
-use crate::daemon::detach::{self, Readiness, Side};
+use crate::daemon::detach::{self, Side};
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::signals::{Event, Signals};
+use crate::daemon::upgrade::Program;
 use crate::daemon::{limits, notify, privileges, processlog};
 use crate::http::limits::CONNECTION_SHARE;
-use crate::server::{self, Engine, Family, Workers};
+use crate::server::{self, Engine, Family, Sockets, Workers};
 use crate::site;
+use caller::Caller;
+use legacy::Legacy;
 use sinks::{NoSinks, Sinks};
+use tokio_util::sync::CancellationToken;
+use upgrade::Upgrade;
+use watchdog::Watchdog;
 
 /// Started and stopped as asked.
 const OK: u8 = 0;
@@ -44,15 +54,22 @@ pub fn run(options: &Options) -> u8 {
         Action::Plugins => output::plugins(),
         Action::Validate => return validate(options),
         Action::Revoke => return revoke(options),
-        Action::Serve => {
-            if let Err(error) = inherit() {
-                output::error(&error);
-                return FAILED;
-            }
-            return if options.daemon { in_background(options) } else { serve(options, None) };
-        }
+        Action::Serve => return begin(options),
     }
     OK
+}
+
+/// As the next process of a service, or as the first.
+fn begin(options: &Options) -> u8 {
+    match caller::predecessor() {
+        Ok(Some((caller, legacy))) => return serve(options, caller, Some(legacy)),
+        Ok(None) => {}
+        Err((caller, error)) => return failed(caller, &error),
+    }
+    if let Err(error) = inherit() {
+        return failed(Caller::Terminal, &error);
+    }
+    if options.daemon { in_background(options) } else { serve(options, Caller::Terminal, None) }
 }
 
 /// Takes over the sockets that the process was started with.
@@ -104,36 +121,53 @@ fn revoke(options: &Options) -> u8 {
 fn in_background(options: &Options) -> u8 {
     match detach::detach() {
         Ok(Side::Parent(code)) => u8::try_from(code).unwrap_or(FAILED),
-        Ok(Side::Child(readiness)) => serve(options, Some(readiness)),
-        Err(error) => {
-            output::error(&format!("going to the background: {error}"));
-            FAILED
-        }
+        Ok(Side::Child(readiness)) => serve(options, Caller::Parent(readiness), None),
+        Err(error) => failed(Caller::Terminal, &format!("going to the background: {error}")),
     }
 }
 
 /// Starts, then obeys signals until told to stop. No thread exists before this.
-fn serve(options: &Options, readiness: Option<Readiness>) -> u8 {
-    match Service::start(options) {
-        Ok((service, events)) => {
-            service.announce(options);
-            certificates::consent(&service.settings.keeper, &service.engine.load(), options);
-            if let Some(readiness) = readiness {
-                readiness.ready();
-            }
-            notify::ready("serving");
-            service.live(&events)
-        }
+fn serve(options: &Options, caller: Caller, legacy: Option<Legacy>) -> u8 {
+    let (mut service, events) = match Service::start(options, legacy) {
+        Ok(started) => started,
         Err(error) => {
-            log::error!("{error}");
-            processlog::flush();
-            match readiness {
-                Some(readiness) => readiness.failed(&error),
-                None => output::error(&error),
+            // A predecessor has the last word on this, in the same log.
+            if !caller.is_predecessor() {
+                log::error!("{error}");
             }
-            FAILED
+            processlog::flush();
+            return failed(caller, &error);
         }
-    }
+    };
+    let before = match caller.ready_to_serve(&service.opening) {
+        Ok(before) => before,
+        Err(error) => {
+            log::warn!("the process before does without this one: {error}");
+            processlog::flush();
+            return FAILED;
+        }
+    };
+    service.open();
+    service.announce(options);
+    certificates::consent(&service.settings.keeper, &service.engine.load(), options);
+    service.alone = match before {
+        Caller::Predecessor(before) => {
+            service.tell_restarted();
+            ending::alone(Some(before))
+        }
+        Caller::Parent(readiness) => {
+            readiness.ready();
+            ending::alone(None)
+        }
+        Caller::Terminal => ending::alone(None),
+    };
+    notify::ready("serving");
+    service.live(&events)
+}
+
+fn failed(caller: Caller, error: &str) -> u8 {
+    caller.failed(error);
+    FAILED
 }
 
 struct Service {
@@ -143,39 +177,59 @@ struct Service {
     source: Source,
     sinks: Arc<Sinks>,
     engine: Arc<Engine>,
+    family: Arc<Family>,
     workers: Workers,
+    /// Bound, and not served yet.
+    opening: Vec<Sockets>,
     sites: Vec<String>,
     grace: Duration,
+    watchdog: Watchdog,
+    /// As it was started, to be started again.
+    program: Program,
+    /// Whether no process before this one is still there.
+    alone: CancellationToken,
     /// Removed when the service is dropped.
-    _pidfile: Option<PidFile>,
+    pidfile: Option<PidFile>,
 }
 
 impl Service {
-    fn start(options: &Options) -> Result<(Self, mpsc::Receiver<Event>), String> {
+    /// Builds and binds everything; [`Self::open`] serves.
+    fn start(
+        options: &Options,
+        legacy: Option<Legacy>,
+    ) -> Result<(Self, mpsc::Receiver<Event>), String> {
+        let program = Program::this().map_err(|error| format!("its own program: {error}"))?;
         let user = options.user.as_deref().map(privileges::lookup).transpose()?;
-        if user.is_some() {
+        if let Some(user) = &user {
             privileges::forbid_gaining()?;
+            privileges::settle(user)?;
         }
         let events = signals()?;
         processlog::install(&log_style(options), user.as_ref())
             .map_err(|error| format!("process log {}: {error}", options.log))?;
-        let pidfile = match &options.pidfile {
-            Some(path) => Some(PidFile::acquire(path).map_err(|error| error.to_string())?),
-            None => None,
-        };
+        let mut legacy = legacy;
+        let pidfile = pidfile(options, legacy.as_mut())?;
         let sinks = Arc::new(Sinks::of(user.clone()));
         let settings = settings(options, sinks.clone())?;
         let wanted = wanted(options);
-        let source = wanted.read(&settings)?;
+        let source = match legacy.as_mut().and_then(|legacy| legacy.stdin.take()) {
+            Some(text) => Source::from_stdin(text),
+            None => wanted.read(&settings)?,
+        };
         let mut loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
         output::activating(options.quiet);
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let descriptors = limits::raise_nofile();
         let available = std::thread::available_parallelism().map_or(1, usize::from);
         let count = options.cpu.workers(available);
-        let mut bind = || sockets::bind_new(&mut loaded, None, count);
+        let is_next = legacy.is_some();
+        let (family, estates) = match legacy {
+            Some(legacy) => (legacy.family, legacy.estates),
+            None => (Family::found()?, Vec::new()),
+        };
+        let bind = || sockets::bind_new(&mut loaded, None, estates, count);
         // As the user: sockets of one port in a later reload have to have the same owner.
-        let bound = match &user {
+        let opening = match &user {
             Some(user) => privileges::acting_as(user, bind)??,
             None => bind()?,
         };
@@ -186,32 +240,47 @@ impl Service {
         }
         let connections = descriptors.saturating_mul(CONNECTION_SHARE) / 100;
         let connections = usize::try_from(connections).unwrap_or(usize::MAX >> 8).min(1 << 24);
-        start_commands(&engine, &events)?;
-        let family = Family::found()?;
+        if !is_next {
+            start_commands(&engine, &events)?;
+        }
         let workers = server::spawn(&engine, &family, count, connections)
             .map_err(|error| format!("starting workers: {error}"))?;
-        bound.into_iter().for_each(|sockets| workers.open(sockets));
-        watchdog::start(workers.pulse()).map_err(|error| format!("watchdog: {error}"))?;
-        let renewed = engine.clone();
-        settings.keeper.on_renewed(Some(Box::new(move |name| {
-            let env = [("CADDY_CERTIFICATE", name)];
-            hooks::run_aside(&renewed.load().hooks, site::Event::CertRenew, &env);
-        })));
-        settings.keeper.start().map_err(|error| format!("starting a thread: {error}"))?;
-        settings.keeper.configure(certificates::listeners(&engine.load()));
-        let grace = options.grace;
         let service = Self {
             settings,
             wanted,
             source,
             sinks,
             engine,
+            family,
             workers,
+            opening,
             sites,
-            grace,
-            _pidfile: pidfile,
+            grace: options.grace,
+            watchdog: Watchdog::default(),
+            program,
+            alone: CancellationToken::new(),
+            pidfile,
         };
         Ok((service, events))
+    }
+
+    /// Serves what was bound. Nothing can fail any more that a service could not do without.
+    fn open(&mut self) {
+        for sockets in std::mem::take(&mut self.opening) {
+            self.workers.open(sockets);
+        }
+        if let Err(error) = self.watchdog.start(self.workers.pulse()) {
+            log::error!("watchdog: {error}");
+        }
+        let renewed = self.engine.clone();
+        self.settings.keeper.on_renewed(Some(Box::new(move |name| {
+            let env = [("CADDY_CERTIFICATE", name)];
+            hooks::run_aside(&renewed.load().hooks, site::Event::CertRenew, &env);
+        })));
+        if let Err(error) = self.settings.keeper.start() {
+            log::error!("certificates: starting a thread: {error}");
+        }
+        self.settings.keeper.configure(certificates::listeners(&self.engine.load()));
     }
 
     fn announce(&self, options: &Options) {
@@ -242,7 +311,14 @@ impl Service {
                     log::warn!("{signal}: Force quit");
                     return FORCED;
                 }
-                Event::Upgrade => log::warn!("SIGUSR2: upgrading in place is not there yet"),
+                Event::Upgrade => match self.upgrade(events) {
+                    Upgrade::Done(new) => return self.leave(new, events),
+                    Upgrade::Failed => {}
+                    Upgrade::Stop(signal) => {
+                        log::info!("{signal}: Shutting down");
+                        return self.stop(events);
+                    }
+                },
             }
         }
         OK
@@ -258,9 +334,7 @@ impl Service {
         match self.try_reload() {
             Ok(()) => {
                 log::info!("Reloading complete");
-                let hooks = &self.engine.load().hooks;
-                hooks::run_aside(hooks, site::Event::InstanceRestart, &[]);
-                hooks::run_aside(hooks, site::Event::InstanceStartup, &[]);
+                self.tell_restarted();
                 notify::ready("serving");
             }
             Err(error) => {
@@ -269,6 +343,13 @@ impl Service {
                 notify::ready(&format!("serving as before; the reload failed: {reason}"));
             }
         }
+    }
+
+    /// Runs the commands that hang on a new configuration of a running service.
+    fn tell_restarted(&self) {
+        let hooks = &self.engine.load().hooks;
+        hooks::run_aside(hooks, site::Event::InstanceRestart, &[]);
+        hooks::run_aside(hooks, site::Event::InstanceStartup, &[]);
     }
 
     fn try_reload(&mut self) -> Result<(), String> {
@@ -281,7 +362,7 @@ impl Service {
             config::load(&source, &self.settings).map_err(|error| error.to_string())?;
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let old = self.engine.load();
-        let bound = sockets::bind_new(&mut loaded, Some(&old), self.workers.count())?;
+        let bound = sockets::bind_new(&mut loaded, Some(&old), Vec::new(), self.workers.count())?;
         let gone = sockets::gone(&old, &loaded.snapshot);
         self.sites = loaded.lines();
         self.engine.store(loaded.snapshot);
@@ -292,46 +373,16 @@ impl Service {
         self.source = source;
         Ok(())
     }
+}
 
-    /// Lets requests in flight end; a second signal cuts that short.
-    fn stop(self, events: &mpsc::Receiver<Event>) -> u8 {
-        notify::stopping();
-        // However long `-grace` is, the manager should not cut it short.
-        notify::extend_timeout(self.grace + Duration::from_secs(5));
-        let (done, drained) = mpsc::channel();
-        let (workers, grace) = (self.workers, self.grace);
-        std::thread::spawn(move || {
-            workers.drain(grace);
-            let _ = done.send(());
-        });
-        let step = Duration::from_millis(20);
-        while let Err(mpsc::RecvTimeoutError::Timeout) = drained.recv_timeout(step) {
-            if let Ok(Event::Stop(signal) | Event::StopNow(signal)) = events.try_recv() {
-                log::warn!("{signal}: Force quit");
-                self.sinks.flush();
-                processlog::flush();
-                return FORCED;
-            }
-        }
-        let mut forced = false;
-        let mut give_up = || {
-            forced |= matches!(events.try_recv(), Ok(Event::Stop(_) | Event::StopNow(_)));
-            forced
-        };
-        let hooks = &self.engine.load().hooks;
-        let ended = hooks::run(hooks, site::Event::Shutdown, &[], &mut give_up);
-        match &ended {
-            Ok(()) => log::info!("Shutdown complete"),
-            Err(error) => log::error!("{error}"),
-        }
-        self.sinks.flush();
-        processlog::flush();
-        match ended {
-            Ok(()) => OK,
-            Err(_) if forced => FORCED,
-            Err(_) => SHUTDOWN_FAILED,
-        }
-    }
+/// The one that the process before handed over, or a new one.
+fn pidfile(options: &Options, legacy: Option<&mut Legacy>) -> Result<Option<PidFile>, String> {
+    let Some(path) = &options.pidfile else { return Ok(None) };
+    let pidfile = match legacy.and_then(|legacy| legacy.pidfile.take()) {
+        Some(handed) => PidFile::inherit(path, handed),
+        None => PidFile::acquire(path),
+    };
+    pidfile.map(Some).map_err(|error| error.to_string())
 }
 
 /// The commands of the start. Clients that come meanwhile wait: the ports are bound.

@@ -3,20 +3,22 @@
 use std::net::SocketAddr;
 
 use crate::config::Loaded;
-use crate::server::{self, Sockets};
+use crate::server::{self, Estate, Sockets};
 use crate::site::Snapshot;
 
-/// Binds what `old` has not got. An address that carries nothing but implied redirects may
+/// Binds what `old` has not got, but for what the process before this one left. An address that carries nothing but implied redirects may
 /// fail: the sites themselves are reachable without it, so it leaves the configuration, and the
 /// next reload tries it again.
 pub(super) fn bind_new(
     loaded: &mut Loaded,
     old: Option<&Snapshot>,
+    mut estates: Vec<Estate>,
     workers: usize,
 ) -> Result<Vec<Sockets>, String> {
     let mut bound: Vec<Sockets> = Vec::new();
     let mut taken: Vec<SocketAddr> =
         old.iter().flat_map(|old| &old.listeners).map(|listener| listener.addr).collect();
+    taken.extend(estates.iter().map(|estate| estate.addr));
     let mut left_out = Vec::new();
     for listener in &loaded.snapshot.listeners {
         let addr = listener.addr;
@@ -25,7 +27,12 @@ pub(super) fn bind_new(
             continue;
         }
         let alone = taken.iter().all(|other| other.port() != addr.port());
-        match server::bind(addr, workers, listener.quic, alone) {
+        let left = estates.iter().position(|estate| estate.addr == addr);
+        let sockets = match left.map(|at| estates.swap_remove(at)) {
+            Some(estate) => server::adopt(estate, workers, listener.quic),
+            None => server::bind(addr, workers, listener.quic, alone),
+        };
+        match sockets {
             Ok(sockets) => {
                 bound.push(sockets);
                 taken.push(addr);

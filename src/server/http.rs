@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
@@ -54,7 +55,7 @@ pub(super) async fn serve_http1<T>(
         .half_close(true)
         .serve_connection(TokioIo::new(guard), service);
     let clock = Clock::new(activity, timeouts, outbox);
-    if let Some(Err(error)) = Watched::new(served, clock, &connection.closing).await {
+    if let Some(Err(error)) = Watched::new(served, clock, &connection).await {
         log::debug!("HTTP/1.1 with {}: {error}", connection.remote);
     }
 }
@@ -81,7 +82,7 @@ pub(super) async fn serve_http2(
         .max_send_buf_size(limits::SEND_BUFFER)
         .serve_connection(TokioIo::new(io), service);
     let clock = Clock::new(activity, timeouts, Some(outbox));
-    if let Some(Err(error)) = Watched::new(served, clock, &connection.closing).await {
+    if let Some(Err(error)) = Watched::new(served, clock, &connection).await {
         log::debug!("HTTP/2 with {}: {error}", connection.remote);
     }
 }
@@ -110,7 +111,10 @@ fn service(
         let request = door.receive(request.map(Into::into));
         async move {
             let deadline = door.response_deadline();
-            let response = dispatch(&door, request, verdict).await;
+            let mut response = dispatch(&door, request, verdict).await;
+            if running.is_last() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(response.map(|body| Outgoing::new(body, running.hand_over(), deadline)))
         }
     })
@@ -120,6 +124,10 @@ fn service(
 struct Running(Option<Activity>);
 
 impl Running {
+    fn is_last(&self) -> bool {
+        self.0.as_ref().is_some_and(Activity::is_last)
+    }
+
     /// The response's body tells the end from here on.
     fn hand_over(mut self) -> Activity {
         self.0.take().unwrap_or_else(|| Activity::new(None))
@@ -139,6 +147,8 @@ where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
     S: HttpService<Incoming, ResBody = Outgoing, Error = Infallible>,
 {
+    const ENDS_WITH_A_RESPONSE: bool = true;
+
     fn graceful_shutdown(self: Pin<&mut Self>) {
         Self::graceful_shutdown(self);
     }
@@ -150,6 +160,8 @@ where
     S: HttpService<Incoming, ResBody = Outgoing, Error = Infallible>,
     S::Future: 'static,
 {
+    const ENDS_WITH_A_RESPONSE: bool = false;
+
     fn graceful_shutdown(self: Pin<&mut Self>) {
         Self::graceful_shutdown(self);
     }

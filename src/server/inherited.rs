@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
 
 use crate::site::Snapshot;
@@ -31,6 +32,13 @@ pub fn idle(snapshot: &Snapshot) -> Vec<String> {
         let listener = snapshot.listeners.iter().find(|listener| same(addr, listener.addr));
         listener.map(|listener| listener.quic)
     })
+}
+
+/// They are to stay the supervisor's in the next process too: TCP and UDP.
+pub fn lent() -> (Vec<BorrowedFd<'static>>, Vec<BorrowedFd<'static>>) {
+    let inherited = inherited();
+    let tcp = inherited.tcp.iter().map(|(_, socket)| socket.as_fd());
+    (tcp.collect(), inherited.udp.iter().map(|(_, socket)| socket.as_fd()).collect())
 }
 
 pub(super) fn inherited() -> &'static Inherited {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
+use super::estate::{Estate, duplicates};
 use super::inherited::inherited;
 use super::packets::{self, Outlets, Place};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -20,16 +21,33 @@ pub struct Sockets {
     /// For packets that came to the wrong one of them, and where each finds its own.
     outlets: Outlets,
     inboxes: Vec<socket2::Socket>,
+    /// Those of the process before this one, whose UDP sockets these are.
+    before: Option<Outlets>,
+    estate: Estate,
 }
+
+/// What one worker serves of an address.
+type Hand = (Vec<TcpListener>, Vec<Place>);
 
 impl Sockets {
     fn new(addr: SocketAddr, tcp: Vec<TcpListener>, udp: Vec<UdpSocket>) -> io::Result<Self> {
         let (outlets, inboxes) = packets::open(udp.len())?;
-        Ok(Self { addr, tcp, udp, outlets, inboxes })
+        let estate = Estate {
+            addr,
+            tcp: duplicates(&tcp)?,
+            udp: duplicates(&udp)?,
+            outlets: duplicates(outlets.iter())?,
+        };
+        Ok(Self { addr, tcp, udp, outlets, inboxes, before: None, estate })
     }
 
-    /// What each of `workers` serves of them.
-    pub(super) fn deal(self, workers: usize) -> Vec<(Vec<TcpListener>, Vec<Place>)> {
+    /// Whether UDP packets come here that are still the process's before this one.
+    pub fn has_before(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// What each of `workers` serves of them, and what is kept for the next process.
+    pub(super) fn deal(self, workers: usize) -> (Vec<Hand>, Estate) {
         let mut hands: Vec<_> = (0..workers.max(1)).map(|_| (Vec::new(), Vec::new())).collect();
         for (at, tcp) in self.tcp.into_iter().enumerate() {
             hands[at % workers].0.push(tcp);
@@ -37,10 +55,10 @@ impl Sockets {
         let udp = self.udp.into_iter().zip(self.inboxes);
         for ((udp, inbox), number) in udp.zip(0..) {
             let here = self.outlets.clone();
-            let place = Place { udp, inbox, number, here, before: None };
+            let place = Place { udp, inbox, number, here, before: self.before.clone() };
             hands[usize::from(number) % workers].1.push(place);
         }
-        hands
+        (hands, self.estate)
     }
 }
 
@@ -96,6 +114,29 @@ pub fn bind(
         udp = bound.map_err(failed("udp"))?;
     }
     Sockets::new(addr, tcp, udp).map_err(failed("udp"))
+}
+
+/// Takes over one address from the process before this one.
+pub fn adopt(estate: Estate, workers: usize, quic: bool) -> Result<Sockets, BindError> {
+    let addr = estate.addr;
+    let failed = |transport| move |source| BindError { addr, transport, source };
+    let mut tcp: Vec<TcpListener> = estate.tcp.into_iter().map(Into::into).collect();
+    // A worker without one of its own shares another's.
+    for at in tcp.len()..workers {
+        let shared = tcp.get(at % tcp.len().max(1)).map(TcpListener::try_clone);
+        tcp.extend(shared.transpose().map_err(failed("tcp"))?);
+    }
+    let mut udp: Vec<UdpSocket> = match quic {
+        true => estate.udp.into_iter().map(Into::into).collect(),
+        false => Vec::new(),
+    };
+    let before = (!udp.is_empty()).then(|| packets::outlets(estate.outlets));
+    if quic && udp.is_empty() {
+        let bound: io::Result<_> = (0..workers).map(|_| udp_socket(addr)).collect();
+        udp = bound.map_err(failed("udp"))?;
+    }
+    let sockets = Sockets::new(addr, tcp, udp).map_err(failed("udp"))?;
+    Ok(Sockets { before, ..sockets })
 }
 
 fn socket(addr: SocketAddr, kind: Type) -> io::Result<Socket> {

@@ -4,6 +4,7 @@
 mod accept;
 mod dispatch;
 mod drain;
+mod estate;
 mod family;
 mod gather;
 mod guard;
@@ -29,10 +30,11 @@ use arc_swap::ArcSwap;
 
 use crate::site::Snapshot;
 
+pub use estate::Estate;
 pub use family::Family;
-pub use inherited::{idle, inherit};
-pub use listeners::{BindError, Sockets, bind};
-pub use worker::{Pulse, Workers, spawn};
+pub use inherited::{idle, inherit, lent};
+pub use listeners::{BindError, Sockets, adopt, bind};
+pub use worker::{Drain, Pulse, Workers, spawn};
 
 /// The configuration in force, shared by all workers and swapped whole on reload.
 pub struct Engine {

@@ -8,16 +8,18 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use h3::error::Code;
 use http::header;
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn::{Endpoint, TransportConfig, VarInt};
 use rustls_pki_types::CertificateDer;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::accept::Connection;
 use super::dispatch::{Door, dispatch};
+use super::drain::{FIRST_REQUEST, InFlight};
 use super::h3_body::{H3Body, Receive};
 use super::h3_response::{self, Shared, answer};
 use super::h3_transport::{Transport, given_up};
@@ -32,20 +34,29 @@ type Resolver = h3::server::RequestResolver<Transport, Bytes>;
 /// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).
 const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
 
+/// An endpoint and the socket under it.
+pub(super) struct Listening {
+    pub(super) endpoint: Endpoint,
+    pub(super) socket: Arc<packets::Socket>,
+}
+
+/// Beyond three round trips, for requests that a client sent before it knew of the end.
+const LATE_REQUESTS: Duration = Duration::from_millis(50);
+
 /// Serves HTTP/3 on one of the worker's UDP sockets until told to stop.
 pub(super) fn listen(
     worker: Rc<Worker>,
     addr: SocketAddr,
     place: Place,
     accepting: CancellationToken,
-) -> io::Result<Endpoint> {
+) -> io::Result<Listening> {
     let config = server_config(&worker, addr);
     let own = place.endpoint_config(&worker.family);
     let socket = packets::Socket::new(place, worker.family.clone())?;
     let runtime = Arc::new(quinn::TokioRuntime);
-    let endpoint = Endpoint::new_with_abstract_socket(own, config, socket, runtime)?;
+    let endpoint = Endpoint::new_with_abstract_socket(own, config, socket.clone(), runtime)?;
     tokio::task::spawn_local(accept_all(worker, addr, endpoint.clone(), accepting));
-    Ok(endpoint)
+    Ok(Listening { endpoint, socket })
 }
 
 /// What new connections are offered, from the snapshot in force.
@@ -76,57 +87,63 @@ fn transport() -> TransportConfig {
 }
 
 /// Ends what is left on the endpoints and waits until the last packets are out.
-pub(super) async fn goodbye(endpoints: impl Iterator<Item = &Endpoint>) {
-    for endpoint in endpoints {
+pub(super) async fn goodbye(all: impl Iterator<Item = &Listening>) {
+    for Listening { endpoint, .. } in all {
         endpoint.close(VarInt::from_u32(Code::H3_NO_ERROR.value() as u32), b"");
         let _ = timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
     }
 }
 
+/// Accepts until told to stop. What has come by then is served.
 async fn accept_all(
     worker: Rc<Worker>,
     addr: SocketAddr,
     endpoint: Endpoint,
     accepting: CancellationToken,
 ) {
-    let handshakes = super::drain::InFlight::default();
+    let handshakes = InFlight::default();
     loop {
         let incoming = tokio::select! {
-            () = accepting.cancelled() => return,
+            () = accepting.cancelled() => break,
             incoming = endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { return };
-        match admission(handshakes.count(), incoming.remote_address_validated()) {
-            Admission::Handshake => {}
-            Admission::Retry => {
-                let _ = incoming.retry();
-                continue;
-            }
-            Admission::Refuse => {
-                incoming.refuse();
-                continue;
-            }
-        }
-        let Ok(slot) = worker.slots.clone().try_acquire_owned() else {
-            incoming.refuse();
-            continue;
-        };
-        let remote = unmapped(incoming.remote_address());
-        let connection = Connection::new(worker.clone(), (addr, remote), accepting.clone(), slot);
-        let handshake = handshakes.enter();
-        tokio::task::spawn_local(async move {
-            let established = match incoming.accept() {
-                Ok(connecting) => timeout(TLS_HANDSHAKE, connecting).await,
-                Err(error) => return log::debug!("QUIC with {remote}: {error}"),
-            };
-            drop(handshake);
-            match established {
-                Ok(Ok(quic)) => serve(connection, quic).await,
-                Ok(Err(error)) => log::debug!("QUIC handshake with {remote}: {error}"),
-                Err(_) => log::debug!("QUIC handshake with {remote}: timed out"),
-            }
-        });
+        admit(&worker, addr, incoming, (&accepting, &handshakes));
     }
+    while let Some(Some(incoming)) = endpoint.accept().now_or_never() {
+        admit(&worker, addr, incoming, (&accepting, &handshakes));
+    }
+}
+
+fn admit(
+    worker: &Rc<Worker>,
+    addr: SocketAddr,
+    incoming: quinn::Incoming,
+    (closing, handshakes): (&CancellationToken, &InFlight),
+) {
+    match admission(handshakes.count(), incoming.remote_address_validated()) {
+        Admission::Handshake => {}
+        Admission::Retry => return drop(incoming.retry()),
+        Admission::Refuse => return incoming.refuse(),
+    }
+    let Ok(slot) = worker.slots.clone().try_acquire_owned() else {
+        return incoming.refuse();
+    };
+    let remote = unmapped(incoming.remote_address());
+    let connection = Connection::new(worker.clone(), (addr, remote), closing.clone(), slot);
+    let handshake = handshakes.enter();
+    tokio::task::spawn_local(async move {
+        let established = match incoming.accept() {
+            Ok(connecting) => timeout(TLS_HANDSHAKE, connecting).await,
+            Err(error) => return log::debug!("QUIC with {remote}: {error}"),
+        };
+        drop(handshake);
+        match established {
+            Ok(Ok(quic)) => serve(connection, quic).await,
+            Ok(Err(error)) => log::debug!("QUIC handshake with {remote}: {error}"),
+            Err(_) => log::debug!("QUIC handshake with {remote}: timed out"),
+        }
+    });
 }
 
 /// What becomes of a client's first packet.
@@ -165,14 +182,22 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
         Ok(h3) => h3,
         Err(error) => return log::debug!("HTTP/3 with {remote}: {error}"),
     };
-    let mut going_away = false;
+    let requests = InFlight::default();
+    let mut stage = Stage::Open;
+    let mut is_fresh = true;
     loop {
         tokio::select! {
             accepted = h3.accept() => match accepted {
                 Ok(Some(resolver)) => {
                     let Some(stream) = accepted_stream.take() else { continue };
-                    let door = door.clone();
+                    if matches!(stage, Stage::Last) {
+                        h3_response::reset(&stream, Code::H3_REQUEST_REJECTED);
+                        continue;
+                    }
+                    is_fresh = false;
+                    let (door, request) = (door.clone(), requests.enter());
                     tokio::task::spawn_local(async move {
+                        let _request = request;
                         tokio::select! {
                             // Whatever is under way for the client ends too.
                             () = given_up(&stream) => {}
@@ -186,15 +211,48 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
                     break;
                 }
             },
-            () = connection.closing.cancelled(), if !going_away => {
-                going_away = true;
-                if h3.shutdown(0).await.is_err() {
+            () = connection.closing.cancelled(), if matches!(stage, Stage::Open) => {
+                stage = Stage::Closing(Instant::now() + FIRST_REQUEST);
+            }
+            () = stage.is_over() => {
+                stage = Stage::Last;
+                // h3 names the last request that it takes, and a client takes that for the first
+                // one refused.
+                if h3.shutdown(1).await.is_err() {
                     break;
                 }
             }
+            () = requests.none_left(), if matches!(stage, Stage::Last) => break,
+        }
+        if matches!(stage, Stage::Closing(_)) && !is_fresh {
+            // Of requests that are on their way already.
+            if h3.shutdown(limits::STREAMS as usize).await.is_err() {
+                break;
+            }
+            stage = Stage::GoingAway(Instant::now() + quic.rtt() * 3 + LATE_REQUESTS);
         }
     }
     last_packets(&quic).await;
+}
+
+/// How far a connection is on its way to its end (RFC 9114 section 5.2).
+enum Stage {
+    Open,
+    /// Up to then a client that has just connected may send its first request.
+    Closing(Instant),
+    /// The client knows; up to then come requests that it sent before it did.
+    GoingAway(Instant),
+    /// Later requests are refused.
+    Last,
+}
+
+impl Stage {
+    async fn is_over(&self) {
+        match self {
+            Self::Closing(until) | Self::GoingAway(until) => sleep_until(*until).await,
+            Self::Open | Self::Last => std::future::pending().await,
+        }
+    }
 }
 
 /// Closing a connection drops what it has not sent; waits while the client still acknowledges.

@@ -9,15 +9,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::accept::Connection;
+use super::drain::FIRST_REQUEST;
 use super::gather::Outbox;
 use super::guard::GuardHandle;
+use super::worker::Worker;
 use crate::http::limits::{Timeouts, WRITE_IDLE};
-
-/// How long a connection that is to close waits for the first request of a client that has just
-/// connected, and would take a close for a failure.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// What one connection is doing, told by dispatch and by response bodies.
 #[derive(Clone)]
@@ -31,6 +30,8 @@ struct State {
     progress: Cell<Instant>,
     /// No request has come yet.
     fresh: Cell<bool>,
+    /// The connection is to end.
+    closing: Cell<bool>,
     guard: Option<GuardHandle>,
 }
 
@@ -41,6 +42,7 @@ impl Activity {
             unread: Cell::new(0),
             progress: Cell::new(Instant::now()),
             fresh: Cell::new(true),
+            closing: Cell::new(false),
             guard,
         }))
     }
@@ -76,6 +78,11 @@ impl Activity {
         self.0.unread.set(self.0.unread.get() - 1);
     }
 
+    /// Whether a response is to say that the connection closes behind it.
+    pub(super) fn is_last(&self) -> bool {
+        self.0.closing.get() && self.0.guard.is_some()
+    }
+
     fn is_fresh(&self) -> bool {
         self.0.fresh.get()
     }
@@ -100,6 +107,10 @@ impl Activity {
 
 /// A hyper connection that can be asked to end after the requests it has.
 pub(super) trait Graceful: Future {
+    /// Whether only a response can say that the connection ends. A close of an idle one looks like
+    /// a failure to a client whose request is on its way.
+    const ENDS_WITH_A_RESPONSE: bool;
+
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
@@ -128,16 +139,29 @@ pub(super) struct Watched<C> {
     connection: Pin<Box<C>>,
     clock: Clock,
     closing: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    /// Until when a connection that is to close waits for its first request.
+    /// Until when a connection that is to close waits for a request.
     ending: Option<Instant>,
+    /// Whether it waits though it has had one.
+    lingers: bool,
+    worker: Rc<Worker>,
     timer: Pin<Box<Sleep>>,
 }
 
 impl<C: Graceful> Watched<C> {
-    pub(super) fn new(connection: C, clock: Clock, closing: &CancellationToken) -> Self {
+    pub(super) fn new(served: C, clock: Clock, connection: &Connection) -> Self {
         let timer = Box::pin(tokio::time::sleep_until(clock.deadline().unwrap_or_else(far)));
-        let closing = Some(Box::pin(closing.clone().cancelled_owned()));
-        Self { connection: Box::pin(connection), clock, closing, ending: None, timer }
+        let closing = Some(Box::pin(connection.closing.clone().cancelled_owned()));
+        let (connection, worker) = (Box::pin(served), connection.worker.clone());
+        Self { connection, clock, closing, ending: None, lingers: false, worker, timer }
+    }
+
+    fn begin_to_end(&mut self) {
+        let linger = self.worker.linger.get();
+        self.closing = None;
+        self.clock.activity.0.closing.set(true);
+        self.lingers = C::ENDS_WITH_A_RESPONSE && linger > FIRST_REQUEST;
+        let patience = if self.lingers { linger } else { FIRST_REQUEST };
+        self.ending = Some(Instant::now() + patience);
     }
 
     /// Polls the connection and sends what it wrote. `None`: the client cannot be written to.
@@ -159,9 +183,10 @@ impl<C: Graceful> Watched<C> {
 }
 
 impl<C: Graceful> Watched<C> {
-    /// Whether the time has come to ask for the end: the first request is here, or did not come.
+    /// Whether the time has come to ask for the end: a request is here, or did not come.
     fn is_to_end(&self) -> bool {
-        self.ending.is_some_and(|at| !self.clock.activity.is_fresh() || at <= Instant::now())
+        let waits = self.lingers || self.clock.activity.is_fresh();
+        self.ending.is_some_and(|at| !waits || at <= Instant::now())
     }
 
     /// Ready when `due` or an earlier time has come.
@@ -184,8 +209,7 @@ impl<C: Graceful> Future for Watched<C> {
         if let Some(closing) = &mut this.closing
             && closing.as_mut().poll(cx).is_ready()
         {
-            this.closing = None;
-            this.ending = Some(Instant::now() + FIRST_REQUEST);
+            this.begin_to_end();
         }
         loop {
             if this.is_to_end() {

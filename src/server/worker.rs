@@ -1,10 +1,12 @@
 //! Workers: threads that each run a current-thread runtime with their own sockets, and the
 //! commands they take from the control side.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,6 +17,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::drain::InFlight;
+use super::estate::Estate;
 use super::listeners::Sockets;
 use super::packets::Place;
 use super::{Engine, Family, accept, quic};
@@ -32,8 +35,22 @@ enum Command {
     Reconfigured,
     /// Answer, to show that the runtime turns.
     Ping(std::sync::mpsc::Sender<()>),
+    /// Whether another process reads the UDP sockets of these addresses.
+    HandOver(Vec<SocketAddr>, bool, std::sync::mpsc::Sender<()>),
     /// Stop accepting, let requests in flight end, then return.
-    Drain(Duration),
+    Drain(Drain),
+}
+
+/// How workers end.
+#[derive(Clone)]
+pub struct Drain {
+    /// How long requests in flight may take.
+    pub grace: Duration,
+    /// How long idle HTTP/1.1 connections are left open: a request may be on its way. The next
+    /// response says that they close.
+    pub linger: Duration,
+    /// Packets are handed on up to then, though nothing is in flight here.
+    pub until: CancellationToken,
 }
 
 /// What the tasks of one worker share.
@@ -44,6 +61,8 @@ pub(super) struct Worker {
     held: RefCell<Rc<Held>>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) in_flight: InFlight,
+    /// As [`Drain::linger`].
+    pub(super) linger: Cell<Duration>,
     /// Told to finish what is under way and take nothing new.
     pub(super) draining: CancellationToken,
 }
@@ -70,9 +89,14 @@ impl Worker {
     }
 }
 
+/// How long idle HTTP/1.1 connections outlive their listener, where nobody is in a hurry.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// All workers, seen from the control side.
 pub struct Workers {
     threads: Vec<(mpsc::UnboundedSender<Command>, JoinHandle<()>)>,
+    /// By address, what they listen on.
+    estates: Vec<Estate>,
 }
 
 /// Asks the workers whether they are alive, from any thread.
@@ -114,7 +138,7 @@ pub fn spawn(
             })?;
         threads.push((commands, thread));
     }
-    Ok(Workers { threads })
+    Ok(Workers { threads, estates: Vec::new() })
 }
 
 impl Workers {
@@ -128,16 +152,19 @@ impl Workers {
     }
 
     /// Hands each worker its sockets of the address.
-    pub fn open(&self, sockets: Sockets) {
+    pub fn open(&mut self, sockets: Sockets) {
         let addr = sockets.addr;
-        for ((commands, _), (tcp, udp)) in self.threads.iter().zip(sockets.deal(self.count())) {
+        let (hands, estate) = sockets.deal(self.count());
+        self.estates.push(estate);
+        for ((commands, _), (tcp, udp)) in self.threads.iter().zip(hands) {
             // A send fails only when the worker is gone; joining it tells.
             let _ = commands.send(Command::Open { addr, tcp, udp });
         }
     }
 
     /// Stops accepting on the address; its open connections drain.
-    pub fn close(&self, addr: SocketAddr) {
+    pub fn close(&mut self, addr: SocketAddr) {
+        self.estates.retain(|estate| estate.addr != addr);
         self.tell(|| Command::Close(addr));
     }
 
@@ -146,9 +173,25 @@ impl Workers {
         self.tell(|| Command::Reconfigured);
     }
 
-    /// Lets requests in flight end, for at most `grace`, and waits for the workers.
-    pub fn drain(self, grace: Duration) {
-        self.tell(|| Command::Drain(grace));
+    /// What the next process is to have.
+    pub fn estates(&self) -> &[Estate] {
+        &self.estates
+    }
+
+    /// Stops reading the UDP sockets of these addresses, as another process is to, or reads them
+    /// again. What was read by the time it returns is served.
+    pub fn hand_over(&self, addrs: &[SocketAddr], handed_over: bool) {
+        let (done, answers) = std::sync::mpsc::channel();
+        self.tell(|| Command::HandOver(addrs.to_vec(), handed_over, done.clone()));
+        drop(done);
+        while answers.recv().is_ok() {}
+    }
+
+    /// Lets requests in flight end and waits for the workers.
+    pub fn drain(mut self, how: &Drain) {
+        // Whoever else serves has sockets of its own.
+        self.estates.clear();
+        self.tell(|| Command::Drain(how.clone()));
         for (_, thread) in self.threads {
             let _ = thread.join();
         }
@@ -163,7 +206,7 @@ impl Workers {
 
 struct Open {
     accepting: CancellationToken,
-    endpoints: Vec<quinn::Endpoint>,
+    quic: Vec<quic::Listening>,
 }
 
 async fn live(
@@ -178,10 +221,17 @@ async fn live(
         engine,
         slots: Arc::new(Semaphore::new(slots)),
         in_flight: InFlight::default(),
+        linger: Cell::new(LINGER),
         draining: CancellationToken::new(),
     });
     let mut open: HashMap<SocketAddr, Open> = HashMap::new();
-    while let Some(command) = inbox.recv().await {
+    let mut ending: Option<Ending> = None;
+    loop {
+        let command = tokio::select! {
+            () = ended(&mut ending) => break,
+            command = inbox.recv() => command,
+        };
+        let Some(command) = command else { return };
         match command {
             Command::Open { addr, tcp, udp } => match start(&worker, addr, tcp, udp) {
                 Ok(started) => drop(open.insert(addr, started)),
@@ -194,24 +244,49 @@ async fn live(
             }
             Command::Reconfigured => {
                 for (addr, open) in &open {
-                    for endpoint in &open.endpoints {
-                        endpoint.set_server_config(quic::server_config(&worker, *addr));
+                    for listening in &open.quic {
+                        let config = quic::server_config(&worker, *addr);
+                        listening.endpoint.set_server_config(config);
                     }
                 }
             }
             Command::Ping(answer) => {
                 let _ = answer.send(());
             }
-            Command::Drain(grace) => {
+            Command::HandOver(addrs, handed_over, done) => {
+                let open = open.iter().filter(|(addr, _)| addrs.contains(addr));
+                let sockets = open.flat_map(|(_, open)| &open.quic);
+                sockets.for_each(|listening| listening.socket.hand_over(handed_over));
+                drop(done);
+            }
+            Command::Drain(how) => {
+                worker.linger.set(how.linger);
                 worker.draining.cancel();
                 open.values().for_each(|open| open.accepting.cancel());
-                if tokio::time::timeout(grace, worker.in_flight.none_left()).await.is_err() {
-                    log::warn!("{} requests cut off after {grace:?}", worker.in_flight.count());
-                }
-                quic::goodbye(open.values().flat_map(|open| &open.endpoints)).await;
-                return;
+                ending = Some(Box::pin(drained(worker.clone(), how)));
             }
         }
+    }
+    quic::goodbye(open.values().flat_map(|open| &open.quic)).await;
+}
+
+type Ending = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Never, before the end has begun.
+async fn ended(ending: &mut Option<Ending>) {
+    match ending {
+        Some(ending) => ending.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn drained(worker: Rc<Worker>, how: Drain) {
+    let end = async {
+        worker.in_flight.none_left().await;
+        how.until.cancelled().await;
+    };
+    if tokio::time::timeout(how.grace, end).await.is_err() && worker.in_flight.count() > 0 {
+        log::warn!("{} requests cut off after {:?}", worker.in_flight.count(), how.grace);
     }
 }
 
@@ -223,9 +298,9 @@ fn start(
 ) -> io::Result<Open> {
     let accepting = worker.draining.child_token();
     let listen = |place| quic::listen(worker.clone(), addr, place, accepting.clone());
-    let endpoints = udp.into_iter().map(listen).collect::<io::Result<_>>()?;
+    let quic = udp.into_iter().map(listen).collect::<io::Result<_>>()?;
     for socket in tcp {
         accept::listen(worker.clone(), addr, socket, accepting.clone())?;
     }
-    Ok(Open { accepting, endpoints })
+    Ok(Open { accepting, quic })
 }

@@ -44,4 +44,6 @@ mod systemd;
 mod sysvinit;
 mod tls;
 mod transfer;
+mod upgrade;
+mod upgrade_faults;
 mod words;

@@ -6,13 +6,15 @@ Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and
             sent one after another on one connection (parallel: true: at once); a request may
             also say trickle: true (its body a byte each second), flood_head: bytes (a HEADERS
             frame that goes on so long), half_head: true (one that stops in the middle), or
-  loop: {path, until_file, seconds, streams}: GETs on one connection until the file appears.
+  loop: {path, until_file, seconds, streams}: GETs on one connection until the file appears;
+            with reconnects: true, on a new one whenever the server says GOAWAY.
 moves: seconds between changes of the client's port, as a NAT makes them.
 freeze: true never opens a window again, with a PING every 5 s; rebel: true ignores the stream limit.
 Result: {offered: {idle, streams, window, stream_window} in the server's transport parameters,
 answers: [{status, headers, trailers, interim (1xx), len, crc, body (first 64 KiB, latin-1),
 error, seconds}],
-lost: why the connection ended by itself or null}; for a loop {ok, failed, lost, first_error}.
+lost: why the connection ended by itself or null}; for a loop {ok, failed, lost, first_error,
+connections, refused (requests that the GOAWAY gave back)}.
 """
 import asyncio
 import json
@@ -25,10 +27,11 @@ import zlib
 
 from aioquic.asyncio.client import connect
 from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.buffer import Buffer, BufferReadError
 from aioquic.h3.connection import H3_ALPN, H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.events import ConnectionTerminated, StopSendingReceived, StreamReset
+from aioquic.quic.events import ConnectionTerminated, StreamDataReceived, StreamReset
 
 BLOCK = 64 * 1024
 FILL = bytes(range(256)) * 256
@@ -54,6 +57,7 @@ class Exchange:
         self.status, self.headers, self.trailers, self.interim = 0, [], [], []
         self.body, self.length, self.crc, self.error = b"", 0, 0, ""
         self.stop_after = stop_after
+        self.stream = None
         self.began = self.ended = time.time()
 
     def finish(self, error=""):
@@ -71,7 +75,7 @@ class Exchange:
             "status": self.status, "headers": self.headers, "trailers": self.trailers,
             "interim": self.interim, "len": self.length, "crc": self.crc,
             "body": self.body.decode("latin-1"), "error": self.error,
-            "seconds": self.ended - self.began,
+            "seconds": self.ended - self.began, "stream": self.stream,
         }
 
 
@@ -83,6 +87,8 @@ class Client(QuicConnectionProtocol):
         self.lost = None
         self.closing = False
         self.moved = 0
+        self.goaway = None
+        self.control = {}
 
     def quic_event_received(self, event):
         if isinstance(event, ConnectionTerminated):
@@ -90,10 +96,27 @@ class Client(QuicConnectionProtocol):
                 self.lost = f"{event.error_code:#x} {event.reason_phrase}"
             for exchange in self.exchanges.values():
                 exchange.finish(f"connection closed: {event.error_code:#x} {event.reason_phrase}")
+        if isinstance(event, StreamDataReceived) and event.stream_id % 4 == 3:
+            self.control[event.stream_id] = self.control.get(event.stream_id, b"") + event.data
+            self.look_for_goaway(self.control[event.stream_id])
         if isinstance(event, StreamReset) and event.stream_id in self.exchanges:
             self.exchanges[event.stream_id].finish(f"reset {event.error_code:#x}")
         for happened in self.http.handle_event(event):
             self.happened(happened)
+
+    def look_for_goaway(self, data):
+        """aioquic passes over GOAWAY, on the stream of type 0."""
+        buffer = Buffer(data=data)
+        try:
+            if buffer.pull_uint_var() != 0:
+                return
+            while True:
+                kind, length = buffer.pull_uint_var(), buffer.pull_uint_var()
+                frame = Buffer(data=buffer.pull_bytes(length))
+                if kind == 7:
+                    self.goaway = frame.pull_uint_var()
+        except BufferReadError:
+            pass
 
     def happened(self, event):
         exchange = self.exchanges.get(getattr(event, "stream_id", None))
@@ -134,6 +157,7 @@ class Client(QuicConnectionProtocol):
         exchange = self.exchanges[stream] = Exchange(
             job.get("method", "GET"), job.get("stop_after")
         )
+        exchange.stream = stream
         body = job.get("body", "").encode()
         length = job.get("body_len", len(body))
         head = [
@@ -220,24 +244,28 @@ class Client(QuicConnectionProtocol):
             await asyncio.sleep(0.001)
 
 
-async def loop(client, authority, job):
-    ok, failed, first_error = 0, 0, ""
-    end = time.time() + job.get("seconds", 60)
+async def loop(client, authority, job, result):
+    end = job.setdefault("end", time.time() + job.get("seconds", 60))
+
+    def is_over():
+        return time.time() >= end or os.path.exists(job.get("until_file", "/nonexistent"))
 
     async def one():
-        nonlocal ok, failed, first_error
-        while time.time() < end and not os.path.exists(job.get("until_file", "/nonexistent")):
-            if client.lost is not None:
-                return
+        while not is_over() and client.lost is None and client.goaway is None:
             answer = await client.request(authority, {"path": job["path"], "timeout": 15})
             if answer["status"] == 200 and not answer["error"]:
-                ok += 1
+                result["ok"] += 1
+            elif client.goaway is not None and answer["stream"] >= client.goaway:
+                result["refused"] += 1
             else:
-                failed += 1
-                first_error = first_error or f"{answer['status']} {answer['error']}"
+                result["failed"] += 1
+                result["first_error"] = (
+                    result["first_error"] or f"{answer['status']} {answer['error']}"
+                )
 
+    result["connections"] += 1
     await asyncio.gather(*(one() for _ in range(job.get("streams", 4))))
-    return {"ok": ok, "failed": failed, "first_error": first_error}
+    return job.get("reconnects") and client.goaway is not None and not is_over()
 
 
 async def main():
@@ -249,40 +277,50 @@ async def main():
         max_data=16 * 1024 * 1024, max_stream_data=8 * 1024 * 1024, idle_timeout=60,
     )
     result = {}
+    if "loop" in job:
+        result = {"ok": 0, "failed": 0, "refused": 0, "connections": 0, "first_error": ""}
     try:
-        async with connect(
-            job.get("host", "127.0.0.1"), job["port"], configuration=configuration,
-            create_protocol=Client, wait_connected=True,
-        ) as client:
-            quic = client._quic
-            result["offered"] = {
-                "idle": quic._remote_max_idle_timeout, "streams": quic._remote_max_streams_bidi,
-                "window": quic._remote_max_data,
-                "stream_window": quic._remote_max_stream_data_bidi_remote,
-            }
-            if job.get("freeze"):
-                quic._write_stream_limits = lambda **_: None
-                quic._write_connection_limits = lambda **_: None
-                asyncio.ensure_future(client.keep_alive())
-            if "moves" in job:
-                asyncio.ensure_future(client.move(job["moves"]))
-            if job.get("rebel"):
-                quic._remote_max_streams_bidi = 1000
-            if "loop" in job:
-                result = await loop(client, authority, job["loop"])
-            elif job.get("parallel"):
-                work = (client.request(authority, one) for one in job["requests"])
-                result["answers"] = await asyncio.gather(*work)
-            else:
-                result["answers"] = [await client.request(authority, r) for r in job["requests"]]
-            await asyncio.sleep(job.get("linger", 0))
-            result["lost"] = client.lost
-            result["moved"] = client.moved
-            client.closing = True
+        while await once(job, authority, configuration, result):
+            pass
     except ConnectionError as error:
         result.setdefault("answers", [])
         result.setdefault("lost", f"no connection: {error}")
     print(json.dumps(result))
+
+
+async def once(job, authority, configuration, result):
+    """Whether there is to be another connection."""
+    async with connect(
+        job.get("host", "127.0.0.1"), job["port"], configuration=configuration,
+        create_protocol=Client, wait_connected=True,
+    ) as client:
+        quic = client._quic
+        result["offered"] = {
+            "idle": quic._remote_max_idle_timeout, "streams": quic._remote_max_streams_bidi,
+            "window": quic._remote_max_data,
+            "stream_window": quic._remote_max_stream_data_bidi_remote,
+        }
+        if job.get("freeze"):
+            quic._write_stream_limits = lambda **_: None
+            quic._write_connection_limits = lambda **_: None
+            asyncio.ensure_future(client.keep_alive())
+        if "moves" in job:
+            asyncio.ensure_future(client.move(job["moves"]))
+        if job.get("rebel"):
+            quic._remote_max_streams_bidi = 1000
+        again = False
+        if "loop" in job:
+            again = await loop(client, authority, job["loop"], result)
+        elif job.get("parallel"):
+            work = (client.request(authority, one) for one in job["requests"])
+            result["answers"] = await asyncio.gather(*work)
+        else:
+            result["answers"] = [await client.request(authority, r) for r in job["requests"]]
+        await asyncio.sleep(job.get("linger", 0))
+        result["lost"] = client.lost
+        result["moved"] = client.moved
+        client.closing = True
+        return again
 
 
 asyncio.run(main())

@@ -12,7 +12,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 
 use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
@@ -24,7 +24,7 @@ use super::Family;
 use id::{Home, Issuer};
 
 pub(super) use id::Ids;
-pub(super) use post::{Outlets, open};
+pub(super) use post::{Outlets, open, outlets};
 
 /// Packets that were handed to us are looked at after so many reads of a busy socket.
 const TURN: u32 = 8;
@@ -58,6 +58,8 @@ pub(super) struct Socket {
     /// Not one of datagrams, which tokio does not mind: it reads and writes nothing itself.
     inbox: tokio::net::UnixDatagram,
     routes: Routes,
+    /// Another process reads this socket now.
+    handed_over: AtomicBool,
     reads: AtomicU32,
 }
 
@@ -84,8 +86,14 @@ impl Socket {
             io: tokio::net::UdpSocket::from_std(udp)?,
             inbox: tokio::net::UnixDatagram::from_std(OwnedFd::from(inbox).into())?,
             routes: Routes { family, own: number, here, before },
+            handed_over: AtomicBool::new(false),
             reads: AtomicU32::new(0),
         }))
+    }
+
+    /// Whether another process reads the socket from now on, and hands on what is ours.
+    pub(super) fn hand_over(&self, handed_over: bool) {
+        self.handed_over.store(handed_over, Ordering::Relaxed);
     }
 
     fn poll_udp(
@@ -218,7 +226,9 @@ impl AsyncUdpSocket for Socket {
         {
             return Poll::Ready(handed);
         }
-        if let Poll::Ready(own) = self.poll_udp(cx, bufs, meta) {
+        if !self.handed_over.load(Ordering::Relaxed)
+            && let Poll::Ready(own) = self.poll_udp(cx, bufs, meta)
+        {
             return Poll::Ready(own);
         }
         self.poll_inbox(cx, bufs, meta)

@@ -4,6 +4,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use quinn::udp::{EcnCodepoint, RecvMeta};
@@ -25,6 +26,11 @@ pub(in crate::server) fn open(count: usize) -> io::Result<(Outlets, Vec<Socket>)
     let pairs: io::Result<Vec<_>> = (0..count).map(|_| pair()).collect();
     let (outlets, inboxes): (Vec<_>, Vec<_>) = pairs?.into_iter().unzip();
     Ok((outlets.into(), inboxes))
+}
+
+/// The outlets of the process before this one.
+pub(in crate::server) fn outlets(handed: Vec<OwnedFd>) -> Outlets {
+    handed.into_iter().map(Socket::from).collect()
 }
 
 fn pair() -> io::Result<(Socket, Socket)> {

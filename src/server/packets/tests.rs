@@ -103,3 +103,20 @@ async fn who_is_gone_gets_nothing_and_the_packet_stays() {
     desk.before.clear();
     assert_eq!(desk.sift(&[packet]), "x");
 }
+
+#[tokio::test]
+async fn after_the_hand_over_only_what_is_handed_on_is_read() {
+    let desk = Desk::new();
+    let client = UdpSocket::bind("127.0.0.1:0").expect("udp");
+    let to = desk.sockets[0].local_addr().expect("addr");
+    client.send_to(&desk.packet(5, 0, "own"), to).expect("send");
+    assert_eq!(desk.received(0).await, "own");
+    desk.sockets[0].hand_over(true);
+    client.send_to(&desk.packet(5, 0, "late"), to).expect("send");
+    let mut letter = desk.packet(5, 0, "handed");
+    let mut meta = RecvMeta { len: letter.len(), stride: letter.len(), ..RecvMeta::default() };
+    desk.sockets[1]
+        .routes
+        .sift(&mut [IoSliceMut::new(&mut letter)], std::slice::from_mut(&mut meta));
+    assert_eq!(desk.received(0).await, "handed");
+}

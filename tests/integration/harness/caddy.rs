@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 use super::{BINARY, free_port, wait_for};
 
+/// What the log says behind the PID of the process that an upgrade put in place.
+const UPGRADED: &str = " serves now, this one ends what is under way";
+
 /// How long a start, a reload or a stop may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -27,6 +30,7 @@ pub struct Setup {
     nofile: Option<u32>,
     umask: Option<u32>,
     world: Option<String>,
+    program: Option<PathBuf>,
 }
 
 impl Setup {
@@ -41,7 +45,18 @@ impl Setup {
         ];
         let text = text.to_owned();
         let (args, env) = (vec![], vec![]);
-        Self { dir, text, args, env, values, ports, nofile: None, umask: None, world: None }
+        Self {
+            dir,
+            text,
+            args,
+            env,
+            values,
+            ports,
+            nofile: None,
+            umask: None,
+            world: None,
+            program: None,
+        }
     }
 
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
@@ -78,6 +93,14 @@ impl Setup {
         self
     }
 
+    /// Runs a copy of the binary, `caddy` in its directory, which may be replaced.
+    pub fn own_program(mut self) -> Self {
+        let program = self.dir.path().join("caddy");
+        install(Path::new(BINARY), &program);
+        self.program = Some(program);
+        self
+    }
+
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         let path = self.dir.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -100,15 +123,18 @@ impl Setup {
     pub fn command(&self) -> Command {
         std::fs::write(self.dir.path().join("Caddyfile"), self.fill(&self.text)).unwrap();
         let mut command = match (self.nofile, &self.world) {
-            (None, None) => match self.umask {
-                None => Command::new(BINARY),
-                Some(mask) => {
-                    let mut command = Command::new("sh");
-                    let script = format!("umask {mask:o}; exec \"$@\"");
-                    command.args(["-c", &script, "sh", BINARY]);
-                    command
+            (None, None) => {
+                let program = self.program.as_deref().unwrap_or(Path::new(BINARY));
+                match self.umask {
+                    None => Command::new(program),
+                    Some(mask) => {
+                        let mut command = Command::new("sh");
+                        let script = format!("umask {mask:o}; exec \"$@\"");
+                        command.args(["-c", &script, "sh"]).arg(program);
+                        command
+                    }
                 }
-            },
+            }
             (Some(most), _) => {
                 let mut command = Command::new("prlimit");
                 command.arg(format!("--nofile={most}:{most}")).arg(BINARY);
@@ -135,7 +161,7 @@ impl Setup {
 
     pub fn start(self) -> Caddy {
         let child = self.spawn();
-        let mut caddy = Caddy { setup: self, child };
+        let mut caddy = Caddy { setup: self, child, heirs: vec![] };
         caddy.wait_listening();
         caddy
     }
@@ -154,6 +180,15 @@ impl Setup {
 pub struct Caddy {
     setup: Setup,
     child: Child,
+    /// The processes that took its place, one after the other.
+    heirs: Vec<u32>,
+}
+
+/// Puts a program in place in one step, as a package does.
+pub fn install(program: &Path, to: &Path) {
+    let fresh = to.with_extension("new");
+    std::fs::copy(program, &fresh).unwrap();
+    std::fs::rename(fresh, to).unwrap();
 }
 
 impl Caddy {
@@ -220,8 +255,25 @@ impl Caddy {
         format!("http://localhost:{}{path}", self.setup.ports[2])
     }
 
+    /// Of the process that serves.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.heirs.last().copied().unwrap_or(self.child.id())
+    }
+
+    /// Sends USR2 and waits until another process serves; gives its PID.
+    pub fn upgrade(&mut self) -> u32 {
+        let said = || {
+            let log = self.log();
+            let lines =
+                log.lines().filter_map(|line| line.strip_suffix(UPGRADED).map(str::to_owned));
+            lines.collect::<Vec<_>>()
+        };
+        let before = said().len();
+        self.signal(Signal::SIGUSR2);
+        let line = wait_for("the upgrade", PATIENCE, || said().get(before).cloned());
+        let pid = line.rsplit(' ').next().unwrap().parse().unwrap();
+        self.heirs.push(pid);
+        pid
     }
 
     /// A file as the server sees it, in its own mount namespace.
@@ -262,7 +314,13 @@ impl Caddy {
         self.hup("[INFO] Reloading complete");
     }
 
-    /// Waits for the end and gives the exit code; None where a signal ended it.
+    /// Waits for the end of the process that serves, which is none that we started.
+    pub fn heir_gone(&self) {
+        let pid = self.pid();
+        wait_for("the server to end", PATIENCE, || has_ended(pid).then_some(()));
+    }
+
+    /// Waits for the end of the first process and gives the exit code; None where a signal ended it.
     pub fn wait(&mut self) -> Option<i32> {
         let child = &mut self.child;
         wait_for("the server to end", PATIENCE, || child.try_wait().unwrap()).code()
@@ -290,6 +348,9 @@ impl Caddy {
 
 impl Drop for Caddy {
     fn drop(&mut self) {
+        for heir in self.heirs.iter().rev() {
+            let _ = kill(Pid::from_raw(i32::try_from(*heir).unwrap()), Signal::SIGKILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
@@ -300,4 +361,10 @@ impl Drop for Caddy {
             }
         }
     }
+}
+
+/// Whether there is no such process, or only what is left of it for a parent that does not ask.
+pub fn has_ended(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    !status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
 }

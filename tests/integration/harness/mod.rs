@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use bind::{Bind, SECRET};
 pub use ca::Ca;
-pub use caddy::{Caddy, Setup};
+pub use caddy::{Caddy, Setup, has_ended, install};
 pub use client::{
     Answer, curl, curl_raw, h2_abuse, h2_begun_put, h2_raw, h3, h3_flood, h3_one, h3_tls,
     python_script,
@@ -25,7 +25,7 @@ pub use client::{
 pub use nginx::Nginx;
 pub use origin::Origin;
 pub use pebble::{EAB_KEY, Pebble, make_certificate};
-pub use raw::{exchange, keep_alive_get, statuses};
+pub use raw::{exchange, keep_alive_get, raw_get, statuses};
 pub use world::{World, package};
 
 /// The binary under test.

@@ -30,8 +30,21 @@ pub fn statuses(bytes: &[u8]) -> Vec<u16> {
         .collect()
 }
 
+/// One GET that has to be answered with 200: None where it was not, else the connection, unless
+/// the response says that it closes.
+pub fn raw_get(mut stream: TcpStream, path: &str) -> Option<Option<TcpStream>> {
+    let (status, head) = get(&mut stream, path)?;
+    let closes = head.lines().any(|line| line == "connection: close");
+    (status == 200).then_some((!closes).then_some(stream))
+}
+
 /// One GET on an open connection; gives the status, or None where the connection failed.
 pub fn keep_alive_get(stream: &mut TcpStream, path: &str) -> Option<u16> {
+    get(stream, path).map(|(status, _)| status)
+}
+
+/// Status, and the head in lower case.
+fn get(stream: &mut TcpStream, path: &str) -> Option<(u16, String)> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).ok()?;
     let mut got = vec![];
@@ -43,7 +56,7 @@ pub fn keep_alive_get(stream: &mut TcpStream, path: &str) -> Option<u16> {
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let len = head.lines().find_map(|line| line.strip_prefix("content-length:"))?;
         if body.len() >= len.trim().parse().ok()? {
-            return head.get(9..12)?.parse().ok();
+            return Some((head.get(9..12)?.parse().ok()?, head.to_owned()));
         }
     }
 }

@@ -1,0 +1,28 @@
+//! A new binary takes the place of the running one. The two talk over a pair of sockets, which the
+//! new process finds as its standard input: it gets a [`Parcel`] of text and open files, says
+//! whether it is ready, and waits for the word to go. What is in the parcel is not known here.
+//!
+//! Nothing else is inherited: files travel over the pair (SCM_RIGHTS, unix(7)) and not through
+//! `exec`, where any other child started at that moment would get them too.
+
+mod parcel;
+mod predecessor;
+mod program;
+mod successor;
+
+pub use parcel::Parcel;
+pub use predecessor::{Predecessor, predecessor};
+pub use program::Program;
+pub use successor::{Answer, Serving, Successor};
+
+/// Names the process to succeed, as LISTEN_PID does for passed sockets: whoever inherits it from
+/// there on has another parent.
+const MARK: &str = "CADDY_UPGRADE_OF";
+
+/// What a process says, each in a parcel.
+const READY: &str = "ready";
+const FAILED: &str = "failed";
+const GO: &str = "go";
+
+#[cfg(test)]
+mod tests;

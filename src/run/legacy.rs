@@ -1,0 +1,166 @@
+//! What a process hands to the one that takes its place: its sockets, the keys by which both know
+//! each other's packets, its pid file, and a Caddyfile that came from a pipe.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::daemon::upgrade::Parcel;
+use crate::server::{self, Estate, Family};
+
+/// The form of the text. A version that changes it still reads the one before.
+const FORM: u64 = 1;
+
+/// As it is sent.
+pub(super) struct Bequest<'a> {
+    pub(super) family: &'a Family,
+    pub(super) estates: &'a [Estate],
+    pub(super) pidfile: Option<BorrowedFd<'a>>,
+    /// The Caddyfile in force, if it was read from the standard input.
+    pub(super) stdin: Option<&'a str>,
+}
+
+/// As it arrives.
+pub(super) struct Legacy {
+    pub(super) family: Arc<Family>,
+    pub(super) estates: Vec<Estate>,
+    pub(super) pidfile: Option<OwnedFd>,
+    pub(super) stdin: Option<String>,
+}
+
+impl Bequest<'_> {
+    pub(super) fn text(&self) -> String {
+        let estates = self.estates.iter().map(|estate| {
+            let (tcp, udp) = (estate.tcp.len(), estate.udp.len());
+            let (addr, outlets) = (estate.addr.to_string(), estate.outlets.len());
+            json!({ "addr": addr, "tcp": tcp, "udp": udp, "outlets": outlets })
+        });
+        let (tcp, udp) = server::lent();
+        json!({
+            "form": FORM,
+            "secret": STANDARD.encode(self.family.secret()),
+            "generation": self.family.generation(),
+            "stdin": self.stdin,
+            "pidfile": usize::from(self.pidfile.is_some()),
+            "estates": estates.collect::<Vec<_>>(),
+            "lent": { "tcp": tcp.len(), "udp": udp.len() },
+        })
+        .to_string()
+    }
+
+    /// What the text counts, in its order.
+    pub(super) fn files(&self) -> Vec<BorrowedFd<'_>> {
+        let (tcp, udp) = server::lent();
+        let own = self.pidfile.into_iter().chain(self.estates.iter().flat_map(Estate::files));
+        own.chain(tcp).chain(udp).collect()
+    }
+}
+
+impl Legacy {
+    /// Reads a parcel, and takes over the sockets in it that are a supervisor's.
+    pub(super) fn open(parcel: Parcel) -> Result<Self, String> {
+        let odd = || "what the process before hands over cannot be read".to_owned();
+        let text: Value = serde_json::from_str(&parcel.text).map_err(|_| odd())?;
+        if text["form"] != FORM {
+            return Err("what the process before hands over is of another version".to_owned());
+        }
+        let mut files = parcel.files.into_iter();
+        let pidfile = some(&mut files, &text["pidfile"]).ok_or_else(odd)?.pop();
+        let estates = text["estates"].as_array().ok_or_else(odd)?;
+        let estates: Option<Vec<Estate>> =
+            estates.iter().map(|counts| estate(&mut files, counts)).collect();
+        let tcp = some(&mut files, &text["lent"]["tcp"]).ok_or_else(odd)?;
+        let udp = some(&mut files, &text["lent"]["udp"]).ok_or_else(odd)?;
+        let (tcp, udp) = (tcp.into_iter().map(Into::into), udp.into_iter().map(Into::into));
+        server::inherit(tcp.collect(), udp.collect()).map_err(|error| error.to_string())?;
+        Ok(Self {
+            family: family(&text).ok_or_else(odd)??,
+            estates: estates.ok_or_else(odd)?,
+            pidfile,
+            stdin: text["stdin"].as_str().map(str::to_owned),
+        })
+    }
+}
+
+/// The next generation.
+fn family(text: &Value) -> Option<Result<Arc<Family>, String>> {
+    let secret = STANDARD.decode(text["secret"].as_str()?).ok()?.try_into().ok()?;
+    let generation = u32::try_from(text["generation"].as_u64()?).ok()?;
+    Some(Family::member(secret, generation.checked_add(1)?))
+}
+
+fn estate(files: &mut impl Iterator<Item = OwnedFd>, counts: &Value) -> Option<Estate> {
+    Some(Estate {
+        addr: counts["addr"].as_str()?.parse().ok()?,
+        tcp: some(files, &counts["tcp"])?,
+        udp: some(files, &counts["udp"])?,
+        outlets: some(files, &counts["outlets"])?,
+    })
+}
+
+/// As many files as the text says, if there are so many.
+fn some(files: &mut impl Iterator<Item = OwnedFd>, count: &Value) -> Option<Vec<OwnedFd>> {
+    let count = usize::try_from(count.as_u64()?).ok()?;
+    let files: Vec<OwnedFd> = files.take(count).collect();
+    (files.len() == count).then_some(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+
+    use super::*;
+
+    fn text(edit: impl Fn(&mut Value)) -> String {
+        let mut text = json!({
+            "form": 1, "secret": STANDARD.encode([5; 32]), "generation": 6, "stdin": ":80",
+            "pidfile": 0, "lent": {"tcp": 0, "udp": 0},
+            "estates": [{"addr": "[::]:443", "tcp": 1, "udp": 1, "outlets": 0}],
+        });
+        edit(&mut text);
+        text.to_string()
+    }
+
+    fn open(text: String) -> Result<Legacy, String> {
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("tcp");
+        let udp = UdpSocket::bind("127.0.0.1:0").expect("udp");
+        Legacy::open(Parcel { text, files: vec![tcp.into(), udp.into()] })
+    }
+
+    #[test]
+    fn what_is_sent_arrives() {
+        let legacy = open(text(|_| {})).expect("legacy");
+        let sent = Bequest {
+            family: &legacy.family,
+            estates: &legacy.estates,
+            pidfile: None,
+            stdin: legacy.stdin.as_deref(),
+        };
+        let files = sent.files().into_iter().map(|file| file.try_clone_to_owned().expect("file"));
+        let parcel = Parcel { text: sent.text(), files: files.collect() };
+        let next = Legacy::open(parcel).expect("legacy");
+        assert_eq!((next.family.generation(), next.family.secret()), (8, &[5; 32]));
+        assert_eq!((next.stdin.as_deref(), next.pidfile.is_none()), (Some(":80"), true));
+        let estate = &next.estates[0];
+        assert_eq!(estate.addr.to_string(), "[::]:443");
+        assert_eq!((estate.tcp.len(), estate.udp.len(), estate.outlets.len()), (1, 1, 0));
+    }
+
+    #[test]
+    fn what_is_odd_is_refused() {
+        for (edit, says) in [
+            ((|text| text["form"] = json!(2)) as fn(&mut Value), "another version"),
+            (|text| text["secret"] = json!("short"), "cannot be read"),
+            (|text| text["estates"][0]["udp"] = json!(3), "cannot be read"),
+            (|text| text["estates"][0]["addr"] = json!("here"), "cannot be read"),
+            (|text| text["lent"] = json!(null), "cannot be read"),
+        ] {
+            let error = open(text(edit)).err().expect("an error");
+            assert!(error.contains(says), "{error}");
+        }
+        assert!(open("{".to_owned()).is_err());
+    }
+}

@@ -17,7 +17,6 @@ static WORDS: &[&str] = &[
     "search",
     "expires",
     "forwardproxy",
-    "basicauth",
     "cors",
     "login",
     "reauth",

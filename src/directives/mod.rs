@@ -1,5 +1,6 @@
 //! One module per Caddyfile word, and the table of them.
 
+mod basicauth;
 mod bind;
 mod errors;
 mod expvar;
@@ -61,6 +62,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("gzip", gzip::setup),
     row("header", header::setup),
     row("errors", errors::setup),
+    row("basicauth", basicauth::setup),
     row("redir", redir::setup),
     row("status", status::setup),
     row("mime", mime::setup),

@@ -1,6 +1,10 @@
 //! Small words of the Caddyfile through the whole server.
 
-use crate::harness::{Origin, Setup, curl};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::{Origin, Setup, curl, h3_one};
 
 #[test]
 fn an_upstream_leads_to_a_hidden_file() {
@@ -24,4 +28,47 @@ fn an_upstream_leads_to_a_hidden_file() {
     let typed = curl(&[], &caddy.plain("/open/a"));
     assert_eq!((typed.text().as_str(), typed.header("content-type")), ("foo", "text/foo"));
     assert_eq!(typed.header("x-request-id").len(), 36);
+}
+
+/// `kim:secret`, made by `htpasswd -nbBC 8`.
+const USERS: &str = "kim:$2y$08$U2CNHY0JIfzPk./CVoC2XujORJkjEV4lxbQFnsHGk/GkJmUKXrg5G\n";
+
+const SAFE: &str = "https://localhost:@PORT@ {\n tls self_signed\n root www\n log access.log\n\
+    basicauth /in kim htpasswd=users\n header /in X-User {user}\n}";
+
+#[test]
+fn a_password_is_asked_for_over_every_protocol() {
+    let caddy = Setup::new(SAFE).file("www/users", USERS).file("www/in/a", "a").start();
+    let right = "Basic a2ltOnNlY3JldA==";
+    for (field, status) in [("", 401), ("Basic a2ltOnNlY3JlVA==", 401), (right, 200)] {
+        let line = format!("Authorization: {field}");
+        let h3 = json!({"path": "/in/a", "headers": [["authorization", field]]});
+        for answer in [
+            curl(&["--http1.1", "-H", &line], &caddy.url("/in/a")),
+            curl(&["--http2", "-H", &line], &caddy.url("/in/a")),
+            h3_one(caddy.port(), h3),
+        ] {
+            let challenge = if status == 401 { "Basic realm=\"Restricted\"" } else { "" };
+            assert_eq!((answer.status, answer.header("www-authenticate")), (status, challenge));
+            assert_eq!(answer.header("x-user"), if status == 200 { "kim" } else { "" });
+        }
+    }
+    assert_eq!(curl(&[], &caddy.url("/users")).status, 404, "the file of users is served");
+    assert!(caddy.read("access.log").contains(" - kim ["), "{}", caddy.read("access.log"));
+}
+
+#[test]
+fn a_wrong_user_takes_as_long_as_a_wrong_password() {
+    let caddy = Setup::new(SAFE).file("www/users", USERS).start();
+    let asked = |credentials: &str| {
+        let began = Instant::now();
+        assert_eq!(curl(&["-u", credentials], &caddy.url("/in/")).status, 401);
+        began.elapsed()
+    };
+    // The quickest of many is the one that nothing else held up.
+    let quickest = |credentials| (0..10).map(|_| asked(credentials)).min().unwrap();
+    let (user, password) = (quickest("bob:secret"), quickest("kim:wrong"));
+    let difference = user.max(password) - user.min(password);
+    assert!(difference < password / 2, "wrong user {user:?}, wrong password {password:?}");
+    assert!(password > Duration::from_millis(5), "bcrypt in {password:?}");
 }

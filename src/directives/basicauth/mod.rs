@@ -1,0 +1,196 @@
+//! `basicauth`: asks for a user and a password (RFC 7617).
+
+mod htpasswd;
+mod md5crypt;
+mod secret;
+
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderValue, StatusCode, header};
+use tokio::sync::Semaphore;
+
+use crate::caddyfile::{Args, ConfigError};
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::{Fault, Request, paths};
+use crate::site::SiteBuilder;
+
+use secret::Secret;
+
+/// `basicauth PATH USER PASSWORD`, or `basicauth USER PASSWORD { PATH…; realm NAME }`.
+pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    let mut rules = Vec::new();
+    while args.next() {
+        let words = args.remaining();
+        let (mut paths, user, password) = match *words.as_slice() {
+            [user, password] => (Vec::new(), user, password),
+            [path, user, password] => (vec![path.to_owned()], user, password),
+            _ => return Err(args.arg_error()),
+        };
+        let secret = match password.strip_prefix("htpasswd=") {
+            Some(file) => htpasswd::find(file, user, args, site)?,
+            None => Secret::plain(password),
+        };
+        let mut realm = "Restricted";
+        while args.next_block()? {
+            match (args.val(), args.remaining().as_slice()) {
+                ("realm", [name]) => realm = name,
+                ("realm", _) => return Err(args.arg_error()),
+                (path, []) => paths.push(path.to_owned()),
+                _ => return Err(args.arg_error()),
+            }
+        }
+        if paths.is_empty() {
+            return Err(args
+                .error("basicauth: no path is protected")
+                .hint("write: basicauth / USER PASSWORD, or list the paths in a block"));
+        }
+        let challenge = challenge(realm)
+            .ok_or_else(|| args.error(format!("basicauth: '{realm}' cannot be sent as a realm")))?;
+        rules.push(Rule::new(paths, user, secret, challenge));
+    }
+    let mut salt = vec![0; 16];
+    aws_lc_rs::rand::fill(&mut salt)
+        .map_err(|_| args.error("basicauth: the system has no random numbers"))?;
+    site.push(BasicAuth { rules, salt });
+    Ok(())
+}
+
+/// The value of `WWW-Authenticate`.
+fn challenge(realm: &str) -> Option<HeaderValue> {
+    let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
+    HeaderValue::try_from(format!("Basic realm=\"{quoted}\"")).ok()
+}
+
+struct BasicAuth {
+    rules: Vec<Rule>,
+    salt: Vec<u8>,
+}
+
+struct Rule {
+    paths: Vec<String>,
+    user: String,
+    secret: Arc<Secret>,
+    challenge: HeaderValue,
+    /// Salted sum of the password that a slow comparison has accepted, so that it is done once
+    /// and not for each picture of a page.
+    accepted: OnceLock<Vec<u8>>,
+}
+
+/// What a client says of itself.
+struct Credentials {
+    user: Vec<u8>,
+    password: Vec<u8>,
+}
+
+impl Credentials {
+    fn of(req: &Request) -> Option<Self> {
+        let value = req.head.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, encoded) = value.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let mut user = BASE64_STANDARD.decode(encoded.trim()).ok()?;
+        let colon = user.iter().position(|byte| *byte == b':')?;
+        let password = user.split_off(colon + 1);
+        user.pop();
+        Some(Self { user, password })
+    }
+}
+
+/// Comparisons at the same time that keep a core busy: more would leave none for the workers.
+static SLOW: LazyLock<Semaphore> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Semaphore::new(cores.div_ceil(2))
+});
+
+async fn compare(secret: Arc<Secret>, password: Vec<u8>) -> bool {
+    let Ok(_permit) = SLOW.acquire().await else { return false };
+    tokio::task::spawn_blocking(move || secret.is(&password)).await.unwrap_or(false)
+}
+
+impl Rule {
+    fn new(paths: Vec<String>, user: &str, secret: Secret, challenge: HeaderValue) -> Self {
+        let (user, secret) = (user.to_owned(), Arc::new(secret));
+        Self { paths, user, secret, challenge, accepted: OnceLock::new() }
+    }
+
+    fn protects(&self, route: &str) -> bool {
+        self.paths.iter().any(|path| paths::under(route, path))
+    }
+
+    fn names(&self, credentials: &Credentials) -> bool {
+        let sum = |text: &[u8]| digest(&SHA256, text);
+        let (ours, theirs) = (sum(self.user.as_bytes()), sum(&credentials.user));
+        verify_slices_are_equal(ours.as_ref(), theirs.as_ref()).is_ok()
+    }
+
+    async fn accepts(&self, credentials: &Credentials, salt: &[u8]) -> bool {
+        if !self.secret.is_slow() {
+            return self.secret.is(&credentials.password);
+        }
+        let salted = [salt, &credentials.password].concat();
+        let sum = digest(&SHA256, &salted).as_ref().to_vec();
+        let known = self.accepted.get();
+        if known.is_some_and(|known| verify_slices_are_equal(known, &sum).is_ok()) {
+            return true;
+        }
+        let accepted = compare(self.secret.clone(), credentials.password.clone()).await;
+        if accepted {
+            // Another request may have said so first.
+            let _ = self.accepted.set(sum);
+        }
+        accepted
+    }
+}
+
+impl BasicAuth {
+    /// The rule that lets the client in.
+    async fn admitting(&self, rules: &[&Rule], credentials: &Credentials) -> Option<String> {
+        let mut compared = false;
+        for rule in rules {
+            if rule.names(credentials) {
+                if rule.accepts(credentials, &self.salt).await {
+                    return Some(rule.user.clone());
+                }
+                compared |= rule.secret.is_slow();
+            }
+        }
+        // A user that is not there takes as long as a wrong password.
+        let slow = rules.iter().find(|rule| rule.secret.is_slow());
+        if let Some(decoy) = slow.filter(|_| !compared) {
+            compare(decoy.secret.clone(), credentials.password.clone()).await;
+        }
+        None
+    }
+}
+
+impl Handler for BasicAuth {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        let route = req.route();
+        let rules: Vec<&Rule> = self.rules.iter().filter(|rule| rule.protects(&route)).collect();
+        drop(route);
+        let Some(first) = rules.first().copied() else { return next.run(req) };
+        Box::pin(async move {
+            let user = match Credentials::of(req) {
+                Some(credentials) => self.admitting(&rules, &credentials).await,
+                None => None,
+            };
+            if user.is_none() {
+                let mut fault = Fault::status(StatusCode::UNAUTHORIZED);
+                fault.headers.insert(header::WWW_AUTHENTICATE, first.challenge.clone());
+                return Err(fault);
+            }
+            req.user = user;
+            // It was for us, and no business of whoever is behind.
+            req.head.headers.remove(header::AUTHORIZATION);
+            next.run(req).await
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

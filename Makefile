@@ -94,6 +94,8 @@ install:
 	for unit in caddy.service caddy.socket; do \
 	    $(HOME_OF) systemd/$$unit > $(UNITS)/$$unit && chmod 0644 $(UNITS)/$$unit || exit 1; done
 	$(HOME_OF) systemd/old-systemd.conf > $(SHARE)/caddy/old-systemd.conf
+	$(HOME_OF) packaging/upgrade.sh > $(SHARE)/caddy/upgrade
+	chmod 0755 $(SHARE)/caddy/upgrade
 	$(HOME_OF) packaging/caddy.8 > $(MAN)/caddy.8
 	chmod 0644 $(MAN)/caddy.8 $(SHARE)/caddy/old-systemd.conf
 	install -m 0644 packaging/completions/caddy.bash $(BASH)/caddy

@@ -16,7 +16,7 @@ impl Script {
         let dir = setup.dir().display().to_string();
         let lines = format!(
             "DAEMON={BINARY}\nCADDYFILE={dir}/Caddyfile\nPIDFILE={dir}/caddy.pid\nLOGFILE={dir}/caddy.log\n\
-             CADDYPATH={dir}/state\nSTOP_TIMEOUT=10\nUSER=root\nOPTIONS=-quic\n"
+             CADDYPATH={dir}/state\nSTOP_TIMEOUT=10\nUSER=root\nLOCK={dir}/lock\nOPTIONS=-quic\n"
         );
         let script = Self { setup: setup.file("sysconfig", lines) };
         script.caddyfile(text);

@@ -109,16 +109,38 @@ fn comes_back_after_kill(world: &World) {
 
 fn upgrades(world: &World) {
     let before = pid(world);
-    world.ok("rpm -U /share/caddy-2.rpm");
-    assert_ne!(pid(world), before);
+    thread::scope(|scope| {
+        let slow = ["--limit-rate", "12M", "--http1.1"];
+        let download = scope.spawn(move || world.curl(&slow, "http://localhost/big"));
+        thread::sleep(Duration::from_millis(500));
+        assert_eq!(upgraded(world, 2), "");
+        assert_ne!(pid(world), before);
+        serves(world, 202);
+        assert_eq!(download.join().unwrap(), format!("200 1.1 {}", 30 << 20));
+    });
+    assert_eq!(row(world, "CapEff"), "0000000000000400");
+    assert_eq!(world.ok("systemctl show --value -p StatusText caddy"), "serving\n");
+    // The new process is the service: systemd sees its end.
+    world.until(&format!("! test -e /proc/{before}"));
+    let restarts = world.ok("systemctl show --value -p NRestarts caddy");
+    assert_eq!(restarts, "1\n", "an upgrade is no restart");
+    world.ok(&format!("kill -9 {}", pid(world)));
+    world
+        .until("[ $(systemctl show --value -p NRestarts caddy) = 2 ] && systemctl is-active caddy");
     serves(world, 202);
     let before = pid(world);
     world.ok("printf 'http://bad {\\n nope\\n}\\n' >>/etc/caddy/Caddyfile");
-    let said = world.ok("rpm -U /share/caddy-3.rpm");
+    let said = upgraded(world, 3);
     assert!(said.contains("the Caddyfile is not valid; the old process goes on"), "{said}");
     assert_eq!(pid(world), before);
     serves(world, 202);
     world.ok("cp /tmp/good /etc/caddy/Caddyfile");
+}
+
+/// What rpm said.
+fn upgraded(world: &World, release: u32) -> String {
+    let said = world.ok(&format!("rpm -U /share/caddy-{release}.rpm"));
+    said.lines().filter(|line| !line.starts_with("rpm: ")).collect::<Vec<_>>().join("\n")
 }
 
 fn drains_at_shutdown(world: &World) {

@@ -59,6 +59,10 @@ pub const UPSTREAM_FIRST_BYTE: Duration = Duration::from_secs(60);
 pub const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
 /// Idle upstream connections kept per upstream and worker.
 pub const UPSTREAM_KEEPALIVE: usize = 32;
+/// A connection or stream that has left HTTP, with silence both ways.
+pub const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
+/// How long tunnels have, when a stop has waited for them, to say goodbye.
+pub const TUNNEL_GOODBYE: Duration = Duration::from_secs(1);
 /// How long a stop waits for requests in flight (`-grace`).
 pub const DRAIN: Duration = Duration::from_secs(30);
 

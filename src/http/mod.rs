@@ -15,7 +15,9 @@ pub mod request;
 pub mod response;
 pub mod sink;
 pub mod target;
+pub mod upgrade;
 
 pub use body::{Body, BodyError};
 pub use request::{Peer, Request};
 pub use response::{Fault, Reply};
+pub use upgrade::Upgrade;

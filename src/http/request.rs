@@ -8,7 +8,7 @@ use std::time::Instant;
 use http::{HeaderValue, Uri, header, request::Parts};
 use percent_encoding::percent_decode_str;
 
-use super::Body;
+use super::{Body, Upgrade};
 
 /// One request. `head.uri` is in origin form (path and query) and `Host` is always a field of
 /// `head.headers`, also where the client sent `:authority`.
@@ -16,6 +16,8 @@ use super::Body;
 pub struct Request {
     pub head: Parts,
     pub body: Body,
+    /// Set where the client asks for another protocol and may have it.
+    pub upgrade: Option<Box<Upgrade>>,
     pub peer: Arc<Peer>,
     /// Host without port, lower-case, no trailing dot; IPv6 without brackets.
     pub host: String,
@@ -113,6 +115,7 @@ pub(crate) mod tests {
             original_uri: head.uri.clone(),
             head,
             body: Body::empty(),
+            upgrade: None,
             peer: Arc::new(Peer {
                 remote: ([127, 0, 0, 1], 1234).into(),
                 local: ([127, 0, 0, 1], 8080).into(),

@@ -49,6 +49,7 @@ impl Door {
         Box::new(Request {
             head,
             body,
+            upgrade: None,
             peer: self.peer.clone(),
             host: String::new(),
             original_uri: Uri::default(),
@@ -72,6 +73,7 @@ pub(super) async fn dispatch(
 ) -> Response<Body> {
     let snapshot = door.worker.snapshot();
     let is_head = request.head.method == Method::HEAD;
+    let may_switch = request.upgrade.is_some();
     let version = request.head.version;
     let Some(listener) = snapshot.listener(door.addr) else {
         // The address left the configuration; this connection is on its way out.
@@ -92,6 +94,10 @@ pub(super) async fn dispatch(
         }
         fault_page::render(fault, is_head)
     });
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
+        log::error!("500 {}: 101 was not asked for", door.peer.remote);
+        response = fault_page::render(Fault::status(StatusCode::INTERNAL_SERVER_ERROR), is_head);
+    }
     if verdict.is_some() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -157,6 +163,11 @@ fn admit<'a>(
     let is_head = head.method == Method::HEAD;
     let refuse = |status| Box::new(fault_page::render(Fault::status(status), is_head));
     bounded(head, listener).map_err(refuse)?;
+    if let Some(upgrade) = &request.upgrade {
+        // As HTTP/1.1 says it, whatever protocol brought it.
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        head.headers.insert(header::UPGRADE, upgrade.protocol.clone());
+    }
     request.host = normalise_host(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
     let tls = listener.tls.as_ref().zip(door.peer.tls.as_ref());
     if tls.is_some_and(|(tls, facts)| !tls.may_serve(facts.server_name.as_deref(), &request.host)) {

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
@@ -20,7 +20,9 @@ use super::gather::{Gathered, Outbox};
 use super::guard::{Guard, GuardLimits};
 use super::outgoing::Outgoing;
 use super::stall;
+use super::upgrade::{Granted, Slot, Switching};
 use super::watch::{Activity, Clock, Graceful, Watched};
+use crate::http::Body;
 use crate::http::limits::{self, Timeouts};
 use crate::http::request::Peer;
 
@@ -47,7 +49,9 @@ pub(super) async fn serve_http1<T>(
     );
     let activity = Activity::new(Some(guard.handle()));
     let door = Door::new(&connection, peer, timeouts);
-    let service = service(door, activity.clone());
+    let granted = Slot::default();
+    let switching = Switching::new(Some(granted.clone()), &activity, &connection.worker.parting);
+    let service = service(door, activity.clone(), switching);
     let served = http1::Builder::new()
         // The guard has judged and bounded the head already; hyper's own cap must not be lower.
         .max_headers(limits::HEADER_COUNT + 1)
@@ -55,8 +59,17 @@ pub(super) async fn serve_http1<T>(
         .half_close(true)
         .serve_connection(TokioIo::new(guard), service);
     let clock = Clock::new(activity, timeouts, outbox);
-    if let Some(Err(error)) = Watched::new(served, clock, &connection).await {
+    let mut served = Watched::new(served, clock, &connection);
+    let ended = (&mut served).await;
+    if let Some(Err(error)) = ended {
         log::debug!("HTTP/1.1 with {}: {error}", connection.remote);
+    } else if let Some(Granted { wire, outgoing }) = granted.take() {
+        let (served, outbox) = served.into_parts();
+        let parts = served.into_parts();
+        let run = wire.run(parts.io.into_inner(), parts.read_buf, outgoing, outbox);
+        if let Err(error) = run.await {
+            log::debug!("tunnel with {}: {error}", connection.remote);
+        }
     }
 }
 
@@ -70,7 +83,8 @@ pub(super) async fn serve_http2(
     let Some((timeouts, header_bytes)) = settings(&connection) else { return };
     let activity = Activity::new(None);
     let door = Door::new(&connection, peer, timeouts);
-    let service = service(door, activity.clone());
+    let switching = Switching::new(None, &activity, &connection.worker.parting);
+    let service = service(door, activity.clone(), switching);
     let served = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::STREAMS)
@@ -80,6 +94,7 @@ pub(super) async fn serve_http2(
         .max_pending_accept_reset_streams(limits::H2_PENDING_RESETS)
         .max_local_error_reset_streams(limits::H2_LOCAL_RESETS)
         .max_send_buf_size(limits::SEND_BUFFER)
+        .enable_connect_protocol()
         .serve_connection(TokioIo::new(io), service);
     let clock = Clock::new(activity, timeouts, Some(outbox));
     if let Some(Err(error)) = Watched::new(served, clock, &connection).await {
@@ -96,6 +111,7 @@ fn settings(connection: &Connection) -> Option<(Timeouts, usize)> {
 fn service(
     door: Rc<Door>,
     activity: Activity,
+    switching: Switching,
 ) -> impl HttpService<
     Incoming,
     ResBody = Outgoing,
@@ -103,21 +119,38 @@ fn service(
     Future = impl Future<Output = Result<Response<Outgoing>, Infallible>> + 'static,
 > {
     service_fn(move |request: Request<Incoming>| {
-        let verdict = activity.begin();
-        if request.headers().contains_key(http::header::UPGRADE) {
-            activity.not_upgraded();
-        }
+        let mut verdict = activity.begin();
         let (door, running) = (door.clone(), Running(Some(activity.clone())));
-        let request = door.receive(request.map(Into::into));
+        let mut request = request.map(Into::into);
+        let (mut switch, mut upgrade) = (None, None);
+        if may_leave(&request) {
+            match switching.offer(&mut request) {
+                Ok(Some((how, offered))) => {
+                    (switch, upgrade) = (Some(Box::new(how)), Some(offered));
+                }
+                Ok(None) => {}
+                Err(refused) => verdict = Some(refused),
+            }
+        }
+        let mut request = door.receive(request);
+        request.upgrade = upgrade;
         async move {
             let deadline = door.response_deadline();
             let mut response = dispatch(&door, request, verdict).await;
             if running.is_last() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            if let Some(switch) = switch {
+                response = switch.settle(response);
+            }
             Ok(response.map(|body| Outgoing::new(body, running.hand_over(), deadline)))
         }
     })
+}
+
+/// Whether a request may ask for another protocol.
+fn may_leave(request: &Request<Body>) -> bool {
+    request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE)
 }
 
 /// A request without a response yet: dropped with it when the client goes away.

@@ -21,8 +21,12 @@ mod packets;
 mod qpack;
 mod quic;
 mod stall;
+mod tunnel;
+mod upgrade;
 mod watch;
+mod wire;
 mod worker;
+mod ws_frames;
 
 use std::sync::Arc;
 

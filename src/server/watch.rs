@@ -67,6 +67,12 @@ impl Activity {
         self.progress();
     }
 
+    /// Counts as a request for as long as what it gives lives.
+    pub(super) fn busy(&self) -> Busy {
+        self.0.requests.set(self.0.requests.get() + 1);
+        Busy(self.clone())
+    }
+
     /// A response body handed a frame out, which the client has yet to take.
     pub(super) fn handed_out(&self) {
         self.0.unread.set(self.0.unread.get() + 1);
@@ -102,6 +108,15 @@ impl Activity {
             return limit.map(|limit| state.progress.get() + limit);
         }
         (state.unread.get() > 0).then(|| state.progress.get() + WRITE_IDLE)
+    }
+}
+
+/// A tunnel in a stream: as long as it lives, its connection is not idle.
+pub(super) struct Busy(Activity);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -162,6 +177,14 @@ impl<C: Graceful> Watched<C> {
         self.lingers = C::ENDS_WITH_A_RESPONSE && linger > FIRST_REQUEST;
         let patience = if self.lingers { linger } else { FIRST_REQUEST };
         self.ending = Some(Instant::now() + patience);
+    }
+
+    /// The connection after its end, and what sends for it.
+    pub(super) fn into_parts(self) -> (C, Option<Outbox>)
+    where
+        C: Unpin,
+    {
+        (*Pin::into_inner(self.connection), self.clock.outbox)
     }
 
     /// Polls the connection and sends what it wrote. `None`: the client cannot be written to.

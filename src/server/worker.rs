@@ -21,7 +21,7 @@ use super::estate::Estate;
 use super::listeners::Sockets;
 use super::packets::Place;
 use super::{Engine, Family, accept, quic};
-use crate::http::limits::BLOCKING_THREADS;
+use crate::http::limits::{BLOCKING_THREADS, TUNNEL_GOODBYE};
 use crate::site::Snapshot;
 
 enum Command {
@@ -65,6 +65,8 @@ pub(super) struct Worker {
     pub(super) linger: Cell<Duration>,
     /// Told to finish what is under way and take nothing new.
     pub(super) draining: CancellationToken,
+    /// Told to end what is under way.
+    pub(super) parting: CancellationToken,
 }
 
 /// A worker's own hold on a snapshot.
@@ -223,6 +225,7 @@ async fn live(
         in_flight: InFlight::default(),
         linger: Cell::new(LINGER),
         draining: CancellationToken::new(),
+        parting: CancellationToken::new(),
     });
     let mut open: HashMap<SocketAddr, Open> = HashMap::new();
     let mut ending: Option<Ending> = None;
@@ -287,6 +290,8 @@ async fn drained(worker: Rc<Worker>, how: Drain) {
     };
     if tokio::time::timeout(how.grace, end).await.is_err() && worker.in_flight.count() > 0 {
         log::warn!("{} requests cut off after {:?}", worker.in_flight.count(), how.grace);
+        worker.parting.cancel();
+        let _ = tokio::time::timeout(TUNNEL_GOODBYE, worker.in_flight.none_left()).await;
     }
 }
 

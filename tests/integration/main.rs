@@ -47,3 +47,4 @@ mod transfer;
 mod upgrade;
 mod upgrade_faults;
 mod words;
+mod tunnels;

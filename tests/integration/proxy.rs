@@ -209,12 +209,23 @@ fn expect_continue_over_http_2_and_3() {
     let expect = ["--http2", "-H", "Expect: 100-continue", "--data", &body];
     let h2 = curl(&expect, &caddy.url("/upload"));
     assert!(h2.status == 200 && h2.text().starts_with("2000 "), "{h2:?}");
-    assert_eq!(origin.last().header("expect"), None, "it is between the client and us");
+    assert_eq!(origin.last().header("expect"), Some("100-continue"));
     let job = json!({"method": "POST", "path": "/upload", "body": body,
         "headers": [["expect", "100-continue"]]});
     let h3 = h3(caddy.port(), json!({"requests": [job]}));
     assert!(h3["answers"][0]["body"].as_str().unwrap().starts_with("2000 "), "{h3}");
-    assert_eq!(origin.last().header("expect"), None, "it is between the client and us");
+    assert_eq!(origin.last().header("expect"), Some("100-continue"));
+}
+
+/// An upload that is refused before it is sent is not sent at all.
+#[test]
+fn the_upstream_decides_whether_content_comes() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    let head =
+        b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    let answer = exchange(caddy.port2(), head, std::time::Duration::from_secs(5));
+    assert_eq!(statuses(&answer), [401], "and no 100 before it");
 }
 
 #[test]

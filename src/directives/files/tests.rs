@@ -74,6 +74,7 @@ fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> Request {
         original_uri: head.uri.clone(),
         head,
         body: Body::empty(),
+        upgrade: None,
         peer: Arc::new(Peer { remote: address, local: address, tls: None }),
         host: "localhost".to_owned(),
         user: None,

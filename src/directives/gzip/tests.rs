@@ -45,6 +45,7 @@ fn request(method: &str, accepted: &str) -> Request {
         original_uri: head.uri.clone(),
         head,
         body: Body::empty(),
+        upgrade: None,
         peer: Arc::new(Peer { remote: address, local: address, tls: None }),
         host: String::new(),
         user: None,

@@ -52,6 +52,7 @@ fn request(target: &str) -> Request {
         original_uri: head.uri.clone(),
         head,
         body: Body::empty(),
+        upgrade: None,
         peer: Arc::new(Peer { remote: address, local: address, tls: None }),
         host: String::new(),
         user: None,

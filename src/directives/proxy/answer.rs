@@ -83,9 +83,6 @@ fn framing(
     headers: &HeaderMap,
     method: &Method,
 ) -> Result<Framing, ProxyError> {
-    if status == StatusCode::SWITCHING_PROTOCOLS {
-        return malformed("it switches protocols unasked");
-    }
     let length = content_length(headers)?;
     let coded = headers.contains_key(TRANSFER_ENCODING);
     if coded && length.is_some() {
@@ -188,7 +185,6 @@ mod tests {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked",
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked",
             "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked",
-            "HTTP/1.1 101 Switching\r\nupgrade: x",
             "HTTP/1.1 20 OK",
             "HTTP/2 200 OK",
             "HTTP/1.1 200 OK\r\nna me: x",

@@ -1,13 +1,13 @@
 //! One try at one upstream: over an idle connection if there is one, else over a new one.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::answer::Answer;
+use super::answer::{Answer, Framing};
 use super::conn::Conn;
 use super::connect::connect;
 use super::error::ProxyError;
@@ -19,6 +19,9 @@ use super::rule::Rule;
 use super::upload::Upload;
 use super::upstream::{Slot, Upstream};
 use crate::http::{Body, Request};
+
+/// Heads of 1xx answers that may come before the final one.
+const INFORMATIONAL: u8 = 32;
 
 /// How a try ended.
 pub(super) enum Outcome {
@@ -80,6 +83,9 @@ pub(super) struct Exchange {
     pub(super) upload: Option<Upload>,
     /// The upstream takes no more of the request; what it has answered still counts.
     refused: Option<ProxyError>,
+    /// The upstream has changed the protocol: what follows is no HTTP.
+    pub(super) switched: bool,
+    informational: u8,
     method: Method,
 }
 
@@ -94,7 +100,7 @@ impl Exchange {
         let method = message.method().clone();
         conn.patience.moved_at(now);
         let upload = Some(Upload::start(&mut conn, message));
-        Self { conn, upload, refused: None, method }
+        Self { conn, upload, refused: None, switched: false, informational: 0, method }
     }
 
     /// Whether the connection may carry another request once the answer has ended.
@@ -103,7 +109,7 @@ impl Exchange {
     }
 
     /// Sends on. Only what went wrong on the client's side is an error.
-    pub(super) fn send(&mut self, cx: &mut std::task::Context<'_>) -> Result<(), ProxyError> {
+    pub(super) fn send(&mut self, cx: &mut Context<'_>) -> Result<(), ProxyError> {
         let Some(upload) = &mut self.upload else { return Ok(()) };
         match upload.poll(&mut self.conn, cx) {
             Poll::Pending => return Ok(()),
@@ -115,19 +121,67 @@ impl Exchange {
         Ok(())
     }
 
+    /// Sends on until all is sent, or can be sent no more.
+    pub(super) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let sent = self.send(cx);
+        if sent.is_err() || self.upload.is_none() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     async fn answer(&mut self, silence: Duration) -> Result<Answer, Broken> {
         let answer = poll_fn(|cx| {
-            self.send(cx)?;
-            match self.conn.poll_answer(&self.method, cx) {
-                Poll::Ready(Err(error)) => Poll::Ready(Err(self.refused.take().unwrap_or(error))),
-                Poll::Ready(answer) => Poll::Ready(answer),
-                // While the client's body still moves, the upstream cannot be late.
-                Poll::Pending => {
-                    self.conn.patience.poll(silence, cx).map(|()| Err(ProxyError::FirstByte))
+            loop {
+                self.send(cx)?;
+                match self.conn.poll_answer(&self.method, cx) {
+                    Poll::Ready(Ok(answer)) if answer.head.status.is_informational() => {
+                        if let Some(last) = self.interim(answer)? {
+                            return Poll::Ready(Ok(last));
+                        }
+                    }
+                    Poll::Ready(Ok(answer)) => {
+                        self.settle();
+                        return Poll::Ready(Ok(answer));
+                    }
+                    Poll::Ready(Err(error)) => {
+                        return Poll::Ready(Err(self.refused.take().unwrap_or(error)));
+                    }
+                    // While the client's body still moves, the upstream cannot be late.
+                    Poll::Pending => {
+                        let patience = self.conn.patience.poll(silence, cx);
+                        return patience.map(|()| Err(ProxyError::FirstByte));
+                    }
                 }
             }
         });
         answer.await.map_err(|error| Broken { error, silent: !self.conn.has_input() })
+    }
+
+    /// A 1xx answer: one that changes the protocol is the last, others are passed over.
+    fn interim(&mut self, mut answer: Answer) -> Result<Option<Answer>, ProxyError> {
+        match answer.head.status {
+            StatusCode::SWITCHING_PROTOCOLS => {
+                let upload = self.upload.as_mut().ok_or(ProxyError::UNASKED)?;
+                upload.switch(&answer.head.headers)?;
+                self.switched = true;
+                answer.framing = Framing::UntilClose;
+                answer.keep_alive = false;
+                return Ok(Some(answer));
+            }
+            StatusCode::CONTINUE => self.upload.iter_mut().for_each(Upload::go_on),
+            _ => {}
+        }
+        self.informational += 1;
+        if self.informational > INFORMATIONAL {
+            return Err(ProxyError::Malformed("too many 1xx answers"));
+        }
+        Ok(None)
+    }
+
+    /// The final answer came: what waits for an interim one is not sent any more.
+    fn settle(&mut self) {
+        if let Some(waiting) = self.upload.take_if(|upload| upload.waits()) {
+            // Content that was announced does not come, and ends the connection.
+            self.refused = waiting.owes().then_some(ProxyError::NotContinued);
+        }
     }
 }
 

@@ -16,8 +16,6 @@ use crate::upstream::{Io, Patience};
 
 /// Bytes of an answer's head at most.
 pub(super) const HEAD_BYTES: usize = 64 * 1024;
-/// Heads of 1xx answers that may come before the final one.
-const INFORMATIONAL: usize = 32;
 /// What one read may take: of a head, of a body, and of a long body that the client takes as fast
 /// as it comes.
 const SMALL_READ: usize = 8 * 1024;
@@ -51,22 +49,15 @@ impl Conn {
         !self.input.is_empty()
     }
 
-    /// The head of the final answer; those of 1xx answers are passed over.
+    /// The head of the next answer, which may be an interim one.
     pub(super) fn poll_answer(
         &mut self,
         method: &Method,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answer, ProxyError>> {
-        let mut informational = 0;
         loop {
-            while let Some(answer) = answer::parse(&mut self.input, method)? {
-                if !answer.head.status.is_informational() {
-                    return Poll::Ready(Ok(answer));
-                }
-                informational += 1;
-                if informational > INFORMATIONAL {
-                    return Poll::Ready(Err(ProxyError::Malformed("too many 1xx answers")));
-                }
+            if let Some(answer) = answer::parse(&mut self.input, method)? {
+                return Poll::Ready(Ok(answer));
             }
             if self.input.len() >= HEAD_BYTES {
                 return Poll::Ready(Err(ProxyError::Malformed("its head is too large")));

@@ -28,6 +28,8 @@ pub(super) enum ProxyError {
     Answer(#[source] io::Error),
     #[error("bad answer from the upstream: {0}")]
     Malformed(&'static str),
+    #[error("the upstream does not want the content")]
+    NotContinued,
     #[error("cannot build the upstream request")]
     Request(#[source] http::Error),
     #[error("failed to read downstream request body")]
@@ -39,6 +41,8 @@ pub(super) enum ProxyError {
 }
 
 impl ProxyError {
+    pub(super) const UNASKED: Self = Self::Malformed("it switches protocols unasked");
+
     /// Names the upstream it happened at.
     pub(super) fn at(self, upstream: &Arc<str>) -> Self {
         Self::At(upstream.clone(), Box::new(self))

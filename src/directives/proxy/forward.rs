@@ -1,7 +1,8 @@
 //! The request as the upstream sees it: its target, its fields, its framing.
 
 use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Uri};
@@ -26,7 +27,14 @@ pub(super) fn outgoing(
     let trailers_wanted = wants_trailers(&headers);
     let trailer = announced(&headers, TRAILER);
     hop::strip_hop_by_hop(&mut headers);
-    headers.remove(EXPECT);
+    let offered = req.upgrade.as_ref().map(|upgrade| &upgrade.protocol);
+    if let Some(protocol) = offered {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, protocol.clone());
+    }
+    if body.is_end_stream() {
+        headers.remove(EXPECT);
+    }
     // Ours is added after what the client's Connection named has gone.
     hop::append_forwarded_for(&mut headers, req.peer.remote.ip());
     headers.insert(HOST, upstream.host_field.clone());
@@ -35,14 +43,19 @@ pub(super) fn outgoing(
     {
         headers.insert(AUTHORIZATION, credentials.clone());
     }
-    rules::apply(&rule.upstream_headers, &mut headers, req, None);
+    if !rule.upstream_headers.is_empty() {
+        rules::apply(&rule.upstream_headers, &mut headers, req, None);
+        keep_offer(&mut headers, offered);
+    }
     if trailers_wanted {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     for value in trailer {
         headers.append(TRAILER, value);
     }
-    frame(&mut headers, &req.head.method, &body);
+    if offered.is_none() || !headers.contains_key(UPGRADE) {
+        frame(&mut headers, &req.head.method, &body);
+    }
 
     let mut out = http::Request::new(body);
     *out.method_mut() = req.head.method.clone();
@@ -80,6 +93,21 @@ fn join(base: &str, rest: &str) -> String {
     }
     joined.push_str(rest);
     joined
+}
+
+/// Rules may take the client's wish for another protocol away, and never give it one (h2c would
+/// carry requests past every rule).
+fn keep_offer(headers: &mut HeaderMap, offered: Option<&HeaderValue>) {
+    match offered.filter(|_| headers.contains_key(UPGRADE)) {
+        Some(protocol) => {
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, protocol.clone());
+        }
+        None if headers.remove(UPGRADE).is_some() || offered.is_some() => {
+            headers.remove(CONNECTION);
+        }
+        None => {}
+    }
 }
 
 fn wants_trailers(headers: &HeaderMap) -> bool {

@@ -22,7 +22,8 @@ impl Rule {
                 "header_upstream" => rule.upstream_headers.push(header(args)?),
                 "header_downstream" => rule.downstream_headers.push(header(args)?),
                 "transparent" => rule.upstream_headers.extend(HeaderRule::transparent()),
-                "websocket" => rule.websocket = true,
+                // What it asks for is passed on anyway.
+                "websocket" => {}
                 word => rule.setting(word, args)?,
             }
         }

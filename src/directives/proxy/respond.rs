@@ -1,13 +1,14 @@
 //! An upstream's response on its way back: its head cleaned, its body holding the connection
 //! until the last frame.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderName, TRAILER};
-use http::{HeaderMap, Response};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRAILER, UPGRADE};
+use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::answer::{Answer, Framing};
@@ -37,7 +38,12 @@ pub(super) fn receive(
     lease: Lease,
 ) -> Response<Body> {
     let Answer { mut head, framing, keep_alive } = answer;
+    let protocol = head.headers.get(UPGRADE).filter(|_| exchange.switched).cloned();
     clean(&mut head.headers);
+    if let Some(protocol) = protocol {
+        head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        head.headers.insert(UPGRADE, protocol);
+    }
     let whole = match framing {
         Framing::Sized(length) if exchange.upload.is_none() => exchange.conn.take_whole(length),
         _ => None,
@@ -68,6 +74,13 @@ impl Leased {
             && self.exchange.is_clean()
         {
             pool::give(upstream, self.exchange.conn, self.lease.keep);
+        } else if self.exchange.switched && self.exchange.upload.is_some() {
+            // The upstream has closed its side of a tunnel; the client may still send.
+            tokio::task::spawn_local(async move {
+                let Self { mut exchange, lease, .. } = self;
+                poll_fn(|cx| exchange.poll_sent(cx)).await;
+                drop(lease);
+            });
         }
     }
 }
@@ -86,7 +99,7 @@ fn clean(headers: &mut HeaderMap) {
 }
 
 /// The values of a field that is kept although it belongs to one hop: trailers pass through.
-pub(super) fn announced(headers: &HeaderMap, name: HeaderName) -> Vec<http::HeaderValue> {
+pub(super) fn announced(headers: &HeaderMap, name: HeaderName) -> Vec<HeaderValue> {
     headers.get_all(name).iter().cloned().collect()
 }
 
@@ -106,7 +119,11 @@ impl LeasedBody {
         // An upload that goes on beside its answer.
         exchange.send(cx)?;
         let polled = self.content.poll_frame(&mut exchange.conn, cx);
-        if polled.is_pending() && exchange.conn.patience.poll(lease.silence, cx).is_ready() {
+        if polled.is_pending()
+            // A tunnel has a patience of its own.
+            && !exchange.switched
+            && exchange.conn.patience.poll(lease.silence, cx).is_ready()
+        {
             return Poll::Ready(Some(Err(ProxyError::BodyIdle)));
         }
         polled
@@ -148,7 +165,6 @@ impl HttpBody for LeasedBody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();

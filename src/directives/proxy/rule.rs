@@ -35,8 +35,6 @@ pub(super) struct Rule {
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
     /// Whether `health_check` was written.
     pub(super) health_check: bool,
-    /// Whether `websocket` was written.
-    pub(super) websocket: bool,
     pub(super) trust: Trust,
 }
 
@@ -61,7 +59,6 @@ impl Rule {
             downstream_headers: Vec::new(),
             tls: None,
             health_check: false,
-            websocket: false,
             trust: Trust::default(),
         }
     }

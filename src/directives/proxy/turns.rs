@@ -60,6 +60,9 @@ pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
 
 /// Takes the body off the request; it is kept in memory only where another host may need it.
 async fn payload(rule: &Rule, req: &mut Request) -> Result<Payload, ProxyError> {
+    if let Some(upgrade) = &mut req.upgrade {
+        return Ok(Payload::new(std::mem::take(&mut upgrade.incoming)));
+    }
     let body = std::mem::take(&mut req.body);
     if rule.hosts.len() > 1 && !rule.try_duration.is_zero() {
         return Box::pin(Payload::keep(body)).await;

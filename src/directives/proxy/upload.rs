@@ -1,23 +1,31 @@
 //! A request on its way to an upstream: its head, then its body, as the socket takes them.
 
+use std::future::Future;
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Request};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Request};
 use http_body::{Body as HttpBody, Frame};
 use tokio::io::AsyncWrite;
+use tokio::time::Sleep;
 
 use super::conn::Conn;
 use super::error::ProxyError;
+use crate::http::upgrade::{self, WEBSOCKET_ACCEPT, WEBSOCKET_KEY};
 use crate::http::{Body, BodyError, hop};
 
 /// Content below this is copied to what else is to be sent: over HTTP/3 it comes in datagrams.
 const SMALL: usize = 8 * 1024;
 /// Bytes gathered before they are sent although more could come at once.
 const GATHERED: usize = 64 * 1024;
+
+/// How long content waits for an upstream that says neither 100 nor anything else, as it may
+/// not know of it (RFC 9110 section 10.1.1).
+const CONTINUE: Duration = Duration::from_secs(1);
 
 /// What is still to be sent.
 #[derive(Debug)]
@@ -27,6 +35,25 @@ pub(super) struct Upload {
     /// The content at hand, and what its framing has behind it.
     piece: Bytes,
     tail: &'static [u8],
+    /// What the upstream must say before the content follows.
+    wait: Option<Wait>,
+    /// The end of the body is the end of this direction.
+    half_close: bool,
+}
+
+#[derive(Debug)]
+enum Wait {
+    /// 100 Continue, or for so long.
+    Continue(Pin<Box<Sleep>>),
+    /// 101, for the protocol that was asked for.
+    Switch(Box<Wanted>),
+}
+
+#[derive(Debug)]
+struct Wanted {
+    protocol: HeaderValue,
+    /// What a WebSocket server must answer to the key.
+    accept: Option<HeaderValue>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -34,6 +61,8 @@ enum Framing {
     /// Bytes that Content-Length still promises.
     Sized(u64),
     Chunked,
+    /// None: a tunnel.
+    Raw,
     Ended,
 }
 
@@ -43,15 +72,45 @@ impl Upload {
     pub(super) fn start(conn: &mut Conn, request: Request<Body>) -> Self {
         let (head, body) = request.into_parts();
         write_head(&mut conn.output, &head);
+        let mut wait = None;
         let framing = if body.is_end_stream() {
             Framing::Ended
+        } else if let Some(protocol) = head.headers.get(UPGRADE) {
+            wait = Some(Wait::Switch(Box::new(Wanted::new(protocol, &head.headers))));
+            Framing::Raw
         } else if head.headers.contains_key(TRANSFER_ENCODING) {
             Framing::Chunked
         } else {
             let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
             Framing::Sized(length.and_then(|length| length.parse().ok()).unwrap_or(0))
         };
-        Self { body, framing, piece: Bytes::new(), tail: b"" }
+        if wait.is_none() && framing != Framing::Ended && head.headers.contains_key(EXPECT) {
+            wait = Some(Wait::Continue(Box::pin(tokio::time::sleep(CONTINUE))));
+        }
+        Self { body, framing, piece: Bytes::new(), tail: b"", wait, half_close: false }
+    }
+
+    /// Whether the content waits for the upstream.
+    pub(super) fn waits(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    /// Whether the head has announced content that is not sent yet.
+    pub(super) fn owes(&self) -> bool {
+        matches!(self.framing, Framing::Sized(_) | Framing::Chunked)
+    }
+
+    /// The upstream has said 100.
+    pub(super) fn go_on(&mut self) {
+        self.wait.take_if(|wait| matches!(wait, Wait::Continue(_)));
+    }
+
+    /// The upstream has said 101, with these fields.
+    pub(super) fn switch(&mut self, fields: &HeaderMap) -> Result<(), ProxyError> {
+        let Some(Wait::Switch(wanted)) = self.wait.take() else {
+            return Err(ProxyError::UNASKED);
+        };
+        wanted.granted(fields)
     }
 
     /// Sends until all is out.
@@ -61,11 +120,16 @@ impl Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), ProxyError>> {
         loop {
-            let waits = self.poll_gather(&mut conn.output, cx)?.is_pending();
+            let waits = self.poll_wait(cx).is_pending()
+                || self.poll_gather(&mut conn.output, cx)?.is_pending();
             if conn.output.is_empty() && self.is_sent() {
                 let flushed = Pin::new(&mut conn.io).poll_flush(cx).map_err(ProxyError::Answer)?;
                 match self.framing {
                     _ if waits => return Poll::Pending,
+                    Framing::Ended if self.half_close => {
+                        let closed = Pin::new(&mut conn.io).poll_shutdown(cx);
+                        return closed.map_err(ProxyError::Answer);
+                    }
                     Framing::Ended => return flushed.map(Ok),
                     _ => continue,
                 }
@@ -75,6 +139,16 @@ impl Upload {
                 conn.patience.moved();
             }
         }
+    }
+
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.wait {
+            None => return Poll::Ready(()),
+            Some(Wait::Switch(_)) => return Poll::Pending,
+            Some(Wait::Continue(timer)) => ready!(timer.as_mut().poll(cx)),
+        }
+        self.wait = None;
+        Poll::Ready(())
     }
 
     /// Whether the socket has taken the piece at hand.
@@ -118,6 +192,7 @@ impl Upload {
                         let length = data.len() as u64;
                         *left = left.checked_sub(length).ok_or("more than Content-Length says")?;
                     }
+                    Framing::Raw => {}
                     _ => {
                         write!(output.writer(), "{:x}\r\n", data.len())?;
                         self.tail = b"\r\n";
@@ -138,6 +213,7 @@ impl Upload {
     fn end(&mut self, trailers: Option<HeaderMap>, out: &mut BytesMut) -> Result<(), BodyError> {
         match std::mem::replace(&mut self.framing, Framing::Ended) {
             Framing::Sized(0) | Framing::Ended => {}
+            Framing::Raw => self.half_close = true,
             Framing::Sized(_) => return Err("less than Content-Length says".into()),
             Framing::Chunked => {
                 out.extend_from_slice(b"0\r\n");
@@ -171,6 +247,27 @@ impl Upload {
         self.piece.advance(count);
         self.tail = &self.tail[written - count..];
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Wanted {
+    fn new(protocol: &HeaderValue, fields: &HeaderMap) -> Self {
+        let key = fields.get(WEBSOCKET_KEY).filter(|_| upgrade::is_websocket(protocol));
+        let accept = key.map(|key| upgrade::websocket_accept(key.as_bytes()));
+        Self { protocol: protocol.clone(), accept }
+    }
+
+    /// Whether the fields of a 101 grant it (RFC 6455 section 4.1).
+    fn granted(&self, fields: &HeaderMap) -> Result<(), ProxyError> {
+        let protocol = upgrade::protocol(fields);
+        let same = |p: &HeaderValue| p.as_bytes().eq_ignore_ascii_case(self.protocol.as_bytes());
+        if !protocol.is_some_and(same) {
+            return Err(ProxyError::Malformed("it switches to another protocol"));
+        }
+        if self.accept.is_some() && self.accept.as_ref() != fields.get(WEBSOCKET_ACCEPT) {
+            return Err(ProxyError::Malformed("its Sec-WebSocket-Accept is wrong"));
+        }
+        Ok(())
     }
 }
 

@@ -22,6 +22,7 @@ fn request() -> Request {
     Request {
         head,
         body: Body::empty(),
+        upgrade: None,
         peer: Arc::new(Peer {
             remote: "[::ffff:192.0.2.7]:4711".parse().unwrap(),
             local: ([127, 0, 0, 1], 443).into(),

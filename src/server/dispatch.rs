@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::accept::Connection;
 use super::incoming::Incoming;
+use super::tunnel::Tunnel;
 use super::worker::Worker;
 use crate::http::limits::{HEADER_COUNT, Timeouts, URI_BYTES};
 use crate::http::request::Peer;
@@ -57,6 +58,11 @@ impl Door {
             upstream: None,
             received: std::time::Instant::now(),
         })
+    }
+
+    /// A tunnel in a stream of this connection.
+    pub(super) fn tunnel(&self, protocol: &HeaderValue) -> Rc<Tunnel> {
+        Tunnel::new(protocol, &self.worker.parting)
     }
 
     fn request_deadline(&self) -> Option<Instant> {

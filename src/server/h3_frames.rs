@@ -69,14 +69,14 @@ impl Frames {
 
 /// A variable-length integer whose bytes may come one by one (RFC 9000 section 16).
 #[derive(Debug, Default)]
-struct Number {
+pub(super) struct Number {
     value: u64,
     /// Bytes still to come; 0 before the first.
     left: u8,
 }
 
 impl Number {
-    fn read(&mut self, bytes: &mut &[u8]) -> Option<u64> {
+    pub(super) fn read(&mut self, bytes: &mut &[u8]) -> Option<u64> {
         while let Some((first, rest)) = bytes.split_first() {
             *bytes = rest;
             if self.left == 0 {

@@ -159,7 +159,7 @@ fn too_slow() -> BodyError {
 }
 
 /// A variable-length integer (RFC 9000 section 16).
-fn put_length(out: &mut BytesMut, length: usize) {
+pub(super) fn put_length(out: &mut BytesMut, length: usize) {
     match length as u64 {
         length @ ..0x40 => out.put_u8(length as u8),
         length @ ..0x4000 => out.put_u16(length as u16 | 0x4000),

@@ -1,6 +1,6 @@
 //! quinn under h3, for what h3-quinn leaves out: a client that stops a response is noticed at
-//! once, a frame that h3 would gather whole is bounded before it is gathered, and the response
-//! can be written past h3.
+//! once, a frame that h3 would gather whole is bounded before it is gathered, a WebSocket can be
+//! asked for, and the response can be written past h3.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -15,6 +15,7 @@ use h3::error::Code;
 use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, WriteBuf};
 use quinn::{ConnectionError, ReadError, VarInt, WriteError};
 
+use super::h3_connect::Head;
 use super::h3_frames::{Frames, TooLong};
 use super::h3_response::Shared;
 
@@ -99,7 +100,7 @@ impl quic::Connection<Bytes> for Transport {
         let stream = Rc::new(RefCell::new(send));
         self.accepted.0.set(Some(stream.clone()));
         let frames = Frames::of_request(self.frame_bytes);
-        let receive = Receive { stream: receive, id };
+        let receive = Receive { stream: receive, id, head: Head::new(self.frame_bytes) };
         Poll::Ready(Ok(Bidi {
             send: Send { stream, id, writing: None },
             receive: Bounded { stream: receive, frames, quic: self.quic.clone() },
@@ -257,6 +258,7 @@ impl quic::SendStream<Bytes> for Send {
 pub(super) struct Receive {
     stream: quinn::RecvStream,
     id: StreamId,
+    head: Head,
 }
 
 impl quic::RecvStream for Receive {
@@ -266,10 +268,18 @@ impl quic::RecvStream for Receive {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-        // The stream itself, and not this future, remembers who waits.
-        let read = pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx);
-        let chunk = ready!(read).map_err(read_error)?;
-        Poll::Ready(Ok(chunk.map(|chunk| chunk.bytes)))
+        loop {
+            // The stream itself, and not this future, remembers who waits.
+            let read = pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx);
+            match ready!(read).map_err(read_error)? {
+                None => return Poll::Ready(Ok(self.head.rest())),
+                Some(chunk) => {
+                    if let Some(bytes) = self.head.pass(chunk.bytes) {
+                        return Poll::Ready(Ok(Some(bytes)));
+                    }
+                }
+            }
+        }
     }
 
     fn stop_sending(&mut self, code: u64) {

@@ -9,6 +9,7 @@ mod family;
 mod gather;
 mod guard;
 mod h3_body;
+mod h3_connect;
 mod h3_frames;
 mod h3_response;
 mod h3_transport;

@@ -21,13 +21,15 @@ use super::accept::Connection;
 use super::dispatch::{Door, dispatch};
 use super::drain::{FIRST_REQUEST, InFlight};
 use super::h3_body::{H3Body, Receive};
+use super::h3_connect::WEBSOCKET;
 use super::h3_response::{self, Shared, answer};
 use super::h3_transport::{Transport, given_up};
 use super::packets::{self, Place};
+use super::upgrade::{extended_answer, extended_connect};
 use super::worker::Worker;
-use crate::http::Body;
 use crate::http::limits::{self, HEADER_READ, TLS_HANDSHAKE};
 use crate::http::request::{Peer, TlsFacts, unmapped};
+use crate::http::{Body, Upgrade};
 
 type Resolver = h3::server::RequestResolver<Transport, Bytes>;
 
@@ -172,12 +174,16 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
     let Some((timeouts, header_bytes)) = settings(&connection) else { return };
     let local =
         SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
-    let peer = Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts) });
+    let peer =
+        Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts) });
     let door = Door::new(&connection, peer, timeouts);
     let transport = Transport::new(quic.clone(), (header_bytes + limits::HEADER_EXCESS) as u64);
     let accepted_stream = transport.last_accepted();
-    let built =
-        h3::server::builder().max_field_section_size(header_bytes as u64).build(transport).await;
+    let built = h3::server::builder()
+        .max_field_section_size(header_bytes as u64)
+        .enable_extended_connect(true)
+        .build(transport)
+        .await;
     let mut h3 = match built {
         Ok(h3) => h3,
         Err(error) => return log::debug!("HTTP/3 with {remote}: {error}"),
@@ -302,12 +308,49 @@ async fn serve_stream(door: &Rc<Door>, resolver: Resolver, stream: &Shared) {
     };
     // h3 counts the request as under way for as long as its half lives.
     let (_counted, receive) = halves.split();
+    if request.extensions().get::<h3::ext::Protocol>().is_some() {
+        let body = H3Body::new(receive, None);
+        return Box::pin(serve_tunnel(door, request, body, stream)).await;
+    }
     let Some(body) = body(&request, receive) else {
         return h3_response::reset(stream, Code::H3_MESSAGE_ERROR);
     };
     let request = door.receive(request.map(|()| Body::new(body)));
     let deadline = door.response_deadline();
     let response = dispatch(door, request, None).await;
+    send(stream, response, deadline).await;
+}
+
+/// A request for another protocol on its stream (RFC 9220).
+async fn serve_tunnel(
+    door: &Rc<Door>,
+    mut request: http::Request<()>,
+    body: H3Body,
+    stream: &Shared,
+) {
+    let is_websocket = request.extensions().get() == Some(&WEBSOCKET);
+    let name = if is_websocket { "websocket" } else { "" };
+    let (protocol, verdict) = match extended_connect(&mut request, name) {
+        Ok(protocol) => (Some(protocol), None),
+        Err(refused) => (None, Some(refused)),
+    };
+    let mut request = door.receive(request.map(|()| Body::empty()));
+    let mut tunnel = None;
+    if let Some(protocol) = protocol {
+        let opened = door.tunnel(&protocol);
+        let incoming = opened.inward(Body::new(body));
+        request.upgrade = Some(Box::new(Upgrade { protocol, incoming }));
+        tunnel = Some(opened);
+    }
+    let (response, granted) = extended_answer(dispatch(door, request, verdict).await);
+    let response = match tunnel.filter(|_| granted) {
+        Some(tunnel) => response.map(|body| tunnel.outward(body)),
+        None => response,
+    };
+    send(stream, response, None).await;
+}
+
+async fn send(stream: &Shared, response: http::Response<Body>, deadline: Option<Instant>) {
     let answered = async {
         match deadline {
             Some(at) => tokio::time::timeout_at(at, answer(stream, response)).await?,

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use nix::sys::signal::Signal;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
 use crate::harness::{
-    Caddy, EchoSockets, Origin, Setup, certificate, chat, exchange, h2_socket, plain_socket,
-    statuses, tls_socket, wait_for, with_runtime,
+    Caddy, EchoSockets, Origin, Setup, certificate, chat, exchange, h2_socket, h3_socket,
+    plain_socket, statuses, tls_socket, wait_for, with_runtime,
 };
 
 const MESSAGES: usize = 10_000;
@@ -49,6 +50,19 @@ fn ten_thousand_messages_over_http_2() {
         assert_eq!(other.err().unwrap(), 501, "no other protocol opens a stream");
     });
     assert!(origin.last().contains_key("sec-websocket-key"), "{:?}", origin.last());
+}
+
+#[test]
+fn ten_thousand_messages_over_http_3() {
+    let origin = EchoSockets::start();
+    let (caddy, _keys) = proxy(origin.addr, "", &[]);
+    let told = h3_socket(caddy.port(), json!({"messages": MESSAGES}));
+    assert_eq!(told["allowed"], 1, "SETTINGS_ENABLE_CONNECT_PROTOCOL: {told}");
+    assert_eq!((&told["status"], &told["echoed"]), (&json!("200"), &json!(MESSAGES)), "{told}");
+    assert_eq!(told["ended"], true, "the stream ends behind the Close frame: {told}");
+    assert_eq!(origin.last()["upgrade"], "websocket");
+    let other = h3_socket(caddy.port(), json!({"protocol": "connect-udp", "messages": 0}));
+    assert_eq!(other["status"], "501", "{other}");
 }
 
 #[test]

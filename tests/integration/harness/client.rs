@@ -109,6 +109,14 @@ pub fn h2_abuse(port: u16, mut job: Value) -> Value {
         .unwrap_or_else(|_| panic!("{job}: {}", String::from_utf8_lossy(&done.stderr)))
 }
 
+/// One WebSocket by `tests/python/h3ws.py`; its head says what a job may hold.
+pub fn h3_socket(port: u16, mut job: Value) -> Value {
+    job["port"] = json!(port);
+    let done = python_script("h3ws.py").arg(job.to_string()).output().unwrap();
+    serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|_| panic!("{job}: {}", String::from_utf8_lossy(&done.stderr)))
+}
+
 /// Begun QUIC handshakes by `tests/python/h3flood.py`; its head says what a job may hold.
 pub fn h3_flood(port: u16, count: usize) -> Value {
     let job = json!({"port": port, "count": count});

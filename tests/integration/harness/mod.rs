@@ -20,8 +20,8 @@ pub use bind::{Bind, SECRET};
 pub use ca::Ca;
 pub use caddy::{Caddy, Setup, has_ended, install};
 pub use client::{
-    Answer, curl, curl_raw, h2_abuse, h2_begun_put, h2_raw, h3, h3_flood, h3_one, h3_tls,
-    python_script,
+    Answer, curl, curl_raw, h2_abuse, h2_begun_put, h2_raw, h3, h3_flood, h3_one, h3_socket,
+    h3_tls, python_script,
 };
 pub use nginx::Nginx;
 pub use origin::Origin;

@@ -84,16 +84,16 @@ async fn echo(
     };
     let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, record).await else { return };
     while let Some(Ok(message)) = socket.next().await {
-        match message {
-            Message::Text(_) | Message::Binary(_) => {
-                if socket.feed(message).await.is_err() || socket.flush().await.is_err() {
-                    return;
-                }
-            }
+        let echo = match message {
+            Message::Text(_) | Message::Binary(_) => message,
             Message::Close(frame) => {
                 closed.lock().unwrap().push(frame.map(|frame| frame.code.into()));
+                continue;
             }
-            _ => {}
+            _ => continue,
+        };
+        if socket.send(echo).await.is_err() {
+            return;
         }
     }
 }
@@ -172,7 +172,11 @@ pub async fn chat(socket: Socket, count: usize) {
     let message = |index: usize| {
         let size = if index % 1_000 == 999 { 100_000 } else { index % 300 };
         let text = format!("{index} {}", "x".repeat(size));
-        if index % 2 == 0 { Message::text(text) } else { Message::binary(text.into_bytes()) }
+        if index.is_multiple_of(2) {
+            Message::text(text)
+        } else {
+            Message::binary(text.into_bytes())
+        }
     };
     let (mut sink, mut stream) = socket.split();
     let send = async {

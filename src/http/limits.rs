@@ -59,6 +59,16 @@ pub const UPSTREAM_FIRST_BYTE: Duration = Duration::from_secs(60);
 pub const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
 /// Idle upstream connections kept per upstream and worker.
 pub const UPSTREAM_KEEPALIVE: usize = 32;
+/// Streams of one HTTP/2 connection to an upstream; more open another connection.
+pub const UPSTREAM_STREAMS: usize = 100;
+/// Flow-control window of one of them.
+pub const UPSTREAM_STREAM_WINDOW: u32 = 512 * 1024;
+/// How long nothing comes on an HTTP/2 connection to an upstream, with requests in flight, until
+/// it is asked for a sign of life; and how long that may take.
+pub const UPSTREAM_PING: Duration = Duration::from_secs(20);
+pub const UPSTREAM_PONG: Duration = Duration::from_secs(10);
+/// How long an upstream that has chosen HTTP/1.1 is not offered HTTP/2.
+pub const UPSTREAM_HTTP1: Duration = Duration::from_secs(300);
 /// A connection or stream that has left HTTP, with silence both ways.
 pub const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 /// How long tunnels have, when a stop has waited for them, to say goodbye.

@@ -8,6 +8,7 @@ pub mod coding;
 pub mod condition;
 pub mod fault_page;
 pub mod hop;
+pub mod kept;
 pub mod limits;
 pub mod paths;
 pub mod placeholders;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::{HeaderValue, Uri, header, request::Parts};
 use percent_encoding::percent_decode_str;
 
+use super::kept::Kept;
 use super::{Body, Upgrade};
 
 /// One request. `head.uri` is in origin form (path and query) and `Host` is always a field of
@@ -36,6 +37,7 @@ pub struct Peer {
     pub remote: SocketAddr,
     pub local: SocketAddr,
     pub tls: Option<TlsFacts>,
+    pub kept: Kept,
 }
 
 /// What the handshake settled.
@@ -120,6 +122,7 @@ pub(crate) mod tests {
                 remote: ([127, 0, 0, 1], 1234).into(),
                 local: ([127, 0, 0, 1], 8080).into(),
                 tls: None,
+                kept: crate::http::kept::Kept::default(),
             }),
             host: "example.com".to_owned(),
             user: None,

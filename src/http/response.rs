@@ -29,6 +29,10 @@ impl Fault {
     }
 }
 
+/// In a request's extensions: it can be answered over HTTP/1.1 only.
+#[derive(Debug, Clone, Copy)]
+pub struct NeedsHttp1;
+
 /// In a request's extensions: `header / -Server` takes the field away from its response, and no
 /// default replaces it.
 #[derive(Debug, Clone, Copy)]

@@ -17,6 +17,7 @@ use super::drain::Ticket;
 use super::gather::gather;
 use super::http;
 use super::worker::Worker;
+use crate::http::kept::Kept;
 use crate::http::limits::TLS_HANDSHAKE;
 use crate::http::request::{Peer, TlsFacts, unmapped};
 
@@ -115,7 +116,7 @@ async fn serve(connection: Connection, stream: TcpStream) {
     let remote = connection.remote;
     let Some(tls) = &listener.tls else {
         drop(snapshot);
-        let peer = Arc::new(Peer { remote, local, tls: None });
+        let peer = Arc::new(Peer { remote, local, tls: None, kept: Kept::default() });
         return http::serve_http1(connection, peer, stream, None).await;
     };
     let stream = match tokio::time::timeout(TLS_HANDSHAKE, tls.accept(stream)).await {
@@ -128,7 +129,7 @@ async fn serve(connection: Connection, stream: TcpStream) {
     };
     drop(snapshot);
     let (socket, session) = stream.into_inner();
-    let peer = Arc::new(Peer { remote, local, tls: Some(facts(&session)) });
+    let peer = Arc::new(Peer { remote, local, tls: Some(facts(&session)), kept: Kept::default() });
     let http2 = session.alpn_protocol() == Some(b"h2");
     let (io, outbox) = gather(socket, session);
     if http2 {

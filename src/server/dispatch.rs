@@ -19,7 +19,7 @@ use super::tunnel::Tunnel;
 use super::worker::Worker;
 use crate::http::limits::{HEADER_COUNT, Timeouts, URI_BYTES};
 use crate::http::request::Peer;
-use crate::http::response::NoServerField;
+use crate::http::response::{NeedsHttp1, NoServerField};
 use crate::http::{Body, Fault, Reply, Request, fault_page};
 use crate::site::{Listener, Site};
 use crate::tls::acme::challenges::http_answer;
@@ -108,6 +108,11 @@ pub(super) async fn dispatch(
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     finish(&mut response, listener, version, is_head);
+    if version >= Version::HTTP_2
+        && let Some(needed) = request.head.extensions.get::<NeedsHttp1>()
+    {
+        response.extensions_mut().insert(*needed);
+    }
     if request.head.extensions.get::<NoServerField>().is_some() {
         response.headers_mut().remove(header::SERVER);
     }

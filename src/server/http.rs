@@ -1,6 +1,5 @@
 //! HTTP/1.1 and HTTP/2 by hyper, over TLS or plain TCP.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,6 +24,7 @@ use super::watch::{Activity, Clock, Graceful, Watched};
 use crate::http::Body;
 use crate::http::limits::{self, Timeouts};
 use crate::http::request::Peer;
+use crate::http::response::NeedsHttp1;
 
 /// Bytes beyond which hyper reads no further ahead on an HTTP/1.1 connection.
 const READ_AHEAD: usize = 64 * 1024;
@@ -115,8 +115,8 @@ fn service(
 ) -> impl HttpService<
     Incoming,
     ResBody = Outgoing,
-    Error = Infallible,
-    Future = impl Future<Output = Result<Response<Outgoing>, Infallible>> + 'static,
+    Error = h2::Error,
+    Future = impl Future<Output = Result<Response<Outgoing>, h2::Error>> + 'static,
 > {
     service_fn(move |request: Request<Incoming>| {
         let mut verdict = activity.begin();
@@ -142,6 +142,10 @@ fn service(
             }
             if let Some(switch) = switch {
                 response = switch.settle(response);
+            }
+            if response.extensions().get::<NeedsHttp1>().is_some() {
+                // The stream's end; only HTTP/2 is told so.
+                return Err(h2::Reason::HTTP_1_1_REQUIRED.into());
             }
             Ok(response.map(|body| Outgoing::new(body, running.hand_over(), deadline)))
         }
@@ -178,7 +182,7 @@ impl Drop for Running {
 impl<T, S> Graceful for http1::Connection<TokioIo<T>, S>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
-    S: HttpService<Incoming, ResBody = Outgoing, Error = Infallible>,
+    S: HttpService<Incoming, ResBody = Outgoing, Error = h2::Error>,
 {
     const ENDS_WITH_A_RESPONSE: bool = true;
 
@@ -190,7 +194,7 @@ where
 impl<T, S> Graceful for http2::Connection<TokioIo<T>, S, Local>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
-    S: HttpService<Incoming, ResBody = Outgoing, Error = Infallible>,
+    S: HttpService<Incoming, ResBody = Outgoing, Error = h2::Error>,
     S::Future: 'static,
 {
     const ENDS_WITH_A_RESPONSE: bool = false;

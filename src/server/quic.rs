@@ -27,8 +27,10 @@ use super::h3_transport::{Transport, given_up};
 use super::packets::{self, Place};
 use super::upgrade::{extended_answer, extended_connect};
 use super::worker::Worker;
+use crate::http::kept::Kept;
 use crate::http::limits::{self, HEADER_READ, TLS_HANDSHAKE};
 use crate::http::request::{Peer, TlsFacts, unmapped};
+use crate::http::response::NeedsHttp1;
 use crate::http::{Body, Upgrade};
 
 type Resolver = h3::server::RequestResolver<Transport, Bytes>;
@@ -175,15 +177,11 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
     let local =
         SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
     let peer =
-        Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts) });
+        Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts), kept: Kept::default() });
     let door = Door::new(&connection, peer, timeouts);
     let transport = Transport::new(quic.clone(), (header_bytes + limits::HEADER_EXCESS) as u64);
     let accepted_stream = transport.last_accepted();
-    let built = h3::server::builder()
-        .max_field_section_size(header_bytes as u64)
-        .enable_extended_connect(true)
-        .build(transport)
-        .await;
+    let built = offered(header_bytes).build(transport).await;
     let mut h3 = match built {
         Ok(h3) => h3,
         Err(error) => return log::debug!("HTTP/3 with {remote}: {error}"),
@@ -259,6 +257,13 @@ impl Stage {
             Self::Open | Self::Last => std::future::pending().await,
         }
     }
+}
+
+/// What the SETTINGS of a connection say.
+fn offered(header_bytes: usize) -> h3::server::Builder {
+    let mut settings = h3::server::builder();
+    settings.max_field_section_size(header_bytes as u64).enable_extended_connect(true);
+    settings
 }
 
 /// Closing a connection drops what it has not sent; waits while the client still acknowledges.
@@ -351,6 +356,9 @@ async fn serve_tunnel(
 }
 
 async fn send(stream: &Shared, response: http::Response<Body>, deadline: Option<Instant>) {
+    if response.extensions().get::<NeedsHttp1>().is_some() {
+        return h3_response::reset(stream, Code::H3_VERSION_FALLBACK);
+    }
     let answered = async {
         match deadline {
             Some(at) => tokio::time::timeout_at(at, answer(stream, response)).await?,

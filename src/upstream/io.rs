@@ -32,7 +32,15 @@ impl Io {
             || Pin::new(self).poll_read(&mut cx, &mut ReadBuf::new(&mut [0])).is_pending()
     }
 
-    /// The same, asked of the socket itself.
+    /// The protocol that ALPN chose.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            Self::Tls(tls) => tls.get_ref().1.alpn_protocol(),
+            Self::Tcp(_) | Self::Unix(_) => None,
+        }
+    }
+
+    /// The same as [`Io::is_quiet`], asked of the socket itself.
     pub fn is_silent(&self) -> bool {
         let socket = match self {
             Self::Tcp(tcp) => SockRef::from(tcp),

@@ -75,7 +75,12 @@ fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> Request {
         head,
         body: Body::empty(),
         upgrade: None,
-        peer: Arc::new(Peer { remote: address, local: address, tls: None }),
+        peer: Arc::new(Peer {
+            remote: address,
+            local: address,
+            tls: None,
+            kept: crate::http::kept::Kept::default(),
+        }),
         host: "localhost".to_owned(),
         user: None,
         upstream: None,

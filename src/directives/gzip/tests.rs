@@ -46,7 +46,12 @@ fn request(method: &str, accepted: &str) -> Request {
         head,
         body: Body::empty(),
         upgrade: None,
-        peer: Arc::new(Peer { remote: address, local: address, tls: None }),
+        peer: Arc::new(Peer {
+            remote: address,
+            local: address,
+            tls: None,
+            kept: crate::http::kept::Kept::default(),
+        }),
         host: String::new(),
         user: None,
         upstream: None,

@@ -53,7 +53,12 @@ fn request(target: &str) -> Request {
         head,
         body: Body::empty(),
         upgrade: None,
-        peer: Arc::new(Peer { remote: address, local: address, tls: None }),
+        peer: Arc::new(Peer {
+            remote: address,
+            local: address,
+            tls: None,
+            kept: crate::http::kept::Kept::default(),
+        }),
         host: String::new(),
         user: None,
         upstream: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::upstream::{Target, Upstream, shared_state};
+use super::upstream::{Target, Upstream, Versions, shared_state};
 
 /// Reads one TO; a port range gives one upstream per port. `identity` is what else a connection
 /// depends on (TLS settings).
@@ -17,7 +17,7 @@ pub(super) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String>
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path, identity).map(|upstream| vec![upstream]);
     }
-    let (tls, rest) = scheme(text)?;
+    let (scheme, tls, versions, rest) = scheme(text)?;
     let (authority, path_and_query) = match rest.find(['/', '?']) {
         Some(at) => rest.split_at(at),
         None => (rest, ""),
@@ -36,7 +36,6 @@ pub(super) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String>
         .into_iter()
         .map(|port| {
             let shown = port.map_or(String::new(), |p| format!(":{p}"));
-            let scheme = if tls { "https" } else { "http" };
             let number = port.unwrap_or(if tls { 443 } else { 80 });
             Ok(Upstream {
                 name: Arc::from(format!("{scheme}://{host}{shown}{base_path}")),
@@ -45,6 +44,7 @@ pub(super) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String>
                     port: number,
                     tls,
                 },
+                versions,
                 host_field: field(&format!("{host}{shown}"))?,
                 base_path: base_path.to_owned(),
                 base_query: base_query.to_owned(),
@@ -63,6 +63,7 @@ fn unix(path: &str, identity: &str) -> Result<Upstream, String> {
     Ok(Upstream {
         name: Arc::from(format!("unix:{path}")),
         target: Target::Unix(PathBuf::from(path)),
+        versions: Versions::Http1,
         host_field: HeaderValue::from_static("socket"),
         base_path: String::new(),
         base_query: String::new(),
@@ -71,15 +72,23 @@ fn unix(path: &str, identity: &str) -> Result<Upstream, String> {
     })
 }
 
-fn scheme(text: &str) -> Result<(bool, &str), String> {
-    match text.split_once("://") {
-        None => Ok((false, text)),
-        Some(("http", rest)) => Ok((false, rest)),
-        Some(("https", rest)) => Ok((true, rest)),
-        Some((other, _)) => Err(format!(
-            "upstream '{text}': scheme '{other}' is not supported; use http, https or unix:"
-        )),
-    }
+/// The scheme, whether it is over TLS, what it speaks, and the rest.
+fn scheme(text: &str) -> Result<(&str, bool, Versions, &str), String> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Ok(("http", false, Versions::Http1, text));
+    };
+    let (tls, versions) = match scheme {
+        "http" => (false, Versions::Http1),
+        "https" => (true, Versions::Either),
+        "h2c" => (false, Versions::Http2),
+        "h2" => (true, Versions::Http2),
+        other => {
+            return Err(format!(
+                "upstream '{text}': scheme '{other}' is not supported; use http, https, h2c, h2 or unix:"
+            ));
+        }
+    };
+    Ok((scheme, tls, versions, rest))
 }
 
 /// Splits off the port; the colons of a bracketed IPv6 address belong to the host.
@@ -150,6 +159,8 @@ mod tests {
             ("httpbin:80", "http://httpbin:80", "httpbin", 80, false, ""),
             ("https://l:2021/t?foo=bar", "https://l:2021/t", "l", 2021, true, "/t"),
             ("https://l", "https://l", "l", 443, true, ""),
+            ("h2c://l:50051", "h2c://l:50051", "l", 50051, false, ""),
+            ("h2://l/svc", "h2://l/svc", "l", 443, true, "/svc"),
             ("http://u:p@h/a--b", "http://h/a--b", "h", 80, false, "/a--b"),
             ("[::1]:81", "http://[::1]:81", "::1", 81, false, ""),
             ("[::1]", "http://[::1]", "::1", 80, false, ""),

@@ -9,15 +9,17 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, Framing};
 use super::conn::Conn;
-use super::connect::connect;
+use super::connect::{Dial, connect};
 use super::error::ProxyError;
 use super::forward::outgoing;
+use super::http2;
+use super::own::{self, Bond};
 use super::payload::Payload;
 use super::pool;
 use super::respond::{Lease, receive};
 use super::rule::Rule;
 use super::upload::Upload;
-use super::upstream::{Slot, Upstream};
+use super::upstream::{Slot, Upstream, Versions};
 use crate::http::{Body, Request};
 
 /// Heads of 1xx answers that may come before the final one.
@@ -39,18 +41,31 @@ pub(super) async fn attempt(
     host: &Upstream,
     req: &Request,
     payload: &mut Payload,
-    slot: Slot,
+    mut slot: Slot,
 ) -> Outcome {
+    let bond = own::bond(rule, req);
+    if bond == Some(Bond::Authentication) && own::cannot_authenticate(req) {
+        return Outcome::Failed { error: ProxyError::NeedsHttp1, again: false };
+    }
+    if host.versions != Versions::Http1 {
+        match Box::pin(http2::attempt(rule, host, req, payload, (slot, bond))).await {
+            Ok(outcome) => return outcome,
+            Err(unused) => slot = unused,
+        }
+    }
     let safe = repeatable(&req.head.method) && payload.repeatable();
     // What may not be sent twice deserves a connection that is known to be open.
     let now = Instant::now();
-    let mut pooled = pool::take(host.state.id, !safe, now);
+    let mut pooled = match bond {
+        None => pool::take(host.state.id, !safe, now),
+        Some(_) => own::take(&req.peer, host.state.id),
+    };
     loop {
         let reused = pooled.is_some();
         let conn = match pooled.take() {
             Some(conn) => conn,
             // Rare and large, it has no place in every request's future.
-            None => match Box::pin(connect(host, rule.tls.as_ref(), rule.connect_timeout)).await {
+            None => match Box::pin(connect_http1(rule, host, req)).await {
                 Ok(conn) => conn,
                 Err(error) => return Outcome::Failed { again: error.before_sending(), error },
             },
@@ -62,7 +77,12 @@ pub(super) async fn attempt(
         let mut exchange = Exchange::start(conn, message, now);
         match exchange.answer(rule.silence).await {
             Ok(answer) => {
-                let lease = Lease { keep: rule.keepalive, silence: rule.silence, _slot: slot };
+                if own::refuses(req, answer.head.status, &answer.head.headers) {
+                    return Outcome::Failed { error: ProxyError::NeedsHttp1, again: false };
+                }
+                let owner = bond.map(|bond| (req.peer.clone(), bond));
+                let (keep, silence) = (rule.keepalive, rule.silence);
+                let lease = Lease { keep, silence, owner, _slot: slot };
                 return Outcome::Answered(receive(answer, exchange, host.state.id, lease));
             }
             // The upstream closed the idle connection as the request was on its way.
@@ -73,6 +93,18 @@ pub(super) async fn attempt(
             }
         }
     }
+}
+
+async fn connect_http1(
+    rule: &Rule,
+    host: &Upstream,
+    req: &Request,
+) -> Result<Box<Conn>, ProxyError> {
+    let preface = rule.proxy_protocol.map(|version| version.header(&req.peer));
+    let tls = rule.tls.as_ref().map(|tls| &tls.http1);
+    let io = connect(host, Dial { tls, preface, limit: rule.connect_timeout }).await?;
+    pool::sweep();
+    Ok(Box::new(Conn::new(io)))
 }
 
 /// A request and its answer on a connection.
@@ -186,7 +218,7 @@ impl Exchange {
 }
 
 /// Methods that may be sent twice (RFC 9110 section 9.2.2).
-fn repeatable(method: &Method) -> bool {
+pub(super) fn repeatable(method: &Method) -> bool {
     matches!(
         *method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE

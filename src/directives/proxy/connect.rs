@@ -1,4 +1,4 @@
-//! New connections to upstreams: name, TCP or unix socket, TLS, HTTP/1.1.
+//! New connections to upstreams: name, TCP or unix socket, TLS.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -7,51 +7,49 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::conn::Conn;
 use super::error::ProxyError;
-use super::pool;
 use super::upstream::{State, Target, Upstream};
 use crate::upstream::{Io, dial};
 
-/// Connects within `limit`, TLS handshake included.
-pub(super) async fn connect(
-    upstream: &Upstream,
-    tls: Option<&Arc<ClientConfig>>,
-    limit: Duration,
-) -> Result<Box<Conn>, ProxyError> {
-    let deadline = Instant::now() + limit;
-    match timeout_at(deadline, open(upstream, tls, deadline)).await {
-        Ok(opened) => {
-            pool::sweep();
-            Ok(Box::new(Conn::new(opened?)))
-        }
-        Err(_) => Err(ProxyError::ConnectTimeout(upstream.name.to_string())),
-    }
+/// How to connect.
+pub(super) struct Dial<'a> {
+    /// Used where the upstream is behind TLS.
+    pub(super) tls: Option<&'a Arc<ClientConfig>>,
+    /// Sent before anything else, TLS too.
+    pub(super) preface: Option<Vec<u8>>,
+    /// For all of it.
+    pub(super) limit: Duration,
 }
 
-async fn open(
-    upstream: &Upstream,
-    tls: Option<&Arc<ClientConfig>>,
-    deadline: Instant,
-) -> Result<Io, ProxyError> {
+pub(super) async fn connect(upstream: &Upstream, dial: Dial<'_>) -> Result<Io, ProxyError> {
+    let deadline = Instant::now() + dial.limit;
+    let opened = timeout_at(deadline, open(upstream, &dial, deadline)).await;
+    opened.unwrap_or_else(|_| Err(ProxyError::ConnectTimeout(upstream.name.to_string())))
+}
+
+async fn open(upstream: &Upstream, how: &Dial<'_>, deadline: Instant) -> Result<Io, ProxyError> {
     let name = || upstream.name.to_string();
+    let refused = |e: io::Error| match e.kind() {
+        io::ErrorKind::TimedOut => ProxyError::ConnectTimeout(name()),
+        _ => ProxyError::Connect(name(), e),
+    };
+    let preface = how.preface.as_deref().unwrap_or_default();
     match &upstream.target {
         Target::Unix(path) => {
-            let stream = UnixStream::connect(path).await;
-            Ok(Io::Unix(stream.map_err(|e| ProxyError::Connect(name(), e))?))
+            let mut stream = UnixStream::connect(path).await.map_err(refused)?;
+            stream.write_all(preface).await.map_err(refused)?;
+            Ok(Io::Unix(stream))
         }
         Target::Tcp { host, port, tls: secure } => {
             let addresses = resolve(host, *port, &upstream.state).await?;
-            let stream = dial(&addresses, deadline).await;
-            let stream = stream.map_err(|e| match e.kind() {
-                io::ErrorKind::TimedOut => ProxyError::ConnectTimeout(name()),
-                _ => ProxyError::Connect(name(), e),
-            })?;
-            let Some(config) = tls.filter(|_| *secure) else { return Ok(Io::Tcp(stream)) };
+            let mut stream = dial(&addresses, deadline).await.map_err(refused)?;
+            stream.write_all(preface).await.map_err(refused)?;
+            let Some(config) = how.tls.filter(|_| *secure) else { return Ok(Io::Tcp(stream)) };
             let failed = |e| ProxyError::Tls(name(), e);
             let server = ServerName::try_from(host.clone())
                 .map_err(|e| failed(io::Error::new(io::ErrorKind::InvalidInput, e)))?;

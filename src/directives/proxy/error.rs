@@ -28,6 +28,12 @@ pub(super) enum ProxyError {
     Answer(#[source] io::Error),
     #[error("bad answer from the upstream: {0}")]
     Malformed(&'static str),
+    #[error("bad answer from the upstream")]
+    Http2(#[source] hyper::Error),
+    #[error("the upstream speaks HTTP/2 only, in which no protocol can be changed")]
+    NoUpgrade,
+    #[error("the upstream authenticates whole connections, which needs HTTP/1.1")]
+    NeedsHttp1,
     #[error("the upstream does not want the content")]
     NotContinued,
     #[error("cannot build the upstream request")]
@@ -58,13 +64,15 @@ impl ProxyError {
 
     /// Whether the client, not the upstream, is at fault.
     pub(super) fn by_client(&self) -> bool {
-        matches!(self, Self::ClientBody(_) | Self::Request(_))
+        matches!(self, Self::ClientBody(_) | Self::Request(_) | Self::NoUpgrade | Self::NeedsHttp1)
     }
 
     fn status(&self) -> StatusCode {
         match self {
             Self::ConnectTimeout(_) | Self::FirstByte => StatusCode::GATEWAY_TIMEOUT,
             Self::Request(_) => StatusCode::BAD_REQUEST,
+            Self::NoUpgrade => StatusCode::NOT_IMPLEMENTED,
+            Self::NeedsHttp1 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::At(_, error) => error.status(),
             _ if is_too_large(self) => StatusCode::PAYLOAD_TOO_LARGE,
             _ if self.by_client() => StatusCode::BAD_REQUEST,

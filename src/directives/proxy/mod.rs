@@ -12,10 +12,14 @@ mod connect;
 mod content;
 mod error;
 mod forward;
+mod h2;
+mod http2;
 mod options;
+mod own;
 mod payload;
 mod policy;
 mod pool;
+mod proxy_protocol;
 mod respond;
 mod rule;
 mod rules;
@@ -43,12 +47,6 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         if rule.health_check {
             site.warnings.push(format!(
                 "proxy {}: health checks are not running yet; upstreams count as healthy",
-                rule.from
-            ));
-        }
-        if rule.websocket {
-            site.warnings.push(format!(
-                "proxy {}: websocket upgrades are not passed on yet; their requests are proxied as plain ones",
                 rule.from
             ));
         }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::policy::Policy;
+use super::proxy_protocol::ProxyProtocol;
 use super::rule::Rule;
 use super::rules::HeaderRule;
-use super::tls::Trust;
+use super::tls::{ClientFiles, Trust};
 use crate::caddyfile::{Args, ConfigError, parse_duration};
 
 impl Rule {
@@ -63,6 +64,18 @@ impl Rule {
                     return Err(args.arg_error());
                 }
                 self.trust_in(Trust::Files(files), args)?;
+            }
+            "tls_client" => match args.remaining()[..] {
+                [cert, key] => {
+                    self.tls_client = Some(ClientFiles { cert: cert.into(), key: key.into() });
+                }
+                _ => return Err(args.arg_error()),
+            },
+            "proxy_protocol" => {
+                let version = args.required()?;
+                let parsed = ProxyProtocol::parse(version);
+                let unknown = || args.error(format!("'{version}' is not v1 or v2"));
+                self.proxy_protocol = Some(parsed.ok_or_else(unknown)?);
             }
             word => self.health(word, args)?,
         }

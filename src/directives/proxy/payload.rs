@@ -60,6 +60,13 @@ impl Payload {
         !matches!(self, Self::Stream(None))
     }
 
+    /// Takes a body back of which nothing was sent.
+    pub(super) fn give_back(&mut self, body: Body) {
+        if let Self::Stream(place @ None) = self {
+            *place = Some(body);
+        }
+    }
+
     /// The body for one attempt.
     pub(super) fn take(&mut self) -> Body {
         match self {

@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,9 +16,10 @@ use super::answer::{Answer, Framing};
 use super::attempt::Exchange;
 use super::content::Content;
 use super::error::ProxyError;
+use super::own::{self, Bond};
 use super::pool;
 use super::upstream::Slot;
-use crate::http::{Body, hop};
+use crate::http::{Body, Peer, hop};
 
 /// What an exchange holds of its rule until the response has passed to its end.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(super) struct Lease {
     pub(super) keep: usize,
     /// How long the upstream may be silent within its answer.
     pub(super) silence: Duration,
+    /// Whose own the connection is.
+    pub(super) owner: Option<(Arc<Peer>, Bond)>,
     pub(super) _slot: Slot,
 }
 
@@ -73,7 +77,10 @@ impl Leased {
         if let Some(upstream) = self.keep_alive
             && self.exchange.is_clean()
         {
-            pool::give(upstream, self.exchange.conn, self.lease.keep);
+            match self.lease.owner {
+                None => pool::give(upstream, self.exchange.conn, self.lease.keep),
+                Some((peer, bond)) => own::give(&peer, upstream, self.exchange.conn, bond),
+            }
         } else if self.exchange.switched && self.exchange.upload.is_some() {
             // The upstream has closed its side of a tunnel; the client may still send.
             tokio::task::spawn_local(async move {
@@ -85,7 +92,7 @@ impl Leased {
     }
 }
 
-fn clean(headers: &mut HeaderMap) {
+pub(super) fn clean(headers: &mut HeaderMap) {
     let trailer = announced(headers, TRAILER);
     hop::strip_hop_by_hop(headers);
     for value in trailer {

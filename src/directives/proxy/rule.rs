@@ -1,13 +1,13 @@
 //! One `proxy` line, ready to serve.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::address;
 use super::policy::Policy;
+use super::proxy_protocol::ProxyProtocol;
 use super::rules::HeaderRule;
-use super::tls::Trust;
-use super::upstream::{Slot, Target, Upstream};
+use super::tls::{ClientFiles, Settings, Trust};
+use super::upstream::{Slot, Target, Upstream, Versions};
 use crate::http::limits::{UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE};
 
 /// One `proxy` line.
@@ -32,10 +32,13 @@ pub(super) struct Rule {
     pub(super) upstream_headers: Vec<HeaderRule>,
     pub(super) downstream_headers: Vec<HeaderRule>,
     /// Set when an upstream is https.
-    pub(super) tls: Option<Arc<rustls::ClientConfig>>,
+    pub(super) tls: Option<Settings>,
     /// Whether `health_check` was written.
     pub(super) health_check: bool,
     pub(super) trust: Trust,
+    pub(super) tls_client: Option<ClientFiles>,
+    /// What connections start with, each of which then serves one client only.
+    pub(super) proxy_protocol: Option<ProxyProtocol>,
 }
 
 impl Rule {
@@ -60,6 +63,8 @@ impl Rule {
             tls: None,
             health_check: false,
             trust: Trust::default(),
+            tls_client: None,
+            proxy_protocol: None,
         }
     }
 
@@ -73,15 +78,24 @@ impl Rule {
 
     /// Reads the addresses of all upstreams.
     pub(super) fn resolve_upstreams(&mut self, to: &[String]) -> Result<(), String> {
-        let identity = self.trust.identity();
+        let client = self.tls_client.as_ref();
+        let shown = client.map(ClientFiles::identity).unwrap_or_default();
+        let identity = format!("{} {shown}", self.trust.identity());
         for text in to {
             self.hosts.extend(address::parse(text, &identity)?);
         }
         let https = |host: &Upstream| matches!(host.target, Target::Tcp { tls: true, .. });
         if self.hosts.iter().any(https) {
-            self.tls = Some(self.trust.config()?);
+            self.tls = Some(self.trust.settings(client)?);
         }
-        Ok(())
+        let shared = |host: &&Upstream| host.versions == Versions::Http2;
+        match self.hosts.iter().find(shared) {
+            Some(host) if self.proxy_protocol.is_some() => Err(format!(
+                "upstream '{}': proxy_protocol tells of one client, and HTTP/2 connections serve many; use http or https",
+                host.name
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

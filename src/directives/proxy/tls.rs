@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 /// Which certificates are good.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,26 +31,79 @@ impl Trust {
         }
     }
 
-    /// The settings of a connection. Reads certificates: for load time only.
-    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, String> {
-        match self {
+    /// The settings of connections. Reads certificates: for load time only.
+    pub(super) fn settings(&self, client: Option<&ClientFiles>) -> Result<Settings, String> {
+        let builder = match self {
             Self::System => {
-                static SYSTEM: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
-                SYSTEM.get_or_init(|| with_roots(system_roots()?)).clone()
+                static SYSTEM: OnceLock<Result<Arc<RootCertStore>, String>> = OnceLock::new();
+                with_roots(SYSTEM.get_or_init(|| system_roots().map(Arc::new)).clone()?)?
             }
-            Self::Files(files) => with_roots(roots_from(files)?),
+            Self::Files(files) => with_roots(Arc::new(roots_from(files)?))?,
             Self::Anything => {
                 let provider = Arc::new(aws_lc_rs::default_provider());
                 let builder = versions(provider.clone())?;
                 let verifier = Arc::new(AcceptAll(provider));
-                let config = builder.dangerous().with_custom_certificate_verifier(verifier);
-                Ok(http1(config.with_no_client_auth()))
+                builder.dangerous().with_custom_certificate_verifier(verifier)
             }
+        };
+        Ok(Settings::new(match client {
+            None => builder.with_no_client_auth(),
+            Some(client) => client.shown_by(builder)?,
+        }))
+    }
+}
+
+/// `tls_client`: the files of the certificate and key that are shown to upstreams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ClientFiles {
+    pub(super) cert: String,
+    pub(super) key: String,
+}
+
+impl ClientFiles {
+    /// What sets connections apart that showed another certificate.
+    pub(super) fn identity(&self) -> String {
+        format!("client={},{}", self.cert, self.key)
+    }
+
+    fn shown_by(&self, builder: Verified) -> Result<ClientConfig, String> {
+        let refused = |file: &str, e: &dyn std::fmt::Display| format!("tls_client {file}: {e}");
+        let chain = CertificateDer::pem_file_iter(&self.cert)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|e| refused(&self.cert, &e))?;
+        if chain.is_empty() {
+            return Err(refused(&self.cert, &"holds no certificate"));
+        }
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| refused(&self.key, &e))?;
+        builder.with_client_auth_cert(chain, key).map_err(|e| refused(&self.cert, &e))
+    }
+}
+
+/// The settings by what is offered to the upstream.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) http1: Arc<ClientConfig>,
+    pub(super) http2: Arc<ClientConfig>,
+    pub(super) either: Arc<ClientConfig>,
+}
+
+impl Settings {
+    fn new(config: ClientConfig) -> Self {
+        let offering = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            Arc::new(config)
+        };
+        Self {
+            http1: offering(&[b"http/1.1"]),
+            http2: offering(&[b"h2"]),
+            either: offering(&[b"h2", b"http/1.1"]),
         }
     }
 }
 
 type Builder = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
+type Verified = rustls::ConfigBuilder<ClientConfig, WantsClientCert>;
 
 fn versions(provider: Arc<CryptoProvider>) -> Result<Builder, String> {
     ClientConfig::builder_with_provider(provider)
@@ -57,14 +111,9 @@ fn versions(provider: Arc<CryptoProvider>) -> Result<Builder, String> {
         .map_err(|e| format!("TLS to upstreams: {e}"))
 }
 
-fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
+fn with_roots(roots: Arc<RootCertStore>) -> Result<Verified, String> {
     let builder = versions(Arc::new(aws_lc_rs::default_provider()))?;
-    Ok(http1(builder.with_root_certificates(roots).with_no_client_auth()))
-}
-
-fn http1(mut config: ClientConfig) -> Arc<ClientConfig> {
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(config)
+    Ok(builder.with_root_certificates(roots))
 }
 
 fn system_roots() -> Result<RootCertStore, String> {
@@ -140,11 +189,14 @@ mod tests {
 
     #[test]
     fn trust_that_cannot_be_loaded_is_an_error() {
-        assert!(Trust::Anything.config().is_ok());
+        assert!(Trust::Anything.settings(None).is_ok());
         let missing = Trust::Files(vec!["/nonexistent/ca.pem".into()]);
-        assert!(missing.config().unwrap_err().contains("/nonexistent/ca.pem"));
+        assert!(missing.settings(None).unwrap_err().contains("/nonexistent/ca.pem"));
         let empty = tempfile::NamedTempFile::new().unwrap();
         let empty = Trust::Files(vec![empty.path().display().to_string()]);
-        assert!(empty.config().unwrap_err().contains("no certificate"));
+        assert!(empty.settings(None).unwrap_err().contains("no certificate"));
+        let client = ClientFiles { cert: "/nonexistent/c.pem".into(), key: "k".into() };
+        let refused = Trust::Anything.settings(Some(&client)).unwrap_err();
+        assert!(refused.starts_with("tls_client /nonexistent/c.pem: "), "{refused}");
     }
 }

@@ -7,11 +7,13 @@ use tokio::time::{Instant, sleep};
 
 use super::attempt::{Outcome, attempt};
 use super::error::ProxyError;
+use super::own;
 use super::payload::Payload;
 use super::rule::Rule;
 use super::rules;
 use super::upstream::Slot;
 use crate::http::placeholders::ResponseFacts;
+use crate::http::response::NeedsHttp1;
 use crate::http::{Body, Fault, Reply, Request};
 
 /// Answers a request by one of the rule's upstreams.
@@ -34,6 +36,9 @@ pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
                         return Ok(response);
                     }
                     Outcome::Failed { error, again } => {
+                        if matches!(error, ProxyError::NeedsHttp1) {
+                            req.head.extensions.insert(NeedsHttp1);
+                        }
                         if !error.by_client() {
                             host.state.fail(rule.fail_timeout);
                         }
@@ -78,6 +83,11 @@ pub(super) fn pick(rule: &Rule, req: &Request, tried: &Tried) -> Option<(usize, 
         state.fails() < rule.max_fails && (rule.max_conns == 0 || state.conns() < rule.max_conns)
     };
     let fresh = |i: usize| open(i) && !tried.has(i);
+    if let Some(own) = own::host(&rule.hosts, &req.peer).filter(|own| fresh(*own))
+        && let Some(slot) = rule.take_place(own)
+    {
+        return Some((own, slot));
+    }
     for _ in 0..rule.hosts.len() {
         let chosen = rule.policy.choose(&rule.hosts, req, &fresh);
         let index = match chosen {

@@ -16,6 +16,7 @@ pub(super) struct Upstream {
     /// For logs and `{upstream}`; without credentials.
     pub(super) name: Arc<str>,
     pub(super) target: Target,
+    pub(super) versions: Versions,
     /// What `Host` says upstream.
     pub(super) host_field: HeaderValue,
     /// Base path put before the request's, and query put before its query.
@@ -24,6 +25,15 @@ pub(super) struct Upstream {
     /// From `user:pass@`; sent when the client has no `Authorization` of its own.
     pub(super) authorization: Option<HeaderValue>,
     pub(super) state: Arc<State>,
+}
+
+/// The versions of HTTP that an upstream may speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Versions {
+    Http1,
+    Http2,
+    /// As ALPN chooses.
+    Either,
 }
 
 /// What to connect to.

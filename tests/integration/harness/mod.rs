@@ -8,6 +8,7 @@ mod nginx;
 mod origin;
 mod pebble;
 mod raw;
+mod service;
 mod sockets;
 mod world;
 
@@ -27,6 +28,7 @@ pub use nginx::Nginx;
 pub use origin::Origin;
 pub use pebble::{EAB_KEY, Pebble, make_certificate};
 pub use raw::{exchange, keep_alive_get, raw_get, statuses};
+pub use service::Service;
 pub use sockets::{EchoSockets, chat, h2_socket, plain_socket, tls_socket, with_runtime};
 pub use world::{World, package};
 

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::address::Address;
 use crate::http::limits::Timeouts;
-use crate::http::sink::OpenSink;
+use crate::http::sink::{ErrorLog, OpenSink};
 use crate::http::{Request, paths};
 use crate::tls::{Policy, TlsListener};
 
@@ -28,6 +28,8 @@ pub struct SiteBuilder {
     pub limits: Limits,
     pub timeouts: Timeouts,
     pub sinks: Arc<dyn OpenSink>,
+    /// Where `errors` writes, for what else has something to say there.
+    pub error_log: Option<ErrorLog>,
     /// Whether this site will be served over TLS (its scheme is https).
     pub secure: bool,
     pub warnings: Vec<String>,
@@ -63,6 +65,7 @@ impl SiteBuilder {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             sinks,
+            error_log: None,
             secure: false,
             warnings: Vec::new(),
             hooks: Vec::new(),

@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use chrono::Local;
 use http::{HeaderValue, Method, Response, header};
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::sink::{Roll, Sink, SinkTarget};
+use crate::http::sink::{ErrorLog, Roll, SinkTarget};
 use crate::http::{Body, Fault, Request, fault_page};
 use crate::site::SiteBuilder;
 
@@ -39,8 +37,10 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         .sinks
         .open(&target)
         .map_err(|error| args.error(format!("errors: cannot open the log: {error}")))?;
+    let log = ErrorLog::new(sink);
+    site.error_log = Some(log.clone());
     site.push(Errors {
-        sink,
+        log,
         visible: wanted.visible,
         pages: wanted.pages,
         default_page: wanted.default_page,
@@ -119,7 +119,7 @@ impl Wanted {
 }
 
 struct Errors {
-    sink: Arc<dyn Sink>,
+    log: ErrorLog,
     /// The client is shown the cause.
     visible: bool,
     pages: HashMap<u16, PathBuf>,
@@ -143,7 +143,7 @@ impl Errors {
         let is_head = req.head.method == Method::HEAD;
         let cause = fault.cause.as_deref().map(chain_of);
         if let Some(cause) = &cause {
-            self.log(&format!("ERROR {} {}", status.as_u16(), req.path()), cause);
+            self.log.write(&format!("ERROR {} {}", status.as_u16(), req.path()), cause);
         }
         if self.visible
             && let Some(cause) = cause
@@ -157,22 +157,13 @@ impl Errors {
         if let Some(page) = self.pages.get(&status.as_u16()).or(self.default_page.as_ref()) {
             match tokio::fs::read(page).await {
                 Ok(content) => return with_content(fault, "text/html; charset=utf-8", content),
-                Err(error) => self.log(
+                Err(error) => self.log.write(
                     &format!("NOTICE {} {}", status.as_u16(), req.path()),
                     &format!("could not load error page: {}: {error}", page.display()),
                 ),
             }
         }
         fault_page::render(fault, is_head)
-    }
-
-    fn log(&self, what: &str, text: &str) {
-        let now = Local::now().format("%d/%b/%Y:%H:%M:%S %z");
-        let line: String = format!("{now} [{what}] {text}")
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        self.sink.write_line(&line);
     }
 }
 
@@ -201,7 +192,7 @@ fn chain_of(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use http::StatusCode;
@@ -210,7 +201,7 @@ mod tests {
     use super::*;
     use crate::http::address::Address;
     use crate::http::request::tests::request;
-    use crate::http::sink::OpenSink;
+    use crate::http::sink::{OpenSink, Sink};
 
     #[derive(Default)]
     struct Memory(Mutex<Vec<String>>, Mutex<Vec<SinkTarget>>);

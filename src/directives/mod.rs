@@ -5,6 +5,7 @@ mod bind;
 mod errors;
 mod expvar;
 mod ext;
+mod fastcgi;
 mod files;
 mod gzip;
 mod header;
@@ -70,6 +71,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("expvar", expvar::setup),
     row("push", push::setup),
     row("proxy", proxy::setup),
+    row("fastcgi", fastcgi::setup),
 ];
 
 /// What the tests of several words need.

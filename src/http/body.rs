@@ -16,6 +16,20 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 #[error("request body is larger than {0} bytes")]
 pub struct TooLarge(pub u64);
 
+impl TooLarge {
+    /// Whether it is this error, or what caused it.
+    pub fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if error.is::<Self>() {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
 type Dynamic = Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError>>>;
 
 /// A stream of DATA and trailers. It stays on its worker, hence it need not be `Send`.

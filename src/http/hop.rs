@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use http::header::{CONNECTION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+/// Whether a field belongs to one connection.
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
         "alt-svc"

@@ -73,6 +73,12 @@ pub const UPSTREAM_HTTP1: Duration = Duration::from_secs(300);
 pub const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 /// How long tunnels have, when a stop has waited for them, to say goodbye.
 pub const TUNNEL_GOODBYE: Duration = Duration::from_secs(1);
+/// The longest silence of a FastCGI responder, and the longest that it may take nothing of a
+/// request.
+pub const FASTCGI_SILENCE: Duration = Duration::from_secs(60);
+/// Bytes of a request's content that came without a length and must have one before they are
+/// passed on.
+pub const SPOOL_BYTES: u64 = 256 * 1024 * 1024;
 /// How long a stop waits for requests in flight (`-grace`).
 pub const DRAIN: Duration = Duration::from_secs(30);
 

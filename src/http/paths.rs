@@ -35,6 +35,11 @@ pub fn extension(path: &str) -> &str {
     file.rfind('.').map_or("", |at| &file[at..])
 }
 
+/// A path below another, with one slash between them.
+pub fn join(base: &str, path: &str) -> String {
+    format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/'))
+}
+
 fn ends_segment(prefix: &str, rest: &str) -> bool {
     prefix.ends_with(['/', '.']) || rest.is_empty() || rest.starts_with('/')
 }

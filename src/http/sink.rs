@@ -1,12 +1,43 @@
 //! Where `log` and `errors` lines go. Directives see the trait; the daemon side implements it.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Local;
+
 /// Takes one line (without its line feed) and never blocks the caller for long.
 pub trait Sink: Send + Sync {
     fn write_line(&self, line: &str);
+}
+
+/// A site's log of errors; without one, the process log.
+#[derive(Clone, Default)]
+pub struct ErrorLog(Option<Arc<dyn Sink>>);
+
+impl ErrorLog {
+    pub fn new(sink: Arc<dyn Sink>) -> Self {
+        Self(Some(sink))
+    }
+
+    /// One line: the time, `what` in brackets, and the text without what a terminal would obey.
+    pub fn write(&self, what: &str, text: &str) {
+        let line = format!("[{what}] {text}").replace(char::is_control, " ");
+        match &self.0 {
+            Some(sink) => {
+                let now = Local::now().format("%d/%b/%Y:%H:%M:%S %z");
+                sink.write_line(&format!("{now} {line}"));
+            }
+            None => log::error!("{line}"),
+        }
+    }
+}
+
+impl fmt::Debug for ErrorLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ErrorLog").field(&self.0.is_some()).finish()
+    }
 }
 
 /// Opens sinks. A check of the configuration (`-validate`) uses one that opens nothing.

@@ -48,6 +48,7 @@ pub(super) async fn serve_http1<T>(
         },
     );
     let activity = Activity::new(Some(guard.handle()));
+    let is_plain = peer.tls.is_none();
     let door = Door::new(&connection, peer, timeouts);
     let granted = Slot::default();
     let switching = Switching::new(Some(granted.clone()), &activity, &connection.worker.parting);
@@ -56,7 +57,9 @@ pub(super) async fn serve_http1<T>(
         // The guard has judged and bounded the head already; hyper's own cap must not be lower.
         .max_headers(limits::HEADER_COUNT + 1)
         .max_buf_size(READ_AHEAD)
-        .half_close(true)
+        // Over TLS a client that ends its stream has gone, and what is done for it ends too. A plain
+        // one may be a script that says no more and waits.
+        .half_close(is_plain)
         .serve_connection(TokioIo::new(guard), service);
     let clock = Clock::new(activity, timeouts, outbox);
     let mut served = Watched::new(served, clock, &connection);

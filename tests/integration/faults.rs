@@ -8,15 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
-use crate::harness::{Answer, Caddy, Origin, curl, h2_begun_put, h3_one, wait_for};
-
-fn by_all(caddy: &Caddy, path: &str) -> Vec<(&'static str, Answer)> {
-    vec![
-        ("h1", curl(&["--http1.1"], &caddy.url(path))),
-        ("h2", curl(&["--http2"], &caddy.url(path))),
-        ("h3", h3_one(caddy.port(), json!({"path": path}))),
-    ]
-}
+use crate::harness::{Caddy, Origin, by_all, curl, h2_begun_put, h3_one, wait_for};
 
 #[test]
 fn a_cut_body_never_ends_cleanly() {

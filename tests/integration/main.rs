@@ -23,6 +23,8 @@ mod certificates;
 mod cli;
 mod deb;
 mod defaults;
+mod fastcgi;
+mod fastcgi_faults;
 mod faults;
 mod grpc;
 mod hooks;

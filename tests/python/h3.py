@@ -1,7 +1,8 @@
 """One HTTP/3 job: JSON on stdin, JSON on stdout.
 
 Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and either
-  requests: [{method, path, headers: [[n, v]], body: text | body_len: N, stop_after: bytes,
+  requests: [{method, path, headers: [[n, v]], body: text | body_len: N | body_file: path,
+            stop_after: bytes,
             stop_at: seconds}],
             sent one after another on one connection (parallel: true: at once); a request may
             also say trickle: true (its body a byte each second), flood_head: bytes (a HEADERS
@@ -159,6 +160,9 @@ class Client(QuicConnectionProtocol):
         )
         exchange.stream = stream
         body = job.get("body", "").encode()
+        if "body_file" in job:
+            with open(job["body_file"], "rb") as file:
+                body = file.read()
         length = job.get("body_len", len(body))
         head = [
             (b":method", job.get("method", "GET").encode()), (b":scheme", b"https"),
@@ -173,7 +177,8 @@ class Client(QuicConnectionProtocol):
             return exchange.result()
         self.http.send_headers(stream, head, end_stream=not length)
         self.transmit()
-        chunks = pattern(length) if "body_len" in job else [body] if body else []
+        pieces = (body[at : at + BLOCK] for at in range(0, len(body), BLOCK))
+        chunks = pattern(length) if "body_len" in job else pieces
         if job.get("trickle"):
             await self.trickle(stream, exchange, length)
             chunks = []

@@ -1,6 +1,5 @@
 //! What can go wrong between us and an upstream, and the one place that says which status it is.
 
-use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
 
@@ -74,7 +73,7 @@ impl ProxyError {
             Self::NoUpgrade => StatusCode::NOT_IMPLEMENTED,
             Self::NeedsHttp1 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::At(_, error) => error.status(),
-            _ if is_too_large(self) => StatusCode::PAYLOAD_TOO_LARGE,
+            _ if TooLarge::is_behind(self) => StatusCode::PAYLOAD_TOO_LARGE,
             _ if self.by_client() => StatusCode::BAD_REQUEST,
             _ => StatusCode::BAD_GATEWAY,
         }
@@ -85,17 +84,6 @@ impl From<ProxyError> for Fault {
     fn from(error: ProxyError) -> Self {
         Self::caused(error.status(), error)
     }
-}
-
-fn is_too_large(error: &ProxyError) -> bool {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<TooLarge>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::rule::Rule;
 use super::rules::HeaderRule;
 use super::tls::{ClientFiles, Trust};
 use crate::caddyfile::{Args, ConfigError, parse_duration};
+use crate::http::paths;
 
 impl Rule {
     /// Reads the directive whose name `args` stands on.
@@ -51,11 +52,11 @@ impl Rule {
             }
             "without" => self.without = args.required()?.to_owned(),
             "except" => {
-                let paths = args.remaining();
-                if paths.is_empty() {
+                let words = args.remaining();
+                if words.is_empty() {
                     return Err(args.arg_error());
                 }
-                self.except = paths.iter().map(|path| join_path(&self.from, path)).collect();
+                self.except = words.iter().map(|path| paths::join(&self.from, path)).collect();
             }
             "insecure_skip_verify" => self.trust_in(Trust::Anything, args)?,
             "ca_certificates" => {
@@ -135,9 +136,4 @@ fn duration(args: &mut Args<'_>) -> Result<Duration, ConfigError> {
 fn number(args: &mut Args<'_>) -> Result<usize, ConfigError> {
     let text = args.required()?;
     text.parse().map_err(|_| args.error(format!("'{text}' is not a number of 0 or more")))
-}
-
-/// `except` paths are relative to FROM.
-fn join_path(from: &str, path: &str) -> String {
-    format!("{}/{}", from.trim_end_matches('/'), path.trim_start_matches('/'))
 }

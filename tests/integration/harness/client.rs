@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::crc;
+use super::{Caddy, crc};
 
 /// What a client saw of one response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,15 @@ impl Answer {
 /// One request by curl; `options` go before the URL.
 pub fn curl(options: &[&str], url: &str) -> Answer {
     curl_raw(&[options, &[url]].concat())
+}
+
+/// The same GET over each protocol.
+pub fn by_all(caddy: &Caddy, path: &str) -> Vec<(&'static str, Answer)> {
+    vec![
+        ("h1", curl(&["--http1.1"], &caddy.url(path))),
+        ("h2", curl(&["--http2"], &caddy.url(path))),
+        ("h3", h3_one(caddy.port(), json!({"path": path}))),
+    ]
 }
 
 /// curl with any arguments.

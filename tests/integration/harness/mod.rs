@@ -4,10 +4,12 @@ mod bind;
 mod ca;
 mod caddy;
 mod client;
+mod fpm;
 mod nginx;
 mod origin;
 mod pebble;
 mod raw;
+mod responder;
 mod service;
 mod sockets;
 mod world;
@@ -21,13 +23,15 @@ pub use bind::{Bind, SECRET};
 pub use ca::Ca;
 pub use caddy::{Caddy, Setup, has_ended, install};
 pub use client::{
-    Answer, curl, curl_raw, h2_abuse, h2_begun_put, h2_raw, h3, h3_flood, h3_one, h3_socket,
-    h3_tls, python_script,
+    Answer, by_all, curl, curl_raw, h2_abuse, h2_begun_put, h2_raw, h3, h3_flood, h3_one,
+    h3_socket, h3_tls, python_script,
 };
+pub use fpm::Fpm;
 pub use nginx::Nginx;
 pub use origin::Origin;
 pub use pebble::{EAB_KEY, Pebble, make_certificate};
 pub use raw::{exchange, keep_alive_get, raw_get, statuses};
+pub use responder::Responder;
 pub use service::Service;
 pub use sockets::{EchoSockets, chat, h2_socket, plain_socket, tls_socket, with_runtime};
 pub use world::{World, package};

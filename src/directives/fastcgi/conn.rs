@@ -1,0 +1,135 @@
+//! A connection to a responder: made, read event by event, and kept idle between requests.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::io::poll_read_buf;
+
+use super::address::{Target, Upstream};
+use super::error::FastCgiError;
+use super::record::{Event, Reader};
+use crate::upstream::{Idle, Io, Patience, Pool, dial};
+
+/// What one read may take.
+const READ: usize = 32 * 1024;
+/// The pause before a unix socket whose queue is full is tried again.
+const QUEUE_PAUSE: Duration = Duration::from_millis(20);
+
+thread_local! {
+    static POOL: Pool<Arc<str>, Box<Conn>> = Pool::default();
+}
+
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) io: Io,
+    input: BytesMut,
+    /// Records to be sent.
+    pub(super) output: BytesMut,
+    pub(super) patience: Patience,
+    reader: Reader,
+}
+
+impl Conn {
+    fn new(io: Io) -> Self {
+        Self {
+            io,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            patience: Patience::default(),
+            reader: Reader::default(),
+        }
+    }
+
+    /// The next thing that the responder says. The end of the stream is an error: what is whole
+    /// ends with a record.
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, FastCgiError>> {
+        loop {
+            if let Some(event) = self.reader.next(&mut self.input)? {
+                return Poll::Ready(Ok(event));
+            }
+            if self.input.capacity() - self.input.len() < READ / 2 {
+                self.input.reserve(READ);
+            }
+            let read = poll_read_buf(Pin::new(&mut self.io), cx, &mut self.input);
+            if ready!(read).map_err(FastCgiError::Broken)? == 0 {
+                let end = io::ErrorKind::UnexpectedEof;
+                return Poll::Ready(Err(FastCgiError::Broken(end.into())));
+            }
+            self.patience.moved();
+        }
+    }
+
+    /// Whether nothing stands between this request and another.
+    pub(super) fn is_clean(&self) -> bool {
+        self.input.is_empty() && self.output.is_empty()
+    }
+}
+
+impl Idle for Box<Conn> {
+    fn since(&self) -> Instant {
+        self.patience.since()
+    }
+
+    fn reusable(&mut self, certainly: bool) -> bool {
+        self.io.is_quiet() && (!certainly || self.io.is_silent())
+    }
+}
+
+/// An idle connection; `certainly` open at a system call's cost.
+pub(super) fn pooled(upstream: &Upstream, certainly: bool) -> Option<Box<Conn>> {
+    POOL.with(|pool| pool.take(&upstream.name, certainly, Instant::now()))
+}
+
+/// Keeps a connection, at most `limit` of them.
+pub(super) fn keep(upstream: Arc<str>, conn: Box<Conn>, limit: usize) {
+    // A body may end while its thread is being torn down; then there is no pool any more.
+    let _ = POOL.try_with(|pool| pool.give(upstream, conn, limit));
+}
+
+/// Makes a connection within `limit`.
+pub(super) async fn connect(
+    upstream: &Upstream,
+    limit: Duration,
+) -> Result<Box<Conn>, FastCgiError> {
+    let deadline = Instant::now() + limit;
+    let opened = timeout_at(deadline, open(upstream, deadline)).await;
+    let io = opened.map_err(|_| FastCgiError::ConnectTimeout)??;
+    Pool::sweep(&POOL);
+    Ok(Box::new(Conn::new(io)))
+}
+
+async fn open(upstream: &Upstream, deadline: Instant) -> Result<Io, FastCgiError> {
+    match &upstream.target {
+        Target::Unix(path) => loop {
+            match UnixStream::connect(path).await {
+                Ok(stream) => return Ok(Io::Unix(stream)),
+                // Over TCP the kernel waits until there is room in the queue.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(QUEUE_PAUSE).await,
+                Err(error) => return Err(FastCgiError::Connect(error)),
+            }
+        },
+        Target::Tcp(host, port) => {
+            let addresses = resolve(host, *port).await?;
+            let stream = dial(&addresses, deadline).await;
+            Ok(Io::Tcp(stream.map_err(|error| match error.kind() {
+                io::ErrorKind::TimedOut => FastCgiError::ConnectTimeout,
+                _ => FastCgiError::Connect(error),
+            })?))
+        }
+    }
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, FastCgiError> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let found = tokio::net::lookup_host((host, port)).await;
+    Ok(found.map_err(|error| FastCgiError::Resolve(host.to_owned(), error))?.collect())
+}

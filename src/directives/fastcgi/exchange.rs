@@ -1,0 +1,118 @@
+//! One request and its answer on one connection: both directions move at once, and whoever drops
+//! it closes the connection, by which the responder learns that nobody waits any more.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::conn::{self, Conn};
+use super::error::FastCgiError;
+use super::record::{Event, Verdict};
+use super::stderr::Stderr;
+use super::upload::{Upload, Waits};
+
+/// What an exchange holds of its rule.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
+    /// The pool to go back to.
+    pub(super) upstream: Arc<str>,
+    /// Idle connections that may be kept; none closes this one.
+    pub(super) pool: usize,
+    /// The longest that the responder may say nothing, and take nothing.
+    pub(super) read: Duration,
+    pub(super) send: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct Exchange {
+    conn: Box<Conn>,
+    upload: Option<Upload>,
+    /// The responder takes no more of the request; what it has answered still counts.
+    refused: Option<FastCgiError>,
+    pub(super) stderr: Stderr,
+    pub(super) terms: Terms,
+    /// Whether anything was said.
+    pub(super) silent: bool,
+    ended: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(conn: Box<Conn>, upload: Upload, stderr: Stderr, terms: Terms) -> Self {
+        let mut conn = conn;
+        conn.patience.moved();
+        let upload = Some(upload);
+        Self { conn, upload, refused: None, stderr, terms, silent: true, ended: false }
+    }
+
+    /// The next piece of the answer; `None` behind the last.
+    pub(super) fn poll_stdout(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, FastCgiError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let waits = self.send(cx)?;
+        loop {
+            let event = match self.conn.poll_event(cx) {
+                Poll::Ready(Ok(event)) => event,
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Some(Err(self.refused.take().unwrap_or(error))));
+                }
+                Poll::Pending => return self.poll_patience(waits, cx).map(|e| Some(Err(e))),
+            };
+            self.silent = false;
+            match event {
+                Event::Stdout(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                Event::Stderr(bytes) => self.stderr.take(&bytes),
+                Event::End(verdict) => {
+                    self.ended = true;
+                    return Poll::Ready(match verdict {
+                        Verdict::Complete => None,
+                        Verdict::Overloaded => Some(Err(FastCgiError::Overloaded)),
+                        Verdict::Refused => Some(Err(FastCgiError::Refused)),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sends on. Only what went wrong on the client's side is an error.
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<Waits, FastCgiError> {
+        let Some(upload) = &mut self.upload else { return Ok(Waits::Done) };
+        match upload.poll(&mut self.conn, cx) {
+            Ok(Waits::Done) => {}
+            Ok(waits) => return Ok(waits),
+            Err(error) if error.by_client() => return Err(error),
+            Err(error) => self.refused = Some(error),
+        }
+        self.upload = None;
+        Ok(Waits::Done)
+    }
+
+    fn poll_patience(&mut self, waits: Waits, cx: &mut Context<'_>) -> Poll<FastCgiError> {
+        let patience = &mut self.conn.patience;
+        match waits {
+            // A client has time limits of its own.
+            Waits::Client => Poll::Pending,
+            Waits::Responder => {
+                patience.poll(self.terms.send, cx).map(|()| FastCgiError::SendTimeout)
+            }
+            Waits::Done => patience.poll(self.terms.read, cx).map(|()| FastCgiError::ReadTimeout),
+        }
+    }
+
+    /// Gives the connection back, if the responder is done with it.
+    pub(super) fn finish(self) {
+        let clean = self.upload.is_none() && self.refused.is_none() && self.conn.is_clean();
+        if self.ended && clean && self.terms.pool > 0 {
+            conn::keep(self.terms.upstream, self.conn, self.terms.pool);
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+}

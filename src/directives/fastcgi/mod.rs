@@ -1,0 +1,188 @@
+//! `fastcgi`: hands requests to FastCGI responders, php-fpm above all.
+//!
+//! [`options`] reads the directive, [`script`] finds what is to run, [`env`] says what it is
+//! told; [`exchange`] moves [`record`]s both ways over a connection of [`conn`], and [`respond`]
+//! makes a response of them. This file decides whose turn it is, and when to try again.
+//!
+//! The protocol is spoken here and not by a library: the one there is sends a whole request
+//! before it reads, so that a script that answers while it is fed stops both for ever.
+
+mod address;
+mod conn;
+mod env;
+mod error;
+mod exchange;
+mod options;
+mod record;
+mod respond;
+mod script;
+mod spool;
+mod stderr;
+mod turn;
+mod upload;
+
+#[cfg(test)]
+mod tests;
+
+use http::header::CONTENT_LENGTH;
+use http_body::Body as _;
+
+use self::address::Upstream;
+use self::error::FastCgiError;
+use self::exchange::{Exchange, Terms};
+use self::options::Rule;
+use self::respond::{Answer, receive};
+use self::stderr::Stderr;
+use self::upload::Upload;
+use crate::caddyfile::{Args, ConfigError};
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::sink::ErrorLog;
+use crate::http::{Body, Reply, Request};
+use crate::site::SiteBuilder;
+
+pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    let mut rules = Vec::new();
+    while args.next() {
+        let rule = Rule::parse(args, site)?;
+        if !rule.scripts.local && !rule.scripts.split.is_empty() {
+            site.warnings.push(format!(
+                "fastcgi {}: there is no folder {} here; scripts are passed on without a look",
+                rule.path,
+                rule.scripts.root.display()
+            ));
+        }
+        rules.push(rule);
+    }
+    let log = site.error_log.clone().unwrap_or_default();
+    site.push(FastCgi { rules, log });
+    Ok(())
+}
+
+/// All `fastcgi` lines of a site.
+struct FastCgi {
+    /// In the order in which they are written: the first that has a script for a path answers.
+    rules: Vec<Rule>,
+    log: ErrorLog,
+}
+
+impl Handler for FastCgi {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        let route = req.route();
+        if !self.rules.iter().any(|rule| rule.covers(&route)) {
+            drop(route);
+            return next.run(req);
+        }
+        drop(route);
+        Box::pin(async move {
+            for rule in &self.rules {
+                if rule.covers(&req.route())
+                    && let Some(script) = script::find(&rule.scripts, req.path()).await?
+                {
+                    return serve(rule, &self.log, req, &script).await;
+                }
+            }
+            next.run(req).await
+        })
+    }
+}
+
+async fn serve(rule: &Rule, log: &ErrorLog, req: &mut Request, script: &script::Script) -> Reply {
+    let (body, length) = content(req).await?;
+    let params = env::params(rule, req, script, length);
+    let mut call = Call { rule, log, params: &params, body: Some(body), length };
+    let mut failure = None;
+    for upstream in rule.upstreams.in_turn() {
+        match call.attempt(req, upstream).await {
+            Outcome::Answered(answer, exchange) => {
+                req.upstream = Some(upstream.name.clone());
+                return Ok(answer.into_response(*exchange));
+            }
+            Outcome::Failed { error, again } => {
+                let error = error.at(&upstream.name);
+                if !again {
+                    return Err(error.into());
+                }
+                rule.upstreams.avoid(upstream);
+                failure = Some(error);
+            }
+        }
+    }
+    Err(failure.unwrap_or(FastCgiError::Refused).into())
+}
+
+/// The request's content, and how long it is.
+async fn content(req: &mut Request) -> Result<(Body, u64), FastCgiError> {
+    let body = std::mem::take(&mut req.body);
+    if body.is_end_stream() {
+        return Ok((body, 0));
+    }
+    let said = req.head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    match body.size_hint().exact().or_else(|| said.and_then(|text| text.parse().ok())) {
+        Some(length) => Ok((body, length)),
+        // Rare, it has no place in every request's future.
+        None => Box::pin(spool::spool(body)).await,
+    }
+}
+
+/// A request in all that does not depend on the responder.
+struct Call<'a> {
+    rule: &'a Rule,
+    log: &'a ErrorLog,
+    params: &'a [u8],
+    /// Gone when a responder has got some of it.
+    body: Option<Body>,
+    length: u64,
+}
+
+/// How a try ended.
+enum Outcome {
+    Answered(Answer, Box<Exchange>),
+    /// `again`: another responder may be asked without harm.
+    Failed {
+        error: FastCgiError,
+        again: bool,
+    },
+}
+
+impl Call<'_> {
+    /// One try at one responder: over an idle connection if there is one, else over a new one.
+    async fn attempt(&mut self, req: &Request, upstream: &Upstream) -> Outcome {
+        let rule = self.rule;
+        let safe = req.head.method.is_idempotent() && self.length == 0;
+        // What may not be sent twice deserves a connection that is known to be open.
+        let mut pooled = if rule.pool > 0 { conn::pooled(upstream, !safe) } else { None };
+        loop {
+            let reused = pooled.is_some();
+            let mut conn = match pooled.take() {
+                Some(conn) => conn,
+                None => match conn::connect(upstream, rule.connect_timeout).await {
+                    Ok(conn) => conn,
+                    Err(error) => return Outcome::Failed { error, again: true },
+                },
+            };
+            let body = self.body.take().unwrap_or_default();
+            let upload = Upload::start(&mut conn, rule.pool > 0, self.params, body, self.length);
+            let stderr = Stderr::new(self.log.clone(), req.path());
+            let mut exchange = Exchange::new(conn, upload, stderr, self.terms(upstream));
+            match receive(&mut exchange, &req.head.method).await {
+                Ok(answer) => return Outcome::Answered(answer, Box::new(exchange)),
+                // The responder closed the idle connection as the request was on its way.
+                Err(FastCgiError::Broken(_)) if reused && safe && exchange.silent => {}
+                Err(error) => {
+                    // An overloaded responder has not begun.
+                    let again = matches!(error, FastCgiError::Overloaded) && self.length == 0;
+                    return Outcome::Failed { error, again };
+                }
+            }
+        }
+    }
+
+    fn terms(&self, upstream: &Upstream) -> Terms {
+        Terms {
+            upstream: upstream.name.clone(),
+            pool: self.rule.pool,
+            read: self.rule.read_timeout,
+            send: self.rule.send_timeout,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! `fastcgi PATH ADDR [php] { … }`: text to a [`Rule`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::address;
+use super::script::Scripts;
+use super::turn::Upstreams;
+use crate::caddyfile::{Args, ConfigError, parse_duration};
+use crate::http::limits::{FASTCGI_SILENCE, UPSTREAM_CONNECT};
+use crate::http::paths;
+use crate::http::placeholders::Template;
+use crate::site::SiteBuilder;
+
+/// One `fastcgi` line.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) path: String,
+    pub(super) except: Vec<String>,
+    pub(super) scripts: Scripts,
+    /// The site's own path, which its directives do not see, without a last slash.
+    pub(super) prefix: String,
+    pub(super) env: Vec<(String, Template)>,
+    pub(super) upstreams: Upstreams,
+    /// Idle connections kept for each responder and worker.
+    pub(super) pool: usize,
+    pub(super) connect_timeout: Duration,
+    pub(super) read_timeout: Duration,
+    pub(super) send_timeout: Duration,
+}
+
+impl Rule {
+    /// Reads the directive whose name `args` stands on.
+    pub(super) fn parse(args: &mut Args<'_>, site: &SiteBuilder) -> Result<Self, ConfigError> {
+        let line = args.remaining();
+        let (path, address, preset) = match line[..] {
+            [path] => (path, None, None),
+            [path, address] => (path, Some(address), None),
+            [path, address, preset] => (path, Some(address), Some(preset)),
+            _ => return Err(args.arg_error()),
+        };
+        let mut rule = Self::new(path, site);
+        match preset {
+            None => {}
+            Some("php") => {
+                rule.scripts.ext = b".php".to_vec();
+                rule.scripts.split = b".php".to_vec();
+                rule.scripts.index = vec!["index.php".to_owned()];
+            }
+            Some(other) => {
+                let message = format!("Invalid fastcgi rule preset '{other}'");
+                return Err(args.error(message).hint("the only preset is php"));
+            }
+        }
+        address.map_or(Ok(()), |address| rule.upstream(address, args))?;
+        while args.next_block()? {
+            rule.entry(args.val(), args)?;
+        }
+        if rule.upstreams.all.is_empty() {
+            return Err(args.arg_error());
+        }
+        rule.scripts.local = rule.scripts.root.is_dir();
+        Ok(rule)
+    }
+
+    fn new(path: &str, site: &SiteBuilder) -> Self {
+        let root = std::path::absolute(&site.root).unwrap_or_else(|_| site.root.clone());
+        Self {
+            path: path.to_owned(),
+            except: Vec::new(),
+            scripts: Scripts {
+                root: root.clone(),
+                local: false,
+                site: root,
+                split: Vec::new(),
+                ext: Vec::new(),
+                index: Vec::new(),
+            },
+            prefix: site.address.path.trim_end_matches('/').to_owned(),
+            env: Vec::new(),
+            upstreams: Upstreams::default(),
+            pool: 0,
+            connect_timeout: UPSTREAM_CONNECT,
+            read_timeout: FASTCGI_SILENCE,
+            send_timeout: FASTCGI_SILENCE,
+        }
+    }
+
+    /// Whether the line is about this path.
+    pub(super) fn covers(&self, route: &str) -> bool {
+        paths::under(route, &self.path)
+            && !self.except.iter().any(|except| paths::under(route, except))
+    }
+
+    fn upstream(&mut self, text: &str, args: &Args<'_>) -> Result<(), ConfigError> {
+        let upstream = address::parse(text).map_err(|message| args.error(message))?;
+        self.upstreams.all.push(upstream);
+        Ok(())
+    }
+
+    fn entry(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
+        match word {
+            "root" => self.scripts.root = PathBuf::from(args.required()?),
+            "ext" => self.scripts.ext = args.required()?.as_bytes().to_vec(),
+            "split" => self.scripts.split = args.required()?.as_bytes().to_vec(),
+            "index" => self.scripts.index = some(args)?,
+            "except" => {
+                let paths = some(args)?;
+                self.except = paths.iter().map(|path| paths::join(&self.path, path)).collect();
+            }
+            "upstream" => {
+                for address in some(args)? {
+                    self.upstream(&address, args)?;
+                }
+            }
+            "env" => {
+                let name = args.required()?.to_owned();
+                self.env.retain(|(earlier, _)| *earlier != name);
+                self.env.push((name, Template::parse(args.required()?)));
+            }
+            "pool" => {
+                let text = args.required()?;
+                let number = text.parse();
+                self.pool = number.map_err(|_| {
+                    args.error(format!("positive integer expected, found {text}"))
+                        .hint("write how many idle connections each worker keeps, such as: pool 2")
+                })?;
+            }
+            "connect_timeout" => self.connect_timeout = duration(args)?,
+            "read_timeout" => self.read_timeout = duration(args)?,
+            "send_timeout" => self.send_timeout = duration(args)?,
+            other => {
+                let message = format!("unknown property '{other}'");
+                return Err(args.error(message).hint(
+                    "fastcgi knows root, ext, split, index, upstream, env, except, pool, \
+                     connect_timeout, read_timeout and send_timeout",
+                ));
+            }
+        }
+        if args.next_arg() { Err(args.arg_error()) } else { Ok(()) }
+    }
+}
+
+fn some(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {
+    let words = args.remaining();
+    if words.is_empty() {
+        return Err(args.arg_error());
+    }
+    Ok(words.into_iter().map(str::to_owned).collect())
+}
+
+fn duration(args: &mut Args<'_>) -> Result<Duration, ConfigError> {
+    let text = args.required()?;
+    let parsed = parse_duration(text).map_err(|message| args.error(message))?;
+    if parsed.is_zero() {
+        return Err(args.error(format!("'{text}' is no time to wait")).hint("write: 60s"));
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::http::address::Address;
+    use crate::http::sink::{OpenSink, Sink, SinkTarget};
+
+    struct NoSinks;
+
+    impl OpenSink for NoSinks {
+        fn open(&self, _target: &SinkTarget) -> std::io::Result<Arc<dyn Sink>> {
+            Err(std::io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    /// What a line means for a site at `/blog`.
+    fn read(line: &str) -> Result<Rule, String> {
+        let text = format!("host {{\n{line}\n}}");
+        let parsed = crate::caddyfile::parse("Caddyfile", &text, Path::new("."), &["fastcgi"]);
+        let parsed = parsed.map_err(|error| error.message)?;
+        let address = Address::parse("host/blog/").unwrap();
+        let site = SiteBuilder::new(address, "/none".into(), Arc::new(NoSinks));
+        let mut args = Args::new(&parsed.blocks[0].directives[0]);
+        args.next();
+        Rule::parse(&mut args, &site).map_err(|error| error.message)
+    }
+
+    impl Rule {
+        /// The rule of a line, for a site without a path.
+        pub(in super::super) fn of(line: &str) -> Self {
+            Self { prefix: String::new(), ..read(line).unwrap() }
+        }
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let rule = read(
+            "fastcgi /app php:9000 php {\nroot /\next .php5\nsplit .php\nindex a.php b.php\n\
+             upstream /run/x.sock php2:9000\nenv A 1\nenv A 2\nexcept /static img\npool 3\n\
+             connect_timeout 1s\nread_timeout 2m\nsend_timeout 500ms\n}",
+        )
+        .unwrap();
+        let Scripts { root, local, site, split, ext, index } = &rule.scripts;
+        assert_eq!((root.to_str(), *local, site.to_str()), (Some("/"), true, Some("/none")));
+        assert_eq!((&split[..], &ext[..]), (&b".php"[..], &b".php5"[..]));
+        assert_eq!(index, &["a.php", "b.php"]);
+        let names: Vec<&str> = rule.upstreams.all.iter().map(|one| &*one.name).collect();
+        assert_eq!(names, ["php:9000", "unix:/run/x.sock", "php2:9000"]);
+        assert_eq!(rule.env.len(), 1);
+        assert_eq!((rule.pool, rule.prefix.as_str()), (3, "/blog"));
+        let times = [rule.connect_timeout, rule.read_timeout, rule.send_timeout];
+        assert_eq!(times.map(|time| time.as_millis()), [1_000, 120_000, 500]);
+        let covered = ["/app/x", "/app", "/appx", "/app/static/x", "/app/img"];
+        assert_eq!(covered.map(|path| rule.covers(path)), [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn the_preset_and_the_defaults() {
+        let rule = read("fastcgi / unix:/run/php.sock php").unwrap();
+        assert_eq!((&rule.scripts.split[..], &rule.scripts.ext[..]), (&b".php"[..], &b".php"[..]));
+        assert_eq!(rule.scripts.index, ["index.php"]);
+        assert_eq!((rule.pool, rule.read_timeout), (0, FASTCGI_SILENCE));
+        assert!(!rule.scripts.local);
+        assert!(read("fastcgi / {\nupstream a:1\n}").unwrap().scripts.split.is_empty());
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for (line, said) in [
+            ("fastcgi", "Wrong argument count"),
+            ("fastcgi /", "Wrong argument count"),
+            ("fastcgi / a:1 php more", "Wrong argument count"),
+            ("fastcgi / a:1 asp", "Invalid fastcgi rule preset 'asp'"),
+            ("fastcgi / a", "'a' is no address of a FastCGI server"),
+            ("fastcgi / a:1 {\npool -1\n}", "positive integer expected, found -1"),
+            ("fastcgi / a:1 {\nread_timeout x\n}", "x"),
+            ("fastcgi / a:1 {\nread_timeout 0\n}", "no time to wait"),
+            ("fastcgi / a:1 {\nenv A\n}", "Wrong argument count"),
+            ("fastcgi / a:1 {\nenv A b c\n}", "Wrong argument count"),
+            ("fastcgi / a:1 {\nexcept\n}", "Wrong argument count"),
+            ("fastcgi / a:1 {\nsplti .php\n}", "unknown property 'splti'"),
+        ] {
+            let error = read(line).unwrap_err();
+            assert!(error.contains(said), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What a responder writes to its standard error, on its way to the errors log: line by line, and
+//! not without end.
+
+use bytes::BytesMut;
+
+use super::error::FastCgiError;
+use crate::http::sink::ErrorLog;
+
+/// Bytes of one request that are logged.
+const MOST: usize = 16 * 1024;
+/// Bytes of one line.
+const LINE: usize = 4 * 1024;
+
+/// The standard error of one request.
+#[derive(Debug)]
+pub(super) struct Stderr {
+    log: ErrorLog,
+    path: Box<str>,
+    /// The begun line.
+    line: BytesMut,
+    logged: usize,
+    lost: usize,
+}
+
+impl Stderr {
+    pub(super) fn new(log: ErrorLog, path: &str) -> Self {
+        Self { log, path: path.into(), line: BytesMut::new(), logged: 0, lost: 0 }
+    }
+
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let room = MOST.saturating_sub(self.logged + self.line.len());
+            let taken = piece.len().min(LINE - self.line.len()).min(room);
+            self.line.extend_from_slice(&piece[..taken]);
+            self.lost += piece.len() - taken;
+            if piece.ends_with(b"\n") {
+                self.flush();
+            }
+        }
+    }
+
+    /// What went wrong when the client had part of the answer.
+    pub(super) fn say(&mut self, error: &FastCgiError) {
+        self.flush();
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        let text = [error.to_string(), cause.unwrap_or_default()].join(": ");
+        self.log.write(&format!("ERROR 0 {}", self.path), text.trim_end_matches(": "));
+    }
+
+    fn flush(&mut self) {
+        let line = self.line.split();
+        self.logged += line.len();
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end();
+        if !text.is_empty() {
+            // There is no status yet, or it was sent long ago: 0, as ever.
+            self.log.write(&format!("ERROR 0 {}", self.path), text);
+        }
+    }
+}
+
+impl Drop for Stderr {
+    fn drop(&mut self) {
+        self.flush();
+        if self.lost > 0 {
+            let text = format!("{} more bytes on standard error", self.lost);
+            self.log.write(&format!("ERROR 0 {}", self.path), &text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::http::sink::Sink;
+
+    #[derive(Default)]
+    struct Memory(Mutex<Vec<String>>);
+
+    impl Sink for Memory {
+        fn write_line(&self, line: &str) {
+            let line = &line[line.find('[').unwrap()..];
+            self.0.lock().unwrap().push(line.to_owned());
+        }
+    }
+
+    fn logged(pieces: &[&[u8]]) -> Vec<String> {
+        let memory = Arc::new(Memory::default());
+        let mut stderr = Stderr::new(ErrorLog::new(memory.clone()), "/x");
+        pieces.iter().for_each(|piece| stderr.take(piece));
+        drop(stderr);
+        std::mem::take(&mut *memory.0.lock().unwrap())
+    }
+
+    #[test]
+    fn lines_are_put_together_and_told_apart() {
+        assert!(logged(&[]).is_empty());
+        assert_eq!(
+            logged(&[b"one\r\ntw", b"o\n\n\x1b[2J", b"end"]),
+            ["[ERROR 0 /x] one", "[ERROR 0 /x] two", "[ERROR 0 /x]  [2Jend"]
+        );
+    }
+
+    #[test]
+    fn a_flood_is_cut_and_counted() {
+        let flood: Vec<&[u8]> = vec![b"0123456789abcde\n"; 10_000];
+        let lines = logged(&flood);
+        assert_eq!(lines.len(), MOST / 16 + 1);
+        let lost = 160_000 - MOST;
+        let last = format!("[ERROR 0 /x] {lost} more bytes on standard error");
+        assert_eq!(lines.last().unwrap(), &last);
+        let endless = logged(&[&[b'x'; 100_000]]);
+        assert_eq!((endless.len(), endless[0].len()), (2, LINE + "[ERROR 0 /x] ".len()));
+    }
+}

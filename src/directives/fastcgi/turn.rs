@@ -1,0 +1,65 @@
+//! The responders of a line, and whose turn it is.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::address::Upstream;
+
+/// How long a responder that could not be reached is left for last.
+const AVOIDED: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) struct Upstreams {
+    pub(super) all: Vec<Upstream>,
+    turn: AtomicUsize,
+    /// `Upstream::avoided` counts milliseconds from here, to when it is one of many again.
+    since: Instant,
+}
+
+impl Default for Upstreams {
+    fn default() -> Self {
+        Self { all: Vec::new(), turn: AtomicUsize::new(1), since: Instant::now() }
+    }
+}
+
+impl Upstreams {
+    /// All of them, in the order in which one request tries them: the second first, then round
+    /// and round; those that could not be reached of late come last.
+    pub(super) fn in_turn(&self) -> Vec<&Upstream> {
+        let count = self.all.len();
+        if count == 1 {
+            return vec![&self.all[0]];
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut order: Vec<_> = (0..count).map(|step| &self.all[(turn + step) % count]).collect();
+        let now = self.now();
+        order.sort_by_key(|upstream| upstream.avoided.load(Ordering::Relaxed) > now);
+        order
+    }
+
+    pub(super) fn avoid(&self, upstream: &Upstream) {
+        upstream.avoided.store(self.now() + AVOIDED.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        self.since.elapsed().as_millis() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::address::parse;
+    use super::*;
+
+    #[test]
+    fn turns_go_round_and_what_cannot_be_reached_comes_last() {
+        let all = ["a:1", "b:1", "c:1"].map(|text| parse(text).unwrap()).into();
+        let upstreams = Upstreams { all, ..Upstreams::default() };
+        let order = || -> String {
+            upstreams.in_turn().iter().map(|upstream| &upstream.name[..1]).collect()
+        };
+        assert_eq!([order(), order(), order()], ["bca", "cab", "abc"]);
+        upstreams.avoid(&upstreams.all[1]);
+        assert_eq!([order(), order(), order()], ["cab", "cab", "acb"]);
+    }
+}

@@ -1,0 +1,113 @@
+//! A request on its way to a responder: its parameters, then its body, as the socket takes them
+//! and the client brings them.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http_body::Body as HttpBody;
+use tokio::io::AsyncWrite;
+
+use super::conn::Conn;
+use super::error::FastCgiError;
+use super::record::{self, Stream};
+use crate::http::{Body, BodyError};
+
+/// Bytes gathered before they are sent although more could come at once.
+const GATHERED: usize = 64 * 1024;
+
+/// What is still to be sent.
+#[derive(Debug)]
+pub(super) struct Upload {
+    body: Body,
+    /// Bytes that CONTENT_LENGTH still promises.
+    left: u64,
+    ended: bool,
+}
+
+/// What an upload waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// All is sent.
+    Done,
+    Client,
+    Responder,
+}
+
+impl Upload {
+    /// Writes all but the body into the connection's output; nothing is sent yet.
+    pub(super) fn start(
+        conn: &mut Conn,
+        keep: bool,
+        params: &[u8],
+        body: Body,
+        length: u64,
+    ) -> Self {
+        conn.output.clear();
+        record::begin(&mut conn.output, keep);
+        record::write(&mut conn.output, Stream::Params, params);
+        record::end(&mut conn.output, Stream::Params);
+        Self { body, left: length, ended: false }
+    }
+
+    /// Sends what can be sent now.
+    pub(super) fn poll(
+        &mut self,
+        conn: &mut Conn,
+        cx: &mut Context<'_>,
+    ) -> Result<Waits, FastCgiError> {
+        loop {
+            let waits = self.poll_gather(&mut conn.output, cx)?.is_pending();
+            if conn.output.is_empty() {
+                return Ok(if waits { Waits::Client } else { Waits::Done });
+            }
+            match Pin::new(&mut conn.io).poll_write(cx, &conn.output) {
+                Poll::Pending => return Ok(Waits::Responder),
+                Poll::Ready(Ok(0)) => {
+                    return Err(FastCgiError::Broken(io::ErrorKind::WriteZero.into()));
+                }
+                Poll::Ready(Ok(count)) => conn.output.advance(count),
+                Poll::Ready(Err(error)) => return Err(FastCgiError::Broken(error)),
+            }
+            conn.patience.moved();
+        }
+    }
+
+    /// Takes from the body what is there. Pending: more is to come, but not now.
+    fn poll_gather(
+        &mut self,
+        output: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), FastCgiError>> {
+        while !self.ended && output.len() < GATHERED {
+            let taken = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.data(&data, output),
+                    // CGI has no place for trailers.
+                    Err(_) => self.end(output),
+                },
+                Some(Err(error)) => Err(error),
+                None => self.end(output),
+            };
+            taken.map_err(FastCgiError::ClientBody)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn data(&mut self, data: &Bytes, output: &mut BytesMut) -> Result<(), BodyError> {
+        let left = self.left.checked_sub(data.len() as u64);
+        self.left = left.ok_or("more than Content-Length says")?;
+        record::write(output, Stream::Stdin, data);
+        Ok(())
+    }
+
+    fn end(&mut self, output: &mut BytesMut) -> Result<(), BodyError> {
+        if self.left > 0 {
+            return Err("less than Content-Length says".into());
+        }
+        self.ended = true;
+        record::end(output, Stream::Stdin);
+        Ok(())
+    }
+}

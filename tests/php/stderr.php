@@ -1,0 +1,3 @@
+<?php
+error_log("a warning of the script's");
+echo 'fine';

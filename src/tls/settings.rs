@@ -9,7 +9,7 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ProducesTickets, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
 use super::acme::Challenge;
 use super::acme::Keeper;
@@ -205,12 +205,14 @@ fn ticketer(demand: Option<&Demand>) -> Result<Ticketer, String> {
     Ok(made)
 }
 
-/// `ciphers` is about TLS 1.2, as in v1: the three suites of TLS 1.3 are always there.
+/// `ciphers` is about TLS 1.2, as in v1: the three suites of TLS 1.3 are always there. Of those,
+/// Go and browsers put AES-128 first, which costs a quarter less than AES-256.
 fn suites(policies: &[&Policy]) -> Vec<SupportedCipherSuite> {
     let (mut suites, classic): (Vec<SupportedCipherSuite>, Vec<_>) = aws_lc_rs::default_provider()
         .cipher_suites
         .into_iter()
         .partition(|suite| suite.tls13().is_some());
+    suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
     for policy in policies {
         let asked = if policy.suites.is_empty() { &classic } else { &policy.suites };
         for suite in asked {

@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::drain::Ticket;
-use super::gather::gather;
+use super::gather::{Gathered, Outbox, gather};
 use super::http;
 use super::worker::Worker;
 use crate::http::kept::Kept;
@@ -108,35 +108,60 @@ impl Connection {
 }
 
 async fn serve(connection: Connection, stream: TcpStream) {
+    // What a handshake needs is given back when the connection stands.
+    match Box::pin(open(&connection, stream)).await {
+        Some(Opened::Plain(peer, stream)) => {
+            http::serve_http1(connection, peer, stream, None).await;
+        }
+        Some(Opened::Secure(peer, Secure { io, outbox, http2: true })) => {
+            http::serve_http2(connection, peer, io, outbox).await;
+        }
+        Some(Opened::Secure(peer, Secure { io, outbox, .. })) => {
+            http::serve_http1(connection, peer, io, Some(outbox)).await;
+        }
+        None => {}
+    }
+}
+
+/// A connection that requests can come on.
+enum Opened {
+    Plain(Arc<Peer>, TcpStream),
+    Secure(Arc<Peer>, Secure),
+}
+
+struct Secure {
+    io: Gathered,
+    outbox: Outbox,
+    http2: bool,
+}
+
+async fn open(connection: &Connection, stream: TcpStream) -> Option<Opened> {
     // Without it the second small write of a response waits for the client's ACK.
     let _ = stream.set_nodelay(true);
     let local = stream.local_addr().unwrap_or(connection.addr);
     let snapshot = connection.worker.snapshot();
-    let Some(listener) = snapshot.listener(connection.addr) else { return };
+    let listener = snapshot.listener(connection.addr)?;
     let remote = connection.remote;
     let Some(tls) = &listener.tls else {
-        drop(snapshot);
-        let peer = Arc::new(Peer { remote, local, tls: None, kept: Kept::default() });
-        return http::serve_http1(connection, peer, stream, None).await;
+        let peer = Peer { remote, local, tls: None, kept: Kept::default() };
+        return Some(Opened::Plain(Arc::new(peer), stream));
     };
     let stream = match tokio::time::timeout(TLS_HANDSHAKE, tls.accept(stream)).await {
-        Ok(Ok(Some(stream))) => stream,
-        Ok(Ok(None)) => return,
+        Ok(Ok(stream)) => stream?,
         Ok(Err(error)) => {
-            return log::debug!("TLS handshake with {remote}: {error}");
+            log::debug!("TLS handshake with {remote}: {error}");
+            return None;
         }
-        Err(_) => return log::debug!("TLS handshake with {remote}: timed out"),
+        Err(_) => {
+            log::debug!("TLS handshake with {remote}: timed out");
+            return None;
+        }
     };
-    drop(snapshot);
     let (socket, session) = stream.into_inner();
     let peer = Arc::new(Peer { remote, local, tls: Some(facts(&session)), kept: Kept::default() });
     let http2 = session.alpn_protocol() == Some(b"h2");
     let (io, outbox) = gather(socket, session);
-    if http2 {
-        http::serve_http2(connection, peer, io, outbox).await;
-    } else {
-        http::serve_http1(connection, peer, io, Some(outbox)).await;
-    }
+    Some(Opened::Secure(peer, Secure { io, outbox, http2 }))
 }
 
 fn facts(session: &ServerConnection) -> TlsFacts {

@@ -181,8 +181,8 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
     let door = Door::new(&connection, peer, timeouts);
     let transport = Transport::new(quic.clone(), (header_bytes + limits::HEADER_EXCESS) as u64);
     let accepted_stream = transport.last_accepted();
-    let built = offered(header_bytes).build(transport).await;
-    let mut h3 = match built {
+    // What setting up needs is given back when the connection stands.
+    let mut h3 = match Box::pin(set_up(transport, header_bytes)).await {
         Ok(h3) => h3,
         Err(error) => return log::debug!("HTTP/3 with {remote}: {error}"),
     };
@@ -259,11 +259,14 @@ impl Stage {
     }
 }
 
-/// What the SETTINGS of a connection say.
-fn offered(header_bytes: usize) -> h3::server::Builder {
+/// Opens the connection's own streams and says its SETTINGS.
+async fn set_up(
+    transport: Transport,
+    header_bytes: usize,
+) -> Result<Box<h3::server::Connection<Transport, Bytes>>, h3::error::ConnectionError> {
     let mut settings = h3::server::builder();
     settings.max_field_section_size(header_bytes as u64).enable_extended_connect(true);
-    settings
+    settings.build(transport).await.map(Box::new)
 }
 
 /// Closing a connection drops what it has not sent; waits while the client still acknowledges.

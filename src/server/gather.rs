@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::guard::Readable;
+
 /// Writes below this are copied together first; larger ones are encrypted from where they are.
 const SMALL: usize = 8 * 1024;
 /// The plaintext of one record (RFC 8446 section 5.1).
@@ -134,6 +136,17 @@ impl Tls {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
             }
         }
+    }
+}
+
+impl Readable for Gathered {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let tls = &mut *self.0.borrow_mut();
+        let waits = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        if tls.session.reader().fill_buf().is_err_and(waits) {
+            return tls.socket.poll_readable(cx);
+        }
+        Poll::Ready(())
     }
 }
 

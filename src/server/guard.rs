@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use framer::{Framer, Stop};
@@ -54,6 +55,8 @@ pub(super) struct Guard<T> {
     kept: Vec<u8>,
     ready: usize,
     end: End,
+    /// The last write did not get through.
+    unsent: bool,
     /// Runs while the rest of an unread request is taken in before the close.
     linger: Option<Pin<Box<Sleep>>>,
 }
@@ -86,6 +89,9 @@ struct Shared {
     transparent: bool,
     refused: bool,
     reader: Option<Waker>,
+    /// The next thing to come is the head of a request.
+    quiet: bool,
+    unsent: bool,
 }
 
 impl GuardHandle {
@@ -116,6 +122,12 @@ impl GuardHandle {
         lock(&self.0).phase
     }
 
+    /// Whether all that is left to do is to wait for the next request.
+    pub(super) fn may_rest(&self) -> bool {
+        let shared = lock(&self.0);
+        shared.quiet && !shared.unsent
+    }
+
     /// When the first byte of an unfinished head came.
     pub(super) fn head_started(&self) -> Option<Instant> {
         lock(&self.0).head_started
@@ -134,6 +146,8 @@ impl<T> Guard<T> {
             transparent: false,
             refused: false,
             reader: None,
+            quiet: true,
+            unsent: false,
         };
         Self {
             io,
@@ -142,12 +156,20 @@ impl<T> Guard<T> {
             kept: Vec::new(),
             ready: 0,
             end: End::Open,
+            unsent: false,
             linger: None,
         }
     }
 
     pub(super) fn handle(&self) -> GuardHandle {
         GuardHandle(self.shared.clone())
+    }
+
+    /// Takes back bytes that were passed last and not used.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.kept.splice(..0, bytes.iter().copied());
+        self.ready += bytes.len();
+        self.kept.shrink_to_fit();
     }
 
     fn pass_kept(&mut self, out: &mut ReadBuf<'_>) {
@@ -212,6 +234,8 @@ impl<T> Guard<T> {
             Phase::Head => shared.head_started.or_else(|| Some(Instant::now())),
             _ => None,
         };
+        let is_open = self.end == End::Open && !self.framer.holds();
+        shared.quiet = is_open && shared.phase == Phase::Idle;
     }
 
     /// Learns from the response whether an upgrade took place. Requests before it were answered,
@@ -231,6 +255,32 @@ impl<T> Guard<T> {
             _ => self.framer.release(),
         }
         wake(&mut shared);
+    }
+
+    fn note_write(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if self.unsent != written.is_pending() {
+            self.unsent = !self.unsent;
+            lock(&self.shared).unsent = self.unsent;
+        }
+        written
+    }
+}
+
+/// What tells that a client has spoken without reading what it said.
+pub(super) trait Readable {
+    /// May be ready too early.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+impl Readable for TcpStream {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_read_ready(cx).map(drop)
+    }
+}
+
+impl<T: Readable> Readable for Guard<T> {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ready > 0 { Poll::Ready(()) } else { self.io.poll_readable(cx) }
     }
 }
 
@@ -292,7 +342,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.observe_response(bytes);
-        Pin::new(&mut this.io).poll_write(cx, bytes)
+        let written = Pin::new(&mut this.io).poll_write(cx, bytes);
+        this.note_write(written)
     }
 
     fn poll_write_vectored(
@@ -304,7 +355,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
         if let Some(first) = slices.iter().find(|slice| !slice.is_empty()) {
             this.observe_response(first);
         }
-        Pin::new(&mut this.io).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
+        this.note_write(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -320,6 +372,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
     /// answer (RFC 9112 section 9.6).
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        lock(&this.shared).quiet = false;
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
             if lock(&this.shared).phase == Phase::Idle {

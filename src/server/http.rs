@@ -16,11 +16,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::accept::Connection;
 use super::dispatch::{Door, dispatch};
 use super::gather::{Gathered, Outbox};
-use super::guard::{Guard, GuardLimits};
+use super::guard::{Guard, GuardLimits, Readable};
 use super::outgoing::Outgoing;
 use super::stall;
 use super::upgrade::{Granted, Slot, Switching};
-use super::watch::{Activity, Clock, Graceful, Watched};
+use super::watch::{Activity, Clock, Ended, Graceful, Watched};
 use crate::http::Body;
 use crate::http::limits::{self, Timeouts};
 use crate::http::request::Peer;
@@ -36,39 +36,47 @@ pub(super) async fn serve_http1<T>(
     io: T,
     outbox: Option<Outbox>,
 ) where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Readable + Unpin + 'static,
 {
     let Some((timeouts, header_bytes)) = settings(&connection) else { return };
-    let guard = Guard::new(
-        io,
-        GuardLimits {
-            header_bytes,
-            header_count: limits::HEADER_COUNT,
-            uri_bytes: limits::URI_BYTES,
-        },
-    );
+    let bounds = GuardLimits {
+        header_bytes,
+        header_count: limits::HEADER_COUNT,
+        uri_bytes: limits::URI_BYTES,
+    };
+    let mut guard = Guard::new(io, bounds);
     let activity = Activity::new(Some(guard.handle()));
     let is_plain = peer.tls.is_none();
     let door = Door::new(&connection, peer, timeouts);
     let granted = Slot::default();
-    let switching = Switching::new(Some(granted.clone()), &activity, &connection.worker.parting);
-    let service = service(door, activity.clone(), switching);
-    let served = http1::Builder::new()
-        // The guard has judged and bounded the head already; hyper's own cap must not be lower.
-        .max_headers(limits::HEADER_COUNT + 1)
-        .max_buf_size(READ_AHEAD)
-        // Over TLS a client that ends its stream has gone, and what is done for it ends too. A plain
-        // one may be a script that says no more and waits.
-        .half_close(is_plain)
-        .serve_connection(TokioIo::new(guard), service);
-    let clock = Clock::new(activity, timeouts, outbox);
-    let mut served = Watched::new(served, clock, &connection);
-    let ended = (&mut served).await;
-    if let Some(Err(error)) = ended {
+    let mut clock = Clock::new(activity.clone(), timeouts, outbox, &connection);
+    let mut builder = http1::Builder::new();
+    // The guard has judged and bounded the head already; hyper's own cap must not be lower.
+    builder.max_headers(limits::HEADER_COUNT + 1).max_buf_size(READ_AHEAD);
+    // Over TLS a client that ends its stream has gone, and what is done for it ends too. A plain
+    // one may be a script that says no more and waits.
+    builder.half_close(is_plain);
+    let (ended, served) = loop {
+        let switching =
+            Switching::new(Some(granted.clone()), &activity, &connection.worker.parting);
+        let service = service(door.clone(), activity.clone(), switching);
+        let served = builder.serve_connection(TokioIo::new(guard), service);
+        let mut watched = Watched::new(served, clock);
+        let ended = (&mut watched).await;
+        let (served, kept) = watched.into_parts();
+        clock = kept;
+        let Ended::AtRest = ended else { break (ended, served) };
+        // hyper's buffers are most of what an idle client would hold.
+        let parts = served.into_parts();
+        guard = parts.io.into_inner();
+        guard.put_back(&parts.read_buf);
+        clock.rest(|cx| guard.poll_readable(cx)).await;
+    };
+    if let Ended::Done(Err(error)) = ended {
         log::debug!("HTTP/1.1 with {}: {error}", connection.remote);
     } else if let Some(Granted { wire, outgoing }) = granted.take() {
-        let (served, outbox) = served.into_parts();
         let parts = served.into_parts();
+        let outbox = clock.into_outbox();
         let run = wire.run(parts.io.into_inner(), parts.read_buf, outgoing, outbox);
         if let Err(error) = run.await {
             log::debug!("tunnel with {}: {error}", connection.remote);
@@ -99,8 +107,8 @@ pub(super) async fn serve_http2(
         .max_send_buf_size(limits::SEND_BUFFER)
         .enable_connect_protocol()
         .serve_connection(TokioIo::new(io), service);
-    let clock = Clock::new(activity, timeouts, Some(outbox));
-    if let Some(Err(error)) = Watched::new(served, clock, &connection).await {
+    let clock = Clock::new(activity, timeouts, Some(outbox), &connection);
+    if let Ended::Done(Err(error)) = Watched::new(served, clock).await {
         log::debug!("HTTP/2 with {}: {error}", connection.remote);
     }
 }

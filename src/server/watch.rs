@@ -1,8 +1,9 @@
 //! Keeps time on a TCP connection: an idle client, a head that does not end, a response that
 //! the client does not take. One timer per connection, re-armed only when it is due earlier.
+//! Says when what serves a connection may be let go of until the client speaks again.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -17,6 +18,9 @@ use super::gather::Outbox;
 use super::guard::GuardHandle;
 use super::worker::Worker;
 use crate::http::limits::{Timeouts, WRITE_IDLE};
+
+/// How long an HTTP/1.1 connection is idle before the memory that serves it is given back.
+const REST_AFTER: Duration = Duration::from_millis(500);
 
 /// What one connection is doing, told by dispatch and by response bodies.
 #[derive(Clone)]
@@ -109,6 +113,13 @@ impl Activity {
         }
         (state.unread.get() > 0).then(|| state.progress.get() + WRITE_IDLE)
     }
+
+    /// When there is nothing to be done for the client, as things stand, for long enough.
+    fn rest(&self) -> Option<Instant> {
+        let state = &self.0;
+        let rests = state.guard.as_ref().is_some_and(GuardHandle::may_rest);
+        (rests && state.requests.get() == 0).then(|| state.progress.get() + REST_AFTER)
+    }
 }
 
 /// A tunnel in a stream: as long as it lives, its connection is not idle.
@@ -135,24 +146,6 @@ pub(super) struct Clock {
     timeouts: Timeouts,
     /// Where what the connection writes is gathered.
     outbox: Option<Outbox>,
-}
-
-impl Clock {
-    pub(super) fn new(activity: Activity, timeouts: Timeouts, outbox: Option<Outbox>) -> Self {
-        Self { activity, timeouts, outbox }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        let stalled = self.outbox.as_ref().and_then(Outbox::stalled).map(|at| at + WRITE_IDLE);
-        let due = self.activity.deadline(&self.timeouts);
-        stalled.into_iter().chain(due).min()
-    }
-}
-
-/// Drives a connection until it ends or its time is up.
-pub(super) struct Watched<C> {
-    connection: Pin<Box<C>>,
-    clock: Clock,
     closing: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Until when a connection that is to close waits for a request.
     ending: Option<Instant>,
@@ -162,53 +155,82 @@ pub(super) struct Watched<C> {
     timer: Pin<Box<Sleep>>,
 }
 
-impl<C: Graceful> Watched<C> {
-    pub(super) fn new(served: C, clock: Clock, connection: &Connection) -> Self {
-        let timer = Box::pin(tokio::time::sleep_until(clock.deadline().unwrap_or_else(far)));
-        let closing = Some(Box::pin(connection.closing.clone().cancelled_owned()));
-        let (connection, worker) = (Box::pin(served), connection.worker.clone());
-        Self { connection, clock, closing, ending: None, lingers: false, worker, timer }
+impl Clock {
+    pub(super) fn new(
+        activity: Activity,
+        timeouts: Timeouts,
+        outbox: Option<Outbox>,
+        connection: &Connection,
+    ) -> Self {
+        let timer = activity.deadline(&timeouts).unwrap_or_else(far);
+        Self {
+            activity,
+            timeouts,
+            outbox,
+            closing: Some(Box::pin(connection.closing.clone().cancelled_owned())),
+            ending: None,
+            lingers: false,
+            worker: connection.worker.clone(),
+            timer: Box::pin(tokio::time::sleep_until(timer)),
+        }
     }
 
-    fn begin_to_end(&mut self) {
+    /// Waits, while nothing serves the connection, for the client to speak or a time to come.
+    pub(super) async fn rest(&mut self, mut poll_client: impl FnMut(&mut Context<'_>) -> Poll<()>) {
+        poll_fn(|cx| {
+            if poll_client(cx).is_ready() || self.poll_closing(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let due = self.deadline().into_iter().chain(self.ending).min();
+            // The timer may still be set for what was due before.
+            while self.poll_timer(due, cx).is_ready() {
+                if due.is_some_and(|at| at <= Instant::now()) {
+                    return Poll::Ready(());
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// What sends for the connection, after its end.
+    pub(super) fn into_outbox(self) -> Option<Outbox> {
+        self.outbox
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let stalled = self.stalled().map(|at| at + WRITE_IDLE);
+        let due = self.activity.deadline(&self.timeouts);
+        stalled.into_iter().chain(due).min()
+    }
+
+    fn stalled(&self) -> Option<Instant> {
+        self.outbox.as_ref().and_then(Outbox::stalled)
+    }
+
+    fn rest_due(&self) -> Option<Instant> {
+        // What has been asked to end is no longer as good as new.
+        let is_ending = self.closing.is_none() && self.ending.is_none();
+        self.activity.rest().filter(|_| self.stalled().is_none() && !is_ending)
+    }
+
+    /// Ready when the connection is to close and nothing has been done about it.
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.closing.as_mut().map_or(Poll::Pending, |closing| closing.as_mut().poll(cx))
+    }
+
+    fn begin_to_end<C: Graceful>(&mut self) {
         let linger = self.worker.linger.get();
         self.closing = None;
-        self.clock.activity.0.closing.set(true);
+        self.activity.0.closing.set(true);
         self.lingers = C::ENDS_WITH_A_RESPONSE && linger > FIRST_REQUEST;
         let patience = if self.lingers { linger } else { FIRST_REQUEST };
         self.ending = Some(Instant::now() + patience);
     }
 
-    /// The connection after its end, and what sends for it.
-    pub(super) fn into_parts(self) -> (C, Option<Outbox>)
-    where
-        C: Unpin,
-    {
-        (*Pin::into_inner(self.connection), self.clock.outbox)
-    }
-
-    /// Polls the connection and sends what it wrote. `None`: the client cannot be written to.
-    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Option<C::Output>> {
-        loop {
-            let polled = self.connection.as_mut().poll(cx);
-            // Also what is said last: there is no later poll.
-            let sent = self.clock.outbox.as_ref().map(|outbox| outbox.poll_send(cx));
-            if let Poll::Ready(output) = polled {
-                return Poll::Ready(Some(output));
-            }
-            match sent {
-                Some(Poll::Ready(Ok(true))) => {}
-                Some(Poll::Ready(Err(_))) => return Poll::Ready(None),
-                None | Some(Poll::Ready(Ok(false)) | Poll::Pending) => return Poll::Pending,
-            }
-        }
-    }
-}
-
-impl<C: Graceful> Watched<C> {
     /// Whether the time has come to ask for the end: a request is here, or did not come.
     fn is_to_end(&self) -> bool {
-        let waits = self.lingers || self.clock.activity.is_fresh();
+        let waits = self.lingers || self.activity.is_fresh();
         self.ending.is_some_and(|at| !waits || at <= Instant::now())
     }
 
@@ -223,32 +245,80 @@ impl<C: Graceful> Watched<C> {
     }
 }
 
+/// How driving a connection ended.
+pub(super) enum Ended<T> {
+    Done(T),
+    /// The client is too slow, silent for too long, or cannot be written to.
+    GivenUp,
+    /// The client is idle. The connection is as good as new, and may be served by a new one.
+    AtRest,
+}
+
+/// Drives a connection until it ends or its time is up.
+pub(super) struct Watched<C> {
+    connection: Pin<Box<C>>,
+    clock: Clock,
+}
+
+impl<C: Graceful> Watched<C> {
+    pub(super) fn new(connection: C, clock: Clock) -> Self {
+        Self { connection: Box::pin(connection), clock }
+    }
+
+    /// The connection after its end or at rest, and its clock.
+    pub(super) fn into_parts(self) -> (C, Clock)
+    where
+        C: Unpin,
+    {
+        (*Pin::into_inner(self.connection), self.clock)
+    }
+
+    /// Polls the connection and sends what it wrote.
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Ended<C::Output>> {
+        loop {
+            let polled = self.connection.as_mut().poll(cx);
+            // Also what is said last: there is no later poll.
+            let sent = self.clock.outbox.as_ref().map(|outbox| outbox.poll_send(cx));
+            if let Poll::Ready(output) = polled {
+                return Poll::Ready(Ended::Done(output));
+            }
+            match sent {
+                Some(Poll::Ready(Ok(true))) => {}
+                Some(Poll::Ready(Err(_))) => return Poll::Ready(Ended::GivenUp),
+                None | Some(Poll::Ready(Ok(false)) | Poll::Pending) => return Poll::Pending,
+            }
+        }
+    }
+}
+
 impl<C: Graceful> Future for Watched<C> {
-    /// `None`: given up.
-    type Output = Option<C::Output>;
+    type Output = Ended<C::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Some(closing) = &mut this.closing
-            && closing.as_mut().poll(cx).is_ready()
-        {
-            this.begin_to_end();
+        if this.clock.poll_closing(cx).is_ready() {
+            this.clock.begin_to_end::<C>();
         }
         loop {
-            if this.is_to_end() {
-                this.ending = None;
+            if this.clock.is_to_end() {
+                this.clock.ending = None;
                 this.connection.as_mut().graceful_shutdown();
             }
-            if let Poll::Ready(output) = this.poll_connection(cx) {
-                return Poll::Ready(output);
+            if let Poll::Ready(ended) = this.poll_connection(cx) {
+                return Poll::Ready(ended);
             }
-            if this.is_to_end() {
+            if this.clock.is_to_end() {
                 continue;
             }
-            let given_up = this.clock.deadline();
-            ready!(this.poll_timer(given_up.into_iter().chain(this.ending).min(), cx));
-            if given_up.is_some_and(|at| at <= Instant::now()) {
-                return Poll::Ready(None);
+            let (given_up, rest) = (this.clock.deadline(), this.clock.rest_due());
+            let due = given_up.into_iter().chain(rest).chain(this.clock.ending).min();
+            ready!(this.clock.poll_timer(due, cx));
+            let now = Instant::now();
+            if given_up.is_some_and(|at| at <= now) {
+                return Poll::Ready(Ended::GivenUp);
+            }
+            if rest.is_some_and(|at| at <= now) {
+                return Poll::Ready(Ended::AtRest);
             }
         }
     }

@@ -1,12 +1,13 @@
 //! Signals: which end the server, how requests in flight fare, what the exit code is.
 
+use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::harness::{Caddy, Origin, Setup, curl, h3_one};
+use crate::harness::{Caddy, Origin, Setup, curl, curl_raw, h3_one};
 
 /// Three seconds of download.
 const SLOW: &str = "/drip/30";
@@ -51,14 +52,35 @@ fn grace_bounds_the_drain() {
 
 #[test]
 fn an_idle_kept_connection_does_not_hold_the_stop() {
-    let mut caddy = Caddy::start("http://:@PORT@\nstatus 204 /\n");
-    let idle = std::net::TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
-    thread::sleep(Duration::from_millis(200));
-    let began = Instant::now();
-    caddy.signal(Signal::SIGTERM);
-    assert_eq!(caddy.wait(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
-    drop(idle);
+    for (request, pause) in [("", 200), ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 1000)] {
+        let mut caddy = Caddy::start("http://:@PORT@\nstatus 204 /\n");
+        let mut idle = std::net::TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
+        idle.write_all(request.as_bytes()).unwrap();
+        thread::sleep(Duration::from_millis(pause));
+        let began = Instant::now();
+        caddy.signal(Signal::SIGTERM);
+        assert_eq!(caddy.wait(), Some(0));
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+        let mut answer = String::new();
+        idle.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer.starts_with("HTTP/1.1 204"), !request.is_empty(), "{answer}");
+    }
+}
+
+#[test]
+fn an_idle_connection_is_served_again_after_its_rest() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    for url in [caddy.plain("/"), caddy.url("/")] {
+        let twice = ["--http1.1", "--rate", "60/m", "-w", "%{num_connects}", &url, "-o", "-", &url];
+        let answer = curl_raw(&twice);
+        assert_eq!(
+            (answer.status, answer.version.as_str()),
+            (200, "1hello0"),
+            "{url}: {}",
+            answer.error
+        );
+    }
 }
 
 #[test]

@@ -245,3 +245,40 @@ fn hyper_answers_with_the_verdict_and_closes() {
         assert_eq!(block_on(serve(&input)), expected, "{input:?}");
     }
 }
+
+#[test]
+fn a_connection_rests_only_between_messages() {
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+    const UPGRADE: &[u8] =
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    for (input, rests) in [
+        (&b""[..], true),
+        (GET, true),
+        (&GET[..9], false),
+        (POST, false),
+        (&[POST, b"ab"].concat(), false),
+        (&[POST, b"abc"].concat(), true),
+        (&[POST, b"abcGE"].concat(), false),
+        (UPGRADE, false),
+        (b"bad\r\n\r\n", false),
+    ] {
+        block_on(async {
+            let (mut client, mut guard) = guard();
+            client.write_all(input).await.unwrap();
+            drain(&mut guard).await;
+            assert_eq!(guard.handle().may_rest(), rests, "{}", input.escape_ascii());
+        });
+    }
+}
+
+#[test]
+fn what_is_put_back_comes_first() {
+    block_on(async {
+        let (mut client, mut guard) = guard();
+        client.write_all(b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        guard.put_back(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+        let (passed, _) = drain(&mut guard).await;
+        assert!(passed.starts_with(b"GET /a ") && passed.len() == 56, "{}", passed.escape_ascii());
+    });
+}

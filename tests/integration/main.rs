@@ -40,6 +40,7 @@ mod proxy;
 mod quickstart;
 mod reload;
 mod rpm;
+mod scanner;
 mod service;
 mod service_faults;
 mod smuggling;

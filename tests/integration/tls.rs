@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{Caddy, Setup, certificate, curl, h3_tls, wait_for};
 
@@ -250,50 +250,4 @@ fn a_certificate_that_names_a_responder_is_stapled() {
     caddy.kill();
     caddy.start_again();
     stapled(&caddy);
-}
-
-/// What testssl.sh finds worse than good, by its identifier.
-fn findings(caddy: &Caddy, ca: &Path) -> Vec<String> {
-    let out = caddy.path("testssl.json");
-    let done = Command::new("testssl")
-        .args(["--quiet", "--color", "0", "--sneaky", "--fast", "--ids-friendly", "--jsonfile"])
-        .arg(&out)
-        .arg("--add-ca")
-        .arg(ca)
-        .args(["--ip", "127.0.0.1", "-p", "-s", "-f", "-S", "-h", "-H", "-I", "-T", "-R", "-C"])
-        .args(["-B", "-O", "-Z", "-W", "-A", "-L", "-F", "-J", "-D", "-E"])
-        .arg(format!("localhost:{}", caddy.port()))
-        .output()
-        .expect("testssl");
-    let said = String::from_utf8_lossy(&done.stdout);
-    let found: Value = serde_json::from_slice(&std::fs::read(out).expect(&said)).expect(&said);
-    let found = found.as_array().unwrap();
-    assert!(found.len() > 40, "{said}");
-    // About this machine, its DNS, and fields that are the site's own business; and tickets, since
-    // this scanner hangs up behind its Finished, at times before they reach it. Resumption has a
-    // test of its own.
-    let others =
-        ["engine_problem", "DNS_CAArecord", "security_headers", "sessionresumption_ticket"];
-    let bad = |one: &&Value| {
-        let severity = one["severity"].as_str().unwrap();
-        let ours = !others.contains(&one["id"].as_str().unwrap());
-        ours && !matches!(severity, "OK" | "INFO" | "DEBUG")
-    };
-    found
-        .iter()
-        .filter(bad)
-        .map(|one| format!("{} {} {}", one["severity"], one["id"], one["finding"]))
-        .collect()
-}
-
-#[test]
-fn a_scanner_finds_nothing() {
-    let setup = Setup::new(
-        "https://localhost:@PORT@ {\ntls @DIR@/cert.pem @DIR@/key.pem\nstatus 200 /\n\
-         header / Strict-Transport-Security max-age=31536000\n}\n",
-    );
-    crate::harness::make_certificate(setup.dir());
-    let caddy = setup.start();
-    let found = findings(&caddy, &caddy.path("ca.pem"));
-    assert_eq!(found, Vec::<String>::new());
 }

@@ -1,9 +1,10 @@
-//! Broken Caddyfiles and the exact first line each gets from `-validate`. The table is
-//! `caddyfiles.txt`: a name behind `==`, the text, `--`, the line.
+//! Broken Caddyfiles and the exact first line each gets from `-validate`. The tables are
+//! `caddyfiles.txt` and, for `tls` alone, `tls_lines.txt`: a name behind `==`, the text, `--`,
+//! the line.
 
 use crate::harness::Setup;
 
-const TABLE: &str = include_str!("caddyfiles.txt");
+const TABLES: [&str; 2] = [include_str!("caddyfiles.txt"), include_str!("tls_lines.txt")];
 
 struct Case {
     name: &'static str,
@@ -12,7 +13,7 @@ struct Case {
 }
 
 fn cases() -> impl Iterator<Item = Case> {
-    TABLE.split("\n== ").skip(1).map(|case| {
+    TABLES.iter().flat_map(|table| table.split("\n== ").skip(1)).map(|case| {
         let (name, rest) = case.split_once('\n').unwrap();
         let (text, want) = rest.split_once("\n--\n").expect(name);
         Case { name, text, want: want.trim_end() }
@@ -38,7 +39,7 @@ fn each_broken_caddyfile_gets_its_message() {
 
 #[test]
 fn the_table_is_long_enough() {
-    assert!(cases().count() >= 40, "{}", cases().count());
+    assert!(cases().count() >= 100, "{}", cases().count());
 }
 
 #[test]

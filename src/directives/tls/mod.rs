@@ -53,29 +53,24 @@ fn source(words: &[&str], args: &Args<'_>, site: &mut SiteBuilder) -> Result<(),
                 .hint("write: tls off, tls self_signed, tls E-MAIL, or tls CERTIFICATE KEY"));
         }
         [cert, key, ..] => {
-            let files = opened(Files::pair(cert, key), args, site)?;
+            let failed = |error: &str| {
+                unusable(error, args, site)
+                    .hint("write: tls CERTIFICATE KEY, two readable PEM files")
+            };
+            let files = Files::pair(cert, key).map_err(|error| failed(&error))?;
             if let Some(complaint) = files.complaints().first() {
-                return Err(unusable(complaint, args, site));
+                return Err(failed(complaint));
             }
-            add(&mut site.tls, Certificates::Files(files));
+            add(&mut site.tls, Certificates::Files(Arc::new(files)));
         }
     }
     Ok(())
 }
 
-/// Files that were read, or the error that names their line.
-fn opened(
-    read: Result<Files, String>,
-    args: &Args<'_>,
-    site: &SiteBuilder,
-) -> Result<Arc<Files>, ConfigError> {
-    read.map(Arc::new).map_err(|error| unusable(&error, args, site))
-}
-
+/// What files cannot be used for.
 fn unusable(error: &str, args: &Args<'_>, site: &SiteBuilder) -> ConfigError {
     let host = &site.address.host;
     args.error(format!("Unable to load certificate and key files for '{host}': {error}"))
-        .hint("write: tls CERTIFICATE KEY, two readable PEM files")
 }
 
 /// `off` and `self_signed` replace what was said before, files are added to it.
@@ -104,7 +99,10 @@ fn entry(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError>
         "key_type" => policy.key_type = names::key_type(args)?,
         "load" => {
             let dir = args.required()?;
-            let files = opened(Files::folder(dir), args, site)?;
+            let hint =
+                "write: load DIRECTORY, of *.pem files with a certificate chain and its key each";
+            let failed = |error: String| unusable(&error, args, site).hint(hint);
+            let files = Arc::new(Files::folder(dir).map_err(failed)?);
             // One old file among many must not keep the others from being served.
             site.warnings.extend(files.complaints());
             add(&mut site.tls, Certificates::Files(files));

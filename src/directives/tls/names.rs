@@ -113,9 +113,9 @@ pub(super) fn key_type(args: &mut Args<'_>) -> Result<KeyType, ConfigError> {
                 .hint("write RSA4096, or better P384"));
         }
         _ => {
-            return Err(
-                args.error(format!("Wrong KeyType name or KeyType not supported: '{name}'"))
-            );
+            return Err(args
+                .error(format!("Wrong KeyType name or KeyType not supported: '{name}'"))
+                .hint("there are P256, P384, RSA2048 and RSA4096"));
         }
     })
 }

@@ -11,10 +11,10 @@ use serde_json::json;
 use crate::harness::{BINARY, Bind, Caddy, EAB_KEY, Pebble, SECRET, Setup, curl, h3_tls, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(40);
-const DAY: u64 = 24 * 3600;
+pub const DAY: u64 = 24 * 3600;
 
 /// A server whose CA is `pebble`.
-fn setup(text: &str) -> Setup {
+pub fn setup(text: &str) -> Setup {
     Setup::new(text)
         .arg("-agree")
         .arg("-http-port=@PORT2@")
@@ -22,17 +22,17 @@ fn setup(text: &str) -> Setup {
         .env("CADDYPATH", "store")
 }
 
-fn with(setup: Setup, pebble: &Pebble) -> Setup {
+pub fn with(setup: Setup, pebble: &Pebble) -> Setup {
     setup.arg(&format!("-ca={}", pebble.url())).env("SSL_CERT_FILE", &pebble.trust())
 }
 
-fn pebble(setup: &Setup, lifetime: u64) -> Pebble {
+pub fn pebble(setup: &Setup, lifetime: u64) -> Pebble {
     let port = |marker: &str| setup.fill(marker).parse().unwrap();
     Pebble::start(port("@PORT2@"), port("@PORT@"), lifetime)
 }
 
 /// Asks for `https://NAME/` trusting only the CA's root.
-fn trusted(caddy: &Caddy, root: &Path, name: &str) -> bool {
+pub fn trusted(caddy: &Caddy, root: &Path, name: &str) -> bool {
     let root = root.display().to_string();
     let resolve = format!("{name}:{}:127.0.0.1", caddy.port());
     let url = format!("https://{name}:{}/", caddy.port());
@@ -141,51 +141,8 @@ fn twenty_names_at_once_and_none_asked_for_again() {
 }
 
 /// Orders that the CA has taken.
-fn orders(pebble: &Pebble) -> usize {
+pub fn orders(pebble: &Pebble) -> usize {
     pebble.log().matches("Added order").count()
-}
-
-#[test]
-fn fifty_handshakes_on_demand_are_one_order() {
-    let text = "https:// {\ntls {\nmax_certs 2\n}\nstatus 200 /\n}\n\
-                http:// {\nstatus 204 /\n}\n";
-    for turned_off in ["-disable-tls-alpn-challenge", "-disable-http-challenge"] {
-        let setup = setup(text).arg(turned_off);
-        let pebble = pebble(&setup, DAY);
-        let caddy = with(setup, &pebble).start();
-        let root = pebble.root();
-        std::thread::scope(|scope| {
-            let ask = || trusted(&caddy, &root, "demand.example");
-            let clients: Vec<_> = (0..50).map(|_| scope.spawn(ask)).collect();
-            assert!(clients.into_iter().all(|client| client.join().unwrap()));
-        });
-        assert_eq!(orders(&pebble), 1);
-        assert!(trusted(&caddy, &root, "second.example"));
-        for refused in ["third.example", "localhost", "x.localhost."] {
-            assert!(!trusted(&caddy, &root, refused), "{refused}");
-        }
-        assert_eq!(orders(&pebble), 2);
-        caddy.reload();
-        // HTTP/3 cannot wait for a certificate, and needs not: it is known.
-        let root = root.display().to_string();
-        let job = json!({"port": caddy.port(), "sni": "demand.example", "ca": root});
-        assert_eq!(h3_tls(job)[0]["status"], 200);
-    }
-}
-
-#[test]
-fn ask_has_the_last_word() {
-    let text = "https:// {\ntls {\nask http://127.0.0.1:@PORT3@/ok\n}\nstatus 200 /\n}\n\
-                http:// {\nstatus 204 /\n}\n\
-                http://:@PORT3@ {\nrewrite /ok {\nif {query} is domain=yes.example\nto /yes\n}\nstatus 200 /yes\nstatus 403 /ok\n}\n";
-    let setup = setup(text);
-    let pebble = pebble(&setup, DAY);
-    let caddy = with(setup, &pebble).start();
-    let root = pebble.root();
-    assert!(!trusted(&caddy, &root, "no.example"));
-    assert!(trusted(&caddy, &root, "yes.example"), "{}", caddy.log());
-    assert_eq!(orders(&pebble), 1);
-    assert!(caddy.log().contains("no.example: no certificate on demand: "), "{}", caddy.log());
 }
 
 #[test]
@@ -213,6 +170,27 @@ fn a_ca_that_dies_stops_nobody_and_is_asked_again() {
     wait_trusted(&caddy, &pebble.root(), "new.example");
     assert!(trusted(&caddy, &root, "old.example"));
     assert!(!entry(&caddy, &pebble, "new.example", "retry").exists());
+    check_store(&caddy.path("store"));
+}
+
+#[test]
+fn a_ca_that_dies_in_the_middle_is_gone_on_with() {
+    let names: Vec<String> = (1..=20).map(|n| format!("n{n}.example")).collect();
+    let setup = setup(&format!("{} {{\nstatus 200 /\n}}\n", names.join(", ")));
+    let mut pebble = pebble(&setup, DAY);
+    let caddy = with(setup, &pebble).start();
+    let there = |pebble: &Pebble| {
+        names.iter().filter(|name| entry(&caddy, pebble, name, "crt").exists()).count()
+    };
+    wait_for("the first certificate", PATIENCE, || (there(&pebble) > 0).then_some(()));
+    pebble.kill();
+    let before = there(&pebble);
+    assert!(before < names.len(), "the CA was too quick");
+    check_store(&caddy.path("store"));
+    // It comes back with nothing of what it knew: no account, no order, another root.
+    pebble.run();
+    wait_for("all certificates", PATIENCE, || (there(&pebble) == names.len()).then_some(()));
+    assert!(orders(&pebble) <= names.len() - before + 1, "{before} were there");
     check_store(&caddy.path("store"));
 }
 

@@ -32,6 +32,7 @@ mod init_script;
 mod limits;
 mod logs;
 mod moving;
+mod on_demand;
 mod packaging;
 mod policies;
 mod process;

@@ -50,7 +50,7 @@ impl Pebble {
         let env = [
             ("PEBBLE_VA_NOSLEEP", "1"),
             ("PEBBLE_WFE_NONCEREJECT", "25"),
-            ("PEBBLE_AUTHZREUSE", "0"),
+            ("PEBBLE_AUTHZREUSE", "50"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let mut pebble = Self { dir, port, management, dns, own_dns, env, processes: Vec::new() };

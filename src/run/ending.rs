@@ -22,6 +22,7 @@ impl Service {
     /// short.
     pub(super) fn stop(self, events: &mpsc::Receiver<Event>) -> u8 {
         notify::stopping();
+        self.settings.keeper.stop();
         // However long `-grace` is, the manager should not cut it short.
         notify::extend_timeout(self.grace + Duration::from_secs(5));
         let engine = self.engine.clone();
@@ -48,7 +49,7 @@ impl Service {
         self.watchdog.stop();
         // The new process rolls the logs and renews the certificates.
         logfile::roll_no_more();
-        self.settings.keeper.configure(std::iter::empty());
+        self.settings.keeper.stop();
         let (ended, new_ended) = mpsc::channel::<()>();
         std::thread::spawn(move || {
             new.ended();

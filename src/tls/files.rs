@@ -172,7 +172,14 @@ mod tests {
         std::fs::create_dir(dir.path().join("sub")).unwrap();
         std::fs::write(dir.path().join("sub/a.pem"), made("a.example")).unwrap();
         std::fs::write(dir.path().join("note.txt"), "nothing").unwrap();
-        assert_eq!(Files::folder(&path).unwrap().loaded().len(), 1);
+        let files = Files::folder(&path).unwrap();
+        assert_eq!(files.loaded().len(), 1);
+        assert_eq!(files.refresh(), Ok(false));
+        std::fs::write(dir.path().join("b.pem"), made("b.example")).unwrap();
+        assert_eq!(files.refresh(), Ok(true), "one more");
+        std::fs::remove_file(dir.path().join("sub/a.pem")).unwrap();
+        assert_eq!(files.refresh(), Ok(true), "one less");
+        assert_eq!(files.loaded()[0].names, ["b.example"]);
     }
 
     #[test]

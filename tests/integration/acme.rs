@@ -220,6 +220,23 @@ fn killed_at_any_point_it_goes_on_where_it_was() {
 }
 
 #[test]
+fn stopped_at_any_point_it_goes_on_after_the_next_start() {
+    let setup = setup("t1.example, t2.example {\nstatus 200 /\n}\n");
+    let pebble = pebble(&setup, DAY);
+    let mut caddy = with(setup, &pebble).start();
+    for round in 0..5 {
+        std::thread::sleep(Duration::from_millis(20 + round * 90));
+        caddy.signal(nix::sys::signal::Signal::SIGTERM);
+        assert_eq!(caddy.wait(), Some(0));
+        caddy.start_again();
+    }
+    let root = pebble.root();
+    // A validation that found the ports closed would cost twenty minutes.
+    ["t1.example", "t2.example"].iter().for_each(|name| wait_trusted(&caddy, &root, name));
+    assert!(!caddy.log().contains("http-01 failed"), "{}", caddy.log());
+}
+
+#[test]
 fn a_certificate_can_be_revoked() {
     let setup = setup("gone.example\nstatus 200 /\n");
     let pebble = pebble(&setup, DAY);

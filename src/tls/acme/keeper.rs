@@ -43,6 +43,7 @@ enum Command {
     Configure(Vec<Arc<Managed>>, Vec<Weak<Resolver>>),
     /// For handshakes that wait for this name.
     Demand(Arc<OnDemand>, String),
+    Stop,
 }
 
 impl Keeper {
@@ -81,6 +82,12 @@ impl Keeper {
         let resolvers = resolvers.into_iter().map(Arc::downgrade).collect();
         // It fails only when the thread was never started or is gone with the process.
         let _ = self.commands.send(Command::Configure(wanted, resolvers));
+    }
+
+    /// Leaves what is under way as it is: the next process goes on with it. A CA that came to
+    /// validate a name would find the ports closed, and that would count as a failure.
+    pub fn stop(&self) {
+        let _ = self.commands.send(Command::Stop);
     }
 
     /// What the command line says.
@@ -190,6 +197,8 @@ impl Keeper {
                     drop(watching.replace(watching_now));
                 }
                 Command::Demand(site, name) => drop(tokio::spawn(site.serve(name))),
+                // The runtime ends with this, and every task with it.
+                Command::Stop => return,
             }
         }
     }

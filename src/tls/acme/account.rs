@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use instant_acme::{Account, AccountCredentials, ExternalAccountKey, Key, NewAccount};
+use instant_acme::{Account, AccountBuilder, Key};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::binding::Binding;
 use super::client::Client;
 use super::failure::Failure;
 use super::storage::Storage;
@@ -56,22 +57,29 @@ pub(super) struct Owner<'a> {
 }
 
 impl Owner<'_> {
-    /// The account on disk, or a new one.
+    /// The account on disk, or a new one. Its key is on disk before the CA hears of it.
     pub(super) async fn account(&self, store: &dyn Storage) -> Result<Account, Failure> {
-        let key = self.stored_key(store)?;
+        let known = self.stored_key(store)?;
         let id = self.stored_id(store)?;
-        let http = Box::new(self.ca.client(self.timeout));
-        let builder = Account::builder_with_http(http);
-        let directory = self.ca.url.clone();
-        match (key, id, self.eab) {
-            (Some(key), Some(id), _) => Ok(builder.from_parts(id, pkcs8(&key), directory).await?),
-            (_, _, Some(eab)) => self.register_bound(store, eab).await,
+        match (known, id, self.eab) {
+            (Some(key), Some(id), _) => self.open(&key, id).await,
             (Some(key), None, None) => self.register(store, &key).await,
-            (None, _, None) => {
+            // An earlier process may have come as far as the CA.
+            (Some(key), None, Some(eab)) => match self.find(&key).await {
+                Err(failure) if failure.is_unknown_account() => {
+                    self.register_bound(store, &key, eab).await
+                }
+                found => self.keep(store, found?),
+            },
+            (None, _, eab) => {
                 let failed = |error: rcgen::Error| Failure::trouble(error.to_string());
                 let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
                 store.write(&self.entry("key"), key.serialize_pem().as_bytes())?;
-                self.register(store, &key.serialize_der()).await
+                let key = key.serialize_der();
+                match eab {
+                    None => self.register(store, &key).await,
+                    Some(eab) => self.register_bound(store, &key, eab).await,
+                }
             }
         }
     }
@@ -81,50 +89,52 @@ impl Owner<'_> {
         Ok(store.remove(&self.entry("json"))?)
     }
 
+    async fn open(&self, key: &[u8], id: String) -> Result<Account, Failure> {
+        Ok(self.builder().from_parts(id, pkcs8(key), self.ca.url.clone()).await?)
+    }
+
+    /// The account that the CA has for this key.
+    async fn find(&self, key: &[u8]) -> Result<Account, Failure> {
+        Ok(self.builder().from_key(pair(key)?, self.ca.url.clone()).await?.0)
+    }
+
     /// Makes the account, or finds the one that this key has.
     async fn register(&self, store: &dyn Storage, key: &[u8]) -> Result<Account, Failure> {
-        let http = Box::new(self.ca.client(self.timeout));
-        let pair = (Key::from_pkcs8_der(pkcs8(key))?, PrivateKeyDer::Pkcs8(pkcs8(key)));
-        let (account, _) = Account::builder_with_http(http)
-            .create_from_key(pair, self.ca.url.clone())
-            .await
-            .map_err(registering)?;
+        let made = self.builder().create_from_key(pair(key)?, self.ca.url.clone()).await;
+        let (account, _) = made.map_err(|error| registering(error.into()))?;
         if !self.email.is_empty() {
             let contact = format!("mailto:{}", self.email);
-            account.update_contacts(&[&contact]).await.map_err(registering)?;
+            let updated = account.update_contacts(&[&contact]).await;
+            updated.map_err(|error| registering(error.into()))?;
         }
-        self.store_id(store, account.id())?;
-        Ok(account)
+        self.keep(store, account)
     }
 
-    /// With an external account binding (RFC 8555 section 7.3.4) the library makes the key.
-    async fn register_bound(&self, store: &dyn Storage, eab: &Eab) -> Result<Account, Failure> {
-        let http = Box::new(self.ca.client(self.timeout));
-        let contact = format!("mailto:{}", self.email);
-        let contacts: &[&str] = if self.email.is_empty() { &[] } else { &[&contact] };
-        let wish = NewAccount {
-            contact: contacts,
-            terms_of_service_agreed: true,
-            only_return_existing: false,
-        };
-        let binding = ExternalAccountKey::new(eab.id.clone(), &eab.key);
-        let made = Account::builder_with_http(http)
-            .create(&wish, self.ca.url.clone(), Some(&binding))
-            .await;
-        let (account, credentials) = made.map_err(registering)?;
-        let key = pem(&credentials)?;
-        store.write(&self.entry("key"), key.as_bytes())?;
-        self.store_id(store, account.id())?;
-        Ok(account)
+    async fn register_bound(
+        &self,
+        store: &dyn Storage,
+        key: &[u8],
+        eab: &Eab,
+    ) -> Result<Account, Failure> {
+        let (client, directory) = (self.ca.client(self.timeout), self.ca.url.as_str());
+        let binding = Binding { client: &client, directory, email: self.email, eab };
+        let id = binding.register(key).await.map_err(registering)?;
+        self.keep(store, self.open(key, id).await?)
     }
 
-    fn store_id(&self, store: &dyn Storage, id: &str) -> Result<(), Failure> {
+    fn builder(&self) -> AccountBuilder {
+        Account::builder_with_http(Box::new(self.ca.client(self.timeout)))
+    }
+
+    fn keep(&self, store: &dyn Storage, account: Account) -> Result<Account, Failure> {
+        let id = account.id();
         log::info!("{}: account {id} {}", self.ca.url, self.email);
         let facts = json!({
             "Email": self.email,
             "Registration": { "body": { "status": "valid" }, "uri": id },
         });
-        Ok(store.write(&self.entry("json"), facts.to_string().as_bytes())?)
+        store.write(&self.entry("json"), facts.to_string().as_bytes())?;
+        Ok(account)
     }
 
     fn entry(&self, kind: &str) -> String {
@@ -183,8 +193,7 @@ pub(super) fn any(store: &dyn Storage, ca: &str) -> bool {
     })
 }
 
-fn registering(error: instant_acme::Error) -> Failure {
-    let failure = Failure::from(error);
+fn registering(failure: Failure) -> Failure {
     Failure { text: format!("account: {}", failure.text), ..failure }
 }
 
@@ -192,9 +201,6 @@ fn pkcs8(der: &[u8]) -> PrivatePkcs8KeyDer<'static> {
     PrivatePkcs8KeyDer::from(der.to_vec())
 }
 
-fn pem(credentials: &AccountCredentials) -> Result<String, Failure> {
-    let der = credentials.private_key();
-    let pair = KeyPair::from_pkcs8_der_and_sign_algo(der, &PKCS_ECDSA_P256_SHA256)
-        .map_err(|error| Failure::trouble(error.to_string()))?;
-    Ok(pair.serialize_pem())
+fn pair(der: &[u8]) -> Result<(Key, PrivateKeyDer<'static>), Failure> {
+    Ok((Key::from_pkcs8_der(pkcs8(der))?, PrivateKeyDer::Pkcs8(pkcs8(der))))
 }

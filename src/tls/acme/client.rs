@@ -79,6 +79,20 @@ impl Client {
         }
     }
 
+    /// The answer to a request of the protocol; one that says no is a problem document.
+    pub(super) async fn ask(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, String> {
+        // RFC 8555 section 6.1 wants the client named.
+        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        let response = self.clone().exchange(request).await?;
+        self.note_pause(&response);
+        let status = response.status();
+        let is_no = !status.is_success() && !status.is_redirection();
+        Ok(if is_no { as_problem(response) } else { response })
+    }
+
     async fn exchange(self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, String> {
         let uri = request.uri().clone();
         match tokio::time::timeout(self.timeout, self.open(request)).await {
@@ -170,22 +184,14 @@ impl HttpClient for Client {
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let client = self.clone();
         Box::pin(async move {
-            let (mut head, body) = request.into_parts();
-            // RFC 8555 section 6.1 wants the client named.
-            head.headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+            let (head, body) = request.into_parts();
             let signed = head.method == http::Method::POST;
             let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             let request = Request::from_parts(head, Full::new(body));
             let uri = request.uri().clone();
-            let response =
-                client.clone().exchange(request).await.map_err(|text| Error::Other(text.into()))?;
-            client.note_pause(&response);
+            let response = client.ask(request).await.map_err(|text| Error::Other(text.into()))?;
             let status = response.status();
-            if status.is_success() || status.is_redirection() {
-                return Ok(response.map(Full::new).into());
-            }
-            let response = as_problem(response);
-            if signed {
+            if signed || status.is_success() || status.is_redirection() {
                 return Ok(response.map(Full::new).into());
             }
             // The answers to plain requests are not looked at as problems.

@@ -3,6 +3,7 @@
 
 mod account;
 mod backoff;
+mod binding;
 pub mod challenges;
 mod client;
 mod dns;

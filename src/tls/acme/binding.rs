@@ -1,0 +1,123 @@
+//! A new account that is bound to one that the CA already has (RFC 8555 section 7.3.4), made with
+//! a key that is stored before. The ACME library makes a key of its own there: a crash before it
+//! is stored would lose the account, and with it a binding that some CAs take only once.
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD as BASE64, Engine as _};
+use bytes::Bytes;
+use http::{Method, Request, Response, header};
+use http_body_util::Full;
+use instant_acme::{Error, Problem};
+use serde_json::{Value, json};
+
+use super::Eab;
+use super::client::Client;
+use super::failure::Failure;
+
+/// How often a CA may want another nonce.
+const NONCES: usize = 5;
+
+/// The account to be.
+pub(super) struct Binding<'a> {
+    pub(super) client: &'a Client,
+    pub(super) directory: &'a str,
+    pub(super) email: &'a str,
+    pub(super) eab: &'a Eab,
+}
+
+impl Binding<'_> {
+    /// Makes the account of this key (PKCS#8); its URL.
+    pub(super) async fn register(&self, key: &[u8]) -> Result<String, Failure> {
+        let failed = |_| Failure::trouble("the account's key cannot sign");
+        let key =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key).map_err(failed)?;
+        let directory = self.send(Method::GET, self.directory, Bytes::new()).await?;
+        let directory: Value = serde_json::from_slice(directory.body()).unwrap_or_default();
+        let place = |name: &str| {
+            let missing = || Failure::trouble(format!("{}: no '{name}'", self.directory));
+            directory[name].as_str().ok_or_else(missing)
+        };
+        let (nonces, url) = (place("newNonce")?, place("newAccount")?);
+        let mut done = self.ask(nonces, url, &key).await;
+        for _ in 1..NONCES {
+            if !done.as_ref().is_err_and(Failure::is_bad_nonce) {
+                break;
+            }
+            done = self.ask(nonces, url, &key).await;
+        }
+        done
+    }
+
+    async fn ask(&self, nonces: &str, url: &str, key: &EcdsaKeyPair) -> Result<String, Failure> {
+        let answer = self.send(Method::HEAD, nonces, Bytes::new()).await?;
+        let nonce = field(&answer, "replay-nonce")?;
+        let jwk = jwk(key);
+        let mut account = json!({
+            "termsOfServiceAgreed": true, "externalAccountBinding": self.bind(url, &jwk),
+        });
+        if !self.email.is_empty() {
+            account["contact"] = json!([format!("mailto:{}", self.email)]);
+        }
+        let head = json!({ "alg": "ES256", "jwk": jwk, "nonce": nonce, "url": url });
+        let (head, account) = (encode(&head), encode(&account));
+        let signature = key
+            .sign(&SystemRandom::new(), format!("{head}.{account}").as_bytes())
+            .map_err(|_| Failure::trouble("the account's key cannot sign"))?;
+        let signed = jws(head, account, signature.as_ref()).to_string();
+        let answer = self.send(Method::POST, url, signed.into()).await?;
+        field(&answer, "location").map(str::to_owned)
+    }
+
+    /// The account's key, signed with the key that the CA gave out.
+    fn bind(&self, url: &str, jwk: &Value) -> Value {
+        let head = encode(&json!({ "alg": "HS256", "kid": self.eab.id, "url": url }));
+        let payload = encode(jwk);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.eab.key);
+        let signature = hmac::sign(&key, format!("{head}.{payload}").as_bytes());
+        jws(head, payload, signature.as_ref())
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        body: Bytes,
+    ) -> Result<Response<Bytes>, Failure> {
+        let request = Request::builder()
+            .method(method)
+            .uri(url)
+            .header(header::CONTENT_TYPE, "application/jose+json")
+            .body(Full::new(body))
+            .map_err(|error| Failure::trouble(format!("{url}: {error}")))?;
+        let answer = self.client.ask(request).await.map_err(Failure::trouble)?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        Err(match serde_json::from_slice::<Problem>(answer.body()) {
+            Ok(problem) => Error::Api(problem).into(),
+            Err(_) => Failure::trouble(format!("{url}: the answer was {}", answer.status())),
+        })
+    }
+}
+
+fn field<'a>(answer: &'a Response<Bytes>, name: &str) -> Result<&'a str, Failure> {
+    let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
+    value.ok_or_else(|| Failure::trouble(format!("the CA's answer has no {name}")))
+}
+
+/// The public key as JSON (RFC 7518 section 6.2), its members in the order of RFC 7638.
+fn jwk(key: &EcdsaKeyPair) -> Value {
+    // Uncompressed: 4, then the two coordinates.
+    let (x, y) = key.public_key().as_ref()[1..].split_at(32);
+    json!({ "crv": "P-256", "kty": "EC", "x": BASE64.encode(x), "y": BASE64.encode(y) })
+}
+
+fn jws(head: String, payload: String, signature: &[u8]) -> Value {
+    json!({ "protected": head, "payload": payload, "signature": BASE64.encode(signature) })
+}
+
+fn encode(value: &Value) -> String {
+    BASE64.encode(value.to_string())
+}

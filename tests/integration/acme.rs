@@ -354,7 +354,7 @@ fn wildcards_by_dynamic_update_and_by_a_program_with_a_bound_account() {
         .env("RFC2136_PROPAGATION_TIMEOUT", "0s");
     let port = |marker: &str| setup.fill(marker).parse().unwrap();
     let pebble = Pebble::start_with(port("@PORT2@"), port("@PORT@"), DAY, Some(bind.port));
-    let caddy = with(setup, &pebble).start();
+    let mut caddy = with(setup, &pebble).start();
     let root = pebble.root();
     wait_trusted(&caddy, &root, "any.dns.example");
     wait_trusted(&caddy, &root, "www.one.dns.example");
@@ -363,6 +363,13 @@ fn wildcards_by_dynamic_update_and_by_a_program_with_a_bound_account() {
     let log = bind.log();
     assert_eq!(log.matches("adding an RR at").count(), 2, "{log}");
     assert_eq!(log.matches("deleting an RR at").count(), 2, "{log}");
+    // A crash before the account was written down: it is found by its key.
+    let account = format!("store/acme/127.0.0.1:{}/users/default/default.json", pebble.port);
+    let before = caddy.read(&account);
+    caddy.kill();
+    std::fs::remove_file(caddy.path(&account)).unwrap();
+    caddy.start_again();
+    wait_for("the account", PATIENCE, || (caddy.read(&account) == before).then_some(()));
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod policy;
 mod pool;
 mod proxy_protocol;
 mod respond;
+mod reverse;
 mod rule;
 mod rules;
 mod tls;

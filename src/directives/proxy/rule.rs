@@ -29,6 +29,8 @@ pub(super) struct Rule {
     /// The longest silence of an upstream, before and within its answer.
     pub(super) silence: Duration,
     pub(super) without: String,
+    /// An upstream that names itself is named as the client knows it.
+    pub(super) rewrite_location: bool,
     pub(super) upstream_headers: Vec<HeaderRule>,
     pub(super) downstream_headers: Vec<HeaderRule>,
     /// Set when an upstream is https.
@@ -58,6 +60,7 @@ impl Rule {
             connect_timeout: UPSTREAM_CONNECT,
             silence: UPSTREAM_FIRST_BYTE,
             without: String::new(),
+            rewrite_location: false,
             upstream_headers: Vec::new(),
             downstream_headers: Vec::new(),
             tls: None,

@@ -9,6 +9,7 @@ use super::attempt::{Outcome, attempt};
 use super::error::ProxyError;
 use super::own;
 use super::payload::Payload;
+use super::reverse::Places;
 use super::rule::Rule;
 use super::rules;
 use super::upstream::Slot;
@@ -32,6 +33,10 @@ pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
                 match attempt(rule, host, req, &mut payload, slot).await {
                     Outcome::Answered(mut response) => {
                         req.upstream = Some(host.name.clone());
+                        if rule.rewrite_location {
+                            let places = Places { upstream: host, without: &rule.without, req };
+                            places.reverse(response.headers_mut());
+                        }
                         downstream(rule, req, &mut response, started);
                         return Ok(response);
                     }

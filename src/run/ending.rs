@@ -1,7 +1,7 @@
 //! The end of a process: when it is told to stop, and when another one has taken its place.
 
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +13,9 @@ use crate::site;
 
 /// How long a client's connection may idle after an upgrade until it is closed.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// Beyond `-grace`, how long workers may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether the end must come faster.
 const STEP: Duration = Duration::from_millis(20);
@@ -80,6 +83,7 @@ impl Service {
             workers.drain(&how);
             let _ = done.send(());
         });
+        let deadline = Instant::now() + self.grace + PATIENCE;
         let code = loop {
             match drained.recv_timeout(STEP) {
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
@@ -87,6 +91,10 @@ impl Service {
             }
             if let Some(reason) = hurry() {
                 log::warn!("{reason}: Force quit");
+                break FORCED;
+            }
+            if Instant::now() > deadline {
+                log::error!("a worker does not end: Force quit");
                 break FORCED;
             }
         };

@@ -91,6 +91,8 @@ impl Worker {
     }
 }
 
+/// How long a worker may take to do what is done at once.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long idle HTTP/1.1 connections outlive their listener, where nobody is in a hurry.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -181,12 +183,15 @@ impl Workers {
     }
 
     /// Stops reading the UDP sockets of these addresses, as another process is to, or reads them
-    /// again. What was read by the time it returns is served.
+    /// again. What was read by the time it returns is served; a worker that hangs is not waited
+    /// for.
     pub fn hand_over(&self, addrs: &[SocketAddr], handed_over: bool) {
         let (done, answers) = std::sync::mpsc::channel();
         self.tell(|| Command::HandOver(addrs.to_vec(), handed_over, done.clone()));
-        drop(done);
-        while answers.recv().is_ok() {}
+        let deadline = Instant::now() + PATIENCE;
+        for _ in &self.threads {
+            let _ = answers.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
     }
 
     /// Lets requests in flight end and waits for the workers.
@@ -260,12 +265,16 @@ async fn live(
                 let open = open.iter().filter(|(addr, _)| addrs.contains(addr));
                 let sockets = open.flat_map(|(_, open)| &open.quic);
                 sockets.for_each(|listening| listening.socket.hand_over(handed_over));
-                drop(done);
+                let _ = done.send(());
             }
             Command::Drain(how) => {
                 worker.linger.set(how.linger);
                 worker.draining.cancel();
-                open.values().for_each(|open| open.accepting.cancel());
+                for open in open.values() {
+                    open.accepting.cancel();
+                    // A client that comes now is for whoever has the socket next, and tries again.
+                    open.quic.iter().for_each(|one| one.endpoint.set_server_config(None));
+                }
                 ending = Some(Box::pin(drained(worker.clone(), how)));
             }
         }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{BINARY, Setup, curl, h3_one, python_script, wait_for};
+use crate::harness::{BINARY, Setup, curl, h3, h3_one, python_script, wait_for};
 
 /// A supervisor that holds the ports and keeps the server running.
 struct Supervisor {
@@ -115,6 +115,9 @@ fn five_restarts_refuse_nobody() {
     let passed = ["tcp:[::]:@PORT@", "udp:[::]:@PORT@"];
     let supervisor = Supervisor::start(SITES, &passed);
     let done = Arc::new(AtomicBool::new(false));
+    let (port, until) = (supervisor.setup.ports[0], supervisor.setup.dir().join("stop"));
+    let job = json!({"path": "/", "until_file": until, "reconnects": true, "wants": 203});
+    let quic = std::thread::spawn(move || h3(port, json!({"loop": job})));
     let clients: Vec<_> = ["--http1.1", "--http2"]
         .into_iter()
         .map(|version| {
@@ -140,6 +143,10 @@ fn five_restarts_refuse_nobody() {
         std::thread::sleep(Duration::from_millis(200));
     }
     done.store(true, Ordering::Relaxed);
+    std::fs::write(supervisor.setup.dir().join("stop"), "").unwrap();
+    let quic = quic.join().unwrap();
+    assert_eq!((&quic["failed"], &quic["lost"]), (&json!(0), &Value::Null), "{quic}");
+    assert!(quic["connections"].as_u64() > Some(2), "{quic}");
     for client in clients {
         let (count, failed) = client.join().unwrap();
         assert!(count > 10 && failed.is_empty(), "{count} requests: {failed:?}");

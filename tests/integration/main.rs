@@ -53,5 +53,6 @@ mod transfer;
 mod tunnels;
 mod upgrade;
 mod upgrade_faults;
+mod upgrade_ways;
 mod upstreams;
 mod words;

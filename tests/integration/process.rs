@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::harness::{Caddy, Origin, Setup, curl, curl_raw, h3_one};
+use crate::harness::{Caddy, Origin, Setup, curl, curl_raw, h3, h3_one, wait_for};
 
 /// Three seconds of download.
 const SLOW: &str = "/drip/30";
@@ -81,6 +81,24 @@ fn an_idle_connection_is_served_again_after_its_rest() {
             answer.error
         );
     }
+}
+
+#[test]
+fn an_idle_http_3_connection_does_not_hold_the_stop() {
+    let site = "https://localhost:@PORT@ {\n tls self_signed\n status 203 /\n}\n";
+    let mut caddy = Setup::new(site).start();
+    let (port, seen) = (caddy.port(), caddy.path("seen"));
+    let told = seen.clone();
+    // It asks once and stays.
+    let job = json!({"requests": [{"path": "/"}], "tell": told, "linger": 20});
+    let idle = thread::spawn(move || h3(port, job));
+    wait_for("the answer", Duration::from_secs(20), || seen.exists().then_some(()));
+    let began = Instant::now();
+    caddy.signal(Signal::SIGTERM);
+    assert_eq!(caddy.wait(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    let lost = &idle.join().unwrap()["lost"];
+    assert!(lost.as_str().unwrap().starts_with("0x100"), "H3_NO_ERROR: {lost}");
 }
 
 #[test]

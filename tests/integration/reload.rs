@@ -67,13 +67,23 @@ fn twenty_reloads_under_load_lose_nothing() {
                 h2.add(answer.error.is_empty());
             }
         });
+        let (slow, port) = (caddy.url("/drip/60"), caddy.port());
+        let drip = json!({"requests": [{"path": "/drip/60"}]});
+        let downloads = [
+            scope.spawn({
+                let slow = slow.clone();
+                move || curl(&["--http1.1"], &slow).len
+            }),
+            scope.spawn(move || curl(&["--http2"], &slow).len),
+            scope.spawn(move || h3(port, drip)["answers"][0]["len"].as_u64().unwrap() as usize),
+        ];
         let job = json!({"loop": {"path": "/echo", "until_file": stop_file, "seconds": 60}});
-        let port = caddy.port();
         let quic = scope.spawn(move || h3(port, job));
         for _ in 0..20 {
             caddy.reload();
             thread::sleep(Duration::from_millis(100));
         }
+        assert_eq!(downloads.map(|download| download.join().unwrap()), [60; 3]);
         stop.store(true, Ordering::Relaxed);
         std::fs::write(&stop_file, "").unwrap();
         let quic = quic.join().unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Caddy, Setup, curl, wait_for};
+use crate::harness::{Caddy, Setup, curl, low_port, wait_for};
 
 const PLAIN: &str = "http://:@PORT@\nstatus 204 /\n";
 
@@ -202,12 +202,6 @@ fn as_nobody(text: &str) -> Caddy {
     let open = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(setup.dir(), open).unwrap();
     setup.start()
-}
-
-/// A port that takes a right to bind.
-fn low_port() -> u16 {
-    let free = |port: &u16| std::net::TcpListener::bind(("::", *port)).is_ok();
-    (600..1024).rev().find(free).expect("a free low port")
 }
 
 #[test]

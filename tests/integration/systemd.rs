@@ -137,6 +137,14 @@ fn upgrades(world: &World) {
     world.ok("cp /tmp/good /etc/caddy/Caddyfile");
 }
 
+/// As docs/operations.md says.
+fn upgrades_by_signal(world: &World) {
+    let before = pid(world);
+    world.ok("systemctl kill -s USR2 --kill-who=main caddy");
+    world.until(&format!("[ $(systemctl show --value -p MainPID caddy) != {before} ]"));
+    world.ok("systemctl is-active caddy.service");
+}
+
 /// What rpm said.
 fn upgraded(world: &World, release: u32) -> String {
     let said = world.ok(&format!("rpm -U /share/caddy-{release}.rpm"));
@@ -162,9 +170,10 @@ fn a_missed_watchdog_restarts_it() {
     world.ok("mkdir -p /run/systemd/system/caddy.service.d");
     world.ok("printf '[Service]\nWatchdogSec=3\n' >/run/systemd/system/caddy.service.d/w.conf");
     world.ok("systemctl daemon-reload && systemctl restart caddy");
+    upgrades_by_signal(&world);
     let before = pid(&world);
     thread::sleep(Duration::from_secs(8));
-    assert_eq!(pid(&world), before, "signs of life keep it");
+    assert_eq!(pid(&world), before, "signs of life keep it, now those of the new process");
     world.ok(&format!("kill -STOP {before}"));
     world
         .until("[ $(systemctl show --value -p NRestarts caddy) = 1 ] && systemctl is-active caddy");
@@ -183,6 +192,9 @@ fn the_drop_in_for_old_versions_starts_as_root_and_ends_as_caddy() {
     world.ok("sed -i s/203/202/ /etc/caddy/Caddyfile && systemctl reload caddy");
     world.until("[ $(curl -sko /dev/null -w '%{http_code}' https://localhost/) = 202 ]");
     assert_eq!(pid(&world), before);
+    upgrades_by_signal(&world);
+    assert_eq!(row(&world, "Uid"), [uid.trim(); 4].join(" "));
+    serves(&world, 202);
 }
 
 #[test]
@@ -203,6 +215,8 @@ fn socket_activation_keeps_the_ports() {
     assert_ne!(pid(&world), before);
     serves(&world, 203);
     a_udp_socket_for_each_worker(&world);
+    upgrades_by_signal(&world);
+    (0..6).for_each(|_| serves(&world, 203));
     // A stopped service comes back with the next client.
     world.ok("systemctl stop caddy.service 2>/dev/null");
     world.expect("systemctl is-active caddy.service", 3);

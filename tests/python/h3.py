@@ -8,7 +8,8 @@ Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and
             also say trickle: true (its body a byte each second), flood_head: bytes (a HEADERS
             frame that goes on so long), half_head: true (one that stops in the middle), or
   loop: {path, until_file, seconds, streams}: GETs on one connection until the file appears;
-            with reconnects: true, on a new one whenever the server says GOAWAY.
+            wants: the status (200); with reconnects: true, on a new one whenever the server says GOAWAY.
+linger: seconds to stay when all is done; tell: a file to make then.
 moves: seconds between changes of the client's port, as a NAT makes them.
 freeze: true never opens a window again, with a PING every 5 s; rebel: true ignores the stream limit.
 Result: {offered: {idle, streams, window, stream_window} in the server's transport parameters,
@@ -207,6 +208,11 @@ class Client(QuicConnectionProtocol):
             self.transmit()
             await asyncio.sleep(1)
 
+    async def stay(self, seconds):
+        end = time.time() + seconds
+        while time.time() < end and self.lost is None:
+            await asyncio.sleep(0.02)
+
     async def move(self, pause):
         while True:
             await asyncio.sleep(pause)
@@ -258,7 +264,7 @@ async def loop(client, authority, job, result):
     async def one():
         while not is_over() and client.lost is None and client.goaway is None:
             answer = await client.request(authority, {"path": job["path"], "timeout": 15})
-            if answer["status"] == 200 and not answer["error"]:
+            if answer["status"] == job.get("wants", 200) and not answer["error"]:
                 result["ok"] += 1
             elif client.goaway is not None and answer["stream"] >= client.goaway:
                 result["refused"] += 1
@@ -321,7 +327,9 @@ async def once(job, authority, configuration, result):
             result["answers"] = await asyncio.gather(*work)
         else:
             result["answers"] = [await client.request(authority, r) for r in job["requests"]]
-        await asyncio.sleep(job.get("linger", 0))
+        if "tell" in job:
+            open(job["tell"], "w", encoding="ascii").close()
+        await client.stay(job.get("linger", 0))
         result["lost"] = client.lost
         result["moved"] = client.moved
         client.closing = True

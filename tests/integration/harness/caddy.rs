@@ -161,6 +161,11 @@ impl Setup {
 
     pub fn start(self) -> Caddy {
         let child = self.spawn();
+        self.adopt(child)
+    }
+
+    /// A server that the test has started itself, by [`Self::command`].
+    pub fn adopt(self, child: Child) -> Caddy {
         let mut caddy = Caddy { setup: self, child, heirs: vec![] };
         caddy.wait_listening();
         caddy

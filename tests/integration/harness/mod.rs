@@ -56,6 +56,12 @@ pub fn free_port() -> u16 {
     panic!("no free port");
 }
 
+/// A port that takes a right to bind.
+pub fn low_port() -> u16 {
+    let free = |port: &u16| TcpListener::bind(("::", *port)).is_ok();
+    (600..1024).rev().find(free).expect("a free low port")
+}
+
 /// Polls until `probe` gives something; panics with `what` after `limit`.
 pub fn wait_for<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + limit;

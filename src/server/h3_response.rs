@@ -31,8 +31,8 @@ const GATHERED: usize = 64 * 1024;
 /// The sending half, which h3 holds too.
 pub(super) type Shared = Rc<RefCell<SendStream>>;
 
-/// Sends the response to its end; on an error the stream is to be [`reset`].
-pub(super) async fn answer(stream: &Shared, response: Response<Body>) -> Result<(), BodyError> {
+/// Sends the response to its end and gives its length; on an error the stream is to be [`reset`].
+pub(super) async fn answer(stream: &Shared, response: Response<Body>) -> Result<u64, BodyError> {
     let (head, mut body) = response.into_parts();
     let mut queue = Queue::default();
     queue.push_section(|out| qpack::write_head(out, head.status, &head.headers));
@@ -44,11 +44,17 @@ pub(super) async fn answer(stream: &Shared, response: Response<Body>) -> Result<
             ready!(gathered);
             if queue.ended {
                 stream.borrow_mut().finish()?;
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(queue.total));
             }
         }
     })
     .await
+}
+
+/// Returns when the client has it all, or has lost interest.
+pub(super) async fn delivered(stream: &Shared) {
+    let stopped = stream.borrow().stopped();
+    let _ = stopped.await;
 }
 
 /// Ends the stream so that the response cannot look whole.
@@ -63,6 +69,8 @@ pub(super) fn reset(stream: &Shared, code: Code) {
 struct Queue {
     chunks: Vec<Bytes>,
     bytes: usize,
+    /// Bytes of content so far.
+    total: u64,
     /// Frame heads and field sections that precede the next chunk.
     scratch: BytesMut,
     ended: bool,
@@ -94,6 +102,7 @@ impl Queue {
                 put_length(&mut self.scratch, data.len());
                 self.seal();
                 self.bytes += data.len();
+                self.total += data.len() as u64;
                 self.chunks.push(data);
             }
             Err(frame) => {

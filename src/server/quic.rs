@@ -22,7 +22,7 @@ use super::dispatch::{Door, dispatch};
 use super::drain::{FIRST_REQUEST, InFlight};
 use super::h3_body::{H3Body, Receive};
 use super::h3_connect::WEBSOCKET;
-use super::h3_response::{self, Shared, answer};
+use super::h3_response::{self, Shared, answer, delivered};
 use super::h3_transport::{Transport, given_up};
 use super::packets::{self, Place};
 use super::upgrade::{extended_answer, extended_connect};
@@ -46,6 +46,9 @@ pub(super) struct Listening {
 
 /// Beyond three round trips, for requests that a client sent before it knew of the end.
 const LATE_REQUESTS: Duration = Duration::from_millis(50);
+
+/// Bytes of a response beyond which it is worth asking whether the client has them all.
+const LARGE: u64 = 64 * 1024;
 
 /// Serves HTTP/3 on one of the worker's UDP sockets until told to stop.
 pub(super) fn listen(
@@ -368,10 +371,15 @@ async fn send(stream: &Shared, response: http::Response<Body>, deadline: Option<
             None => answer(stream, response).await,
         }
     };
-    if let Err(error) = answered.await {
-        // Dropping the stream would finish it, and a cut body would look whole.
-        log::debug!("HTTP/3 response: {error}");
-        h3_response::reset(stream, Code::H3_INTERNAL_ERROR);
+    match answered.await {
+        // Much of it may still be here, and the connection must not end before it has gone.
+        Ok(length) if length > LARGE => delivered(stream).await,
+        Ok(_) => {}
+        Err(error) => {
+            // Dropping the stream would finish it, and a cut body would look whole.
+            log::debug!("HTTP/3 response: {error}");
+            h3_response::reset(stream, Code::H3_INTERNAL_ERROR);
+        }
     }
 }
 

@@ -146,7 +146,7 @@ fn five_restarts_refuse_nobody() {
     std::fs::write(supervisor.setup.dir().join("stop"), "").unwrap();
     let quic = quic.join().unwrap();
     assert_eq!((&quic["failed"], &quic["lost"]), (&json!(0), &Value::Null), "{quic}");
-    assert!(quic["connections"].as_u64() > Some(2), "{quic}");
+    assert!(quic["connections"].as_u64() > Some(1), "{quic}");
     for client in clients {
         let (count, failed) = client.join().unwrap();
         assert!(count > 10 && failed.is_empty(), "{count} requests: {failed:?}");

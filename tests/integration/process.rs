@@ -102,6 +102,23 @@ fn an_idle_http_3_connection_does_not_hold_the_stop() {
 }
 
 #[test]
+fn a_stop_waits_for_an_http_3_client_that_pauses() {
+    let origin = Origin::start();
+    let mut caddy = Caddy::proxy(origin.addr, "");
+    // All of it fits into the server's memory, and little into the client's window.
+    let request = json!({"path": "/size/1000000"});
+    let job = json!({"requests": [request], "window": 65536, "freeze": true, "thaw": 3});
+    let port = caddy.port();
+    let download = thread::spawn(move || h3(port, job));
+    wait_for("the request", Duration::from_secs(20), || origin.requests().pop());
+    thread::sleep(Duration::from_millis(500));
+    caddy.signal(Signal::SIGTERM);
+    let answer = &download.join().unwrap()["answers"][0];
+    assert_eq!((&answer["status"], &answer["len"]), (&json!(200), &json!(1_000_000)), "{answer}");
+    assert_eq!(caddy.wait(), Some(0));
+}
+
+#[test]
 fn a_second_signal_ends_at_once_with_2() {
     let origin = Origin::start();
     for (first, second) in [(Signal::SIGINT, Signal::SIGINT), (Signal::SIGTERM, Signal::SIGTERM)] {

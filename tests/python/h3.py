@@ -9,6 +9,7 @@ Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and
             frame that goes on so long), half_head: true (one that stops in the middle), or
   loop: {path, until_file, seconds, streams}: GETs on one connection until the file appears;
             wants: the status (200); with reconnects: true, on a new one whenever the server says GOAWAY.
+window: bytes of each stream's window; thaw: seconds after which freeze ends.
 linger: seconds to stay when all is done; tell: a file to make then.
 moves: seconds between changes of the client's port, as a NAT makes them.
 freeze: true never opens a window again, with a PING every 5 s; rebel: true ignores the stream limit.
@@ -208,6 +209,12 @@ class Client(QuicConnectionProtocol):
             self.transmit()
             await asyncio.sleep(1)
 
+    async def thaw(self, seconds, writers):
+        await asyncio.sleep(seconds)
+        self._quic._write_stream_limits, self._quic._write_connection_limits = writers
+        self._quic.send_ping(0)
+        self.transmit()
+
     async def stay(self, seconds):
         end = time.time() + seconds
         while time.time() < end and self.lost is None:
@@ -285,7 +292,8 @@ async def main():
     authority = job.get("authority", f"{sni}:{job['port']}")
     configuration = QuicConfiguration(
         is_client=True, alpn_protocols=H3_ALPN, server_name=sni, verify_mode=ssl.CERT_NONE,
-        max_data=16 * 1024 * 1024, max_stream_data=8 * 1024 * 1024, idle_timeout=60,
+        max_data=16 * 1024 * 1024, max_stream_data=job.get("window", 8 * 1024 * 1024),
+        idle_timeout=60,
     )
     result = {}
     if "loop" in job:
@@ -312,9 +320,12 @@ async def once(job, authority, configuration, result):
             "stream_window": quic._remote_max_stream_data_bidi_remote,
         }
         if job.get("freeze"):
+            writers = quic._write_stream_limits, quic._write_connection_limits
             quic._write_stream_limits = lambda **_: None
             quic._write_connection_limits = lambda **_: None
             asyncio.ensure_future(client.keep_alive())
+            if "thaw" in job:
+                asyncio.ensure_future(client.thaw(job["thaw"], writers))
         if "moves" in job:
             asyncio.ensure_future(client.move(job["moves"]))
         if job.get("rebel"):

@@ -1,6 +1,8 @@
 //! `{name}` in a directive's arguments: parsed once at load, written out per request. A value
 //! is never looked at again for placeholders of its own.
 
+mod body;
+mod client;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -11,8 +13,9 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::Request;
+pub use body::RequestBody;
 use parse::Part;
-use value::Scope;
+use value::{Scope, Value};
 
 /// Text with placeholders, parsed.
 #[derive(Debug, Clone)]
@@ -87,6 +90,11 @@ impl Template {
             [Part::Text(text)] => Some(text),
             _ => None,
         }
+    }
+
+    /// Whether `{request_body}` is in it, for which [`RequestBody::copy`] is needed.
+    pub fn wants_body(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Value(Value::RequestBody)))
     }
 
     fn write(&self, out: &mut String, scope: &Scope<'_>, empty: &str) {

@@ -48,6 +48,8 @@ pub struct TlsFacts {
     pub protocol: &'static str,
     /// IANA name, as in `{tls_cipher}`.
     pub cipher: String,
+    /// The client's own certificate (DER), where it has shown one.
+    pub client: Option<Vec<u8>>,
 }
 
 impl Request {

@@ -175,5 +175,9 @@ fn facts(session: &ServerConnection) -> TlsFacts {
             .negotiated_cipher_suite()
             .map(|suite| format!("{:?}", suite.suite()))
             .unwrap_or_default(),
+        client: session
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .map(|leaf| leaf.as_ref().to_vec()),
     }
 }

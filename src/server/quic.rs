@@ -298,9 +298,13 @@ fn is_admitted(connection: &Connection, quic: &quinn::Connection, name: Option<&
     let snapshot = connection.worker.snapshot();
     let Some(listener) = snapshot.listener(connection.addr) else { return false };
     let Some(tls) = &listener.tls else { return false };
+    tls.admits(name, &client_chain(quic))
+}
+
+/// What the client has shown, its own certificate first.
+fn client_chain(quic: &quinn::Connection) -> Vec<CertificateDer<'static>> {
     let chain = quic.peer_identity().and_then(|chain| chain.downcast().ok());
-    let chain: Vec<CertificateDer<'static>> = chain.map_or_else(Vec::new, |chain| *chain);
-    tls.admits(name, &chain)
+    chain.map_or_else(Vec::new, |chain| *chain)
 }
 
 fn facts(quic: &quinn::Connection) -> TlsFacts {
@@ -308,7 +312,8 @@ fn facts(quic: &quinn::Connection) -> TlsFacts {
         .handshake_data()
         .and_then(|data| data.downcast::<HandshakeData>().ok())
         .and_then(|data| data.server_name);
-    TlsFacts { server_name, protocol: "tls1.3", cipher: String::new() }
+    let client = client_chain(quic).first().map(|leaf| leaf.as_ref().to_vec());
+    TlsFacts { server_name, protocol: "tls1.3", cipher: String::new(), client }
 }
 
 async fn serve_stream(door: &Rc<Door>, resolver: Resolver, stream: &Shared) {

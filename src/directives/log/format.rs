@@ -53,6 +53,11 @@ impl Format {
         }
     }
 
+    /// Whether the request's body is part of it.
+    pub(super) fn wants_body(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Segment::Value(value) if value.wants_body()))
+    }
+
     /// Fills in what is known when the chain returns.
     pub(super) fn begin(&self, req: &Request, facts: &ResponseFacts<'_>, client: IpAddr) -> Line {
         let mut line = Line { gaps: Vec::new(), rest: String::with_capacity(128) };

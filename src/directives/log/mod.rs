@@ -8,7 +8,7 @@ use http::Method;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::placeholders::ResponseFacts;
+use crate::http::placeholders::{RequestBody, ResponseFacts};
 use crate::http::{Fault, Request, fault_page, paths};
 use crate::site::SiteBuilder;
 
@@ -36,6 +36,9 @@ impl Handler for Log {
         drop(route);
         if entries.is_empty() {
             return next.run(req);
+        }
+        if entries.iter().any(|entry| entry.format.wants_body()) {
+            RequestBody::copy(req);
         }
         Box::pin(async move {
             let is_head = req.head.method == Method::HEAD;

@@ -2,6 +2,7 @@
 
 use http::HeaderName;
 
+use super::client::Field;
 use super::value::Value;
 
 /// A piece of a template.
@@ -68,8 +69,6 @@ fn value(name: &str) -> Value {
 
 type Row = (&'static str, fn() -> Value);
 
-/// `{request_body}` is not here: a body is streamed and is gone when it could be logged. What a
-/// client's certificate says (`{tls_client_…}`) is empty as well: none is asked for.
 static NAMES: &[Row] = &[
     ("method", || Value::Method),
     ("proto", || Value::Proto),
@@ -98,12 +97,22 @@ static NAMES: &[Row] = &[
     ("when_unix", || Value::WhenUnix),
     ("when_unix_ms", || Value::WhenUnixMs),
     ("request", || Value::Request),
+    ("request_body", || Value::RequestBody),
     ("request_id", || Value::RequestId),
     ("user", || Value::User),
     ("upstream", || Value::Upstream),
     ("mitm", || Value::Mitm),
     ("tls_cipher", || Value::TlsCipher),
     ("tls_protocol", || Value::TlsProtocol),
+    ("tls_client_escaped_cert", || Value::Client(Field::EscapedPem)),
+    ("tls_client_fingerprint", || Value::Client(Field::Fingerprint)),
+    ("tls_client_i_dn", || Value::Client(Field::Issuer)),
+    ("tls_client_raw_cert", || Value::Client(Field::Pem)),
+    ("tls_client_s_dn", || Value::Client(Field::Subject)),
+    ("tls_client_serial", || Value::Client(Field::Serial)),
+    ("tls_client_v_end", || Value::Client(Field::End)),
+    ("tls_client_v_remain", || Value::Client(Field::Remain)),
+    ("tls_client_v_start", || Value::Client(Field::Start)),
     ("status", || Value::Status),
     ("size", || Value::Size),
     ("latency", || Value::Latency),

@@ -9,7 +9,8 @@ use http::uri::Uri;
 use http::{HeaderMap, HeaderName, Version, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::{Captures, RequestId, ResponseFacts};
+use super::client::Field;
+use super::{Captures, RequestBody, RequestId, ResponseFacts};
 use crate::http::{Request, paths};
 
 /// One placeholder.
@@ -43,12 +44,15 @@ pub(super) enum Value {
     WhenUnix,
     WhenUnixMs,
     Request,
+    RequestBody,
     RequestId,
     User,
     Upstream,
     Mitm,
     TlsCipher,
     TlsProtocol,
+    /// What the client's certificate says.
+    Client(Field),
     Status,
     Size,
     Latency,
@@ -115,6 +119,16 @@ impl Value {
             Self::Dir => out.push_str(split(&scope.path(req.path())).0),
             Self::File => out.push_str(split(&scope.path(req.path())).1),
             Self::Request => dump(req, out),
+            Self::RequestBody => {
+                if let Some(copy) = req.head.extensions.get::<RequestBody>() {
+                    copy.write(out);
+                }
+            }
+            Self::Client(field) => {
+                if let Some(der) = req.peer.tls.as_ref().and_then(|tls| tls.client.as_deref()) {
+                    field.write(der, out);
+                }
+            }
             Self::RequestId => {
                 out.push_str(req.head.extensions.get::<RequestId>().map_or("", |id| &id.0));
             }
@@ -210,7 +224,7 @@ fn normal(path: &str) -> Cow<'_, str> {
 }
 
 /// As form fields are escaped: unreserved characters stay, a space becomes `+`.
-fn escape(text: &str, out: &mut String) {
+pub(super) fn escape(text: &str, out: &mut String) {
     const RESERVED: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
     for piece in utf8_percent_encode(text, RESERVED) {

@@ -14,6 +14,10 @@ use crate::http::sink::{ErrorLog, OpenSink};
 use crate::http::{Request, paths};
 use crate::tls::{Policy, TlsListener};
 
+/// What stands for a folder where `index` names nothing else.
+pub const INDEX: [&str; 6] =
+    ["index.html", "index.htm", "index.txt", "default.html", "default.htm", "default.txt"];
+
 /// Collects what the directives of one block say about one address. Set-ups run in table order,
 /// which is the order of execution.
 pub struct SiteBuilder {
@@ -71,6 +75,11 @@ impl SiteBuilder {
             hooks: Vec::new(),
             handlers: Vec::new(),
         }
+    }
+
+    /// The files that stand for a folder.
+    pub fn index_names(&self) -> Vec<String> {
+        if self.index.is_empty() { INDEX.map(str::to_owned).to_vec() } else { self.index.clone() }
     }
 
     /// Puts a handler behind those already there.

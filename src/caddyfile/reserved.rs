@@ -34,7 +34,6 @@ static WORDS: &[&str] = &[
     "filemanager",
     "webdav",
     "markdown",
-    "browse",
     "hugo",
     "mailout",
     "awslambda",

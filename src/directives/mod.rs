@@ -2,6 +2,7 @@
 
 mod basicauth;
 mod bind;
+mod browse;
 mod errors;
 mod expvar;
 mod ext;
@@ -72,6 +73,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("push", push::setup),
     row("proxy", proxy::setup),
     row("fastcgi", fastcgi::setup),
+    row("browse", browse::setup),
 ];
 
 /// What the tests of several words need.
@@ -83,16 +85,8 @@ mod testing {
     use super::{Args, ConfigError, SiteBuilder};
     use crate::chain::{Handler, Next, ReplyFuture};
     use crate::http::address::Address;
-    use crate::http::sink::{OpenSink, Sink, SinkTarget};
+    use crate::http::sink::tests::NoSinks;
     use crate::http::{Reply, Request};
-
-    struct NoSinks;
-
-    impl OpenSink for NoSinks {
-        fn open(&self, _: &SinkTarget) -> std::io::Result<Arc<dyn Sink>> {
-            Err(std::io::ErrorKind::Unsupported.into())
-        }
-    }
 
     type Setup = fn(&mut Args<'_>, &mut SiteBuilder) -> Result<(), ConfigError>;
 

@@ -125,3 +125,17 @@ impl Roll {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// For what opens none.
+    pub(crate) struct NoSinks;
+
+    impl OpenSink for NoSinks {
+        fn open(&self, _: &SinkTarget) -> io::Result<Arc<dyn Sink>> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+}

@@ -65,10 +65,35 @@ fn a_wrong_user_takes_as_long_as_a_wrong_password() {
         assert_eq!(curl(&["-u", credentials], &caddy.url("/in/")).status, 401);
         began.elapsed()
     };
-    // The quickest of many is the one that nothing else held up.
-    let quickest = |credentials| (0..10).map(|_| asked(credentials)).min().unwrap();
-    let (user, password) = (quickest("bob:secret"), quickest("kim:wrong"));
-    let difference = user.max(password) - user.min(password);
-    assert!(difference < password / 2, "wrong user {user:?}, wrong password {password:?}");
+    // The quickest of some is the one that nothing else held up; a busy machine gets more rounds.
+    let quickest = |credentials| (0..6).map(|_| asked(credentials)).min().unwrap();
+    let rounds: Vec<_> = std::iter::repeat_with(|| (quickest("bob:secret"), quickest("kim:wrong")))
+        .take(4)
+        .scan(false, |done, (user, password)| {
+            let go_on = !std::mem::replace(done, user.abs_diff(password) < password / 2);
+            go_on.then_some((user, password))
+        })
+        .collect();
+    let (user, password) = *rounds.last().unwrap();
+    assert!(user.abs_diff(password) < password / 2, "wrong user, wrong password: {rounds:?}");
     assert!(password > Duration::from_millis(5), "bcrypt in {password:?}");
+}
+
+#[test]
+fn a_folder_is_listed_without_what_is_never_served() {
+    let caddy = Setup::new(
+        "http://:@PORT@, http://:@PORT2@ {\n root @DIR@\n browse\n\
+         basicauth /in kim htpasswd=users\n push / /style.css\n}",
+    )
+    .file("users", USERS)
+    .file("seen/a&b.txt", "x")
+    .start();
+    let list = curl(&["-H", "Accept: application/json"], &caddy.plain("/")).text();
+    assert!(list.contains("\"seen\""), "{list}");
+    assert!(!list.contains("Caddyfile") && !list.contains("users"), "{list}");
+    let page = curl(&[], &caddy.plain("/seen/?sort=size"));
+    assert!(page.text().contains("a&amp;b.txt</a>"), "{}", page.text());
+    assert_eq!(page.header("link"), "</style.css>; rel=preload; as=style");
+    let redirect = curl(&[], &caddy.plain("/seen"));
+    assert_eq!((redirect.status, redirect.header("location")), (301, "/seen/"));
 }

@@ -29,14 +29,9 @@ use cache::{Kept, Key};
 use find::{Found, Opened, Place, Slash, Wanted};
 use target::Target;
 
-/// What stands for a directory where `index` names nothing else.
-const INDEX: [&str; 6] =
-    ["index.html", "index.htm", "index.txt", "default.html", "default.htm", "default.txt"];
-
 /// Ends a site's chain with its files.
 pub fn setup_static(site: &mut SiteBuilder) {
-    let index =
-        if site.index.is_empty() { INDEX.map(str::to_owned).to_vec() } else { site.index.clone() };
+    let index = site.index_names();
     let place = Place { root: site.root.clone(), index, hidden: site.hidden.clone() };
     site.push(Files { place: Arc::new(place) });
 }

@@ -59,7 +59,7 @@ fn site() -> (TempDir, Files) {
     symlink("loop", root.join("loop")).unwrap();
     fs::set_permissions(root.join("locked.txt"), fs::Permissions::from_mode(0o0)).unwrap();
     let hidden: Vec<PathBuf> = vec![root.join("./Caddyfile")];
-    let index = INDEX.map(str::to_owned).to_vec();
+    let index = crate::site::INDEX.map(str::to_owned).to_vec();
     (dir, Files { place: Arc::new(Place { root, index, hidden }) })
 }
 

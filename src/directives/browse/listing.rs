@@ -1,0 +1,172 @@
+//! What is in a folder, in an order. Everything that reads the disk blocks.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde_json::{Value, json};
+
+use crate::http::Request;
+use crate::http::placeholders::Template;
+
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    Name,
+    /// Folders come before files.
+    NameDirFirst,
+    Size,
+    Time,
+}
+
+const WORDS: [(&str, By); 4] = [
+    ("name", By::Name),
+    ("namedirfirst", By::NameDirFirst),
+    ("size", By::Size),
+    ("time", By::Time),
+];
+
+impl By {
+    pub(super) fn word(self) -> &'static str {
+        WORDS.iter().find(|(_, by)| *by == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// How a client wants the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) by: By,
+    pub(super) descending: bool,
+    pub(super) limit: Option<usize>,
+}
+
+impl Order {
+    /// By the query, else by the cookies of an earlier choice; and the choice, if it is new.
+    pub(super) fn of(req: &Request) -> (Self, Option<Self>) {
+        let value = |name: &str| Template::parse(name).expand(req, None, "");
+        let by = |word: String| WORDS.iter().find(|(name, _)| *name == word).map(|(_, by)| *by);
+        let descending = |word: String| match word.as_str() {
+            "asc" => Some(false),
+            "desc" => Some(true),
+            _ => None,
+        };
+        let asked = (by(value("{?sort}")), descending(value("{?order}")));
+        let order = Self {
+            by: asked.0.or_else(|| by(value("{~sort}"))).unwrap_or(By::NameDirFirst),
+            descending: asked.1.or_else(|| descending(value("{~order}"))).unwrap_or(false),
+            limit: value("{?limit}").parse().ok().filter(|limit| *limit > 0),
+        };
+        let is_new = asked.0.is_some() || asked.1.is_some();
+        (order, is_new.then_some(order))
+    }
+
+    pub(super) fn direction(self) -> &'static str {
+        if self.descending { "desc" } else { "asc" }
+    }
+}
+
+pub(super) struct Entry {
+    pub(super) name: String,
+    /// Relative to the folder.
+    pub(super) url: String,
+    pub(super) size: u64,
+    pub(super) modified: SystemTime,
+    pub(super) is_dir: bool,
+    mode: u32,
+}
+
+pub(super) struct Folder {
+    pub(super) entries: Vec<Entry>,
+    pub(super) dirs: usize,
+    pub(super) files: usize,
+}
+
+impl Folder {
+    /// `None` where `path` is no folder, or one that an index file stands for.
+    pub(super) fn read(
+        path: &Path,
+        index: &[String],
+        hidden: &[PathBuf],
+        order: Order,
+    ) -> io::Result<Option<Self>> {
+        if !path.is_dir() || index.iter().any(|name| path.join(name).is_file()) {
+            return Ok(None);
+        }
+        let hidden: Vec<_> = hidden.iter().filter_map(|file| fs::metadata(file).ok()).collect();
+        let is_hidden = |about: &Metadata| {
+            hidden.iter().any(|h| h.dev() == about.dev() && h.ino() == about.ino())
+        };
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            // Links are followed; one that leads nowhere is not there, as for who asks for it.
+            let Ok(about) = fs::metadata(entry.path()) else { continue };
+            if (about.is_dir() || about.is_file()) && !is_hidden(&about) {
+                entries.push(Entry::new(&entry.file_name(), &about));
+            }
+        }
+        let dirs = entries.iter().filter(|entry| entry.is_dir).count();
+        let files = entries.len() - dirs;
+        sort(&mut entries, order);
+        entries.truncate(order.limit.unwrap_or(usize::MAX));
+        Ok(Some(Self { entries, dirs, files }))
+    }
+
+    /// The list as v1 wrote it.
+    pub(super) fn json(&self) -> Vec<u8> {
+        let entries: Vec<Value> = self.entries.iter().map(Entry::json).collect();
+        Value::from(entries).to_string().into_bytes()
+    }
+}
+
+/// What a path's segment cannot hold (RFC 3986 section 3.3), and what would have a meaning in it.
+const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+impl Entry {
+    fn new(name: &std::ffi::OsStr, about: &Metadata) -> Self {
+        let end = if about.is_dir() { "/" } else { "" };
+        Self {
+            name: name.to_string_lossy().into_owned(),
+            url: format!("./{}{end}", percent_encode(name.as_bytes(), IN_SEGMENT)),
+            size: if about.is_dir() { 0 } else { about.len() },
+            modified: about.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+            is_dir: about.is_dir(),
+            mode: about.permissions().mode() & 0o777,
+        }
+    }
+
+    pub(super) fn modified(&self) -> String {
+        DateTime::<Utc>::from(self.modified).to_rfc3339_opts(SecondsFormat::Secs, true)
+    }
+
+    fn json(&self) -> Value {
+        // Go's bit for a folder.
+        let mode = self.mode | if self.is_dir { 1 << 31 } else { 0 };
+        json!({
+            "IsDir": self.is_dir,
+            "Name": self.name,
+            "Size": self.size,
+            "URL": self.url,
+            "ModTime": self.modified(),
+            "Mode": mode,
+        })
+    }
+}
+
+fn sort(entries: &mut [Entry], order: Order) {
+    let name = |entry: &Entry| (entry.name.to_lowercase(), entry.name.clone());
+    match order.by {
+        By::Name => entries.sort_by_cached_key(name),
+        By::NameDirFirst => entries.sort_by_cached_key(|entry| (!entry.is_dir, name(entry))),
+        By::Size => entries.sort_by_cached_key(|entry| (!entry.is_dir, entry.size, name(entry))),
+        By::Time => entries.sort_by_cached_key(|entry| (entry.modified, name(entry))),
+    }
+    if order.descending {
+        entries.reverse();
+    }
+}

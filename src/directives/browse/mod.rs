@@ -1,0 +1,167 @@
+//! `browse`: lists folders that have no index file, as a page or as JSON.
+
+mod listing;
+mod page;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+
+use crate::caddyfile::{Args, ConfigError};
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::{Body, Fault, Reply, Request, paths, target};
+use crate::site::SiteBuilder;
+
+use listing::{Folder, Order};
+use page::{Page, View};
+
+/// `browse [PATH [TEMPLATE]]`.
+pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    let mut rules: Vec<Rule> = Vec::new();
+    while args.next() {
+        let (path, template) = match *args.remaining().as_slice() {
+            [] => ("/", None),
+            [path] => (path, None),
+            [path, template] => (path, Some(template)),
+            _ => return Err(args.arg_error()),
+        };
+        if rules.iter().any(|rule| rule.path == path) {
+            return Err(args
+                .error(format!("duplicate browsing config for {path}"))
+                .hint("write browse once for each path"));
+        }
+        let page = match template {
+            None => Page::ours(),
+            Some(file) => Page::read(file),
+        };
+        let page = page.map_err(|message| {
+            args.error(format!("browse: {message}"))
+                .hint("a template is Jinja, {{ path }} and not Go's {{.Path}}; see docs/browse.md")
+        })?;
+        rules.push(Rule { path: path.to_owned(), page: Arc::new(page) });
+    }
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.path.len()));
+    let index = site.index_names();
+    let hidden = site.hidden.clone();
+    site.push(Browse { rules, root: site.root.clone(), index, hidden });
+    Ok(())
+}
+
+/// The longest path first.
+struct Browse {
+    rules: Vec<Rule>,
+    root: PathBuf,
+    index: Vec<String>,
+    hidden: Vec<PathBuf>,
+}
+
+struct Rule {
+    path: String,
+    page: Arc<Page>,
+}
+
+impl Rule {
+    /// Whether the folder above this one is listed too.
+    fn holds_parent(&self, folder: &str) -> bool {
+        let parent = folder.trim_end_matches('/').rsplit_once('/').map(|(parent, _)| parent);
+        parent.is_some_and(|parent| paths::under(&format!("{parent}/"), &self.path))
+    }
+}
+
+impl Handler for Browse {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        let route = req.route();
+        let rule = self.rules.iter().find(|rule| paths::under(&route, &rule.path));
+        drop(route);
+        let folder = target::file(&self.root, req.path()).filter(|_| req.path().ends_with('/'));
+        let (Some(rule), Some(folder)) = (rule, folder) else { return next.run(req) };
+        let method = req.head.method.clone();
+        if method == Method::OPTIONS || method.as_str() == "PROPFIND" {
+            return Box::pin(std::future::ready(Err(Fault::status(StatusCode::NOT_IMPLEMENTED))));
+        }
+        if method != Method::GET && method != Method::HEAD {
+            return next.run(req);
+        }
+        Box::pin(async move {
+            match self.list(rule, folder, req).await? {
+                Some(response) => Ok(response),
+                None => next.run(req).await,
+            }
+        })
+    }
+}
+
+impl Browse {
+    /// The list; none where the folder is none, or has an index file.
+    async fn list(
+        &self,
+        rule: &Rule,
+        path: PathBuf,
+        req: &Request,
+    ) -> Result<Option<Response<Body>>, Fault> {
+        let (order, chosen) = Order::of(req);
+        let wants_json = req
+            .field(header::ACCEPT.as_str())
+            .is_some_and(|accept| accept.to_ascii_lowercase().contains("application/json"));
+        let shown = shown_path(req);
+        let can_go_up = rule.holds_parent(&req.route());
+        let (index, hidden) = (self.index.clone(), self.hidden.clone());
+        let page = rule.page.clone();
+        let work = move || -> std::io::Result<Option<(Vec<u8>, &'static str)>> {
+            let Some(folder) = Folder::read(&path, &index, &hidden, order)? else {
+                return Ok(None);
+            };
+            Ok(Some(if wants_json {
+                (folder.json(), "application/json; charset=utf-8")
+            } else {
+                let html = page.render(&View { folder: &folder, path: &shown, can_go_up, order });
+                (html?.into_bytes(), "text/html; charset=utf-8")
+            }))
+        };
+        let done = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+        match done {
+            Ok(None) => Ok(None),
+            Ok(Some((content, kind))) => reply(content, kind, cookies(chosen, rule, req)).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                Err(Fault::caused(StatusCode::FORBIDDEN, error))
+            }
+            Err(error) => Err(Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, error)),
+        }
+    }
+}
+
+fn reply(content: Vec<u8>, kind: &'static str, cookies: HeaderMap) -> Reply {
+    let mut response = Response::new(Body::from(bytes::Bytes::from(content)));
+    *response.headers_mut() = cookies;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    // One address, two kinds of answer.
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+    Ok(response)
+}
+
+/// The path as the client sees it, decoded.
+fn shown_path(req: &Request) -> String {
+    let path = req.original_uri.path();
+    percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned()
+}
+
+/// The order that was just chosen stays.
+fn cookies(chosen: Option<Order>, rule: &Rule, req: &Request) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let Some(order) = chosen else { return headers };
+    let secure = if req.peer.tls.is_some() { "; Secure" } else { "" };
+    for (name, value) in [("sort", order.by.word()), ("order", order.direction())] {
+        let text = format!("{name}={value}; Path={}; SameSite=Lax{secure}", rule.path);
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests;

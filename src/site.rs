@@ -175,15 +175,16 @@ impl SiteTable {
         paths.sort_by_key(|site| std::cmp::Reverse(site.address.path.len()));
     }
 
-    /// Exact host, else with its labels replaced by `*` from the left, else `0.0.0.0`, else the
-    /// empty host; then the longest path that holds the request's.
+    /// Exact host, else with its labels replaced by `*` from the left, else `0.0.0.0`, the empty
+    /// host or `*`; then the longest path that holds the request's.
     pub fn find(&self, host: &str, path: &str) -> Option<&Site> {
         let sites = self
             .hosts
             .get(host)
             .or_else(|| self.wildcard(host))
             .or_else(|| self.hosts.get("0.0.0.0"))
-            .or_else(|| self.hosts.get(""))?;
+            .or_else(|| self.hosts.get(""))
+            .or_else(|| self.hosts.get("*"))?;
         sites.iter().find(|site| paths::exactly_under(path, &site.address.path)).map(|site| &**site)
     }
 
@@ -199,5 +200,57 @@ impl SiteTable {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::sink::tests::NoSinks;
+
+    fn table(keys: &[&str]) -> SiteTable {
+        let mut table = SiteTable::default();
+        for key in keys {
+            let address = Address::parse(key).unwrap();
+            let site = SiteBuilder::new(address, "/".into(), Arc::new(NoSinks));
+            table.insert(Arc::new(site.build()));
+        }
+        table
+    }
+
+    #[test]
+    fn the_host_then_the_longest_path() {
+        let several = &[
+            "example",
+            "example.com",
+            "*.example.com",
+            "example.com/foo",
+            "example.com/foo/bar",
+            "*.example.com/test",
+        ][..];
+        for (keys, host, path, expected) in [
+            (several, "not-in-trie.com", "/", None),
+            (several, "example", "/x", Some("example")),
+            (several, "example.com", "/test", Some("example.com")),
+            (several, "example.com", "/foo/", Some("example.com/foo")),
+            (several, "example.com", "/Foo", Some("example.com")),
+            (several, "example.com", "/foo/other", Some("example.com/foo")),
+            (several, "example.com", "/foo/bar/x", Some("example.com/foo/bar")),
+            (several, "example.com", "/foobar", Some("example.com")),
+            (several, "foo.example.com", "/else", Some("*.example.com")),
+            (several, "foo.example.com", "/test/x", Some("*.example.com/test")),
+            (several, "a.foo.example.com", "/", None),
+            (&["example.com", ""], "other.com", "/x", Some("")),
+            (&["0.0.0.0/asdf"], "host", "/asdf", Some("0.0.0.0/asdf")),
+            (&["0.0.0.0/asdf"], "example.com", "/foo", None),
+            (&["*/foo"], "example.com", "/foo", Some("*/foo")),
+            (&["*.*.com"], "a.b.com", "/", Some("*.*.com")),
+            (&["example.com:1234"], "example.com", "/foo", Some("example.com:1234")),
+            (&["example.com/foo", ""], "example.com", "/", None),
+        ] {
+            let table = table(keys);
+            let found = table.find(host, path).map(|site| site.address.original.as_str());
+            assert_eq!(found, expected, "{host}{path} among {keys:?}");
+        }
     }
 }

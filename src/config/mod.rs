@@ -4,6 +4,8 @@
 mod input;
 mod listen;
 mod redirects;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

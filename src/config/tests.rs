@@ -1,0 +1,90 @@
+//! Which sites are served over TLS, by which certificate, and what redirects to them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::*;
+use crate::http::sink::tests::NoSinks;
+use crate::tls::acme::{Challenge, Folder};
+
+fn settings() -> Settings {
+    let acme = crate::tls::acme::Settings {
+        ca: "https://ca.example/dir".to_owned(),
+        email: String::new(),
+        agreed: false,
+        timeout: Duration::from_secs(1),
+        challenges: vec![Challenge::Http, Challenge::TlsAlpn],
+    };
+    Settings {
+        host: String::new(),
+        port: "2015".to_owned(),
+        http_port: 80,
+        https_port: 443,
+        root: PathBuf::from("."),
+        quic: true,
+        http2: true,
+        sinks: Arc::new(NoSinks),
+        keeper: Keeper::new(Folder::new("/nonexistent".into()), acme),
+    }
+}
+
+fn source(text: &str) -> Source {
+    Source { name: "Caddyfile".to_owned(), text: text.to_owned(), dir: "/".into(), path: None }
+}
+
+/// How the only site of this text is served, and on which port.
+fn served(text: &str) -> (&'static str, u16) {
+    let source = source(text);
+    let parsed = caddyfile::parse("F", text, &source.dir, &directive_names()).unwrap();
+    let (block, key) = (&parsed.blocks[0], &parsed.blocks[0].keys[0]);
+    let draft = draft(block, key, String::new(), (&source, &settings())).unwrap();
+    let how = match draft.site.tls.certificates {
+        Some(Certificates::Managed) => "managed",
+        Some(Certificates::SelfSigned) => "self-signed",
+        Some(Certificates::Off) => "off",
+        _ => "other",
+    };
+    (how, draft.port)
+}
+
+#[test]
+fn which_sites_have_which_certificate() {
+    for (text, expected) in [
+        (":2015", ("off", 2015)),
+        ("localhost", ("off", 2015)),
+        ("127.0.0.1", ("off", 2015)),
+        ("example.com", ("managed", 443)),
+        ("example.com\ntls off", ("off", 2015)),
+        ("example.com\ntls me@mail.example", ("managed", 443)),
+        ("example.com\ntls self_signed", ("self-signed", 443)),
+        ("http://example.com", ("off", 80)),
+        ("example.com:80", ("off", 80)),
+        ("example.com:80\ntls self_signed", ("off", 80)),
+        ("example.com:1234", ("managed", 1234)),
+        ("https://example.com", ("managed", 443)),
+        ("https://localhost", ("self-signed", 443)),
+        ("localhost:443", ("self-signed", 443)),
+        ("https://192.0.2.7:8443", ("self-signed", 8443)),
+        ("*.example.com", ("off", 2015)),
+    ] {
+        assert_eq!(served(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_redirects_to_https() {
+    let text = "example.com {\n}\nsub1.example.com:80 {\n}\nsub1.example.com {\n}\n\
+        sub2.example.com:5000 {\n}\nsub3.example.com:443 {\n}\nsub3.example.com:5001 {\n}\n";
+    let loaded = load(&source(text), &settings()).unwrap();
+    let mut plain: Vec<_> =
+        loaded.lines().into_iter().filter(|line| line.starts_with("http://")).collect();
+    plain.sort_unstable();
+    let names = ["example.com", "sub1.example.com", "sub2.example.com", "sub3.example.com"];
+    assert_eq!(plain, names.map(|name| format!("http://{name}")));
+}
+
+#[test]
+fn commands_of_a_block_run_once() {
+    let text = "http://a, http://b {\non startup true\n}\nhttp://c\n{\non startup true\n}\n";
+    assert_eq!(load(&source(text), &settings()).unwrap().snapshot.hooks.len(), 2);
+}

@@ -30,7 +30,8 @@ impl TlsListener {
     /// Whether a connection whose handshake named `server_name` may carry requests for `host`:
     /// not where the two want different client certificates.
     pub fn may_serve(&self, server_name: Option<&str>, host: &str) -> bool {
-        self.clients.agree(server_name, host)
+        server_name.is_some_and(|name| name.eq_ignore_ascii_case(host))
+            || self.clients.agree(server_name, host)
     }
 
     /// Whether the site of `server_name` lets a client in that showed `chain`: for QUIC, whose

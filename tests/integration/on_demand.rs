@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::acme::{DAY, orders, pebble, setup, trusted, with};
-use crate::harness::{Ca, Setup, h3_tls};
+use crate::harness::{Ca, Setup, curl, h3_tls};
 
 #[test]
 fn fifty_handshakes_on_demand_are_one_order() {
@@ -120,4 +120,15 @@ fn a_thousand_invented_names_cost_nothing() {
     assert_eq!(files(&caddy.path("store")), 0);
     assert_eq!(first_record(caddy.port(), "yes.example"), 22);
     assert_eq!(ca.orders().len(), 1);
+}
+
+#[test]
+fn tokens_are_answered_while_they_are_waited_for_and_never_read_from_files() {
+    let setup = setup("a.example\nstatus 200 /\n").arg("-ca=https://127.0.0.1:1/dir");
+    let caddy = setup.file(".well-known/acme-challenge/token", "from a file").start();
+    for path in ["token", "../acme-challenge/token", "%2e%2e/token", "..%2f..%2fCaddyfile", ""] {
+        let url = format!("http://127.0.0.1:{}/.well-known/acme-challenge/{path}", caddy.port2());
+        let answer = curl(&["--path-as-is", "-H", "Host: other.example"], &url);
+        assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
+    }
 }

@@ -2,7 +2,8 @@
 
 Job: port, sni; optional authority (SNI:PORT), ca (PEM file: the server must satisfy it), cert and
 key (PEM files: shown to the server), times (1: connections one after another that resume).
-Result: [{status, resumed, error}], one for each connection.
+Result: [{status, resumed, early, error}], one for each connection; early is how much data the
+tickets so far allow before the handshake is over.
 """
 import asyncio
 import json
@@ -50,7 +51,7 @@ async def main():
         )
         if "cert" in job:
             configuration.load_cert_chain(job["cert"], job["key"])
-        result = {"status": 0, "resumed": False, "error": ""}
+        result = {"status": 0, "resumed": False, "early": 0, "error": ""}
         try:
             async with connect(
                 "127.0.0.1", job["port"], configuration=configuration, create_protocol=Client,
@@ -60,6 +61,7 @@ async def main():
                     job.get("authority", f"{job['sni']}:{job['port']}"))
                 result["resumed"] = client._quic.tls.session_resumed
                 await asyncio.sleep(0.1)
+                result["early"] = max([t.max_early_data_size or 0 for t in tickets], default=0)
         except (ConnectionError, asyncio.TimeoutError) as error:
             result["error"] = str(error) or type(error).__name__
         results.append(result)

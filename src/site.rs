@@ -1,8 +1,10 @@
 //! One site: what its block says, as a chain; and a generation of all of them.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -38,7 +40,28 @@ pub struct SiteBuilder {
     pub secure: bool,
     pub warnings: Vec<String>,
     pub hooks: Vec<Hook>,
+    pub tasks: Vec<Task>,
     handlers: Vec<Box<dyn Handler>>,
+}
+
+/// Work beside requests that belongs to one generation of the configuration. It starts when that
+/// is put in force, once for all workers and on none of them, and is dropped when another
+/// generation takes its place.
+pub struct Task(Box<dyn FnOnce() -> Work + Send>);
+
+/// A task under way. It stays on its thread.
+pub type Work = Pin<Box<dyn Future<Output = ()>>>;
+
+impl Task {
+    pub fn new<W: Future<Output = ()> + 'static>(
+        work: impl FnOnce() -> W + Send + 'static,
+    ) -> Self {
+        Self(Box::new(move || Box::pin(work())))
+    }
+
+    pub fn start(self) -> Work {
+        (self.0)()
+    }
 }
 
 /// What `limits` sets.
@@ -73,6 +96,7 @@ impl SiteBuilder {
             secure: false,
             warnings: Vec::new(),
             hooks: Vec::new(),
+            tasks: Vec::new(),
             handlers: Vec::new(),
         }
     }

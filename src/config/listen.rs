@@ -65,7 +65,8 @@ pub(super) fn group(
         group.sites.iter().for_each(|at| listener.sites.insert(sites[*at].clone()));
     }
     let snapshot = Snapshot { listeners, hooks: Vec::new() };
-    Ok(Loaded { snapshot, sites: lines, redirects, warnings: Vec::new() })
+    let (tasks, warnings) = (Vec::new(), Vec::new());
+    Ok(Loaded { snapshot, tasks, sites: lines, redirects, warnings })
 }
 
 fn place(

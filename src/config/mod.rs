@@ -14,7 +14,7 @@ use crate::caddyfile::{self, Args, ConfigError, Key, Kind, ServerBlock};
 use crate::directives::{DIRECTIVES, setup_static};
 use crate::http::address::Address;
 use crate::http::sink::OpenSink;
-use crate::site::{SiteBuilder, Snapshot};
+use crate::site::{SiteBuilder, Snapshot, Task};
 use crate::tls::Certificates;
 use crate::tls::acme::Keeper;
 
@@ -37,6 +37,8 @@ pub struct Settings {
 /// A configuration ready to be put in force.
 pub struct Loaded {
     pub snapshot: Snapshot,
+    /// What goes on beside its requests.
+    pub tasks: Vec<Task>,
     /// One line per site, as the start prints them.
     pub sites: Vec<String>,
     /// What only carries implied redirects: failing to bind it is a warning.
@@ -99,6 +101,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
         parsed = caddyfile::parse("", &text, &source.dir, &names)?;
     }
     let mut warnings = parsed.warnings;
+    let mut tasks = Vec::new();
     let mut drafts = Vec::new();
     let mut hooks = Vec::new();
     for block in &parsed.blocks {
@@ -109,6 +112,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
             // its commands run once.
             draft.site.warnings.retain(|warning| !warnings.contains(warning));
             warnings.append(&mut draft.site.warnings);
+            tasks.append(&mut draft.site.tasks);
             if nth == 0 {
                 hooks.append(&mut draft.site.hooks);
             }
@@ -116,7 +120,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
         }
     }
     let redirects = redirects::implied(&drafts, settings);
-    let mut loaded = Loaded { warnings, ..listen::group(drafts, redirects, settings)? };
+    let mut loaded = Loaded { warnings, tasks, ..listen::group(drafts, redirects, settings)? };
     loaded.snapshot.hooks = hooks;
     Ok(loaded)
 }

@@ -55,6 +55,8 @@ pub const BLOCKING_THREADS: usize = 32;
 pub const UPSTREAM_CONNECT: Duration = Duration::from_secs(3);
 /// From the end of the request to the upstream's response head.
 pub const UPSTREAM_FIRST_BYTE: Duration = Duration::from_secs(60);
+/// The longest silence of an upstream within its response.
+pub const UPSTREAM_BODY_IDLE: Duration = Duration::from_secs(60);
 /// An idle pooled upstream connection.
 pub const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
 /// Idle upstream connections kept per upstream and worker.
@@ -79,6 +81,25 @@ pub const FASTCGI_SILENCE: Duration = Duration::from_secs(60);
 /// Bytes of a request's content that came without a length and must have one before they are
 /// passed on.
 pub const SPOOL_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of a request's body kept, so that it can be sent to another upstream.
+pub const RETRY_BODY: u64 = 1024 * 1024;
+/// Of a hundred requests, how many may be sent once more after an upstream has had them.
+pub const RETRY_SHARE: u64 = 20;
+/// Such requests each second that are allowed however few requests there are.
+pub const RETRY_FLOOR: u64 = 10;
+/// How long a request waits for a place at an upstream, where `queue` lets it wait.
+pub const UPSTREAM_QUEUE: Duration = Duration::from_secs(30);
+/// Between health checks of an upstream.
+pub const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
+/// One health check, from connecting to the end of the body.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of a body that a health check searches.
+pub const HEALTH_BODY: usize = 1024 * 1024;
+/// The least and the longest time for which an answer about an upstream's name is used, and how
+/// long after a failure the name is asked for again.
+pub const NAME_TTL_MIN: Duration = Duration::from_secs(1);
+pub const NAME_TTL_MAX: Duration = Duration::from_secs(3600);
+pub const NAME_RETRY: Duration = Duration::from_secs(5);
 /// How long a stop waits for requests in flight (`-grace`).
 pub const DRAIN: Duration = Duration::from_secs(30);
 

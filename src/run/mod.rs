@@ -1,6 +1,7 @@
 //! The life of the process: start, reload, drain, stop. The only module that knows both the
 //! operating system and the server.
 
+mod background;
 mod caller;
 mod certificates;
 mod ending;
@@ -26,7 +27,8 @@ use crate::daemon::upgrade::Program;
 use crate::daemon::{limits, notify, privileges, processlog};
 use crate::http::limits::CONNECTION_SHARE;
 use crate::server::{self, Engine, Family, Sockets, Workers};
-use crate::site;
+use crate::site::{self, Task};
+use background::Background;
 use caller::Caller;
 use legacy::Legacy;
 use sinks::{NoSinks, Sinks};
@@ -181,6 +183,9 @@ struct Service {
     workers: Workers,
     /// Bound, and not served yet.
     opening: Vec<Sockets>,
+    background: Background,
+    /// To go on in the background, and not started yet.
+    tasks: Vec<Task>,
     sites: Vec<String>,
     grace: Duration,
     watchdog: Watchdog,
@@ -254,6 +259,8 @@ impl Service {
             family,
             workers,
             opening,
+            background: Background::default(),
+            tasks: loaded.tasks,
             sites,
             grace: options.grace,
             watchdog: Watchdog::default(),
@@ -281,6 +288,7 @@ impl Service {
             log::error!("certificates: starting a thread: {error}");
         }
         self.settings.keeper.configure(certificates::listeners(&self.engine.load()));
+        self.background.replace(std::mem::take(&mut self.tasks));
     }
 
     fn announce(&self, options: &Options) {
@@ -370,6 +378,7 @@ impl Service {
         bound.into_iter().for_each(|sockets| self.workers.open(sockets));
         self.workers.reconfigured();
         self.settings.keeper.configure(certificates::listeners(&self.engine.load()));
+        self.background.replace(loaded.tasks);
         self.source = source;
         Ok(())
     }

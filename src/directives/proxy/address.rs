@@ -2,11 +2,11 @@
 //! credentials. Pure text work at load.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use http::HeaderValue;
 
 use super::upstream::{Target, Upstream, Versions, shared_state};
+use crate::upstream::Host;
 
 /// Reads one TO; a port range gives one upstream per port. `identity` is what else a connection
 /// depends on (TLS settings).
@@ -37,19 +37,21 @@ pub(super) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String>
         .map(|port| {
             let shown = port.map_or(String::new(), |p| format!(":{p}"));
             let number = port.unwrap_or(if tls { 443 } else { 80 });
+            let target = Target::Tcp {
+                host: host.trim_matches(['[', ']']).to_owned(),
+                at: Host::parse(host),
+                port: number,
+                tls,
+            };
+            let state = shared_state(format!("{scheme}://{host}:{number} {identity}"));
+            let name = format!("{scheme}://{host}{shown}{base_path}");
             Ok(Upstream {
-                name: Arc::from(format!("{scheme}://{host}{shown}{base_path}")),
-                target: Target::Tcp {
-                    host: host.trim_matches(['[', ']']).to_owned(),
-                    port: number,
-                    tls,
-                },
                 versions,
                 host_field: field(&format!("{host}{shown}"))?,
                 base_path: base_path.to_owned(),
                 base_query: base_query.to_owned(),
                 authorization: authorization.clone(),
-                state: shared_state(format!("{scheme}://{host}:{number} {identity}")),
+                ..Upstream::new(&name, target, state)
             })
         })
         .collect()
@@ -60,16 +62,32 @@ fn unix(path: &str, identity: &str) -> Result<Upstream, String> {
     if path.is_empty() {
         return Err("upstream 'unix:' has no socket path".to_owned());
     }
-    Ok(Upstream {
-        name: Arc::from(format!("unix:{path}")),
-        target: Target::Unix(PathBuf::from(path)),
-        versions: Versions::Http1,
-        host_field: HeaderValue::from_static("socket"),
-        base_path: String::new(),
-        base_query: String::new(),
-        authorization: None,
-        state: shared_state(format!("unix:{path} {identity}")),
-    })
+    let state = shared_state(format!("unix:{path} {identity}"));
+    Ok(Upstream::new(&format!("unix:{path}"), Target::Unix(PathBuf::from(path)), state))
+}
+
+/// The service of `srv://NAME` or `srv+https://NAME`, and the upstream that all of its servers
+/// are like. `None` where it is no such address.
+pub(super) fn service(text: &str, identity: &str) -> Result<Option<(String, Upstream)>, String> {
+    let (scheme, rest) = match text.split_once("://") {
+        Some(("srv", rest)) => ("http", rest),
+        Some(("srv+https", rest)) => ("https", rest),
+        _ => return Ok(None),
+    };
+    let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+    let service = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    if service.contains([':', '[']) {
+        return Err(format!("upstream '{text}': a service takes no port, as DNS names the ports"));
+    }
+    // Whom the servers' certificates must name and what `Host` says: the service, as the rest
+    // comes from DNS and may be forged. `_https._tcp.example.com` belongs to `example.com`.
+    let mut domain = service;
+    while let Some((_, rest)) = domain.split_once('.').filter(|(label, _)| label.starts_with('_')) {
+        domain = rest;
+    }
+    let plain = format!("{scheme}://{}", rest.replacen(service, domain, 1));
+    let pattern = parse(&plain, identity)?.swap_remove(0);
+    Ok(Some((service.to_owned(), pattern)))
 }
 
 /// The scheme, whether it is over TLS, what it speaks, and the rest.
@@ -84,7 +102,8 @@ fn scheme(text: &str) -> Result<(&str, bool, Versions, &str), String> {
         "h2" => (true, Versions::Http2),
         other => {
             return Err(format!(
-                "upstream '{text}': scheme '{other}' is not supported; use http, https, h2c, h2 or unix:"
+                "upstream '{text}': scheme '{other}' is not supported; use http, https, h2c, h2, \
+                 srv, srv+https or unix:"
             ));
         }
     };
@@ -159,8 +178,6 @@ mod tests {
             ("httpbin:80", "http://httpbin:80", "httpbin", 80, false, ""),
             ("https://l:2021/t?foo=bar", "https://l:2021/t", "l", 2021, true, "/t"),
             ("https://l", "https://l", "l", 443, true, ""),
-            ("h2c://l:50051", "h2c://l:50051", "l", 50051, false, ""),
-            ("h2://l/svc", "h2://l/svc", "l", 443, true, "/svc"),
             ("http://u:p@h/a--b", "http://h/a--b", "h", 80, false, "/a--b"),
             ("[::1]:81", "http://[::1]:81", "::1", 81, false, ""),
             ("[::1]", "http://[::1]", "::1", 80, false, ""),
@@ -176,7 +193,7 @@ mod tests {
             let parsed = parse(text, "").unwrap();
             let got: Vec<&str> = parsed.iter().map(|u| &*u.name).collect();
             assert_eq!(got.join(" "), names);
-            let target = Target::Tcp { host: host.into(), port, tls };
+            let target = Target::Tcp { host: host.into(), at: Host::parse(host), port, tls };
             assert_eq!(parsed[0].target, target, "{text}");
             assert_eq!(parsed[0].base_path, base, "{text}");
         }
@@ -187,6 +204,27 @@ mod tests {
         let parsed = parse("unix:/run/a.sock/b", "").unwrap();
         assert_eq!(parsed[0].target, Target::Unix("/run/a.sock/b".into()));
         assert_eq!(parsed[0].host_field, "socket");
+    }
+
+    #[test]
+    fn services_are_read() {
+        for (text, service_name, host, tls) in [
+            ("srv://web.service.test", "web.service.test", "web.service.test", false),
+            ("srv+https://_https._tcp.a.test/b", "_https._tcp.a.test", "a.test", true),
+            ("srv://u:p@a.test", "a.test", "a.test", false),
+        ] {
+            let (name, pattern) = service(text, "").unwrap().unwrap();
+            assert_eq!(
+                (&*name, pattern.host_field.to_str().unwrap()),
+                (service_name, host),
+                "{text}"
+            );
+            assert!(matches!(pattern.target, Target::Tcp { tls: t, .. } if t == tls));
+        }
+        assert!(service("http://a", "").unwrap().is_none());
+        for text in ["srv://a:80", "srv://", "srv://[::1]"] {
+            assert!(service(text, "").is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -75,18 +75,19 @@ pub(super) async fn attempt(
             Err(error) => return Outcome::Failed { error, again: false },
         };
         let mut exchange = Exchange::start(conn, message, now);
-        match exchange.answer(rule.silence).await {
+        match exchange.answer(rule.first_byte).await {
             Ok(answer) => {
                 if own::refuses(req, answer.head.status, &answer.head.headers) {
                     return Outcome::Failed { error: ProxyError::NeedsHttp1, again: false };
                 }
                 let owner = bond.map(|bond| (req.peer.clone(), bond));
-                let (keep, silence) = (rule.keepalive, rule.silence);
+                let (keep, silence) = (rule.keepalive, rule.idle);
                 let lease = Lease { keep, silence, owner, _slot: slot };
                 return Outcome::Answered(receive(answer, exchange, host.state.id, lease));
             }
             // The upstream closed the idle connection as the request was on its way.
-            Err(Broken { error: ProxyError::Answer(_), silent: true }) if reused && safe => {}
+            Err(Broken { error: ProxyError::Answer(_), silent: true })
+                if reused && safe && payload.available() => {}
             Err(Broken { error, .. }) => {
                 let timed_out = matches!(error, ProxyError::FirstByte);
                 return Outcome::Failed { error, again: safe && !timed_out };

@@ -1,8 +1,7 @@
 //! New connections to upstreams: name, TCP or unix socket, TLS.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -13,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::error::ProxyError;
-use super::upstream::{State, Target, Upstream};
+use super::upstream::{Target, Upstream};
 use crate::upstream::{Io, dial};
 
 /// How to connect.
@@ -45,8 +44,11 @@ async fn open(upstream: &Upstream, how: &Dial<'_>, deadline: Instant) -> Result<
             stream.write_all(preface).await.map_err(refused)?;
             Ok(Io::Unix(stream))
         }
-        Target::Tcp { host, port, tls: secure } => {
-            let addresses = resolve(host, *port, &upstream.state).await?;
+        Target::Tcp { host, at, port, tls: secure } => {
+            let addresses = at.addresses(*port, deadline).await.map_err(|e| match e.kind() {
+                io::ErrorKind::TimedOut => ProxyError::ConnectTimeout(name()),
+                _ => ProxyError::Resolve(host.clone(), e),
+            })?;
             let mut stream = dial(&addresses, deadline).await.map_err(refused)?;
             stream.write_all(preface).await.map_err(refused)?;
             let Some(config) = how.tls.filter(|_| *secure) else { return Ok(Io::Tcp(stream)) };
@@ -56,23 +58,5 @@ async fn open(upstream: &Upstream, how: &Dial<'_>, deadline: Instant) -> Result<
             let stream = TlsConnector::from(config.clone()).connect(server, stream).await;
             Ok(Io::Tls(Box::new(stream.map_err(failed)?)))
         }
-    }
-}
-
-/// The addresses behind a host. The last ones known stand in while the name cannot be resolved.
-async fn resolve(host: &str, port: u16, state: &State) -> Result<Vec<SocketAddr>, ProxyError> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    let looked_up = tokio::net::lookup_host((host, port)).await.map(|found| found.collect());
-    let mut last = state.last_addresses.lock().unwrap_or_else(PoisonError::into_inner);
-    match looked_up {
-        Ok(found) if !Vec::is_empty(&found) => {
-            last.clone_from(&found);
-            Ok(found)
-        }
-        Ok(_) | Err(_) if !last.is_empty() => Ok(last.clone()),
-        Ok(_) => Err(ProxyError::Resolve(host.to_owned(), io::ErrorKind::NotFound.into())),
-        Err(error) => Err(ProxyError::Resolve(host.to_owned(), error)),
     }
 }

@@ -13,6 +13,14 @@ use crate::http::{BodyError, Fault};
 pub(super) enum ProxyError {
     #[error("no hosts available upstream")]
     NoHost,
+    #[error("every upstream has max_conns requests")]
+    Busy,
+    #[error("every upstream has max_conns requests, and the queue is full")]
+    QueueFull,
+    #[error("no upstream had a place in time")]
+    QueueTimeout,
+    #[error("too many requests are being sent again")]
+    Budget,
     #[error("cannot resolve {0}")]
     Resolve(String, #[source] io::Error),
     #[error("cannot connect to {0}")]
@@ -55,10 +63,11 @@ impl ProxyError {
 
     /// Whether nothing of the request has reached an upstream, so that any may be tried.
     pub(super) fn before_sending(&self) -> bool {
-        matches!(
-            self,
-            Self::Resolve(..) | Self::Connect(..) | Self::ConnectTimeout(_) | Self::Tls(..)
-        )
+        match self {
+            Self::Resolve(..) | Self::Connect(..) | Self::ConnectTimeout(_) | Self::Tls(..) => true,
+            Self::At(_, error) => error.before_sending(),
+            _ => false,
+        }
     }
 
     /// Whether the client, not the upstream, is at fault.
@@ -68,6 +77,9 @@ impl ProxyError {
 
     fn status(&self) -> StatusCode {
         match self {
+            Self::NoHost | Self::Busy | Self::QueueFull | Self::QueueTimeout | Self::Budget => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::ConnectTimeout(_) | Self::FirstByte => StatusCode::GATEWAY_TIMEOUT,
             Self::Request(_) => StatusCode::BAD_REQUEST,
             Self::NoUpgrade => StatusCode::NOT_IMPLEMENTED,
@@ -94,7 +106,9 @@ mod tests {
     fn each_error_has_its_status() {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         for (error, status) in [
-            (ProxyError::NoHost, 502),
+            (ProxyError::NoHost, 503),
+            (ProxyError::QueueFull, 503),
+            (ProxyError::QueueTimeout, 503),
             (ProxyError::Connect("a".into(), refused()), 502),
             (ProxyError::Resolve("a".into(), refused()), 502),
             (ProxyError::ConnectTimeout("a".into()), 504),

@@ -132,12 +132,12 @@ pub(super) struct Failed {
 }
 
 impl Client {
-    /// Sends the request and waits for the head of the answer, at most for `silence` after the
-    /// last byte of the request's body.
+    /// Sends the request and waits for the head of the answer, at most for `first_byte` after
+    /// the last byte of the request's body; within the answer `idle` is the limit.
     pub(super) async fn exchange(
         mut self,
         message: http::Request<Body>,
-        silence: Duration,
+        (first_byte, idle): (Duration, Duration),
     ) -> Result<http::Response<Answered>, Failed> {
         let progress = Rc::new(Progress::default());
         let message = message.map(|body| Outbound { body, progress: progress.clone() });
@@ -152,13 +152,18 @@ impl Client {
             if progress.moved.take() {
                 patience.moved();
             }
-            patience.poll(silence, cx).map(|()| None)
+            patience.poll(first_byte, cx).map(|()| None)
         });
         match answer.await {
             Some(Ok(response)) => {
                 let streams = self.streams.clone();
                 let patience = Patience::default();
-                Ok(response.map(|body| Answered { body, patience, silence, _stream: streams }))
+                Ok(response.map(|body| Answered {
+                    body,
+                    patience,
+                    silence: idle,
+                    _stream: streams,
+                }))
             }
             Some(Err(mut failed)) => {
                 let body = failed.take_message().map(|message| message.into_body().body);

@@ -53,7 +53,7 @@ pub(super) async fn attempt(
             Ok(message) => message,
             Err(error) => return failed(error, false),
         };
-        let lost = match client.exchange(message, rule.silence).await {
+        let lost = match client.exchange(message, (rule.first_byte, rule.idle)).await {
             Ok(answer) if own::refuses(req, answer.status(), answer.headers()) => {
                 return failed(ProxyError::NeedsHttp1, false);
             }

@@ -2,17 +2,21 @@
 //!
 //! [`options`] reads the directive, [`policy`] picks an upstream, [`attempt`] makes one try over
 //! a connection from [`pool`] or [`connect`]; [`forward`] and [`respond`] turn the messages
-//! round. [`turns`] decides whose turn it is and when to try again; this file, which rule.
+//! round. [`health`] and [`discover`] work beside requests. [`turns`] decides whose turn it is and when to try again; this file, which rule.
 
 mod address;
 mod answer;
 mod attempt;
+mod budget;
 mod conn;
 mod connect;
 mod content;
+mod discover;
 mod error;
 mod forward;
 mod h2;
+mod hash;
+mod health;
 mod http2;
 mod options;
 mod own;
@@ -20,10 +24,13 @@ mod payload;
 mod policy;
 mod pool;
 mod proxy_protocol;
+mod queue;
 mod respond;
-mod reverse;
+mod retry;
 mod rule;
 mod rules;
+mod set;
+mod sticky;
 mod tls;
 mod turns;
 mod upload;
@@ -45,12 +52,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     let mut rules = Vec::new();
     while args.next() {
         let rule = Rule::parse(args)?;
-        if rule.health_check {
-            site.warnings.push(format!(
-                "proxy {}: health checks are not running yet; upstreams count as healthy",
-                rule.from
-            ));
-        }
+        site.tasks.extend(rule.tasks(&site.address.host, site.secure));
         rules.push(rule);
     }
     if !rules.is_empty() {

@@ -1,26 +1,26 @@
-//! A request's body on its way upstream: streamed, or kept so that it can be sent again.
+//! A request's body on its way upstream: streamed, and where another upstream may need it, kept
+//! as it passes.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
 
-use super::error::ProxyError;
+use crate::http::limits::RETRY_BODY;
 use crate::http::{Body, BodyError};
-
-/// The largest body kept for another attempt.
-const KEPT: u64 = 1024 * 1024;
 
 /// What an attempt may send.
 #[derive(Debug)]
 pub(super) enum Payload {
     Empty,
-    Kept(Bytes),
     /// Can be sent once; `None` when it has been.
     Stream(Option<Body>),
+    /// Can be sent again for as long as all of it that has passed is kept.
+    Kept(Keeper),
 }
 
 impl Payload {
@@ -28,36 +28,30 @@ impl Payload {
         if body.is_end_stream() { Self::Empty } else { Self::Stream(Some(body)) }
     }
 
-    /// Reads the body into memory if it is small enough and ends without trailers.
-    pub(super) async fn keep(body: Body) -> Result<Self, ProxyError> {
-        if body.size_hint().lower() > KEPT {
-            return Ok(Self::new(body));
+    /// Keeps what passes, unless it is known to be too much.
+    pub(super) fn keep(body: Body) -> Self {
+        if body.is_end_stream() || body.size_hint().lower() > RETRY_BODY {
+            return Self::new(body);
         }
-        let mut rest = body;
-        let mut frames: VecDeque<Frame<Bytes>> = VecDeque::new();
-        let mut size = 0;
-        while let Some(frame) = rest.frame().await {
-            let frame = frame.map_err(ProxyError::ClientBody)?;
-            size += frame.data_ref().map_or(0, |data| data.len() as u64);
-            let whole = frame.is_data() && size <= KEPT;
-            frames.push_back(frame);
-            if !whole {
-                return Ok(Self::Stream(Some(Body::new(Prefixed { frames, rest }))));
-            }
-        }
-        let mut all = Vec::with_capacity(size as usize);
-        frames.iter().filter_map(Frame::data_ref).for_each(|data| all.extend_from_slice(data));
-        Ok(if all.is_empty() { Self::Empty } else { Self::Kept(all.into()) })
+        Self::Kept(Keeper { passed: Rc::new(RefCell::new(Passed::new(body))), taken: false })
     }
 
     /// Whether the body can be sent although it has been sent before.
     pub(super) fn repeatable(&self) -> bool {
-        matches!(self, Self::Empty | Self::Kept(_))
+        match self {
+            Self::Empty => true,
+            Self::Stream(_) => false,
+            Self::Kept(keeper) => !keeper.passed.borrow().lost,
+        }
     }
 
     /// Whether there is anything left to send, or nothing was there to begin with.
     pub(super) fn available(&self) -> bool {
-        !matches!(self, Self::Stream(None))
+        match self {
+            Self::Empty => true,
+            Self::Stream(body) => body.is_some(),
+            Self::Kept(keeper) => !keeper.taken || !keeper.passed.borrow().lost,
+        }
     }
 
     /// Takes a body back of which nothing was sent.
@@ -71,19 +65,103 @@ impl Payload {
     pub(super) fn take(&mut self) -> Body {
         match self {
             Self::Empty => Body::empty(),
-            Self::Kept(bytes) => Body::from(bytes.clone()),
             Self::Stream(body) => body.take().unwrap_or_default(),
+            Self::Kept(keeper) => {
+                keeper.taken = true;
+                Body::new(Replay { passed: keeper.passed.clone(), at: 0, sent: 0 })
+            }
+        }
+    }
+
+    /// An upstream has answered: what still passes is not kept any more.
+    pub(super) fn settle(&self) {
+        if let Self::Kept(keeper) = self {
+            keeper.passed.borrow_mut().lose();
         }
     }
 }
 
-/// Frames already read, then the rest.
-struct Prefixed {
-    frames: VecDeque<Frame<Bytes>>,
+#[derive(Debug)]
+pub(super) struct Keeper {
+    passed: Rc<RefCell<Passed>>,
+    taken: bool,
+}
+
+/// What has passed of a body, and the rest.
+#[derive(Debug)]
+struct Passed {
+    pieces: Vec<Piece>,
+    size: u64,
+    /// Not all that has passed is here.
+    lost: bool,
+    whole: SizeHint,
     rest: Body,
 }
 
-impl HttpBody for Prefixed {
+#[derive(Debug, Clone)]
+enum Piece {
+    Data(Bytes),
+    Trailers(HeaderMap),
+}
+
+impl Passed {
+    fn new(rest: Body) -> Self {
+        Self { pieces: Vec::new(), size: 0, lost: false, whole: rest.size_hint(), rest }
+    }
+
+    fn lose(&mut self) {
+        self.lost = true;
+        self.pieces = Vec::new();
+    }
+
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        let piece = match (frame.data_ref(), frame.trailers_ref()) {
+            (Some(data), _) => Piece::Data(data.clone()),
+            (None, Some(trailers)) => Piece::Trailers(trailers.clone()),
+            (None, None) => return,
+        };
+        self.size += frame.data_ref().map_or(0, |data| data.len() as u64);
+        self.pieces.push(piece);
+        if self.size > RETRY_BODY {
+            self.lose();
+        }
+    }
+}
+
+/// The body from its beginning. Only the last one made of a body is read.
+struct Replay {
+    passed: Rc<RefCell<Passed>>,
+    at: usize,
+    sent: u64,
+}
+
+impl Replay {
+    fn next(
+        &mut self,
+        passed: &mut Passed,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(piece) = passed.pieces.get(self.at) {
+            self.at += 1;
+            return Poll::Ready(Some(Ok(match piece.clone() {
+                Piece::Data(data) => Frame::data(data),
+                Piece::Trailers(trailers) => Frame::trailers(trailers),
+            })));
+        }
+        let polled = ready!(Pin::new(&mut passed.rest).poll_frame(cx));
+        match &polled {
+            Some(Ok(frame)) if !passed.lost => {
+                passed.keep(frame);
+                self.at = passed.pieces.len();
+            }
+            Some(Err(_)) => passed.lose(),
+            _ => {}
+        }
+        Poll::Ready(polled)
+    }
+}
+
+impl HttpBody for Replay {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -91,24 +169,26 @@ impl HttpBody for Prefixed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.frames.pop_front() {
-            Some(frame) => Poll::Ready(Some(Ok(frame))),
-            None => Pin::new(&mut self.rest).poll_frame(cx),
+        let passed = self.passed.clone();
+        let mut passed = passed.borrow_mut();
+        let polled = self.next(&mut passed, cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.frames.is_empty() && self.rest.is_end_stream()
+        let passed = self.passed.borrow();
+        self.at >= passed.pieces.len() && passed.rest.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let read: u64 =
-            self.frames.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
-        let rest = self.rest.size_hint();
+        let passed = self.passed.borrow();
         let mut hint = SizeHint::new();
-        hint.set_lower(read + rest.lower());
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(read + upper);
+        hint.set_lower(passed.whole.lower().saturating_sub(self.sent));
+        if let Some(upper) = passed.whole.upper() {
+            hint.set_upper(upper.saturating_sub(self.sent));
         }
         hint
     }
@@ -116,28 +196,60 @@ impl HttpBody for Prefixed {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::{BodyExt, StreamBody};
+
     use super::*;
+
+    fn body(parts: &[usize]) -> Body {
+        let frames =
+            parts.iter().map(|size| Ok::<_, BodyError>(Frame::data(vec![b'x'; *size].into())));
+        let frames: Vec<_> = frames.collect();
+        Body::new(StreamBody::new(futures_util::stream::iter(frames)))
+    }
 
     async fn whole(payload: &mut Payload) -> usize {
         payload.take().collect().await.unwrap().to_bytes().len()
     }
 
     #[tokio::test]
-    async fn small_bodies_are_kept_and_large_ones_pass() {
-        let mut small = Payload::keep(Body::from("abc".to_owned())).await.unwrap();
-        assert!(small.repeatable());
-        assert_eq!((whole(&mut small).await, whole(&mut small).await), (3, 3));
+    async fn what_has_passed_is_sent_again_before_the_rest() {
+        let mut payload = Payload::keep(body(&[3, 4, 5]));
+        let mut first = payload.take();
+        assert_eq!(first.frame().await.unwrap().unwrap().into_data().unwrap().len(), 3);
+        drop(first);
+        assert!(payload.repeatable() && payload.available());
+        assert_eq!((whole(&mut payload).await, whole(&mut payload).await), (12, 12));
+    }
 
-        let size = KEPT as usize + 1;
-        let parts = vec![
-            Ok::<_, BodyError>(Frame::data(Bytes::from(vec![b'x'; size - 1]))),
-            Ok(Frame::data(Bytes::from_static(b"y"))),
-        ];
-        let unsized_body = http_body_util::StreamBody::new(futures_util::stream::iter(parts));
-        let mut large = Payload::keep(Body::new(unsized_body)).await.unwrap();
-        assert!(!large.repeatable() && large.available());
-        assert_eq!(whole(&mut large).await, size);
-        assert!(!large.available());
-        assert!(Payload::keep(Body::empty()).await.unwrap().repeatable());
+    #[tokio::test]
+    async fn a_body_is_kept_up_to_its_limit() {
+        let limit = RETRY_BODY as usize;
+        for (last, kept) in [(1, true), (2, false)] {
+            let mut payload = Payload::keep(body(&[limit - 1, last]));
+            assert_eq!(whole(&mut payload).await, limit - 1 + last);
+            assert_eq!((payload.repeatable(), payload.available()), (kept, kept));
+        }
+        let known = Payload::keep(Body::from(Bytes::from(vec![b'x'; limit + 1])));
+        assert!(!known.repeatable() && known.available());
+    }
+
+    #[tokio::test]
+    async fn trailers_and_sizes_pass_each_time() {
+        let mut payload = Payload::keep(Body::from("abc".to_owned()));
+        for _ in 0..2 {
+            assert_eq!(payload.take().size_hint().exact(), Some(3));
+            assert_eq!(whole(&mut payload).await, 3);
+        }
+        payload.settle();
+        assert!(!payload.repeatable() && !payload.available());
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x", http::HeaderValue::from_static("y"));
+        let frames = vec![Ok::<_, BodyError>(Frame::trailers(trailers))];
+        let body = Body::new(StreamBody::new(futures_util::stream::iter(frames)));
+        let mut payload = Payload::keep(body);
+        for _ in 0..2 {
+            assert_eq!(payload.take().collect().await.unwrap().trailers().unwrap()["x"], "y");
+        }
+        assert!(Payload::keep(Body::empty()).repeatable());
     }
 }

@@ -1,42 +1,59 @@
 //! One `proxy` line, ready to serve.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{HOST, HeaderName};
+
 use super::address;
+use super::budget::Budget;
+use super::discover::{Discovery, Finish, Hosts};
+use super::health::{Check, Checker};
 use super::policy::Policy;
 use super::proxy_protocol::ProxyProtocol;
+use super::queue::Queue;
 use super::rules::HeaderRule;
+use super::set::Set;
 use super::tls::{ClientFiles, Settings, Trust};
-use super::upstream::{Slot, Target, Upstream, Versions};
-use crate::http::limits::{UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE};
+use super::upstream::{Slot, Target, Tolerance, Upstream, Versions};
+use crate::http::limits::{
+    UPSTREAM_BODY_IDLE, UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE,
+};
+use crate::site::Task;
 
 /// One `proxy` line.
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) from: String,
     pub(super) except: Vec<String>,
-    pub(super) hosts: Vec<Upstream>,
+    pub(super) hosts: Arc<Set>,
+    /// Where DNS lists the upstreams; `hosts` is empty then.
+    pub(super) discovery: Option<Arc<Discovery>>,
     pub(super) policy: Policy,
-    pub(super) fail_timeout: Duration,
-    pub(super) max_fails: usize,
+    pub(super) tolerance: Tolerance,
     /// 0 is no limit.
     pub(super) max_conns: usize,
-    pub(super) try_duration: Duration,
+    /// Where requests wait for a place.
+    pub(super) queue: Option<Queue>,
+    /// None: it is not written.
+    pub(super) try_duration: Option<Duration>,
     pub(super) try_interval: Duration,
+    /// Of requests that are sent once more. None: nowhere else to send them.
+    pub(super) budget: Option<Box<Budget>>,
+    /// How long a host that comes back takes to get its full share.
+    pub(super) slow_start: Duration,
+    pub(super) check: Check,
     /// Idle connections kept for each upstream and worker.
     pub(super) keepalive: usize,
     pub(super) connect_timeout: Duration,
-    /// The longest silence of an upstream, before and within its answer.
-    pub(super) silence: Duration,
+    /// The longest silence of an upstream, before its answer and within it.
+    pub(super) first_byte: Duration,
+    pub(super) idle: Duration,
     pub(super) without: String,
-    /// An upstream that names itself is named as the client knows it.
-    pub(super) rewrite_location: bool,
     pub(super) upstream_headers: Vec<HeaderRule>,
     pub(super) downstream_headers: Vec<HeaderRule>,
     /// Set when an upstream is https.
     pub(super) tls: Option<Settings>,
-    /// Whether `health_check` was written.
-    pub(super) health_check: bool,
     pub(super) trust: Trust,
     pub(super) tls_client: Option<ClientFiles>,
     /// What connections start with, each of which then serves one client only.
@@ -49,22 +66,25 @@ impl Rule {
         Self {
             from: from.to_owned(),
             except: Vec::new(),
-            hosts: Vec::new(),
+            hosts: Arc::default(),
+            discovery: None,
             policy: Policy::default(),
-            fail_timeout: Duration::ZERO,
-            max_fails: 1,
+            tolerance: Tolerance { fails: 1, timeout: Duration::ZERO },
             max_conns: 0,
-            try_duration: Duration::ZERO,
+            queue: None,
+            try_duration: None,
             try_interval: Duration::from_millis(250),
+            budget: None,
+            slow_start: Duration::ZERO,
+            check: Check::default(),
             keepalive: UPSTREAM_KEEPALIVE,
             connect_timeout: UPSTREAM_CONNECT,
-            silence: UPSTREAM_FIRST_BYTE,
+            first_byte: UPSTREAM_FIRST_BYTE,
+            idle: UPSTREAM_BODY_IDLE,
             without: String::new(),
-            rewrite_location: false,
             upstream_headers: Vec::new(),
             downstream_headers: Vec::new(),
             tls: None,
-            health_check: false,
             trust: Trust::default(),
             tls_client: None,
             proxy_protocol: None,
@@ -72,33 +92,99 @@ impl Rule {
     }
 
     /// A place on a host for one request; `None` where all are taken.
-    pub(super) fn take_place(&self, host: usize) -> Option<Slot> {
+    pub(super) fn take_place(&self, host: &Upstream) -> Option<Slot> {
         if self.max_conns == 0 && !self.policy.counts_requests() {
             return Some(Slot::default());
         }
-        self.hosts[host].state.acquire(self.max_conns)
+        host.state.acquire(self.max_conns)
     }
 
-    /// Reads the addresses of all upstreams.
-    pub(super) fn resolve_upstreams(&mut self, to: &[String]) -> Result<(), String> {
+    /// Whether an upstream may refuse a request of which it has had a part (RFC 9113 section 8.7).
+    pub(super) fn may_be_refused(&self) -> bool {
+        self.tls.is_some() || self.hosts.iter().any(|host| host.versions != Versions::Http1)
+    }
+
+    /// Reads the addresses of all upstreams, each with its weight, when all options are known.
+    pub(super) fn resolve_upstreams(&mut self, to: &[(String, u32)]) -> Result<(), String> {
         let client = self.tls_client.as_ref();
         let shown = client.map(ClientFiles::identity).unwrap_or_default();
         let identity = format!("{} {shown}", self.trust.identity());
-        for text in to {
-            self.hosts.extend(address::parse(text, &identity)?);
+        let finish = Finish { check: self.check.clone(), sticky: self.policy.sticky().cloned() };
+        let mut hosts = self.hosts.to_vec();
+        for (text, weight) in to {
+            if let Some((service, pattern)) = address::service(text, &identity)? {
+                if to.len() > 1 {
+                    return Err(format!("upstream '{text}': a service has no others beside it"));
+                }
+                let discovery = Discovery::new(&service, pattern, identity.clone(), finish.clone());
+                self.discovery = Some(Arc::new(discovery));
+                continue;
+            }
+            for mut host in address::parse(text, &identity)? {
+                host.weight = *weight;
+                finish.apply(&mut host);
+                hosts.push(host);
+            }
         }
         let https = |host: &Upstream| matches!(host.target, Target::Tcp { tls: true, .. });
-        if self.hosts.iter().any(https) {
+        let found_https = self.discovery.as_ref().is_some_and(|d| https(d.pattern()));
+        if found_https || hosts.iter().any(https) {
             self.tls = Some(self.trust.settings(client)?);
         }
         let shared = |host: &&Upstream| host.versions == Versions::Http2;
-        match self.hosts.iter().find(shared) {
-            Some(host) if self.proxy_protocol.is_some() => Err(format!(
+        if let Some(host) = hosts.iter().find(shared).filter(|_| self.proxy_protocol.is_some()) {
+            return Err(format!(
                 "upstream '{}': proxy_protocol tells of one client, and HTTP/2 connections serve many; use http or https",
                 host.name
-            )),
-            _ => Ok(()),
+            ));
         }
+        self.hosts = Arc::new(Set::new(hosts));
+        let elsewhere = self.hosts.len() > 1 || self.discovery.is_some();
+        let again = elsewhere || self.try_duration.is_some_and(|limit| !limit.is_zero());
+        self.budget = again.then(Box::default);
+        Ok(())
+    }
+
+    /// Where its upstreams are.
+    pub(super) fn upstreams(&self) -> Hosts {
+        match &self.discovery {
+            Some(discovery) => Hosts::Found(discovery.clone()),
+            None => Hosts::Written(self.hosts.clone()),
+        }
+    }
+
+    /// What goes on beside the requests of a site with this name: checks, and names resolved.
+    pub(super) fn tasks(&self, site: &str, secure: bool) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        let hosts = self.upstreams();
+        if hosts.are_named() {
+            let hosts = hosts.clone();
+            tasks.push(Task::new(move || hosts.keep()));
+        }
+        if self.check.path.is_some() {
+            let checker = Checker::new(self.check.clone(), hosts, self.asking(), (site, secure));
+            tasks.push(Task::new(move || checker.run()));
+        }
+        tasks
+    }
+
+    /// A rule as this one for health checks: their requests look like clients', and no
+    /// connection is kept, as each check is to see that a new one can be made.
+    fn asking(&self) -> Self {
+        let mut rule = Self::new(&self.from);
+        rule.keepalive = 0;
+        rule.connect_timeout = self.connect_timeout;
+        // The check's own limit is for all of it.
+        let never_first = self.check.timeout + Duration::from_secs(1);
+        (rule.first_byte, rule.idle) = (never_first, never_first);
+        rule.tls.clone_from(&self.tls);
+        rule.proxy_protocol = self.proxy_protocol;
+        rule.upstream_headers.clone_from(&self.upstream_headers);
+        rule.upstream_headers.push(HeaderRule::delete(HeaderName::from_static("x-forwarded-for")));
+        if let Some(host) = &self.check.host {
+            rule.upstream_headers.push(HeaderRule::fixed(HOST, host.clone()));
+        }
+        rule
     }
 }
 
@@ -107,13 +193,18 @@ impl Rule {
     /// A rule for these upstreams, the rest as by default.
     pub(super) fn of(from: &str, to: &[String]) -> Self {
         let mut rule = Self::new(from);
-        rule.resolve_upstreams(to).unwrap();
+        rule.add(to);
         rule
     }
 
     /// Adds an upstream under another trust.
     pub(super) fn trust_and_go(&mut self, trust: Trust, to: &str) {
         self.trust = trust;
-        self.resolve_upstreams(&[to.to_owned()]).unwrap();
+        self.add(&[to.to_owned()]);
+    }
+
+    fn add(&mut self, to: &[String]) {
+        let to: Vec<_> = to.iter().map(|text| (text.clone(), 1)).collect();
+        self.resolve_upstreams(&to).unwrap();
     }
 }

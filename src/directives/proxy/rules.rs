@@ -8,13 +8,13 @@ use crate::http::Request;
 use crate::http::placeholders::{ResponseFacts, Template};
 
 /// One change of one field.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct HeaderRule {
     name: HeaderName,
     action: Action,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Action {
     Add(Value),
     Set(Value),
@@ -23,9 +23,10 @@ enum Action {
 }
 
 /// A value known only with the request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Value {
     Text(Template),
+    Fixed(HeaderValue),
     Host,
     ClientIp,
     Scheme,
@@ -64,6 +65,15 @@ impl HeaderRule {
             set(HeaderName::from_static("x-forwarded-proto"), Value::Scheme),
             set(HeaderName::from_static("x-forwarded-port"), Value::ServerPort),
         ]
+    }
+
+    /// Sets a field whatever the request.
+    pub(super) fn fixed(name: HeaderName, value: HeaderValue) -> Self {
+        Self { name, action: Action::Set(Value::Fixed(value)) }
+    }
+
+    pub(super) fn delete(name: HeaderName) -> Self {
+        Self { name, action: Action::Delete }
     }
 
     fn apply(&self, headers: &mut HeaderMap, req: &Request, facts: Option<&ResponseFacts<'_>>) {
@@ -107,6 +117,7 @@ impl Value {
     fn resolve(&self, req: &Request, facts: Option<&ResponseFacts<'_>>) -> Option<HeaderValue> {
         let text = match self {
             Self::Text(template) => template.expand(req, facts, ""),
+            Self::Fixed(value) => return Some(value.clone()),
             Self::Host => return req.head.headers.get(http::header::HOST).cloned(),
             Self::ClientIp => req.peer.remote.ip().to_string(),
             Self::Scheme => return Some(HeaderValue::from_static(req.scheme())),

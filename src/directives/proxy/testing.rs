@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
+use super::address;
+use super::set::Set;
 use crate::http::{Body, Peer, Request};
 
 /// A request of a client at 192.0.2.7 for `site.test`.
@@ -36,6 +38,17 @@ pub(super) fn request(method: &str, uri: &str) -> Request {
     }
 }
 
+/// Upstreams with these weights.
+pub(super) fn weighted(weights: &[u32]) -> Set {
+    let upstream = |(i, weight): (usize, &u32)| {
+        let mut upstream = address::parse(&format!("10.0.0.{i}:80"), "").unwrap().remove(0);
+        upstream.state = Arc::default();
+        upstream.weight = *weight;
+        upstream
+    };
+    Set::new(weights.iter().enumerate().map(upstream).collect())
+}
+
 /// What an origin does with a connection after each request it has read.
 type Answer = Rc<dyn Fn(usize) -> (Vec<u8>, Then)>;
 
@@ -57,6 +70,13 @@ pub(super) struct Seen {
 pub(super) async fn origin(answer: impl Fn(usize) -> (Vec<u8>, Then) + 'static) -> (String, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
+    (address, answer_at(listener, answer))
+}
+
+pub(super) fn answer_at(
+    listener: TcpListener,
+    answer: impl Fn(usize) -> (Vec<u8>, Then) + 'static,
+) -> Seen {
     let seen = Seen::default();
     let (answer, kept): (Answer, Seen) = (Rc::new(answer), seen.clone());
     tokio::task::spawn_local(async move {
@@ -65,7 +85,7 @@ pub(super) async fn origin(answer: impl Fn(usize) -> (Vec<u8>, Then) + 'static) 
             tokio::task::spawn_local(converse(stream, answer.clone(), kept.clone()));
         }
     });
-    (address, seen)
+    seen
 }
 
 async fn converse(mut stream: TcpStream, answer: Answer, seen: Seen) {

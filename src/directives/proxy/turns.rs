@@ -1,21 +1,23 @@
-//! Whose turn it is: which upstream gets a request, and when another one is tried.
-
-use std::time::Duration;
+//! Whose turn it is: which upstream gets a request, and what is made of how it ends there.
 
 use http::{Method, Response, StatusCode};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::attempt::{Outcome, attempt};
+use super::attempt::{Outcome, attempt, repeatable};
 use super::error::ProxyError;
 use super::own;
 use super::payload::Payload;
-use super::reverse::Places;
+use super::retry::{Retries, Tried};
 use super::rule::Rule;
 use super::rules;
-use super::upstream::Slot;
+use super::set::Set;
+use super::upstream::{Slot, Upstream};
 use crate::http::placeholders::ResponseFacts;
 use crate::http::response::NeedsHttp1;
 use crate::http::{Body, Fault, Reply, Request};
+
+/// The least part of its share that a host gets which comes back.
+const COLD: f64 = 0.05;
 
 /// Answers a request by one of the rule's upstreams.
 pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
@@ -24,121 +26,165 @@ pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
         return Err(Fault::status(StatusCode::METHOD_NOT_ALLOWED));
     }
     let started = Instant::now();
-    let mut payload = payload(rule, req).await?;
-    let mut tried = Tried::default();
+    let found = match &rule.discovery {
+        Some(discovery) => Some(Box::pin(discovery.hosts(started + rule.connect_timeout)).await),
+        None => None,
+    };
+    let hosts = found.as_deref().unwrap_or(&rule.hosts);
+    if let Some(budget) = &rule.budget {
+        budget.request(started);
+    }
+    let mut payload = payload(rule, req);
+    let mut retries = Retries::new(started);
     loop {
-        let error = match pick(rule, req, &tried) {
-            Some((index, slot)) => {
-                let host = &rule.hosts[index];
+        let none = match turn(rule, hosts, req, &retries).await {
+            Ok((index, slot)) => {
+                let host = &hosts[index];
                 match attempt(rule, host, req, &mut payload, slot).await {
                     Outcome::Answered(mut response) => {
-                        req.upstream = Some(host.name.clone());
-                        if rule.rewrite_location {
-                            let places = Places { upstream: host, without: &rule.without, req };
-                            places.reverse(response.headers_mut());
-                        }
-                        downstream(rule, req, &mut response, started);
+                        payload.settle();
+                        answered(rule, host, req, &mut response, started);
                         return Ok(response);
                     }
                     Outcome::Failed { error, again } => {
+                        req.upstream = Some(host.name.clone());
                         if matches!(error, ProxyError::NeedsHttp1) {
                             req.head.extensions.insert(NeedsHttp1);
                         }
                         if !error.by_client() {
-                            host.state.fail(rule.fail_timeout);
+                            host.state.fail(&host.name, &error, rule.tolerance);
                         }
+                        let error = error.at(&host.name);
                         if !again || !payload.available() {
-                            return Err(error.at(&host.name).into());
+                            return Err(error.into());
                         }
-                        tried.add(index);
-                        error.at(&host.name)
+                        retries.failed(index, error);
+                        None
                     }
                 }
             }
-            None => ProxyError::NoHost,
+            Err(none) => Some(none),
         };
-        if started.elapsed() >= rule.try_duration {
-            return Err(error.into());
-        }
-        if tried.covers(rule.hosts.len()) || matches!(error, ProxyError::NoHost) {
-            tried = Tried::default();
-            // An interval of nothing would spin while all are down.
-            sleep(rule.try_interval.max(Duration::from_millis(1))).await;
-        }
+        retries.next(rule, hosts.len(), none).await?;
     }
 }
 
-/// Takes the body off the request; it is kept in memory only where another host may need it.
-async fn payload(rule: &Rule, req: &mut Request) -> Result<Payload, ProxyError> {
+/// Takes the body off the request; it is kept only where it may be sent once more.
+fn payload(rule: &Rule, req: &mut Request) -> Payload {
     if let Some(upgrade) = &mut req.upgrade {
-        return Ok(Payload::new(std::mem::take(&mut upgrade.incoming)));
+        return Payload::new(std::mem::take(&mut upgrade.incoming));
     }
     let body = std::mem::take(&mut req.body);
-    if rule.hosts.len() > 1 && !rule.try_duration.is_zero() {
-        return Box::pin(Payload::keep(body)).await;
-    }
-    Ok(Payload::new(body))
+    let again = rule.budget.is_some() && (repeatable(&req.head.method) || rule.may_be_refused());
+    if again { Payload::keep(body) } else { Payload::new(body) }
 }
 
-/// Chooses an available upstream, one not tried in this round if there is any, and takes a place
-/// on it.
-pub(super) fn pick(rule: &Rule, req: &Request, tried: &Tried) -> Option<(usize, Slot)> {
-    let open = |i: usize| {
-        let state = &rule.hosts[i].state;
-        state.fails() < rule.max_fails && (rule.max_conns == 0 || state.conns() < rule.max_conns)
+/// The upstream whose turn it is and a place there, after a wait in the queue if there is one.
+async fn turn(
+    rule: &Rule,
+    hosts: &Set,
+    req: &Request,
+    retries: &Retries,
+) -> Result<(usize, Slot), ProxyError> {
+    let take = || pick(rule, hosts, req, &retries.tried);
+    let picked = match &rule.queue {
+        Some(queue) if queue.is_waiting() => Err(ProxyError::Busy),
+        _ => take(),
     };
-    let fresh = |i: usize| open(i) && !tried.has(i);
-    if let Some(own) = own::host(&rule.hosts, &req.peer).filter(|own| fresh(*own))
-        && let Some(slot) = rule.take_place(own)
+    let (index, slot) = match (picked, &rule.queue) {
+        (Err(ProxyError::Busy), Some(queue)) => Box::pin(queue.wait(hosts, take)).await?,
+        (picked, _) => picked?,
+    };
+    let suspect = hosts[index].state.is_suspect();
+    if retries.cost(suspect)
+        && rule.budget.as_ref().is_some_and(|budget| !budget.repeat(Instant::now()))
     {
-        return Some((own, slot));
+        return Err(ProxyError::Budget);
     }
-    for _ in 0..rule.hosts.len() {
-        let chosen = rule.policy.choose(&rule.hosts, req, &fresh);
-        let index = match chosen {
-            None if tried.any() => rule.policy.choose(&rule.hosts, req, &open)?,
-            chosen => chosen?,
-        };
+    Ok((index, slot))
+}
+
+/// Chooses an upstream that was not tried in this round, and takes a place on it.
+pub(super) fn pick(
+    rule: &Rule,
+    hosts: &Set,
+    req: &Request,
+    tried: &Tried,
+) -> Result<(usize, Slot), ProxyError> {
+    let up = |i: usize| hosts[i].health.as_ref().is_none_or(|health| !health.is_down());
+    let room = |i: usize| rule.max_conns == 0 || hosts[i].state.conns() < rule.max_conns;
+    let sound = |i: usize| up(i) && hosts[i].state.fails() < rule.tolerance.fails;
+    let open = |i: usize| sound(i) && room(i) && !tried.has(i);
+    for _ in 0..hosts.len() {
+        let index = choose(rule, hosts, req, (tried, &open)).or_else(|| {
+            // Failures do not take the last upstream: where all have failed, any may be tried.
+            let none_sound = !(0..hosts.len()).any(sound);
+            let spare = |i: usize| up(i) && room(i) && !tried.has(i);
+            rule.policy.choose(hosts, req, &spare).filter(|_| none_sound)
+        });
+        let Some(index) = index else { break };
         // Another worker may have taken the last place in between.
-        if let Some(slot) = rule.take_place(index) {
-            return Some((index, slot));
+        if let Some(slot) = rule.take_place(&hosts[index]) {
+            return Ok((index, slot));
         }
     }
-    None
+    let full = (0..hosts.len()).any(|i| up(i) && !room(i) && !tried.has(i));
+    Err(if full { ProxyError::Busy } else { ProxyError::NoHost })
 }
 
-fn downstream(rule: &Rule, req: &Request, response: &mut Response<Body>, started: Instant) {
-    if rule.downstream_headers.is_empty() {
-        return;
+/// Of those that are open: the one the request comes from, else one that did not fail just now
+/// and is warm, else any.
+fn choose(
+    rule: &Rule,
+    hosts: &Set,
+    req: &Request,
+    (tried, open): (&Tried, &dyn Fn(usize) -> bool),
+) -> Option<usize> {
+    let own = own::host(hosts, &req.peer);
+    if let Some(home) = own.or_else(|| rule.policy.home(hosts, req)).filter(|home| open(*home)) {
+        return Some(home);
     }
-    let before = response.headers().clone();
-    let facts = ResponseFacts {
-        status: response.status().as_u16(),
-        size: 0,
-        latency: started.elapsed(),
-        headers: &before,
-    };
-    rules::apply(&rule.downstream_headers, response.headers_mut(), req, Some(&facts));
+    if tried.any() {
+        let well = |i: usize| open(i) && !hosts[i].state.is_suspect();
+        if let Some(index) = rule.policy.choose(hosts, req, &well) {
+            return Some(index);
+        }
+    }
+    if !rule.slow_start.is_zero() && rule.policy.spreads() {
+        // Drawn once for each host, so that it stays what it is while the policy looks.
+        let drawn = fastrand::u64(..);
+        let warm = |i: usize| {
+            let lot = f64::from((drawn ^ hosts[i].seed) as u32) / f64::from(u32::MAX);
+            open(i) && lot <= hosts[i].state.warmth(rule.slow_start).max(COLD)
+        };
+        if let Some(index) = rule.policy.choose(hosts, req, &warm) {
+            return Some(index);
+        }
+    }
+    rule.policy.choose(hosts, req, open)
 }
 
-/// Which upstreams failed since the last pause; beyond 64 they are not told apart.
-#[derive(Debug, Default)]
-pub(super) struct Tried(u64);
-
-impl Tried {
-    fn add(&mut self, index: usize) {
-        self.0 |= 1u64.checked_shl(index as u32).unwrap_or(0);
+fn answered(
+    rule: &Rule,
+    host: &Upstream,
+    req: &mut Request,
+    response: &mut Response<Body>,
+    started: Instant,
+) {
+    host.state.answered();
+    req.upstream = Some(host.name.clone());
+    if !rule.downstream_headers.is_empty() {
+        let before = response.headers().clone();
+        let facts = ResponseFacts {
+            status: response.status().as_u16(),
+            size: 0,
+            latency: started.elapsed(),
+            headers: &before,
+        };
+        rules::apply(&rule.downstream_headers, response.headers_mut(), req, Some(&facts));
     }
-
-    fn has(&self, index: usize) -> bool {
-        self.0 & 1u64.checked_shl(index as u32).unwrap_or(0) != 0
-    }
-
-    fn any(&self) -> bool {
-        self.0 != 0
-    }
-
-    fn covers(&self, count: usize) -> bool {
-        self.0.count_ones() as usize >= count.min(64)
-    }
+    rule.policy.mark(host, req, response.headers_mut());
 }
+
+#[cfg(test)]
+mod tests;

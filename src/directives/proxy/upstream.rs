@@ -1,14 +1,19 @@
 //! Where a request goes: the addresses written in the Caddyfile, and what all workers and all
 //! generations of the configuration know about each of them.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http::HeaderValue;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::error::ProxyError;
+use super::hash;
+use super::health::Health;
+use crate::upstream::{Host, Name, Shared};
 
 /// One upstream as the Caddyfile names it.
 #[derive(Debug, Clone)]
@@ -25,6 +30,43 @@ pub(super) struct Upstream {
     /// From `user:pass@`; sent when the client has no `Authorization` of its own.
     pub(super) authorization: Option<HeaderValue>,
     pub(super) state: Arc<State>,
+    /// Set where it is checked.
+    pub(super) health: Option<Arc<Health>>,
+    pub(super) weight: u32,
+    /// Of an SRV record: the lowest first.
+    pub(super) priority: u16,
+    /// What it draws its lots with.
+    pub(super) seed: u64,
+    /// What the cookie of `policy cookie` holds for it.
+    pub(super) tag: Box<str>,
+}
+
+impl Upstream {
+    pub(super) fn new(name: &str, target: Target, state: Arc<State>) -> Self {
+        Self {
+            name: name.into(),
+            target,
+            versions: Versions::Http1,
+            host_field: HeaderValue::from_static("socket"),
+            base_path: String::new(),
+            base_query: String::new(),
+            authorization: None,
+            state,
+            health: None,
+            weight: 1,
+            priority: 0,
+            seed: hash::hash(name.as_bytes()),
+            tag: Box::default(),
+        }
+    }
+
+    /// The name that has to be resolved to reach it.
+    pub(super) fn named(&self) -> Option<&Arc<Name>> {
+        match &self.target {
+            Target::Tcp { at: Host::Name(name), .. } => Some(name),
+            _ => None,
+        }
+    }
 }
 
 /// The versions of HTTP that an upstream may speak.
@@ -39,7 +81,13 @@ pub(super) enum Versions {
 /// What to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
-    Tcp { host: String, port: u16, tls: bool },
+    /// `host` is whom the certificate of a TLS upstream must name, `at` where it is found.
+    Tcp {
+        host: String,
+        at: Host,
+        port: u16,
+        tls: bool,
+    },
     Unix(PathBuf),
 }
 
@@ -50,8 +98,22 @@ pub(super) struct State {
     pub(super) id: u64,
     fails: AtomicUsize,
     conns: AtomicUsize,
-    /// Where its name last led, for when it cannot be resolved.
-    pub(super) last_addresses: Mutex<Vec<SocketAddr>>,
+    /// The last request failed.
+    suspect: AtomicBool,
+    /// When it came back, in milliseconds; 0: it was never away.
+    back: AtomicU64,
+    /// A place was freed, of `max_conns`.
+    pub(super) freed: Notify,
+    /// How many wait for one.
+    pub(super) waiting: AtomicUsize,
+}
+
+/// When failures take an upstream out of its turn: `max_fails` and `fail_timeout`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tolerance {
+    pub(super) fails: usize,
+    /// How long each counts; 0: they do not.
+    pub(super) timeout: Duration,
 }
 
 impl State {
@@ -73,18 +135,55 @@ impl State {
             .map(|_| Slot(Some(self.clone())))
     }
 
-    /// Counts a failure for as long as `timeout`.
-    pub(super) fn fail(self: &Arc<Self>, timeout: Duration) {
-        if timeout.is_zero() {
+    /// Whether the last request failed, so that another is not sent there lightly.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn answered(&self) {
+        // Mostly it is as it was, and workers do not write to the same place.
+        if self.is_suspect() {
+            self.suspect.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a failure for as long as it matters.
+    pub(super) fn fail(self: &Arc<Self>, name: &Arc<str>, error: &ProxyError, limit: Tolerance) {
+        self.suspect.store(true, Ordering::Relaxed);
+        if limit.timeout.is_zero() {
             return;
         }
-        self.fails.fetch_add(1, Ordering::Relaxed);
-        let failure = Failure(self.clone());
+        if self.fails.fetch_add(1, Ordering::Relaxed) + 1 == limit.fails {
+            let (fails, timeout) = (limit.fails, limit.timeout);
+            log::warn!("upstream {name} is down: {fails} failed within {timeout:?}: {error}");
+        }
+        let failure = Failure { state: self.clone(), name: name.clone(), enough: limit.fails };
         tokio::task::spawn_local(async move {
-            tokio::time::sleep(timeout).await;
+            tokio::time::sleep(limit.timeout).await;
             drop(failure);
         });
     }
+
+    /// It may have requests again.
+    pub(super) fn came_back(&self) {
+        self.back.store(now().max(1), Ordering::Relaxed);
+        self.freed.notify_waiters();
+    }
+
+    /// The part of its full share that it gets, where it has `whole` to warm up.
+    pub(super) fn warmth(&self, whole: Duration) -> f64 {
+        let back = self.back.load(Ordering::Relaxed);
+        if back == 0 || whole.is_zero() {
+            return 1.0;
+        }
+        now().saturating_sub(back) as f64 / whole.as_millis().max(1) as f64
+    }
+}
+
+/// Milliseconds on a clock of the process.
+fn now() -> u64 {
+    static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+    EPOCH.elapsed().as_millis() as u64
 }
 
 /// A request in flight to an upstream; its place is free again when this is dropped. Where
@@ -95,34 +194,38 @@ pub(super) struct Slot(Option<Arc<State>>);
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(state) = &self.0 {
-            state.conns.fetch_sub(1, Ordering::Relaxed);
+            // Not relaxed: who begins to wait either sees the free place or is seen here.
+            state.conns.fetch_sub(1, Ordering::SeqCst);
+            if state.waiting.load(Ordering::SeqCst) > 0 {
+                state.freed.notify_one();
+            }
         }
     }
 }
 
-struct Failure(Arc<State>);
+struct Failure {
+    state: Arc<State>,
+    name: Arc<str>,
+    enough: usize,
+}
 
 impl Drop for Failure {
     fn drop(&mut self) {
-        self.0.fails.fetch_sub(1, Ordering::Relaxed);
+        if self.state.fails.fetch_sub(1, Ordering::Relaxed) == self.enough {
+            log::info!("upstream {} has its turn again", self.name);
+            self.state.came_back();
+        }
     }
 }
 
-static STATES: Mutex<Option<HashMap<String, Weak<State>>>> = Mutex::new(None);
+static STATES: Shared<State> = Shared::new();
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// The state of an upstream, the same one for as long as any configuration names it.
 /// `identity` holds all that a connection depends on: target and TLS settings.
 pub(super) fn shared_state(identity: String) -> Arc<State> {
-    let mut states = STATES.lock().unwrap_or_else(PoisonError::into_inner);
-    let states = states.get_or_insert_with(HashMap::new);
-    if let Some(state) = states.get(&identity).and_then(Weak::upgrade) {
-        return state;
-    }
-    states.retain(|_, state| state.strong_count() > 0);
-    let state = Arc::new(State { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), ..State::default() });
-    states.insert(identity, Arc::downgrade(&state));
-    state
+    STATES
+        .get(identity, || State { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), ..State::default() })
 }
 
 #[cfg(test)]
@@ -130,12 +233,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn state_outlives_a_generation_but_not_all() {
+    fn ids_are_never_used_twice() {
         let first = shared_state("state-test".into());
-        let second = shared_state("state-test".into());
-        assert!(Arc::ptr_eq(&first, &second));
         let id = first.id;
-        drop((first, second));
+        assert_eq!(shared_state("state-test".into()).id, id);
+        drop(first);
         assert_ne!(shared_state("state-test".into()).id, id);
     }
 
@@ -149,5 +251,15 @@ mod tests {
         drop(one);
         assert!(state.acquire(1).is_some());
         assert_eq!(state.conns(), 0);
+    }
+
+    #[test]
+    fn a_host_that_comes_back_warms_up() {
+        let state = State::default();
+        let whole = Duration::from_secs(3600);
+        assert!(state.warmth(whole) >= 1.0);
+        state.came_back();
+        assert!(state.warmth(whole) < 0.01);
+        assert!(state.warmth(Duration::ZERO) >= 1.0);
     }
 }

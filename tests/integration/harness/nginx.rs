@@ -12,7 +12,7 @@ use super::{free_port, wait_for};
 pub struct Nginx {
     pub addr: String,
     /// Removed with it.
-    _dir: TempDir,
+    dir: TempDir,
     child: Child,
 }
 
@@ -53,11 +53,16 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .expect("nginx");
-        let nginx = Self { addr, _dir: dir, child };
+        let nginx = Self { addr, dir, child };
         wait_for("nginx to listen", Duration::from_secs(10), || {
             TcpStream::connect(&nginx.addr).ok()
         });
         nginx
+    }
+
+    /// Puts another file among those it serves.
+    pub fn write(&self, name: &str, content: &[u8]) {
+        std::fs::write(self.dir.path().join("www").join(name), content).unwrap();
     }
 }
 

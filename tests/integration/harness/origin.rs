@@ -94,7 +94,8 @@ impl Origin {
         panic!("no free ports in a row");
     }
 
-    fn on(listener: TcpListener, name: &'static str) -> Self {
+    /// On a socket of the test's choice.
+    pub fn on(listener: TcpListener, name: &'static str) -> Self {
         let origin = Self {
             addr: listener.local_addr().unwrap(),
             log: Arc::default(),

@@ -1,0 +1,212 @@
+//! Names of upstreams, by Debian's BIND behind `/etc/resolv.conf` of the server's own.
+
+use std::collections::BTreeSet;
+use std::net::{TcpListener, UdpSocket};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Caddy, Origin, Setup, curl, free_port, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// BIND with the zone `up.test`, at port 53 of a loopback address of its own.
+struct Zone {
+    dir: tempfile::TempDir,
+    ip: String,
+    serial: u32,
+    process: std::process::Child,
+}
+
+impl Zone {
+    fn start(records: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let ip = format!("127.53.{}.{}", port / 250, port % 250 + 1);
+        relay(&ip, port);
+        let path = dir.path().display();
+        let conf = format!(
+            "options {{ directory \"{path}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
+                pid-file none; recursion no; dnssec-validation no;
+                session-keyfile \"{path}/session.key\"; }};
+            controls {{ }};
+            zone \"up.test\" {{ type primary; file \"{path}/zone\"; }};"
+        );
+        std::fs::write(dir.path().join("named.conf"), conf).unwrap();
+        write(dir.path(), 1, records);
+        let said = std::fs::File::create(dir.path().join("log")).unwrap();
+        let process = Command::new("/usr/sbin/named")
+            .args(["-g", "-n", "1", "-c"])
+            .arg(dir.path().join("named.conf"))
+            .stdout(Stdio::null())
+            .stderr(said)
+            .spawn()
+            .expect("named");
+        let zone = Self { dir, ip, serial: 1, process };
+        zone.wait_loaded();
+        zone
+    }
+
+    /// Other records, seen by the next question.
+    fn change(&mut self, records: &str) {
+        self.serial += 1;
+        write(self.dir.path(), self.serial, records);
+        kill(Pid::from_raw(self.process.id().try_into().unwrap()), Signal::SIGHUP).unwrap();
+        self.wait_loaded();
+    }
+
+    fn wait_loaded(&self) {
+        let loaded = format!("up.test/IN: loaded serial {}", self.serial);
+        wait_for("named", PATIENCE, || {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();
+            (log.contains(&loaded) && log.contains("running")).then_some(())
+        });
+    }
+
+    fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Zone {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Passes questions on to BIND, which listens on no address that no interface has.
+fn relay(ip: &str, port: u16) {
+    let outside = UdpSocket::bind((ip, 53)).unwrap();
+    let inside = UdpSocket::bind("127.0.0.1:0").unwrap();
+    inside.connect(("127.0.0.1", port)).unwrap();
+    inside.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    thread::spawn(move || {
+        let mut packet = [0; 4096];
+        while let Ok((len, client)) = outside.recv_from(&mut packet) {
+            let id = [packet[0], packet[1]];
+            let _ = inside.send(&packet[..len]);
+            while let Ok(len) = inside.recv(&mut packet) {
+                // An answer that came too late for its question is not for this one.
+                if packet[..2] == id {
+                    let _ = outside.send_to(&packet[..len], client);
+                    break;
+                }
+            }
+        }
+    });
+}
+
+fn write(dir: &std::path::Path, serial: u32, records: &str) {
+    let zone =
+        format!("$TTL 1\n@ SOA ns a {serial} 60 60 600 1\n@ NS ns\nns A 127.0.0.1\n{records}\n");
+    std::fs::write(dir.join("zone"), zone).unwrap();
+}
+
+/// A proxy whose names come from the zone.
+fn proxy(zone: &Zone, to: &str, options: &str) -> Caddy {
+    let site = format!("http://:@PORT@ {{\n proxy / {to} {{\n{options}\n}}\n}}\n");
+    Setup::new(&site)
+        .file("resolv.conf", format!("nameserver {}\noptions timeout:1 attempts:1\n", zone.ip))
+        .world("mount --bind @DIR@/resolv.conf /etc/resolv.conf")
+        .start()
+}
+
+fn answer(caddy: &Caddy) -> String {
+    curl(&[], &format!("http://localhost:{}/", caddy.port())).header("x-origin").to_owned()
+}
+
+/// Origins on one port of two loopback addresses.
+fn two() -> ([Origin; 2], u16) {
+    for _ in 0..50 {
+        let port = free_port();
+        let bound = ["127.0.0.2", "127.0.0.3"].map(|ip| TcpListener::bind((ip, port)));
+        if let [Ok(a), Ok(b)] = bound {
+            return ([Origin::on(a, "a"), Origin::on(b, "b")], port);
+        }
+    }
+    panic!("no port is free on both addresses");
+}
+
+#[test]
+fn a_name_is_asked_for_again_when_its_ttl_ends() {
+    let (_origins, port) = two();
+    let mut zone = Zone::start("web A 127.0.0.2");
+    let caddy = proxy(&zone, &format!("web.up.test:{port}"), "keepalive 0");
+    assert_eq!(answer(&caddy), "a");
+    zone.change("web A 127.0.0.3");
+    wait_for("the new address", PATIENCE, || (answer(&caddy) == "b").then_some(()));
+    // Without name servers the last good answer stays, and the log says so once.
+    zone.stop();
+    wait_for("the warning", PATIENCE, || {
+        caddy.log().contains("web.up.test cannot be resolved; what was known is used").then_some(())
+    });
+    assert_eq!(answer(&caddy), "b");
+    caddy.reload();
+    assert_eq!(answer(&caddy), "b");
+    assert_eq!(caddy.log().matches("cannot be resolved").count(), 1);
+}
+
+#[test]
+fn all_addresses_of_a_name_are_used() {
+    let (_origins, port) = two();
+    let zone = Zone::start("web A 127.0.0.2\nweb A 127.0.0.3\nhalf A 127.0.0.2\nhalf A 127.0.0.9");
+    let caddy = proxy(&zone, &format!("web.up.test:{port}"), "keepalive 0");
+    let got: BTreeSet<String> = (0..6).map(|_| answer(&caddy)).collect();
+    assert_eq!(got, BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+    // One that refuses leaves the others.
+    let caddy = proxy(&zone, &format!("half.up.test:{port}"), "keepalive 0");
+    assert_eq!((0..6).map(|_| answer(&caddy)).collect::<String>(), "aaaaaa");
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_502_at_once() {
+    let zone = Zone::start("");
+    let caddy = proxy(&zone, "nowhere.up.test:80", "");
+    let url = format!("http://localhost:{}/", caddy.port());
+    assert_eq!(curl(&[], &url).status, 502);
+    wait_for("the warning", PATIENCE, || {
+        caddy.log().contains("nowhere.up.test cannot be resolved").then_some(())
+    });
+}
+
+#[test]
+fn the_servers_of_a_service_come_and_go() {
+    let origins = [Origin::named("a"), Origin::named("b"), Origin::named("backup")];
+    let [a, b, backup] = [0, 1, 2].map(|i: usize| origins[i].addr.port());
+    let host = "host A 127.0.0.1";
+    let mut zone = Zone::start(&format!(
+        "{host}\n_http._tcp SRV 1 3 {a} host\n_http._tcp SRV 2 1 {backup} host"
+    ));
+    let caddy = proxy(&zone, "srv://_http._tcp.up.test", "keepalive 0\n fail_timeout 60s");
+    assert_eq!((0..4).map(|_| answer(&caddy)).collect::<String>(), "aaaa");
+    assert_eq!(origins[0].last().header("host"), Some("up.test"));
+    zone.change(&format!(
+        "{host}\n_http._tcp SRV 1 3 {a} host\n_http._tcp SRV 1 1 {b} host\n_http._tcp SRV 2 1 {backup} host"
+    ));
+    wait_for("the new server", PATIENCE, || (answer(&caddy) == "b").then_some(()));
+    // The servers of the next priority wait for those of the first to be gone.
+    assert!(origins[2].requests().is_empty());
+    origins[0].set_down(true);
+    origins[1].set_down(true);
+    wait_for("the backup", PATIENCE, || (answer(&caddy) == "backup").then_some(()));
+    zone.stop();
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(answer(&caddy), "backup");
+}
+
+#[test]
+fn a_service_takes_part_in_health_checks() {
+    let origins = [Origin::named("a"), Origin::named("b")];
+    let [a, b] = [0, 1].map(|i: usize| origins[i].addr.port());
+    let zone =
+        Zone::start(&format!("host A 127.0.0.1\nsvc SRV 1 1 {a} host\nsvc SRV 1 1 {b} host"));
+    let caddy = proxy(&zone, "srv://svc.up.test", "health_check /\n health_check_interval 50ms");
+    origins[0].set_down(true);
+    let down = format!("upstream http://host.up.test:{a} is down");
+    wait_for("the verdict", PATIENCE, || caddy.log().contains(&down).then_some(()));
+    assert_eq!((0..6).map(|_| answer(&caddy)).collect::<String>(), "bbbbbb");
+}

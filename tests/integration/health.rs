@@ -1,0 +1,229 @@
+//! Health checks, upstreams that die, and what outlives a reload.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::{Caddy, Nginx, Origin, Setup, curl, keep_alive_get, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Two nginx, of which the second is well for as long as it has a file `well`.
+fn pair() -> [Nginx; 2] {
+    [Nginx::start(&[("well", b"all well"), ("x", b"a")]), Nginx::start(&[("x", b"b")])]
+}
+
+/// A plain proxy before them, and an access log of who answered.
+fn checked(hosts: &[Nginx; 2], options: &str) -> Caddy {
+    let site = format!(
+        "http://:@PORT@ {{\n log / access.log {{upstream}}\n gzip\n header / X-Seen yes\n\
+         proxy / @A@ @B@ {{\n policy round_robin\n health_check /well\n\
+         health_check_interval 50ms\n{options}\n}}\n}}\n"
+    );
+    Setup::new(&site).set("A", &hosts[0].addr).set("B", &hosts[1].addr).start()
+}
+
+fn bodies(caddy: &Caddy) -> String {
+    let url = format!("http://localhost:{}/x", caddy.port());
+    (0..8).map(|_| curl(&[], &url).text()).collect()
+}
+
+fn wait_for_log(caddy: &Caddy, words: &str) {
+    wait_for(words, PATIENCE, || caddy.log().contains(words).then_some(()));
+}
+
+#[test]
+fn a_host_that_is_not_well_gets_nothing_and_its_changes_are_logged_once() {
+    let hosts = pair();
+    let caddy = checked(&hosts, "");
+    let down = format!("[WARNING] upstream http://{} is down", hosts[1].addr);
+    let up = format!("upstream http://{} is up", hosts[1].addr);
+    wait_for_log(&caddy, &down);
+    assert!(caddy.log().contains("it answers a health check with 404"), "{}", caddy.log());
+    assert_eq!(bodies(&caddy), "a".repeat(8));
+    // As many checks as there were before the first verdict change nothing more.
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(caddy.log().matches(&down).count(), 1);
+    hosts[1].write("well", b"all well");
+    wait_for_log(&caddy, &up);
+    assert!(bodies(&caddy).contains('b'));
+    assert_eq!(caddy.log().matches(&up).count(), 1);
+}
+
+#[test]
+fn a_reload_keeps_what_is_known_and_ends_what_is_gone() {
+    let hosts = pair();
+    let caddy = checked(&hosts, "");
+    wait_for_log(&caddy, "is down");
+    // Asked an hour from now, it must be known from before.
+    let text = caddy.read("Caddyfile").replace("interval 50ms", "interval 1h");
+    caddy.rewrite(&text);
+    caddy.reload();
+    assert_eq!(bodies(&caddy), "a".repeat(8));
+    hosts[1].write("well", b"all well");
+    thread::sleep(Duration::from_millis(300));
+    assert!(!caddy.log().contains("is up"), "a check of the old configuration goes on");
+    caddy.rewrite(&text.replace("interval 1h", "interval 50ms"));
+    caddy.reload();
+    wait_for_log(&caddy, "is up");
+    assert_eq!(caddy.log().matches("is down").count(), 1);
+}
+
+#[test]
+fn a_check_asks_what_it_is_told_to() {
+    let origin = Origin::start();
+    let options = "transparent\n header_upstream X-Key k\n health_check /echo?a=b\n\
+        health_check_status 2xx 404\n health_check_contains nowhere\n health_check_host checks.test";
+    let caddy = Caddy::proxy(format!("{}/base", origin.addr), options);
+    wait_for_log(&caddy, "its answer to a health check lacks 'nowhere'");
+    let seen = origin.requests().remove(0);
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/base/echo?a=b"));
+    assert_eq!((seen.header("host"), seen.header("x-key")), (Some("checks.test"), Some("k")));
+    assert_eq!(curl(&[], &caddy.plain("/")).status, 503);
+}
+
+#[test]
+fn a_check_may_be_on_another_port_and_does_not_wait_for_ever() {
+    let (origin, checks) = (Origin::start(), Origin::start());
+    let port = checks.addr.port();
+    let options =
+        format!("health_check /hang/5000\n health_check_port {port}\n health_check_timeout 100ms");
+    let caddy = Caddy::proxy(origin.addr, &options);
+    wait_for_log(&caddy, "no whole answer to a health check in 100ms");
+    assert!(origin.requests().is_empty());
+    assert_eq!(checks.last().target, "/hang/5000");
+}
+
+#[test]
+fn two_sites_ask_an_upstream_once_between_them() {
+    let origin = Origin::start();
+    let options = "health_check /well\n health_check_interval 1h";
+    let caddy = Caddy::proxy(origin.addr, options);
+    wait_for("a check", PATIENCE, || (!origin.requests().is_empty()).then_some(()));
+    for _ in 0..3 {
+        caddy.reload();
+    }
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[test]
+fn the_upstream_is_logged_behind_gzip_and_header() {
+    let hosts = pair();
+    hosts[1].write("well", b"all well");
+    let caddy = checked(&hosts, "");
+    bodies(&caddy);
+    let log = wait_for("the log", PATIENCE, || {
+        Some(caddy.read("access.log")).filter(|log| log.lines().count() == 8)
+    });
+    for host in &hosts {
+        let name = format!("http://{}", host.addr);
+        assert_eq!(log.lines().filter(|line| **line == name).count(), 4, "{log}");
+    }
+}
+
+/// Clients that ask again and again, each on its connection; how many requests there were, and
+/// the statuses that were not 200.
+fn under_load(caddy: &Caddy, story: impl FnOnce()) -> (usize, Vec<Option<u16>>) {
+    let (ended, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let client = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
+        let mut bad = Vec::new();
+        while !ended.load(Ordering::Relaxed) {
+            let status = keep_alive_get(&mut stream, "/x");
+            count.fetch_add(1, Ordering::Relaxed);
+            if status != Some(200) {
+                bad.push(status);
+                stream = TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
+            }
+        }
+        bad
+    };
+    let bad = thread::scope(|scope| {
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(client)).collect();
+        story();
+        ended.store(true, Ordering::Relaxed);
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    (count.into_inner(), bad)
+}
+
+#[test]
+fn two_of_three_backends_die_and_no_client_sees_it() {
+    for options in
+        ["", "fail_timeout 10s\n try_duration 5s", "policy least_conn\n fail_timeout 10s"]
+    {
+        let mut hosts: Vec<Nginx> = (0..3).map(|_| Nginx::start(&[("x", b"hello")])).collect();
+        let names: Vec<&str> = hosts.iter().map(|host| host.addr.as_str()).collect();
+        let site =
+            format!("http://:@PORT@ {{\n proxy / {} {{\n{options}\n}}\n}}\n", names.join(" "));
+        let caddy = Caddy::start(&site);
+        let (count, bad) = under_load(&caddy, || {
+            for _ in 0..2 {
+                thread::sleep(Duration::from_millis(400));
+                drop(hosts.pop());
+            }
+            thread::sleep(Duration::from_millis(400));
+        });
+        assert!(count > 100 && bad.is_empty(), "{options}: {count} requests, {bad:?}");
+    }
+}
+
+#[test]
+fn a_session_stays_with_its_host_over_reloads_until_that_host_dies() {
+    let mut hosts: Vec<Nginx> =
+        [b"a", b"b", b"c"].iter().map(|name| Nginx::start(&[("x", *name)])).collect();
+    let names: Vec<&str> = hosts.iter().map(|host| host.addr.as_str()).collect();
+    let site = format!(
+        "https://localhost:@PORT@ {{\n tls self_signed\n proxy / {} {{\n policy cookie lb\n}}\n}}\n",
+        names.join(" ")
+    );
+    let caddy = Caddy::start(&site);
+    let jar = caddy.path("jar").display().to_string();
+    let visit = || curl(&["-b", &jar, "-c", &jar], &caddy.url("/x"));
+    let first = visit();
+    let cookie = first.header("set-cookie").to_owned();
+    assert!(cookie.ends_with("; Path=/; HttpOnly; Secure; SameSite=None"), "{cookie}");
+    for _ in 0..3 {
+        for _ in 0..5 {
+            let again = visit();
+            assert_eq!((again.text(), again.header("set-cookie")), (first.text(), ""));
+        }
+        caddy.reload();
+    }
+    let home = usize::from(first.body[0] - b'a');
+    drop(hosts.remove(home));
+    let moved = visit();
+    assert!(moved.status == 200 && moved.body != first.body);
+    assert_ne!(moved.header("set-cookie"), "");
+    assert_eq!(visit().body, moved.body);
+    let others: Vec<_> = (0..40).map(|_| curl(&[], &caddy.url("/x")).text()).collect();
+    assert!(hosts.len() == 2 && others.iter().any(|body| *body != moved.text()), "{others:?}");
+}
+
+#[test]
+fn weights_share_out_the_requests() {
+    let origins = Origin::row(&["a", "b"]);
+    let caddy = Setup::new(
+        "http://:@PORT@ {\n proxy / {\n upstream @A@ weight 3\n upstream @B@\n policy round_robin\n}\n}\n",
+    );
+    let caddy = caddy.set("A", origins[0].addr).set("B", origins[1].addr).start();
+    let mut stream = TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
+    for _ in 0..400 {
+        assert_eq!(keep_alive_get(&mut stream, "/"), Some(200));
+    }
+    let counts = origins.iter().map(|origin| origin.requests().len());
+    assert_eq!(counts.collect::<Vec<_>>(), [300, 100]);
+}
+
+#[test]
+fn the_example_runs() {
+    let text = include_str!("../../examples/balancing/Caddyfile");
+    let text = text.replace("8080", "@PORT@").replace("8081", "@PORT2@").replace("8082", "@PORT3@");
+    let caddy = Caddy::start(&text);
+    let answer = curl(&[], &format!("http://localhost:{}/", caddy.port()));
+    assert!(["one", "two"].contains(&answer.header("x-backend")), "{answer:?}");
+    assert!(answer.header("set-cookie").starts_with("backend="), "{answer:?}");
+    assert!(!caddy.log().contains("is down"), "{}", caddy.log());
+}

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use http::header::{CONNECTION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
+use super::request::{address_text, join};
+
 /// Whether a field belongs to one connection.
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
@@ -74,11 +76,11 @@ pub fn may_trail(name: &HeaderName) -> bool {
 
 /// Appends the client's address to `X-Forwarded-For`, as one line.
 pub fn append_forwarded_for(headers: &mut HeaderMap, client: IpAddr) {
-    let client = client.to_canonical();
-    let earlier = super::request::join(headers.get_all(FORWARDED_FOR).iter());
+    let client = address_text(client);
+    let earlier = join(headers.get_all(FORWARDED_FOR).iter());
     let line = match earlier {
         Some(earlier) if !earlier.is_empty() => format!("{earlier}, {client}"),
-        _ => client.to_string(),
+        _ => client,
     };
     if let Ok(value) = HeaderValue::try_from(line) {
         headers.insert(FORWARDED_FOR, value);

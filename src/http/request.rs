@@ -1,7 +1,7 @@
 //! A request as the chain sees it, whatever protocol brought it.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -101,6 +101,24 @@ pub fn join<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> Option<String>
     joined
 }
 
+/// An address as text, IPv4 where it stands for that. Every proxied request tells its client's,
+/// and the standard library's way through a formatter costs ten times as much.
+pub fn address_text(ip: IpAddr) -> String {
+    let IpAddr::V4(ip) = ip.to_canonical() else { return ip.to_string() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (at, octet) in ip.octets().into_iter().enumerate() {
+        if at > 0 {
+            text.push('.');
+        }
+        for (least, unit) in [(100, 100), (10, 10), (0, 1)] {
+            if octet >= least {
+                text.push(char::from(b'0' + octet / unit % 10));
+            }
+        }
+    }
+    text
+}
+
 /// An IPv4 client of a dual-stack socket as IPv4.
 pub fn unmapped(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
@@ -140,5 +158,14 @@ pub(crate) mod tests {
         {
             assert_eq!(request("GET", target).route(), "/admin/x", "{target}");
         }
+    }
+
+    #[test]
+    fn addresses_are_told_as_ever() {
+        for text in ["0.0.0.0", "127.0.0.1", "10.9.99.100", "255.255.255.255", "::1", "2001:db8::a"]
+        {
+            assert_eq!(address_text(text.parse().unwrap()), text);
+        }
+        assert_eq!(address_text("::ffff:192.0.2.7".parse().unwrap()), "192.0.2.7");
     }
 }

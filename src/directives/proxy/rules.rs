@@ -6,6 +6,7 @@ use regex::Regex;
 
 use crate::http::Request;
 use crate::http::placeholders::{ResponseFacts, Template};
+use crate::http::request::address_text;
 
 /// One change of one field.
 #[derive(Debug, Clone)]
@@ -119,11 +120,11 @@ impl Value {
             Self::Text(template) => template.expand(req, facts, ""),
             Self::Fixed(value) => return Some(value.clone()),
             Self::Host => return req.head.headers.get(http::header::HOST).cloned(),
-            Self::ClientIp => req.peer.remote.ip().to_string(),
+            Self::ClientIp => address_text(req.peer.remote.ip()),
             Self::Scheme => return Some(HeaderValue::from_static(req.scheme())),
             Self::ServerPort => req.peer.local.port().to_string(),
         };
-        if text.is_empty() { None } else { HeaderValue::from_str(&text).ok() }
+        if text.is_empty() { None } else { HeaderValue::try_from(text).ok() }
     }
 }
 

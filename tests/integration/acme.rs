@@ -40,6 +40,10 @@ pub fn trusted(caddy: &Caddy, root: &Path, name: &str) -> bool {
     curl(&options, &url).status == 200
 }
 
+fn wait_log(caddy: &Caddy, words: &str) {
+    wait_for(words, PATIENCE, || caddy.log().contains(words).then_some(()));
+}
+
 fn wait_trusted(caddy: &Caddy, root: &Path, name: &str) {
     wait_for(&format!("a certificate for {name}"), PATIENCE, || {
         trusted(caddy, root, name).then_some(())
@@ -66,8 +70,7 @@ fn a_certificate_by_each_challenge() {
         let account = format!("store/acme/127.0.0.1:{}/users/me@mail.example/me.json", pebble.port);
         assert!(caddy.read(&account).contains("\"Email\":\"me@mail.example\""));
         assert!(!entry(&caddy, &pebble, "one.example", "order").exists());
-        let log = caddy.log();
-        assert!(log.contains("one.example: certificate obtained"), "{log}");
+        wait_log(&caddy, "one.example: certificate obtained");
     }
 }
 
@@ -119,7 +122,7 @@ fn a_short_lived_certificate_is_renewed_while_clients_come() {
         serials.insert(serial(&caddy, "short.example"));
         std::thread::sleep(Duration::from_millis(200));
     }
-    assert!(caddy.log().contains("short.example: certificate renewed"));
+    wait_log(&caddy, "short.example: certificate renewed");
 }
 
 #[test]

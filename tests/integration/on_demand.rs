@@ -5,11 +5,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::acme::{DAY, orders, pebble, setup, trusted, with};
-use crate::harness::{Ca, Setup, curl, h3_tls};
+use crate::harness::{Ca, Setup, curl, h3_tls, wait_for};
 
 #[test]
 fn fifty_handshakes_on_demand_are_one_order() {
@@ -51,7 +52,9 @@ fn ask_has_the_last_word() {
     assert!(!trusted(&caddy, &root, "no.example"));
     assert!(trusted(&caddy, &root, "yes.example"), "{}", caddy.log());
     assert_eq!(orders(&pebble), 1);
-    assert!(caddy.log().contains("no.example: no certificate on demand: "), "{}", caddy.log());
+    wait_for("the refusal in the log", Duration::from_secs(10), || {
+        caddy.log().contains("no.example: no certificate on demand: ").then_some(())
+    });
 }
 
 /// The type of the first record that a client is sent that asks for `name`: 22 for a handshake,
@@ -95,7 +98,9 @@ fn after_ten_one_comes_in_ten_minutes() {
     }
     assert_eq!(first_record(caddy.port(), "d11.example"), 21);
     assert_eq!(first_record(caddy.port(), "d10.example"), 22);
-    assert!(caddy.log().contains("d11.example: no certificate on demand: the last was obtained"));
+    wait_for("the refusal in the log", Duration::from_secs(10), || {
+        caddy.log().contains("d11.example: no certificate on demand: the last was").then_some(())
+    });
     assert_eq!(ca.orders().len(), 10);
 }
 

@@ -19,7 +19,9 @@ pub fn no_such_site(host: &str, version: Version, is_head: bool) -> Response<Bod
     } else {
         StatusCode::NOT_FOUND
     };
-    let text = format!("{} Site {host} is not served on this interface\n", status.as_u16());
+    // A client of HTTP/1.0 may have named none.
+    let site = if host.is_empty() { "A site without a name" } else { &format!("Site {host}") };
+    let text = format!("{} {site} is not served on this interface\n", status.as_u16());
     page(status, HeaderMap::new(), text, is_head)
 }
 

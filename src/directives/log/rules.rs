@@ -64,6 +64,12 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
                 (path, output, format)
             }
         };
+        if !path.starts_with('/') {
+            site.warnings.push(format!(
+                "log: no request has a path like '{path}'; for one format of all requests write: \
+                 log / FILE FORMAT"
+            ));
+        }
         let (options, roll) = block(args)?;
         let target = SinkTarget::parse(output, roll);
         let sink = site
@@ -195,15 +201,24 @@ mod tests {
         }
     }
 
-    fn read(text: &str) -> Result<(Vec<Rule>, Vec<SinkTarget>), String> {
+    fn parsed(text: &str, sinks: &Arc<Opened>) -> Result<(Vec<Rule>, usize), String> {
         let text = format!("localhost {{\n{text}\n}}\n");
         let parsed = crate::caddyfile::parse("Caddyfile", &text, Path::new("."), &["log"]).unwrap();
-        let opened = Arc::new(Opened::default());
-        let mut site = SiteBuilder::new(Address::default(), ".".into(), opened.clone());
+        let mut site = SiteBuilder::new(Address::default(), ".".into(), sinks.clone());
         let rules = super::parse(&mut Args::new(&parsed.blocks[0].directives[0]), &mut site)
             .map_err(|e| e.message)?;
+        Ok((rules, site.warnings.len()))
+    }
+
+    fn read(text: &str) -> Result<(Vec<Rule>, Vec<SinkTarget>), String> {
+        let opened = Arc::new(Opened::default());
+        let (rules, _) = parsed(text, &opened)?;
         let targets = opened.0.lock().unwrap().clone();
         Ok((rules, targets))
+    }
+
+    fn warned(text: &str) -> usize {
+        parsed(text, &Arc::default()).unwrap().1
     }
 
     #[test]
@@ -221,6 +236,18 @@ mod tests {
         assert_eq!(options.except, ["/a/b", "/a/c"]);
         assert_eq!(options.mask_v4, Some(Ipv4Addr::new(255, 0, 0, 0)));
         assert_eq!(options.mask_v6, "ffff::".parse().ok());
+    }
+
+    #[test]
+    fn a_path_that_is_none_is_told() {
+        for (text, warnings) in [
+            ("log a.log {combined}", 1),
+            ("log a b c d", 2),
+            ("log / a.log {combined}", 0),
+            ("log a.log", 0),
+        ] {
+            assert_eq!(warned(text), warnings, "{text}");
+        }
     }
 
     #[test]

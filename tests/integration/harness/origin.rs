@@ -4,7 +4,7 @@
 //! `/echo` request body back; `/head` request head back; `/size/N` N pattern bytes; `/status/N`;
 //! `/upload` "LEN CRC"; `/slow/MS` waits first, `/hang/MS` too unless its client goes; `/drip/N` N bytes, ten a second; `/chunked`,
 //! `/trailers`, `/hints` (103 first); `/reset` no answer; `/cut` half a body by length; `/chunkcut`
-//! chunks without the last; `/early` 401 before the body; `/raw/NAME` a wrong answer from [`RAW`].
+//! chunks without the last; `/accel/PATH` X-Accel-Redirect to PATH; `/early` 401 before the body; `/raw/NAME` a wrong answer from [`RAW`].
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -321,3 +321,23 @@ fn a_slow_script_is_504_and_cut_off() {
     let log = caddy.read("errors.log");
     assert_eq!(log.matches("it sent nothing for too long").count(), 3, "{log}");
 }
+
+#[test]
+fn a_script_leads_to_a_hidden_file() {
+    let fpm = Fpm::start();
+    let script = "<?php header('X-Accel-Redirect: /hidden/report%20one.txt');\n\
+        header('Content-Disposition: attachment'); setcookie('seen', '1'); echo 'not this';";
+    let caddy = site(&format!("{} php", fpm.unix), "", "internal /hidden")
+        .file("www/send.php", script)
+        .file("www/hidden/report one.txt", "the report")
+        .start();
+    for (protocol, answer) in by_all(&caddy, "/send.php") {
+        assert_eq!((answer.status, answer.text().as_str()), (200, "the report"), "{protocol}");
+        assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8", "{protocol}");
+        assert_eq!(answer.header("content-disposition"), "attachment", "{protocol}");
+        assert!(answer.header("set-cookie").starts_with("seen=1"), "{protocol}: {answer:?}");
+    }
+    for (protocol, answer) in by_all(&caddy, "/hidden/report%20one.txt") {
+        assert_eq!(answer.status, 404, "{protocol}");
+    }
+}

@@ -31,7 +31,7 @@ impl Console {
 
     /// Queues one line; the newline is added. Never blocks.
     pub fn write_line(&self, line: &str) {
-        self.queue.push(format!("{line}\n"));
+        self.queue.push(line);
     }
 
     /// Waits until what was queued is written, for some seconds at most.
@@ -41,16 +41,18 @@ impl Console {
 }
 
 impl Sink<String> for Stream {
-    fn write(&mut self, batch: Vec<String>, lost: &Lost) {
+    fn write(&mut self, batch: &mut String, lost: &Lost) {
         let missing = lost.take();
-        let mut text = if missing > 0 { lost_line(missing) } else { String::new() };
-        text.extend(batch.iter().map(String::as_str));
+        if missing > 0 {
+            batch.insert_str(0, &lost_line(missing));
+        }
         let written = match self {
-            Self::Out => write(&mut io::stdout().lock(), &text),
-            Self::Err => write(&mut io::stderr().lock(), &text),
+            Self::Out => write(&mut io::stdout().lock(), batch),
+            Self::Err => write(&mut io::stderr().lock(), batch),
         };
         if written.is_err() {
-            lost.add(missing + batch.len() as u64);
+            let lines = batch.lines().count() as u64;
+            lost.add(missing + lines - u64::from(missing > 0));
         }
     }
 }

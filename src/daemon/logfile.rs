@@ -68,10 +68,7 @@ impl LogFile {
 
     /// Queues one line; the newline is added. Never blocks.
     pub fn write_line(&self, line: &str) {
-        let mut text = String::with_capacity(line.len() + 1);
-        text.push_str(line);
-        text.push('\n');
-        self.shared.queue.push(text);
+        self.shared.queue.push(line);
     }
 
     /// Has the writer open the path anew, after what is queued already.

@@ -1,17 +1,19 @@
 //! A bounded queue in front of one writer thread: the log sinks' way never to block a caller.
 //! What does not fit, or cannot be written, is counted, and the sink reports the count later.
+//!
+//! Entries gather in a batch, which the writer takes whole. An entry wakes a writer that rests;
+//! one that has just written is woken by many entries only. Under load it thus writes some
+//! hundred times a second, and callers make no system call.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Entries that wait for the writer at most.
-const DEPTH: usize = 8192;
-/// Entries given to the sink at once at most.
-const BATCH: usize = 512;
+/// How long entries gather after the writer's last turn.
+const GATHER: Duration = Duration::from_millis(2);
 /// How long a flush waits for a writer that may be stuck in the kernel.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -19,24 +21,84 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone, Default)]
 pub(super) struct Lost(Arc<AtomicU64>);
 
-/// The writer thread's half.
-pub(super) trait Sink<T>: Send + 'static {
-    /// Writes the entries (there may be none: a wake-up), adds what could not be written to
-    /// `lost` and reports earlier losses when there is room again.
-    fn write(&mut self, batch: Vec<T>, lost: &Lost);
+/// Entries that wait for the writer.
+pub(super) trait Batch: Default + Send + 'static {
+    type Entry<'a>;
+    /// How much may wait.
+    const MOST: usize;
+
+    fn add(&mut self, entry: Self::Entry<'_>);
+    /// How much waits.
+    fn size(&self) -> usize;
+    fn clear(&mut self);
 }
 
-enum Job<T> {
-    Item(T),
-    Wake,
-    Flush(SyncSender<()>),
+/// Whole lines, each with its line feed.
+impl Batch for String {
+    type Entry<'a> = &'a str;
+    const MOST: usize = 4 << 20;
+
+    fn add(&mut self, line: &str) {
+        self.push_str(line);
+        self.push('\n');
+    }
+
+    fn size(&self) -> usize {
+        self.len()
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+        // What one stall made large does not stay so.
+        self.shrink_to(Self::MOST / 16);
+    }
+}
+
+impl<T: Send + 'static> Batch for Vec<T> {
+    type Entry<'a> = T;
+    const MOST: usize = 8192;
+
+    fn add(&mut self, entry: T) {
+        self.push(entry);
+    }
+
+    fn size(&self) -> usize {
+        self.len()
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+}
+
+/// The writer thread's half.
+pub(super) trait Sink<B>: Send + 'static {
+    /// Writes the entries (there may be none: a wake-up), adds what could not be written to
+    /// `lost` and reports earlier losses when there is room again.
+    fn write(&mut self, batch: &mut B, lost: &Lost);
 }
 
 /// The callers' half. Dropping it flushes.
-pub(super) struct Queue<T: Send + 'static> {
-    jobs: Option<SyncSender<Job<T>>>,
-    lost: Lost,
+pub(super) struct Queue<B: Batch> {
+    shared: Arc<Shared<B>>,
     thread: Option<JoinHandle<()>>,
+}
+
+struct Shared<B> {
+    state: Mutex<State<B>>,
+    woken: Condvar,
+    lost: Lost,
+}
+
+struct State<B> {
+    batch: B,
+    /// The size of the batch that wakes the writer.
+    wakes_at: usize,
+    /// The writer is to run, whatever the batch.
+    wake: bool,
+    /// To be told when what waits now is written.
+    flushes: Vec<SyncSender<()>>,
+    closed: bool,
 }
 
 impl Lost {
@@ -51,56 +113,62 @@ impl Lost {
     }
 }
 
-impl<T: Send + 'static> Queue<T> {
+impl<B: Batch> Queue<B> {
     /// Starts the writer thread.
-    pub(super) fn start(name: &str, sink: impl Sink<T>) -> io::Result<Self> {
-        let (sender, receiver) = sync_channel(DEPTH);
-        let lost = Lost::default();
-        let losses = lost.clone();
-        let thread = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || serve(&receiver, sink, &losses))?;
-        Ok(Self { jobs: Some(sender), lost, thread: Some(thread) })
+    pub(super) fn start(name: &str, sink: impl Sink<B>) -> io::Result<Self> {
+        let state = State {
+            batch: B::default(),
+            wakes_at: usize::MAX,
+            wake: false,
+            flushes: Vec::new(),
+            closed: false,
+        };
+        let (state, woken, lost) = (Mutex::new(state), Condvar::new(), Lost::default());
+        let shared = Arc::new(Shared { state, woken, lost });
+        let served = shared.clone();
+        let thread =
+            thread::Builder::new().name(name.to_owned()).spawn(move || serve(&served, sink))?;
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Hands an entry over, or counts it as lost when the queue is full.
-    pub(super) fn push(&self, item: T) {
-        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(Job::Item(item)).is_ok());
-        if !sent {
-            self.lost.add(1);
+    pub(super) fn push(&self, entry: B::Entry<'_>) {
+        let mut state = self.shared.lock();
+        if state.batch.size() >= B::MOST {
+            self.shared.lost.add(1);
+            return;
+        }
+        state.batch.add(entry);
+        if state.batch.size() >= state.wakes_at {
+            state.wakes_at = usize::MAX;
+            drop(state);
+            self.shared.woken.notify_one();
         }
     }
 
-    /// Makes the sink run soon. A full queue needs no wake-up.
+    /// Makes the sink run soon.
     pub(super) fn wake(&self) {
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.try_send(Job::Wake);
-        }
+        self.tell(|state| state.wake = true);
     }
 
     /// Waits until everything handed over before is written, but not longer than some seconds.
     /// Whether it was.
     pub(super) fn flush(&self) -> bool {
-        let Some(jobs) = &self.jobs else { return true };
-        let deadline = Instant::now() + PATIENCE;
         let (done, written) = sync_channel(1);
-        let mut job = Job::Flush(done);
-        loop {
-            match jobs.try_send(job) {
-                Ok(()) => break,
-                Err(TrySendError::Full(back)) if Instant::now() < deadline => job = back,
-                Err(_) => return false,
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
-        written.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok()
+        self.tell(|state| state.flushes.push(done));
+        written.recv_timeout(PATIENCE).is_ok()
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut State<B>)) {
+        change(&mut self.shared.lock());
+        self.shared.woken.notify_one();
     }
 }
 
-impl<T: Send + 'static> Drop for Queue<T> {
+impl<B: Batch> Drop for Queue<B> {
     fn drop(&mut self) {
         let flushed = self.flush();
-        self.jobs = None;
+        self.tell(|state| state.closed = true);
         // A writer that does not answer is left behind rather than waited for.
         if let (true, Some(thread)) = (flushed, self.thread.take()) {
             let _ = thread.join();
@@ -108,45 +176,82 @@ impl<T: Send + 'static> Drop for Queue<T> {
     }
 }
 
-fn serve<T>(jobs: &Receiver<Job<T>>, mut sink: impl Sink<T>, lost: &Lost) {
-    while let Ok(first) = jobs.recv() {
-        let mut batch = Vec::new();
-        let mut waiting = Vec::new();
-        for job in std::iter::once(first).chain(jobs.try_iter().take(BATCH)) {
-            match job {
-                Job::Item(item) => batch.push(item),
-                Job::Wake => {}
-                Job::Flush(done) => waiting.push(done),
+impl<B: Batch> Shared<B> {
+    fn lock(&self) -> MutexGuard<'_, State<B>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state when there is something to do.
+    fn wait(&self, mut gathers_until: Option<Instant>) -> MutexGuard<'_, State<B>> {
+        let mut state = self.lock();
+        loop {
+            let enough = if gathers_until.is_some() { B::MOST / 4 } else { 1 };
+            let is_told = state.wake || state.closed || !state.flushes.is_empty();
+            if is_told || state.batch.size() >= enough {
+                break;
             }
+            state.wakes_at = enough;
+            state = match gathers_until {
+                None => self.woken.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        gathers_until = None;
+                        continue;
+                    }
+                    let waited = self.woken.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
-        sink.write(batch, lost);
-        for done in waiting {
+        state.wakes_at = usize::MAX;
+        state
+    }
+}
+
+fn serve<B: Batch>(shared: &Shared<B>, mut sink: impl Sink<B>) {
+    let mut batch = B::default();
+    let mut gathers_until = None;
+    loop {
+        let mut state = shared.wait(gathers_until);
+        if state.closed && state.batch.size() == 0 && state.flushes.is_empty() {
+            return;
+        }
+        state.wake = false;
+        std::mem::swap(&mut state.batch, &mut batch);
+        let flushes = std::mem::take(&mut state.flushes);
+        drop(state);
+        sink.write(&mut batch, &shared.lost);
+        batch.clear();
+        for done in flushes {
             let _ = done.send(());
         }
+        gathers_until = Some(Instant::now() + GATHER);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
     use super::*;
-    use std::sync::Mutex;
 
-    struct Slow(Arc<Mutex<(usize, u64)>>, Duration);
+    /// Sees how many entries come at once, and how many are missing.
+    struct Slow(Arc<Mutex<Vec<(usize, u64)>>>, Duration);
 
-    impl Sink<u32> for Slow {
-        fn write(&mut self, batch: Vec<u32>, lost: &Lost) {
+    impl Sink<Vec<u32>> for Slow {
+        fn write(&mut self, batch: &mut Vec<u32>, lost: &Lost) {
             thread::sleep(self.1);
-            let mut seen = self.0.lock().expect("lock");
-            seen.0 += batch.len();
-            seen.1 += lost.take();
+            self.0.lock().expect("lock").push((batch.len(), lost.take()));
         }
     }
 
     #[test]
     fn nothing_is_lost_unnoticed() {
-        for (pushed, pause) in [(100, 0), (DEPTH * 2, 50)] {
-            let seen = Arc::new(Mutex::new((0, 0)));
-            let sink = Slow(seen.clone(), Duration::from_millis(pause));
+        let most = <Vec<u32> as Batch>::MOST;
+        for (pushed, pause) in [(100, 0), (most * 3, 50)] {
+            let seen = Arc::default();
+            let sink = Slow(Arc::clone(&seen), Duration::from_millis(pause));
             let queue = Queue::start("test", sink).expect("start");
             for n in 0..pushed {
                 queue.push(n as u32);
@@ -154,9 +259,49 @@ mod tests {
             assert!(queue.flush());
             queue.wake();
             drop(queue);
-            let (written, lost) = *seen.lock().expect("lock");
+            let seen = seen.lock().expect("lock");
+            let written: usize = seen.iter().map(|(written, _)| written).sum();
+            let lost: u64 = seen.iter().map(|(_, lost)| lost).sum();
             assert_eq!(written + lost as usize, pushed);
             assert_eq!(lost > 0, pause > 0, "{lost} of {pushed}");
+            assert!(seen.iter().all(|(written, _)| *written <= most));
         }
+    }
+
+    /// Hands every batch on.
+    struct Heard(std::sync::mpsc::Sender<String>);
+
+    impl Sink<String> for Heard {
+        fn write(&mut self, batch: &mut String, _lost: &Lost) {
+            let _ = self.0.send(batch.clone());
+        }
+    }
+
+    fn heard() -> (Queue<String>, Receiver<String>) {
+        let (sender, receiver) = channel();
+        (Queue::start("test", Heard(sender)).expect("start"), receiver)
+    }
+
+    #[test]
+    fn lone_lines_are_written_without_being_asked_for() {
+        let (queue, batches) = heard();
+        for line in ["one", "two", "three"] {
+            queue.push(line);
+            let batch = batches.recv_timeout(PATIENCE).expect("a line");
+            assert_eq!(batch, format!("{line}\n"));
+        }
+    }
+
+    #[test]
+    fn lines_gather_in_their_order() {
+        let (queue, batches) = heard();
+        let lines: Vec<_> = (0..50_000).map(|n| n.to_string()).collect();
+        for line in &lines {
+            queue.push(line);
+        }
+        drop(queue);
+        let batches: Vec<_> = batches.iter().filter(|batch| !batch.is_empty()).collect();
+        assert!(batches.concat().lines().eq(lines.iter().map(String::as_str)));
+        assert!(batches.len() < lines.len() / 10, "{}", batches.len());
     }
 }

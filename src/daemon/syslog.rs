@@ -48,7 +48,7 @@ pub enum Severity {
 
 /// A stream of lines to one syslog. Dropping it flushes.
 pub struct Syslog {
-    queue: Queue<(Severity, String)>,
+    queue: Queue<Vec<(Severity, String)>>,
 }
 
 impl Syslog {
@@ -202,9 +202,9 @@ struct Sender {
     pause: Duration,
 }
 
-impl Sink<(Severity, String)> for Sender {
-    fn write(&mut self, batch: Vec<(Severity, String)>, lost: &Lost) {
-        for (severity, line) in batch {
+impl Sink<Vec<(Severity, String)>> for Sender {
+    fn write(&mut self, batch: &mut Vec<(Severity, String)>, lost: &Lost) {
+        for (severity, line) in batch.drain(..) {
             let missing = lost.take();
             if missing > 0 && !self.send(Severity::Warning, lost_line(missing).trim_end()) {
                 lost.add(missing);

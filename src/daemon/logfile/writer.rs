@@ -51,23 +51,27 @@ struct Current {
 }
 
 impl Sink<String> for Writer {
-    fn write(&mut self, batch: Vec<String>, lost: &Lost) {
+    fn write(&mut self, batch: &mut String, lost: &Lost) {
         self.refresh();
         let missing = lost.take();
         if missing > 0 && self.append(lost_line(missing).as_bytes()) > 0 {
             lost.add(missing);
         }
         let limit = lock(&self.control.roll).size;
-        let mut pending = Vec::new();
-        for line in &batch {
-            if self.is_full(limit, pending.len(), line.len()) {
-                lost.add(self.append(&pending));
-                pending.clear();
-                self.roll();
+        let (mut start, mut end) = (0, 0);
+        // One look for all of them, unless they may not all fit.
+        let size = self.file.as_ref().map_or(0, |current| current.size) + batch.len() as u64;
+        if limit.is_some_and(|limit| size > limit) {
+            for line in batch.split_inclusive('\n') {
+                if self.is_full(limit, end - start, line.len()) {
+                    lost.add(self.append(&batch.as_bytes()[start..end]));
+                    self.roll();
+                    start = end;
+                }
+                end += line.len();
             }
-            pending.extend_from_slice(line.as_bytes());
         }
-        lost.add(self.append(&pending));
+        lost.add(self.append(&batch.as_bytes()[start..]));
     }
 }
 
@@ -266,12 +270,12 @@ mod tests {
         let mut writer = writer("/dev/full");
         let lost = Lost::default();
         for _ in 0..3 {
-            writer.write(vec!["a\n".to_owned(), "b\n".to_owned()], &lost);
+            writer.write(&mut "a\nb\n".to_owned(), &lost);
         }
         let dir = tempfile::tempdir().expect("dir");
         writer.path = dir.path().join("log");
         writer.control.reopen.store(true, Ordering::Release);
-        writer.write(vec!["c\n".to_owned()], &lost);
+        writer.write(&mut "c\n".to_owned(), &lost);
         let text = read(&writer);
         assert!(text.ends_with("[WARNING] 6 lines lost\nc\n"), "{text}");
         assert_eq!(lost.take(), 0);
@@ -285,7 +289,7 @@ mod tests {
         let lost = Lost::default();
         let write = |writer: &mut Writer, line: &str| {
             writer.check = Instant::now();
-            writer.write(vec![line.to_owned()], &lost);
+            writer.write(&mut line.to_owned(), &lost);
         };
         write(&mut writer, "a\n");
         fs::remove_dir_all(&logs).expect("remove");

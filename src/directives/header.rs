@@ -145,24 +145,21 @@ fn apply<'a>(
         let ours = OURS.contains(name) && !(is_page && name == header::CONTENT_TYPE);
         !ours && facts.headers.contains_key(name)
     };
-    let mut sets = Vec::new();
-    let mut adds = Vec::new();
-    for change in changes.clone() {
-        match change {
-            Change::Set(name, text) if !gives_way(name) => {
-                sets.extend(text.value(req, &facts).map(|value| (name, value)));
-            }
-            Change::Add(name, text) => {
-                adds.extend(text.value(req, &facts).map(|value| (name, value)));
-            }
-            Change::Set(..) | Change::Delete(_) => {}
-        }
+    // All values are those of the response as it came.
+    let given = changes.clone().filter_map(|change| match change {
+        Change::Set(name, text) if !gives_way(name) => Some((change, name, text)),
+        Change::Add(name, text) => Some((change, name, text)),
+        Change::Set(..) | Change::Delete(_) => None,
+    });
+    let given = given.filter_map(|(change, name, text)| {
+        text.value(req, &facts).map(|value| (matches!(change, Change::Set(..)), name, value))
+    });
+    let given: Vec<_> = given.collect();
+    for (_, name, value) in given.iter().filter(|(is_set, ..)| *is_set) {
+        headers.insert(*name, value.clone());
     }
-    for (name, value) in sets {
-        headers.insert(name.clone(), value);
-    }
-    for (name, value) in adds {
-        headers.append(name.clone(), value);
+    for (_, name, value) in given.iter().filter(|(is_set, ..)| !*is_set) {
+        headers.append(*name, value.clone());
     }
     for change in changes {
         if let Change::Delete(name) = change {
@@ -173,9 +170,15 @@ fn apply<'a>(
 
 impl Handler for Headers {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        let route = req.route();
+        let of_path = self.rules.iter().filter(|rule| paths::under(&route, &rule.path));
+        let rules: Vec<&Rule> = of_path.filter(|rule| !rule.changes.is_empty()).collect();
+        drop(route);
+        if rules.is_empty() {
+            return next.run(req);
+        }
         Box::pin(async move {
-            let route = req.route().into_owned();
-            let mut reply = next.run(req).await;
+            let mut reply = next.run(&mut *req).await;
             let (headers, status) = match &mut reply {
                 Ok(response) => {
                     let status = response.status();
@@ -183,18 +186,20 @@ impl Handler for Headers {
                 }
                 Err(fault) => (&mut fault.headers, fault.status),
             };
-            let of_path = self.rules.iter().filter(|rule| paths::under(&route, &rule.path));
-            let changes = of_path.flat_map(|rule| &rule.changes);
-            if changes.clone().next().is_some() {
-                apply(changes.clone(), headers, req, status);
-            }
-            let drops =
-                |change: &&Change| matches!(change, Change::Delete(name) if name == header::SERVER);
-            if changes.clone().any(|change| drops(&change)) {
+            apply(rules.iter().flat_map(|rule| &rule.changes), headers, req, status);
+            if rules.iter().any(|rule| rule.drops_server()) {
                 req.head.extensions.insert(NoServerField);
             }
             reply
         })
+    }
+}
+
+impl Rule {
+    fn drops_server(&self) -> bool {
+        let is_it =
+            |change: &Change| matches!(change, Change::Delete(name) if name == header::SERVER);
+        self.changes.iter().any(is_it)
     }
 }
 

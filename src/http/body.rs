@@ -66,9 +66,8 @@ impl Body {
 
     /// Calls `on_end` once: when the last frame passed, when the body failed, or when it was
     /// dropped before its end (the client went away).
-    pub fn observe(self, on_end: impl FnOnce(&BodyEnd) + 'static) -> Self {
-        let mut observed =
-            Observed { body: self, seen: 0, on_end: Some(Box::new(on_end) as OnEnd) };
+    pub fn observe(self, on_end: impl FnOnce(&BodyEnd) + Unpin + 'static) -> Self {
+        let mut observed = Observed { body: self, seen: 0, on_end: Some(on_end) };
         if observed.body.is_end_stream() {
             observed.fire(End::Complete);
             return Self::empty();
@@ -161,15 +160,13 @@ pub struct BodyEnd {
     pub bytes: u64,
 }
 
-type OnEnd = Box<dyn FnOnce(&BodyEnd)>;
-
-struct Observed {
+struct Observed<F: FnOnce(&BodyEnd)> {
     body: Body,
     seen: u64,
-    on_end: Option<OnEnd>,
+    on_end: Option<F>,
 }
 
-impl Observed {
+impl<F: FnOnce(&BodyEnd)> Observed<F> {
     fn fire(&mut self, end: End) {
         if let Some(on_end) = self.on_end.take() {
             on_end(&BodyEnd { end, bytes: self.seen });
@@ -177,7 +174,7 @@ impl Observed {
     }
 }
 
-impl HttpBody for Observed {
+impl<F: FnOnce(&BodyEnd) + Unpin> HttpBody for Observed<F> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -209,7 +206,7 @@ impl HttpBody for Observed {
     }
 }
 
-impl Drop for Observed {
+impl<F: FnOnce(&BodyEnd)> Drop for Observed<F> {
     fn drop(&mut self) {
         self.fire(End::Dropped);
     }

@@ -3,6 +3,7 @@
 
 mod body;
 mod client;
+mod clock;
 mod parse;
 #[cfg(test)]
 mod tests;

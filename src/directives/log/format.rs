@@ -36,12 +36,8 @@ enum Late {
     LatencyMs,
 }
 
-/// A line that lacks what comes [`Late`]: each gap follows its text.
-#[derive(Debug)]
-pub(super) struct Line {
-    gaps: Vec<(String, Late)>,
-    rest: String,
-}
+/// Stands in a line for what comes [`Late`]. No value has one, nor does a format.
+const GAP: char = '\0';
 
 impl Format {
     /// Parses; `{common}` and `{combined}` stand for whole formats.
@@ -49,7 +45,7 @@ impl Format {
         match text {
             "" | "{common}" => Self(split(COMMON)),
             "{combined}" => Self(split(&format!("{COMMON}{FIELDS}"))),
-            own => Self(split(own)),
+            own => Self(split(&own.replace(GAP, " "))),
         }
     }
 
@@ -58,39 +54,41 @@ impl Format {
         self.0.iter().any(|part| matches!(part, Segment::Value(value) if value.wants_body()))
     }
 
-    /// Fills in what is known when the chain returns.
-    pub(super) fn begin(&self, req: &Request, facts: &ResponseFacts<'_>, client: IpAddr) -> Line {
-        let mut line = Line { gaps: Vec::new(), rest: String::with_capacity(128) };
+    /// The line as far as it is known when the chain returns.
+    pub(super) fn begin(&self, req: &Request, facts: &ResponseFacts<'_>, client: IpAddr) -> String {
+        let mut line = String::with_capacity(256);
         for segment in &self.0 {
             match segment {
-                Segment::Text(text) => line.rest.push_str(text),
+                Segment::Text(text) => line.push_str(text),
                 Segment::Value(value) => {
-                    escape(&value.expand(req, Some(facts), "-"), &mut line.rest);
+                    let start = line.len();
+                    value.expand_into(&mut line, req, Some(facts), "-");
+                    escape(&mut line, start);
                 }
-                Segment::Remote => {
-                    let _ = write!(line.rest, "{client}");
-                }
-                Segment::Late(late) => line.gaps.push((std::mem::take(&mut line.rest), *late)),
+                // Writing to a String cannot fail.
+                Segment::Remote => drop(write!(line, "{client}")),
+                Segment::Late(_) => line.push(GAP),
             }
         }
         line
     }
-}
 
-impl Line {
-    /// Fills in the rest.
-    pub(super) fn end(self, size: u64, latency: Duration) -> String {
-        let mut line = String::new();
-        for (text, late) in self.gaps {
-            line.push_str(&text);
-            // Writing to a String cannot fail.
-            let _ = match late {
-                Late::Size => write!(line, "{size}"),
-                Late::Latency => write!(line, "{}", rounded(latency)),
-                Late::LatencyMs => write!(line, "{}", latency.as_millis()),
+    /// Fills in the rest of a line.
+    pub(super) fn end(&self, begun: &str, size: u64, latency: Duration) -> String {
+        let mut line = String::with_capacity(begun.len() + 16);
+        let mut late = self.0.iter().filter_map(|segment| match segment {
+            Segment::Late(late) => Some(*late),
+            Segment::Text(_) | Segment::Value(_) | Segment::Remote => None,
+        });
+        for text in begun.split(GAP) {
+            line.push_str(text);
+            let _ = match late.next() {
+                Some(Late::Size) => write!(line, "{size}"),
+                Some(Late::Latency) => write!(line, "{}", rounded(latency)),
+                Some(Late::LatencyMs) => write!(line, "{}", latency.as_millis()),
+                None => Ok(()),
             };
         }
-        line.push_str(&self.rest);
         line
     }
 }
@@ -135,21 +133,23 @@ fn segment(placeholder: &str) -> Segment {
     }
 }
 
-/// Control characters, line separators, quotes and backslashes become escapes.
-fn escape(value: &str, line: &mut String) {
-    let mut end = value.len().min(LONGEST);
-    while !value.is_char_boundary(end) {
-        end -= 1;
+/// Control characters, line separators, quotes and backslashes of the value that begins at
+/// `start` become escapes.
+fn escape(line: &mut String, start: usize) {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    let value = line.as_bytes().get(start..).unwrap_or_default();
+    if value.len() <= LONGEST && value.iter().all(is_plain) {
+        return;
     }
-    for c in value[..end].chars() {
+    let value = line.split_off(start);
+    let end = value.floor_char_boundary(LONGEST);
+    for c in value.get(..end).unwrap_or_default().chars() {
         match c {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
             '\t' => line.push_str("\\t"),
             '"' | '\\' => line.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(line, "\\x{:02x}", u32::from(c));
-            }
+            c if c.is_control() => drop(write!(line, "\\x{:02x}", u32::from(c))),
             '\u{2028}' | '\u{2029}' => line.extend(c.escape_unicode()),
             c => line.push(c),
         }
@@ -210,16 +210,16 @@ mod tests {
             ("say \"x\" \\", "say \\\"x\\\" \\\\"),
             ("\u{2028}", "\\u{2028}"),
         ] {
-            let mut line = String::new();
-            escape(value, &mut line);
-            assert_eq!(line, expected);
+            let mut line = format!("\\ {value}");
+            escape(&mut line, 2);
+            assert_eq!(line, format!("\\ {expected}"));
         }
     }
 
     #[test]
     fn long_values_are_cut_between_characters() {
-        let mut line = String::new();
-        escape(&format!("x{}", "é".repeat(1 << 19)), &mut line);
+        let mut line = format!("x{}", "é".repeat(1 << 19));
+        escape(&mut line, 0);
         assert_eq!(line.len(), LONGEST - 1 + 3);
     }
 

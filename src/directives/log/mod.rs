@@ -4,6 +4,8 @@
 mod format;
 mod rules;
 
+use std::sync::Arc;
+
 use http::Method;
 
 use crate::caddyfile::{Args, ConfigError};
@@ -30,14 +32,15 @@ impl Handler for Log {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let route = req.route();
         let rule = self.rules.iter().find(|rule| paths::under(&route, &rule.path));
-        let entries: Vec<&Entry> = rule.map_or_else(Vec::new, |rule| {
-            rule.entries.iter().filter(|e| !e.options.leave_out(&route)).collect()
-        });
+        let entries = rule.map_or(&[][..], |rule| &rule.entries);
+        let mut lines: Vec<Line> = Vec::with_capacity(entries.len());
+        let meant = entries.iter().filter(|entry| !entry.options.leave_out(&route));
+        lines.extend(meant.map(|entry| Line { entry: entry.clone(), text: String::new() }));
         drop(route);
-        if entries.is_empty() {
+        if lines.is_empty() {
             return next.run(req);
         }
-        if entries.iter().any(|entry| entry.format.wants_body()) {
+        if lines.iter().any(|line| line.entry.format.wants_body()) {
             RequestBody::copy(req);
         }
         Box::pin(async move {
@@ -58,22 +61,26 @@ impl Handler for Log {
                 headers: response.headers(),
             };
             let client = req.peer.remote.ip();
-            let lines: Vec<_> = entries
-                .into_iter()
-                .map(|entry| {
-                    let line = entry.format.begin(req, &facts, entry.options.mask(client));
-                    (entry.sink.clone(), line)
-                })
-                .collect();
+            for Line { entry, text } in &mut lines {
+                *text = entry.format.begin(req, &facts, entry.options.mask(client));
+            }
             Ok(response.map(|body| {
                 body.observe(move |end| {
-                    for (sink, line) in lines {
-                        sink.write_line(&line.end(end.bytes, received.elapsed()));
+                    for Line { entry, text } in lines {
+                        let line = entry.format.end(&text, end.bytes, received.elapsed());
+                        entry.sink.write_line(&line);
                     }
                 })
             }))
         })
     }
+}
+
+/// What one log will get.
+struct Line {
+    entry: Arc<Entry>,
+    /// As far as it is known.
+    text: String,
 }
 
 /// A rendered fault's cause ends here, hence it goes to the process log.

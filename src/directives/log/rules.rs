@@ -13,7 +13,7 @@ use super::format::Format;
 /// All logs of one path prefix.
 pub(super) struct Rule {
     pub(super) path: String,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<Arc<Entry>>,
 }
 
 /// One log.
@@ -76,7 +76,7 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
             .sinks
             .open(&target)
             .map_err(|e| args.error(format!("log: cannot open '{output}': {e}")))?;
-        let entry = Entry { sink, format: Format::parse(format), options };
+        let entry = Arc::new(Entry { sink, format: Format::parse(format), options });
         match rules.iter_mut().find(|rule| rule.path == path) {
             Some(rule) => rule.entries.push(entry),
             None => rules.push(Rule { path: path.to_owned(), entries: vec![entry] }),

@@ -40,9 +40,9 @@ impl Handler for Inner {
     }
 }
 
-fn entry(sink: &Arc<Memory>, format: &str) -> Entry {
+fn entry(sink: &Arc<Memory>, format: &str) -> Arc<Entry> {
     let sink: Arc<dyn Sink> = sink.clone();
-    Entry { sink, format: Format::parse(format), options: Options::default() }
+    Arc::new(Entry { sink, format: Format::parse(format), options: Options::default() })
 }
 
 fn request(target: &str) -> Request {

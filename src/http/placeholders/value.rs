@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use chrono::{Local, Utc};
+use chrono::Utc;
 use http::uri::Uri;
 use http::{HeaderMap, HeaderName, Version, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::client::Field;
+use super::clock::{self, Form};
 use super::{Captures, RequestBody, RequestId, ResponseFacts};
 use crate::http::{Request, paths};
 
@@ -160,9 +161,9 @@ impl Value {
             Self::TlsProtocol => {
                 write!(out, "{}", peer.tls.as_ref().map_or("", |tls| tls.protocol))
             }
-            Self::When => write!(out, "{}", Local::now().format("%d/%b/%Y:%H:%M:%S %z")),
-            Self::WhenIso => write!(out, "{}", Utc::now().format("%Y-%m-%dT%H:%M:%SZ")),
-            Self::WhenIsoLocal => write!(out, "{}", Local::now().format("%Y-%m-%dT%H:%M:%S")),
+            Self::When => return clock::write(out, Form::Log),
+            Self::WhenIso => return clock::write(out, Form::Iso),
+            Self::WhenIsoLocal => return clock::write(out, Form::IsoLocal),
             Self::WhenUnix => write!(out, "{}", Utc::now().timestamp()),
             Self::WhenUnixMs => write!(out, "{}", Utc::now().timestamp_millis()),
             _ => return scope.resp.map_or((), |facts| self.write_response(out, facts)),

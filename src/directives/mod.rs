@@ -18,6 +18,7 @@ mod mime;
 mod on;
 mod proxy;
 mod push;
+mod realip;
 mod redir;
 mod request_id;
 mod rewrite;
@@ -57,6 +58,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("startup", on::setup_startup),
     row("shutdown", on::setup_shutdown),
     row("on", on::setup),
+    row("realip", realip::setup),
     row("request_id", request_id::setup),
     row("log", log::setup),
     row("rewrite", rewrite::setup),

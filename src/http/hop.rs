@@ -74,7 +74,7 @@ pub fn may_trail(name: &HeaderName) -> bool {
     !never && !is_hop_by_hop(name)
 }
 
-/// Appends the client's address to `X-Forwarded-For`, as one line.
+/// Appends the address of a request's sender to `X-Forwarded-For`, as one line.
 pub fn append_forwarded_for(headers: &mut HeaderMap, client: IpAddr) {
     let client = address_text(client);
     let earlier = join(headers.get_all(FORWARDED_FOR).iter());

@@ -12,6 +12,7 @@ pub mod kept;
 pub mod limits;
 pub mod paths;
 pub mod placeholders;
+pub mod ranges;
 pub mod request;
 pub mod response;
 pub mod sink;

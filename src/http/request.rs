@@ -34,11 +34,25 @@ pub struct Request {
 /// The connection a request came on.
 #[derive(Debug)]
 pub struct Peer {
+    /// The client, where those in between are trusted to name it.
     pub remote: SocketAddr,
     pub local: SocketAddr,
     pub tls: Option<TlsFacts>,
     pub kept: Kept,
 }
+
+impl Peer {
+    /// The same connection for one client of several that it may carry: what handlers keep with
+    /// the connection is not this client's.
+    pub fn named(&self, remote: SocketAddr) -> Self {
+        Self { remote, local: self.local, tls: self.tls.clone(), kept: Kept::default() }
+    }
+}
+
+/// In a request's extensions: the proxy that sent it, where `peer.remote` is the client that this
+/// proxy named.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender(pub IpAddr);
 
 /// What the handshake settled.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +70,12 @@ impl Request {
     /// `https` on a TLS or QUIC connection, else `http`.
     pub fn scheme(&self) -> &'static str {
         if self.peer.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Who sent the request: the client, or the last proxy before us.
+    pub fn sender(&self) -> IpAddr {
+        let proxy = self.head.extensions.get::<Sender>();
+        proxy.map_or_else(|| self.peer.remote.ip(), |sender| sender.0)
     }
 
     /// The path as it stands now, percent-encoded as the client sent it: what is forwarded.

@@ -41,6 +41,7 @@ mod process;
 mod protocols;
 mod proxy;
 mod quickstart;
+mod realip;
 mod reload;
 mod rpm;
 mod scanner;

@@ -36,7 +36,7 @@ pub(super) fn outgoing(
         headers.remove(EXPECT);
     }
     // Ours is added after what the client's Connection named has gone.
-    hop::append_forwarded_for(&mut headers, req.peer.remote.ip());
+    hop::append_forwarded_for(&mut headers, req.sender());
     headers.insert(HOST, upstream.host_field.clone());
     if let Some(credentials) = &upstream.authorization
         && !headers.contains_key(AUTHORIZATION)

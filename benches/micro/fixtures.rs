@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use caddy::config::{self, Loaded, Settings, Source};
 use caddy::http::address::Address;
@@ -15,6 +15,7 @@ use caddy::http::placeholders::Template;
 use caddy::http::sink::{OpenSink, Sink, SinkTarget};
 use caddy::http::{Body, Peer, Request};
 use caddy::site::{SiteBuilder, SiteTable};
+use caddy::tls::acme::{self, Folder, Keeper};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Body as _;
 
@@ -101,8 +102,21 @@ pub fn load(text: String) -> Loaded {
         quic: true,
         http2: true,
         sinks: Arc::new(Discard),
+        keeper: keeper(),
     };
     config::load(&source, &settings).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Of certificates that nobody asks for.
+fn keeper() -> Arc<Keeper> {
+    let settings = acme::Settings {
+        ca: "https://ca.example/dir".to_owned(),
+        email: String::new(),
+        agreed: false,
+        timeout: Duration::from_secs(1),
+        challenges: Vec::new(),
+    };
+    Keeper::new(Folder::new("/nonexistent".into()), settings)
 }
 
 /// A site that answers 200 and has some directives more, and a request for it.

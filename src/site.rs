@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::address::Address;
 use crate::http::limits::Timeouts;
+use crate::http::ranges::Ranges;
 use crate::http::sink::{ErrorLog, OpenSink};
 use crate::http::{Request, paths};
 use crate::tls::{Policy, TlsListener};
@@ -33,6 +35,7 @@ pub struct SiteBuilder {
     pub tls: Policy,
     pub limits: Limits,
     pub timeouts: Timeouts,
+    pub proxy_protocol: Option<ProxyProtocol>,
     pub sinks: Arc<dyn OpenSink>,
     /// Where `errors` writes, for what else has something to say there.
     pub error_log: Option<ErrorLog>,
@@ -80,6 +83,13 @@ impl Limits {
     }
 }
 
+/// Who names the client of each TCP connection, by the PROXY protocol.
+#[derive(Debug, Clone)]
+pub struct ProxyProtocol {
+    pub from: Ranges,
+    pub timeout: Duration,
+}
+
 impl SiteBuilder {
     pub fn new(address: Address, root: PathBuf, sinks: Arc<dyn OpenSink>) -> Self {
         Self {
@@ -91,6 +101,7 @@ impl SiteBuilder {
             tls: Policy::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            proxy_protocol: None,
             sinks,
             error_log: None,
             secure: false,
@@ -176,6 +187,7 @@ pub struct Listener {
     pub tls: Option<TlsListener>,
     pub sites: SiteTable,
     pub timeouts: Timeouts,
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Bytes of a request's field section.
     pub header_bytes: usize,
     /// HTTP/3 on the same port number.

@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::{Draft, LoadError, Loaded, Redirects, Settings};
 use crate::http::limits::{HEADER_BYTES, Timeouts};
-use crate::site::{Listener, SiteBuilder, SiteTable, Snapshot};
+use crate::site::{Listener, ProxyProtocol, SiteBuilder, SiteTable, Snapshot};
 use crate::tls::build_listener;
 
 /// How long a client may remember that the site speaks HTTP/3, in seconds (30 days).
@@ -164,8 +164,19 @@ fn listener(
     let timeouts = timeouts(drafts.iter().map(|draft| &draft.site));
     let header_bytes =
         drafts.iter().filter_map(|d| d.site.limits.header).min().unwrap_or(HEADER_BYTES);
+    let proxy_protocol = proxy_protocol(drafts.iter().map(|draft| &draft.site));
     let sites = SiteTable::default();
-    Ok(Listener { addr, tls, sites, timeouts, header_bytes, quic, alt_svc })
+    Ok(Listener { addr, tls, sites, timeouts, proxy_protocol, header_bytes, quic, alt_svc })
+}
+
+/// Who may name clients is not known to be one site's before the connection has a name: all that
+/// any site trusts, and the shortest timeout.
+fn proxy_protocol<'a>(sites: impl Iterator<Item = &'a SiteBuilder>) -> Option<ProxyProtocol> {
+    sites.filter_map(|site| site.proxy_protocol.clone()).reduce(|mut all, one| {
+        all.from.join(&one.from);
+        all.timeout = all.timeout.min(one.timeout);
+        all
+    })
 }
 
 /// Per field, the shortest that any site sets; the default where none does.

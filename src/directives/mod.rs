@@ -17,6 +17,7 @@ mod log;
 mod mime;
 mod on;
 mod proxy;
+mod proxyprotocol;
 mod push;
 mod realip;
 mod redir;
@@ -54,6 +55,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("limits", limits::setup),
     row("maxrequestbody", limits::setup_maxrequestbody),
     row("timeouts", timeouts::setup),
+    row("proxyprotocol", proxyprotocol::setup),
     row("tls", tls::setup),
     row("startup", on::setup_startup),
     row("shutdown", on::setup_shutdown),

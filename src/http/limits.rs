@@ -13,7 +13,9 @@ pub const HEADER_COUNT: usize = 100;
 pub const URI_BYTES: usize = 8 * 1024;
 /// From the first byte of a request to the end of its head.
 pub const HEADER_READ: Duration = Duration::from_secs(10);
-/// From accept to the end of the TLS handshake.
+/// From accept to the end of the PROXY protocol's header, where one is expected.
+pub const PROXY_HEADER: Duration = Duration::from_secs(5);
+/// From accept, or that header, to the end of the TLS handshake.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 /// The longest silence of a client that is sending a body.
 pub const BODY_IDLE: Duration = Duration::from_secs(60);

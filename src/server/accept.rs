@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::drain::Ticket;
 use super::gather::{Gathered, Outbox, gather};
 use super::http;
+use super::proxy_protocol;
 use super::worker::Worker;
 use crate::http::kept::Kept;
 use crate::http::limits::TLS_HANDSHAKE;
@@ -107,9 +108,9 @@ impl Connection {
     }
 }
 
-async fn serve(connection: Connection, stream: TcpStream) {
+async fn serve(mut connection: Connection, stream: TcpStream) {
     // What a handshake needs is given back when the connection stands.
-    match Box::pin(open(&connection, stream)).await {
+    match Box::pin(open(&mut connection, stream)).await {
         Some(Opened::Plain(peer, stream)) => {
             http::serve_http1(connection, peer, stream, None).await;
         }
@@ -135,13 +136,16 @@ struct Secure {
     http2: bool,
 }
 
-async fn open(connection: &Connection, stream: TcpStream) -> Option<Opened> {
+async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Opened> {
     // Without it the second small write of a response waits for the client's ACK.
     let _ = stream.set_nodelay(true);
     let local = stream.local_addr().unwrap_or(connection.addr);
     let snapshot = connection.worker.snapshot();
     let listener = snapshot.listener(connection.addr)?;
-    let remote = connection.remote;
+    let rule = listener.proxy_protocol.as_ref();
+    let named = proxy_protocol::client(rule, &mut stream, connection.remote).await;
+    let remote = named.map_err(|why| why.report(connection.remote)).ok()?;
+    connection.remote = remote;
     let Some(tls) = &listener.tls else {
         let peer = Peer { remote, local, tls: None, kept: Kept::default() };
         return Some(Opened::Plain(Arc::new(peer), stream));

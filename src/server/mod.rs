@@ -19,6 +19,7 @@ mod inherited;
 mod listeners;
 mod outgoing;
 mod packets;
+mod proxy_protocol;
 mod qpack;
 mod quic;
 mod stall;

@@ -40,6 +40,7 @@ mod policies;
 mod process;
 mod protocols;
 mod proxy;
+mod proxy_protocol;
 mod quickstart;
 mod realip;
 mod reload;

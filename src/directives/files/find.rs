@@ -80,6 +80,19 @@ pub(super) struct Opened {
     states: [State; 2],
 }
 
+impl Opened {
+    /// Whether an open file still is what its response would say; what is in memory does not
+    /// change. It asks for what the kernel has at hand.
+    pub(super) fn holds(&self) -> bool {
+        match &self.source {
+            Source::Content(_) => true,
+            Source::File(file) => {
+                file.metadata().is_ok_and(|about| State::of(&about) == self.states[1])
+            }
+        }
+    }
+}
+
 /// What tells one state of one file from every other. The time of the last change is the
 /// kernel's own: nobody can set it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

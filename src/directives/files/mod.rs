@@ -56,7 +56,8 @@ impl Files {
         let accepted = Codings::of(req).choose(["br", "gzip"]);
         let key = Key { place: &self.place, path: req.path(), accepted };
         match cache::get(key, req.received) {
-            Kept::Fresh(file) => reply::file(req, &file),
+            Kept::Fresh(file) if file.holds() => reply::file(req, &file),
+            Kept::Fresh(file) => self.look_up(req, key, Some(file)).await,
             Kept::Doubtful(known) => self.look_up(req, key, known).await,
         }
     }

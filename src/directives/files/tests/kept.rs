@@ -85,6 +85,20 @@ async fn every_change_is_seen() {
     }
 }
 
+/// Content that is read while it is sent never goes out under the fields of an earlier one.
+#[tokio::test]
+async fn a_large_file_is_compared_each_time() {
+    let (dir, files) = site_of(&[("large.txt", &"a".repeat(200_000))]);
+    kept(&files, "/large.txt").await;
+    let old = get(&files, "/large.txt", &[]).await;
+    for content in ["b".repeat(200_000), "c".repeat(150_000)] {
+        fs::write(dir.path().join("large.txt"), &content).unwrap();
+        let new = get(&files, "/large.txt", &[]).await;
+        assert_eq!(new.text(), content);
+        assert_ne!(new.field("etag"), old.field("etag"));
+    }
+}
+
 #[tokio::test]
 async fn siblings_come_and_go() {
     let (dir, files) = site_of(&[("app.js", "original")]);

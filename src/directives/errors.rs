@@ -76,8 +76,9 @@ impl Wanted {
                 _ => return Err(args.arg_error()),
             }
             // The block of 0.9: log FILE { size 1; age 2; keep 3 }.
+            let has_block = args.opens_block();
             let mut is_first = true;
-            while args.next_block()? {
+            while has_block && args.next_block()? {
                 if std::mem::take(&mut is_first) {
                     self.roll = Roll::of_0_9();
                 }
@@ -273,6 +274,14 @@ mod tests {
         let response = site.handle(&mut request("GET", "/500")).await.unwrap();
         assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn a_log_without_a_block_of_its_own_ends_with_its_line() {
+        let memory = Arc::new(Memory::default());
+        let lines = "errors {\nlog x.log\n404 none.html\n* none.html\n}";
+        let site = site(lines, Path::new("/"), &memory).ok().unwrap();
+        assert_eq!(site.warnings.len(), 2, "both pages were read");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The byte stream under a connection to an upstream.
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -18,6 +19,20 @@ pub enum Io {
 }
 
 impl Io {
+    /// Where it leads, as far as the kernel tells.
+    pub fn peer(&self) -> String {
+        let peer = match self {
+            Self::Tcp(tcp) => tcp.peer_addr(),
+            Self::Tls(tls) => tls.get_ref().0.peer_addr(),
+            Self::Unix(unix) => {
+                let path =
+                    unix.peer_addr().ok().and_then(|at| at.as_pathname().map(Path::to_owned));
+                return path.map_or_else(String::new, |path| format!("unix:{}", path.display()));
+            }
+        };
+        peer.map_or_else(|_| String::new(), |peer| peer.to_string())
+    }
+
     /// Whether nothing has come since the last answer, neither stray bytes nor the end. Costs no
     /// system call, and so may miss what came a moment ago.
     pub fn is_quiet(&mut self) -> bool {

@@ -58,5 +58,6 @@ mod tunnels;
 mod upgrade;
 mod upgrade_faults;
 mod upgrade_ways;
+mod upstream_faults;
 mod upstreams;
 mod words;

@@ -12,7 +12,7 @@ Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and
 window: bytes of each stream's window; thaw: seconds after which freeze ends.
 linger: seconds to stay when all is done; tell: a file to make then.
 moves: seconds between changes of the client's port, as a NAT makes them.
-freeze: true never opens a window again, with a PING every 5 s; rebel: true ignores the stream limit.
+freeze: true never opens a window again, with a PING every 5 s; patient: true only the PING; rebel: true ignores the stream limit.
 Result: {offered: {idle, streams, window, stream_window} in the server's transport parameters,
 answers: [{status, headers, trailers, interim (1xx), len, crc, body (first 64 KiB, latin-1),
 error, seconds}],
@@ -323,6 +323,7 @@ async def once(job, authority, configuration, result):
             writers = quic._write_stream_limits, quic._write_connection_limits
             quic._write_stream_limits = lambda **_: None
             quic._write_connection_limits = lambda **_: None
+        if job.get("freeze") or job.get("patient"):
             asyncio.ensure_future(client.keep_alive())
             if "thaw" in job:
                 asyncio.ensure_future(client.thaw(job["thaw"], writers))

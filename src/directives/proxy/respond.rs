@@ -1,6 +1,7 @@
 //! An upstream's response on its way back: its head cleaned, its body holding the connection
 //! until the last frame.
 
+use std::error::Error;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -73,6 +74,14 @@ struct Leased {
 }
 
 impl Leased {
+    /// No page can tell the client any more: the log does.
+    fn broke(self, error: &ProxyError) {
+        if !error.by_client() {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            log::error!("response of {} broke off: {error}{cause}", self.exchange.conn.io.peer());
+        }
+    }
+
     fn finish(self) {
         if let Some(upstream) = self.keep_alive
             && self.exchange.is_clean()
@@ -147,7 +156,9 @@ impl HttpBody for LeasedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let polled = self.poll_content(cx);
         match &polled {
-            Poll::Ready(Some(Err(_))) => self.leased = None,
+            Poll::Ready(Some(Err(error))) => {
+                self.leased.take().into_iter().for_each(|leased| leased.broke(error));
+            }
             Poll::Ready(_) if self.content.is_done() => {
                 self.leased.take().into_iter().for_each(Leased::finish);
             }

@@ -178,6 +178,12 @@ pub fn h3_one(port: u16, request: Value) -> Answer {
     answer(&result["answers"][0])
 }
 
+/// The same by a client that sends a PING now and then while it waits, as browsers do.
+pub fn h3_patient(port: u16, request: Value) -> Answer {
+    let result = h3(port, json!({ "requests": [request], "patient": true }));
+    answer(&result["answers"][0])
+}
+
 fn answer(value: &Value) -> Answer {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let headers = value["headers"].as_array().cloned().unwrap_or_default();

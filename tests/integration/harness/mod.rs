@@ -4,6 +4,7 @@ mod bind;
 mod ca;
 mod caddy;
 mod client;
+mod faults;
 mod fpm;
 mod nginx;
 mod origin;
@@ -24,7 +25,7 @@ pub use ca::Ca;
 pub use caddy::{Caddy, Setup, has_ended, install};
 pub use client::{
     Answer, by_all, curl, curl_raw, h2_abuse, h2_begun_put, h2_raw, h3, h3_flood, h3_one,
-    h3_socket, h3_tls, python_script,
+    h3_patient, h3_socket, h3_tls, python_script,
 };
 pub use fpm::Fpm;
 pub use nginx::Nginx;
@@ -33,7 +34,7 @@ pub use pebble::{EAB_KEY, Pebble, make_certificate};
 pub use raw::{exchange, keep_alive_get, raw_get, statuses};
 pub use responder::Responder;
 pub use service::Service;
-pub use sockets::{EchoSockets, chat, h2_socket, plain_socket, tls_socket, with_runtime};
+pub use sockets::{EchoSockets, Socket, chat, h2_socket, plain_socket, tls_socket, with_runtime};
 pub use world::{World, package};
 
 /// The binary under test.

@@ -4,7 +4,8 @@
 //! `/echo` request body back; `/head` request head back; `/size/N` N pattern bytes; `/status/N`;
 //! `/upload` "LEN CRC"; `/slow/MS` waits first, `/hang/MS` too unless its client goes; `/drip/N` N bytes, ten a second; `/chunked`,
 //! `/trailers`, `/hints` (103 first); `/reset` no answer; `/cut` half a body by length; `/chunkcut`
-//! chunks without the last; `/accel/PATH` X-Accel-Redirect to PATH; `/early` 401 before the body; `/raw/NAME` a wrong answer from [`RAW`].
+//! chunks without the last; `/accel/PATH` X-Accel-Redirect to PATH; `/early` 401 before the body;
+//! `/fault/NAME` of `faults.rs`; `/raw/NAME` a wrong answer from [`RAW`].
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -266,6 +267,9 @@ impl Conn {
         let plain = "Content-Type: text/plain\r\n";
         if request.method == "HEAD" {
             return self.headless(number).map(|()| true);
+        }
+        if word == "fault" {
+            return super::faults::commit(rest, &mut self.stream);
         }
         match word {
             "echo" => self.reply("200 OK", plain, &request.body)?,

@@ -27,6 +27,7 @@ mod root;
 mod status;
 mod timeouts;
 mod tls;
+mod websocket;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::site::SiteBuilder;
@@ -77,6 +78,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("push", push::setup),
     row("proxy", proxy::setup),
     row("fastcgi", fastcgi::setup),
+    row("websocket", websocket::setup),
     row("browse", browse::setup),
 ];
 

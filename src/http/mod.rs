@@ -3,9 +3,11 @@
 
 pub mod address;
 pub mod body;
+pub mod cgi;
 pub mod chunked;
 pub mod coding;
 pub mod condition;
+pub mod error_lines;
 pub mod fault_page;
 pub mod hop;
 pub mod kept;

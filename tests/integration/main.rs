@@ -60,4 +60,5 @@ mod upgrade_faults;
 mod upgrade_ways;
 mod upstream_faults;
 mod upstreams;
+mod websocket;
 mod words;

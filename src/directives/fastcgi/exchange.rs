@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::conn::{self, Conn};
 use super::error::FastCgiError;
 use super::record::{Event, Verdict};
-use super::stderr::Stderr;
 use super::upload::{Upload, Waits};
+use crate::http::error_lines::ErrorLines;
 
 /// What an exchange holds of its rule.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub(super) struct Exchange {
     upload: Option<Upload>,
     /// The responder takes no more of the request; what it has answered still counts.
     refused: Option<FastCgiError>,
-    pub(super) stderr: Stderr,
+    pub(super) stderr: ErrorLines,
     pub(super) terms: Terms,
     /// Whether anything was said.
     pub(super) silent: bool,
@@ -39,7 +39,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(conn: Box<Conn>, upload: Upload, stderr: Stderr, terms: Terms) -> Self {
+    pub(super) fn new(conn: Box<Conn>, upload: Upload, stderr: ErrorLines, terms: Terms) -> Self {
         let mut conn = conn;
         conn.patience.moved();
         let upload = Some(upload);

@@ -17,7 +17,6 @@ mod record;
 mod respond;
 mod script;
 mod spool;
-mod stderr;
 mod turn;
 mod upload;
 
@@ -32,10 +31,10 @@ use self::error::FastCgiError;
 use self::exchange::{Exchange, Terms};
 use self::options::Rule;
 use self::respond::{Answer, receive};
-use self::stderr::Stderr;
 use self::upload::Upload;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::error_lines::ErrorLines;
 use crate::http::sink::ErrorLog;
 use crate::http::{Body, Reply, Request};
 use crate::site::SiteBuilder;
@@ -162,7 +161,7 @@ impl Call<'_> {
             };
             let body = self.body.take().unwrap_or_default();
             let upload = Upload::start(&mut conn, rule.pool > 0, self.params, body, self.length);
-            let stderr = Stderr::new(self.log.clone(), req.path());
+            let stderr = ErrorLines::new(self.log.clone(), req.path());
             let mut exchange = Exchange::new(conn, upload, stderr, self.terms(upstream));
             match receive(&mut exchange, &req.head.method).await {
                 Ok(answer) => return Outcome::Answered(answer, Box::new(exchange)),

@@ -165,15 +165,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::http::address::Address;
-    use crate::http::sink::{OpenSink, Sink, SinkTarget};
-
-    struct NoSinks;
-
-    impl OpenSink for NoSinks {
-        fn open(&self, _target: &SinkTarget) -> std::io::Result<Arc<dyn Sink>> {
-            Err(std::io::ErrorKind::Unsupported.into())
-        }
-    }
+    use crate::http::sink::tests::NoSinks;
 
     /// What a line means for a site at `/blog`.
     fn read(line: &str) -> Result<Rule, String> {

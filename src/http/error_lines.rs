@@ -1,19 +1,18 @@
-//! What a responder writes to its standard error, on its way to the errors log: line by line, and
+//! What a program writes to its standard error, on its way to the errors log: line by line, and
 //! not without end.
 
 use bytes::BytesMut;
 
-use super::error::FastCgiError;
-use crate::http::sink::ErrorLog;
+use super::sink::ErrorLog;
 
 /// Bytes of one request that are logged.
 const MOST: usize = 16 * 1024;
 /// Bytes of one line.
 const LINE: usize = 4 * 1024;
 
-/// The standard error of one request.
+/// The standard error of what answers one request.
 #[derive(Debug)]
-pub(super) struct Stderr {
+pub struct ErrorLines {
     log: ErrorLog,
     path: Box<str>,
     /// The begun line.
@@ -22,12 +21,12 @@ pub(super) struct Stderr {
     lost: usize,
 }
 
-impl Stderr {
-    pub(super) fn new(log: ErrorLog, path: &str) -> Self {
+impl ErrorLines {
+    pub fn new(log: ErrorLog, path: &str) -> Self {
         Self { log, path: path.into(), line: BytesMut::new(), logged: 0, lost: 0 }
     }
 
-    pub(super) fn take(&mut self, bytes: &[u8]) {
+    pub fn take(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let room = MOST.saturating_sub(self.logged + self.line.len());
             let taken = piece.len().min(LINE - self.line.len()).min(room);
@@ -40,9 +39,9 @@ impl Stderr {
     }
 
     /// What went wrong when the client had part of the answer.
-    pub(super) fn say(&mut self, error: &FastCgiError) {
+    pub fn say(&mut self, error: &dyn std::error::Error) {
         self.flush();
-        let cause = std::error::Error::source(error).map(ToString::to_string);
+        let cause = error.source().map(ToString::to_string);
         let text = [error.to_string(), cause.unwrap_or_default()].join(": ");
         self.log.write(&format!("ERROR 0 {}", self.path), text.trim_end_matches(": "));
     }
@@ -59,7 +58,7 @@ impl Stderr {
     }
 }
 
-impl Drop for Stderr {
+impl Drop for ErrorLines {
     fn drop(&mut self) {
         self.flush();
         if self.lost > 0 {
@@ -73,8 +72,8 @@ impl Drop for Stderr {
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use super::super::sink::Sink;
     use super::*;
-    use crate::http::sink::Sink;
 
     #[derive(Default)]
     struct Memory(Mutex<Vec<String>>);
@@ -88,7 +87,7 @@ mod tests {
 
     fn logged(pieces: &[&[u8]]) -> Vec<String> {
         let memory = Arc::new(Memory::default());
-        let mut stderr = Stderr::new(ErrorLog::new(memory.clone()), "/x");
+        let mut stderr = ErrorLines::new(ErrorLog::new(memory.clone()), "/x");
         pieces.iter().for_each(|piece| stderr.take(piece));
         drop(stderr);
         std::mem::take(&mut *memory.0.lock().unwrap())

@@ -1,0 +1,129 @@
+//! `websocket`: runs a command for each WebSocket connection; messages are lines of its standard
+//! input, lines of its standard output are messages.
+
+mod program;
+mod session;
+
+#[cfg(test)]
+mod tests;
+
+use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::caddyfile::{Args, ConfigError};
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::sink::ErrorLog;
+use crate::http::upgrade::{WEBSOCKET_ACCEPT, WEBSOCKET_KEY, is_websocket, websocket_accept};
+use crate::http::{Fault, Reply, Request, paths};
+use crate::site::SiteBuilder;
+
+/// `websocket [PATH] COMMAND [ARGUMENT…]`; a `respawn` in its block has never done anything.
+pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    let mut rules: Vec<Rule> = Vec::new();
+    while args.next() {
+        let rule = rule(args)?;
+        if rules.iter().any(|earlier| earlier.path == rule.path) {
+            let message = format!("Duplicate path: '{}'", rule.path);
+            return Err(args.error(message).hint("give each path one command"));
+        }
+        rules.push(rule);
+    }
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.path.len()));
+    let log = site.error_log.clone().unwrap_or_default();
+    site.push(WebSocket { rules, log });
+    Ok(())
+}
+
+fn rule(args: &mut Args<'_>) -> Result<Rule, ConfigError> {
+    let words = args.remaining();
+    let (path, words) = match words.split_first() {
+        None => return Err(args.arg_error()),
+        // One word is a command, as it ever was.
+        Some((first, rest)) if !rest.is_empty() && first.starts_with('/') => (*first, rest),
+        _ => ("/", &words[..]),
+    };
+    let line = words.join(" ");
+    let command = shlex::split(&line).ok_or_else(|| {
+        args.error(format!("unclosed quote in the command '{line}'"))
+            .hint("close it; a quote that is meant is written \\' or \\\"")
+    })?;
+    if command.is_empty() {
+        let message = format!("no command contained in '{line}'");
+        return Err(args.error(message).hint("write: websocket /path COMMAND"));
+    }
+    while args.next_block()? {
+        if args.val() != "respawn" || args.next_arg() {
+            let message = format!("unknown property '{}'", args.val());
+            return Err(args.error(message).hint("websocket takes no block"));
+        }
+    }
+    Ok(Rule { path: path.to_owned(), command })
+}
+
+/// One `websocket` line.
+#[derive(Debug)]
+struct Rule {
+    path: String,
+    /// The program and its arguments.
+    command: Vec<String>,
+}
+
+/// All `websocket` lines of a site, the longest path first.
+struct WebSocket {
+    rules: Vec<Rule>,
+    log: ErrorLog,
+}
+
+impl Handler for WebSocket {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        let route = req.route();
+        let rule = self.rules.iter().find(|rule| paths::under(&route, &rule.path));
+        let wanted = req.upgrade.as_ref().is_some_and(|upgrade| is_websocket(&upgrade.protocol));
+        match rule {
+            Some(rule) if wanted => {
+                drop(route);
+                Box::pin(std::future::ready(self.open(rule, req)))
+            }
+            _ => {
+                drop(route);
+                next.run(req)
+            }
+        }
+    }
+}
+
+impl WebSocket {
+    /// Starts the command and answers the handshake (RFC 6455 section 4.2.2).
+    fn open(&self, rule: &Rule, req: &mut Request) -> Reply {
+        let fields = &req.head.headers;
+        if fields.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+            let mut fault = Fault::status(StatusCode::UPGRADE_REQUIRED);
+            fault.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            return Err(fault);
+        }
+        let key = fields.get(WEBSOCKET_KEY).filter(|key| is_key(key.as_bytes()));
+        let Some(accept) = key.map(|key| websocket_accept(key.as_bytes())) else {
+            return Err(Fault::status(StatusCode::BAD_REQUEST));
+        };
+        let Some(upgrade) = req.upgrade.take() else {
+            return Err(Fault::status(StatusCode::BAD_REQUEST));
+        };
+        let program = program::start(&rule.command, req, &self.log).map_err(|error| {
+            let cause = format!("cannot run {}: {error}", rule.command[0]);
+            Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, cause)
+        })?;
+        let mut response = Response::new(session::begin(upgrade.incoming, program));
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let fields = response.headers_mut();
+        fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        fields.insert(WEBSOCKET_ACCEPT, accept);
+        Ok(response)
+    }
+}
+
+/// 16 bytes in base64.
+fn is_key(text: &[u8]) -> bool {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    BASE64_STANDARD.decode(text).is_ok_and(|key| key.len() == 16)
+}

@@ -24,6 +24,7 @@ mod cli;
 mod deb;
 mod defaults;
 mod dns;
+mod documentation;
 mod fastcgi;
 mod fastcgi_faults;
 mod faults;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, HeaderName};
+use http::header::{CONNECTION, COOKIE, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 use super::request::{address_text, join};
@@ -72,6 +72,17 @@ pub fn may_trail(name: &HeaderName) -> bool {
             | "set-cookie"
     );
     !never && !is_hop_by_hop(name)
+}
+
+/// Makes the one field of cookies that they are in pieces of: HTTP/2 and HTTP/3 may send each in a
+/// field of its own, which nobody else may (RFC 9113 section 8.2.3, RFC 9114 section 4.2.1).
+pub fn join_crumbs(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// Appends the address of a request's sender to `X-Forwarded-For`, as one line.

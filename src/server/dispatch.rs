@@ -20,7 +20,7 @@ use super::worker::Worker;
 use crate::http::limits::{HEADER_COUNT, Timeouts, URI_BYTES};
 use crate::http::request::Peer;
 use crate::http::response::{NeedsHttp1, NoServerField};
-use crate::http::{Body, Fault, Reply, Request, fault_page};
+use crate::http::{Body, Fault, Reply, Request, fault_page, hop};
 use crate::site::{Listener, Site};
 use crate::tls::acme::challenges::http_answer;
 
@@ -174,6 +174,9 @@ fn admit<'a>(
     let is_head = head.method == Method::HEAD;
     let refuse = |status| Box::new(fault_page::render(Fault::status(status), is_head));
     bounded(head, listener).map_err(refuse)?;
+    if head.version >= Version::HTTP_2 {
+        hop::join_crumbs(&mut head.headers);
+    }
     if let Some(upgrade) = &request.upgrade {
         // As HTTP/1.1 says it, whatever protocol brought it.
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));

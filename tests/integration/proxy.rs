@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 
 use serde_json::json;
 
-use crate::harness::{Caddy, Origin, Setup, certificate, curl, exchange, h3, statuses};
+use crate::harness::{Caddy, Origin, Setup, certificate, curl, exchange, h3, h3_one, statuses};
 
 #[test]
 fn header_rules_upstream() {
@@ -294,4 +294,16 @@ fn upstream_connections_are_reused() {
     crate::harness::curl_raw(&urls);
     assert_eq!(origin.requests().len(), 20);
     assert_eq!(origin.last().connection, 0, "one client connection, one upstream connection");
+}
+
+#[test]
+fn cookies_in_pieces_reach_the_upstream_as_one_field() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    let fields = ["--http2", "-H", "Cookie: a=1", "-H", "Cookie: b=2"];
+    assert_eq!(curl(&fields, &caddy.url("/")).status, 200);
+    assert_eq!(origin.last().all("cookie"), ["a=1; b=2"]);
+    let job = json!({"path": "/", "headers": [["cookie", "a=1"], ["cookie", "b=2"]]});
+    assert_eq!(h3_one(caddy.port(), job).status, 200);
+    assert_eq!(origin.last().all("cookie"), ["a=1; b=2"]);
 }

@@ -1,7 +1,7 @@
 //! Requests that wait for a place where every upstream has `max_conns` of them: so many, so long,
 //! and first come, first served.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
 use futures_util::future::select_all;
@@ -36,6 +36,8 @@ impl Queue {
     ) -> Result<T, ProxyError> {
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting::new(&self.waiting, hosts);
+        // Who frees a place from now on sees that somebody waits, or the place is seen here.
+        fence(Ordering::SeqCst);
         if before >= self.limit {
             return Err(ProxyError::QueueFull);
         }

@@ -6,7 +6,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::harness::{Caddy, Origin, Setup, certificate, curl, exchange, free_port, wait_for};
+use serde_json::json;
+
+use crate::harness::{
+    Caddy, Nginx, Origin, Setup, certificate, curl, exchange, free_port, h3, wait_for,
+};
 
 /// A Caddy 2 that says how it was spoken to.
 struct CaddyTwo {
@@ -63,6 +67,29 @@ fn alpn_chooses_the_version_and_bytes_of_the_path_stay() {
     let told = curl(&["--path-as-is"], &url).text();
     assert_eq!(told, format!("HTTP/2.0 localhost {target}"));
     assert!(curl(&[], &caddy.plain("/")).text().is_empty(), "the name of another site");
+}
+
+/// nginx ends an HTTP/2 connection after so many requests: what it has not taken is sent again.
+#[test]
+fn no_request_is_lost_when_connections_go_away() {
+    let nginx = Nginx::http2(7, &[("page", b"hello")]);
+    let caddy = Caddy::proxy(format!("h2c://{}", nginx.addr), "");
+    let job = json!({"path": "/page"});
+    let asked: Vec<_> = std::iter::repeat_n(job, 60).collect();
+    let result = h3(caddy.port(), json!({"parallel": true, "requests": asked}));
+    let answers = result["answers"].as_array().unwrap();
+    let good = answers.iter().filter(|a| a["status"] == 200 && a["body"] == "hello").count();
+    assert_eq!(good, 60, "{result}");
+    for (method, path, status) in
+        [("GET", "/nothing", 404), ("PUT", "/put/x", 201), ("HEAD", "/page", 200)]
+    {
+        let options: &[&str] = match method {
+            "HEAD" => &["--head"],
+            "PUT" => &["-X", "PUT", "--data-binary", "abc"],
+            _ => &[],
+        };
+        assert_eq!(curl(options, &caddy.plain(path)).status, status, "{method} {path}");
+    }
 }
 
 #[test]

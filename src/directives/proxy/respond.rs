@@ -43,7 +43,7 @@ pub(super) fn receive(
     lease: Lease,
 ) -> Response<Body> {
     let Answer { mut head, framing, keep_alive } = answer;
-    let protocol = head.headers.get(UPGRADE).filter(|_| exchange.switched).cloned();
+    let protocol = exchange.switched.then(|| head.headers.get(UPGRADE).cloned()).flatten();
     clean(&mut head.headers);
     if let Some(protocol) = protocol {
         head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));

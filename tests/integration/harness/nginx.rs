@@ -19,6 +19,15 @@ pub struct Nginx {
 impl Nginx {
     /// Files: name and content.
     pub fn start(files: &[(&str, &[u8])]) -> Self {
+        Self::listening("", 1_000_000, files)
+    }
+
+    /// Over plain HTTP/2, of which each connection ends (GOAWAY) after `requests`.
+    pub fn http2(requests: usize, files: &[(&str, &[u8])]) -> Self {
+        Self::listening("http2", requests, files)
+    }
+
+    fn listening(how: &str, requests: usize, files: &[(&str, &[u8])]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let addr = format!("127.0.0.1:{}", free_port());
         let home = dir.path().display().to_string();
@@ -34,8 +43,8 @@ impl Nginx {
              events {{ worker_connections 512; }}\n\
              http {{ access_log off; client_max_body_size 0; client_body_temp_path {home}/tmp;\n\
              proxy_temp_path {home}/tmp; fastcgi_temp_path {home}/tmp; uwsgi_temp_path {home}/tmp;\n\
-             scgi_temp_path {home}/tmp; keepalive_requests 1000000;\n\
-             server {{ listen {addr}; root {home}/www;\n\
+             scgi_temp_path {home}/tmp; keepalive_requests {requests};\n\
+             server {{ listen {addr} {how}; root {home}/www;\n\
              location /put/ {{ dav_methods PUT; }}\n\
              location /host {{ return 200 $host; }} }} }}\n"
         );

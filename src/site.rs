@@ -12,7 +12,7 @@ use http::HeaderValue;
 
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::address::Address;
-use crate::http::limits::Timeouts;
+use crate::http::limits::{SaidTimeouts, Timeouts};
 use crate::http::ranges::Ranges;
 use crate::http::sink::{ErrorLog, OpenSink};
 use crate::http::{Request, paths};
@@ -34,7 +34,7 @@ pub struct SiteBuilder {
     pub hidden: Vec<PathBuf>,
     pub tls: Policy,
     pub limits: Limits,
-    pub timeouts: Timeouts,
+    pub timeouts: SaidTimeouts,
     pub proxy_protocol: Option<ProxyProtocol>,
     pub sinks: Arc<dyn OpenSink>,
     /// Where `errors` writes, for what else has something to say there.
@@ -100,7 +100,7 @@ impl SiteBuilder {
             hidden: Vec::new(),
             tls: Policy::default(),
             limits: Limits::default(),
-            timeouts: Timeouts::default(),
+            timeouts: SaidTimeouts::default(),
             proxy_protocol: None,
             sinks,
             error_log: None,

@@ -11,7 +11,7 @@ use http::HeaderValue;
 use socket2::{Domain, Socket, Type};
 
 use super::{Draft, LoadError, Loaded, Redirects, Settings};
-use crate::http::limits::{HEADER_BYTES, Timeouts};
+use crate::http::limits::{HEADER_BYTES, SaidTimeouts, Timeouts};
 use crate::site::{Listener, ProxyProtocol, SiteBuilder, SiteTable, Snapshot};
 use crate::tls::build_listener;
 
@@ -182,19 +182,18 @@ fn proxy_protocol<'a>(sites: impl Iterator<Item = &'a SiteBuilder>) -> Option<Pr
 /// Per field, the shortest that any site sets; the default where none does.
 fn timeouts<'a>(sites: impl Iterator<Item = &'a SiteBuilder> + Clone) -> Timeouts {
     let default = Timeouts::default();
-    let least = |field: fn(&Timeouts) -> Option<Duration>| {
+    let least = |said: fn(&SaidTimeouts) -> Option<Option<Duration>>, default| {
         sites
             .clone()
-            .map(|site| field(&site.timeouts))
-            .filter(|set| *set != field(&default))
+            .filter_map(|site| said(&site.timeouts))
             .min_by_key(|set| set.unwrap_or(Duration::MAX))
-            .unwrap_or_else(|| field(&default))
+            .unwrap_or(default)
     };
     Timeouts {
-        read: least(|t| t.read),
-        header: least(|t| t.header),
-        write: least(|t| t.write),
-        idle: least(|t| t.idle),
+        read: least(|said| said.read, default.read),
+        header: least(|said| said.header, default.header),
+        write: least(|said| said.write, default.write),
+        idle: least(|said| said.idle, default.idle),
     }
 }
 

@@ -88,3 +88,19 @@ fn commands_of_a_block_run_once() {
     let text = "http://a, http://b {\non startup true\n}\nhttp://c\n{\non startup true\n}\n";
     assert_eq!(load(&source(text), &settings()).unwrap().snapshot.hooks.len(), 2);
 }
+
+#[test]
+fn the_shortest_timeout_that_a_site_says() {
+    for (one, other, seconds) in [
+        ("", "", Some(75)),
+        ("", "timeouts 5m", Some(300)),
+        ("timeouts 75s", "timeouts 5m", Some(75)),
+        ("timeouts none", "", None),
+        ("timeouts none", "timeouts 10s", Some(10)),
+    ] {
+        let text = format!("http://a {{\n{one}\n}}\nhttp://b {{\n{other}\n}}\n");
+        let loaded = load(&source(&text), &settings()).unwrap();
+        let idle = loaded.snapshot.listeners[0].timeouts.idle;
+        assert_eq!(idle, seconds.map(Duration::from_secs), "{one} and {other}");
+    }
+}

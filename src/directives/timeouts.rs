@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::caddyfile::{Args, ConfigError, parse_duration};
-use crate::http::limits::Timeouts;
+use crate::http::limits::SaidTimeouts;
 use crate::site::SiteBuilder;
 
 /// `timeouts DURATION|none`, or a block of `read|header|write|idle DURATION|none`.
@@ -13,8 +13,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         match all.as_slice() {
             [] => {}
             [text] => {
-                let limit = limit(text, args)?;
-                site.timeouts = Timeouts { read: limit, header: limit, write: limit, idle: limit };
+                let said = Some(limit(text, args)?);
+                site.timeouts = SaidTimeouts { read: said, header: said, write: said, idle: said };
             }
             _ => return Err(args.arg_error()),
         }
@@ -23,12 +23,12 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             entries += 1;
             let kind = args.val();
             let text = args.required()?;
-            let limit = limit(text, args)?;
+            let said = Some(limit(text, args)?);
             match kind {
-                "read" => site.timeouts.read = limit,
-                "header" => site.timeouts.header = limit,
-                "write" => site.timeouts.write = limit,
-                "idle" => site.timeouts.idle = limit,
+                "read" => site.timeouts.read = said,
+                "header" => site.timeouts.header = said,
+                "write" => site.timeouts.write = said,
+                "idle" => site.timeouts.idle = said,
                 _ => {
                     let message =
                         format!("unknown timeout '{kind}': must be read, header, write, or idle");

@@ -116,6 +116,15 @@ pub struct Timeouts {
     pub idle: Option<Duration>,
 }
 
+/// What one site says of its timeouts: nothing, a limit, or that there is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SaidTimeouts {
+    pub read: Option<Option<Duration>>,
+    pub header: Option<Option<Duration>>,
+    pub write: Option<Option<Duration>>,
+    pub idle: Option<Option<Duration>>,
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self { read: None, header: Some(HEADER_READ), write: None, idle: Some(KEEP_ALIVE_IDLE) }

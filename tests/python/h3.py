@@ -229,6 +229,10 @@ class Client(QuicConnectionProtocol):
             fresh.bind(("::", 0))
             await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=fresh)
             old.close()
+            # What was on its way to the old port is lost, and with it all that would make this side
+            # speak: the server learns of the new one by a packet from it (RFC 9000 section 9.2).
+            self._quic.send_ping(0)
+            self.transmit()
             self.moved += 1
 
     async def keep_alive(self):

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -24,14 +25,25 @@ pub(super) struct Tunnel {
     moved: Cell<Instant>,
     /// The time for tunnels to end has come.
     parting: CancellationToken,
+    /// The longest silence of both directions.
+    idle: Duration,
     is_websocket: bool,
 }
 
 impl Tunnel {
     pub(super) fn new(protocol: &HeaderValue, parting: &CancellationToken) -> Rc<Self> {
+        Self::patient_for(TUNNEL_IDLE, protocol, parting)
+    }
+
+    fn patient_for(
+        idle: Duration,
+        protocol: &HeaderValue,
+        parting: &CancellationToken,
+    ) -> Rc<Self> {
         Rc::new(Self {
             moved: Cell::new(Instant::now()),
             parting: parting.clone(),
+            idle,
             is_websocket: upgrade::is_websocket(protocol),
         })
     }
@@ -82,7 +94,7 @@ impl Half {
             frames: Frames::default(),
             phase: Phase::Open,
             parting: Box::pin(tunnel.parting.clone().cancelled_owned()),
-            idle: Box::pin(tokio::time::sleep_until(tunnel.moved.get() + TUNNEL_IDLE)),
+            idle: Box::pin(tokio::time::sleep_until(tunnel.moved.get() + tunnel.idle)),
         }
     }
 
@@ -102,7 +114,7 @@ impl Half {
             if self.idle.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            let due = self.tunnel.moved.get() + TUNNEL_IDLE;
+            let due = self.tunnel.moved.get() + self.tunnel.idle;
             if due <= Instant::now() {
                 return Poll::Ready(());
             }
@@ -170,5 +182,72 @@ impl HttpBody for Half {
 
     fn is_end_stream(&self) -> bool {
         self.phase == Phase::Ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body_util::{BodyExt, StreamBody};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_millis(300);
+
+    fn local<F: Future>(story: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(story)
+    }
+
+    fn websocket(parting: &CancellationToken) -> Rc<Tunnel> {
+        Tunnel::patient_for(IDLE, &HeaderValue::from_static("websocket"), parting)
+    }
+
+    /// A body and where its bytes come from; it is silent and open while nothing is sent.
+    fn channel() -> (mpsc::Sender<&'static [u8]>, Body) {
+        let (send, receive) = mpsc::channel(4);
+        let frames = stream::unfold(receive, |mut receive| async {
+            let bytes = receive.recv().await?;
+            Some((Ok::<_, BodyError>(Frame::data(Bytes::from_static(bytes))), receive))
+        });
+        (send, Body::new(StreamBody::new(Box::pin(frames))))
+    }
+
+    async fn next(body: &mut Body) -> Option<Bytes> {
+        body.frame().await.map(|frame| frame.unwrap().into_data().unwrap())
+    }
+
+    #[test]
+    fn silence_both_ways_ends_a_tunnel() {
+        local(async {
+            let tunnel = websocket(&CancellationToken::new());
+            let ((send, moving), (_silent, still)) = (channel(), channel());
+            let (mut inward, mut outward) = (tunnel.inward(moving), tunnel.outward(still));
+            let started = Instant::now();
+            for _ in 0..4 {
+                tokio::time::sleep(IDLE / 2).await;
+                send.send(b"\x81\x01a").await.unwrap();
+                assert_eq!(next(&mut inward).await.unwrap().len(), 3);
+            }
+            assert_eq!(next(&mut outward).await.unwrap(), b"\x88\x02\x03\xe9"[..]);
+            assert!(started.elapsed() >= IDLE * 3, "while the other direction moves, none ends");
+            assert_eq!(next(&mut outward).await, None);
+        });
+    }
+
+    #[test]
+    fn the_goodbye_waits_for_the_end_of_a_frame() {
+        local(async {
+            let parting = CancellationToken::new();
+            let (send, body) = channel();
+            let mut outward = websocket(&parting).outward(body);
+            send.send(b"\x81\x03a").await.unwrap();
+            assert_eq!(next(&mut outward).await.unwrap().len(), 3);
+            parting.cancel();
+            send.send(b"bc").await.unwrap();
+            assert_eq!(next(&mut outward).await.unwrap(), b"bc"[..]);
+            assert_eq!(next(&mut outward).await.unwrap()[..2], b"\x88\x02"[..]);
+            assert_eq!(next(&mut outward).await, None);
+        });
     }
 }

@@ -1,13 +1,31 @@
-//! Headless Chromium loads the site over HTTP/3, as the operator of the main job sees it.
+//! Headless Chromium: the site over HTTP/3, as the operator of the main job sees it, and a page
+//! with a WebSocket.
 
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use crate::harness::{Setup, certificate};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{EchoSockets, Setup, certificate, wait_for};
 
 const PAGE: &str = "<!doctype html><title>t</title><p id=p>none</p><script>
 const entry = performance.getEntriesByType('navigation')[0];
 document.getElementById('p').textContent = 'protocol=' + entry.nextHopProtocol;
 </script>";
+
+/// Headless, for a minute at most, with a profile of its own.
+fn chromium(profile: &Path, pin: &str) -> Command {
+    let mut command = Command::new("timeout");
+    command
+        .args(["60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .arg("--disable-dev-shm-usage")
+        .arg(format!("--ignore-certificate-errors-spki-list={pin}"))
+        .arg(format!("--user-data-dir={}", profile.display()));
+    command
+}
 
 #[test]
 fn chromium_reports_h3() {
@@ -19,16 +37,52 @@ fn chromium_reports_h3() {
     );
     let caddy = Setup::new(&site).arg("-quic").file("www/index.html", PAGE).start();
     let profile = tempfile::tempdir().unwrap();
-    let done = Command::new("timeout")
-        .args(["60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .args(["--disable-dev-shm-usage", "--enable-quic", "--virtual-time-budget=5000"])
+    let done = chromium(profile.path(), &pin)
+        .args(["--enable-quic", "--virtual-time-budget=5000"])
         .arg(format!("--origin-to-force-quic-on=localhost:{}", caddy.port()))
-        .arg(format!("--ignore-certificate-errors-spki-list={pin}"))
-        .arg(format!("--user-data-dir={}", profile.path().display()))
         .args(["--dump-dom", &caddy.url("/")])
         .output()
         .expect("chromium");
     let dom = String::from_utf8_lossy(&done.stdout);
     assert!(dom.contains("protocol=h3"), "{dom}\n{}", String::from_utf8_lossy(&done.stderr));
+}
+
+const CHAT: &str = "<!doctype html><title>t</title><script>
+const socket = new WebSocket('wss://' + location.host + '/chat');
+let got = 0;
+const tell = (what) => fetch('/told?' + encodeURIComponent(what));
+socket.onopen = () => { for (let i = 0; i < 10000; i++) socket.send('message ' + i); };
+socket.onmessage = (event) => {
+    if (event.data !== 'message ' + got) tell('wrong at ' + got);
+    if (++got === 10000) socket.close(1000);
+};
+socket.onclose = (event) => tell(got + ' ' + event.code + ' ' + event.wasClean);
+</script>";
+
+#[test]
+fn chromium_sends_ten_thousand_messages() {
+    let keys = tempfile::tempdir().unwrap();
+    let (cert, key, pin) = certificate(keys.path(), "10");
+    let origin = EchoSockets::start();
+    let site = format!(
+        "https://localhost:@PORT@ {{\n tls {cert} {key}\n root www\n proxy /chat {}\n\
+         log / access.log \"{{proto}} {{uri}} {{status}}\"\n}}\n",
+        origin.addr
+    );
+    let caddy = Setup::new(&site).file("www/index.html", CHAT).start();
+    let profile = tempfile::tempdir().unwrap();
+    let mut browser = chromium(profile.path(), &pin)
+        .arg("--remote-debugging-port=0")
+        .arg(caddy.url("/"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromium");
+    let log = wait_for("the page's word", Duration::from_secs(60), || {
+        Some(caddy.read("access.log")).filter(|log| log.contains("/told"))
+    });
+    kill(Pid::from_raw(browser.id() as i32), Signal::SIGTERM).unwrap();
+    browser.wait().unwrap();
+    assert!(log.contains("/told?10000%201000%20true"), "{log}");
+    assert!(log.contains("HTTP/2.0 /chat 101"), "Chromium opens a stream: {log}");
 }

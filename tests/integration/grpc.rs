@@ -33,6 +33,13 @@ fn calls(caddy: &Caddy, keys: &TempDir) -> Value {
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
 }
 
+/// A call of Unary as it is on the wire.
+fn unary() -> Value {
+    json!({"method": "POST", "path": "/test.Service/Unary", "no_length": true,
+        "headers": [["content-type", "application/grpc"], ["te", "trailers"]],
+        "body": "\0\0\0\0\u{3}abc"})
+}
+
 fn all_methods() -> Value {
     json!({
         "unary": "olleh", "sum": "5", "big": 3_000_000, "count": ["0", "1", "2", "3", "4"],
@@ -64,16 +71,24 @@ fn a_call_over_http_3_has_its_trailers() {
     let (keys, _, _) = keys();
     let service = Service::start("grpc_service.py", &[]);
     let (caddy, _keys) = proxy(keys, &format!("h2c://{}", service.addr), "");
-    let call = json!({"method": "POST", "path": "/test.Service/Unary", "no_length": true,
-        "headers": [["content-type", "application/grpc"], ["te", "trailers"]],
-        "body": "\0\0\0\0\u{3}abc"});
-    let result = h3(caddy.port(), json!({"requests": [call]}));
+    let result = h3(caddy.port(), json!({"requests": [unary()]}));
     let answer = &result["answers"][0];
     assert_eq!(answer["body"], "\0\0\0\0\u{3}cba", "{result}");
     let trailers = answer["trailers"].as_array().unwrap();
     for field in [json!(["grpc-status", "0"]), json!(["x-sum", "3"])] {
         assert!(trailers.contains(&field), "{result}");
     }
+}
+
+#[test]
+fn the_example_passes_calls() {
+    let service = Service::start("grpc_service.py", &[]);
+    let text = include_str!("../../examples/grpc/Caddyfile")
+        .replace("localhost:50051", &service.addr)
+        .replace(":8443", ":@PORT@");
+    let caddy = Caddy::start(&text);
+    let answer = h3(caddy.port(), json!({"requests": [unary()]}));
+    assert_eq!(answer["answers"][0]["body"], "\0\0\0\0\u{3}cba", "{answer}");
 }
 
 #[test]

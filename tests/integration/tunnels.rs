@@ -234,6 +234,12 @@ fn sockets_outlive_a_reload_and_hear_1001_at_a_stop() {
             socket.send(Message::text("still here")).await.unwrap();
             assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("still here"));
         }
+        let port = caddy.port();
+        let over_http3 =
+            std::thread::spawn(move || h3_socket(port, json!({"messages": 10, "stay": true})));
+        wait_for("four handshakes", Duration::from_secs(20), || {
+            (origin.handshakes() == 4).then_some(())
+        });
         caddy.signal(Signal::SIGTERM);
         for socket in &mut sockets {
             let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else {
@@ -241,9 +247,23 @@ fn sockets_outlive_a_reload_and_hear_1001_at_a_stop() {
             };
             assert_eq!(u16::from(frame.code), 1001);
         }
+        let told = over_http3.join().unwrap();
+        assert_eq!((&told["echoed"], &told["closed"]), (&json!(10), &json!(1001)), "{told}");
     });
     assert_eq!(caddy.wait(), Some(0));
     wait_for("the origin's goodbyes", Duration::from_secs(5), || {
-        (origin.closed() == [Some(1001); 3]).then_some(())
+        (origin.closed() == [Some(1001); 4]).then_some(())
     });
+}
+
+#[test]
+fn the_example_passes_messages() {
+    let origin = EchoSockets::start();
+    let text = include_str!("../../examples/websocket/Caddyfile")
+        .replace("localhost:3000", &origin.addr.to_string())
+        .replace(":8443", ":@PORT@");
+    let caddy = Caddy::start(&text);
+    let told = h3_socket(caddy.port(), json!({"messages": 10}));
+    assert_eq!(told["echoed"], 10, "{told}");
+    assert_eq!(origin.last()["host"], format!("localhost:{}", caddy.port()));
 }

@@ -1,7 +1,7 @@
 """One WebSocket over HTTP/3 (RFC 9220): its job is the argument, JSON.
 
 Job: port, messages (how many are sent and awaited as echoes, then a Close frame), optional
-protocol (websocket).
+protocol (websocket), stay (no Close frame is sent; waits for the server's).
 Result: {allowed: the server's SETTINGS_ENABLE_CONNECT_PROTOCOL, status, echoed: messages that came
 back as they were, closed: the code of the Close frame or null, ended: the stream has ended}.
 """
@@ -106,8 +106,11 @@ async def main():
                 client.http.send_data(stream, data, end_stream=False)
                 client.transmit()
                 await client.until(lambda: client.echoed > first - 1000 or client.ended)
-            client.http.send_data(stream, frame(CLOSE, (1000).to_bytes(2, "big")), end_stream=True)
-            client.transmit()
+            await client.until(lambda: client.echoed == job["messages"] or client.ended)
+            if not job.get("stay"):
+                goodbye = frame(CLOSE, (1000).to_bytes(2, "big"))
+                client.http.send_data(stream, goodbye, end_stream=True)
+                client.transmit()
             await client.until(lambda: client.ended)
         print(json.dumps({
             "allowed": client.http.received_settings.get(ENABLE_CONNECT_PROTOCOL),

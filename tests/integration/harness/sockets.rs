@@ -62,6 +62,11 @@ impl EchoSockets {
         self.seen.lock().unwrap().last().cloned().expect("no handshake came")
     }
 
+    /// How many handshakes came.
+    pub fn handshakes(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
     /// The codes of the Close frames that came.
     pub fn closed(&self) -> Vec<Option<u16>> {
         self.closed.lock().unwrap().clone()

@@ -27,6 +27,7 @@ mod proxy_protocol;
 mod queue;
 mod respond;
 mod retry;
+mod reverse;
 mod rule;
 mod rules;
 mod set;

@@ -80,6 +80,7 @@ impl Rule {
                 }
                 self.trust_in(Trust::Files(files), args)?;
             }
+            "rewrite_location" => self.rewrite_location = true,
             "tls_client" => match args.remaining()[..] {
                 [cert, key] => {
                     self.tls_client = Some(ClientFiles { cert: cert.into(), key: key.into() });

@@ -50,6 +50,8 @@ pub(super) struct Rule {
     pub(super) first_byte: Duration,
     pub(super) idle: Duration,
     pub(super) without: String,
+    /// An upstream that names itself is named as the client knows it.
+    pub(super) rewrite_location: bool,
     pub(super) upstream_headers: Vec<HeaderRule>,
     pub(super) downstream_headers: Vec<HeaderRule>,
     /// Set when an upstream is https.
@@ -82,6 +84,7 @@ impl Rule {
             first_byte: UPSTREAM_FIRST_BYTE,
             idle: UPSTREAM_BODY_IDLE,
             without: String::new(),
+            rewrite_location: false,
             upstream_headers: Vec::new(),
             downstream_headers: Vec::new(),
             tls: None,

@@ -8,6 +8,7 @@ use super::error::ProxyError;
 use super::own;
 use super::payload::Payload;
 use super::retry::{Retries, Tried};
+use super::reverse::Places;
 use super::rule::Rule;
 use super::rules;
 use super::set::Set;
@@ -173,6 +174,10 @@ fn answered(
 ) {
     host.state.answered();
     req.upstream = Some(host.name.clone());
+    if rule.rewrite_location {
+        let places = Places { upstream: host, without: &rule.without, req };
+        places.reverse(response.headers_mut());
+    }
     if !rule.downstream_headers.is_empty() {
         let before = response.headers().clone();
         let facts = ResponseFacts {

@@ -16,6 +16,7 @@ mod acme_store;
 mod acme_trouble;
 mod activation;
 mod article;
+mod aspnet;
 mod authentication;
 mod browser;
 mod caddyfiles;

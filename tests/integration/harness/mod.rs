@@ -1,5 +1,6 @@
 //! What the tests stand on: the server under test, clients, origins, ports and waiting.
 
+mod aspnet;
 mod bind;
 mod ca;
 mod caddy;
@@ -20,6 +21,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+pub use aspnet::AspNet;
 pub use bind::{Bind, SECRET};
 pub use ca::Ca;
 pub use caddy::{Caddy, Setup, has_ended, install};

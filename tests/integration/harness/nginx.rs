@@ -19,15 +19,20 @@ pub struct Nginx {
 impl Nginx {
     /// Files: name and content.
     pub fn start(files: &[(&str, &[u8])]) -> Self {
-        Self::listening("", 1_000_000, files)
+        Self::listening("", 1_000_000, "", files)
     }
 
     /// Over plain HTTP/2, of which each connection ends (GOAWAY) after `requests`.
     pub fn http2(requests: usize, files: &[(&str, &[u8])]) -> Self {
-        Self::listening("http2", requests, files)
+        Self::listening("http2", requests, "", files)
     }
 
-    fn listening(how: &str, requests: usize, files: &[(&str, &[u8])]) -> Self {
+    /// Before a server of its own: what stands in `location /`.
+    pub fn before(location: &str) -> Self {
+        Self::listening("", 1_000_000, location, &[])
+    }
+
+    fn listening(how: &str, requests: usize, rest: &str, files: &[(&str, &[u8])]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let addr = format!("127.0.0.1:{}", free_port());
         let home = dir.path().display().to_string();
@@ -45,6 +50,7 @@ impl Nginx {
              proxy_temp_path {home}/tmp; fastcgi_temp_path {home}/tmp; uwsgi_temp_path {home}/tmp;\n\
              scgi_temp_path {home}/tmp; keepalive_requests {requests};\n\
              server {{ listen {addr} {how}; root {home}/www;\n\
+             location / {{ {rest} }}\n\
              location /put/ {{ dav_methods PUT; }}\n\
              location /host {{ return 200 $host; }} }} }}\n"
         );

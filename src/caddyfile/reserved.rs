@@ -7,7 +7,6 @@ pub(super) fn is_reserved(word: &str) -> bool {
 }
 
 static WORDS: &[&str] = &[
-    "realip",
     "git",
     "locale",
     "filter",
@@ -28,9 +27,7 @@ static WORDS: &[&str] = &[
     "datadog",
     "prometheus",
     "templates",
-    "fastcgi",
     "cgi",
-    "websocket",
     "filemanager",
     "webdav",
     "markdown",
@@ -43,5 +40,4 @@ static WORDS: &[&str] = &[
     "nobots",
     "cache",
     "geoip",
-    "proxyprotocol",
 ];

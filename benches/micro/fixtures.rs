@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use caddy::config::{self, Loaded, Settings, Source};
 use caddy::http::address::Address;
+use caddy::http::kept::Kept;
 use caddy::http::placeholders::Template;
 use caddy::http::sink::{OpenSink, Sink, SinkTarget};
 use caddy::http::{Body, Peer, Request};
@@ -161,11 +162,13 @@ pub fn request() -> Request {
         remote: SocketAddr::from(([192, 0, 2, 1], 50_000)),
         local: SocketAddr::from(([192, 0, 2, 2], 8080)),
         tls: None,
+        kept: Kept::default(),
     };
     Request {
         original_uri: head.uri.clone(),
         head,
         body: Body::empty(),
+        upgrade: None,
         peer: Arc::new(peer),
         host: "localhost".to_owned(),
         user: None,

@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use super::watch::Watch;
 use super::{BINARY, free_port, wait_for};
 
 /// What the log says behind the PID of the process that an upgrade put in place.
@@ -31,6 +32,7 @@ pub struct Setup {
     umask: Option<u32>,
     world: Option<String>,
     program: Option<PathBuf>,
+    _watch: Watch,
 }
 
 impl Setup {
@@ -56,6 +58,7 @@ impl Setup {
             umask: None,
             world: None,
             program: None,
+            _watch: Watch::new(),
         }
     }
 

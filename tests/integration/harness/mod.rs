@@ -14,6 +14,7 @@ mod raw;
 mod responder;
 mod service;
 mod sockets;
+mod watch;
 mod world;
 
 use std::net::{TcpListener, UdpSocket};

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::client::{h3_by, python_script};
 use super::wait_for;
+use super::watch::Watch;
 
 /// How long a machine may take to boot or to end on a loaded host.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -32,6 +33,7 @@ pub struct World {
     child: Child,
     /// PID 1, as the host numbers it.
     init: i32,
+    _watch: Watch,
 }
 
 impl World {
@@ -60,7 +62,7 @@ impl World {
             .stderr(std::fs::File::create(share.path().join("stderr")).unwrap())
             .spawn()
             .unwrap();
-        let mut world = Self { share, child, init: 0 };
+        let mut world = Self { share, child, init: 0, _watch: Watch::new() };
         // Before that mark PID 1 still has the host's root.
         wait_for("the machine", PATIENCE, || world.path("entered").exists().then_some(()));
         world.init = pid1(world.child.id()).expect("PID 1");

@@ -11,11 +11,13 @@ pub struct Args<'a> {
     nesting: usize,
     /// The last move closed a block and left another one open.
     left_inner: bool,
+    /// How what is being read is written; see [`super::Options`].
+    pub(super) usage: Option<&'static str>,
 }
 
 impl<'a> Args<'a> {
     pub fn new(directive: &'a Directive) -> Self {
-        Self { directive, at: 0, nesting: 0, left_inner: false }
+        Self { directive, at: 0, nesting: 0, left_inner: false, usage: None }
     }
 
     /// Moves to the next token, whatever line it is on. `false` at the end, and where a block
@@ -112,6 +114,11 @@ impl<'a> Args<'a> {
         if self.next_arg() { Ok(self.val()) } else { Err(self.arg_error()) }
     }
 
+    /// How the directive is written, for [`Args::arg_error`].
+    pub fn written_as(&mut self, usage: &'static str) {
+        self.usage = Some(usage);
+    }
+
     /// `Wrong argument count or unexpected line ending after 'tok'`; where a brace on a line of
     /// its own is the cause, that brace is what is unexpected.
     pub fn arg_error(&self) -> ConfigError {
@@ -122,8 +129,12 @@ impl<'a> Args<'a> {
             return ConfigError::at(brace, Kind::Parse, message)
                 .hint("`{` belongs at the end of the line of the word whose block it opens");
         }
+        let hint = match self.usage {
+            Some(usage) => format!("write: {usage}"),
+            None => format!("check what `{}` takes on one line", self.directive.name),
+        };
         self.error(format!("Wrong argument count or unexpected line ending after '{}'", self.val()))
-            .hint(format!("check what `{}` takes on one line", self.directive.name))
+            .hint(hint)
     }
 
     /// `Syntax error: Unexpected token 'tok', expecting 'X'`.

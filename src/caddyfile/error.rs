@@ -47,6 +47,12 @@ impl ConfigError {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The same as a warning, on one line, as it goes to the log.
+    pub fn warning(&self) -> String {
+        let hint = self.hint.iter().map(|hint| format!("; {hint}")).collect::<String>();
+        format!("{}:{}:{} - {}{hint}", self.file, self.line, self.column, self.message)
+    }
 }
 
 impl fmt::Display for ConfigError {

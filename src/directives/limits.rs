@@ -1,10 +1,17 @@
 //! `limits` and its older form `maxrequestbody`: how large a request may be.
 
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
 use crate::site::SiteBuilder;
+
+/// What may stand in the block of `limits`.
+const OPTIONS: &[Usage] = &[
+    ("header SIZE, such as 32KB", Nature::Old),
+    ("body [PATH] SIZE, such as: body /upload 1GB", Nature::Adds),
+];
 
 /// `limits SIZE`, or a block of `header SIZE` and `body [PATH] SIZE`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    args.written_as("limits SIZE, such as 10MB; or a block of header SIZE and body [PATH] SIZE");
     while args.next() {
         let mut found = true;
         match args.remaining().as_slice() {
@@ -12,31 +19,34 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             [text] => {
                 let bytes = size(text, args)?;
                 site.limits.header = Some(header_size(bytes));
-                body(site, "/", bytes);
+                body(site, "/", bytes, args);
             }
             _ => return Err(args.arg_error()),
         }
+        let mut options = Options::new(OPTIONS);
         while args.next_block()? {
             found = true;
             let kind = args.val();
-            match (kind, args.remaining().as_slice()) {
-                ("header", [text]) => {
-                    site.limits.header = Some(header_size(size(text, args)?));
-                }
-                ("body", [text]) => body(site, "/", size(text, args)?),
-                ("body", [path, text]) => body(site, path, size(text, args)?),
-                ("header" | "body", _) => return Err(args.arg_error()),
-                _ => {
-                    let message = format!("unknown limit '{kind}': must be header or body");
-                    return Err(args
-                        .error(message)
-                        .hint("write: header SIZE, or: body [PATH] SIZE"));
-                }
+            if !options.knows(kind) {
+                let message = format!("unknown limit '{kind}': must be header or body");
+                return Err(args.error(message).hint("write: header SIZE, or: body [PATH] SIZE"));
             }
+            options.entry(args, |args| {
+                match (kind, args.remaining().as_slice()) {
+                    ("header", [text]) => {
+                        site.limits.header = Some(header_size(size(text, args)?));
+                    }
+                    ("body", [text]) => body(site, "/", size(text, args)?, args),
+                    ("body", [path, text]) => body(site, path, size(text, args)?, args),
+                    _ => return Err(args.arg_error()),
+                }
+                Ok(())
+            })?;
         }
         if !found {
             return Err(args.arg_error());
         }
+        site.warnings.append(&mut options.warnings);
     }
     Ok(())
 }
@@ -46,19 +56,20 @@ pub(super) fn setup_maxrequestbody(
     args: &mut Args<'_>,
     site: &mut SiteBuilder,
 ) -> Result<(), ConfigError> {
+    args.written_as("maxrequestbody [PATH] SIZE, such as 10MB; or a block of PATH SIZE");
     while args.next() {
         let mut found = true;
         match args.remaining().as_slice() {
             [] => found = false,
-            [text] => body(site, "/", size(text, args)?),
-            [path, text] => body(site, path, size(text, args)?),
+            [text] => body(site, "/", size(text, args)?, args),
+            [path, text] => body(site, path, size(text, args)?, args),
             _ => return Err(args.arg_error()),
         }
         while args.next_block()? {
             found = true;
             let path = args.val();
             match args.remaining().as_slice() {
-                [text] => body(site, path, size(text, args)?),
+                [text] => body(site, path, size(text, args)?, args),
                 _ => return Err(args.arg_error()),
             }
         }
@@ -70,9 +81,13 @@ pub(super) fn setup_maxrequestbody(
 }
 
 /// The last limit for a path wins; the longest path is looked at first.
-fn body(site: &mut SiteBuilder, path: &str, bytes: u64) {
+fn body(site: &mut SiteBuilder, path: &str, bytes: u64, args: &Args<'_>) {
     let path = format!("/{}", path.trim_start_matches('/'));
     let limits = &mut site.limits.body;
+    if limits.iter().any(|(other, _)| *other == path) {
+        let message = format!("'{path}' has two limits for bodies; the last one holds");
+        site.warnings.push(args.error(message).hint("leave one of them out").warning());
+    }
     limits.retain(|(other, _)| *other != path);
     limits.push((path, bytes));
     limits.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));

@@ -2,43 +2,51 @@
 
 use std::time::Duration;
 
-use crate::caddyfile::{Args, ConfigError, parse_duration};
+use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, parse_duration};
 use crate::http::limits::PROXY_HEADER;
 use crate::http::ranges::Ranges;
 use crate::site::{ProxyProtocol, SiteBuilder};
 
+const OPTIONS: &[Usage] = &[("timeout DURATION, such as 5s", Nature::Old)];
+
 /// `proxyprotocol RANGE… [TIMEOUT]`, and the timeout in a block as well.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    args.written_as("proxyprotocol RANGE... [TIMEOUT], such as: proxyprotocol 10.0.0.0/8 5s");
     let mut rule = ProxyProtocol { from: Ranges::default(), timeout: PROXY_HEADER };
+    let mut options = Options::new(OPTIONS);
     while args.next() {
-        let words = args.remaining();
-        for (at, word) in words.iter().enumerate() {
+        let mut ranges = 0;
+        while args.next_arg() {
+            let word = args.val();
             if rule.from.add(word) {
-                continue;
-            }
-            if at == 0 || at + 1 < words.len() || parse_duration(word).is_err() {
+                ranges += 1;
+            } else if ranges > 0 && parse_duration(word).is_ok() {
+                rule.timeout = timeout(word, args)?;
+                if args.next_arg() {
+                    return Err(args.arg_error());
+                }
+            } else {
                 let message = format!("proxyprotocol: '{word}' is not a range of addresses");
                 return Err(args.error(message).hint(Ranges::HINT));
             }
-            rule.timeout = timeout(word, args)?;
         }
         while args.next_block()? {
-            match args.val() {
-                "timeout" => {
-                    let text = args.required()?;
-                    rule.timeout = timeout(text, args)?;
-                }
-                word => {
-                    let error = args.error(format!("proxyprotocol: unknown property '{word}'"));
-                    return Err(error.hint("proxyprotocol knows timeout"));
-                }
+            if !options.knows(args.val()) {
+                let message = format!("proxyprotocol: unknown property '{}'", args.val());
+                return Err(args.error(message).hint("proxyprotocol knows timeout"));
             }
+            options.entry(args, |args| {
+                let text = args.required()?;
+                rule.timeout = timeout(text, args)?;
+                Ok(())
+            })?;
         }
     }
     if rule.from.is_empty() {
-        return Err(args.arg_error().hint(Ranges::HINT));
+        return Err(args.arg_error());
     }
     site.proxy_protocol = Some(rule);
+    site.warnings.append(&mut options.warnings);
     Ok(())
 }
 

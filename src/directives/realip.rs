@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, StatusCode};
 
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::ranges::Ranges;
 use crate::http::request::Sender;
@@ -22,22 +22,38 @@ const NAMING: [HeaderName; 3] = [FORWARDED, X_FORWARDED_FOR, HeaderName::from_st
 /// Proxies that a request may have come through.
 const HOPS: usize = 5;
 
+/// The options, as they are written. The plugin took the last of each.
+const OPTIONS: &[Usage] = &[
+    ("from RANGE...", Nature::Adds),
+    ("header NAME", Nature::Old),
+    ("strict", Nature::Adds),
+    ("maxhops N, a number from 1 on", Nature::Old),
+];
+
 /// `realip RANGE…`, or a block of `from RANGE…`, `header NAME`, `strict` and `maxhops N`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut real =
         RealIp { from: Ranges::default(), header: X_FORWARDED_FOR, strict: false, hops: HOPS };
+    args.written_as("realip RANGE...");
+    let mut options = Options::new(OPTIONS);
     while args.next() {
-        for word in args.remaining() {
-            real.trust(word, args)?;
+        while args.next_arg() {
+            real.trust(args.val(), args)?;
         }
         while args.next_block()? {
-            real.option(args)?;
+            if !options.knows(args.val()) {
+                let error = args.error(format!("realip: unknown property '{}'", args.val()));
+                return Err(error.hint("realip knows from, header, strict and maxhops"));
+            }
+            let word = args.val();
+            options.entry(args, |args| real.option(word, args))?;
         }
     }
     if real.from.is_empty() {
         let error = args.error("realip: nobody is trusted, and nothing would change");
         return Err(error.hint("write: from RANGE"));
     }
+    site.warnings.append(&mut options.warnings);
     site.push(real);
     Ok(())
 }
@@ -62,32 +78,29 @@ impl RealIp {
         }
     }
 
-    fn option(&mut self, args: &mut Args<'_>) -> Result<(), ConfigError> {
-        let word = args.val();
-        let values = args.remaining();
-        match (word, &values[..]) {
-            ("from", [_, ..]) => values.iter().try_for_each(|range| self.trust(range, args)),
-            ("header", [name]) => {
-                self.header = HeaderName::try_from(*name)
+    fn option(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
+        match word {
+            "from" => {
+                args.required()?;
+                self.trust(args.val(), args)?;
+                while args.next_arg() {
+                    self.trust(args.val(), args)?;
+                }
+            }
+            "header" => {
+                let name = args.required()?;
+                self.header = HeaderName::try_from(name)
                     .map_err(|_| args.error(format!("realip: '{name}' is no field name")))?;
-                Ok(())
             }
-            ("strict", []) => {
-                self.strict = true;
-                Ok(())
-            }
-            ("maxhops", [number]) => {
+            "maxhops" => {
+                let number = args.required()?;
                 let hops = number.parse().ok().filter(|hops| *hops > 0);
                 let message = || format!("realip: maxhops '{number}' is not a number above 0");
                 self.hops = hops.ok_or_else(|| args.error(message()))?;
-                Ok(())
             }
-            ("from" | "header" | "strict" | "maxhops", _) => Err(args.arg_error()),
-            _ => {
-                let error = args.error(format!("realip: unknown property '{word}'"));
-                Err(error.hint("realip knows from, header, strict and maxhops"))
-            }
+            _ => self.strict = true,
         }
+        Ok(())
     }
 
     /// Finds the client, or says why the request is refused.

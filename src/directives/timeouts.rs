@@ -2,46 +2,56 @@
 
 use std::time::Duration;
 
-use crate::caddyfile::{Args, ConfigError, parse_duration};
+use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, parse_duration};
 use crate::http::limits::SaidTimeouts;
 use crate::site::SiteBuilder;
 
+/// What may stand in the block.
+const OPTIONS: &[Usage] = &[
+    ("read DURATION, such as 30s, or: read none", Nature::Old),
+    ("header DURATION, such as 10s, or: header none", Nature::Old),
+    ("write DURATION, such as 5m, or: write none", Nature::Old),
+    ("idle DURATION, such as 5m, or: idle none", Nature::Old),
+];
+
 /// `timeouts DURATION|none`, or a block of `read|header|write|idle DURATION|none`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    args.written_as("timeouts DURATION, such as 30s; or a block of read, header, write and idle");
     while args.next() {
-        let all = args.remaining();
-        match all.as_slice() {
-            [] => {}
-            [text] => {
-                let said = Some(limit(text, args)?);
-                site.timeouts = SaidTimeouts { read: said, header: said, write: said, idle: said };
-            }
-            _ => return Err(args.arg_error()),
-        }
         let mut entries = 0;
+        if args.next_arg() {
+            entries += 1;
+            let said = Some(limit(args.val(), args)?);
+            site.timeouts = SaidTimeouts { read: said, header: said, write: said, idle: said };
+        }
+        if args.next_arg() {
+            return Err(args.arg_error());
+        }
+        let mut options = Options::new(OPTIONS);
         while args.next_block()? {
             entries += 1;
             let kind = args.val();
-            let text = args.required()?;
-            let said = Some(limit(text, args)?);
-            match kind {
-                "read" => site.timeouts.read = said,
-                "header" => site.timeouts.header = said,
-                "write" => site.timeouts.write = said,
-                "idle" => site.timeouts.idle = said,
-                _ => {
-                    let message =
-                        format!("unknown timeout '{kind}': must be read, header, write, or idle");
-                    return Err(args.error(message).hint("write: read 30s"));
+            if !options.knows(kind) {
+                let message =
+                    format!("unknown timeout '{kind}': must be read, header, write, or idle");
+                return Err(args.error(message).hint("write: read 30s"));
+            }
+            options.entry(args, |args| {
+                let text = args.required()?;
+                let said = Some(limit(text, args)?);
+                match kind {
+                    "read" => site.timeouts.read = said,
+                    "header" => site.timeouts.header = said,
+                    "write" => site.timeouts.write = said,
+                    _ => site.timeouts.idle = said,
                 }
-            }
-            if args.next_arg() {
-                return Err(args.arg_error());
-            }
+                Ok(())
+            })?;
         }
-        if all.is_empty() && entries == 0 {
+        if entries == 0 {
             return Err(args.arg_error());
         }
+        site.warnings.append(&mut options.warnings);
     }
     Ok(())
 }

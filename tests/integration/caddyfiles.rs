@@ -1,6 +1,6 @@
 //! Broken Caddyfiles and the exact first line each gets from `-validate`. The tables are
 //! `caddyfiles.txt` and, for `tls` alone, `tls_lines.txt`: a name behind `==`, the text, `--`,
-//! the line.
+//! the line. `options.txt` has the options of blocks, each with its place and remedy too.
 
 use crate::harness::Setup;
 
@@ -35,6 +35,93 @@ fn each_broken_caddyfile_gets_its_message() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// An option that is wrong.
+struct Row {
+    head: &'static str,
+    lines: &'static str,
+    message: &'static str,
+    hint: &'static str,
+}
+
+fn rows() -> impl Iterator<Item = Row> {
+    let sections = include_str!("options.txt").split("\n[").skip(1);
+    sections.flat_map(|section| {
+        let (head, rows) = section.split_once("]\n").unwrap();
+        rows.lines().filter(|line| !line.is_empty()).map(move |line| {
+            let mut parts = line.split(" :: ");
+            let mut part = || parts.next().unwrap_or_default();
+            Row { head, lines: part(), message: part(), hint: part() }
+        })
+    })
+}
+
+impl Row {
+    fn text(&self) -> String {
+        let lines = self.lines.replace('^', "").replace(" ; ", "\n");
+        let block = match self.head {
+            "" => lines,
+            head => format!("{head} {{\n{lines}\n}}"),
+        };
+        format!("http://:@PORT@ {{\n{block}\n}}\n")
+    }
+
+    /// Line and column of the mark.
+    fn place(&self) -> (usize, usize) {
+        let lines = self.lines.split(" ; ").zip(if self.head.is_empty() { 2.. } else { 3.. });
+        let mut marks = lines.filter_map(|(text, line)| Some((line, text.find('^')? + 1)));
+        marks.next().expect(self.lines)
+    }
+
+    /// What is not as it should be.
+    fn complaint(&self) -> Option<String> {
+        let done = Setup::new(&self.text()).arg("-validate").output();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        let (line, column) = self.place();
+        let (code, wanted) = match self.message.strip_prefix("warning: ") {
+            Some(message) => {
+                (0, vec![format!("[WARNING] Caddyfile:{line}:{column} - {message}\n")])
+            }
+            None => {
+                let first = format!("Caddyfile:{line} - Parse error: {}\n", self.message);
+                let mark = format!("^ column {column}\n");
+                (1, vec![first, mark, format!("\n  hint: {}\n", self.hint)])
+            }
+        };
+        let right = done.status.code() == Some(code) && wanted.iter().all(|w| said.contains(w));
+        (!right).then(|| format!("{}: {}\n want {wanted:?}\n got  {said}", self.head, self.lines))
+    }
+}
+
+#[test]
+fn each_wrong_option_is_named_with_its_place_and_a_remedy() {
+    let wrong: Vec<_> = rows().filter_map(|row| row.complaint()).collect();
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The options in the tables of a page.
+fn documented(page: &str) -> Vec<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let text = std::fs::read_to_string(path).unwrap();
+    let table = text.split("| word |").nth(1).expect(page).split("\n\n").next().unwrap();
+    let words = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    words.map(|line| line.split([' ', '`']).next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn each_option_of_the_documentation_has_a_wrong_one() {
+    for word in ["proxy", "fastcgi", "realip", "timeouts"] {
+        let options = documented(&format!("{word}.md"));
+        assert!(options.len() >= 4, "{word}: {options:?}");
+        for option in options {
+            let is_about = |row: &Row| {
+                let head = row.head.split(' ').next();
+                head == Some(word) && row.lines.split(['^', ' ']).any(|part| part == option)
+            };
+            assert!(rows().any(|row| is_about(&row)), "{word}: {option}");
+        }
+    }
 }
 
 #[test]

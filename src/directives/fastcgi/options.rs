@@ -3,14 +3,30 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::Nature::{Adds, Old};
 use super::address;
 use super::script::Scripts;
 use super::turn::Upstreams;
-use crate::caddyfile::{Args, ConfigError, parse_duration};
+use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, parse_duration};
 use crate::http::limits::{FASTCGI_SILENCE, UPSTREAM_CONNECT};
 use crate::http::paths;
 use crate::http::placeholders::Template;
 use crate::site::SiteBuilder;
+
+/// The options, as they are written.
+const OPTIONS: &[Usage] = &[
+    ("root DIRECTORY", Old),
+    ("ext .EXTENSION", Old),
+    ("split TEXT", Old),
+    ("index FILE...", Old),
+    ("upstream ADDRESS...", Adds),
+    ("env NAME VALUE", Adds),
+    ("except PATH...", Old),
+    ("pool N, the idle connections that each worker keeps", Old),
+    ("connect_timeout DURATION, such as 3s", Old),
+    ("read_timeout DURATION, such as 60s", Old),
+    ("send_timeout DURATION, such as 60s", Old),
+];
 
 /// One `fastcgi` line.
 #[derive(Debug)]
@@ -30,17 +46,17 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Reads the directive whose name `args` stands on.
-    pub(super) fn parse(args: &mut Args<'_>, site: &SiteBuilder) -> Result<Self, ConfigError> {
-        let line = args.remaining();
-        let (path, address, preset) = match line[..] {
-            [path] => (path, None, None),
-            [path, address] => (path, Some(address), None),
-            [path, address, preset] => (path, Some(address), Some(preset)),
-            _ => return Err(args.arg_error()),
-        };
-        let mut rule = Self::new(path, site);
-        match preset {
+    /// Reads the directive whose name `args` stands on, and adds to the site's warnings.
+    pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Self, ConfigError> {
+        args.written_as("fastcgi PATH ADDRESS [php]");
+        if !args.next_arg() {
+            return Err(args.arg_error());
+        }
+        let mut rule = Self::new(args.val(), site);
+        if args.next_arg() {
+            rule.upstream(args.val(), args)?;
+        }
+        match args.next_arg().then(|| args.val()) {
             None => {}
             Some("php") => {
                 rule.scripts.ext = b".php".to_vec();
@@ -52,13 +68,21 @@ impl Rule {
                 return Err(args.error(message).hint("the only preset is php"));
             }
         }
-        address.map_or(Ok(()), |address| rule.upstream(address, args))?;
+        if args.next_arg() {
+            return Err(args.arg_error());
+        }
+        let mut options = Options::new(OPTIONS);
         while args.next_block()? {
-            rule.entry(args.val(), args)?;
+            if !options.knows(args.val()) {
+                return Err(options.unknown(args));
+            }
+            let word = args.val();
+            options.entry(args, |args| rule.entry(word, args))?;
         }
         if rule.upstreams.all.is_empty() {
             return Err(args.arg_error());
         }
+        site.warnings.append(&mut options.warnings);
         rule.scripts.local = rule.scripts.root.is_dir();
         Ok(rule)
     }
@@ -93,7 +117,8 @@ impl Rule {
     }
 
     fn upstream(&mut self, text: &str, args: &Args<'_>) -> Result<(), ConfigError> {
-        let upstream = address::parse(text).map_err(|message| args.error(message))?;
+        let wrong = |message| args.error(message).hint("write HOST:PORT or unix:/path/to/socket");
+        let upstream = address::parse(text).map_err(wrong)?;
         self.upstreams.all.push(upstream);
         Ok(())
     }
@@ -109,8 +134,10 @@ impl Rule {
                 self.except = paths.iter().map(|path| paths::join(&self.path, path)).collect();
             }
             "upstream" => {
-                for address in some(args)? {
-                    self.upstream(&address, args)?;
+                args.required()?;
+                self.upstream(args.val(), args)?;
+                while args.next_arg() {
+                    self.upstream(args.val(), args)?;
                 }
             }
             "env" => {
@@ -121,23 +148,15 @@ impl Rule {
             "pool" => {
                 let text = args.required()?;
                 let number = text.parse();
-                self.pool = number.map_err(|_| {
-                    args.error(format!("positive integer expected, found {text}"))
-                        .hint("write how many idle connections each worker keeps, such as: pool 2")
-                })?;
+                let wrong = |_| args.error(format!("positive integer expected, found {text}"));
+                self.pool = number.map_err(wrong)?;
             }
             "connect_timeout" => self.connect_timeout = duration(args)?,
             "read_timeout" => self.read_timeout = duration(args)?,
             "send_timeout" => self.send_timeout = duration(args)?,
-            other => {
-                let message = format!("unknown property '{other}'");
-                return Err(args.error(message).hint(
-                    "fastcgi knows root, ext, split, index, upstream, env, except, pool, \
-                     connect_timeout, read_timeout and send_timeout",
-                ));
-            }
+            _ => return Err(args.error(format!("unknown property '{word}'"))),
         }
-        if args.next_arg() { Err(args.arg_error()) } else { Ok(()) }
+        Ok(())
     }
 }
 
@@ -153,7 +172,7 @@ fn duration(args: &mut Args<'_>) -> Result<Duration, ConfigError> {
     let text = args.required()?;
     let parsed = parse_duration(text).map_err(|message| args.error(message))?;
     if parsed.is_zero() {
-        return Err(args.error(format!("'{text}' is no time to wait")).hint("write: 60s"));
+        return Err(args.error(format!("'{text}' is no time to wait")));
     }
     Ok(parsed)
 }
@@ -173,10 +192,10 @@ pub(super) mod tests {
         let parsed = crate::caddyfile::parse("Caddyfile", &text, Path::new("."), &["fastcgi"]);
         let parsed = parsed.map_err(|error| error.message)?;
         let address = Address::parse("host/blog/").unwrap();
-        let site = SiteBuilder::new(address, "/none".into(), Arc::new(NoSinks));
+        let mut site = SiteBuilder::new(address, "/none".into(), Arc::new(NoSinks));
         let mut args = Args::new(&parsed.blocks[0].directives[0]);
         args.next();
-        Rule::parse(&mut args, &site).map_err(|error| error.message)
+        Rule::parse(&mut args, &mut site).map_err(|error| error.message)
     }
 
     impl Rule {

@@ -66,6 +66,11 @@ fn unix(path: &str, identity: &str) -> Result<Upstream, String> {
     Ok(Upstream::new(&format!("unix:{path}"), Target::Unix(PathBuf::from(path)), state))
 }
 
+/// Whether DNS is to list the servers.
+pub(super) fn is_service(text: &str) -> bool {
+    text.starts_with("srv://") || text.starts_with("srv+https://")
+}
+
 /// The service of `srv://NAME` or `srv+https://NAME`, and the upstream that all of its servers
 /// are like. `None` where it is no such address.
 pub(super) fn service(text: &str, identity: &str) -> Result<Option<(String, Upstream)>, String> {

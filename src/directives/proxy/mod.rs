@@ -1,6 +1,6 @@
 //! `proxy`: hands requests to upstream HTTP servers and their answers back.
 //!
-//! [`options`] reads the directive, [`policy`] picks an upstream, [`attempt`] makes one try over
+//! [`options`] reads the directive and [`effects`] finds what changes nothing, [`policy`] picks an upstream, [`attempt`] makes one try over
 //! a connection from [`pool`] or [`connect`]; [`forward`] and [`respond`] turn the messages
 //! round. [`health`] and [`discover`] work beside requests. [`turns`] decides whose turn it is and when to try again; this file, which rule.
 
@@ -12,6 +12,7 @@ mod conn;
 mod connect;
 mod content;
 mod discover;
+mod effects;
 mod error;
 mod forward;
 mod h2;
@@ -52,7 +53,7 @@ use crate::site::SiteBuilder;
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules = Vec::new();
     while args.next() {
-        let rule = Rule::parse(args)?;
+        let rule = Rule::parse(args, &mut site.warnings)?;
         site.tasks.extend(rule.tasks(&site.address.host, site.secure));
         rules.push(rule);
     }

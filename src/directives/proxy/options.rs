@@ -5,45 +5,142 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 
+use self::Nature::{Adds, New, Old};
 use super::health::Check;
 use super::policy::Policy;
 use super::proxy_protocol::ProxyProtocol;
 use super::queue::Queue;
-use super::rule::Rule;
+use super::rule::{Rule, Unusable};
 use super::rules::HeaderRule;
 use super::set::WEIGHT_MAX;
 use super::tls::{ClientFiles, Trust};
-use crate::caddyfile::{Args, ConfigError, parse_duration};
+use super::{address, effects};
+use crate::caddyfile::{Args, ConfigError, Kind, Nature, Options, Token, Usage, parse_duration};
 use crate::http::limits::UPSTREAM_QUEUE;
 use crate::http::paths;
 
+/// The options, as they are written.
+const OPTIONS: &[Usage] = &[
+    ("upstream TO [weight N]", Adds),
+    ("policy NAME, such as: policy round_robin", Old),
+    ("max_fails N, a number from 1 on", Old),
+    ("fail_timeout DURATION, such as 10s", Old),
+    ("slow_start DURATION, such as 30s", New),
+    ("max_conns N, a number of 0 or more", Old),
+    ("queue N [DURATION], such as: queue 100 10s", New),
+    ("try_duration DURATION, such as 5s", Old),
+    ("try_interval DURATION, such as 250ms", Old),
+    ("timeout DURATION, such as 3s", Old),
+    ("first_byte_timeout DURATION, such as 60s", New),
+    ("idle_timeout DURATION, such as 60s", New),
+    ("health_check PATH", Old),
+    ("health_check_interval DURATION, such as 30s", Old),
+    ("health_check_timeout DURATION, such as 10s", Old),
+    ("health_check_port N, a number from 1 to 65535", Old),
+    ("health_check_host NAME", New),
+    ("health_check_status CODE..., such as 200, 2xx or 200-299", New),
+    ("health_check_contains TEXT", Old),
+    ("keepalive N, a number of 0 or more", Old),
+    ("without PREFIX", Old),
+    ("except PATH...", Old),
+    ("header_upstream [+|-]NAME [VALUE], or: header_upstream NAME REGEX TO", Adds),
+    ("header_downstream [+|-]NAME [VALUE], or: header_downstream NAME REGEX TO", Adds),
+    ("rewrite_location", Adds),
+    ("transparent", Adds),
+    ("websocket", Adds),
+    ("insecure_skip_verify", Adds),
+    ("ca_certificates FILE...", Old),
+    ("tls_client CERT KEY", Old),
+    ("proxy_protocol v1, or: proxy_protocol v2", New),
+    ("fallback_delay DURATION", Old),
+];
+
+const ADDRESSES: &str =
+    "write HOST:PORT, http://HOST, https://HOST, h2c://HOST, h2://HOST, srv://NAME or unix:/PATH";
+
+/// An upstream and where it is written.
+struct To<'a> {
+    text: &'a str,
+    at: Option<&'a Token>,
+    weight: u32,
+    weight_at: Option<&'a Token>,
+}
+
 impl Rule {
-    /// Reads the directive whose name `args` stands on.
-    pub(super) fn parse(args: &mut Args<'_>) -> Result<Self, ConfigError> {
-        let line = args.remaining();
-        let Some((from, to)) = line.split_first() else { return Err(args.arg_error()) };
+    /// Reads the directive whose name `args` stands on, and adds to the warnings.
+    pub(super) fn parse(
+        args: &mut Args<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, ConfigError> {
+        args.written_as("proxy FROM TO...");
+        let from = args.required()?;
+        let from_at = args.token();
         let mut rule = Self::new(from);
-        let mut to: Vec<_> = to.iter().map(|&text| (text.to_owned(), 1)).collect();
+        let mut to = Vec::new();
+        while args.next_arg() {
+            to.push(To { text: args.val(), at: args.token(), weight: 1, weight_at: None });
+        }
+        let mut options = Options::new(OPTIONS);
         while args.next_block()? {
-            match args.val() {
-                "upstream" => to.push(upstream(args)?),
-                "policy" => rule.policy = policy(args)?,
-                "header_upstream" => rule.upstream_headers.push(header(args)?),
-                "header_downstream" => rule.downstream_headers.push(header(args)?),
-                "transparent" => rule.upstream_headers.extend(HeaderRule::transparent()),
-                // What it asks for is passed on anyway.
-                "websocket" => {}
-                word => rule.setting(word, args)?,
+            let word = args.val();
+            if !options.knows(word) {
+                return Err(options.unknown(args));
             }
+            options.entry(args, |args| rule.option(word, args, &mut to))?;
         }
         if to.is_empty() {
-            return Err(args.arg_error());
+            let message = "no server to pass requests to";
+            let at = from_at.map(|from| ConfigError::at(from, Kind::Parse, message));
+            return Err(at.unwrap_or_else(|| args.arg_error()).hint("write: proxy FROM TO..."));
         }
-        rule.resolve_upstreams(&to).map_err(|message| args.error(message))?;
-        if rule.queue.is_some() && rule.max_conns == 0 {
-            return Err(args.error("queue needs max_conns, or nothing ever waits"));
+        if let Some(at) = to.iter().find_map(|to| to.weight_at)
+            && matches!(rule.policy, Policy::First)
+        {
+            let message = "weight has no effect with policy first";
+            return Err(ConfigError::at(at, Kind::Parse, message).hint("leave one of them out"));
         }
+        let texts: Vec<_> = to.iter().map(|to| (to.text.to_owned(), to.weight)).collect();
+        rule.resolve_upstreams(&texts).map_err(|unusable| {
+            let (at, message, hint) = match unusable {
+                Unusable::Upstream(nth, message) if address::is_service(to[nth].text) => {
+                    (to[nth].at, message, "write: proxy FROM srv://NAME")
+                }
+                Unusable::Upstream(nth, message) => (to[nth].at, message, ADDRESSES),
+                Unusable::Tls(message) => {
+                    let files = ["ca_certificates", "tls_client"];
+                    let at = files.iter().find_map(|option| options.written(option));
+                    (at, message, "name readable PEM files")
+                }
+            };
+            match at {
+                Some(token) => ConfigError::at(token, Kind::Parse, message).hint(hint),
+                None => args.error(message).hint(hint),
+            }
+        })?;
+        effects::check(&rule, &mut options)?;
+        warnings.append(&mut options.warnings);
         Ok(rule)
+    }
+
+    fn option<'a>(
+        &mut self,
+        word: &str,
+        args: &mut Args<'a>,
+        to: &mut Vec<To<'a>>,
+    ) -> Result<(), ConfigError> {
+        match word {
+            "upstream" => to.push(upstream(args)?),
+            "policy" => self.policy = policy(args)?,
+            "header_upstream" => self.upstream_headers.push(header(args)?),
+            "header_downstream" => self.downstream_headers.push(header(args)?),
+            "transparent" => self.upstream_headers.extend(HeaderRule::transparent()),
+            // What it asks for is passed on anyway.
+            "websocket" => {}
+            // Addresses of a name share the time for connecting.
+            "fallback_delay" => drop(duration(args)?),
+            word => self.setting(word, args)?,
+        }
+        Ok(())
     }
 
     fn setting(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
@@ -132,14 +229,15 @@ impl Rule {
                 let statuses: Result<_, _> = texts.into_iter().map(Check::status).collect();
                 check.statuses = statuses.map_err(|message| args.error(message))?;
             }
-            other => return Err(args.error(format!("unknown property '{other}'"))),
+            _ => return Err(args.error(format!("unknown property '{word}'"))),
         }
         Ok(())
     }
 
     fn trust_in(&mut self, trust: Trust, args: &Args<'_>) -> Result<(), ConfigError> {
         if self.trust != Trust::System && self.trust != trust {
-            return Err(args.error("insecure_skip_verify and ca_certificates exclude one another"));
+            let message = "insecure_skip_verify and ca_certificates exclude one another";
+            return Err(args.error(message).hint("leave one of them out"));
         }
         self.trust = trust;
         Ok(())
@@ -147,18 +245,25 @@ impl Rule {
 }
 
 /// `TO [weight N]`
-fn upstream(args: &mut Args<'_>) -> Result<(String, u32), ConfigError> {
-    let to = args.required()?.to_owned();
-    match args.remaining()[..] {
-        [] => Ok((to, 1)),
-        ["weight", weight] => match weight.parse() {
-            Ok(number @ 1..=WEIGHT_MAX) => Ok((to, number)),
-            _ => {
-                Err(args.error(format!("weight '{weight}' is not a number from 1 to {WEIGHT_MAX}")))
-            }
-        },
-        _ => Err(args.arg_error()),
+fn upstream<'a>(args: &mut Args<'a>) -> Result<To<'a>, ConfigError> {
+    let text = args.required()?;
+    let mut to = To { text, at: args.token(), weight: 1, weight_at: None };
+    if !args.next_arg() {
+        return Ok(to);
     }
+    if args.val() != "weight" {
+        return Err(args.arg_error());
+    }
+    to.weight_at = args.token();
+    if address::is_service(text) {
+        let message = "the servers of a service have the weights of their SRV records";
+        return Err(args.error(message).hint("leave weight out, and set it in DNS"));
+    }
+    let weight = args.required()?;
+    to.weight = weight.parse().ok().filter(|n| (1..=WEIGHT_MAX).contains(n)).ok_or_else(|| {
+        args.error(format!("weight '{weight}' is not a number from 1 to {WEIGHT_MAX}"))
+    })?;
+    Ok(to)
 }
 
 /// `N [TIMEOUT]`

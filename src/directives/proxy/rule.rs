@@ -62,6 +62,15 @@ pub(super) struct Rule {
     pub(super) proxy_protocol: Option<ProxyProtocol>,
 }
 
+/// Why upstreams cannot be used.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// Which of them, and why.
+    Upstream(usize, String),
+    /// Certificates for all of them.
+    Tls(String),
+}
+
 impl Rule {
     /// A rule without upstreams, its options as by default.
     pub(super) fn new(from: &str) -> Self {
@@ -108,22 +117,31 @@ impl Rule {
     }
 
     /// Reads the addresses of all upstreams, each with its weight, when all options are known.
-    pub(super) fn resolve_upstreams(&mut self, to: &[(String, u32)]) -> Result<(), String> {
+    pub(super) fn resolve_upstreams(&mut self, to: &[(String, u32)]) -> Result<(), Unusable> {
         let client = self.tls_client.as_ref();
         let shown = client.map(ClientFiles::identity).unwrap_or_default();
         let identity = format!("{} {shown}", self.trust.identity());
         let finish = Finish { check: self.check.clone(), sticky: self.policy.sticky().cloned() };
         let mut hosts = self.hosts.to_vec();
-        for (text, weight) in to {
-            if let Some((service, pattern)) = address::service(text, &identity)? {
+        for (nth, (text, weight)) in to.iter().enumerate() {
+            let unusable = |message| Unusable::Upstream(nth, message);
+            if let Some((service, pattern)) = address::service(text, &identity).map_err(unusable)? {
                 if to.len() > 1 {
-                    return Err(format!("upstream '{text}': a service has no others beside it"));
+                    let message = format!("upstream '{text}': a service has no others beside it");
+                    return Err(unusable(message));
                 }
                 let discovery = Discovery::new(&service, pattern, identity.clone(), finish.clone());
                 self.discovery = Some(Arc::new(discovery));
                 continue;
             }
-            for mut host in address::parse(text, &identity)? {
+            for mut host in address::parse(text, &identity).map_err(unusable)? {
+                if host.versions == Versions::Http2 && self.proxy_protocol.is_some() {
+                    return Err(unusable(format!(
+                        "upstream '{}': proxy_protocol tells of one client, and HTTP/2 \
+                         connections serve many; use http or https",
+                        host.name
+                    )));
+                }
                 host.weight = *weight;
                 finish.apply(&mut host);
                 hosts.push(host);
@@ -132,14 +150,7 @@ impl Rule {
         let https = |host: &Upstream| matches!(host.target, Target::Tcp { tls: true, .. });
         let found_https = self.discovery.as_ref().is_some_and(|d| https(d.pattern()));
         if found_https || hosts.iter().any(https) {
-            self.tls = Some(self.trust.settings(client)?);
-        }
-        let shared = |host: &&Upstream| host.versions == Versions::Http2;
-        if let Some(host) = hosts.iter().find(shared).filter(|_| self.proxy_protocol.is_some()) {
-            return Err(format!(
-                "upstream '{}': proxy_protocol tells of one client, and HTTP/2 connections serve many; use http or https",
-                host.name
-            ));
+            self.tls = Some(self.trust.settings(client).map_err(Unusable::Tls)?);
         }
         self.hosts = Arc::new(Set::new(hosts));
         let elsewhere = self.hosts.len() > 1 || self.discovery.is_some();

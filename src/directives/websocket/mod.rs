@@ -21,7 +21,7 @@ use crate::site::SiteBuilder;
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules: Vec<Rule> = Vec::new();
     while args.next() {
-        let rule = rule(args)?;
+        let rule = rule(args, &mut site.warnings)?;
         if rules.iter().any(|earlier| earlier.path == rule.path) {
             let message = format!("Duplicate path: '{}'", rule.path);
             return Err(args.error(message).hint("give each path one command"));
@@ -34,7 +34,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
-fn rule(args: &mut Args<'_>) -> Result<Rule, ConfigError> {
+fn rule(args: &mut Args<'_>, warnings: &mut Vec<String>) -> Result<Rule, ConfigError> {
+    args.written_as("websocket [PATH] COMMAND [ARGUMENT...]");
     let words = args.remaining();
     let (path, words) = match words.split_first() {
         None => return Err(args.arg_error()),
@@ -56,6 +57,8 @@ fn rule(args: &mut Args<'_>) -> Result<Rule, ConfigError> {
             let message = format!("unknown property '{}'", args.val());
             return Err(args.error(message).hint("websocket takes no block"));
         }
+        let vain = args.error("respawn has no effect: a command serves one connection");
+        warnings.push(vain.hint("leave it out").warning());
     }
     Ok(Rule { path: path.to_owned(), command })
 }

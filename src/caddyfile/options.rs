@@ -1,0 +1,111 @@
+//! The options of a directive's block: how each is written, for whoever gets one wrong, and what
+//! is said of one that is there twice or changes nothing.
+
+use super::nearest::nearest;
+use super::{Args, ConfigError, Kind, Token};
+
+/// What becomes of an option that is there twice, or changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// Each adds to those before it, or says the same again.
+    Adds,
+    /// Caddy 1.0 knew it and took the last one: files in use may have it twice. A warning.
+    Old,
+    /// No file in use has it. An error.
+    New,
+}
+
+/// How an option is written, its name first.
+pub type Usage = (&'static str, Nature);
+
+/// The options of one block, as far as they have been read.
+pub struct Options<'a> {
+    known: &'static [Usage],
+    written: Vec<&'a Token>,
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Options<'a> {
+    pub fn new(known: &'static [Usage]) -> Self {
+        Self { known, written: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Reads the entry that `args` stands on. What `read` refuses gets the option's usage as a
+    /// hint, if it has none of its own.
+    pub fn entry(
+        &mut self,
+        args: &mut Args<'a>,
+        read: impl FnOnce(&mut Args<'a>) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        let Some(option) = args.token() else { return Ok(()) };
+        let known = self.known(&option.text);
+        let outside = args.usage;
+        args.usage = known.map(|(usage, _)| usage);
+        let done =
+            read(args).and_then(|()| if args.next_arg() { Err(args.arg_error()) } else { Ok(()) });
+        args.usage = outside;
+        done.map_err(|error| match known {
+            Some((usage, _)) if error.hint.is_none() => error.hint(format!("write: {usage}")),
+            _ => error,
+        })?;
+        if known.is_some_and(|(_, nature)| nature != Nature::Adds) {
+            self.once(option)?;
+        }
+        self.written.push(option);
+        Ok(())
+    }
+
+    pub fn knows(&self, option: &str) -> bool {
+        self.known(option).is_some()
+    }
+
+    /// The refusal of an option that nobody knows.
+    pub fn unknown(&self, args: &Args<'_>) -> ConfigError {
+        let word = args.val();
+        let names: Vec<_> = self.known.iter().map(|(usage, _)| name(usage)).collect();
+        let hint = match nearest(word, &names) {
+            Some(name) => format!("did you mean '{name}'?"),
+            None => format!("it may be one of {}", names.join(", ")),
+        };
+        args.error(format!("unknown property '{word}'")).hint(hint)
+    }
+
+    /// The first of an option's entries.
+    pub fn written(&self, option: &str) -> Option<&'a Token> {
+        self.written.iter().find(|token| token.text == option).copied()
+    }
+
+    /// Says of an option, where it is written, that it changes nothing, `why`, and what to do.
+    pub fn vain(&mut self, option: &str, why: &str, hint: &str) -> Result<(), ConfigError> {
+        match self.written(option) {
+            Some(token) => self.complain(token, format!("{option} has no effect {why}"), hint),
+            None => Ok(()),
+        }
+    }
+
+    fn once(&mut self, option: &'a Token) -> Result<(), ConfigError> {
+        let Some(first) = self.written(&option.text) else { return Ok(()) };
+        let new = self.known(&option.text).is_some_and(|(_, nature)| nature == Nature::New);
+        let rest = if new { "" } else { "; the last one holds" };
+        let message = format!("{} is written twice{rest}", option.text);
+        let hint = format!("leave one of them out; the other is at {}:{}", first.file, first.line);
+        self.complain(option, message, &hint)
+    }
+
+    fn complain(&mut self, at: &Token, message: String, hint: &str) -> Result<(), ConfigError> {
+        let error = ConfigError::at(at, Kind::Parse, message).hint(hint);
+        if self.known(&at.text).is_some_and(|(_, nature)| nature == Nature::New) {
+            return Err(error);
+        }
+        self.warnings.push(error.warning());
+        Ok(())
+    }
+
+    fn known(&self, option: &str) -> Option<Usage> {
+        self.known.iter().find(|(usage, _)| name(usage) == option).copied()
+    }
+}
+
+fn name(usage: &'static str) -> &'static str {
+    usage.split(' ').next().unwrap_or(usage)
+}

@@ -2,8 +2,13 @@
 //! terms are agreed to.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{getpgrp, tcgetpgrp};
 
 use super::output;
 use crate::cli::Options;
@@ -40,10 +45,10 @@ pub(super) fn listeners(snapshot: &Snapshot) -> impl Iterator<Item = &TlsListene
 }
 
 /// Asks a person at the terminal where nobody has agreed to a CA's terms yet, while the sites are
-/// served already. Without a terminal the log says what is missing.
+/// served already. Without a terminal, or in its background, the log says what is missing.
 pub(super) fn consent(keeper: &Arc<Keeper>, snapshot: &Snapshot, options: &Options) {
     let Some(undecided) = keeper.undecided(listeners(snapshot)) else { return };
-    let is_person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let is_person = std::io::stdout().is_terminal() && may_read_terminal();
     if options.daemon || options.quiet || !is_person {
         return;
     }
@@ -89,9 +94,24 @@ fn ask(keeper: &Keeper, undecided: &Undecided) -> Option<String> {
 /// What is typed; `None` at the end of the input.
 fn answer(question: &str) -> Option<String> {
     output::prompt(question);
+    let stdin = std::io::stdin();
+    // Who has sent us to the background types for others; reading that would stop the service.
+    loop {
+        poll(&mut [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).ok()?;
+        if may_read_terminal() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
     let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer).ok()?;
+    let read = stdin.lock().read_line(&mut answer).ok()?;
     (read > 0).then(|| answer.trim().to_owned())
+}
+
+/// Whether standard input is a terminal that we are in the foreground of. From the background a
+/// read stops the whole process (SIGTTIN, POSIX.1-2017 11.1.4).
+fn may_read_terminal() -> bool {
+    tcgetpgrp(std::io::stdin()).is_ok_and(|foreground| foreground == getpgrp())
 }
 
 /// `$CADDYPATH`, else `.caddy` in the home of the user that the service runs as.

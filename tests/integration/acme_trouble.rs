@@ -1,9 +1,10 @@
 //! What a CA may say besides yes: later, no, and renew now.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::harness::{BINARY, Ca, Caddy, Setup, curl, wait_for};
+use crate::harness::{BINARY, Ca, Caddy, Setup, curl, python_script, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -185,32 +186,89 @@ fn a_profile_that_the_ca_has_not() {
     assert_eq!(ca.orders().len(), 1);
 }
 
-/// Runs at a terminal, where `typed` is typed, for three seconds; what is seen there.
-fn at_a_terminal(setup: &Setup, typed: &str) -> String {
+/// Runs the shell command at a terminal, where each text is typed once the words before it have
+/// been seen. `./serve` is the server, its log on the terminal too. What was seen.
+fn at_a_terminal(setup: &Setup, command: &str, steps: &[(&str, &str)]) -> String {
     drop(setup.command());
     let line = format!(
-        "(sleep 1; printf '{typed}'; sleep 2) | CADDYPATH=store script -qec \
-         'timeout -s TERM 3 {BINARY} -conf Caddyfile {}' /dev/null",
-        setup.fill("-ca=http://@CA@/dir -http-port=@PORT2@ -https-port=@PORT@ -log process.log"),
+        "#!/bin/sh\nexec {BINARY} -conf Caddyfile {}\n",
+        setup.fill("-ca=http://@CA@/dir -http-port=@PORT2@ -https-port=@PORT@ -log stdout"),
     );
-    let mut command = std::process::Command::new("sh");
-    let done = command.current_dir(setup.dir()).args(["-c", &line]).output().unwrap();
-    String::from_utf8_lossy(&done.stdout).into_owned()
+    let serve = setup.dir().join("serve");
+    std::fs::write(&serve, line).unwrap();
+    std::fs::set_permissions(&serve, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let done = python_script("terminal.py")
+        .arg(serde_json::to_string(steps).unwrap())
+        .args(["sh", "-c", command])
+        .envs([("CADDYPATH", "store"), ("LC_ALL", "C"), ("PS1", "shell> ")])
+        .current_dir(setup.dir())
+        .output()
+        .unwrap();
+    let seen = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{seen}{}", String::from_utf8_lossy(&done.stderr));
+    seen
+}
+
+const CTRL_C: &str = "\x03";
+const CTRL_Z: &str = "\x1a";
+const QUESTION: &str = "Do you agree to the terms? (y/n): ";
+const SHELL: &str = "exec bash --norc -i";
+
+fn for_a_terminal(ca: &Ca) -> Setup {
+    Setup::new("a.example\nstatus 200 /\n").set("CA", ca.addr)
 }
 
 #[test]
 fn a_person_at_a_terminal_is_asked_once() {
     let ca = Ca::start();
-    let setup = Setup::new("a.example\nstatus 200 /\n").set("CA", ca.addr);
-    let seen = at_a_terminal(&setup, "n\\n");
-    assert!(seen.contains("Do you agree to the terms? (y/n): "), "{seen}");
+    let setup = for_a_terminal(&ca);
+    let no = [(QUESTION, "n\n"), ("To agree later, start with -agree.", CTRL_C)];
+    let seen = at_a_terminal(&setup, "exec ./serve", &no);
     assert!(seen.contains(&format!("http://{}/terms.pdf", ca.addr)), "{seen}");
-    assert!(seen.contains("To agree later, start with -agree."), "{seen}");
     assert_eq!((ca.orders().len(), ca.accounts().len()), (0, 0));
-    let seen = at_a_terminal(&setup, "y\\nnobody\\nme@mail.example\\n");
-    assert!(seen.contains("'nobody' is no e-mail address."), "{seen}");
+    let yes = [
+        (QUESTION, "y\n"),
+        ("E-mail address: ", "nobody\n"),
+        ("'nobody' is no e-mail address.", ""),
+        ("E-mail address: ", "me@mail.example\n"),
+        ("a.example: certificate obtained", CTRL_C),
+    ];
+    at_a_terminal(&setup, "exec ./serve", &yes);
     assert_eq!(ca.orders().len(), 1);
     assert_eq!(ca.accounts()[1]["contact"], serde_json::json!(["mailto:me@mail.example"]));
-    let again = at_a_terminal(&setup, "");
+    let again = at_a_terminal(&setup, "exec ./serve", &[("[INFO] http://a.example", CTRL_C)]);
     assert!(!again.contains("Do you agree"), "{again}");
+}
+
+#[test]
+fn in_the_background_of_a_terminal_nobody_is_asked() {
+    let ca = Ca::start();
+    let steps = [
+        ("shell> ", "./serve &\n"),
+        ("start with -agree", "jobs\n"),
+        ("Running", "kill %1\n"),
+        ("SIGTERM: Shutting down", "exit\n"),
+    ];
+    let seen = at_a_terminal(&for_a_terminal(&ca), SHELL, &steps);
+    assert!(!seen.contains("Do you agree"), "{seen}");
+}
+
+#[test]
+fn sent_to_the_background_it_serves_and_waits_for_its_answer() {
+    let ca = Ca::start();
+    let steps = [
+        ("shell> ", "./serve\n"),
+        (QUESTION, CTRL_Z),
+        ("Stopped", "bg\n"),
+        // This line is the shell's, though we wait for one.
+        ("shell> ", "y\n"),
+        ("command not found", "jobs\n"),
+        ("Running", "fg\n"),
+        ("./serve", "y\n"),
+        ("E-mail address: ", "\n"),
+        ("a.example: certificate obtained", CTRL_C),
+        ("shell> ", "exit\n"),
+    ];
+    at_a_terminal(&for_a_terminal(&ca), SHELL, &steps);
+    assert_eq!(ca.orders().len(), 1);
 }

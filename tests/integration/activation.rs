@@ -115,8 +115,11 @@ fn five_restarts_refuse_nobody() {
     let passed = ["tcp:[::]:@PORT@", "udp:[::]:@PORT@"];
     let supervisor = Supervisor::start(SITES, &passed);
     let done = Arc::new(AtomicBool::new(false));
-    let (port, until) = (supervisor.setup.ports[0], supervisor.setup.dir().join("stop"));
-    let job = json!({"path": "/", "until_file": until, "reconnects": true, "wants": 203});
+    let (port, dir) = (supervisor.setup.ports[0], supervisor.setup.dir());
+    let (until, counts) = (dir.join("stop"), dir.join("counts"));
+    let job = json!({
+        "path": "/", "until_file": until, "reconnects": true, "wants": 203, "counts": counts,
+    });
     let quic = std::thread::spawn(move || h3(port, json!({"loop": job})));
     let clients: Vec<_> = ["--http1.1", "--http2"]
         .into_iter()
@@ -136,11 +139,15 @@ fn five_restarts_refuse_nobody() {
         })
         .collect();
     for starts in 2..=6 {
+        // So that each restart meets a connection.
+        wait_for("an answer over HTTP/3", Duration::from_secs(20), || {
+            let connections: usize = supervisor.read("counts").parse().ok()?;
+            (connections >= starts - 1).then_some(())
+        });
         let before = supervisor.pid();
         kill(Pid::from_raw(before), Signal::SIGTERM).unwrap();
         supervisor.wait_ready(starts);
         assert_ne!(supervisor.pid(), before);
-        std::thread::sleep(Duration::from_millis(200));
     }
     done.store(true, Ordering::Relaxed);
     std::fs::write(supervisor.setup.dir().join("stop"), "").unwrap();

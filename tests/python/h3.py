@@ -8,7 +8,8 @@ Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and
             also say trickle: true (its body a byte each second), flood_head: bytes (a HEADERS
             frame that goes on so long), half_head: true (one that stops in the middle), or
   loop: {path, until_file, seconds, streams}: GETs on one connection until the file appears;
-            wants: the status (200); with reconnects: true, on a new one whenever the server says GOAWAY.
+            wants: the status (200); with reconnects: true, on a new one whenever the server says GOAWAY;
+            counts: a file that says how many connections have had an answer.
 window: bytes of each stream's window; thaw: seconds after which freeze ends.
 linger: seconds to stay when all is done; tell: a file to make then.
 moves: seconds between changes of the client's port, as a NAT makes them.
@@ -277,6 +278,10 @@ async def loop(client, authority, job, result):
             answer = await client.request(authority, {"path": job["path"], "timeout": 15})
             if answer["status"] == job.get("wants", 200) and not answer["error"]:
                 result["ok"] += 1
+                if "counts" in job and job.get("counted") != result["connections"]:
+                    job["counted"] = result["connections"]
+                    with open(job["counts"], "w") as counts:
+                        counts.write(str(job["counted"]))
             elif client.goaway is not None and answer["stream"] >= client.goaway:
                 result["refused"] += 1
             else:

@@ -30,6 +30,7 @@ mod fastcgi;
 mod fastcgi_faults;
 mod faults;
 mod grpc;
+mod h2_upstreams;
 mod health;
 mod hooks;
 mod init_script;

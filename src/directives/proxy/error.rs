@@ -37,6 +37,12 @@ pub(super) enum ProxyError {
     Malformed(&'static str),
     #[error("bad answer from the upstream")]
     Http2(#[source] hyper::Error),
+    #[error("the upstream has not taken the request")]
+    Refused(#[source] hyper::Error),
+    #[error(
+        "the upstream asks for HTTP/1.1 (HTTP_1_1_REQUIRED); write https in place of h2, or http in place of h2c"
+    )]
+    WantsHttp1,
     #[error("the upstream speaks HTTP/2 only, in which no protocol can be changed")]
     NoUpgrade,
     #[error("the upstream authenticates whole connections, which needs HTTP/1.1")]
@@ -61,10 +67,12 @@ impl ProxyError {
         Self::At(upstream.clone(), Box::new(self))
     }
 
-    /// Whether nothing of the request has reached an upstream, so that any may be tried.
+    /// Whether no upstream has processed anything of the request, so that any may be tried.
     pub(super) fn before_sending(&self) -> bool {
         match self {
             Self::Resolve(..) | Self::Connect(..) | Self::ConnectTimeout(_) | Self::Tls(..) => true,
+            // It had the request, and has promised to have done nothing with it.
+            Self::Refused(_) | Self::WantsHttp1 => true,
             Self::At(_, error) => error.before_sending(),
             _ => false,
         }
@@ -122,3 +130,4 @@ mod tests {
         }
     }
 }
+            (ProxyError::WantsHttp1, 502),

@@ -70,10 +70,12 @@ pub(super) fn dialing(upstream: u64) -> Option<Rc<tokio::sync::Mutex<()>>> {
     })
 }
 
-/// Notes that an upstream wants to speak HTTP/1.1.
+/// Notes that an upstream wants to speak HTTP/1.1. What is open ends with its last request.
 pub(super) fn chose_http1(upstream: u64) {
     KNOWN.with_borrow_mut(|known| {
-        known.entry(upstream).or_default().chose_http1 = Some(Instant::now());
+        let known = known.entry(upstream).or_default();
+        known.chose_http1 = Some(Instant::now());
+        known.clients.clear();
     });
 }
 
@@ -187,15 +189,10 @@ fn failure(error: hyper::Error, body: Option<Body>, by_client: Option<BodyError>
     let reason = h2_error(&error).and_then(h2::Error::reason);
     let gone_away = h2_error(&error).is_some_and(|error| error.is_go_away() && error.is_remote());
     let wants_http1 = reason == Some(h2::Reason::HTTP_1_1_REQUIRED);
-    Failed {
-        untouched: body.is_some()
-            || gone_away
-            || wants_http1
-            || reason == Some(h2::Reason::REFUSED_STREAM),
-        wants_http1,
-        body,
-        error: ProxyError::Http2(error),
-    }
+    let untouched =
+        body.is_some() || gone_away || wants_http1 || reason == Some(h2::Reason::REFUSED_STREAM);
+    let error = if untouched { ProxyError::Refused(error) } else { ProxyError::Http2(error) };
+    Failed { untouched, wants_http1, body, error }
 }
 
 fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {

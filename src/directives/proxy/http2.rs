@@ -36,7 +36,9 @@ pub(super) async fn attempt(
         return failed(ProxyError::NoUpgrade, false);
     }
     let safe = repeatable(&req.head.method) && payload.repeatable();
-    let mut reused = true;
+    // Once more where a connection had been used before, and once where the upstream has looked at
+    // nothing: it may be about to say how many requests it takes at once.
+    let (mut reused, mut refused) = (true, false);
     loop {
         let client = match h2::take(host.state.id) {
             Some(client) => client,
@@ -62,7 +64,10 @@ pub(super) async fn attempt(
         };
         let Failed { error, untouched, body, wants_http1 } = lost;
         body.into_iter().for_each(|body| payload.give_back(body));
-        if wants_http1 && host.versions == Versions::Either {
+        if wants_http1 && host.versions == Versions::Http2 {
+            return failed(ProxyError::WantsHttp1, true);
+        }
+        if wants_http1 {
             h2::chose_http1(host.state.id);
             if payload.available() {
                 return Err(slot);
@@ -70,10 +75,11 @@ pub(super) async fn attempt(
         }
         let timed_out = matches!(error, ProxyError::FirstByte);
         let again = untouched || safe && !timed_out;
-        // The upstream closed the connection as the request was on its way.
-        if !(reused && again && payload.available()) || error.by_client() {
+        let here = reused || untouched && !refused;
+        if !(here && again && payload.available()) || error.by_client() {
             return failed(error, again);
         }
+        refused |= !reused;
         reused = false;
     }
 }

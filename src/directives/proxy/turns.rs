@@ -70,13 +70,15 @@ pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
     }
 }
 
-/// Takes the body off the request; it is kept only where it may be sent once more.
+/// Takes the body off the request; it is kept only where it may be sent once more, and so it may
+/// to an upstream that has refused it.
 fn payload(rule: &Rule, req: &mut Request) -> Payload {
     if let Some(upgrade) = &mut req.upgrade {
         return Payload::new(std::mem::take(&mut upgrade.incoming));
     }
     let body = std::mem::take(&mut req.body);
-    let again = rule.budget.is_some() && (repeatable(&req.head.method) || rule.may_be_refused());
+    let elsewhere = rule.budget.is_some() && repeatable(&req.head.method);
+    let again = elsewhere || rule.may_be_refused();
     if again { Payload::keep(body) } else { Payload::new(body) }
 }
 

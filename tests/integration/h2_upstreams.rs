@@ -1,0 +1,167 @@
+//! Upstreams that refuse requests, leave, or ask for another version, frame by frame.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Caddy, Service, Setup, certificate, curl, h3_one, wait_for};
+
+const PROTOCOLS: [&str; 3] = ["h1", "h2", "h3"];
+
+/// A proxy over TLS before `to`, with one worker, so that it is known what it knows.
+fn before(to: &str, options: &str) -> Caddy {
+    let site = format!(
+        "https://localhost:@PORT@ {{\n tls self_signed\n errors errors.log\n proxy / {to} {{\n{options}\n}}\n}}\n"
+    );
+    Setup::new(&site).arg("-cpu=1").start()
+}
+
+fn plain() -> (Service, Caddy) {
+    let upstream = Service::start("h2upstream.py", &[]);
+    let caddy = before(&format!("h2c://{}", upstream.addr), "");
+    (upstream, caddy)
+}
+
+/// A request with or without content over one of the protocols.
+fn ask(caddy: &Caddy, protocol: &str, method: &str, path: &str) -> Answer {
+    let content = if method == "POST" { "abc" } else { "" };
+    if protocol == "h3" {
+        return h3_one(caddy.port(), json!({"method": method, "path": path, "body": content}));
+    }
+    let version = if protocol == "h1" { "--http1.1" } else { "--http2" };
+    let data = if method == "POST" { &["--data", content][..] } else { &[] };
+    curl(&[&[version], data].concat(), &caddy.url(path))
+}
+
+fn text(caddy: &Caddy, protocol: &str, method: &str, path: &str) -> String {
+    let answer = ask(caddy, protocol, method, path);
+    assert_eq!(answer.status, 200, "{protocol} {method} {path}: {answer:?}\n{}", errors(caddy));
+    answer.text()
+}
+
+fn errors(caddy: &Caddy) -> String {
+    caddy.read("errors.log")
+}
+
+/// The requests that the upstream has had for a path: connection and version of each.
+fn seen(caddy: &Caddy, path: &str) -> Vec<(u64, String)> {
+    let all: Value = serde_json::from_str(&text(caddy, "h1", "GET", "/seen")).unwrap();
+    let all = all.as_array().unwrap().iter().filter(|one| one[3] == path);
+    all.map(|one| (one[0].as_u64().unwrap(), one[2].as_str().unwrap().to_owned())).collect()
+}
+
+/// RFC 9113 section 8.7: nothing was processed, whatever the method.
+#[test]
+fn what_is_refused_or_left_out_is_sent_again() {
+    let (_upstream, caddy) = plain();
+    for protocol in PROTOCOLS {
+        for (method, answer) in [("GET", "GET 2 "), ("POST", "POST 2 abc")] {
+            let refused = format!("/refuse/1/{protocol}{method}");
+            assert_eq!(text(&caddy, protocol, method, &refused), answer);
+            let made = seen(&caddy, &refused);
+            assert_eq!((made.len(), made[0].0), (2, made[1].0), "the connection stays: {made:?}");
+            let left_out = format!("/goaway/1/{protocol}{method}");
+            assert_eq!(text(&caddy, protocol, method, &left_out), answer);
+            let made = seen(&caddy, &left_out);
+            assert!(made.len() == 2 && made[0].0 != made[1].0, "on a new connection: {made:?}");
+        }
+    }
+    assert_eq!(errors(&caddy), "");
+}
+
+#[test]
+fn the_first_request_of_all_may_be_refused_too() {
+    for path in ["/refuse/1/first", "/goaway/1/first"] {
+        let (_upstream, caddy) = plain();
+        assert_eq!(text(&caddy, "h2", "POST", path), "POST 2 abc");
+        assert_eq!(seen(&caddy, path).len(), 2);
+    }
+}
+
+#[test]
+fn an_upstream_that_refuses_all_is_left_for_another() {
+    let (upstream, caddy) = plain();
+    let path = "/refuse/99/x";
+    assert_eq!(ask(&caddy, "h3", "POST", path).status, 502);
+    let made = seen(&caddy, path).len();
+    assert!((2..=3).contains(&made), "{made} requests for one");
+    let log = wait_for("the log", std::time::Duration::from_secs(5), || {
+        Some(errors(&caddy)).filter(|log| !log.is_empty())
+    });
+    assert!(log.contains("the upstream has not taken the request"), "{log}");
+    assert!(log.contains("refused stream"), "{log}");
+
+    let other = Service::start("h2upstream.py", &[]);
+    let to = format!("h2c://{} h2c://{}", upstream.addr, other.addr);
+    // The other one takes them, as it has refused as many as it does.
+    let (alone, path) = (before(&format!("h2c://{}", other.addr), ""), "/refuse/5/y");
+    let refusals = (0..5).take_while(|_| ask(&alone, "h1", "GET", path).status == 502).count();
+    assert!((1..5).contains(&refusals), "{refusals}");
+    let caddy = before(&to, "policy first");
+    assert_eq!(text(&caddy, "h2", "POST", path), "POST 2 abc");
+    assert_eq!(errors(&caddy), "");
+}
+
+#[test]
+fn what_an_upstream_may_have_processed_is_not() {
+    let (_upstream, caddy) = plain();
+    for protocol in PROTOCOLS {
+        text(&caddy, protocol, "GET", "/x");
+        let before = seen(&caddy, "/taken").len();
+        assert_eq!(ask(&caddy, protocol, "POST", "/taken").status, 502);
+        assert_eq!(seen(&caddy, "/taken").len(), before + 1, "{protocol}");
+    }
+}
+
+#[test]
+fn a_ping_is_answered_and_requests_go_on() {
+    let (_upstream, caddy) = plain();
+    for protocol in PROTOCOLS {
+        assert_eq!(text(&caddy, protocol, "POST", "/ping"), "POST 2 abc");
+        assert_eq!(text(&caddy, protocol, "GET", "/x"), "GET 2 ");
+    }
+    let made = [seen(&caddy, "/ping"), seen(&caddy, "/x")].concat();
+    assert!(made.len() == 6 && made.iter().all(|one| one.0 == made[0].0), "{made:?}");
+}
+
+#[test]
+fn an_https_upstream_that_asks_for_http_1_gets_it() {
+    let keys = tempfile::tempdir().unwrap();
+    let (cert, key, _) = certificate(keys.path(), "10");
+    let upstream = Service::start("h2upstream.py", &[&cert, &key]);
+    for (protocol, method, answer) in
+        [("h1", "POST", "POST 1.1 abc"), ("h2", "POST", "POST 1.1 abc"), ("h3", "GET", "GET 1.1 ")]
+    {
+        let caddy =
+            before(&format!("https://{}", upstream.addr), &format!("ca_certificates {cert}"));
+        assert_eq!(text(&caddy, protocol, "GET", "/x"), "GET 2 ");
+        let before = seen(&caddy, "/http1").len();
+        for _ in 0..3 {
+            assert_eq!(text(&caddy, protocol, method, "/http1"), answer);
+        }
+        // Once is enough: it is known from then on.
+        let made = seen(&caddy, "/http1").split_off(before);
+        let versions: Vec<_> = made.iter().map(|one| one.1.as_str()).collect();
+        assert_eq!(versions, ["2", "1.1", "1.1", "1.1"]);
+        assert_eq!(text(&caddy, protocol, "GET", "/x"), "GET 1.1 ");
+        assert_eq!(errors(&caddy), "");
+    }
+}
+
+#[test]
+fn an_upstream_that_is_named_for_http_2_does_not_get_http_1() {
+    let keys = tempfile::tempdir().unwrap();
+    let (cert, key, _) = certificate(keys.path(), "10");
+    let behind_tls = Service::start("h2upstream.py", &[&cert, &key]);
+    let in_plain = Service::start("h2upstream.py", &[]);
+    for (scheme, addr) in [("h2", &behind_tls.addr), ("h2c", &in_plain.addr)] {
+        let trust = format!("ca_certificates {cert}");
+        let caddy = before(&format!("{scheme}://{addr}"), &trust);
+        assert_eq!(ask(&caddy, "h2", "POST", "/http1").status, 502);
+        assert_eq!(seen(&caddy, "/http1").len(), 1);
+        let log = wait_for("the log", std::time::Duration::from_secs(5), || {
+            Some(errors(&caddy)).filter(|log| !log.is_empty())
+        });
+        assert!(log.contains(&format!("upstream {scheme}://{addr}: ")), "{log}");
+        assert!(log.contains("HTTP_1_1_REQUIRED"), "{log}");
+        assert_eq!(text(&caddy, "h1", "GET", "/x"), "GET 2 ", "other requests go on");
+    }
+}

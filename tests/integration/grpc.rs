@@ -80,6 +80,36 @@ fn a_call_over_http_3_has_its_trailers() {
     }
 }
 
+/// A message as it is on the wire.
+fn message(text: &str) -> String {
+    format!("\0\0\0\0{}{text}", text.len() as u8 as char)
+}
+
+/// Each message is sent when the answer to the one before is here.
+#[test]
+fn messages_go_both_ways_over_http_3() {
+    let (keys, cert, key) = keys();
+    let secure = Service::start("grpc_service.py", &[&cert, &key]);
+    let plain = Service::start("grpc_service.py", &[]);
+    let (secure, plain) = (format!("https://{}", secure.addr), format!("h2c://{}", plain.addr));
+    let mut keys = keys;
+    for to in [secure, plain] {
+        let (caddy, same) = proxy(keys, &to, &format!("ca_certificates {cert}"));
+        keys = same;
+        let texts: Vec<_> = (0..20).map(|number| format!("message {number}")).collect();
+        let answers: Vec<_> = texts.iter().map(|text| message(&format!("echo {text}"))).collect();
+        let talk: Vec<_> = texts.iter().map(|text| message(text)).zip(&answers).collect();
+        let call = json!({"method": "POST", "path": "/test.Service/Chat", "talk": talk,
+            "headers": [["content-type", "application/grpc"], ["te", "trailers"]]});
+        let result = h3(caddy.port(), json!({"requests": [call]}));
+        let answer = &result["answers"][0];
+        assert_eq!(answer["error"], "", "{to}: {result}");
+        assert_eq!(answer["body"], answers.concat(), "{to}: {result}");
+        let trailers = answer["trailers"].as_array().unwrap();
+        assert!(trailers.contains(&json!(["grpc-status", "0"])), "{to}: {result}");
+    }
+}
+
 #[test]
 fn the_example_passes_calls() {
     let service = Service::start("grpc_service.py", &[]);

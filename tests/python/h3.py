@@ -6,7 +6,10 @@ Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and
             stop_at: seconds}],
             sent one after another on one connection (parallel: true: at once); a request may
             also say trickle: true (its body a byte each second), flood_head: bytes (a HEADERS
-            frame that goes on so long), half_head: true (one that stops in the middle), or
+            frame that goes on so long), half_head: true (one that stops in the middle), held: true
+            (a body that does not come), talk: [[piece, end of the answer so far], ...] (a body of
+            pieces, each sent when the answer to the one before is here), body_to: a file that has
+            the answer's body as it comes, or
   loop: {path, until_file, seconds, streams}: GETs on one connection until the file appears;
             wants: the status (200); with reconnects: true, on a new one whenever the server says GOAWAY;
             counts: a file that says how many connections have had an answer.
@@ -55,12 +58,13 @@ H3Connection._check_content_length = lambda self, stream: None
 
 
 class Exchange:
-    def __init__(self, method, stop_after):
+    def __init__(self, method, stop_after, body_to=None):
         self.method = method
         self.done = asyncio.get_running_loop().create_future()
         self.status, self.headers, self.trailers, self.interim = 0, [], [], []
         self.body, self.length, self.crc, self.error = b"", 0, 0, ""
         self.stop_after = stop_after
+        self.body_to = body_to and open(body_to, "wb", buffering=0)
         self.stream = None
         self.began = self.ended = time.time()
 
@@ -131,6 +135,8 @@ class Client(QuicConnectionProtocol):
         elif isinstance(event, DataReceived):
             exchange.length += len(event.data)
             exchange.crc = zlib.crc32(event.data, exchange.crc)
+            if exchange.body_to:
+                exchange.body_to.write(event.data)
             if len(exchange.body) < BLOCK:
                 exchange.body += event.data[: BLOCK - len(exchange.body)]
             if exchange.stop_after and exchange.length >= exchange.stop_after:
@@ -159,7 +165,7 @@ class Client(QuicConnectionProtocol):
     async def request(self, authority, job):
         stream = self._quic.get_next_available_stream_id()
         exchange = self.exchanges[stream] = Exchange(
-            job.get("method", "GET"), job.get("stop_after")
+            job.get("method", "GET"), job.get("stop_after"), job.get("body_to")
         )
         exchange.stream = stream
         body = job.get("body", "").encode()
@@ -178,8 +184,11 @@ class Client(QuicConnectionProtocol):
         if "flood_head" in job or "half_head" in job:
             await self.broken_head(stream, exchange, job.get("flood_head", 0))
             return exchange.result()
-        self.http.send_headers(stream, head, end_stream=not length)
+        goes_on = length or job.get("held") or "talk" in job
+        self.http.send_headers(stream, head, end_stream=not goes_on)
         self.transmit()
+        if "talk" in job:
+            await self.talk(stream, exchange, job["talk"])
         pieces = (body[at : at + BLOCK] for at in range(0, len(body), BLOCK))
         chunks = pattern(length) if "body_len" in job else pieces
         if job.get("trickle"):
@@ -209,6 +218,18 @@ class Client(QuicConnectionProtocol):
             self.http.send_data(stream, b"a", end_stream=False)
             self.transmit()
             await asyncio.sleep(1)
+
+    async def talk(self, stream, exchange, pieces):
+        for piece, answer in pieces:
+            self.http.send_data(stream, piece.encode("latin-1"), end_stream=False)
+            self.transmit()
+            end = time.time() + 30
+            while not exchange.body.endswith(answer.encode("latin-1")):
+                if exchange.done.done() or time.time() > end:
+                    return exchange.finish(f"no answer to {piece!r}")
+                await asyncio.sleep(0.001)
+        self.http.send_data(stream, b"", end_stream=True)
+        self.transmit()
 
     async def thaw(self, seconds, writers):
         await asyncio.sleep(seconds)

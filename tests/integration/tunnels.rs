@@ -22,7 +22,7 @@ fn proxy(origin: impl ToString, options: &str, args: &[&str]) -> (Caddy, TempDir
     let keys = tempfile::tempdir().unwrap();
     let (cert, key, _) = certificate(keys.path(), "10");
     let site = format!(
-        "https://localhost:@PORT@ {{\n tls {cert} {key}\n log / access.log\n proxy / @ORIGIN@ {{\n{options}\n}}\n}}\n\
+        "https://localhost:@PORT@ {{\n tls {cert} {key}\n log / access.log\n errors errors.log\n proxy / @ORIGIN@ {{\n{options}\n}}\n}}\n\
          http://:@PORT2@ {{\n log / access.log \"{{method}} {{uri}} {{status}} {{size}}\"\n gzip\n proxy / @ORIGIN@ {{\n{options}\n}}\n}}\n"
     );
     let setup = Setup::new(&site).set("ORIGIN", origin);
@@ -216,6 +216,66 @@ fn wrong_grants_are_502() {
         let answers = exchange(caddy.port2(), &close, Duration::from_secs(2));
         assert_eq!(statuses(&answers), [502], "{answer}");
     }
+}
+
+/// A key that the proxy has made for a client (HTTP/2, HTTP/3) it checks itself; an HTTP/1.1
+/// client has its own, and the answer is its to judge.
+#[test]
+fn a_wrong_answer_to_a_key_opens_no_tunnel_that_the_client_cannot_refuse() {
+    const WRONG: &str = "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n";
+    const NONE: &str =
+        "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    for answer in [WRONG, NONE] {
+        let upstream = always(answer);
+        let (caddy, keys) = proxy(upstream, "", &[]);
+        let cert = keys.path().join("cert.pem");
+        with_runtime(async {
+            let refused = h2_socket(caddy.port(), &cert, "websocket").await;
+            assert_eq!(refused.err().unwrap(), 502);
+        });
+        let refused = h3_socket(caddy.port(), json!({"messages": 1}));
+        assert_eq!(refused["status"], "502", "{refused}");
+        let log = wait_for("two lines", Duration::from_secs(5), || {
+            Some(caddy.read("errors.log")).filter(|log| log.lines().count() == 2)
+        });
+        let why = format!(
+            "upstream http://{upstream}: bad answer from the upstream: its Sec-WebSocket-Accept is wrong"
+        );
+        assert_eq!(log.matches(&why).count(), 2, "{log}");
+
+        let asked = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let got = exchange(caddy.port2(), asked.as_bytes(), Duration::from_secs(10));
+        let got = String::from_utf8_lossy(&got).to_lowercase();
+        assert!(got.starts_with("http/1.1 101 ") && got.ends_with("\r\n\r\nhello"), "{got}");
+        assert_eq!(got.contains("aaaaaaaaaaaaaaaaaaaaaaaaaaa="), answer == WRONG, "{got}");
+        let line = format!("[WARNING] WebSocket of upstream {upstream}: its Sec-WebSocket-Accept");
+        assert_eq!(caddy.log().matches(&line).count(), 1, "{}", caddy.log());
+    }
+}
+
+/// An origin that answers every upgrade so, with `hello` behind it, and anything else by 404.
+fn always(answer: &'static str) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                if stream.read(&mut byte).unwrap_or(0) == 0 {
+                    break;
+                }
+                head.push(byte[0]);
+            }
+            let upgrade = String::from_utf8_lossy(&head).to_lowercase().contains("\r\nupgrade:");
+            let none = "HTTP/1.1 404 None\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+            let said = if upgrade { [answer, "hello"].concat() } else { none.to_owned() };
+            let _ = stream.write_all(said.as_bytes());
+        }
+    });
+    addr
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::payload::Payload;
 use super::pool;
 use super::respond::{Lease, receive};
 use super::rule::Rule;
-use super::upload::Upload;
+use super::upload::{Grant, Upload, WRONG_ACCEPT};
 use super::upstream::{Slot, Upstream, Versions};
 use crate::http::{Body, Request};
 
@@ -193,7 +193,12 @@ impl Exchange {
         match answer.head.status {
             StatusCode::SWITCHING_PROTOCOLS => {
                 let upload = self.upload.as_mut().ok_or(ProxyError::UNASKED)?;
-                upload.switch(&answer.head.headers)?;
+                if let Grant::WrongAccept = upload.switch(&answer.head.headers)? {
+                    let from = self.conn.io.peer();
+                    log::warn!(
+                        "WebSocket of upstream {from}: {WRONG_ACCEPT}; it is the client's to refuse"
+                    );
+                }
                 self.switched = true;
                 answer.framing = Framing::UntilClose;
                 answer.keep_alive = false;

@@ -59,6 +59,8 @@ pub(super) fn outgoing(
 
     let mut out = http::Request::new(body);
     *out.method_mut() = req.head.method.clone();
+    // The client's: what is asked for on its behalf depends on it.
+    *out.version_mut() = req.head.version;
     *out.uri_mut() = uri;
     *out.headers_mut() = headers;
     Ok(out)

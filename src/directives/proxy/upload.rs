@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, Version};
 use http_body::{Body as HttpBody, Frame};
 use tokio::io::AsyncWrite;
 use tokio::time::Sleep;
@@ -49,11 +49,23 @@ enum Wait {
     Switch(Box<Wanted>),
 }
 
+/// What a 101 is worth.
+pub(super) enum Grant {
+    Whole,
+    /// A WebSocket, if the client agrees to it.
+    WrongAccept,
+}
+
+pub(super) const WRONG_ACCEPT: &str = "its Sec-WebSocket-Accept is wrong";
+
 #[derive(Debug)]
 struct Wanted {
     protocol: HeaderValue,
     /// What a WebSocket server must answer to the key.
     accept: Option<HeaderValue>,
+    /// The key is the client's own, who looks at the answer itself; else it is made for the client,
+    /// who never sees it.
+    judged: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -76,7 +88,9 @@ impl Upload {
         let framing = if body.is_end_stream() {
             Framing::Ended
         } else if let Some(protocol) = head.headers.get(UPGRADE) {
-            wait = Some(Wait::Switch(Box::new(Wanted::new(protocol, &head.headers))));
+            let mut wanted = Wanted::new(protocol, &head.headers);
+            wanted.judged = head.version < Version::HTTP_2;
+            wait = Some(Wait::Switch(Box::new(wanted)));
             Framing::Raw
         } else if head.headers.contains_key(TRANSFER_ENCODING) {
             Framing::Chunked
@@ -105,8 +119,8 @@ impl Upload {
         self.wait.take_if(|wait| matches!(wait, Wait::Continue(_)));
     }
 
-    /// The upstream has said 101, with these fields.
-    pub(super) fn switch(&mut self, fields: &HeaderMap) -> Result<(), ProxyError> {
+    /// The upstream has said 101, with these fields; whether it has granted what was asked for.
+    pub(super) fn switch(&mut self, fields: &HeaderMap) -> Result<Grant, ProxyError> {
         let Some(Wait::Switch(wanted)) = self.wait.take() else {
             return Err(ProxyError::UNASKED);
         };
@@ -254,20 +268,23 @@ impl Wanted {
     fn new(protocol: &HeaderValue, fields: &HeaderMap) -> Self {
         let key = fields.get(WEBSOCKET_KEY).filter(|_| upgrade::is_websocket(protocol));
         let accept = key.map(|key| upgrade::websocket_accept(key.as_bytes()));
-        Self { protocol: protocol.clone(), accept }
+        Self { protocol: protocol.clone(), accept, judged: true }
     }
 
     /// Whether the fields of a 101 grant it (RFC 6455 section 4.1).
-    fn granted(&self, fields: &HeaderMap) -> Result<(), ProxyError> {
+    fn granted(&self, fields: &HeaderMap) -> Result<Grant, ProxyError> {
         let protocol = upgrade::protocol(fields);
         let same = |p: &HeaderValue| p.as_bytes().eq_ignore_ascii_case(self.protocol.as_bytes());
         if !protocol.is_some_and(same) {
             return Err(ProxyError::Malformed("it switches to another protocol"));
         }
-        if self.accept.is_some() && self.accept.as_ref() != fields.get(WEBSOCKET_ACCEPT) {
-            return Err(ProxyError::Malformed("its Sec-WebSocket-Accept is wrong"));
+        if self.accept.is_none() || self.accept.as_ref() == fields.get(WEBSOCKET_ACCEPT) {
+            return Ok(Grant::Whole);
         }
-        Ok(())
+        match self.judged {
+            true => Ok(Grant::WrongAccept),
+            false => Err(ProxyError::Malformed(WRONG_ACCEPT)),
+        }
     }
 }
 

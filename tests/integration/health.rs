@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Caddy, Nginx, Origin, Setup, curl, keep_alive_get, wait_for};
+use crate::harness::{Caddy, Nginx, Origin, Setup, certificate, curl, keep_alive_get, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -37,8 +37,9 @@ fn wait_for_log(caddy: &Caddy, words: &str) {
 fn a_host_that_is_not_well_gets_nothing_and_its_changes_are_logged_once() {
     let hosts = pair();
     let caddy = checked(&hosts, "");
-    let down = format!("[WARNING] upstream http://{} is down", hosts[1].addr);
-    let up = format!("upstream http://{} is up", hosts[1].addr);
+    let site = format!("http://:{}", caddy.port());
+    let down = format!("[WARNING] {site}: upstream http://{} is down", hosts[1].addr);
+    let up = format!("[INFO] {site}: upstream http://{} is up", hosts[1].addr);
     wait_for_log(&caddy, &down);
     assert!(caddy.log().contains("it answers a health check with 404"), "{}", caddy.log());
     assert_eq!(bodies(&caddy), "a".repeat(8));
@@ -93,6 +94,67 @@ fn a_check_may_be_on_another_port_and_does_not_wait_for_ever() {
     wait_for_log(&caddy, "no whole answer to a health check in 100ms");
     assert!(origin.requests().is_empty());
     assert_eq!(checks.last().target, "/hang/5000");
+}
+
+/// As requests do: what certificates must be, and how a connection starts (for a check: as
+/// nobody's, `PROXY UNKNOWN` and `LOCAL`).
+#[test]
+fn checks_trust_whom_requests_trust_and_begin_as_they_do() {
+    let keys = tempfile::tempdir().unwrap();
+    let (cert, key, _) = certificate(keys.path(), "10");
+    let tls = format!("; ssl_certificate {cert}; ssl_certificate_key {key}");
+    let trust = format!("ca_certificates {cert}");
+    let (no_tls, passed) =
+        ("failed: invalid peer certificate", "it answers a health check with 200");
+    let both = format!("{trust}\n proxy_protocol");
+    for (listens, scheme, options, verdict) in [
+        ("ssl", "https", "", no_tls),
+        ("ssl", "https", "insecure_skip_verify", passed),
+        ("ssl", "https", &trust, passed),
+        ("proxy_protocol", "http", "", "bad answer from the upstream"),
+        ("proxy_protocol", "http", "proxy_protocol v1", passed),
+        ("proxy_protocol", "http", "proxy_protocol v2", passed),
+        ("ssl proxy_protocol", "https", &format!("{both} v1"), passed),
+        ("ssl proxy_protocol", "https", &format!("{both} v2"), passed),
+    ] {
+        let more = if listens.contains("ssl") { tls.as_str() } else { "" };
+        let host = Nginx::well(&format!("{listens}{more}"));
+        // A status that it never has, so that there is a verdict to be read.
+        let options = format!("{options}\n health_check /\n health_check_status 204");
+        let caddy = Caddy::proxy(format!("{scheme}://{}", host.addr), &options);
+        let line = format!(": upstream {scheme}://{} is down: ", host.addr);
+        wait_for_log(&caddy, &line);
+        let log = caddy.log();
+        let said = log.split(&line).nth(1).unwrap().lines().next().unwrap();
+        assert!(said.contains(verdict), "{listens}, {options}: {said}");
+    }
+}
+
+#[test]
+fn what_failures_change_is_logged_once_with_site_and_reason() {
+    let (bad, good) = (Origin::named("bad"), Origin::named("good"));
+    let options =
+        "policy round_robin\n max_fails 2\n fail_timeout 3s\n try_duration 5s\n keepalive 0";
+    let caddy = Caddy::proxy(format!("{} {}", bad.addr, good.addr), options);
+    let name = format!("http://:{}: upstream http://{}", caddy.port2(), bad.addr);
+    let down =
+        format!("[WARNING] {name} is down: 2 failed within 3s: bad answer from the upstream: ");
+    let back = format!("[INFO] {name} has its turn again");
+    let counts = || [&down, &back].map(|line| caddy.log().matches(line).count());
+    let visit = || curl(&[], &caddy.plain("/")).header("x-origin").to_owned();
+    for round in 1..=2 {
+        bad.set_down(true);
+        wait_for("the ejection", PATIENCE, || {
+            assert_eq!(visit(), "good");
+            (counts()[0] == round).then_some(())
+        });
+        bad.set_down(false);
+        wait_for("the return", PATIENCE, || (counts()[1] == round).then_some(()));
+        wait_for("its turn", PATIENCE, || (visit() == "bad").then_some(()));
+        assert_eq!(counts(), [round, round], "{}", caddy.log());
+    }
+    let changes = ["is down", "its turn again"].map(|words| caddy.log().matches(words).count());
+    assert_eq!(changes, [2, 2], "nothing else is said: {}", caddy.log());
 }
 
 #[test]

@@ -100,6 +100,17 @@ impl ProxyError {
     }
 }
 
+/// An error with what caused it.
+pub(super) fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 impl From<ProxyError> for Fault {
     fn from(error: ProxyError) -> Self {
         Self::caused(error.status(), error)
@@ -123,6 +134,7 @@ mod tests {
             (ProxyError::FirstByte, 504),
             (ProxyError::FirstByte.at(&"a".into()), 504),
             (ProxyError::Malformed("x"), 502),
+            (ProxyError::WantsHttp1, 502),
             (ProxyError::ClientBody(Box::new(TooLarge(5))), 413),
             (ProxyError::ClientBody("gone".into()), 400),
         ] {
@@ -130,4 +142,3 @@ mod tests {
         }
     }
 }
-            (ProxyError::WantsHttp1, 502),

@@ -15,6 +15,7 @@ use tokio::time::{sleep_until, timeout};
 
 use super::attempt::{Outcome, attempt};
 use super::discover::Hosts;
+use super::error::told;
 use super::payload::Payload;
 use super::rule::Rule;
 use super::upstream::{Slot, Target, Upstream};
@@ -100,15 +101,15 @@ impl Health {
     }
 
     /// Takes a verdict to heart; a change is logged, once.
-    fn learn(&self, upstream: &Upstream, verdict: Result<(), String>) {
+    fn learn(&self, site: &str, upstream: &Upstream, verdict: Result<(), String>) {
         let down = verdict.is_err();
         if self.down.swap(down, Ordering::Relaxed) == down {
             return;
         }
         match verdict {
-            Err(why) => log::warn!("upstream {} is down: {why}", upstream.name),
+            Err(why) => log::warn!("{site}: upstream {} is down: {why}", upstream.name),
             Ok(()) => {
-                log::info!("upstream {} is up", upstream.name);
+                log::info!("{site}: upstream {} is up", upstream.name);
                 upstream.state.came_back();
             }
         }
@@ -163,7 +164,7 @@ impl Checker {
         loop {
             match health.schedule.claim(self.check.interval) {
                 Ok(turn) => {
-                    health.learn(host, self.ask(&asked).await);
+                    health.learn(&self.rule.site, host, self.ask(&asked).await);
                     turn.done();
                 }
                 Err(due) => sleep_until(due).await,
@@ -221,17 +222,6 @@ impl Checker {
             received: std::time::Instant::now(),
         })
     }
-}
-
-/// An error with what caused it.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Whether the text is among the first bytes of the body.

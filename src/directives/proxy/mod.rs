@@ -53,7 +53,12 @@ use crate::site::SiteBuilder;
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules = Vec::new();
     while args.next() {
-        let rule = Rule::parse(args, &mut site.warnings)?;
+        let mut rule = Rule::parse(args, &mut site.warnings)?;
+        rule.site = match site.address.original.as_str() {
+            // Without an address there is but one.
+            "" => "the site".into(),
+            address => address.into(),
+        };
         site.tasks.extend(rule.tasks(&site.address.host, site.secure));
         rules.push(rule);
     }

@@ -11,6 +11,9 @@ const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 pub(super) enum ProxyProtocol {
     V1,
     V2,
+    /// As both of them say that the connection is no client's but the sender's own.
+    V1Unknown,
+    V2Local,
 }
 
 impl ProxyProtocol {
@@ -19,6 +22,14 @@ impl ProxyProtocol {
             "v1" => Some(Self::V1),
             "v2" => Some(Self::V2),
             _ => None,
+        }
+    }
+
+    /// What connections that no client has caused start with.
+    pub(super) fn of_no_client(self) -> Self {
+        match self {
+            Self::V1 | Self::V1Unknown => Self::V1Unknown,
+            Self::V2 | Self::V2Local => Self::V2Local,
         }
     }
 
@@ -33,6 +44,9 @@ impl ProxyProtocol {
         match self {
             Self::V1 => version_1(pair, from.port(), to.port()),
             Self::V2 => version_2(pair, from, to),
+            Self::V1Unknown => b"PROXY UNKNOWN\r\n".to_vec(),
+            // Command LOCAL, and no addresses.
+            Self::V2Local => [&SIGNATURE[..], b"\x20\0\0\0"].concat(),
         }
     }
 }
@@ -89,6 +103,8 @@ mod tests {
         let two = header(V2, four.0, four.1);
         assert_eq!(two[..16], *b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c");
         assert_eq!(two[16..], [192, 0, 2, 7, 192, 0, 2, 1, 0x10, 0xe1, 1, 0xbb]);
+        let own = [V1, V2].map(|version| header(version.of_no_client(), four.0, four.1));
+        assert_eq!(own, [&b"PROXY UNKNOWN\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"]);
         let six = header(V2, "[2001:db8::7]:1", "[2001:db8::1]:2");
         assert_eq!((six.len(), six[13], six[15]), (16 + 36, 0x21, 36));
     }

@@ -24,6 +24,8 @@ use crate::site::Task;
 /// One `proxy` line.
 #[derive(Debug)]
 pub(super) struct Rule {
+    /// The site it belongs to, as logs name it.
+    pub(super) site: Arc<str>,
     pub(super) from: String,
     pub(super) except: Vec<String>,
     pub(super) hosts: Arc<Set>,
@@ -75,6 +77,7 @@ impl Rule {
     /// A rule without upstreams, its options as by default.
     pub(super) fn new(from: &str) -> Self {
         Self {
+            site: Arc::default(),
             from: from.to_owned(),
             except: Vec::new(),
             hosts: Arc::default(),
@@ -186,13 +189,14 @@ impl Rule {
     /// connection is kept, as each check is to see that a new one can be made.
     fn asking(&self) -> Self {
         let mut rule = Self::new(&self.from);
+        rule.site = self.site.clone();
         rule.keepalive = 0;
         rule.connect_timeout = self.connect_timeout;
         // The check's own limit is for all of it.
         let never_first = self.check.timeout + Duration::from_secs(1);
         (rule.first_byte, rule.idle) = (never_first, never_first);
         rule.tls.clone_from(&self.tls);
-        rule.proxy_protocol = self.proxy_protocol;
+        rule.proxy_protocol = self.proxy_protocol.map(ProxyProtocol::of_no_client);
         rule.upstream_headers.clone_from(&self.upstream_headers);
         rule.upstream_headers.push(HeaderRule::delete(HeaderName::from_static("x-forwarded-for")));
         if let Some(host) = &self.check.host {

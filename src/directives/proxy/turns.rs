@@ -53,7 +53,7 @@ pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
                             req.head.extensions.insert(NeedsHttp1);
                         }
                         if !error.by_client() {
-                            host.state.fail(&host.name, &error, rule.tolerance);
+                            host.state.fail((&rule.site, &host.name), &error, rule.tolerance);
                         }
                         let error = error.at(&host.name);
                         if !again || !payload.available() {

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::error::ProxyError;
+use super::error::{ProxyError, told};
 use super::hash;
 use super::health::Health;
 use crate::upstream::{Host, Name, Shared};
@@ -147,17 +147,29 @@ impl State {
         }
     }
 
-    /// Counts a failure for as long as it matters.
-    pub(super) fn fail(self: &Arc<Self>, name: &Arc<str>, error: &ProxyError, limit: Tolerance) {
+    /// Counts a failure for as long as it matters. A change that follows from it is logged with
+    /// the site that has met it, and the upstream's name.
+    pub(super) fn fail(
+        self: &Arc<Self>,
+        (site, name): (&Arc<str>, &Arc<str>),
+        error: &ProxyError,
+        limit: Tolerance,
+    ) {
         self.suspect.store(true, Ordering::Relaxed);
         if limit.timeout.is_zero() {
             return;
         }
         if self.fails.fetch_add(1, Ordering::Relaxed) + 1 == limit.fails {
             let (fails, timeout) = (limit.fails, limit.timeout);
-            log::warn!("upstream {name} is down: {fails} failed within {timeout:?}: {error}");
+            let why = told(error);
+            log::warn!("{site}: upstream {name} is down: {fails} failed within {timeout:?}: {why}");
         }
-        let failure = Failure { state: self.clone(), name: name.clone(), enough: limit.fails };
+        let failure = Failure {
+            state: self.clone(),
+            site: site.clone(),
+            name: name.clone(),
+            enough: limit.fails,
+        };
         tokio::task::spawn_local(async move {
             tokio::time::sleep(limit.timeout).await;
             drop(failure);
@@ -205,6 +217,7 @@ impl Drop for Slot {
 
 struct Failure {
     state: Arc<State>,
+    site: Arc<str>,
     name: Arc<str>,
     enough: usize,
 }
@@ -212,7 +225,7 @@ struct Failure {
 impl Drop for Failure {
     fn drop(&mut self) {
         if self.state.fails.fetch_sub(1, Ordering::Relaxed) == self.enough {
-            log::info!("upstream {} has its turn again", self.name);
+            log::info!("{}: upstream {} has its turn again", self.site, self.name);
             self.state.came_back();
         }
     }

@@ -32,6 +32,12 @@ impl Nginx {
         Self::listening("", 1_000_000, location, &[])
     }
 
+    /// Answers 200 to any request on a socket with these parameters of `listen`, and what else
+    /// they need.
+    pub fn well(parameters: &str) -> Self {
+        Self::listening(parameters, 1_000_000, "return 200 $ssl_server_name;", &[])
+    }
+
     fn listening(how: &str, requests: usize, rest: &str, files: &[(&str, &[u8])]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let addr = format!("127.0.0.1:{}", free_port());

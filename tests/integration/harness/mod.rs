@@ -34,7 +34,7 @@ pub use fpm::Fpm;
 pub use nginx::Nginx;
 pub use origin::Origin;
 pub use pebble::{EAB_KEY, Pebble, make_certificate};
-pub use raw::{exchange, keep_alive_get, raw_get, statuses};
+pub use raw::{exchange, keep_alive, keep_alive_get, raw_get, statuses};
 pub use responder::Responder;
 pub use service::Service;
 pub use sockets::{EchoSockets, Socket, chat, h2_socket, plain_socket, tls_socket, with_runtime};

@@ -46,6 +46,12 @@ pub fn keep_alive_get(stream: &mut TcpStream, path: &str) -> Option<u16> {
 /// Status, and the head in lower case.
 fn get(stream: &mut TcpStream, path: &str) -> Option<(u16, String)> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    keep_alive(stream, &request).map(|(status, head, _)| (status, head))
+}
+
+/// Any request on an open connection; gives the status, the head and the body, both in lower
+/// case, or None where the connection failed.
+pub fn keep_alive(stream: &mut TcpStream, request: &str) -> Option<(u16, String, String)> {
     stream.write_all(request.as_bytes()).ok()?;
     let mut got = vec![];
     let mut chunk = [0; 16384];
@@ -56,7 +62,7 @@ fn get(stream: &mut TcpStream, path: &str) -> Option<(u16, String)> {
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let len = head.lines().find_map(|line| line.strip_prefix("content-length:"))?;
         if body.len() >= len.trim().parse().ok()? {
-            return Some((head.get(9..12)?.parse().ok()?, head.to_owned()));
+            return Some((head.get(9..12)?.parse().ok()?, head.to_owned(), body.to_owned()));
         }
     }
 }

@@ -5,7 +5,9 @@ use std::os::unix::net::UnixListener;
 
 use serde_json::json;
 
-use crate::harness::{Caddy, Origin, Setup, certificate, curl, exchange, h3, h3_one, statuses};
+use crate::harness::{
+    Caddy, Origin, Setup, certificate, curl, exchange, h2_raw, h3, h3_one, statuses,
+};
 
 #[test]
 fn header_rules_upstream() {
@@ -226,6 +228,23 @@ fn the_upstream_decides_whether_content_comes() {
         b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
     let answer = exchange(caddy.port2(), head, std::time::Duration::from_secs(5));
     assert_eq!(statuses(&answer), [401], "and no 100 before it");
+    assert_eq!(origin.last().header("expect"), Some("100-continue"));
+
+    origin.clear();
+    let authority = format!("localhost:{}", caddy.port());
+    let pseudo = [(":method", "POST"), (":scheme", "https"), (":authority", &authority)];
+    let rest = [(":path", "/early"), ("content-length", "5"), ("expect", "100-continue")];
+    let fields = [pseudo, rest].concat();
+    let job = json!({"fields": fields, "body": "", "held": true});
+    assert_eq!(h2_raw(caddy.port(), job)["status"], 401);
+    assert_eq!(origin.last().header("expect"), Some("100-continue"));
+
+    origin.clear();
+    let job = json!({"method": "POST", "path": "/early", "held": true,
+        "headers": [["content-length", "5"], ["expect", "100-continue"]]});
+    let answer = h3_one(caddy.port(), job);
+    assert_eq!((answer.status, answer.error.as_str()), (401, ""));
+    assert_eq!(origin.last().header("expect"), Some("100-continue"));
 }
 
 #[test]

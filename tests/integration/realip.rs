@@ -1,5 +1,7 @@
 //! Behind proxies: who the client is, in logs and to upstreams.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::harness::{Caddy, Origin, Setup, curl, h3, wait_for};
@@ -34,6 +36,39 @@ fn a_trusted_proxy_names_the_client_over_all_protocols() {
     wait_for("the log", std::time::Duration::from_secs(10), || {
         (caddy.read("access.log") == "192.0.2.1\n".repeat(3)).then_some(())
     });
+}
+
+/// Behind one proxy all clients would be one; each is itself.
+#[test]
+fn clients_are_told_apart_where_their_address_chooses_the_upstream() {
+    let origins = ["a", "b", "c"].map(Origin::named);
+    let hosts = origins.each_ref().map(|origin| origin.addr.to_string());
+    let site = format!(
+        "https://localhost:@PORT@ {{\n tls self_signed\n realip 127.0.0.1 ::1\n\
+         proxy / {} {{\n policy ip_hash\n}}\n}}\n",
+        hosts.join(" ")
+    );
+    let caddy = Caddy::start(&site);
+    let clients: Vec<_> = (1..=30).map(|last| format!("192.0.2.{last}")).collect();
+    let ask = |client: &String| ["x-forwarded-for", client].map(str::to_owned);
+    let jobs: Vec<_> = clients.iter().map(|client| json!({"headers": [ask(client)]})).collect();
+    let mut homes = vec![];
+    for _ in 0..2 {
+        let result = h3(caddy.port(), json!({"requests": jobs}));
+        for answer in result["answers"].as_array().unwrap() {
+            let fields = answer["headers"].as_array().unwrap();
+            let home = fields.iter().find(|field| field[0] == "x-origin").expect("X-Origin");
+            homes.push(home[1].as_str().unwrap().to_owned());
+        }
+    }
+    let distinct: BTreeSet<_> = homes.iter().collect();
+    assert_eq!(distinct.len(), 3, "{homes:?}");
+    assert_eq!(homes[..30], homes[30..], "each stays where it was");
+    for (client, home) in clients.iter().zip(&homes) {
+        let field = format!("X-Forwarded-For: {client}");
+        let answer = curl(&["--http1.1", "-H", &field], &caddy.url("/"));
+        assert_eq!(answer.header("x-origin"), home, "{client}");
+    }
 }
 
 #[test]

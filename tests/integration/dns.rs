@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Caddy, Origin, Setup, curl, free_port, wait_for};
+use crate::harness::{Caddy, Nginx, Origin, Setup, curl, free_port, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -196,6 +197,54 @@ fn the_servers_of_a_service_come_and_go() {
     zone.stop();
     thread::sleep(Duration::from_secs(2));
     assert_eq!(answer(&caddy), "backup");
+}
+
+/// A certificate for one name: its file and its key's.
+fn certified(name: &str, keys: &Path) -> [String; 2] {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    [("cert", made.cert.pem()), ("key", made.signing_key.serialize_pem())].map(|(kind, text)| {
+        let path = keys.join(format!("{name}.{kind}"));
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    })
+}
+
+/// Their certificates must be for the service: the names of its servers come from DNS, which
+/// anybody may have written on the way.
+#[test]
+fn the_servers_of_a_service_prove_that_they_are_the_services() {
+    let keys = tempfile::tempdir().unwrap();
+    let [own, other] = ["up.test", "host.up.test"].map(|name| certified(name, keys.path()));
+    let listens = |[cert, key]: &[String; 2]| {
+        Nginx::well(&format!("ssl; ssl_certificate {cert}; ssl_certificate_key {key}"))
+    };
+    let (right_server, wrong_server) = (listens(&own), listens(&other));
+    let port = |nginx: &Nginx| nginx.addr.rsplit(':').next().unwrap().to_owned();
+    let (right_port, wrong_port) = (port(&right_server), port(&wrong_server));
+    let server = |port: &String| format!("_https._tcp SRV 1 1 {port} host");
+    let (host, right, wrong) = ("host A 127.0.0.1", server(&right_port), server(&wrong_port));
+    let mut zone = Zone::start(&format!("{host}\n{right}"));
+    let options =
+        format!("ca_certificates {} {}\n keepalive 0\n fail_timeout 60s", own[0], other[0]);
+    let caddy = proxy(&zone, "srv+https://_https._tcp.up.test", &options);
+    let ask = || curl(&["--data", "x"], &format!("http://localhost:{}/", caddy.port()));
+    let answer = ask();
+    assert_eq!((answer.status, answer.text().as_str()), (200, "up.test"), "the name in TLS");
+
+    zone.change(&format!("{host}\n{wrong}"));
+    wait_for("the other server", PATIENCE, || (ask().status == 502).then_some(()));
+    let name = format!("https://host.up.test:{wrong_port}");
+    let why = format!(
+        "upstream {name} is down: 1 failed within 60s: TLS handshake with {name} failed: \
+         invalid peer certificate: certificate not valid for name \"up.test\""
+    );
+    assert!(caddy.log().contains(&why), "{}", caddy.log());
+
+    zone.change(&format!("{host}\n{right}\n{wrong}"));
+    wait_for("both servers", PATIENCE, || (ask().status == 200).then_some(()));
+    for _ in 0..6 {
+        assert_eq!(ask().text(), "up.test");
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub(super) fn listen(
     let config = server_config(&worker, addr);
     let own = place.endpoint_config(&worker.family);
     let socket = packets::Socket::new(place, worker.family.clone())?;
-    let runtime = Arc::new(quinn::TokioRuntime);
+    let runtime = Arc::new(packets::Tasks);
     let endpoint = Endpoint::new_with_abstract_socket(own, config, socket.clone(), runtime)?;
     tokio::task::spawn_local(accept_all(worker, addr, endpoint.clone(), accepting));
     Ok(Listening { endpoint, socket })

@@ -4,6 +4,7 @@
 
 mod id;
 mod post;
+mod turns;
 
 use std::fmt;
 use std::future::Future;
@@ -25,6 +26,8 @@ use id::{Home, Issuer};
 
 pub(super) use id::Ids;
 pub(super) use post::{Outlets, open, outlets};
+pub(super) use turns::Tasks;
+use turns::Turn;
 
 /// Packets that were handed to us are looked at after so many reads of a busy socket.
 const TURN: u32 = 8;
@@ -212,6 +215,7 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        Turn::count();
         self.io.try_io(Interest::WRITABLE, || self.state.send((&self.io).into(), transmit))
     }
 
@@ -239,7 +243,7 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        self.state.max_gso_segments()
+        Turn::packets(self.state.max_gso_segments())
     }
 
     fn max_receive_segments(&self) -> usize {

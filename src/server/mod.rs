@@ -22,6 +22,7 @@ mod packets;
 mod proxy_protocol;
 mod qpack;
 mod quic;
+mod quic_tls;
 mod stall;
 mod tunnel;
 mod upgrade;

@@ -11,9 +11,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use h3::error::Code;
 use http::header;
-use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn::{Endpoint, TransportConfig, VarInt};
-use rustls_pki_types::CertificateDer;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +23,7 @@ use super::h3_connect::WEBSOCKET;
 use super::h3_response::{self, Shared, answer, delivered};
 use super::h3_transport::{Transport, given_up};
 use super::packets::{self, Place};
+use super::quic_tls::{Client, Handshakes};
 use super::upgrade::{extended_answer, extended_connect};
 use super::worker::Worker;
 use crate::http::kept::Kept;
@@ -70,9 +69,10 @@ pub(super) fn listen(
 pub(super) fn server_config(worker: &Worker, addr: SocketAddr) -> Option<quinn::ServerConfig> {
     let snapshot = worker.snapshot();
     let tls = snapshot.listener(addr)?.tls.as_ref()?.quic.clone()?;
-    let crypto = QuicServerConfig::try_from(tls)
-        .inspect_err(|error| log::error!("HTTP/3 on {addr}: {error}"))
-        .ok()?;
+    let Some(crypto) = Handshakes::new(tls) else {
+        log::error!("HTTP/3 on {addr}: TLS_AES_128_GCM_SHA256 is not to be had");
+        return None;
+    };
     let mut config = quinn::ServerConfig::new(Arc::new(crypto), worker.family.tokens.clone());
     config.max_incoming(limits::QUIC_INCOMING);
     config.transport_config(Arc::new(transport()));
@@ -172,15 +172,19 @@ fn admission(handshakes: usize, address_is_proven: bool) -> Admission {
 
 async fn serve(connection: Connection, quic: quinn::Connection) {
     let remote = connection.remote;
-    let facts = facts(&quic);
-    if !is_admitted(&connection, &quic, facts.server_name.as_deref()) {
+    let client = Client::of(&quic);
+    if !is_admitted(&connection, &client) {
         return quic.close(CERTIFICATE_REQUIRED, b"this site asks for a client certificate");
     }
     let Some((timeouts, header_bytes)) = settings(&connection) else { return };
     let local =
         SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
-    let peer =
-        Arc::new(Peer { remote, local: unmapped(local), tls: Some(facts), kept: Kept::default() });
+    let peer = Arc::new(Peer {
+        remote,
+        local: unmapped(local),
+        tls: Some(facts(client)),
+        kept: Kept::default(),
+    });
     let door = Door::new(&connection, peer, timeouts);
     let transport = Transport::new(quic.clone(), (header_bytes + limits::HEADER_EXCESS) as u64);
     let accepted_stream = transport.last_accepted();
@@ -294,26 +298,21 @@ fn settings(connection: &Connection) -> Option<(limits::Timeouts, usize)> {
 
 /// Whether the client has shown what the site it named asks for: the endpoint's handshake is the
 /// same for all its sites and cannot tell.
-fn is_admitted(connection: &Connection, quic: &quinn::Connection, name: Option<&str>) -> bool {
+fn is_admitted(connection: &Connection, client: &Client) -> bool {
     let snapshot = connection.worker.snapshot();
     let Some(listener) = snapshot.listener(connection.addr) else { return false };
     let Some(tls) = &listener.tls else { return false };
-    tls.admits(name, &client_chain(quic))
+    tls.admits(client.server_name.as_deref(), &client.chain)
 }
 
-/// What the client has shown, its own certificate first.
-fn client_chain(quic: &quinn::Connection) -> Vec<CertificateDer<'static>> {
-    let chain = quic.peer_identity().and_then(|chain| chain.downcast().ok());
-    chain.map_or_else(Vec::new, |chain| *chain)
-}
-
-fn facts(quic: &quinn::Connection) -> TlsFacts {
-    let server_name = quic
-        .handshake_data()
-        .and_then(|data| data.downcast::<HandshakeData>().ok())
-        .and_then(|data| data.server_name);
-    let client = client_chain(quic).first().map(|leaf| leaf.as_ref().to_vec());
-    TlsFacts { server_name, protocol: "tls1.3", cipher: String::new(), client }
+fn facts(client: Client) -> TlsFacts {
+    let certificate = client.chain.first().map(|leaf| leaf.as_ref().to_vec());
+    TlsFacts {
+        server_name: client.server_name,
+        protocol: "tls1.3",
+        cipher: String::new(),
+        client: certificate,
+    }
 }
 
 async fn serve_stream(door: &Rc<Door>, resolver: Resolver, stream: &Shared) {

@@ -1,5 +1,6 @@
 //! HTTP/3: a QUIC endpoint per worker and address, its connections and their request streams.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -17,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::accept::Connection;
 use super::dispatch::{Door, dispatch};
-use super::drain::{FIRST_REQUEST, InFlight};
+use super::drain::{FIRST_REQUEST, InFlight, Ticket};
 use super::h3_body::{H3Body, Receive};
 use super::h3_connect::WEBSOCKET;
 use super::h3_response::{self, Shared, answer, delivered};
-use super::h3_transport::{Transport, given_up};
+use super::h3_transport::{LastAccepted, Transport, given_up};
 use super::packets::{self, Place};
 use super::quic_tls::{Client, Handshakes};
 use super::upgrade::{extended_answer, extended_connect};
@@ -136,21 +137,58 @@ fn admit(
     let Ok(slot) = worker.slots.clone().try_acquire_owned() else {
         return incoming.refuse();
     };
-    let remote = unmapped(incoming.remote_address());
-    let connection = Connection::new(worker.clone(), (addr, remote), closing.clone(), slot);
-    let handshake = handshakes.enter();
+    let ends = (addr, unmapped(incoming.remote_address()));
+    let connection = Connection::new(worker.clone(), ends, closing.clone(), slot);
+    // Boxed, since setting up needs more than a connection that stands.
+    let standing = Box::pin(establish(connection, incoming, handshakes.enter()));
     tokio::task::spawn_local(async move {
-        let established = match incoming.accept() {
-            Ok(connecting) => timeout(TLS_HANDSHAKE, connecting).await,
-            Err(error) => return log::debug!("QUIC with {remote}: {error}"),
-        };
-        drop(handshake);
-        match established {
-            Ok(Ok(quic)) => serve(connection, quic).await,
-            Ok(Err(error)) => log::debug!("QUIC handshake with {remote}: {error}"),
-            Err(_) => log::debug!("QUIC handshake with {remote}: timed out"),
+        if let Some(standing) = standing.await {
+            serve(standing).await;
         }
     });
+}
+
+/// A connection that may have requests.
+struct Standing {
+    connection: Connection,
+    quic: quinn::Connection,
+    door: Rc<Door>,
+    h3: Box<h3::server::Connection<Transport, Bytes>>,
+    accepted_stream: LastAccepted,
+}
+
+async fn establish(
+    connection: Connection,
+    incoming: quinn::Incoming,
+    handshake: Ticket,
+) -> Option<Standing> {
+    let remote = connection.remote;
+    let trouble = |error: &dyn Display| log::debug!("QUIC handshake with {remote}: {error}");
+    let connecting = incoming.accept().inspect_err(|error| trouble(error)).ok()?;
+    let in_time = timeout(TLS_HANDSHAKE, connecting).await;
+    drop(handshake);
+    let connected = in_time.inspect_err(|error| trouble(error)).ok()?;
+    let quic = connected.inspect_err(|error| trouble(error)).ok()?;
+    let client = Client::of(&quic);
+    if !is_admitted(&connection, &client) {
+        quic.close(CERTIFICATE_REQUIRED, b"this site asks for a client certificate");
+        return None;
+    }
+    let (timeouts, header_bytes) = settings(&connection)?;
+    let local =
+        SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
+    let peer = Arc::new(Peer {
+        remote,
+        local: unmapped(local),
+        tls: Some(facts(client)),
+        kept: Kept::default(),
+    });
+    let door = Door::new(&connection, peer, timeouts);
+    let transport = Transport::new(quic.clone(), (header_bytes + limits::HEADER_EXCESS) as u64);
+    let accepted_stream = transport.last_accepted();
+    let h3 = set_up(transport, header_bytes).await;
+    let h3 = h3.inspect_err(|error| log::debug!("HTTP/3 with {remote}: {error}")).ok()?;
+    Some(Standing { connection, quic, door, h3, accepted_stream })
 }
 
 /// What becomes of a client's first packet.
@@ -170,29 +208,8 @@ fn admission(handshakes: usize, address_is_proven: bool) -> Admission {
     }
 }
 
-async fn serve(connection: Connection, quic: quinn::Connection) {
-    let remote = connection.remote;
-    let client = Client::of(&quic);
-    if !is_admitted(&connection, &client) {
-        return quic.close(CERTIFICATE_REQUIRED, b"this site asks for a client certificate");
-    }
-    let Some((timeouts, header_bytes)) = settings(&connection) else { return };
-    let local =
-        SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
-    let peer = Arc::new(Peer {
-        remote,
-        local: unmapped(local),
-        tls: Some(facts(client)),
-        kept: Kept::default(),
-    });
-    let door = Door::new(&connection, peer, timeouts);
-    let transport = Transport::new(quic.clone(), (header_bytes + limits::HEADER_EXCESS) as u64);
-    let accepted_stream = transport.last_accepted();
-    // What setting up needs is given back when the connection stands.
-    let mut h3 = match Box::pin(set_up(transport, header_bytes)).await {
-        Ok(h3) => h3,
-        Err(error) => return log::debug!("HTTP/3 with {remote}: {error}"),
-    };
+async fn serve(standing: Standing) {
+    let Standing { connection, quic, door, mut h3, accepted_stream } = standing;
     let requests = InFlight::default();
     let mut stage = Stage::Open;
     let mut is_fresh = true;
@@ -218,7 +235,7 @@ async fn serve(connection: Connection, quic: quinn::Connection) {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    log::debug!("HTTP/3 with {remote}: {error}");
+                    log::debug!("HTTP/3 with {}: {error}", connection.remote);
                     break;
                 }
             },

@@ -189,7 +189,7 @@ impl Handler for RealIp {
 mod tests {
     use super::*;
     use crate::directives::testing::site;
-    use crate::http::hop::append_forwarded_for;
+    use crate::http::hop::{FORWARDED_FOR, forwarded_for};
     use crate::http::request::tests::request;
 
     fn real(from: &str, header: &'static str) -> RealIp {
@@ -241,9 +241,8 @@ mod tests {
             real("10.0.0.0/8", "x-forwarded-for").settle(&mut req).unwrap();
             let is_known = sender.starts_with("10.");
             assert_eq!(req.head.headers.contains_key("x-real-ip"), is_known);
-            let sender = req.sender();
-            append_forwarded_for(&mut req.head.headers, sender);
-            assert_eq!(req.head.headers["x-forwarded-for"], expected);
+            let earlier = req.head.headers.get_all(FORWARDED_FOR).iter();
+            assert_eq!(forwarded_for(earlier, &req.sender()), expected);
         }
     }
 

@@ -1,11 +1,9 @@
 //! Fields that belong to one connection and never pass a proxy (RFC 9110 section 7.6.1).
 
-use std::net::IpAddr;
-
 use http::header::{CONNECTION, COOKIE, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-use super::request::{address_text, join};
+use super::request::join;
 
 /// Whether a field belongs to one connection.
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -26,24 +24,28 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What `Connection` cannot take away: a client that names them would have the upstream see
 /// another message than we do.
 const END_TO_END: &[&str] = &["host", "content-length", "content-type", "content-encoding"];
 
-/// Removes the fields of one connection and all that `Connection` names, except those that
-/// decide what the message is.
+/// The names that `Connection` takes away, except those that decide what the message is.
+pub fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| may_be_named(name.trim()))
+}
+
+/// A name in `Connection`, where it may stand there.
+pub fn may_be_named(name: &str) -> Option<HeaderName> {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    (!END_TO_END.contains(&name.as_str())).then_some(name)
+}
+
+/// Removes the fields of one connection and all that `Connection` names.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|v| v.to_str().ok())
-            .flat_map(|v| v.split(','))
-            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-            .filter(|name| !END_TO_END.contains(&name.as_str()))
-            .collect();
+        let named: Vec<HeaderName> = named_by_connection(headers).collect();
         for name in named {
             headers.remove(name);
         }
@@ -85,21 +87,19 @@ pub fn join_crumbs(headers: &mut HeaderMap) {
     }
 }
 
-/// Appends the address of a request's sender to `X-Forwarded-For`, as one line.
-pub fn append_forwarded_for(headers: &mut HeaderMap, client: IpAddr) {
-    let client = address_text(client);
-    let earlier = join(headers.get_all(FORWARDED_FOR).iter());
-    let line = match earlier {
-        Some(earlier) if !earlier.is_empty() => format!("{earlier}, {client}"),
-        _ => client,
-    };
-    if let Ok(value) = HeaderValue::try_from(line) {
-        headers.insert(FORWARDED_FOR, value);
-    }
+/// `X-Forwarded-For` with the address of a request's sender behind what it held, as one line.
+pub fn forwarded_for<'a>(
+    earlier: impl Iterator<Item = &'a HeaderValue>,
+    sender: &HeaderValue,
+) -> HeaderValue {
+    let Some(line) = join(earlier).filter(|line| !line.is_empty()) else { return sender.clone() };
+    let line = [line.as_bytes(), b", ", sender.as_bytes()].concat();
+    HeaderValue::try_from(line).unwrap_or_else(|_| sender.clone())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::request::address_value;
     use super::*;
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -135,12 +135,9 @@ mod tests {
             (Some("10.0.0.1"), "2001:db8::1", "10.0.0.1, 2001:db8::1"),
             (Some(""), "::ffff:192.0.2.7", "192.0.2.7"),
         ] {
-            let mut sent = HeaderMap::new();
-            if let Some(earlier) = earlier {
-                sent.insert("x-forwarded-for", HeaderValue::from_static(earlier));
-            }
-            append_forwarded_for(&mut sent, client.parse().unwrap());
-            assert_eq!(sent["x-forwarded-for"], expected);
+            let earlier = earlier.map(HeaderValue::from_static);
+            let client = address_value(client.parse().unwrap());
+            assert_eq!(forwarded_for(earlier.iter(), &client), expected);
         }
     }
 }

@@ -3,13 +3,18 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use http::HeaderValue;
 
 /// Things of any kind, few of them. The lock is never waited for: a connection stays on its worker.
 #[derive(Default)]
 pub struct Kept {
     some: AtomicBool,
     things: Mutex<Vec<Box<dyn Any + Send>>>,
+    /// What its requests say of it, written once.
+    pub(super) address: OnceLock<HeaderValue>,
+    pub(super) local_port: OnceLock<HeaderValue>,
 }
 
 impl Kept {

@@ -47,6 +47,15 @@ impl Peer {
     pub fn named(&self, remote: SocketAddr) -> Self {
         Self { remote, local: self.local, tls: self.tls.clone(), kept: Kept::default() }
     }
+
+    /// The client's address, and the port that it came to, as fields say them.
+    pub fn address(&self) -> &HeaderValue {
+        self.kept.address.get_or_init(|| address_value(self.remote.ip()))
+    }
+
+    pub fn local_port(&self) -> &HeaderValue {
+        self.kept.local_port.get_or_init(|| self.local.port().into())
+    }
 }
 
 /// In a request's extensions: the proxy that sent it, where `peer.remote` is the client that this
@@ -73,9 +82,11 @@ impl Request {
     }
 
     /// Who sent the request: the client, or the last proxy before us.
-    pub fn sender(&self) -> IpAddr {
-        let proxy = self.head.extensions.get::<Sender>();
-        proxy.map_or_else(|| self.peer.remote.ip(), |sender| sender.0)
+    pub fn sender(&self) -> Cow<'_, HeaderValue> {
+        match self.head.extensions.get::<Sender>() {
+            Some(proxy) => Cow::Owned(address_value(proxy.0)),
+            None => Cow::Borrowed(self.peer.address()),
+        }
     }
 
     /// The path as it stands now, percent-encoded as the client sent it: what is forwarded.
@@ -137,6 +148,11 @@ pub fn address_text(ip: IpAddr) -> String {
         }
     }
     text
+}
+
+/// An address as a field says it.
+pub fn address_value(ip: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address_text(ip)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// An IPv4 client of a dual-stack socket as IPv4.

@@ -11,7 +11,7 @@ use super::answer::{Answer, Framing};
 use super::conn::Conn;
 use super::connect::{Dial, connect};
 use super::error::ProxyError;
-use super::forward::outgoing;
+use super::forward::{Message, outgoing};
 use super::http2;
 use super::own::{self, Bond};
 use super::payload::Payload;
@@ -129,8 +129,8 @@ struct Broken {
 }
 
 impl Exchange {
-    fn start(mut conn: Box<Conn>, message: http::Request<Body>, now: Instant) -> Self {
-        let method = message.method().clone();
+    fn start(mut conn: Box<Conn>, message: Message<'_>, now: Instant) -> Self {
+        let method = message.method.clone();
         conn.patience.moved_at(now);
         let upload = Some(Upload::start(&mut conn, message));
         Self { conn, upload, refused: None, switched: false, informational: 0, method }

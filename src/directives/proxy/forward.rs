@@ -1,76 +1,108 @@
 //! The request as the upstream sees it: its target, its fields, its framing.
 
+use std::borrow::Cow;
+
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, Uri, Version};
 use http_body::Body as _;
 
 use super::error::ProxyError;
+use super::fields::Fields;
 use super::respond::announced;
 use super::rule::Rule;
-use super::rules;
+use super::rules::{self, Change};
 use super::upstream::Upstream;
-use crate::http::{Body, Request, hop};
+use crate::http::hop::{self, FORWARDED_FOR};
+use crate::http::{Body, Request};
+
+/// A request as the upstream is to get it.
+pub(super) struct Message<'a> {
+    pub(super) method: &'a Method,
+    /// The client's: what is asked for on its behalf depends on it.
+    pub(super) version: Version,
+    pub(super) target: Cow<'a, PathAndQuery>,
+    pub(super) fields: Fields<'a>,
+    pub(super) body: Body,
+}
+
+impl Message<'_> {
+    /// The same as a message of its own.
+    pub(super) fn into_request(self) -> http::Request<Body> {
+        let headers = self.fields.to_map();
+        let mut request = http::Request::new(self.body);
+        *request.method_mut() = self.method.clone();
+        *request.version_mut() = self.version;
+        *request.uri_mut() = Uri::from(self.target.into_owned());
+        *request.headers_mut() = headers;
+        request
+    }
+}
 
 /// Builds one attempt from the client's request, which stays as it is.
-pub(super) fn outgoing(
-    req: &Request,
-    upstream: &Upstream,
-    rule: &Rule,
+pub(super) fn outgoing<'a>(
+    req: &'a Request,
+    upstream: &'a Upstream,
+    rule: &'a Rule,
     body: Body,
-) -> Result<http::Request<Body>, ProxyError> {
-    let uri = target(&req.head.uri, upstream, &rule.without).map_err(ProxyError::Request)?;
-    let mut headers = req.head.headers.clone();
-    let trailers_wanted = wants_trailers(&headers);
-    let trailer = announced(&headers, TRAILER);
-    hop::strip_hop_by_hop(&mut headers);
+) -> Result<Message<'a>, ProxyError> {
+    let target = target(&req.head.uri, upstream, &rule.without).map_err(ProxyError::Request)?;
+    let mut fields = Fields::new(&req.head.headers);
+    let hops = fields.with_hops();
     let offered = req.upgrade.as_ref().map(|upgrade| &upgrade.protocol);
     if let Some(protocol) = offered {
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(UPGRADE, protocol.clone());
+        offer(&mut fields, protocol);
     }
     if body.is_end_stream() {
-        headers.remove(EXPECT);
+        fields.remove(&EXPECT);
     }
     // Ours is added after what the client's Connection named has gone.
-    hop::append_forwarded_for(&mut headers, req.sender());
-    headers.insert(HOST, upstream.host_field.clone());
+    let sender = req.sender();
+    let line = match fields.contains(&FORWARDED_FOR) {
+        true => Cow::Owned(hop::forwarded_for(fields.get_all(&FORWARDED_FOR), &sender)),
+        false => sender,
+    };
+    Change::set(&mut fields, &FORWARDED_FOR, line);
+    Change::set(&mut fields, &HOST, Cow::Borrowed(&upstream.host_field));
     if let Some(credentials) = &upstream.authorization
-        && !headers.contains_key(AUTHORIZATION)
+        && !fields.contains(&AUTHORIZATION)
     {
-        headers.insert(AUTHORIZATION, credentials.clone());
+        Change::set(&mut fields, &AUTHORIZATION, Cow::Borrowed(credentials));
     }
     if !rule.upstream_headers.is_empty() {
-        rules::apply(&rule.upstream_headers, &mut headers, req, None);
-        keep_offer(&mut headers, offered);
+        rules::apply(&rule.upstream_headers, &mut fields, req, None);
+        keep_offer(&mut fields, offered);
     }
-    if trailers_wanted {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+    if let Some(hops) = hops {
+        if wants_trailers(hops) {
+            fields.set(&TE, HeaderValue::from_static("trailers"));
+        }
+        for value in announced(hops, TRAILER) {
+            fields.add(&TRAILER, Cow::Owned(value));
+        }
     }
-    for value in trailer {
-        headers.append(TRAILER, value);
+    if offered.is_none() || !fields.contains(&UPGRADE) {
+        frame(&mut fields, &req.head.method, &body);
     }
-    if offered.is_none() || !headers.contains_key(UPGRADE) {
-        frame(&mut headers, &req.head.method, &body);
-    }
-
-    let mut out = http::Request::new(body);
-    *out.method_mut() = req.head.method.clone();
-    // The client's: what is asked for on its behalf depends on it.
-    *out.version_mut() = req.head.version;
-    *out.uri_mut() = uri;
-    *out.headers_mut() = headers;
-    Ok(out)
+    let (method, version) = (&req.head.method, req.head.version);
+    Ok(Message { method, version, target, fields, body })
 }
 
 /// Path and query: `without` cut off, the upstream's base before it, every other byte untouched.
-fn target(uri: &Uri, upstream: &Upstream, without: &str) -> Result<Uri, http::Error> {
+fn target<'a>(
+    uri: &'a Uri,
+    upstream: &Upstream,
+    without: &str,
+) -> Result<Cow<'a, PathAndQuery>, http::Error> {
     let plain = upstream.base_path.is_empty() && upstream.base_query.is_empty();
-    if plain && without.is_empty() && uri.scheme().is_none() && uri.path().starts_with('/') {
-        return Ok(uri.clone());
+    if plain
+        && without.is_empty()
+        && let Some(target) = uri.path_and_query().filter(|target| target.as_str().starts_with('/'))
+    {
+        return Ok(Cow::Borrowed(target));
     }
     let path = uri.path();
     let path = path.strip_prefix(without).unwrap_or(path);
@@ -82,7 +114,7 @@ fn target(uri: &Uri, upstream: &Upstream, without: &str) -> Result<Uri, http::Er
         joined.push_str(query);
         separator = '&';
     }
-    Ok(Uri::from(PathAndQuery::try_from(joined)?))
+    Ok(Cow::Owned(PathAndQuery::try_from(joined)?))
 }
 
 /// Joins with exactly one slash in between; an empty rest adds none.
@@ -97,16 +129,21 @@ fn join(base: &str, rest: &str) -> String {
     joined
 }
 
+fn offer(fields: &mut Fields<'_>, protocol: &HeaderValue) {
+    fields.set(&CONNECTION, HeaderValue::from_static("Upgrade"));
+    fields.set(&UPGRADE, protocol.clone());
+}
+
 /// Rules may take the client's wish for another protocol away, and never give it one (h2c would
 /// carry requests past every rule).
-fn keep_offer(headers: &mut HeaderMap, offered: Option<&HeaderValue>) {
-    match offered.filter(|_| headers.contains_key(UPGRADE)) {
-        Some(protocol) => {
-            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(UPGRADE, protocol.clone());
-        }
-        None if headers.remove(UPGRADE).is_some() || offered.is_some() => {
-            headers.remove(CONNECTION);
+fn keep_offer(fields: &mut Fields<'_>, offered: Option<&HeaderValue>) {
+    // The client's own field never passes.
+    let is_left = fields.ours(&UPGRADE).next().is_some();
+    match offered.filter(|_| is_left) {
+        Some(protocol) => offer(fields, protocol),
+        None if is_left || offered.is_some() => {
+            fields.remove(&UPGRADE);
+            fields.remove(&CONNECTION);
         }
         None => {}
     }
@@ -123,16 +160,16 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 
 /// Says how long the body is, from the body itself: what the client wrote is kept only where the
 /// body cannot tell (RFC 9112 section 6).
-fn frame(headers: &mut HeaderMap, method: &Method, body: &Body) {
+fn frame(fields: &mut Fields<'_>, method: &Method, body: &Body) {
     if body.is_end_stream() {
         let expects_body = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-        if expects_body || headers.contains_key(CONTENT_LENGTH) {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        if expects_body || fields.contains(&CONTENT_LENGTH) {
+            fields.set(&CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
     } else if let Some(length) = body.size_hint().exact() {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    } else if !headers.contains_key(CONTENT_LENGTH) {
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        fields.set(&CONTENT_LENGTH, HeaderValue::from(length));
+    } else if !fields.contains(&CONTENT_LENGTH) {
+        fields.set(&TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
 
@@ -163,8 +200,9 @@ mod tests {
             ("/x?", "http://l", "/y", "/x"),
         ] {
             let upstream = &parse(to, "").unwrap()[0];
-            let got = target(&uri.parse().unwrap(), upstream, without).unwrap();
-            assert_eq!(got.to_string(), want, "{uri} {to} without {without}");
+            let uri: Uri = uri.parse().unwrap();
+            let got = target(&uri, upstream, without).unwrap();
+            assert_eq!(got.as_str(), want, "{uri} {to} without {without}");
         }
     }
 
@@ -175,7 +213,7 @@ mod tests {
         }
         let rule = Rule::of("/", &[to.to_owned()]);
         let out = outgoing(&req, &rule.hosts[0], &rule, Body::empty());
-        out.unwrap().headers().clone()
+        out.unwrap().fields.to_map()
     }
 
     #[test]

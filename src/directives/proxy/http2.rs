@@ -10,7 +10,7 @@ use super::attempt::{Outcome, repeatable};
 use super::conn::Conn;
 use super::connect::{Dial, connect};
 use super::error::ProxyError;
-use super::forward::outgoing;
+use super::forward::{Message, outgoing};
 use super::h2::{self, Answered, Client, Failed};
 use super::own::{self, Bond};
 use super::payload::Payload;
@@ -51,7 +51,8 @@ pub(super) async fn attempt(
                 Err(error) => return failed(error, true),
             },
         };
-        let message = match outgoing(req, host, rule, payload.take()).and_then(|m| adapt(m, host)) {
+        let message = outgoing(req, host, rule, payload.take()).map(Message::into_request);
+        let message = match message.and_then(|message| adapt(message, host)) {
             Ok(message) => message,
             Err(error) => return failed(error, false),
         };

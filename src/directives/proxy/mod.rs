@@ -14,6 +14,7 @@ mod content;
 mod discover;
 mod effects;
 mod error;
+mod fields;
 mod forward;
 mod h2;
 mod hash;

@@ -1,12 +1,13 @@
 //! `header_upstream` and `header_downstream`: add, set, delete and regex replacement.
 
+use std::borrow::Cow;
+
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use regex::Regex;
 
 use crate::http::Request;
 use crate::http::placeholders::{ResponseFacts, Template};
-use crate::http::request::address_text;
 
 /// One change of one field.
 #[derive(Debug, Clone)]
@@ -77,54 +78,87 @@ impl HeaderRule {
         Self { name, action: Action::Delete }
     }
 
-    fn apply(&self, headers: &mut HeaderMap, req: &Request, facts: Option<&ResponseFacts<'_>>) {
+    fn apply<'a>(
+        &'a self,
+        fields: &mut impl Change<'a>,
+        req: &'a Request,
+        facts: Option<&ResponseFacts<'_>>,
+    ) {
         match &self.action {
-            Action::Delete => {
-                headers.remove(&self.name);
-            }
+            Action::Delete => fields.delete(&self.name),
             Action::Add(value) => {
                 if let Some(value) = value.resolve(req, facts) {
-                    headers.append(self.name.clone(), value);
+                    fields.add(&self.name, value);
                 }
             }
             Action::Set(value) => {
                 if let Some(value) = value.resolve(req, facts) {
-                    headers.insert(self.name.clone(), value);
+                    fields.set(&self.name, value);
                 }
             }
             Action::Replace(pattern, replacement) => {
                 let replacement = replacement.expand(req, facts, "");
-                let named = headers.iter_mut().filter(|(name, _)| **name == self.name);
-                named.for_each(|(_, value)| replace(value, pattern, &replacement));
+                fields.edit(&self.name, &|value| replace(value, pattern, &replacement));
             }
         }
     }
 }
 
+/// Fields that rules change.
+pub(super) trait Change<'a> {
+    /// Puts one value in the place of all that the name has.
+    fn set(&mut self, name: &HeaderName, value: Cow<'a, HeaderValue>);
+    fn add(&mut self, name: &HeaderName, value: Cow<'a, HeaderValue>);
+    fn delete(&mut self, name: &HeaderName);
+    fn edit(&mut self, name: &HeaderName, edit: &dyn Fn(&mut HeaderValue));
+}
+
+impl<'a> Change<'a> for HeaderMap {
+    fn set(&mut self, name: &HeaderName, value: Cow<'a, HeaderValue>) {
+        self.insert(name, value.into_owned());
+    }
+
+    fn add(&mut self, name: &HeaderName, value: Cow<'a, HeaderValue>) {
+        self.append(name, value.into_owned());
+    }
+
+    fn delete(&mut self, name: &HeaderName) {
+        self.remove(name);
+    }
+
+    fn edit(&mut self, name: &HeaderName, edit: &dyn Fn(&mut HeaderValue)) {
+        self.iter_mut().filter(|(its, _)| *its == name).for_each(|(_, value)| edit(value));
+    }
+}
+
 /// Applies rules in the order they are written.
-pub(super) fn apply(
-    rules: &[HeaderRule],
-    headers: &mut HeaderMap,
-    req: &Request,
+pub(super) fn apply<'a>(
+    rules: &'a [HeaderRule],
+    fields: &mut impl Change<'a>,
+    req: &'a Request,
     facts: Option<&ResponseFacts<'_>>,
 ) {
     for rule in rules {
-        rule.apply(headers, req, facts);
+        rule.apply(fields, req, facts);
     }
 }
 
 impl Value {
     /// The value for this request; an empty one, or one that no field may hold, changes nothing.
-    fn resolve(&self, req: &Request, facts: Option<&ResponseFacts<'_>>) -> Option<HeaderValue> {
+    fn resolve<'a>(
+        &'a self,
+        req: &'a Request,
+        facts: Option<&ResponseFacts<'_>>,
+    ) -> Option<Cow<'a, HeaderValue>> {
         let text = match self {
             Self::Text(template) => template.expand(req, facts, ""),
-            Self::Fixed(value) => return Some(value.clone()),
-            Self::Host => return req.head.headers.get(http::header::HOST).cloned(),
-            Self::ClientIp => address_text(req.peer.remote.ip()),
-            Self::Scheme => return Some(HeaderValue::from_static(req.scheme())),
-            Self::ServerPort => req.peer.local.port().to_string(),
+            Self::Fixed(value) => return Some(Cow::Borrowed(value)),
+            Self::Host => return req.head.headers.get(http::header::HOST).map(Cow::Borrowed),
+            Self::ClientIp => return Some(Cow::Borrowed(req.peer.address())),
+            Self::Scheme => return Some(Cow::Owned(HeaderValue::from_static(req.scheme()))),
+            Self::ServerPort => return Some(Cow::Borrowed(req.peer.local_port())),
         };
-        if text.is_empty() { None } else { HeaderValue::try_from(text).ok() }
+        if text.is_empty() { None } else { HeaderValue::try_from(text).ok().map(Cow::Owned) }
     }
 }
 

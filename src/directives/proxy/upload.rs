@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Request, Version};
+use http::{HeaderMap, HeaderValue, Version};
 use http_body::{Body as HttpBody, Frame};
 use tokio::io::AsyncWrite;
 use tokio::time::Sleep;
 
 use super::conn::Conn;
 use super::error::ProxyError;
+use super::fields::Fields;
+use super::forward::Message;
 use crate::http::upgrade::{self, WEBSOCKET_ACCEPT, WEBSOCKET_KEY};
 use crate::http::{Body, BodyError, hop};
 
@@ -81,24 +83,24 @@ enum Framing {
 impl Upload {
     /// Writes the head into the connection's output; nothing is sent yet. The head says how the
     /// body is framed.
-    pub(super) fn start(conn: &mut Conn, request: Request<Body>) -> Self {
-        let (head, body) = request.into_parts();
-        write_head(&mut conn.output, &head);
+    pub(super) fn start(conn: &mut Conn, message: Message<'_>) -> Self {
+        write_head(&mut conn.output, &message);
+        let Message { version, fields, body, .. } = message;
         let mut wait = None;
         let framing = if body.is_end_stream() {
             Framing::Ended
-        } else if let Some(protocol) = head.headers.get(UPGRADE) {
-            let mut wanted = Wanted::new(protocol, &head.headers);
-            wanted.judged = head.version < Version::HTTP_2;
+        } else if let Some(protocol) = fields.get(&UPGRADE) {
+            let mut wanted = Wanted::new(protocol, &fields);
+            wanted.judged = version < Version::HTTP_2;
             wait = Some(Wait::Switch(Box::new(wanted)));
             Framing::Raw
-        } else if head.headers.contains_key(TRANSFER_ENCODING) {
+        } else if fields.contains(&TRANSFER_ENCODING) {
             Framing::Chunked
         } else {
-            let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+            let length = fields.get(&CONTENT_LENGTH).and_then(|value| value.to_str().ok());
             Framing::Sized(length.and_then(|length| length.parse().ok()).unwrap_or(0))
         };
-        if wait.is_none() && framing != Framing::Ended && head.headers.contains_key(EXPECT) {
+        if wait.is_none() && framing != Framing::Ended && fields.contains(&EXPECT) {
             wait = Some(Wait::Continue(Box::pin(tokio::time::sleep(CONTINUE))));
         }
         Self { body, framing, piece: Bytes::new(), tail: b"", wait, half_close: false }
@@ -265,8 +267,8 @@ impl Upload {
 }
 
 impl Wanted {
-    fn new(protocol: &HeaderValue, fields: &HeaderMap) -> Self {
-        let key = fields.get(WEBSOCKET_KEY).filter(|_| upgrade::is_websocket(protocol));
+    fn new(protocol: &HeaderValue, fields: &Fields<'_>) -> Self {
+        let key = fields.get(&WEBSOCKET_KEY).filter(|_| upgrade::is_websocket(protocol));
         let accept = key.map(|key| upgrade::websocket_accept(key.as_bytes()));
         Self { protocol: protocol.clone(), accept, judged: true }
     }
@@ -288,20 +290,17 @@ impl Wanted {
     }
 }
 
-fn write_head(out: &mut BytesMut, head: &http::request::Parts) {
+fn write_head(out: &mut BytesMut, message: &Message<'_>) {
     out.clear();
     if out.capacity() > SMALL {
         // What an upload took is not kept with an idle connection.
         *out = BytesMut::new();
     }
-    out.extend_from_slice(head.method.as_str().as_bytes());
+    out.extend_from_slice(message.method.as_str().as_bytes());
     out.put_u8(b' ');
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    out.extend_from_slice(target.as_bytes());
+    out.extend_from_slice(message.target.as_str().as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, value) in &head.headers {
-        write_field(out, name.as_str(), value.as_bytes());
-    }
+    message.fields.for_each(|name, value| write_field(out, name.as_str(), value.as_bytes()));
     out.extend_from_slice(b"\r\n");
 }
 

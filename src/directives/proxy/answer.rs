@@ -1,13 +1,16 @@
 //! The head of an upstream's answer: read strictly, without copying field values, with the one
-//! framing that follows from it (RFC 9112 section 6.3).
+//! framing that follows from it (RFC 9112 section 6.3), and without the fields that belong to the
+//! upstream's connection.
 
 use std::mem::MaybeUninit;
 
 use bytes::BytesMut;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, response::Parts};
 
 use super::error::ProxyError;
+use super::names;
+use crate::http::hop;
 
 /// Fields of an answer at most.
 const FIELDS: usize = 128;
@@ -22,6 +25,7 @@ pub(super) enum Framing {
 
 #[derive(Debug)]
 pub(super) struct Answer {
+    /// Its fields pass on as they are, but for those of a 101: who asked has to see them all.
     pub(super) head: Parts,
     pub(super) framing: Framing,
     /// Whether the upstream keeps the connection open.
@@ -58,14 +62,23 @@ pub(super) fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Answ
     }
     let bytes = input.split_to(length).freeze();
     let mut headers = HeaderMap::with_capacity(count + 2);
+    let mut said = Said::default();
     for &(name, name_end, value, value_end) in &places[..count] {
-        let name = HeaderName::from_bytes(&bytes[name as usize..name_end as usize]);
+        let name = names::read(&bytes[name as usize..name_end as usize]);
         let value = HeaderValue::from_maybe_shared(bytes.slice(value as usize..value_end as usize));
         let (Ok(name), Ok(value)) = (name, value) else { return malformed("a field is none") };
-        headers.append(name, value);
+        if said.passes(&name, &value)? || status == StatusCode::SWITCHING_PROTOCOLS {
+            headers.append(name, value);
+        }
     }
-    let framing = framing(status, version, &headers, method)?;
-    let keep_alive = keeps_alive(version, &headers) && framing != Framing::UntilClose;
+    let framing = said.framing(status, version, method)?;
+    let stays = if version == Version::HTTP_10 { said.keep_alive } else { !said.close };
+    let keep_alive = stays && framing != Framing::UntilClose;
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        for name in said.named.iter().filter(|name| **name != TRAILER) {
+            headers.remove(name);
+        }
+    }
     let (mut head, ()) = Response::new(()).into_parts();
     head.status = status;
     head.headers = headers;
@@ -76,57 +89,88 @@ fn malformed<T>(how: &'static str) -> Result<T, ProxyError> {
     Err(ProxyError::Malformed(how))
 }
 
-/// Refuses what would make two readers see different messages.
-fn framing(
-    status: StatusCode,
-    version: Version,
-    headers: &HeaderMap,
-    method: &Method,
-) -> Result<Framing, ProxyError> {
-    let length = content_length(headers)?;
-    let coded = headers.contains_key(TRANSFER_ENCODING);
-    if coded && length.is_some() {
-        return malformed("both Content-Length and Transfer-Encoding");
-    }
-    let bodiless = status.is_informational()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-        || *method == Method::HEAD;
-    if bodiless {
-        return Ok(Framing::Sized(0));
-    }
-    if coded {
-        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-        let chunked = codings.next().is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"chunked"));
-        if !chunked || codings.next().is_some() || version == Version::HTTP_10 {
-            return malformed("a Transfer-Encoding other than chunked");
+/// What the fields say of the message and its connection.
+#[derive(Default)]
+struct Said {
+    /// Content-Length as a number, and how many digits it has.
+    length: Option<(u64, usize)>,
+    /// Fields of Transfer-Encoding, and whether one of them is `chunked` and no more.
+    codings: usize,
+    chunked: bool,
+    close: bool,
+    keep_alive: bool,
+    /// Fields that go with the connection.
+    named: Vec<HeaderName>,
+}
+
+impl Said {
+    /// Takes note of a field, and tells whether it passes on.
+    fn passes(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<bool, ProxyError> {
+        if *name == CONTENT_LENGTH {
+            let is_first = self.length.is_none();
+            self.content_length(value.as_bytes())?;
+            return Ok(is_first);
         }
-        return Ok(Framing::Chunked);
+        if *name == CONNECTION {
+            self.connection(value);
+        } else if *name == TRANSFER_ENCODING {
+            self.codings += 1;
+            self.chunked |= value.as_bytes().eq_ignore_ascii_case(b"chunked");
+        }
+        // Trailers pass through.
+        Ok(!hop::is_hop_by_hop(name) || *name == TRAILER)
     }
-    Ok(length.map_or(Framing::UntilClose, Framing::Sized))
-}
 
-fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ProxyError> {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(length) = lengths.next() else { return Ok(None) };
-    if lengths.any(|other| other != length) {
-        return malformed("Content-Length fields that differ");
+    fn content_length(&mut self, digits: &[u8]) -> Result<(), ProxyError> {
+        let text =
+            std::str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_digit));
+        let Some(number) = text.and_then(|text| text.parse().ok()) else {
+            return malformed("a Content-Length that is no number");
+        };
+        let length = (number, digits.len());
+        if self.length.is_some_and(|other| other != length) {
+            return malformed("Content-Length fields that differ");
+        }
+        self.length = Some(length);
+        Ok(())
     }
-    let digits = length.as_bytes();
-    let number = Some(digits).filter(|digits| digits.iter().all(u8::is_ascii_digit));
-    match number.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()) {
-        Some(length) => Ok(Some(length)),
-        None => malformed("a Content-Length that is no number"),
-    }
-}
 
-fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
-    let says = |word: &str| {
-        let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|w| w.trim().eq_ignore_ascii_case(word))
-    };
-    match version {
-        Version::HTTP_10 => says("keep-alive"),
-        _ => !says("close"),
+    fn connection(&mut self, value: &HeaderValue) {
+        let words = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        for word in words.filter(|word| !word.is_empty()) {
+            if word.eq_ignore_ascii_case("close") {
+                self.close = true;
+            } else if word.eq_ignore_ascii_case("keep-alive") {
+                self.keep_alive = true;
+            } else {
+                self.named.extend(hop::may_be_named(word));
+            }
+        }
+    }
+
+    /// Refuses what would make two readers see different messages.
+    fn framing(
+        &self,
+        status: StatusCode,
+        version: Version,
+        method: &Method,
+    ) -> Result<Framing, ProxyError> {
+        if self.codings > 0 && self.length.is_some() {
+            return malformed("both Content-Length and Transfer-Encoding");
+        }
+        let bodiless = status.is_informational()
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || *method == Method::HEAD;
+        if bodiless {
+            return Ok(Framing::Sized(0));
+        }
+        if self.codings > 0 {
+            if !self.chunked || self.codings > 1 || version == Version::HTTP_10 {
+                return malformed("a Transfer-Encoding other than chunked");
+            }
+            return Ok(Framing::Chunked);
+        }
+        Ok(self.length.map_or(Framing::UntilClose, |(length, _)| Framing::Sized(length)))
     }
 }
 
@@ -196,6 +240,26 @@ mod tests {
         }
         let many = "a: b\r\n".repeat(FIELDS + 1);
         assert!(read(&format!("HTTP/1.1 200 OK\r\n{many}\r\n"), "GET").is_err());
+    }
+
+    #[test]
+    fn fields_of_the_connection_stay_behind() {
+        let fields = "connection: x-a, Close, trailer, server\r\nX-A: 1\r\nKeep-Alive: 5\r\nTrailer: x-t\r\n\
+            Content-Length: 3\r\ncontent-length: 3\r\nServer: origin\r\nETag: e\r\nX-B: 2\r\nUpgrade: h2c\r\n\
+            Content-Type: a/b\r\nConnection: content-type\r\nx-b: 3\r\n\r\n";
+        for (status, left) in [
+            (200, "content-length content-type etag trailer x-b x-b"),
+            (
+                101,
+                "connection connection content-length content-length content-type etag keep-alive server trailer upgrade x-a x-b x-b",
+            ),
+        ] {
+            let mut input = BytesMut::from(format!("HTTP/1.1 {status} x\r\n{fields}").as_str());
+            let answer = parse(&mut input, &Method::GET).unwrap().unwrap();
+            let mut names: Vec<_> = answer.head.headers.iter().map(|(n, _)| n.as_str()).collect();
+            names.sort_unstable();
+            assert_eq!((names.join(" ").as_str(), answer.keep_alive), (left, false));
+        }
     }
 
     #[test]

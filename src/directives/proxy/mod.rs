@@ -20,6 +20,7 @@ mod h2;
 mod hash;
 mod health;
 mod http2;
+mod names;
 mod options;
 mod own;
 mod payload;

@@ -34,8 +34,7 @@ pub(super) struct Lease {
     pub(super) _slot: Slot,
 }
 
-/// Cleans the head and ties the body to the connection, which goes back to the pool of the
-/// `upstream` when the last frame has passed, and is closed when the body is dropped before.
+/// Ties the body to the connection, which goes back to the pool of the `upstream` when the last frame has passed, and is closed when the body is dropped before.
 pub(super) fn receive(
     answer: Answer,
     mut exchange: Exchange,
@@ -43,11 +42,13 @@ pub(super) fn receive(
     lease: Lease,
 ) -> Response<Body> {
     let Answer { mut head, framing, keep_alive } = answer;
-    let protocol = exchange.switched.then(|| head.headers.get(UPGRADE).cloned()).flatten();
-    clean(&mut head.headers);
-    if let Some(protocol) = protocol {
-        head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        head.headers.insert(UPGRADE, protocol);
+    if exchange.switched {
+        let protocol = head.headers.get(UPGRADE).cloned();
+        clean(&mut head.headers);
+        if let Some(protocol) = protocol {
+            head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            head.headers.insert(UPGRADE, protocol);
+        }
     }
     let whole = match framing {
         Framing::Sized(length) if exchange.upload.is_none() => exchange.conn.take_whole(length),

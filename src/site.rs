@@ -1,6 +1,5 @@
 //! One site: what its block says, as a chain; and a generation of all of them.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fnv::FnvHashMap;
 use http::HeaderValue;
 
 use crate::chain::{Handler, Next, ReplyFuture};
@@ -199,7 +199,8 @@ pub struct Listener {
 /// Sites by host, then by the longest path.
 #[derive(Default)]
 pub struct SiteTable {
-    hosts: HashMap<String, Vec<Arc<Site>>>,
+    /// Clients bring no key in, so that none of them can make keys collide.
+    hosts: FnvHashMap<String, Vec<Arc<Site>>>,
     has_wildcards: bool,
 }
 

@@ -1,10 +1,10 @@
 //! Idle connections of one worker, kept by what they lead to.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::thread::LocalKey;
 
+use fnv::FnvHashMap;
 use tokio::time::Instant;
 
 use crate::http::limits::UPSTREAM_IDLE;
@@ -21,7 +21,8 @@ pub trait Idle {
 /// The idle connections, the newest used first. `K` names what a connection leads to and all
 /// that it depends on, so that a pool outlives a reload.
 pub struct Pool<K, C> {
-    idle: RefCell<HashMap<K, Vec<C>>>,
+    /// Keys come from configurations: nobody else could make them collide.
+    idle: RefCell<FnvHashMap<K, Vec<C>>>,
     sweeping: Cell<bool>,
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use http::header::{self, HeaderName};
+use http::header;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
@@ -219,17 +219,18 @@ fn bounded(head: &http::request::Parts, listener: &Listener) -> Result<(), Statu
     if target > URI_BYTES {
         return Err(StatusCode::URI_TOO_LONG);
     }
-    let crumbs = head.headers.len();
-    let bytes: usize = head.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 32).sum();
-    if crumbs > HEADER_COUNT || bytes > listener.header_bytes + 32 * HEADER_COUNT {
+    let (mut bytes, mut specific) = (0, false);
+    for (name, value) in &head.headers {
+        bytes += name.as_str().len() + value.len() + 32;
+        specific |= *name == header::CONNECTION
+            || *name == header::TRANSFER_ENCODING
+            || *name == header::UPGRADE;
+    }
+    if head.headers.len() > HEADER_COUNT || bytes > listener.header_bytes + 32 * HEADER_COUNT {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
-    let specific = |name: &HeaderName| head.headers.contains_key(name);
     if head.version >= Version::HTTP_2
-        && (specific(&header::CONNECTION)
-            || specific(&header::TRANSFER_ENCODING)
-            || specific(&header::UPGRADE)
-            || head.headers.get(header::TE).is_some_and(|te| te != "trailers"))
+        && (specific || head.headers.get(header::TE).is_some_and(|te| te != "trailers"))
     {
         // Connection-specific fields make a message malformed (RFC 9113 8.2.2, RFC 9114 4.2).
         return Err(StatusCode::BAD_REQUEST);
@@ -326,14 +327,15 @@ fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, 
     if !is_http3 && let Some(alt_svc) = &listener.alt_svc {
         headers.insert(header::ALT_SVC, alt_svc.clone());
     }
-    if version >= Version::HTTP_2 {
+    // What follows hyper does for the other versions.
+    if is_http3 {
         headers.remove(header::CONNECTION);
         headers.remove(header::TRANSFER_ENCODING);
-    }
-    if is_http3 && !headers.contains_key(header::DATE) {
-        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
-        if let Ok(date) = HeaderValue::from_str(&now) {
-            headers.insert(header::DATE, date);
+        if !headers.contains_key(header::DATE) {
+            let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+            if let Ok(date) = HeaderValue::from_str(&now) {
+                headers.insert(header::DATE, date);
+            }
         }
     }
     if is_head {

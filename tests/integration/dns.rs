@@ -3,80 +3,42 @@
 use std::collections::BTreeSet;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-use crate::harness::{Caddy, Nginx, Origin, Setup, curl, free_port, wait_for};
+use crate::harness::{Bind, Caddy, Nginx, Origin, Setup, curl, free_port, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// BIND with the zone `up.test`, at port 53 of a loopback address of its own.
 struct Zone {
-    dir: tempfile::TempDir,
+    bind: Bind,
     ip: String,
     serial: u32,
-    process: std::process::Child,
 }
 
 impl Zone {
     fn start(records: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let ip = format!("127.53.{}.{}", port / 250, port % 250 + 1);
-        relay(&ip, port);
-        let path = dir.path().display();
-        let conf = format!(
-            "options {{ directory \"{path}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
-                pid-file none; recursion no; dnssec-validation no;
-                session-keyfile \"{path}/session.key\"; }};
-            controls {{ }};
-            zone \"up.test\" {{ type primary; file \"{path}/zone\"; }};"
-        );
-        std::fs::write(dir.path().join("named.conf"), conf).unwrap();
-        write(dir.path(), 1, records);
-        let said = std::fs::File::create(dir.path().join("log")).unwrap();
-        let process = Command::new("/usr/sbin/named")
-            .args(["-g", "-n", "1", "-c"])
-            .arg(dir.path().join("named.conf"))
-            .stdout(Stdio::null())
-            .stderr(said)
-            .spawn()
-            .expect("named");
-        let zone = Self { dir, ip, serial: 1, process };
-        zone.wait_loaded();
-        zone
+        let bind = Bind::serve("up.test", &text(1, records), "");
+        let ip = format!("127.53.{}.{}", bind.port / 250, bind.port % 250 + 1);
+        relay(&ip, bind.port);
+        Self { bind, ip, serial: 1 }
     }
 
     /// Other records, seen by the next question.
     fn change(&mut self, records: &str) {
         self.serial += 1;
-        write(self.dir.path(), self.serial, records);
-        kill(Pid::from_raw(self.process.id().try_into().unwrap()), Signal::SIGHUP).unwrap();
-        self.wait_loaded();
-    }
-
-    fn wait_loaded(&self) {
         let loaded = format!("up.test/IN: loaded serial {}", self.serial);
-        wait_for("named", PATIENCE, || {
-            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();
-            (log.contains(&loaded) && log.contains("running")).then_some(())
-        });
+        self.bind.change(&text(self.serial, records), &loaded);
     }
 
     fn stop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.bind.stop();
     }
 }
 
-impl Drop for Zone {
-    fn drop(&mut self) {
-        self.stop();
-    }
+fn text(serial: u32, records: &str) -> String {
+    format!("$TTL 1\n@ SOA ns a {serial} 60 60 600 1\n@ NS ns\nns A 127.0.0.1\n{records}\n")
 }
 
 /// Passes questions on to BIND, which listens on no address that no interface has.
@@ -101,35 +63,37 @@ fn relay(ip: &str, port: u16) {
     });
 }
 
-fn write(dir: &std::path::Path, serial: u32, records: &str) {
-    let zone =
-        format!("$TTL 1\n@ SOA ns a {serial} 60 60 600 1\n@ NS ns\nns A 127.0.0.1\n{records}\n");
-    std::fs::write(dir.join("zone"), zone).unwrap();
-}
-
-/// A proxy whose names come from the zone.
-fn proxy(zone: &Zone, to: &str, options: &str) -> Caddy {
-    let site = format!("http://:@PORT@ {{\n proxy / {to} {{\n{options}\n}}\n}}\n");
-    Setup::new(&site)
+/// A site whose names come from the zone.
+fn site(zone: &Zone, block: &str) -> Caddy {
+    Setup::new(&format!("http://:@PORT@ {{\n {block}\n}}\n"))
         .file("resolv.conf", format!("nameserver {}\noptions timeout:1 attempts:1\n", zone.ip))
         .world("mount --bind @DIR@/resolv.conf /etc/resolv.conf")
         .start()
+}
+
+fn proxy(zone: &Zone, to: &str, options: &str) -> Caddy {
+    site(zone, &format!("proxy / {to} {{\n{options}\n}}"))
 }
 
 fn answer(caddy: &Caddy) -> String {
     curl(&[], &format!("http://localhost:{}/", caddy.port())).header("x-origin").to_owned()
 }
 
-/// Origins on one port of two loopback addresses.
-fn two() -> ([Origin; 2], u16) {
+/// Listeners on one port of two loopback addresses.
+fn two_listeners() -> ([TcpListener; 2], u16) {
     for _ in 0..50 {
         let port = free_port();
         let bound = ["127.0.0.2", "127.0.0.3"].map(|ip| TcpListener::bind((ip, port)));
         if let [Ok(a), Ok(b)] = bound {
-            return ([Origin::on(a, "a"), Origin::on(b, "b")], port);
+            return ([a, b], port);
         }
     }
     panic!("no port is free on both addresses");
+}
+
+fn two() -> ([Origin; 2], u16) {
+    let ([a, b], port) = two_listeners();
+    ([Origin::on(a, "a"), Origin::on(b, "b")], port)
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Bind, Caddy, Nginx, Origin, Setup, curl, free_port, wait_for};
+use crate::harness::{Bind, Caddy, Nginx, Origin, Responder, Setup, curl, free_port, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -222,4 +222,44 @@ fn a_service_takes_part_in_health_checks() {
     let down = format!("upstream http://host.up.test:{a} is down");
     wait_for("the verdict", PATIENCE, || caddy.log().contains(&down).then_some(()));
     assert_eq!((0..6).map(|_| answer(&caddy)).collect::<String>(), "bbbbbb");
+}
+
+#[test]
+fn fastcgi_follows_the_names_of_its_servers() {
+    let (listeners, port) = two_listeners();
+    let [a, b] = listeners.map(Responder::on);
+    let mut zone = Zone::start("php A 127.0.0.2");
+    let caddy = site(&zone, &format!("fastcgi / php.up.test:{port}"));
+    let url = format!("http://localhost:{}/", caddy.port());
+    let ask = || assert_eq!(curl(&[], &url).text(), "hello");
+    ask();
+    assert_eq!((a.asked().len(), b.asked().len()), (1, 0));
+    zone.change("php A 127.0.0.2\nphp A 127.0.0.3");
+    wait_for("the new address", PATIENCE, || {
+        ask();
+        (!b.asked().is_empty()).then_some(())
+    });
+    // Both take part from now on.
+    let before = (a.asked().len(), b.asked().len());
+    (0..6).for_each(|_| ask());
+    assert_eq!((a.asked().len(), b.asked().len()), (before.0 + 3, before.1 + 3));
+    // Without name servers the last good answer stays, over a reload too.
+    zone.stop();
+    wait_for("the warning", PATIENCE, || {
+        caddy.log().contains("php.up.test cannot be resolved; what was known is used").then_some(())
+    });
+    caddy.reload();
+    ask();
+}
+
+#[test]
+fn a_fastcgi_server_without_an_address_is_502() {
+    let zone = Zone::start("");
+    let caddy = site(&zone, "errors errors.log\n fastcgi / nowhere.up.test:9000");
+    let url = format!("http://localhost:{}/", caddy.port());
+    assert_eq!(curl(&[], &url).status, 502);
+    wait_for("the line", PATIENCE, || {
+        let told = "fastcgi nowhere.up.test:9000: its name cannot be resolved: ";
+        caddy.read("errors.log").contains(told).then_some(())
+    });
 }

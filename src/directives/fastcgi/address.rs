@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use crate::upstream::{Host, Name};
+
 /// One responder as the Caddyfile names it.
 #[derive(Debug)]
 pub(super) struct Upstream {
@@ -18,12 +20,19 @@ impl Upstream {
     fn new(name: &str, target: Target) -> Self {
         Self { name: name.into(), target, avoided: AtomicU64::new(0) }
     }
+
+    /// The name that has to be resolved to reach it.
+    pub(super) fn named(&self) -> Option<&Arc<Name>> {
+        match &self.target {
+            Target::Tcp(Host::Name(name), _) => Some(name),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// A name or an address, without brackets; and a port.
-    Tcp(String, u16),
+    Tcp(Host, u16),
     Unix(PathBuf),
 }
 
@@ -52,7 +61,7 @@ pub(super) fn parse(text: &str) -> Result<Upstream, String> {
         _ => return Err(wrong()),
     };
     let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
-    Ok(Upstream::new(address, Target::Tcp(host.to_owned(), port)))
+    Ok(Upstream::new(address, Target::Tcp(Host::parse(host), port)))
 }
 
 #[cfg(test)]
@@ -61,7 +70,7 @@ mod tests {
 
     #[test]
     fn addresses_are_read() {
-        let tcp = |host: &str, port| Target::Tcp(host.to_owned(), port);
+        let tcp = |host: &str, port| Target::Tcp(Host::parse(host), port);
         for (text, name, target) in [
             ("127.0.0.1:9000", "127.0.0.1:9000", tcp("127.0.0.1", 9000)),
             ("tcp://php:9000", "php:9000", tcp("php", 9000)),

@@ -1,7 +1,6 @@
 //! A connection to a responder: made, read event by event, and kept idle between requests.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -116,7 +115,11 @@ async fn open(upstream: &Upstream, deadline: Instant) -> Result<Io, FastCgiError
             }
         },
         Target::Tcp(host, port) => {
-            let addresses = resolve(host, *port).await?;
+            let addresses = host.addresses(*port, deadline).await;
+            let addresses = addresses.map_err(|error| match error.kind() {
+                io::ErrorKind::TimedOut => FastCgiError::ConnectTimeout,
+                _ => FastCgiError::Resolve(error),
+            })?;
             let stream = dial(&addresses, deadline).await;
             Ok(Io::Tcp(stream.map_err(|error| match error.kind() {
                 io::ErrorKind::TimedOut => FastCgiError::ConnectTimeout,
@@ -124,12 +127,4 @@ async fn open(upstream: &Upstream, deadline: Instant) -> Result<Io, FastCgiError
             })?))
         }
     }
-}
-
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, FastCgiError> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    let found = tokio::net::lookup_host((host, port)).await;
-    Ok(found.map_err(|error| FastCgiError::Resolve(host.to_owned(), error))?.collect())
 }

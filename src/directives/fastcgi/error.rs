@@ -11,8 +11,8 @@ use crate::http::{BodyError, Fault};
 /// Why a request got no answer from a responder, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FastCgiError {
-    #[error("cannot resolve {0}")]
-    Resolve(String, #[source] io::Error),
+    #[error("its name cannot be resolved")]
+    Resolve(#[source] io::Error),
     #[error("cannot connect")]
     Connect(#[source] io::Error),
     #[error("no connection in time")]
@@ -78,7 +78,7 @@ mod tests {
         let io = || io::Error::from(io::ErrorKind::ConnectionRefused);
         for (error, status) in [
             (FastCgiError::Connect(io()), 502),
-            (FastCgiError::Resolve("a".into(), io()), 502),
+            (FastCgiError::Resolve(io()), 502),
             (FastCgiError::Broken(io()), 502),
             (FastCgiError::Malformed("x"), 502),
             (FastCgiError::Refused, 502),

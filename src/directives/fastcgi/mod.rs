@@ -37,7 +37,8 @@ use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::error_lines::ErrorLines;
 use crate::http::sink::ErrorLog;
 use crate::http::{Body, Reply, Request};
-use crate::site::SiteBuilder;
+use crate::site::{SiteBuilder, Task};
+use crate::upstream::keep_resolved;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules = Vec::new();
@@ -49,6 +50,11 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
                 rule.path,
                 rule.scripts.root.display()
             ));
+        }
+        let names: Vec<_> =
+            rule.upstreams.all.iter().filter_map(Upstream::named).cloned().collect();
+        if !names.is_empty() {
+            site.tasks.push(Task::new(move || keep_resolved(names)));
         }
         rules.push(rule);
     }

@@ -48,7 +48,10 @@ pub struct Responder {
 
 impl Responder {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    pub fn on(listener: TcpListener) -> Self {
         let addr = listener.local_addr().unwrap().to_string();
         let responder = Self { addr, log: Arc::default(), open: Arc::default() };
         let (log, open) = (responder.log.clone(), responder.open.clone());

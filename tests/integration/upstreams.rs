@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::{
-    Caddy, Nginx, Origin, Setup, certificate, curl, exchange, free_port, h3, wait_for,
+    Caddy, Nginx, Origin, Setup, by_all, certificate, curl, exchange, free_port, h3, wait_for,
 };
 
 /// A Caddy 2 that says how it was spoken to.
@@ -48,6 +48,48 @@ impl Drop for CaddyTwo {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn an_upstream_that_names_itself_is_named_as_the_client_knows_it() {
+    let origin = Origin::start();
+    let text = format!(
+        "https://localhost:@PORT@ {{\n tls self_signed\n proxy /api {}/app {{\n without /api\n \
+         rewrite_location\n}}\n proxy /plain {} {{\n without /plain\n}}\n}}\n",
+        origin.addr, origin.addr
+    );
+    let caddy = Setup::new(&text).start();
+    let own = caddy.url("");
+    let itself = format!("http://{}/app/x", origin.addr);
+    // The origin's own port at another host, and its host at another port, are others.
+    for (path, url, want) in [
+        ("/api/moved", "http://SELF/app/x?y=1", format!("{own}/api/x?y=1")),
+        ("/api/moved", "https://SELF/app/x", format!("{own}/api/x")),
+        ("/api/moved", "//SELF/app/x", format!("{own}/api/x")),
+        ("/api/moved", "/app/x", "/api/x".to_owned()),
+        ("/api/moved", "http://SELF", format!("{own}/api/")),
+        ("/api/moved", "x/y", "x/y".to_owned()),
+        ("/api/moved", "https://login.test/app/?back=http://SELF/", String::new()),
+        ("/api/moved", "http://127.0.0.1/app/x", String::new()),
+        ("/plain/moved", "http://SELF/app/x", itself.clone()),
+    ] {
+        let want = match want.as_str() {
+            "" => url.replace("SELF", &origin.addr.to_string()),
+            _ => want,
+        };
+        for (protocol, answer) in by_all(&caddy, &format!("{path}?{url}")) {
+            assert_eq!(answer.status, 302, "{protocol} {path} {url}");
+            for field in ["location", "content-location"] {
+                assert_eq!(answer.header(field), want, "{protocol} {field} {path} {url}");
+            }
+            let cookie = if path.starts_with("/plain") {
+                "a=b; Domain=127.0.0.1; Path=/app/"
+            } else {
+                "a=b; Path=/api/"
+            };
+            assert_eq!(answer.header("set-cookie"), cookie, "{protocol} {path} {url}");
+        }
     }
 }
 

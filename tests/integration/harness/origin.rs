@@ -5,6 +5,7 @@
 //! `/upload` "LEN CRC"; `/slow/MS` waits first, `/hang/MS` too unless its client goes; `/drip/N` N bytes, ten a second; `/chunked`,
 //! `/trailers`, `/hints` (103 first); `/reset` no answer; `/cut` half a body by length; `/chunkcut`
 //! chunks without the last; `/accel/PATH` X-Accel-Redirect to PATH; `/early` 401 before the body;
+//! `/moved?URL` 302 there, where `SELF` is the origin's own address;
 //! `/fault/NAME` of `faults.rs`; `/raw/NAME` a wrong answer from [`RAW`].
 
 use std::io::{ErrorKind, Read, Write};
@@ -263,6 +264,8 @@ impl Conn {
         let path = request.target.split('?').next().unwrap_or_default().to_owned();
         let mut parts = path.trim_start_matches('/').splitn(2, '/');
         let (word, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        // Below any folder, as an application of its own.
+        let word = if path.ends_with("/moved") { "moved" } else { word };
         let number = rest.parse::<usize>().unwrap_or(0);
         let plain = "Content-Type: text/plain\r\n";
         if request.method == "HEAD" {
@@ -302,6 +305,16 @@ impl Conn {
                 self.reply("200 OK", plain, b"after")?;
             }
             "accel" => self.reply("200 OK", &format!("X-Accel-Redirect: /{rest}\r\n"), b"")?,
+            "moved" => {
+                let own = self.stream.local_addr()?.to_string();
+                let to = request.target.split_once('?').map_or("", |(_, url)| url);
+                let to = to.replace("SELF", &own);
+                let ip = own.split(':').next().unwrap_or_default();
+                let fields = format!(
+                    "Location: {to}\r\nContent-Location: {to}\r\nSet-Cookie: a=b; Domain={ip}; Path=/app/\r\n"
+                );
+                self.reply("302 Found", &fields, b"")?;
+            }
             "reset" => return Ok(false),
             "cut" => return self.cut(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it"),
             "chunkcut" => {

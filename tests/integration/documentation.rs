@@ -6,7 +6,7 @@ use std::path::Path;
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::protocol::Message;
 
-use crate::harness::{Caddy, Fpm, Origin, Setup, curl, plain_socket, with_runtime};
+use crate::harness::{Caddy, Fpm, Origin, Setup, certificate, curl, plain_socket, with_runtime};
 
 struct Example {
     page: String,
@@ -50,12 +50,44 @@ fn every_example_is_valid() {
     assert!(examples.len() >= 20, "{} examples", examples.len());
     let mut wrong = vec![];
     for Example { page, text } in examples {
-        let done = Setup::new(&whole(&text)).arg("-validate").output();
+        let done = with_files(&whole(&text)).arg("-validate").output();
         if done.status.code() != Some(0) {
             wrong.push(format!("{page}:\n{text}{}", String::from_utf8_lossy(&done.stderr)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A Caddyfile with what it names below the folders of the examples.
+fn with_files(text: &str) -> Setup {
+    let text = text.replace("/etc/caddy/", "@DIR@/etc/").replace("/srv/", "@DIR@/srv/");
+    let keys = tempfile::tempdir().unwrap();
+    let (cert, key, _) = certificate(keys.path(), "10");
+    let [cert, key] = [cert, key].map(|path| std::fs::read(path).unwrap());
+    let page = std::fs::read_to_string(docs().join("browse.md")).unwrap();
+    let template = page.split("```").find(|block| block.starts_with("\n{%")).unwrap();
+    Setup::new(&text)
+        .file("etc/example.crt", &cert)
+        .file("etc/example.key", key)
+        .file("etc/staff-ca.pem", cert)
+        .file("srv/htpasswd", "kim:{SHA}5yfRRkrhJDbomacm2lsvEdg4GyY=\n")
+        .file("srv/www/index.html", "")
+        .file("srv/templates/pictures.html", template)
+        .env("RFC2136_NAMESERVER", "127.0.0.1:53")
+}
+
+#[test]
+fn every_directive_has_an_example() {
+    for name in caddy::config::directive_names() {
+        let page = match name {
+            "maxrequestbody" => "limits",
+            "startup" | "shutdown" => "on",
+            name => name,
+        };
+        let examples = examples_of(&docs().join(format!("{page}.md")));
+        let names_it = |example: &Example| example.text.split_whitespace().any(|w| w == page);
+        assert!(examples.iter().any(names_it), "{page}.md has no example of {page}");
+    }
 }
 
 /// The first example of a page, its addresses and folders changed for ones that are there.

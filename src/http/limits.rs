@@ -28,6 +28,8 @@ pub const WRITE_IDLE: Duration = Duration::from_secs(60);
 pub const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(75);
 /// A QUIC connection without packets.
 pub const QUIC_IDLE: Duration = Duration::from_secs(30);
+/// How often a QUIC connection with requests under way shows that it is there.
+pub const QUIC_ALIVE: Duration = Duration::from_secs(10);
 /// Concurrent streams of one HTTP/2 or HTTP/3 connection.
 pub const STREAMS: u32 = 100;
 /// Flow-control window of one stream, HTTP/2 and QUIC.

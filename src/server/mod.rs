@@ -8,6 +8,7 @@ mod estate;
 mod family;
 mod gather;
 mod guard;
+mod h3_alive;
 mod h3_body;
 mod h3_connect;
 mod h3_frames;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::accept::Connection;
 use super::dispatch::{Door, dispatch};
 use super::drain::{FIRST_REQUEST, InFlight, Ticket};
+use super::h3_alive::Alive;
 use super::h3_body::{H3Body, Receive};
 use super::h3_connect::WEBSOCKET;
 use super::h3_response::{self, Shared, answer, delivered};
@@ -213,6 +214,7 @@ async fn serve(standing: Standing) {
     let requests = InFlight::default();
     let mut stage = Stage::Open;
     let mut is_fresh = true;
+    let mut alive = Alive::default();
     loop {
         tokio::select! {
             accepted = h3.accept() => match accepted {
@@ -251,6 +253,7 @@ async fn serve(standing: Standing) {
                 }
             }
             () = requests.none_left(), if matches!(stage, Stage::Last) => break,
+            () = alive.keep(&quic, &requests), if requests.count() > 0 => {}
         }
         if matches!(stage, Stage::Closing(_)) && !is_fresh {
             // Of requests that are on their way already.

@@ -279,6 +279,18 @@ fn always(answer: &'static str) -> std::net::SocketAddr {
 }
 
 #[test]
+fn a_silent_tunnel_keeps_its_quic_connection_and_nothing_else_does() {
+    let origin = EchoSockets::start();
+    let (caddy, _keys) = proxy(origin.addr, "", &[]);
+    let port = caddy.port();
+    // The lesser of both sides' limits holds: the client's, so that this takes no half minute.
+    let alone = std::thread::spawn(move || h3_socket(port, json!({"idle": 15, "alone": true})));
+    let told = h3_socket(port, json!({"idle": 15, "silence": 20, "messages": 10}));
+    assert_eq!((&told["echoed"], &told["closed"]), (&json!(10), &json!(1000)), "{told}");
+    assert_eq!(alone.join().unwrap()["ended"], "closed");
+}
+
+#[test]
 fn sockets_outlive_a_reload_and_hear_1001_at_a_stop() {
     let origin = EchoSockets::start();
     let (mut caddy, keys) = proxy(origin.addr, "", &["-grace=1s"]);

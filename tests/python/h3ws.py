@@ -1,7 +1,9 @@
 """One WebSocket over HTTP/3 (RFC 9220): its job is the argument, JSON.
 
 Job: port, messages (how many are sent and awaited as echoes, then a Close frame), optional
-protocol (websocket), stay (no Close frame is sent; waits for the server's).
+protocol (websocket), stay (no Close frame is sent; waits for the server's), idle (the client's
+max_idle_timeout in seconds), silence (seconds without a packet of ours before the messages), alone
+(asks for nothing and waits until the connection has ended).
 Result: {allowed: the server's SETTINGS_ENABLE_CONNECT_PROTOCOL, status, echoed: messages that came
 back as they were, closed: the code of the Close frame or null, ended: the stream has ended}.
 """
@@ -84,12 +86,17 @@ class Client(QuicConnectionProtocol):
 async def main():
     job = json.loads(sys.argv[1])
     configuration = QuicConfiguration(
-        is_client=True, alpn_protocols=H3_ALPN, server_name="localhost", verify_mode=ssl.CERT_NONE
+        is_client=True, alpn_protocols=H3_ALPN, server_name="localhost", verify_mode=ssl.CERT_NONE,
+        idle_timeout=job.get("idle", 60),
     )
     async with connect(
         "127.0.0.1", job["port"], configuration=configuration, create_protocol=Client
     ) as client:
         await client.settled
+        if job.get("alone"):
+            await client.wait_closed()
+            print(json.dumps({"ended": "closed"}))
+            return
         stream = client._quic.get_next_available_stream_id()
         client.http.send_headers(stream, [
             (b":method", b"CONNECT"), (b":scheme", b"https"),
@@ -100,6 +107,7 @@ async def main():
         client.transmit()
         await client.until(lambda: client.status or client.ended)
         if client.status == "200":
+            await asyncio.sleep(job.get("silence", 0))
             for first in range(0, job["messages"], 100):
                 batch = range(first, min(first + 100, job["messages"]))
                 data = b"".join(frame(TEXT, message(index)) for index in batch)

@@ -1,0 +1,36 @@
+//! A QUIC connection ends when no packet passes for [`limits::QUIC_IDLE`], or sooner if the client
+//! says so. A tunnel, a stream of events or a slow answer may be silent for longer, within limits
+//! of its own: while a request is under way, the client is sent a frame that it acknowledges.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::drain::InFlight;
+use crate::http::limits;
+
+/// When the connection is to show that it is there.
+#[derive(Default)]
+pub(super) struct Alive(Option<Pin<Box<Sleep>>>);
+
+impl Alive {
+    /// Shows it when it is time to, once. Polled only while there are requests.
+    pub(super) async fn keep(&mut self, quic: &quinn::Connection, requests: &InFlight) {
+        let due = self.0.get_or_insert_with(|| Box::pin(sleep(limits::QUIC_ALIVE)));
+        due.as_mut().await;
+        // It may have been due while there was none: then the first one has only just come.
+        let is_late = due.deadline().elapsed() > Duration::from_secs(1);
+        due.as_mut().reset(Instant::now() + limits::QUIC_ALIVE);
+        if !is_late && requests.count() > 0 {
+            show(quic);
+        }
+    }
+}
+
+/// quinn sends no PING on demand. A larger window has to be announced (MAX_DATA), and making it
+/// smaller again takes the byte from what is announced next.
+fn show(quic: &quinn::Connection) {
+    quic.set_receive_window((limits::QUIC_CONNECTION_WINDOW + 1).into());
+    quic.set_receive_window(limits::QUIC_CONNECTION_WINDOW.into());
+}

@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -92,6 +92,14 @@ fn in_words(answer: &Answer) -> String {
     }
 }
 
+/// Gives what is written and closed after an answer its time.
+fn settle(is_done: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(5);
+    while !is_done() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// What is wrong with the row, if anything is.
 fn check(row: &Row<'_>, protocols: &[&str]) -> Vec<String> {
     let origin = Origin::start();
@@ -109,26 +117,25 @@ fn check(row: &Row<'_>, protocols: &[&str]) -> Vec<String> {
             wrong.push(format!("{} over {protocol}: {got}, {made} requests", row.name));
         }
     }
-    let (log, prefix) = match row.seen {
-        "cut" => (caddy.log(), "[ERROR] response of ".to_owned()),
-        status => (caddy.read("errors.log"), format!("[ERROR {status} {}] ", row.path)),
+    let want = if row.logged == "-" { 0 } else { protocols.len() };
+    let counted = || {
+        let (log, prefix) = match row.seen {
+            "cut" => (caddy.log(), "[ERROR] response of ".to_owned()),
+            status => (caddy.read("errors.log"), format!("[ERROR {status} {}] ", row.path)),
+        };
+        let lines = log.lines().filter(|line| line.contains(&prefix) && line.contains(row.logged));
+        let errors = caddy.read("errors.log").lines().count();
+        (lines.count(), errors + caddy.log().matches("[ERROR]").count())
     };
-    let lines = log.lines().filter(|line| line.contains(&prefix) && line.contains(row.logged));
-    let (lines, want) = (lines.count(), if row.logged == "-" { 0 } else { protocols.len() });
-    let errors = caddy.read("errors.log").lines().count() + caddy.log().matches("[ERROR]").count();
+    settle(|| counted() == (want, want));
+    let (lines, errors) = counted();
     if (lines, errors) != (want, want) {
         let all = [caddy.read("errors.log"), caddy.log()].concat();
         wrong.push(format!("{}: {lines} lines {:?}, {errors} in all: {all}", row.name, row.logged));
     }
     let open = || origin.open.load(Ordering::SeqCst);
-    let settled = |limit: Duration| {
-        let end = std::time::Instant::now() + limit;
-        while open() != row.left && std::time::Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        open()
-    };
-    let left = settled(Duration::from_secs(5));
+    settle(|| open() == row.left);
+    let left = open();
     if left != row.left {
         wrong.push(format!("{}: {left} connections left", row.name));
     }

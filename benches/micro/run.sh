@@ -1,6 +1,6 @@
 #!/bin/bash
 # Counts instructions: installs valgrind and gungraun's runner, builds as the server is built, and
-# keeps what was counted in target/bench/micro.txt. Words behind it choose benches: run.sh parse
+# keeps what was counted in target/bench/micro.txt. Patterns behind it choose benches: run.sh '*parse*'
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -24,6 +24,8 @@ fi
 # The server's own versions of what it is built from.
 cp Cargo.lock benches/micro/Cargo.lock
 export GUNGRAUN_RUNNER=$PWD/$tools/bin/gungraun-runner
+# Else it keeps what it counted beside the sources.
+export GUNGRAUN_HOME=$PWD/target/bench/gungraun
 cargo bench --quiet --manifest-path benches/micro/Cargo.toml --target-dir target -- "$@" |
     tee target/bench/micro.new
 [ $# -gt 0 ] || mv target/bench/micro.new target/bench/micro.txt

@@ -251,7 +251,9 @@ fn a_wrong_answer_to_a_key_opens_no_tunnel_that_the_client_cannot_refuse() {
         assert!(got.starts_with("http/1.1 101 ") && got.ends_with("\r\n\r\nhello"), "{got}");
         assert_eq!(got.contains("aaaaaaaaaaaaaaaaaaaaaaaaaaa="), answer == WRONG, "{got}");
         let line = format!("[WARNING] WebSocket of upstream {upstream}: its Sec-WebSocket-Accept");
-        assert_eq!(caddy.log().matches(&line).count(), 1, "{}", caddy.log());
+        wait_for(&line, Duration::from_secs(5), || {
+            (caddy.log().matches(&line).count() == 1).then_some(())
+        });
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) struct Lease {
     pub(super) _slot: Slot,
 }
 
-/// Ties the body to the connection, which goes back to the pool of the `upstream` when the last frame has passed, and is closed when the body is dropped before.
+/// Ties the body to the connection, which goes back to the pool of the `upstream` when the last
+/// frame has passed, and is closed when the body is dropped before.
 pub(super) fn receive(
     answer: Answer,
     mut exchange: Exchange,

@@ -90,8 +90,7 @@ impl Upload {
         let framing = if body.is_end_stream() {
             Framing::Ended
         } else if let Some(protocol) = fields.get(&UPGRADE) {
-            let mut wanted = Wanted::new(protocol, &fields);
-            wanted.judged = version < Version::HTTP_2;
+            let wanted = Wanted::new(protocol, &fields, version < Version::HTTP_2);
             wait = Some(Wait::Switch(Box::new(wanted)));
             Framing::Raw
         } else if fields.contains(&TRANSFER_ENCODING) {
@@ -267,10 +266,10 @@ impl Upload {
 }
 
 impl Wanted {
-    fn new(protocol: &HeaderValue, fields: &Fields<'_>) -> Self {
+    fn new(protocol: &HeaderValue, fields: &Fields<'_>, judged: bool) -> Self {
         let key = fields.get(&WEBSOCKET_KEY).filter(|_| upgrade::is_websocket(protocol));
         let accept = key.map(|key| upgrade::websocket_accept(key.as_bytes()));
-        Self { protocol: protocol.clone(), accept, judged: true }
+        Self { protocol: protocol.clone(), accept, judged }
     }
 
     /// Whether the fields of a 101 grant it (RFC 6455 section 4.1).

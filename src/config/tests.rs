@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::http::sink::tests::NoSinks;
-use crate::tls::acme::{Challenge, Folder};
+use crate::tls::Folder;
+use crate::tls::acme::Challenge;
 
 fn settings() -> Settings {
     let acme = crate::tls::acme::Settings {

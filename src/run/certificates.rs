@@ -14,8 +14,8 @@ use super::output;
 use crate::cli::Options;
 use crate::daemon::privileges;
 use crate::site::Snapshot;
-use crate::tls::TlsListener;
-use crate::tls::acme::{self, Challenge, Folder, Keeper, Settings, Undecided};
+use crate::tls::acme::{self, Challenge, Keeper, Settings, Undecided};
+use crate::tls::{Folder, TlsListener};
 
 /// The keeper of this process's certificates; it does nothing yet.
 pub(super) fn keeper(options: &Options) -> Result<Arc<Keeper>, String> {

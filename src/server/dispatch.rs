@@ -22,7 +22,7 @@ use crate::http::request::Peer;
 use crate::http::response::{NeedsHttp1, NoServerField};
 use crate::http::{Body, Fault, Reply, Request, fault_page, hop};
 use crate::site::{Listener, Site};
-use crate::tls::acme::challenges::http_answer;
+use crate::tls::challenges::http_answer;
 
 /// What dispatch must know of the connection.
 pub(super) struct Door {

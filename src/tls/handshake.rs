@@ -10,7 +10,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use super::TlsListener;
-use super::acme::challenges::{ALPN, is_validation};
+use super::challenges::{ALPN, is_validation};
 
 impl TlsListener {
     /// Runs the handshake. `None` after one that only proved control over a name to a CA.

@@ -2,18 +2,24 @@
 //! given.
 
 pub mod acme;
+pub mod challenges;
 pub mod clients;
+mod dns;
 mod files;
 mod handshake;
 mod hosts;
+mod https_client;
 mod ocsp;
 mod pem;
 pub mod policy;
 pub mod resolver;
 mod self_signed;
 mod settings;
+mod storage;
 mod watch;
 
+pub use dns::{Algorithm, Dns, Rfc2136};
 pub use files::Files;
 pub use policy::{Certificates, KeyType, ManagedPolicy, Policy};
 pub use settings::{TlsListener, build_listener};
+pub use storage::{Folder, Storage};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rustls::crypto::SupportedKxGroup;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
-use super::acme::{Dns, Eab};
+use super::Dns;
+use super::acme::Eab;
 use super::clients::Clients;
 use super::files::Files;
 

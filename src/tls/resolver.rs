@@ -9,7 +9,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::acme::{Keeper, Managed, OnDemand, Wanted, challenges};
+use super::acme::{Keeper, Managed, OnDemand, Wanted};
+use super::challenges;
 use super::files::Files;
 use super::pem::Loaded;
 use super::policy::{covers, patterns};

@@ -13,7 +13,7 @@ use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolV
 
 use super::acme::Challenge;
 use super::acme::Keeper;
-use super::acme::challenges::ALPN;
+use super::challenges::ALPN;
 use super::clients::{AnyCertificate, Clients, Demand, Hosts};
 use super::hosts::ByHost;
 use super::resolver::Resolver;

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::binding::Binding;
-use super::client::Client;
 use super::failure::Failure;
-use super::storage::Storage;
 use super::{Eab, places};
+use crate::tls::Storage;
+use crate::tls::https_client::Client;
 
 /// Certificates that are obtained from one CA at the same time.
 const PARALLEL: usize = 8;

@@ -13,8 +13,8 @@ use instant_acme::{Error, Problem};
 use serde_json::{Value, json};
 
 use super::Eab;
-use super::client::Client;
 use super::failure::Failure;
+use crate::tls::https_client::Client;
 
 /// How often a CA may want another nonce.
 const NONCES: usize = 5;

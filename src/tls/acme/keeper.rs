@@ -13,11 +13,10 @@ use super::account::{self, Ca, Owner};
 use super::failure::Failure;
 use super::managed::Managed;
 use super::on_demand::{Count, OnDemand};
-use super::storage::Storage;
 use super::{Settings, Wanted, places, renewal};
 use crate::tls::resolver::Resolver;
 use crate::tls::self_signed::SelfSigned;
-use crate::tls::{self, KeyType, TlsListener, ocsp};
+use crate::tls::{self, KeyType, Storage, TlsListener, ocsp};
 
 /// Called with a name whose certificate is new.
 pub type Renewed = Box<dyn Fn(&str) + Send + Sync>;

@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use super::Wanted;
 use super::order::Issued;
 use super::places::Places;
-use super::storage::Storage;
+use crate::tls::Storage;
 use crate::tls::pem::{self, Loaded, Pem, unix_now};
 use crate::tls::self_signed::SelfSigned;
 
@@ -212,7 +212,7 @@ fn set_aside_damaged(places: &Places, store: &dyn Storage) -> std::io::Result<()
 mod tests {
     use super::*;
 
-    use crate::tls::acme::Folder;
+    use crate::tls::Folder;
 
     fn issued() -> Issued {
         let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();

@@ -1,12 +1,9 @@
 //! Certificates from an ACME CA (RFC 8555): obtained, kept, renewed. Knows no Caddyfile and no
-//! socket of the server; what the server has to answer for it is in [`challenges`].
+//! socket of the server; what the server has to answer for it is in [`super::challenges`].
 
 mod account;
 mod backoff;
 mod binding;
-pub mod challenges;
-mod client;
-mod dns;
 mod failure;
 mod keeper;
 mod managed;
@@ -16,22 +13,18 @@ mod order;
 mod places;
 mod renewal;
 mod revoke;
-mod storage;
 mod terms;
 
 use std::fmt;
 use std::time::Duration;
 
-use super::KeyType;
+use super::{Dns, KeyType};
 
-pub(in crate::tls) use client::Client;
-pub use dns::{Algorithm, Dns, Rfc2136};
 pub use failure::Failure;
 pub use keeper::{Keeper, Renewed};
 pub(in crate::tls) use managed::Managed;
 pub(in crate::tls) use on_demand::OnDemand;
 pub use revoke::revoke;
-pub use storage::{Folder, Storage};
 pub use terms::Undecided;
 
 /// What the command line says about every certificate.

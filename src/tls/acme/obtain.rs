@@ -11,9 +11,9 @@ use super::keeper::Keeper;
 use super::managed::Managed;
 use super::order::{Issued, Job};
 use super::places::Places;
-use super::storage::Held;
 use super::{Challenge, Wanted};
 use crate::tls::pem::{date, unix_now};
+use crate::tls::storage::Held;
 
 /// How often a lock that another process holds is tried again.
 const LOCK_STEP: Duration = Duration::from_millis(300);

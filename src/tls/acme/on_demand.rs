@@ -12,11 +12,11 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::oneshot;
 
 use super::Wanted;
-use super::client::Client;
 use super::failure::Failure;
 use super::keeper::{Keeper, locked};
 use super::managed::Managed;
 use super::renewal;
+use crate::tls::https_client::Client;
 use crate::tls::pem::unix_now;
 use crate::tls::policy::{OnDemand as Limits, covers, qualifies};
 

@@ -11,14 +11,13 @@ use instant_acme::{
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use serde_json::{Value, json};
 
-use super::challenges::Answer;
-use super::client::for_one_order;
-use super::dns::{self, Dns};
 use super::failure::{Failure, Kind, kind_of};
 use super::places::Places;
-use super::storage::Storage;
 use super::{Challenge, Wanted};
-use crate::tls::self_signed;
+use crate::tls::challenges::Answer;
+use crate::tls::dns::{self, Dns};
+use crate::tls::https_client::for_one_order;
+use crate::tls::{Storage, self_signed};
 
 /// How long the CA may take to validate or to sign.
 const PATIENCE: RetryPolicy = RetryPolicy::new()

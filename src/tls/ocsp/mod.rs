@@ -14,7 +14,8 @@ use http::{Request, header};
 use http_body_util::Full;
 use rustls::sign::CertifiedKey;
 
-use super::acme::{Client, Storage};
+use super::Storage;
+use super::https_client::Client;
 use super::pem::{Loaded, unix_now};
 use super::resolver::Resolver;
 use message::Window;

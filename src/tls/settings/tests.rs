@@ -10,7 +10,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::*;
 use crate::tls::Files;
-use crate::tls::acme::{Folder, Settings};
+use crate::tls::Folder;
+use crate::tls::acme::Settings;
 
 /// A client that takes any certificate.
 #[derive(Debug)]

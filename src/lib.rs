@@ -1,6 +1,6 @@
 //! caddy puts an existing site on HTTP/3 and runs it as a system service.
 //!
-//! In reading order: [`caddyfile`] turns text into blocks; [`http`] is the vocabulary of a
+//! In reading order: [`caddyfile`] turns text into blocks, and [`warning`] says where; [`http`] is the vocabulary of a
 //! request; [`chain`] and [`site`] hold what a site does; [`directives`] has one module per
 //! Caddyfile word, over [`upstream`] where it speaks to another server; [`config`] makes a
 //! snapshot of them; [`tls`] keeps certificates; [`server`] listens and serves; [`daemon`] deals
@@ -18,3 +18,4 @@ pub mod server;
 pub mod site;
 pub mod tls;
 pub mod upstream;
+pub mod warning;

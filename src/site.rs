@@ -17,6 +17,7 @@ use crate::http::ranges::Ranges;
 use crate::http::sink::{ErrorLog, OpenSink};
 use crate::http::{Request, paths};
 use crate::tls::{Policy, TlsListener};
+use crate::warning::Warning;
 
 /// What stands for a folder where `index` names nothing else.
 pub const INDEX: [&str; 6] =
@@ -41,7 +42,7 @@ pub struct SiteBuilder {
     pub error_log: Option<ErrorLog>,
     /// Whether this site will be served over TLS (its scheme is https).
     pub secure: bool,
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     pub hooks: Vec<Hook>,
     pub tasks: Vec<Task>,
     handlers: Vec<Box<dyn Handler>>,

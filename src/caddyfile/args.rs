@@ -1,5 +1,6 @@
 //! A cursor over one directive's tokens.
 use super::{ConfigError, Directive, Kind, Token};
+use crate::warning::Warning;
 
 /// Walks the tokens of one directive. It starts before the first token.
 #[derive(Debug)]
@@ -157,6 +158,11 @@ impl<'a> Args<'a> {
                 hint: None,
             },
         }
+    }
+
+    /// A warning at the current token. One with a hint: `args.error(…).hint(…).warning()`.
+    pub fn warning(&self, message: impl Into<String>) -> Warning {
+        self.error(message).warning()
     }
 
     /// For the caller of a set-up: everything written must have been read.

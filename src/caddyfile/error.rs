@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Token;
+use crate::warning::Warning;
 
 /// Which stage refused; it is part of the first line of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +50,10 @@ impl ConfigError {
     }
 
     /// The same as a warning, on one line, as it goes to the log.
-    pub fn warning(&self) -> String {
+    pub fn warning(&self) -> Warning {
         let hint = self.hint.iter().map(|hint| format!("; {hint}")).collect::<String>();
-        format!("{}:{}:{} - {}{hint}", self.file, self.line, self.column, self.message)
+        let message = format!("{}{hint}", self.message);
+        Warning::at(&self.file, self.line, self.column, &message)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::nearest::nearest;
 use super::{Args, ConfigError, Kind, Token};
+use crate::warning::Warning;
 
 /// What becomes of an option that is there twice, or changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub type Usage = (&'static str, Nature);
 pub struct Options<'a> {
     known: &'static [Usage],
     written: Vec<&'a Token>,
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl<'a> Options<'a> {

@@ -8,6 +8,7 @@ use super::lexer::lex;
 use super::reserved::is_reserved;
 use super::splice::Origin;
 use super::{ConfigError, Kind, Token, nearest};
+use crate::warning::Warning;
 
 /// One site address as written, after environment substitution.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ pub struct ServerBlock {
 #[derive(Debug)]
 pub struct Parsed {
     pub blocks: Vec<ServerBlock>,
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// Parses `text`, whose name in messages is `name` and whose relative imports resolve against
@@ -82,7 +83,7 @@ pub(super) struct Parser<'a> {
     pub(super) snippets: HashMap<String, Vec<Token>>,
     known: &'a [&'a str],
     pub(super) env: Env<'a>,
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Warning>,
     /// Addresses met so far, lower-case, and where.
     seen: HashMap<String, String>,
 }
@@ -139,10 +140,8 @@ impl Parser<'_> {
         let directives = self.directives(open.as_ref())?;
         if keys.is_empty() {
             if let (Some(open), false) = (open, directives.is_empty()) {
-                self.warnings.push(format!(
-                    "{}:{} - this block has no site address and is left out",
-                    open.file, open.line
-                ));
+                let message = "this block has no site address and is left out";
+                self.warnings.push(ConfigError::at(&open, Kind::Parse, message).warning());
             }
             return Ok(None);
         }
@@ -228,10 +227,10 @@ impl Parser<'_> {
     fn forgive_missing_brace(&mut self, open: &Token) -> Result<(), ConfigError> {
         let last = self.tokens.last().unwrap_or(open);
         if last.text == "}" {
-            self.warnings.push(format!(
-                "{}:{} - the block opened here has no closing '}}'; add one at the end of the file",
-                open.file, open.line
-            ));
+            let message = "the block opened here has no closing '}'";
+            let hint = "add one at the end of the file";
+            let error = ConfigError::at(open, Kind::Parse, message).hint(hint);
+            self.warnings.push(error.warning());
             return Ok(());
         }
         let message = format!("Unexpected token '{}', expecting '}}'", last.text);

@@ -115,7 +115,8 @@ impl Parser<'_> {
             fail(message).hint(format!("relative names are taken from {}", dir.display()))
         })?;
         if found.is_empty() {
-            self.warnings.push(format!("No files matching import pattern: {pattern}"));
+            let message = format!("No files matching import pattern: {pattern}");
+            self.warnings.push(fail(message).warning());
         }
         let mut spliced = Vec::new();
         for path in found {

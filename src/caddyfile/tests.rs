@@ -143,7 +143,7 @@ fn the_article_s_file_loads_with_a_warning() {
                 header_upstream X-Forwarded-For {remote}\n}\ntls admin@mail.example.jp {\n}\n";
     let parsed = read(text, Path::new("/")).unwrap();
     assert_eq!(shape(&parsed), "https://example.jp|proxy:11 tls:4");
-    assert!(parsed.warnings[0].starts_with("Caddyfile:1 - the block opened here"));
+    assert!(parsed.warnings[0].to_string().starts_with("Caddyfile:1:20 - the block opened here"));
 }
 
 #[test]

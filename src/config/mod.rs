@@ -17,6 +17,7 @@ use crate::http::sink::OpenSink;
 use crate::site::{SiteBuilder, Snapshot, Task};
 use crate::tls::Certificates;
 use crate::tls::acme::Keeper;
+use crate::warning::Warning;
 
 pub use input::{Source, Wanted};
 
@@ -43,7 +44,7 @@ pub struct Loaded {
     pub sites: Vec<String>,
     /// What only carries implied redirects: failing to bind it is a warning.
     pub redirects: Vec<Redirects>,
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// An address of which nobody wrote anything.
@@ -98,7 +99,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     let mut parsed = caddyfile::parse(&source.name, &source.text, &source.dir, &names)?;
     if parsed.blocks.is_empty() {
         let text = input::default_text(settings);
-        parsed = caddyfile::parse("", &text, &source.dir, &names)?;
+        parsed = caddyfile::parse("flags", &text, &source.dir, &names)?;
     }
     let mut warnings = parsed.warnings;
     let mut tasks = Vec::new();
@@ -152,7 +153,7 @@ fn draft(
             args.finish()?;
         }
         if row.name == "tls" {
-            settle_tls(&mut site, settings);
+            settle_tls(&mut site, key, settings);
         }
     }
     setup_static(&mut site);
@@ -162,7 +163,8 @@ fn draft(
 
 /// Decides whether the site is served over TLS, and by which certificate when its block does
 /// not say (spec sections 5 and 10.7).
-fn settle_tls(site: &mut SiteBuilder, settings: &Settings) {
+fn settle_tls(site: &mut SiteBuilder, key: &Key, settings: &Settings) {
+    let warning = |message: String| ConfigError::at(&key.token, Kind::Parse, message).warning();
     let address = &site.address;
     let plain = address.scheme == "http" || address.port == settings.http_port.to_string();
     let asked = site.tls.certificates.take();
@@ -171,15 +173,15 @@ fn settle_tls(site: &mut SiteBuilder, settings: &Settings) {
     let settled = match asked {
         Some(certificates) if plain => {
             if !matches!(certificates, Certificates::Off) {
-                site.warnings.push(format!("TLS disabled for {address}"));
+                site.warnings.push(warning(format!("TLS disabled for {address}")));
             }
             Certificates::Off
         }
         Some(Certificates::Managed) if !can_be_managed => {
-            site.warnings.push(format!(
+            site.warnings.push(warning(format!(
                 "{address}: no CA issues for this name, so that it has a self-signed \
                  certificate. Write 'tls self_signed' to agree, or 'tls CERT KEY' for your own"
-            ));
+            )));
             Certificates::SelfSigned
         }
         Some(certificates) => certificates,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::http::sink::tests::NoSinks;
+use crate::http::sink::tests::AnySink;
 use crate::tls::Folder;
 use crate::tls::acme::Challenge;
 
@@ -24,7 +24,7 @@ fn settings() -> Settings {
         root: PathBuf::from("."),
         quic: true,
         http2: true,
-        sinks: Arc::new(NoSinks),
+        sinks: Arc::new(AnySink),
         keeper: Keeper::new(Folder::new("/nonexistent".into()), acme),
     }
 }
@@ -88,6 +88,33 @@ fn what_redirects_to_https() {
 fn commands_of_a_block_run_once() {
     let text = "http://a, http://b {\non startup true\n}\nhttp://c\n{\non startup true\n}\n";
     assert_eq!(load(&source(text), &settings()).unwrap().snapshot.hooks.len(), 2);
+}
+
+#[test]
+fn every_warning_has_its_place() {
+    for (lines, place, part) in [
+        ("root /nonexistent/x", "2:6", "Root path does not exist"),
+        ("log a.log {combined}", "2:11", "log / FILE FORMAT"),
+        ("log / a.log {status} {method}", "2:22", "what follows it is ignored"),
+        ("gzip {\nlevel 12\n}", "3:7", "level 12 is not from 1 to 9"),
+        ("header / {\nA b\nContent-Length 3\nC d\n}", "4:16", "follow from the content"),
+        ("errors {\n404 a.html\n}", "3:5", "Unable to open error page"),
+        ("push /", "2:6", "no resource is named"),
+        ("tls self_signed", "2:5", "TLS disabled for"),
+        ("fastcgi / 127.0.0.1:9 php {\nroot /nonexistent/x\n}", "4:1", "there is no folder"),
+        ("proxy / 127.0.0.1:9 {\nkeepalive 2\nkeepalive 3\n}", "4:1", "twice"),
+        ("timeouts {\nread 1s\nread 2s\n}", "4:1", "read"),
+        ("maxrequestbody 1\nmaxrequestbody 2", "3:16", "two limits"),
+        ("import none/*", "2:8", "No files matching"),
+    ] {
+        let text = format!("http://a.test:80 {{\n{lines}\n}}\n");
+        let warnings = load(&source(&text), &settings()).map(|loaded| loaded.warnings);
+        let warnings = warnings.unwrap_or_else(|error| panic!("{lines}: {error}"));
+        let [warning] = warnings.as_slice() else { panic!("{lines}: {warnings:?}") };
+        let warning = warning.to_string();
+        assert!(warning.starts_with(&format!("Caddyfile:{place} - ")), "{lines}: {warning}");
+        assert!(warning.contains(part), "{lines}: {warning}");
+    }
 }
 
 #[test]

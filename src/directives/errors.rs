@@ -10,11 +10,12 @@ use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::sink::{ErrorLog, Roll, SinkTarget};
 use crate::http::{Body, Fault, Request, fault_page};
 use crate::site::SiteBuilder;
+use crate::warning::Warning;
 
 /// `errors [FILE|visible|stdout|stderr|syslog]`, or a block with `log`, `CODE PAGE` and
 /// `* PAGE`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let mut wanted = Wanted::default();
+    let mut wanted = Wanted { root: site.root.clone(), ..Wanted::default() };
     while args.next() {
         match args.remaining().as_slice() {
             [] => {}
@@ -25,13 +26,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             wanted.entry(args)?;
         }
     }
-    let root = site.root.clone();
-    for page in wanted.pages.values_mut().chain(&mut wanted.default_page) {
-        *page = root.join(&*page);
-        if let Err(error) = std::fs::metadata(&*page) {
-            site.warnings.push(format!("Unable to open error page '{}': {error}", page.display()));
-        }
-    }
+    site.warnings.append(&mut wanted.warnings);
     let target = SinkTarget::parse(wanted.target.as_deref().unwrap_or("stderr"), wanted.roll);
     let sink = site
         .sinks
@@ -55,6 +50,9 @@ struct Wanted {
     roll: Roll,
     pages: HashMap<u16, PathBuf>,
     default_page: Option<PathBuf>,
+    /// What pages are relative to.
+    root: PathBuf,
+    warnings: Vec<Warning>,
 }
 
 impl Wanted {
@@ -92,14 +90,19 @@ impl Wanted {
             return self.rotate(word, &values, args);
         }
         let [page] = values.as_slice() else { return Err(args.arg_error()) };
+        let page = self.root.join(page);
+        if let Err(error) = std::fs::metadata(&page) {
+            let message = format!("Unable to open error page '{}': {error}", page.display());
+            self.warnings.push(args.warning(message));
+        }
         let twice = if word == "*" {
-            self.default_page.replace(PathBuf::from(page)).is_some()
+            self.default_page.replace(page).is_some()
         } else {
             let Ok(code) = word.parse::<u16>() else {
                 let message = format!("Expecting a numeric status code or '*', got '{word}'");
                 return Err(args.error(message).hint("write: 404 notfound.html"));
             };
-            self.pages.insert(code, PathBuf::from(page)).is_some()
+            self.pages.insert(code, page).is_some()
         };
         if twice {
             let message = format!("Duplicate status code entry: {word}");

@@ -14,33 +14,35 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         let path = args.required()?.to_owned();
         let mut changes = Vec::new();
+        let mut add = |name: &str, value: Option<&str>, args: &Args<'_>| {
+            let change = Change::parse(name, value, args)?;
+            if change.is_framing() {
+                site.warnings.push(args.warning(format!(
+                    "header: Content-Length and Transfer-Encoding follow from the content; the \
+                     rule for '{path}' leaves them alone"
+                )));
+            }
+            changes.push(change);
+            Ok::<_, ConfigError>(())
+        };
         match args.remaining().as_slice() {
             [] => {}
-            [name] => changes.push(Change::parse(name, None, args)?),
-            [name, value] => changes.push(Change::parse(name, Some(value), args)?),
+            [name] => add(name, None, args)?,
+            [name, value] => add(name, Some(value), args)?,
             _ => return Err(args.arg_error().hint("quote a value that has spaces")),
         }
         while args.next_block()? {
             let name = args.val();
             match args.remaining().as_slice() {
-                [] => changes.push(Change::parse(name, None, args)?),
-                [value] => changes.push(Change::parse(name, Some(value), args)?),
+                [] => add(name, None, args)?,
+                [value] => add(name, Some(value), args)?,
                 _ => return Err(args.arg_error().hint("quote a value that has spaces")),
             }
         }
         if changes.is_empty() {
             return Err(args.arg_error());
         }
-        changes.retain(|change| {
-            let framing = change.is_framing();
-            if framing {
-                site.warnings.push(format!(
-                    "header: Content-Length and Transfer-Encoding follow from the content; the \
-                     rule for '{path}' leaves them alone"
-                ));
-            }
-            !framing
-        });
+        changes.retain(|change| !change.is_framing());
         rules.push(Rule { path, changes });
     }
     site.push(Headers { rules });

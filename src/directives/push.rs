@@ -29,11 +29,10 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         rules.push(rule);
     }
     if rules.iter().all(|rule| rule.links.is_empty()) {
-        site.warnings.push(
+        site.warnings.push(args.warning(
             "push: no resource is named, so it does nothing; Link fields of upstreams reach the \
-             browser as they are"
-                .to_owned(),
-        );
+             browser as they are",
+        ));
         return Ok(());
     }
     site.push(Push { rules });

@@ -16,7 +16,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         match std::fs::metadata(path) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                site.warnings.push(format!("Root path does not exist: {path}"));
+                let message = format!("Root path does not exist: {path}");
+                site.warnings.push(args.warning(message));
             }
             Err(error) => {
                 let message = format!("Unable to access root path '{path}': {error}");

@@ -138,4 +138,17 @@ pub(crate) mod tests {
             Err(io::ErrorKind::Unsupported.into())
         }
     }
+
+    /// Takes every line, and keeps none.
+    pub(crate) struct AnySink;
+
+    impl Sink for AnySink {
+        fn write_line(&self, _: &str) {}
+    }
+
+    impl OpenSink for AnySink {
+        fn open(&self, _: &SinkTarget) -> io::Result<Arc<dyn Sink>> {
+            Ok(Arc::new(Self))
+        }
+    }
 }

@@ -28,6 +28,7 @@ use crate::daemon::{limits, notify, privileges, processlog};
 use crate::http::limits::CONNECTION_SHARE;
 use crate::server::{self, Engine, Family, Sockets, Workers};
 use crate::site::{self, Task};
+use crate::warning::Warning;
 use background::Background;
 use caller::Caller;
 use legacy::Legacy;
@@ -83,7 +84,7 @@ fn inherit() -> Result<(), String> {
 fn validate(options: &Options) -> u8 {
     match check(options) {
         Ok(warnings) => {
-            warnings.iter().for_each(|warning| output::warning(warning));
+            warnings.iter().for_each(|warning| output::warning(&warning.to_string()));
             output::line("Caddyfile is valid");
             OK
         }
@@ -95,7 +96,7 @@ fn validate(options: &Options) -> u8 {
 }
 
 /// All that a start does short of touching anything; returns the warnings.
-fn check(options: &Options) -> Result<Vec<String>, String> {
+fn check(options: &Options) -> Result<Vec<Warning>, String> {
     options.user.as_deref().map(privileges::lookup).transpose()?;
     processlog::check(&processlog::parse_target(&options.log))?;
     let settings = settings(options, Arc::new(NoSinks))?;

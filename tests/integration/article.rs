@@ -22,7 +22,7 @@ fn runs_with_a_warning_that_names_the_block() {
     let caddy = Setup::new(ARTICLE).set("ORIGIN", origin.addr).arg("-quic").start();
     wait_for("the warning", Duration::from_secs(5), || {
         let said = format!("{}{}", caddy.log(), caddy.read("stderr"));
-        said.contains("[WARNING] Caddyfile:1 - ").then_some(())
+        said.contains("[WARNING] Caddyfile:1:").then_some(())
     });
     assert_eq!(curl(&[], &caddy.url("/")).text(), "hello");
     assert_eq!(h3_one(caddy.port(), json!({"path": "/"})).text(), "hello");

@@ -45,11 +45,11 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         let rule = Rule::parse(args, site)?;
         if !rule.scripts.local && !rule.scripts.split.is_empty() {
-            site.warnings.push(format!(
+            site.warnings.push(args.warning(format!(
                 "fastcgi {}: there is no folder {} here; scripts are passed on without a look",
                 rule.path,
                 rule.scripts.root.display()
-            ));
+            )));
         }
         let names: Vec<_> =
             rule.upstreams.all.iter().filter_map(Upstream::named).cloned().collect();

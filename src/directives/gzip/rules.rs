@@ -4,6 +4,7 @@ use flate2::Compression;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::http::paths;
+use crate::warning::Warning;
 
 /// Extensions compressed where no `ext` says otherwise; the empty one is a path without any.
 const DEFAULT: [&str; 20] = [
@@ -49,7 +50,7 @@ impl Rule {
 /// Reads all `gzip` blocks of a site.
 pub(super) fn parse(
     args: &mut Args<'_>,
-    warnings: &mut Vec<String>,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Rule>, ConfigError> {
     let mut rules = Vec::new();
     while args.next() {
@@ -118,7 +119,7 @@ fn excluded(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {
 }
 
 /// v1 took any number and compressed at its default where zlib has no such level.
-fn level(args: &mut Args<'_>, warnings: &mut Vec<String>) -> Result<Compression, ConfigError> {
+fn level(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Compression, ConfigError> {
     let text = args.required()?;
     let Ok(level) = text.parse::<i64>() else {
         return Err(args.error(format!("gzip: level '{text}' is not a number from 1 to 9")));
@@ -127,7 +128,8 @@ fn level(args: &mut Args<'_>, warnings: &mut Vec<String>) -> Result<Compression,
         Ok(level @ 1..=9) => Ok(Compression::new(level)),
         _ => {
             let used = LEVEL.level();
-            warnings.push(format!("gzip: level {level} is not from 1 to 9; {used} is used"));
+            let message = format!("gzip: level {level} is not from 1 to 9; {used} is used");
+            warnings.push(args.warning(message));
             Ok(LEVEL)
         }
     }
@@ -172,7 +174,7 @@ mod tests {
         }
     }
 
-    fn read(text: &str) -> Result<(Vec<Rule>, Vec<String>), String> {
+    fn read(text: &str) -> Result<(Vec<Rule>, Vec<Warning>), String> {
         let text = format!("localhost {{\n{text}\n}}\n");
         let dir = std::path::Path::new(".");
         let parsed = crate::caddyfile::parse("Caddyfile", &text, dir, &["gzip"]).unwrap();

@@ -57,18 +57,18 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
             [path, output] => (path, output, ""),
             [path, output, format] => (path, output, format),
             [path, output, format, ..] => {
-                site.warnings.push(format!(
+                site.warnings.push(args.warning(format!(
                     "log: only '{format}' is the format, what follows it is ignored; \
                      a format with spaces needs quotes"
-                ));
+                )));
                 (path, output, format)
             }
         };
         if !path.starts_with('/') {
-            site.warnings.push(format!(
+            site.warnings.push(args.warning(format!(
                 "log: no request has a path like '{path}'; for one format of all requests write: \
                  log / FILE FORMAT"
-            ));
+            )));
         }
         let (options, roll) = block(args)?;
         let target = SinkTarget::parse(output, roll);

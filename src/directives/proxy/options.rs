@@ -18,6 +18,7 @@ use super::{address, effects};
 use crate::caddyfile::{Args, ConfigError, Kind, Nature, Options, Token, Usage, parse_duration};
 use crate::http::limits::UPSTREAM_QUEUE;
 use crate::http::paths;
+use crate::warning::Warning;
 
 /// The options, as they are written.
 const OPTIONS: &[Usage] = &[
@@ -70,7 +71,7 @@ impl Rule {
     /// Reads the directive whose name `args` stands on, and adds to the warnings.
     pub(super) fn parse(
         args: &mut Args<'_>,
-        warnings: &mut Vec<String>,
+        warnings: &mut Vec<Warning>,
     ) -> Result<Self, ConfigError> {
         args.written_as("proxy FROM TO...");
         let from = args.required()?;

@@ -16,7 +16,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         let words = args.remaining();
         if words.len() > 2 {
-            site.warnings.push(format!("tls: words after '{}' are ignored", words[1]));
+            let message = format!("tls: words after '{}' are ignored", words[1]);
+            site.warnings.push(args.warning(message));
         }
         source(&words, args, site)?;
         let mut entries = 0;
@@ -32,7 +33,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     let plain = site.address.scheme == "http"
         || (site.address.scheme.is_empty() && site.address.port == "80");
     if plain && !matches!(site.tls.certificates, Some(Certificates::Off)) {
-        site.warnings.push(format!("TLS disabled for {}", site.address.original));
+        let message = format!("TLS disabled for {}", site.address.original);
+        site.warnings.push(args.warning(message));
         site.tls.certificates = Some(Certificates::Off);
     }
     Ok(())
@@ -104,7 +106,7 @@ fn entry(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError>
             let failed = |error: String| unusable(&error, args, site).hint(hint);
             let files = Arc::new(Files::folder(dir).map_err(failed)?);
             // One old file among many must not keep the others from being served.
-            site.warnings.extend(files.complaints());
+            site.warnings.extend(files.complaints().into_iter().map(|text| args.warning(text)));
             add(&mut site.tls, Certificates::Files(files));
         }
         "clients" => policy.clients = Some(Arc::new(clients(args)?)),

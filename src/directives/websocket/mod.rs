@@ -16,6 +16,7 @@ use crate::http::sink::ErrorLog;
 use crate::http::upgrade::{WEBSOCKET_ACCEPT, WEBSOCKET_KEY, is_websocket, websocket_accept};
 use crate::http::{Fault, Reply, Request, paths};
 use crate::site::SiteBuilder;
+use crate::warning::Warning;
 
 /// `websocket [PATH] COMMAND [ARGUMENT…]`; a `respawn` in its block has never done anything.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
@@ -34,7 +35,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
-fn rule(args: &mut Args<'_>, warnings: &mut Vec<String>) -> Result<Rule, ConfigError> {
+fn rule(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Rule, ConfigError> {
     args.written_as("websocket [PATH] COMMAND [ARGUMENT...]");
     let words = args.remaining();
     let (path, words) = match words.split_first() {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::policy::patterns;
+use super::names::patterns;
 
 /// The hosts that stand for every host.
 const EVERY: [&str; 2] = ["0.0.0.0", ""];

@@ -16,7 +16,7 @@ const OCSP: &str = "1.3.6.1.5.5.7.48.1";
 
 /// A chain with its key, the names it is for, lower-case, and when it is valid (Unix seconds).
 #[derive(Debug, Clone)]
-pub(super) struct Loaded {
+pub struct Loaded {
     pub(super) key: Arc<CertifiedKey>,
     pub(super) names: Vec<String>,
     pub(super) from: i64,

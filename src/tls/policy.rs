@@ -1,15 +1,16 @@
 //! What a site's `tls` lines ask for, in types.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::crypto::SupportedKxGroup;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
-use super::Dns;
-use super::acme::Eab;
 use super::clients::Clients;
+use super::dns::Dns;
 use super::files::Files;
+use super::key_type::KeyType;
+use super::names::qualifies;
+use super::wanted::{Eab, OnDemandLimits};
 
 /// Where a site's certificate comes from.
 #[derive(Debug, Clone)]
@@ -21,16 +22,6 @@ pub enum Certificates {
     Files(Arc<Files>),
     /// From an ACME CA.
     Managed,
-}
-
-/// The kind of key that is made where a certificate is made here.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum KeyType {
-    #[default]
-    P256,
-    P384,
-    Rsa2048,
-    Rsa4096,
 }
 
 /// One site's TLS settings; an empty list is the default.
@@ -63,16 +54,7 @@ pub struct ManagedPolicy {
     pub dns: Option<Dns>,
     /// `*.example.com` in place of `www.example.com`.
     pub wildcard: bool,
-    pub on_demand: Option<OnDemand>,
-}
-
-/// The bounds of on-demand TLS; one of them at least.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OnDemand {
-    /// `max_certs`.
-    pub max: Option<u32>,
-    /// `ask`: the URL that has to agree.
-    pub ask: Option<String>,
+    pub on_demand: Option<OnDemandLimits>,
 }
 
 impl ManagedPolicy {
@@ -91,37 +73,6 @@ impl ManagedPolicy {
             _ => Some(host.to_owned()),
         }
     }
-}
-
-/// Whether a public CA could issue for the name.
-pub fn qualifies(host: &str) -> bool {
-    !host.is_empty()
-        && host != "localhost"
-        && !host.contains(['*', '/'])
-        && !host.starts_with('.')
-        && !host.ends_with('.')
-        && host.parse::<IpAddr>().is_err()
-}
-
-/// Whether a certificate's name is good for `host`.
-pub(super) fn covers(name: &str, host: &str) -> bool {
-    name == host
-        || name.strip_prefix("*.").is_some_and(|parent| {
-            host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
-        })
-}
-
-/// The ways to look `name` up, the nearest first: as such, then with `*` for its first label,
-/// its first two, and so on.
-pub(super) fn patterns(name: &str) -> impl Iterator<Item = String> {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    let count = name.split('.').count();
-    (0..=count).map(move |stars| {
-        let labels = name.split('.').enumerate();
-        let shown: Vec<_> =
-            labels.map(|(at, label)| if at < stars { "*" } else { label }).collect();
-        shown.join(".")
-    })
 }
 
 #[cfg(test)]
@@ -150,7 +101,5 @@ mod tests {
         ] {
             assert_eq!(policy.subject(host).as_deref(), expected, "{host}");
         }
-        let found: Vec<_> = patterns("A.b.c").collect();
-        assert_eq!(found, ["a.b.c", "*.b.c", "*.*.c", "*.*.*"]);
     }
 }

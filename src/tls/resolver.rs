@@ -9,13 +9,14 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::acme::{Keeper, Managed, OnDemand, Wanted};
 use super::challenges;
 use super::files::Files;
+use super::names::{covers, patterns};
 use super::pem::Loaded;
-use super::policy::{covers, patterns};
+use super::policy::{Certificates, Policy};
 use super::self_signed::SelfSigned;
-use super::{Certificates, Policy};
+use super::source::{CertificateSource, Issuer};
+use super::wanted::Wanted;
 
 /// The certificates of one listener.
 #[derive(Debug)]
@@ -35,9 +36,9 @@ struct Site {
 #[derive(Debug)]
 enum Origin {
     Files(Arc<Files>),
-    Made(Arc<SelfSigned>),
-    Managed(Arc<Managed>),
-    OnDemand(Arc<OnDemand>),
+    SelfSigned(Arc<SelfSigned>),
+    /// From a CA.
+    Issued(Arc<dyn CertificateSource>),
 }
 
 #[derive(Debug, Default)]
@@ -53,18 +54,16 @@ struct Table {
 #[derive(Debug, Clone)]
 enum Source {
     Fixed(Arc<CertifiedKey>),
-    Made(Arc<SelfSigned>),
-    Managed(Arc<Managed>),
-    OnDemand(Arc<OnDemand>),
+    SelfSigned(Arc<SelfSigned>),
+    Issued(Arc<dyn CertificateSource>),
 }
 
 impl Source {
     fn certified(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         match self {
             Self::Fixed(key) => Some(key.clone()),
-            Self::Made(made) => Some(made.certified()),
-            Self::Managed(managed) => managed.certified(),
-            Self::OnDemand(site) => site.certified(&name?.to_ascii_lowercase()),
+            Self::SelfSigned(made) => Some(made.certified()),
+            Self::Issued(source) => source.certified(name),
         }
     }
 }
@@ -74,11 +73,11 @@ impl Resolver {
     pub(super) fn load(
         sites: &[(String, Policy)],
         provider: &Arc<CryptoProvider>,
-        keeper: &Arc<Keeper>,
+        issuer: &dyn Issuer,
     ) -> Result<Self, String> {
         let open = |(host, policy): &(String, Policy)| {
             let host = host.to_ascii_lowercase();
-            let origins = origins(&host, policy, (provider, keeper))?;
+            let origins = origins(&host, policy, (provider, issuer))?;
             Ok(Site { host, origins })
         };
         let sites: Vec<_> = sites.iter().map(open).collect::<Result<_, String>>()?;
@@ -86,10 +85,14 @@ impl Resolver {
         Ok(Self { sites, table })
     }
 
-    /// What a CA issues for this listener.
-    pub(super) fn managed(&self) -> impl Iterator<Item = Arc<Managed>> {
+    /// The certificates that are to be kept beside handshakes.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &Wanted> {
+        self.issued().filter_map(|source| source.wanted())
+    }
+
+    fn issued(&self) -> impl Iterator<Item = &Arc<dyn CertificateSource>> {
         self.origins().filter_map(|origin| match origin {
-            Origin::Managed(managed) => Some(managed.clone()),
+            Origin::Issued(source) => Some(source),
             _ => None,
         })
     }
@@ -105,17 +108,17 @@ impl Resolver {
     pub(super) fn certificates(&self) -> Vec<Loaded> {
         let of = |origin: &Origin| match origin {
             Origin::Files(files) => files.loaded(),
-            Origin::Managed(managed) => {
-                managed.current().iter().map(|one| one.as_ref().clone()).collect()
+            Origin::Issued(source) => {
+                source.current().iter().map(|one| one.as_ref().clone()).collect()
             }
-            Origin::Made(_) | Origin::OnDemand(_) => Vec::new(),
+            Origin::SelfSigned(_) => Vec::new(),
         };
         self.origins().flat_map(of).collect()
     }
 
     /// Shows the key, which has another staple, in the place of the one for its certificate.
     pub(super) fn staple(&self, key: &Arc<CertifiedKey>) {
-        self.managed().for_each(|managed| managed.staple(key));
+        self.issued().for_each(|source| source.staple(key));
         if self.files().filter(|files| files.staple(key)).count() > 0 {
             self.rebuild();
         }
@@ -128,22 +131,24 @@ impl Resolver {
 
     /// Whether certificates may have to be waited for.
     pub(super) fn is_on_demand(&self) -> bool {
-        self.origins().any(|origin| matches!(origin, Origin::OnDemand(_)))
+        self.issued().any(|source| source.wanted().is_none())
     }
 
     /// Whether a CA may come here with TLS-ALPN-01.
     pub(super) fn is_managed(&self) -> bool {
-        self.origins().any(|origin| matches!(origin, Origin::Managed(_) | Origin::OnDemand(_)))
+        self.issued().next().is_some()
     }
 
     /// Waits for the certificate of a name that is served on demand.
     pub(super) async fn prepare(&self, name: &str) {
         let name = name.to_ascii_lowercase();
-        let site = match self.table.load().find(&name) {
-            Some(Source::OnDemand(site)) => site.clone(),
+        let source = match self.table.load().find(&name) {
+            Some(Source::Issued(source)) => source.clone(),
             _ => return,
         };
-        site.prepare(&name).await;
+        if let Some(ready) = source.prepare(name) {
+            ready.await;
+        }
     }
 
     fn origins(&self) -> impl Iterator<Item = &Origin> {
@@ -224,9 +229,8 @@ fn sources(origin: &Origin) -> Vec<(Source, Vec<String>)> {
             let fixed = |one: Loaded| (Source::Fixed(one.key), one.names);
             files.loaded().into_iter().map(fixed).collect()
         }
-        Origin::Made(made) => vec![(Source::Made(made.clone()), Vec::new())],
-        Origin::Managed(managed) => vec![(Source::Managed(managed.clone()), Vec::new())],
-        Origin::OnDemand(site) => vec![(Source::OnDemand(site.clone()), Vec::new())],
+        Origin::SelfSigned(made) => vec![(Source::SelfSigned(made.clone()), Vec::new())],
+        Origin::Issued(source) => vec![(Source::Issued(source.clone()), Vec::new())],
     }
 }
 
@@ -234,37 +238,18 @@ fn sources(origin: &Origin) -> Vec<(Source, Vec<String>)> {
 fn origins(
     host: &str,
     policy: &Policy,
-    (provider, keeper): (&Arc<CryptoProvider>, &Arc<Keeper>),
+    (provider, issuer): (&Arc<CryptoProvider>, &dyn Issuer),
 ) -> Result<Vec<Origin>, String> {
     let mut found = Vec::new();
     match &policy.certificates {
         Some(Certificates::Off) => return Ok(found),
         Some(Certificates::Files(files)) => found.push(Origin::Files(files.clone())),
-        Some(Certificates::Managed) => found.push(managed(host, policy, keeper)?),
+        Some(Certificates::Managed) => found.push(Origin::Issued(issuer.source(host, policy)?)),
         None if !policy.more.is_empty() => {}
         Some(Certificates::SelfSigned) | None => {
-            found.push(Origin::Made(SelfSigned::for_host(host, policy.key_type, provider)?));
+            found.push(Origin::SelfSigned(SelfSigned::for_host(host, policy.key_type, provider)?));
         }
     }
     found.extend(policy.more.iter().cloned().map(Origin::Files));
     Ok(found)
-}
-
-fn managed(host: &str, policy: &Policy, keeper: &Arc<Keeper>) -> Result<Origin, String> {
-    let asked = &policy.managed;
-    let settings = keeper.settings();
-    let wanted = Wanted {
-        name: asked.subject(host).unwrap_or_default(),
-        ca: asked.ca.clone().unwrap_or_else(|| settings.ca.clone()),
-        email: asked.email.clone().unwrap_or_else(|| settings.email.clone()),
-        key_type: policy.key_type,
-        must_staple: asked.must_staple,
-        profile: asked.profile.clone(),
-        eab: asked.eab.clone(),
-        dns: asked.dns.clone(),
-    };
-    Ok(match &asked.on_demand {
-        Some(limits) => Origin::OnDemand(OnDemand::new(keeper, host, wanted, limits.clone())),
-        None => Origin::Managed(keeper.managed(wanted)?),
-    })
 }

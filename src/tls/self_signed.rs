@@ -10,7 +10,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::KeyType;
+use super::key_type::KeyType;
 use super::pem::unix_now;
 
 /// Seconds that a certificate is valid.
@@ -52,7 +52,7 @@ impl SelfSigned {
             return Ok(known.clone());
         }
         let failed = |error| format!("cannot make a self-signed certificate for '{host}': {error}");
-        let key = generate(kind).map_err(|error| failed(error.to_string()))?;
+        let key = kind.generate().map_err(|error| failed(error.to_string()))?;
         let issued = issue(host, &key, provider).map_err(failed)?;
         let made = Arc::new(Self {
             host: host.to_owned(),
@@ -85,20 +85,6 @@ impl SelfSigned {
             return self.current.load().certified.clone();
         }
         current.certified.clone()
-    }
-}
-
-/// A new key.
-pub(super) fn generate(kind: KeyType) -> Result<KeyPair, rcgen::Error> {
-    match kind {
-        KeyType::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
-        KeyType::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
-        KeyType::Rsa2048 => {
-            KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
-        }
-        KeyType::Rsa4096 => {
-            KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_4096)
-        }
     }
 }
 

@@ -11,13 +11,12 @@ use rustls::server::{ProducesTickets, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
-use super::acme::Challenge;
-use super::acme::Keeper;
 use super::challenges::ALPN;
 use super::clients::{AnyCertificate, Clients, Demand, Hosts};
 use super::hosts::ByHost;
+use super::policy::{Certificates, Policy};
 use super::resolver::Resolver;
-use super::{Certificates, Policy};
+use super::source::Issuer;
 
 /// What one TLS listener needs: the configurations for TCP and for QUIC over one resolver.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ static TICKETS: LazyLock<Mutex<HashMap<Option<Demand>, Ticketer>>> = LazyLock::n
 pub fn build_listener(
     sites: &[(String, Policy)],
     http2: bool,
-    keeper: &Arc<Keeper>,
+    issuer: &dyn Issuer,
 ) -> Result<TlsListener, String> {
     let by_host = group(sites);
     if by_host.is_empty() {
@@ -57,9 +56,8 @@ pub fn build_listener(
     }
     let all: Vec<&Policy> = by_host.values().flatten().copied().collect();
     let mut union = Shape::of(&all, http2);
-    let resolver = Arc::new(Resolver::load(sites, &Arc::new(union.provider()), keeper)?);
-    let validates =
-        resolver.is_managed() && keeper.settings().challenges.contains(&Challenge::TlsAlpn);
+    let resolver = Arc::new(Resolver::load(sites, &Arc::new(union.provider()), issuer)?);
+    let validates = resolver.is_managed() && issuer.validates_by_alpn();
     let mut clients = Hosts::default();
     let mut kinds: Vec<(Shape, Arc<ServerConfig>)> = Vec::new();
     let mut configs = ByHost::default();

@@ -7,8 +7,8 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 
 use super::some;
 use crate::caddyfile::{Args, ConfigError, parse_duration};
-use crate::tls::acme::{Eab, ca_url};
-use crate::tls::{Algorithm, Certificates, Dns, ManagedPolicy, Policy, Rfc2136};
+use crate::tls::acme::ca_url;
+use crate::tls::{Algorithm, Certificates, Dns, Eab, ManagedPolicy, Policy, Rfc2136};
 
 const DNS_PORT: u16 = 53;
 /// How long an update may take to reach the zone's other servers, unless told.

@@ -15,9 +15,10 @@ use tokio::sync::Semaphore;
 
 use super::binding::Binding;
 use super::failure::Failure;
-use super::{Eab, places};
-use crate::tls::Storage;
+use super::places;
 use crate::tls::https_client::Client;
+use crate::tls::storage::Storage;
+use crate::tls::wanted::Eab;
 
 /// Certificates that are obtained from one CA at the same time.
 const PARALLEL: usize = 8;

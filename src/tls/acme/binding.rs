@@ -12,9 +12,9 @@ use http_body_util::Full;
 use instant_acme::{Error, Problem};
 use serde_json::{Value, json};
 
-use super::Eab;
 use super::failure::Failure;
 use crate::tls::https_client::Client;
+use crate::tls::wanted::Eab;
 
 /// How often a CA may want another nonce.
 const NONCES: usize = 5;

@@ -1,22 +1,25 @@
-//! The keeper of all certificates: one thread beside the workers that obtains what is missing
-//! and renews what grows old. What it keeps outlives a reload; a task ends when no configuration
-//! wants its certificate any more.
+//! What is known of all certificates of this process, and who is to be asked for them. It outlives
+//! a reload. What is done with it is in `obtain`, `renewal`, `revoke`, `terms` and `thread`.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use instant_acme::Account;
 use tokio::sync::{mpsc, watch};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::account::{self, Ca, Owner};
 use super::failure::Failure;
 use super::managed::Managed;
-use super::on_demand::{Count, OnDemand};
-use super::{Settings, Wanted, places, renewal};
+use super::places;
+use super::quota::Quota;
+use super::settings::Settings;
+use crate::tls::key_type::KeyType;
 use crate::tls::resolver::Resolver;
 use crate::tls::self_signed::SelfSigned;
-use crate::tls::{self, KeyType, Storage, TlsListener, ocsp};
+use crate::tls::storage::Storage;
+use crate::tls::wanted::Wanted;
 
 /// Called with a name whose certificate is new.
 pub type Renewed = Box<dyn Fn(&str) + Send + Sync>;
@@ -31,17 +34,17 @@ pub struct Keeper {
     /// What some configuration wants, by what it wants.
     known: Mutex<HashMap<Wanted, Weak<Managed>>>,
     pub(super) cas: Mutex<HashMap<String, Arc<Ca>>>,
-    commands: mpsc::UnboundedSender<Command>,
-    inbox: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
+    pub(super) commands: mpsc::UnboundedSender<Command>,
+    pub(super) inbox: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
     renewed: Mutex<Option<Renewed>>,
-    pub(super) on_demand: Mutex<Count>,
-    pub(super) on_demand_sites: Mutex<Vec<Weak<OnDemand>>>,
+    /// Certificates obtained on demand by this process.
+    pub(super) on_demand: Mutex<Quota>,
 }
 
-enum Command {
+/// What the thread is to do.
+pub(super) enum Command {
     Configure(Vec<Arc<Managed>>, Vec<Weak<Resolver>>),
-    /// For handshakes that wait for this name.
-    Demand(Arc<OnDemand>, String),
+    Run(Pin<Box<dyn Future<Output = ()> + Send>>),
     Stop,
 }
 
@@ -59,28 +62,7 @@ impl Keeper {
             inbox: Mutex::new(Some(inbox)),
             renewed: Mutex::default(),
             on_demand: Mutex::default(),
-            on_demand_sites: Mutex::default(),
         })
-    }
-
-    /// Starts the thread; nothing is asked of a CA before.
-    pub fn start(self: &Arc<Self>) -> std::io::Result<()> {
-        let Some(inbox) = locked(&self.inbox).take() else { return Ok(()) };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let keeper = self.clone();
-        std::thread::Builder::new()
-            .name("certificates".to_owned())
-            .spawn(move || runtime.block_on(keeper.live(inbox)))?;
-        Ok(())
-    }
-
-    /// Keeps what these listeners show, and lets go of the rest.
-    pub fn configure<'a>(&self, listeners: impl Iterator<Item = &'a TlsListener>) {
-        let resolvers: Vec<_> = listeners.map(|listener| &listener.resolver).collect();
-        let wanted = resolvers.iter().flat_map(|resolver| resolver.managed()).collect();
-        let resolvers = resolvers.into_iter().map(Arc::downgrade).collect();
-        // It fails only when the thread was never started or is gone with the process.
-        let _ = self.commands.send(Command::Configure(wanted, resolvers));
     }
 
     /// Leaves what is under way as it is: the next process goes on with it. A CA that came to
@@ -100,10 +82,15 @@ impl Keeper {
     }
 
     /// The certificate that is wanted: a known one, or one read from the store.
-    pub(in crate::tls) fn managed(&self, wanted: Wanted) -> Result<Arc<Managed>, String> {
+    pub(super) fn managed(&self, wanted: Wanted) -> Result<Arc<Managed>, String> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let fallback = || SelfSigned::for_host(&wanted.name, KeyType::P256, &provider).map(Some);
         self.known_or(&wanted, fallback)
+    }
+
+    /// The certificate that some configuration wants.
+    pub(super) fn known(&self, wanted: &Wanted) -> Option<Arc<Managed>> {
+        locked(&self.known).get(wanted).and_then(Weak::upgrade)
     }
 
     /// As [`Self::managed`], without a certificate to show until there is one.
@@ -126,9 +113,9 @@ impl Keeper {
         Ok(managed)
     }
 
-    /// Has a certificate obtained on the keeper's thread.
-    pub(super) fn demand(&self, site: Arc<OnDemand>, name: String) {
-        let _ = self.commands.send(Command::Demand(site, name));
+    /// Has work done on the keeper's thread.
+    pub(super) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let _ = self.commands.send(Command::Run(Box::pin(work)));
     }
 
     pub(super) fn ca(&self, url: &str) -> Arc<Ca> {
@@ -173,32 +160,6 @@ impl Keeper {
     pub(super) fn tell_renewed(&self, name: &str) {
         if let Some(hook) = &*locked(&self.renewed) {
             hook(name);
-        }
-    }
-
-    async fn live(self: Arc<Self>, mut inbox: mpsc::UnboundedReceiver<Command>) {
-        let mut tasks: HashMap<Wanted, AbortOnDropHandle<()>> = HashMap::new();
-        let mut watching = None;
-        while let Some(command) = inbox.recv().await {
-            match command {
-                Command::Configure(wanted, resolvers) => {
-                    tasks.retain(|key, _| wanted.iter().any(|managed| managed.wanted() == key));
-                    for managed in wanted {
-                        let key = managed.wanted().clone();
-                        let task = || tokio::spawn(renewal::keep(self.clone(), managed));
-                        tasks.entry(key).or_insert_with(|| AbortOnDropHandle::new(task()));
-                    }
-                    let staples = ocsp::keep(resolvers.clone(), self.store.clone());
-                    let watching_now = [
-                        AbortOnDropHandle::new(tokio::spawn(tls::watch::files(resolvers))),
-                        AbortOnDropHandle::new(tokio::spawn(staples)),
-                    ];
-                    drop(watching.replace(watching_now));
-                }
-                Command::Demand(site, name) => drop(tokio::spawn(site.serve(name))),
-                // The runtime ends with this, and every task with it.
-                Command::Stop => return,
-            }
         }
     }
 }

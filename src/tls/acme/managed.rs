@@ -1,6 +1,8 @@
 //! One certificate that a CA issues: the newest, read from the store and swapped while handshakes
 //! go on.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -8,18 +10,19 @@ use arc_swap::ArcSwapOption;
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
 
-use super::Wanted;
 use super::order::Issued;
 use super::places::Places;
-use crate::tls::Storage;
 use crate::tls::pem::{self, Loaded, Pem, unix_now};
 use crate::tls::self_signed::SelfSigned;
+use crate::tls::source::CertificateSource;
+use crate::tls::storage::Storage;
+use crate::tls::wanted::Wanted;
 
 const DAY: i64 = 24 * 3600;
 
 /// A certificate by its name and CA. Configurations that want the same share it.
 #[derive(Debug)]
-pub(in crate::tls) struct Managed {
+pub(super) struct Managed {
     wanted: Wanted,
     current: ArcSwapOption<Loaded>,
     /// Shown until there is one.
@@ -66,7 +69,7 @@ impl Managed {
     }
 
     /// The certificate to show, if only one that no client trusts.
-    pub(in crate::tls) fn certified(&self) -> Option<Arc<CertifiedKey>> {
+    pub(super) fn certified(&self) -> Option<Arc<CertifiedKey>> {
         match &*self.current.load() {
             Some(current) => Some(current.key.clone()),
             None => self.fallback.as_ref().map(|fallback| fallback.certified()),
@@ -74,17 +77,8 @@ impl Managed {
     }
 
     /// The CA's certificate, valid or not.
-    pub(in crate::tls) fn current(&self) -> Option<Arc<Loaded>> {
+    pub(super) fn current(&self) -> Option<Arc<Loaded>> {
         self.current.load_full()
-    }
-
-    /// Shows the key in the place of the one for the same certificate.
-    pub(in crate::tls) fn staple(&self, key: &Arc<CertifiedKey>) {
-        if let Some(current) = self.current().filter(|current| current.key.cert == key.cert) {
-            let stapled = Loaded { key: key.clone(), ..Loaded::clone(&current) };
-            // A certificate that arrives meanwhile has gone before.
-            self.current.compare_and_swap(&current, Some(Arc::new(stapled)));
-        }
     }
 
     /// Whether a client that comes now is shown a certificate that is valid.
@@ -159,6 +153,32 @@ impl Managed {
     /// for the next renewal: a CA may have passed over what it was asked for.
     fn fits(&self, found: &Loaded) -> bool {
         found.names.contains(&self.wanted.name)
+    }
+}
+
+impl CertificateSource for Managed {
+    fn certified(&self, _: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        self.certified()
+    }
+
+    fn wanted(&self) -> Option<&Wanted> {
+        Some(&self.wanted)
+    }
+
+    fn current(&self) -> Option<Arc<Loaded>> {
+        self.current()
+    }
+
+    fn staple(&self, key: &Arc<CertifiedKey>) {
+        if let Some(current) = self.current().filter(|current| current.key.cert == key.cert) {
+            let stapled = Loaded { key: key.clone(), ..Loaded::clone(&current) };
+            // A certificate that arrives meanwhile has gone before.
+            self.current.compare_and_swap(&current, Some(Arc::new(stapled)));
+        }
+    }
+
+    fn prepare(self: Arc<Self>, _: String) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        None
     }
 }
 

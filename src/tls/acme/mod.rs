@@ -11,118 +11,15 @@ mod obtain;
 mod on_demand;
 mod order;
 mod places;
+mod quota;
 mod renewal;
 mod revoke;
+mod settings;
 mod terms;
-
-use std::fmt;
-use std::time::Duration;
-
-use super::{Dns, KeyType};
+mod thread;
 
 pub use failure::Failure;
 pub use keeper::{Keeper, Renewed};
-pub(in crate::tls) use managed::Managed;
-pub(in crate::tls) use on_demand::OnDemand;
 pub use revoke::revoke;
+pub use settings::{Challenge, Settings, ca_url};
 pub use terms::Undecided;
-
-/// What the command line says about every certificate.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// `-ca`: the directory's URL.
-    pub ca: String,
-    /// `-email`; may be empty.
-    pub email: String,
-    /// `-agree`.
-    pub agreed: bool,
-    /// `-catimeout`, for each request.
-    pub timeout: Duration,
-    /// How control over a name may be proved, the first choice first.
-    pub challenges: Vec<Challenge>,
-}
-
-/// A way to prove control over a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Challenge {
-    Http,
-    TlsAlpn,
-    Dns,
-}
-
-impl fmt::Display for Challenge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "http-01",
-            Self::TlsAlpn => "tls-alpn-01",
-            Self::Dns => "dns-01",
-        })
-    }
-}
-
-/// One certificate: its name, where it comes from, and what it is like.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Wanted {
-    /// Lower-case; may begin with `*.`.
-    pub name: String,
-    /// The directory's URL.
-    pub ca: String,
-    /// May be empty: the account used last, or one without an address.
-    pub email: String,
-    pub key_type: KeyType,
-    pub must_staple: bool,
-    pub profile: Option<String>,
-    pub eab: Option<Eab>,
-    /// Proves control by DNS-01, and only by it.
-    pub dns: Option<Dns>,
-}
-
-/// An external account binding: what ties the ACME account to one that the CA already has.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Eab {
-    pub id: String,
-    pub key: Vec<u8>,
-}
-
-impl fmt::Debug for Eab {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Eab({})", self.id)
-    }
-}
-
-/// The URL of a CA's directory, `https` where it names no scheme. Plain HTTP is for this machine
-/// and for 10.0.0.0/8, as in v1.
-pub fn ca_url(text: &str) -> Result<String, String> {
-    let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let uri: http::Uri = url.parse().map_err(|error| format!("CA URL '{text}': {error}"))?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let local = host == "localhost"
-        || host.starts_with("10.")
-        || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    match uri.scheme_str() {
-        Some("https") if !host.is_empty() => Ok(url),
-        Some("http") if local => Ok(url),
-        _ => Err(format!("{text}: insecure CA URL (HTTPS required)")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_http_is_for_near_cas_only() {
-        for (text, expected) in [
-            ("ca.example/dir", Some("https://ca.example/dir")),
-            ("https://ca.example/dir", Some("https://ca.example/dir")),
-            ("http://127.0.0.1:4000/dir", Some("http://127.0.0.1:4000/dir")),
-            ("http://10.1.2.3/dir", Some("http://10.1.2.3/dir")),
-            ("http://ca.example/dir", None),
-            ("ftp://ca.example/dir", None),
-        ] {
-            let got = ca_url(text);
-            assert_eq!(got.as_deref().ok(), expected, "{text}");
-            assert!(got.is_ok() || got.unwrap_err().contains("insecure CA URL (HTTPS required)"));
-        }
-    }
-}

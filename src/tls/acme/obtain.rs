@@ -11,9 +11,10 @@ use super::keeper::Keeper;
 use super::managed::Managed;
 use super::order::{Issued, Job};
 use super::places::Places;
-use super::{Challenge, Wanted};
+use super::settings::Challenge;
 use crate::tls::pem::{date, unix_now};
 use crate::tls::storage::Held;
+use crate::tls::wanted::Wanted;
 
 /// How often a lock that another process holds is tried again.
 const LOCK_STEP: Duration = Duration::from_millis(300);

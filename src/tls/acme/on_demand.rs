@@ -3,22 +3,24 @@
 //! names that failed are refused from memory, and `max_certs` or `ask` has the last word.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::Uri;
 use rustls::sign::CertifiedKey;
 use tokio::sync::oneshot;
 
-use super::Wanted;
 use super::failure::Failure;
 use super::keeper::{Keeper, locked};
 use super::managed::Managed;
 use super::renewal;
 use crate::tls::https_client::Client;
-use crate::tls::pem::unix_now;
-use crate::tls::policy::{OnDemand as Limits, covers, qualifies};
+use crate::tls::names::{covers, qualifies};
+use crate::tls::pem::{Loaded, unix_now};
+use crate::tls::source::CertificateSource;
+use crate::tls::wanted::{OnDemandLimits, Wanted};
 
 /// Handshakes of one site that wait for certificates.
 const WAITING: usize = 500;
@@ -26,36 +28,51 @@ const WAITING: usize = 500;
 const REMEMBERED: usize = 10_000;
 /// Seconds for which a name that failed is refused.
 const FAILED: i64 = 300;
-/// From this many certificates on, the next comes only so many seconds after the last.
-const QUICK: (u32, i64) = (10, 600);
 
 /// One site that obtains certificates on demand.
 #[derive(Debug)]
-pub(in crate::tls) struct OnDemand {
+pub(super) struct OnDemand {
     keeper: Arc<Keeper>,
     /// All but the name.
     wanted: Wanted,
     /// The site's host: empty, a name, or a pattern with `*`.
     host: String,
-    limits: Limits,
+    limits: OnDemandLimits,
     known: ArcSwap<HashMap<String, Arc<Managed>>>,
     failed: Mutex<HashMap<String, i64>>,
     waiting: Mutex<HashMap<String, Vec<oneshot::Sender<()>>>>,
 }
 
-/// Certificates obtained on demand by this process, and when the last was.
-#[derive(Debug, Default)]
-pub(super) struct Count {
-    issued: u32,
-    last: i64,
+/// All of this process: a reload keeps what is known, and who waits.
+static SITES: Mutex<Vec<Weak<OnDemand>>> = Mutex::new(Vec::new());
+
+impl CertificateSource for OnDemand {
+    fn certified(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        self.known.load().get(&name?.to_ascii_lowercase())?.certified()
+    }
+
+    fn wanted(&self) -> Option<&Wanted> {
+        None
+    }
+
+    fn current(&self) -> Option<Arc<Loaded>> {
+        None
+    }
+
+    fn staple(&self, _: &Arc<CertifiedKey>) {}
+
+    fn prepare(self: Arc<Self>, name: String) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let pending = self.pending(&name)?;
+        Some(Box::pin(async { drop(pending.await) }))
+    }
 }
 
 impl OnDemand {
-    pub(in crate::tls) fn new(
+    pub(super) fn new(
         keeper: &Arc<Keeper>,
         host: &str,
         wanted: Wanted,
-        limits: Limits,
+        limits: OnDemandLimits,
     ) -> Arc<Self> {
         let fresh = |wanted| Self {
             keeper: keeper.clone(),
@@ -66,11 +83,14 @@ impl OnDemand {
             failed: Mutex::default(),
             waiting: Mutex::default(),
         };
-        let mut sites = locked(&keeper.on_demand_sites);
+        let mut sites = locked(&SITES);
         sites.retain(|site| site.strong_count() > 0);
-        // A reload keeps what is known, and who waits.
-        let same =
-            |site: &Arc<Self>| site.host == host && site.wanted == wanted && site.limits == limits;
+        let same = |site: &Arc<Self>| {
+            Arc::ptr_eq(&site.keeper, keeper)
+                && site.host == host
+                && site.wanted == wanted
+                && site.limits == limits
+        };
         if let Some(site) = sites.iter().filter_map(Weak::upgrade).find(same) {
             return site;
         }
@@ -79,26 +99,21 @@ impl OnDemand {
         site
     }
 
-    /// What there is for `name` by now.
-    pub(in crate::tls) fn certified(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.known.load().get(name)?.certified()
-    }
-
-    /// Waits until there is a certificate for `name`, or none to be had.
-    pub(in crate::tls) async fn prepare(self: &Arc<Self>, name: &str) {
+    /// Whom to wait for until there is a certificate for `name`, or none to be had.
+    fn pending(self: &Arc<Self>, name: &str) -> Option<oneshot::Receiver<()>> {
         match self.known.load().get(name) {
-            Some(managed) if managed.is_valid() && !managed.is_due() => return,
+            Some(managed) if managed.is_valid() && !managed.is_due() => None,
             // Renewed while this client is served with what there is.
-            Some(managed) if managed.is_valid() => return drop(self.queue(name)),
-            _ => {}
-        }
-        if let Some(done) = self.queue(name) {
-            let _ = done.await;
+            Some(managed) if managed.is_valid() => {
+                drop(self.queue(name));
+                None
+            }
+            _ => self.queue(name),
         }
     }
 
     /// On the keeper's thread: has the certificate obtained and lets go of those who wait.
-    pub(super) async fn serve(self: Arc<Self>, name: String) {
+    async fn serve(self: Arc<Self>, name: String) {
         match self.fetch(&name).await {
             Ok(managed) => self.remember(&name, managed),
             Err(failure) => {
@@ -131,7 +146,7 @@ impl OnDemand {
         let first = those.is_empty();
         those.push(sender);
         if first {
-            self.keeper.demand(self.clone(), name.to_owned());
+            self.keeper.run(self.clone().serve(name.to_owned()));
         }
         Some(receiver)
     }
@@ -158,9 +173,7 @@ impl OnDemand {
             return Err(Failure::trouble("it was not obtained"));
         }
         if is_new {
-            let mut count = locked(&self.keeper.on_demand);
-            count.issued += 1;
-            count.last = unix_now();
+            locked(&self.keeper.on_demand).count(unix_now());
         }
         Ok(managed)
     }
@@ -168,14 +181,8 @@ impl OnDemand {
     /// `ask` and `max_certs`.
     async fn allowed(&self, name: &str) -> Result<(), Failure> {
         if let Some(most) = self.limits.max {
-            let count = locked(&self.keeper.on_demand);
-            if count.issued >= most {
-                return Err(Failure::refused(format!("max_certs {most} is reached")));
-            }
-            if count.issued >= QUICK.0 && unix_now() - count.last < QUICK.1 {
-                let pause = Duration::from_secs(QUICK.1.unsigned_abs());
-                return Err(Failure::refused(format!("the last was obtained within {pause:?}")));
-            }
+            let quota = locked(&self.keeper.on_demand);
+            quota.allows(most, unix_now()).map_err(Failure::refused)?;
         }
         let Some(ask) = &self.limits.ask else { return Ok(()) };
         let separator = if ask.contains('?') { '&' } else { '?' };

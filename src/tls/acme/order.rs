@@ -13,11 +13,12 @@ use serde_json::{Value, json};
 
 use super::failure::{Failure, Kind, kind_of};
 use super::places::Places;
-use super::{Challenge, Wanted};
+use super::settings::Challenge;
 use crate::tls::challenges::Answer;
 use crate::tls::dns::{self, Dns};
 use crate::tls::https_client::for_one_order;
-use crate::tls::{Storage, self_signed};
+use crate::tls::storage::Storage;
+use crate::tls::wanted::Wanted;
 
 /// How long the CA may take to validate or to sign.
 const PATIENCE: RetryPolicy = RetryPolicy::new()
@@ -75,8 +76,8 @@ impl Job<'_> {
     }
 
     async fn start(&self) -> Result<(Order, KeyPair), Failure> {
-        let key = self_signed::generate(self.wanted.key_type)
-            .map_err(|error| Failure::trouble(error.to_string()))?;
+        let key =
+            self.wanted.key_type.generate().map_err(|error| Failure::trouble(error.to_string()))?;
         let names = [Identifier::Dns(self.wanted.name.clone())];
         let profile = self.profile()?;
         // A store that cannot be written shows before the CA has been troubled.

@@ -1,7 +1,7 @@
 //! The names of what is kept for one CA: the layout of Caddy 0.9 to 1.0, so that its folder is
 //! picked up as it is, and the files that are new.
 
-use super::Wanted;
+use crate::tls::wanted::Wanted;
 
 /// Let's Encrypt as v1 knew it: its certificates lie under the old name.
 const OLD_NAMES: &[(&str, &str)] =

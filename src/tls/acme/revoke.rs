@@ -2,10 +2,11 @@
 
 use instant_acme::{RevocationReason, RevocationRequest};
 
+use super::failure::Failure;
 use super::keeper::Keeper;
 use super::managed::Managed;
 use super::places::Places;
-use super::{Failure, Wanted};
+use crate::tls::wanted::Wanted;
 
 /// Revokes the stored certificate of `host`, by the account that has it. The key stays, as in v1.
 pub fn revoke(keeper: &Keeper, host: &str) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::account;
 use super::keeper::Keeper;
-use crate::tls::TlsListener;
+use crate::tls::settings::TlsListener;
 
 /// How often it is looked whether another process has made an account meanwhile.
 const LOOK: Duration = Duration::from_secs(600);
@@ -32,13 +32,12 @@ impl Keeper {
         listeners: impl Iterator<Item = &'a TlsListener>,
     ) -> Option<Undecided> {
         listeners
-            .flat_map(|listener| listener.resolver.managed())
-            .map(|managed| managed.wanted().clone())
+            .flat_map(|listener| listener.resolver.wanted())
             .find(|wanted| !self.has_agreed(&wanted.ca))
             .map(|wanted| Undecided {
                 needs_email: wanted.email.is_empty()
                     && account::latest_email(&*self.store, &wanted.ca).is_none(),
-                ca: wanted.ca,
+                ca: wanted.ca.clone(),
             })
     }
 

@@ -1,11 +1,10 @@
 //! DNS-01: a TXT record proves control over a name, also over `*.name`. The record is put there
 //! by a program of the operator's or by a dynamic update (RFC 2136).
 
+mod deadline;
 mod exec;
 mod message;
 mod rfc2136;
-
-use std::time::Duration;
 
 pub use rfc2136::{Algorithm, Rfc2136};
 
@@ -53,6 +52,3 @@ impl Record<'_> {
         }
     }
 }
-
-/// How long a nameserver or a program may take.
-const PATIENCE: Duration = Duration::from_secs(120);

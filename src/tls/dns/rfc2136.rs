@@ -6,7 +6,7 @@ use aws_lc_rs::hmac;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::PATIENCE;
+use super::deadline::DEADLINE;
 use super::message::{self, Message, Signer};
 use crate::tls::pem::unix_now;
 
@@ -76,9 +76,9 @@ impl Rfc2136 {
                 None => Err("the answer is not to our update".to_owned()),
             }
         };
-        match tokio::time::timeout(PATIENCE, work).await {
+        match tokio::time::timeout(DEADLINE, work).await {
             Ok(done) => done.map_err(|error| format!("dns rfc2136 {}: {error}", self.server)),
-            Err(_) => Err(format!("dns rfc2136 {}: no answer within {PATIENCE:?}", self.server)),
+            Err(_) => Err(format!("dns rfc2136 {}: no answer within {DEADLINE:?}", self.server)),
         }
     }
 

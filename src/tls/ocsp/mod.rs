@@ -14,10 +14,10 @@ use http::{Request, header};
 use http_body_util::Full;
 use rustls::sign::CertifiedKey;
 
-use super::Storage;
 use super::https_client::Client;
 use super::pem::{Loaded, unix_now};
 use super::resolver::Resolver;
+use super::storage::Storage;
 use message::Window;
 
 /// How often it is looked whether a staple is due.

@@ -11,7 +11,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::*;
 use crate::tls::Files;
 use crate::tls::Folder;
-use crate::tls::acme::Settings;
+use crate::tls::acme::{Challenge, Keeper, Settings};
 
 /// A client that takes any certificate.
 #[derive(Debug)]

@@ -1,0 +1,92 @@
+//! The thread beside the workers that obtains what is missing and renews what grows old. A task
+//! ends when no configuration wants its certificate any more.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::keeper::{Command, Keeper, locked};
+use super::on_demand::OnDemand;
+use super::renewal;
+use super::settings::Challenge;
+use crate::tls::policy::Policy;
+use crate::tls::settings::TlsListener;
+use crate::tls::source::{CertificateSource, Issuer};
+use crate::tls::wanted::Wanted;
+use crate::tls::{ocsp, watch};
+
+impl Keeper {
+    /// Starts the thread; nothing is asked of a CA before.
+    pub fn start(self: &Arc<Self>) -> std::io::Result<()> {
+        let Some(inbox) = locked(&self.inbox).take() else { return Ok(()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let keeper = self.clone();
+        std::thread::Builder::new()
+            .name("certificates".to_owned())
+            .spawn(move || runtime.block_on(live(keeper, inbox)))?;
+        Ok(())
+    }
+
+    /// Keeps what these listeners show, and lets go of the rest.
+    pub fn configure<'a>(&self, listeners: impl Iterator<Item = &'a TlsListener>) {
+        let resolvers: Vec<_> = listeners.map(|listener| &listener.resolver).collect();
+        let wanted = resolvers.iter().flat_map(|resolver| resolver.wanted());
+        let wanted = wanted.filter_map(|wanted| self.known(wanted)).collect();
+        let resolvers = resolvers.into_iter().map(Arc::downgrade).collect();
+        // It fails only when the thread was never started or is gone with the process.
+        let _ = self.commands.send(Command::Configure(wanted, resolvers));
+    }
+}
+
+async fn live(keeper: Arc<Keeper>, mut inbox: mpsc::UnboundedReceiver<Command>) {
+    let mut tasks: HashMap<Wanted, AbortOnDropHandle<()>> = HashMap::new();
+    let mut watching = None;
+    while let Some(command) = inbox.recv().await {
+        match command {
+            Command::Configure(wanted, resolvers) => {
+                tasks.retain(|key, _| wanted.iter().any(|managed| managed.wanted() == key));
+                for managed in wanted {
+                    let key = managed.wanted().clone();
+                    let task = || tokio::spawn(renewal::keep(keeper.clone(), managed));
+                    tasks.entry(key).or_insert_with(|| AbortOnDropHandle::new(task()));
+                }
+                let staples = ocsp::keep(resolvers.clone(), keeper.store.clone());
+                let watching_now = [
+                    AbortOnDropHandle::new(tokio::spawn(watch::files(resolvers))),
+                    AbortOnDropHandle::new(tokio::spawn(staples)),
+                ];
+                drop(watching.replace(watching_now));
+            }
+            Command::Run(work) => drop(tokio::spawn(work)),
+            // The runtime ends with this, and every task with it.
+            Command::Stop => return,
+        }
+    }
+}
+
+impl Issuer for Arc<Keeper> {
+    fn source(&self, host: &str, policy: &Policy) -> Result<Arc<dyn CertificateSource>, String> {
+        let asked = &policy.managed;
+        let settings = self.settings();
+        let wanted = Wanted {
+            name: asked.subject(host).unwrap_or_default(),
+            ca: asked.ca.clone().unwrap_or_else(|| settings.ca.clone()),
+            email: asked.email.clone().unwrap_or_else(|| settings.email.clone()),
+            key_type: policy.key_type,
+            must_staple: asked.must_staple,
+            profile: asked.profile.clone(),
+            eab: asked.eab.clone(),
+            dns: asked.dns.clone(),
+        };
+        Ok(match &asked.on_demand {
+            Some(limits) => OnDemand::new(self, host, wanted, limits.clone()),
+            None => self.managed(wanted)?,
+        })
+    }
+
+    fn validates_by_alpn(&self) -> bool {
+        self.settings().challenges.contains(&Challenge::TlsAlpn)
+    }
+}

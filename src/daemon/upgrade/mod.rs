@@ -9,20 +9,12 @@ mod parcel;
 mod predecessor;
 mod program;
 mod successor;
+mod words;
 
 pub use parcel::Parcel;
 pub use predecessor::{Predecessor, predecessor};
 pub use program::Program;
 pub use successor::{Answer, Serving, Successor};
-
-/// Names the process to succeed, as LISTEN_PID does for passed sockets: whoever inherits it from
-/// there on has another parent.
-const MARK: &str = "CADDY_UPGRADE_OF";
-
-/// What a process says, each in a parcel.
-const READY: &str = "ready";
-const FAILED: &str = "failed";
-const GO: &str = "go";
 
 #[cfg(test)]
 mod tests;

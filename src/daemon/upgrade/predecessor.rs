@@ -9,7 +9,8 @@ use std::os::unix::net::UnixStream;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{dup2_stdin, getppid};
 
-use super::{FAILED, GO, MARK, Parcel, READY};
+use super::parcel::Parcel;
+use super::words::{FAILED, GO, MARK, READY};
 
 /// The process to take over from.
 pub struct Predecessor(UnixStream);

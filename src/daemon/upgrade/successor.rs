@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{FAILED, GO, MARK, Parcel, Program, READY};
+use super::parcel::Parcel;
+use super::program::Program;
+use super::words::{FAILED, GO, MARK, READY};
 use crate::daemon::privileges;
 
 /// A started binary that is not ready yet. Unless it is let go it is ended on drop.

@@ -1,10 +1,11 @@
 //! caddy puts an existing site on HTTP/3 and runs it as a system service.
 //!
-//! In reading order: [`caddyfile`] turns text into blocks, and [`warning`] says where; [`http`] is the vocabulary of a
-//! request; [`chain`] and [`site`] hold what a site does; [`directives`] has one module per
-//! Caddyfile word, over [`upstream`] where it speaks to another server; [`config`] makes a
-//! snapshot of them; [`tls`] keeps certificates; [`server`] listens and serves; [`daemon`] deals
-//! with the operating system; [`run`] is the life of the process and [`cli`] its command line.
+//! In reading order: [`caddyfile`] turns text into blocks, and [`warning`] says where; [`http`]
+//! is the vocabulary of a request; [`chain`] and [`site`] hold what a site does; [`directives`]
+//! has one module per Caddyfile word, over [`upstream`] where it speaks to another server;
+//! [`config`] makes a snapshot of them; [`tls`] keeps certificates; [`server`] listens and
+//! serves; [`daemon`] deals with the operating system; [`run`] is the life of the process and
+//! [`cli`] its command line.
 
 pub mod caddyfile;
 pub mod chain;

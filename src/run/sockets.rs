@@ -6,9 +6,9 @@ use crate::config::Loaded;
 use crate::server::{self, Estate, Sockets};
 use crate::site::Snapshot;
 
-/// Binds what `old` has not got, but for what the process before this one left. An address that carries nothing but implied redirects may
-/// fail: the sites themselves are reachable without it, so it leaves the configuration, and the
-/// next reload tries it again.
+/// Binds what `old` has not got, but for what the process before this one left. An address that
+/// carries nothing but implied redirects may fail: the sites themselves are reachable without it,
+/// so it leaves the configuration, and the next reload tries it again.
 pub(super) fn bind_new(
     loaded: &mut Loaded,
     old: Option<&Snapshot>,

@@ -86,6 +86,23 @@ pub(super) fn body_of(code: &str, at: usize) -> Option<Range<usize>> {
     None
 }
 
+/// The items at the start of a line that end in `;`, without their attributes and visibility.
+pub(super) fn statements(code: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    for (at, word) in code.match_indices("use ").chain(code.match_indices("mod ")) {
+        let line = code[..at].rfind('\n').map_or(0, |end| end + 1);
+        let before = code[line..at].trim();
+        let is_item = before.is_empty() || before == "pub" || before.starts_with("pub(");
+        let rest = &code[at + word.len()..];
+        let Some(end) = rest.find(';').filter(|_| is_item) else { continue };
+        if word == "mod " && rest[..end].contains('{') {
+            continue;
+        }
+        all.push(&code[at..at + word.len() + end]);
+    }
+    all
+}
+
 pub(super) fn test_items(code: &str) -> Vec<Range<usize>> {
     code.match_indices("#[cfg(test)]")
         .map(|(at, mark)| {

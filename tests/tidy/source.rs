@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::code::{code_of, test_items};
+use super::code::{blank, code_of, test_items};
 
 /// One file: as written, and with comments and literals blanked, byte for byte.
 pub(super) struct Source {
@@ -16,17 +16,27 @@ pub(super) struct Source {
 }
 
 impl Source {
+    pub(super) fn from_text(path: &Path, text: &str) -> Self {
+        let code = code_of(text);
+        let tests = test_items(&code);
+        Self { path: path.to_owned(), text: text.to_owned(), code, tests }
+    }
+
+    /// The code with the items under `#[cfg(test)]` blanked.
+    pub(super) fn without_tests(&self) -> String {
+        let mut code = self.code.clone();
+        for range in &self.tests {
+            code.replace_range(range.clone(), &blank(&self.code[range.clone()]));
+        }
+        code
+    }
+
     pub(super) fn line(&self, at: usize) -> usize {
         self.code[..at].matches('\n').count() + 1
     }
 
     pub(super) fn in_tests(&self, at: usize) -> bool {
         self.tests.iter().any(|range| range.contains(&at))
-    }
-
-    /// `http` for `src/http/body.rs`, `site` for `src/site.rs`.
-    pub(super) fn top(&self) -> String {
-        first_part(self.path.strip_prefix("src").unwrap_or(&self.path))
     }
 
     /// Whether the parent declares this file under `#[cfg(test)]`, or is itself so declared.
@@ -75,9 +85,7 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
 
 pub(super) fn read(path: &Path) -> Source {
     let text = fs::read_to_string(root().join(path)).unwrap_or_default();
-    let code = code_of(&text);
-    let tests = test_items(&code);
-    Source { path: path.to_owned(), text, code, tests }
+    Source::from_text(path, &text)
 }
 
 pub(super) fn first_part(path: &Path) -> String {

@@ -1,8 +1,9 @@
 //! `proxy`: hands requests to upstream HTTP servers and their answers back.
 //!
-//! [`options`] reads the directive and [`effects`] finds what changes nothing, [`policy`] picks an upstream, [`attempt`] makes one try over
-//! a connection from [`pool`] or [`connect`]; [`forward`] and [`respond`] turn the messages
-//! round. [`health`] and [`discover`] work beside requests. [`turns`] decides whose turn it is and when to try again; this file, which rule.
+//! [`options`] reads the directive and [`effects`] finds what changes nothing, [`policy`] picks an
+//! upstream, [`attempt`] makes one try over a connection from [`pool`] or [`connect`]; [`forward`]
+//! and [`respond`] turn the messages round. [`health`] and [`discover`] work beside requests.
+//! [`turns`] decides whose turn it is and when to try again; this file, which rule.
 
 mod address;
 mod answer;

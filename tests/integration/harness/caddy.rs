@@ -328,7 +328,8 @@ impl Caddy {
         wait_for("the server to end", PATIENCE, || has_ended(pid).then_some(()));
     }
 
-    /// Waits for the end of the first process and gives the exit code; None where a signal ended it.
+    /// Waits for the end of the first process and gives the exit code; None where a signal ended
+    /// it.
     pub fn wait(&mut self) -> Option<i32> {
         let child = &mut self.child;
         wait_for("the server to end", PATIENCE, || child.try_wait().unwrap()).code()

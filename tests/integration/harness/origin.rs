@@ -2,11 +2,12 @@
 //! path, rightly or wrongly.
 //!
 //! `/echo` request body back; `/head` request head back; `/size/N` N pattern bytes; `/status/N`;
-//! `/upload` "LEN CRC"; `/slow/MS` waits first, `/hang/MS` too unless its client goes; `/drip/N` N bytes, ten a second; `/chunked`,
-//! `/trailers`, `/hints` (103 first); `/reset` no answer; `/cut` half a body by length; `/chunkcut`
-//! chunks without the last; `/accel/PATH` X-Accel-Redirect to PATH; `/early` 401 before the body;
-//! `/moved?URL` 302 there, where `SELF` is the origin's own address;
-//! `/fault/NAME` of `faults.rs`; `/raw/NAME` a wrong answer from [`RAW`].
+//! `/upload` "LEN CRC"; `/slow/MS` waits first, `/hang/MS` too unless its client goes; `/drip/N`
+//! N bytes, ten a second; `/chunked`, `/trailers`, `/hints` (103 first); `/reset` no answer;
+//! `/cut` half a body by length; `/chunkcut` chunks without the last; `/accel/PATH`
+//! X-Accel-Redirect to PATH; `/early` 401 before the body; `/moved?URL` 302 there, where `SELF`
+//! is the origin's own address; `/fault/NAME` of `faults.rs`; `/raw/NAME` a wrong answer from
+//! [`RAW`].
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

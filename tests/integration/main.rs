@@ -22,6 +22,7 @@ mod browser;
 mod caddyfiles;
 mod certificates;
 mod cli;
+mod content;
 mod deb;
 mod defaults;
 mod dns;

@@ -2,14 +2,12 @@
 //! settled here; the compressing body is in `stream`.
 
 mod encoder;
+mod fields;
 mod rules;
 mod stream;
 
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap,
-    HeaderValue, VARY,
-};
-use http::{Method, Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body as _;
 
 use crate::caddyfile::{Args, ConfigError};
@@ -18,7 +16,7 @@ use crate::http::coding::Codings;
 use crate::http::{Body, Request};
 use crate::site::SiteBuilder;
 
-use rules::Rule;
+use rules::{By, Rule};
 use stream::GzipBody;
 
 /// `gzip [{ ext … ; not … ; level N ; min_length N }]`, several times; the first that means a
@@ -35,57 +33,101 @@ struct Gzip {
 
 impl Handler for Gzip {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        let Some(rule) = self.rules.iter().find(|rule| rule.means(&req.route())) else {
-            return next.run(req);
-        };
+        let route = req.route();
+        let meant = self.rules.iter().find_map(|rule| Some((rule, rule.means(&route)?)));
+        drop(route);
+        let Some((rule, by)) = meant else { return next.run(req) };
         Box::pin(async move {
-            let accepted = req.head.method != Method::HEAD && Codings::of(req).take("gzip");
+            // Handlers within may answer by another request.
+            let is_head = req.head.method == Method::HEAD;
+            let accepted = Codings::of(req).take("gzip");
             let response = next.run(req).await?;
-            Ok(rule.work_on(response, accepted))
+            if !rule.may_compress(&response, by, is_head) {
+                return Ok(response);
+            }
+            let asked = accepted.then_some(&req.head.headers);
+            Ok(rule.compress(response, asked, is_head))
         })
     }
 }
 
 impl Rule {
-    fn work_on(&self, mut response: Response<Body>, accepted: bool) -> Response<Body> {
-        if response.headers().contains_key(CONTENT_ENCODING) || is_fixed(&response) {
-            return response;
+    /// Whether this response is compressed for whoever accepts it.
+    fn may_compress(&self, response: &Response<Body>, by: By, is_head: bool) -> bool {
+        let (status, headers) = (response.status(), response.headers());
+        if is_fixed(status, headers) {
+            return false;
         }
-        // A 304 describes the response that the client has, hence the same fields.
-        let is_described = response.status() == StatusCode::NOT_MODIFIED;
-        if !is_described && !self.is_worth(&response) {
-            return response;
+        if status == StatusCode::NOT_MODIFIED {
+            // It has neither type nor length to judge by.
+            return true;
         }
-        let headers = response.headers_mut();
-        add_vary(headers);
-        if !accepted {
-            return response;
+        let is_part = status == StatusCode::PARTIAL_CONTENT;
+        let kind = headers.get(CONTENT_TYPE);
+        // Several parts have the type of their envelope.
+        let is_known = !is_part || headers.contains_key(CONTENT_RANGE);
+        if by == By::Type && kind.is_some_and(|kind| is_known && !fields::is_compressible(kind)) {
+            return false;
         }
-        weaken_etag(headers);
-        if is_described {
-            return response;
+        match whole_length(response, is_head) {
+            Some(length) => length > 0 && length >= self.min_length,
+            None => is_part || self.min_length == 0,
         }
-        headers.remove(CONTENT_LENGTH);
-        headers.remove(ACCEPT_RANGES);
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        response.map(|body| Body::new(GzipBody::new(body, self.level)))
     }
 
-    fn is_worth(&self, response: &Response<Body>) -> bool {
-        let announced = || response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-        let length = response.body().size_hint().exact().or_else(announced);
-        match length {
-            Some(length) => length > 0 && length >= self.min_length,
-            None => self.min_length == 0,
+    /// Compresses for a client that accepts it, with these fields in its request. Every other
+    /// response only says that it depends on them.
+    fn compress(
+        &self,
+        mut response: Response<Body>,
+        asked: Option<&HeaderMap>,
+        is_head: bool,
+    ) -> Response<Body> {
+        let status = response.status();
+        let headers = response.headers_mut();
+        fields::add_vary(headers);
+        let Some(asked) = asked else { return response };
+        match status {
+            // Ranges are of the content as it is.
+            StatusCode::PARTIAL_CONTENT => response,
+            // It describes the response that the client has, hence the same fields.
+            StatusCode::NOT_MODIFIED => {
+                if !fields::has_as_it_was(asked, headers) {
+                    fields::weaken_etag(headers);
+                }
+                response
+            }
+            _ => {
+                fields::recode(headers);
+                response.map(|body| match is_head {
+                    true => Body::empty(),
+                    false => Body::new(GzipBody::new(body, self.level)),
+                })
+            }
         }
     }
 }
 
-/// Whether the bytes must stay as they are.
-fn is_fixed(response: &Response<Body>) -> bool {
-    let status = response.status();
+/// The length of the whole content, where the response tells it.
+fn whole_length(response: &Response<Body>, is_head: bool) -> Option<u64> {
+    let headers = response.headers();
+    let number = |text: &str| text.parse().ok();
+    if response.status() == StatusCode::PARTIAL_CONTENT {
+        return headers.get(CONTENT_RANGE)?.to_str().ok()?.rsplit('/').next().and_then(number);
+    }
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let announced = announced.and_then(number);
+    match response.body().size_hint().exact() {
+        // A response to HEAD only describes its content, which has a type if there is any.
+        Some(0) if is_head => announced.or((!headers.contains_key(CONTENT_TYPE)).then_some(0)),
+        exact => exact.or(announced),
+    }
+}
+
+/// Whether the bytes must stay as they are, whoever asks for them.
+fn is_fixed(status: StatusCode, headers: &HeaderMap) -> bool {
     let transform_forbidden = || {
-        let values = response.headers().get_all(CACHE_CONTROL).into_iter();
+        let values = headers.get_all(CACHE_CONTROL).into_iter();
         values
             .filter_map(|v| v.to_str().ok())
             .flat_map(|v| v.split(','))
@@ -93,32 +135,9 @@ fn is_fixed(response: &Response<Body>) -> bool {
     };
     status.is_informational()
         || status == StatusCode::NO_CONTENT
-        || status == StatusCode::PARTIAL_CONTENT
-        || response.headers().contains_key(CONTENT_RANGE)
+        || (status != StatusCode::PARTIAL_CONTENT && headers.contains_key(CONTENT_RANGE))
+        || headers.contains_key(CONTENT_ENCODING)
         || transform_forbidden()
-}
-
-fn add_vary(headers: &mut HeaderMap) {
-    let mut values = headers.get_all(VARY).into_iter().filter_map(|v| v.to_str().ok());
-    let is_named = values.any(|value| {
-        value
-            .split(',')
-            .map(str::trim)
-            .any(|n| n == "*" || n.eq_ignore_ascii_case("accept-encoding"))
-    });
-    if !is_named {
-        headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
-}
-
-/// The compressed bytes are not the ones a strong tag names (RFC 9110 section 8.8.1).
-fn weaken_etag(headers: &mut HeaderMap) {
-    let Some(strong) = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")) else {
-        return;
-    };
-    if let Ok(weak) = HeaderValue::from_bytes(&[b"W/", strong.as_bytes()].concat()) {
-        headers.insert(ETAG, weak);
-    }
 }
 
 #[cfg(test)]

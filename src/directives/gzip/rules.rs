@@ -12,6 +12,9 @@ const DEFAULT: [&str; 20] = [
     ".go", ".cgi", ".py", ".pl", ".aspx", ".asp", ".m3u8", ".wasm",
 ];
 
+/// Those that name no type of content: a path without any, and programs.
+const UNTOLD: [&str; 7] = ["", ".php", ".cgi", ".py", ".pl", ".aspx", ".asp"];
+
 /// Where no `level` says otherwise: 2 to 3 % larger than at v1's 6, and a third cheaper.
 const LEVEL: Compression = Compression::new(4);
 
@@ -39,12 +42,30 @@ impl Default for Rule {
 }
 
 impl Rule {
-    /// Whether a request for this path is this block's.
-    pub(super) fn means(&self, path: &str) -> bool {
+    /// Whether a request for this path is this block's, and what is left to decide.
+    pub(super) fn means(&self, path: &str) -> Option<By> {
         let extension = extension(path);
-        self.extensions.iter().any(|e| e == "*" || e.eq_ignore_ascii_case(extension))
-            && !self.not.iter().any(|prefix| paths::under(path, prefix))
+        let listed = |wanted: &str| self.extensions.iter().any(|e| e.eq_ignore_ascii_case(wanted));
+        let by = if listed("*") {
+            By::Path
+        } else if !listed(extension) {
+            return None;
+        } else if UNTOLD.iter().any(|e| e.eq_ignore_ascii_case(extension)) {
+            By::Type
+        } else {
+            By::Path
+        };
+        (!self.not.iter().any(|prefix| paths::under(path, prefix))).then_some(by)
     }
+}
+
+/// What decides whether content is of a type to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// The path, and it has.
+    Path,
+    /// The response's Content-Type: the path tells nothing of the content.
+    Type,
 }
 
 /// Reads all `gzip` blocks of a site.
@@ -163,12 +184,15 @@ mod tests {
         let only_css = Rule { extensions: vec![".css".to_owned()], ..Rule::default() };
         let all = Rule { extensions: vec!["*".to_owned()], ..Rule::default() };
         for (rule, path, expected) in [
-            (&Rule::default(), "/", true),
-            (&Rule::default(), "/a.HTML", true),
-            (&Rule::default(), "/a.png", false),
-            (&only_css, "/a.css", true),
-            (&only_css, "/a.html", false),
-            (&all, "/a.png", true),
+            (&Rule::default(), "/", Some(By::Type)),
+            (&Rule::default(), "/thumb.PHP", Some(By::Type)),
+            (&Rule::default(), "/a.HTML", Some(By::Path)),
+            (&Rule::default(), "/a.png", None),
+            (&only_css, "/a.css", Some(By::Path)),
+            (&only_css, "/a.html", None),
+            (&only_css, "/", None),
+            (&all, "/a.png", Some(By::Path)),
+            (&all, "/", Some(By::Path)),
         ] {
             assert_eq!(rule.means(path), expected, "{path}");
         }

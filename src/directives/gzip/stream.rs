@@ -11,6 +11,7 @@ use http::HeaderMap;
 use http_body::Frame;
 
 use super::encoder::Encoder;
+use super::fields;
 use crate::http::{Body, BodyError};
 
 /// Compressed bytes worth a frame.
@@ -20,7 +21,7 @@ const BITE: usize = 64 * 1024;
 /// Source bytes worked on before other tasks get their turn.
 const TURN: usize = 256 * 1024;
 
-/// The compressed form of a body; trailers pass.
+/// The compressed form of a body. Trailers pass, but for sums of what it was.
 pub(super) struct GzipBody {
     source: Body,
     /// Of the source's last frame, what the encoder has not seen yet.
@@ -35,6 +36,14 @@ enum State {
     /// The data are out, trailers follow.
     Trailers(HeaderMap),
     Done,
+}
+
+impl State {
+    /// Behind the data, where these are the source's trailers.
+    fn of(mut trailers: HeaderMap) -> Self {
+        fields::remove_sums(&mut trailers);
+        if trailers.is_empty() { Self::Done } else { Self::Trailers(trailers) }
+    }
 }
 
 impl GzipBody {
@@ -63,7 +72,8 @@ impl GzipBody {
                     Poll::Ready(Some(frame)) => match frame?.into_data() {
                         Ok(data) => self.input = data,
                         Err(frame) => {
-                            let then = frame.into_trailers().map_or(State::Done, State::Trailers);
+                            let trailers = frame.into_trailers().unwrap_or_default();
+                            let then = State::of(trailers);
                             return Ok(Poll::Ready(self.finish(then)?));
                         }
                     },

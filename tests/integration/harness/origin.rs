@@ -7,7 +7,7 @@
 //! `/cut` half a body by length; `/chunkcut` chunks without the last; `/accel/PATH`
 //! X-Accel-Redirect to PATH; `/early` 401 before the body; `/moved?URL` 302 there, where `SELF`
 //! is the origin's own address; `/fault/NAME` of `faults.rs`; `/raw/NAME` a wrong answer from
-//! [`RAW`].
+//! [`RAW`]; `/sums` with sums of its content, `/sums/trailing` one of them behind it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -269,6 +269,9 @@ impl Conn {
         let word = if path.ends_with("/moved") { "moved" } else { word };
         let number = rest.parse::<usize>().unwrap_or(0);
         let plain = "Content-Type: text/plain\r\n";
+        if word == "sums" {
+            return self.sums(rest, request.method == "HEAD").map(|()| true);
+        }
         if request.method == "HEAD" {
             return self.headless(number).map(|()| true);
         }
@@ -328,6 +331,28 @@ impl Conn {
             _ => self.reply("200 OK", plain, b"hello")?,
         }
         Ok(true)
+    }
+
+    fn sums(&mut self, rest: &str, is_head: bool) -> std::io::Result<()> {
+        let sum = "sha-256=:AAAA:";
+        let mut head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nETag: \"strong\"\r\n\
+             Content-Digest: {sum}\r\nRepr-Digest: {sum}\r\nDigest: sha-256=AAAA\r\n\
+             Content-MD5: AAAA\r\n"
+        );
+        let body = "x".repeat(500);
+        let content = match rest {
+            "trailing" => {
+                head += "Trailer: Repr-Digest\r\nTransfer-Encoding: chunked\r\n\r\n";
+                format!("1f4\r\n{body}\r\n0\r\nRepr-Digest: {sum}\r\n\r\n")
+            }
+            _ => {
+                head += "Content-Length: 500\r\n\r\n";
+                body
+            }
+        };
+        let content = if is_head { String::new() } else { content };
+        self.stream.write_all(&[head, content].concat().into_bytes())
     }
 
     fn headless(&mut self, len: usize) -> std::io::Result<()> {

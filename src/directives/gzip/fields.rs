@@ -1,0 +1,160 @@
+//! What a response's fields say of its content, where that is or may be compressed on its way.
+
+use http::header::{
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue,
+    IF_NONE_MATCH, TRAILER, VARY,
+};
+
+/// Sums over the content and over the representation. Both include the content coding (RFC 9530
+/// sections 2 and 3, RFC 3230 section 4.3.2, RFC 1864 section 2).
+const SUMS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
+
+/// Compressible types whose names do not show it.
+const COMPRESSIBLE: [&str; 26] = [
+    "application/ecmascript",
+    "application/javascript",
+    "application/json",
+    "application/jsonlines",
+    "application/msword",
+    "application/postscript",
+    "application/rtf",
+    "application/sql",
+    "application/toml",
+    "application/vnd.apple.mpegurl",
+    "application/vnd.ms-excel",
+    "application/vnd.ms-fontobject",
+    "application/wasm",
+    "application/x-javascript",
+    "application/x-ndjson",
+    "application/x-sh",
+    "application/x-yaml",
+    "application/xml",
+    "application/yaml",
+    "audio/x-mpegurl",
+    "font/collection",
+    "font/otf",
+    "font/ttf",
+    "image/bmp",
+    "image/vnd.microsoft.icon",
+    "image/x-icon",
+];
+
+/// Whether content of this type is known to get smaller: text, what is written as text, and
+/// formats without a compression of their own.
+pub(super) fn is_compressible(content_type: &HeaderValue) -> bool {
+    let text = String::from_utf8_lossy(content_type.as_bytes());
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.starts_with("text/")
+        || ["+json", "+xml", "+yaml", "+text"].iter().any(|suffix| essence.ends_with(suffix))
+        || COMPRESSIBLE.binary_search(&essence.as_str()).is_ok()
+}
+
+/// Tells caches that the client's Accept-Encoding has a say in the answer.
+pub(super) fn add_vary(headers: &mut HeaderMap) {
+    let mut values = headers.get_all(VARY).into_iter().filter_map(|v| v.to_str().ok());
+    let is_named = values.any(|value| {
+        value
+            .split(',')
+            .map(str::trim)
+            .any(|n| n == "*" || n.eq_ignore_ascii_case("accept-encoding"))
+    });
+    if !is_named {
+        headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+}
+
+/// Makes the fields those of the compressed content.
+pub(super) fn recode(headers: &mut HeaderMap) {
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(ACCEPT_RANGES);
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    weaken_etag(headers);
+    remove_sums(headers);
+    announce_no_sums(headers);
+}
+
+/// The compressed bytes are not the ones a strong tag names (RFC 9110 section 8.8.1).
+pub(super) fn weaken_etag(headers: &mut HeaderMap) {
+    let Some(strong) = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")) else {
+        return;
+    };
+    if let Ok(weak) = HeaderValue::from_bytes(&[b"W/", strong.as_bytes()].concat()) {
+        headers.insert(ETAG, weak);
+    }
+}
+
+/// Whether the client names the very tag of a 304: it has the content as it was, for the tag of
+/// the compressed one is weak.
+pub(super) fn has_as_it_was(asked: &HeaderMap, headers: &HeaderMap) -> bool {
+    let Some(tag) = headers.get(ETAG).and_then(|tag| tag.to_str().ok()) else { return false };
+    let values = asked.get_all(IF_NONE_MATCH).into_iter().filter_map(|v| v.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|one| one.trim() == tag)
+}
+
+/// Takes the sums away, from a head or a trailer section.
+pub(super) fn remove_sums(headers: &mut HeaderMap) {
+    for name in SUMS {
+        headers.remove(name);
+    }
+}
+
+fn is_sum(name: &str) -> bool {
+    SUMS.iter().any(|sum| name.eq_ignore_ascii_case(sum))
+}
+
+/// The same of the trailers that are announced.
+fn announce_no_sums(headers: &mut HeaderMap) {
+    let names = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
+    let announced: Vec<String> = headers.get_all(TRAILER).iter().map(names).collect();
+    let all = || announced.iter().flat_map(|value| value.split(',')).map(str::trim);
+    if !all().any(is_sum) {
+        return;
+    }
+    let left: Vec<HeaderName> =
+        all().filter(|name| !is_sum(name)).filter_map(|name| name.parse().ok()).collect();
+    headers.remove(TRAILER);
+    for name in left {
+        headers.append(TRAILER, name.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_get_smaller() {
+        assert!(COMPRESSIBLE.is_sorted());
+        for (kind, expected) in [
+            ("text/html; charset=utf-8", true),
+            ("TEXT/Plain", true),
+            ("application/json", true),
+            ("application/vnd.api+json;v=1", true),
+            ("image/svg+xml", true),
+            ("image/x-icon", true),
+            ("image/png", false),
+            ("video/mp4", false),
+            ("font/woff2", false),
+            ("application/zip", false),
+            ("application/octet-stream", false),
+            ("multipart/byteranges; boundary=x", false),
+            ("", false),
+        ] {
+            assert_eq!(is_compressible(&HeaderValue::from_static(kind)), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn announced_trailers_lose_the_sums_alone() {
+        for (announced, left) in [
+            ("X-A, Content-Digest, X-B", &["x-a", "x-b"][..]),
+            ("digest", &[]),
+            ("X-A, X-B", &["X-A, X-B"]),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(TRAILER, HeaderValue::from_static(announced));
+            announce_no_sums(&mut headers);
+            assert_eq!(headers.get_all(TRAILER).iter().collect::<Vec<_>>(), left, "{announced}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What responses say about their content: codings, lengths, variants, methods and names.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::harness::{Answer, Caddy, Fpm, Origin, Setup, by_all, curl, h3_one};
+
+/// A request of any method over each protocol.
+fn each(
+    caddy: &Caddy,
+    method: &str,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> Vec<(&'static str, Answer)> {
+    let lines: Vec<String> =
+        fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let by_curl = |version| {
+        let how = if method == "HEAD" { vec!["--head"] } else { vec!["-X", method] };
+        let mut options = [vec![version, "--path-as-is"], how].concat();
+        lines.iter().for_each(|line| options.extend(["-H", line]));
+        curl(&options, &caddy.url(path))
+    };
+    let pairs: Vec<_> = fields.iter().map(|(name, value)| json!([name, value])).collect();
+    let asked = json!({"method": method, "path": path, "headers": pairs});
+    vec![
+        ("h1", by_curl("--http1.1")),
+        ("h2", by_curl("--http2")),
+        ("h3", h3_one(caddy.port(), asked)),
+    ]
+}
+
+fn site(lines: &str) -> Setup {
+    let text =
+        format!("https://localhost:@PORT@ {{\n tls self_signed\n root @DIR@/www\n {lines}\n}}\n");
+    Setup::new(&text)
+        .file("www/page.html", "a page ".repeat(100))
+        .file("www/app.js", "original ".repeat(50))
+        .file("www/app.js.br", "brotli")
+        .file("www/photo", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".repeat(40))
+        .file(
+            "www/type.php",
+            "<?php header('Content-Type: '.$_GET['type']); echo str_repeat('x', 500);",
+        )
+}
+
+const GZIP: (&str, &str) = ("accept-encoding", "gzip");
+
+/// What a response says of its content, but for the length.
+fn said(answer: &Answer) -> [String; 4] {
+    ["content-encoding", "vary", "etag", "content-type"].map(|name| answer.header(name).to_owned())
+}
+
+#[test]
+fn head_of_a_gzip_site_says_what_get_does() {
+    let (origin, fpm) = (Origin::start(), Fpm::start());
+    let lines = "gzip\n fastcgi / @FPM@ php\n proxy /size @ORIGIN@\n proxy /chunked @ORIGIN@";
+    let caddy = site(lines).set("FPM", &fpm.unix).set("ORIGIN", origin.addr).start();
+    for path in ["/page.html", "/size/700", "/type.php?type=text/html"] {
+        let asked = each(&caddy, "GET", path, &[GZIP]);
+        for ((protocol, get), (_, head)) in asked.iter().zip(each(&caddy, "HEAD", path, &[GZIP])) {
+            let at = format!("{protocol} {path} {head:?}");
+            assert_eq!((head.status, head.header("content-encoding")), (200, "gzip"), "{at}");
+            assert_eq!(said(&head), said(get), "{at}");
+            assert_eq!((head.header("content-length"), head.len), ("", 0), "{at}");
+        }
+        // Who does not take it is told the length that GET has.
+        for (protocol, head) in each(&caddy, "HEAD", path, &[]) {
+            assert_eq!(head.header("vary"), "Accept-Encoding", "{protocol} {path}");
+            let length = if path.contains("php") { "" } else { "700" };
+            assert_eq!(head.header("content-length"), length, "{protocol} {path}");
+        }
+    }
+}
+
+#[test]
+fn sums_and_strong_tags_are_those_of_the_content_that_is_sent() {
+    let origin = Origin::start();
+    let lines = "gzip\n proxy /sums @ORIGIN@";
+    let caddy = site(lines).set("ORIGIN", origin.addr).start();
+    let names = ["content-digest", "repr-digest", "digest", "content-md5"];
+    for (method, path) in [("GET", "/sums"), ("HEAD", "/sums"), ("GET", "/sums/trailing")] {
+        for (protocol, answer) in each(&caddy, method, path, &[GZIP]) {
+            let at = format!("{protocol} {method} {path} {answer:?}");
+            assert_eq!(answer.header("content-encoding"), "gzip", "{at}");
+            assert!(answer.header("etag").starts_with("W/\""), "{at}");
+            assert_eq!(names.map(|name| answer.header(name)), [""; 4], "{at}");
+            assert!(!answer.header("trailer").to_lowercase().contains("digest"), "{at}");
+        }
+        for (protocol, answer) in each(&caddy, method, path, &[]) {
+            let at = format!("{protocol} {method} {path}");
+            assert!(answer.header("etag").starts_with('"'), "{at}");
+            assert!(names.iter().all(|name| !answer.header(name).is_empty()), "{at} {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn the_type_decides_where_the_path_says_nothing() {
+    let fpm = Fpm::start();
+    let caddy = site("gzip\n fastcgi / @FPM@ php\n mime .jpg image/jpeg").set("FPM", &fpm.unix);
+    let caddy = caddy.start();
+    for (path, coding) in [
+        ("/photo", ""),
+        ("/type.php?type=image/png", ""),
+        ("/type.php?type=application/json", "gzip"),
+        ("/page.html", "gzip"),
+    ] {
+        for (protocol, answer) in each(&caddy, "GET", path, &[GZIP]) {
+            assert_eq!(
+                (answer.status, answer.header("content-encoding")),
+                (200, coding),
+                "{protocol} {path}"
+            );
+        }
+    }
+    // Whoever writes any extension means any type.
+    let all = site("gzip {\n ext *\n }").start();
+    assert_eq!(
+        curl(&["-H", "Accept-Encoding: gzip"], &all.url("/photo")).header("content-encoding"),
+        "gzip"
+    );
+}

@@ -122,3 +122,17 @@ fn the_type_decides_where_the_path_says_nothing() {
         "gzip"
     );
 }
+
+#[test]
+fn a_challenge_names_the_charset() {
+    let caddy = site("basicauth / \"zoë\" \"grün\"").start();
+    for (protocol, answer) in by_all(&caddy, "/page.html") {
+        let challenge = "Basic realm=\"Restricted\", charset=\"UTF-8\"";
+        assert_eq!(
+            (answer.status, answer.header("www-authenticate")),
+            (401, challenge),
+            "{protocol}"
+        );
+    }
+    assert_eq!(curl(&["-u", "zoë:grün"], &caddy.url("/page.html")).status, 200);
+}

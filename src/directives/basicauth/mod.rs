@@ -59,10 +59,11 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
-/// The value of `WWW-Authenticate`.
+/// The value of `WWW-Authenticate`. Users and passwords are compared as UTF-8, which a client
+/// has to be told (RFC 7617 section 2.1).
 fn challenge(realm: &str) -> Option<HeaderValue> {
     let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
-    HeaderValue::try_from(format!("Basic realm=\"{quoted}\"")).ok()
+    HeaderValue::try_from(format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"")).ok()
 }
 
 struct BasicAuth {

@@ -40,11 +40,11 @@ async fn ask(site: &Site, target: &str, credentials: &str) -> String {
 
 #[tokio::test]
 async fn who_is_let_in() {
-    let refused = "401 Basic realm=\"Restricted\"";
-    let named = "401 Basic realm=\"a \\\"b\\\"\"";
+    let refused = "401 Basic realm=\"Restricted\", charset=\"UTF-8\"";
+    let named = "401 Basic realm=\"a \\\"b\\\"\", charset=\"UTF-8\"";
     let site = built(
         "basicauth /one bob hiccup\nbasicauth kim htpasswd=users {\nrealm \"a \\\"b\\\"\"\n/two\n\
-         /three\n}\nbasicauth /two lee htpasswd=users\nbasicauth /one ann \"a:b\"",
+         /three\n}\nbasicauth /two lee htpasswd=users\nbasicauth /one ann \"a:b\"\nbasicauth /one zoë grün",
     )
     .unwrap();
     for (target, credentials, expected) in [
@@ -54,6 +54,7 @@ async fn who_is_let_in() {
         ("//one", "bob:wrong", refused),
         ("/one", "bob:hiccup", "bob"),
         ("/one", "ann:a:b", "ann"),
+        ("/one", "zoë:grün", "zoë"),
         ("/one", "kim:secret", refused),
         ("/one", "bob", refused),
         ("/one", "bob:hiccuphiccup", refused),

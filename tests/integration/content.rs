@@ -75,6 +75,34 @@ fn head_of_a_gzip_site_says_what_get_does() {
 }
 
 #[test]
+fn every_variant_names_what_it_depends_on() {
+    let caddy = site("gzip").start();
+    let bare = site("").start();
+    for (caddy, path) in [(&caddy, "/page.html"), (&caddy, "/app.js"), (&bare, "/app.js")] {
+        let etag = curl(&[], &caddy.url(path)).header("etag").to_owned();
+        for (method, field, status) in [
+            ("GET", ("accept", "*/*"), 200),
+            ("HEAD", ("accept", "*/*"), 200),
+            ("GET", ("accept-encoding", "br, gzip"), 200),
+            ("GET", ("accept-encoding", "identity"), 200),
+            ("GET", ("range", "bytes=0-9"), 206),
+            ("GET", ("if-none-match", etag.as_str()), 304),
+        ] {
+            for (protocol, answer) in each(caddy, method, path, &[field]) {
+                let at = format!("{protocol} {method} {path} {field:?}");
+                assert_eq!(
+                    (answer.status, answer.header("vary")),
+                    (status, "Accept-Encoding"),
+                    "{at}"
+                );
+            }
+        }
+    }
+    // Nothing else there: the answer is the same for everyone.
+    assert_eq!(curl(&[], &bare.url("/page.html")).header("vary"), "");
+}
+
+#[test]
 fn sums_and_strong_tags_are_those_of_the_content_that_is_sent() {
     let origin = Origin::start();
     let lines = "gzip\n proxy /sums @ORIGIN@";

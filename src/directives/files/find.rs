@@ -30,7 +30,10 @@ pub(super) struct Place {
     pub(super) hidden: Vec<PathBuf>,
 }
 
-/// Content codings that the client takes, `br` or `gzip`, the most welcome first.
+/// Content codings of compressed siblings.
+pub(super) const CODINGS: [&str; 2] = ["br", "gzip"];
+
+/// Those of [`CODINGS`] that the client takes, the most welcome first.
 pub(super) type Accepted = [Option<&'static str>; 2];
 
 /// What one request asks for.
@@ -74,6 +77,8 @@ pub(super) struct Opened {
     /// The type of the original, also for a compressed sibling.
     pub(super) content_type: HeaderValue,
     pub(super) encoding: Option<&'static str>,
+    /// Whether another client may get another coding of it.
+    pub(super) varies: bool,
     /// Whether a later change of the file is sure to show in its [`State`].
     pub(super) is_settled: bool,
     /// Of the original and of what is sent.
@@ -143,9 +148,12 @@ pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
     };
     let sibling = sibling(place, &path, wanted.accepted);
     let encoding = sibling.as_ref().map(|(coding, ..)| *coding);
+    let varies = encoding.is_some() || has_sibling(place, &path);
     let states = [State::of(&about), State::of(sibling.as_ref().map_or(&about, |(.., its)| its))];
     let known = wanted.known.as_ref();
-    let known = known.filter(|known| known.states == states && known.encoding == encoding);
+    let known = known.filter(|known| {
+        known.states == states && known.encoding == encoding && known.varies == varies
+    });
     if let Some(known) = known
         && (matches!(known.source, Source::Content(_)) || known.size > HOT)
     {
@@ -159,7 +167,7 @@ pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
     let most = if known.is_some() { HOT } else { CHUNK };
     let opened = take(file, most, states)?;
     let content_type = HeaderValue::try_from(content_type).map_err(io::Error::other)?;
-    Ok(Found::File(Arc::new(Opened { content_type, encoding, ..opened })))
+    Ok(Found::File(Arc::new(Opened { content_type, encoding, varies, ..opened })))
 }
 
 /// Reads the file if it is small, and makes what its response says.
@@ -182,6 +190,7 @@ fn take(file: File, most: u64, states: [State; 2]) -> io::Result<Opened> {
         validators: Validators::new(modified, size),
         content_type: HeaderValue::from_static("application/octet-stream"),
         encoding: None,
+        varies: false,
         is_settled,
         states,
     })
@@ -243,12 +252,22 @@ fn sibling(
     path: &Path,
     accepted: Accepted,
 ) -> Option<(&'static str, File, Metadata)> {
-    accepted.into_iter().flatten().find_map(|coding| {
-        let mut name = OsString::from(path.as_os_str());
-        name.push(if coding == "br" { ".br" } else { ".gz" });
-        match open(place, Path::new(&name)) {
-            Ok(Entry::File(file, about)) => Some((coding, file, about)),
-            Ok(Entry::Directory) | Err(_) => None,
-        }
+    accepted.into_iter().flatten().find_map(|coding| match open(place, &coded(path, coding)) {
+        Ok(Entry::File(file, about)) => Some((coding, file, about)),
+        Ok(Entry::Directory) | Err(_) => None,
     })
+}
+
+/// Whether there is a compressed sibling for whoever accepts its coding.
+fn has_sibling(place: &Place, path: &Path) -> bool {
+    CODINGS.iter().any(|coding| {
+        let about = fs::metadata(coded(path, coding));
+        about.is_ok_and(|about| about.is_file() && !is_hidden(place, &about))
+    })
+}
+
+fn coded(path: &Path, coding: &str) -> PathBuf {
+    let mut name = OsString::from(path.as_os_str());
+    name.push(if coding == "br" { ".br" } else { ".gz" });
+    name.into()
 }

@@ -53,7 +53,7 @@ impl Files {
             fault.headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return Err(fault);
         }
-        let accepted = Codings::of(req).choose(["br", "gzip"]);
+        let accepted = Codings::of(req).choose(find::CODINGS);
         let key = Key { place: &self.place, path: req.path(), accepted };
         match cache::get(key, req.received) {
             Kept::Fresh(file) if file.holds() => reply::file(req, &file),

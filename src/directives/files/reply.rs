@@ -64,6 +64,8 @@ fn representation(file: &Opened) -> HeaderMap {
     }
     if let Some(encoding) = file.encoding {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    if file.varies {
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     }
     headers

@@ -233,7 +233,7 @@ async fn ranges_of_a_file() {
 
 #[tokio::test]
 async fn compressed_siblings() {
-    let (_dir, files) = site();
+    let (dir, files) = site();
     for (accepted, encoding, content) in [
         ("", "", "original"),
         ("gzip", "gzip", "zipped"),
@@ -244,7 +244,24 @@ async fn compressed_siblings() {
         let answer = get(&files, "/app.js", &[("accept-encoding", accepted)]).await;
         assert_eq!((answer.field("content-encoding"), answer.text()), (encoding, content));
         assert_eq!(answer.field("content-type"), "text/javascript; charset=utf-8");
-        assert_eq!(answer.field("vary").is_empty(), encoding.is_empty());
+        assert_eq!(answer.field("vary"), "Accept-Encoding", "{accepted}");
+    }
+    let etag = get(&files, "/app.js", &[]).await.field("etag").to_owned();
+    for (method, field, value, status) in [
+        ("HEAD", "accept", "*/*", 200),
+        ("GET", "range", "bytes=0-1", 206),
+        ("GET", "if-none-match", etag.as_str(), 304),
+    ] {
+        let answer = answer(&files, request(method, "/app.js", &[(field, value)])).await;
+        assert_eq!((answer.status, answer.field("vary")), (status, "Accept-Encoding"), "{field}");
+    }
+    // A folder, and a file that nobody may ask for, are no coding of it.
+    for path in ["index.html.gz", "README.br"] {
+        fs::create_dir(dir.path().join("www").join(path)).unwrap();
+    }
+    symlink("Caddyfile", dir.path().join("www/a b.txt.gz")).unwrap();
+    for path in ["/", "/README", "/a%20b.txt", "/big.bin"] {
+        assert_eq!(get(&files, path, &[]).await.field("vary"), "", "{path}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Request targets that the server makes itself, and where below a site's folder a path leads.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use http::Uri;
@@ -22,11 +24,11 @@ pub fn parse(text: &str) -> Result<Uri, InvalidUri> {
 pub fn file(root: &Path, path: &str) -> Option<PathBuf> {
     let mut file = root.to_owned();
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        let name = percent_decode_str(segment).decode_utf8().ok()?;
-        if name == "." || name == ".." || name.contains(['/', '\\', '\0']) {
+        let name: Vec<u8> = percent_decode_str(segment).collect();
+        if name == b"." || name == b".." || name.iter().any(|byte| b"/\0".contains(byte)) {
             return None;
         }
-        file.push(name.as_ref());
+        file.push(OsStr::from_bytes(&name));
     }
     Some(file)
 }
@@ -56,9 +58,12 @@ mod tests {
             ("/%2e%2e/x", None),
             ("/a%2fb", None),
             ("/a%00", None),
-            ("/%ff", None),
+            ("/a%5Cb", Some("/r/a\\b")),
+            ("/..%5c..%5Cb", Some("/r/..\\..\\b")),
         ] {
             assert_eq!(file(Path::new("/r"), path).as_deref(), expected.map(Path::new), "{path}");
         }
+        let bytes = Path::new(OsStr::from_bytes(b"/r/\xff"));
+        assert_eq!(file(Path::new("/r"), "/%ff").as_deref(), Some(bytes));
     }
 }

@@ -164,3 +164,44 @@ fn a_challenge_names_the_charset() {
     }
     assert_eq!(curl(&["-u", "zoë:grün"], &caddy.url("/page.html")).status, 200);
 }
+
+#[test]
+fn what_browse_links_to_is_there() {
+    let caddy = site("browse").start();
+    let names = ["a\\b.txt", "..\\up.txt", "q?#&%2f.txt", "é ü.txt"];
+    let folder = caddy.path("www/odd");
+    let within = PathBuf::from(format!("{}/\\in\\", folder.display()));
+    for folder in [&folder, &within, &folder.join("sp ace")] {
+        fs::create_dir(folder).unwrap();
+        names.iter().for_each(|name| fs::write(folder.join(name), name).unwrap());
+    }
+    fs::write(caddy.path("www/up.txt"), "above").unwrap();
+    let mut seen = 0;
+    let mut folders = vec!["/odd/".to_owned()];
+    while let Some(folder) = folders.pop() {
+        let list = curl(&["-H", "Accept: application/json"], &caddy.url(&folder));
+        let list: Vec<serde_json::Value> = serde_json::from_slice(&list.body).unwrap();
+        for entry in list {
+            let (name, url) = (entry["Name"].as_str().unwrap(), entry["URL"].as_str().unwrap());
+            let path = format!("{folder}{}", url.strip_prefix("./").unwrap());
+            if entry["IsDir"] == true {
+                folders.push(path);
+                continue;
+            }
+            seen += 1;
+            for (protocol, answer) in by_all(&caddy, &path) {
+                assert_eq!(
+                    (answer.status, answer.text().as_str()),
+                    (200, name),
+                    "{protocol} {path}"
+                );
+            }
+        }
+    }
+    assert_eq!(seen, 3 * names.len());
+    for path in ["/odd/..%5cup2.txt", "/odd%5c..%5cup.txt", "/..%5c..%5cCaddyfile"] {
+        assert_eq!(curl(&["--path-as-is"], &caddy.url(path)).status, 404, "{path}");
+    }
+    let answer = curl(&[], &caddy.url("/odd/%5Cin%5C"));
+    assert_eq!((answer.status, answer.header("location")), (301, "/odd/%5Cin%5C/"));
+}

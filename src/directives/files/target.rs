@@ -19,8 +19,9 @@ pub(super) struct Target {
 
 impl Target {
     /// Segments are told apart before they are decoded: an encoded slash is no separator, hence
-    /// it cannot slip past a rule for a path prefix. What no file name may hold, `..` however
-    /// it is written, and backslashes are not found; NUL and bad escapes are bad requests.
+    /// it cannot slip past a rule for a path prefix. What no file name may hold and `..` however
+    /// it is written are not found; NUL and bad escapes are bad requests. A backslash is a
+    /// character of a name as any other.
     pub(super) fn parse(path: &str) -> Result<Self, StatusCode> {
         let mut target = Self {
             relative: PathBuf::new(),
@@ -33,10 +34,11 @@ impl Target {
             if name.contains(&0) {
                 return Err(StatusCode::BAD_REQUEST);
             }
-            refused |= name == b"." || name == b".." || name.iter().any(|b| b"/\\".contains(b));
+            refused |= name == b"." || name == b".." || name.contains(&b'/');
             target.relative.push(OsStr::from_bytes(&name));
             target.clean.push('/');
-            target.clean.push_str(segment);
+            // Browsers take a backslash in a Location for a slash.
+            target.clean.push_str(&segment.replace('\\', "%5C"));
         }
         if refused { Err(StatusCode::NOT_FOUND) } else { Ok(target) }
     }
@@ -76,6 +78,8 @@ mod tests {
             ("/a%20b", "a b", false, "/a%20b"),
             ("/%252e%252e/x", "%2e%2e/x", false, "/%252e%252e/x"),
             ("/...", "...", false, "/..."),
+            ("/..%5c..%5Cx", "..\\..\\x", false, "/..%5c..%5Cx"),
+            ("/\\evil.example/", "\\evil.example", true, "/%5Cevil.example"),
         ] {
             let expected = Target { relative: relative.into(), slash, clean: clean.to_owned() };
             assert_eq!(Target::parse(path), Ok(expected), "{path}");
@@ -90,8 +94,6 @@ mod tests {
             ("/.%2E/x", 404),
             ("/..%2f..%2fetc", 404),
             ("/a%2fb", 404),
-            ("/..\\..\\x", 404),
-            ("/%5cevil", 404),
             ("/./x", 404),
             ("/index.html%00.php", 400),
             ("/../%00", 400),

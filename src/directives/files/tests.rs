@@ -266,6 +266,24 @@ async fn compressed_siblings() {
 }
 
 #[tokio::test]
+async fn a_name_with_a_backslash_is_a_name() {
+    let (dir, files) = site();
+    let root = dir.path().join("www");
+    fs::write(root.join("a\\b.txt"), "backslash").unwrap();
+    fs::create_dir(format!("{}/\\evil.example", root.display())).unwrap();
+    for target in ["/a%5Cb.txt", "/a%5cb.txt"] {
+        assert_eq!(get(&files, target, &[]).await.text(), "backslash", "{target}");
+    }
+    for target in ["/..%5c..%5coutside.txt", "/sub%5cindex.txt", "/..%5coutside.txt"] {
+        assert_eq!(get(&files, target, &[]).await.status, 404, "{target}");
+    }
+    for target in ["/%5Cevil.example", "/\\evil.example"] {
+        let answer = get(&files, target, &[]).await;
+        assert_eq!((answer.status, answer.field("location")), (301, "/%5Cevil.example/"));
+    }
+}
+
+#[tokio::test]
 async fn big_files_come_in_pieces() {
     let (_dir, files) = site();
     let mut req = request("GET", "/big.bin", &[]);

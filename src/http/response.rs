@@ -1,6 +1,7 @@
 //! What a handler gives back: a response, or a fault that nobody has written yet.
 
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{ALLOW, HeaderMap, HeaderValue};
+use http::{Response, StatusCode};
 
 use super::{Body, BodyError};
 
@@ -20,7 +21,21 @@ pub struct Fault {
 impl Fault {
     /// A fault without a cause worth logging.
     pub fn status(status: StatusCode) -> Self {
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            return Self::not_allowed("");
+        }
         Self { status, headers: HeaderMap::new(), cause: None }
+    }
+
+    /// What may be asked of a resource that others answer for: they decide.
+    pub const METHODS: &'static str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+    /// 405 with what is allowed instead (RFC 9110 section 15.5.6). Nothing at all is how a
+    /// configuration puts a resource out of service (section 10.2.1).
+    pub fn not_allowed(methods: &'static str) -> Self {
+        let allow = (ALLOW, HeaderValue::from_static(methods));
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self { status, headers: HeaderMap::from_iter([allow]), cause: None }
     }
 
     /// A fault and what the log should say about it.

@@ -174,6 +174,10 @@ fn admit<'a>(
     let is_head = head.method == Method::HEAD;
     let refuse = |status| Box::new(fault_page::render(Fault::status(status), is_head));
     bounded(head, listener).map_err(refuse)?;
+    if matches!(head.method, Method::CONNECT | Method::TRACE) {
+        let fault = Fault::not_allowed(Fault::METHODS);
+        return Err(Box::new(fault_page::render(fault, is_head)));
+    }
     if head.version >= Version::HTTP_2 {
         hop::join_crumbs(&mut head.headers);
     }
@@ -235,10 +239,7 @@ fn bounded(head: &http::request::Parts, listener: &Listener) -> Result<(), Statu
         // Connection-specific fields make a message malformed (RFC 9113 8.2.2, RFC 9114 4.2).
         return Err(StatusCode::BAD_REQUEST);
     }
-    match head.method {
-        Method::CONNECT | Method::TRACE => Err(StatusCode::METHOD_NOT_ALLOWED),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// The host that decides the site, from the target's authority or from Host, which it makes

@@ -152,6 +152,32 @@ fn the_type_decides_where_the_path_says_nothing() {
 }
 
 #[test]
+fn a_405_says_what_is_allowed() {
+    let origin = Origin::start();
+    let lines = "status 405 /closed\n proxy /api @ORIGIN@\n browse /list";
+    let caddy = site(lines).set("ORIGIN", origin.addr).file("www/list/a", "").start();
+    let files = "GET, HEAD, OPTIONS";
+    let others = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+    for (method, path, status, allow) in [
+        ("POST", "/page.html", 405, files),
+        ("PUT", "/none", 405, files),
+        ("DELETE", "/list/", 405, files),
+        ("TRACE", "/api/x", 405, others),
+        ("GET", "/closed", 405, ""),
+        ("OPTIONS", "/page.html", 200, files),
+        ("OPTIONS", "/list/", 200, files),
+    ] {
+        for (protocol, answer) in each(&caddy, method, path, &[]) {
+            let at = format!("{protocol} {method} {path} {answer:?}");
+            assert_eq!(answer.status, status, "{at}");
+            let given = answer.headers.iter().find(|(name, _)| name == "allow");
+            assert_eq!(given.map(|(_, value)| value.as_str()), Some(allow), "{at}");
+        }
+    }
+    assert!(origin.requests().is_empty(), "TRACE passed");
+}
+
+#[test]
 fn a_challenge_names_the_charset() {
     let caddy = site("basicauth / \"zoë\" \"grün\"").start();
     for (protocol, answer) in by_all(&caddy, "/page.html") {

@@ -77,7 +77,7 @@ impl Handler for Browse {
         let folder = target::file(&self.root, req.path()).filter(|_| req.path().ends_with('/'));
         let (Some(rule), Some(folder)) = (rule, folder) else { return next.run(req) };
         let method = req.head.method.clone();
-        if method == Method::OPTIONS || method.as_str() == "PROPFIND" {
+        if method.as_str() == "PROPFIND" {
             return Box::pin(std::future::ready(Err(Fault::status(StatusCode::NOT_IMPLEMENTED))));
         }
         if method != Method::GET && method != Method::HEAD {

@@ -109,7 +109,7 @@ async fn what_is_left_to_others() {
         ("browse /sub", "/", 418),
         ("browse", "POST /", 418),
         ("browse", "PROPFIND /", 501),
-        ("browse", "OPTIONS /sub/", 501),
+        ("browse", "OPTIONS /sub/", 418),
         ("browse", "HEAD /", 200),
     ] {
         assert_eq!(ask(lines, target, &[]).await.0, status, "{lines} {target}");

@@ -18,16 +18,19 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::coding::Codings;
-use crate::http::{Fault, Reply, Request};
+use crate::http::{Body, Fault, Reply, Request};
 use crate::site::SiteBuilder;
 
 use cache::{Kept, Key};
 use find::{Found, Opened, Place, Slash, Wanted};
 use target::Target;
+
+/// What may be asked of a file.
+const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// Ends a site's chain with its files.
 pub fn setup_static(site: &mut SiteBuilder) {
@@ -48,10 +51,10 @@ impl Handler for Files {
 
 impl Files {
     async fn serve(&self, req: &Request) -> Reply {
-        if req.head.method != Method::GET && req.head.method != Method::HEAD {
-            let mut fault = Fault::status(StatusCode::METHOD_NOT_ALLOWED);
-            fault.headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return Err(fault);
+        match req.head.method {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS => return Ok(options()),
+            _ => return Err(Fault::not_allowed(METHODS)),
         }
         let accepted = Codings::of(req).choose(find::CODINGS);
         let key = Key { place: &self.place, path: req.path(), accepted };
@@ -81,6 +84,13 @@ impl Files {
             Err(error) => Err(fault(error)),
         }
     }
+}
+
+/// RFC 9110 section 9.3.7.
+fn options() -> Response<Body> {
+    let fields = [(header::ALLOW, METHODS), (header::CONTENT_LENGTH, "0")];
+    let fields = fields.map(|(name, value)| (name, HeaderValue::from_static(value)));
+    reply::empty(StatusCode::OK, HeaderMap::from_iter(fields))
 }
 
 /// To the same path with or without its last slash. The location is a path of one leading

@@ -176,7 +176,10 @@ async fn fields_of_a_file() {
     assert_eq!((head.text(), &head.headers), ("", &answer.headers));
 
     let post = self::answer(&files, request("POST", "/", &[])).await;
-    assert_eq!((post.status, post.field("allow")), (405, "GET, HEAD"));
+    assert_eq!((post.status, post.field("allow")), (405, "GET, HEAD, OPTIONS"));
+    let options = self::answer(&files, request("OPTIONS", "/", &[])).await;
+    assert_eq!((options.status, options.field("allow")), (200, "GET, HEAD, OPTIONS"));
+    assert_eq!((options.text(), options.field("content-length")), ("", "0"));
 }
 
 #[tokio::test]

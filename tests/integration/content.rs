@@ -231,3 +231,27 @@ fn what_browse_links_to_is_there() {
     let answer = curl(&[], &caddy.url("/odd/%5Cin%5C"));
     assert_eq!((answer.status, answer.header("location")), (301, "/odd/%5Cin%5C/"));
 }
+
+#[test]
+fn an_upstream_by_its_own_port_is_named_as_the_site() {
+    let origin = Origin::start();
+    let lines = "proxy / @ORIGIN@ {\n transparent\n rewrite_location\n }";
+    let caddy = site(lines).set("ORIGIN", origin.addr).start();
+    let port = origin.addr.port();
+    for (to, path) in [
+        (format!("http://localhost:{port}/wp-admin/"), Some("/wp-admin/")),
+        (format!("http://{}/x?y", origin.addr), Some("/x?y")),
+        (format!("http://localhost:{}/other", caddy.port2()), None),
+        ("https://localhost/elsewhere".to_owned(), None),
+    ] {
+        let want = path.map_or(to.clone(), |path| caddy.url(path));
+        for (protocol, answer) in by_all(&caddy, &format!("/moved?{to}")) {
+            assert_eq!(
+                (answer.status, answer.header("location")),
+                (302, want.as_str()),
+                "{protocol}"
+            );
+            assert_eq!(answer.header("content-location"), want, "{protocol}");
+        }
+    }
+}

@@ -91,6 +91,14 @@ pub(super) fn outgoing<'a>(
     Ok(Message { method, version, target, fields, body })
 }
 
+/// The Host that the upstream is told.
+pub(super) fn host(req: &Request, upstream: &Upstream, rule: &Rule) -> Option<HeaderValue> {
+    let mut fields = Fields::new(&req.head.headers);
+    Change::set(&mut fields, &HOST, Cow::Borrowed(&upstream.host_field));
+    rules::apply(&rule.upstream_headers, &mut fields, req, None);
+    fields.get(&HOST).cloned()
+}
+
 /// Path and query: `without` cut off, the upstream's base before it, every other byte untouched.
 fn target<'a>(
     uri: &'a Uri,

@@ -4,14 +4,16 @@
 use http::header::{CONTENT_LOCATION, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::upstream::Upstream;
+use super::forward;
+use super::rule::Rule;
+use super::upstream::{Target, Upstream};
 use crate::http::Request;
 
 /// The two names of one place.
 pub(super) struct Places<'a> {
     pub(super) upstream: &'a Upstream,
-    /// Cut off the client's paths before they are passed on.
-    pub(super) without: &'a str,
+    /// What it cuts off the client's paths, and the Host that it tells the upstream.
+    pub(super) rule: &'a Rule,
     pub(super) req: &'a Request,
 }
 
@@ -40,33 +42,59 @@ impl Places<'_> {
         Some(format!("{scheme}://{host}{}", self.path(&path)))
     }
 
+    /// Whether the upstream means itself: by its own name, by the one it was told, or by that
+    /// with the port where it listens, which is how servers behind another port name themselves.
     fn is_upstream(&self, authority: &str) -> bool {
-        let own = self.upstream.host_field.as_bytes();
-        let bare = |text: &'_ str| {
-            let port = text.rsplit_once(':').filter(|(_, port)| matches!(*port, "80" | "443"));
-            port.map_or(text, |(host, _)| host).to_ascii_lowercase()
+        let authority = bare(authority);
+        if self.own_host().is_some_and(|own| bare(own) == authority) {
+            return true;
+        }
+        let Some(told) = self.told_host() else { return false };
+        let by_port = match &self.upstream.target {
+            Target::Tcp { port, .. } => format!("{}:{port}", host_of(&told)),
+            Target::Unix(_) => return self.is_not_ours(&told) && told == authority,
         };
-        std::str::from_utf8(own).is_ok_and(|own| bare(own) == bare(authority))
+        authority == by_port || self.is_not_ours(&told) && told == authority
+    }
+
+    /// The site itself without the upstream's port, as in a redirect from http to https, is what
+    /// the upstream means it to be.
+    fn is_not_ours(&self, told: &str) -> bool {
+        host_of(told) != host_of(&bare(self.req.host_field()))
+    }
+
+    fn own_host(&self) -> Option<&str> {
+        std::str::from_utf8(self.upstream.host_field.as_bytes()).ok()
+    }
+
+    /// The Host that the rules made of it for this request.
+    fn told_host(&self) -> Option<String> {
+        let told = forward::host(self.req, self.upstream, self.rule)?;
+        told.to_str().ok().map(bare)
+    }
+
+    fn is_own_domain(&self, domain: &str) -> bool {
+        let domain = domain.trim_start_matches('.').to_ascii_lowercase();
+        self.own_host().is_some_and(|own| host_of(&bare(own)) == domain)
+            || self.told_host().is_some_and(|it| self.is_not_ours(&it) && host_of(&it) == domain)
     }
 
     /// The upstream's base path gives way to what `without` cuts off.
     fn path(&self, path: &str) -> String {
         let base = self.upstream.base_path.trim_end_matches('/');
         let rest = path.strip_prefix(base).filter(|rest| !base.is_empty() && is_below(rest));
-        let without = self.without.trim_end_matches('/');
+        let without = self.rule.without.trim_end_matches('/');
         format!("{without}{}", rest.unwrap_or(path))
     }
 
     /// A cookie for the upstream's host is one for ours, and so is its path.
     fn cookie(&self, value: &str) -> Option<String> {
-        let host = std::str::from_utf8(self.upstream.host_field.as_bytes()).ok()?;
-        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
         let mut parts = Vec::new();
         for (at, part) in value.split(';').enumerate() {
             let (name, of) = part.split_once('=').unwrap_or((part, ""));
             let of = of.trim();
             match name.trim().to_ascii_lowercase().as_str() {
-                "domain" if at > 0 && of.trim_start_matches('.').eq_ignore_ascii_case(host) => {}
+                "domain" if at > 0 && self.is_own_domain(of) => {}
                 "path" if at > 0 && of.starts_with('/') => {
                     parts.push(format!("{name}={}", self.path(of)));
                 }
@@ -75,6 +103,18 @@ impl Places<'_> {
         }
         Some(parts.join(";"))
     }
+}
+
+/// An authority in lower case, without the port that goes without saying.
+fn bare(authority: &str) -> String {
+    let port = authority.rsplit_once(':').filter(|(_, port)| matches!(*port, "80" | "443"));
+    port.map_or(authority, |(host, _)| host).to_ascii_lowercase()
+}
+
+/// The host of an authority; the colons of a bracketed IPv6 address belong to it.
+fn host_of(authority: &str) -> &str {
+    let port = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+    port.map_or(authority, |(host, _)| host)
 }
 
 fn is_below(rest: &str) -> bool {
@@ -98,17 +138,57 @@ fn each(fields: &mut HeaderMap, name: HeaderName, turn: impl Fn(&str) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use super::super::address::parse;
+    use std::sync::Arc;
+
+    use super::super::rules::HeaderRule;
     use super::super::testing::request;
     use super::*;
+    use crate::http::request::TlsFacts;
 
     fn reversed(field: HeaderName, value: &'static str, to: &str, without: &str) -> String {
-        let req = request("GET", "/");
-        let upstream = &parse(to, "").unwrap()[0];
+        let rule = Rule { without: without.to_owned(), ..Rule::of("/", &[to.to_owned()]) };
+        reversed_by(&rule, &request("GET", "/"), field, value)
+    }
+
+    fn reversed_by(rule: &Rule, req: &Request, field: HeaderName, value: &'static str) -> String {
         let mut fields = HeaderMap::new();
         fields.append(&field, HeaderValue::from_static(value));
-        Places { upstream, without, req: &req }.reverse(&mut fields);
+        Places { upstream: &rule.hosts[0], rule, req }.reverse(&mut fields);
         fields[&field].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_name_that_the_upstream_was_told_is_one_of_its_own() {
+        let transparent = HeaderRule::transparent().to_vec();
+        let other = vec![HeaderRule::parse(&["Host", "app.internal"]).unwrap().unwrap()];
+        for (rules, to, host, value, want) in [
+            (&transparent, "b:8081", "site", "http://site:8081/a/", "https://site/a/"),
+            (&transparent, "b:8081", "site:8443", "http://SITE:8081/a/", "https://site:8443/a/"),
+            (&transparent, "https://b:8443", "site", "https://site:8443/a", "https://site/a"),
+            (&transparent, "b:8081", "[::1]:2015", "http://[::1]:8081/a", "https://[::1]:2015/a"),
+            // Somebody else's port; the site's own, which may be meant.
+            (&transparent, "b:8081", "site", "http://site:8082/a", "http://site:8082/a"),
+            (&transparent, "b:8081", "site", "http://site/a", "http://site/a"),
+            (&transparent, "b", "site", "http://site:80/a", "http://site:80/a"),
+            (&transparent, "https://b", "site", "https://site/a", "https://site/a"),
+            (&transparent, "b:8081", "site", "http://site:8081.evil/a", "http://site:8081.evil/a"),
+            (&other, "b:8081", "site", "http://app.internal/a", "https://site/a"),
+            (&other, "b:8081", "site", "http://app.internal:8081/a", "https://site/a"),
+            (&other, "b:8081", "site", "http://site:8081/a", "http://site:8081/a"),
+            (&vec![], "b:8081", "site", "http://site:8081/a", "http://site:8081/a"),
+        ] {
+            let rule = Rule::of("/", &[to.to_owned()]);
+            let rule = Rule { upstream_headers: rules.clone(), ..rule };
+            let mut req = request("GET", "/");
+            req.head.headers.insert("host", host.parse().unwrap());
+            req.host = host_of(host).trim_matches(['[', ']']).to_owned();
+            Arc::get_mut(&mut req.peer).unwrap().tls = Some(TlsFacts::default());
+            assert_eq!(reversed_by(&rule, &req, LOCATION, value), want, "{value} of {to}");
+        }
+        let rule = Rule { upstream_headers: other, ..Rule::of("/", &["b".to_owned()]) };
+        let cookie =
+            reversed_by(&rule, &request("GET", "/"), SET_COOKIE, "a=b; Domain=app.internal");
+        assert_eq!(cookie, "a=b");
     }
 
     #[test]

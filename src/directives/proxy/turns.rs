@@ -1,6 +1,6 @@
 //! Whose turn it is: which upstream gets a request, and what is made of how it ends there.
 
-use http::{Method, Response, StatusCode};
+use http::{Method, Response};
 use tokio::time::Instant;
 
 use super::attempt::{Outcome, attempt, repeatable};
@@ -24,7 +24,7 @@ const COLD: f64 = 0.05;
 pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
     // A tunnel is nothing an upstream of a site can be asked for.
     if req.head.method == Method::CONNECT {
-        return Err(Fault::status(StatusCode::METHOD_NOT_ALLOWED));
+        return Err(Fault::not_allowed(Fault::METHODS));
     }
     let started = Instant::now();
     let found = match &rule.discovery {
@@ -177,7 +177,7 @@ fn answered(
     host.state.answered();
     req.upstream = Some(host.name.clone());
     if rule.rewrite_location {
-        let places = Places { upstream: host, without: &rule.without, req };
+        let places = Places { upstream: host, rule, req };
         places.reverse(response.headers_mut());
     }
     if !rule.downstream_headers.is_empty() {

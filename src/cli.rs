@@ -19,7 +19,8 @@ pub struct Options {
     pub port: String,
     pub http_port: u16,
     pub https_port: u16,
-    pub root: PathBuf,
+    /// `-root`, where it is given.
+    pub root: Option<PathBuf>,
     pub quic: bool,
     pub http2: bool,
     pub grace: Duration,
@@ -87,7 +88,7 @@ impl Default for Options {
             port: "2015".to_owned(),
             http_port: 80,
             https_port: 443,
-            root: PathBuf::from("."),
+            root: None,
             quic: true,
             http2: true,
             grace: crate::http::limits::DRAIN,
@@ -169,7 +170,7 @@ static FLAGS: &[Flag] = &[
     switch("quic", |o, on| o.quic = on, "HTTP/3 on every TLS listener (on)"),
     switch("quiet", |o, on| o.quiet = on, "No output at start"),
     value("revoke", revoke, "Host whose certificate is revoked; then exit"),
-    value("root", |o, v| path(&mut o.root, v), "Root of sites that name none (\".\")"),
+    value("root", |o, v| directory(&mut o.root, v), "Root of sites that name none (\".\")"),
     value("type", |o, v| text(&mut o.server_type, v), "Server type (http)"),
     value("user", |o, v| set(&mut o.user, v), "Run as this user once the ports are bound"),
     switch("validate", |o, on| act(o, on, Action::Validate), "Check the Caddyfile and exit"),
@@ -255,9 +256,11 @@ fn text(slot: &mut String, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn path(slot: &mut PathBuf, value: &str) -> Result<(), String> {
-    *slot = PathBuf::from(value);
-    Ok(())
+fn directory(slot: &mut Option<PathBuf>, value: &str) -> Result<(), String> {
+    if value.is_empty() {
+        return Err("want a directory".to_owned());
+    }
+    set(slot, value)
 }
 
 fn port(value: &str, slot: &mut u16) -> Result<(), String> {

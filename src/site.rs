@@ -27,8 +27,12 @@ pub const INDEX: [&str; 6] =
 /// which is the order of execution.
 pub struct SiteBuilder {
     pub address: Address,
-    /// `root`, else `-root`.
+    /// `root`, else `-root`, else the working directory.
     pub root: PathBuf,
+    /// Whether somebody wrote the root.
+    pub root_is_named: bool,
+    /// Whether a directive answers every request, so that no file is looked for.
+    pub answers_all: bool,
     pub binds: Vec<String>,
     pub index: Vec<String>,
     /// Files never served: the Caddyfile itself.
@@ -96,6 +100,8 @@ impl SiteBuilder {
         Self {
             address,
             root,
+            root_is_named: false,
+            answers_all: false,
             binds: Vec::new(),
             index: Vec::new(),
             hidden: Vec::new(),

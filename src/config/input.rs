@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::Settings;
 
+/// What stands for the name of a file where there is none.
+const IMPLIED: &str = "flags";
+
 /// A Caddyfile's text and where it is from.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -27,8 +30,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Reads the text. Called again at each reload; what came from stdin is read only once and
-    /// must be kept by the caller.
+    /// Reads the text, for a start.
     pub fn read(&self, settings: &Settings) -> Result<Source, String> {
         match (&self.conf, self.lines.as_slice()) {
             (Some(_), [_, ..]) => Err("Caddyfile loaded multiple times; first by short, then by \
@@ -39,19 +41,30 @@ impl Wanted {
                     format!("{}:{}\n{}", settings.host, settings.port, self.lines.join("\n"));
                 Ok(Source::text("args", text))
             }
-            (Some(conf), []) if conf == "stdin" => from_stdin(settings),
+            (Some(conf), []) if conf == "stdin" => from_stdin(),
             (Some(conf), []) => from_file(conf)
                 .map_err(|error| format!("loading Caddyfile via flag: {}", reason(conf, &error))),
             (None, []) => match from_file("Caddyfile") {
                 Ok(source) => Ok(source),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    Ok(Source::text("", default_text(settings)))
+                    Ok(Source::text(IMPLIED, default_text(settings)))
                 }
                 Err(error) => {
                     Err(format!("loading Caddyfile via default: {}", reason("Caddyfile", &error)))
                 }
             },
         }
+    }
+
+    /// Reads the text again, to take the place of `current`. What came from a pipe cannot be read
+    /// twice and stays as it is.
+    pub fn reread(&self, current: &Source, settings: &Settings) -> Result<Source, String> {
+        if self.is_stdin() {
+            return Ok(current.clone());
+        }
+        let source = self.read(settings)?;
+        source.succeeds(current.is_implied())?;
+        Ok(source)
     }
 
     /// Whether the text comes from a pipe, which cannot be read again.
@@ -66,6 +79,21 @@ impl Source {
         Self::text("stdin", text)
     }
 
+    /// Whether nobody wrote it: no Caddyfile was named, and none found.
+    pub fn is_implied(&self) -> bool {
+        self.name == IMPLIED
+    }
+
+    /// Refuses the implied site in the place of a Caddyfile: a file that is gone opens nothing.
+    pub fn succeeds(&self, was_implied: bool) -> Result<(), String> {
+        if self.is_implied() && !was_implied {
+            return Err("loading Caddyfile via default: open Caddyfile: no such file or \
+                        directory\n  hint: it was there before; put it back, or stop the service"
+                .to_owned());
+        }
+        Ok(())
+    }
+
     fn text(name: &str, text: String) -> Self {
         Self { name: name.to_owned(), text, dir: PathBuf::from("."), path: None }
     }
@@ -73,12 +101,11 @@ impl Source {
 
 /// What is served without a Caddyfile: the root on the default port. With `-host` alone the
 /// host decides the port.
-pub(super) fn default_text(settings: &Settings) -> String {
-    let root = settings.root.display().to_string().replace('"', "\\\"");
+fn default_text(settings: &Settings) -> String {
     if !settings.host.is_empty() && settings.port == "2015" {
-        format!("\"{}\"\nroot \"{root}\"", settings.host)
+        format!("\"{}\"", settings.host)
     } else {
-        format!("\"{}:{}\"\nroot \"{root}\"", settings.host, settings.port)
+        format!("\"{}:{}\"", settings.host, settings.port)
     }
 }
 
@@ -92,9 +119,11 @@ fn reason(name: &str, error: &io::Error) -> String {
     }
 }
 
-fn from_stdin(settings: &Settings) -> Result<Source, String> {
+fn from_stdin() -> Result<Source, String> {
     if io::stdin().is_terminal() {
-        return Ok(Source::text("", default_text(settings)));
+        return Err("loading Caddyfile via flag: stdin is a terminal\n  hint: send a Caddyfile \
+                    through a pipe, or write -conf FILE"
+            .to_owned());
     }
     let mut text = String::new();
     io::stdin()

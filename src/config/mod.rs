@@ -7,7 +7,7 @@ mod redirects;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::caddyfile::{self, Args, ConfigError, Key, Kind, ServerBlock};
@@ -27,7 +27,8 @@ pub struct Settings {
     pub port: String,
     pub http_port: u16,
     pub https_port: u16,
-    pub root: PathBuf,
+    /// `-root`, where it is given.
+    pub root: Option<PathBuf>,
     pub quic: bool,
     pub http2: bool,
     pub sinks: Arc<dyn OpenSink>,
@@ -96,10 +97,9 @@ impl Draft {
 /// Parses the source, runs every directive's set-up and builds the listeners.
 pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     let names = directive_names();
-    let mut parsed = caddyfile::parse(&source.name, &source.text, &source.dir, &names)?;
+    let parsed = caddyfile::parse(&source.name, &source.text, &source.dir, &names)?;
     if parsed.blocks.is_empty() {
-        let text = input::default_text(settings);
-        parsed = caddyfile::parse("flags", &text, &source.dir, &names)?;
+        return Err(LoadError::Site(no_site(source, &parsed.warnings)));
     }
     let mut warnings = parsed.warnings;
     let mut tasks = Vec::new();
@@ -126,6 +126,37 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     Ok(loaded)
 }
 
+/// A Caddyfile without a site is a mistake: what was meant is unknown, and serving a folder
+/// instead would open it.
+fn no_site(source: &Source, warnings: &[Warning]) -> String {
+    let warnings: String = warnings.iter().map(|warning| format!("\n  {warning}")).collect();
+    format!(
+        "no site in {}{warnings}\n  hint: write the site's address, such as example.com, and below \
+         it its directives",
+        source.name
+    )
+}
+
+const WRITE_ROOT: &str = "write: root /path/of/the/site, or start with -root DIRECTORY";
+
+/// Why the site must not be served: a service's working directory is often `/`, which nobody
+/// means to serve.
+fn open_root(site: &SiteBuilder) -> Option<String> {
+    let is_open = !site.root_is_named
+        && !site.answers_all
+        && std::env::current_dir().is_ok_and(|dir| dir == Path::new("/"));
+    is_open.then(|| {
+        format!(
+            "{} has no root, and the working directory is /: it would serve all files of this \
+             machine",
+            match site.address.original.as_str() {
+                "" => "the site",
+                address => address,
+            }
+        )
+    })
+}
+
 /// The words of a Caddyfile, sorted.
 pub fn directive_names() -> Vec<&'static str> {
     let mut names: Vec<_> = DIRECTIVES.iter().map(|row| row.name).collect();
@@ -144,7 +175,9 @@ fn draft(
     if address.host.is_empty() {
         address.host.clone_from(&settings.host);
     }
-    let mut site = SiteBuilder::new(address, settings.root.clone(), settings.sinks.clone());
+    let root = settings.root.clone().unwrap_or_else(|| PathBuf::from("."));
+    let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
+    site.root_is_named = settings.root.is_some();
     site.hidden.extend(source.path.clone());
     for row in DIRECTIVES {
         if let Some(directive) = block.directives.iter().find(|one| one.name == row.name) {
@@ -155,6 +188,9 @@ fn draft(
         if row.name == "tls" {
             settle_tls(&mut site, key, settings);
         }
+    }
+    if let Some(error) = open_root(&site) {
+        return Err(at_key(error).hint(WRITE_ROOT).into());
     }
     setup_static(&mut site);
     let port = port(&site, settings).map_err(at_key)?;

@@ -21,7 +21,7 @@ fn settings() -> Settings {
         port: "2015".to_owned(),
         http_port: 80,
         https_port: 443,
-        root: PathBuf::from("."),
+        root: None,
         quic: true,
         http2: true,
         sinks: Arc::new(AnySink),

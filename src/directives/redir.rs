@@ -47,6 +47,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             rules.push(rule);
         }
     }
+    site.answers_all |= rules.iter().any(|rule| rule.from == "/" && rule.conditions.is_empty());
     site.push(Redirects { rules });
     Ok(())
 }

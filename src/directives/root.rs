@@ -9,7 +9,13 @@ use crate::site::SiteBuilder;
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     while args.next() {
         let path = args.required()?;
+        if path.is_empty() {
+            return Err(args
+                .error("root: the path is empty")
+                .hint("write: root DIRECTORY; an environment variable in it may be unset"));
+        }
         site.root = PathBuf::from(path);
+        site.root_is_named = true;
         if args.next_arg() {
             return Err(args.arg_error());
         }

@@ -36,6 +36,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         }
     }
     rules.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+    site.answers_all |= rules.iter().any(|(path, _)| path == "/");
     site.push(Status { rules });
     Ok(())
 }

@@ -19,6 +19,8 @@ pub(super) struct Bequest<'a> {
     pub(super) family: &'a Family,
     pub(super) estates: &'a [Estate],
     pub(super) pidfile: Option<BorrowedFd<'a>>,
+    /// Whether there is a Caddyfile.
+    pub(super) found: bool,
     /// The Caddyfile in force, if it was read from the standard input.
     pub(super) stdin: Option<&'a str>,
 }
@@ -28,6 +30,7 @@ pub(super) struct Legacy {
     pub(super) family: Arc<Family>,
     pub(super) estates: Vec<Estate>,
     pub(super) pidfile: Option<OwnedFd>,
+    pub(super) found: bool,
     pub(super) stdin: Option<String>,
 }
 
@@ -43,6 +46,7 @@ impl Bequest<'_> {
             "form": FORM,
             "secret": STANDARD.encode(self.family.secret()),
             "generation": self.family.generation(),
+            "found": self.found,
             "stdin": self.stdin,
             "pidfile": usize::from(self.pidfile.is_some()),
             "estates": estates.collect::<Vec<_>>(),
@@ -80,6 +84,7 @@ impl Legacy {
             family: family(&text).ok_or_else(odd)??,
             estates: estates.ok_or_else(odd)?,
             pidfile,
+            found: text["found"].as_bool().unwrap_or_default(),
             stdin: text["stdin"].as_str().map(str::to_owned),
         })
     }
@@ -137,6 +142,7 @@ mod tests {
             family: &legacy.family,
             estates: &legacy.estates,
             pidfile: None,
+            found: true,
             stdin: legacy.stdin.as_deref(),
         };
         let files = sent.files().into_iter().map(|file| file.try_clone_to_owned().expect("file"));
@@ -144,6 +150,7 @@ mod tests {
         let next = Legacy::open(parcel).expect("legacy");
         assert_eq!((next.family.generation(), next.family.secret()), (8, &[5; 32]));
         assert_eq!((next.stdin.as_deref(), next.pidfile.is_none()), (Some(":80"), true));
+        assert_eq!((legacy.found, next.found), (false, true));
         let estate = &next.estates[0];
         assert_eq!(estate.addr.to_string(), "[::]:443");
         assert_eq!((estate.tcp.len(), estate.udp.len(), estate.outlets.len()), (1, 1, 0));

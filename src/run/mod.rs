@@ -13,7 +13,6 @@ mod sockets;
 mod upgrade;
 mod watchdog;
 
-use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -222,6 +221,9 @@ impl Service {
             Some(text) => Source::from_stdin(text),
             None => wanted.read(&settings)?,
         };
+        if let Some(legacy) = &legacy {
+            source.succeeds(!legacy.found)?;
+        }
         let mut loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
         output::activating(options.quiet);
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
@@ -362,11 +364,7 @@ impl Service {
     }
 
     fn try_reload(&mut self) -> Result<(), String> {
-        let source = if self.wanted.is_stdin() {
-            self.source.clone()
-        } else {
-            self.wanted.read(&self.settings)?
-        };
+        let source = self.wanted.reread(&self.source, &self.settings)?;
         let mut loaded =
             config::load(&source, &self.settings).map_err(|error| error.to_string())?;
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
@@ -423,7 +421,7 @@ fn settings(
         port: options.port.clone(),
         http_port: options.http_port,
         https_port: options.https_port,
-        root: PathBuf::from(&options.root),
+        root: options.root.clone(),
         quic: options.quic,
         http2: options.http2,
         sinks,

@@ -78,6 +78,7 @@ impl Service {
             family: &self.family,
             estates: self.workers.estates(),
             pidfile: self.pidfile.as_ref().and_then(|file| file.file()),
+            found: !self.source.is_implied(),
             stdin: self.wanted.is_stdin().then_some(self.source.text.as_str()),
         };
         let parcel = (bequest.text(), bequest.files());

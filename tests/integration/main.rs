@@ -39,6 +39,7 @@ mod limits;
 mod logs;
 mod moving;
 mod on_demand;
+mod opening;
 mod packaging;
 mod policies;
 mod process;

@@ -56,6 +56,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         if !names.is_empty() {
             site.tasks.push(Task::new(move || keep_resolved(names)));
         }
+        site.answers_all |= rule.answers_all();
         rules.push(rule);
     }
     let log = site.error_log.clone().unwrap_or_default();

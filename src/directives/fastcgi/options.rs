@@ -116,6 +116,11 @@ impl Rule {
             && !self.except.iter().any(|except| paths::under(route, except))
     }
 
+    /// Whether no path is left to another directive.
+    pub(super) fn answers_all(&self) -> bool {
+        self.path == "/" && self.except.is_empty() && self.scripts.run_all()
+    }
+
     fn upstream(&mut self, text: &str, args: &Args<'_>) -> Result<(), ConfigError> {
         let wrong = |message| args.error(message).hint("write HOST:PORT or unix:/path/to/socket");
         let upstream = address::parse(text).map_err(wrong)?;

@@ -74,6 +74,11 @@ impl Scripts {
         (0..=path.len().checked_sub(length)?).find(ends).map(|at| at + length)
     }
 
+    /// Whether every path is a script's, whatever files there are.
+    pub(super) fn run_all(&self) -> bool {
+        self.split.is_empty() && self.ext.is_empty()
+    }
+
     fn can_split(&self, path: &[u8]) -> bool {
         self.split.is_empty() || self.split_at(path).is_some()
     }

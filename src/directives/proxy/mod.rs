@@ -62,6 +62,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             "" => "the site".into(),
             address => address.into(),
         };
+        site.answers_all |= rule.from == "/" && rule.except.is_empty();
         site.tasks.extend(rule.tasks(&site.address.host, site.secure));
         rules.push(rule);
     }

@@ -1,9 +1,10 @@
 //! A cursor over one directive's tokens.
+use super::options::{Usage, find};
 use super::{ConfigError, Directive, Kind, Token};
 use crate::warning::Warning;
 
 /// Walks the tokens of one directive. It starts before the first token.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Args<'a> {
     directive: &'a Directive,
     /// Index of the current token plus one; zero is before the first.
@@ -14,11 +15,13 @@ pub struct Args<'a> {
     left_inner: bool,
     /// How what is being read is written; see [`super::Options`].
     pub(super) usage: Option<&'static str>,
+    /// Words that end the arguments of what is being read; see [`super::Options`].
+    pub(super) stops: Option<&'static [Usage]>,
 }
 
 impl<'a> Args<'a> {
     pub fn new(directive: &'a Directive) -> Self {
-        Self { directive, at: 0, nesting: 0, left_inner: false, usage: None }
+        Self { directive, at: 0, nesting: 0, left_inner: false, usage: None, stops: None }
     }
 
     /// Moves to the next token, whatever line it is on. `false` at the end, and where a block
@@ -35,15 +38,34 @@ impl<'a> Args<'a> {
         true
     }
 
-    /// Moves to the next token if it is on the current token's line and is not a brace that
-    /// opens or closes a block.
+    /// Moves to the next token if it is on the current token's line, is not a brace that opens or
+    /// closes a block, and does not begin another option of a block in one line.
     pub fn next_arg(&mut self) -> bool {
-        let Some(next) = self.same_line() else { return false };
-        if next.text == "{" || (next.text == "}" && self.nesting > 0) {
-            return false;
+        let is_arg = self.peek_arg().is_some_and(|next| {
+            self.stops.is_none_or(|options| find(options, &next.text).is_none())
+        });
+        if is_arg {
+            self.step();
         }
-        self.step();
-        true
+        is_arg
+    }
+
+    /// The next token, if it is on the current token's line and no brace.
+    pub(super) fn peek_arg(&self) -> Option<&'a Token> {
+        let next = self.same_line()?;
+        let is_brace = next.text == "{" || (next.text == "}" && self.nesting > 0);
+        (!is_brace).then_some(next)
+    }
+
+    /// Whether it is on a token before that of `other`, a cursor over the same directive.
+    pub(super) fn stands_before(&self, other: &Self) -> bool {
+        self.at < other.at
+    }
+
+    /// Whether something of the directive stands before the current token on its line.
+    pub fn shares_line(&self) -> bool {
+        let before = self.at.checked_sub(2).and_then(|at| self.directive.tokens.get(at));
+        before.zip(self.token()).is_some_and(|(before, now)| before.shares_line(now))
     }
 
     /// Moves to the next token if it is on another line.

@@ -33,6 +33,10 @@ impl<'a> Options<'a> {
 
     /// Reads the entry that `args` stands on. What `read` refuses gets the option's usage as a
     /// hint, if it has none of its own.
+    ///
+    /// Several options may stand on one line. The first word behind another one's arguments that
+    /// names an option is one; behind a line's first option, whose arguments may have such names,
+    /// it is one if that option is complete.
     pub fn entry(
         &mut self,
         args: &mut Args<'a>,
@@ -40,11 +44,12 @@ impl<'a> Options<'a> {
     ) -> Result<(), ConfigError> {
         let Some(option) = args.token() else { return Ok(()) };
         let known = self.known(&option.text);
-        let outside = args.usage;
+        let outside = (args.usage, args.stops);
         args.usage = known.map(|(usage, _)| usage);
-        let done =
-            read(args).and_then(|()| if args.next_arg() { Err(args.arg_error()) } else { Ok(()) });
-        args.usage = outside;
+        args.stops = args.shares_line().then_some(self.known);
+        let first = args.clone();
+        let done = read(args).and_then(|()| self.end(args, first));
+        (args.usage, args.stops) = outside;
         done.map_err(|error| match known {
             Some((usage, _)) if error.hint.is_none() => error.hint(format!("write: {usage}")),
             _ => error,
@@ -53,6 +58,33 @@ impl<'a> Options<'a> {
             self.once(option)?;
         }
         self.written.push(option);
+        Ok(())
+    }
+
+    /// Behind an entry: the line ends, or another option begins.
+    fn end(&self, args: &mut Args<'a>, mut first: Args<'a>) -> Result<(), ConfigError> {
+        // The entry's own block ends a line, too.
+        let is_block = args.val() == "}";
+        if let Some(next) = args.peek_arg().filter(|_| !is_block) {
+            return if self.knows(&next.text) {
+                Ok(())
+            } else {
+                args.stops = None;
+                args.next_arg();
+                Err(args.arg_error())
+            };
+        }
+        // An option that takes any number of words has taken those that follow it, too.
+        let takes_all = first.usage.is_some_and(|usage| usage.contains("..."));
+        first.next_arg();
+        while takes_all && first.stands_before(args) && first.next_arg() {
+            if self.knows(first.val()) {
+                let message = format!("'{}' may be an option or a word of another", first.val());
+                return Err(first
+                    .error(message)
+                    .hint("write each option on a line of its own, and a path with its slash"));
+            }
+        }
         Ok(())
     }
 
@@ -103,8 +135,13 @@ impl<'a> Options<'a> {
     }
 
     fn known(&self, option: &str) -> Option<Usage> {
-        self.known.iter().find(|(usage, _)| name(usage) == option).copied()
+        find(self.known, option)
     }
+}
+
+/// The option of this name.
+pub(super) fn find(options: &[Usage], name: &str) -> Option<Usage> {
+    options.iter().find(|(usage, _)| self::name(usage) == name).copied()
 }
 
 fn name(usage: &'static str) -> &'static str {

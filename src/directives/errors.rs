@@ -5,12 +5,23 @@ use std::path::PathBuf;
 
 use http::{HeaderValue, Method, Response, header};
 
-use crate::caddyfile::{Args, ConfigError};
+use super::rotation;
+use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::sink::{ErrorLog, Roll, SinkTarget};
 use crate::http::{Body, Fault, Request, fault_page};
 use crate::site::SiteBuilder;
 use crate::warning::Warning;
+
+/// The options, as they are written, but for the pages.
+const OPTIONS: &[Usage] = &[
+    ("log [FILE]", Nature::Old),
+    ("rotate_size MB", Nature::Old),
+    ("rotate_age DAYS", Nature::Old),
+    ("rotate_keep N", Nature::Old),
+    ("rotate_compress", Nature::Adds),
+    ("rotate_disable", Nature::Adds),
+];
 
 /// `errors [FILE|visible|stdout|stderr|syslog]`, or a block with `log`, `CODE PAGE` and
 /// `* PAGE`.
@@ -22,9 +33,16 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             [target] => wanted.set_target(target),
             _ => return Err(args.arg_error()),
         }
+        let mut options = Options::new(OPTIONS);
         while args.next_block()? {
-            wanted.entry(args)?;
+            let word = args.val();
+            if options.knows(word) {
+                options.entry(args, |args| wanted.option(word, args))?;
+            } else {
+                wanted.page(args)?;
+            }
         }
+        site.warnings.append(&mut options.warnings);
     }
     site.warnings.append(&mut wanted.warnings);
     let target = SinkTarget::parse(wanted.target.as_deref().unwrap_or("stderr"), wanted.roll);
@@ -64,33 +82,25 @@ impl Wanted {
         }
     }
 
-    fn entry(&mut self, args: &mut Args<'_>) -> Result<(), ConfigError> {
+    fn option(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
+        if word != "log" {
+            return self.roll.set(word, &args.remaining()).map_err(|error| args.error(error));
+        }
+        if args.next_arg() {
+            self.set_target(args.val());
+        }
+        // The block of 0.9: log FILE { size 1; age 2; keep 3 }.
+        if args.opens_block() {
+            self.roll = Roll::of_0_9();
+            rotation(args, &mut self.roll)?;
+        }
+        Ok(())
+    }
+
+    /// `CODE PAGE` or `* PAGE`.
+    fn page(&mut self, args: &mut Args<'_>) -> Result<(), ConfigError> {
         let word = args.val();
-        let values = args.remaining();
-        if word == "log" {
-            match values.as_slice() {
-                [] => {}
-                [target] => self.set_target(target),
-                _ => return Err(args.arg_error()),
-            }
-            // The block of 0.9: log FILE { size 1; age 2; keep 3 }.
-            let has_block = args.opens_block();
-            let mut is_first = true;
-            while has_block && args.next_block()? {
-                if std::mem::take(&mut is_first) {
-                    self.roll = Roll::of_0_9();
-                }
-                let word = format!("rotate_{}", args.val());
-                let values = args.remaining();
-                self.rotate(&word, &values, args)?;
-            }
-            return Ok(());
-        }
-        if word.starts_with("rotate_") {
-            return self.rotate(word, &values, args);
-        }
-        let [page] = values.as_slice() else { return Err(args.arg_error()) };
-        let page = self.root.join(page);
+        let page = self.root.join(args.required()?);
         if let Err(error) = std::fs::metadata(&page) {
             let message = format!("Unable to open error page '{}': {error}", page.display());
             self.warnings.push(args.warning(message));
@@ -109,16 +119,6 @@ impl Wanted {
             return Err(args.error(message).hint("keep one of the two pages"));
         }
         Ok(())
-    }
-
-    fn rotate(&mut self, word: &str, values: &[&str], args: &Args<'_>) -> Result<(), ConfigError> {
-        match self.roll.set(word, values) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(args.error(format!("unknown rotation '{word}'")).hint(
-                "rotate_size MB, rotate_age DAYS, rotate_keep N, rotate_compress, rotate_disable",
-            )),
-            Err(message) => Err(args.error(message)),
-        }
     }
 }
 

@@ -33,7 +33,10 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         }
         while args.next_block()? {
             let name = args.val();
+            let is_crowded = args.shares_line();
             match args.remaining().as_slice() {
+                // On one line, the value of a removal may be another field.
+                [_] if is_crowded && name.starts_with('-') => return Err(args.arg_error()),
                 [] => add(name, None, args)?,
                 [value] => add(name, Some(value), args)?,
                 _ => return Err(args.arg_error().hint("quote a value that has spaces")),

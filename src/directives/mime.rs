@@ -20,10 +20,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         }
         while args.next_block()? {
             let ext = args.val();
-            match args.remaining().as_slice() {
-                [kind] => add(&mut types, (ext, kind), args)?,
-                _ => return Err(args.arg_error().hint("write: .EXT TYPE")),
-            }
+            let kind = args.required().map_err(|error| error.hint("write: .EXT TYPE"))?;
+            add(&mut types, (ext, kind), args)?;
         }
     }
     site.push(Types { types });

@@ -59,11 +59,12 @@ pub enum SinkTarget {
 }
 
 impl SinkTarget {
-    /// Reads `stdout`, `stderr`, `syslog`, `syslog://…` or a file name.
+    /// Reads `stdout`, `stderr`, `syslog`, `syslog://…` or a file name. An empty text, as from an
+    /// unset environment variable, is `stderr`.
     pub fn parse(text: &str, roll: Roll) -> Self {
         match text {
             "stdout" => Self::Stdout,
-            "stderr" => Self::Stderr,
+            "" | "stderr" => Self::Stderr,
             "syslog" => Self::Syslog(None),
             url if url.starts_with("syslog://") || url.starts_with("syslog+") => {
                 Self::Syslog(Some(url.to_owned()))
@@ -103,9 +104,8 @@ impl Roll {
         Self { age: Duration::ZERO, keep: 0, ..Self::default() }
     }
 
-    /// Takes one word of a `log` or `errors` block with what follows it; `false` if it is none
-    /// of rolling's.
-    pub fn set(&mut self, word: &str, args: &[&str]) -> Result<bool, String> {
+    /// Takes one word of a `log` or `errors` block with what follows it.
+    pub fn set(&mut self, word: &str, args: &[&str]) -> Result<(), String> {
         let number = || match args {
             [text] => text.parse::<u32>().map_err(|_| format!("{word}: '{text}' is not a number")),
             _ => Err(format!("{word} needs one number")),
@@ -120,9 +120,9 @@ impl Roll {
             "rotate_keep" => self.keep = number()? as usize,
             "rotate_compress" => switch().map(|()| self.compress = true)?,
             "rotate_disable" => switch().map(|()| self.size = None)?,
-            _ => return Ok(false),
+            _ => return Err(format!("unknown rotation '{word}'")),
         }
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -23,6 +23,7 @@ mod caddyfiles;
 mod certificates;
 mod cli;
 mod content;
+mod configuration;
 mod deb;
 mod defaults;
 mod dns;

@@ -2,7 +2,7 @@
 
 use flate2::Compression;
 
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
 use crate::http::paths;
 use crate::warning::Warning;
 
@@ -40,6 +40,14 @@ impl Default for Rule {
         }
     }
 }
+
+/// The options, as they are written.
+const OPTIONS: &[Usage] = &[
+    ("ext .EXTENSION...", Nature::Adds),
+    ("not /PATH...", Nature::Adds),
+    ("level N, a number from 1 to 9", Nature::Old),
+    ("min_length BYTES", Nature::Old),
+];
 
 impl Rule {
     /// Whether a request for this path is this block's, and what is left to decide.
@@ -80,18 +88,23 @@ pub(super) fn parse(
         }
         let mut rule = Rule::default();
         let mut extensions = Vec::new();
+        let mut options = Options::new(OPTIONS);
         while args.next_block()? {
-            match args.val() {
-                "ext" => extensions.extend(self::extensions(args)?),
-                "not" => rule.not.extend(excluded(args)?),
-                "level" => rule.level = level(args, warnings)?,
-                "min_length" => rule.min_length = number(args)?,
-                _ => {
-                    let hint = "gzip knows ext, not, level and min_length";
-                    return Err(args.arg_error().hint(hint));
-                }
+            let word = args.val();
+            if !options.knows(word) {
+                return Err(args.arg_error().hint("gzip knows ext, not, level and min_length"));
             }
+            options.entry(args, |args| {
+                match word {
+                    "ext" => extensions.extend(self::extensions(args)?),
+                    "not" => rule.not.extend(excluded(args)?),
+                    "level" => rule.level = level(args, warnings)?,
+                    _ => rule.min_length = number(args)?,
+                }
+                Ok(())
+            })?;
         }
+        warnings.append(&mut options.warnings);
         if !extensions.is_empty() {
             rule.extensions = extensions;
         }

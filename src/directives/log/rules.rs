@@ -3,12 +3,26 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::{self, Args, ConfigError, Nature, Usage};
 use crate::http::paths;
 use crate::http::sink::{Roll, Sink, SinkTarget};
 use crate::site::SiteBuilder;
+use crate::warning::Warning;
 
+use super::super::rotation;
 use super::format::Format;
+
+/// The options, as they are written.
+const OPTIONS: &[Usage] = &[
+    ("rotate { size MB, age DAYS, keep N }", Nature::Old),
+    ("rotate_size MB", Nature::Old),
+    ("rotate_age DAYS", Nature::Old),
+    ("rotate_keep N", Nature::Old),
+    ("rotate_compress", Nature::Adds),
+    ("rotate_disable", Nature::Adds),
+    ("except PATH...", Nature::Adds),
+    ("ipmask MASK [MASK]", Nature::Adds),
+];
 
 /// All logs of one path prefix.
 pub(super) struct Rule {
@@ -70,7 +84,7 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
                  log / FILE FORMAT"
             )));
         }
-        let (options, roll) = block(args)?;
+        let (options, roll) = block(args, &mut site.warnings)?;
         let target = SinkTarget::parse(output, roll);
         let sink = site
             .sinks
@@ -85,57 +99,34 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
     Ok(rules)
 }
 
-fn block(args: &mut Args<'_>) -> Result<(Options, Roll), ConfigError> {
+fn block(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<(Options, Roll), ConfigError> {
     let mut options = Options::default();
     let mut roll = Roll::default();
+    let mut known = caddyfile::Options::new(OPTIONS);
     while args.next_block()? {
-        match args.val() {
-            "rotate" => roll = rotate(args)?,
+        let word = args.val();
+        if !known.knows(word) {
+            return Err(known.unknown(args));
+        }
+        known.entry(args, |args| match word {
+            "rotate" => {
+                roll = Roll::of_0_9();
+                rotation(args, &mut roll)
+            }
             "except" => {
                 let paths = args.remaining();
                 if paths.is_empty() {
                     return Err(args.arg_error());
                 }
                 options.except.extend(paths.into_iter().map(str::to_owned));
+                Ok(())
             }
-            "ipmask" => ipmask(args, &mut options)?,
-            word => {
-                let values = args.remaining();
-                set(args, &mut roll, &[word], &values)?;
-            }
-        }
+            "ipmask" => ipmask(args, &mut options),
+            word => roll.set(word, &args.remaining()).map_err(|error| args.error(error)),
+        })?;
     }
+    warnings.append(&mut known.warnings);
     Ok((options, roll))
-}
-
-/// The block of 0.9.
-fn rotate(args: &mut Args<'_>) -> Result<Roll, ConfigError> {
-    let mut roll = Roll::of_0_9();
-    while args.next_block()? {
-        let word = args.val();
-        let values = args.remaining();
-        set(args, &mut roll, &[&format!("rotate_{word}"), word], &values)?;
-    }
-    Ok(roll)
-}
-
-/// Tries a word under each of its names.
-fn set(
-    args: &Args<'_>,
-    roll: &mut Roll,
-    names: &[&str],
-    values: &[&str],
-) -> Result<(), ConfigError> {
-    for name in names {
-        if roll.set(name, values).map_err(|e| args.error(e))? {
-            return Ok(());
-        }
-    }
-    let word = names.last().copied().unwrap_or_default();
-    Err(args.error(format!("unknown property '{word}'")).hint(
-        "log knows rotate, rotate_size, rotate_age, rotate_keep, rotate_compress, \
-         rotate_disable, except and ipmask",
-    ))
 }
 
 fn ipmask(args: &mut Args<'_>, options: &mut Options) -> Result<(), ConfigError> {

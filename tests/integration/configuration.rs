@@ -1,0 +1,79 @@
+//! What a configuration may say, and what it is told: several properties on a line, words that an
+//! unset variable leaves empty, upstreams of this machine, patterns of files, placeholders.
+
+use std::fs;
+
+use crate::harness::{Origin, Setup, curl, wait_for};
+
+/// Whether the Caddyfile is valid, and all that `-validate` says.
+fn validate(setup: &Setup) -> (bool, String) {
+    let done = setup.command().arg("-validate").output().unwrap();
+    (done.status.success(), String::from_utf8_lossy(&done.stderr).into_owned())
+}
+
+fn validate_lines(lines: &str) -> (bool, String) {
+    validate(&Setup::new(&format!("http://:@PORT@ {{\n root .\n{lines}\n}}\n")))
+}
+
+#[test]
+fn several_properties_may_stand_on_a_line() {
+    for lines in [
+        "log a.log { rotate { size 2 age 10 keep 3 } }",
+        "log a.log { rotate_size 2 rotate_age 10 rotate_compress except /a /b ipmask 255.0.0.0 }",
+        "log a.log { rotate { size 2 } except /a }",
+        "errors { log e.log { size 2 age 3 keep 4 } 404 Caddyfile 500 Caddyfile }",
+        "errors { rotate_size 2 rotate_keep 3 }",
+        "gzip { ext .html .css level 5 min_length 100 not /raw }",
+        "proxy / localhost:1 { transparent websocket }",
+        "proxy / localhost:1 {\ntransparent websocket\n}",
+        "proxy / localhost:1 { except /a /b transparent max_fails 2 fail_timeout 10s }",
+        "proxy / localhost:1 { header_upstream -X transparent header_upstream A {host} websocket }",
+        "proxy / localhost:1 { policy round_robin upstream localhost:2 weight 3 keepalive 0 }",
+        "fastcgi / :9000 php { index a.php b.php env A b env C d pool 2 }",
+        "limits { header 1MB body 2MB body /a 3MB }",
+        "timeouts { read 1s write 2s }",
+        "mime { .foo text/foo .bar text/bar }",
+        "websocket / cat { type binary bufsize 10 }",
+    ] {
+        let (valid, said) = validate_lines(lines);
+        assert!(valid && !said.contains("WARNING"), "{lines}: {said}");
+    }
+}
+
+#[test]
+fn a_line_with_two_meanings_is_an_error() {
+    for (lines, message) in [
+        (
+            "proxy / localhost:1 {\nexcept /a transparent\n}",
+            ":4 - Parse error: 'transparent' may be an option or a word of another",
+        ),
+        ("proxy / localhost:1 { without transparent }", "unexpected line ending after 'without'"),
+        (
+            "proxy / localhost:1 { header_upstream X-A websocket }",
+            "unexpected line ending after 'X-A'",
+        ),
+        ("proxy / localhost:1 { transparent loud }", "unexpected line ending after 'loud'"),
+        ("log a.log { rotate { size 2 loud } }", "rotate_size needs one number"),
+        ("errors { 404 Caddyfile Caddyfile }", "unexpected line ending after 'Caddyfile'"),
+        ("header / { -Server -X-Powered-By }", "unexpected line ending after '-X-Powered-By'"),
+    ] {
+        let (valid, said) = validate_lines(lines);
+        assert!(!valid && said.contains(message), "{lines}: {said}");
+    }
+}
+
+#[test]
+fn properties_of_one_line_are_obeyed() {
+    let origin = Origin::start();
+    let caddy = Setup::new(
+        "http://:@PORT@, http://:@PORT2@ {\n root .\n \
+         proxy / @ORIGIN@ { without /app except /static /img header_upstream X-One 1 transparent }\n}\n",
+    )
+    .set("ORIGIN", origin.addr)
+    .file("static/a", "file")
+    .start();
+    let echo = curl(&["-H", "Host: example.com"], &caddy.plain("/app/head")).text();
+    assert!(echo.contains("example.com"), "{echo}");
+    assert!(echo.to_lowercase().contains("x-one"), "{echo}");
+    assert_eq!(curl(&[], &caddy.plain("/static/a")).text(), "file");
+}

@@ -77,3 +77,25 @@ fn properties_of_one_line_are_obeyed() {
     assert!(echo.to_lowercase().contains("x-one"), "{echo}");
     assert_eq!(curl(&[], &caddy.plain("/static/a")).text(), "file");
 }
+
+#[test]
+fn an_unset_variable_leaves_the_default() {
+    let text = "http://:@PORT@, http://:@PORT2@ {\n root .\n log {$UNSET_HERE}\n errors {$UNSET_HERE}\n}\n\
+                a.example:@PORT3@ {\n root .\n tls {$UNSET_HERE}\n}\n";
+    let (valid, said) = validate(&Setup::new(text));
+    assert!(valid && !said.contains("WARNING"), "{said}");
+    let caddy = Setup::new(text).start();
+    assert_eq!(curl(&[], &caddy.plain("/none")).status, 404);
+    let said = wait_for("the log on standard error", std::time::Duration::from_secs(20), || {
+        Some(caddy.read("stderr")).filter(|said| said.contains("GET /none"))
+    });
+    assert!(said.contains(" 404 "), "{said}");
+}
+
+#[test]
+fn a_word_that_is_no_address_is_taken_and_told() {
+    let text = "a.example:@PORT@ {\n root .\n tls /etc/ssl/cert.pem\n}\n";
+    let (valid, said) = validate(&Setup::new(text));
+    assert!(valid, "{said}");
+    assert!(said.contains("Caddyfile:3:6 - tls: '/etc/ssl/cert.pem' is taken for an e"), "{said}");
+}

@@ -6,10 +6,31 @@ mod names;
 
 use std::sync::Arc;
 
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::{Args, ConfigError, Nature::Adds, Options, Usage};
 use crate::site::SiteBuilder;
 use crate::tls::clients::{Clients, Mode};
 use crate::tls::{Certificates, Files, Policy};
+
+/// The options, as they are written.
+const OPTIONS: &[Usage] = &[
+    ("protocols MIN [MAX]", Adds),
+    ("ciphers NAME...", Adds),
+    ("curves NAME...", Adds),
+    ("alpn NAME...", Adds),
+    ("key_type TYPE", Adds),
+    ("load DIRECTORY", Adds),
+    ("clients [request|require|verify_if_given] CA-FILE...", Adds),
+    ("max_certs N", Adds),
+    ("ask URL", Adds),
+    ("ca URL", Adds),
+    ("eab ID KEY", Adds),
+    ("profile NAME", Adds),
+    ("must_staple", Adds),
+    ("muststaple", Adds),
+    ("wildcard", Adds),
+    ("dns PROVIDER...", Adds),
+    ("storage file", Adds),
+];
 
 /// `tls off | self_signed | EMAIL | CERT KEY [{ … }]` or `tls { … }`. Repeated lines add up.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
@@ -21,9 +42,14 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         }
         source(&words, args, site)?;
         let mut entries = 0;
+        let mut options = Options::new(OPTIONS);
         while args.next_block()? {
             entries += 1;
-            entry(args, site)?;
+            let word = args.val();
+            if !options.knows(word) {
+                return Err(managed::unknown(args));
+            }
+            options.entry(args, |args| entry(args, site))?;
         }
         if words.is_empty() && entries == 0 {
             return Err(args.arg_error());
@@ -43,16 +69,18 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
 fn source(words: &[&str], args: &Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     match words {
         [] => {}
+        // An unset environment variable: the default.
+        [""] => add(&mut site.tls, Certificates::Managed),
         ["off"] => add(&mut site.tls, Certificates::Off),
         ["self_signed"] => add(&mut site.tls, Certificates::SelfSigned),
-        [email] if email.contains('@') => {
+        [email] => {
+            if !email.contains('@') {
+                let taken = args.error(format!("tls: '{email}' is taken for an e-mail address"));
+                let hint = "write: tls off, tls self_signed, tls E-MAIL, or tls CERTIFICATE KEY";
+                site.warnings.push(taken.hint(hint).warning());
+            }
             site.tls.managed.email = Some((*email).to_owned());
             add(&mut site.tls, Certificates::Managed);
-        }
-        [word] => {
-            return Err(args
-                .error(format!("tls: '{word}' is not an e-mail address"))
-                .hint("write: tls off, tls self_signed, tls E-MAIL, or tls CERTIFICATE KEY"));
         }
         [cert, key, ..] => {
             let failed = |error: &str| {

@@ -40,7 +40,6 @@ fn check(block: &str, expected: &[&str]) {
 fn wrong_lines_say_what_to_write() {
     for (block, expected) in [
         ("tls", &["Wrong argument count"][..]),
-        ("tls admin", &["Caddyfile:2", "'admin' is not an e-mail address", "tls E-MAIL"]),
         ("tls /none/c.pem /none/k.pem", &["Caddyfile:2", "'/none/c.pem'", "for 'a.example'"]),
         ("tls {\nprotocols\n}", &["Wrong argument count"]),
         ("tls {\nprotocols tls1.3 tls1.2\n}", &["Caddyfile:3", "reverse the order"]),
@@ -93,6 +92,21 @@ fn right_lines_are_taken() {
     assert!(managed.must_staple && site.tls.clients.is_some());
     let demand = managed.on_demand.clone().unwrap();
     assert_eq!((demand.max, demand.ask.as_deref()), (Some(5), Some("http://localhost/ok")));
+}
+
+#[test]
+fn one_word_is_an_address() {
+    for (line, email, warnings) in [
+        ("tls me@mail.example", Some("me@mail.example"), 0),
+        ("tls admin", Some("admin"), 1),
+        ("tls \"\"", None, 0),
+        ("tls \"\" {\nkey_type P384 must_staple\n}", None, 0),
+    ] {
+        let site = site(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(matches!(site.tls.certificates, Some(Certificates::Managed)), "{line}");
+        assert_eq!(site.tls.managed.email.as_deref(), email, "{line}");
+        assert_eq!(site.warnings.len(), warnings, "{line}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `websocket`: runs a command for each WebSocket connection; messages are lines of its standard
-//! input, lines of its standard output are messages.
+//! input, lines of its standard output are messages, unless `type` says otherwise.
 
+mod output;
 mod program;
 mod session;
 
@@ -10,13 +11,21 @@ mod tests;
 use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::caddyfile::{Args, ConfigError};
+use self::output::{Framing, MESSAGE, Type};
+use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::sink::ErrorLog;
 use crate::http::upgrade::{WEBSOCKET_ACCEPT, WEBSOCKET_KEY, is_websocket, websocket_accept};
 use crate::http::{Fault, Reply, Request, paths};
 use crate::site::SiteBuilder;
 use crate::warning::Warning;
+
+/// The options, as they are written.
+const OPTIONS: &[Usage] = &[
+    ("type lines, or: type text, or: type binary", Nature::Old),
+    ("bufsize BYTES", Nature::Old),
+    ("respawn", Nature::Adds),
+];
 
 /// `websocket [PATH] COMMAND [ARGUMENT…]`; a `respawn` in its block has never done anything.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
@@ -53,15 +62,40 @@ fn rule(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Rule, Config
         let message = format!("no command contained in '{line}'");
         return Err(args.error(message).hint("write: websocket /path COMMAND"));
     }
+    let mut framing = Framing::default();
+    let mut options = Options::new(OPTIONS);
     while args.next_block()? {
-        if args.val() != "respawn" || args.next_arg() {
-            let message = format!("unknown property '{}'", args.val());
-            return Err(args.error(message).hint("websocket takes no block"));
+        let word = args.val();
+        if !options.knows(word) {
+            return Err(options.unknown(args));
         }
-        let vain = args.error("respawn has no effect: a command serves one connection");
-        warnings.push(vain.hint("leave it out").warning());
+        options.entry(args, |args| option(word, args, &mut framing))?;
     }
-    Ok(Rule { path: path.to_owned(), command })
+    options.vain("respawn", "as a command serves one connection", "leave it out")?;
+    warnings.append(&mut options.warnings);
+    Ok(Rule { path: path.to_owned(), command, framing })
+}
+
+fn option(word: &str, args: &mut Args<'_>, framing: &mut Framing) -> Result<(), ConfigError> {
+    match word {
+        "type" => {
+            framing.kind = match args.required()? {
+                "lines" => Type::Lines,
+                "text" => Type::Text,
+                "binary" => Type::Binary,
+                other => return Err(args.error(format!("unknown type '{other}'"))),
+            }
+        }
+        "bufsize" => {
+            let text = args.required()?;
+            let size = text.parse().ok().filter(|size| *size <= MESSAGE);
+            framing.size = size.ok_or_else(|| {
+                args.error(format!("bufsize '{text}' is not a number from 0 to {MESSAGE}"))
+            })?;
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// One `websocket` line.
@@ -70,6 +104,7 @@ struct Rule {
     path: String,
     /// The program and its arguments.
     command: Vec<String>,
+    framing: Framing,
 }
 
 /// All `websocket` lines of a site, the longest path first.
@@ -116,7 +151,7 @@ impl WebSocket {
             let cause = format!("cannot run {}: {error}", rule.command[0]);
             Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, cause)
         })?;
-        let mut response = Response::new(session::begin(upgrade.incoming, program));
+        let mut response = Response::new(session::begin(upgrade.incoming, program, rule.framing));
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let fields = response.headers_mut();
         fields.insert(UPGRADE, HeaderValue::from_static("websocket"));

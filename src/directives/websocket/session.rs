@@ -1,4 +1,4 @@
-//! A connection and its program: messages in, lines out, pings in between, until one of them ends.
+//! A connection and its program: messages in, messages out, pings in between, until one of them ends.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,7 +11,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
 use http_body::Frame;
 use http_body_util::{BodyDataStream, StreamBody};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::{Instant, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -20,11 +20,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use super::output::{Framing, MESSAGE, Output, Type};
 use super::program::Program;
 use crate::http::Body;
 
-/// Bytes of a message, and of a line.
-const MESSAGE: usize = 10 * 1024 * 1024;
 /// Bytes on their way to the client.
 const PIPE: usize = 64 * 1024;
 /// How often a client is asked for a sign of life, and how long it may be silent.
@@ -40,24 +39,24 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 type Socket = WebSocketStream<Box<dyn Stream>>;
 
 /// Begins a session; what is returned goes to the client.
-pub(super) fn begin(incoming: Body, program: Program) -> Body {
+pub(super) fn begin(incoming: Body, program: Program, framing: Framing) -> Body {
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let incoming = BodyDataStream::new(incoming).map_err(io::Error::other);
     let stream: Box<dyn Stream> = Box::new(tokio::io::join(StreamReader::new(incoming), theirs));
-    tokio::task::spawn_local(run(stream, program));
+    tokio::task::spawn_local(run(stream, program, framing));
     let outgoing = ReaderStream::new(ours).map_ok(Frame::<Bytes>::data);
     Body::new(StreamBody::new(outgoing))
 }
 
-async fn run(stream: Box<dyn Stream>, program: Program) {
+async fn run(stream: Box<dyn Stream>, program: Program, framing: Framing) {
     let limits =
         WebSocketConfig::default().max_message_size(Some(MESSAGE)).max_frame_size(Some(MESSAGE));
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(limits)).await;
     let (mut sink, source) = socket.split();
     let Program { stdin, stdout, life } = program;
     let code = {
-        let mut inward = pin!(inward(source, stdin));
-        let mut outward = pin!(outward(&mut sink, stdout));
+        let mut inward = pin!(inward(source, stdin, framing.kind));
+        let mut outward = pin!(outward(&mut sink, Output::new(stdout, framing)));
         poll_fn(|cx| match inward.as_mut().poll(cx) {
             Poll::Pending => outward.as_mut().poll(cx),
             ready => ready,
@@ -75,8 +74,12 @@ async fn run(stream: Box<dyn Stream>, program: Program) {
     let _ = tokio::join!(timeout(FAREWELL, farewell), life.end());
 }
 
-/// Messages to lines. The code is what the client is told; none where it has gone.
-async fn inward(mut source: SplitStream<Socket>, mut stdin: ChildStdin) -> Option<CloseCode> {
+/// Messages to the program's input. The code is what the client is told; none where it has gone.
+async fn inward(
+    mut source: SplitStream<Socket>,
+    mut stdin: ChildStdin,
+    kind: Type,
+) -> Option<CloseCode> {
     loop {
         let message = match timeout(SILENCE, source.next()).await {
             Ok(Some(Ok(message))) => message,
@@ -87,52 +90,36 @@ async fn inward(mut source: SplitStream<Socket>, mut stdin: ChildStdin) -> Optio
             Ok(Some(Err(Error::Protocol(_)))) => return Some(CloseCode::Protocol),
             Ok(Some(Err(_)) | None) | Err(_) => return None,
         };
-        let mut line = match message {
+        let mut bytes = match message {
             Message::Text(text) => text.as_bytes().to_vec(),
             Message::Binary(bytes) => bytes.to_vec(),
             Message::Close(_) => return None,
             _ => continue,
         };
-        line.push(b'\n');
+        if kind == Type::Lines {
+            bytes.push(b'\n');
+        }
         // A program that reads no more may still have much to say.
-        if stdin.write_all(&line).await.is_err() {
+        if stdin.write_all(&bytes).await.is_err() {
             return std::future::pending().await;
         }
     }
 }
 
-/// Lines to messages.
-async fn outward(sink: &mut SplitSink<Socket, Message>, stdout: ChildStdout) -> Option<CloseCode> {
-    let mut lines = BufReader::new(stdout);
+/// The program's output to messages.
+async fn outward(
+    sink: &mut SplitSink<Socket, Message>,
+    mut output: Output<ChildStdout>,
+) -> Option<CloseCode> {
     let mut pings = interval_at(Instant::now() + PING, PING);
-    let mut line = Vec::new();
     loop {
-        let mut rest = (&mut lines).take((MESSAGE - line.len()) as u64);
         let message = tokio::select! {
-            // What was read of a line stays in `line` when a ping comes first.
-            read = rest.read_until(b'\n', &mut line) => match read {
-                Ok(_) if line.len() >= MESSAGE => return Some(CloseCode::Size),
-                Ok(_) if line.is_empty() => return Some(CloseCode::Normal),
-                Ok(_) => message(&mut line),
-                Err(_) => return Some(CloseCode::Error),
+            next = output.next() => match next {
+                Ok(message) => message,
+                Err(code) => return Some(code),
             },
             _ = pings.tick() => Message::Ping(Bytes::new()),
         };
         sink.send(message).await.ok()?;
-    }
-}
-
-/// A line without its end; what is no text goes as bytes.
-fn message(line: &mut Vec<u8>) -> Message {
-    let mut line = std::mem::take(line);
-    if line.ends_with(b"\n") {
-        line.pop();
-        if line.ends_with(b"\r") {
-            line.pop();
-        }
-    }
-    match String::from_utf8(line) {
-        Ok(text) => Message::text(text),
-        Err(bytes) => Message::binary(bytes.into_bytes()),
     }
 }

@@ -35,6 +35,7 @@ fn lines_are_split_as_by_a_shell() {
         ("websocket /chat \"sh -c 'echo a b'\"", "/chat", &["sh", "-c", "echo a b"]),
         ("websocket cat -n", "/", &["cat", "-n"]),
         ("websocket /chat cat {\nrespawn\n}", "/chat", &["cat"]),
+        ("websocket /chat cat { type text bufsize 10 respawn }", "/chat", &["cat"]),
     ] {
         let command = command.iter().map(|&word| word.to_owned()).collect();
         assert_eq!(read(line), Ok(vec![(path.to_owned(), command)]), "{line}");
@@ -72,7 +73,8 @@ fn handshakes_that_are_none() {
         fields.insert(WEBSOCKET_KEY, HeaderValue::from_static(key));
         let protocol = HeaderValue::from_static("websocket");
         req.upgrade = Some(Box::new(Upgrade { protocol, incoming: Body::empty() }));
-        let rule = Rule { path: "/".to_owned(), command: vec!["/none/such".to_owned()] };
+        let command = vec!["/none/such".to_owned()];
+        let rule = Rule { path: "/".to_owned(), command, framing: Framing::default() };
         let socket = WebSocket { rules: vec![], log: ErrorLog::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _inside = runtime.enter();

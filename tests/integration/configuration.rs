@@ -99,3 +99,14 @@ fn a_word_that_is_no_address_is_taken_and_told() {
     assert!(valid, "{said}");
     assert!(said.contains("Caddyfile:3:6 - tls: '/etc/ssl/cert.pem' is taken for an e"), "{said}");
 }
+
+#[test]
+fn a_port_alone_is_one_of_this_machine() {
+    let origin = Origin::start();
+    let caddy = Setup::new("http://:@PORT@, http://:@PORT2@ {\n proxy / :@ORIGIN@\n}\n")
+        .set("ORIGIN", origin.addr.port())
+        .start();
+    let answer = curl(&[], &caddy.plain("/head"));
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().contains(&format!("localhost:{}", origin.addr.port())), "{answer:?}");
+}

@@ -48,20 +48,25 @@ pub(super) fn parse(text: &str) -> Result<Upstream, String> {
         }
         return Ok(Upstream::new(&format!("unix:{path}"), Target::Unix(PathBuf::from(path))));
     }
-    let bare = text.strip_prefix("tcp://").or(text.strip_prefix("fastcgi://")).unwrap_or(text);
-    let address = bare.strip_suffix('/').unwrap_or(bare);
+    let rest = text.strip_prefix("tcp://").or(text.strip_prefix("fastcgi://")).unwrap_or(text);
+    let address = rest.strip_suffix('/').unwrap_or(rest);
     let wrong =
         || format!("'{text}' is no address of a FastCGI server: write HOST:PORT or unix:/path");
-    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+    let (host, port) = match address.rsplit_once(':').ok_or_else(wrong)? {
+        // A port alone is one of this machine.
+        ("", port) => ("localhost", port),
+        named => named,
+    };
     let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let plausible = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-    let host = match inner {
+    let bare = match inner {
         Some(inner) if inner.parse::<std::net::Ipv6Addr>().is_ok() => inner,
         None if !host.is_empty() && host.chars().all(plausible) => host,
         _ => return Err(wrong()),
     };
-    let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
-    Ok(Upstream::new(address, Target::Tcp(Host::parse(host), port)))
+    let port = port.parse().ok().filter(|port: &u16| *port > 0).ok_or_else(wrong)?;
+    let name = format!("{host}:{port}");
+    Ok(Upstream::new(&name, Target::Tcp(Host::parse(bare), port)))
 }
 
 #[cfg(test)]
@@ -76,6 +81,8 @@ mod tests {
             ("tcp://php:9000", "php:9000", tcp("php", 9000)),
             ("fastcgi://php_1.local:9000/", "php_1.local:9000", tcp("php_1.local", 9000)),
             ("[::1]:9000", "[::1]:9000", tcp("::1", 9000)),
+            (":9000", "localhost:9000", tcp("localhost", 9000)),
+            ("fastcgi://:9000", "localhost:9000", tcp("localhost", 9000)),
             ("unix:/run/php.sock", "unix:/run/php.sock", Target::Unix("/run/php.sock".into())),
             ("unix:///run/php.sock", "unix:/run/php.sock", Target::Unix("/run/php.sock".into())),
             ("/run/php.sock", "unix:/run/php.sock", Target::Unix("/run/php.sock".into())),
@@ -89,7 +96,8 @@ mod tests {
     fn what_is_no_address_is_refused() {
         for text in [
             "php",
-            ":9000",
+            ":",
+            "tcp://",
             "php:",
             "php:0",
             "php:99999",

@@ -46,8 +46,9 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         let rule = Rule::parse(args, site)?;
         if !rule.scripts.local && !rule.scripts.split.is_empty() {
             site.warnings.push(args.warning(format!(
-                "fastcgi {}: there is no folder {} here; scripts are passed on without a look",
+                "fastcgi {}: {} {} here; scripts are passed on without a look",
                 rule.path,
+                if rule.scripts.root.is_dir() { "nothing is in" } else { "there is no folder" },
                 rule.scripts.root.display()
             )));
         }

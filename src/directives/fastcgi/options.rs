@@ -83,7 +83,7 @@ impl Rule {
             return Err(args.arg_error());
         }
         site.warnings.append(&mut options.warnings);
-        rule.scripts.local = rule.scripts.root.is_dir();
+        rule.scripts.local = has_files(&rule.scripts.root);
         Ok(rule)
     }
 
@@ -163,6 +163,12 @@ impl Rule {
         }
         Ok(())
     }
+}
+
+/// Whether the folder is on this machine and has something in it: a container often has an empty
+/// one in the place of the one that php-fpm sees.
+fn has_files(folder: &std::path::Path) -> bool {
+    std::fs::read_dir(folder).map_or_else(|_| folder.is_dir(), |mut all| all.next().is_some())
 }
 
 fn some(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {

@@ -26,7 +26,11 @@ pub(super) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String>
         Some((user, host)) => (Some(user), host),
         None => (None, authority),
     };
-    let (host, port) = split_port(host_port);
+    let (host, port) = match split_port(host_port) {
+        // A port alone is one of this machine.
+        ("", Some(port)) => ("localhost", Some(port)),
+        named => named,
+    };
     if host.is_empty() {
         return Err(format!("upstream '{text}' has no host"));
     }
@@ -184,6 +188,9 @@ mod tests {
             ("https://l:2021/t?foo=bar", "https://l:2021/t", "l", 2021, true, "/t"),
             ("https://l", "https://l", "l", 443, true, ""),
             ("http://u:p@h/a--b", "http://h/a--b", "h", 80, false, "/a--b"),
+            (":8080", "http://localhost:8080", "localhost", 8080, false, ""),
+            ("http://:8080/a", "http://localhost:8080/a", "localhost", 8080, false, "/a"),
+            ("https://u:p@:8443", "https://localhost:8443", "localhost", 8443, true, ""),
             ("[::1]:81", "http://[::1]:81", "::1", 81, false, ""),
             ("[::1]", "http://[::1]", "::1", 80, false, ""),
             (
@@ -253,6 +260,8 @@ mod tests {
             ("quic://a", "scheme 'quic' is not supported"),
             ("srv://a", "scheme 'srv' is not supported"),
             ("http://", "has no host"),
+            (":", "has no host"),
+            (":x", "'x' is not a port number"),
             ("unix:", "no socket path"),
             ("{host}:80", "placeholders"),
         ] {

@@ -1,7 +1,7 @@
 //! Tokens to blocks: addresses, then what is said of them. Imports and snippets are spliced
 //! into the tokens as they are met; see `splice.rs`.
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::import::{Env, expand};
 use super::lexer::lex;
@@ -38,6 +38,8 @@ pub struct ServerBlock {
 pub struct Parsed {
     pub blocks: Vec<ServerBlock>,
     pub warnings: Vec<Warning>,
+    /// The files that were imported.
+    pub files: Vec<PathBuf>,
 }
 
 /// Parses `text`, whose name in messages is `name` and whose relative imports resolve against
@@ -64,6 +66,7 @@ pub(super) fn parse_with(
         known,
         env,
         warnings: Vec::new(),
+        files: Vec::new(),
         seen: HashMap::new(),
     };
     let mut blocks = Vec::new();
@@ -72,7 +75,7 @@ pub(super) fn parse_with(
             blocks.push(block);
         }
     }
-    Ok(Parsed { blocks, warnings: parser.warnings })
+    Ok(Parsed { blocks, warnings: parser.warnings, files: parser.files })
 }
 
 pub(super) struct Parser<'a> {
@@ -84,6 +87,7 @@ pub(super) struct Parser<'a> {
     known: &'a [&'a str],
     pub(super) env: Env<'a>,
     pub(super) warnings: Vec<Warning>,
+    pub(super) files: Vec<PathBuf>,
     /// Addresses met so far, lower-case, and where.
     seen: HashMap<String, String>,
 }

@@ -124,6 +124,7 @@ impl Parser<'_> {
             let text = read(&path).map_err(|message| {
                 fail(message).hint("it must be a readable file of UTF-8 text")
             })?;
+            self.files.push(path.clone());
             let real = path.canonicalize().unwrap_or_else(|_| path.clone());
             let home = path.parent().unwrap_or(&dir).to_owned();
             let origin = self.enter(argument, real.display().to_string(), home)?;

@@ -42,6 +42,7 @@ impl Wanted {
                 Ok(Source::text("args", text))
             }
             (Some(conf), []) if conf == "stdin" => from_stdin(),
+            (Some(conf), []) if is_pattern(conf) => Ok(from_pattern(conf)),
             (Some(conf), []) => from_file(conf)
                 .map_err(|error| format!("loading Caddyfile via flag: {}", reason(conf, &error))),
             (None, []) => match from_file("Caddyfile") {
@@ -81,7 +82,7 @@ impl Source {
 
     /// Whether nobody wrote it: no Caddyfile was named, and none found.
     pub fn is_implied(&self) -> bool {
-        self.name == IMPLIED
+        self.name == IMPLIED && self.path.is_none()
     }
 
     /// Refuses the implied site in the place of a Caddyfile: a file that is gone opens nothing.
@@ -130,6 +131,16 @@ fn from_stdin() -> Result<Source, String> {
         .read_to_string(&mut text)
         .map_err(|error| format!("loading Caddyfile via flag: reading stdin: {error}"))?;
     Ok(Source::from_stdin(text))
+}
+
+/// Whether files of several names are meant.
+fn is_pattern(conf: &str) -> bool {
+    conf.contains(['*', '?', '[']) && !Path::new(conf).exists()
+}
+
+/// A Caddyfile that imports them all: sorted, each with its own folder for its imports.
+fn from_pattern(pattern: &str) -> Source {
+    Source::text(pattern, format!("import \"{}\"", pattern.replace('"', "\\\"")))
 }
 
 fn from_file(name: &str) -> io::Result<Source> {

@@ -108,7 +108,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     for block in &parsed.blocks {
         for (nth, key) in block.keys.iter().enumerate() {
             let place = format!("{}:{}", key.token.file, key.token.line);
-            let mut draft = draft(block, key, place, (source, settings))?;
+            let mut draft = draft((block, key), place, (source, &parsed.files), settings)?;
             // A block is set up once for each of its addresses; its warnings are said once, and
             // its commands run once.
             draft.site.warnings.retain(|warning| !warnings.contains(warning));
@@ -165,10 +165,10 @@ pub fn directive_names() -> Vec<&'static str> {
 }
 
 fn draft(
-    block: &ServerBlock,
-    key: &Key,
+    (block, key): (&ServerBlock, &Key),
     place: String,
-    (source, settings): (&Source, &Settings),
+    (source, imported): (&Source, &[PathBuf]),
+    settings: &Settings,
 ) -> Result<Draft, LoadError> {
     let at_key = |message: String| ConfigError::at(&key.token, Kind::Parse, message);
     let mut address = Address::parse(&key.text).map_err(at_key)?;
@@ -178,7 +178,7 @@ fn draft(
     let root = settings.root.clone().unwrap_or_else(|| PathBuf::from("."));
     let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
     site.root_is_named = settings.root.is_some();
-    site.hidden.extend(source.path.clone());
+    site.hidden.extend(source.path.iter().chain(imported).cloned());
     for row in DIRECTIVES {
         if let Some(directive) = block.directives.iter().find(|one| one.name == row.name) {
             let mut args = Args::new(directive);

@@ -110,3 +110,52 @@ fn a_port_alone_is_one_of_this_machine() {
     assert_eq!(answer.status, 200);
     assert!(answer.text().contains(&format!("localhost:{}", origin.addr.port())), "{answer:?}");
 }
+
+/// Sites in two files of a folder, named by a pattern.
+fn sites() -> Setup {
+    Setup::new("unused {\n}\n")
+        .file("conf.d/b.conf", "http://:@PORT2@ {\n import parts/status\n}\n")
+        .file("conf.d/parts/status", "status 202 /\n")
+}
+
+#[test]
+fn a_pattern_names_several_files() {
+    let setup = sites();
+    let fill = |name: &str, text: &str| {
+        fs::write(setup.dir().join(name), setup.fill(text)).unwrap();
+    };
+    fill("conf.d/b.conf", "http://:@PORT2@ {\n import parts/status\n}\n");
+    fill("conf.d/a.conf", "http://:@PORT@ {\n root conf.d\n header / X-A a\n}\n");
+    let setup = setup.arg("-conf").arg("conf.d/*.conf");
+    let (valid, said) = validate(&setup);
+    assert!(valid, "{said}");
+    let caddy = setup.start();
+    let first = format!("http://localhost:{}", caddy.port());
+    assert_eq!(curl(&[], &caddy.plain("/")).status, 202);
+    // Neither of them is served.
+    assert_eq!(curl(&[], &format!("{first}/b.conf")).status, 404);
+    assert_eq!(curl(&[], &format!("{first}/parts/status")).status, 404);
+    // A reload looks at the pattern anew.
+    fs::write(
+        caddy.path("conf.d/c.conf"),
+        format!("http://:{}\nstatus 203 /\n", caddy.third("").rsplit(':').next().unwrap()),
+    )
+    .unwrap();
+    caddy.reload();
+    assert_eq!(curl(&[], &caddy.third("/")).status, 203);
+    fs::write(caddy.path("conf.d/c.conf"), "http://:1\nroot .\nnope\n").unwrap();
+    caddy.hup("conf.d/c.conf:3 - Parse error: Unknown directive 'nope'");
+    for file in ["a", "b", "c"] {
+        fs::remove_file(caddy.path(&format!("conf.d/{file}.conf"))).unwrap();
+    }
+    caddy.hup("[ERROR] SIGHUP: no site in conf.d/*.conf");
+    assert_eq!(curl(&[], &caddy.third("/")).status, 203);
+}
+
+#[test]
+fn a_pattern_without_a_file_is_an_error() {
+    for pattern in ["none/*.conf", "none/[ab].conf", "none/?.conf"] {
+        let (valid, said) = validate(&sites().arg("-conf").arg(pattern));
+        assert!(!valid && said.contains(pattern), "{pattern}: {said}");
+    }
+}

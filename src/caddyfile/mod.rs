@@ -18,5 +18,6 @@ pub use args::Args;
 pub use duration::parse_duration;
 pub use error::{ConfigError, Kind};
 pub use lexer::Token;
+pub use nearest::nearest;
 pub use options::{Nature, Options, Usage};
 pub use parser::{Directive, Key, Parsed, ServerBlock, parse};

@@ -1,7 +1,7 @@
 //! The word a misspelt one was meant to be.
 
 /// The known word nearest to `word`, if it is near enough to be a typing error.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase();
     let reach = 1 + word.chars().count() / 4;
     known

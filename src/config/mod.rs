@@ -3,6 +3,7 @@
 
 mod input;
 mod listen;
+mod placeholders;
 mod redirects;
 #[cfg(test)]
 mod tests;
@@ -184,6 +185,10 @@ fn draft(
             let mut args = Args::new(directive);
             (row.setup)(&mut args, &mut site)?;
             args.finish()?;
+            if let Some(templates) = &row.templates {
+                let mut warn = |error: ConfigError| site.warnings.push(error.warning());
+                placeholders::check(directive, templates, &mut warn)?;
+            }
         }
         if row.name == "tls" {
             settle_tls(&mut site, key, settings);

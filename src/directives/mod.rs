@@ -39,13 +39,44 @@ pub use files::setup_static;
 pub struct Directive {
     pub name: &'static str,
     pub setup: fn(&mut Args<'_>, &mut SiteBuilder) -> Result<(), ConfigError>,
+    /// Which of its words may hold placeholders.
+    pub templates: Option<Templates>,
+}
+
+/// Words with placeholders.
+pub struct Templates {
+    /// On the directive's line.
+    pub line: bool,
+    /// In the entries of its block that begin with these words; `None`: in all.
+    pub entries: Option<&'static [&'static str]>,
+    /// Names that this directive alone knows.
+    pub own: &'static [&'static str],
 }
 
 const fn row(
     name: &'static str,
     setup: fn(&mut Args<'_>, &mut SiteBuilder) -> Result<(), ConfigError>,
 ) -> Directive {
-    Directive { name, setup }
+    Directive { name, setup, templates: None }
+}
+
+impl Directive {
+    /// With placeholders in all words.
+    const fn templates(self) -> Self {
+        self.templates_in(true, None)
+    }
+
+    /// With placeholders on the directive's line, or in these entries of its block.
+    const fn templates_in(self, line: bool, entries: Option<&'static [&'static str]>) -> Self {
+        Self { templates: Some(Templates { line, entries, own: &[] }), ..self }
+    }
+
+    const fn own_names(self, own: &'static [&'static str]) -> Self {
+        match self.templates {
+            Some(templates) => Self { templates: Some(Templates { own, ..templates }), ..self },
+            None => self,
+        }
+    }
 }
 
 /// THE TABLE. The order of the rows is the order of set-up and of execution: a request passes
@@ -64,21 +95,21 @@ pub static DIRECTIVES: &[Directive] = &[
     row("on", on::setup),
     row("realip", realip::setup),
     row("request_id", request_id::setup),
-    row("log", log::setup),
-    row("rewrite", rewrite::setup),
+    row("log", log::setup).templates_in(true, Some(&[])).own_names(&["common", "combined"]),
+    row("rewrite", rewrite::setup).templates_in(true, Some(&["to", "if"])),
     row("ext", ext::setup),
     row("gzip", gzip::setup),
-    row("header", header::setup),
+    row("header", header::setup).templates(),
     row("errors", errors::setup),
     row("basicauth", basicauth::setup),
-    row("redir", redir::setup),
+    row("redir", redir::setup).templates(),
     row("status", status::setup),
     row("mime", mime::setup),
     row("internal", internal::setup),
     row("expvar", expvar::setup),
     row("push", push::setup),
-    row("proxy", proxy::setup),
-    row("fastcgi", fastcgi::setup),
+    row("proxy", proxy::setup).templates_in(false, Some(&["header_upstream", "header_downstream"])),
+    row("fastcgi", fastcgi::setup).templates_in(false, Some(&["env"])),
     row("websocket", websocket::setup),
     row("browse", browse::setup),
 ];

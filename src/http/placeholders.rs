@@ -4,6 +4,7 @@
 mod body;
 mod client;
 mod clock;
+mod names;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use http::HeaderMap;
 
 use super::Request;
 pub use body::RequestBody;
+pub use names::{known, translated};
 use parse::Part;
 use value::{Scope, Value};
 
@@ -93,6 +95,14 @@ impl Template {
         }
     }
 
+    /// Names in it that stand for nothing, and look as if somebody meant them to.
+    pub fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Unknown(name) if names::is_word(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether `{request_body}` is in it, for which [`RequestBody::copy`] is needed.
     pub fn wants_body(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Value(Value::RequestBody)))
@@ -102,6 +112,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
+                Part::Unknown(_) => out.push_str(empty),
                 Part::Value(value) => {
                     let before = out.len();
                     value.write(out, scope);

@@ -159,3 +159,51 @@ fn a_pattern_without_a_file_is_an_error() {
         assert!(!valid && said.contains(pattern), "{pattern}: {said}");
     }
 }
+
+/// Lines with one placeholder that is unknown, where it is, and what was meant.
+const UNKNOWN: &[(&str, &str, &str)] = &[
+    ("log / a.log \"{remote_ip} {status}\"", "3:13", "{remote_ip}; did you mean {remote}?"),
+    ("header / X-A {http.request.remote.host}", "3:14", "host}; did you mean {remote}?"),
+    ("header / {\nX-A {http.request.header.Referer}\n}", "4:5", "did you mean {>Referer}?"),
+    ("proxy / localhost:1 {\nheader_upstream X-A {hots}\n}", "4:21", "did you mean {host}?"),
+    ("proxy / localhost:1 {\nheader_downstream X-A (.) {hots}\n}", "4:27", "{host}?"),
+    ("proxy / localhost:1 { transparent header_upstream X-A {hots} }", "3:55", "{host}?"),
+    ("rewrite /a /b/{pth}", "3:12", "did you mean {path}?"),
+    ("rewrite {\nr ^/a\nif {hots} is a\nto /b\n}", "5:4", "did you mean {host}?"),
+    ("rewrite {\nto {paht} /b\n}", "4:4", "did you mean {path}?"),
+    ("redir https://a.example{ur}", "3:7", "did you mean {uri}?"),
+    ("redir {\nif {hots} is a\n/ /b\n}", "4:4", "did you mean {host}?"),
+    ("fastcgi / localhost:1 {\nenv A {mehtod}\n}", "4:7", "did you mean {method}?"),
+    ("header / X-A {nothing_like_it}", "3:14", "it is always empty"),
+];
+
+#[test]
+fn an_unknown_placeholder_is_told() {
+    for (lines, place, meant) in UNKNOWN {
+        let (valid, said) = validate_lines(lines);
+        let told: Vec<_> = said.lines().filter(|line| line.contains("placeholder")).collect();
+        let [line] = told.as_slice() else { panic!("{lines}: {said}") };
+        assert!(valid && line.contains(meant), "{lines}: {line}");
+        assert!(line.contains(&format!("Caddyfile:{place} - ")), "{lines}: {line}");
+    }
+}
+
+#[test]
+fn what_is_no_unknown_placeholder_is_not_told() {
+    for lines in [
+        "log / a.log \"{remote} {>Referer} {<Location} {~session} {?page} {label2} {when_iso}\"",
+        "log / a.log {common}",
+        "log / a.log {combined}",
+        "log / a.log \"{\\\"a\\\":\\\"{remote}\\\", \\\"b\\\":{status}}\"",
+        "log / a.log \"\\{remote_ip\\}\"",
+        "rewrite ^/(\\d{4})/([a-z]{2,3})/\\p{Greek}$ /{1}/{2}?{query}",
+        "rewrite {\nr ^/([a-z]{2})$\nto /{1}\n}",
+        "header / X-A {$UNSET_HERE}",
+        "header / X-A \"{tls_cipher} {request_id} {labels}\"",
+        "proxy / localhost:1 {\nheader_upstream X-A ^a{2}$ b\nhealth_check_contains {anything}\n}",
+    ] {
+        let (valid, said) = validate_lines(lines);
+        let labels = lines.contains("{labels}");
+        assert!(valid && said.contains("placeholder") == labels, "{lines}: {said}");
+    }
+}

@@ -12,8 +12,7 @@ use crate::harness::{BINARY, Caddy, Setup, curl, free_port, wait_for};
 const SITE: &str = "http://:@PORT@ {\n status 201 /\n}\n";
 
 /// Files that hold no site.
-const EMPTY: [&str; 5] =
-    ["", "# later\n", "\n\n", "import sites/*\n", "(common) {\n gzip\n}\n"];
+const EMPTY: [&str; 5] = ["", "# later\n", "\n\n", "import sites/*\n", "(common) {\n gzip\n}\n"];
 
 #[test]
 fn a_caddyfile_without_a_site_is_an_error() {

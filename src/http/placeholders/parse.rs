@@ -10,6 +10,8 @@ use super::value::Value;
 pub(super) enum Part {
     Text(String),
     Value(Value),
+    /// A name that stands for nothing.
+    Unknown(String),
 }
 
 /// A `{` takes all up to the next `}`, whatever is between them.
@@ -35,7 +37,7 @@ pub(super) fn parts(text: &str) -> Vec<Part> {
             parts.push(Part::Text(std::mem::take(&mut plain)));
         }
         let name = &rest[at + 1..at + 1 + end];
-        parts.push(Part::Value(value(name)));
+        parts.push(value(name).map_or_else(|| Part::Unknown(name.to_owned()), Part::Value));
         rest = &rest[at + end + 2..];
     }
     plain.push_str(rest);
@@ -50,26 +52,25 @@ fn closing(text: &str) -> Option<usize> {
     text.match_indices('}').map(|(at, _)| at).find(|at| !text[..*at].ends_with('\\'))
 }
 
-fn value(name: &str) -> Value {
+fn value(name: &str) -> Option<Value> {
     if let Some((_, make)) = NAMES.iter().find(|(known, _)| *known == name) {
-        return make();
+        return Some(make());
     }
     let field = |name: &str| HeaderName::from_bytes(name.as_bytes()).ok();
     let mut rest = name.chars();
-    let known = match rest.next() {
+    match rest.next() {
         Some('>') => field(rest.as_str()).map(Value::RequestField),
         Some('<') => field(rest.as_str()).map(Value::ResponseField),
         Some('?') => Some(Value::Argument(rest.as_str().to_owned())),
         Some('~') => Some(Value::Cookie(rest.as_str().to_owned())),
         Some('1'..='9') => name.parse().ok().map(Value::Capture),
         _ => name.strip_prefix("label").and_then(|n| n.parse().ok()).map(Value::Label),
-    };
-    known.unwrap_or(Value::Nothing)
+    }
 }
 
-type Row = (&'static str, fn() -> Value);
+pub(super) type Row = (&'static str, fn() -> Value);
 
-static NAMES: &[Row] = &[
+pub(super) static NAMES: &[Row] = &[
     ("method", || Value::Method),
     ("proto", || Value::Proto),
     ("scheme", || Value::Scheme),

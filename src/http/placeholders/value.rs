@@ -66,8 +66,6 @@ pub(super) enum Value {
     Label(usize),
     /// A rewrite's captures, from 1.
     Capture(usize),
-    /// Unknown.
-    Nothing,
 }
 
 /// What values are taken from.
@@ -144,7 +142,6 @@ impl Value {
                 scope.captures.and_then(|c| c.0.get(n.wrapping_sub(1))).map_or("", |text| text),
             ),
             Self::Mitm => out.push_str("unknown"),
-            Self::Nothing => {}
             _ => self.write_connection(out, scope),
         }
     }

@@ -82,9 +82,12 @@ fn split_port(authority: &str) -> Option<(&str, &str)> {
 fn read_host(host: &str) -> Option<String> {
     if let Some(inside) = host.strip_prefix('[') {
         let inside = inside.strip_suffix(']')?;
-        let literal = inside.split('%').next().unwrap_or(inside);
+        let (literal, zone) = inside.split_once('%').unwrap_or((inside, "-"));
         literal.parse::<Ipv6Addr>().ok()?;
-        return Some(inside.to_ascii_lowercase());
+        // Of a zone, what may stand in one without an escape (RFC 6874 section 2).
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let fits = !zone.is_empty() && zone.bytes().all(plain);
+        return fits.then(|| inside.to_ascii_lowercase());
     }
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '*');
     host.chars().all(fits).then(|| host.to_lowercase())
@@ -134,6 +137,7 @@ mod tests {
             (":1234", ["", "", "1234", ""]),
             ("[::1]:1234", ["", "::1", "1234", ""]),
             ("[::1]", ["", "::1", "", ""]),
+            ("[FE80::1%eth0.1]", ["", "fe80::1%eth0.1", "", ""]),
             (":", ["", "", "", ""]),
             ("localhost:https", ["https", "localhost", "443", ""]),
             (":http", ["http", "", "80", ""]),
@@ -171,6 +175,9 @@ mod tests {
             ("::1", "too many colons"),
             ("#$%@", "invalid host"),
             ("[::g]:80", "invalid host"),
+            ("[::1%[::1%eth0]:80", "invalid host"),
+            ("[fe80::1%a@b]", "invalid host"),
+            ("[fe80::1%]", "invalid host"),
             ("a:0", "must be a number from 1 to 65535"),
             ("a:65536", "must be a number from 1 to 65535"),
             ("a:8080-8085", "must be a number from 1 to 65535"),

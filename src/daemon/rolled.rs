@@ -86,11 +86,13 @@ impl Archive {
     }
 
     /// The time in a rolled file's name; `None` for every other file.
-    fn stamp(&self, name: &str) -> Option<NaiveDateTime> {
+    pub(super) fn stamp(&self, name: &str) -> Option<NaiveDateTime> {
         let (prefix, suffix) = self.affixes();
         let plain = name.strip_suffix(".gz").filter(|plain| plain.ends_with(&suffix));
         let stamp = plain.unwrap_or(name).strip_prefix(&prefix)?.strip_suffix(&suffix)?;
-        NaiveDateTime::parse_from_str(stamp, STAMP).ok()
+        let when = NaiveDateTime::parse_from_str(stamp, STAMP).ok()?;
+        // The parser also takes what nobody writes, such as a year of three digits.
+        (when.format(STAMP).to_string() == stamp).then_some(when)
     }
 
     fn affixes(&self) -> (String, String) {
@@ -152,6 +154,8 @@ mod tests {
             ("access-2026-01-02T15-04-05.000.log", true),
             ("access-2026-01-02T15-04-05.000.log.gz", true),
             ("access-2026-01-02T15-04-05.000.log.gz.part", false),
+            ("access-026-01-02T15-04-05.000.log", false),
+            ("access-2026-1-2T15-04-05.000.log", false),
             ("access.log", false),
             ("access-old.log", false),
             ("other-2026-01-02T15-04-05.000.log", false),

@@ -13,6 +13,8 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod directives;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
 pub mod run;
 pub mod server;

@@ -4,6 +4,8 @@
 mod args;
 mod duration;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod import;
 mod lexer;
 mod nearest;

@@ -1,6 +1,8 @@
 //! Loading: a Caddyfile's text and the table of directives to a snapshot. `-validate` is the
 //! same call. Loading opens no socket; the old configuration serves on when it fails.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod input;
 mod listen;
 mod placeholders;

@@ -4,6 +4,8 @@ pub mod activation;
 pub mod command;
 pub mod console;
 pub mod detach;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod limits;
 pub mod logfile;
 pub mod notify;

@@ -8,6 +8,8 @@ mod expvar;
 mod ext;
 mod fastcgi;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gzip;
 mod header;
 mod index;

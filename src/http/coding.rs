@@ -13,7 +13,7 @@ const FULL: u16 = 1000;
 /// An Accept-Encoding field. It is read anew for each question: there are one or two of them in a
 /// request, and a list of its entries would cost more than that.
 #[derive(Debug)]
-pub struct Codings<'a>(Cow<'a, str>);
+pub struct Codings<'a>(pub(super) Cow<'a, str>);
 
 impl<'a> Codings<'a> {
     /// What the client of this request takes. Without the field it takes anything, but then

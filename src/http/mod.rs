@@ -9,6 +9,8 @@ pub mod coding;
 pub mod condition;
 pub mod error_lines;
 pub mod fault_page;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod hop;
 pub mod kept;
 pub mod limits;

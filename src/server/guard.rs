@@ -4,6 +4,8 @@
 //! the verdict; a bad body is an I/O error.
 
 mod framer;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod head;
 
 use std::future::Future;

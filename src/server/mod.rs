@@ -6,6 +6,8 @@ mod dispatch;
 mod drain;
 mod estate;
 mod family;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gather;
 mod guard;
 mod h3_alive;

@@ -4,6 +4,8 @@
 //! A sender from which it is expected has to send it, for a client that could leave it out could
 //! name anybody (section 2 of the specification by HAProxy). Not one byte behind it is taken.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod header;
 
 use std::io;

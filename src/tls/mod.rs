@@ -6,6 +6,8 @@ pub mod challenges;
 pub mod clients;
 mod dns;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod handshake;
 mod hosts;
 mod https_client;

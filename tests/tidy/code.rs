@@ -103,8 +103,11 @@ pub(super) fn statements(code: &str) -> Vec<&str> {
     all
 }
 
+/// What is compiled for tests only, or for tests and for fuzzing.
 pub(super) fn test_items(code: &str) -> Vec<Range<usize>> {
-    code.match_indices("#[cfg(test)]")
+    let marks = ["#[cfg(test)]", "#[cfg(any(test, fuzzing))]"];
+    let marks = marks.iter().flat_map(|mark| code.match_indices(mark));
+    marks
         .map(|(at, mark)| {
             let item = at + mark.len();
             let end = match body_of(code, item) {
@@ -210,7 +213,9 @@ fn the_reader_of_sources_sees_only_code() {
     let names = named_behind("use crate::{http::{A, B}, tls}; crate::site::C", "crate");
     let names: Vec<_> = names.into_iter().map(|(_, name)| name).collect();
     assert_eq!(names, ["http", "tls", "site"]);
-    let code = "#[cfg(test)]\nmod t { fn f() { x } }\nfn g(a: [u8; 4]) { }";
+    let code = "#[cfg(test)]\nmod t { fn f() { x } }\nfn g(a: [u8; 4]) { }
+#[cfg(any(test, fuzzing))]\npub mod f;\n#[cfg(unix)]\nmod u;";
     let tests: Vec<_> = test_items(code).into_iter().map(|range| &code[range]).collect();
-    assert_eq!(tests, ["#[cfg(test)]\nmod t { fn f() { x } }"]);
+    let fuzzing = "#[cfg(any(test, fuzzing))]\npub mod f;";
+    assert_eq!(tests, ["#[cfg(test)]\nmod t { fn f() { x } }", fuzzing]);
 }

@@ -65,7 +65,7 @@ pub(super) fn root() -> &'static Path {
 
 pub(super) fn sources() -> Vec<Source> {
     let mut paths = Vec::new();
-    for folder in ["src", "tests", "benches"] {
+    for folder in ["src", "tests", "benches", "fuzz"] {
         collect(Path::new(folder), &mut paths);
     }
     paths.sort();

@@ -12,6 +12,8 @@ mod conn;
 mod env;
 mod error;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod options;
 mod record;
 mod respond;

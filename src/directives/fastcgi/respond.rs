@@ -73,15 +73,15 @@ impl Answer {
 }
 
 #[derive(Debug)]
-struct Head {
-    status: StatusCode,
-    headers: HeaderMap,
+pub(super) struct Head {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
     /// What Content-Length says.
-    length: Option<u64>,
+    pub(super) length: Option<u64>,
 }
 
 /// Takes a whole head from the front of `input`, if there is one.
-fn parse(input: &mut BytesMut) -> Result<Option<Head>, FastCgiError> {
+pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Head>, FastCgiError> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS];
     let (length, fields) = match httparse::parse_headers(input, &mut fields) {
         Ok(httparse::Status::Complete(parsed)) => parsed,

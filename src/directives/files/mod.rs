@@ -8,6 +8,8 @@
 mod body;
 mod cache;
 mod find;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod kind;
 mod preconditions;
 mod ranges;

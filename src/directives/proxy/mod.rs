@@ -17,6 +17,8 @@ mod effects;
 mod error;
 mod fields;
 mod forward;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod h2;
 mod hash;
 mod health;

@@ -41,7 +41,7 @@ impl Ids {
     }
 
     /// A new ID: generation, place, two zeros by which one of ours is known, and chance.
-    fn issue(&self, home: Home) -> Result<[u8; LEN], Unspecified> {
+    pub(super) fn issue(&self, home: Home) -> Result<[u8; LEN], Unspecified> {
         let mut block = [0; LEN];
         block[..4].copy_from_slice(&home.generation.to_be_bytes());
         block[4..6].copy_from_slice(&home.place.to_be_bytes());

@@ -2,6 +2,8 @@
 //! change when the client moves; the connection ID tells where it belongs. Packets of others are
 //! handed on before quinn sees them, and theirs come in beside the socket's own.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod id;
 mod post;
 mod turns;

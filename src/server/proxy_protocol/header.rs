@@ -17,7 +17,7 @@ const MOST_BINARY: usize = 4096;
 /// Why the bytes are no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(in crate::server) struct Malformed(&'static str);
+pub(in crate::server) struct Malformed(pub(super) &'static str);
 
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 
 mod deadline;
 mod exec;
+#[cfg(any(test, fuzzing))]
+pub(in crate::tls) mod fuzzing;
 mod message;
 mod rfc2136;
 

@@ -51,7 +51,7 @@ pub(super) fn judge(answer: &[u8], leaf: &CertificateDer<'_>) -> Result<Window, 
     read(answer, leaf.raw_serial()).unwrap_or_else(|| Err("the answer is not OCSP".to_owned()))
 }
 
-fn read(answer: &[u8], serial: &[u8]) -> Option<Result<Window, String>> {
+pub(super) fn read(answer: &[u8], serial: &[u8]) -> Option<Result<Window, String>> {
     let mut whole = Der(Der(answer).take(SEQUENCE)?);
     match whole.take(ENUMERATED)? {
         [0] => {}

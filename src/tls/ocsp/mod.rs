@@ -2,6 +2,8 @@
 //! more. A staple is asked for again at half its life, kept in the store, and never shown when it
 //! is too old: none at all is better.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod message;
 
 use std::collections::HashMap;

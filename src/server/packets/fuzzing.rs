@@ -1,0 +1,51 @@
+//! What holds of connection IDs, whoever writes a packet.
+
+use super::id::{Home, Ids, LEN, addressee};
+use crate::fuzzing::Target;
+
+pub(crate) const TARGETS: &[Target] = &[
+    Target { name: "addressee", run: addressed, seeds: PACKETS },
+    Target { name: "connection_id", run: connection_id, seeds: &[b"\x01\x02\x03\x04\x05\x06\x07"] },
+];
+
+const PACKETS: &[&[u8]] = &[
+    b"\x40ABCDEFGHIJKLMNOPpayload",
+    b"\xc0\x00\x00\x00\x01\x10ABCDEFGHIJKLMNOP\x00\x00\x41\x00",
+    b"\xc0\x00\x00\x00\x01\x08ABCDEFGH\x00",
+    b"\xc0\xff\xff\xff\xff\x10ABC",
+];
+
+/// The ID that a packet is addressed to stands where RFC 8999 has it, whatever follows, and is
+/// not made up from what is not there.
+fn addressed(packet: &[u8]) {
+    let id = addressee(packet);
+    let is_long = packet.first().is_some_and(|first| first & 0x80 != 0);
+    let at = if is_long { 6 } else { 1 };
+    let is_ours = !is_long || packet.get(5) == Some(&16);
+    let there = packet.get(at..at + LEN).filter(|_| is_ours);
+    assert_eq!(id.map(|id| &id[..]), there);
+    let longer = [packet, b"more"].concat();
+    assert!(id.is_none() || addressee(&longer) == id);
+}
+
+/// What is sealed is read again, by nobody else, and not when a bit of it is another.
+fn connection_id(data: &[u8]) {
+    let mut bytes = [0; 8];
+    for (byte, given) in bytes.iter_mut().zip(data) {
+        *byte = *given;
+    }
+    let [g0, g1, g2, g3, p0, p1, byte, bit] = bytes;
+    let home = Home {
+        generation: u32::from_be_bytes([g0, g1, g2, g3]),
+        place: u16::from_be_bytes([p0, p1]),
+    };
+    let (Ok(ours), Ok(others)) = (Ids::new(&[7; 16]), Ids::new(&[8; 16])) else {
+        panic!("a key of 16 bytes")
+    };
+    let Ok(mut id) = ours.issue(home) else { panic!("no randomness") };
+    assert_eq!(ours.read(&id), Some(home));
+    // Two zeros of sixteen bits tell ours: one in 65,536 others has them, and names another home.
+    assert_ne!(others.read(&id), Some(home));
+    id[usize::from(byte) % LEN] ^= 1 << (bit % 8);
+    assert_ne!(ours.read(&id), Some(home));
+}

@@ -22,13 +22,14 @@ SETTINGS ?= sysconfig
 # The scripts name /usr/local; an install elsewhere rewrites that.
 HOME_OF := sed 's|/usr/local|$(PREFIX)|g'
 
-.PHONY: help run build check test bench bench-micro install dist licences rpm deb tarball clean
+.PHONY: help run build check test fuzz bench bench-micro install dist licences rpm deb tarball clean
 
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
 	@echo 'make build    build target/release/caddy'
 	@echo 'make check    formatting, lints and documentation'
 	@echo 'make test     install what the tests need, then run everything'
+	@echo 'make fuzz     look for bytes that break a parser (RUNS=1000000 TARGET=framer)'
 	@echo 'make bench    measure against nginx, haproxy, h2o, Caddy and Envoy (RUN="--case h1-*")'
 	@echo 'make bench-micro  count instructions of what a request passes through'
 	@echo 'make install  copy what is built into place (DESTDIR= PREFIX=/usr/local)'
@@ -53,6 +54,10 @@ test:
 	$(CARGO) build --release
 	$(CARGO) test
 	python3 -m unittest discover -q -s benches/peers
+
+# For each target RUNS inputs, or SECONDS_EACH seconds. TARGET names one.
+fuzz:
+	fuzz/run.sh
 
 # RUN takes options of benches/peers/run, such as --rounds 3.
 bench: build

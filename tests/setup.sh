@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(curl haproxy nginx-light chromium nghttp2-client procps openssl python3-venv binutils
+packages=(curl haproxy nginx-light nodejs chromium nghttp2-client procps openssl python3-venv binutils
     iproute2 logrotate passwd rpm rpmlint shellcheck systemd util-linux pebble bsdextrautils bind9
     bind9-dnsutils libnss3-tools php8.2-fpm
     mono-fastcgi-server4)

@@ -22,6 +22,11 @@ pub const BODY_IDLE: Duration = Duration::from_secs(60);
 /// The least a client that is sending a body must move, in bytes each second, seen over
 /// [`BODY_IDLE`].
 pub const MINIMUM_RATE: u64 = 240;
+/// What an HTTP/2 client still sends behind a complete answer and is taken in before its stream
+/// is reset: so many bytes, for so long, with so much silence.
+pub const UNREAD_BYTES: u64 = 1024 * 1024;
+pub const UNREAD_TIME: Duration = Duration::from_secs(30);
+pub const UNREAD_SILENCE: Duration = Duration::from_secs(5);
 /// The longest a response may wait for the client to take bytes.
 pub const WRITE_IDLE: Duration = Duration::from_secs(60);
 /// An HTTP/1.1 or HTTP/2 connection without a request in flight.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
@@ -18,7 +19,8 @@ use super::dispatch::{Door, dispatch};
 use super::gather::{Gathered, Outbox};
 use super::guard::{Guard, GuardLimits, Readable};
 use super::outgoing::Outgoing;
-use super::stall;
+use super::stall::{self, Stall};
+use super::unread;
 use super::upgrade::{Granted, Slot, Switching};
 use super::watch::{Activity, Clock, Ended, Graceful, Watched};
 use crate::http::Body;
@@ -146,6 +148,10 @@ fn service(
         let mut request = door.receive(request);
         request.upgrade = upgrade;
         async move {
+            // Only HTTP/2 has a stall to watch, and a stream that would be reset.
+            if let Some(stall) = Stall::current().filter(|_| !request.body.is_end_stream()) {
+                request.body = unread::hold(stall, std::mem::take(&mut request.body));
+            }
             let deadline = door.response_deadline();
             let mut response = dispatch(&door, request, verdict).await;
             if running.is_last() && response.status() != StatusCode::SWITCHING_PROTOCOLS {

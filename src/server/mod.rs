@@ -28,6 +28,7 @@ mod quic;
 mod quic_tls;
 mod stall;
 mod tunnel;
+mod unread;
 mod upgrade;
 mod watch;
 mod wire;

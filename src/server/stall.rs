@@ -10,15 +10,20 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::unread::{BOUNDS, Unread, drain};
 use crate::http::limits::WRITE_IDLE;
 
 tokio::task_local! {
     static STALL: Rc<Stall>;
 }
 
-/// Since when a response waits for its client.
-#[derive(Debug, Default)]
-pub(super) struct Stall(Cell<Option<Instant>>);
+/// What is known of a stream beside its task.
+#[derive(Default)]
+pub(super) struct Stall {
+    /// Since when the response waits for its client.
+    since: Cell<Option<Instant>>,
+    pub(super) unread: Unread,
+}
 
 impl Stall {
     /// That of the stream whose task runs; other protocols have none.
@@ -27,16 +32,16 @@ impl Stall {
     }
 
     pub(super) fn begin(&self) {
-        self.0.set(Some(Instant::now()));
+        self.since.set(Some(Instant::now()));
     }
 
     pub(super) fn end(&self) {
-        self.0.set(None);
+        self.since.set(None);
     }
 
     fn poll_given_up(&self, timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let Some(since) = self.0.get() else { return Poll::Pending };
+            let Some(since) = self.since.get() else { return Poll::Pending };
             let due = since + WRITE_IDLE;
             let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
             if timer.as_mut().poll(cx).is_pending() {
@@ -50,16 +55,24 @@ impl Stall {
     }
 }
 
-/// Runs a stream's task until it ends or its client has taken nothing for too long.
+/// Runs a stream's task until it ends or its client has taken nothing for too long. An answer
+/// that is complete waits for the rest of the request.
 pub(super) async fn watched(task: impl Future) {
     let stall = Rc::new(Stall::default());
+    if answered(task, &stall).await {
+        drain(&stall, &BOUNDS).await;
+    }
+}
+
+/// Whether the task came to its end, and was not given up.
+async fn answered(task: impl Future, stall: &Rc<Stall>) -> bool {
     let mut task = pin!(task);
     let mut timer = None;
     poll_fn(|cx| {
         if STALL.sync_scope(stall.clone(), || task.as_mut().poll(cx)).is_ready() {
-            return Poll::Ready(());
+            return Poll::Ready(true);
         }
-        stall.poll_given_up(&mut timer, cx)
+        stall.poll_given_up(&mut timer, cx).map(|()| false)
     })
-    .await;
+    .await
 }

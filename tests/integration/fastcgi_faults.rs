@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{
-    Caddy, Responder, Setup, by_all, curl, h2_begun_put, h3_one, pattern, wait_for,
-};
+use crate::harness::{Caddy, Responder, Setup, by_all, curl, h3_one, pattern, wait_for};
 
 fn before(responder: &Responder, options: &str) -> Caddy {
     let block = format!("errors errors.log\n fastcgi / {} {{\n{options}\n}}\n", responder.addr);
@@ -101,8 +99,10 @@ fn an_early_answer_reaches_an_uploading_client() {
     let file = caddy.path("body");
     std::fs::write(&file, pattern(3_000_000)).unwrap();
     let file = file.display().to_string();
-    assert_eq!(curl(&["--http1.1", "-T", &file], &caddy.url("/early")).status, 401);
-    assert_eq!(h2_begun_put(caddy.port(), "/early", 3_000_000), 401);
+    for version in ["--http1.1", "--http2"] {
+        let answer = curl(&[version, "-T", &file], &caddy.url("/early"));
+        assert_eq!((answer.status, answer.error.as_str()), (401, ""), "{version}");
+    }
     let job = json!({"method": "PUT", "path": "/early", "body_len": 3_000_000});
     assert_eq!(h3_one(caddy.port(), job).status, 401);
 }

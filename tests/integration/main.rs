@@ -28,6 +28,7 @@ mod deb;
 mod defaults;
 mod dns;
 mod documentation;
+mod early;
 mod fastcgi;
 mod fastcgi_faults;
 mod faults;

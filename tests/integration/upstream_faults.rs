@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{
-    Answer, Caddy, Origin, Setup, curl, free_port, h2_begun_put, h3_patient, wait_for,
-};
+use crate::harness::{Answer, Caddy, Origin, Setup, curl, free_port, h3_patient, wait_for};
 
 const PROTOCOLS: [&str; 3] = ["h1", "h2", "h3"];
 /// An upload that no buffer takes whole.
@@ -58,11 +56,11 @@ fn before(origin: &Origin, row: &Row<'_>) -> Caddy {
 /// What a client sees, in the table's words.
 fn seen(caddy: &Caddy, protocol: &str, method: &str, path: &str) -> String {
     let answer = match (protocol, method) {
-        ("h2", "PUT") => return h2_begun_put(caddy.port(), path, UPLOAD).to_string(),
-        ("h1", "PUT") => {
+        ("h1" | "h2", "PUT") => {
             let file = caddy.path("upload");
             std::fs::write(&file, vec![b'x'; UPLOAD]).unwrap();
-            curl(&["--http1.1", "-T", &file.display().to_string()], &caddy.url(path))
+            let version = if protocol == "h1" { "--http1.1" } else { "--http2" };
+            curl(&[version, "-T", &file.display().to_string()], &caddy.url(path))
         }
         ("h3", _) => {
             let mut job = json!({"method": method, "path": path});

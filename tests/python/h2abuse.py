@@ -231,6 +231,15 @@ def slow_body(client, count):
     client.out["stalled"] = time.time() - client.began
 
 
+def after_answer(client, count):
+    """The frames `then`, in hexadecimal, on a POST of `count` bytes that has its answer."""
+    length = field("content-length", str(count)) if count else b""
+    client.send(client.get(1, extra=length, end=False))
+    client.listen(lambda: client.out["ended"], 5)
+    client.send(bytes.fromhex(client.job["then"]))
+    client.listen(lambda: client.out["resets"] or client.out["goaway"], client.job["seconds"] or 5)
+
+
 def idle(client, count):
     client.send(client.get(1))
     client.listen(lambda: client.out["ended"], 5)
@@ -240,7 +249,7 @@ def idle(client, count):
 ATTACKS = {f.__name__: f for f in (
     rapid_reset, made_you_reset, continuation, empty_continuation, ping, settings, empty_data,
     priority, window_update, bomb, crumbs, header, header_in_many, half_head, many_streams,
-    zero_window, busy_stall, slow_body, idle,
+    zero_window, busy_stall, slow_body, after_answer, idle,
 )}
 WINDOWS = {"zero_window": 0, "busy_stall": 100, "bomb": 0}
 

@@ -134,17 +134,6 @@ pub fn h3_flood(port: u16, count: usize) -> Value {
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
 }
 
-/// The status of a PUT over HTTP/2 whose body of `len` bytes has only begun. Not by curl: 7.88
-/// takes the RST_STREAM (NO_ERROR) behind such an early answer for an error.
-pub fn h2_begun_put(port: u16, path: &str, len: usize) -> u64 {
-    let (authority, len) = (format!("localhost:{port}"), len.to_string());
-    let pseudo = [(":method", "PUT"), (":scheme", "https"), (":authority", &authority)];
-    let rest = [(":path", path), ("content-length", &len)];
-    let fields = [pseudo.as_slice(), &rest].concat();
-    let job = json!({"fields": fields, "body": "begun", "open": true});
-    h2_raw(port, job)["status"].as_u64().unwrap_or(0)
-}
-
 /// Runs one job of `tests/python/h3.py`; its head says what a job may hold.
 pub fn h3(port: u16, job: Value) -> Value {
     h3_by(python_script("h3.py"), port, job)

@@ -38,6 +38,12 @@ impl Nginx {
         Self::listening(parameters, 1_000_000, "return 200 $ssl_server_name;", &[])
     }
 
+    /// Over HTTP/2 and TLS: what stands in `location /`.
+    pub fn secure(cert: &str, key: &str, location: &str) -> Self {
+        let how = format!("ssl http2; ssl_certificate {cert}; ssl_certificate_key {key}");
+        Self::listening(&how, 1_000_000, location, &[])
+    }
+
     fn listening(how: &str, requests: usize, rest: &str, files: &[(&str, &[u8])]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let addr = format!("127.0.0.1:{}", free_port());

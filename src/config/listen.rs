@@ -189,7 +189,11 @@ fn timeouts<'a>(sites: impl Iterator<Item = &'a SiteBuilder> + Clone) -> Timeout
             .min_by_key(|set| set.unwrap_or(Duration::MAX))
             .unwrap_or(default)
     };
+    // `read none` lifts what holds within the body too.
+    let silence = |said: &SaidTimeouts| said.read.map(|read| read.and(default.silence));
+    let silence = sites.clone().filter_map(|site| silence(&site.timeouts));
     Timeouts {
+        silence: silence.max().unwrap_or(default.silence),
         read: least(|said| said.read, default.read),
         header: least(|said| said.header, default.header),
         write: least(|said| said.write, default.write),

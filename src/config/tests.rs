@@ -118,16 +118,19 @@ fn every_warning_has_its_place() {
 
 #[test]
 fn the_shortest_timeout_that_a_site_says() {
-    for (one, other, seconds) in [
-        ("", "", Some(75)),
-        ("", "timeouts 5m", Some(300)),
-        ("timeouts 75s", "timeouts 5m", Some(75)),
-        ("timeouts none", "", None),
-        ("timeouts none", "timeouts 10s", Some(10)),
+    for (one, other, seconds, silence) in [
+        ("", "", Some(75), Some(60)),
+        ("", "timeouts 5m", Some(300), Some(60)),
+        ("timeouts 75s", "timeouts 5m", Some(75), Some(60)),
+        ("timeouts none", "", None, None),
+        ("timeouts none", "timeouts 10s", Some(10), Some(60)),
+        ("timeouts {\nread none\n}", "", Some(75), None),
+        ("timeouts {\nidle none\n}", "", None, Some(60)),
     ] {
         let text = format!("http://a {{\n{one}\n}}\nhttp://b {{\n{other}\n}}\n");
         let loaded = load(&source(&text), &settings()).unwrap();
-        let idle = loaded.snapshot.listeners[0].timeouts.idle;
-        assert_eq!(idle, seconds.map(Duration::from_secs), "{one} and {other}");
+        let timeouts = loaded.snapshot.listeners[0].timeouts;
+        assert_eq!(timeouts.idle, seconds.map(Duration::from_secs), "{one} and {other}");
+        assert_eq!(timeouts.silence, silence.map(Duration::from_secs), "{one} and {other}");
     }
 }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 /// Why a body broke off.
@@ -16,18 +17,24 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 #[error("request body is larger than {0} bytes")]
 pub struct TooLarge(pub u64);
 
-impl TooLarge {
-    /// Whether it is this error, or what caused it.
-    pub fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if error.is::<Self>() {
-                return true;
-            }
-            cause = error.source();
+/// The client has been too slow with its body, or silent for too long; it becomes 408.
+#[derive(Debug, thiserror::Error)]
+#[error("the client sent its body too slowly")]
+pub struct TooSlow;
+
+/// The status of a request whose body cannot be read to its end, from the error or its causes.
+pub fn refusal(error: &(dyn std::error::Error + 'static)) -> StatusCode {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<TooLarge>() {
+            return StatusCode::PAYLOAD_TOO_LARGE;
         }
-        false
+        if error.is::<TooSlow>() {
+            return StatusCode::REQUEST_TIMEOUT;
+        }
+        cause = error.source();
     }
+    StatusCode::BAD_REQUEST
 }
 
 type Dynamic = Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError>>>;

@@ -17,10 +17,10 @@ pub const HEADER_READ: Duration = Duration::from_secs(10);
 pub const PROXY_HEADER: Duration = Duration::from_secs(5);
 /// From accept, or that header, to the end of the TLS handshake.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
-/// The longest silence of a client that is sending a body.
+/// The longest silence of a client that is sending a body, while no response moves either.
 pub const BODY_IDLE: Duration = Duration::from_secs(60);
-/// The least a client that is sending a body must move, in bytes each second, seen over
-/// [`BODY_IDLE`].
+/// The least that a client must move of a body whose length it has said, in bytes each second, seen
+/// over [`BODY_IDLE`], until the response begins.
 pub const MINIMUM_RATE: u64 = 240;
 /// What an HTTP/2 client still sends behind a complete answer and is taken in before its stream
 /// is reset: so many bytes, for so long, with so much silence.
@@ -117,6 +117,8 @@ pub const DRAIN: Duration = Duration::from_secs(30);
 pub struct Timeouts {
     /// The whole request, head and body.
     pub read: Option<Duration>,
+    /// Silence within the body.
+    pub silence: Option<Duration>,
     pub header: Option<Duration>,
     /// From the end of the request's head to the end of the response.
     pub write: Option<Duration>,
@@ -134,6 +136,12 @@ pub struct SaidTimeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { read: None, header: Some(HEADER_READ), write: None, idle: Some(KEEP_ALIVE_IDLE) }
+        Self {
+            read: None,
+            silence: Some(BODY_IDLE),
+            header: Some(HEADER_READ),
+            write: None,
+            idle: Some(KEEP_ALIVE_IDLE),
+        }
     }
 }

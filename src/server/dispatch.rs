@@ -14,13 +14,13 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use super::accept::Connection;
-use super::incoming::Incoming;
+use super::incoming::{Answering, Bounds, Incoming};
 use super::tunnel::Tunnel;
 use super::worker::Worker;
 use crate::http::limits::{HEADER_COUNT, Timeouts, URI_BYTES};
 use crate::http::request::Peer;
 use crate::http::response::{NeedsHttp1, NoServerField};
-use crate::http::{Body, Fault, Reply, Request, fault_page, hop};
+use crate::http::{Body, Fault, Reply, Request, body, fault_page, hop};
 use crate::site::{Listener, Site};
 use crate::tls::challenges::http_answer;
 
@@ -65,8 +65,10 @@ impl Door {
         Tunnel::new(protocol, &self.worker.parting)
     }
 
-    fn request_deadline(&self) -> Option<Instant> {
-        self.timeouts.read.map(|read| Instant::now() + read)
+    /// Those of a request's body that begins to come.
+    fn bounds(&self, bytes: Option<u64>) -> Bounds {
+        let deadline = self.timeouts.read.map(|read| Instant::now() + read);
+        Bounds { bytes, deadline, silence: self.timeouts.silence }
     }
 }
 
@@ -90,7 +92,10 @@ pub(super) async fn dispatch(
         None => match validation(listener, &request)
             .map_or_else(|| admit(door, listener, &mut request), |answer| Err(Box::new(answer)))
         {
-            Ok(site) => run(site, &mut request).await,
+            Ok((site, answering)) => {
+                let reply = run(site, &mut request).await;
+                beside(&mut request, answering, reply)
+            }
             Err(refusal) => Ok(*refusal),
         },
     };
@@ -148,6 +153,14 @@ async fn run(site: &Site, request: &mut Request) -> Reply {
     }
 }
 
+/// A response whose request still comes moves for both directions.
+fn beside(request: &mut Request, answering: Option<Rc<Answering>>, reply: Reply) -> Reply {
+    let Some(answering) = answering else { return reply };
+    // Nobody reads on what no handler has taken.
+    request.body = Body::empty();
+    reply.map(|response| answering.watch(response))
+}
+
 /// A request that promises no content without ending its stream: what follows must be nothing
 /// (RFC 9113 section 8.1.1), and nobody may act on it before that is known.
 async fn settle_empty(request: &mut Request) -> Result<(), Fault> {
@@ -159,7 +172,7 @@ async fn settle_empty(request: &mut Request) -> Result<(), Fault> {
         Some(Ok(frame)) if frame.data_ref().is_some_and(|data| !data.is_empty()) => {
             Err(Fault::status(StatusCode::BAD_REQUEST))
         }
-        Some(Err(error)) => Err(Fault::caused(StatusCode::BAD_REQUEST, error)),
+        Some(Err(error)) => Err(Fault::caused(body::refusal(&*error), error)),
         _ => Ok(()),
     }
 }
@@ -169,7 +182,7 @@ fn admit<'a>(
     door: &Door,
     listener: &'a Listener,
     request: &mut Request,
-) -> Result<&'a Site, Box<Response<Body>>> {
+) -> Result<(&'a Site, Option<Rc<Answering>>), Box<Response<Body>>> {
     let head = &mut request.head;
     let is_head = head.method == Method::HEAD;
     let refuse = |status| Box::new(fault_page::render(Fault::status(status), is_head));
@@ -212,9 +225,10 @@ fn admit<'a>(
     if limit.is_some_and(|limit| declared > limit) {
         return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE));
     }
-    let body = std::mem::take(&mut request.body);
-    request.body = Incoming::bound(body, limit, door.request_deadline());
-    Ok(site)
+    let (body, bounds) = (std::mem::take(&mut request.body), door.bounds(limit));
+    let (body, answering) = Incoming::bound(body, &request.head.headers, bounds);
+    request.body = body;
+    Ok((site, answering))
 }
 
 /// Size and count of what came, for the protocols whose codec does not hold our bounds itself.

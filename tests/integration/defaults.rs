@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -73,6 +74,35 @@ fn slow_upload(caddy: &Caddy) -> Took {
     began.elapsed().as_secs_f64()
 }
 
+/// What curl makes of content that a shell writes, and how long it takes. `-T .` reads it without
+/// being deaf to the answer meanwhile.
+fn piped(caddy: &Caddy, version: &str, content: &str, want: &str) -> Took {
+    let (began, url) = (Instant::now(), caddy.url("/upload"));
+    let curl = format!("curl -skT . {version} -o /dev/null -w '%{{http_code}}' {url}");
+    let mut writer =
+        Command::new("sh").args(["-c", content]).stdout(Stdio::piped()).spawn().unwrap();
+    let done = Command::new("sh")
+        .args(["-c", &curl])
+        .stdin(writer.stdout.take().unwrap())
+        .output()
+        .unwrap();
+    let took = began.elapsed().as_secs_f64();
+    let _ = writer.kill();
+    let _ = writer.wait();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), want, "{version}");
+    took
+}
+
+/// Eleven bytes every five seconds: no more than there are to send.
+fn trickle(caddy: &Caddy, version: &str) -> Took {
+    let content = "for i in $(seq 14); do echo 0123456789; sleep 5; done";
+    piped(caddy, version, content, "200")
+}
+
+fn stop(caddy: &Caddy, version: &str) -> Took {
+    piped(caddy, version, "echo begun; exec sleep 90", "408")
+}
+
 fn idle(caddy: &Caddy) -> Took {
     let mut stream = connect(caddy, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let began = Instant::now();
@@ -99,6 +129,7 @@ fn seconds(value: &serde_json::Value) -> Took {
 #[test]
 fn every_long_default_holds() {
     const MINUTE: (Took, Took) = (55.0, 72.0);
+    const LONG: (Took, Took) = (68.0, 85.0);
     const BIG: &str = "/size/50000000";
     let waits = [
         wait("a slow body over HTTP/1.1", MINUTE, |caddy, _| slow_upload(caddy)),
@@ -111,6 +142,10 @@ fn every_long_default_holds() {
                 json!({"method": "POST", "path": "/upload", "body_len": 90, "trickle": true});
             seconds(&h3(caddy.port(), json!({"requests": [slow]}))["answers"][0]["seconds"])
         }),
+        wait("content as it arises over HTTP/1.1", LONG, |caddy, _| trickle(caddy, "--http1.1")),
+        wait("content as it arises over HTTP/2", LONG, |caddy, _| trickle(caddy, "--http2")),
+        wait("content that stops over HTTP/1.1", MINUTE, |caddy, _| stop(caddy, "--http1.1")),
+        wait("content that stops over HTTP/2", MINUTE, |caddy, _| stop(caddy, "--http2")),
         wait("a response unread over HTTP/1.1", MINUTE, |caddy, origin| {
             let request = format!("GET {BIG} HTTP/1.1\r\nHost: a\r\n\r\n");
             let _kept = connect(caddy, request.as_bytes());

@@ -47,6 +47,25 @@ fn all_methods() -> Value {
     })
 }
 
+/// What streams come to whose messages are far apart.
+fn streams(caddy: &Caddy, keys: &TempDir, count: u32, pause: u32) -> Value {
+    let mut script = python_script("grpc_streams.py");
+    script.arg(caddy.port().to_string()).arg(keys.path().join("cert.pem"));
+    let done = script.args([count.to_string(), pause.to_string()]).output().unwrap();
+    serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
+}
+
+/// Each direction in turn is silent for longer than the upstream may be, and the other is not.
+#[test]
+fn a_stream_lives_while_either_side_speaks() {
+    let (keys, _, _) = keys();
+    let service = Service::start("grpc_service.py", &[]);
+    let options = "idle_timeout 3s\nfirst_byte_timeout 3s";
+    let (caddy, keys) = proxy(keys, &format!("h2c://{}", service.addr), options);
+    assert_eq!(streams(&caddy, &keys, 8, 1), json!({"watch": 8, "collect": 8, "chat": 8}));
+}
+
 #[test]
 fn every_kind_of_call_over_http_2() {
     let (keys, _, _) = keys();

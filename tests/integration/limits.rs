@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -116,6 +117,23 @@ fn slow_clients_are_closed_in_time() {
     }
     let long = curl(&[], &format!("http://localhost:{}/drip/40", caddy.port()));
     assert_eq!(long.len, 40, "a slow origin is no slow client: {}", long.error);
+}
+
+#[test]
+fn a_body_that_stalls_is_408_on_every_protocol() {
+    let origin = Origin::start();
+    let site = "https://localhost:@PORT@ {\n tls self_signed\n timeouts {\n  read 2s\n }\n proxy / @ORIGIN@\n}\n";
+    let caddy = Setup::new(site).set("ORIGIN", origin.addr).start();
+    for version in ["--http1.1", "--http2"] {
+        let url = caddy.url("/upload");
+        let script = format!(
+            "(echo begun; sleep 20) | curl -skT . {version} -o /dev/null -w '%{{http_code}}' {url}"
+        );
+        let done = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stdout), "408", "{version}: {done:?}");
+    }
+    let slow = json!({"method": "POST", "path": "/upload", "body_len": 30, "trickle": true});
+    assert_eq!(h3_one(caddy.port(), slow).status, 408);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 """A gRPC service whose messages are bytes: Unary (reversed), Count (a stream of numbers), Chat (an
-echo for each message), Fail (NOT_FOUND). Arguments: certificate and key for TLS, or none for
+echo for each message), Watch (one request, N letters, one every second), Collect (a stream, and then
+how many messages it had), Fail (NOT_FOUND). Arguments: certificate and key for TLS, or none for
 plain HTTP/2. Prints its port and runs until stdin ends.
 """
 import sys
+import time
 from concurrent import futures
 
 import grpc
@@ -22,6 +24,16 @@ def chat(requests, context):
         yield b"echo " + request
 
 
+def watch(request, context):
+    for number in range(int(request)):
+        time.sleep(1)
+        yield b"%d" % number
+
+
+def collect(requests, context):
+    return b"%d" % sum(1 for _ in requests)
+
+
 def fail(request, context):
     context.abort(grpc.StatusCode.NOT_FOUND, "no such thing")
 
@@ -31,6 +43,8 @@ server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Serv
     "Unary": grpc.unary_unary_rpc_method_handler(unary),
     "Count": grpc.unary_stream_rpc_method_handler(count),
     "Chat": grpc.stream_stream_rpc_method_handler(chat),
+    "Watch": grpc.unary_stream_rpc_method_handler(watch),
+    "Collect": grpc.stream_unary_rpc_method_handler(collect),
     "Fail": grpc.unary_unary_rpc_method_handler(fail),
 })])
 if len(sys.argv) == 3:

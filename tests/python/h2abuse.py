@@ -221,7 +221,7 @@ def busy_stall(client, count):
 
 
 def slow_body(client, count):
-    client.send(client.get(1, end=False))
+    client.send(client.get(1, extra=field("content-length", "1000"), end=False))
     end = time.time() + count
     while time.time() < end and client.out["seconds"] is None and not client.out["statuses"]:
         client.send(frame(DATA, 0, 1, b"a"))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::http::body::TooLarge;
-use crate::http::{BodyError, Fault};
+use crate::http::Fault;
+use crate::http::body::{self, BodyError};
 
 /// Why a request got no answer from a responder, or not all of it.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +56,7 @@ impl FastCgiError {
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Spool(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::At(_, error) => error.status(),
-            _ if TooLarge::is_behind(self) => StatusCode::PAYLOAD_TOO_LARGE,
-            _ if self.by_client() => StatusCode::BAD_REQUEST,
+            Self::ClientBody(error) => body::refusal(&**error),
             _ => StatusCode::BAD_GATEWAY,
         }
     }
@@ -72,6 +71,7 @@ impl From<FastCgiError> for Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::body::{TooLarge, TooSlow};
 
     #[test]
     fn each_error_has_its_status() {
@@ -87,6 +87,7 @@ mod tests {
             (FastCgiError::SendTimeout, 504),
             (FastCgiError::ReadTimeout.at(&"a".into()), 504),
             (FastCgiError::ClientBody(Box::new(TooLarge(5))), 413),
+            (FastCgiError::ClientBody(Box::new(TooSlow)), 408),
             (FastCgiError::ClientBody("gone".into()), 400),
             (FastCgiError::Spool(io()), 500),
         ] {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::http::body::TooLarge;
-use crate::http::{BodyError, Fault};
+use crate::http::Fault;
+use crate::http::body::{self, BodyError};
 
 /// Why a request got no answer from an upstream.
 #[derive(Debug, thiserror::Error)]
@@ -93,8 +93,7 @@ impl ProxyError {
             Self::NoUpgrade => StatusCode::NOT_IMPLEMENTED,
             Self::NeedsHttp1 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::At(_, error) => error.status(),
-            _ if TooLarge::is_behind(self) => StatusCode::PAYLOAD_TOO_LARGE,
-            _ if self.by_client() => StatusCode::BAD_REQUEST,
+            Self::ClientBody(error) => body::refusal(&**error),
             _ => StatusCode::BAD_GATEWAY,
         }
     }
@@ -120,6 +119,7 @@ impl From<ProxyError> for Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::body::{TooLarge, TooSlow};
 
     #[test]
     fn each_error_has_its_status() {
@@ -136,6 +136,7 @@ mod tests {
             (ProxyError::Malformed("x"), 502),
             (ProxyError::WantsHttp1, 502),
             (ProxyError::ClientBody(Box::new(TooLarge(5))), 413),
+            (ProxyError::ClientBody(Box::new(TooSlow)), 408),
             (ProxyError::ClientBody("gone".into()), 400),
         ] {
             assert_eq!(error.status().as_u16(), status, "{error}");

@@ -162,6 +162,7 @@ impl Client {
                 let patience = Patience::default();
                 Ok(response.map(|body| Answered {
                     body,
+                    progress,
                     patience,
                     silence: idle,
                     _stream: streams,
@@ -252,6 +253,8 @@ impl HttpBody for Outbound {
 /// An answer's body, which holds its place on the connection.
 pub(super) struct Answered {
     body: Incoming,
+    /// What becomes of the request's body beside it.
+    progress: Rc<Progress>,
     patience: Patience,
     silence: Duration,
     _stream: Rc<()>,
@@ -273,6 +276,10 @@ impl HttpBody for Answered {
             }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
+                // While the client's body still moves, the upstream listens.
+                if this.progress.moved.take() {
+                    this.patience.moved();
+                }
                 let late = this.patience.poll(this.silence, cx);
                 late.map(|()| Some(Err(ProxyError::BodyIdle.into())))
             }

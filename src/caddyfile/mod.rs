@@ -12,6 +12,7 @@ mod nearest;
 mod options;
 mod parser;
 mod reserved;
+mod rotation;
 mod splice;
 #[cfg(test)]
 mod tests;
@@ -23,3 +24,4 @@ pub use lexer::Token;
 pub use nearest::nearest;
 pub use options::{Nature, Options, Usage};
 pub use parser::{Directive, Key, Parsed, ServerBlock, parse};
+pub use rotation::rotation;

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use http::{HeaderValue, Method, Response, header};
 
-use super::rotation;
-use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
+use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, rotation};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::sink::{ErrorLog, Roll, SinkTarget};
 use crate::http::{Body, Fault, Request, fault_page};
@@ -92,7 +91,7 @@ impl Wanted {
         // The block of 0.9: log FILE { size 1; age 2; keep 3 }.
         if args.opens_block() {
             self.roll = Roll::of_0_9();
-            rotation(args, &mut self.roll)?;
+            rotation(args, |word, values| self.roll.set(word, values))?;
         }
         Ok(())
     }

@@ -31,8 +31,7 @@ mod timeouts;
 mod tls;
 mod websocket;
 
-use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
-use crate::http::sink::Roll;
+use crate::caddyfile::{Args, ConfigError};
 use crate::site::SiteBuilder;
 
 pub use files::setup_static;
@@ -115,37 +114,6 @@ pub static DIRECTIVES: &[Directive] = &[
     row("websocket", websocket::setup),
     row("browse", browse::setup),
 ];
-
-/// The settings of a `rotate` block, with the names of 0.9 or of 0.10.
-const ROTATION: &[Usage] = &[
-    ("size MB", Nature::Old),
-    ("age DAYS", Nature::Old),
-    ("keep N", Nature::Old),
-    ("compress", Nature::Adds),
-    ("disable", Nature::Adds),
-    ("rotate_size MB", Nature::Old),
-    ("rotate_age DAYS", Nature::Old),
-    ("rotate_keep N", Nature::Old),
-    ("rotate_compress", Nature::Adds),
-    ("rotate_disable", Nature::Adds),
-];
-
-/// Reads such a block, which `log` and `errors` have.
-fn rotation(args: &mut Args<'_>, roll: &mut Roll) -> Result<(), ConfigError> {
-    let mut options = Options::new(ROTATION);
-    while args.next_block()? {
-        let word = args.val();
-        if !options.knows(word) {
-            return Err(options.unknown(args));
-        }
-        let bare = word.strip_prefix("rotate_").unwrap_or(word);
-        options.entry(args, |args| {
-            let values = args.remaining();
-            roll.set(&format!("rotate_{bare}"), &values).map_err(|error| args.error(error))
-        })?;
-    }
-    Ok(())
-}
 
 /// What the tests of several words need.
 #[cfg(test)]

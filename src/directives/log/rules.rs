@@ -3,13 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::caddyfile::{self, Args, ConfigError, Nature, Usage};
+use crate::caddyfile::{self, Args, ConfigError, Nature, Usage, rotation};
 use crate::http::paths;
 use crate::http::sink::{Roll, Sink, SinkTarget};
 use crate::site::SiteBuilder;
 use crate::warning::Warning;
 
-use super::super::rotation;
 use super::format::Format;
 
 /// The options, as they are written.
@@ -111,7 +110,7 @@ fn block(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<(Options, R
         known.entry(args, |args| match word {
             "rotate" => {
                 roll = Roll::of_0_9();
-                rotation(args, &mut roll)
+                rotation(args, |word, values| roll.set(word, values))
             }
             "except" => {
                 let paths = args.remaining();

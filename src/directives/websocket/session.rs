@@ -1,4 +1,4 @@
-//! A connection and its program: messages in, messages out, pings in between, until one of them ends.
+//! A connection and its program: messages both ways, pings in between, until one of them ends.
 
 use std::future::poll_fn;
 use std::io;

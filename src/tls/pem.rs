@@ -11,6 +11,11 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
+/// A day, in seconds.
+pub(super) const DAY: i64 = 24 * 3600;
+/// How long before its end a certificate is warned about.
+const NOTICE: i64 = 14 * DAY;
+
 /// Access to an OCSP responder.
 const OCSP: &str = "1.3.6.1.5.5.7.48.1";
 
@@ -32,9 +37,17 @@ impl Loaded {
             let on = date(self.until);
             return Some(format!("the certificate expired on {on}: put a renewed one there"));
         }
-        let from = date(self.from);
-        (self.from > now).then(|| {
-            format!("the certificate is not valid before {from}: is this machine's clock right?")
+        if self.from > now {
+            let from = date(self.from);
+            return Some(format!(
+                "the certificate is not valid before {from}: is this machine's clock right?"
+            ));
+        }
+        // One that lives for days only is renewed late in them.
+        let notice = NOTICE.min((self.until - self.from) / 3);
+        (self.until - now < notice).then(|| {
+            let (on, days) = (date(self.until), (self.until - now) / DAY);
+            format!("the certificate expires on {on}, in {days} days: put a renewed one there")
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Certificates that cannot serve are refused, with the line that names them.
+//! Certificates that cannot serve are refused, with the line that names them; those whose dates are
+//! wrong are served, with a warning.
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
@@ -23,12 +24,8 @@ fn setup(cert: &str, key: &str) -> Setup {
 fn each_wrong_pair_is_named() {
     let (cert, key) = pair(2020, 4000);
     let (_, other_key) = pair(2020, 4000);
-    let (expired, expired_key) = pair(2000, 2001);
-    let (early, early_key) = pair(3999, 4000);
     for (cert, key, want) in [
-        (expired.as_str(), expired_key.as_str(), "expired on 2001-01-01"),
-        (&early, &early_key, "is not valid before 3999-01-01"),
-        (&cert, &other_key, "does not belong to the first certificate"),
+        (cert.as_str(), other_key.as_str(), "does not belong to the first certificate"),
         ("garbage", &key, "no certificate in"),
         (&cert, "garbage", "no usable private key in"),
     ] {
@@ -49,14 +46,42 @@ fn a_reload_with_a_wrong_pair_leaves_the_old_one_serving() {
     let caddy = setup(&cert, &key).start();
     let serves = || crate::harness::curl(&["--http2"], &caddy.url("/none")).status;
     assert_eq!(serves(), 404);
-    let (expired, expired_key) = pair(2000, 2001);
     let (_, other_key) = pair(2020, 4000);
-    for (cert, key, want) in
-        [(&expired, &expired_key, "expired on 2001"), (&cert, &other_key, "does not belong")]
-    {
-        std::fs::write(caddy.path("cert.pem"), cert).unwrap();
-        std::fs::write(caddy.path("key.pem"), key).unwrap();
-        caddy.hup(want);
-        assert_eq!(serves(), 404, "{want}");
+    std::fs::write(caddy.path("key.pem"), other_key).unwrap();
+    caddy.hup("does not belong");
+    assert_eq!(serves(), 404);
+}
+
+/// The same for a certificate that is valid from and until these days from today on.
+fn around(from: i64, until: i64) -> (String, String) {
+    let day = |days: i64| (chrono::Utc::now() + chrono::TimeDelta::days(days)).timestamp();
+    let at = |days| {
+        let since = std::time::Duration::from_secs(day(days).unsigned_abs());
+        date_time_ymd(1970, 1, 1) + since
+    };
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (at(from), at(until));
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+#[test]
+fn wrong_dates_are_warned_of_and_served() {
+    for ((cert, key), want) in [
+        (pair(2000, 2001), "the certificate expired on 2001-01-01"),
+        (pair(3999, 4000), "the certificate is not valid before 3999-01-01"),
+        (around(-76, 13), "the certificate expires on "),
+    ] {
+        let done = setup(&cert, &key).arg("-validate").output();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success() && said.contains(want), "{want}: {said}");
+        assert!(said.contains("[WARNING] Caddyfile:2:14 - 'cert.pem': "), "{said}");
+        let caddy = setup(&cert, &key).start();
+        assert!(caddy.log().contains(want), "{}", caddy.log());
+        assert_eq!(crate::harness::curl(&["--http2"], &caddy.url("/none")).status, 404, "{want}");
+    }
+    for (cert, key) in [around(-70, 20), around(-3, 5)] {
+        let done = setup(&cert, &key).arg("-validate").output();
+        assert_eq!(String::from_utf8_lossy(&done.stderr), "", "far from its end");
     }
 }

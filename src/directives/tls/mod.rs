@@ -88,9 +88,8 @@ fn source(words: &[&str], args: &Args<'_>, site: &mut SiteBuilder) -> Result<(),
                     .hint("write: tls CERTIFICATE KEY, two readable PEM files")
             };
             let files = Files::pair(cert, key).map_err(|error| failed(&error))?;
-            if let Some(complaint) = files.complaints().first() {
-                return Err(failed(complaint));
-            }
+            let complaints = files.complaints();
+            site.warnings.extend(complaints.into_iter().map(|text| args.warning(text)));
             add(&mut site.tls, Certificates::Files(Arc::new(files)));
         }
     }

@@ -39,10 +39,13 @@ fn connection(req: &Request, set: &mut dyn FnMut(&str, &[u8])) {
     set("REMOTE_IDENT", b"");
     set("REMOTE_USER", req.user.as_deref().unwrap_or("").as_bytes());
     set("AUTH_TYPE", if req.user.is_some() { b"Basic" } else { b"" });
+    set("SERVER_ADDR", req.peer.local.ip().to_canonical().to_string().as_bytes());
     set("SERVER_PORT", req.peer.local.port().to_string().as_bytes());
     set("REQUEST_SCHEME", req.scheme().as_bytes());
-    if req.peer.tls.is_some() {
+    if let Some(tls) = &req.peer.tls {
         set("HTTPS", b"on");
+        set("SSL_PROTOCOL", ssl_protocol(tls.protocol).as_bytes());
+        set("SSL_CIPHER", ssl_cipher(&tls.cipher).as_bytes());
     }
 }
 
@@ -65,11 +68,28 @@ fn fields(req: &Request, set: &mut dyn FnMut(&str, &[u8])) {
     }
 }
 
+/// As OpenSSL writes it, and so Apache and nginx: `TLSv1.3`.
+fn ssl_protocol(name: &str) -> String {
+    name.strip_prefix("tls").map_or_else(String::new, |version| format!("TLSv{version}"))
+}
+
+/// OpenSSL's name of a suite: that of TLS 1.3 is the IANA's, one of TLS 1.2 is shorter.
+fn ssl_cipher(iana: &str) -> String {
+    if let Some(new) = iana.strip_prefix("TLS13_") {
+        return format!("TLS_{new}");
+    }
+    let Some(old) = iana.strip_prefix("TLS_").filter(|name| name.contains("_WITH_")) else {
+        return iana.to_owned();
+    };
+    let old = old.replace("_WITH_", "_").replace("AES_", "AES").replace('_', "-");
+    old.strip_suffix("POLY1305-SHA256").map_or(old.clone(), |cut| format!("{cut}POLY1305"))
+}
+
 /// Not what is told otherwise; not what belongs to one connection; not `Proxy`, which programs
 /// take for a setting of theirs (CVE-2016-5385); and no name that could pass for another's:
 /// `X_Real_IP` and `X.Real.IP` would be the same variable as `X-Real-IP`.
 fn may_pass(name: &HeaderName) -> bool {
-    let told = [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE].contains(name);
+    let told = *name == header::HOST;
     let plain = name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     plain && !told && name.as_str() != "proxy" && !hop::is_hop_by_hop(name)
 }
@@ -80,5 +100,24 @@ fn protocol(version: Version) -> &'static [u8] {
         Version::HTTP_2 => b"HTTP/2.0",
         Version::HTTP_3 => b"HTTP/3.0",
         _ => b"HTTP/1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openssl_names() {
+        for (iana, openssl) in [
+            ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+            ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "ECDHE-RSA-AES128-GCM-SHA256"),
+            ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+            ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-RSA-CHACHA20-POLY1305"),
+            ("", ""),
+        ] {
+            assert_eq!(ssl_cipher(iana), openssl);
+        }
+        assert_eq!((&*ssl_protocol("tls1.3"), &*ssl_protocol("")), ("TLSv1.3", ""));
     }
 }

@@ -77,6 +77,47 @@ fn what_a_script_is_told() {
     assert_eq!(answer.text(), want);
 }
 
+#[test]
+fn a_script_is_told_of_tls_and_of_the_content() {
+    let fpm = Fpm::start();
+    let caddy = php(&fpm, "");
+    let names = "SERVER_ADDR%20SSL_PROTOCOL%20SSL_CIPHER%20HTTP_CONTENT_TYPE%20HTTP_CONTENT_LENGTH";
+    let path = format!("/env.php?names={names}");
+    let sent = ["-H", "Content-Type: text/x", "-d", "abc", "-4"];
+    for (options, protocol, cipher) in [
+        (
+            &["--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384"][..],
+            "TLSv1.2",
+            "ECDHE-ECDSA-AES256-GCM-SHA384",
+        ),
+        (&["--tls13-ciphers", "TLS_AES_128_GCM_SHA256"], "TLSv1.3", "TLS_AES_128_GCM_SHA256"),
+    ] {
+        let answer = curl(&[&sent[..], options].concat(), &caddy.url(&path));
+        let want = format!(
+            "SERVER_ADDR=127.0.0.1\nSSL_PROTOCOL={protocol}\nSSL_CIPHER={cipher}\n\
+             HTTP_CONTENT_TYPE=text/x\nHTTP_CONTENT_LENGTH=3\n"
+        );
+        assert_eq!(answer.text(), want);
+    }
+    let answer = curl(&["-4"], &caddy.plain(&path)).text();
+    assert!(answer.contains("SSL_PROTOCOL=(none)\nSSL_CIPHER=(none)\n"), "{answer}");
+}
+
+/// Where php-fpm sees files that this machine has not.
+#[test]
+fn an_empty_root_is_passed_on_without_a_look() {
+    let fpm = Fpm::start();
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/php");
+    let text = "http://:@PORT@, http://:@PORT2@ {\n root @DIR@/empty\n fastcgi / @FPM@ php {\n \
+                root @DIR@/empty\n env SCRIPT_FILENAME @PAGES@/env.php\n}\n}\n";
+    let setup = Setup::new(text).set("FPM", &fpm.unix).set("PAGES", pages.display());
+    std::fs::create_dir(setup.dir().join("empty")).unwrap();
+    let caddy = setup.start();
+    assert!(caddy.log().contains("fastcgi /: nothing is in "), "{}", caddy.log());
+    let answer = curl(&[], &caddy.plain("/env.php?names=SCRIPT_NAME"));
+    assert_eq!((answer.status, answer.text().as_str()), (200, "SCRIPT_NAME=/env.php\n"));
+}
+
 /// A form of one file and one field, as a browser sends it.
 fn form(file: &[u8]) -> Vec<u8> {
     let head = "--edge\r\nContent-Disposition: form-data; name=\"field\"\r\n\r\nsaid\r\n--edge\r\n\

@@ -92,6 +92,7 @@ mod tests {
             ("REMOTE_USER", "ann"),
             ("REQUEST_METHOD", "POST"),
             ("SERVER_NAME", "example.com"),
+            ("SERVER_ADDR", "127.0.0.1"),
             ("SERVER_PORT", "8080"),
             ("SERVER_PROTOCOL", "HTTP/1.1"),
             ("SERVER_SOFTWARE", concat!("Caddy/", env!("CARGO_PKG_VERSION"))),
@@ -108,7 +109,7 @@ mod tests {
         ] {
             assert_eq!(env.get(name).map(String::as_str), Some(value), "{name}");
         }
-        assert_eq!(env.len(), 26, "{env:?}");
+        assert_eq!(env.len(), 27, "{env:?}");
     }
 
     #[test]
@@ -121,11 +122,26 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("cookie", "a=1"),
             ("cookie", "b=2"),
+            ("content-type", "text/plain"),
+            ("content-length", "3"),
         ];
         let env = told(&sent, "env REMOTE_USER nobody");
         let mut http: Vec<_> = env.keys().filter(|name| name.starts_with("HTTP_")).collect();
         http.sort();
-        assert_eq!(http, ["HTTP_COOKIE", "HTTP_HOST", "HTTP_X_REAL_IP"]);
+        assert_eq!(
+            http,
+            [
+                "HTTP_CONTENT_LENGTH",
+                "HTTP_CONTENT_TYPE",
+                "HTTP_COOKIE",
+                "HTTP_HOST",
+                "HTTP_X_REAL_IP"
+            ]
+        );
+        assert_eq!(
+            (&*env["HTTP_CONTENT_TYPE"], &*env["CONTENT_TYPE"]),
+            ("text/plain", "text/plain")
+        );
         assert_eq!(env["HTTP_X_REAL_IP"], "1.1.1.1");
         assert_eq!(env["HTTP_COOKIE"], "a=1; b=2");
         assert_eq!(env["REMOTE_USER"], "nobody");

@@ -3,9 +3,9 @@
 //! In reading order: [`caddyfile`] turns text into blocks, and [`warning`] says where; [`http`]
 //! is the vocabulary of a request; [`chain`] and [`site`] hold what a site does; [`directives`]
 //! has one module per Caddyfile word, over [`upstream`] where it speaks to another server;
-//! [`config`] makes a snapshot of them; [`tls`] keeps certificates; [`server`] listens and
-//! serves; [`daemon`] deals with the operating system; [`run`] is the life of the process and
-//! [`cli`] its command line.
+//! [`config`] makes a snapshot of them; [`tls`] keeps certificates; [`net`] is below all that
+//! opens connections; [`server`] listens and serves; [`daemon`] deals with the operating system;
+//! [`run`] is the life of the process and [`cli`] its command line.
 
 pub mod caddyfile;
 pub mod chain;
@@ -16,6 +16,7 @@ pub mod directives;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod http;
+pub mod net;
 pub mod run;
 pub mod server;
 pub mod site;

@@ -17,6 +17,7 @@ use crate::caddyfile::{self, Args, ConfigError, Key, Kind, ServerBlock};
 use crate::directives::{DIRECTIVES, setup_static};
 use crate::http::address::Address;
 use crate::http::sink::OpenSink;
+use crate::net::roots;
 use crate::site::{SiteBuilder, Snapshot, Task};
 use crate::tls::Certificates;
 use crate::tls::acme::Keeper;
@@ -99,6 +100,7 @@ impl Draft {
 
 /// Parses the source, runs every directive's set-up and builds the listeners.
 pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
+    roots::forget();
     let names = directive_names();
     let parsed = caddyfile::parse(&source.name, &source.text, &source.dir, &names)?;
     if parsed.blocks.is_empty() {

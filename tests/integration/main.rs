@@ -18,6 +18,7 @@ mod activation;
 mod article;
 mod aspnet;
 mod authentication;
+mod authorities;
 mod browser;
 mod caddyfiles;
 mod certificates;

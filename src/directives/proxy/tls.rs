@@ -1,6 +1,6 @@
 //! The client side of TLS: whom an `https://` upstream's certificate must satisfy.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -8,6 +8,8 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+use crate::net::roots;
 
 /// Which certificates are good.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,10 +36,7 @@ impl Trust {
     /// The settings of connections. Reads certificates: for load time only.
     pub(super) fn settings(&self, client: Option<&ClientFiles>) -> Result<Settings, String> {
         let builder = match self {
-            Self::System => {
-                static SYSTEM: OnceLock<Result<Arc<RootCertStore>, String>> = OnceLock::new();
-                with_roots(SYSTEM.get_or_init(|| system_roots().map(Arc::new)).clone()?)?
-            }
+            Self::System => with_roots(roots::system()?)?,
             Self::Files(files) => with_roots(Arc::new(roots_from(files)?))?,
             Self::Anything => {
                 let provider = Arc::new(aws_lc_rs::default_provider());
@@ -114,17 +113,6 @@ fn versions(provider: Arc<CryptoProvider>) -> Result<Builder, String> {
 fn with_roots(roots: Arc<RootCertStore>) -> Result<Verified, String> {
     let builder = versions(Arc::new(aws_lc_rs::default_provider()))?;
     Ok(builder.with_root_certificates(roots))
-}
-
-fn system_roots() -> Result<RootCertStore, String> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        let why = found.errors.first().map_or(String::new(), |e| format!(": {e}"));
-        return Err(format!("no certificate authorities found on this system{why}"));
-    }
-    Ok(roots)
 }
 
 fn roots_from(files: &[String]) -> Result<RootCertStore, String> {

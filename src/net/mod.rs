@@ -1,0 +1,3 @@
+//! What every room that opens connections shares, below them all.
+
+pub mod roots;

@@ -19,6 +19,8 @@ pub struct Options {
     pub port: String,
     pub http_port: u16,
     pub https_port: u16,
+    /// `-alt-svc-port`: what `Alt-Svc` names in the place of the listener's port.
+    pub alt_svc_port: Option<u16>,
     /// `-root`, where it is given.
     pub root: Option<PathBuf>,
     pub quic: bool,
@@ -88,6 +90,7 @@ impl Default for Options {
             port: "2015".to_owned(),
             http_port: 80,
             https_port: 443,
+            alt_svc_port: None,
             root: None,
             quic: true,
             http2: true,
@@ -143,6 +146,11 @@ const fn value(
 /// Every flag, in the order of the usage text.
 static FLAGS: &[Flag] = &[
     switch("agree", |o, on| o.agree = on, "Agree to the CA's subscriber agreement"),
+    value(
+        "alt-svc-port",
+        |o, v| port(v, o.alt_svc_port.insert(0)),
+        "Port of HTTP/3 as clients see it (the listener's)",
+    ),
     value("ca", |o, v| text(&mut o.ca, v), "URL of the ACME directory"),
     value("catimeout", |o, v| duration(v, &mut o.ca_timeout), "HTTP timeout towards the CA"),
     value(

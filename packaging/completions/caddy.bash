@@ -28,7 +28,7 @@ _caddy() {
     case $current in
     -*)
         mapfile -t COMPREPLY < <(compgen -W '-agree -ca -catimeout -conf -cpu -daemon
-            -disable-http-challenge -disable-tls-alpn-challenge -email -grace -help -host -http-port
+            -alt-svc-port -disable-http-challenge -disable-tls-alpn-challenge -email -grace -help -host -http-port
             -http2 -https-port -log -log-roll-compress -log-roll-mb -log-timestamps -pidfile
             -plugins -port -quic -quiet -revoke -root -type -user
             -validate -version' -- "$current")

@@ -82,6 +82,7 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
         port: "2015".to_owned(),
         http_port: 80,
         https_port: 443,
+        alt_svc_port: None,
         root: Some(Path::new("/nonexistent").to_owned()),
         quic: true,
         http2: true,

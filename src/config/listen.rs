@@ -159,7 +159,8 @@ fn listener(
     };
     let quic = settings.quic && tls.as_ref().is_some_and(|tls| tls.quic.is_some());
     let alt_svc = quic
-        .then(|| format!("h3=\":{}\"; ma={ALT_SVC_MAX_AGE}", addr.port()))
+        .then(|| settings.alt_svc_port.unwrap_or(addr.port()))
+        .map(|port| format!("h3=\":{port}\"; ma={ALT_SVC_MAX_AGE}"))
         .and_then(|value| HeaderValue::try_from(value).ok());
     let timeouts = timeouts(drafts.iter().map(|draft| &draft.site));
     let header_bytes =

@@ -31,6 +31,8 @@ pub struct Settings {
     pub port: String,
     pub http_port: u16,
     pub https_port: u16,
+    /// The port that `Alt-Svc` names, where it is not the listener's.
+    pub alt_svc_port: Option<u16>,
     /// `-root`, where it is given.
     pub root: Option<PathBuf>,
     pub quic: bool,

@@ -20,6 +20,7 @@ fn settings() -> Settings {
         port: "2015".to_owned(),
         http_port: 80,
         https_port: 443,
+        alt_svc_port: None,
         root: None,
         quic: true,
         http2: true,

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::placeholders::{ResponseFacts, Template};
-use crate::http::response::NoServerField;
+use crate::http::response::Removed;
 use crate::http::{Request, paths};
 use crate::site::SiteBuilder;
 
@@ -192,19 +192,13 @@ impl Handler for Headers {
                 Err(fault) => (&mut fault.headers, fault.status),
             };
             apply(rules.iter().flat_map(|rule| &rule.changes), headers, req, status);
-            if rules.iter().any(|rule| rule.drops_server()) {
-                req.head.extensions.insert(NoServerField);
+            for change in rules.iter().flat_map(|rule| &rule.changes) {
+                if let Change::Delete(name) = change {
+                    Removed::note(&mut req.head.extensions, name);
+                }
             }
             reply
         })
-    }
-}
-
-impl Rule {
-    fn drops_server(&self) -> bool {
-        let is_it =
-            |change: &Change| matches!(change, Change::Delete(name) if name == header::SERVER);
-        self.changes.iter().any(is_it)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a handler gives back: a response, or a fault that nobody has written yet.
 
-use http::header::{ALLOW, HeaderMap, HeaderValue};
-use http::{Response, StatusCode};
+use http::header::{self, ALLOW, HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, Response, StatusCode};
 
 use super::{Body, BodyError};
 
@@ -48,7 +48,21 @@ impl Fault {
 #[derive(Debug, Clone, Copy)]
 pub struct NeedsHttp1;
 
-/// In a request's extensions: `header / -Server` takes the field away from its response, and no
-/// default replaces it.
-#[derive(Debug, Clone, Copy)]
-pub struct NoServerField;
+/// In a request's extensions: fields that a rule has removed from its response, which no default
+/// of ours replaces.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Removed {
+    pub server: bool,
+    pub alt_svc: bool,
+}
+
+impl Removed {
+    /// Notes the removal of a field, if it is one that has a default.
+    pub fn note(request: &mut Extensions, name: &HeaderName) {
+        if *name == header::SERVER {
+            request.get_or_insert_default::<Self>().server = true;
+        } else if *name == header::ALT_SVC {
+            request.get_or_insert_default::<Self>().alt_svc = true;
+        }
+    }
+}

@@ -421,6 +421,7 @@ fn settings(
         port: options.port.clone(),
         http_port: options.http_port,
         https_port: options.https_port,
+        alt_svc_port: options.alt_svc_port,
         root: options.root.clone(),
         quic: options.quic,
         http2: options.http2,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use http::header;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ use super::tunnel::Tunnel;
 use super::worker::Worker;
 use crate::http::limits::{HEADER_COUNT, Timeouts, URI_BYTES};
 use crate::http::request::Peer;
-use crate::http::response::{NeedsHttp1, NoServerField};
+use crate::http::response::{NeedsHttp1, Removed};
 use crate::http::{Body, Fault, Reply, Request, body, fault_page, hop};
 use crate::site::{Listener, Site};
 use crate::tls::challenges::http_answer;
@@ -118,10 +118,20 @@ pub(super) async fn dispatch(
     {
         response.extensions_mut().insert(*needed);
     }
-    if request.head.extensions.get::<NoServerField>().is_some() {
-        response.headers_mut().remove(header::SERVER);
+    if let Some(removed) = request.head.extensions.get::<Removed>() {
+        take_away(removed, response.headers_mut());
     }
     response
+}
+
+/// Defaults that the site's rules do not want.
+fn take_away(removed: &Removed, headers: &mut HeaderMap) {
+    if removed.server {
+        headers.remove(header::SERVER);
+    }
+    if removed.alt_svc {
+        headers.remove(header::ALT_SVC);
+    }
 }
 
 /// The answer to a CA that validates a name by HTTP-01, before any site is looked for.
@@ -339,7 +349,10 @@ fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, 
     if !headers.contains_key(header::SERVER) {
         headers.insert(header::SERVER, HeaderValue::from_static("Caddy"));
     }
-    if !is_http3 && let Some(alt_svc) = &listener.alt_svc {
+    if !is_http3
+        && let Some(alt_svc) = &listener.alt_svc
+        && !headers.contains_key(header::ALT_SVC)
+    {
         headers.insert(header::ALT_SVC, alt_svc.clone());
     }
     // What follows hyper does for the other versions.

@@ -78,6 +78,10 @@ impl HeaderRule {
         Self { name, action: Action::Delete }
     }
 
+    pub(super) fn removes(&self, name: &HeaderName) -> bool {
+        matches!(self.action, Action::Delete) && self.name == *name
+    }
+
     fn apply<'a>(
         &'a self,
         fields: &mut impl Change<'a>,

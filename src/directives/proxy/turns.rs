@@ -1,5 +1,6 @@
 //! Whose turn it is: which upstream gets a request, and what is made of how it ends there.
 
+use http::header::ALT_SVC;
 use http::{Method, Response};
 use tokio::time::Instant;
 
@@ -14,7 +15,7 @@ use super::rules;
 use super::set::Set;
 use super::upstream::{Slot, Upstream};
 use crate::http::placeholders::ResponseFacts;
-use crate::http::response::NeedsHttp1;
+use crate::http::response::{NeedsHttp1, Removed};
 use crate::http::{Body, Fault, Reply, Request};
 
 /// The least part of its share that a host gets which comes back.
@@ -189,6 +190,10 @@ fn answered(
             headers: &before,
         };
         rules::apply(&rule.downstream_headers, response.headers_mut(), req, Some(&facts));
+        if rule.downstream_headers.iter().any(|rule| rule.removes(&ALT_SVC)) {
+            // Our own field names the same thing; `Server` is `header`'s to remove.
+            Removed::note(&mut req.head.extensions, &ALT_SVC);
+        }
     }
     rule.policy.mark(host, req, response.headers_mut());
 }

@@ -3,6 +3,8 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CARGO   ?= cargo
+# As tests/setup.sh installs it.
+DENY    ?= target/tools/cargo-deny/bin/cargo-deny
 
 # What install takes; `make dist` leaves one for old systems in target/dist.
 BINARY  ?= target/release/caddy
@@ -27,7 +29,7 @@ HOME_OF := sed 's|/usr/local|$(PREFIX)|g'
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
 	@echo 'make build    build target/release/caddy'
-	@echo 'make check    formatting, lints and documentation'
+	@echo 'make check    formatting, lints, documentation, and what is depended on'
 	@echo 'make test     install what the tests need, then run everything'
 	@echo 'make fuzz     look for bytes that break a parser (RUNS=1000000 TARGET=framer)'
 	@echo 'make bench    measure against nginx, haproxy, h2o, Caddy and Envoy (RUN="--case h1-*")'
@@ -47,6 +49,8 @@ check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
+	@command -v $(DENY) >/dev/null || { echo 'cargo-deny is missing: run tests/setup.sh' >&2; exit 1; }
+	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 
 test:
 	tests/setup.sh
@@ -104,7 +108,7 @@ install:
 	$(HOME_OF) packaging/caddy.8 > $(MAN)/caddy.8
 	chmod 0644 $(MAN)/caddy.8 $(SHARE)/caddy/old-systemd.conf
 	install -m 0644 packaging/completions/caddy.bash $(BASH)/caddy
-	install -m 0644 README.md CHANGELOG.md LICENSE $(DOC)
+	install -m 0644 README.md CHANGELOG.md SECURITY.md LICENSE $(DOC)
 	test ! -e $(LICENCES) || install -m 0644 $(LICENCES) $(DOC)
 	cp -R docs $(DOC)/
 	chmod -R u=rwX,go=rX $(DOC)

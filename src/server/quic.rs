@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -71,6 +71,21 @@ pub(super) fn listen(
 pub(super) fn server_config(worker: &Worker, addr: SocketAddr) -> Option<quinn::ServerConfig> {
     let snapshot = worker.snapshot();
     let tls = snapshot.listener(addr)?.tls.as_ref()?.quic.clone()?;
+    offer(tls, worker, addr)
+}
+
+/// The same for a connection to an address that has a certificate of its own.
+fn config_at(connection: &Connection, local: Option<IpAddr>) -> Option<quinn::ServerConfig> {
+    let snapshot = connection.worker.snapshot();
+    let tls = snapshot.listener(connection.addr)?.tls.as_ref()?.quic_at(local?)?.clone();
+    offer(tls, &connection.worker, connection.addr)
+}
+
+fn offer(
+    tls: Arc<rustls::ServerConfig>,
+    worker: &Worker,
+    addr: SocketAddr,
+) -> Option<quinn::ServerConfig> {
     let Some(crypto) = Handshakes::new(tls) else {
         log::error!("HTTP/3 on {addr}: TLS_AES_128_GCM_SHA256 is not to be had");
         return None;
@@ -165,7 +180,11 @@ async fn establish(
 ) -> Option<Standing> {
     let remote = connection.remote;
     let trouble = |error: &dyn Display| log::debug!("QUIC handshake with {remote}: {error}");
-    let connecting = incoming.accept().inspect_err(|error| trouble(error)).ok()?;
+    let connecting = match config_at(&connection, incoming.local_ip()) {
+        Some(config) => incoming.accept_with(Arc::new(config)),
+        None => incoming.accept(),
+    };
+    let connecting = connecting.inspect_err(|error| trouble(error)).ok()?;
     let in_time = timeout(TLS_HANDSHAKE, connecting).await;
     drop(handshake);
     let connected = in_time.inspect_err(|error| trouble(error)).ok()?;

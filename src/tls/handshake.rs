@@ -2,7 +2,10 @@
 //! names; and who may then ask for which host.
 
 use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,18 +16,30 @@ use super::TlsListener;
 use super::challenges::{ALPN, is_validation};
 
 impl TlsListener {
-    /// Runs the handshake. `None` after one that only proved control over a name to a CA.
-    pub async fn accept<S>(&self, stream: S) -> io::Result<Option<TlsStream<S>>>
+    /// Runs the handshake of a connection to the address `local`. `None` after one that only proved
+    /// control over a name to a CA.
+    pub async fn accept<S>(&self, stream: S, local: IpAddr) -> io::Result<Option<TlsStream<S>>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = if self.by_host.is_empty() && !self.resolver.is_on_demand() {
-            TlsAcceptor::from(self.tcp.clone()).accept(stream).await?
+            TlsAcceptor::from(self.tcp_at(local).unwrap_or(&self.tcp).clone())
+                .accept(stream)
+                .await?
         } else {
-            self.accept_by_name(stream).await?
+            self.accept_by_name(stream, local).await?
         };
         let is_validation = stream.get_ref().1.alpn_protocol() == Some(ALPN);
         Ok((!is_validation).then_some(stream))
+    }
+
+    /// For QUIC connections to the address, where the listener's own does not do.
+    pub fn quic_at(&self, local: IpAddr) -> Option<&Arc<ServerConfig>> {
+        self.by_address.get(&local.to_canonical())?.quic.as_ref()
+    }
+
+    fn tcp_at(&self, local: IpAddr) -> Option<&Arc<ServerConfig>> {
+        self.by_address.get(&local.to_canonical()).map(|at| &at.tcp)
     }
 
     /// Whether a connection whose handshake named `server_name` may carry requests for `host`:
@@ -41,7 +56,7 @@ impl TlsListener {
         asked.is_none_or(|clients| clients.admits(chain))
     }
 
-    async fn accept_by_name<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    async fn accept_by_name<S>(&self, stream: S, local: IpAddr) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -55,7 +70,9 @@ impl TlsListener {
         if let Some(name) = &name {
             self.resolver.prepare(name).await;
         }
-        let config = self.by_host.find(name.as_deref().unwrap_or_default()).unwrap_or(&self.tcp);
+        let of_address = name.is_none().then(|| self.tcp_at(local)).flatten();
+        let of_name = || self.by_host.find(name.as_deref().unwrap_or_default());
+        let config = of_address.or_else(of_name).unwrap_or(&self.tcp);
         start.into_stream(config.clone()).await
     }
 }

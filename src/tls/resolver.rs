@@ -175,6 +175,29 @@ impl ResolvesServerCert for Resolver {
     }
 }
 
+/// The same for the connections to one address: a client that names nothing is shown the
+/// certificate of the site of that address.
+#[derive(Debug)]
+pub(super) struct ByAddress {
+    resolver: Arc<Resolver>,
+    host: String,
+}
+
+impl ByAddress {
+    pub(super) fn new(resolver: &Arc<Resolver>, host: &str) -> Self {
+        Self { resolver: resolver.clone(), host: host.to_owned() }
+    }
+}
+
+impl ResolvesServerCert for ByAddress {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if hello.server_name().is_none() && !challenges::is_validation(&hello) {
+            return self.resolver.choose(Some(&self.host));
+        }
+        self.resolver.resolve(hello)
+    }
+}
+
 impl Table {
     fn of(sites: &[Site]) -> Self {
         let mut table = Self::default();

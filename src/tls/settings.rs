@@ -2,6 +2,7 @@
 //! has not said which site it wants, and over QUIC, it is the union of their settings.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rustls::crypto::aws_lc_rs::{self, kx_group};
@@ -15,7 +16,7 @@ use super::challenges::ALPN;
 use super::clients::{AnyCertificate, Clients, Demand, Hosts};
 use super::hosts::ByHost;
 use super::policy::{Certificates, Policy};
-use super::resolver::Resolver;
+use super::resolver::{ByAddress, Resolver};
 use super::source::Issuer;
 
 /// What one TLS listener needs: the configurations for TCP and for QUIC over one resolver.
@@ -30,6 +31,16 @@ pub struct TlsListener {
     pub(super) clients: Hosts,
     /// Empty where one configuration does for all.
     pub(super) by_host: ByHost<Arc<ServerConfig>>,
+    /// For clients that name nothing, as those that go to an address: the site of the address
+    /// that they came to, where there are other sites beside it.
+    pub(super) by_address: HashMap<IpAddr, AtAddress>,
+}
+
+/// The configurations with the certificate of an address.
+#[derive(Debug)]
+pub(super) struct AtAddress {
+    pub(super) tcp: Arc<ServerConfig>,
+    pub(super) quic: Option<Arc<ServerConfig>>,
 }
 
 /// The post-quantum hybrid comes first; rustls alone would put it last.
@@ -81,7 +92,19 @@ pub fn build_listener(
     if kinds.len() == 1 && clients.is_empty() {
         configs = ByHost::default();
     }
-    Ok(TlsListener { tcp, quic, resolver, clients, by_host: configs })
+    let at = |address: IpAddr, host: &String| {
+        let unnamed = configs.find("").unwrap_or(&tcp);
+        let show = |config: &Arc<ServerConfig>| {
+            let mut config = config.as_ref().clone();
+            config.cert_resolver = Arc::new(ByAddress::new(&resolver, host));
+            Arc::new(config)
+        };
+        (address.to_canonical(), AtAddress { tcp: show(unnamed), quic: quic.as_ref().map(show) })
+    };
+    let addresses = by_host.keys().filter(|_| by_host.len() > 1);
+    let addresses = addresses.filter_map(|host| Some(at(host.parse().ok()?, host)));
+    let by_address = addresses.collect();
+    Ok(TlsListener { tcp, quic, resolver, clients, by_host: configs, by_address })
 }
 
 /// The sites that use TLS by their hosts: those of one host differ in the path only, which no

@@ -15,6 +15,7 @@ mod acme;
 mod acme_store;
 mod acme_trouble;
 mod activation;
+mod addresses;
 mod alt_svc;
 mod article;
 mod aspnet;

@@ -103,6 +103,11 @@ impl Template {
         })
     }
 
+    /// Whether it is one value that has neither quotes nor control characters of its own.
+    pub fn is_escaped(&self) -> bool {
+        matches!(self.parts.as_slice(), [Part::Value(Value::Request)])
+    }
+
     /// Whether `{request_body}` is in it, for which [`RequestBody::copy`] is needed.
     pub fn wants_body(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Value(Value::RequestBody)))

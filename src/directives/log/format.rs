@@ -40,13 +40,12 @@ enum Late {
 const GAP: char = '\0';
 
 impl Format {
-    /// Parses; `{common}` and `{combined}` stand for whole formats.
+    /// Parses; `{common}` and `{combined}` stand for whole formats, wherever they are.
     pub(super) fn parse(text: &str) -> Self {
-        match text {
-            "" | "{common}" => Self(split(COMMON)),
-            "{combined}" => Self(split(&format!("{COMMON}{FIELDS}"))),
-            own => Self(split(&own.replace(GAP, " "))),
-        }
+        let text = if text.is_empty() { "{common}" } else { text };
+        let whole = text.replace("{common}", COMMON);
+        let whole = whole.replace("{combined}", &format!("{COMMON}{FIELDS}"));
+        Self(split(&whole.replace(GAP, " ")))
     }
 
     /// Whether the request's body is part of it.
@@ -63,7 +62,12 @@ impl Format {
                 Segment::Value(value) => {
                     let start = line.len();
                     value.expand_into(&mut line, req, Some(facts), "-");
-                    escape(&mut line, start);
+                    // {request} has its escapes already.
+                    if value.is_escaped() {
+                        line.truncate(line.floor_char_boundary(start + LONGEST));
+                    } else {
+                        escape(&mut line, start);
+                    }
                 }
                 // Writing to a String cannot fail.
                 Segment::Remote => drop(write!(line, "{client}")),

@@ -261,14 +261,28 @@ fn cookie(headers: &HeaderMap, wanted: &str, out: &mut String) {
     }
 }
 
-/// The request's head on one line.
+/// The request's head on one line, escaped as a log needs it. Names are in the form that Caddy 1.0
+/// gave them: HTTP/2 and HTTP/3 send them in lower case.
 fn dump(req: &Request, out: &mut String) {
     let head = &req.head;
     let (uri, proto) = (target(&req.original_uri), proto(head.version));
     out.extend([head.method.as_str(), " ", uri, " ", proto, "\\r\\n"]);
     for (name, value) in &head.headers {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        out.extend([name.as_str(), ": ", value.as_ref(), "\\r\\n"]);
+        let mut starts = true;
+        for c in name.as_str().chars() {
+            out.push(if starts { c.to_ascii_uppercase() } else { c });
+            starts = c == '-';
+        }
+        out.push_str(": ");
+        for c in String::from_utf8_lossy(value.as_bytes()).chars() {
+            match c {
+                '"' | '\\' => out.extend(['\\', c]),
+                c if c.is_control() => drop(write!(out, "\\x{:02x}", u32::from(c))),
+                '\u{2028}' | '\u{2029}' => out.extend(c.escape_unicode()),
+                c => out.push(c),
+            }
+        }
+        out.push_str("\\r\\n");
     }
     out.push_str("\\r\\n");
 }

@@ -15,14 +15,16 @@ use super::owned::open_as;
 use super::privileges::User;
 use super::syslog::{Facility, Severity, Syslog};
 
+/// Whose records are told even where nobody asked for a log: a first certificate takes its time.
+const PROGRESS: &str = "caddy::tls::acme";
 /// Mode of the file.
 const MODE: u32 = 0o600;
 
 /// Where the process log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Nowhere.
-    None,
+    /// Nobody said where: what needs attention goes to standard error.
+    Unsaid,
     /// Standard output.
     Stdout,
     /// Standard error.
@@ -35,11 +37,11 @@ pub enum Target {
     RemoteSyslog(String),
 }
 
-/// Reads the value of `-log`; empty is [`Target::None`], other words are file names.
+/// Reads the value of `-log`; empty is [`Target::Unsaid`], other words are file names.
 #[must_use]
 pub fn parse_target(text: &str) -> Target {
     match text {
-        "" => Target::None,
+        "" => Target::Unsaid,
         "stdout" => Target::Stdout,
         "stderr" => Target::Stderr,
         "syslog" => Target::Syslog,
@@ -82,8 +84,7 @@ pub fn install(style: &Style, user: Option<&User>) -> io::Result<()> {
     LOG.set(log).map_err(|_| taken(()))?;
     let Some(log) = LOG.get() else { return Ok(()) };
     log::set_logger(log).map_err(|_| taken(()))?;
-    let silent = style.target == Target::None;
-    log::set_max_level(if silent { LevelFilter::Off } else { LevelFilter::Info });
+    log::set_max_level(LevelFilter::Info);
     Ok(())
 }
 
@@ -119,10 +120,11 @@ static LOG: OnceLock<ProcessLog> = OnceLock::new();
 struct ProcessLog {
     sink: Sink,
     timestamps: bool,
+    /// Only what needs attention, and what becomes of certificates from a CA.
+    brief: bool,
 }
 
 enum Sink {
-    None,
     Console(Console),
     File(LogFile),
     Syslog(Syslog),
@@ -131,9 +133,8 @@ enum Sink {
 impl ProcessLog {
     fn open(style: &Style, user: Option<&User>) -> io::Result<Self> {
         let sink = match &style.target {
-            Target::None => Sink::None,
             Target::Stdout => Sink::Console(Console::open(Stream::Out)?),
-            Target::Stderr => Sink::Console(Console::open(Stream::Err)?),
+            Target::Unsaid | Target::Stderr => Sink::Console(Console::open(Stream::Err)?),
             Target::File(path) => {
                 let open = || LogFile::open_utc(path, style.roll(), MODE);
                 Sink::File(open_as(user, (path, MODE), open)?)
@@ -141,7 +142,8 @@ impl ProcessLog {
             Target::Syslog => Sink::Syslog(Syslog::local(Facility::Daemon)?),
             Target::RemoteSyslog(url) => Sink::Syslog(Syslog::remote(url, Facility::Daemon)?),
         };
-        Ok(Self { sink, timestamps: style.timestamps })
+        let brief = style.target == Target::Unsaid;
+        Ok(Self { sink, timestamps: style.timestamps, brief })
     }
 
     fn line(&self, level: Level, text: &str) -> String {
@@ -163,7 +165,8 @@ impl Log for ProcessLog {
     /// Other crates' records are only kept from warning up.
     fn enabled(&self, meta: &Metadata<'_>) -> bool {
         let own = meta.target().split("::").next() == Some("caddy");
-        own || meta.level() <= Level::Warn
+        let is_told = own && (!self.brief || meta.target().starts_with(PROGRESS));
+        is_told || meta.level() <= Level::Warn
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -173,7 +176,6 @@ impl Log for ProcessLog {
         let level = record.level();
         let text = escape(&record.args().to_string());
         match &self.sink {
-            Sink::None => {}
             Sink::Console(console) => console.write_line(&self.line(level, &text)),
             Sink::File(file) => file.write_line(&self.line(level, &text)),
             Sink::Syslog(syslog) => syslog.write_line(severity(level), &text),
@@ -185,7 +187,6 @@ impl Log for ProcessLog {
             Sink::File(file) => file.flush(),
             Sink::Syslog(syslog) => syslog.flush(),
             Sink::Console(console) => console.flush(),
-            Sink::None => {}
         }
     }
 }
@@ -222,7 +223,7 @@ mod tests {
     #[test]
     fn targets() {
         for (text, want) in [
-            ("", Target::None),
+            ("", Target::Unsaid),
             ("stdout", Target::Stdout),
             ("stderr", Target::Stderr),
             ("syslog", Target::Syslog),
@@ -242,6 +243,26 @@ mod tests {
             ("\x1b[31mred\x7f", "\\u{1b}[31mred\\u{7f}"),
         ] {
             assert_eq!(escape(text), want);
+        }
+    }
+
+    #[test]
+    fn without_a_place_only_what_needs_attention_is_told() {
+        let open = |text: &str| {
+            let target = parse_target(text);
+            let style = Style { target, roll_mb: 1, compress: false, timestamps: true };
+            ProcessLog::open(&style, None).expect("open")
+        };
+        for (level, target, brief, whole) in [
+            (Level::Error, "caddy::run", true, true),
+            (Level::Warn, "hyper", true, true),
+            (Level::Info, "caddy::run", false, true),
+            (Level::Info, "caddy::tls::acme::obtain", true, true),
+            (Level::Info, "hyper", false, false),
+        ] {
+            let meta = Metadata::builder().level(level).target(target).build();
+            let told = (open("").enabled(&meta), open("stderr").enabled(&meta));
+            assert_eq!(told, (brief, whole), "{level} {target}");
         }
     }
 

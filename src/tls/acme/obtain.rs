@@ -76,6 +76,7 @@ impl Keeper {
 
     async fn ask(&self, managed: &Managed, places: &Places) -> Result<(), Failure> {
         let wanted = managed.wanted();
+        log::info!("{}: asking {} for a certificate", wanted.name, wanted.ca);
         let account = self.account(wanted).await?;
         let replaces = managed.current().and_then(|current| {
             let leaf = current.key.cert.first()?.clone();

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use http::StatusCode;
 
@@ -15,6 +16,12 @@ pub type ReplyFuture<'a> = Pin<Box<dyn Future<Output = Reply> + 'a>>;
 pub trait Handler: Send + Sync + 'static {
     /// Answers the request, or lets `next` do so and works on what comes back.
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a>;
+}
+
+impl<H: Handler> Handler for Arc<H> {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        H::handle(self, req, next)
+    }
 }
 
 /// The handlers behind the current one.

@@ -17,6 +17,7 @@ pub mod directives;
 pub mod fuzzing;
 pub mod http;
 pub mod net;
+pub mod reason;
 pub mod run;
 pub mod server;
 pub mod site;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fnv::FnvHashMap;
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::address::Address;
 use crate::http::limits::{SaidTimeouts, Timeouts};
 use crate::http::ranges::Ranges;
+use crate::http::response::Refusal;
 use crate::http::sink::{ErrorLog, OpenSink};
 use crate::http::{Request, paths};
 use crate::tls::{Policy, TlsListener};
@@ -50,6 +51,7 @@ pub struct SiteBuilder {
     pub hooks: Vec<Hook>,
     pub tasks: Vec<Task>,
     handlers: Vec<Box<dyn Handler>>,
+    witnesses: Vec<Box<dyn Handler>>,
 }
 
 /// Work beside requests that belongs to one generation of the configuration. It starts when that
@@ -116,12 +118,30 @@ impl SiteBuilder {
             hooks: Vec::new(),
             tasks: Vec::new(),
             handlers: Vec::new(),
+            witnesses: Vec::new(),
         }
     }
 
     /// The files that stand for a folder.
     pub fn index_names(&self) -> Vec<String> {
         if self.index.is_empty() { INDEX.map(str::to_owned).to_vec() } else { self.index.clone() }
+    }
+
+    /// As logs name it.
+    pub fn name(&self) -> Arc<str> {
+        name(&self.address)
+    }
+
+    /// Where errors are written that no response tells of.
+    pub fn error_log(&self) -> ErrorLog {
+        self.error_log.clone().unwrap_or_else(|| ErrorLog::process(self.name()))
+    }
+
+    /// As [`Self::push`], for what has to see requests too that are refused before the chain runs.
+    pub fn push_witness(&mut self, handler: impl Handler) {
+        let handler = Arc::new(handler);
+        self.handlers.push(Box::new(handler.clone()));
+        self.witnesses.push(Box::new(handler));
     }
 
     /// Puts a handler behind those already there.
@@ -131,21 +151,52 @@ impl SiteBuilder {
 
     /// The finished site.
     pub fn build(self) -> Site {
-        Site { address: self.address, limits: self.limits, chain: self.handlers }
+        let name = self.name();
+        let mut refusing = self.witnesses;
+        refusing.push(Box::new(Refused));
+        Site { address: self.address, name, limits: self.limits, chain: self.handlers, refusing }
+    }
+}
+
+fn name(address: &Address) -> Arc<str> {
+    match address.original.as_str() {
+        // Without an address there is but one.
+        "" => "the site".into(),
+        address => address.into(),
     }
 }
 
 /// A site ready to serve.
 pub struct Site {
     pub address: Address,
+    /// As logs name it.
+    pub name: Arc<str>,
     pub limits: Limits,
     chain: Vec<Box<dyn Handler>>,
+    /// What refused requests pass.
+    refusing: Vec<Box<dyn Handler>>,
 }
 
 impl Site {
     /// Runs the chain.
     pub fn handle<'a>(&'a self, req: &'a mut Request) -> ReplyFuture<'a> {
         Next::new(&self.chain).run(req)
+    }
+
+    /// Answers a request whose [`Refusal`] is in its extensions.
+    pub fn refuse<'a>(&'a self, req: &'a mut Request) -> ReplyFuture<'a> {
+        Next::new(&self.refusing).run(req)
+    }
+}
+
+/// Gives the answer to a refused request.
+struct Refused;
+
+impl Handler for Refused {
+    fn handle<'a>(&'a self, req: &'a mut Request, _: Next<'a>) -> ReplyFuture<'a> {
+        let refusal = req.head.extensions.get().copied();
+        let refusal = refusal.unwrap_or(Refusal::Rule(StatusCode::BAD_REQUEST));
+        Box::pin(std::future::ready(refusal.reply(req)))
     }
 }
 
@@ -230,6 +281,12 @@ impl SiteTable {
             .or_else(|| self.hosts.get(""))
             .or_else(|| self.hosts.get("*"))?;
         sites.iter().find(|site| paths::exactly_under(path, &site.address.path)).map(|site| &**site)
+    }
+
+    /// The site, where there is but one.
+    pub fn only(&self) -> Option<&Site> {
+        let mut all = self.hosts.values().flatten();
+        all.next().filter(|_| all.next().is_none()).map(|site| &**site)
     }
 
     fn wildcard(&self, host: &str) -> Option<&Vec<Arc<Site>>> {

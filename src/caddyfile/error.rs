@@ -15,6 +15,16 @@ pub enum Kind {
     Setup,
 }
 
+impl Kind {
+    fn stage(self) -> &'static str {
+        match self {
+            Self::Parse => "Parse error: ",
+            Self::Syntax => "Syntax error: ",
+            Self::Setup => "",
+        }
+    }
+}
+
 /// One error. `Display` prints `FILE:LINE - Parse error: MSG`, then column, source line and
 /// marker, then the hint.
 #[derive(Debug)]
@@ -49,6 +59,13 @@ impl ConfigError {
         self
     }
 
+    /// The same on one line, without the source, for a log.
+    pub fn line(&self) -> String {
+        let hint = self.hint.iter().map(|hint| format!("; {hint}")).collect::<String>();
+        let stage = self.kind.stage();
+        format!("{}:{}:{} - {stage}{}{hint}", self.file, self.line, self.column, self.message)
+    }
+
     /// The same as a warning, on one line, as it goes to the log.
     pub fn warning(&self) -> Warning {
         let hint = self.hint.iter().map(|hint| format!("; {hint}")).collect::<String>();
@@ -59,11 +76,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.kind {
-            Kind::Parse => "Parse error: ",
-            Kind::Syntax => "Syntax error: ",
-            Kind::Setup => "",
-        };
+        let stage = self.kind.stage();
         write!(f, "{}:{} - {stage}{}", self.file, self.line, self.message)?;
         if let Some(source) = &self.source_line {
             let margin = self.line.to_string();

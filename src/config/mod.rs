@@ -84,6 +84,16 @@ pub enum LoadError {
     Site(String),
 }
 
+impl LoadError {
+    /// On one line, for a log.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Caddyfile(error) => error.line(),
+            Self::Site(text) => text.replace('\n', "; "),
+        }
+    }
+}
+
 /// A site whose directives have been read, on its way to a listener.
 struct Draft {
     site: SiteBuilder,

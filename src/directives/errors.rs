@@ -9,6 +9,7 @@ use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, rotation};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::sink::{ErrorLog, Roll, SinkTarget};
 use crate::http::{Body, Fault, Request, fault_page};
+use crate::reason::reason;
 use crate::site::SiteBuilder;
 use crate::warning::Warning;
 
@@ -49,9 +50,9 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         .sinks
         .open(&target)
         .map_err(|error| args.error(format!("errors: cannot open the log: {error}")))?;
-    let log = ErrorLog::new(sink);
+    let log = ErrorLog::new(site.name(), &target, sink);
     site.error_log = Some(log.clone());
-    site.push(Errors {
+    site.push_witness(Errors {
         log,
         visible: wanted.visible,
         pages: wanted.pages,
@@ -144,9 +145,10 @@ impl Errors {
     async fn answer(&self, fault: Fault, req: &Request) -> Response<Body> {
         let status = fault.status;
         let is_head = req.head.method == Method::HEAD;
-        let cause = fault.cause.as_deref().map(chain_of);
+        let cause = fault.cause.as_deref().map(|cause| reason(cause));
+        let about = req.about(status);
         if let Some(cause) = &cause {
-            self.log.write(&format!("ERROR {} {}", status.as_u16(), req.path()), cause);
+            self.log.write(about, cause);
         }
         if self.visible
             && let Some(cause) = cause
@@ -160,8 +162,8 @@ impl Errors {
         if let Some(page) = self.pages.get(&status.as_u16()).or(self.default_page.as_ref()) {
             match tokio::fs::read(page).await {
                 Ok(content) => return with_content(fault, "text/html; charset=utf-8", content),
-                Err(error) => self.log.write(
-                    &format!("NOTICE {} {}", status.as_u16(), req.path()),
+                Err(error) => self.log.notice(
+                    about,
                     &format!("could not load error page: {}: {error}", page.display()),
                 ),
             }
@@ -178,18 +180,6 @@ fn with_content(fault: Fault, kind: &'static str, content: Vec<u8>) -> Response<
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
-}
-
-/// An error and what caused it, on one line.
-fn chain_of(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

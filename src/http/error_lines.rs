@@ -3,7 +3,8 @@
 
 use bytes::BytesMut;
 
-use super::sink::ErrorLog;
+use super::sink::{About, ErrorLog};
+use crate::reason::reason;
 
 /// Bytes of one request that are logged.
 const MOST: usize = 16 * 1024;
@@ -39,11 +40,14 @@ impl ErrorLines {
     }
 
     /// What went wrong when the client had part of the answer.
-    pub fn say(&mut self, error: &dyn std::error::Error) {
+    pub fn say(&mut self, error: &(dyn std::error::Error + 'static)) {
         self.flush();
-        let cause = error.source().map(ToString::to_string);
-        let text = [error.to_string(), cause.unwrap_or_default()].join(": ");
-        self.log.write(&format!("ERROR 0 {}", self.path), text.trim_end_matches(": "));
+        self.log.write(self.about(), &reason(error));
+    }
+
+    /// There is no status yet, or it was sent long ago: 0, as ever.
+    fn about(&self) -> About<'_> {
+        About { status: 0, method: "", path: &self.path }
     }
 
     fn flush(&mut self) {
@@ -52,8 +56,7 @@ impl ErrorLines {
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end();
         if !text.is_empty() {
-            // There is no status yet, or it was sent long ago: 0, as ever.
-            self.log.write(&format!("ERROR 0 {}", self.path), text);
+            self.log.write(self.about(), text);
         }
     }
 }
@@ -63,7 +66,7 @@ impl Drop for ErrorLines {
         self.flush();
         if self.lost > 0 {
             let text = format!("{} more bytes on standard error", self.lost);
-            self.log.write(&format!("ERROR 0 {}", self.path), &text);
+            self.log.write(self.about(), &text);
         }
     }
 }
@@ -72,7 +75,7 @@ impl Drop for ErrorLines {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use super::super::sink::Sink;
+    use super::super::sink::{Roll, Sink, SinkTarget};
     use super::*;
 
     #[derive(Default)]
@@ -87,7 +90,9 @@ mod tests {
 
     fn logged(pieces: &[&[u8]]) -> Vec<String> {
         let memory = Arc::new(Memory::default());
-        let mut stderr = ErrorLines::new(ErrorLog::new(memory.clone()), "/x");
+        let target = SinkTarget::parse("errors.log", Roll::default());
+        let log = ErrorLog::new("site".into(), &target, memory.clone());
+        let mut stderr = ErrorLines::new(log, "/x");
         pieces.iter().for_each(|piece| stderr.take(piece));
         drop(stderr);
         std::mem::take(&mut *memory.0.lock().unwrap())

@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderValue, Uri, header, request::Parts};
+use http::{HeaderValue, StatusCode, Uri, header, request::Parts};
 use percent_encoding::percent_decode_str;
 
 use super::kept::Kept;
+use super::sink::About;
 use super::{Body, Upgrade};
 
 /// One request. `head.uri` is in origin form (path and query) and `Host` is always a field of
@@ -103,6 +104,12 @@ impl Request {
         }
         let decoded = percent_decode_str(path).decode_utf8_lossy();
         Cow::Owned(super::paths::clean(&decoded).into_owned())
+    }
+
+    /// What a line of the errors log is about.
+    pub fn about(&self, status: StatusCode) -> About<'_> {
+        let (method, path) = (self.head.method.as_str(), self.path());
+        About { status: status.as_u16(), method, path }
     }
 
     /// The Host field as sent, with its port.

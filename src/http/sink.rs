@@ -13,30 +13,93 @@ pub trait Sink: Send + Sync {
 }
 
 /// A site's log of errors; without one, the process log.
-#[derive(Clone, Default)]
-pub struct ErrorLog(Option<Arc<dyn Sink>>);
+#[derive(Clone)]
+pub struct ErrorLog {
+    site: Arc<str>,
+    to: To,
+}
+
+#[derive(Clone)]
+enum To {
+    Process,
+    /// A terminal or a collector, where lines of the process log are too: they look alike.
+    Stream(Arc<dyn Sink>),
+    File(Arc<dyn Sink>),
+}
+
+/// What a line of the errors log is about.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// 0: there is none yet, or it was sent long ago.
+    pub status: u16,
+    pub method: &'a str,
+    pub path: &'a str,
+}
 
 impl ErrorLog {
-    pub fn new(sink: Arc<dyn Sink>) -> Self {
-        Self(Some(sink))
+    /// What the `errors` of a site write to.
+    pub fn new(site: Arc<str>, target: &SinkTarget, sink: Arc<dyn Sink>) -> Self {
+        let to = match target {
+            SinkTarget::Stdout | SinkTarget::Stderr => To::Stream(sink),
+            SinkTarget::Syslog(_) | SinkTarget::File { .. } => To::File(sink),
+        };
+        Self { site, to }
     }
 
-    /// One line: the time, `what` in brackets, and the text without what a terminal would obey.
-    pub fn write(&self, what: &str, text: &str) {
-        let line = format!("[{what}] {text}").replace(char::is_control, " ");
-        match &self.0 {
-            Some(sink) => {
+    /// For a site without `errors`.
+    pub fn process(site: Arc<str>) -> Self {
+        Self { site, to: To::Process }
+    }
+
+    /// One line, without what a terminal would obey. Files have the form of Caddy 1.0.
+    pub fn write(&self, about: About<'_>, text: &str) {
+        self.line("ERROR", about, text);
+    }
+
+    /// As [`Self::write`], of what is no failure of the request.
+    pub fn notice(&self, about: About<'_>, text: &str) {
+        self.line("NOTICE", about, text);
+    }
+
+    fn line(&self, level: &str, about: About<'_>, text: &str) {
+        let About { status, path, .. } = about;
+        let plain = |line: String| line.replace(char::is_control, " ");
+        match &self.to {
+            To::File(sink) => {
                 let now = Local::now().format("%d/%b/%Y:%H:%M:%S %z");
+                let line = plain(format!("[{level} {status} {path}] {text}"));
                 sink.write_line(&format!("{now} {line}"));
             }
-            None => log::error!("{line}"),
+            To::Stream(sink) => {
+                let now = Local::now().format("%Y/%m/%d %H:%M:%S");
+                let line = plain(self.told(about, text));
+                sink.write_line(&format!("{now} [{level}] {line}"));
+            }
+            // What a client does wrong is nothing that the service has to be mended for.
+            To::Process if (400..500).contains(&status) => {
+                log::info!("{}", plain(self.told(about, text)));
+            }
+            To::Process => log::error!("{}", plain(self.told(about, text))),
         }
+    }
+
+    /// `SITE: STATUS METHOD PATH: TEXT`.
+    fn told(&self, About { status, method, path }: About<'_>, text: &str) -> String {
+        let status = if status == 0 { String::new() } else { format!("{status} ") };
+        let gap = if method.is_empty() { "" } else { " " };
+        format!("{}: {status}{method}{gap}{path}: {text}", self.site)
+    }
+}
+
+impl Default for ErrorLog {
+    fn default() -> Self {
+        Self::process("the site".into())
     }
 }
 
 impl fmt::Debug for ErrorLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ErrorLog").field(&self.0.is_some()).finish()
+        f.debug_tuple("ErrorLog").field(&self.site).finish()
     }
 }
 

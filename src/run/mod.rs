@@ -128,14 +128,21 @@ fn in_background(options: &Options) -> u8 {
     }
 }
 
+/// What a terminal is told on several lines, without the excerpt of the source.
+fn on_one_line(error: &str) -> String {
+    let lines = error.lines().filter(|line| !line.contains(" | "));
+    let lines: Vec<_> = lines.map(|line| line.trim().trim_start_matches("hint: ")).collect();
+    lines.join("; ")
+}
+
 /// Starts, then obeys signals until told to stop. No thread exists before this.
 fn serve(options: &Options, caller: Caller, legacy: Option<Legacy>) -> u8 {
     let (mut service, events) = match Service::start(options, legacy) {
         Ok(started) => started,
         Err(error) => {
             // A predecessor has the last word on this, in the same log.
-            if !caller.is_predecessor() {
-                log::error!("{error}");
+            if !caller.is_predecessor() && !options.log.is_empty() {
+                log::error!("{}", on_one_line(&error));
             }
             processlog::flush();
             return failed(caller, &error);
@@ -350,8 +357,7 @@ impl Service {
             }
             Err(error) => {
                 log::error!("{signal}: {error}");
-                let reason = error.lines().next().unwrap_or_default();
-                notify::ready(&format!("serving as before; the reload failed: {reason}"));
+                notify::ready(&format!("serving as before; the reload failed: {error}"));
             }
         }
     }
@@ -365,8 +371,7 @@ impl Service {
 
     fn try_reload(&mut self) -> Result<(), String> {
         let source = self.wanted.reread(&self.source, &self.settings)?;
-        let mut loaded =
-            config::load(&source, &self.settings).map_err(|error| error.to_string())?;
+        let mut loaded = config::load(&source, &self.settings).map_err(|error| error.line())?;
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let old = self.engine.load();
         let bound = sockets::bind_new(&mut loaded, Some(&old), Vec::new(), self.workers.count())?;

@@ -1,6 +1,8 @@
 //! The one door that every request of every protocol comes through: it is checked, brought into
 //! one form, given to its site, and whatever happens there becomes a response.
 
+mod refuse;
+
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -13,13 +15,14 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
+use self::refuse::{Unanswered, page, refuse};
 use super::accept::Connection;
 use super::incoming::{Answering, Bounds, Incoming};
 use super::tunnel::Tunnel;
 use super::worker::Worker;
 use crate::http::limits::{HEADER_COUNT, Timeouts, URI_BYTES};
 use crate::http::request::Peer;
-use crate::http::response::{NeedsHttp1, Removed};
+use crate::http::response::{NeedsHttp1, Refusal, Removed, Watch};
 use crate::http::{Body, Fault, Reply, Request, body, fault_page, hop};
 use crate::site::{Listener, Site};
 use crate::tls::challenges::http_answer;
@@ -76,9 +79,10 @@ impl Door {
 /// it got here.
 pub(super) async fn dispatch(
     door: &Door,
-    mut request: Box<Request>,
+    request: Box<Request>,
     verdict: Option<StatusCode>,
 ) -> Response<Body> {
+    let mut request = Unanswered(request);
     let snapshot = door.worker.snapshot();
     let is_head = request.head.method == Method::HEAD;
     let may_switch = request.upgrade.is_some();
@@ -87,30 +91,38 @@ pub(super) async fn dispatch(
         // The address left the configuration; this connection is on its way out.
         return fault_page::render(Fault::status(StatusCode::SERVICE_UNAVAILABLE), is_head);
     };
-    let reply = match verdict {
-        Some(status) => Err(Fault::status(status)),
-        None => match validation(listener, &request)
-            .map_or_else(|| admit(door, listener, &mut request), |answer| Err(Box::new(answer)))
-        {
-            Ok((site, answering)) => {
-                let reply = run(site, &mut request).await;
-                beside(&mut request, answering, reply)
+    let admitted = match verdict {
+        Some(status) => Err(Refusal::Rule(status)),
+        None => match validation(listener, &request) {
+            Some(answer) => Ok(Admitted::Answered(answer)),
+            None => {
+                let admitted = admit(door, listener, &mut request);
+                admitted.map(|(site, answering)| Admitted::To(site, answering))
             }
-            Err(refusal) => Ok(*refusal),
         },
     };
-    let mut response = reply.unwrap_or_else(|fault| {
-        if let Some(cause) = &fault.cause {
-            log::error!("{} {}: {cause}", fault.status.as_u16(), door.peer.remote);
+    let mut response = match admitted {
+        Ok(Admitted::To(site, answering)) => {
+            let reply = run(site, &mut request).await;
+            let reply = beside(&mut request, answering, reply);
+            reply.unwrap_or_else(|fault| page(site, &request, fault))
         }
-        fault_page::render(fault, is_head)
-    });
+        Ok(Admitted::Answered(answer)) => answer,
+        // Rare, it has no place in every request's future.
+        Err(refusal) => Box::pin(refuse(door, listener, &mut request, refusal)).await,
+    };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
-        log::error!("500 {}: 101 was not asked for", door.peer.remote);
+        let uri = &request.original_uri;
+        log::error!("500 {} {uri}: 101 was not asked for", request.head.method);
         response = fault_page::render(Fault::status(StatusCode::INTERNAL_SERVER_ERROR), is_head);
     }
     if verdict.is_some() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if request.head.method == Method::HEAD {
+            // The codec answers a stand-in, and would promise the content that HEAD leaves out.
+            headers.remove(header::CONTENT_LENGTH);
+        }
     }
     finish(&mut response, listener, version, is_head);
     if version >= Version::HTTP_2
@@ -122,6 +134,12 @@ pub(super) async fn dispatch(
         take_away(removed, response.headers_mut());
     }
     response
+}
+
+enum Admitted<'a> {
+    To(&'a Site, Option<Rc<Answering>>),
+    /// A CA had its answer.
+    Answered(Response<Body>),
 }
 
 /// Defaults that the site's rules do not want.
@@ -157,7 +175,8 @@ async fn run(site: &Site, request: &mut Request) -> Reply {
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("a panic without text");
-            log::error!("[PANIC {}] {text}", request.original_uri);
+            log::error!("{}: panic at {}: {text}", site.name, request.original_uri);
+            Watch::end(request, 500);
             Err(Fault::status(StatusCode::INTERNAL_SERVER_ERROR))
         }
     }
@@ -192,14 +211,12 @@ fn admit<'a>(
     door: &Door,
     listener: &'a Listener,
     request: &mut Request,
-) -> Result<(&'a Site, Option<Rc<Answering>>), Box<Response<Body>>> {
+) -> Result<(&'a Site, Option<Rc<Answering>>), Refusal> {
     let head = &mut request.head;
-    let is_head = head.method == Method::HEAD;
-    let refuse = |status| Box::new(fault_page::render(Fault::status(status), is_head));
+    let refuse = Refusal::Rule;
     bounded(head, listener).map_err(refuse)?;
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
-        let fault = Fault::not_allowed(Fault::METHODS);
-        return Err(Box::new(fault_page::render(fault, is_head)));
+        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED));
     }
     if head.version >= Version::HTTP_2 {
         hop::join_crumbs(&mut head.headers);
@@ -222,11 +239,7 @@ fn admit<'a>(
     let Some(site) = listener.sites.find(&request.host, &route) else {
         let addr = door.addr;
         log::info!("{} - No such site at {addr} (Remote: {})", request.host, door.peer.remote);
-        return Err(Box::new(fault_page::no_such_site(
-            &request.host,
-            request.head.version,
-            is_head,
-        )));
+        return Err(Refusal::NoSuchSite);
     };
     let limit = site.limits.body_of(&route);
     drop(route);

@@ -26,6 +26,8 @@ use framer::{Framer, Stop};
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
 /// How long the rest of an unread request is taken in before the connection closes.
 const LINGER: Duration = Duration::from_secs(2);
+/// Bytes of a bad head that are kept for the log.
+const REPLACED_BYTES: usize = 16 * 1024;
 /// Bytes kept of a client that goes on before its upgrade is answered.
 const HELD_BYTES: usize = 16 * 1024;
 
@@ -85,6 +87,8 @@ struct Shared {
     begun: u64,
     /// The status for a head that was replaced, and the number of its request.
     verdict: Option<(u64, StatusCode)>,
+    /// The head that was replaced, or what came of it.
+    replaced: Vec<u8>,
     broken: Option<StatusCode>,
     phase: Phase,
     head_started: Option<Instant>,
@@ -103,6 +107,11 @@ impl GuardHandle {
         let mut shared = lock(&self.0);
         shared.begun += 1;
         shared.verdict.filter(|(request, _)| *request == shared.begun).map(|(_, status)| status)
+    }
+
+    /// Of a request that [`Self::begin_request`] gave a status for: its own head.
+    pub(super) fn replaced(&self) -> Vec<u8> {
+        std::mem::take(&mut lock(&self.0).replaced)
     }
 
     /// The status for a request whose body's framing is broken, if it is unanswered.
@@ -142,6 +151,7 @@ impl<T> Guard<T> {
             heads: 0,
             begun: 0,
             verdict: None,
+            replaced: Vec::new(),
             broken: None,
             phase: Phase::Idle,
             head_started: None,
@@ -214,6 +224,8 @@ impl<T> Guard<T> {
             Stop::BadHead(status) => {
                 shared.heads += 1;
                 shared.verdict = Some((shared.heads, status));
+                let head = &self.kept[self.ready..];
+                shared.replaced = head[..head.len().min(REPLACED_BYTES)].to_vec();
                 self.kept.truncate(self.ready);
                 self.kept.extend_from_slice(STAND_IN);
                 self.ready = self.kept.len();

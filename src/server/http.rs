@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::accept::Connection;
+use super::bad_head;
 use super::dispatch::{Door, dispatch};
 use super::gather::{Gathered, Outbox};
 use super::guard::{Guard, GuardLimits, Readable};
@@ -135,8 +136,11 @@ fn service(
         let mut verdict = activity.begin();
         let (door, running) = (door.clone(), Running(Some(activity.clone())));
         let mut request = request.map(Into::into);
+        if verdict.is_some() {
+            bad_head::describe(&mut request, &activity.replaced());
+        }
         let (mut switch, mut upgrade) = (None, None);
-        if may_leave(&request) {
+        if verdict.is_none() && may_leave(&request) {
             match switching.offer(&mut request) {
                 Ok(Some((how, offered))) => {
                     (switch, upgrade) = (Some(Box::new(how)), Some(offered));

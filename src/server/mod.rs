@@ -2,6 +2,7 @@
 //! Sees a [`crate::site::Snapshot`], never a directive.
 
 mod accept;
+mod bad_head;
 mod dispatch;
 mod drain;
 mod estate;

@@ -58,6 +58,11 @@ impl Activity {
         self.0.guard.as_ref().and_then(GuardHandle::begin_request)
     }
 
+    /// The head of the request that began, where there is a verdict on it.
+    pub(super) fn replaced(&self) -> Vec<u8> {
+        self.0.guard.as_ref().map(GuardHandle::replaced).unwrap_or_default()
+    }
+
     /// The request that began asks for an upgrade and gets an ordinary response.
     pub(super) fn not_upgraded(&self) {
         if let Some(guard) = &self.0.guard {

@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::net::roots;
+use crate::reason::reason;
 use crate::tls::pem::unix_now;
 
 /// No answer of a CA is larger: a chain is a few KiB.
@@ -63,7 +64,7 @@ impl Client {
 
     /// The status of a GET: for the `ask` of on-demand TLS.
     pub(super) async fn get(&self, uri: &Uri) -> Result<StatusCode, String> {
-        let request = Request::get(uri).body(Full::default()).map_err(|e| e.to_string())?;
+        let request = Request::get(uri).body(Full::default()).map_err(|e| reason(&e))?;
         self.clone().exchange(request).await.map(|response| response.status())
     }
 
@@ -108,13 +109,13 @@ impl Client {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = self.dial(host, port).await.map_err(|error| error.to_string())?;
+        let stream = self.dial(host, port).await.map_err(|error| reason(&error))?;
         if !secure {
             return send(stream, request).await;
         }
-        let name = ServerName::try_from(host.to_owned()).map_err(|e| e.to_string())?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|e| reason(&e))?;
         let connector = TlsConnector::from(trust()?);
-        send(connector.connect(name, stream).await.map_err(|e| e.to_string())?, request).await
+        send(connector.connect(name, stream).await.map_err(|e| reason(&e))?, request).await
     }
 
     /// Tries one address after the other, each for its share of the time: IPv6 that leads nowhere
@@ -203,7 +204,7 @@ async fn send<S>(stream: S, mut request: Request<Full<Bytes>>) -> Result<Respons
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let failed = |error: &dyn std::fmt::Display| error.to_string();
+    let failed = |error: &(dyn std::error::Error + 'static)| reason(error);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| failed(&error))?;
@@ -216,7 +217,7 @@ where
     *request.uri_mut() = target.parse().map_err(|error| failed(&error))?;
     let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
     let (head, body) = response.into_parts();
-    let body = Limited::new(body, ANSWER_BYTES).collect().await.map_err(|error| failed(&error))?;
+    let body = Limited::new(body, ANSWER_BYTES).collect().await.map_err(|error| failed(&*error))?;
     drop(driver);
     Ok(Response::from_parts(head, body.to_bytes()))
 }

@@ -8,6 +8,7 @@ use hickory_resolver::config::LookupIpStrategy;
 use hickory_resolver::proto::rr::RData;
 
 use crate::http::limits::NAME_RETRY;
+use crate::reason::reason;
 
 /// A server of a service, as an SRV record has it (RFC 2782).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl Resolver {
         name: &str,
     ) -> Result<(Vec<IpAddr>, Duration), String> {
         let asked = match self.resolver() {
-            Ok(resolver) => resolver.lookup_ip(name).await.map_err(|error| error.to_string()),
+            Ok(resolver) => resolver.lookup_ip(name).await.map_err(|error| reason(&error)),
             Err(error) => Err(error),
         };
         match asked {
@@ -71,7 +72,7 @@ impl Resolver {
         let asked = self.resolver()?.srv_lookup(service).await;
         let answer = asked.map_err(|error| {
             self.0 = None;
-            error.to_string()
+            reason(&error)
         })?;
         let mut found: Vec<Server> = answer
             .answers()

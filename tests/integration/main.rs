@@ -41,6 +41,7 @@ mod health;
 mod hooks;
 mod init_script;
 mod limits;
+mod log_lines;
 mod logs;
 mod moving;
 mod on_demand;

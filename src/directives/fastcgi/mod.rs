@@ -62,7 +62,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         site.answers_all |= rule.answers_all();
         rules.push(rule);
     }
-    let log = site.error_log.clone().unwrap_or_default();
+    let log = site.error_log();
     site.push(FastCgi { rules, log });
     Ok(())
 }

@@ -5,13 +5,17 @@ mod format;
 mod rules;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::Method;
+use http::{HeaderMap, Method};
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::placeholders::{RequestBody, ResponseFacts};
-use crate::http::{Fault, Request, fault_page, paths};
+use crate::http::response::{Watch, Watcher};
+use crate::http::sink::ErrorLog;
+use crate::http::{Request, fault_page, paths};
+use crate::reason::reason;
 use crate::site::SiteBuilder;
 
 use rules::{Entry, Rule};
@@ -20,12 +24,14 @@ use rules::{Entry, Rule};
 /// whose path holds a request is used.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let rules = rules::parse(args, site)?;
-    site.push(Log { rules });
+    site.push_witness(Log { rules, errors: ErrorLog::process(site.name()) });
     Ok(())
 }
 
 struct Log {
     rules: Vec<Rule>,
+    /// A rendered fault's cause ends here, hence it goes to the process log.
+    errors: ErrorLog,
 }
 
 impl Handler for Log {
@@ -33,45 +39,34 @@ impl Handler for Log {
         let route = req.route();
         let rule = self.rules.iter().find(|rule| paths::under(&route, &rule.path));
         let entries = rule.map_or(&[][..], |rule| &rule.entries);
-        let mut lines: Vec<Line> = Vec::with_capacity(entries.len());
         let meant = entries.iter().filter(|entry| !entry.options.leave_out(&route));
-        lines.extend(meant.map(|entry| Line { entry: entry.clone(), text: String::new() }));
+        let meant = Meant(meant.cloned().collect());
         drop(route);
-        if lines.is_empty() {
+        if meant.0.is_empty() {
             return next.run(req);
         }
-        if lines.iter().any(|line| line.entry.format.wants_body()) {
+        if meant.0.iter().any(|entry| entry.format.wants_body()) {
             RequestBody::copy(req);
         }
+        let meant = Arc::new(meant);
+        req.head.extensions.insert(Watch(meant.clone()));
         Box::pin(async move {
             let is_head = req.head.method == Method::HEAD;
             let response = match next.run(&mut *req).await {
                 Ok(response) => response,
                 // Rendered here, so that the line has the page's size.
                 Err(fault) => {
-                    report(req, &fault);
+                    if let Some(cause) = &fault.cause {
+                        self.errors.write(req.about(fault.status), &reason(&**cause));
+                    }
                     fault_page::render(fault, is_head)
                 }
             };
+            req.head.extensions.remove::<Watch>();
+            let lines = meant.begin(req, response.status().as_u16(), response.headers());
             let received = req.received;
-            let facts = ResponseFacts {
-                status: response.status().as_u16(),
-                size: 0,
-                latency: received.elapsed(),
-                headers: response.headers(),
-            };
-            let client = req.peer.remote.ip();
-            for Line { entry, text } in &mut lines {
-                *text = entry.format.begin(req, &facts, entry.options.mask(client));
-            }
-            Ok(response.map(|body| {
-                body.observe(move |end| {
-                    for Line { entry, text } in lines {
-                        let line = entry.format.end(&text, end.bytes, received.elapsed());
-                        entry.sink.write_line(&line);
-                    }
-                })
-            }))
+            Ok(response
+                .map(|body| body.observe(move |end| write(lines, end.bytes, received.elapsed()))))
         })
     }
 }
@@ -83,10 +78,31 @@ struct Line {
     text: String,
 }
 
-/// A rendered fault's cause ends here, hence it goes to the process log.
-fn report(req: &Request, fault: &Fault) {
-    if let Some(cause) = &fault.cause {
-        log::error!("[ERROR {} {}] {cause}", fault.status.as_u16(), req.path());
+/// The logs that a request is for.
+struct Meant(Vec<Arc<Entry>>);
+
+impl Meant {
+    fn begin(&self, req: &Request, status: u16, headers: &HeaderMap) -> Vec<Line> {
+        let latency = req.received.elapsed();
+        let facts = ResponseFacts { status, size: 0, latency, headers };
+        let client = req.peer.remote.ip();
+        let line = |entry: &Arc<Entry>| Line {
+            text: entry.format.begin(req, &facts, entry.options.mask(client)),
+            entry: entry.clone(),
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+impl Watcher for Meant {
+    fn ended(&self, req: &Request, status: u16) {
+        write(self.begin(req, status, &HeaderMap::new()), 0, req.received.elapsed());
+    }
+}
+
+fn write(lines: Vec<Line>, size: u64, latency: Duration) {
+    for Line { entry, text } in lines {
+        entry.sink.write_line(&entry.format.end(&text, size, latency));
     }
 }
 

@@ -10,7 +10,7 @@ use super::format::Format;
 use super::rules::Options;
 use super::*;
 use crate::http::sink::Sink;
-use crate::http::{Body, Peer};
+use crate::http::{Body, Fault, Peer};
 
 #[derive(Default)]
 struct Memory(Mutex<Vec<String>>);
@@ -67,7 +67,8 @@ fn request(target: &str) -> Request {
 }
 
 async fn run(rules: Vec<Rule>, target: &str) -> Response<Body> {
-    let chain: [Box<dyn Handler>; 2] = [Box::new(Log { rules }), Box::new(Inner)];
+    let chain: [Box<dyn Handler>; 2] =
+        [Box::new(Log { rules, errors: ErrorLog::default() }), Box::new(Inner)];
     Next::new(&chain).run(&mut request(target)).await.unwrap()
 }
 

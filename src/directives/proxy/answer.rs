@@ -44,7 +44,7 @@ pub(super) fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Answ
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return malformed("it has too many fields"),
-        Err(_) => return malformed("its head is not HTTP/1.1"),
+        Err(_) => return malformed(other_than_http1(input)),
     };
     let Some(status) = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()) else {
         return malformed("its status code is none");
@@ -83,6 +83,18 @@ pub(super) fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Answ
     head.status = status;
     head.headers = headers;
     Ok(Some(Answer { head, framing, keep_alive }))
+}
+
+/// What a server speaks whose answer does not begin as one of HTTP/1.1.
+fn other_than_http1(input: &[u8]) -> &'static str {
+    match input {
+        // A record with an alert or a handshake (RFC 8446 section 5.1).
+        [0x15 | 0x16, 3, ..] => "it speaks TLS: write https:// in place of http://",
+        // A SETTINGS or GOAWAY frame, which begins a connection (RFC 9113 section 3.4).
+        [0, 0, _, 4 | 7, ..] => "it speaks HTTP/2: write h2c:// in place of http://",
+        [b'H', b'T', b'T', b'P', b'/', ..] => "its head breaks the rules of HTTP/1.1",
+        _ => "it does not speak HTTP/1.1",
+    }
 }
 
 fn malformed<T>(how: &'static str) -> Result<T, ProxyError> {

@@ -99,17 +99,6 @@ impl ProxyError {
     }
 }
 
-/// An error with what caused it.
-pub(super) fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 impl From<ProxyError> for Fault {
     fn from(error: ProxyError) -> Self {
         Self::caused(error.status(), error)

@@ -15,7 +15,6 @@ use tokio::time::{sleep_until, timeout};
 
 use super::attempt::{Outcome, attempt};
 use super::discover::Hosts;
-use super::error::told;
 use super::payload::Payload;
 use super::rule::Rule;
 use super::upstream::{Slot, Target, Upstream};
@@ -23,6 +22,7 @@ use crate::http::kept::Kept;
 use crate::http::limits::{HEALTH_BODY, HEALTH_INTERVAL, HEALTH_TIMEOUT};
 use crate::http::request::{Peer, TlsFacts};
 use crate::http::{Body, Request};
+use crate::reason::reason;
 use crate::upstream::{Schedule, Shared};
 
 /// What a check asks and what it takes for well.
@@ -184,7 +184,7 @@ impl Checker {
             attempt(&self.rule, host, &request, &mut Payload::Empty, Slot::default()).await;
         let response = match answer {
             Outcome::Answered(response) => response,
-            Outcome::Failed { error, .. } => return Err(told(&error)),
+            Outcome::Failed { error, .. } => return Err(reason(&error)),
         };
         let status = response.status();
         if !self.check.takes(status.as_u16()) {
@@ -238,7 +238,7 @@ async fn holds(mut body: Body, text: &[u8]) -> Result<(), String> {
                 }
             }
             Some(Err(error)) => {
-                return Err(format!("its answer to a health check broke off: {error}"));
+                return Err(format!("its answer to a health check broke off: {}", reason(&*error)));
             }
             None => break,
         }

@@ -59,11 +59,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     let mut rules = Vec::new();
     while args.next() {
         let mut rule = Rule::parse(args, &mut site.warnings)?;
-        rule.site = match site.address.original.as_str() {
-            // Without an address there is but one.
-            "" => "the site".into(),
-            address => address.into(),
-        };
+        rule.site = site.name();
         site.answers_all |= rule.from == "/" && rule.except.is_empty();
         site.tasks.extend(rule.tasks(&site.address.host, site.secure));
         rules.push(rule);

@@ -1,7 +1,6 @@
 //! An upstream's response on its way back: its head cleaned, its body holding the connection
 //! until the last frame.
 
-use std::error::Error;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use super::own::{self, Bond};
 use super::pool;
 use super::upstream::Slot;
 use crate::http::{Body, Peer, hop};
+use crate::reason::reason;
 
 /// What an exchange holds of its rule until the response has passed to its end.
 #[derive(Debug)]
@@ -79,8 +79,8 @@ impl Leased {
     /// No page can tell the client any more: the log does.
     fn broke(self, error: &ProxyError) {
         if !error.by_client() {
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            log::error!("response of {} broke off: {error}{cause}", self.exchange.conn.io.peer());
+            let peer = self.exchange.conn.io.peer();
+            log::error!("response of {peer} broke off: {}", reason(error));
         }
     }
 

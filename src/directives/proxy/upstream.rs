@@ -10,9 +10,10 @@ use http::HeaderValue;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::error::{ProxyError, told};
+use super::error::ProxyError;
 use super::hash;
 use super::health::Health;
+use crate::reason::reason;
 use crate::upstream::{Host, Name, Shared};
 
 /// One upstream as the Caddyfile names it.
@@ -161,7 +162,7 @@ impl State {
         }
         if self.fails.fetch_add(1, Ordering::Relaxed) + 1 == limit.fails {
             let (fails, timeout) = (limit.fails, limit.timeout);
-            let why = told(error);
+            let why = reason(error);
             log::warn!("{site}: upstream {name} is down: {fails} failed within {timeout:?}: {why}");
         }
         let failure = Failure {

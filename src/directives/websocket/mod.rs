@@ -39,7 +39,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         rules.push(rule);
     }
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.path.len()));
-    let log = site.error_log.clone().unwrap_or_default();
+    let log = site.error_log();
     site.push(WebSocket { rules, log });
     Ok(())
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use instant_acme::Error;
 
+use crate::reason::reason;
+
 /// One failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -43,13 +45,13 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { kind: kind_of(&error), text: describe(&error) }
+        Self { kind: kind_of(&error), text: reason(&error) }
     }
 }
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::trouble(error.to_string())
+        Self::trouble(reason(&error))
     }
 }
 
@@ -68,20 +70,4 @@ pub(super) fn kind_of(error: &Error) -> Kind {
         ("badNonce" | "serverInternal", _) | (_, 500..) => Kind::Trouble,
         _ => Kind::Refused,
     }
-}
-
-fn describe(error: &Error) -> String {
-    let mut text = error.to_string();
-    if let Some(rest) = text.strip_prefix("API error: ") {
-        text = format!("the CA says: {rest}");
-    }
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

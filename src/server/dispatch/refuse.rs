@@ -1,0 +1,79 @@
+//! Requests that no chain answers: those that are refused before it, and those whose client left.
+//! Their site keeps account of them all the same.
+
+use std::ops::{Deref, DerefMut};
+
+use http::{Method, Response};
+
+use super::{Door, normalise_host};
+use crate::http::response::{CLIENT_LEFT, Refusal, Watch};
+use crate::http::sink::ErrorLog;
+use crate::http::{Body, Fault, Request, fault_page};
+use crate::reason::reason;
+use crate::site::{Listener, Site};
+
+/// A request up to its response. Whoever keeps account of it is told where there is none.
+pub(super) struct Unanswered(pub(super) Box<Request>);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        Watch::end(&mut self.0, CLIENT_LEFT);
+    }
+}
+
+impl Deref for Unanswered {
+    type Target = Request;
+
+    fn deref(&self) -> &Request {
+        &self.0
+    }
+}
+
+impl DerefMut for Unanswered {
+    fn deref_mut(&mut self) -> &mut Request {
+        &mut self.0
+    }
+}
+
+/// The page of a fault that no directive has taken care of.
+pub(super) fn page(site: &Site, request: &Request, fault: Fault) -> Response<Body> {
+    if let Some(cause) = &fault.cause {
+        let log = ErrorLog::process(site.name.clone());
+        log.write(request.about(fault.status), &reason(&**cause));
+    }
+    fault_page::render(fault, request.head.method == Method::HEAD)
+}
+
+/// Answers a request that no chain runs for, in the logs of the site that it belongs to.
+pub(super) async fn refuse(
+    door: &Door,
+    listener: &Listener,
+    request: &mut Request,
+    refusal: Refusal,
+) -> Response<Body> {
+    if request.host.is_empty() {
+        request.host = normalise_host(&mut request.head).unwrap_or_default();
+    }
+    if request.original_uri == "/" {
+        request.original_uri = request.head.uri.clone();
+    }
+    if let Some(site) = owner(door, listener, request) {
+        request.head.extensions.insert(refusal);
+        return match site.refuse(request).await {
+            Ok(response) => response,
+            Err(fault) => page(site, request, fault),
+        };
+    }
+    let (about, remote) = (&request.head, door.peer.remote);
+    log::info!("{} {} of {remote} is refused: {refusal:?}", about.method, about.uri);
+    let is_head = about.method == Method::HEAD;
+    refusal.reply(request).unwrap_or_else(|fault| fault_page::render(fault, is_head))
+}
+
+/// The site of the host, else of the name in the TLS handshake, else the only one.
+fn owner<'a>(door: &Door, listener: &'a Listener, request: &Request) -> Option<&'a Site> {
+    let (sites, route) = (&listener.sites, request.route());
+    let named = || door.peer.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+    let by_host = sites.find(&request.host, &route);
+    by_host.or_else(|| sites.find(named()?, &route)).or_else(|| sites.only())
+}

@@ -1,0 +1,202 @@
+//! What the logs say: a line for every request of every protocol, and a reason for every failure.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Caddy, Origin, Setup, curl, h3, h3_one, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Over TLS and plain, with one log for both.
+const SITES: &str = "https://localhost:@PORT@, http://localhost:@PORT2@ {
+ tls self_signed
+ log / access.log \"{proto} {method} {uri} {host} {status}\"
+ errors errors.log
+ limits {
+  body 1KB
+ }
+ proxy / @ORIGIN@
+}
+";
+
+fn line(caddy: &Caddy, wanted: &str) {
+    wait_for(wanted, PATIENCE, || {
+        caddy.read("access.log").lines().any(|line| line == wanted).then_some(())
+    });
+}
+
+#[test]
+fn a_request_that_is_refused_has_its_line() {
+    let origin = Origin::start();
+    let caddy = Setup::new(SITES).set("ORIGIN", origin.addr).start();
+    let host = format!("localhost:{}", caddy.port2());
+    let long = "x".repeat(9000);
+    let fields = format!("A: {}\r\n", "y".repeat(8000)).repeat(20);
+    for (head, wanted) in [
+        (format!("GET /a HTTP/1.1\r\nHost: {host}\r\nA : b\r\n\r\n"), "HTTP/1.1 GET /a @ 400"),
+        (format!("GET /{long} HTTP/1.1\r\nHost: {host}\r\n\r\n"), ""),
+        (format!("GET /b HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"), "HTTP/1.1 GET /b @ 431"),
+        (format!("TRACE /c HTTP/1.1\r\nHost: {host}\r\n\r\n"), "HTTP/1.1 TRACE /c @ 405"),
+        (
+            format!("PUT /d HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9999\r\n\r\n"),
+            "HTTP/1.1 PUT /d @ 413",
+        ),
+        // It says nowhere whom it is for, and there is one site.
+        ("GET /e HTTP/1.1\r\n\r\n".to_owned(), "HTTP/1.1 GET /e - 400"),
+        ("GET /f HTTP/1.1\r\nHost: else.test\r\n\r\n".to_owned(), "HTTP/1.1 GET /f else.test 404"),
+        ("what is this\r\n\r\n".to_owned(), "HTTP/1.1 what /is%20this - 400"),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut first = [0; 12];
+        std::io::Read::read_exact(&mut stream, &mut first).unwrap();
+        if wanted.is_empty() {
+            assert_eq!(&first[9..], b"414");
+            wait_for("414", PATIENCE, || caddy.read("access.log").contains(" 414\n").then_some(()));
+        } else {
+            assert!(wanted.as_bytes().ends_with(&first[9..]), "{wanted}");
+            line(&caddy, &wanted.replace('@', &host));
+        }
+    }
+    let errors = caddy.read("errors.log");
+    assert!(errors.contains("[ERROR 400 /a] the request breaks the rules of HTTP"), "{errors}");
+    let port = caddy.port();
+    let big = "z".repeat(2000);
+    let url = caddy.url("/h2");
+    curl(&["--http2", "-X", "PUT", "-d", &big], &url);
+    line(&caddy, &format!("HTTP/2.0 PUT /h2 localhost:{port} 413"));
+    let put = json!({"method": "PUT", "path": "/h3", "body": big});
+    assert_eq!(h3_one(port, put).status, 413);
+    line(&caddy, &format!("HTTP/3.0 PUT /h3 localhost:{port} 413"));
+    assert_eq!(h3_one(port, json!({"method": "TRACE", "path": "/h3"})).status, 405);
+    line(&caddy, &format!("HTTP/3.0 TRACE /h3 localhost:{port} 405"));
+}
+
+#[test]
+fn a_client_that_leaves_has_its_line() {
+    let origin = Origin::start();
+    let caddy = Setup::new(SITES).set("ORIGIN", origin.addr).start();
+    let port = caddy.port();
+    for http in ["--http1.1", "--http2"] {
+        let path = format!("/hang/20000?{http}");
+        let asked = curl(&[http, "--max-time", "1"], &caddy.url(&path));
+        assert_eq!(asked.status, 0, "{http}");
+        let proto = if http == "--http2" { "HTTP/2.0" } else { "HTTP/1.1" };
+        line(&caddy, &format!("{proto} GET {path} localhost:{port} 499"));
+    }
+    h3(port, json!({"requests": [{"path": "/hang/20000", "stop_at": 0.5}]}));
+    line(&caddy, &format!("HTTP/3.0 GET /hang/20000 localhost:{port} 499"));
+    // One whole answer has one line.
+    assert_eq!(curl(&[], &caddy.url("/status/204")).status, 204);
+    line(&caddy, &format!("HTTP/2.0 GET /status/204 localhost:{port} 204"));
+    assert_eq!(caddy.read("access.log").lines().count(), 4);
+}
+
+#[test]
+fn a_failure_is_told_with_all_its_causes() {
+    let tls = "https://localhost:@PORT@ {\n tls self_signed\n status 204 /\n}\n\
+               http://localhost:@PORT2@ {\n status 204 /\n}\n";
+    let tls = Setup::new(tls).start();
+    let closed = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let text = format!(
+        "http://localhost:@PORT@ {{
+ proxy /closed http://{closed}
+ proxy /tls http://127.0.0.1:{}
+ proxy /plain https://127.0.0.1:{plain}
+ proxy /h2 h2c://127.0.0.1:{plain}
+ proxy /name http://nowhere.invalid:80
+ proxy /trust https://localhost:{0}
+}}
+",
+        tls.port(),
+        plain = tls.port2()
+    );
+    let caddy = Setup::new(&text).start();
+    let site = format!("http://localhost:{}", caddy.port());
+    for (path, cause) in [
+        ("/closed", "Connection refused"),
+        ("/tls", "it speaks TLS: write https:// in place of http://"),
+        ("/plain", "it does not speak TLS: write http:// in place of https://"),
+        ("/h2", "it does not speak HTTP/2: write http:// in place of h2c://"),
+        ("/name", "the name does not exist"),
+        ("/trust", "its certificate is not from an authority that is trusted here: write ca_"),
+    ] {
+        assert_eq!(curl(&[], &format!("{site}{path}")).status, 502, "{path}");
+        let start = format!("[ERROR] {site}: 502 GET {path}: upstream ");
+        wait_for(&format!("{start}… {cause}"), PATIENCE, || {
+            let log = caddy.log();
+            log.lines().any(|line| line.contains(&start) && line.contains(cause)).then_some(())
+        });
+    }
+}
+
+#[test]
+fn without_a_log_trouble_is_on_standard_error() {
+    let site = "http://localhost:@PORT@ {\n errors\n proxy /a 127.0.0.1:1\n}\n\
+                http://localhost:@PORT2@ {\n proxy /b 127.0.0.1:1\n push /\n}\n";
+    let setup = Setup::new(site);
+    let (port, port2) = (setup.ports[0], setup.ports[1]);
+    let stderr = setup.dir().join("said");
+    let mut command = setup.command();
+    command.arg("-quiet").stdout(Stdio::null()).stderr(std::fs::File::create(&stderr).unwrap());
+    let mut child = command.spawn().unwrap();
+    wait_for("the server", PATIENCE, || TcpStream::connect(("127.0.0.1", port2)).ok());
+    assert_eq!(curl(&[], &format!("http://localhost:{port}/a")).status, 502);
+    assert_eq!(curl(&[], &format!("http://localhost:{port2}/b")).status, 502);
+    let said = wait_for("both lines", PATIENCE, || {
+        let said = std::fs::read_to_string(&stderr).unwrap();
+        (said.contains("GET /a") && said.contains("GET /b")).then_some(said)
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(said.contains("[WARNING] Caddyfile:7:7 - push: no resource is named"), "{said}");
+    assert!(!said.contains("[INFO]"), "{said}");
+    for line in said.lines() {
+        let (date, _) = line.split_at(19);
+        let parsed = chrono::NaiveDateTime::parse_from_str(date, "%Y/%m/%d %H:%M:%S");
+        assert!(parsed.is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn a_failed_reload_is_one_line() {
+    let caddy = Setup::new("http://localhost:@PORT@\nstatus 204 /\n").start();
+    caddy.rewrite("http://localhost:@PORT@\nproxxy / a\n");
+    caddy.hup("[ERROR] SIGHUP: ");
+    let log = caddy.log();
+    let told = "[ERROR] SIGHUP: Caddyfile:2:1 - Parse error: Unknown directive 'proxxy'; did you";
+    assert!(log.contains(told) && !log.contains("\\n"), "{log}");
+}
+
+#[test]
+fn whole_formats_stand_anywhere_in_a_format() {
+    let site = "http://localhost:@PORT@\n\
+                log / a.log \"{host} {combined} {status}x\"\nlog / b.log \"{request}\"\n\
+                status 204 /\n";
+    let caddy = Setup::new(site).start();
+    let url = format!("http://localhost:{}/p", caddy.port());
+    let sent = ["-A", "say \"x\"", "-e", "r", "-H", "x-lower: \\"];
+    assert_eq!(curl(&sent, &url).status, 204);
+    let host = format!("localhost:{}", caddy.port());
+    let text = wait_for("the line", PATIENCE, || {
+        Some(caddy.read("a.log")).filter(|text| text.ends_with('\n'))
+    });
+    assert!(text.starts_with(&format!("{host} 127.0.0.1 - - [")), "{text}");
+    let end = "\"GET /p HTTP/1.1\" 204 0 \"r\" \"say \\\"x\\\"\" 204x\n";
+    assert!(text.ends_with(end), "{text}");
+    let text = wait_for("the head", PATIENCE, || {
+        Some(caddy.read("b.log")).filter(|text| text.ends_with('\n'))
+    });
+    assert!(text.starts_with(&format!("GET /p HTTP/1.1\\r\\nHost: {host}\\r\\n")), "{text}");
+    for part in ["User-Agent: say \\\"x\\\"\\r\\n", "X-Lower: \\\\\\r\\n"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

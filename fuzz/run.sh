@@ -25,9 +25,9 @@ for target in ${TARGET:-$($fuzz)}; do
     found=target/fuzz/found/$target-
     log=target/fuzz/$target.log
     mkdir -p "$corpus" target/fuzz/found
-    # One input takes milliseconds; one that takes ten seconds shows a loop.
+    # One input takes milliseconds; one that takes a minute shows a loop, on a busy machine too.
     if FUZZ_TARGET=$target FUZZ_SEEDS=$corpus "$fuzz" "$corpus" -artifact_prefix="$found" \
-        -runs="$runs" -max_total_time="$seconds" -max_len="$longest" -timeout=10 \
+        -runs="$runs" -max_total_time="$seconds" -max_len="$longest" -timeout=60 \
         -rss_limit_mb=1024 -print_final_stats=1 2>"$log"; then
         printf '%-18s %10s runs\n' "$target" "$(sed -n 's/^stat::number_of_executed_units: //p' "$log")"
     else

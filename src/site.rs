@@ -1,22 +1,24 @@
 //! One site: what its block says, as a chain; and a generation of all of them.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fnv::FnvHashMap;
 use http::{HeaderValue, StatusCode};
 
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::Request;
 use crate::http::address::Address;
 use crate::http::limits::{SaidTimeouts, Timeouts};
+use crate::http::paths::Prefix;
 use crate::http::ranges::Ranges;
 use crate::http::response::Refusal;
 use crate::http::sink::{ErrorLog, OpenSink};
-use crate::http::{Request, paths};
 use crate::tls::{Policy, TlsListener};
 use crate::warning::Warning;
 
@@ -45,6 +47,8 @@ pub struct SiteBuilder {
     pub sinks: Arc<dyn OpenSink>,
     /// Where `errors` writes, for what else has something to say there.
     pub error_log: Option<ErrorLog>,
+    /// Files that `fastcgi` runs, and that nobody sends as they are.
+    pub scripts: Arc<Scripts>,
     /// Whether this site will be served over TLS (its scheme is https).
     pub secure: bool,
     pub warnings: Vec<Warning>,
@@ -80,13 +84,51 @@ pub struct Limits {
     /// Bytes of a request's field section.
     pub header: Option<usize>,
     /// Path prefix and bytes, the longest prefix first.
-    pub body: Vec<(String, u64)>,
+    pub body: Vec<(Prefix, u64)>,
 }
 
 impl Limits {
     /// The most bytes a request body on this path may have.
     pub fn body_of(&self, path: &str) -> Option<u64> {
-        self.body.iter().find(|(prefix, _)| paths::under(path, prefix)).map(|(_, bytes)| *bytes)
+        self.body.iter().find(|(prefix, _)| prefix.holds(path)).map(|(_, bytes)| *bytes)
+    }
+}
+
+/// The names of scripts: their source is not sent, whichever rule a request for one falls
+/// through. Known when all directives have been set up.
+#[derive(Debug, Default)]
+pub struct Scripts {
+    endings: OnceLock<Vec<String>>,
+}
+
+impl Scripts {
+    /// What the names of scripts end with, such as `.php`, in any case; said once.
+    pub fn end_with(&self, endings: Vec<String>) {
+        // A set-up runs once for each site.
+        let _ = self.endings.set(endings);
+    }
+
+    /// Whether it is the name of a script, or of a compressed copy of one.
+    pub fn has(&self, path: &Path) -> bool {
+        let Some(endings) = self.endings.get() else { return false };
+        let name = path.as_os_str().as_encoded_bytes();
+        let bare = [&b".gz"[..], b".br"].iter().find_map(|coding| name.strip_suffix(*coding));
+        [Some(name), bare].into_iter().flatten().any(|name| {
+            endings.iter().any(|ending| {
+                let end = name.len().checked_sub(ending.len()).map(|start| &name[start..]);
+                end.is_some_and(|end| end.eq_ignore_ascii_case(ending.as_bytes()))
+            })
+        })
+    }
+
+    /// An error for a script that somebody is about to send.
+    pub fn refuse(&self, path: &Path) -> io::Result<()> {
+        if !self.has(path) {
+            return Ok(());
+        }
+        let why = "is a script, which fastcgi runs; no fastcgi line took this request, and its \
+                   source is not sent";
+        Err(io::Error::new(io::ErrorKind::NotFound, format!("{} {why}", path.display())))
     }
 }
 
@@ -113,6 +155,7 @@ impl SiteBuilder {
             proxy_protocol: None,
             sinks,
             error_log: None,
+            scripts: Arc::default(),
             secure: false,
             warnings: Vec::new(),
             hooks: Vec::new(),
@@ -154,7 +197,15 @@ impl SiteBuilder {
         let name = self.name();
         let mut refusing = self.witnesses;
         refusing.push(Box::new(Refused));
-        Site { address: self.address, name, limits: self.limits, chain: self.handlers, refusing }
+        let path = Prefix::new(&self.address.path);
+        Site {
+            address: self.address,
+            path,
+            name,
+            limits: self.limits,
+            chain: self.handlers,
+            refusing,
+        }
     }
 }
 
@@ -171,6 +222,8 @@ pub struct Site {
     pub address: Address,
     /// As logs name it.
     pub name: Arc<str>,
+    /// The address's path, which directives do not see.
+    pub path: Prefix,
     pub limits: Limits,
     chain: Vec<Box<dyn Handler>>,
     /// What refused requests pass.
@@ -267,7 +320,7 @@ impl SiteTable {
         self.has_wildcards |= site.address.host.contains('*');
         let paths = self.hosts.entry(site.address.host.clone()).or_default();
         paths.push(site);
-        paths.sort_by_key(|site| std::cmp::Reverse(site.address.path.len()));
+        paths.sort_by_key(|site| std::cmp::Reverse(site.path.as_str().len()));
     }
 
     /// Exact host, else with its labels replaced by `*` from the left, else `0.0.0.0`, the empty
@@ -280,7 +333,7 @@ impl SiteTable {
             .or_else(|| self.hosts.get("0.0.0.0"))
             .or_else(|| self.hosts.get(""))
             .or_else(|| self.hosts.get("*"))?;
-        sites.iter().find(|site| paths::exactly_under(path, &site.address.path)).map(|site| &**site)
+        sites.iter().find(|site| site.path.holds(path)).map(|site| &**site)
     }
 
     /// The site, where there is but one.
@@ -334,10 +387,10 @@ mod tests {
             (several, "example", "/x", Some("example")),
             (several, "example.com", "/test", Some("example.com")),
             (several, "example.com", "/foo/", Some("example.com/foo")),
-            (several, "example.com", "/Foo", Some("example.com")),
+            (several, "example.com", "/Foo", Some("example.com/foo")),
             (several, "example.com", "/foo/other", Some("example.com/foo")),
             (several, "example.com", "/foo/bar/x", Some("example.com/foo/bar")),
-            (several, "example.com", "/foobar", Some("example.com")),
+            (several, "example.com", "/foobar", Some("example.com/foo")),
             (several, "foo.example.com", "/else", Some("*.example.com")),
             (several, "foo.example.com", "/test/x", Some("*.example.com/test")),
             (several, "a.foo.example.com", "/", None),

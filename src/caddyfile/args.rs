@@ -113,6 +113,11 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// The directive's name.
+    pub fn directive(&self) -> &'a str {
+        &self.directive.name
+    }
+
     /// The current token's text; empty before the first.
     pub fn val(&self) -> &'a str {
         self.token().map_or("", |t| &t.text)
@@ -185,6 +190,15 @@ impl<'a> Args<'a> {
     /// A warning at the current token. One with a hint: `args.error(…).hint(…).warning()`.
     pub fn warning(&self, message: impl Into<String>) -> Warning {
         self.error(message).warning()
+    }
+
+    /// [`Args::error`] at one of the words that have been read.
+    pub fn error_at(&self, word: &str, message: impl Into<String>) -> ConfigError {
+        let is_it = |token: &&Token| std::ptr::eq(token.text.as_str(), word);
+        match self.directive.tokens.iter().find(is_it) {
+            Some(token) => ConfigError::at(token, Kind::Parse, message),
+            None => self.error(message),
+        }
     }
 
     /// For the caller of a set-up: everything written must have been read.
@@ -283,6 +297,8 @@ mod tests {
         let mut args = Args::new(&directive);
         assert!(args.next() && !args.next_line());
         assert_eq!(args.required().unwrap(), "a");
+        let error = args.error_at(&directive.tokens[0].text, "x");
+        assert_eq!((error.line, error.column), (1, 1));
         let error = args.required().unwrap_err().to_string();
         assert!(error.starts_with("F:1 - Parse error: Wrong argument count or"), "{error}");
         assert!(args.next_line() && args.val() == "b" && !args.next());

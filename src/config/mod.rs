@@ -16,6 +16,7 @@ use std::sync::Arc;
 use crate::caddyfile::{self, Args, ConfigError, Key, Kind, ServerBlock};
 use crate::directives::{DIRECTIVES, setup_static};
 use crate::http::address::Address;
+use crate::http::paths::{Prefix, Remark};
 use crate::http::sink::OpenSink;
 use crate::net::roots;
 use crate::site::{SiteBuilder, Snapshot, Task};
@@ -106,7 +107,7 @@ impl Draft {
     /// Of two with the same key on the same port, one could never be reached.
     fn key(&self) -> (String, String) {
         let address = &self.site.address;
-        (address.host.clone(), address.path.trim_end_matches('/').to_owned())
+        (address.host.clone(), Prefix::new(address.path.trim_end_matches('/')).folded())
     }
 }
 
@@ -189,6 +190,7 @@ fn draft(
 ) -> Result<Draft, LoadError> {
     let at_key = |message: String| ConfigError::at(&key.token, Kind::Parse, message);
     let mut address = Address::parse(&key.text).map_err(at_key)?;
+    let remark = path_remark(&address).map_err(|wrong| at_key(wrong.message).hint(wrong.hint))?;
     if address.host.is_empty() {
         address.host.clone_from(&settings.host);
     }
@@ -196,6 +198,7 @@ fn draft(
     let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
     site.root_is_named = settings.root.is_some();
     site.hidden.extend(source.path.iter().chain(imported).cloned());
+    site.warnings.extend(remark.map(|said| at_key(said.message).hint(said.hint).warning()));
     for row in DIRECTIVES {
         if let Some(directive) = block.directives.iter().find(|one| one.name == row.name) {
             let mut args = Args::new(directive);
@@ -216,6 +219,18 @@ fn draft(
     setup_static(&mut site);
     let port = port(&site, settings).map_err(at_key)?;
     Ok(Draft { site, port, place })
+}
+
+/// What is to be said of the path of an address.
+fn path_remark(address: &Address) -> Result<Option<Remark>, Remark> {
+    if address.path.is_empty() {
+        return Ok(None);
+    }
+    let read = Prefix::parse(&address.path);
+    read.map(|(_, remark)| remark).map_err(|wrong| Remark {
+        hint: "a site's path holds for all paths that begin with it: write it without '*'".into(),
+        ..wrong
+    })
 }
 
 /// Decides whether the site is served over TLS, and by which certificate when its block does

@@ -94,7 +94,7 @@ fn commands_of_a_block_run_once() {
 fn every_warning_has_its_place() {
     for (lines, place, part) in [
         ("root /nonexistent/x", "2:6", "Root path does not exist"),
-        ("log a.log {combined}", "2:11", "log / FILE FORMAT"),
+        ("log a.log {combined}", "2:11", "log / a.log {combined}"),
         ("log / a.log {status} {method}", "2:22", "what follows it is ignored"),
         ("gzip {\nlevel 12\n}", "3:7", "level 12 is not from 1 to 9"),
         ("header / {\nA b\nContent-Length 3\nC d\n}", "4:16", "follow from the content"),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use http::{HeaderValue, Method, Response, header};
 
@@ -10,7 +11,7 @@ use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::sink::{ErrorLog, Roll, SinkTarget};
 use crate::http::{Body, Fault, Request, fault_page};
 use crate::reason::reason;
-use crate::site::SiteBuilder;
+use crate::site::{Scripts, SiteBuilder};
 use crate::warning::Warning;
 
 /// The options, as they are written, but for the pages.
@@ -57,6 +58,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         visible: wanted.visible,
         pages: wanted.pages,
         default_page: wanted.default_page,
+        scripts: site.scripts.clone(),
     });
     Ok(())
 }
@@ -128,6 +130,8 @@ struct Errors {
     visible: bool,
     pages: HashMap<u16, PathBuf>,
     default_page: Option<PathBuf>,
+    /// Pages are sent as they are, scripts never.
+    scripts: Arc<Scripts>,
 }
 
 impl Handler for Errors {
@@ -160,7 +164,11 @@ impl Errors {
             );
         }
         if let Some(page) = self.pages.get(&status.as_u16()).or(self.default_page.as_ref()) {
-            match tokio::fs::read(page).await {
+            let content = match self.scripts.refuse(page) {
+                Ok(()) => tokio::fs::read(page).await,
+                Err(error) => Err(error),
+            };
+            match content {
                 Ok(content) => return with_content(fault, "text/html; charset=utf-8", content),
                 Err(error) => self.log.notice(
                     about,

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::{Body, Request, paths};
+use crate::http::paths::Prefix;
+use crate::http::{Body, Request};
 use crate::site::SiteBuilder;
 
 const DEFAULT_PATH: &str = "/debug/vars";
@@ -25,21 +26,22 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             [path] => path,
             _ => return Err(args.arg_error()),
         };
-        if path.replace(given.to_owned()).is_some() {
+        let given = super::prefix(args, given, &mut site.warnings)?;
+        if path.replace(given).is_some() {
             return Err(args.error("expvar: it can be written once").hint("keep one path"));
         }
     }
-    site.push(Vars { path: path.unwrap_or_else(|| DEFAULT_PATH.to_owned()) });
+    site.push(Vars { path: path.unwrap_or_else(|| Prefix::new(DEFAULT_PATH)) });
     Ok(())
 }
 
 struct Vars {
-    path: String,
+    path: Prefix,
 }
 
 impl Handler for Vars {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        if !paths::under(&req.route(), &self.path) {
+        if !self.path.holds(&req.route()) {
             return next.run(req);
         }
         Box::pin(async {

@@ -53,10 +53,12 @@ impl Extensions {
 
 impl Handler for Extensions {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        let path = req.path();
-        if path.ends_with('/') || !paths::extension(path).is_empty() {
+        let route = req.route();
+        if route.ends_with('/') || !paths::extension(&route).is_empty() {
+            drop(route);
             return next.run(req);
         }
+        drop(route);
         Box::pin(async move {
             if let Some(uri) = self.found(&req.head.uri).await {
                 req.head.uri = uri;
@@ -84,7 +86,7 @@ mod tests {
             ("/a?x=1", Some("/a.html?x=1")),
             ("/b%20c", Some("/b%20c.php")),
             ("/d", None),
-            ("/../a", None),
+            ("/../a", Some("/../a.html")),
             ("/none", None),
         ] {
             let found = ext.found(&target.parse().unwrap()).await;

@@ -4,15 +4,24 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::Request;
+use crate::http::paths::Prefix;
 use crate::http::placeholders::{ResponseFacts, Template};
 use crate::http::response::Removed;
-use crate::http::{Request, paths};
 use crate::site::SiteBuilder;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules: Vec<Rule> = Vec::new();
     while args.next() {
-        let path = args.required()?.to_owned();
+        args.written_as("header PATH [+|-]NAME [VALUE]");
+        let word = args.required()?;
+        let words = args.remaining();
+        if is_field(word, &words) {
+            let message = format!("'{word}' is no path: a path begins with '/'");
+            let hint = format!("write: header / {word} {}", words.join(" "));
+            return Err(args.error_at(word, message).hint(hint.trim_end()));
+        }
+        let path = super::prefix(args, word, &mut site.warnings)?;
         let mut changes = Vec::new();
         let mut add = |name: &str, value: Option<&str>, args: &Args<'_>| {
             let change = Change::parse(name, value, args)?;
@@ -25,7 +34,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             changes.push(change);
             Ok::<_, ConfigError>(())
         };
-        match args.remaining().as_slice() {
+        match words.as_slice() {
             [] => {}
             [name] => add(name, None, args)?,
             [name, value] => add(name, Some(value), args)?,
@@ -52,12 +61,17 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
+/// Whether a field stands where the path belongs: what follows it is all of its value.
+fn is_field(word: &str, rest: &[&str]) -> bool {
+    !word.starts_with('/') && (rest.len() == 1 || word.starts_with(['+', '-']))
+}
+
 struct Headers {
     rules: Vec<Rule>,
 }
 
 struct Rule {
-    path: String,
+    path: Prefix,
     changes: Vec<Change>,
 }
 
@@ -176,7 +190,7 @@ fn apply<'a>(
 impl Handler for Headers {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let route = req.route();
-        let of_path = self.rules.iter().filter(|rule| paths::under(&route, &rule.path));
+        let of_path = self.rules.iter().filter(|rule| rule.path.holds(&route));
         let rules: Vec<&Rule> = of_path.filter(|rule| !rule.changes.is_empty()).collect();
         drop(route);
         if rules.is_empty() {

@@ -8,7 +8,8 @@ use http::{Method, Response, StatusCode};
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::{Body, Fault, Reply, Request, paths, target};
+use crate::http::paths::Prefix;
+use crate::http::{Body, Fault, Reply, Request, target};
 use crate::site::SiteBuilder;
 
 /// Redirects of one request that are followed.
@@ -20,7 +21,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     let mut paths = Vec::new();
     while args.next() {
         match args.remaining().as_slice() {
-            [path] => paths.push((*path).to_owned()),
+            [path] => paths.push(super::prefix(args, path, &mut site.warnings)?),
             _ => return Err(args.arg_error()),
         }
     }
@@ -29,16 +30,16 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
 }
 
 struct Internal {
-    paths: Vec<String>,
+    paths: Vec<Prefix>,
 }
 
 impl Handler for Internal {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        let route = req.route();
-        if self.paths.iter().any(|path| paths::under(&route, path)) {
+        let readings = req.readings();
+        if self.paths.iter().any(|path| readings.touch(path)) {
             return Box::pin(ready(Err(Fault::status(StatusCode::NOT_FOUND))));
         }
-        drop(route);
+        drop(readings);
         Box::pin(follow(req, next))
     }
 }
@@ -146,7 +147,10 @@ mod tests {
         for (method, path, expected) in [
             ("GET", "/hidden/a", "404"),
             ("GET", "/%68idden", "404"),
-            ("GET", "/hiddenother", "GET /hiddenother"),
+            ("GET", "/hidden.bak", "404"),
+            ("GET", "/Hidden/a", "404"),
+            ("GET", "/hidden/../y", "404"),
+            ("GET", "/hid", "GET /hid"),
             ("GET", "/to/hidden/a%20b", "GET /hidden/a%20b"),
             ("POST", "/to/to/x", "GET /x"),
             ("GET", "/loop", "500"),

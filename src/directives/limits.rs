@@ -19,7 +19,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             [text] => {
                 let bytes = size(text, args)?;
                 site.limits.header = Some(header_size(bytes));
-                body(site, "/", bytes, args);
+                body(site, "/", bytes, args)?;
             }
             _ => return Err(args.arg_error()),
         }
@@ -36,8 +36,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
                     ("header", [text]) => {
                         site.limits.header = Some(header_size(size(text, args)?));
                     }
-                    ("body", [text]) => body(site, "/", size(text, args)?, args),
-                    ("body", [path, text]) => body(site, path, size(text, args)?, args),
+                    ("body", [text]) => body(site, "/", size(text, args)?, args)?,
+                    ("body", [path, text]) => body(site, path, size(text, args)?, args)?,
                     _ => return Err(args.arg_error()),
                 }
                 Ok(())
@@ -61,15 +61,15 @@ pub(super) fn setup_maxrequestbody(
         let mut found = true;
         match args.remaining().as_slice() {
             [] => found = false,
-            [text] => body(site, "/", size(text, args)?, args),
-            [path, text] => body(site, path, size(text, args)?, args),
+            [text] => body(site, "/", size(text, args)?, args)?,
+            [path, text] => body(site, path, size(text, args)?, args)?,
             _ => return Err(args.arg_error()),
         }
         while args.next_block()? {
             found = true;
             let path = args.val();
             match args.remaining().as_slice() {
-                [text] => body(site, path, size(text, args)?, args),
+                [text] => body(site, path, size(text, args)?, args)?,
                 _ => return Err(args.arg_error()),
             }
         }
@@ -81,8 +81,13 @@ pub(super) fn setup_maxrequestbody(
 }
 
 /// The last limit for a path wins; the longest path is looked at first.
-fn body(site: &mut SiteBuilder, path: &str, bytes: u64, args: &Args<'_>) {
-    let path = format!("/{}", path.trim_start_matches('/'));
+fn body(
+    site: &mut SiteBuilder,
+    path: &str,
+    bytes: u64,
+    args: &Args<'_>,
+) -> Result<(), ConfigError> {
+    let path = super::prefix(args, path, &mut site.warnings)?;
     let limits = &mut site.limits.body;
     if limits.iter().any(|(other, _)| *other == path) {
         let message = format!("'{path}' has two limits for bodies; the last one holds");
@@ -90,7 +95,8 @@ fn body(site: &mut SiteBuilder, path: &str, bytes: u64, args: &Args<'_>) {
     }
     limits.retain(|(other, _)| *other != path);
     limits.push((path, bytes));
-    limits.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+    limits.sort_by_key(|(path, _)| std::cmp::Reverse(path.as_str().len()));
+    Ok(())
 }
 
 fn header_size(bytes: u64) -> usize {

@@ -5,7 +5,8 @@ use http::{HeaderValue, Method, header};
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::{Request, paths};
+use crate::http::Request;
+use crate::http::paths::{self, Prefix};
 use crate::site::SiteBuilder;
 
 /// `push [PATH [RESOURCE…]]` with a block of resources, `method` and `header`.
@@ -14,12 +15,13 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         let words = args.remaining();
         let (path, resources) = words.split_first().map_or(("/", &[][..]), |(p, r)| (*p, r));
+        let path = super::prefix(args, path, &mut site.warnings)?;
         if rules.iter().any(|rule| rule.path == path) {
             return Err(args
                 .error(format!("push: duplicate path '{path}'"))
                 .hint("put the resources of one path into one block"));
         }
-        let mut rule = Rule { path: path.to_owned(), links: Vec::new() };
+        let mut rule = Rule { path, links: Vec::new() };
         for resource in resources {
             rule.add(resource, args)?;
         }
@@ -54,7 +56,7 @@ fn entry(rule: &mut Rule, args: &mut Args<'_>) -> Result<(), ConfigError> {
 }
 
 struct Rule {
-    path: String,
+    path: Prefix,
     /// The resource, and the value of `Link` that names it.
     links: Vec<(String, HeaderValue)>,
 }
@@ -94,8 +96,8 @@ struct Push {
 impl Handler for Push {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let route = req.route();
-        let rule = self.rules.iter().filter(|rule| paths::under(&route, &rule.path));
-        let rule = rule.max_by_key(|rule| rule.path.len());
+        let rule = self.rules.iter().filter(|rule| rule.path.holds(&route));
+        let rule = rule.max_by_key(|rule| rule.path.as_str().len());
         let Some(rule) = rule.filter(|_| req.head.method == Method::GET) else {
             drop(route);
             return next.run(req);
@@ -149,6 +151,7 @@ mod tests {
             ("GET", "/", vec![style, plain]),
             ("GET", "/b", vec![style]),
             ("GET", "/sub/x", vec!["</c.woff2?1>; rel=preload; as=font; crossorigin"]),
+            ("GET", "/Subway", vec!["</c.woff2?1>; rel=preload; as=font; crossorigin"]),
             ("GET", "/a.css", vec![]),
             ("POST", "/", vec![]),
         ] {

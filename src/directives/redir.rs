@@ -8,9 +8,11 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::condition::Conditions;
+use crate::http::paths::Prefix;
 use crate::http::placeholders::Template;
 use crate::http::{Body, Fault, Request};
 use crate::site::SiteBuilder;
+use crate::warning::Warning;
 
 /// `redir TO`, `redir FROM TO [CODE]`, `redir [CODE] { [FROM] TO [CODE]; if…; if_op… }`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
@@ -27,17 +29,19 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             };
         }
         while args.next_block()? {
-            block.entry(args)?;
+            block.entry(args, &mut site.warnings)?;
         }
         if !is_block {
-            block.rules.push(parsed(&line, None, args)?);
+            block.rules.push(parsed(&line, None, args, &mut site.warnings)?);
         } else if block.rules.is_empty() {
             return Err(args.error("redir: the block has no target").hint("write: FROM TO [CODE]"));
         }
         let conditions = std::sync::Arc::new(block.conditions);
         for mut rule in block.rules {
             let is_twin = |other: &Rule| {
-                other.from == rule.from && conditions.is_empty() && other.conditions.is_empty()
+                other.from.as_str() == rule.from.as_str()
+                    && conditions.is_empty()
+                    && other.conditions.is_empty()
             };
             if rules.iter().any(is_twin) {
                 let message = format!("rule with duplicate 'from' value: {}", rule.from);
@@ -47,7 +51,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             rules.push(rule);
         }
     }
-    site.answers_all |= rules.iter().any(|rule| rule.from == "/" && rule.conditions.is_empty());
+    site.answers_all |= rules.iter().any(|rule| rule.from.is_root() && rule.conditions.is_empty());
     site.push(Redirects { rules });
     Ok(())
 }
@@ -59,7 +63,11 @@ struct Block {
 }
 
 impl Block {
-    fn entry(&mut self, args: &mut Args<'_>) -> Result<(), ConfigError> {
+    fn entry(
+        &mut self,
+        args: &mut Args<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), ConfigError> {
         let mut words = vec![args.val()];
         words.extend(args.remaining());
         let refused = |message: String| {
@@ -70,7 +78,7 @@ impl Block {
             ["if", condition @ ..] => self.conditions.push(condition).map_err(refused),
             ["if_op", op] => self.conditions.set_op(op).map_err(refused),
             words => {
-                self.rules.push(parsed(words, self.code, args)?);
+                self.rules.push(parsed(words, self.code, args, warnings)?);
                 Ok(())
             }
         }
@@ -105,7 +113,7 @@ impl Kind {
 
 struct Rule {
     /// The exact path; `/` is every path.
-    from: String,
+    from: Prefix,
     to: Template,
     /// Whether the target is written `//host…`.
     names_host: bool,
@@ -118,6 +126,10 @@ const IN_LOCATION: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'|');
 
 impl Rule {
+    fn is_from(&self, route: &str) -> bool {
+        self.from.is_root() || self.from.as_str() == route
+    }
+
     /// Where to, as a URI reference. It names another host only if the Caddyfile does: a request
     /// for `//host/` must not come back as such a reference.
     fn location(&self, req: &Request) -> String {
@@ -130,7 +142,12 @@ impl Rule {
     }
 }
 
-fn parsed(words: &[&str], code: Option<Kind>, args: &Args<'_>) -> Result<Rule, ConfigError> {
+fn parsed(
+    words: &[&str],
+    code: Option<Kind>,
+    args: &Args<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Rule, ConfigError> {
     let default = code.unwrap_or(Kind::Code(StatusCode::MOVED_PERMANENTLY));
     let (from, to, kind) = match *words {
         [to] => ("/", to, default),
@@ -147,8 +164,23 @@ fn parsed(words: &[&str], code: Option<Kind>, args: &Args<'_>) -> Result<Rule, C
     }
     let names_host =
         to.starts_with("//") && !to.starts_with("//{uri") && !to.starts_with("//{path");
-    let (from, to) = (from.to_owned(), Template::parse(to));
+    let (from, to) = (path(args, from, warnings)?, Template::parse(to));
     Ok(Rule { from, to, names_host, kind, conditions: std::sync::Arc::default() })
+}
+
+/// FROM. What a prefix would hold takes a condition here.
+fn path(args: &Args<'_>, word: &str, warnings: &mut Vec<Warning>) -> Result<Prefix, ConfigError> {
+    let Some((before, _)) = word.split_once('*') else {
+        return super::prefix(args, word, warnings);
+    };
+    let hint = match before.trim_end_matches('/') {
+        "" => "write: / for every path".to_owned(),
+        start => format!(
+            "FROM is matched as a whole; for all paths that begin so write a block with: if \
+             {{path}} starts_with {start}"
+        ),
+    };
+    Err(args.error_at(word, format!("'{word}' holds for no path: '*' is no wildcard")).hint(hint))
 }
 
 struct Redirects {
@@ -158,8 +190,7 @@ struct Redirects {
 impl Handler for Redirects {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let route = req.route();
-        let applies =
-            |rule: &&Rule| (rule.from == "/" || rule.from == *route) && rule.conditions.hold(req);
+        let applies = |rule: &&Rule| rule.is_from(&route) && rule.conditions.hold(req);
         let Some(rule) = self.rules.iter().find(applies) else {
             drop(route);
             return next.run(req);
@@ -242,6 +273,8 @@ mod tests {
             ("redir /b/{?to}", "/?to=x%0d%0aSet-Cookie:%20a", "301 /b/x%0D%0ASet-Cookie:%20a"),
             ("redir //b.example{uri}", "/x", "301 //b.example/x"),
             ("redir /a /b 304", "/a", "304 /b"),
+            ("redir a /b", "/a", "301 /b"),
+            ("redir /a /b", "/A", "404 "),
         ] {
             let site = site(lines).unwrap();
             let mut req = request("GET", target);
@@ -258,6 +291,8 @@ mod tests {
     #[test]
     fn what_is_refused() {
         for (lines, message) in [
+            ("redir /a/* /b", "'/a/*' holds for no path: '*' is no wildcard"),
+            ("redir http://a /b", "'http://a' is no path: a path begins with '/'"),
             ("redir /a /a", "'from' and 'to' values of redirect rule cannot be the same"),
             ("redir /a /b\nredir /a /c", "rule with duplicate 'from' value: /a"),
             ("redir {\n/a /b\n/a /c\n}", "rule with duplicate 'from' value: /a"),

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use http::{StatusCode, Uri};
-use percent_encoding::{AsciiSet, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use regex::Regex;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::condition::Conditions;
+use crate::http::paths::{self, Prefix};
 use crate::http::placeholders::{Captures, Template};
-use crate::http::target::{self, IN_TARGET};
-use crate::http::{Fault, Request, paths};
+use crate::http::target;
+use crate::http::{Fault, Request};
 use crate::site::SiteBuilder;
 
 /// `rewrite [not] FROM TO…`, or `rewrite [BASE] { regexp; ext; if; if_op; to }`.
@@ -21,13 +22,17 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         let words = args.remaining();
         let mut block = None;
         while args.next_block()? {
-            let base = match words.as_slice() {
-                [] => "/",
-                [base] => base,
-                _ => return Err(args.arg_error()),
-            };
-            let rule = block.get_or_insert_with(|| Rule::new(base, Matcher::Everything));
-            entry(rule, args)?;
+            if block.is_none() {
+                let base = match words.as_slice() {
+                    [] => Prefix::default(),
+                    [base] => super::prefix(args, base, &mut site.warnings)?,
+                    _ => return Err(args.arg_error()),
+                };
+                block = Some(Rule::new(base, Matcher::Everything));
+            }
+            if let Some(rule) = &mut block {
+                entry(rule, args)?;
+            }
         }
         let rule = match block {
             Some(rule) => rule,
@@ -39,7 +44,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         rules.push(rule);
     }
     // Among the rules that match, the longest base wins; then the first.
-    rules.sort_by_key(|rule| std::cmp::Reverse(rule.base.len()));
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.base.as_str().len()));
     site.push(Rewrite { rules, root: site.root.clone() });
     Ok(())
 }
@@ -53,15 +58,8 @@ fn simple(words: &[&str], args: &Args<'_>) -> Result<Rule, ConfigError> {
     if to.is_empty() {
         return Err(args.arg_error());
     }
-    // A plain path is compared whole; anything else is a regular expression, as since 0.10.13.
-    let is_plain =
-        from.starts_with('/') && !from.contains(['\\', '*', '+', '?', '(', '[', '^', '$', '|']);
-    let matcher = if is_plain && !not {
-        Matcher::Exact((*from).to_owned())
-    } else {
-        Matcher::Pattern { regex: compiled(from, args)?, not }
-    };
-    let mut rule = Rule::new("/", matcher);
+    let matcher = Matcher::Pattern { regex: compiled(from, args)?, not };
+    let mut rule = Rule::new(Prefix::default(), matcher);
     rule.to = to.iter().map(|to| Template::parse(to)).collect();
     Ok(rule)
 }
@@ -95,7 +93,7 @@ fn compiled(pattern: &str, args: &Args<'_>) -> Result<Regex, ConfigError> {
 }
 
 struct Rule {
-    base: String,
+    base: Prefix,
     matcher: Matcher,
     /// `.a` must be one of them, `!.a` must not, `/` is no extension.
     exts: Vec<String>,
@@ -105,7 +103,6 @@ struct Rule {
 
 enum Matcher {
     Everything,
-    Exact(String),
     /// On the path behind the base.
     Pattern {
         regex: Regex,
@@ -114,8 +111,7 @@ enum Matcher {
 }
 
 impl Rule {
-    fn new(base: &str, matcher: Matcher) -> Self {
-        let base = base.to_owned();
+    fn new(base: Prefix, matcher: Matcher) -> Self {
         let conditions = Conditions::default();
         Self { base, matcher, exts: Vec::new(), conditions, to: Vec::new() }
     }
@@ -123,20 +119,17 @@ impl Rule {
     /// What the rule captured, if it applies.
     fn matches(&self, req: &Request) -> Option<Captures> {
         let route = req.route();
-        if !paths::under(&route, &self.base) || !self.takes_extension(&route) {
+        let rest = self.base.rest(&route)?;
+        if !self.takes_extension(&route) {
             return None;
         }
         let captures = match &self.matcher {
             Matcher::Everything => Vec::new(),
-            Matcher::Exact(path) => (*path == *route).then(Vec::new)?,
-            Matcher::Pattern { regex, not } => {
-                let start = self.base.trim_end_matches('/').len();
-                match regex.captures(&route[start..]) {
-                    Some(_) if *not => return None,
-                    Some(found) => captured(&found),
-                    None => not.then(Vec::new)?,
-                }
-            }
+            Matcher::Pattern { regex, not } => match regex.captures(rest) {
+                Some(_) if *not => return None,
+                Some(found) => captured(&found),
+                None => not.then(Vec::new)?,
+            },
         };
         self.conditions.hold(req).then_some(Captures(captures))
     }
@@ -149,12 +142,9 @@ impl Rule {
     }
 }
 
-/// What a capture may not bring into a path. The path was decoded, so its `%` are not escapes.
-const IN_CAPTURE: &AsciiSet = &IN_TARGET.add(b'%').add(b'?').add(b'#');
-
 /// Groups from 1, encoded again: a capture stays what it was, a piece of a path.
 fn captured(found: &regex::Captures<'_>) -> Vec<String> {
-    let encoded = |text| utf8_percent_encode(text, IN_CAPTURE).to_string();
+    let encoded = |text| utf8_percent_encode(text, paths::IN_PATH).to_string();
     found
         .iter()
         .skip(1)
@@ -190,6 +180,10 @@ async fn destination(
     for (at, template) in rule.to.iter().enumerate() {
         let uri = destined(template, req, captures)
             .map_err(|error| Fault::caused(StatusCode::BAD_REQUEST, error))?;
+        if paths::is_ambiguous(uri.path()) {
+            let cause = format!("servers read the path of {uri} differently");
+            return Err(Fault::caused(StatusCode::BAD_REQUEST, cause));
+        }
         if at + 1 == rule.to.len() || exists(root, uri.path()).await {
             found = Some(uri);
             break;
@@ -214,7 +208,9 @@ fn destined(
 /// A path that ends in a slash must be a folder, any other a file.
 async fn exists(root: &Path, path: &str) -> bool {
     let Some(file) = target::file(root, path) else { return false };
-    tokio::fs::metadata(file).await.is_ok_and(|meta| meta.is_dir() == path.ends_with('/'))
+    tokio::fs::metadata(file)
+        .await
+        .is_ok_and(|meta| meta.is_dir() == paths::normal(path).ends_with('/'))
 }
 
 #[cfg(test)]
@@ -233,7 +229,7 @@ mod tests {
             (&["/"][..], "/x", true),
             (&["/"][..], "/x.html", false),
         ] {
-            let mut rule = Rule::new("/", Matcher::Everything);
+            let mut rule = Rule::new(Prefix::default(), Matcher::Everything);
             rule.exts = exts.iter().map(|ext| (*ext).to_owned()).collect();
             assert_eq!(rule.takes_extension(path), taken, "{exts:?} {path}");
         }
@@ -242,7 +238,7 @@ mod tests {
     #[test]
     fn captures_stay_pieces_of_a_path() {
         let regex = Regex::new("^/a/(.*)$").unwrap();
-        let mut rule = Rule::new("/", Matcher::Pattern { regex, not: false });
+        let mut rule = Rule::new(Prefix::default(), Matcher::Pattern { regex, not: false });
         rule.to = vec![Template::parse("/b/{1}")];
         for (path, expected) in [
             ("/a/x%3Fy", "/b/x%3Fy"),
@@ -261,13 +257,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("sub")).unwrap();
         std::fs::write(root.path().join("a b.txt"), "x").unwrap();
-        let mut rule = Rule::new("/", Matcher::Everything);
+        let mut rule = Rule::new(Prefix::default(), Matcher::Everything);
         rule.to = ["{path}", "{path}/", "/index.php?p={path}&{query}"].map(Template::parse).into();
         for (path, expected) in [
             ("/a%20b.txt?k", "/a%20b.txt?k"),
             ("/sub", "/sub/"),
             ("/none?k=v", "/index.php?p=/none&k=v"),
-            ("/sub/..%2fa%20b.txt", "/index.php?p=/sub/..%2fa%20b.txt&"),
+            ("/sub/..%2fa%20b.txt", "/sub/..%2fa%20b.txt"),
         ] {
             let req = request("GET", path);
             let found = destination(&rule, &req, &Captures::default(), root.path()).await;

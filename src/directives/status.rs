@@ -6,11 +6,12 @@ use http::{Response, StatusCode};
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::{Body, Fault, Request, paths};
+use crate::http::paths::Prefix;
+use crate::http::{Body, Fault, Request};
 use crate::site::SiteBuilder;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let mut rules: Vec<(String, StatusCode)> = Vec::new();
+    let mut rules: Vec<(Prefix, StatusCode)> = Vec::new();
     while args.next() {
         let (code, paths) = match args.remaining().as_slice() {
             [code] => (code_of(code, args)?, Vec::new()),
@@ -27,16 +28,17 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         if paths.is_empty() {
             return Err(args.arg_error());
         }
-        for path in paths {
-            if rules.iter().any(|(other, _)| other == path) {
+        for word in paths {
+            let path = super::prefix(args, word, &mut site.warnings)?;
+            if rules.iter().any(|(other, _)| *other == path) {
                 let message = format!("Duplicate path: '{path}'");
-                return Err(args.error(message).hint("give each path one status"));
+                return Err(args.error_at(word, message).hint("give each path one status"));
             }
-            rules.push((path.to_owned(), code));
+            rules.push((path, code));
         }
     }
-    rules.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-    site.answers_all |= rules.iter().any(|(path, _)| path == "/");
+    rules.sort_by_key(|(path, _)| std::cmp::Reverse(path.as_str().len()));
+    site.answers_all |= rules.iter().any(|(path, _)| path.is_root());
     site.push(Status { rules });
     Ok(())
 }
@@ -54,15 +56,15 @@ fn code_of(text: &str, args: &Args<'_>) -> Result<StatusCode, ConfigError> {
 
 /// The longest path first.
 struct Status {
-    rules: Vec<(String, StatusCode)>,
+    rules: Vec<(Prefix, StatusCode)>,
 }
 
 impl Handler for Status {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        let route = req.route();
-        let Some(status) = self.rules.iter().find(|(p, _)| paths::under(&route, p)).map(|r| r.1)
-        else {
-            drop(route);
+        let readings = req.readings();
+        let rule = self.rules.iter().find(|(path, _)| readings.touch(path));
+        let Some(status) = rule.map(|(_, status)| *status) else {
+            drop(readings);
             return next.run(req);
         };
         if status.as_u16() >= 400 {

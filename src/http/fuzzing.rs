@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 use super::address::Address;
 use super::chunked::Chunked;
 use super::coding::Codings;
+use super::paths::Prefix;
 use super::placeholders::Template;
 use super::{paths, ranges, target};
 use crate::fuzzing::{Target, however_it_comes, splits, text, two};
@@ -14,6 +15,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "chunked", run: chunked, seeds: CHUNKED },
     Target { name: "chunked_encoded", run: chunked_encoded, seeds: &[b"abc", b"0\r\n\r\n", b""] },
     Target { name: "clean_path", run: clean_path, seeds: PATHS },
+    Target { name: "path_prefix", run: path_prefix, seeds: PREFIXES },
     Target { name: "file_of_path", run: file_of_path, seeds: PATHS },
     Target { name: "made_target", run: made_target, seeds: PATHS },
     Target { name: "accept_encoding", run: accept_encoding, seeds: CODINGS },
@@ -37,6 +39,12 @@ const PATHS: &[&[u8]] = &[
     b"/a%20b?c=d#e",
     b"/.../..a/.b./",
     b"/\xc3\xa9/%ff",
+];
+const PREFIXES: &[&[u8]] = &[
+    b"/api\n/%61PI%2f/a%2Fb//c",
+    b"/a/b\n/x/..//a%2f./b/%ff",
+    b"/\xc3\xa9\n/%C3%89/..%2f",
+    b"/\n/a/%2e%2e/b",
 ];
 const CODINGS: &[&[u8]] =
     &[b"gzip, br;q=0.5, *;q=0", b"x-gzip ; Q=1.000,identity;q=0.001", b",,;q=1,deflate;level=9"];
@@ -159,13 +167,39 @@ fn clean_path(data: &[u8]) {
         let is_last = segments.peek().is_none();
         assert!(!matches!(segment, "." | "..") && (is_last || !segment.is_empty()), "{clean}");
     }
-    assert!(paths::exactly_under(&clean, "/"));
+    assert!(Prefix::default().holds(&clean));
     assert!(paths::extension(&clean).is_empty() || paths::extension(&clean).starts_with('.'));
 }
 
-/// Where a path leads is below the root.
+/// What is left of a path behind a prefix reads as what is left of its route, whatever the
+/// spelling; and a path that has one meaning is protected in each reading.
+fn path_prefix(data: &[u8]) {
+    let (prefix, path) = two(data);
+    let (prefix, path) = (Prefix::new(&text(prefix)), format!("/{}", text(path)));
+    let route = paths::normal(&path);
+    let (cut, rest) = (prefix.cut(&path), prefix.rest(&route));
+    assert_eq!(cut.is_some(), prefix.holds(&route), "{path} {prefix}");
+    if let (Some(cut), Some(rest)) = (cut, rest)
+        && !prefix.as_str().ends_with('/')
+    {
+        let slash = if rest.is_empty() || rest.starts_with('/') { "" } else { "/" };
+        assert_eq!(cut.is_empty(), rest.is_empty(), "{path} {prefix}");
+        assert!(cut.is_empty() || paths::normal(&cut) == format!("{slash}{rest}"), "{cut} {rest}");
+    }
+    if prefix.holds(&route) {
+        assert!(paths::Readings::of(&path).touch(&prefix), "{path} {prefix}");
+    }
+    assert!(!paths::is_ambiguous(&path) || !paths::is_normal(&path), "{path}");
+}
+
+/// Where a path leads is below the root, and it is what the path's normal form names.
 fn file_of_path(data: &[u8]) {
-    let Some(file) = target::file(Path::new("/root"), &text(data)) else { return };
+    let path = format!("/{}", text(data));
+    let Some(file) = target::file(Path::new("/root"), &path) else { return };
+    if let Some(name) = file.to_str() {
+        let route = paths::normal(&path);
+        assert_eq!(name.trim_matches('/'), format!("root{route}").trim_matches('/'), "{path}");
+    }
     let Ok(below) = file.strip_prefix("/root") else { panic!("outside: {file:?}") };
     assert!(below.components().all(|part| matches!(part, Component::Normal(_))), "{below:?}");
 }

@@ -1,33 +1,31 @@
-//! Path prefixes and cleaning. Functions on decoded paths; no files.
+//! Paths of requests: their one normal form, the prefixes that rules are written with, and what
+//! servers read differently. No files.
+
+mod prefix;
+mod readings;
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-/// Whether directives tell upper from lower case in paths. Caddy's switch: they do unless the
-/// environment's `CASE_SENSITIVE_PATH` is `0` or `false`.
-static CASE_SENSITIVE: LazyLock<bool> = LazyLock::new(|| {
-    let set = std::env::var("CASE_SENSITIVE_PATH").unwrap_or_default();
-    !(set == "0" || set.eq_ignore_ascii_case("false"))
-});
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str};
 
-/// Whether `path` lies under `prefix`, on segment boundaries: `/api` holds `/api` and `/api/x`,
-/// not `/apifoo`; `/` holds everything; a prefix ending in `/` or `.` is a plain string prefix.
-pub fn under(path: &str, prefix: &str) -> bool {
-    if *CASE_SENSITIVE { exactly_under(path, prefix) } else { loosely_under(path, prefix) }
-}
+pub use prefix::{Prefix, Remark};
+pub use readings::{Readings, is_ambiguous};
 
-/// [`under`] as the choice of a site has it: case always counts.
-pub fn exactly_under(path: &str, prefix: &str) -> bool {
-    matches!(prefix, "" | "/")
-        || path.strip_prefix(prefix).is_some_and(|rest| ends_segment(prefix, rest))
-}
-
-fn loosely_under(path: &str, prefix: &str) -> bool {
-    matches!(prefix, "" | "/")
-        || path.split_at_checked(prefix.len()).is_some_and(|(start, rest)| {
-            start.eq_ignore_ascii_case(prefix) && ends_segment(prefix, rest)
-        })
-}
+/// What is encoded where a decoded path becomes a part of a target again (RFC 3986 section 3.3).
+pub const IN_PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// The extension of the last segment with its dot; empty where there is none.
 pub fn extension(path: &str) -> &str {
@@ -35,13 +33,25 @@ pub fn extension(path: &str) -> &str {
     file.rfind('.').map_or("", |at| &file[at..])
 }
 
-/// A path below another, with one slash between them.
-pub fn join(base: &str, path: &str) -> String {
-    format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/'))
+/// The normal form of a request's path: percent-decoded, without `.`, `..` and `//`. An encoded
+/// slash is a slash, for files and FastCGI scripts as for the prefixes of rules.
+pub fn normal(path: &str) -> Cow<'_, str> {
+    if is_normal(path) {
+        return Cow::Borrowed(path);
+    }
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    Cow::Owned(clean(&decoded).into_owned())
 }
 
-fn ends_segment(prefix: &str, rest: &str) -> bool {
-    prefix.ends_with(['/', '.']) || rest.is_empty() || rest.starts_with('/')
+/// Whether a path has neither escapes nor empty segments, nor such as begin with a dot. In one
+/// look, as each request is asked several times.
+pub fn is_normal(path: &str) -> bool {
+    let mut before = 0;
+    path.bytes().all(|byte| {
+        let odd = byte == b'%' || before == b'/' && matches!(byte, b'/' | b'.');
+        before = byte;
+        !odd
+    })
 }
 
 /// Resolves `.`, `..` and empty segments of a decoded path (RFC 3986 section 5.2.4), never above
@@ -51,26 +61,35 @@ pub fn clean(path: &str) -> Cow<'_, str> {
     if is_clean(path) {
         return Cow::Borrowed(path);
     }
-    let mut kept: Vec<&str> = Vec::new();
-    for segment in path.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                kept.pop();
-            }
-            name => kept.push(name),
-        }
-    }
-    let directory = matches!(path.rsplit('/').next(), Some("" | "." | ".."));
     let mut out = String::with_capacity(path.len() + 1);
-    for segment in &kept {
+    for segment in resolve(path.split('/')) {
         out.push('/');
         out.push_str(segment);
     }
-    if out.is_empty() || directory {
+    if out.is_empty() || names_directory(path.as_bytes()) {
         out.push('/');
     }
     Cow::Owned(out)
+}
+
+/// The segments of a decoded path that are left when `.`, `..` and empty ones are resolved.
+pub fn resolve<S: AsRef<[u8]>>(segments: impl Iterator<Item = S>) -> Vec<S> {
+    let mut kept = Vec::new();
+    for segment in segments {
+        match segment.as_ref() {
+            b"" | b"." => {}
+            b".." => {
+                kept.pop();
+            }
+            _ => kept.push(segment),
+        }
+    }
+    kept
+}
+
+/// Whether a decoded path ends as that of a directory does.
+pub fn names_directory(path: &[u8]) -> bool {
+    matches!(path.rsplit(|byte| *byte == b'/').next(), None | Some(b"" | b"." | b".."))
 }
 
 fn is_clean(path: &str) -> bool {
@@ -89,28 +108,19 @@ fn is_clean(path: &str) -> bool {
 mod tests {
     use std::borrow::Cow;
 
-    use super::{clean, loosely_under, under};
+    use super::{clean, extension};
 
     #[test]
-    fn prefixes_end_on_segments() {
-        let cases = [
-            ("/api", "/api", true),
-            ("/api/x", "/api", true),
-            ("/apifoo", "/api", false),
-            ("/apifoo", "/api/", false),
-            ("/api/", "/api/", true),
-            ("/api", "/api/", false),
-            ("/anything", "/", true),
-            ("", "/", true),
-            ("/x", "", true),
-            ("/file.php", "/file.", true),
-            ("/API", "/api", false),
-            ("/a", "/a/b", false),
-        ];
-        for (path, prefix, expected) in cases {
-            assert_eq!(under(path, prefix), expected, "{path} under {prefix}");
-            let loosely = expected || path == "/API";
-            assert_eq!(loosely_under(path, prefix), loosely, "{path} loosely under {prefix}");
+    fn extensions_of_paths() {
+        for (path, expected) in [
+            ("/", ""),
+            ("/a", ""),
+            ("/a.html", ".html"),
+            ("/a.b/c", ""),
+            ("/a.tar.gz", ".gz"),
+            ("/.hidden", ".hidden"),
+        ] {
+            assert_eq!(extension(path), expected, "{path}");
         }
     }
 

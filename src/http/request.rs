@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderValue, StatusCode, Uri, header, request::Parts};
-use percent_encoding::percent_decode_str;
 
 use super::kept::Kept;
 use super::sink::About;
-use super::{Body, Upgrade};
+use super::{Body, Upgrade, paths};
 
 /// One request. `head.uri` is in origin form (path and query) and `Host` is always a field of
 /// `head.headers`, also where the client sent `:authority`.
@@ -98,12 +97,12 @@ impl Request {
     /// The path in its one normal form, percent-decoded, without `.`, `..` and `//`: what
     /// prefixes are compared with, so that `/%61dmin` and `//admin` cannot pass for others.
     pub fn route(&self) -> Cow<'_, str> {
-        let path = self.path();
-        if is_normal(path.as_bytes()) {
-            return Cow::Borrowed(path);
-        }
-        let decoded = percent_decode_str(path).decode_utf8_lossy();
-        Cow::Owned(super::paths::clean(&decoded).into_owned())
+        paths::normal(self.path())
+    }
+
+    /// All readings of the path: what a rule that protects something is compared with.
+    pub fn readings(&self) -> paths::Readings<'_> {
+        paths::Readings::of(self.path())
     }
 
     /// What a line of the errors log is about.
@@ -121,17 +120,6 @@ impl Request {
     pub fn field(&self, name: &str) -> Option<String> {
         join(self.head.headers.get_all(name).iter())
     }
-}
-
-/// Whether a path has neither escapes nor empty segments, nor such as begin with a dot. In one
-/// look, as each request is asked several times.
-fn is_normal(path: &[u8]) -> bool {
-    let mut before = 0;
-    path.iter().all(|&byte| {
-        let odd = byte == b'%' || before == b'/' && matches!(byte, b'/' | b'.');
-        before = byte;
-        !odd
-    })
 }
 
 /// Several values of one field as one line (RFC 9110 section 5.2).

@@ -8,6 +8,8 @@ use http::Uri;
 use http::uri::InvalidUri;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
+use super::paths;
+
 /// What may not stand in a target (RFC 3986 section 3.3).
 pub const IN_TARGET: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'|');
@@ -19,18 +21,20 @@ pub fn parse(text: &str) -> Result<Uri, InvalidUri> {
     format!("/{}", utf8_percent_encode(text.trim_start_matches('/'), IN_TARGET)).parse()
 }
 
-/// Where the path of a target leads below `root`; nowhere if a segment is no plain name, so that
-/// nothing outside is looked for.
-pub fn file(root: &Path, path: &str) -> Option<PathBuf> {
-    let mut file = root.to_owned();
-    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        let name: Vec<u8> = percent_decode_str(segment).collect();
-        if name == b"." || name == b".." || name.iter().any(|byte| b"/\0".contains(byte)) {
-            return None;
-        }
-        file.push(OsStr::from_bytes(&name));
+/// Where the path of a target leads below a site's folder: the same file as its normal form
+/// ([`paths::normal`]) names, byte by byte, and nothing outside. Nowhere if it has a NUL.
+pub fn relative(path: &str) -> Option<PathBuf> {
+    let decoded: Vec<u8> = percent_decode_str(path).collect();
+    if decoded.contains(&0) {
+        return None;
     }
-    Some(file)
+    let names = paths::resolve(decoded.split(|byte| *byte == b'/'));
+    Some(names.into_iter().map(OsStr::from_bytes).collect())
+}
+
+/// [`relative`] below `root`.
+pub fn file(root: &Path, path: &str) -> Option<PathBuf> {
+    relative(path).map(|path| root.join(path))
 }
 
 #[cfg(test)]
@@ -52,11 +56,15 @@ mod tests {
     #[test]
     fn files_stay_below_the_root() {
         for (path, expected) in [
-            ("/", Some("/r")),
             ("/a%20b//c", Some("/r/a b/c")),
-            ("/../x", None),
-            ("/%2e%2e/x", None),
-            ("/a%2fb", None),
+            ("/", Some("/r/")),
+            ("/../x", Some("/r/x")),
+            ("/%2e%2e/x", Some("/r/x")),
+            ("/a/../b/./c", Some("/r/b/c")),
+            ("/a%2fb", Some("/r/a/b")),
+            ("/..%2f..%2fetc/passwd", Some("/r/etc/passwd")),
+            ("/...", Some("/r/...")),
+            ("/%252e%252e/x", Some("/r/%2e%2e/x")),
             ("/a%00", None),
             ("/a%5Cb", Some("/r/a\\b")),
             ("/..%5c..%5Cb", Some("/r/..\\..\\b")),

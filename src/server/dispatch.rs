@@ -21,6 +21,7 @@ use super::incoming::{Answering, Bounds, Incoming};
 use super::tunnel::Tunnel;
 use super::worker::Worker;
 use crate::http::limits::{HEADER_COUNT, Timeouts, URI_BYTES};
+use crate::http::paths::{self, Prefix};
 use crate::http::request::Peer;
 use crate::http::response::{NeedsHttp1, Refusal, Removed, Watch};
 use crate::http::{Body, Fault, Reply, Request, body, fault_page, hop};
@@ -241,9 +242,9 @@ fn admit<'a>(
         log::info!("{} - No such site at {addr} (Remote: {})", request.host, door.peer.remote);
         return Err(Refusal::NoSuchSite);
     };
-    let limit = site.limits.body_of(&route);
     drop(route);
-    strip_site_path(request, &site.address.path);
+    strip_site_path(request, &site.path);
+    let limit = site.limits.body_of(&request.route());
     let declared = http_body::Body::size_hint(&request.body).lower();
     if limit.is_some_and(|limit| declared > limit) {
         return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE));
@@ -319,31 +320,36 @@ fn host_of(authority: &str) -> Option<String> {
     (valid && authority.len() <= 255 + 6).then(|| host.to_ascii_lowercase())
 }
 
-/// Path and query, with escapes that are escapes and no NUL.
+/// Path and query, with escapes that are escapes, no NUL, and one meaning.
 fn origin_form(head: &http::request::Parts) -> Option<PathAndQuery> {
     let target = head.uri.path_and_query()?;
-    let path = target.path().as_bytes();
-    if path.first() != Some(&b'/') {
+    if !target.path().starts_with('/') {
         return None;
     }
+    if paths::is_normal(target.path()) {
+        return Some(target.clone());
+    }
+    let path = target.path().as_bytes();
     for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'%') {
         let escape = path.get(at + 1..at + 3)?;
         if !escape.iter().all(u8::is_ascii_hexdigit) || escape == b"00" {
             return None;
         }
     }
-    Some(target.clone())
+    (!paths::is_ambiguous(target.path())).then(|| target.clone())
 }
 
 /// A site's own path is not part of what its directives see.
-fn strip_site_path(request: &mut Request, prefix: &str) {
-    let prefix = prefix.trim_end_matches('/');
-    if prefix.is_empty() {
+fn strip_site_path(request: &mut Request, prefix: &Prefix) {
+    if prefix.is_root() {
         return;
     }
-    let Some(target) = request.head.uri.path_and_query() else { return };
-    let Some(rest) = target.as_str().strip_prefix(prefix) else { return };
-    let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+    let uri = &request.head.uri;
+    let Some(rest) = prefix.cut(uri.path()) else { return };
+    let mut rest = if rest.is_empty() { "/".to_owned() } else { rest.into_owned() };
+    if let Some(query) = uri.query() {
+        rest.extend(["?", query]);
+    }
     if let Ok(target) = PathAndQuery::try_from(rest) {
         request.head.uri = Uri::from(target);
     }

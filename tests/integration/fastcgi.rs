@@ -277,6 +277,8 @@ fn only_scripts_are_run() {
         ("/blog/index.php/x%0ay", 400, false),
         ("/blog/index.php%00.jpg", 400, false),
         ("/blog/index.php/%2e%2e/x", 404, false),
+        ("/x/../blog/index.php", 200, true),
+        ("/blog%2findex.php", 200, true),
     ] {
         for (protocol, answer) in [
             ("h1", curl(&["--http1.1", "--path-as-is"], &caddy.url(path))),

@@ -47,6 +47,7 @@ mod moving;
 mod on_demand;
 mod opening;
 mod packaging;
+mod paths;
 mod policies;
 mod process;
 mod protocols;

@@ -131,7 +131,9 @@ fn except_goes_to_files() {
         ("/proxy/download", false),
         ("/proxy/static/download", false),
         ("/proxy/something/static", true),
-        ("/proxyfoo", false),
+        ("/proxyfoo", true),
+        ("/Proxy/x", true),
+        ("/proxy/Static-old", false),
         ("/other", false),
     ] {
         let want = if proxied { 200 } else { 404 };

@@ -15,7 +15,8 @@ use tokio::sync::Semaphore;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::{Fault, Request, paths};
+use crate::http::paths::{Prefix, Readings};
+use crate::http::{Fault, Request};
 use crate::site::SiteBuilder;
 
 use secret::Secret;
@@ -27,7 +28,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         let words = args.remaining();
         let (mut paths, user, password) = match *words.as_slice() {
             [user, password] => (Vec::new(), user, password),
-            [path, user, password] => (vec![path.to_owned()], user, password),
+            [path, user, password] => (vec![path], user, password),
             _ => return Err(args.arg_error()),
         };
         let secret = match password.strip_prefix("htpasswd=") {
@@ -39,7 +40,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             match (args.val(), args.remaining().as_slice()) {
                 ("realm", [name]) => realm = name,
                 ("realm", _) => return Err(args.arg_error()),
-                (path, []) => paths.push(path.to_owned()),
+                (path, []) => paths.push(path),
                 _ => return Err(args.arg_error()),
             }
         }
@@ -50,6 +51,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         }
         let challenge = challenge(realm)
             .ok_or_else(|| args.error(format!("basicauth: '{realm}' cannot be sent as a realm")))?;
+        let paths = super::prefixes(args, &paths, &mut site.warnings)?;
         rules.push(Rule::new(paths, user, secret, challenge));
     }
     let mut salt = vec![0; 16];
@@ -72,7 +74,7 @@ struct BasicAuth {
 }
 
 struct Rule {
-    paths: Vec<String>,
+    paths: Vec<Prefix>,
     user: String,
     secret: Arc<Secret>,
     challenge: HeaderValue,
@@ -114,13 +116,13 @@ async fn compare(secret: Arc<Secret>, password: Vec<u8>) -> bool {
 }
 
 impl Rule {
-    fn new(paths: Vec<String>, user: &str, secret: Secret, challenge: HeaderValue) -> Self {
+    fn new(paths: Vec<Prefix>, user: &str, secret: Secret, challenge: HeaderValue) -> Self {
         let (user, secret) = (user.to_owned(), Arc::new(secret));
         Self { paths, user, secret, challenge, accepted: OnceLock::new() }
     }
 
-    fn protects(&self, route: &str) -> bool {
-        self.paths.iter().any(|path| paths::under(route, path))
+    fn protects(&self, readings: &Readings<'_>) -> bool {
+        self.paths.iter().any(|path| readings.touch(path))
     }
 
     fn names(&self, credentials: &Credentials) -> bool {
@@ -171,9 +173,10 @@ impl BasicAuth {
 
 impl Handler for BasicAuth {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        let route = req.route();
-        let rules: Vec<&Rule> = self.rules.iter().filter(|rule| rule.protects(&route)).collect();
-        drop(route);
+        let readings = req.readings();
+        let rules = self.rules.iter().filter(|rule| rule.protects(&readings));
+        let rules: Vec<&Rule> = rules.collect();
+        drop(readings);
         let Some(first) = rules.first().copied() else { return next.run(req) };
         Box::pin(async move {
             let user = match Credentials::of(req) {

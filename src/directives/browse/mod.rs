@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::{Body, Fault, Reply, Request, paths, target};
+use crate::http::paths::Prefix;
+use crate::http::{Body, Fault, Reply, Request, target};
 use crate::site::SiteBuilder;
 
 use listing::{Folder, Order};
@@ -26,6 +27,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             [path, template] => (path, Some(template)),
             _ => return Err(args.arg_error()),
         };
+        let path = super::prefix(args, path, &mut site.warnings)?;
         if rules.iter().any(|rule| rule.path == path) {
             return Err(args
                 .error(format!("duplicate browsing config for {path}"))
@@ -39,9 +41,9 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             args.error(format!("browse: {message}"))
                 .hint("a template is Jinja, {{ path }} and not Go's {{.Path}}; see docs/browse.md")
         })?;
-        rules.push(Rule { path: path.to_owned(), page: Arc::new(page) });
+        rules.push(Rule { path, page: Arc::new(page) });
     }
-    rules.sort_by_key(|rule| std::cmp::Reverse(rule.path.len()));
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.path.as_str().len()));
     let index = site.index_names();
     let hidden = site.hidden.clone();
     site.push(Browse { rules, root: site.root.clone(), index, hidden });
@@ -57,7 +59,7 @@ struct Browse {
 }
 
 struct Rule {
-    path: String,
+    path: Prefix,
     page: Arc<Page>,
 }
 
@@ -65,16 +67,17 @@ impl Rule {
     /// Whether the folder above this one is listed too.
     fn holds_parent(&self, folder: &str) -> bool {
         let parent = folder.trim_end_matches('/').rsplit_once('/').map(|(parent, _)| parent);
-        parent.is_some_and(|parent| paths::under(&format!("{parent}/"), &self.path))
+        parent.is_some_and(|parent| self.path.holds(&format!("{parent}/")))
     }
 }
 
 impl Handler for Browse {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let route = req.route();
-        let rule = self.rules.iter().find(|rule| paths::under(&route, &rule.path));
+        let rule = self.rules.iter().find(|rule| rule.path.holds(&route));
+        let is_folder = route.ends_with('/');
         drop(route);
-        let folder = target::file(&self.root, req.path()).filter(|_| req.path().ends_with('/'));
+        let folder = target::file(&self.root, req.path()).filter(|_| is_folder);
         let (Some(rule), Some(folder)) = (rule, folder) else { return next.run(req) };
         let method = req.head.method.clone();
         if method.as_str() == "PROPFIND" {

@@ -105,7 +105,7 @@ async fn what_is_left_to_others() {
         ("browse", "/i/", 418),
         ("browse", "/sub", 418),
         ("browse", "/none/", 418),
-        ("browse", "/../", 418),
+        ("browse", "/../i/", 418),
         ("browse /sub", "/", 418),
         ("browse", "POST /", 418),
         ("browse", "PROPFIND /", 501),

@@ -62,6 +62,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         site.answers_all |= rule.answers_all();
         rules.push(rule);
     }
+    site.scripts.end_with(rules.iter().flat_map(|rule| rule.scripts.endings()).collect());
     let log = site.error_log();
     site.push(FastCgi { rules, log });
     Ok(())

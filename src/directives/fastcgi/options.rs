@@ -9,9 +9,10 @@ use super::script::Scripts;
 use super::turn::Upstreams;
 use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, parse_duration};
 use crate::http::limits::{FASTCGI_SILENCE, UPSTREAM_CONNECT};
-use crate::http::paths;
+use crate::http::paths::Prefix;
 use crate::http::placeholders::Template;
 use crate::site::SiteBuilder;
+use crate::warning::Warning;
 
 /// The options, as they are written.
 const OPTIONS: &[Usage] = &[
@@ -31,8 +32,8 @@ const OPTIONS: &[Usage] = &[
 /// One `fastcgi` line.
 #[derive(Debug)]
 pub(super) struct Rule {
-    pub(super) path: String,
-    pub(super) except: Vec<String>,
+    pub(super) path: Prefix,
+    pub(super) except: Vec<Prefix>,
     pub(super) scripts: Scripts,
     /// The site's own path, which its directives do not see, without a last slash.
     pub(super) prefix: String,
@@ -52,7 +53,8 @@ impl Rule {
         if !args.next_arg() {
             return Err(args.arg_error());
         }
-        let mut rule = Self::new(args.val(), site);
+        let path = super::super::prefix(args, args.val(), &mut site.warnings)?;
+        let mut rule = Self::new(path, site);
         if args.next_arg() {
             rule.upstream(args.val(), args)?;
         }
@@ -77,7 +79,10 @@ impl Rule {
                 return Err(options.unknown(args));
             }
             let word = args.val();
-            options.entry(args, |args| rule.entry(word, args))?;
+            options.entry(args, |args| match word {
+                "except" => rule.except(args, &mut site.warnings),
+                word => rule.entry(word, args),
+            })?;
         }
         if rule.upstreams.all.is_empty() {
             return Err(args.arg_error());
@@ -87,10 +92,10 @@ impl Rule {
         Ok(rule)
     }
 
-    fn new(path: &str, site: &SiteBuilder) -> Self {
+    fn new(path: Prefix, site: &SiteBuilder) -> Self {
         let root = std::path::absolute(&site.root).unwrap_or_else(|_| site.root.clone());
         Self {
-            path: path.to_owned(),
+            path,
             except: Vec::new(),
             scripts: Scripts {
                 root: root.clone(),
@@ -112,13 +117,12 @@ impl Rule {
 
     /// Whether the line is about this path.
     pub(super) fn covers(&self, route: &str) -> bool {
-        paths::under(route, &self.path)
-            && !self.except.iter().any(|except| paths::under(route, except))
+        self.path.holds(route) && !self.except.iter().any(|except| except.holds(route))
     }
 
     /// Whether no path is left to another directive.
     pub(super) fn answers_all(&self) -> bool {
-        self.path == "/" && self.except.is_empty() && self.scripts.run_all()
+        self.path.is_root() && self.except.is_empty() && self.scripts.run_all()
     }
 
     fn upstream(&mut self, text: &str, args: &Args<'_>) -> Result<(), ConfigError> {
@@ -128,16 +132,25 @@ impl Rule {
         Ok(())
     }
 
+    fn except(
+        &mut self,
+        args: &mut Args<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), ConfigError> {
+        let words = args.remaining();
+        if words.is_empty() {
+            return Err(args.arg_error());
+        }
+        self.except = super::super::excepted(args, &self.path, warnings, &words)?;
+        Ok(())
+    }
+
     fn entry(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
         match word {
             "root" => self.scripts.root = PathBuf::from(args.required()?),
             "ext" => self.scripts.ext = args.required()?.as_bytes().to_vec(),
             "split" => self.scripts.split = args.required()?.as_bytes().to_vec(),
             "index" => self.scripts.index = some(args)?,
-            "except" => {
-                let paths = some(args)?;
-                self.except = paths.iter().map(|path| paths::join(&self.path, path)).collect();
-            }
             "upstream" => {
                 args.required()?;
                 self.upstream(args.val(), args)?;
@@ -234,8 +247,9 @@ pub(super) mod tests {
         assert_eq!((rule.pool, rule.prefix.as_str()), (3, "/blog"));
         let times = [rule.connect_timeout, rule.read_timeout, rule.send_timeout];
         assert_eq!(times.map(|time| time.as_millis()), [1_000, 120_000, 500]);
-        let covered = ["/app/x", "/app", "/appx", "/app/static/x", "/app/img"];
-        assert_eq!(covered.map(|path| rule.covers(path)), [true, true, false, false, false]);
+        let covered = ["/app/x", "/app", "/appx.php", "/APP/x", "/ap", "/app/static/x", "/app/img"];
+        let covers = [true, true, true, true, false, false, false];
+        assert_eq!(covered.map(|path| rule.covers(path)), covers);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
-use crate::http::Fault;
+use crate::http::{Fault, paths};
 
 /// What a rule says about files.
 #[derive(Debug, Clone)]
@@ -39,9 +39,20 @@ pub(super) struct Script {
     pub(super) path_info: Vec<u8>,
 }
 
+impl Scripts {
+    /// What the names of files end with that are run.
+    pub(super) fn endings(&self) -> Vec<String> {
+        let endings = [&self.ext, &self.split].into_iter().filter(|ending| !ending.is_empty());
+        endings.map(|ending| String::from_utf8_lossy(ending).into_owned()).collect()
+    }
+}
+
 /// Decides who answers a path: a script, or the next directive (`None`).
 pub(super) async fn find(scripts: &Scripts, path: &str) -> Result<Option<Script>, Fault> {
-    let path: Vec<u8> = percent_decode_str(path).collect();
+    let mut path: Vec<u8> = percent_decode_str(path).collect();
+    if path.split(|byte| *byte == b'/').any(|segment| segment == b"." || segment == b"..") {
+        path = cleaned(&path);
+    }
     let directory = path.ends_with(b"/");
     if !directory && !scripts.can_split(&path) {
         return Ok(None);
@@ -49,10 +60,6 @@ pub(super) async fn find(scripts: &Scripts, path: &str) -> Result<Option<Script>
     if path.iter().any(u8::is_ascii_control) {
         // What reads lines would see two of them.
         return Err(Fault::status(StatusCode::BAD_REQUEST));
-    }
-    if path.split(|byte| *byte == b'/').any(|segment| segment == b"." || segment == b"..") {
-        // Prefixes are compared with the path that these lead to, which this one is not.
-        return Err(Fault::status(StatusCode::NOT_FOUND));
     }
     if scripts.split.is_empty() && !directory && scripts.ext.is_empty() {
         return Ok(Some(Script { name: Vec::new(), path_info: path }));
@@ -152,6 +159,17 @@ impl Scripts {
     }
 }
 
+/// The path that dot segments lead to: the one that prefixes are compared with.
+fn cleaned(path: &[u8]) -> Vec<u8> {
+    let segments = paths::resolve(path.split(|byte| *byte == b'/'));
+    let mut clean =
+        segments.iter().flat_map(|segment| [b"/", *segment].concat()).collect::<Vec<_>>();
+    if clean.is_empty() || paths::names_directory(path) {
+        clean.push(b'/');
+    }
+    clean
+}
+
 /// A path of the site below a folder.
 pub(super) fn under(root: &Path, path: &[u8]) -> PathBuf {
     let start = path.iter().position(|byte| *byte != b'/').unwrap_or(path.len());
@@ -226,9 +244,12 @@ mod tests {
             ("/a%0a.php/x", "400"),
             ("/x.php/a%0d%0ab", "400"),
             ("/x.php/%00", "400"),
-            ("/x.php/../up.txt", "404"),
-            ("/x.php/a%2f..%2f..%2fup.txt", "404"),
-            ("/x.php/%2e/y", "404"),
+            ("/x.php/../up.txt", "next"),
+            ("/x.php/a%2f..%2f..%2fup.txt", "next"),
+            ("/x.php/%2e/y", "/x.php|/y"),
+            ("/up.txt/../x.php", "/x.php|"),
+            ("/../x.php", "/x.php|"),
+            ("/blog/.", "/blog/index.php|"),
             ("/..\\x.php", "404"),
             ("/%C4%B0%C4%B0%C4%B0%C4%B0%C4%B0.php", "404"),
             ("/shell.%EF%BD%90hp", "next"),
@@ -258,7 +279,7 @@ mod tests {
     async fn without_a_split_the_whole_path_is_passed_on() {
         let plain =
             Scripts { split: vec![], ext: vec![], index: vec![], ..php(Path::new("/none")) };
-        for (path, want) in [("/", "|/"), ("/a/b%20c", "|/a/b c"), ("/a/../b", "404")] {
+        for (path, want) in [("/", "|/"), ("/a/b%20c", "|/a/b c"), ("/a/../b", "|/b")] {
             assert_eq!(found(&plain, path).await, want, "{path}");
         }
     }

@@ -229,7 +229,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("small"), [0; 1000]).unwrap();
         fs::write(dir.path().join("large"), [0; 100_000]).unwrap();
-        let place = Place { root: dir.path().into(), index: Vec::new(), hidden: Vec::new() };
+        let place = Place {
+            root: dir.path().into(),
+            index: Vec::new(),
+            hidden: Vec::new(),
+            scripts: Arc::default(),
+        };
         (dir, Arc::new(place))
     }
 

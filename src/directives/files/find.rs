@@ -14,6 +14,7 @@ use nix::fcntl::OFlag;
 
 use super::kind;
 use super::preconditions::Validators;
+use crate::site::Scripts;
 
 /// Bytes of a file that are read at once, and of one that is read whole when it is found.
 pub(super) const CHUNK: u64 = 64 * 1024;
@@ -28,6 +29,8 @@ pub(super) struct Place {
     pub(super) root: PathBuf,
     pub(super) index: Vec<String>,
     pub(super) hidden: Vec<PathBuf>,
+    /// What is run and never sent.
+    pub(super) scripts: Arc<Scripts>,
 }
 
 /// Content codings of compressed siblings.
@@ -213,6 +216,7 @@ fn open(place: &Place, path: &Path) -> io::Result<Entry> {
     if about.is_dir() {
         return Ok(Entry::Directory);
     }
+    place.scripts.refuse(path)?;
     if !about.is_file() {
         return Err(io::ErrorKind::NotFound.into());
     }
@@ -235,16 +239,19 @@ fn is_hidden(place: &Place, about: &Metadata) -> bool {
 }
 
 fn index(place: &Place, directory: &Path) -> io::Result<(PathBuf, File, Metadata)> {
+    let mut refused = None;
     for name in &place.index {
         let path = directory.join(name);
         match open(place, &path) {
             Ok(Entry::File(file, about)) => return Ok((path, file, about)),
             Ok(Entry::Directory) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                refused = refused.or(error.get_ref().is_some().then_some(error));
+            }
             Err(error) => return Err(error),
         }
     }
-    Err(io::ErrorKind::NotFound.into())
+    Err(refused.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
 }
 
 fn sibling(

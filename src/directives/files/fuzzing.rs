@@ -1,29 +1,18 @@
 //! What holds of a request for a file, whoever writes it.
 
-use std::path::Component;
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::preconditions::{Validators, Verdict};
 use super::ranges::{self, Ranges};
-use super::target::Target as FileTarget;
 use crate::fuzzing::{Target, text, two};
 
 pub(crate) const TARGETS: &[Target] = &[
-    Target { name: "file_target", run: target, seeds: PATHS },
     Target { name: "ranges", run: ranges, seeds: RANGES },
     Target { name: "preconditions", run: preconditions, seeds: CONDITIONS },
 ];
 
-const PATHS: &[&[u8]] = &[
-    b"/",
-    b"//a///b/",
-    b"/../../etc/passwd",
-    b"/%2e%2e/.%2E/..%2f..%5c",
-    b"/a%20b/%252e%252e/\xc3\xa9%ff",
-    b"/./x/../y/.../z%00",
-];
 const RANGES: &[&[u8]] = &[
     b"10\nbytes=0-0",
     b"10\nBytes = 2- , -3,5-99999999999999999999999,",
@@ -37,20 +26,6 @@ const CONDITIONS: &[&[u8]] = &[
     b"if-modified-since: Sun, 09 Sep 2001 01:46:39 GMT\nif-range: W/\"x\"",
     b"if-none-match: *\nif-none-match: \"a,b\"",
 ];
-
-/// What a path names is below the root, and its clean form is another way to name the same.
-fn target(data: &[u8]) {
-    let Ok(target) = FileTarget::parse(&text(data)) else { return };
-    let mut parts = target.relative.components();
-    assert!(parts.all(|part| matches!(part, Component::Normal(_))), "{target:?}");
-    let bytes = target.relative.as_os_str().as_encoded_bytes();
-    assert!(!bytes.contains(&0), "{target:?}");
-    let clean = &target.clean;
-    assert!(clean.is_empty() || clean.starts_with('/') && !clean.ends_with('/'), "{target:?}");
-    assert!(!clean.contains("//"), "{target:?}");
-    let Ok(again) = FileTarget::parse(clean) else { panic!("{clean} was clean") };
-    assert_eq!((&again.relative, &again.clean), (&target.relative, clean));
-}
 
 /// Ranges lie within the file, are no more bytes than it has, and a single one is what RFC 9110
 /// section 14.1.2 says.

@@ -14,22 +14,24 @@ mod kind;
 mod preconditions;
 mod ranges;
 mod reply;
-mod target;
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use percent_encoding::percent_encode;
 
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::coding::Codings;
-use crate::http::{Body, Fault, Reply, Request};
+use crate::http::paths::{IN_PATH, clean};
+use crate::http::{Body, Fault, Reply, Request, target};
 use crate::site::SiteBuilder;
 
 use cache::{Kept, Key};
 use find::{Found, Opened, Place, Slash, Wanted};
-use target::Target;
 
 /// What may be asked of a file.
 const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -37,12 +39,16 @@ const METHODS: &str = "GET, HEAD, OPTIONS";
 /// Ends a site's chain with its files.
 pub fn setup_static(site: &mut SiteBuilder) {
     let index = site.index_names();
-    let place = Place { root: site.root.clone(), index, hidden: site.hidden.clone() };
-    site.push(Files { place: Arc::new(place) });
+    let scripts = site.scripts.clone();
+    let place = Place { root: site.root.clone(), index, hidden: site.hidden.clone(), scripts };
+    let path = clean(&site.address.path).trim_matches('/').to_owned();
+    site.push(Files { place: Arc::new(place), prefix: path });
 }
 
 struct Files {
     place: Arc<Place>,
+    /// The site's own path, which requests come without, between its slashes.
+    prefix: String,
 }
 
 impl Handler for Files {
@@ -68,9 +74,10 @@ impl Files {
     }
 
     async fn look_up(&self, req: &Request, key: Key<'_>, known: Option<Arc<Opened>>) -> Reply {
-        let target = Target::parse(req.path()).map_err(Fault::status)?;
-        let (path, slash) = (target.relative.clone(), target.slash);
-        let wanted = Wanted { path, slash, accepted: key.accepted, known };
+        let path = target::relative(req.path());
+        let path = path.ok_or_else(|| Fault::status(StatusCode::NOT_FOUND))?;
+        let slash = req.route().ends_with('/');
+        let wanted = Wanted { path: path.clone(), slash, accepted: key.accepted, known };
         let (place, asked) = (Arc::clone(&self.place), Instant::now());
         let found = tokio::task::spawn_blocking(move || find::find(&place, &wanted))
             .await
@@ -82,7 +89,7 @@ impl Files {
         cache::put(key, file, asked);
         match found {
             Ok(Found::File(file)) => reply::file(req, &file),
-            Ok(Found::Redirect(slash)) => redirect(req, &target, slash),
+            Ok(Found::Redirect(slash)) => redirect(req, [Path::new(&self.prefix), &path], slash),
             Err(error) => Err(fault(error)),
         }
     }
@@ -95,17 +102,14 @@ fn options() -> Response<Body> {
     reply::empty(StatusCode::OK, HeaderMap::from_iter(fields))
 }
 
-/// To the same path with or without its last slash. The location is a path of one leading
-/// slash, whatever the client wrote, so that it cannot name another host.
-fn redirect(req: &Request, target: &Target, slash: Slash) -> Reply {
-    // A site with a path serves a shortened path; the client must get the whole one back.
-    let cut = req.original_uri.path().strip_suffix(req.path()).unwrap_or("");
+/// To the same path with or without its last slash, behind the site's own path. The location is
+/// a path of one leading slash, whatever the client wrote, so that it cannot name another host.
+fn redirect(req: &Request, path: [&Path; 2], slash: Slash) -> Reply {
     let mut location = String::new();
-    for segment in cut.split(['/', '\\']).filter(|s| !s.is_empty()) {
+    for name in path.into_iter().flatten() {
         location.push('/');
-        location.push_str(segment);
+        location.extend(percent_encode(name.as_bytes(), IN_PATH));
     }
-    location.push_str(&target.clean);
     if slash == Slash::Add {
         location.push('/');
     }
@@ -124,6 +128,8 @@ fn redirect(req: &Request, target: &Target, slash: Slash) -> Reply {
 fn fault(error: io::Error) -> Fault {
     use io::ErrorKind as Kind;
     match error.kind() {
+        // We say why ourselves.
+        Kind::NotFound if error.get_ref().is_some() => Fault::caused(StatusCode::NOT_FOUND, error),
         // What no file of this name can cure is not found.
         Kind::NotFound | Kind::NotADirectory | Kind::InvalidFilename => {
             Fault::status(StatusCode::NOT_FOUND)

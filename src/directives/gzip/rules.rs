@@ -3,7 +3,7 @@
 use flate2::Compression;
 
 use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
-use crate::http::paths;
+use crate::http::paths::{self, Prefix};
 use crate::warning::Warning;
 
 /// Extensions compressed where no `ext` says otherwise; the empty one is a path without any.
@@ -24,7 +24,7 @@ pub(super) struct Rule {
     /// With their dots; `*` is any.
     pub(super) extensions: Vec<String>,
     /// Path prefixes that stay as they are.
-    pub(super) not: Vec<String>,
+    pub(super) not: Vec<Prefix>,
     pub(super) level: Compression,
     /// Bytes; above zero, a response of unknown length is not compressed.
     pub(super) min_length: u64,
@@ -52,7 +52,7 @@ const OPTIONS: &[Usage] = &[
 impl Rule {
     /// Whether a request for this path is this block's, and what is left to decide.
     pub(super) fn means(&self, path: &str) -> Option<By> {
-        let extension = extension(path);
+        let extension = paths::extension(path);
         let listed = |wanted: &str| self.extensions.iter().any(|e| e.eq_ignore_ascii_case(wanted));
         let by = if listed("*") {
             By::Path
@@ -63,7 +63,7 @@ impl Rule {
         } else {
             By::Path
         };
-        (!self.not.iter().any(|prefix| paths::under(path, prefix))).then_some(by)
+        (!self.not.iter().any(|prefix| prefix.holds(path))).then_some(by)
     }
 }
 
@@ -97,7 +97,7 @@ pub(super) fn parse(
             options.entry(args, |args| {
                 match word {
                     "ext" => extensions.extend(self::extensions(args)?),
-                    "not" => rule.not.extend(excluded(args)?),
+                    "not" => rule.not.extend(excluded(args, warnings)?),
                     "level" => rule.level = level(args, warnings)?,
                     _ => rule.min_length = number(args)?,
                 }
@@ -111,12 +111,6 @@ pub(super) fn parse(
         rules.push(rule);
     }
     Ok(rules)
-}
-
-/// From the last dot of the last segment.
-fn extension(path: &str) -> &str {
-    let name = path.rsplit('/').next().unwrap_or("");
-    name.rfind('.').map_or("", |dot| &name[dot..])
 }
 
 fn several<'a>(args: &mut Args<'a>) -> Result<Vec<&'a str>, ConfigError> {
@@ -136,7 +130,7 @@ fn extensions(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {
     Ok(words.into_iter().map(str::to_owned).collect())
 }
 
-fn excluded(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {
+fn excluded(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Vec<Prefix>, ConfigError> {
     let words = several(args)?;
     for word in &words {
         if *word == "/" {
@@ -144,12 +138,8 @@ fn excluded(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {
                 .error("gzip: `not /` would exclude every path")
                 .hint("remove the gzip directive instead"));
         }
-        if !word.starts_with('/') {
-            let message = format!("gzip: invalid path \"{word}\" (must start with /)");
-            return Err(args.error(message));
-        }
     }
-    Ok(words.into_iter().map(str::to_owned).collect())
+    super::super::prefixes(args, &words, warnings)
 }
 
 /// v1 took any number and compressed at its default where zlib has no such level.
@@ -177,20 +167,6 @@ fn number(args: &mut Args<'_>) -> Result<u64, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn extensions_of_paths() {
-        for (path, expected) in [
-            ("/", ""),
-            ("/a", ""),
-            ("/a.html", ".html"),
-            ("/a.b/c", ""),
-            ("/a.tar.gz", ".gz"),
-            ("/.hidden", ".hidden"),
-        ] {
-            assert_eq!(extension(path), expected, "{path}");
-        }
-    }
 
     #[test]
     fn meant_requests() {
@@ -230,7 +206,7 @@ mod tests {
         let [first, second, third] = &rules[..] else { panic!("{rules:?}") };
         assert_eq!((first.extensions.len(), first.min_length), (DEFAULT.len(), 0));
         assert_eq!(second.extensions, [".a", "*"]);
-        assert_eq!(second.not, ["/x", "/y"]);
+        assert_eq!(second.not, ["/x", "/y"].map(Prefix::new));
         assert_eq!((second.level.level(), second.min_length), (9, 7));
         assert_eq!((third.level, warnings.len()), (LEVEL, 1));
     }
@@ -242,7 +218,6 @@ mod tests {
             ("gzip {\n ext html\n}", "invalid extension \"html\""),
             ("gzip {\n ext\n}", "Wrong argument count"),
             ("gzip {\n not /\n}", "every path"),
-            ("gzip {\n not x\n}", "invalid path \"x\""),
             ("gzip {\n level high\n}", "'high' is not a number"),
             ("gzip {\n min_length -1\n}", "'-1' is not a number"),
             ("gzip {\n speed 1\n}", "'speed'"),

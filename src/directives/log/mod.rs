@@ -14,7 +14,7 @@ use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::placeholders::{RequestBody, ResponseFacts};
 use crate::http::response::{Watch, Watcher};
 use crate::http::sink::ErrorLog;
-use crate::http::{Request, fault_page, paths};
+use crate::http::{Request, fault_page};
 use crate::reason::reason;
 use crate::site::SiteBuilder;
 
@@ -37,7 +37,7 @@ struct Log {
 impl Handler for Log {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let route = req.route();
-        let rule = self.rules.iter().find(|rule| paths::under(&route, &rule.path));
+        let rule = self.rules.iter().find(|rule| rule.path.holds(&route));
         let entries = rule.map_or(&[][..], |rule| &rule.entries);
         let meant = entries.iter().filter(|entry| !entry.options.leave_out(&route));
         let meant = Meant(meant.cloned().collect());

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::caddyfile::{self, Args, ConfigError, Nature, Usage, rotation};
-use crate::http::paths;
+use crate::http::paths::Prefix;
 use crate::http::sink::{Roll, Sink, SinkTarget};
 use crate::site::SiteBuilder;
 use crate::warning::Warning;
@@ -25,7 +25,7 @@ const OPTIONS: &[Usage] = &[
 
 /// All logs of one path prefix.
 pub(super) struct Rule {
-    pub(super) path: String,
+    pub(super) path: Prefix,
     pub(super) entries: Vec<Arc<Entry>>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Entry {
 /// Which requests a log leaves out, and what it leaves out of an address.
 #[derive(Debug, Default)]
 pub(super) struct Options {
-    pub(super) except: Vec<String>,
+    pub(super) except: Vec<Prefix>,
     pub(super) mask_v4: Option<Ipv4Addr>,
     pub(super) mask_v6: Option<Ipv6Addr>,
 }
@@ -47,7 +47,7 @@ pub(super) struct Options {
 impl Options {
     /// Whether a request for this path is left out.
     pub(super) fn leave_out(&self, path: &str) -> bool {
-        self.except.iter().any(|prefix| paths::under(path, prefix))
+        self.except.iter().any(|prefix| prefix.holds(path))
     }
 
     /// The address as this log may know it.
@@ -77,11 +77,20 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
                 (path, output, format)
             }
         };
-        if !path.starts_with('/') {
-            site.warnings.push(args.warning(format!(
-                "log: no request has a path like '{path}'; for one format of all requests write: \
-                 log / FILE FORMAT"
-            )));
+        let path = if !path.starts_with('/') && output.contains('{') {
+            let message = format!("log: '{output}' is read as the file, and '{path}' as a path");
+            let hint = format!("for one format of all requests write: log / {path} {output}");
+            site.warnings.push(args.error_at(output, message).hint(hint).warning());
+            Prefix::new(path)
+        } else {
+            super::super::prefix(args, path, &mut site.warnings)?
+        };
+        if let Some(first) = rules.iter().find(|rule| rule.path.holds(path.as_str()))
+            && first.path != path
+        {
+            let message = format!("log {path} gets nothing: log {} is before it", first.path);
+            let hint = "write the longer path first";
+            site.warnings.push(args.error(message).hint(hint).warning());
         }
         let (options, roll) = block(args, &mut site.warnings)?;
         let target = SinkTarget::parse(output, roll);
@@ -92,7 +101,7 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
         let entry = Arc::new(Entry { sink, format: Format::parse(format), options });
         match rules.iter_mut().find(|rule| rule.path == path) {
             Some(rule) => rule.entries.push(entry),
-            None => rules.push(Rule { path: path.to_owned(), entries: vec![entry] }),
+            None => rules.push(Rule { path, entries: vec![entry] }),
         }
     }
     Ok(rules)
@@ -117,7 +126,7 @@ fn block(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<(Options, R
                 if paths.is_empty() {
                     return Err(args.arg_error());
                 }
-                options.except.extend(paths.into_iter().map(str::to_owned));
+                options.except.extend(super::super::prefixes(args, &paths, warnings)?);
                 Ok(())
             }
             "ipmask" => ipmask(args, &mut options),
@@ -223,7 +232,7 @@ mod tests {
         let names = ["access.log", "stdout", "a.log", "b.log", "a.log"];
         assert_eq!(targets, names.map(|name| SinkTarget::parse(name, Roll::default())));
         let options = &rules[1].entries[1].options;
-        assert_eq!(options.except, ["/a/b", "/a/c"]);
+        assert_eq!(options.except, ["/a/b", "/a/c"].map(Prefix::new));
         assert_eq!(options.mask_v4, Some(Ipv4Addr::new(255, 0, 0, 0)));
         assert_eq!(options.mask_v6, "ffff::".parse().ok());
     }
@@ -233,6 +242,8 @@ mod tests {
         for (text, warnings) in [
             ("log a.log {combined}", 1),
             ("log a b c d", 2),
+            ("log / a.log\nlog /a b.log", 1),
+            ("log /a a.log\nlog / b.log\nlog /A c.log", 0),
             ("log / a.log {combined}", 0),
             ("log a.log", 0),
         ] {

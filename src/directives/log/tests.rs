@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use super::format::Format;
 use super::rules::Options;
 use super::*;
+use crate::http::paths::Prefix;
 use crate::http::sink::Sink;
 use crate::http::{Body, Fault, Peer};
 
@@ -76,7 +77,7 @@ async fn run(rules: Vec<Rule>, target: &str) -> Response<Body> {
 async fn the_line_comes_with_the_end_of_the_body() {
     let sink = Arc::new(Memory::default());
     let entries = vec![entry(&sink, "[{remote}] {size} bytes")];
-    let response = run(vec![Rule { path: "/".to_owned(), entries }], "/a").await;
+    let response = run(vec![Rule { path: Prefix::new("/"), entries }], "/a").await;
     assert!(sink.lines().is_empty());
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
     assert_eq!(sink.lines(), ["[192.0.2.7] 5 bytes"]);
@@ -86,7 +87,7 @@ async fn the_line_comes_with_the_end_of_the_body() {
 async fn a_client_that_leaves_is_logged_with_what_it_took() {
     let sink = Arc::new(Memory::default());
     let entries = vec![entry(&sink, "{size}")];
-    drop(run(vec![Rule { path: "/".to_owned(), entries }], "/a").await);
+    drop(run(vec![Rule { path: Prefix::new("/"), entries }], "/a").await);
     assert_eq!(sink.lines(), ["0"]);
 }
 
@@ -94,7 +95,7 @@ async fn a_client_that_leaves_is_logged_with_what_it_took() {
 async fn a_fault_is_rendered_with_its_size() {
     let sink = Arc::new(Memory::default());
     let entries = vec![entry(&sink, "{size}")];
-    let response = run(vec![Rule { path: "/".to_owned(), entries }], "/missing").await;
+    let response = run(vec![Rule { path: Prefix::new("/"), entries }], "/missing").await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
     let page = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(sink.lines(), [page.len().to_string()]);
@@ -105,7 +106,7 @@ async fn no_spelling_of_a_path_slips_past_its_log() {
     for target in ["/admin/x", "/%61dmin/x", "//admin/x", "/y/../admin/x"] {
         let sink = Arc::new(Memory::default());
         let entries = vec![entry(&sink, "seen")];
-        drop(run(vec![Rule { path: "/admin".to_owned(), entries }], target).await);
+        drop(run(vec![Rule { path: Prefix::new("/admin"), entries }], target).await);
         assert_eq!(sink.lines(), ["seen"], "{target}");
     }
 }
@@ -114,8 +115,8 @@ async fn no_spelling_of_a_path_slips_past_its_log() {
 async fn all_entries_of_the_first_rule_are_written() {
     let [first, second, other] = [(); 3].map(|()| Arc::new(Memory::default()));
     let rules = vec![
-        Rule { path: "/".to_owned(), entries: vec![entry(&first, "1"), entry(&second, "2")] },
-        Rule { path: "/a".to_owned(), entries: vec![entry(&other, "3")] },
+        Rule { path: Prefix::new("/"), entries: vec![entry(&first, "1"), entry(&second, "2")] },
+        Rule { path: Prefix::new("/a"), entries: vec![entry(&other, "3")] },
     ];
     drop(run(rules, "/a").await);
     let lines = [first.lines(), second.lines(), other.lines()];

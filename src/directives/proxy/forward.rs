@@ -17,6 +17,7 @@ use super::rule::Rule;
 use super::rules::{self, Change};
 use super::upstream::Upstream;
 use crate::http::hop::{self, FORWARDED_FOR};
+use crate::http::paths::Prefix;
 use crate::http::{Body, Request};
 
 /// A request as the upstream is to get it.
@@ -103,18 +104,18 @@ pub(super) fn host(req: &Request, upstream: &Upstream, rule: &Rule) -> Option<He
 fn target<'a>(
     uri: &'a Uri,
     upstream: &Upstream,
-    without: &str,
+    without: &Prefix,
 ) -> Result<Cow<'a, PathAndQuery>, http::Error> {
     let plain = upstream.base_path.is_empty() && upstream.base_query.is_empty();
     if plain
-        && without.is_empty()
+        && without.is_root()
         && let Some(target) = uri.path_and_query().filter(|target| target.as_str().starts_with('/'))
     {
         return Ok(Cow::Borrowed(target));
     }
     let path = uri.path();
-    let path = path.strip_prefix(without).unwrap_or(path);
-    let mut joined = join(&upstream.base_path, path);
+    let path = without.cut(path).unwrap_or(Cow::Borrowed(path));
+    let mut joined = join(&upstream.base_path, &path);
     let queries = [upstream.base_query.as_str(), uri.query().unwrap_or("")];
     let mut separator = '?';
     for query in queries.iter().filter(|query| !query.is_empty()) {
@@ -206,10 +207,12 @@ mod tests {
             ("/api", "http://l", "/a", "/pi"),
             ("/", "http://l/t", "", "/t/"),
             ("/x?", "http://l", "/y", "/x"),
+            ("/API/a%2Fb", "http://l", "/api", "/a%2Fb"),
+            ("/%61pi/a%2Fb", "http://l/t", "/api", "/t/a%2Fb"),
         ] {
             let upstream = &parse(to, "").unwrap()[0];
             let uri: Uri = uri.parse().unwrap();
-            let got = target(&uri, upstream, without).unwrap();
+            let got = target(&uri, upstream, &Prefix::new(without)).unwrap();
             assert_eq!(got.as_str(), want, "{uri} {to} without {without}");
         }
     }

@@ -50,24 +50,43 @@ mod tests;
 
 use self::rule::Rule;
 use self::turns::serve;
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::{Args, ConfigError, Kind, Token};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::{Request, paths};
+use crate::http::Request;
 use crate::site::SiteBuilder;
+use crate::warning::Warning;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let mut rules = Vec::new();
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut places = Vec::new();
     while args.next() {
+        let place = args.token();
         let mut rule = Rule::parse(args, &mut site.warnings)?;
+        site.warnings.extend(place.and_then(|at| hidden(&rule, at, rules.iter().zip(&places))));
         rule.site = site.name();
-        site.answers_all |= rule.from == "/" && rule.except.is_empty();
+        site.answers_all |= rule.from.is_root() && rule.except.is_empty();
         site.tasks.extend(rule.tasks(&site.address.host, site.secure));
         rules.push(rule);
+        places.push(place);
     }
     if !rules.is_empty() {
         site.push(Proxy::new(rules));
     }
     Ok(())
+}
+
+/// What is to be said of a line that gets no request, as an earlier one has all of them.
+fn hidden<'a>(
+    rule: &Rule,
+    at: &Token,
+    mut earlier: impl Iterator<Item = (&'a Rule, &'a Option<&'a Token>)>,
+) -> Option<Warning> {
+    let hides = |first: &Rule| first.from == rule.from && first.except.is_empty();
+    let (_, first) = earlier.find(|(first, _)| hides(first))?;
+    let message = format!("this proxy gets no request: an earlier one has all of {}", rule.from);
+    let place = first.map_or(String::new(), |first| format!(" at {}:{}", first.file, first.line));
+    let hint = format!("leave one of them out; the other is{place}");
+    Some(ConfigError::at(at, Kind::Parse, message).hint(hint).warning())
 }
 
 /// All `proxy` lines of a site.
@@ -78,14 +97,13 @@ struct Proxy {
 
 impl Proxy {
     fn new(mut rules: Vec<Rule>) -> Self {
-        rules.sort_by_key(|rule| std::cmp::Reverse(rule.from.len()));
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.from.as_str().len()));
         Self { rules }
     }
 
     fn rule(&self, path: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| {
-            paths::under(path, &rule.from)
-                && !rule.except.iter().any(|except| paths::under(path, except))
+            rule.from.holds(path) && !rule.except.iter().any(|except| except.holds(path))
         })
     }
 }

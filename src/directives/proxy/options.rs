@@ -6,6 +6,7 @@ use http::HeaderValue;
 use http::uri::PathAndQuery;
 
 use self::Nature::{Adds, New, Old};
+use super::super::{excepted, not_a_path, prefix};
 use super::health::Check;
 use super::policy::Policy;
 use super::proxy_protocol::ProxyProtocol;
@@ -17,7 +18,7 @@ use super::tls::{ClientFiles, Trust};
 use super::{address, effects};
 use crate::caddyfile::{Args, ConfigError, Kind, Nature, Options, Token, Usage, parse_duration};
 use crate::http::limits::UPSTREAM_QUEUE;
-use crate::http::paths;
+use crate::http::paths::Prefix;
 use crate::warning::Warning;
 
 /// The options, as they are written.
@@ -74,7 +75,7 @@ impl Rule {
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, ConfigError> {
         args.written_as("proxy FROM TO...");
-        let from = args.required()?;
+        let from = from(args, warnings)?;
         let from_at = args.token();
         let mut rule = Self::new(from);
         let mut to = Vec::new();
@@ -87,7 +88,10 @@ impl Rule {
             if !options.knows(word) {
                 return Err(options.unknown(args));
             }
-            options.entry(args, |args| rule.option(word, args, &mut to))?;
+            options.entry(args, |args| match word {
+                "without" | "except" => rule.paths(word, args, warnings),
+                word => rule.option(word, args, &mut to),
+            })?;
         }
         if to.is_empty() {
             let message = "no server to pass requests to";
@@ -144,6 +148,25 @@ impl Rule {
         Ok(())
     }
 
+    fn paths(
+        &mut self,
+        word: &str,
+        args: &mut Args<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), ConfigError> {
+        if word == "without" {
+            let path = args.required()?;
+            self.without = prefix(args, path, warnings)?;
+            return Ok(());
+        }
+        let words = args.remaining();
+        if words.is_empty() {
+            return Err(args.arg_error());
+        }
+        self.except = excepted(args, &self.from, warnings, &words)?;
+        Ok(())
+    }
+
     fn setting(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
         match word {
             "fail_timeout" => self.tolerance.timeout = duration(args)?,
@@ -161,14 +184,6 @@ impl Rule {
                 if self.tolerance.fails == 0 {
                     return Err(args.error("max_fails must be at least 1"));
                 }
-            }
-            "without" => self.without = args.required()?.to_owned(),
-            "except" => {
-                let words = args.remaining();
-                if words.is_empty() {
-                    return Err(args.arg_error());
-                }
-                self.except = words.iter().map(|path| paths::join(&self.from, path)).collect();
             }
             "insecure_skip_verify" => self.trust_in(Trust::Anything, args)?,
             "ca_certificates" => {
@@ -243,6 +258,15 @@ impl Rule {
         self.trust = trust;
         Ok(())
     }
+}
+
+/// FROM is where servers are written first by whoever forgets it, so that its slash is needed.
+fn from(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Prefix, ConfigError> {
+    let word = args.required()?;
+    if word.starts_with('/') || word.is_empty() || word.contains('*') {
+        return prefix(args, word, warnings);
+    }
+    Err(not_a_path(args, word))
 }
 
 /// `TO [weight N]`

@@ -83,7 +83,7 @@ impl Places<'_> {
     fn path(&self, path: &str) -> String {
         let base = self.upstream.base_path.trim_end_matches('/');
         let rest = path.strip_prefix(base).filter(|rest| !base.is_empty() && is_below(rest));
-        let without = self.rule.without.trim_end_matches('/');
+        let without = self.rule.without.as_str().trim_end_matches('/');
         format!("{without}{}", rest.unwrap_or(path))
     }
 
@@ -143,10 +143,11 @@ mod tests {
     use super::super::rules::HeaderRule;
     use super::super::testing::request;
     use super::*;
+    use crate::http::paths::Prefix;
     use crate::http::request::TlsFacts;
 
     fn reversed(field: HeaderName, value: &'static str, to: &str, without: &str) -> String {
-        let rule = Rule { without: without.to_owned(), ..Rule::of("/", &[to.to_owned()]) };
+        let rule = Rule { without: Prefix::new(without), ..Rule::of("/", &[to.to_owned()]) };
         reversed_by(&rule, &request("GET", "/"), field, value)
     }
 

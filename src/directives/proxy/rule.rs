@@ -19,6 +19,7 @@ use super::upstream::{Slot, Target, Tolerance, Upstream, Versions};
 use crate::http::limits::{
     UPSTREAM_BODY_IDLE, UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE,
 };
+use crate::http::paths::Prefix;
 use crate::site::Task;
 
 /// One `proxy` line.
@@ -26,8 +27,8 @@ use crate::site::Task;
 pub(super) struct Rule {
     /// The site it belongs to, as logs name it.
     pub(super) site: Arc<str>,
-    pub(super) from: String,
-    pub(super) except: Vec<String>,
+    pub(super) from: Prefix,
+    pub(super) except: Vec<Prefix>,
     pub(super) hosts: Arc<Set>,
     /// Where DNS lists the upstreams; `hosts` is empty then.
     pub(super) discovery: Option<Arc<Discovery>>,
@@ -51,7 +52,7 @@ pub(super) struct Rule {
     /// The longest silence of an upstream, before its answer and within it.
     pub(super) first_byte: Duration,
     pub(super) idle: Duration,
-    pub(super) without: String,
+    pub(super) without: Prefix,
     /// An upstream that names itself is named as the client knows it.
     pub(super) rewrite_location: bool,
     pub(super) upstream_headers: Vec<HeaderRule>,
@@ -75,10 +76,10 @@ pub(super) enum Unusable {
 
 impl Rule {
     /// A rule without upstreams, its options as by default.
-    pub(super) fn new(from: &str) -> Self {
+    pub(super) fn new(from: Prefix) -> Self {
         Self {
             site: Arc::default(),
-            from: from.to_owned(),
+            from,
             except: Vec::new(),
             hosts: Arc::default(),
             discovery: None,
@@ -95,7 +96,7 @@ impl Rule {
             connect_timeout: UPSTREAM_CONNECT,
             first_byte: UPSTREAM_FIRST_BYTE,
             idle: UPSTREAM_BODY_IDLE,
-            without: String::new(),
+            without: Prefix::default(),
             rewrite_location: false,
             upstream_headers: Vec::new(),
             downstream_headers: Vec::new(),
@@ -188,7 +189,7 @@ impl Rule {
     /// A rule as this one for health checks: their requests look like clients', and no
     /// connection is kept, as each check is to see that a new one can be made.
     fn asking(&self) -> Self {
-        let mut rule = Self::new(&self.from);
+        let mut rule = Self::new(self.from.clone());
         rule.site = self.site.clone();
         rule.keepalive = 0;
         rule.connect_timeout = self.connect_timeout;
@@ -210,7 +211,7 @@ impl Rule {
 impl Rule {
     /// A rule for these upstreams, the rest as by default.
     pub(super) fn of(from: &str, to: &[String]) -> Self {
-        let mut rule = Self::new(from);
+        let mut rule = Self::new(Prefix::new(from));
         rule.add(to);
         rule
     }

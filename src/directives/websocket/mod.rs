@@ -14,9 +14,10 @@ use http::{HeaderValue, Response, StatusCode};
 use self::output::{Framing, MESSAGE, Type};
 use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::paths::Prefix;
 use crate::http::sink::ErrorLog;
 use crate::http::upgrade::{WEBSOCKET_ACCEPT, WEBSOCKET_KEY, is_websocket, websocket_accept};
-use crate::http::{Fault, Reply, Request, paths};
+use crate::http::{Fault, Reply, Request};
 use crate::site::SiteBuilder;
 use crate::warning::Warning;
 
@@ -38,7 +39,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         }
         rules.push(rule);
     }
-    rules.sort_by_key(|rule| std::cmp::Reverse(rule.path.len()));
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.path.as_str().len()));
     let log = site.error_log();
     site.push(WebSocket { rules, log });
     Ok(())
@@ -53,6 +54,7 @@ fn rule(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Rule, Config
         Some((first, rest)) if !rest.is_empty() && first.starts_with('/') => (*first, rest),
         _ => ("/", &words[..]),
     };
+    let path = super::prefix(args, path, warnings)?;
     let line = words.join(" ");
     let command = shlex::split(&line).ok_or_else(|| {
         args.error(format!("unclosed quote in the command '{line}'"))
@@ -73,7 +75,7 @@ fn rule(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Rule, Config
     }
     options.vain("respawn", "as a command serves one connection", "leave it out")?;
     warnings.append(&mut options.warnings);
-    Ok(Rule { path: path.to_owned(), command, framing })
+    Ok(Rule { path, command, framing })
 }
 
 fn option(word: &str, args: &mut Args<'_>, framing: &mut Framing) -> Result<(), ConfigError> {
@@ -101,7 +103,7 @@ fn option(word: &str, args: &mut Args<'_>, framing: &mut Framing) -> Result<(), 
 /// One `websocket` line.
 #[derive(Debug)]
 struct Rule {
-    path: String,
+    path: Prefix,
     /// The program and its arguments.
     command: Vec<String>,
     framing: Framing,
@@ -116,7 +118,7 @@ struct WebSocket {
 impl Handler for WebSocket {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let route = req.route();
-        let rule = self.rules.iter().find(|rule| paths::under(&route, &rule.path));
+        let rule = self.rules.iter().find(|rule| rule.path.holds(&route));
         let wanted = req.upgrade.as_ref().is_some_and(|upgrade| is_websocket(&upgrade.protocol));
         match rule {
             Some(rule) if wanted => {

@@ -21,7 +21,7 @@ fn read(lines: &str) -> Result<Vec<(String, Vec<String>)>, String> {
     let mut rules = vec![];
     while args.next() {
         let rule = rule(&mut args, &mut Vec::new()).map_err(|error| error.message)?;
-        rules.push((rule.path, rule.command));
+        rules.push((rule.path.to_string(), rule.command));
     }
     Ok(rules)
 }
@@ -74,7 +74,7 @@ fn handshakes_that_are_none() {
         let protocol = HeaderValue::from_static("websocket");
         req.upgrade = Some(Box::new(Upgrade { protocol, incoming: Body::empty() }));
         let command = vec!["/none/such".to_owned()];
-        let rule = Rule { path: "/".to_owned(), command, framing: Framing::default() };
+        let rule = Rule { path: Prefix::default(), command, framing: Framing::default() };
         let socket = WebSocket { rules: vec![], log: ErrorLog::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _inside = runtime.enter();

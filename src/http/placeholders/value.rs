@@ -12,7 +12,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use super::client::Field;
 use super::clock::{self, Form};
 use super::{Captures, RequestBody, RequestId, ResponseFacts};
-use crate::http::{Request, paths};
+use crate::http::Request;
+use crate::http::paths::normal;
 
 /// One placeholder.
 #[derive(Debug, Clone)]
@@ -210,15 +211,6 @@ fn target(uri: &Uri) -> &str {
 /// Folder with its last slash, and file.
 fn split(path: &str) -> (&str, &str) {
     path.split_at(path.rfind('/').map_or(0, |at| at + 1))
-}
-
-/// The form that rules are compared with; see [`Request::route`].
-fn normal(path: &str) -> Cow<'_, str> {
-    if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
-        return path.into();
-    }
-    let decoded = percent_decode_str(path).decode_utf8_lossy();
-    Cow::Owned(paths::clean(&decoded).into_owned())
 }
 
 /// As form fields are escaped: unreserved characters stay, a space becomes `+`.

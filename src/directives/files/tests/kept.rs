@@ -16,8 +16,9 @@ fn site_of(files: &[(&str, &str)]) -> (tempfile::TempDir, Files) {
         fs::write(path, content).unwrap();
     }
     let index = vec!["index.html".to_owned()];
-    let place = Place { root: dir.path().into(), index, hidden: Vec::new() };
-    (dir, Files { place: Arc::new(place) })
+    let scripts = Arc::default();
+    let place = Place { root: dir.path().into(), index, hidden: Vec::new(), scripts };
+    (dir, Files { place: Arc::new(place), prefix: String::new() })
 }
 
 /// Asks until the answer is as wanted.

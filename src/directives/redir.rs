@@ -133,7 +133,7 @@ impl Rule {
     /// Where to, as a URI reference. It names another host only if the Caddyfile does: a request
     /// for `//host/` must not come back as such a reference.
     fn location(&self, req: &Request) -> String {
-        let text = self.to.expand(req, None, "");
+        let text = self.to.expand_location(req);
         let mut location = utf8_percent_encode(&text, IN_LOCATION).to_string();
         if location.starts_with("//") && !self.names_host {
             location.replace_range(..location.len() - location.trim_start_matches('/').len(), "/");
@@ -275,6 +275,7 @@ mod tests {
             ("redir /a /b 304", "/a", "304 /b"),
             ("redir a /b", "/a", "301 /b"),
             ("redir /a /b", "/A", "404 "),
+            ("redir /b?u={path}", "/x&y=z", "301 /b?u=/x%26y=z"),
         ] {
             let site = site(lines).unwrap();
             let mut req = request("GET", target);

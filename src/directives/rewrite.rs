@@ -264,6 +264,7 @@ mod tests {
             ("/sub", "/sub/"),
             ("/none?k=v", "/index.php?p=/none&k=v"),
             ("/sub/..%2fa%20b.txt", "/sub/..%2fa%20b.txt"),
+            ("/none&x=y", "/index.php?p=/none%26x=y&"),
         ] {
             let req = request("GET", path);
             let found = destination(&rule, &req, &Captures::default(), root.path()).await;

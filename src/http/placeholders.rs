@@ -6,6 +6,7 @@ mod client;
 mod clock;
 mod names;
 mod parse;
+mod target;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -69,12 +70,27 @@ impl Template {
         self.write(out, &Scope { resp, ..Scope::of(req) }, empty);
     }
 
-    /// The text with a rewrite's captures. `{path}`, `{uri}` and `{query}` are the current ones:
-    /// a rewrite's destination is as short as what the site's directives see.
+    /// The destination of a rewrite with its captures. `{path}`, `{uri}` and `{query}` are the
+    /// current ones: a destination is as short as what the site's directives see.
     pub fn expand_with(&self, req: &Request, captures: &Captures) -> String {
-        let mut out = String::new();
         let scope = Scope { captures: Some(captures), uri: &req.head.uri, ..Scope::of(req) };
-        self.write(&mut out, &scope, "");
+        self.target(&scope, true)
+    }
+
+    /// The target of a redirect.
+    pub fn expand_location(&self, req: &Request) -> String {
+        self.target(&Scope::of(req), false)
+    }
+
+    fn target(&self, scope: &Scope<'_>, in_path: bool) -> String {
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Value(value) => value.write_in_target(&mut out, scope, in_path),
+                Part::Unknown(_) => {}
+            }
+        }
         out
     }
 

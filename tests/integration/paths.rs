@@ -279,10 +279,27 @@ fn a_site_with_a_path_is_chosen_and_cut_alike() {
 }
 
 #[test]
-fn a_rewrite_is_a_pattern() {
-    let caddy = site("rewrite /app /index.html", &["plain.txt"]);
+fn a_rewrite_is_a_pattern_and_no_client_adds_a_parameter() {
+    let origin = Origin::start();
+    let caddy = site(
+        &format!(
+            "rewrite /app /index.html\n rewrite ^/wiki/(.*)$ /api/w?title={{1}}\n \
+             rewrite ^/p/ /api/p?path={{path}}&{{query}}\n proxy /api {}",
+            origin.addr
+        ),
+        &["plain.txt"],
+    );
     for path in ["/app", "/app/x/y", "/the/app"] {
         assert_eq!(get(&caddy, path).text(), "index.html", "{path}");
     }
     assert_eq!(get(&caddy, "/plain.txt").text(), "plain.txt");
+    for (path, target) in [
+        ("/wiki/a%26action=delete", "/api/w?title=a%26action=delete"),
+        ("/wiki/a&action=delete", "/api/w?title=a%26action=delete"),
+        ("/wiki/a%2Bb+c%20d", "/api/w?title=a%2Bb%2Bc%20d"),
+        ("/p/a&b?c=d&e=f", "/api/p?path=/p/a%26b&c=d&e=f"),
+    ] {
+        get(&caddy, path);
+        assert_eq!(origin.last().target, target, "{path}");
+    }
 }

@@ -1,0 +1,96 @@
+//! Placeholders in targets: what a client wrote stays a piece of the path, or one value of the
+//! query, that the template puts it into.
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::value::{Scope, Value};
+use crate::http::paths::IN_PATH;
+
+/// What is encoded in a query though it may stand in a path: it would begin another parameter,
+/// or stand for a space.
+const OF_PATH_IN_QUERY: &AsciiSet = &CONTROLS.add(b'&').add(b'+').add(b';').add(b'#');
+
+/// The same of text that has no escapes.
+const PLAIN_IN_QUERY: &AsciiSet = &IN_PATH.add(b'&').add(b'+').add(b';');
+
+/// What the text of a value is.
+enum Form {
+    /// A piece of a path, percent-encoded.
+    Path,
+    /// A path and perhaps a query.
+    Uri,
+    /// Text as a client means it.
+    Plain,
+    /// A query, or what has nothing that could be read as more.
+    Ready,
+}
+
+impl Value {
+    /// Appends the value to a target of which `out` is the beginning. In the path only where
+    /// `in_path` says so, as the beginning of a redirect's target may be a whole URI.
+    pub(super) fn write_in_target(&self, out: &mut String, scope: &Scope<'_>, in_path: bool) {
+        let in_query = out.contains('?');
+        let mut text = String::new();
+        self.write(&mut text, scope);
+        let (path, query) = text.split_at(text.find('?').unwrap_or(text.len()));
+        match self.form() {
+            Form::Path if in_query => out.extend(utf8_percent_encode(&text, OF_PATH_IN_QUERY)),
+            Form::Uri if in_query => {
+                out.extend(utf8_percent_encode(path, OF_PATH_IN_QUERY));
+                out.push_str(query);
+            }
+            Form::Plain if in_query => out.extend(utf8_percent_encode(&text, PLAIN_IN_QUERY)),
+            Form::Plain if in_path => out.extend(utf8_percent_encode(&text, IN_PATH)),
+            Form::Path | Form::Uri | Form::Plain | Form::Ready => out.push_str(&text),
+        }
+    }
+
+    fn form(&self) -> Form {
+        match self {
+            Self::Path | Self::RewritePath | Self::Dir | Self::File | Self::Capture(_) => {
+                Form::Path
+            }
+            Self::Uri | Self::RewriteUri => Form::Uri,
+            Self::Host
+            | Self::HostOnly
+            | Self::Label(_)
+            | Self::Argument(_)
+            | Self::Cookie(_)
+            | Self::RequestField(_)
+            | Self::ResponseField(_)
+            | Self::Request
+            | Self::RequestBody
+            | Self::RequestId
+            | Self::User
+            | Self::Client(_) => Form::Plain,
+            _ => Form::Ready,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::http::placeholders::{Captures, Template};
+    use crate::http::request::tests::request;
+
+    #[test]
+    fn no_client_adds_a_parameter() {
+        let captures = Captures(vec!["a&action=delete".to_owned(), "b%20c+d".to_owned()]);
+        for (template, target, expected) in [
+            ("/i?title={1}&x={2}", "/", "/i?title=a%26action=delete&x=b%20c%2Bd"),
+            ("/{1}/{2}", "/", "/a&action=delete/b%20c+d"),
+            ("/i?p={path}&{query}", "/a&b=c?d=e&f", "/i?p=/a%26b=c&d=e&f"),
+            ("/i?p={path}", "/a%26b", "/i?p=/a%26b"),
+            ("/i?u={uri}", "/a&b?c=d&e", "/i?u=/a%26b?c=d&e"),
+            ("{uri}&x={1}", "/a&b?c=d&e", "/a&b?c=d&e&x=a%26action=delete"),
+            ("/i?p={?p}", "/?p=a%26b%3Dc+d%25", "/i?p=a%26b=c%20d%25"),
+            ("/i/{?p}", "/?p=a%3Fb%26c%25", "/i/a%3Fb&c%25"),
+            ("/i?h={>Host}", "/", "/i?h=example.com:8080"),
+            ("/i?{path_escaped}", "/a&b", "/i?%2Fa%26b"),
+        ] {
+            let req = request("GET", target);
+            let made = Template::parse(template).expand_with(&req, &captures);
+            assert_eq!(made, expected, "{template} {target}");
+        }
+    }
+}

@@ -14,6 +14,8 @@ pub(super) const IN: u16 = 1;
 pub(super) const NONE: u16 = 254;
 const ANY: u16 = 255;
 
+/// Of a whole name, with the lengths of its labels (RFC 1035 section 2.3.4).
+const NAME_BYTES: usize = 255;
 /// How far apart the clocks may be, in seconds.
 const FUDGE: u16 = 300;
 
@@ -105,12 +107,16 @@ impl Message {
     }
 
     fn name(&mut self, name: &str) -> Result<(), String> {
+        let start = self.bytes.len();
         for label in name.trim_end_matches('.').split('.').filter(|label| !label.is_empty()) {
             let length = u8::try_from(label.len()).ok().filter(|length| *length < 64);
             self.bytes.push(length.ok_or_else(|| format!("'{name}' is no name in DNS"))?);
             self.bytes.extend(label.to_ascii_lowercase().bytes());
         }
         self.bytes.push(0);
+        if self.bytes.len() - start > NAME_BYTES {
+            return Err(format!("'{name}' is too long for a name in DNS"));
+        }
         Ok(())
     }
 
@@ -176,5 +182,20 @@ mod tests {
         assert_eq!(code(&[0x12, 0x34, 0x80, 5, 0, 0, 0, 0, 0, 0, 0, 0], 0x1234), Some(5));
         assert_eq!(code(&[0x12, 0x35, 0x80, 5, 0, 0, 0, 0, 0, 0, 0, 0], 0x1234), None);
         assert_eq!(code(&[0x12], 0x1234), None);
+    }
+
+    #[test]
+    fn names_have_their_longest() {
+        let label = "a".repeat(63);
+        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        for (name, fits) in [
+            (longest.clone(), true),
+            (format!("{longest}a"), false),
+            (format!("{longest}.a"), false),
+            (format!("a{label}.example"), false),
+        ] {
+            let made = Message::new(1, UPDATE).question(&name, SOA);
+            assert_eq!(made.is_ok(), fits, "{name}");
+        }
     }
 }

@@ -35,8 +35,10 @@ pub const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(75);
 pub const QUIC_IDLE: Duration = Duration::from_secs(30);
 /// How often a QUIC connection with requests under way shows that it is there.
 pub const QUIC_ALIVE: Duration = Duration::from_secs(10);
-/// Concurrent streams of one HTTP/2 or HTTP/3 connection.
+/// Requests at once on one HTTP/2 or HTTP/3 connection.
 pub const STREAMS: u32 = 100;
+/// Tunnels that it may have beside them.
+pub const TUNNELS: u32 = 256;
 /// Flow-control window of one stream, HTTP/2 and QUIC.
 pub const STREAM_WINDOW: u32 = 256 * 1024;
 /// Flow-control window of an HTTP/2 connection.

@@ -21,6 +21,7 @@ use super::gather::{Gathered, Outbox};
 use super::guard::{Guard, GuardLimits, Readable};
 use super::outgoing::Outgoing;
 use super::stall::{self, Stall};
+use super::turns::Turns;
 use super::unread;
 use super::upgrade::{Granted, Slot, Switching};
 use super::watch::{Activity, Clock, Ended, Graceful, Watched};
@@ -62,7 +63,7 @@ pub(super) async fn serve_http1<T>(
     let (ended, served) = loop {
         let switching =
             Switching::new(Some(granted.clone()), &activity, &connection.worker.parting);
-        let service = service(door.clone(), activity.clone(), switching);
+        let service = service(door.clone(), activity.clone(), switching, None);
         let served = builder.serve_connection(TokioIo::new(guard), service);
         let mut watched = Watched::new(served, clock);
         let ended = (&mut watched).await;
@@ -98,10 +99,11 @@ pub(super) async fn serve_http2(
     let activity = Activity::new(None);
     let door = Door::new(&connection, peer, timeouts);
     let switching = Switching::new(None, &activity, &connection.worker.parting);
-    let service = service(door, activity.clone(), switching);
+    let turns = Turns::new(limits::STREAMS);
+    let service = service(door, activity.clone(), switching, Some(turns));
     let served = http2::Builder::new(Local)
         .timer(TokioTimer::new())
-        .max_concurrent_streams(limits::STREAMS)
+        .max_concurrent_streams(limits::STREAMS + limits::TUNNELS)
         .initial_stream_window_size(limits::STREAM_WINDOW)
         .initial_connection_window_size(limits::H2_CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
@@ -126,6 +128,7 @@ fn service(
     door: Rc<Door>,
     activity: Activity,
     switching: Switching,
+    turns: Option<Rc<Turns>>,
 ) -> impl HttpService<
     Incoming,
     ResBody = Outgoing,
@@ -135,6 +138,7 @@ fn service(
     service_fn(move |request: Request<Incoming>| {
         let mut verdict = activity.begin();
         let (door, running) = (door.clone(), Running(Some(activity.clone())));
+        let turns = turns.clone();
         let mut request = request.map(Into::into);
         if verdict.is_some() {
             bad_head::describe(&mut request, &activity.replaced());
@@ -156,6 +160,10 @@ fn service(
             if let Some(stall) = Stall::current().filter(|_| !request.body.is_end_stream()) {
                 request.body = unread::hold(stall, std::mem::take(&mut request.body));
             }
+            let turn = match &turns {
+                Some(turns) => Some(turns.take().await),
+                None => None,
+            };
             let deadline = door.response_deadline();
             let mut response = dispatch(&door, request, verdict).await;
             if running.is_last() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -168,7 +176,8 @@ fn service(
                 // The stream's end; only HTTP/2 is told so.
                 return Err(h2::Reason::HTTP_1_1_REQUIRED.into());
             }
-            Ok(response.map(|body| Outgoing::new(body, running.hand_over(), deadline)))
+            let held = (running.hand_over(), turn);
+            Ok(response.map(|body| Outgoing::new(body, held, deadline)))
         }
     })
 }

@@ -12,6 +12,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use super::stall::Stall;
+use super::turns::Turn;
 use super::watch::Activity;
 use crate::http::{Body, BodyError};
 
@@ -24,6 +25,7 @@ pub(super) struct Outgoing {
     body: Body,
     activity: Activity,
     stall: Option<Rc<Stall>>,
+    _turn: Option<Turn>,
     /// What is left of a frame that was too long for one piece.
     rest: Bytes,
     /// A frame was handed out and the next one not yet asked for.
@@ -32,12 +34,18 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(body: Body, activity: Activity, deadline: Option<Instant>) -> Self {
+    /// What is held is let go of at the response's end.
+    pub(super) fn new(
+        body: Body,
+        (activity, turn): (Activity, Option<Turn>),
+        deadline: Option<Instant>,
+    ) -> Self {
         let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
         Self {
             body,
             activity,
             stall: Stall::current(),
+            _turn: turn,
             rest: Bytes::new(),
             unread: false,
             deadline,

@@ -24,6 +24,7 @@ use super::h3_body::{H3Body, Receive};
 use super::h3_connect::WEBSOCKET;
 use super::h3_response::{self, Shared, answer, delivered};
 use super::h3_transport::{LastAccepted, Transport, given_up};
+use super::h3_tunnels::Tunnels;
 use super::packets::{self, Place};
 use super::quic_tls::{Client, Handshakes};
 use super::upgrade::{extended_answer, extended_connect};
@@ -231,6 +232,7 @@ fn admission(handshakes: usize, address_is_proven: bool) -> Admission {
 async fn serve(standing: Standing) {
     let Standing { connection, quic, door, mut h3, accepted_stream } = standing;
     let requests = InFlight::default();
+    let tunnels = Tunnels::new(quic.clone());
     let mut stage = Stage::Open;
     let mut is_fresh = true;
     let mut alive = Alive::default();
@@ -245,12 +247,13 @@ async fn serve(standing: Standing) {
                     }
                     is_fresh = false;
                     let (door, request) = (door.clone(), requests.enter());
+                    let tunnels = tunnels.clone();
                     tokio::task::spawn_local(async move {
                         let _request = request;
                         tokio::select! {
                             // Whatever is under way for the client ends too.
                             () = given_up(&stream) => {}
-                            () = serve_stream(&door, resolver, &stream) => {}
+                            () = serve_stream(&door, resolver, &stream, &tunnels) => {}
                         }
                     });
                 }
@@ -354,7 +357,7 @@ fn facts(client: Client) -> TlsFacts {
     }
 }
 
-async fn serve_stream(door: &Rc<Door>, resolver: Resolver, stream: &Shared) {
+async fn serve_stream(door: &Rc<Door>, resolver: Resolver, stream: &Shared, tunnels: &Rc<Tunnels>) {
     let (request, halves) = match timeout(HEADER_READ, resolver.resolve_request()).await {
         Ok(Ok(resolved)) => resolved,
         Ok(Err(error)) => return log::debug!("HTTP/3 request: {error}"),
@@ -364,7 +367,7 @@ async fn serve_stream(door: &Rc<Door>, resolver: Resolver, stream: &Shared) {
     let (_counted, receive) = halves.split();
     if request.extensions().get::<h3::ext::Protocol>().is_some() {
         let body = H3Body::new(receive, None);
-        return Box::pin(serve_tunnel(door, request, body, stream)).await;
+        return Box::pin(serve_tunnel(door, request, body, (stream, tunnels))).await;
     }
     let Some(body) = body(&request, receive) else {
         return h3_response::reset(stream, Code::H3_MESSAGE_ERROR);
@@ -380,7 +383,7 @@ async fn serve_tunnel(
     door: &Rc<Door>,
     mut request: http::Request<()>,
     body: H3Body,
-    stream: &Shared,
+    (stream, tunnels): (&Shared, &Rc<Tunnels>),
 ) {
     let is_websocket = request.extensions().get() == Some(&WEBSOCKET);
     let name = if is_websocket { "websocket" } else { "" };
@@ -397,6 +400,7 @@ async fn serve_tunnel(
         tunnel = Some(opened);
     }
     let (response, granted) = extended_answer(dispatch(door, request, verdict).await);
+    let _open = granted.then(|| tunnels.open());
     let response = match tunnel.filter(|_| granted) {
         Some(tunnel) => response.map(|body| tunnel.outward(body)),
         None => response,

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
 use crate::harness::{
-    Caddy, EchoSockets, Origin, Setup, certificate, chat, exchange, h2_socket, h3_socket,
+    Caddy, EchoSockets, Origin, Setup, certificate, chat, exchange, h2_abuse, h2_socket, h3_socket,
     plain_socket, statuses, tls_socket, wait_for, with_runtime,
 };
 
@@ -27,6 +27,21 @@ fn proxy(origin: impl ToString, options: &str, args: &[&str]) -> (Caddy, TempDir
     );
     let setup = Setup::new(&site).set("ORIGIN", origin);
     (args.iter().fold(setup, |setup, arg| setup.arg(arg)).start(), keys)
+}
+
+#[test]
+fn sockets_do_not_take_the_streams_of_requests() {
+    let origin = EchoSockets::start();
+    let site =
+        "https://localhost:@PORT@ {\n tls self_signed\n status 204 /page\n proxy / @ORIGIN@\n}\n";
+    let caddy = Setup::new(site).set("ORIGIN", origin.addr).start();
+    let job = json!({"attack": "sockets", "count": 150, "path": "/page", "seconds": 0});
+    let seen = h2_abuse(caddy.port(), job);
+    assert_eq!(seen["statuses"]["301"], 204, "{seen}");
+    let statuses = seen["statuses"].as_object().unwrap();
+    assert_eq!(statuses.values().filter(|status| **status == 200).count(), 150, "{seen}");
+    let seen = h3_socket(caddy.port(), json!({"many": 150}));
+    assert_eq!(seen, json!({"open": 150, "get": "204"}));
 }
 
 #[test]

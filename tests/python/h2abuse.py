@@ -204,6 +204,18 @@ def many_streams(client, count):
     client.flood(client.get(s) for s in streams(count))
 
 
+def sockets(client, count):
+    """Extended CONNECTs that stay open, and when all are answered a GET."""
+    authority = f"localhost:{client.job['port']}"
+    ask = (field(":method", "CONNECT") + field(":protocol", "websocket")
+           + field(":scheme", "https") + field(":authority", authority) + field(":path", "/ws"))
+    client.flood(frame(HEADERS, END_HEADERS, s, ask) for s in streams(count))
+    client.listen(lambda: len(client.out["statuses"]) == count, 30)
+    last = 2 * count + 1
+    client.send(client.get(last))
+    client.listen(lambda: last in client.out["ended"], 10)
+
+
 def zero_window(client, count):
     client.flood(client.get(s) for s in streams(count))
 
@@ -248,7 +260,7 @@ def idle(client, count):
 
 ATTACKS = {f.__name__: f for f in (
     rapid_reset, made_you_reset, continuation, empty_continuation, ping, settings, empty_data,
-    priority, window_update, bomb, crumbs, header, header_in_many, half_head, many_streams,
+    priority, window_update, bomb, crumbs, header, header_in_many, half_head, many_streams, sockets,
     zero_window, busy_stall, slow_body, after_answer, idle,
 )}
 WINDOWS = {"zero_window": 0, "busy_stall": 100, "bomb": 0}

@@ -1,7 +1,7 @@
 """One WebSocket over HTTP/3 (RFC 9220): its job is the argument, JSON.
 
 Job: port, messages (how many are sent and awaited as echoes, then a Close frame), optional
-protocol (websocket), stay (no Close frame is sent; waits for the server's), idle (the client's
+protocol (websocket), stay (no Close frame is sent; waits for the server's), many (so many sockets stay open, and a GET follows), idle (the client's
 max_idle_timeout in seconds), silence (seconds without a packet of ours before the messages), alone
 (asks for nothing and waits until the connection has ended).
 Result: {allowed: the server's SETTINGS_ENABLE_CONNECT_PROTOCOL, status, echoed: messages that came
@@ -43,6 +43,7 @@ class Client(QuicConnectionProtocol):
         self.http = H3Connection(self._quic)
         self.settled = asyncio.get_running_loop().create_future()
         self.status, self.echoed, self.closed = None, 0, None
+        self.statuses = {}
         self.buffer, self.ended, self.changed = b"", False, asyncio.Event()
 
     def quic_event_received(self, event):
@@ -51,6 +52,7 @@ class Client(QuicConnectionProtocol):
         for happened in self.http.handle_event(event):
             if isinstance(happened, HeadersReceived):
                 self.status = dict(happened.headers)[b":status"].decode()
+                self.statuses[happened.stream_id] = self.status
             elif isinstance(happened, DataReceived):
                 self.buffer += happened.data
                 self.frames()
@@ -83,6 +85,34 @@ class Client(QuicConnectionProtocol):
             await self.changed.wait()
 
 
+def ask(client, job):
+    stream = client._quic.get_next_available_stream_id()
+    client.http.send_headers(stream, [
+        (b":method", b"CONNECT"), (b":scheme", b"https"),
+        (b":authority", b"localhost:%d" % job["port"]), (b":path", b"/chat"),
+        (b":protocol", job.get("protocol", "websocket").encode()),
+        (b"sec-websocket-version", b"13"),
+    ])
+    client.transmit()
+    return stream
+
+
+async def many(client, job):
+    """Sockets that stay open, one after the other, and a GET beside them."""
+    for count in range(1, job["many"] + 1):
+        ask(client, job)
+        await client.until(lambda: len(client.statuses) == count or client.ended)
+    stream = client._quic.get_next_available_stream_id()
+    client.http.send_headers(stream, [
+        (b":method", b"GET"), (b":scheme", b"https"),
+        (b":authority", b"localhost:%d" % job["port"]), (b":path", b"/page"),
+    ], end_stream=True)
+    client.transmit()
+    await client.until(lambda: stream in client.statuses)
+    last = client.statuses.pop(stream)
+    print(json.dumps({"open": list(client.statuses.values()).count("200"), "get": last}))
+
+
 async def main():
     job = json.loads(sys.argv[1])
     configuration = QuicConfiguration(
@@ -97,14 +127,9 @@ async def main():
             await client.wait_closed()
             print(json.dumps({"ended": "closed"}))
             return
-        stream = client._quic.get_next_available_stream_id()
-        client.http.send_headers(stream, [
-            (b":method", b"CONNECT"), (b":scheme", b"https"),
-            (b":authority", b"localhost:%d" % job["port"]), (b":path", b"/chat"),
-            (b":protocol", job.get("protocol", "websocket").encode()),
-            (b"sec-websocket-version", b"13"),
-        ])
-        client.transmit()
+        if job.get("many"):
+            return await many(client, job)
+        stream = ask(client, job)
         await client.until(lambda: client.status or client.ended)
         if client.status == "200":
             await asyncio.sleep(job.get("silence", 0))

@@ -7,6 +7,8 @@ pub const HEADER_BYTES: usize = 16 * 1024;
 /// Bytes beyond [`HEADER_BYTES`] that an HTTP/3 head may have to be answered with 431; with more
 /// the connection is closed before they are taken in.
 pub const HEADER_EXCESS: usize = 64 * 1024;
+/// The same for an HTTP/2 head, beyond which hyper answers 431 itself.
+pub const H2_HEADER_EXCESS: usize = 32 * 1024;
 /// Fields of a request, cookie crumbs counted.
 pub const HEADER_COUNT: usize = 100;
 /// Bytes of a request target; more is 414.

@@ -100,13 +100,15 @@ pub(super) async fn serve_http2(
     let door = Door::new(&connection, peer, timeouts);
     let switching = Switching::new(None, &activity, &connection.worker.parting);
     let turns = Turns::new(limits::STREAMS);
+    // What is too much is for dispatch to say, by the same rules for all protocols.
+    let head = header_bytes + limits::H2_HEADER_EXCESS;
     let service = service(door, activity.clone(), switching, Some(turns));
     let served = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::STREAMS + limits::TUNNELS)
         .initial_stream_window_size(limits::STREAM_WINDOW)
         .initial_connection_window_size(limits::H2_CONNECTION_WINDOW)
-        .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(limits::H2_PENDING_RESETS)
         .max_local_error_reset_streams(limits::H2_LOCAL_RESETS)
         .max_send_buf_size(limits::SEND_BUFFER)

@@ -314,7 +314,8 @@ async fn set_up(
     header_bytes: usize,
 ) -> Result<Box<h3::server::Connection<Transport, Bytes>>, h3::error::ConnectionError> {
     let mut settings = h3::server::builder();
-    settings.max_field_section_size(header_bytes as u64).enable_extended_connect(true);
+    let head = header_bytes + limits::HEADER_EXCESS;
+    settings.max_field_section_size(head as u64).enable_extended_connect(true);
     settings.build(transport).await.map(Box::new)
 }
 

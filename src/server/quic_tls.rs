@@ -135,7 +135,14 @@ impl Session for Tls {
             });
         };
         handshake.read_hs(bytes).map(|()| false).map_err(|error| {
-            let code = handshake.alert().map(|alert| TransportErrorCode::crypto(alert.into()));
+            let alert = handshake.alert().map(|alert| match (&error, alert) {
+                // So rustls says that the resolver has no certificate for the client's name.
+                (rustls::Error::General(_), AlertDescription::AccessDenied) => {
+                    AlertDescription::UnrecognisedName
+                }
+                (_, alert) => alert,
+            });
+            let code = alert.map(|alert| TransportErrorCode::crypto(alert.into()));
             let code = code.unwrap_or(TransportErrorCode::PROTOCOL_VIOLATION);
             TransportError { code, frame: None, reason: error.to_string() }
         })
@@ -254,6 +261,43 @@ mod tests {
             back.write_all(b"and back").await.unwrap();
             back.finish().unwrap();
             assert_eq!(receive.read_to_end(9).await.unwrap(), b"and back");
+        }
+    }
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl rustls::server::ResolvesServerCert for Nobody {
+        fn resolve(
+            &self,
+            _: rustls::server::ClientHello<'_>,
+        ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_without_a_certificate_is_unrecognized() {
+        let (_, client) = handshakes_and_client();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Nobody));
+        let handshakes = Handshakes::new(Arc::new(server)).unwrap();
+        let config = quinn::ServerConfig::with_crypto(Arc::new(handshakes));
+        let server = Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        endpoint.set_default_client_config(client);
+        let connecting = endpoint.connect(server.local_addr().unwrap(), "a.example").unwrap();
+        let accepted = async { server.accept().await.unwrap().await };
+        let (near, _) = tokio::join!(connecting, accepted);
+        match near {
+            Err(quinn::ConnectionError::ConnectionClosed(close)) => {
+                assert_eq!(u64::from(close.error_code), 0x170);
+            }
+            other => panic!("{other:?}"),
         }
     }
 

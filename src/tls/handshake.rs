@@ -8,12 +8,16 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use rustls_pki_types::CertificateDer;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use super::TlsListener;
 use super::challenges::{ALPN, is_validation};
+
+/// A fatal alert of TLS 1.2 or 1.3 before any keys: unrecognized_name (RFC 6066 section 3).
+/// rustls knows of no resolver that finds nothing and says access_denied.
+const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
 impl TlsListener {
     /// Runs the handshake of a connection to the address `local`. `None` after one that only proved
@@ -22,13 +26,7 @@ impl TlsListener {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let stream = if self.by_host.is_empty() && !self.resolver.is_on_demand() {
-            TlsAcceptor::from(self.tcp_at(local).unwrap_or(&self.tcp).clone())
-                .accept(stream)
-                .await?
-        } else {
-            self.accept_by_name(stream, local).await?
-        };
+        let stream = self.accept_by_name(stream, local).await?;
         let is_validation = stream.get_ref().1.alpn_protocol() == Some(ALPN);
         Ok((!is_validation).then_some(stream))
     }
@@ -69,10 +67,20 @@ impl TlsListener {
         let name = hello.server_name().map(str::to_owned);
         if let Some(name) = &name {
             self.resolver.prepare(name).await;
+            if !self.resolver.knows(name) {
+                return Err(refuse(start.io, name).await);
+            }
         }
         let of_address = name.is_none().then(|| self.tcp_at(local)).flatten();
         let of_name = || self.by_host.find(name.as_deref().unwrap_or_default());
         let config = of_address.or_else(of_name).unwrap_or(&self.tcp);
         start.into_stream(config.clone()).await
     }
+}
+
+/// Tells a client that nobody has the name that it came for.
+async fn refuse(mut stream: impl AsyncWrite + Unpin, name: &str) -> io::Error {
+    let told = stream.write_all(&UNRECOGNIZED_NAME).await;
+    let ended = stream.shutdown().await;
+    told.and(ended).err().unwrap_or_else(|| io::Error::other(format!("no certificate for {name}")))
 }

@@ -18,10 +18,6 @@ impl<T> Default for ByHost<T> {
 }
 
 impl<T> ByHost<T> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(super) fn insert(&mut self, host: String, value: T) {
         self.0.insert(host, value);
     }

@@ -129,11 +129,6 @@ impl Resolver {
         self.table.store(Arc::new(Table::of(&self.sites)));
     }
 
-    /// Whether certificates may have to be waited for.
-    pub(super) fn is_on_demand(&self) -> bool {
-        self.issued().any(|source| source.wanted().is_none())
-    }
-
     /// Whether a CA may come here with TLS-ALPN-01.
     pub(super) fn is_managed(&self) -> bool {
         self.issued().next().is_some()
@@ -149,6 +144,11 @@ impl Resolver {
         if let Some(ready) = source.prepare(name) {
             ready.await;
         }
+    }
+
+    /// Whether there is a certificate for a name.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.choose(Some(name)).is_some()
     }
 
     fn origins(&self) -> impl Iterator<Item = &Origin> {

@@ -171,6 +171,9 @@ impl Exchange {
                         }
                     }
                     Poll::Ready(Ok(answer)) => {
+                        if answer.framing == Framing::Chunked && !self.conn.begins_a_chunk() {
+                            return Poll::Ready(Err(ProxyError::CHUNKS));
+                        }
                         self.settle();
                         return Poll::Ready(Ok(answer));
                     }

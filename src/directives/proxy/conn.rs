@@ -12,6 +12,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::answer::{self, Answer};
 use super::error::ProxyError;
+use crate::http::chunked::Chunked;
 use crate::upstream::{Io, Patience};
 
 /// Bytes of an answer's head at most.
@@ -47,6 +48,12 @@ impl Conn {
     /// Whether bytes are here that no answer has claimed.
     pub(super) fn has_input(&self) -> bool {
         !self.input.is_empty()
+    }
+
+    /// Whether what is here behind a head may be the size of its first chunk, as far as it has
+    /// come: while nothing has been passed on, the client can still be told.
+    pub(super) fn begins_a_chunk(&self) -> bool {
+        Chunked::of_response(HEAD_BYTES).framing(&self.input).is_some()
     }
 
     /// The head of the next answer, which may be an interim one.

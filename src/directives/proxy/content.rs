@@ -91,7 +91,7 @@ fn poll_chunked(
         if content > 0 {
             let bytes = ready!(conn.poll_bytes(content, cx)).and_then(not_cut);
             let bytes = bytes.map_err(ProxyError::Answer)?;
-            chunked.advance(&bytes).map_err(|_| broken())?;
+            chunked.advance(&bytes).map_err(|_| ProxyError::CHUNKS)?;
             return Poll::Ready(Ok(Some(Frame::data(bytes))));
         }
         let waits = if chunked.is_at_trailers() {
@@ -101,7 +101,7 @@ fn poll_chunked(
             }
             true
         } else {
-            let count = chunked.framing(conn.input()).ok_or_else(broken)?;
+            let count = chunked.framing(conn.input()).ok_or(ProxyError::CHUNKS)?;
             conn.input().advance(count);
             conn.input().is_empty()
         };
@@ -136,10 +136,6 @@ fn trailers(conn: &mut Conn) -> Result<Option<HeaderMap>, ProxyError> {
 
 fn not_cut(bytes: Bytes) -> io::Result<Bytes> {
     if bytes.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
-}
-
-fn broken() -> ProxyError {
-    ProxyError::Malformed("its chunked coding")
 }
 
 #[cfg(test)]

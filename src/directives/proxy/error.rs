@@ -61,6 +61,7 @@ pub(super) enum ProxyError {
 
 impl ProxyError {
     pub(super) const UNASKED: Self = Self::Malformed("it switches protocols unasked");
+    pub(super) const CHUNKS: Self = Self::Malformed("its chunked coding");
 
     /// Names the upstream it happened at.
     pub(super) fn at(self, upstream: &Arc<str>) -> Self {

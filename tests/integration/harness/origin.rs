@@ -54,6 +54,8 @@ pub const RAW: &[(&str, &[u8])] = &[
     ("nul", b"HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 0\r\n\r\n"),
     ("bare-cr", b"HTTP/1.1 200 OK\r\nX-A: a\rX-B: b\r\nContent-Length: 0\r\n\r\n"),
     ("switch", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nxx"),
+    ("chunk-size", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n"),
+    ("304-length", b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 8\r\n\r\n"),
     ("204-body", b"HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\nsmuggled"),
     ("204-length", b"HTTP/1.1 204 No Content\r\nContent-Length: 8\r\n\r\nsmuggled"),
     ("304-body", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 8\r\n\r\nsmuggled"),

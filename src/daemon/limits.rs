@@ -17,9 +17,21 @@ pub fn raise_nofile() -> u64 {
     nofile()
 }
 
+/// How many files the process has open.
+#[must_use]
+pub fn open_files() -> u64 {
+    std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn open_files_are_counted() {
+        let files: Vec<_> = (0..50).map(|_| std::fs::File::open("/dev/null")).collect();
+        assert!(files.iter().all(Result::is_ok) && open_files() >= 50);
+    }
 
     #[test]
     fn raising_never_lowers() {

@@ -25,6 +25,12 @@ pub fn no_such_site(host: &str, version: Version, is_head: bool) -> Response<Bod
     page(status, HeaderMap::new(), text, is_head)
 }
 
+/// Plain HTTP on a port that speaks TLS: `authority` is where the client wanted to go.
+pub fn wants_https(authority: &str, is_head: bool) -> Response<Body> {
+    let text = format!("400 This port speaks HTTPS only. Write https://{authority}/ instead.\n");
+    page(StatusCode::BAD_REQUEST, HeaderMap::new(), text, is_head)
+}
+
 fn page(status: StatusCode, headers: HeaderMap, text: String, is_head: bool) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use http::HeaderValue;
 
@@ -15,9 +15,26 @@ pub struct Kept {
     /// What its requests say of it, written once.
     pub(super) address: OnceLock<HeaderValue>,
     pub(super) local_port: OnceLock<HeaderValue>,
+    /// The same for all clients that one connection carries.
+    elsewhere: Arc<AtomicBool>,
 }
 
 impl Kept {
+    /// Of another client that the same connection carries.
+    pub(super) fn of_another(&self) -> Self {
+        Self { elsewhere: self.elsewhere.clone(), ..Self::default() }
+    }
+
+    /// Says whether the request under way waits for another server, which is told at once when
+    /// the client goes away. What is done here is soon done and is done to its end.
+    pub fn set_elsewhere(&self, elsewhere: bool) {
+        self.elsewhere.store(elsewhere, Ordering::Relaxed);
+    }
+
+    pub fn is_elsewhere(&self) -> bool {
+        self.elsewhere.load(Ordering::Relaxed)
+    }
+
     /// Whether nothing is here, asked without the lock.
     pub fn is_empty(&self) -> bool {
         !self.some.load(Ordering::Relaxed)

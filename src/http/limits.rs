@@ -55,12 +55,16 @@ pub const H2_PENDING_RESETS: usize = 20;
 pub const H2_LOCAL_RESETS: usize = 1024;
 /// Bytes an HTTP/1.1 or HTTP/2 connection may hold unsent.
 pub const SEND_BUFFER: usize = 64 * 1024;
+/// Bytes that the kernel takes of an HTTP/1.1 or HTTP/2 connection before it sends them. What is
+/// under way is not counted, so that long roads stay filled.
+pub const UNSENT_BYTES: u32 = 128 * 1024;
 /// QUIC handshakes under way beyond which a client must prove its address by Retry.
 pub const QUIC_RETRY_ABOVE: usize = 256;
 /// QUIC handshakes under way beyond which new ones are refused.
 pub const QUIC_INCOMING: usize = 1024;
-/// The share of RLIMIT_NOFILE that client connections may take, in percent.
-pub const CONNECTION_SHARE: u64 = 80;
+/// The share of the descriptors not in use at the start that client connections may take, in
+/// percent: each may need another one, to an upstream or of a file.
+pub const CONNECTION_SHARE: u64 = 50;
 /// Threads of a worker for what may block: files that are not in memory, and names. Each has a
 /// stack and a heap, hence there are not many.
 pub const BLOCKING_THREADS: usize = 32;

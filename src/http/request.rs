@@ -45,7 +45,7 @@ impl Peer {
     /// The same connection for one client of several that it may carry: what handlers keep with
     /// the connection is not this client's.
     pub fn named(&self, remote: SocketAddr) -> Self {
-        Self { remote, local: self.local, tls: self.tls.clone(), kept: Kept::default() }
+        Self { remote, local: self.local, tls: self.tls.clone(), kept: self.kept.of_another() }
     }
 
     /// The client's address, and the port that it came to, as fields say them.

@@ -36,6 +36,9 @@ use tokio_util::sync::CancellationToken;
 use upgrade::Upgrade;
 use watchdog::Watchdog;
 
+/// Descriptors that a worker opens for itself, and a few to spare.
+const DESCRIPTORS_OF_WORKER: u64 = 6;
+
 /// Started and stopped as asked.
 const OK: u8 = 0;
 /// The configuration or the start failed.
@@ -253,7 +256,8 @@ impl Service {
         if let Some(user) = &user {
             privileges::drop_to(user)?;
         }
-        let connections = descriptors.saturating_mul(CONNECTION_SHARE) / 100;
+        let own = limits::open_files() + DESCRIPTORS_OF_WORKER * count as u64;
+        let connections = descriptors.saturating_sub(own).saturating_mul(CONNECTION_SHARE) / 100;
         let connections = usize::try_from(connections).unwrap_or(usize::MAX >> 8).min(1 << 24);
         if !is_next {
             start_commands(&engine, &events)?;

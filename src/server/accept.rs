@@ -4,13 +4,15 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use futures_util::future::Either;
 use rustls::ServerConnection;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::drain::Ticket;
@@ -19,11 +21,13 @@ use super::http;
 use super::proxy_protocol;
 use super::worker::Worker;
 use crate::http::kept::Kept;
-use crate::http::limits::TLS_HANDSHAKE;
+use crate::http::limits::{TLS_HANDSHAKE, UNSENT_BYTES};
 use crate::http::request::{Peer, TlsFacts, unmapped};
 
 /// How long accepting rests when the process has no descriptor left.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+/// How often the log says that no more clients can be taken.
+const COMPLAINTS: Duration = Duration::from_secs(60);
 
 /// Accepts on the worker's socket until told to stop. What has connected by then is served.
 pub(super) fn listen(
@@ -32,13 +36,23 @@ pub(super) fn listen(
     socket: std::net::TcpListener,
     accepting: CancellationToken,
 ) -> io::Result<()> {
+    // Accepted connections have it from their listener.
+    let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
     let listener = TcpListener::from_std(socket)?;
     tokio::task::spawn_local(async move {
         // A drain waits for the last of them.
         let _ticket = worker.in_flight.enter();
+        let mut waiting = None;
         tokio::select! {
             () = accepting.cancelled() => {}
-            () = accept_all(&worker, addr, &listener, &accepting) => {}
+            () = accept_all(&worker, addr, (&listener, &mut waiting), &accepting) => {}
+        }
+        if let Some(client) = waiting {
+            // It is accepted already, and no other process can have it.
+            worker.slots.add_permits(1);
+            if let Ok(slot) = worker.slots.clone().try_acquire_owned() {
+                admit(&worker, addr, client, (accepting.clone(), slot));
+            }
         }
         while let Some(Ok((stream, remote))) = listener.accept().now_or_never()
             && let Ok(slot) = worker.slots.clone().try_acquire_owned()
@@ -59,28 +73,71 @@ fn admit(
     tokio::task::spawn_local(serve(connection, stream));
 }
 
+/// Accepts one connection after the other. The one that there is no place for yet is `waiting`;
+/// those behind it wait in the kernel.
 async fn accept_all(
     worker: &Rc<Worker>,
     addr: SocketAddr,
-    listener: &TcpListener,
+    (listener, waiting): (&TcpListener, &mut Option<(TcpStream, SocketAddr)>),
     accepting: &CancellationToken,
 ) {
     loop {
-        let Ok(slot) = worker.slots.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok(accepted) => admit(worker, addr, accepted, (accepting.clone(), slot)),
+            Ok(accepted) => {
+                *waiting = Some(accepted);
+                let Ok(slot) = place(worker).await else { return };
+                if let Some(client) = waiting.take() {
+                    admit(worker, addr, client, (accepting.clone(), slot));
+                }
+            }
             Err(error) if is_about_one_client(&error) => {}
             Err(error) => {
-                log::error!("accepting on {addr}: {error}");
+                if ACCEPT_FAILURE.is_due() {
+                    log::error!("accepting on {addr}: {error}");
+                }
+                worker.room.notify_one();
                 tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
             }
         }
     }
 }
 
+/// A place for one more client: where there is none, the client that has been idle for longest
+/// makes room.
+async fn place(worker: &Worker) -> Result<OwnedSemaphorePermit, AcquireError> {
+    if let Ok(slot) = worker.slots.clone().try_acquire_owned() {
+        return Ok(slot);
+    }
+    if FULL.is_due() {
+        log::warn!(
+            "as many clients are connected as the limit of open files allows: new ones wait; \
+             raise it (LimitNOFILE= of the unit, ulimit -n)"
+        );
+    }
+    worker.room.notify_one();
+    worker.slots.clone().acquire_owned().await
+}
+
 fn is_about_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// Keeps what every new client could repeat down to a line each minute.
+struct Seldom(Mutex<Option<Instant>>);
+
+static FULL: Seldom = Seldom(Mutex::new(None));
+static ACCEPT_FAILURE: Seldom = Seldom(Mutex::new(None));
+
+impl Seldom {
+    fn is_due(&self) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| last.elapsed() >= COMPLAINTS);
+        if due {
+            *last = Some(Instant::now());
+        }
+        due
+    }
 }
 
 /// An accepted connection on its way to a protocol.
@@ -147,11 +204,18 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     let remote = named.map_err(|why| why.report(connection.remote)).ok()?;
     connection.remote = remote;
     let Some(tls) = &listener.tls else {
-        let peer = Peer { remote, local, tls: None, kept: Kept::default() };
-        return Some(Opened::Plain(Arc::new(peer), stream));
+        return Some(plain(remote, local, stream));
     };
-    let stream = match tokio::time::timeout(TLS_HANDSHAKE, tls.accept(stream, local.ip())).await {
-        Ok(Ok(stream)) => stream?,
+    let handshake = async {
+        if begins_with_a_method(&stream).await {
+            return Ok(Either::Left(stream));
+        }
+        tls.accept(stream, local.ip()).await.map(Either::Right)
+    };
+    let stream = match tokio::time::timeout(TLS_HANDSHAKE, handshake).await {
+        // Dispatch answers that the port wants TLS.
+        Ok(Ok(Either::Left(stream))) => return Some(plain(remote, local, stream)),
+        Ok(Ok(Either::Right(stream))) => stream?,
         Ok(Err(error)) => {
             log::debug!("TLS handshake with {remote}: {error}");
             return None;
@@ -166,6 +230,20 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     let http2 = session.alpn_protocol() == Some(b"h2");
     let (io, outbox) = gather(socket, session);
     Some(Opened::Secure(peer, Secure { io, outbox, http2 }))
+}
+
+fn plain(remote: SocketAddr, local: SocketAddr, stream: TcpStream) -> Opened {
+    let peer = Peer { remote, local, tls: None, kept: Kept::default() };
+    Opened::Plain(Arc::new(peer), stream)
+}
+
+/// Whether a client speaks plain HTTP, by what it says first. It stays in the socket; no TLS
+/// record begins with letters.
+async fn begins_with_a_method(stream: &TcpStream) -> bool {
+    let mut first = [0; 4];
+    let Ok(4) = stream.peek(&mut first).await else { return false };
+    first[..3].iter().all(u8::is_ascii_uppercase)
+        && (first[3].is_ascii_uppercase() || first[3] == b' ')
 }
 
 fn facts(session: &ServerConnection) -> TlsFacts {

@@ -51,6 +51,7 @@ impl Door {
     /// request's future holds besides.
     pub(super) fn receive(&self, request: http::Request<Body>) -> Box<Request> {
         let (head, body) = request.into_parts();
+        self.peer.kept.set_elsewhere(false);
         Box::new(Request {
             head,
             body,
@@ -94,7 +95,7 @@ pub(super) async fn dispatch(
     };
     let admitted = match verdict {
         Some(status) => Err(Refusal::Rule(status)),
-        None => match validation(listener, &request) {
+        None => match aside(door, listener, &request) {
             Some(answer) => Ok(Admitted::Answered(answer)),
             None => {
                 let admitted = admit(door, listener, &mut request);
@@ -139,7 +140,7 @@ pub(super) async fn dispatch(
 
 enum Admitted<'a> {
     To(&'a Site, Option<Rc<Answering>>),
-    /// A CA had its answer.
+    /// No site was needed.
     Answered(Response<Body>),
 }
 
@@ -153,8 +154,16 @@ fn take_away(removed: &Removed, headers: &mut HeaderMap) {
     }
 }
 
-/// The answer to a CA that validates a name by HTTP-01, before any site is looked for.
-fn validation(listener: &Listener, request: &Request) -> Option<Response<Body>> {
+/// What is answered before any site is looked for: plain HTTP where TLS is spoken, a question about
+/// the whole server, and a CA that validates a name by HTTP-01.
+fn aside(door: &Door, listener: &Listener, request: &Request) -> Option<Response<Body>> {
+    if listener.tls.is_some() && door.peer.tls.is_none() {
+        return Some(not_https(door, request));
+    }
+    if request.head.method == Method::OPTIONS && request.path() == "*" {
+        // About the server and no resource: it is there (RFC 9110 section 9.3.7).
+        return Some(Response::new(Body::empty()));
+    }
     if listener.tls.is_some() {
         return None;
     }
@@ -163,6 +172,17 @@ fn validation(listener: &Listener, request: &Request) -> Option<Response<Body>> 
     let plain = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
     Some(response)
+}
+
+/// Tells a client that the port wants TLS, and by which address it gets there.
+fn not_https(door: &Door, request: &Request) -> Response<Body> {
+    let host = request.host_field();
+    let local = door.peer.local.to_string();
+    let authority = if host.is_empty() { &local } else { host };
+    log::info!("plain HTTP at https://{authority}, from {}: answered with 400", door.peer.remote);
+    let mut response = fault_page::wants_https(authority, request.head.method == Method::HEAD);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Runs the chain; a panic in it is this request's 500 and nobody else's trouble.
@@ -279,6 +299,10 @@ fn bounded(head: &http::request::Parts, listener: &Listener) -> Result<(), Statu
         // Connection-specific fields make a message malformed (RFC 9113 8.2.2, RFC 9114 4.2).
         return Err(StatusCode::BAD_REQUEST);
     }
+    if head.method == "PRI" {
+        // The first word of HTTP/2's preface names no method (RFC 9113 section 11.6).
+        return Err(StatusCode::BAD_REQUEST);
+    }
     Ok(())
 }
 
@@ -294,8 +318,9 @@ fn normalise_host(head: &mut http::request::Parts) -> Option<String> {
     if fields.next().is_some() {
         return None;
     }
+    let bare = |authority: &'_ str| authority.trim_end_matches(':').to_ascii_lowercase();
     match (target, field) {
-        (Some(target), Some(field)) if !target.eq_ignore_ascii_case(field) => None,
+        (Some(target), Some(field)) if bare(target) != bare(field) => None,
         (_, Some(field)) => host_of(field),
         (Some(target), None) => {
             let (host, field) = (host_of(target)?, HeaderValue::from_str(target).ok()?);
@@ -361,10 +386,25 @@ fn strip_site_path(request: &mut Request, prefix: &Prefix) {
 fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, is_head: bool) {
     let length = http_body::Body::size_hint(response.body()).exact();
     let is_http3 = version == Version::HTTP_3;
-    if response.status() == StatusCode::NO_CONTENT {
-        // It has no content, and may not claim any (RFC 9110 section 8.6).
+    let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if bodiless {
+        // A 204 may not claim any content (RFC 9110 section 8.6). A 304 could tell the length of
+        // the 200 that it stands for, but hyper leaves it out of HTTP/1.1: one answer for all.
         response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = Body::empty();
+    }
+    let headers = response.headers_mut();
+    if version == Version::HTTP_10
+        && !(bodiless || is_head || length.is_some())
+        && !headers.contains_key(header::CONTENT_LENGTH)
+    {
+        // Only the end of the connection can end it: HTTP/1.0 knows no chunks.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let closes = headers.get(header::CONNECTION).is_some_and(|said| said == "close");
+    if version == Version::HTTP_10 && closes {
+        // hyper adds keep-alive to what it takes for an answer of HTTP/1.1.
+        *response.version_mut() = version;
     }
     let headers = response.headers_mut();
     if !headers.contains_key(header::SERVER) {

@@ -65,6 +65,11 @@ impl Outbox {
         Poll::Ready(Ok(std::mem::take(&mut tls.blocked)))
     }
 
+    /// As [`Readable::reset_at_close`].
+    pub(super) fn reset_at_close(&self) {
+        self.0.borrow().socket.reset_at_close();
+    }
+
     /// Since when the client takes nothing of what waits for it.
     pub(super) fn stalled(&self) -> Option<Instant> {
         self.0.borrow().stalled
@@ -147,6 +152,23 @@ impl Readable for Gathered {
             return tls.socket.poll_readable(cx);
         }
         Poll::Ready(())
+    }
+
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let tls = &mut *self.0.borrow_mut();
+        match ready!(tls.poll_read(cx, &mut ReadBuf::new(&mut []))) {
+            Ok(()) if tls.session.reader().fill_buf().is_ok_and(<[u8]>::is_empty) => {
+                Poll::Ready(Ok(()))
+            }
+            Ok(()) => Poll::Pending,
+            // The end of the stream without a close_notify.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn reset_at_close(&self) {
+        self.0.borrow().socket.reset_at_close();
     }
 }
 

@@ -7,6 +7,7 @@ mod framer;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod head;
+mod readable;
 
 use std::future::Future;
 use std::io;
@@ -17,10 +18,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use framer::{Framer, Stop};
+pub(super) use readable::Readable;
 
 /// What hyper gets in place of a bad head.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
@@ -61,6 +62,10 @@ pub(super) struct Guard<T> {
     end: End,
     /// The last write did not get through.
     unsent: bool,
+    /// Since the last flush something was written, or a read waits: an end will be seen there.
+    attended: bool,
+    /// The client has ended its stream while nothing was read.
+    left: bool,
     /// Runs while the rest of an unread request is taken in before the close.
     linger: Option<Pin<Box<Sleep>>>,
 }
@@ -98,6 +103,19 @@ struct Shared {
     /// The next thing to come is the head of a request.
     quiet: bool,
     unsent: bool,
+    /// As in [`Guard`].
+    left: bool,
+}
+
+/// What the clock of a connection has to know of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Glance {
+    /// When the first byte of an unfinished head came.
+    pub(super) head_started: Option<Instant>,
+    /// The client has ended its stream while a request waited for its answer.
+    pub(super) left: bool,
+    /// The client does not take what is written.
+    pub(super) unsent: bool,
 }
 
 impl GuardHandle {
@@ -139,9 +157,9 @@ impl GuardHandle {
         shared.quiet && !shared.unsent
     }
 
-    /// When the first byte of an unfinished head came.
-    pub(super) fn head_started(&self) -> Option<Instant> {
-        lock(&self.0).head_started
+    pub(super) fn glance(&self) -> Glance {
+        let Shared { head_started, left, unsent, .. } = *lock(&self.0);
+        Glance { head_started, left, unsent }
     }
 }
 
@@ -160,6 +178,7 @@ impl<T> Guard<T> {
             reader: None,
             quiet: true,
             unsent: false,
+            left: false,
         };
         Self {
             io,
@@ -169,6 +188,8 @@ impl<T> Guard<T> {
             ready: 0,
             end: End::Open,
             unsent: false,
+            attended: false,
+            left: false,
             linger: None,
         }
     }
@@ -272,6 +293,7 @@ impl<T> Guard<T> {
     }
 
     fn note_write(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.attended = true;
         if self.unsent != written.is_pending() {
             self.unsent = !self.unsent;
             lock(&self.shared).unsent = self.unsent;
@@ -280,21 +302,37 @@ impl<T> Guard<T> {
     }
 }
 
-/// What tells that a client has spoken without reading what it said.
-pub(super) trait Readable {
-    /// May be ready too early.
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
-}
-
-impl Readable for TcpStream {
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_read_ready(cx).map(drop)
+impl<T: Readable> Guard<T> {
+    /// Looks, while nobody reads, whether the client is still there: an error where it has broken
+    /// off. Within a body its reader is told of an end.
+    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        // A tunnel may end one way and go on the other, from its first byte on.
+        if self.left || self.framer.may_upgrade() {
+            return Ok(());
+        }
+        match self.io.poll_ended(cx) {
+            Poll::Ready(Ok(())) if !self.framer.in_body() => {
+                self.left = true;
+                lock(&self.shared).left = true;
+                Ok(())
+            }
+            Poll::Ready(Err(error)) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
 impl<T: Readable> Readable for Guard<T> {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.ready > 0 { Poll::Ready(()) } else { self.io.poll_readable(cx) }
+    }
+
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_ended(cx)
+    }
+
+    fn reset_at_close(&self) {
+        self.io.reset_at_close();
     }
 }
 
@@ -336,7 +374,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
                     return Poll::Pending;
                 }
             }
-            ready!(Pin::new(&mut this.io).poll_read(cx, out))?;
+            let polled = Pin::new(&mut this.io).poll_read(cx, out);
+            this.attended |= polled.is_pending();
+            ready!(polled)?;
             if out.filled().len() == before {
                 return Poll::Ready(Ok(()));
             }
@@ -348,7 +388,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
+impl<T: AsyncRead + AsyncWrite + Readable + Unpin> AsyncWrite for Guard<T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -377,8 +417,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
         self.io.is_write_vectored()
     }
 
+    /// hyper flushes each time it is polled. While a request waits for its answer it reads
+    /// nothing, so this is where a client that goes away is noticed.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let this = self.get_mut();
+        if !std::mem::take(&mut this.attended) {
+            this.look(cx)?;
+        }
+        Pin::new(&mut this.io).poll_flush(cx)
     }
 
     /// After an answer that did not wait for the whole request, what the client still sends is
@@ -389,7 +435,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
         lock(&this.shared).quiet = false;
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-            if lock(&this.shared).phase == Phase::Idle {
+            // Behind a head that was replaced the rest of it is still to come.
+            if this.end == End::Open && lock(&this.shared).phase == Phase::Idle {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -12,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::accept::Connection;
 use super::bad_head;
@@ -49,17 +50,15 @@ pub(super) async fn serve_http1<T>(
         uri_bytes: limits::URI_BYTES,
     };
     let mut guard = Guard::new(io, bounds);
-    let activity = Activity::new(Some(guard.handle()));
-    let is_plain = peer.tls.is_none();
+    let activity = Activity::new(Some((guard.handle(), peer.clone())));
     let door = Door::new(&connection, peer, timeouts);
     let granted = Slot::default();
     let mut clock = Clock::new(activity.clone(), timeouts, outbox, &connection);
     let mut builder = http1::Builder::new();
     // The guard has judged and bounded the head already; hyper's own cap must not be lower.
     builder.max_headers(limits::HEADER_COUNT + 1).max_buf_size(READ_AHEAD);
-    // Over TLS a client that ends its stream has gone, and what is done for it ends too. A plain
-    // one may be a script that says no more and waits.
-    builder.half_close(is_plain);
+    // hyper would read ahead to see a client go; the guard looks without a buffer.
+    builder.half_close(true);
     let (ended, served) = loop {
         let switching =
             Switching::new(Some(granted.clone()), &activity, &connection.worker.parting);
@@ -74,9 +73,15 @@ pub(super) async fn serve_http1<T>(
         let parts = served.into_parts();
         guard = parts.io.into_inner();
         guard.put_back(&parts.read_buf);
-        clock.rest(|cx| guard.poll_readable(cx)).await;
+        if !clock.rest(|cx| guard.poll_readable(cx)).await {
+            // What the socket does not take at once of a goodbye is not worth the place.
+            let _ = guard.shutdown().now_or_never();
+            return;
+        }
     };
-    if let Ended::Done(Err(error)) = ended {
+    if !matches!(ended, Ended::Done(Ok(_))) && clock.is_stuck() {
+        served.into_parts().io.into_inner().reset_at_close();
+    } else if let Ended::Done(Err(error)) = ended {
         log::debug!("HTTP/1.1 with {}: {error}", connection.remote);
     } else if let Some(Granted { wire, outgoing }) = granted.take() {
         let parts = served.into_parts();
@@ -115,8 +120,14 @@ pub(super) async fn serve_http2(
         .enable_connect_protocol()
         .serve_connection(TokioIo::new(io), service);
     let clock = Clock::new(activity, timeouts, Some(outbox), &connection);
-    if let Ended::Done(Err(error)) = Watched::new(served, clock).await {
+    let mut watched = Watched::new(served, clock);
+    let ended = (&mut watched).await;
+    if let Ended::Done(Err(error)) = &ended {
         log::debug!("HTTP/2 with {}: {error}", connection.remote);
+    }
+    let clock = watched.into_clock();
+    if !matches!(ended, Ended::Done(Ok(()))) && clock.is_stuck() {
+        clock.into_outbox().iter().for_each(Outbox::reset_at_close);
     }
 }
 

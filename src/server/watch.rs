@@ -6,9 +6,11 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -17,6 +19,7 @@ use super::drain::FIRST_REQUEST;
 use super::gather::Outbox;
 use super::guard::GuardHandle;
 use super::worker::Worker;
+use crate::http::Peer;
 use crate::http::limits::{Timeouts, WRITE_IDLE};
 
 /// How long an HTTP/1.1 connection is idle before the memory that serves it is given back.
@@ -36,11 +39,12 @@ struct State {
     fresh: Cell<bool>,
     /// The connection is to end.
     closing: Cell<bool>,
-    guard: Option<GuardHandle>,
+    /// Over HTTP/1.1, the framing and who sends it.
+    guard: Option<(GuardHandle, Arc<Peer>)>,
 }
 
 impl Activity {
-    pub(super) fn new(guard: Option<GuardHandle>) -> Self {
+    pub(super) fn new(guard: Option<(GuardHandle, Arc<Peer>)>) -> Self {
         Self(Rc::new(State {
             requests: Cell::new(0),
             unread: Cell::new(0),
@@ -55,17 +59,17 @@ impl Activity {
     pub(super) fn begin(&self) -> Option<http::StatusCode> {
         self.0.requests.set(self.0.requests.get() + 1);
         self.0.fresh.set(false);
-        self.0.guard.as_ref().and_then(GuardHandle::begin_request)
+        self.0.guard.as_ref().and_then(|(guard, _)| guard.begin_request())
     }
 
     /// The head of the request that began, where there is a verdict on it.
     pub(super) fn replaced(&self) -> Vec<u8> {
-        self.0.guard.as_ref().map(GuardHandle::replaced).unwrap_or_default()
+        self.0.guard.as_ref().map(|(guard, _)| guard.replaced()).unwrap_or_default()
     }
 
     /// The request that began asks for an upgrade and gets an ordinary response.
     pub(super) fn not_upgraded(&self) {
-        if let Some(guard) = &self.0.guard {
+        if let Some((guard, _)) = &self.0.guard {
             guard.not_upgraded();
         }
     }
@@ -109,8 +113,16 @@ impl Activity {
     /// When the connection is to be given up, as things stand.
     fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
         let state = &self.0;
-        if let Some(started) = state.guard.as_ref().and_then(GuardHandle::head_started) {
-            return timeouts.header.map(|header| started + header);
+        if let Some((guard, peer)) = &state.guard {
+            let seen = guard.glance();
+            let waits = state.requests.get() > 0 && state.unread.get() == 0 && !seen.unsent;
+            if seen.left && waits && peer.kept.is_elsewhere() {
+                // Nobody waits for the answer.
+                return Some(state.progress.get());
+            }
+            if let Some(started) = seen.head_started {
+                return timeouts.header.map(|header| started + header);
+            }
         }
         if state.requests.get() == 0 {
             let limit = if state.fresh.get() { timeouts.header } else { timeouts.idle };
@@ -119,10 +131,16 @@ impl Activity {
         (state.unread.get() > 0).then(|| state.progress.get() + WRITE_IDLE)
     }
 
+    /// Whether the client leaves a response where it is.
+    fn is_unread(&self) -> bool {
+        let unsent = self.0.guard.as_ref().is_some_and(|(guard, _)| guard.glance().unsent);
+        unsent || self.0.unread.get() > 0
+    }
+
     /// When there is nothing to be done for the client, as things stand, for long enough.
     fn rest(&self) -> Option<Instant> {
         let state = &self.0;
-        let rests = state.guard.as_ref().is_some_and(GuardHandle::may_rest);
+        let rests = state.guard.as_ref().is_none_or(|(guard, _)| guard.may_rest());
         (rests && state.requests.get() == 0).then(|| state.progress.get() + REST_AFTER)
     }
 }
@@ -157,6 +175,8 @@ pub(super) struct Clock {
     /// Whether it waits though it has had one.
     lingers: bool,
     worker: Rc<Worker>,
+    /// Where the connection is idle: its place is wanted.
+    room: Option<Pin<Box<OwnedNotified>>>,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -176,31 +196,52 @@ impl Clock {
             ending: None,
             lingers: false,
             worker: connection.worker.clone(),
+            room: None,
             timer: Box::pin(tokio::time::sleep_until(timer)),
         }
     }
 
     /// Waits, while nothing serves the connection, for the client to speak or a time to come.
-    pub(super) async fn rest(&mut self, mut poll_client: impl FnMut(&mut Context<'_>) -> Poll<()>) {
-        poll_fn(|cx| {
+    /// False where its place is wanted for another client.
+    pub(super) async fn rest(
+        &mut self,
+        mut poll_client: impl FnMut(&mut Context<'_>) -> Poll<()>,
+    ) -> bool {
+        let stays = poll_fn(|cx| {
             if poll_client(cx).is_ready() || self.poll_closing(cx).is_ready() {
-                return Poll::Ready(());
+                return Poll::Ready(true);
+            }
+            if self.poll_room(cx).is_ready() {
+                return Poll::Ready(false);
             }
             let due = self.deadline().into_iter().chain(self.ending).min();
             // The timer may still be set for what was due before.
             while self.poll_timer(due, cx).is_ready() {
                 if due.is_some_and(|at| at <= Instant::now()) {
-                    return Poll::Ready(());
+                    return Poll::Ready(true);
                 }
             }
             Poll::Pending
         })
         .await;
+        self.room = None;
+        stays
+    }
+
+    /// Ready when an idle connection is to make room for another client.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let wanted = || Box::pin(self.worker.room.clone().notified_owned());
+        self.room.get_or_insert_with(wanted).as_mut().poll(cx)
     }
 
     /// What sends for the connection, after its end.
     pub(super) fn into_outbox(self) -> Option<Outbox> {
         self.outbox
+    }
+
+    /// Whether something waits that the client does not take.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stalled().is_some() || self.activity.is_unread()
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -278,6 +319,10 @@ impl<C: Graceful> Watched<C> {
         (*Pin::into_inner(self.connection), self.clock)
     }
 
+    pub(super) fn into_clock(self) -> Clock {
+        self.clock
+    }
+
     /// Polls the connection and sends what it wrote.
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Ended<C::Output>> {
         loop {
@@ -316,16 +361,35 @@ impl<C: Graceful> Future for Watched<C> {
                 continue;
             }
             let (given_up, rest) = (this.clock.deadline(), this.clock.rest_due());
+            if this.poll_stays(rest, cx).is_ready() {
+                // Its place is wanted: the end is asked for, and not again.
+                this.clock.closing = None;
+                this.connection.as_mut().graceful_shutdown();
+                continue;
+            }
+            let rest = rest.filter(|_| this.clock.room.is_none());
             let due = given_up.into_iter().chain(rest).chain(this.clock.ending).min();
             ready!(this.clock.poll_timer(due, cx));
             let now = Instant::now();
             if given_up.is_some_and(|at| at <= now) {
                 return Poll::Ready(Ended::GivenUp);
             }
-            if rest.is_some_and(|at| at <= now) {
+            if C::ENDS_WITH_A_RESPONSE && rest.is_some_and(|at| at <= now) {
                 return Poll::Ready(Ended::AtRest);
             }
         }
+    }
+}
+
+impl<C: Graceful> Watched<C> {
+    /// Ready when a connection that cannot rest has been idle for as long as one that can, and is
+    /// to make room.
+    fn poll_stays(&mut self, rest: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        if C::ENDS_WITH_A_RESPONSE || rest.is_none_or(|at| at > Instant::now()) {
+            self.clock.room = None;
+            return Poll::Pending;
+        }
+        self.clock.poll_room(cx)
     }
 }
 

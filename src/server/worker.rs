@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
@@ -60,6 +60,8 @@ pub(super) struct Worker {
     /// The snapshot last used. Its own counter, which no other worker touches, counts requests.
     held: RefCell<Rc<Held>>,
     pub(super) slots: Arc<Semaphore>,
+    /// Tells an idle client that its slot is wanted, the one that has waited longest first.
+    pub(super) room: Arc<Notify>,
     pub(super) in_flight: InFlight,
     /// As [`Drain::linger`].
     pub(super) linger: Cell<Duration>,
@@ -227,6 +229,7 @@ async fn live(
         held: RefCell::new(Rc::new(Held(engine.load()))),
         engine,
         slots: Arc::new(Semaphore::new(slots)),
+        room: Arc::default(),
         in_flight: InFlight::default(),
         linger: Cell::new(LINGER),
         draining: CancellationToken::new(),

@@ -2,9 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use nix::errno::Errno;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::idle::relieve;
+
+/// Between tries while the process has no descriptor left.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
 
 /// Tries one address after the other; each has its even share of the time left, so that one
 /// that does not answer leaves time for the rest.
@@ -13,14 +20,36 @@ pub async fn dial(addresses: &[SocketAddr], deadline: Instant) -> io::Result<Tcp
     for (i, address) in addresses.iter().enumerate() {
         let now = Instant::now();
         let share = deadline.saturating_duration_since(now) / (addresses.len() - i) as u32;
-        match timeout_at(now + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
+        match connect(address, now + share).await {
+            Ok(stream) => {
                 stream.set_nodelay(true)?;
                 return Ok(stream);
             }
-            Ok(Err(error)) => failure = error,
-            Err(_) => failure = io::ErrorKind::TimedOut.into(),
+            Err(error) => failure = error,
         }
     }
     Err(failure)
+}
+
+/// Where the process has no descriptor left, idle connections make room, and the rest of the time
+/// is spent on waiting for other requests to end.
+async fn connect(address: &SocketAddr, until: Instant) -> io::Result<TcpStream> {
+    loop {
+        let connected = timeout_at(until, TcpStream::connect(address)).await;
+        match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Err(error) if is_out_of_descriptors(&error) => {
+                if Instant::now() + OUT_OF_DESCRIPTORS >= until {
+                    return Err(error);
+                }
+                relieve();
+                sleep(OUT_OF_DESCRIPTORS).await;
+            }
+            connected => return connected,
+        }
+    }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code == Some(Errno::EMFILE as i32) || code == Some(Errno::ENFILE as i32)
 }

@@ -24,11 +24,23 @@ pub struct Pool<K, C> {
     /// Keys come from configurations: nobody else could make them collide.
     idle: RefCell<FnvHashMap<K, Vec<C>>>,
     sweeping: Cell<bool>,
+    /// Whether [`relieve`] knows of it.
+    listed: Cell<bool>,
+}
+
+thread_local! {
+    /// What empties the pools of this worker.
+    static POOLS: RefCell<Vec<Box<dyn Fn()>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Closes all idle connections of this worker: their descriptors are needed.
+pub(super) fn relieve() {
+    POOLS.with(|pools| pools.borrow().iter().for_each(|empty| empty()));
 }
 
 impl<K, C> Default for Pool<K, C> {
     fn default() -> Self {
-        Self { idle: RefCell::default(), sweeping: Cell::default() }
+        Self { idle: RefCell::default(), sweeping: Cell::default(), listed: Cell::default() }
     }
 }
 
@@ -75,6 +87,10 @@ impl<K: Hash + Eq, C: Idle> Pool<K, C> {
 
     /// Makes sure that connections idle for too long get closed. Called with each new one.
     pub fn sweep(pool: &'static LocalKey<Self>) {
+        if !pool.with(|pool| pool.listed.replace(true)) {
+            let empty = move || drop(pool.with(|pool| pool.idle.take()));
+            POOLS.with(|pools| pools.borrow_mut().push(Box::new(empty)));
+        }
         if pool.with(|pool| pool.sweeping.replace(true)) {
             return;
         }

@@ -27,6 +27,7 @@ pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
     if req.head.method == Method::CONNECT {
         return Err(Fault::not_allowed(Fault::METHODS));
     }
+    req.peer.kept.set_elsewhere(true);
     let started = Instant::now();
     let found = match &rule.discovery {
         Some(discovery) => Some(Box::pin(discovery.hosts(started + rule.connect_timeout)).await),
@@ -71,15 +72,15 @@ pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
     }
 }
 
-/// Takes the body off the request; it is kept only where it may be sent once more, and so it may
-/// to an upstream that has refused it.
+/// Takes the body off the request; it is kept only where it may be sent once more: to another
+/// upstream, to the same one where a kept connection turns out to be closed, and to one that has
+/// refused it.
 fn payload(rule: &Rule, req: &mut Request) -> Payload {
     if let Some(upgrade) = &mut req.upgrade {
         return Payload::new(std::mem::take(&mut upgrade.incoming));
     }
     let body = std::mem::take(&mut req.body);
-    let elsewhere = rule.budget.is_some() && repeatable(&req.head.method);
-    let again = elsewhere || rule.may_be_refused();
+    let again = repeatable(&req.head.method) || rule.may_be_refused();
     if again { Payload::keep(body) } else { Payload::new(body) }
 }
 

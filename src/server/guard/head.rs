@@ -142,8 +142,10 @@ fn check_host(host: Option<&[u8]>, target: &[u8], needed: bool) -> Result<(), St
     }
     match absolute_authority(target) {
         Some((authority, port)) if !target.starts_with(b"/") => {
-            let bare =
-                |text: &'_ [u8]| text.strip_suffix(port).unwrap_or(text).to_ascii_lowercase();
+            let bare = |text: &'_ [u8]| {
+                let text = text.strip_suffix(port).or(text.strip_suffix(b":")).unwrap_or(text);
+                text.to_ascii_lowercase()
+            };
             if bare(authority) == bare(host) { Ok(()) } else { Err(BAD) }
         }
         _ => Ok(()),
@@ -182,6 +184,8 @@ fn is_authority(text: &[u8]) -> bool {
     !name.is_empty() && name.bytes().all(named) && port.is_none_or(is_port)
 }
 
+/// A port may be empty behind its colon (RFC 3986 section 3.2.3).
 fn is_port(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+    text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text.is_empty() || text.parse::<u16>().is_ok())
 }

@@ -1,0 +1,71 @@
+//! Clients that read nothing: how much the kernel holds for each, and how they end.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::harness::{Caddy, Setup, tls_any, wait_for};
+
+/// Bytes that the kernel holds for the client of this port, sent or not, by `/proc/net/tcp`.
+fn held(server: u16, client: u16) -> Option<usize> {
+    let table =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| std::fs::read_to_string(file).unwrap());
+    let ends = |line: &str| {
+        let mut words = line.split_whitespace().skip(1);
+        let port = |end: &str| u16::from_str_radix(end.rsplit(':').next()?, 16).ok();
+        let (local, remote) = (port(words.next()?)?, port(words.next()?)?);
+        let queue = words.nth(1)?.split(':').next()?;
+        ((local, remote) == (server, client)).then(|| usize::from_str_radix(queue, 16).ok())?
+    };
+    table.iter().flat_map(|text| text.lines()).find_map(ends)
+}
+
+fn server() -> Caddy {
+    let site = "https://localhost:@PORT@ {\n tls self_signed\n root www\n}\n\
+                http://localhost:@PORT2@ {\n root www\n timeouts {\n write 6s\n }\n}\n";
+    Setup::new(site).file("www/big", vec![b'x'; 64 << 20]).start()
+}
+
+const ASK: &[u8] = b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// What is held once nothing moves any more.
+fn settled(server: u16, client: u16) -> usize {
+    let mut last = (0, 0);
+    wait_for("the queue to settle", Duration::from_secs(20), || {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = held(server, client)?;
+        last = if now > 0 && now == last.0 { (now, last.1 + 1) } else { (now, 0) };
+        (last.1 >= 5).then_some(now)
+    })
+}
+
+#[test]
+fn little_is_held_for_a_client_that_reads_nothing() {
+    let caddy = server();
+    let mut plain = TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
+    plain.write_all(ASK).unwrap();
+    let mut secure = tls_any(caddy.port());
+    secure.write_all(ASK).unwrap();
+    secure.flush().unwrap();
+    for (what, port, stream) in
+        [("plain", caddy.port2(), &plain), ("TLS", caddy.port(), &secure.sock)]
+    {
+        let held = settled(port, stream.local_addr().unwrap().port());
+        assert!(held <= 256 * 1024, "{what}: the kernel holds {held} bytes");
+    }
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_reset_at_its_limit() {
+    let caddy = server();
+    let mut stream = TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
+    stream.write_all(ASK).unwrap();
+    let client = stream.local_addr().unwrap().port();
+    settled(caddy.port2(), client);
+    wait_for("the end", Duration::from_secs(20), || {
+        held(caddy.port2(), client).is_none().then_some(())
+    });
+    let mut got = vec![];
+    let ended = stream.read_to_end(&mut got).map_err(|error| error.kind());
+    assert_eq!(ended, Err(ErrorKind::ConnectionReset), "after {} bytes", got.len());
+}

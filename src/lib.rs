@@ -2,11 +2,12 @@
 //!
 //! In reading order: [`caddyfile`] turns text into blocks, and [`warning`] says where; [`http`]
 //! is the vocabulary of a request; [`chain`] and [`site`] hold what a site does; [`directives`]
-//! has one module per Caddyfile word, over [`upstream`] where it speaks to another server;
-//! [`config`] makes a snapshot of them; [`tls`] keeps certificates; [`net`] is below all that
-//! opens connections; [`server`] listens and serves; [`daemon`] deals with the operating system;
-//! [`run`] is the life of the process and [`cli`] its command line.
+//! has one module per Caddyfile word, over [`arguments`] that many take, and [`upstream`] where it
+//! speaks to another server; [`config`] makes a snapshot of them; [`tls`] keeps certificates;
+//! [`net`] is below all that opens connections; [`server`] listens and serves; [`daemon`] deals
+//! with the operating system; [`run`] is the life of the process and [`cli`] its command line.
 
+pub mod arguments;
 pub mod caddyfile;
 pub mod chain;
 pub mod cli;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use http::{HeaderValue, Response, header};
 use serde_json::{Value, json};
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::Prefix;
@@ -26,7 +27,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             [path] => path,
             _ => return Err(args.arg_error()),
         };
-        let given = super::prefix(args, given, &mut site.warnings)?;
+        let given = arguments::prefix(args, given, &mut site.warnings)?;
         if path.replace(given).is_some() {
             return Err(args.error("expvar: it can be written once").hint("keep one path"));
         }

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::Request;
@@ -21,7 +22,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             let hint = format!("write: header / {word} {}", words.join(" "));
             return Err(args.error_at(word, message).hint(hint.trim_end()));
         }
-        let path = super::prefix(args, word, &mut site.warnings)?;
+        let path = arguments::prefix(args, word, &mut site.warnings)?;
         let mut changes = Vec::new();
         let mut add = |name: &str, value: Option<&str>, args: &Args<'_>| {
             let change = Change::parse(name, value, args)?;

@@ -6,6 +6,7 @@ use std::future::ready;
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, Response, StatusCode};
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::Prefix;
@@ -21,7 +22,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     let mut paths = Vec::new();
     while args.next() {
         match args.remaining().as_slice() {
-            [path] => paths.push(super::prefix(args, path, &mut site.warnings)?),
+            [path] => paths.push(arguments::prefix(args, path, &mut site.warnings)?),
             _ => return Err(args.arg_error()),
         }
     }

@@ -1,5 +1,6 @@
 //! `limits` and its older form `maxrequestbody`: how large a request may be.
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
 use crate::site::SiteBuilder;
 
@@ -87,7 +88,7 @@ fn body(
     bytes: u64,
     args: &Args<'_>,
 ) -> Result<(), ConfigError> {
-    let path = super::prefix(args, path, &mut site.warnings)?;
+    let path = arguments::prefix(args, path, &mut site.warnings)?;
     let limits = &mut site.limits.body;
     if limits.iter().any(|(other, _)| *other == path) {
         let message = format!("'{path}' has two limits for bodies; the last one holds");

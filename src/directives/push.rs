@@ -3,6 +3,7 @@
 
 use http::{HeaderValue, Method, header};
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::Request;
@@ -15,7 +16,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         let words = args.remaining();
         let (path, resources) = words.split_first().map_or(("/", &[][..]), |(p, r)| (*p, r));
-        let path = super::prefix(args, path, &mut site.warnings)?;
+        let path = arguments::prefix(args, path, &mut site.warnings)?;
         if rules.iter().any(|rule| rule.path == path) {
             return Err(args
                 .error(format!("push: duplicate path '{path}'"))

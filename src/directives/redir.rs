@@ -5,6 +5,7 @@ use std::future::ready;
 use http::{HeaderValue, Response, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::condition::Conditions;
@@ -171,7 +172,7 @@ fn parsed(
 /// FROM. What a prefix would hold takes a condition here.
 fn path(args: &Args<'_>, word: &str, warnings: &mut Vec<Warning>) -> Result<Prefix, ConfigError> {
     let Some((before, _)) = word.split_once('*') else {
-        return super::prefix(args, word, warnings);
+        return arguments::prefix(args, word, warnings);
     };
     let hint = match before.trim_end_matches('/') {
         "" => "write: / for every path".to_owned(),

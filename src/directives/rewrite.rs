@@ -6,6 +6,7 @@ use http::{StatusCode, Uri};
 use percent_encoding::utf8_percent_encode;
 use regex::Regex;
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::condition::Conditions;
@@ -25,7 +26,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             if block.is_none() {
                 let base = match words.as_slice() {
                     [] => Prefix::default(),
-                    [base] => super::prefix(args, base, &mut site.warnings)?,
+                    [base] => arguments::prefix(args, base, &mut site.warnings)?,
                     _ => return Err(args.arg_error()),
                 };
                 block = Some(Rule::new(base, Matcher::Everything));

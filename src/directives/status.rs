@@ -4,6 +4,7 @@ use std::future::ready;
 
 use http::{Response, StatusCode};
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::Prefix;
@@ -29,7 +30,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             return Err(args.arg_error());
         }
         for word in paths {
-            let path = super::prefix(args, word, &mut site.warnings)?;
+            let path = arguments::prefix(args, word, &mut site.warnings)?;
             if rules.iter().any(|(other, _)| *other == path) {
                 let message = format!("Duplicate path: '{path}'");
                 return Err(args.error_at(word, message).hint("give each path one status"));

@@ -48,7 +48,8 @@ fn a_password_is_asked_for_over_every_protocol() {
             curl(&["--http2", "-H", &line], &caddy.url("/in/a")),
             h3_one(caddy.port(), h3),
         ] {
-            let challenge = if status == 401 { "Basic realm=\"Restricted\", charset=\"UTF-8\"" } else { "" };
+            let challenge =
+                if status == 401 { "Basic realm=\"Restricted\", charset=\"UTF-8\"" } else { "" };
             assert_eq!((answer.status, answer.header("www-authenticate")), (status, challenge));
             assert_eq!(answer.header("x-user"), if status == 200 { "kim" } else { "" });
         }

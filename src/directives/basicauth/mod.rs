@@ -13,6 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::{HeaderValue, StatusCode, header};
 use tokio::sync::Semaphore;
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::{Prefix, Readings};
@@ -51,7 +52,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         }
         let challenge = challenge(realm)
             .ok_or_else(|| args.error(format!("basicauth: '{realm}' cannot be sent as a realm")))?;
-        let paths = super::prefixes(args, &paths, &mut site.warnings)?;
+        let paths = arguments::prefixes(args, &paths, &mut site.warnings)?;
         rules.push(Rule::new(paths, user, secret, challenge));
     }
     let mut salt = vec![0; 16];

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::Prefix;
@@ -27,7 +28,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             [path, template] => (path, Some(template)),
             _ => return Err(args.arg_error()),
         };
-        let path = super::prefix(args, path, &mut site.warnings)?;
+        let path = arguments::prefix(args, path, &mut site.warnings)?;
         if rules.iter().any(|rule| rule.path == path) {
             return Err(args
                 .error(format!("duplicate browsing config for {path}"))

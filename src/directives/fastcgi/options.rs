@@ -7,6 +7,7 @@ use self::Nature::{Adds, Old};
 use super::address;
 use super::script::Scripts;
 use super::turn::Upstreams;
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, parse_duration};
 use crate::http::limits::{FASTCGI_SILENCE, UPSTREAM_CONNECT};
 use crate::http::paths::Prefix;
@@ -53,7 +54,7 @@ impl Rule {
         if !args.next_arg() {
             return Err(args.arg_error());
         }
-        let path = super::super::prefix(args, args.val(), &mut site.warnings)?;
+        let path = arguments::prefix(args, args.val(), &mut site.warnings)?;
         let mut rule = Self::new(path, site);
         if args.next_arg() {
             rule.upstream(args.val(), args)?;
@@ -141,7 +142,7 @@ impl Rule {
         if words.is_empty() {
             return Err(args.arg_error());
         }
-        self.except = super::super::excepted(args, &self.path, warnings, &words)?;
+        self.except = arguments::excepted(args, &self.path, warnings, &words)?;
         Ok(())
     }
 

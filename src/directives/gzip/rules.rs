@@ -2,6 +2,7 @@
 
 use flate2::Compression;
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
 use crate::http::paths::{self, Prefix};
 use crate::warning::Warning;
@@ -139,7 +140,7 @@ fn excluded(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Vec<Pref
                 .hint("remove the gzip directive instead"));
         }
     }
-    super::super::prefixes(args, &words, warnings)
+    arguments::prefixes(args, &words, warnings)
 }
 
 /// v1 took any number and compressed at its default where zlib has no such level.

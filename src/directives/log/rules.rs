@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use crate::arguments;
 use crate::caddyfile::{self, Args, ConfigError, Nature, Usage, rotation};
 use crate::http::paths::Prefix;
 use crate::http::sink::{Roll, Sink, SinkTarget};
@@ -83,7 +84,7 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
             site.warnings.push(args.error_at(output, message).hint(hint).warning());
             Prefix::new(path)
         } else {
-            super::super::prefix(args, path, &mut site.warnings)?
+            arguments::prefix(args, path, &mut site.warnings)?
         };
         if let Some(first) = rules.iter().find(|rule| rule.path.holds(path.as_str()))
             && first.path != path
@@ -126,7 +127,7 @@ fn block(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<(Options, R
                 if paths.is_empty() {
                     return Err(args.arg_error());
                 }
-                options.except.extend(super::super::prefixes(args, &paths, warnings)?);
+                options.except.extend(arguments::prefixes(args, &paths, warnings)?);
                 Ok(())
             }
             "ipmask" => ipmask(args, &mut options),

@@ -6,7 +6,6 @@ use http::HeaderValue;
 use http::uri::PathAndQuery;
 
 use self::Nature::{Adds, New, Old};
-use super::super::{excepted, not_a_path, prefix};
 use super::health::Check;
 use super::policy::Policy;
 use super::proxy_protocol::ProxyProtocol;
@@ -16,6 +15,7 @@ use super::rules::HeaderRule;
 use super::set::WEIGHT_MAX;
 use super::tls::{ClientFiles, Trust};
 use super::{address, effects};
+use crate::arguments::{excepted, not_a_path, prefix};
 use crate::caddyfile::{Args, ConfigError, Kind, Nature, Options, Token, Usage, parse_duration};
 use crate::http::limits::UPSTREAM_QUEUE;
 use crate::http::paths::Prefix;

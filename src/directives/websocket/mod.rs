@@ -12,6 +12,7 @@ use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 
 use self::output::{Framing, MESSAGE, Type};
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::Prefix;
@@ -54,7 +55,7 @@ fn rule(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Rule, Config
         Some((first, rest)) if !rest.is_empty() && first.starts_with('/') => (*first, rest),
         _ => ("/", &words[..]),
     };
-    let path = super::prefix(args, path, warnings)?;
+    let path = arguments::prefix(args, path, warnings)?;
     let line = words.join(" ");
     let command = shlex::split(&line).ok_or_else(|| {
         args.error(format!("unclosed quote in the command '{line}'"))

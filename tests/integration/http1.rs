@@ -140,7 +140,7 @@ fn a_304_has_the_same_fields_over_every_protocol() {
 #[test]
 fn a_name_of_no_site_is_unrecognized() {
     let caddy = Caddy::start("https://localhost:@PORT@ {\n tls self_signed\n status 204 /\n}\n");
-    let error = tls_named(caddy.port(), "other.example").err().expect("a refusal").to_string();
+    let error = tls_named(caddy.port(), "other.example").map(drop).unwrap_err().to_string();
     let said = error.to_lowercase();
     assert!(said.contains("unrecogni"), "{error}");
     assert!(tls_named(caddy.port(), "localhost").is_ok());

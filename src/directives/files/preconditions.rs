@@ -87,8 +87,11 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     values.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim)
 }
 
+/// The one date of a field; with several there is none (RFC 9110 section 13.1.3).
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
+    let mut values = headers.get_all(name).into_iter();
+    let only = values.next().filter(|_| values.next().is_none())?;
+    httpdate::parse_http_date(only.to_str().ok()?).ok()
 }
 
 #[cfg(test)]
@@ -120,6 +123,8 @@ mod tests {
             (vec![(IF_MODIFIED_SINCE, AT)], Verdict::NotModified),
             (vec![(IF_MODIFIED_SINCE, BEFORE)], Verdict::Send),
             (vec![(IF_MODIFIED_SINCE, "yesterday")], Verdict::Send),
+            (vec![(IF_MODIFIED_SINCE, AT), (IF_MODIFIED_SINCE, AT)], Verdict::Send),
+            (vec![(IF_UNMODIFIED_SINCE, BEFORE), (IF_UNMODIFIED_SINCE, BEFORE)], Verdict::Send),
             (vec![(IF_MATCH, etag.as_str())], Verdict::Failed),
             (vec![(IF_MATCH, "*")], Verdict::Send),
             (vec![(IF_UNMODIFIED_SINCE, BEFORE)], Verdict::Failed),

@@ -427,12 +427,13 @@ fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, 
             }
         }
     }
+    if (is_head || is_http3)
+        && let Some(length) = length.filter(|length| *length > 0)
+        && !headers.contains_key(header::CONTENT_LENGTH)
+    {
+        headers.insert(header::CONTENT_LENGTH, length.into());
+    }
     if is_head {
-        if let Some(length) = length.filter(|length| *length > 0)
-            && !headers.contains_key(header::CONTENT_LENGTH)
-        {
-            headers.insert(header::CONTENT_LENGTH, length.into());
-        }
         *response.body_mut() = Body::empty();
     }
 }

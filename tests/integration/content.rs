@@ -255,3 +255,14 @@ fn an_upstream_by_its_own_port_is_named_as_the_site() {
         }
     }
 }
+
+#[test]
+fn pages_made_here_tell_their_length_over_every_protocol() {
+    let caddy = site("redir /moved /page.html\n browse /").start();
+    for path in ["/moved", "/", "/missing"] {
+        for (protocol, seen) in by_all(&caddy, path) {
+            let told = seen.header("content-length").to_owned();
+            assert_eq!(told, seen.len.to_string(), "{protocol} {path}: {seen:?}");
+        }
+    }
+}

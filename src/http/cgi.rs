@@ -45,7 +45,7 @@ fn connection(req: &Request, set: &mut dyn FnMut(&str, &[u8])) {
     if let Some(tls) = &req.peer.tls {
         set("HTTPS", b"on");
         set("SSL_PROTOCOL", ssl_protocol(tls.protocol).as_bytes());
-        set("SSL_CIPHER", ssl_cipher(&tls.cipher).as_bytes());
+        set("SSL_CIPHER", ssl_cipher(tls.cipher).as_bytes());
     }
 }
 
@@ -75,9 +75,6 @@ fn ssl_protocol(name: &str) -> String {
 
 /// OpenSSL's name of a suite: that of TLS 1.3 is the IANA's, one of TLS 1.2 is shorter.
 fn ssl_cipher(iana: &str) -> String {
-    if let Some(new) = iana.strip_prefix("TLS13_") {
-        return format!("TLS_{new}");
-    }
     let Some(old) = iana.strip_prefix("TLS_").filter(|name| name.contains("_WITH_")) else {
         return iana.to_owned();
     };

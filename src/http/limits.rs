@@ -35,6 +35,8 @@ pub const WRITE_IDLE: Duration = Duration::from_secs(60);
 pub const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(75);
 /// A QUIC connection without packets.
 pub const QUIC_IDLE: Duration = Duration::from_secs(30);
+/// The longest that `idle` keeps such a connection.
+pub const QUIC_IDLE_MOST: Duration = Duration::from_secs(3600);
 /// How often a QUIC connection with requests under way shows that it is there.
 pub const QUIC_ALIVE: Duration = Duration::from_secs(10);
 /// Requests at once on one HTTP/2 or HTTP/3 connection.
@@ -53,6 +55,14 @@ pub const QUIC_SEND_WINDOW: u64 = 4 * 1024 * 1024;
 pub const H2_PENDING_RESETS: usize = 20;
 /// Streams that an HTTP/2 client made us reset, over a connection's life.
 pub const H2_LOCAL_RESETS: usize = 1024;
+/// Requests that a client may cancel, or turn out malformed behind their heads, at once on one
+/// HTTP/3 connection; and how many more with each second.
+pub const QUIC_BROKEN_OFF: u32 = 200;
+pub const QUIC_BROKEN_OFF_RATE: u32 = 25;
+/// How long the rest of a request's content is read and dropped after its response over HTTP/3,
+/// and the longest silence in it.
+pub const QUIC_LINGER: Duration = Duration::from_secs(30);
+pub const QUIC_LINGER_SILENCE: Duration = Duration::from_secs(5);
 /// Bytes an HTTP/1.1 or HTTP/2 connection may hold unsent.
 pub const SEND_BUFFER: usize = 64 * 1024;
 /// Bytes that the kernel takes of an HTTP/1.1 or HTTP/2 connection before it sends them. What is

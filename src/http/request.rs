@@ -70,7 +70,7 @@ pub struct TlsFacts {
     /// As in `{tls_protocol}`: `tls1.2`, `tls1.3`.
     pub protocol: &'static str,
     /// IANA name, as in `{tls_cipher}`.
-    pub cipher: String,
+    pub cipher: &'static str,
     /// The client's own certificate (DER), where it has shown one.
     pub client: Option<Vec<u8>>,
 }

@@ -23,6 +23,7 @@ use super::worker::Worker;
 use crate::http::kept::Kept;
 use crate::http::limits::{TLS_HANDSHAKE, UNSENT_BYTES};
 use crate::http::request::{Peer, TlsFacts, unmapped};
+use crate::tls::cipher_name;
 
 /// How long accepting rests when the process has no descriptor left.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
@@ -253,10 +254,7 @@ fn facts(session: &ServerConnection) -> TlsFacts {
             Some(rustls::ProtocolVersion::TLSv1_2) => "tls1.2",
             _ => "tls1.3",
         },
-        cipher: session
-            .negotiated_cipher_suite()
-            .map(|suite| format!("{:?}", suite.suite()))
-            .unwrap_or_default(),
+        cipher: session.negotiated_cipher_suite().map_or("", |suite| cipher_name(suite.suite())),
         client: session
             .peer_certificates()
             .and_then(|chain| chain.first())

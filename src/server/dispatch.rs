@@ -47,6 +47,11 @@ impl Door {
         self.timeouts.write.map(|write| Instant::now() + write)
     }
 
+    /// `timeouts header`, from now.
+    pub(super) fn header_deadline(&self) -> Option<Instant> {
+        self.timeouts.header.map(|header| Instant::now() + header)
+    }
+
     /// What a protocol took in, with its place on the heap: it is as large as all that a
     /// request's future holds besides.
     pub(super) fn receive(&self, request: http::Request<Body>) -> Box<Request> {
@@ -281,23 +286,12 @@ fn bounded(head: &http::request::Parts, listener: &Listener) -> Result<(), Statu
     if target > URI_BYTES {
         return Err(StatusCode::URI_TOO_LONG);
     }
-    let (mut bytes, mut specific) = (0, false);
-    for (name, value) in &head.headers {
-        bytes += name.as_str().len() + value.len() + 32;
-        specific |= *name == header::CONNECTION
-            || *name == header::TRANSFER_ENCODING
-            || *name == header::UPGRADE;
-    }
+    let sizes = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+    let bytes: usize = sizes.sum();
     // Over HTTP/1 the guard has counted the bytes, without 32 for each field.
     let counted = if head.version >= Version::HTTP_2 { 0 } else { 32 * HEADER_COUNT };
     if head.headers.len() > HEADER_COUNT || bytes > listener.header_bytes + counted {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-    }
-    if head.version >= Version::HTTP_2
-        && (specific || head.headers.get(header::TE).is_some_and(|te| te != "trailers"))
-    {
-        // Connection-specific fields make a message malformed (RFC 9113 8.2.2, RFC 9114 4.2).
-        return Err(StatusCode::BAD_REQUEST);
     }
     if head.method == "PRI" {
         // The first word of HTTP/2's preface names no method (RFC 9113 section 11.6).

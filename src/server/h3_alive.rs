@@ -1,11 +1,15 @@
 //! A QUIC connection ends when no packet passes for [`limits::QUIC_IDLE`], or sooner if the client
 //! says so. A tunnel, a stream of events or a slow answer may be silent for longer, within limits
 //! of its own: while a request is under way, the client is sent a frame that it acknowledges.
+//! Without a request it ends too, as the site says, however many packets pass.
 
+use std::cell::Cell;
+use std::future::pending;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::drain::InFlight;
 use crate::http::limits;
@@ -33,4 +37,48 @@ impl Alive {
 fn show(quic: &quinn::Connection) {
     quic.set_receive_window((limits::QUIC_CONNECTION_WINDOW + 1).into());
     quic.set_receive_window(limits::QUIC_CONNECTION_WINDOW.into());
+}
+
+/// `timeouts idle`: how long the connection may be without a request.
+pub(super) struct Idle {
+    limit: Option<Duration>,
+    /// Since when there is none, if there is none.
+    since: Rc<Cell<Instant>>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    pub(super) fn new(limit: Option<Duration>) -> Self {
+        Self { limit, since: Rc::new(Cell::new(Instant::now())), timer: None }
+    }
+
+    /// A request, until it is dropped.
+    pub(super) fn busy(&self) -> Busy {
+        Busy(self.since.clone())
+    }
+
+    /// Returns when there has been no request for as long as there may be none.
+    pub(super) async fn is_over(&mut self, requests: &InFlight) {
+        let Some(limit) = self.limit else { return pending().await };
+        let since = &self.since;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(since.get() + limit)));
+        loop {
+            timer.as_mut().await;
+            let now = Instant::now();
+            let due = if requests.count() > 0 { now + limit } else { since.get() + limit };
+            if due <= now {
+                return;
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+}
+
+/// One request under way.
+pub(super) struct Busy(Rc<Cell<Instant>>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.set(Instant::now());
+    }
 }

@@ -1,27 +1,35 @@
 //! A request body read straight from its HTTP/3 stream: no task, no channel, no copy.
 
+use std::cell::Cell;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use h3::error::Code;
+use h3::error::{Code, StreamError};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::h3_transport::{self, Bounded};
-use crate::http::BodyError;
+use super::h3_response::{Shared, reset};
+use super::h3_transport;
+use crate::http::{BodyError, hop};
 
-pub(super) type Receive = h3::server::RequestStream<Bounded<h3_transport::Receive>, Bytes>;
+pub(super) type Receive = h3::server::RequestStream<h3_transport::Receive, Bytes>;
+
+/// Where a body leaves its stream that nobody read to the end, for as long as somebody waits.
+pub(super) type Unread = Rc<Cell<Option<Receive>>>;
 
 /// The receiving half of one request stream.
 pub(super) struct H3Body {
-    stream: Receive,
+    /// Until it is left to others.
+    stream: Option<Receive>,
+    unread: Weak<Cell<Option<Receive>>>,
+    /// The response's half, which ends too where the request is malformed.
+    answer: Shared,
     phase: Phase,
     /// Bytes that Content-Length still promises.
     promised: Option<u64>,
     /// What came with the head.
     first: Option<Frame<Bytes>>,
-    /// h3's receive half must not be told to stop while a read is pending in it.
-    reading: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -32,8 +40,19 @@ enum Phase {
 }
 
 impl H3Body {
-    pub(super) fn new(stream: Receive, promised: Option<u64>) -> Self {
-        Self { stream, phase: Phase::Data, promised, first: None, reading: false }
+    pub(super) fn new(stream: Receive, answer: Shared, promised: Option<u64>) -> Self {
+        let (stream, unread) = (Some(stream), Weak::new());
+        Self { stream, unread, answer, phase: Phase::Data, promised, first: None }
+    }
+
+    /// Where it is to leave its stream; nowhere if it has read all of it.
+    pub(super) fn unread(&mut self) -> Option<Unread> {
+        if self.phase == Phase::Done {
+            return None;
+        }
+        let unread = Unread::default();
+        self.unread = Rc::downgrade(&unread);
+        Some(unread)
     }
 
     /// Takes what has already arrived, so that a request without a body is seen as one.
@@ -45,27 +64,30 @@ impl H3Body {
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let polled = match self.stream.poll_recv_data(cx) {
-            Poll::Ready(Ok(Some(mut data))) => {
-                Poll::Ready(Some(Ok(data.copy_to_bytes(data.remaining()))))
-            }
-            Poll::Ready(Ok(None)) => Poll::Ready(None),
-            Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error.into()))),
-            Poll::Pending => Poll::Pending,
-        };
-        self.reading = polled.is_pending();
-        match polled {
-            Poll::Ready(Some(Ok(data))) => Poll::Ready(Some(self.keep_promise(data))),
-            Poll::Ready(None) => {
-                if self.promised.is_some_and(|left| left > 0) {
-                    self.phase = Phase::Done;
-                    return Poll::Ready(Some(Err(broken_promise())));
-                }
+        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+        let data = match ready!(stream.poll_recv_data(cx)) {
+            Ok(Some(mut data)) => data.copy_to_bytes(data.remaining()),
+            Ok(None) => {
                 self.phase = Phase::Trailers;
-                Poll::Ready(None)
+                let is_kept = self.promised.is_none_or(|left| left == 0);
+                return Poll::Ready((!is_kept).then(|| Err(self.malformed(broken_promise()))));
             }
-            other => other,
+            Err(error) => {
+                self.phase = Phase::Done;
+                return Poll::Ready(Some(Err(error.into())));
+            }
+        };
+        let kept = self.keep_promise(data).map_err(|why| self.malformed(why));
+        Poll::Ready(Some(kept))
+    }
+
+    /// The stream ends, both ways (RFC 9114 section 4.1.2).
+    fn malformed(&mut self, why: BodyError) -> BodyError {
+        self.phase = Phase::Done;
+        if let Some(stream) = &mut self.stream {
+            malformed(&self.answer, stream);
         }
+        why
     }
 
     /// Content-Length and the DATA frames must agree (RFC 9114 section 4.1.2).
@@ -75,6 +97,17 @@ impl H3Body {
         }
         Ok(data)
     }
+}
+
+/// Ends the stream of a request that is malformed.
+pub(super) fn malformed(answer: &Shared, stream: &mut Receive) {
+    reset(answer, Code::H3_MESSAGE_ERROR);
+    stream.stop_sending(Code::H3_MESSAGE_ERROR);
+}
+
+/// Whether h3 has found so.
+fn is_malformed(error: &StreamError) -> bool {
+    matches!(error, StreamError::StreamError { code, .. } if *code == Code::H3_MESSAGE_ERROR)
 }
 
 fn broken_promise() -> BodyError {
@@ -99,13 +132,19 @@ impl HttpBody for H3Body {
             }
         }
         if self.phase == Phase::Trailers {
-            let polled = self.stream.poll_recv_trailers(cx);
-            self.reading = polled.is_pending();
-            let Poll::Ready(trailers) = polled else { return Poll::Pending };
+            let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+            let trailers = ready!(stream.poll_recv_trailers(cx));
             self.phase = Phase::Done;
             return match trailers {
+                Ok(Some(trailers)) if hop::has_connection_specific(&trailers) => {
+                    let why = self.malformed("a trailer field belongs to a connection".into());
+                    Poll::Ready(Some(Err(why)))
+                }
                 Ok(Some(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
                 Ok(None) => Poll::Ready(None),
+                Err(error) if is_malformed(&error) => {
+                    Poll::Ready(Some(Err(self.malformed(error.into()))))
+                }
                 Err(error) => Poll::Ready(Some(Err(error.into()))),
             };
         }
@@ -129,8 +168,10 @@ impl HttpBody for H3Body {
 
 impl Drop for H3Body {
     fn drop(&mut self) {
-        if self.phase == Phase::Data && !self.reading {
-            self.stream.stop_sending(Code::H3_NO_ERROR);
+        if self.phase != Phase::Done
+            && let Some(unread) = self.unread.upgrade()
+        {
+            unread.set(self.stream.take());
         }
     }
 }

@@ -1,6 +1,5 @@
-//! quinn under h3, for what h3-quinn leaves out: a client that stops a response is noticed at
-//! once, a frame that h3 would gather whole is bounded before it is gathered, a WebSocket can be
-//! asked for, and the response can be written past h3.
+//! quinn under h3, for what the two leave out: a client that stops a response is noticed at once,
+//! the rules that h3 does not hold are held beneath it, and the response is written past it.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -10,14 +9,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt};
 use h3::error::Code;
 use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, WriteBuf};
 use quinn::{ConnectionError, ReadError, VarInt, WriteError};
 
-use super::h3_connect::Head;
-use super::h3_frames::{Frames, TooLong};
-use super::h3_response::Shared;
+use super::h3_control::{self, Control, Found, Seen};
+use super::h3_frames::Violation;
+use super::h3_gate::Gate;
+use super::h3_patience::Patience;
+use super::h3_response::{self, Shared};
 
 type Accepting =
     Pin<Box<dyn Stream<Item = Result<(quinn::SendStream, quinn::RecvStream), ConnectionError>>>>;
@@ -33,16 +34,20 @@ impl LastAccepted {
     }
 }
 
-/// Ends when the client stops the response or is gone.
-pub(super) fn given_up(stream: &Shared) -> impl Future<Output = ()> + use<> {
+/// Ends when the client stops the response, and then says so, or is gone.
+pub(super) fn given_up(stream: &Shared) -> impl Future<Output = bool> + use<> {
     let stopped = stream.borrow().stopped();
     async move {
-        // Without a code the response has ended, and its task with it.
-        if matches!(stopped.await, Ok(None)) {
-            std::future::pending::<()>().await;
+        match stopped.await {
+            // The response has ended, and its task with it.
+            Ok(None) => std::future::pending().await,
+            Ok(Some(_)) => true,
+            Err(_) => false,
         }
     }
 }
+
+type Reading = Pin<Box<dyn Future<Output = Result<Found<h3_quinn::RecvStream>, Violation>>>>;
 
 /// One QUIC connection.
 pub(super) struct Transport {
@@ -51,12 +56,16 @@ pub(super) struct Transport {
     plain: h3_quinn::Connection,
     accepting: Accepting,
     accepted: LastAccepted,
+    /// The client's unidirectional streams, and which of those that must be there are.
+    reading: FuturesUnordered<Reading>,
+    seen: Seen,
+    patience: Patience,
     frame_bytes: u64,
 }
 
 impl Transport {
     /// `frame_bytes` bounds every frame but DATA.
-    pub(super) fn new(quic: quinn::Connection, frame_bytes: u64) -> Self {
+    pub(super) fn new(quic: quinn::Connection, frame_bytes: u64, patience: Patience) -> Self {
         let accepting =
             stream::unfold(quic.clone(), |quic| async { Some((quic.accept_bi().await, quic)) });
         Self {
@@ -64,6 +73,9 @@ impl Transport {
             quic,
             accepting: Box::pin(accepting),
             accepted: LastAccepted::default(),
+            reading: FuturesUnordered::new(),
+            seen: Seen::default(),
+            patience,
             frame_bytes,
         }
     }
@@ -74,18 +86,33 @@ impl Transport {
 }
 
 impl quic::Connection<Bytes> for Transport {
-    type RecvStream = Bounded<h3_quinn::RecvStream>;
+    type RecvStream = ControlStream;
     type OpenStreams = Opener;
 
+    /// Gives h3 the control stream alone: it reads no other.
     fn poll_accept_recv(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Self::RecvStream, ConnectionErrorIncoming>> {
+    ) -> Poll<Result<ControlStream, ConnectionErrorIncoming>> {
         let plain = &mut self.plain;
-        let stream =
-            ready!(<h3_quinn::Connection as quic::Connection<Bytes>>::poll_accept_recv(plain, cx))?;
-        let frames = Frames::of_unidirectional(self.frame_bytes);
-        Poll::Ready(Ok(Bounded { stream, frames, quic: self.quic.clone() }))
+        while let Poll::Ready(stream) =
+            <h3_quinn::Connection as quic::Connection<Bytes>>::poll_accept_recv(plain, cx)
+        {
+            self.reading.push(Box::pin(h3_control::read(stream?, self.seen.clone())));
+        }
+        while let Poll::Ready(Some(found)) = self.reading.poll_next_unpin(cx) {
+            match found {
+                Ok(Found::Nothing) => {}
+                Ok(Found::Control(stream, begun)) => {
+                    let (frames, quic) = (Control::new(self.frame_bytes), self.quic.clone());
+                    let begun = Some(begun);
+                    let kind = Some(Bytes::from_static(b"\0"));
+                    return Poll::Ready(Ok(ControlStream { stream, kind, begun, frames, quic }));
+                }
+                Err(violation) => return Poll::Ready(Err(end(&self.quic, violation))),
+            }
+        }
+        Poll::Pending
     }
 
     fn poll_accept_bidi(
@@ -97,14 +124,18 @@ impl quic::Connection<Bytes> for Transport {
         let (send, receive) = accepted.map_err(connection_error)?;
         let id = StreamId::try_from(u64::from(send.id()))
             .map_err(|error| ConnectionErrorIncoming::InternalError(error.to_string()))?;
-        let stream = Rc::new(RefCell::new(send));
-        self.accepted.0.set(Some(stream.clone()));
-        let frames = Frames::of_request(self.frame_bytes);
-        let receive = Receive { stream: receive, id, head: Head::new(self.frame_bytes) };
-        Poll::Ready(Ok(Bidi {
-            send: Send { stream, id, writing: None },
-            receive: Bounded { stream: receive, frames, quic: self.quic.clone() },
-        }))
+        let answer = Rc::new(RefCell::new(send));
+        self.accepted.0.set(Some(answer.clone()));
+        let receive = Receive {
+            stream: receive,
+            id,
+            gate: Gate::new(self.frame_bytes),
+            answer: answer.clone(),
+            quic: self.quic.clone(),
+            patience: self.patience.clone(),
+            is_over: false,
+        };
+        Poll::Ready(Ok(Bidi { send: Send { stream: answer, id, writing: None }, receive }))
     }
 
     fn opener(&self) -> Opener {
@@ -158,14 +189,14 @@ impl quic::OpenStreams<Bytes> for Opener {
 /// One request stream.
 pub(super) struct Bidi {
     send: Send,
-    receive: Bounded<Receive>,
+    receive: Receive,
 }
 
 impl quic::BidiStream<Bytes> for Bidi {
     type SendStream = Send;
-    type RecvStream = Bounded<Receive>;
+    type RecvStream = Receive;
 
-    fn split(self) -> (Send, Bounded<Receive>) {
+    fn split(self) -> (Send, Receive) {
         (self.send, self.receive)
     }
 }
@@ -258,7 +289,28 @@ impl quic::SendStream<Bytes> for Send {
 pub(super) struct Receive {
     stream: quinn::RecvStream,
     id: StreamId,
-    head: Head,
+    gate: Gate,
+    /// The response's half, which ends too where the request is malformed.
+    answer: Shared,
+    quic: quinn::Connection,
+    patience: Patience,
+    /// Nothing more is to come, or to be taken.
+    is_over: bool,
+}
+
+impl Receive {
+    fn broken(&mut self, violation: Violation) -> StreamErrorIncoming {
+        self.is_over = true;
+        if violation != Violation::Message {
+            let connection_error = end(&self.quic, violation);
+            return StreamErrorIncoming::ConnectionErrorIncoming { connection_error };
+        }
+        let code = Code::H3_MESSAGE_ERROR;
+        h3_response::reset(&self.answer, code);
+        quic::RecvStream::stop_sending(self, code.value());
+        self.patience.strain(&self.quic);
+        StreamErrorIncoming::StreamTerminated { error_code: code.value() }
+    }
 }
 
 impl quic::RecvStream for Receive {
@@ -269,20 +321,36 @@ impl quic::RecvStream for Receive {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
         loop {
+            if let Some(bytes) = self.gate.next() {
+                return Poll::Ready(Ok(Some(bytes)));
+            }
+            if self.is_over {
+                return Poll::Ready(Ok(None));
+            }
             // The stream itself, and not this future, remembers who waits.
             let read = pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx);
-            match ready!(read).map_err(read_error)? {
-                None => return Poll::Ready(Ok(self.head.rest())),
-                Some(chunk) => {
-                    if let Some(bytes) = self.head.pass(chunk.bytes) {
-                        return Poll::Ready(Ok(Some(bytes)));
-                    }
+            let judged = match ready!(read) {
+                Ok(Some(chunk)) => self.gate.take(&chunk.bytes),
+                Ok(None) => {
+                    self.is_over = true;
+                    self.gate.end()
                 }
+                Err(error) => {
+                    self.is_over = true;
+                    if matches!(error, ReadError::Reset(_)) {
+                        self.patience.strain(&self.quic);
+                    }
+                    return Poll::Ready(Err(read_error(error)));
+                }
+            };
+            if let Err(violation) = judged {
+                return Poll::Ready(Err(self.broken(violation)));
             }
         }
     }
 
     fn stop_sending(&mut self, code: u64) {
+        self.is_over = true;
         // An error says that the stream has ended already.
         let _ = self.stream.stop(var_int(code));
     }
@@ -292,31 +360,56 @@ impl quic::RecvStream for Receive {
     }
 }
 
-/// A receiving stream whose frames are measured as they pass.
-pub(super) struct Bounded<R> {
-    stream: R,
-    frames: Frames,
+impl Drop for Receive {
+    /// quinn would stop the client with a code that HTTP/3 does not know.
+    fn drop(&mut self) {
+        if !self.is_over {
+            quic::RecvStream::stop_sending(self, Code::H3_NO_ERROR.value());
+        }
+    }
+}
+
+/// The client's control stream, with the frames that h3 acts on.
+pub(super) struct ControlStream {
+    stream: h3_quinn::RecvStream,
+    /// Its type, and what has come behind it, while h3 has not seen them.
+    kind: Option<Bytes>,
+    begun: Option<Bytes>,
+    frames: Control,
     quic: quinn::Connection,
 }
 
-impl<R: quic::RecvStream<Buf = Bytes>> quic::RecvStream for Bounded<R> {
+impl quic::RecvStream for ControlStream {
     type Buf = Bytes;
 
     fn poll_data(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-        let data = ready!(self.stream.poll_data(cx))?;
-        if let Some(data) = &data
-            && let Err(error @ TooLong) = self.frames.pass(data)
-        {
-            close(&self.quic, Code::H3_EXCESSIVE_LOAD, error.to_string().as_bytes());
-            let connection_error = ConnectionErrorIncoming::InternalError(error.to_string());
-            return Poll::Ready(Err(StreamErrorIncoming::ConnectionErrorIncoming {
-                connection_error,
-            }));
+        if let Some(kind) = self.kind.take() {
+            return Poll::Ready(Ok(Some(kind)));
         }
-        Poll::Ready(Ok(data))
+        loop {
+            if let Some(bytes) = self.frames.next() {
+                return Poll::Ready(Ok(Some(bytes)));
+            }
+            let judged = match self.begun.take() {
+                Some(bytes) => self.frames.take(&bytes),
+                None => match ready!(self.stream.poll_data(cx)) {
+                    Ok(Some(bytes)) => self.frames.take(&bytes),
+                    Ok(None) | Err(StreamErrorIncoming::StreamTerminated { .. }) => {
+                        Err(self.frames.end())
+                    }
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
+            };
+            if let Err(violation) = judged {
+                let connection_error = end(&self.quic, violation);
+                return Poll::Ready(Err(StreamErrorIncoming::ConnectionErrorIncoming {
+                    connection_error,
+                }));
+            }
+        }
     }
 
     fn stop_sending(&mut self, code: u64) {
@@ -328,7 +421,17 @@ impl<R: quic::RecvStream<Buf = Bytes>> quic::RecvStream for Bounded<R> {
     }
 }
 
-fn close(quic: &quinn::Connection, code: Code, reason: &[u8]) {
+/// Ends the connection of a client that broke a rule for it.
+fn end(quic: &quinn::Connection, violation: Violation) -> ConnectionErrorIncoming {
+    let why = violation.to_string();
+    if let Violation::Connection(code, _) = violation {
+        close(quic, code, why.as_bytes());
+    }
+    // h3 closes too, which is too late to matter.
+    ConnectionErrorIncoming::InternalError(why)
+}
+
+pub(super) fn close(quic: &quinn::Connection, code: Code, reason: &[u8]) {
     quic.close(var_int(code.value()), reason);
 }
 

@@ -5,37 +5,30 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use h3::error::Code;
-use http::header;
 use quinn::{Endpoint, TransportConfig, VarInt};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::accept::Connection;
-use super::dispatch::{Door, dispatch};
+use super::dispatch::Door;
 use super::drain::{FIRST_REQUEST, InFlight, Ticket};
-use super::h3_alive::Alive;
-use super::h3_body::{H3Body, Receive};
-use super::h3_connect::WEBSOCKET;
-use super::h3_response::{self, Shared, answer, delivered};
+use super::h3_alive::{Alive, Idle};
+use super::h3_patience::Patience;
+use super::h3_request::serve_stream;
+use super::h3_response;
 use super::h3_transport::{LastAccepted, Transport, given_up};
 use super::h3_tunnels::Tunnels;
 use super::packets::{self, Place};
 use super::quic_tls::{Client, Handshakes};
-use super::upgrade::{extended_answer, extended_connect};
 use super::worker::Worker;
 use crate::http::kept::Kept;
-use crate::http::limits::{self, HEADER_READ, TLS_HANDSHAKE};
+use crate::http::limits::{self, TLS_HANDSHAKE, Timeouts};
 use crate::http::request::{Peer, TlsFacts, unmapped};
-use crate::http::response::NeedsHttp1;
-use crate::http::{Body, Upgrade};
-
-type Resolver = h3::server::RequestResolver<Transport, Bytes>;
 
 /// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).
 const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
@@ -48,9 +41,6 @@ pub(super) struct Listening {
 
 /// Beyond three round trips, for requests that a client sent before it knew of the end.
 const LATE_REQUESTS: Duration = Duration::from_millis(50);
-
-/// Bytes of a response beyond which it is worth asking whether the client has them all.
-const LARGE: u64 = 64 * 1024;
 
 /// Serves HTTP/3 on one of the worker's UDP sockets until told to stop.
 pub(super) fn listen(
@@ -71,19 +61,22 @@ pub(super) fn listen(
 /// What new connections are offered, from the snapshot in force.
 pub(super) fn server_config(worker: &Worker, addr: SocketAddr) -> Option<quinn::ServerConfig> {
     let snapshot = worker.snapshot();
-    let tls = snapshot.listener(addr)?.tls.as_ref()?.quic.clone()?;
-    offer(tls, worker, addr)
+    let listener = snapshot.listener(addr)?;
+    let tls = listener.tls.as_ref()?.quic.clone()?;
+    offer(tls, &listener.timeouts, worker, addr)
 }
 
 /// The same for a connection to an address that has a certificate of its own.
 fn config_at(connection: &Connection, local: Option<IpAddr>) -> Option<quinn::ServerConfig> {
     let snapshot = connection.worker.snapshot();
-    let tls = snapshot.listener(connection.addr)?.tls.as_ref()?.quic_at(local?)?.clone();
-    offer(tls, &connection.worker, connection.addr)
+    let listener = snapshot.listener(connection.addr)?;
+    let tls = listener.tls.as_ref()?.quic_at(local?)?.clone();
+    offer(tls, &listener.timeouts, &connection.worker, connection.addr)
 }
 
 fn offer(
     tls: Arc<rustls::ServerConfig>,
+    timeouts: &Timeouts,
     worker: &Worker,
     addr: SocketAddr,
 ) -> Option<quinn::ServerConfig> {
@@ -93,11 +86,11 @@ fn offer(
     };
     let mut config = quinn::ServerConfig::new(Arc::new(crypto), worker.family.tokens.clone());
     config.max_incoming(limits::QUIC_INCOMING);
-    config.transport_config(Arc::new(transport()));
+    config.transport_config(Arc::new(transport(timeouts)));
     Some(config)
 }
 
-fn transport() -> TransportConfig {
+fn transport(timeouts: &Timeouts) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(limits::STREAMS.into())
@@ -106,9 +99,19 @@ fn transport() -> TransportConfig {
         .stream_receive_window(limits::STREAM_WINDOW.into())
         .receive_window(limits::QUIC_CONNECTION_WINDOW.into())
         .send_window(limits::QUIC_SEND_WINDOW)
-        .max_idle_timeout(limits::QUIC_IDLE.try_into().ok())
+        .max_idle_timeout(without_packets(timeouts).try_into().ok())
         .datagram_receive_buffer_size(None);
     transport
+}
+
+/// How long a connection may be without packets. A site that keeps idle clients for longer than
+/// others do keeps them here too; a client that is gone says nothing, so there is an end to it.
+fn without_packets(timeouts: &Timeouts) -> Duration {
+    match timeouts.idle {
+        None => limits::QUIC_IDLE_MOST,
+        Some(idle) if idle > limits::KEEP_ALIVE_IDLE => idle.min(limits::QUIC_IDLE_MOST),
+        Some(_) => limits::QUIC_IDLE,
+    }
 }
 
 /// Ends what is left on the endpoints and waits until the last packets are out.
@@ -172,6 +175,8 @@ struct Standing {
     door: Rc<Door>,
     h3: Box<h3::server::Connection<Transport, Bytes>>,
     accepted_stream: LastAccepted,
+    patience: Patience,
+    idle: Idle,
 }
 
 async fn establish(
@@ -205,11 +210,13 @@ async fn establish(
         kept: Kept::default(),
     });
     let door = Door::new(&connection, peer, timeouts);
-    let transport = Transport::new(quic.clone(), (header_bytes + limits::HEADER_EXCESS) as u64);
+    let (patience, idle) = (Patience::new(), Idle::new(timeouts.idle));
+    let frame_bytes = (header_bytes + limits::HEADER_EXCESS) as u64;
+    let transport = Transport::new(quic.clone(), frame_bytes, patience.clone());
     let accepted_stream = transport.last_accepted();
     let h3 = set_up(transport, header_bytes).await;
     let h3 = h3.inspect_err(|error| log::debug!("HTTP/3 with {remote}: {error}")).ok()?;
-    Some(Standing { connection, quic, door, h3, accepted_stream })
+    Some(Standing { connection, quic, door, h3, accepted_stream, patience, idle })
 }
 
 /// What becomes of a client's first packet.
@@ -230,7 +237,7 @@ fn admission(handshakes: usize, address_is_proven: bool) -> Admission {
 }
 
 async fn serve(standing: Standing) {
-    let Standing { connection, quic, door, mut h3, accepted_stream } = standing;
+    let Standing { connection, quic, door, mut h3, accepted_stream, patience, mut idle } = standing;
     let requests = InFlight::default();
     let tunnels = Tunnels::new(quic.clone());
     let mut stage = Stage::Open;
@@ -247,12 +254,16 @@ async fn serve(standing: Standing) {
                     }
                     is_fresh = false;
                     let (door, request) = (door.clone(), requests.enter());
-                    let tunnels = tunnels.clone();
+                    let (tunnels, quic) = (tunnels.clone(), quic.clone());
+                    let (patience, busy) = (patience.clone(), idle.busy());
                     tokio::task::spawn_local(async move {
-                        let _request = request;
+                        let _request = (request, busy);
                         tokio::select! {
+                            biased;
                             // Whatever is under way for the client ends too.
-                            () = given_up(&stream) => {}
+                            by_client = given_up(&stream) => if by_client {
+                                patience.strain(&quic);
+                            },
                             () = serve_stream(&door, resolver, &stream, &tunnels) => {}
                         }
                     });
@@ -276,6 +287,10 @@ async fn serve(standing: Standing) {
             }
             () = requests.none_left(), if matches!(stage, Stage::Last) => break,
             () = alive.keep(&quic, &requests), if requests.count() > 0 => {}
+            () = idle.is_over(&requests), if matches!(stage, Stage::Open) => {
+                stage = Stage::Closing(Instant::now());
+                is_fresh = false;
+            }
         }
         if matches!(stage, Stage::Closing(_)) && !is_fresh {
             // Of requests that are on their way already.
@@ -333,7 +348,7 @@ async fn last_packets(quic: &quinn::Connection) {
     }
 }
 
-fn settings(connection: &Connection) -> Option<(limits::Timeouts, usize)> {
+fn settings(connection: &Connection) -> Option<(Timeouts, usize)> {
     let snapshot = connection.worker.snapshot();
     let listener = snapshot.listener(connection.addr)?;
     Some((listener.timeouts, listener.header_bytes))
@@ -353,100 +368,9 @@ fn facts(client: Client) -> TlsFacts {
     TlsFacts {
         server_name: client.server_name,
         protocol: "tls1.3",
-        cipher: String::new(),
+        cipher: client.cipher,
         client: certificate,
     }
-}
-
-async fn serve_stream(door: &Rc<Door>, resolver: Resolver, stream: &Shared, tunnels: &Rc<Tunnels>) {
-    let (request, halves) = match timeout(HEADER_READ, resolver.resolve_request()).await {
-        Ok(Ok(resolved)) => resolved,
-        Ok(Err(error)) => return log::debug!("HTTP/3 request: {error}"),
-        Err(_) => return log::debug!("HTTP/3 request: its head did not end in time"),
-    };
-    // h3 counts the request as under way for as long as its half lives.
-    let (_counted, receive) = halves.split();
-    if request.extensions().get::<h3::ext::Protocol>().is_some() {
-        let body = H3Body::new(receive, None);
-        return Box::pin(serve_tunnel(door, request, body, (stream, tunnels))).await;
-    }
-    let Some(body) = body(&request, receive) else {
-        return h3_response::reset(stream, Code::H3_MESSAGE_ERROR);
-    };
-    let request = door.receive(request.map(|()| Body::new(body)));
-    let deadline = door.response_deadline();
-    let response = dispatch(door, request, None).await;
-    send(stream, response, deadline).await;
-}
-
-/// A request for another protocol on its stream (RFC 9220).
-async fn serve_tunnel(
-    door: &Rc<Door>,
-    mut request: http::Request<()>,
-    body: H3Body,
-    (stream, tunnels): (&Shared, &Rc<Tunnels>),
-) {
-    let is_websocket = request.extensions().get() == Some(&WEBSOCKET);
-    let name = if is_websocket { "websocket" } else { "" };
-    let (protocol, verdict) = match extended_connect(&mut request, name) {
-        Ok(protocol) => (Some(protocol), None),
-        Err(refused) => (None, Some(refused)),
-    };
-    let mut request = door.receive(request.map(|()| Body::empty()));
-    let mut tunnel = None;
-    if let Some(protocol) = protocol {
-        let opened = door.tunnel(&protocol);
-        let incoming = opened.inward(Body::new(body));
-        request.upgrade = Some(Box::new(Upgrade { protocol, incoming }));
-        tunnel = Some(opened);
-    }
-    let (response, granted) = extended_answer(dispatch(door, request, verdict).await);
-    let _open = granted.then(|| tunnels.open());
-    let response = match tunnel.filter(|_| granted) {
-        Some(tunnel) => response.map(|body| tunnel.outward(body)),
-        None => response,
-    };
-    send(stream, response, None).await;
-}
-
-async fn send(stream: &Shared, response: http::Response<Body>, deadline: Option<Instant>) {
-    if response.extensions().get::<NeedsHttp1>().is_some() {
-        return h3_response::reset(stream, Code::H3_VERSION_FALLBACK);
-    }
-    let answered = async {
-        match deadline {
-            Some(at) => tokio::time::timeout_at(at, answer(stream, response)).await?,
-            None => answer(stream, response).await,
-        }
-    };
-    match answered.await {
-        // Much of it may still be here, and the connection must not end before it has gone.
-        Ok(length) if length > LARGE => delivered(stream).await,
-        Ok(_) => {}
-        Err(error) => {
-            // Dropping the stream would finish it, and a cut body would look whole.
-            log::debug!("HTTP/3 response: {error}");
-            h3_response::reset(stream, Code::H3_INTERNAL_ERROR);
-        }
-    }
-}
-
-/// The request's body, if what came of it so far is well-formed.
-fn body(request: &http::Request<()>, receive: Receive) -> Option<H3Body> {
-    let mut body = H3Body::new(receive, content_length(request).ok()?);
-    // Whoever reads on registers anew.
-    body.peek(&mut Context::from_waker(Waker::noop())).ok()?;
-    Some(body)
-}
-
-fn content_length(request: &http::Request<()>) -> Result<Option<u64>, ()> {
-    let mut lengths = request.headers().get_all(header::CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else { return Ok(None) };
-    let digits = first.as_bytes();
-    if lengths.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(());
-    }
-    first.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or(())
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use rustls::quic::{KeyChange, Secrets, ServerConnection, Suite, Version};
 use rustls::{AlertDescription, CipherSuite};
 use rustls_pki_types::CertificateDer;
 
+use crate::tls::cipher_name;
+
 /// What protects the first packets of a connection (RFC 9001 section 5.2).
 const INITIAL: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;
 /// Drafts whose first keys are not those of the RFC.
@@ -70,6 +72,8 @@ pub(super) struct Client {
     pub(super) server_name: Option<String>,
     /// Its own certificate first.
     pub(super) chain: Vec<CertificateDer<'static>>,
+    /// The cipher suite that the handshake settled.
+    pub(super) cipher: &'static str,
 }
 
 impl Client {
@@ -83,6 +87,9 @@ impl Client {
         Self {
             server_name: handshake.server_name().map(str::to_owned),
             chain: chain.iter().map(|one| one.clone().into_owned()).collect(),
+            cipher: handshake
+                .negotiated_cipher_suite()
+                .map_or("", |suite| cipher_name(suite.suite())),
         }
     }
 }

@@ -24,6 +24,8 @@ mod storage;
 mod wanted;
 mod watch;
 
+use rustls::CipherSuite;
+
 pub use dns::{Algorithm, Dns, Rfc2136};
 pub use files::Files;
 pub use key_type::KeyType;
@@ -32,3 +34,26 @@ pub use settings::{TlsListener, build_listener};
 pub use source::{CertificateSource, Issuer};
 pub use storage::{Folder, Storage};
 pub use wanted::{Eab, OnDemandLimits, Wanted};
+
+/// A cipher suite as IANA names it, which rustls does not for those of TLS 1.3.
+pub fn cipher_name(suite: CipherSuite) -> &'static str {
+    match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other.as_str().unwrap_or(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cipher_suite_has_its_name() {
+        for suite in rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES {
+            let name = cipher_name(suite.suite());
+            assert!(name.starts_with("TLS_"), "{:?}: {name:?}", suite.suite());
+        }
+    }
+}

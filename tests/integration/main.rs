@@ -38,6 +38,8 @@ mod fastcgi_faults;
 mod faults;
 mod grpc;
 mod h2_upstreams;
+mod h3_clients;
+mod h3_rules;
 mod health;
 mod hooks;
 mod http1;

@@ -154,7 +154,7 @@ impl Value {
             Self::Port => write!(out, "{}", peer.remote.port()),
             Self::ServerPort => write!(out, "{}", peer.local.port()),
             Self::TlsCipher => {
-                write!(out, "{}", peer.tls.as_ref().map_or("", |tls| tls.cipher.as_str()))
+                write!(out, "{}", peer.tls.as_ref().map_or("", |tls| tls.cipher))
             }
             Self::TlsProtocol => {
                 write!(out, "{}", peer.tls.as_ref().map_or("", |tls| tls.protocol))

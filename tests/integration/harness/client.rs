@@ -134,6 +134,14 @@ pub fn h3_flood(port: u16, count: usize) -> Value {
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
 }
 
+/// Streams by hand, by `tests/python/h3raw.py`; its head says what a case may hold.
+pub fn h3_raw(port: u16, cases: &[Value]) -> Vec<Value> {
+    let job = json!({"port": port, "cases": cases});
+    let done = python_script("h3raw.py").arg(job.to_string()).output().unwrap();
+    serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
+}
+
 /// Runs one job of `tests/python/h3.py`; its head says what a job may hold.
 pub fn h3(port: u16, job: Value) -> Value {
     h3_by(python_script("h3.py"), port, job)

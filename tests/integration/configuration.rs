@@ -144,7 +144,7 @@ fn a_pattern_names_several_files() {
     caddy.reload();
     assert_eq!(curl(&[], &caddy.third("/")).status, 203);
     fs::write(caddy.path("conf.d/c.conf"), "http://:1\nroot .\nnope\n").unwrap();
-    caddy.hup("conf.d/c.conf:3 - Parse error: Unknown directive 'nope'");
+    caddy.hup("conf.d/c.conf:3:1 - Parse error: Unknown directive 'nope'");
     for file in ["a", "b", "c"] {
         fs::remove_file(caddy.path(&format!("conf.d/{file}.conf"))).unwrap();
     }

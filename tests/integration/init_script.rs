@@ -140,7 +140,8 @@ fn wrong_usage_is_2() {
 #[test]
 fn a_taken_port_fails_the_start() {
     let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
-    let script = Script::new(&format!("http://:{}\n", taken.local_addr().unwrap().port()));
+    let script =
+        Script::new(&format!("http://:{}\nstatus 200 /\n", taken.local_addr().unwrap().port()));
     let (code, said) = script.run("start");
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("in use"), "{said}");

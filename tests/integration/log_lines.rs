@@ -1,6 +1,6 @@
 //! What the logs say: a line for every request of every protocol, and a reason for every failure.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
@@ -109,7 +109,7 @@ fn a_failure_is_told_with_all_its_causes() {
     let text = format!(
         "http://localhost:@PORT@ {{
  proxy /closed http://{closed}
- proxy /tls http://127.0.0.1:{}
+ proxy /tls http://{alert}
  proxy /plain https://127.0.0.1:{plain}
  proxy /h2 h2c://127.0.0.1:{plain}
  proxy /name http://nowhere.invalid:80
@@ -117,6 +117,7 @@ fn a_failure_is_told_with_all_its_causes() {
 }}
 ",
         tls.port(),
+        alert = alerting_server(),
         plain = tls.port2()
     );
     let caddy = Setup::new(&text).start();
@@ -136,6 +137,20 @@ fn a_failure_is_told_with_all_its_causes() {
             log.lines().any(|line| line.contains(&start) && line.contains(cause)).then_some(())
         });
     }
+}
+
+/// Answers whatever comes with a TLS alert (unexpected_message), as TLS servers do that do not look
+/// for plain HTTP.
+fn alerting_server() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let _ = client.read(&mut [0; 1024]);
+            let _ = client.write_all(b"\x15\x03\x01\0\x02\x02\x0a");
+        }
+    });
+    addr
 }
 
 #[test]

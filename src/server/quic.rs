@@ -34,6 +34,7 @@ use crate::http::request::{Peer, TlsFacts, unmapped};
 const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
 
 /// An endpoint and the socket under it.
+#[derive(Clone)]
 pub(super) struct Listening {
     pub(super) endpoint: Endpoint,
     pub(super) socket: Arc<packets::Socket>,
@@ -54,8 +55,9 @@ pub(super) fn listen(
     let socket = packets::Socket::new(place, worker.family.clone())?;
     let runtime = Arc::new(packets::Tasks);
     let endpoint = Endpoint::new_with_abstract_socket(own, config, socket.clone(), runtime)?;
-    tokio::task::spawn_local(accept_all(worker, addr, endpoint.clone(), accepting));
-    Ok(Listening { endpoint, socket })
+    let listening = Listening { endpoint, socket };
+    tokio::task::spawn_local(accept_all(worker, addr, listening.clone(), accepting));
+    Ok(listening)
 }
 
 /// What new connections are offered, from the snapshot in force.
@@ -126,9 +128,10 @@ pub(super) async fn goodbye(all: impl Iterator<Item = &Listening>) {
 async fn accept_all(
     worker: Rc<Worker>,
     addr: SocketAddr,
-    endpoint: Endpoint,
+    listening: Listening,
     accepting: CancellationToken,
 ) {
+    let Listening { endpoint, socket } = listening;
     let handshakes = InFlight::default();
     loop {
         let incoming = tokio::select! {
@@ -136,16 +139,15 @@ async fn accept_all(
             incoming = endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { return };
-        admit(&worker, addr, incoming, (&accepting, &handshakes));
+        admit((&worker, addr, &socket), incoming, (&accepting, &handshakes));
     }
     while let Some(Some(incoming)) = endpoint.accept().now_or_never() {
-        admit(&worker, addr, incoming, (&accepting, &handshakes));
+        admit((&worker, addr, &socket), incoming, (&accepting, &handshakes));
     }
 }
 
 fn admit(
-    worker: &Rc<Worker>,
-    addr: SocketAddr,
+    (worker, addr, socket): (&Rc<Worker>, SocketAddr, &packets::Socket),
     incoming: quinn::Incoming,
     (closing, handshakes): (&CancellationToken, &InFlight),
 ) {
@@ -157,10 +159,12 @@ fn admit(
     let Ok(slot) = worker.slots.clone().try_acquire_owned() else {
         return incoming.refuse();
     };
+    let is_proven = incoming.remote_address_validated();
+    let watch = (!is_proven).then(|| socket.watch(incoming.remote_address()));
     let ends = (addr, unmapped(incoming.remote_address()));
     let connection = Connection::new(worker.clone(), ends, closing.clone(), slot);
     // Boxed, since setting up needs more than a connection that stands.
-    let standing = Box::pin(establish(connection, incoming, handshakes.enter()));
+    let standing = Box::pin(establish(connection, incoming, (handshakes.enter(), watch)));
     tokio::task::spawn_local(async move {
         if let Some(standing) = standing.await {
             serve(standing).await;
@@ -182,7 +186,7 @@ struct Standing {
 async fn establish(
     connection: Connection,
     incoming: quinn::Incoming,
-    handshake: Ticket,
+    handshake: (Ticket, Option<packets::Watch>),
 ) -> Option<Standing> {
     let remote = connection.remote;
     let trouble = |error: &dyn Display| log::debug!("QUIC handshake with {remote}: {error}");

@@ -166,7 +166,7 @@ fn quic_handshakes_beyond_256_prove_their_address() {
     assert_eq!(flooded["client_retried"], true, "{flooded}");
     assert_eq!(flooded["status"], 204, "{flooded}");
     let (sent, received) = (flooded["sent"].as_u64(), flooded["received"].as_u64());
-    assert!(received < sent.map(|sent| sent * 7 / 2), "amplified: {flooded}");
+    assert!(received <= sent.map(|sent| sent * 3), "amplified: {flooded}");
     // When the crowd has had its ten seconds.
     wait_for("calm", Duration::from_secs(60), || {
         let calm = h3_flood(caddy.port(), 1);

@@ -7,6 +7,7 @@ pub(super) mod fuzzing;
 mod id;
 mod post;
 mod turns;
+mod unproven;
 
 use std::fmt;
 use std::future::Future;
@@ -30,6 +31,8 @@ pub(super) use id::Ids;
 pub(super) use post::{Outlets, open, outlets};
 pub(super) use turns::Tasks;
 use turns::Turn;
+use unproven::Unproven;
+pub(super) use unproven::Watch;
 
 /// Packets that were handed to us are looked at after so many reads of a busy socket.
 const TURN: u32 = 8;
@@ -66,6 +69,7 @@ pub(super) struct Socket {
     /// Another process reads this socket now.
     handed_over: AtomicBool,
     reads: AtomicU32,
+    unproven: Arc<Unproven>,
 }
 
 struct Routes {
@@ -93,12 +97,19 @@ impl Socket {
             routes: Routes { family, own: number, here, before },
             handed_over: AtomicBool::new(false),
             reads: AtomicU32::new(0),
+            unproven: Arc::default(),
         }))
     }
 
     /// Whether another process reads the socket from now on, and hands on what is ours.
     pub(super) fn hand_over(&self, handed_over: bool) {
         self.handed_over.store(handed_over, Ordering::Relaxed);
+    }
+
+    /// Holds what is sent to a client to what it may be, until the client has proved that the
+    /// address is its own.
+    pub(super) fn watch(&self, client: SocketAddr) -> Watch {
+        self.unproven.watch(client)
     }
 
     fn poll_udp(
@@ -143,6 +154,25 @@ impl Socket {
                 return Poll::Ready(Ok(count));
             }
         }
+    }
+
+    fn poll_both(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_turn()
+            && let Poll::Ready(handed) = self.poll_inbox(cx, bufs, meta)
+        {
+            return Poll::Ready(handed);
+        }
+        if !self.handed_over.load(Ordering::Relaxed)
+            && let Poll::Ready(own) = self.poll_udp(cx, bufs, meta)
+        {
+            return Poll::Ready(own);
+        }
+        self.poll_inbox(cx, bufs, meta)
     }
 
     /// Whether it is the inbox's turn, though the socket may have more.
@@ -218,7 +248,23 @@ impl AsyncUdpSocket for Socket {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         Turn::count();
-        self.io.try_io(Interest::WRITABLE, || self.state.send((&self.io).into(), transmit))
+        let (bytes, size) = (transmit.contents.len(), transmit.segment_size);
+        let allowed = self.unproven.allow(transmit.destination, bytes, size.unwrap_or(bytes));
+        let send = |transmit: &Transmit<'_>| {
+            self.io.try_io(Interest::WRITABLE, || self.state.send((&self.io).into(), transmit))
+        };
+        match allowed {
+            // As if it were lost on the way; it is sent again when the client has sent more.
+            0 if bytes > 0 => Ok(()),
+            _ if allowed < bytes => send(&Transmit {
+                destination: transmit.destination,
+                ecn: transmit.ecn,
+                contents: &transmit.contents[..allowed],
+                segment_size: transmit.segment_size,
+                src_ip: transmit.src_ip,
+            }),
+            _ => send(transmit),
+        }
     }
 
     fn poll_recv(
@@ -227,17 +273,11 @@ impl AsyncUdpSocket for Socket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        if self.is_turn()
-            && let Poll::Ready(handed) = self.poll_inbox(cx, bufs, meta)
-        {
-            return Poll::Ready(handed);
+        let count = ready!(self.poll_both(cx, bufs, meta))?;
+        for (buf, meta) in bufs.iter().zip(&meta[..count]) {
+            self.unproven.received(meta.addr, &buf[..meta.len.min(buf.len())], meta.stride);
         }
-        if !self.handed_over.load(Ordering::Relaxed)
-            && let Poll::Ready(own) = self.poll_udp(cx, bufs, meta)
-        {
-            return Poll::Ready(own);
-        }
-        self.poll_inbox(cx, bufs, meta)
+        Poll::Ready(Ok(count))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -166,7 +166,7 @@ pub(super) struct Finish {
 
 impl Finish {
     pub(super) fn apply(&self, upstream: &mut Upstream) {
-        upstream.health = self.check.health(upstream);
+        upstream.health = self.check.health(upstream.state.id, &upstream.name);
         if let Some(sticky) = &self.sticky {
             upstream.tag = sticky.tag(&upstream.name);
         }

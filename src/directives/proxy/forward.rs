@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TE, TRAILER,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::PathAndQuery;
@@ -12,7 +12,6 @@ use http_body::Body as _;
 
 use super::error::ProxyError;
 use super::fields::Fields;
-use super::respond::announced;
 use super::rule::Rule;
 use super::rules::{self, Change};
 use super::upstream::Upstream;
@@ -180,6 +179,11 @@ fn frame(fields: &mut Fields<'_>, method: &Method, body: &Body) {
     } else if !fields.contains(&CONTENT_LENGTH) {
         fields.set(&TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
+}
+
+/// The values of a field that is kept although it belongs to one hop: trailers pass through.
+pub(super) fn announced(headers: &HeaderMap, name: HeaderName) -> Vec<HeaderValue> {
+    headers.get_all(name).iter().cloned().collect()
 }
 
 #[cfg(test)]

@@ -2,13 +2,8 @@
 //! when one leaves, only its own keys move, to the second best; when one comes, it takes its share
 //! from all (rendezvous hashing).
 
+use super::digest::{hash, mix};
 use super::set::Set;
-
-/// FNV-1a, 64 bits, with its bits mixed.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
-    let fnv = |hash: u64, b: &u8| (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
-    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv))
-}
 
 /// The available upstream whose lot for `key` is the highest.
 pub(super) fn home(set: &Set, key: &[u8], available: &dyn Fn(usize) -> bool) -> Option<usize> {
@@ -23,13 +18,6 @@ pub(super) fn home(set: &Set, key: &[u8], available: &dyn Fn(usize) -> bool) -> 
         f64::from(set[i].weight) / -(drawn / (1_u64 << 53) as f64).ln()
     };
     open.map(|i| (i, lot(i))).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i)
-}
-
-/// Each bit of the result depends on each bit of `n`.
-fn mix(n: u64) -> u64 {
-    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    n ^ (n >> 31)
 }
 
 #[cfg(test)]

@@ -1,28 +1,14 @@
-//! `health_check`: asks each upstream beside the requests whether it is well. All workers see the
+//! What a health check asks, and what is known of an upstream by it. All workers see the
 //! verdict, which outlives a reload that asks the same.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::{join_all, pending};
-use http::header::{HOST, USER_AGENT};
-use http::{HeaderValue, Method};
-use http_body_util::BodyExt;
-use tokio::time::{sleep_until, timeout};
+use http::HeaderValue;
 
-use super::attempt::{Outcome, attempt};
-use super::discover::Hosts;
-use super::payload::Payload;
-use super::rule::Rule;
-use super::upstream::{Slot, Target, Upstream};
-use crate::http::kept::Kept;
-use crate::http::limits::{HEALTH_BODY, HEALTH_INTERVAL, HEALTH_TIMEOUT};
-use crate::http::request::{Peer, TlsFacts};
-use crate::http::{Body, Request};
-use crate::reason::reason;
+use crate::http::limits::{HEALTH_INTERVAL, HEALTH_TIMEOUT};
 use crate::upstream::{Schedule, Shared};
 
 /// What a check asks and what it takes for well.
@@ -54,11 +40,11 @@ impl Default for Check {
 
 impl Check {
     /// What is known of an upstream by a check like this one.
-    pub(super) fn health(&self, upstream: &Upstream) -> Option<Arc<Health>> {
+    pub(super) fn health(&self, id: u64, name: &str) -> Option<Arc<Health>> {
         static KNOWN: Shared<Health> = Shared::new();
         let path = self.path.as_ref()?;
         let asked = (path, self.port, &self.host, &self.statuses, &self.contains);
-        let key = format!("{} {} {asked:?}", upstream.state.id, upstream.name);
+        let key = format!("{id} {name} {asked:?}");
         Some(KNOWN.get(key, Health::default))
     }
 
@@ -80,7 +66,7 @@ impl Check {
         if range.is_empty() { Err(bad()) } else { Ok(range) }
     }
 
-    fn takes(&self, status: u16) -> bool {
+    pub(super) fn takes(&self, status: u16) -> bool {
         match self.statuses.as_slice() {
             [] => (200..400).contains(&status),
             statuses => statuses.iter().any(|range| range.contains(&status)),
@@ -92,7 +78,7 @@ impl Check {
 #[derive(Debug, Default)]
 pub(super) struct Health {
     down: AtomicBool,
-    schedule: Schedule,
+    pub(super) schedule: Schedule,
 }
 
 impl Health {
@@ -100,160 +86,15 @@ impl Health {
         self.down.load(Ordering::Relaxed)
     }
 
-    /// Takes a verdict to heart; a change is logged, once.
-    fn learn(&self, site: &str, upstream: &Upstream, verdict: Result<(), String>) {
-        let down = verdict.is_err();
-        if self.down.swap(down, Ordering::Relaxed) == down {
-            return;
-        }
-        match verdict {
-            Err(why) => log::warn!("{site}: upstream {} is down: {why}", upstream.name),
-            Ok(()) => {
-                log::info!("{site}: upstream {} is up", upstream.name);
-                upstream.state.came_back();
-            }
-        }
+    /// Records what a check found; whether that is a change.
+    pub(super) fn set_down(&self, down: bool) -> bool {
+        self.down.swap(down, Ordering::Relaxed) != down
     }
-}
-
-/// The checks of a rule.
-pub(super) struct Checker {
-    check: Check,
-    hosts: Hosts,
-    /// As the requests' own, so that a check meets what they meet; it keeps no connection.
-    rule: Rule,
-    /// What the site is called, where checks say what clients say.
-    site: String,
-    secure: bool,
-}
-
-impl Checker {
-    pub(super) fn new(
-        check: Check,
-        hosts: Hosts,
-        rule: Rule,
-        (site, secure): (&str, bool),
-    ) -> Self {
-        Self { check, hosts, rule, site: site.to_owned(), secure }
-    }
-
-    /// Checks for as long as it is polled.
-    pub(super) async fn run(self) {
-        loop {
-            let hosts = self.hosts.now();
-            let checks = join_all(hosts.iter().map(|host| self.check_on(host)));
-            // They go on for as long as there are any.
-            let checks = async {
-                checks.await;
-                pending::<()>().await;
-            };
-            tokio::select! {
-                () = checks => {}
-                () = self.hosts.changed(&hosts) => {}
-            }
-        }
-    }
-
-    /// Checks one upstream again and again.
-    async fn check_on(&self, host: &Upstream) {
-        let Some(health) = &host.health else { return };
-        let mut asked = host.clone();
-        if let (Target::Tcp { port, .. }, Some(other)) = (&mut asked.target, self.check.port) {
-            *port = other;
-        }
-        loop {
-            match health.schedule.claim(self.check.interval) {
-                Ok(turn) => {
-                    health.learn(&self.rule.site, host, self.ask(&asked).await);
-                    turn.done();
-                }
-                Err(due) => sleep_until(due).await,
-            }
-        }
-    }
-
-    async fn ask(&self, host: &Upstream) -> Result<(), String> {
-        let limit = self.check.timeout;
-        let asking = timeout(limit, self.answer(host)).await;
-        asking.unwrap_or_else(|_| Err(format!("no whole answer to a health check in {limit:?}")))
-    }
-
-    async fn answer(&self, host: &Upstream) -> Result<(), String> {
-        let request = self.request(host)?;
-        let answer =
-            attempt(&self.rule, host, &request, &mut Payload::Empty, Slot::default()).await;
-        let response = match answer {
-            Outcome::Answered(response) => response,
-            Outcome::Failed { error, .. } => return Err(reason(&error)),
-        };
-        let status = response.status();
-        if !self.check.takes(status.as_u16()) {
-            return Err(format!("it answers a health check with {status}"));
-        }
-        match &self.check.contains {
-            Some(text) => holds(response.into_body(), text.as_bytes()).await,
-            None => Ok(()),
-        }
-    }
-
-    /// What a client of the site would send.
-    fn request(&self, host: &Upstream) -> Result<Request, String> {
-        let path = self.check.path.as_deref().unwrap_or("/");
-        let name =
-            if self.site.is_empty() { host.host_field.as_bytes() } else { self.site.as_bytes() };
-        let built = http::Request::builder()
-            .method(Method::GET)
-            .uri(path)
-            .header(HOST, name)
-            .header(USER_AGENT, "caddy (health check)")
-            .body(());
-        let (head, ()) = built.map_err(|error| error.to_string())?.into_parts();
-        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
-        let tls = self.secure.then(TlsFacts::default);
-        Ok(Request {
-            original_uri: head.uri.clone(),
-            head,
-            body: Body::empty(),
-            upgrade: None,
-            peer: Arc::new(Peer { remote: nobody, local: nobody, tls, kept: Kept::default() }),
-            host: self.site.clone(),
-            user: None,
-            upstream: None,
-            received: std::time::Instant::now(),
-        })
-    }
-}
-
-/// Whether the text is among the first bytes of the body.
-async fn holds(mut body: Body, text: &[u8]) -> Result<(), String> {
-    let mut seen = Vec::new();
-    while seen.len() < HEALTH_BODY {
-        match body.frame().await {
-            Some(Ok(frame)) => {
-                let new = frame.data_ref().map_or(&[][..], |data| data);
-                let from = seen.len().saturating_sub(text.len());
-                seen.extend_from_slice(new);
-                if seen[from..].windows(text.len()).any(|window| window == text) {
-                    return Ok(());
-                }
-            }
-            Some(Err(error)) => {
-                return Err(format!("its answer to a health check broke off: {}", reason(&*error)));
-            }
-            None => break,
-        }
-    }
-    Err(format!("its answer to a health check lacks '{}'", String::from_utf8_lossy(text)))
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use http_body::Frame;
-    use http_body_util::StreamBody;
-
     use super::*;
-    use crate::http::BodyError;
 
     #[test]
     fn statuses_are_read() {
@@ -271,22 +112,5 @@ mod tests {
         assert!(check.takes(200) && check.takes(399) && !check.takes(400) && !check.takes(199));
         check.statuses = vec![204..=204, 500..=599];
         assert!(check.takes(204) && check.takes(503) && !check.takes(200));
-    }
-
-    #[tokio::test]
-    async fn a_body_is_searched_across_its_pieces() {
-        for (parts, found) in [
-            (&["all is well"][..], true),
-            (&["all is w", "ell"], true),
-            (&["w", "e", "l", "l"], true),
-            (&["wel", "come"], false),
-            (&[], false),
-        ] {
-            let frames =
-                parts.iter().map(|part| Ok::<_, BodyError>(Frame::data(Bytes::from(*part))));
-            let frames: Vec<_> = frames.collect();
-            let body = StreamBody::new(futures_util::stream::iter(frames));
-            assert_eq!(holds(Body::new(body), b"well").await.is_ok(), found, "{parts:?}");
-        }
     }
 }

@@ -6,12 +6,12 @@ use http::{Response, Uri, Version};
 use http_body::Frame;
 use http_body_util::BodyExt;
 
-use super::attempt::{Outcome, repeatable};
 use super::conn::Conn;
 use super::connect::{Dial, connect};
 use super::error::ProxyError;
 use super::forward::{Message, outgoing};
 use super::h2::{self, Answered, Client, Failed};
+use super::outcome::{Outcome, repeatable};
 use super::own::{self, Bond};
 use super::payload::Payload;
 use super::pool;

@@ -2,19 +2,22 @@
 //!
 //! [`options`] reads the directive and [`effects`] finds what changes nothing, [`policy`] picks an
 //! upstream, [`attempt`] makes one try over a connection from [`pool`] or [`connect`]; [`forward`]
-//! and [`respond`] turn the messages round. [`health`] and [`discover`] work beside requests.
+//! and [`respond`] turn the messages round. [`checks`] and [`discover`] work beside requests.
 //! [`turns`] decides whose turn it is and when to try again; this file, which rule.
 
 mod address;
 mod answer;
 mod attempt;
 mod budget;
+mod checks;
 mod conn;
 mod connect;
 mod content;
+mod digest;
 mod discover;
 mod effects;
 mod error;
+mod exchange;
 mod fields;
 mod forward;
 #[cfg(any(test, fuzzing))]
@@ -25,6 +28,7 @@ mod health;
 mod http2;
 mod names;
 mod options;
+mod outcome;
 mod own;
 mod payload;
 mod policy;
@@ -65,7 +69,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         site.warnings.extend(place.and_then(|at| hidden(&rule, at, rules.iter().zip(&places))));
         rule.site = site.name();
         site.answers_all |= rule.from.is_root() && rule.except.is_empty();
-        site.tasks.extend(rule.tasks(&site.address.host, site.secure));
+        site.tasks.extend(checks::tasks(&rule, &site.address.host, site.secure));
         rules.push(rule);
         places.push(place);
     }

@@ -8,14 +8,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRAILER, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::answer::{Answer, Framing};
-use super::attempt::Exchange;
 use super::content::Content;
 use super::error::ProxyError;
+use super::exchange::Exchange;
+use super::forward::announced;
 use super::own::{self, Bond};
 use super::pool;
 use super::upstream::Slot;
@@ -114,11 +115,6 @@ pub(super) fn clean(headers: &mut HeaderMap) {
     {
         headers.insert(CONTENT_LENGTH, length);
     }
-}
-
-/// The values of a field that is kept although it belongs to one hop: trailers pass through.
-pub(super) fn announced(headers: &HeaderMap, name: HeaderName) -> Vec<HeaderValue> {
-    headers.get_all(name).iter().cloned().collect()
 }
 
 struct LeasedBody {

@@ -5,7 +5,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::error::ProxyError;
-use super::rule::Rule;
+
+/// For how long and how often a request is tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// None: it is not written.
+    pub(super) try_duration: Option<Duration>,
+    pub(super) try_interval: Duration,
+}
 
 /// What has become of a request so far.
 #[derive(Debug)]
@@ -44,12 +51,12 @@ impl Retries {
     /// tried just now.
     pub(super) async fn next(
         &mut self,
-        rule: &Rule,
+        patience: Patience,
         hosts: usize,
         none: Option<ProxyError>,
     ) -> Result<(), ProxyError> {
         let over = none.is_some() || self.tried.covers(hosts);
-        let limit = match rule.try_duration {
+        let limit = match patience.try_duration {
             Some(limit) => limit,
             // Unless told for how long, each of the others is asked once.
             None if over || self.repeated => Duration::ZERO,
@@ -65,7 +72,7 @@ impl Retries {
         if over {
             self.tried = Tried::default();
             // An interval of nothing would spin while all are down.
-            sleep(rule.try_interval.max(Duration::from_millis(1))).await;
+            sleep(patience.try_interval.max(Duration::from_millis(1))).await;
         }
         Ok(())
     }

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HOST, HeaderName};
-
 use super::address;
 use super::budget::Budget;
 use super::discover::{Discovery, Finish, Hosts};
-use super::health::{Check, Checker};
+use super::health::Check;
 use super::policy::Policy;
 use super::proxy_protocol::ProxyProtocol;
 use super::queue::Queue;
@@ -20,7 +18,6 @@ use crate::http::limits::{
     UPSTREAM_BODY_IDLE, UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE,
 };
 use crate::http::paths::Prefix;
-use crate::site::Task;
 
 /// One `proxy` line.
 #[derive(Debug)]
@@ -169,41 +166,6 @@ impl Rule {
             Some(discovery) => Hosts::Found(discovery.clone()),
             None => Hosts::Written(self.hosts.clone()),
         }
-    }
-
-    /// What goes on beside the requests of a site with this name: checks, and names resolved.
-    pub(super) fn tasks(&self, site: &str, secure: bool) -> Vec<Task> {
-        let mut tasks = Vec::new();
-        let hosts = self.upstreams();
-        if hosts.are_named() {
-            let hosts = hosts.clone();
-            tasks.push(Task::new(move || hosts.keep()));
-        }
-        if self.check.path.is_some() {
-            let checker = Checker::new(self.check.clone(), hosts, self.asking(), (site, secure));
-            tasks.push(Task::new(move || checker.run()));
-        }
-        tasks
-    }
-
-    /// A rule as this one for health checks: their requests look like clients', and no
-    /// connection is kept, as each check is to see that a new one can be made.
-    fn asking(&self) -> Self {
-        let mut rule = Self::new(self.from.clone());
-        rule.site = self.site.clone();
-        rule.keepalive = 0;
-        rule.connect_timeout = self.connect_timeout;
-        // The check's own limit is for all of it.
-        let never_first = self.check.timeout + Duration::from_secs(1);
-        (rule.first_byte, rule.idle) = (never_first, never_first);
-        rule.tls.clone_from(&self.tls);
-        rule.proxy_protocol = self.proxy_protocol.map(ProxyProtocol::of_no_client);
-        rule.upstream_headers.clone_from(&self.upstream_headers);
-        rule.upstream_headers.push(HeaderRule::delete(HeaderName::from_static("x-forwarded-for")));
-        if let Some(host) = &self.check.host {
-            rule.upstream_headers.push(HeaderRule::fixed(HOST, host.clone()));
-        }
-        rule
     }
 }
 

@@ -4,11 +4,12 @@ use http::header::ALT_SVC;
 use http::{Method, Response};
 use tokio::time::Instant;
 
-use super::attempt::{Outcome, attempt, repeatable};
+use super::attempt::attempt;
 use super::error::ProxyError;
+use super::outcome::{Outcome, repeatable};
 use super::own;
 use super::payload::Payload;
-use super::retry::{Retries, Tried};
+use super::retry::{Patience, Retries, Tried};
 use super::reverse::Places;
 use super::rule::Rule;
 use super::rules;
@@ -38,6 +39,7 @@ pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
         budget.request(started);
     }
     let mut payload = payload(rule, req);
+    let patience = Patience { try_duration: rule.try_duration, try_interval: rule.try_interval };
     let mut retries = Retries::new(started);
     loop {
         let none = match turn(rule, hosts, req, &retries).await {
@@ -68,7 +70,7 @@ pub(super) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
             }
             Err(none) => Some(none),
         };
-        retries.next(rule, hosts.len(), none).await?;
+        retries.next(patience, hosts.len(), none).await?;
     }
 }
 

@@ -10,8 +10,8 @@ use http::HeaderValue;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::digest;
 use super::error::ProxyError;
-use super::hash;
 use super::health::Health;
 use crate::reason::reason;
 use crate::upstream::{Host, Name, Shared};
@@ -56,7 +56,7 @@ impl Upstream {
             health: None,
             weight: 1,
             priority: 0,
-            seed: hash::hash(name.as_bytes()),
+            seed: digest::hash(name.as_bytes()),
             tag: Box::default(),
         }
     }

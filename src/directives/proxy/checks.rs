@@ -1,0 +1,229 @@
+//! `health_check`: asks each upstream beside the requests whether it is well.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{join_all, pending};
+use http::Method;
+use http::header::{HOST, HeaderName, USER_AGENT};
+use http_body_util::BodyExt;
+use tokio::time::{sleep_until, timeout};
+
+use super::attempt::attempt;
+use super::discover::Hosts;
+use super::health::{Check, Health};
+use super::outcome::Outcome;
+use super::payload::Payload;
+use super::proxy_protocol::ProxyProtocol;
+use super::rule::Rule;
+use super::rules::HeaderRule;
+use super::upstream::{Slot, Target, Upstream};
+use crate::http::kept::Kept;
+use crate::http::limits::HEALTH_BODY;
+use crate::http::request::{Peer, TlsFacts};
+use crate::http::{Body, Request};
+use crate::reason::reason;
+use crate::site::Task;
+
+/// What goes on beside the requests of a site with this name: checks, and names resolved.
+pub(super) fn tasks(rule: &Rule, site: &str, secure: bool) -> Vec<Task> {
+    let mut tasks = Vec::new();
+    let hosts = rule.upstreams();
+    if hosts.are_named() {
+        let hosts = hosts.clone();
+        tasks.push(Task::new(move || hosts.keep()));
+    }
+    if rule.check.path.is_some() {
+        let checker = Checker::new(rule.check.clone(), hosts, asking(rule), (site, secure));
+        tasks.push(Task::new(move || checker.run()));
+    }
+    tasks
+}
+
+/// A rule as this one for health checks: their requests look like clients', and no
+/// connection is kept, as each check is to see that a new one can be made.
+fn asking(rule: &Rule) -> Rule {
+    let mut ours = Rule::new(rule.from.clone());
+    ours.site = rule.site.clone();
+    ours.keepalive = 0;
+    ours.connect_timeout = rule.connect_timeout;
+    // The check's own limit is for all of it.
+    let never_first = rule.check.timeout + Duration::from_secs(1);
+    (ours.first_byte, ours.idle) = (never_first, never_first);
+    ours.tls.clone_from(&rule.tls);
+    ours.proxy_protocol = rule.proxy_protocol.map(ProxyProtocol::of_no_client);
+    ours.upstream_headers.clone_from(&rule.upstream_headers);
+    ours.upstream_headers.push(HeaderRule::delete(HeaderName::from_static("x-forwarded-for")));
+    if let Some(host) = &rule.check.host {
+        ours.upstream_headers.push(HeaderRule::fixed(HOST, host.clone()));
+    }
+    ours
+}
+
+/// Records a check's result; logs only when the state changes.
+fn learn(health: &Health, site: &str, upstream: &Upstream, verdict: Result<(), String>) {
+    let down = verdict.is_err();
+    if !health.set_down(down) {
+        return;
+    }
+    match verdict {
+        Err(why) => log::warn!("{site}: upstream {} is down: {why}", upstream.name),
+        Ok(()) => {
+            log::info!("{site}: upstream {} is up", upstream.name);
+            upstream.state.came_back();
+        }
+    }
+}
+
+/// The checks of a rule.
+struct Checker {
+    check: Check,
+    hosts: Hosts,
+    /// As the requests' own, so that a check meets what they meet; it keeps no connection.
+    rule: Rule,
+    /// What the site is called, where checks say what clients say.
+    site: String,
+    secure: bool,
+}
+
+impl Checker {
+    fn new(check: Check, hosts: Hosts, rule: Rule, (site, secure): (&str, bool)) -> Self {
+        Self { check, hosts, rule, site: site.to_owned(), secure }
+    }
+
+    /// Checks for as long as it is polled.
+    async fn run(self) {
+        loop {
+            let hosts = self.hosts.now();
+            let checks = join_all(hosts.iter().map(|host| self.check_on(host)));
+            // They go on for as long as there are any.
+            let checks = async {
+                checks.await;
+                pending::<()>().await;
+            };
+            tokio::select! {
+                () = checks => {}
+                () = self.hosts.changed(&hosts) => {}
+            }
+        }
+    }
+
+    /// Checks one upstream again and again.
+    async fn check_on(&self, host: &Upstream) {
+        let Some(health) = &host.health else { return };
+        let mut asked = host.clone();
+        if let (Target::Tcp { port, .. }, Some(other)) = (&mut asked.target, self.check.port) {
+            *port = other;
+        }
+        loop {
+            match health.schedule.claim(self.check.interval) {
+                Ok(turn) => {
+                    learn(health, &self.rule.site, host, self.ask(&asked).await);
+                    turn.done();
+                }
+                Err(due) => sleep_until(due).await,
+            }
+        }
+    }
+
+    async fn ask(&self, host: &Upstream) -> Result<(), String> {
+        let limit = self.check.timeout;
+        let asking = timeout(limit, self.answer(host)).await;
+        asking.unwrap_or_else(|_| Err(format!("no whole answer to a health check in {limit:?}")))
+    }
+
+    async fn answer(&self, host: &Upstream) -> Result<(), String> {
+        let request = self.request(host)?;
+        let answer =
+            attempt(&self.rule, host, &request, &mut Payload::Empty, Slot::default()).await;
+        let response = match answer {
+            Outcome::Answered(response) => response,
+            Outcome::Failed { error, .. } => return Err(reason(&error)),
+        };
+        let status = response.status();
+        if !self.check.takes(status.as_u16()) {
+            return Err(format!("it answers a health check with {status}"));
+        }
+        match &self.check.contains {
+            Some(text) => holds(response.into_body(), text.as_bytes()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What a client of the site would send.
+    fn request(&self, host: &Upstream) -> Result<Request, String> {
+        let path = self.check.path.as_deref().unwrap_or("/");
+        let name =
+            if self.site.is_empty() { host.host_field.as_bytes() } else { self.site.as_bytes() };
+        let built = http::Request::builder()
+            .method(Method::GET)
+            .uri(path)
+            .header(HOST, name)
+            .header(USER_AGENT, "caddy (health check)")
+            .body(());
+        let (head, ()) = built.map_err(|error| error.to_string())?.into_parts();
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+        let tls = self.secure.then(TlsFacts::default);
+        Ok(Request {
+            original_uri: head.uri.clone(),
+            head,
+            body: Body::empty(),
+            upgrade: None,
+            peer: Arc::new(Peer { remote: nobody, local: nobody, tls, kept: Kept::default() }),
+            host: self.site.clone(),
+            user: None,
+            upstream: None,
+            received: std::time::Instant::now(),
+        })
+    }
+}
+
+/// Whether the text is among the first bytes of the body.
+async fn holds(mut body: Body, text: &[u8]) -> Result<(), String> {
+    let mut seen = Vec::new();
+    while seen.len() < HEALTH_BODY {
+        match body.frame().await {
+            Some(Ok(frame)) => {
+                let new = frame.data_ref().map_or(&[][..], |data| data);
+                let from = seen.len().saturating_sub(text.len());
+                seen.extend_from_slice(new);
+                if seen[from..].windows(text.len()).any(|window| window == text) {
+                    return Ok(());
+                }
+            }
+            Some(Err(error)) => {
+                return Err(format!("its answer to a health check broke off: {}", reason(&*error)));
+            }
+            None => break,
+        }
+    }
+    Err(format!("its answer to a health check lacks '{}'", String::from_utf8_lossy(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    use super::*;
+    use crate::http::BodyError;
+
+    #[tokio::test]
+    async fn a_body_is_searched_across_its_pieces() {
+        for (parts, found) in [
+            (&["all is well"][..], true),
+            (&["all is w", "ell"], true),
+            (&["w", "e", "l", "l"], true),
+            (&["wel", "come"], false),
+            (&[], false),
+        ] {
+            let frames =
+                parts.iter().map(|part| Ok::<_, BodyError>(Frame::data(Bytes::from(*part))));
+            let frames: Vec<_> = frames.collect();
+            let body = StreamBody::new(futures_util::stream::iter(frames));
+            assert_eq!(holds(Body::new(body), b"well").await.is_ok(), found, "{parts:?}");
+        }
+    }
+}

@@ -1,5 +1,5 @@
-//! Headless Chromium: the site over HTTP/3, as the operator of the main job sees it, and a page
-//! with a WebSocket.
+//! Headless Chromium: the site over HTTP/3, as the operator of the main job sees it, a page
+//! with a WebSocket, and one whose uploads are refused.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -85,4 +85,45 @@ fn chromium_sends_ten_thousand_messages() {
     browser.wait().unwrap();
     assert!(log.contains("/told?10000%201000%20true"), "{log}");
     assert!(log.contains("HTTP/2.0 /chat 101"), "Chromium opens a stream: {log}");
+}
+
+const UPLOADS: &str = "<!doctype html><title>t</title><script>
+(async () => {
+    const data = new Uint8Array(2 * 1024 * 1024);
+    const never = () => new Promise((settle) => setTimeout(() => settle('never'), 10000));
+    const settled = [];
+    for (let i = 0; i < 10; i++) {
+        const upload = fetch('/up', { method: 'POST', body: data });
+        settled.push(await Promise.race([upload.then((got) => got.status, String), never()]));
+        if (settled[i] === 'never') break;
+    }
+    fetch('/told?' + settled.join());
+})();
+</script>";
+
+#[test]
+fn chromium_gets_the_response_that_comes_before_its_upload_has_ended() {
+    let keys = tempfile::tempdir().unwrap();
+    let (cert, key, pin) = certificate(keys.path(), "10");
+    let site = format!(
+        "https://localhost:@PORT@ {{\n tls {cert} {key}\n root www\n limits {{\n  body /up 1MB\n }}\n \
+         log / access.log \"{{proto}} {{uri}} {{status}}\"\n}}\n"
+    );
+    let caddy = Setup::new(&site).file("www/index.html", UPLOADS).start();
+    let profile = tempfile::tempdir().unwrap();
+    let mut browser = chromium(profile.path(), &pin)
+        .args(["--enable-quic", "--remote-debugging-port=0"])
+        .arg(format!("--origin-to-force-quic-on=localhost:{}", caddy.port()))
+        .arg(caddy.url("/"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromium");
+    let log = wait_for("the page's word", Duration::from_secs(60), || {
+        Some(caddy.read("access.log")).filter(|log| log.contains("/told"))
+    });
+    kill(Pid::from_raw(browser.id() as i32), Signal::SIGTERM).unwrap();
+    browser.wait().unwrap();
+    let want = format!("HTTP/3.0 /told?{}", ["413"; 10].join(","));
+    assert!(log.contains(&want), "{log}");
 }

@@ -56,7 +56,10 @@ if [ ! -x "$testssl/usr/bin/testssl" ]; then
     (
         cd "$testssl"
         key=/usr/share/keyrings/debian-archive-keyring.gpg
-        echo "deb [signed-by=$key] http://deb.debian.org/debian bookworm-backports main" >apt/list
+        # The machine's own mirror has the backports too.
+        mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+            'Release: bookworm' | head -n 1)
+        echo "deb [signed-by=$key] $mirror bookworm-backports main" >apt/list
         apt() { apt-get -q -o Dir::Etc::sourcelist="$PWD/apt/list" -o Dir::Etc::sourceparts=- \
             -o Dir::State::lists="$PWD/apt/lists" "$@"; }
         apt update

@@ -48,12 +48,11 @@ pub(super) fn listen(
             () = accepting.cancelled() => {}
             () = accept_all(&worker, addr, (&listener, &mut waiting), &accepting) => {}
         }
-        if let Some(client) = waiting {
-            // It is accepted already, and no other process can have it.
-            worker.slots.add_permits(1);
-            if let Ok(slot) = worker.slots.clone().try_acquire_owned() {
-                admit(&worker, addr, client, (accepting.clone(), slot));
-            }
+        // It is accepted already, and no other process can have it.
+        if let Some(client) = waiting
+            && let Ok(slot) = place(&worker).await
+        {
+            admit(&worker, addr, client, (accepting.clone(), slot));
         }
         while let Some(Ok((stream, remote))) = listener.accept().now_or_never()
             && let Ok(slot) = worker.slots.clone().try_acquire_owned()

@@ -1,5 +1,5 @@
-//! An answer that comes before the end of the upload: over HTTP/2 its client sees it every time,
-//! also curl 7.88 and node, which take a reset beside it for a failure.
+//! An answer that comes before the end of the upload. Over HTTP/2 curl and node, real ones, see
+//! its status every time.
 
 use std::net::TcpListener;
 use std::process::Command;

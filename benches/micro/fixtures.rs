@@ -173,6 +173,7 @@ pub fn request() -> Request {
         host: "localhost".to_owned(),
         user: None,
         upstream: None,
+        watcher: None,
         received: Instant::now(),
     }
 }

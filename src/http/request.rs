@@ -28,7 +28,15 @@ pub struct Request {
     pub user: Option<String>,
     /// The upstream that answered, as the Caddyfile names it; set by `proxy`.
     pub upstream: Option<Arc<str>>,
+    /// Who is told where the request ends without a response.
+    pub watcher: Option<Arc<dyn Watcher>>,
     pub received: Instant,
+}
+
+/// Keeps account of requests.
+pub trait Watcher: std::fmt::Debug + Send + Sync {
+    /// The request has had no response; `status` is what stands for one.
+    fn ended(&self, req: &Request, status: u16);
 }
 
 /// The connection a request came on.
@@ -103,6 +111,13 @@ impl Request {
     /// All readings of the path: what a rule that protects something is compared with.
     pub fn readings(&self) -> paths::Readings<'_> {
         paths::Readings::of(self.path())
+    }
+
+    /// Tells who keeps account of the request that it ends without a response.
+    pub fn end_unanswered(&mut self, status: u16) {
+        if let Some(watcher) = self.watcher.take() {
+            watcher.ended(self, status);
+        }
     }
 
     /// What a line of the errors log is about.
@@ -189,6 +204,7 @@ pub(crate) mod tests {
             host: "example.com".to_owned(),
             user: None,
             upstream: None,
+            watcher: None,
             received: Instant::now(),
         }
     }

@@ -1,7 +1,5 @@
 //! What a handler gives back: a response, or a fault that nobody has written yet.
 
-use std::sync::Arc;
-
 use http::header::{self, ALLOW, HeaderMap, HeaderName, HeaderValue};
 use http::{Extensions, Method, Response, StatusCode};
 
@@ -113,20 +111,3 @@ impl Refusal {
 
 /// 499, as nginx has it in its log: the client left before there was an answer.
 pub const CLIENT_LEFT: u16 = 499;
-
-/// In a request's extensions: who is told of an end without a response.
-#[derive(Clone)]
-pub struct Watch(pub Arc<dyn Watcher>);
-
-pub trait Watcher: Send + Sync {
-    fn ended(&self, req: &Request, status: u16);
-}
-
-impl Watch {
-    /// Tells whoever has not seen a response.
-    pub fn end(req: &mut Request, status: u16) {
-        if let Some(Self(watcher)) = req.head.extensions.remove() {
-            watcher.ended(req, status);
-        }
-    }
-}

@@ -23,7 +23,7 @@ use super::worker::Worker;
 use crate::http::limits::{HEADER_COUNT, Timeouts, URI_BYTES};
 use crate::http::paths::{self, Prefix};
 use crate::http::request::Peer;
-use crate::http::response::{NeedsHttp1, Refusal, Removed, Watch};
+use crate::http::response::{NeedsHttp1, Refusal, Removed};
 use crate::http::{Body, Fault, Reply, Request, body, fault_page, hop};
 use crate::site::{Listener, Site};
 use crate::tls::challenges::http_answer;
@@ -66,6 +66,7 @@ impl Door {
             original_uri: Uri::default(),
             user: None,
             upstream: None,
+            watcher: None,
             received: std::time::Instant::now(),
         })
     }
@@ -202,7 +203,7 @@ async fn run(site: &Site, request: &mut Request) -> Reply {
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("a panic without text");
             log::error!("{}: panic at {}: {text}", site.name, request.original_uri);
-            Watch::end(request, 500);
+            request.end_unanswered(StatusCode::INTERNAL_SERVER_ERROR.as_u16());
             Err(Fault::status(StatusCode::INTERNAL_SERVER_ERROR))
         }
     }

@@ -92,6 +92,7 @@ fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> Request {
         host: "localhost".to_owned(),
         user: None,
         upstream: None,
+        watcher: None,
         received: Instant::now(),
     }
 }

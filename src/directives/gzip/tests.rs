@@ -57,6 +57,7 @@ fn request(method: &str, accepted: &str) -> Request {
         host: String::new(),
         user: None,
         upstream: None,
+        watcher: None,
         received: Instant::now(),
     }
 }

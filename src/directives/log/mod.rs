@@ -4,6 +4,7 @@
 mod format;
 mod rules;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use http::{HeaderMap, Method};
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::placeholders::{RequestBody, ResponseFacts};
-use crate::http::response::{Watch, Watcher};
+use crate::http::request::Watcher;
 use crate::http::sink::ErrorLog;
 use crate::http::{Request, fault_page};
 use crate::reason::reason;
@@ -49,7 +50,7 @@ impl Handler for Log {
             RequestBody::copy(req);
         }
         let meant = Arc::new(meant);
-        req.head.extensions.insert(Watch(meant.clone()));
+        req.watcher = Some(meant.clone());
         Box::pin(async move {
             let is_head = req.head.method == Method::HEAD;
             let response = match next.run(&mut *req).await {
@@ -62,7 +63,7 @@ impl Handler for Log {
                     fault_page::render(fault, is_head)
                 }
             };
-            req.head.extensions.remove::<Watch>();
+            req.watcher = None;
             let lines = meant.begin(req, response.status().as_u16(), response.headers());
             let received = req.received;
             Ok(response
@@ -91,6 +92,12 @@ impl Meant {
             entry: entry.clone(),
         };
         self.0.iter().map(line).collect()
+    }
+}
+
+impl fmt::Debug for Meant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Meant({})", self.0.len())
     }
 }
 

@@ -63,6 +63,7 @@ fn request(target: &str) -> Request {
         host: String::new(),
         user: None,
         upstream: None,
+        watcher: None,
         received: Instant::now(),
     }
 }

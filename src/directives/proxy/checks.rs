@@ -174,6 +174,7 @@ impl Checker {
             host: self.site.clone(),
             user: None,
             upstream: None,
+            watcher: None,
             received: std::time::Instant::now(),
         })
     }

@@ -34,6 +34,7 @@ pub(super) fn request(method: &str, uri: &str) -> Request {
         host: "site.test".to_owned(),
         user: None,
         upstream: None,
+        watcher: None,
         received: Instant::now(),
     }
 }

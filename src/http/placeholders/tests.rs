@@ -33,6 +33,7 @@ fn request() -> Request {
         original_uri: "/old/%61dmin?q=a+b%26&r=2".parse().unwrap(),
         user: Some("kim".to_owned()),
         upstream: None,
+        watcher: None,
         received: Instant::now(),
     }
 }

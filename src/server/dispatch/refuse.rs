@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use http::{Method, Response};
 
 use super::{Door, normalise_host};
-use crate::http::response::{CLIENT_LEFT, Refusal, Watch};
+use crate::http::response::{CLIENT_LEFT, Refusal};
 use crate::http::sink::ErrorLog;
 use crate::http::{Body, Fault, Request, fault_page};
 use crate::reason::reason;
@@ -17,7 +17,7 @@ pub(super) struct Unanswered(pub(super) Box<Request>);
 
 impl Drop for Unanswered {
     fn drop(&mut self) {
-        Watch::end(&mut self.0, CLIENT_LEFT);
+        self.0.end_unanswered(CLIENT_LEFT);
     }
 }
 

@@ -313,9 +313,8 @@ fn normalise_host(head: &mut http::request::Parts) -> Option<String> {
     if fields.next().is_some() {
         return None;
     }
-    let bare = |authority: &'_ str| authority.trim_end_matches(':').to_ascii_lowercase();
     match (target, field) {
-        (Some(target), Some(field)) if bare(target) != bare(field) => None,
+        (Some(target), Some(field)) if !is_same_authority(target, field) => None,
         (_, Some(field)) => host_of(field),
         (Some(target), None) => {
             let (host, field) = (host_of(target)?, HeaderValue::from_str(target).ok()?);
@@ -324,6 +323,12 @@ fn normalise_host(head: &mut http::request::Parts) -> Option<String> {
         }
         (None, None) => (head.version <= Version::HTTP_10).then(String::new),
     }
+}
+
+/// An empty port is as none (RFC 3986 section 6.2.3).
+fn is_same_authority(one: &str, other: &str) -> bool {
+    let bare = |authority| str::strip_suffix(authority, ':').unwrap_or(authority);
+    bare(one).eq_ignore_ascii_case(bare(other))
 }
 
 /// Lower-case, no port, no trailing dot, no brackets.
@@ -388,18 +393,8 @@ fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, 
         response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = Body::empty();
     }
-    let headers = response.headers_mut();
-    if version == Version::HTTP_10
-        && !(bodiless || is_head || length.is_some())
-        && !headers.contains_key(header::CONTENT_LENGTH)
-    {
-        // Only the end of the connection can end it: HTTP/1.0 knows no chunks.
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    let closes = headers.get(header::CONNECTION).is_some_and(|said| said == "close");
-    if version == Version::HTTP_10 && closes {
-        // hyper adds keep-alive to what it takes for an answer of HTTP/1.1.
-        *response.version_mut() = version;
+    if version == Version::HTTP_10 {
+        close_http_1_0(response, if bodiless || is_head { Some(0) } else { length });
     }
     let headers = response.headers_mut();
     if !headers.contains_key(header::SERVER) {
@@ -430,5 +425,17 @@ fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, 
     }
     if is_head {
         *response.body_mut() = Body::empty();
+    }
+}
+
+/// HTTP/1.0 knows no chunks: content of a length that nobody knows ends with the connection.
+fn close_http_1_0(response: &mut Response<Body>, length: Option<u64>) {
+    let headers = response.headers_mut();
+    if length.is_none() && !headers.contains_key(header::CONTENT_LENGTH) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if headers.get(header::CONNECTION).is_some_and(|said| said == "close") {
+        // hyper adds keep-alive to what it takes for an answer of HTTP/1.1.
+        *response.version_mut() = Version::HTTP_10;
     }
 }

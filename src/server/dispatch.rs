@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
+pub(super) use self::refuse::log_refused;
 use self::refuse::{Unanswered, page, refuse};
 use super::accept::Connection;
 use super::incoming::{Answering, Bounds, Incoming};

@@ -5,10 +5,10 @@ use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use h3::error::Code;
-use http::{Method, header};
+use http::{Method, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 
-use super::dispatch::{Door, dispatch};
+use super::dispatch::{Door, dispatch, log_refused};
 use super::h3_body::{H3Body, Receive, malformed};
 use super::h3_response::{self, Shared, answer, delivered};
 use super::h3_section::WEBSOCKET;
@@ -46,14 +46,17 @@ pub(super) async fn serve_stream(
     };
     // h3 counts the request as under way for as long as its half lives.
     let (_counted, mut receive) = halves.split();
-    if !is_well_formed(&request) {
-        return malformed(stream, &mut receive);
-    }
+    let length = match content_length(&request) {
+        Ok(length) if is_well_formed(&request) => length,
+        _ => {
+            malformed(stream, &mut receive);
+            return log_refused(door, request, StatusCode::BAD_REQUEST);
+        }
+    };
     if request.extensions().get::<h3::ext::Protocol>().is_some() {
         let body = H3Body::new(receive, stream.clone(), None);
         return Box::pin(serve_tunnel(door, request, body, (stream, tunnels))).await;
     }
-    let Ok(length) = content_length(&request) else { return malformed(stream, &mut receive) };
     let mut body = H3Body::new(receive, stream.clone(), length);
     // Takes what has come with the head; whoever reads on registers anew.
     if body.peek(&mut Context::from_waker(Waker::noop())).is_err() {

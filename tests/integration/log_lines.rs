@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Caddy, Origin, Setup, curl, h3, h3_one, wait_for};
+use crate::harness::{Caddy, Origin, Setup, curl, h3, h3_one, h3_raw, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -75,6 +75,30 @@ fn a_request_that_is_refused_has_its_line() {
     line(&caddy, &format!("HTTP/3.0 PUT /h3 localhost:{port} 413"));
     assert_eq!(h3_one(port, json!({"method": "TRACE", "path": "/h3"})).status, 405);
     line(&caddy, &format!("HTTP/3.0 TRACE /h3 localhost:{port} 405"));
+}
+
+#[test]
+fn a_stream_that_is_reset_for_its_head_has_its_line() {
+    let origin = Origin::start();
+    let caddy = Setup::new(SITES).set("ORIGIN", origin.addr).start();
+    let host = format!("localhost:{}", caddy.port());
+    let case = |path: &str, more: [&str; 2]| {
+        let pseudo = [[":method", "GET"], [":scheme", "https"], [":authority", &host]];
+        let fields = [&pseudo[..], &[[":path", path], more]].concat();
+        json!({"streams": [{"fields": fields, "end": true}]})
+    };
+    let cases =
+        [case("/fields", ["connection", "close"]), case("/length", ["content-length", "x"])];
+    for seen in h3_raw(caddy.port(), &cases) {
+        assert_eq!(seen["streams"]["0"]["status"], 0, "{seen}");
+    }
+    for path in ["/fields", "/length"] {
+        line(&caddy, &format!("HTTP/3.0 GET {path} {host} 400"));
+        let error = format!("[ERROR 400 {path}] the request breaks the rules of HTTP");
+        assert!(caddy.read("errors.log").contains(&error), "{path}");
+    }
+    assert_eq!(caddy.read("access.log").lines().count(), 2);
+    assert!(origin.requests().is_empty());
 }
 
 #[test]

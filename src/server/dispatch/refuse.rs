@@ -2,10 +2,11 @@
 //! Their site keeps account of them all the same.
 
 use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
 
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 
-use super::{Door, normalise_host};
+use super::{Door, dispatch, normalise_host};
 use crate::http::response::{CLIENT_LEFT, Refusal};
 use crate::http::sink::ErrorLog;
 use crate::http::{Body, Fault, Request, fault_page};
@@ -68,6 +69,13 @@ pub(super) async fn refuse(
     log::info!("{} {} of {remote} is refused: {refusal:?}", about.method, about.uri);
     let is_head = about.method == Method::HEAD;
     refusal.reply(request).unwrap_or_else(|fault| fault_page::render(fault, is_head))
+}
+
+/// Keeps account of a request that is refused below HTTP, by the end of its stream or connection:
+/// it is in the logs as if `status` had been answered. `head` is what could be made out of it.
+pub(in crate::server) fn log_refused(door: &Rc<Door>, head: http::Request<()>, status: StatusCode) {
+    let (door, request) = (door.clone(), door.receive(head.map(|()| Body::empty())));
+    tokio::task::spawn_local(async move { drop(dispatch(&door, request, Some(status)).await) });
 }
 
 /// The site of the host, else of the name in the TLS handshake, else the only one.

@@ -8,6 +8,7 @@ use h3::ext::Protocol;
 
 use super::h3_frames::Violation;
 use super::huffman;
+use super::primitives::{Coded, read_integer, read_string};
 
 /// What h3 calls `websocket`.
 pub(super) const WEBSOCKET: Protocol = Protocol::CONNECT_UDP;
@@ -103,14 +104,11 @@ fn read_line<'a>(rest: &mut &'a [u8]) -> Result<(Option<Line>, Option<Value<'a>>
     let line = match first {
         0xc0.. => return Ok((static_line(integer(rest, 6)?)?, None)),
         0x40..0x80 if first & 0x10 != 0 => static_line(integer(rest, 4)?)?,
-        0x20..0x40 => {
-            let (is_coded, name) = string(rest, 3)?;
-            literal_line(is_coded, name)
-        }
+        0x20..0x40 => literal_line(string(rest, 3)?),
         _ => return Err(UNDECODABLE),
     };
     let before = rest.len();
-    let (_, bytes) = string(rest, 7)?;
+    let bytes = string(rest, 7)?.bytes;
     Ok((line, Some(Value { bytes, whole: before - rest.len() })))
 }
 
@@ -128,56 +126,33 @@ fn static_line(index: usize) -> Result<Option<Line>, Violation> {
     }
 }
 
-fn literal_line(is_coded: bool, name: &[u8]) -> Option<Line> {
+fn literal_line(name: Coded<'_>) -> Option<Line> {
+    let Coded { bytes, is_huffman } = name;
     // The code of a colon is 1011100.
-    let is_pseudo = match name.first()? {
-        first if is_coded => first >> 1 == 0x5c,
+    let is_pseudo = match bytes.first()? {
+        first if is_huffman => first >> 1 == 0x5c,
         first => *first == b':',
     };
     if !is_pseudo {
         return Some(Line::Field);
     }
-    let known =
-        |(plain, coded, _): &&(&[u8], &[u8], Line)| name == if is_coded { *coded } else { *plain };
+    let known = |(plain, coded, _): &&(&[u8], &[u8], Line)| {
+        bytes == if is_huffman { *coded } else { *plain }
+    };
     NAMES.iter().find(known).map(|(_, _, line)| *line)
 }
 
-/// An integer in the low `bits` of a byte and what follows (RFC 7541 section 5.1).
 fn integer(bytes: &mut &[u8], bits: u32) -> Result<usize, Violation> {
-    prefixed(bytes, bits).ok_or(UNDECODABLE)
+    read_integer(bytes, bits).ok_or(UNDECODABLE)
 }
 
-fn prefixed(bytes: &mut &[u8], bits: u32) -> Option<usize> {
-    let (first, mut rest) = bytes.split_first()?;
-    let most = (1_usize << bits) - 1;
-    let mut value = usize::from(*first) & most;
-    if value == most {
-        // More than 28 bits are a length of nothing that is here.
-        for shift in (0..28).step_by(7) {
-            let (next, after) = rest.split_first()?;
-            rest = after;
-            value += usize::from(next & 0x7f) << shift;
-            if next & 0x80 == 0 {
-                *bytes = rest;
-                return Some(value);
-            }
-        }
-        return None;
-    }
-    *bytes = rest;
-    Some(value)
-}
-
-/// A string whose length is in the low `bits`, and whether it is in Huffman code; it stays so.
-fn string<'a>(bytes: &mut &'a [u8], bits: u32) -> Result<(bool, &'a [u8]), Violation> {
-    let is_coded = bytes.first().is_some_and(|first| first >> bits & 1 == 1);
-    let length = integer(bytes, bits)?;
-    let (text, rest) = bytes.split_at_checked(length).ok_or(UNDECODABLE)?;
-    if is_coded && !huffman::is_sound(text) {
+/// A string, which stays in its code.
+fn string<'a>(bytes: &mut &'a [u8], bits: u32) -> Result<Coded<'a>, Violation> {
+    let coded = read_string(bytes, bits).ok_or(UNDECODABLE)?;
+    if coded.is_huffman && !huffman::is_sound(coded.bytes) {
         return Err(UNDECODABLE);
     }
-    *bytes = rest;
-    Ok((is_coded, text))
+    Ok(coded)
 }
 
 #[cfg(test)]

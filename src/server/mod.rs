@@ -29,6 +29,7 @@ mod inherited;
 mod listeners;
 mod outgoing;
 mod packets;
+mod primitives;
 mod proxy_protocol;
 mod qpack;
 mod quic;

@@ -1,4 +1,5 @@
-//! Request targets that the server makes itself, and where below a site's folder a path leads.
+//! Request targets: what they may be made of, those that the server makes itself, and where below
+//! a site's folder a path leads.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,6 +14,42 @@ use super::paths;
 /// What may not stand in a target (RFC 3986 section 3.3).
 pub const IN_TARGET: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'|');
+
+/// By byte: whether it may stand in a path, and whether in a query. Both take more than RFC 3986
+/// section 3.3 does, as clients send more.
+const ALLOWED: [u8; 256] = allowed();
+const PATH: u8 = 1;
+const QUERY: u8 = 2;
+
+const fn allowed() -> [u8; 256] {
+    let mut allowed = [0; 256];
+    let mut byte = 0x21;
+    while byte < 256 {
+        allowed[byte] = match byte as u8 {
+            b'#' | b'<' | b'>' | 0x7f => 0,
+            b'"' => PATH,
+            b'`' => QUERY,
+            _ => PATH | QUERY,
+        };
+        byte += 1;
+    }
+    allowed
+}
+
+/// Whether path and query of a target are such as a request may have: nothing that is to be
+/// percent-encoded and would be read differently by others, no fragment, and UTF-8.
+pub fn is_allowed(target: &[u8]) -> bool {
+    let (mut part, mut is_ascii) = (PATH, true);
+    let is_allowed = target.iter().all(|byte| {
+        let is_allowed = ALLOWED[usize::from(*byte)] & part != 0;
+        if *byte == b'?' {
+            part = QUERY;
+        }
+        is_ascii &= byte.is_ascii();
+        is_allowed
+    });
+    is_allowed && (is_ascii || std::str::from_utf8(target).is_ok())
+}
 
 /// A path, perhaps with a query, as a target in origin form: one leading slash, what may not
 /// stand there encoded, no fragment.
@@ -50,6 +87,21 @@ mod tests {
             ("/a%20b\r\n#c", "/a%20b%0D%0A"),
         ] {
             assert_eq!(parse(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    /// A target that is allowed and that `http` does not read would end unseen in a codec.
+    #[test]
+    fn what_is_allowed_is_what_http_reads() {
+        for prefix in ["/", "/?", "/a?b?"] {
+            for byte in 0..=255 {
+                for rest in [&b""[..], b"x", b"\xa9"] {
+                    let target = [prefix.as_bytes(), &[byte], rest].concat();
+                    let is_read = http::uri::PathAndQuery::try_from(&target[..]).is_ok();
+                    let is_fragment = byte == b'#';
+                    assert_eq!(is_allowed(&target), is_read && !is_fragment, "{target:?}");
+                }
+            }
         }
     }
 

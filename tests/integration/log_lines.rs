@@ -38,6 +38,7 @@ fn a_request_that_is_refused_has_its_line() {
     let fields = format!("A: {}\r\n", "y".repeat(8000)).repeat(20);
     for (head, wanted) in [
         (format!("GET /a HTTP/1.1\r\nHost: {host}\r\nA : b\r\n\r\n"), "HTTP/1.1 GET /a @ 400"),
+        (format!("GET /<b> HTTP/1.1\r\nHost: {host}\r\n\r\n"), "HTTP/1.1 GET /%3Cb%3E @ 400"),
         (format!("GET /{long} HTTP/1.1\r\nHost: {host}\r\n\r\n"), ""),
         (format!("GET /b HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"), "HTTP/1.1 GET /b @ 431"),
         (format!("TRACE /c HTTP/1.1\r\nHost: {host}\r\n\r\n"), "HTTP/1.1 TRACE /c @ 405"),

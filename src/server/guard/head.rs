@@ -6,6 +6,7 @@ use std::net::Ipv6Addr;
 use http::StatusCode;
 
 use super::GuardLimits;
+use crate::http::target;
 
 /// The most fields that are looked at, whatever the limit says.
 const MOST_FIELDS: usize = 256;
@@ -44,14 +45,13 @@ pub(super) fn check_line(line: &[u8], limits: &GuardLimits) -> Result<(), Status
         }
         _ => return Err(BAD),
     }
-    let clean = target.iter().all(|byte| *byte > b' ' && *byte != b'#' && *byte != 0x7f);
     let form = match target {
-        [b'/', ..] => method != b"CONNECT",
+        [b'/', ..] => method != b"CONNECT" && target::is_allowed(target),
         b"*" => method == b"OPTIONS",
         _ if method == b"CONNECT" => is_authority(target),
-        _ => absolute_authority(target).is_some(),
+        _ => absolute(target).is_some_and(|absolute| target::is_allowed(absolute.rest)),
     };
-    if clean && form && !method.is_empty() { Ok(()) } else { Err(BAD) }
+    if form && !method.is_empty() { Ok(()) } else { Err(BAD) }
 }
 
 /// Checks a whole head, whose line ends and request line are known to be right.
@@ -140,8 +140,8 @@ fn check_host(host: Option<&[u8]>, target: &[u8], needed: bool) -> Result<(), St
     if !is_authority(host) {
         return Err(BAD);
     }
-    match absolute_authority(target) {
-        Some((authority, port)) if !target.starts_with(b"/") => {
+    match absolute(target) {
+        Some(Absolute { authority, port, .. }) => {
             let bare = |text: &'_ [u8]| {
                 let text = text.strip_suffix(port).or(text.strip_suffix(b":")).unwrap_or(text);
                 text.to_ascii_lowercase()
@@ -152,8 +152,16 @@ fn check_host(host: Option<&[u8]>, target: &[u8], needed: bool) -> Result<(), St
     }
 }
 
-/// The authority of `http://AUTHORITY…` with its scheme's default port.
-fn absolute_authority(target: &[u8]) -> Option<(&[u8], &'static [u8])> {
+/// `http://AUTHORITY…`
+struct Absolute<'a> {
+    authority: &'a [u8],
+    /// The scheme's default one.
+    port: &'static [u8],
+    /// Path and query.
+    rest: &'a [u8],
+}
+
+fn absolute(target: &[u8]) -> Option<Absolute<'_>> {
     let (scheme_length, port): (usize, &[u8]) =
         if target.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"http://")) {
             (7, b":80")
@@ -164,7 +172,8 @@ fn absolute_authority(target: &[u8]) -> Option<(&[u8], &'static [u8])> {
         };
     let rest = &target[scheme_length..];
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
-    is_authority(&rest[..end]).then_some((&rest[..end], port))
+    let (authority, rest) = rest.split_at(end);
+    is_authority(authority).then_some(Absolute { authority, port, rest })
 }
 
 /// `host[:port]`; user names and what no name server knows are refused.

@@ -38,6 +38,9 @@ use watchdog::Watchdog;
 
 /// Descriptors that a worker opens for itself, and a few to spare.
 const DESCRIPTORS_OF_WORKER: u64 = 6;
+/// Descriptors kept for files that are opened while clients come: logs, a configuration that is
+/// read anew, certificates.
+const DESCRIPTORS_TO_SPARE: u64 = 8;
 
 /// Started and stopped as asked.
 const OK: u8 = 0;
@@ -256,7 +259,9 @@ impl Service {
         if let Some(user) = &user {
             privileges::drop_to(user)?;
         }
-        let own = limits::open_files() + DESCRIPTORS_OF_WORKER * count as u64;
+        // At each address a worker has one client accepted that waits for its place.
+        let of_worker = DESCRIPTORS_OF_WORKER + opening.len() as u64;
+        let own = limits::open_files() + DESCRIPTORS_TO_SPARE + of_worker * count as u64;
         let connections = descriptors.saturating_sub(own).saturating_mul(CONNECTION_SHARE) / 100;
         let connections = usize::try_from(connections).unwrap_or(usize::MAX >> 8).min(1 << 24);
         if !is_next {

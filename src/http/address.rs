@@ -9,7 +9,8 @@ pub struct Address {
     /// As written in the Caddyfile, for messages.
     pub original: String,
     pub scheme: String,
-    /// Lower-case, IPv6 without brackets.
+    /// Lower-case, as in a request: a name in other letters is its A-label (RFC 5891), an IPv6
+    /// address has no brackets.
     pub host: String,
     pub port: String,
     pub path: String,
@@ -89,8 +90,9 @@ fn read_host(host: &str) -> Option<String> {
         let fits = !zone.is_empty() && zone.bytes().all(plain);
         return fits.then(|| inside.to_ascii_lowercase());
     }
-    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '*');
-    host.chars().all(fits).then(|| host.to_lowercase())
+    let host = idna::domain_to_ascii(host).ok()?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte);
+    host.bytes().all(fits).then_some(host)
 }
 
 /// Fills scheme and port from one another and refuses pairs that contradict.
@@ -153,6 +155,10 @@ mod tests {
             ("host:https/path", ["https", "host", "443", "/path"]),
             ("*.example.com/foo", ["", "*.example.com", "", "/foo"]),
             ("/foo", ["", "", "", "/foo"]),
+            ("Bücher.example:80", ["", "xn--bcher-kva.example", "80", ""]),
+            ("日本語.jp", ["", "xn--wgv71a119e.jp", "", ""]),
+            ("हिन्दी.example", ["", "xn--j2bd4cyah0f.example", "", ""]),
+            ("*.bücher.example", ["", "*.xn--bcher-kva.example", "", ""]),
         ];
         for (text, [scheme, host, port, path]) in cases {
             let got = Address::parse(text).unwrap();
@@ -178,6 +184,8 @@ mod tests {
             ("[::1%[::1%eth0]:80", "invalid host"),
             ("[fe80::1%a@b]", "invalid host"),
             ("[fe80::1%]", "invalid host"),
+            ("a\u{fffd}b", "invalid host"),
+            ("xn--a.example", "invalid host"),
             ("a:0", "must be a number from 1 to 65535"),
             ("a:65536", "must be a number from 1 to 65535"),
             ("a:8080-8085", "must be a number from 1 to 65535"),

@@ -1,9 +1,9 @@
-//! Clients that go to an address name no host: they are shown the certificate of the site of that
-//! address, over TCP and QUIC.
+//! What site addresses lead clients to: those that go to an IP address name no host and are shown
+//! the certificate of the site of that address, over TCP and QUIC; names in any script are found.
 
 use std::process::{Command, Stdio};
 
-use crate::harness::{Caddy, Setup, python_script};
+use crate::harness::{Caddy, Setup, curl, python_script};
 
 /// What openssl finds in the certificate that it is shown.
 fn over_tcp(address: &str, port: u16) -> String {
@@ -44,4 +44,30 @@ fn each_address_has_its_own_certificate() {
     let caddy = Setup::new(&format!("{text}{other}")).start();
     check(&caddy, &all);
     check(&caddy, &[("127.0.0.3", "127.0.0.1")]);
+}
+
+#[test]
+fn a_name_in_any_script_is_found_by_what_browsers_send() {
+    let site = "https://Bücher.example:@PORT@ {\n tls self_signed\n root .\n}\n\
+                https://other.example:@PORT@ {\n tls self_signed\n status 404 /\n}\n";
+    let caddy = Setup::new(site).file("a.txt", "here").start();
+    for protocol in ["--http1.1", "--http2"] {
+        let resolve = format!("xn--bcher-kva.example:{}:127.0.0.1", caddy.port());
+        let url = format!("https://xn--bcher-kva.example:{}/a.txt", caddy.port());
+        let got = curl(&["-k", protocol, "--resolve", &resolve], &url);
+        assert_eq!((got.status, &*got.body), (200, &b"here"[..]), "{protocol}");
+    }
+    let tcp = Command::new("sh")
+        .args([
+            "-c",
+            &format!(
+                "openssl s_client -connect 127.0.0.1:{} -servername xn--bcher-kva.example \
+             2>/dev/null </dev/null | openssl x509 -noout -ext subjectAltName",
+                caddy.port()
+            ),
+        ])
+        .output()
+        .unwrap();
+    let tcp = String::from_utf8_lossy(&tcp.stdout);
+    assert!(tcp.contains("DNS:xn--bcher-kva.example"), "{tcp}");
 }

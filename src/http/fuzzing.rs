@@ -53,8 +53,14 @@ const TEMPLATES: &[&[u8]] = &[
     b"\\{host\\} {{x}} {unclosed",
     b"{when} {when_iso} {request} {latency_ms} {tls_client_s_dn}",
 ];
-const ADDRESSES: &[&[u8]] =
-    &[b"https://*.Example.com:8443/a/b", b"[::1%eth0]:80", b"http://", b":2015", b"host:https"];
+const ADDRESSES: &[&[u8]] = &[
+    b"https://*.Example.com:8443/a/b",
+    b"[::1%eth0]:80",
+    b"http://",
+    b":2015",
+    b"host:https",
+    b"\xc4\xb015",
+];
 const RANGES: &[&[u8]] =
     &[b"10.0.0.0/8 2001:db8::/32\n10.1.2.3", b"private cloudflare\n::ffff:10.0.0.1"];
 

@@ -4,8 +4,11 @@
 mod fixtures;
 mod memory;
 #[allow(dead_code, reason = "the server's own module, of which only the writing is counted")]
-#[path = "../../src/server/qpack.rs"]
+#[path = "../../src/server/compression/qpack.rs"]
 mod qpack;
+#[allow(dead_code, reason = "the server's own module, of which only the writing is counted")]
+#[path = "../../src/server/compression/primitives.rs"]
+mod primitives;
 
 use std::hint::black_box;
 use std::path::Path;

@@ -7,11 +7,14 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::h3_control::Control;
-use super::h3_frames::Violation;
-use super::h3_gate::Gate;
-use super::{guard, packets, proxy_protocol, qpack, ws_frames};
 use crate::fuzzing::{Target, however_it_comes, two};
+use crate::server::compression::qpack;
+use crate::server::h3::control::Control;
+use crate::server::h3::frames::Violation;
+use crate::server::h3::gate::Gate;
+use crate::server::quic::packets;
+use crate::server::tcp::{guard, proxy_protocol};
+use crate::server::tunnel::ws_frames;
 
 /// The targets of this floor.
 pub fn targets() -> Vec<Target> {

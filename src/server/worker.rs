@@ -16,12 +16,12 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
-use super::drain::InFlight;
-use super::estate::Estate;
-use super::listeners::Sockets;
-use super::packets::Place;
-use super::{Engine, Family, accept, quic};
 use crate::http::limits::{BLOCKING_THREADS, TUNNEL_GOODBYE};
+use crate::server::drain::InFlight;
+use crate::server::process::estate::Estate;
+use crate::server::process::listeners::Sockets;
+use crate::server::quic::packets::Place;
+use crate::server::{Engine, Family, quic::endpoint, tcp::accept};
 use crate::site::Snapshot;
 
 enum Command {
@@ -215,7 +215,7 @@ impl Workers {
 
 struct Open {
     accepting: CancellationToken,
-    quic: Vec<quic::Listening>,
+    quic: Vec<endpoint::Listening>,
 }
 
 async fn live(
@@ -256,7 +256,7 @@ async fn live(
             Command::Reconfigured => {
                 for (addr, open) in &open {
                     for listening in &open.quic {
-                        let config = quic::server_config(&worker, *addr);
+                        let config = endpoint::server_config(&worker, *addr);
                         listening.endpoint.set_server_config(config);
                     }
                 }
@@ -282,7 +282,7 @@ async fn live(
             }
         }
     }
-    quic::goodbye(open.values().flat_map(|open| &open.quic)).await;
+    endpoint::goodbye(open.values().flat_map(|open| &open.quic)).await;
 }
 
 type Ending = Pin<Box<dyn Future<Output = ()>>>;
@@ -314,7 +314,7 @@ fn start(
     udp: Vec<Place>,
 ) -> io::Result<Open> {
     let accepting = worker.draining.child_token();
-    let listen = |place| quic::listen(worker.clone(), addr, place, accepting.clone());
+    let listen = |place| endpoint::listen(worker.clone(), addr, place, accepting.clone());
     let quic = udp.into_iter().map(listen).collect::<io::Result<_>>()?;
     for socket in tcp {
         accept::listen(worker.clone(), addr, socket, accepting.clone())?;

@@ -73,7 +73,7 @@ pub(super) async fn refuse(
 
 /// Keeps account of a request that is refused below HTTP, by the end of its stream or connection:
 /// it is in the logs as if `status` had been answered. `head` is what could be made out of it.
-pub(in crate::server) fn log_refused(door: &Rc<Door>, head: http::Request<()>, status: StatusCode) {
+pub(crate) fn log_refused(door: &Rc<Door>, head: http::Request<()>, status: StatusCode) {
     let (door, request) = (door.clone(), door.receive(head.map(|()| Body::empty())));
     tokio::task::spawn_local(async move { drop(dispatch(&door, request, Some(status)).await) });
 }

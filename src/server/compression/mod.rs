@@ -1,0 +1,5 @@
+//! Compressed field sections (RFC 7541, RFC 9204).
+
+pub(crate) mod huffman;
+pub(crate) mod primitives;
+pub(crate) mod qpack;

@@ -1,0 +1,304 @@
+//! A request body on its way to the chain: bounded in bytes, in silence, and in slowness.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use crate::http::body::{TooLarge, TooSlow};
+use crate::http::limits::MINIMUM_RATE;
+use crate::http::{Body, BodyError};
+
+/// What a request's body may be.
+pub(crate) struct Bounds {
+    pub(crate) bytes: Option<u64>,
+    /// `timeouts read`: the end of the whole request.
+    pub(crate) deadline: Option<Instant>,
+    /// The longest time in which nothing moves in either direction.
+    pub(crate) silence: Option<Duration>,
+}
+
+/// When the response last moved; nothing before it has begun.
+#[derive(Debug, Default)]
+pub(crate) struct Answering(Cell<Option<Instant>>);
+
+/// One request's body under its limits.
+pub(crate) struct Incoming {
+    body: Body,
+    bounds: Bounds,
+    /// What is left of the bytes.
+    left: u64,
+    /// Whether it has to keep the least rate: who does not say how much will come sends it as it
+    /// arises.
+    paced: bool,
+    answering: Rc<Answering>,
+    heard: Instant,
+    /// Bytes since the window opened.
+    moved: u64,
+    /// Fires at the end of the window, or at the deadline.
+    window: Option<Pin<Box<Sleep>>>,
+}
+
+impl Incoming {
+    /// Puts a body under limits, and gives what is to know of the response; an empty body needs
+    /// neither.
+    pub(crate) fn bound(
+        body: Body,
+        head: &HeaderMap,
+        bounds: Bounds,
+    ) -> (Body, Option<Rc<Answering>>) {
+        if body.is_end_stream() {
+            return (body, None);
+        }
+        let answering = Rc::new(Answering::default());
+        let bounded = Self {
+            left: bounds.bytes.unwrap_or(u64::MAX),
+            paced: body.size_hint().exact().is_some() && !is_grpc(head),
+            body,
+            bounds,
+            answering: answering.clone(),
+            heard: Instant::now(),
+            moved: 0,
+            window: None,
+        };
+        (Body::new(bounded), Some(answering))
+    }
+
+    fn count(&mut self, bytes: u64) -> Result<(), TooLarge> {
+        self.moved += bytes;
+        self.heard = Instant::now();
+        let limit = self.bounds.bytes.unwrap_or(u64::MAX);
+        self.left = self.left.checked_sub(bytes).ok_or(TooLarge(limit))?;
+        Ok(())
+    }
+
+    /// While the client is silent: whether its time is up.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<TooSlow> {
+        loop {
+            let Some(end) = self.window_end() else { return Poll::Pending };
+            let window = self.window.get_or_insert_with(|| {
+                self.moved = 0;
+                Box::pin(tokio::time::sleep_until(end))
+            });
+            ready!(window.as_mut().poll(cx));
+            self.window = None;
+            if self.is_late(Instant::now()) {
+                return Poll::Ready(TooSlow);
+            }
+        }
+    }
+
+    /// When the client is to be looked at, seen from now.
+    fn window_end(&self) -> Option<Instant> {
+        let since = if self.is_paced() { Instant::now() } else { self.last_moved() };
+        let end = self.bounds.silence.map(|silence| since + silence);
+        end.into_iter().chain(self.bounds.deadline).min()
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        if self.bounds.deadline.is_some_and(|at| at <= now) {
+            return true;
+        }
+        let Some(silence) = self.bounds.silence else { return false };
+        if self.is_paced() {
+            return self.moved < MINIMUM_RATE * silence.as_secs();
+        }
+        self.last_moved() + silence <= now
+    }
+
+    fn is_paced(&self) -> bool {
+        self.paced && self.answering.0.get().is_none()
+    }
+
+    fn last_moved(&self) -> Instant {
+        self.answering.0.get().map_or(self.heard, |at| at.max(self.heard))
+    }
+}
+
+/// Messages of a call come when there is something to say, whatever its length.
+fn is_grpc(head: &HeaderMap) -> bool {
+    head.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+impl Answering {
+    /// Watches a response for the body of its request, where that has not ended.
+    pub(crate) fn watch(self: Rc<Self>, response: Response<Body>) -> Response<Body> {
+        self.0.set(Some(Instant::now()));
+        if Rc::strong_count(&self) == 1 {
+            return response;
+        }
+        response.map(|body| Body::new(Answer { body, answering: self }))
+    }
+}
+
+/// A response's body beside a request's that goes on.
+struct Answer {
+    body: Body,
+    answering: Rc<Answering>,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.answering.0.set(Some(Instant::now()));
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl HttpBody for Incoming {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                if let Err(too_large) = self.count(bytes) {
+                    return Poll::Ready(Some(Err(too_large.into())));
+                }
+                polled
+            }
+            Poll::Pending => self.poll_patience(cx).map(|error| Some(Err(error.into()))),
+            _ => polled,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt, stream};
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+
+    const SILENCE: Duration = Duration::from_millis(200);
+
+    /// A byte after each half of the longest silence, and an end.
+    fn drip(bytes: usize) -> Body {
+        let frames = stream::iter(0..bytes).then(|_| async {
+            tokio::time::sleep(SILENCE / 2).await;
+            Ok::<_, BodyError>(Frame::data(Bytes::from_static(b"a")))
+        });
+        Body::new(StreamBody::new(Box::pin(frames)))
+    }
+
+    /// Nothing, for so long, and an end.
+    fn quiet(time: Duration) -> Body {
+        let frames = stream::once(async move {
+            tokio::time::sleep(time).await;
+            Ok::<_, BodyError>(Frame::data(Bytes::new()))
+        });
+        Body::new(StreamBody::new(Box::pin(frames)))
+    }
+
+    struct Sized(Body, u64);
+
+    impl HttpBody for Sized {
+        type Data = Bytes;
+        type Error = BodyError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+            Pin::new(&mut self.0).poll_frame(cx)
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.1)
+        }
+    }
+
+    fn sized(bytes: u64) -> Body {
+        Body::new(Sized(drip(bytes as usize), bytes))
+    }
+
+    fn local<F: Future>(story: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(story)
+    }
+
+    fn bounds(silence: Option<Duration>) -> Bounds {
+        Bounds { bytes: None, deadline: None, silence }
+    }
+
+    /// Whether a body is read to its end.
+    async fn lives(body: Body, head: &HeaderMap, silence: Duration) -> bool {
+        let (body, _answering) = Incoming::bound(body, head, bounds(Some(silence)));
+        body.collect().await.inspect_err(|error| assert!(error.is::<TooSlow>(), "{error}")).is_ok()
+    }
+
+    #[test]
+    fn who_says_a_length_keeps_a_rate_and_a_stream_need_not() {
+        let grpc = [(CONTENT_TYPE, "application/grpc+proto".parse().unwrap())];
+        let (none, grpc) = (HeaderMap::new(), grpc.into_iter().collect());
+        let second = Duration::from_secs(1);
+        local(async {
+            let (streamed, announced, call, silent) = tokio::join!(
+                lives(drip(12), &none, SILENCE),
+                lives(sized(15), &none, second),
+                lives(sized(15), &grpc, second),
+                lives(quiet(SILENCE * 3), &none, SILENCE),
+            );
+            assert_eq!((streamed, announced, call, silent), (true, false, true, false));
+        });
+    }
+
+    #[test]
+    fn silence_counts_over_both_directions() {
+        local(async {
+            let quiet = || quiet(SILENCE * 3);
+            let (request, answering) =
+                Incoming::bound(quiet(), &HeaderMap::new(), bounds(Some(SILENCE)));
+            let answer = answering.unwrap().watch(Response::new(drip(8)));
+            let (request, answer) = tokio::join!(request.collect(), answer.into_body().collect());
+            assert!(request.is_ok() && answer.is_ok(), "the response moves");
+            let (request, answering) =
+                Incoming::bound(quiet(), &HeaderMap::new(), bounds(Some(SILENCE)));
+            let answer = answering.unwrap().watch(Response::new(quiet()));
+            let (request, _) = tokio::join!(request.collect(), answer.into_body().collect());
+            assert!(request.is_err(), "neither moves");
+        });
+    }
+
+    #[test]
+    fn no_limit_is_none() {
+        local(async {
+            let (body, _) = Incoming::bound(quiet(SILENCE * 3), &HeaderMap::new(), bounds(None));
+            assert!(body.collect().await.is_ok());
+        });
+    }
+}

@@ -1,0 +1,443 @@
+//! The one door that every request of every protocol comes through: it is checked, brought into
+//! one form, given to its site, and whatever happens there becomes a response.
+
+mod incoming;
+mod refuse;
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use http::header;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+
+use self::incoming::{Answering, Bounds, Incoming};
+pub(super) use self::refuse::log_refused;
+use self::refuse::{Unanswered, page, refuse};
+use crate::http::limits::{HEADER_COUNT, Timeouts, URI_BYTES};
+use crate::http::paths::{self, Prefix};
+use crate::http::request::Peer;
+use crate::http::response::{NeedsHttp1, Refusal, Removed};
+use crate::http::{Body, Fault, Reply, Request, body, fault_page, hop};
+use crate::server::tcp::accept::Connection;
+use crate::server::tunnel::Tunnel;
+use crate::server::worker::Worker;
+use crate::site::{Listener, Site};
+use crate::tls::challenges::http_answer;
+
+/// What dispatch must know of the connection.
+pub(super) struct Door {
+    worker: Rc<Worker>,
+    addr: SocketAddr,
+    peer: Arc<Peer>,
+    timeouts: Timeouts,
+}
+
+impl Door {
+    pub(super) fn new(connection: &Connection, peer: Arc<Peer>, timeouts: Timeouts) -> Rc<Self> {
+        let worker = connection.worker.clone();
+        Rc::new(Self { worker, addr: connection.addr, peer, timeouts })
+    }
+
+    /// `timeouts write`, from now.
+    pub(super) fn response_deadline(&self) -> Option<Instant> {
+        self.timeouts.write.map(|write| Instant::now() + write)
+    }
+
+    /// `timeouts header`, from now.
+    pub(super) fn header_deadline(&self) -> Option<Instant> {
+        self.timeouts.header.map(|header| Instant::now() + header)
+    }
+
+    /// What a protocol took in, with its place on the heap: it is as large as all that a
+    /// request's future holds besides.
+    pub(super) fn receive(&self, request: http::Request<Body>) -> Box<Request> {
+        let (head, body) = request.into_parts();
+        self.peer.kept.set_elsewhere(false);
+        Box::new(Request {
+            head,
+            body,
+            upgrade: None,
+            peer: self.peer.clone(),
+            host: String::new(),
+            original_uri: Uri::default(),
+            user: None,
+            upstream: None,
+            watcher: None,
+            received: std::time::Instant::now(),
+        })
+    }
+
+    /// A tunnel in a stream of this connection.
+    pub(super) fn tunnel(&self, protocol: &HeaderValue) -> Rc<Tunnel> {
+        Tunnel::new(protocol, &self.worker.parting)
+    }
+
+    /// Those of a request's body that begins to come.
+    fn bounds(&self, bytes: Option<u64>) -> Bounds {
+        let deadline = self.timeouts.read.map(|read| Instant::now() + read);
+        Bounds { bytes, deadline, silence: self.timeouts.silence }
+    }
+}
+
+/// Answers one request. `verdict` is the status of a request whose head broke the rules before
+/// it got here.
+pub(super) async fn dispatch(
+    door: &Door,
+    request: Box<Request>,
+    verdict: Option<StatusCode>,
+) -> Response<Body> {
+    let mut request = Unanswered(request);
+    let snapshot = door.worker.snapshot();
+    let is_head = request.head.method == Method::HEAD;
+    let may_switch = request.upgrade.is_some();
+    let version = request.head.version;
+    let Some(listener) = snapshot.listener(door.addr) else {
+        // The address left the configuration; this connection is on its way out.
+        return fault_page::render(Fault::status(StatusCode::SERVICE_UNAVAILABLE), is_head);
+    };
+    let admitted = match verdict {
+        Some(status) => Err(Refusal::Rule(status)),
+        None => match aside(door, listener, &request) {
+            Some(answer) => Ok(Admitted::Answered(answer)),
+            None => {
+                let admitted = admit(door, listener, &mut request);
+                admitted.map(|(site, answering)| Admitted::To(site, answering))
+            }
+        },
+    };
+    let mut response = match admitted {
+        Ok(Admitted::To(site, answering)) => {
+            let reply = run(site, &mut request).await;
+            let reply = beside(&mut request, answering, reply);
+            reply.unwrap_or_else(|fault| page(site, &request, fault))
+        }
+        Ok(Admitted::Answered(answer)) => answer,
+        // Rare, it has no place in every request's future.
+        Err(refusal) => Box::pin(refuse(door, listener, &mut request, refusal)).await,
+    };
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
+        let uri = &request.original_uri;
+        log::error!("500 {} {uri}: 101 was not asked for", request.head.method);
+        response = fault_page::render(Fault::status(StatusCode::INTERNAL_SERVER_ERROR), is_head);
+    }
+    if verdict.is_some() {
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if request.head.method == Method::HEAD {
+            // The codec answers a stand-in, and would promise the content that HEAD leaves out.
+            headers.remove(header::CONTENT_LENGTH);
+        }
+    }
+    finish(&mut response, listener, version, is_head);
+    if version >= Version::HTTP_2
+        && let Some(needed) = request.head.extensions.get::<NeedsHttp1>()
+    {
+        response.extensions_mut().insert(*needed);
+    }
+    if let Some(removed) = request.head.extensions.get::<Removed>() {
+        take_away(removed, response.headers_mut());
+    }
+    response
+}
+
+enum Admitted<'a> {
+    To(&'a Site, Option<Rc<Answering>>),
+    /// No site was needed.
+    Answered(Response<Body>),
+}
+
+/// Defaults that the site's rules do not want.
+fn take_away(removed: &Removed, headers: &mut HeaderMap) {
+    if removed.server {
+        headers.remove(header::SERVER);
+    }
+    if removed.alt_svc {
+        headers.remove(header::ALT_SVC);
+    }
+}
+
+/// What is answered before any site is looked for: plain HTTP where TLS is spoken, a question about
+/// the whole server, and a CA that validates a name by HTTP-01.
+fn aside(door: &Door, listener: &Listener, request: &Request) -> Option<Response<Body>> {
+    if listener.tls.is_some() && door.peer.tls.is_none() {
+        return Some(not_https(door, request));
+    }
+    if request.head.method == Method::OPTIONS && request.path() == "*" {
+        // About the server and no resource: it is there (RFC 9110 section 9.3.7).
+        return Some(Response::new(Body::empty()));
+    }
+    if listener.tls.is_some() {
+        return None;
+    }
+    let answer = http_answer(request.path())?;
+    let mut response = Response::new(Body::from(answer.to_string()));
+    let plain = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    Some(response)
+}
+
+/// Tells a client that the port wants TLS, and by which address it gets there.
+fn not_https(door: &Door, request: &Request) -> Response<Body> {
+    let host = request.host_field();
+    let local = door.peer.local.to_string();
+    let authority = if host.is_empty() { &local } else { host };
+    log::info!("plain HTTP at https://{authority}, from {}: answered with 400", door.peer.remote);
+    let mut response = fault_page::wants_https(authority, request.head.method == Method::HEAD);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Runs the chain; a panic in it is this request's 500 and nobody else's trouble.
+async fn run(site: &Site, request: &mut Request) -> Reply {
+    settle_empty(request).await?;
+    match AssertUnwindSafe(site.handle(request)).catch_unwind().await {
+        Ok(reply) => reply,
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("a panic without text");
+            log::error!("{}: panic at {}: {text}", site.name, request.original_uri);
+            request.end_unanswered(StatusCode::INTERNAL_SERVER_ERROR.as_u16());
+            Err(Fault::status(StatusCode::INTERNAL_SERVER_ERROR))
+        }
+    }
+}
+
+/// A response whose request still comes moves for both directions.
+fn beside(request: &mut Request, answering: Option<Rc<Answering>>, reply: Reply) -> Reply {
+    let Some(answering) = answering else { return reply };
+    // Nobody reads on what no handler has taken.
+    request.body = Body::empty();
+    reply.map(|response| answering.watch(response))
+}
+
+/// A request that promises no content without ending its stream: what follows must be nothing
+/// (RFC 9113 section 8.1.1), and nobody may act on it before that is known.
+async fn settle_empty(request: &mut Request) -> Result<(), Fault> {
+    let promises_none = http_body::Body::size_hint(&request.body).exact() == Some(0);
+    if !promises_none || http_body::Body::is_end_stream(&request.body) {
+        return Ok(());
+    }
+    match request.body.frame().await {
+        Some(Ok(frame)) if frame.data_ref().is_some_and(|data| !data.is_empty()) => {
+            Err(Fault::status(StatusCode::BAD_REQUEST))
+        }
+        Some(Err(error)) => Err(Fault::caused(body::refusal(&*error), error)),
+        _ => Ok(()),
+    }
+}
+
+/// Finds the site and brings the request into the one form the chain sees, or refuses it.
+fn admit<'a>(
+    door: &Door,
+    listener: &'a Listener,
+    request: &mut Request,
+) -> Result<(&'a Site, Option<Rc<Answering>>), Refusal> {
+    let head = &mut request.head;
+    let refuse = Refusal::Rule;
+    bounded(head, listener).map_err(refuse)?;
+    if matches!(head.method, Method::CONNECT | Method::TRACE) {
+        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    if head.version >= Version::HTTP_2 {
+        hop::join_crumbs(&mut head.headers);
+    }
+    if let Some(upgrade) = &request.upgrade {
+        // As HTTP/1.1 says it, whatever protocol brought it.
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        head.headers.insert(header::UPGRADE, upgrade.protocol.clone());
+    }
+    request.host = normalise_host(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
+    let tls = listener.tls.as_ref().zip(door.peer.tls.as_ref());
+    if tls.is_some_and(|(tls, facts)| !tls.may_serve(facts.server_name.as_deref(), &request.host)) {
+        // The handshake asked for other client certificates (RFC 9110 section 15.5.20).
+        return Err(refuse(StatusCode::MISDIRECTED_REQUEST));
+    }
+    let target = origin_form(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
+    head.uri = Uri::from(target);
+    request.original_uri = head.uri.clone();
+    let route = request.route();
+    let Some(site) = listener.sites.find(&request.host, &route) else {
+        let addr = door.addr;
+        log::info!("{} - No such site at {addr} (Remote: {})", request.host, door.peer.remote);
+        return Err(Refusal::NoSuchSite);
+    };
+    drop(route);
+    strip_site_path(request, &site.path);
+    let limit = site.limits.body_of(&request.route());
+    let declared = http_body::Body::size_hint(&request.body).lower();
+    if limit.is_some_and(|limit| declared > limit) {
+        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    let (body, bounds) = (std::mem::take(&mut request.body), door.bounds(limit));
+    let (body, answering) = Incoming::bound(body, &request.head.headers, bounds);
+    request.body = body;
+    Ok((site, answering))
+}
+
+/// Size and count of what came, for the protocols whose codec does not hold our bounds itself.
+fn bounded(head: &http::request::Parts, listener: &Listener) -> Result<(), StatusCode> {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > URI_BYTES {
+        return Err(StatusCode::URI_TOO_LONG);
+    }
+    let sizes = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+    let bytes: usize = sizes.sum();
+    // Over HTTP/1 the guard has counted the bytes, without 32 for each field.
+    let counted = if head.version >= Version::HTTP_2 { 0 } else { 32 * HEADER_COUNT };
+    if head.headers.len() > HEADER_COUNT || bytes > listener.header_bytes + counted {
+        return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    if head.method == "PRI" {
+        // The first word of HTTP/2's preface names no method (RFC 9113 section 11.6).
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    Ok(())
+}
+
+/// The host that decides the site, from the target's authority or from Host, which it makes
+/// agree (RFC 9112 section 3.2.2, RFC 9114 section 4.3.1).
+fn normalise_host(head: &mut http::request::Parts) -> Option<String> {
+    let target = head.uri.authority().map(|authority| authority.as_str());
+    let mut fields = head.headers.get_all(header::HOST).iter();
+    let field = match fields.next() {
+        Some(value) => Some(value.to_str().ok()?),
+        None => None,
+    };
+    if fields.next().is_some() {
+        return None;
+    }
+    match (target, field) {
+        (Some(target), Some(field)) if !is_same_authority(target, field) => None,
+        (_, Some(field)) => host_of(field),
+        (Some(target), None) => {
+            let (host, field) = (host_of(target)?, HeaderValue::from_str(target).ok()?);
+            head.headers.insert(header::HOST, field);
+            Some(host)
+        }
+        (None, None) => (head.version <= Version::HTTP_10).then(String::new),
+    }
+}
+
+/// An empty port is as none (RFC 3986 section 6.2.3).
+fn is_same_authority(one: &str, other: &str) -> bool {
+    let bare = |authority| str::strip_suffix(authority, ':').unwrap_or(authority);
+    bare(one).eq_ignore_ascii_case(bare(other))
+}
+
+/// Lower-case, no port, no trailing dot, no brackets.
+fn host_of(authority: &str) -> Option<String> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            (host, port.strip_prefix(':').or(port.is_empty().then_some(""))?)
+        }
+        None => authority.split_once(':').unwrap_or((authority, "")),
+    };
+    let plausible = |b: u8| b.is_ascii_alphanumeric() || b"-._~:%".contains(&b) || b >= 0x80;
+    let valid = host.bytes().all(plausible) && port.bytes().all(|b| b.is_ascii_digit());
+    let host = host.strip_suffix('.').unwrap_or(host);
+    (valid && authority.len() <= 255 + 6).then(|| host.to_ascii_lowercase())
+}
+
+/// Path and query, with escapes that are escapes, no NUL, and one meaning.
+fn origin_form(head: &http::request::Parts) -> Option<PathAndQuery> {
+    let target = head.uri.path_and_query()?;
+    if !target.path().starts_with('/') {
+        return None;
+    }
+    if paths::is_normal(target.path()) {
+        return Some(target.clone());
+    }
+    let path = target.path().as_bytes();
+    for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'%') {
+        let escape = path.get(at + 1..at + 3)?;
+        if !escape.iter().all(u8::is_ascii_hexdigit) || escape == b"00" {
+            return None;
+        }
+    }
+    (!paths::is_ambiguous(target.path())).then(|| target.clone())
+}
+
+/// A site's own path is not part of what its directives see.
+fn strip_site_path(request: &mut Request, prefix: &Prefix) {
+    if prefix.is_root() {
+        return;
+    }
+    let uri = &request.head.uri;
+    let Some(rest) = prefix.cut(uri.path()) else { return };
+    let mut rest = if rest.is_empty() { "/".to_owned() } else { rest.into_owned() };
+    if let Some(query) = uri.query() {
+        rest.extend(["?", query]);
+    }
+    if let Ok(target) = PathAndQuery::try_from(rest) {
+        request.head.uri = Uri::from(target);
+    }
+}
+
+/// What every response carries, and what none may.
+fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, is_head: bool) {
+    let length = http_body::Body::size_hint(response.body()).exact();
+    let is_http3 = version == Version::HTTP_3;
+    let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if bodiless {
+        // A 204 may not claim any content (RFC 9110 section 8.6). A 304 could tell the length of
+        // the 200 that it stands for, but hyper leaves it out of HTTP/1.1: one answer for all.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::empty();
+    }
+    if version == Version::HTTP_10 {
+        close_http_1_0(response, if bodiless || is_head { Some(0) } else { length });
+    }
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::SERVER) {
+        headers.insert(header::SERVER, HeaderValue::from_static("Caddy"));
+    }
+    if !is_http3
+        && let Some(alt_svc) = &listener.alt_svc
+        && !headers.contains_key(header::ALT_SVC)
+    {
+        headers.insert(header::ALT_SVC, alt_svc.clone());
+    }
+    // What follows hyper does for the other versions.
+    if is_http3 {
+        headers.remove(header::CONNECTION);
+        headers.remove(header::TRANSFER_ENCODING);
+        if !headers.contains_key(header::DATE) {
+            let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+            if let Ok(date) = HeaderValue::from_str(&now) {
+                headers.insert(header::DATE, date);
+            }
+        }
+    }
+    if (is_head || is_http3)
+        && let Some(length) = length.filter(|length| *length > 0)
+        && !headers.contains_key(header::CONTENT_LENGTH)
+    {
+        headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    if is_head {
+        *response.body_mut() = Body::empty();
+    }
+}
+
+/// HTTP/1.0 knows no chunks: content of a length that nobody knows ends with the connection.
+fn close_http_1_0(response: &mut Response<Body>, length: Option<u64>) {
+    let headers = response.headers_mut();
+    if length.is_none() && !headers.contains_key(header::CONTENT_LENGTH) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if headers.get(header::CONNECTION).is_some_and(|said| said == "close") {
+        // hyper adds keep-alive to what it takes for an answer of HTTP/1.1.
+        *response.version_mut() = Version::HTTP_10;
+    }
+}

@@ -1,0 +1,177 @@
+//! A request body read straight from its HTTP/3 stream: no task, no channel, no copy.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use h3::error::{Code, StreamError};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::response::{Shared, reset};
+use super::transport;
+use crate::http::{BodyError, hop};
+
+pub(crate) type Receive = h3::server::RequestStream<transport::Receive, Bytes>;
+
+/// Where a body leaves its stream that nobody read to the end, for as long as somebody waits.
+pub(crate) type Unread = Rc<Cell<Option<Receive>>>;
+
+/// The receiving half of one request stream.
+pub(crate) struct H3Body {
+    /// Until it is left to others.
+    stream: Option<Receive>,
+    unread: Weak<Cell<Option<Receive>>>,
+    /// The response's half, which ends too where the request is malformed.
+    answer: Shared,
+    phase: Phase,
+    /// Bytes that Content-Length still promises.
+    promised: Option<u64>,
+    /// What came with the head.
+    first: Option<Frame<Bytes>>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Phase {
+    Data,
+    Trailers,
+    Done,
+}
+
+impl H3Body {
+    pub(crate) fn new(stream: Receive, answer: Shared, promised: Option<u64>) -> Self {
+        let (stream, unread) = (Some(stream), Weak::new());
+        Self { stream, unread, answer, phase: Phase::Data, promised, first: None }
+    }
+
+    /// Where it is to leave its stream; nowhere if it has read all of it.
+    pub(crate) fn unread(&mut self) -> Option<Unread> {
+        if self.phase == Phase::Done {
+            return None;
+        }
+        let unread = Unread::default();
+        self.unread = Rc::downgrade(&unread);
+        Some(unread)
+    }
+
+    /// Takes what has already arrived, so that a request without a body is seen as one.
+    pub(crate) fn peek(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
+        if let Poll::Ready(Some(first)) = Pin::new(&mut *self).poll_frame(cx) {
+            self.first = Some(first?);
+        }
+        Ok(())
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+        let data = match ready!(stream.poll_recv_data(cx)) {
+            Ok(Some(mut data)) => data.copy_to_bytes(data.remaining()),
+            Ok(None) => {
+                self.phase = Phase::Trailers;
+                let is_kept = self.promised.is_none_or(|left| left == 0);
+                return Poll::Ready((!is_kept).then(|| Err(self.malformed(broken_promise()))));
+            }
+            Err(error) => {
+                self.phase = Phase::Done;
+                return Poll::Ready(Some(Err(error.into())));
+            }
+        };
+        let kept = self.keep_promise(data).map_err(|why| self.malformed(why));
+        Poll::Ready(Some(kept))
+    }
+
+    /// The stream ends, both ways (RFC 9114 section 4.1.2).
+    fn malformed(&mut self, why: BodyError) -> BodyError {
+        self.phase = Phase::Done;
+        if let Some(stream) = &mut self.stream {
+            malformed(&self.answer, stream);
+        }
+        why
+    }
+
+    /// Content-Length and the DATA frames must agree (RFC 9114 section 4.1.2).
+    fn keep_promise(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
+        if let Some(left) = &mut self.promised {
+            *left = left.checked_sub(data.len() as u64).ok_or_else(broken_promise)?;
+        }
+        Ok(data)
+    }
+}
+
+/// Ends the stream of a request that is malformed.
+pub(crate) fn malformed(answer: &Shared, stream: &mut Receive) {
+    reset(answer, Code::H3_MESSAGE_ERROR);
+    stream.stop_sending(Code::H3_MESSAGE_ERROR);
+}
+
+/// Whether h3 has found so.
+fn is_malformed(error: &StreamError) -> bool {
+    matches!(error, StreamError::StreamError { code, .. } if *code == Code::H3_MESSAGE_ERROR)
+}
+
+fn broken_promise() -> BodyError {
+    "the request body is not as long as its Content-Length".into()
+}
+
+impl HttpBody for H3Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        if self.phase == Phase::Data {
+            match self.poll_data(cx) {
+                Poll::Ready(None) => {}
+                other => return other.map(|data| data.map(|data| data.map(Frame::data))),
+            }
+        }
+        if self.phase == Phase::Trailers {
+            let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+            let trailers = ready!(stream.poll_recv_trailers(cx));
+            self.phase = Phase::Done;
+            return match trailers {
+                Ok(Some(trailers)) if hop::has_connection_specific(&trailers) => {
+                    let why = self.malformed("a trailer field belongs to a connection".into());
+                    Poll::Ready(Some(Err(why)))
+                }
+                Ok(Some(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                Ok(None) => Poll::Ready(None),
+                Err(error) if is_malformed(&error) => {
+                    Poll::Ready(Some(Err(self.malformed(error.into()))))
+                }
+                Err(error) => Poll::Ready(Some(Err(error.into()))),
+            };
+        }
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.phase == Phase::Done
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let first = self.first.as_ref().and_then(Frame::data_ref);
+        let first = first.map_or(0, |data| data.len() as u64);
+        match self.promised {
+            Some(left) => SizeHint::with_exact(left + first),
+            None if self.phase == Phase::Done => SizeHint::with_exact(first),
+            None => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for H3Body {
+    fn drop(&mut self) {
+        if self.phase != Phase::Done
+            && let Some(unread) = self.unread.upgrade()
+        {
+            unread.set(self.stream.take());
+        }
+    }
+}

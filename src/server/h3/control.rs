@@ -1,0 +1,378 @@
+//! The unidirectional streams of a client (RFC 9114 section 6.2, RFC 9204 section 4.2). h3 reads
+//! of them the control stream alone, and lets pass there what it has no use for.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h3::error::Code;
+use h3::quic::{RecvStream, StreamErrorIncoming};
+
+use super::frames::{CANCEL_PUSH, GOAWAY, MAX_PUSH_ID, Number, SETTINGS, Violation, is_known};
+use super::response::put_length;
+
+/// Stream types.
+const CONTROL: u64 = 0x0;
+const PUSH: u64 = 0x1;
+const ENCODER: u64 = 0x2;
+const DECODER: u64 = 0x3;
+
+/// Settings that say yes or no (RFC 9220 section 3, RFC 9297 section 2.1.1).
+const FLAGS: [u64; 2] = [0x8, 0x33];
+/// Settings of HTTP/2 that are not to be sent (RFC 9114 section 7.2.4.1).
+const RESERVED: [u64; 5] = [0x0, 0x2, 0x3, 0x4, 0x5];
+
+/// Settings of one client; there are about ten.
+const MOST_SETTINGS: usize = 64;
+
+const CLOSED: Violation =
+    Violation::Connection(Code::H3_CLOSED_CRITICAL_STREAM, "a stream that the connection needs");
+const CREATION: Code = Code::H3_STREAM_CREATION_ERROR;
+
+/// Which of the streams that the connection needs are here, a bit for each type.
+pub(crate) type Seen = Rc<Cell<u8>>;
+
+/// What a stream turns out to be.
+pub(crate) enum Found<S> {
+    /// The control stream, and what has come of it behind its type.
+    Control(S, Bytes),
+    /// Nothing that anybody has to do with.
+    Nothing,
+}
+
+/// Reads a stream: up to its type if it is the control stream, else to its end.
+pub(crate) async fn read<S>(mut stream: S, seen: Seen) -> Result<Found<S>, Violation>
+where
+    S: RecvStream<Buf = Bytes>,
+{
+    let mut number = Number::default();
+    let (kind, mut bytes) = loop {
+        // It may end before its type is known.
+        let Some(bytes) = next(&mut stream).await.ok().flatten() else { return Ok(Found::Nothing) };
+        let mut rest = &bytes[..];
+        if let Some(kind) = number.read(&mut rest) {
+            break (kind, bytes.slice_ref(rest));
+        }
+    };
+    match kind {
+        CONTROL | ENCODER | DECODER => {
+            let (bit, before) = (1_u8 << kind, seen.get());
+            if before & bit != 0 {
+                return Err(Violation::Connection(CREATION, "a stream that is there already"));
+            }
+            seen.set(before | bit);
+        }
+        PUSH => return Err(Violation::Connection(CREATION, "a client pushes nothing")),
+        _ => {
+            stream.stop_sending(CREATION.value());
+            return Ok(Found::Nothing);
+        }
+    }
+    if kind == CONTROL {
+        return Ok(Found::Control(stream, bytes));
+    }
+    let mut acknowledged = Instructions::default();
+    loop {
+        match kind {
+            ENCODER => encoder(&bytes)?,
+            _ => acknowledged.decoder(&bytes)?,
+        }
+        bytes = match next(&mut stream).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) | Err(StreamErrorIncoming::StreamTerminated { .. }) => return Err(CLOSED),
+            // The connection is gone.
+            Err(_) => return Ok(Found::Nothing),
+        };
+    }
+}
+
+async fn next<S: RecvStream<Buf = Bytes>>(
+    stream: &mut S,
+) -> Result<Option<Bytes>, StreamErrorIncoming> {
+    poll_fn(|cx| stream.poll_data(cx)).await
+}
+
+/// The encoder's instructions. Our dynamic table has no room, so it may at most be told so
+/// (RFC 9204 section 4.3.1).
+fn encoder(bytes: &[u8]) -> Result<(), Violation> {
+    const NO_ROOM: u8 = 0x20;
+    let why = "there is no dynamic table to write to";
+    let fine = bytes.iter().all(|byte| *byte == NO_ROOM);
+    fine.then_some(()).ok_or(Violation::Connection(Code::QPACK_ENCODER_STREAM_ERROR, why))
+}
+
+/// The decoder's instructions. We refer to no dynamic table, so there is nothing to acknowledge;
+/// a stream may be cancelled (RFC 9204 section 4.4.2).
+#[derive(Debug, Default)]
+struct Instructions {
+    /// Bytes so far of an integer that goes on.
+    long: u8,
+}
+
+impl Instructions {
+    fn decoder(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+        let why = "there is nothing to acknowledge";
+        let wrong = Violation::Connection(Code::QPACK_DECODER_STREAM_ERROR, why);
+        for byte in bytes {
+            self.long = match self.long {
+                0 if byte >> 6 != 0b01 => return Err(wrong),
+                0 => u8::from(byte & 0x3f == 0x3f),
+                // More than any stream's number needs.
+                10.. => return Err(wrong),
+                long if byte & 0x80 == 0x80 => long + 1,
+                _ => 0,
+            };
+        }
+        Ok(())
+    }
+}
+
+/// The frames of the control stream. To h3 go those that it acts on.
+#[derive(Debug)]
+pub(crate) struct Control {
+    /// The longest frame that is taken.
+    most: u64,
+    at: At,
+    number: Number,
+    /// What has come of a frame with a meaning.
+    payload: Vec<u8>,
+    is_settled: bool,
+    /// The last MAX_PUSH_ID, and the last GOAWAY.
+    push_id: Option<u64>,
+    goaway: Option<u64>,
+    /// What goes to h3.
+    passed: BytesMut,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum At {
+    Type,
+    Length(u64),
+    /// So many bytes of a frame of this type are still to come.
+    Payload(u64, u64),
+}
+
+impl Control {
+    pub(crate) fn new(most: u64) -> Self {
+        let (at, number, payload) = (At::Type, Number::default(), vec![]);
+        let passed = BytesMut::new();
+        Self { most, at, number, payload, is_settled: false, push_id: None, goaway: None, passed }
+    }
+
+    /// The next bytes for h3.
+    pub(crate) fn next(&mut self) -> Option<Bytes> {
+        Some(self.passed.split().freeze()).filter(|passed| !passed.is_empty())
+    }
+
+    /// What it means that the stream has ended.
+    pub(crate) fn end(&self) -> Violation {
+        let is_between = matches!(self.at, At::Type) && !self.number.is_begun();
+        if is_between { CLOSED } else { Violation::frame("the last frame is cut off") }
+    }
+
+    /// Takes the next bytes.
+    pub(crate) fn take(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
+        while !bytes.is_empty() {
+            self.at = match self.at {
+                At::Type => {
+                    let Some(kind) = self.number.read(&mut bytes) else { break };
+                    self.admit(kind)?;
+                    At::Length(kind)
+                }
+                At::Length(kind) => {
+                    let Some(length) = self.number.read(&mut bytes) else { break };
+                    if length > self.most {
+                        return Err(Violation::too_long());
+                    }
+                    At::Payload(kind, length)
+                }
+                At::Payload(kind, left) => {
+                    let (part, rest) = bytes.split_at(bytes.len().min(left as usize));
+                    bytes = rest;
+                    if is_known(kind) {
+                        self.payload.extend_from_slice(part);
+                    }
+                    At::Payload(kind, left - part.len() as u64)
+                }
+            };
+            if let At::Payload(kind, 0) = self.at {
+                self.at = At::Type;
+                let payload = std::mem::take(&mut self.payload);
+                self.act(kind, &payload)?;
+                if kind == SETTINGS || kind == GOAWAY {
+                    self.passed.put_u8(kind as u8);
+                    put_length(&mut self.passed, payload.len());
+                    self.passed.extend_from_slice(&payload);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a frame may come now (RFC 9114 sections 6.2.1 and 7.2).
+    fn admit(&mut self, kind: u64) -> Result<(), Violation> {
+        if !self.is_settled && kind != SETTINGS {
+            let why = "the first frame is not SETTINGS";
+            return Err(Violation::Connection(Code::H3_MISSING_SETTINGS, why));
+        }
+        let fits = match kind {
+            SETTINGS => !self.is_settled,
+            CANCEL_PUSH | GOAWAY | MAX_PUSH_ID => true,
+            _ => !is_known(kind),
+        };
+        self.is_settled = true;
+        if fits { Ok(()) } else { Err(Violation::unexpected()) }
+    }
+
+    fn act(&mut self, kind: u64, mut payload: &[u8]) -> Result<(), Violation> {
+        let wrong = |why| Err(Violation::Connection(Code::H3_ID_ERROR, why));
+        match kind {
+            SETTINGS => return settings(payload),
+            CANCEL_PUSH | GOAWAY | MAX_PUSH_ID => {}
+            _ => return Ok(()),
+        }
+        let value = Number::default().read(&mut payload);
+        let Some(value) = value.filter(|_| payload.is_empty()) else {
+            return Err(Violation::frame("a frame of one integer has more or less than that"));
+        };
+        match kind {
+            MAX_PUSH_ID if self.push_id.is_some_and(|before| value < before) => {
+                return wrong("MAX_PUSH_ID has become smaller");
+            }
+            MAX_PUSH_ID => self.push_id = Some(value),
+            GOAWAY if self.goaway.is_some_and(|before| value > before) => {
+                return wrong("GOAWAY names more than the one before");
+            }
+            GOAWAY => self.goaway = Some(value),
+            _ => return wrong("no push was promised that could be cancelled"),
+        }
+        Ok(())
+    }
+}
+
+fn settings(mut payload: &[u8]) -> Result<(), Violation> {
+    let wrong = |why| Err(Violation::Connection(Code::H3_SETTINGS_ERROR, why));
+    let mut names = vec![];
+    while !payload.is_empty() {
+        let mut number = Number::default();
+        let name = number.read(&mut payload);
+        let Some((name, value)) = name.zip(number.read(&mut payload)) else {
+            return Err(Violation::frame("SETTINGS is cut off"));
+        };
+        if RESERVED.contains(&name) {
+            return wrong("a setting of HTTP/2");
+        }
+        if FLAGS.contains(&name) && value > 1 {
+            return wrong("a setting that says yes or no has another value");
+        }
+        if names.contains(&name) {
+            return wrong("a setting comes twice");
+        }
+        names.push(name);
+        if names.len() > MOST_SETTINGS {
+            return Err(Violation::Connection(Code::H3_EXCESSIVE_LOAD, "too many settings"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control(frames: &[u8], size: usize) -> Result<Vec<u8>, u64> {
+        let mut control = Control::new(1000);
+        let mut passed = vec![];
+        for piece in frames.chunks(size) {
+            control.take(piece).map_err(code)?;
+            passed.extend(control.next().unwrap_or_default());
+        }
+        Ok(passed)
+    }
+
+    fn code(violation: Violation) -> u64 {
+        match violation {
+            Violation::Connection(code, _) => code.value(),
+            Violation::Message => 0,
+        }
+    }
+
+    #[test]
+    fn the_frames_of_the_control_stream() {
+        for (frames, want) in [
+            (&b"\x04\0"[..], Ok(&b"\x04\0"[..])),
+            (b"\x04\x02\x08\x01", Ok(b"\x04\x02\x08\x01")),
+            (
+                b"\x04\x04\x08\x01\x33\0\x21\x02ab\x40\x41\0\x07\x01\x08\x07\x01\x04",
+                Ok(b"\x04\x04\x08\x01\x33\0\x07\x01\x08\x07\x01\x04"),
+            ),
+            (b"\x04\0\x0d\x01\x05\x0d\x01\x05\x0d\x02\x40\x06", Ok(b"\x04\0")),
+            (b"\x21\0\x04\0", Err(0x10a)),
+            (b"\x07\x01\0", Err(0x10a)),
+            (b"\x04\0\x04\0", Err(0x105)),
+            (b"\x04\0\0\x01a", Err(0x105)),
+            (b"\x04\0\x01\x01a", Err(0x105)),
+            (b"\x04\0\x02\0", Err(0x105)),
+            (b"\x04\0\x05\x01a", Err(0x105)),
+            (b"\x04\0\x06\x01a", Err(0x105)),
+            (b"\x04\0\x08\x01a", Err(0x105)),
+            (b"\x04\0\x09\x01a", Err(0x105)),
+            (b"\x04\0\x03\x01\0", Err(0x108)),
+            (b"\x04\0\x0d\x01\x05\x0d\x01\x04", Err(0x108)),
+            (b"\x04\0\x07\x01\x04\x07\x01\x08", Err(0x108)),
+            (b"\x04\0\x0d\0", Err(0x106)),
+            (b"\x04\0\x0d\x01\x40", Err(0x106)),
+            (b"\x04\0\x03\0", Err(0x106)),
+            (b"\x04\0\x07\0", Err(0x106)),
+            (b"\x04\0\x07\x02\0\0", Err(0x106)),
+            (b"\x04\x01\x08", Err(0x106)),
+            (b"\x04\x03\x08\x01\x40", Err(0x106)),
+            (b"\x04\x02\0\0", Err(0x109)),
+            (b"\x04\x02\x02\0", Err(0x109)),
+            (b"\x04\x02\x05\0", Err(0x109)),
+            (b"\x04\x02\x08\x02", Err(0x109)),
+            (b"\x04\x05\x06\x40\x64\x33\x01", Ok(b"\x04\x05\x06\x40\x64\x33\x01")),
+            (b"\x04\x04\x06\x01\x06\x01", Err(0x109)),
+            (b"\x04\x7f\xff", Err(0x107)),
+            (b"\x04\0\x21\x7f\xff", Err(0x107)),
+        ] {
+            for size in [1, 2, 100] {
+                assert_eq!(
+                    control(frames, size),
+                    want.map(<[u8]>::to_vec),
+                    "{frames:x?} by {size}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_instructions_of_qpack() {
+        for (bytes, want) in [
+            (&b"\x20"[..], Ok(())),
+            (b"\x21", Err(0x201)),
+            (b"\x3f\0", Err(0x201)),
+            (b"\xc1\x01a", Err(0x201)),
+            (b"\x41a\x01b", Err(0x201)),
+            (b"\0", Err(0x201)),
+        ] {
+            assert_eq!(encoder(bytes).map_err(code), want, "{bytes:x?}");
+        }
+        for (bytes, want) in [
+            (&b"\x44"[..], Ok(())),
+            (b"\x7f\x80\x01\x40", Ok(())),
+            (b"\x80", Err(0x202)),
+            (b"\x44\xff", Err(0x202)),
+            (b"\x01", Err(0x202)),
+            (b"\0", Err(0x202)),
+            (b"\x7f\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", Err(0x202)),
+        ] {
+            for size in [1, 100] {
+                let mut instructions = Instructions::default();
+                let read = bytes.chunks(size).try_for_each(|piece| instructions.decoder(piece));
+                assert_eq!(read.map_err(code), want, "{bytes:x?}");
+            }
+        }
+    }
+}

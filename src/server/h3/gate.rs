@@ -1,0 +1,305 @@
+//! What passes to h3 of a request stream: the frames that it knows how to take, in the order that
+//! RFC 9114 section 4.1 asks for, their sizes bounded before h3 gathers them, and field sections
+//! that have been judged. Content goes through as it came, without a copy.
+
+use std::collections::VecDeque;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::frames::{DATA, HEADERS, Number, Violation, is_known};
+use super::response::put_length;
+use super::section;
+
+/// Where a request stream stands.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// The longest frame that is taken, DATA apart.
+    most: u64,
+    at: At,
+    number: Number,
+    part: Part,
+    /// A field section that is not all here.
+    kept: BytesMut,
+    /// What may go on.
+    passed: VecDeque<Bytes>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum At {
+    Type,
+    Length(u64),
+    /// So many bytes of the payload are still to come.
+    Section(u64),
+    Content(u64),
+    Ignored(u64),
+}
+
+/// The part of the request that comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Head,
+    Content,
+    Nothing,
+}
+
+/// A chunk as it is looked through.
+struct Chunk<'a> {
+    bytes: &'a Bytes,
+    rest: &'a [u8],
+    /// From here on it is undecided whether it goes on as it came.
+    from: usize,
+    /// Where the frame at hand begins, if it does so here.
+    frame: Option<usize>,
+}
+
+impl Chunk<'_> {
+    fn at(&self) -> usize {
+        self.bytes.len() - self.rest.len()
+    }
+
+    /// Hands on what is undecided up to `end`.
+    fn pass_to(&mut self, end: usize, passed: &mut VecDeque<Bytes>) {
+        if end > self.from {
+            passed.push_back(self.bytes.slice(self.from..end));
+        }
+        self.from = self.at();
+    }
+
+    /// As much of the next bytes as a frame still has.
+    fn take(&mut self, left: &mut u64) -> &[u8] {
+        let length = self.rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+        let (taken, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        *left -= length as u64;
+        taken
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(most: u64) -> Self {
+        let (at, number, part) = (At::Type, Number::default(), Part::Head);
+        Self { most, at, number, part, kept: BytesMut::new(), passed: VecDeque::new() }
+    }
+
+    /// The next bytes for h3.
+    pub(crate) fn next(&mut self) -> Option<Bytes> {
+        self.passed.pop_front()
+    }
+
+    /// The stream has ended.
+    pub(crate) fn end(&self) -> Result<(), Violation> {
+        let is_between = matches!(self.at, At::Type) && !self.number.is_begun();
+        if is_between { Ok(()) } else { Err(Violation::frame("the last frame is cut off")) }
+    }
+
+    /// Takes the next bytes of the stream.
+    pub(crate) fn take(&mut self, bytes: &Bytes) -> Result<(), Violation> {
+        let mut chunk = Chunk { bytes, rest: bytes, from: 0, frame: None };
+        while !chunk.rest.is_empty() {
+            match self.at {
+                At::Type => {
+                    if !self.number.is_begun() {
+                        chunk.frame = Some(chunk.at());
+                    }
+                    let Some(kind) = self.number.read(&mut chunk.rest) else { break };
+                    self.at = At::Length(kind);
+                }
+                At::Length(kind) => {
+                    let Some(length) = self.number.read(&mut chunk.rest) else { break };
+                    self.open(kind, length, &mut chunk)?;
+                }
+                At::Content(mut left) => {
+                    chunk.take(&mut left);
+                    self.at = if left == 0 { At::Type } else { At::Content(left) };
+                }
+                At::Ignored(mut left) => {
+                    chunk.take(&mut left);
+                    chunk.from = chunk.at();
+                    self.at = if left == 0 { At::Type } else { At::Ignored(left) };
+                }
+                At::Section(mut left) => {
+                    self.kept.extend_from_slice(chunk.take(&mut left));
+                    chunk.from = chunk.at();
+                    self.at = At::Section(left);
+                    if left == 0 {
+                        let section = self.kept.split().freeze();
+                        let respelled = self.judge(&section)?.map(Bytes::from);
+                        self.push_section(respelled.unwrap_or(section));
+                    }
+                }
+            }
+        }
+        // The head of a frame that is not all here goes on when it is, in a form of its own.
+        let is_in_head = matches!(self.at, At::Length(_)) || self.number.is_begun();
+        let end = if is_in_head { chunk.frame.unwrap_or(chunk.from) } else { bytes.len() };
+        chunk.pass_to(end, &mut self.passed);
+        Ok(())
+    }
+
+    /// A frame begins, whose type and length are known.
+    fn open(&mut self, kind: u64, length: u64, chunk: &mut Chunk<'_>) -> Result<(), Violation> {
+        match (kind, self.part) {
+            (DATA, Part::Content) => {
+                self.at = if length == 0 { At::Type } else { At::Content(length) };
+                if chunk.frame.is_none() {
+                    chunk.from = chunk.at();
+                    self.push_head(kind, length);
+                }
+                Ok(())
+            }
+            (HEADERS, Part::Head | Part::Content) if length <= self.most => {
+                self.open_section(length, chunk)
+            }
+            (HEADERS, Part::Head | Part::Content) => Err(Violation::too_long()),
+            (kind, _) if is_known(kind) => Err(Violation::unexpected()),
+            _ if length > self.most => Err(Violation::too_long()),
+            _ => {
+                chunk.pass_to(chunk.frame.unwrap_or(chunk.from), &mut self.passed);
+                self.at = if length == 0 { At::Type } else { At::Ignored(length) };
+                Ok(())
+            }
+        }
+    }
+
+    fn open_section(&mut self, length: u64, chunk: &mut Chunk<'_>) -> Result<(), Violation> {
+        let whole = usize::try_from(length).ok().and_then(|length| chunk.rest.get(..length));
+        let Some(section) = whole else {
+            chunk.pass_to(chunk.frame.unwrap_or(chunk.from), &mut self.passed);
+            self.at = At::Section(length);
+            return Ok(());
+        };
+        let respelled = self.judge(section)?;
+        let begin = chunk.frame;
+        if respelled.is_none() && begin.is_some() {
+            chunk.rest = &chunk.rest[section.len()..];
+            return Ok(());
+        }
+        let section = respelled.map_or_else(|| Bytes::copy_from_slice(section), Bytes::from);
+        chunk.rest = &chunk.rest[length as usize..];
+        chunk.pass_to(begin.unwrap_or(chunk.from), &mut self.passed);
+        self.push_section(section);
+        Ok(())
+    }
+
+    /// Judges a field section that is all here, and says what is to go on in its place.
+    fn judge(&mut self, section: &[u8]) -> Result<Option<Vec<u8>>, Violation> {
+        let respelled = section::judge(section, self.part == Part::Head)?;
+        self.part = if self.part == Part::Head { Part::Content } else { Part::Nothing };
+        self.at = At::Type;
+        Ok(respelled)
+    }
+
+    fn push_section(&mut self, section: Bytes) {
+        self.push_head(HEADERS, section.len() as u64);
+        if !section.is_empty() {
+            self.passed.push_back(section);
+        }
+    }
+
+    fn push_head(&mut self, kind: u64, length: u64) {
+        let mut head = BytesMut::with_capacity(9);
+        head.put_u8(kind as u8);
+        put_length(&mut head, length as usize);
+        self.passed.push_back(head.freeze());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use h3::error::Code;
+
+    use super::*;
+
+    /// What goes on of a stream that comes in pieces of `size`.
+    fn passed(stream: &[u8], size: usize) -> Result<Vec<u8>, Violation> {
+        let mut gate = Gate::new(200);
+        let mut out = vec![];
+        for piece in stream.chunks(size) {
+            gate.take(&Bytes::copy_from_slice(piece))?;
+            out.extend(std::iter::from_fn(|| gate.next()).flatten());
+        }
+        gate.end()?;
+        Ok(out)
+    }
+
+    /// HEADERS with `:method GET` and lines as given.
+    fn head(lines: &[u8]) -> Vec<u8> {
+        [&[1, 3 + lines.len() as u8, 0, 0, 0xd1][..], lines].concat()
+    }
+
+    const TRAILERS: &[u8] = b"\x01\x08\0\0\x23x-a\x01b";
+    const SIZES: [usize; 5] = [1, 2, 3, 7, 100_000];
+
+    #[test]
+    fn what_h3_knows_goes_on_and_the_rest_is_left_out() {
+        let long = [&[0, 0x80, 1, 0x11, 0x70][..], &[0xff; 70_000]].concat();
+        let unknown = b"\x21\x03abc\x40\x41\0\x80\x0f\x07\0\x01a";
+        let websocket = b"\x27\x02:protocol\x09websocket";
+        let respelled = b"\x27\x02:protocol\x0bconnect-udp";
+        let plain = head(b"");
+        for (stream, want) in [
+            (vec![&plain[..]], vec![&plain[..]]),
+            (
+                vec![&plain, &long, b"\0\x03abc", TRAILERS],
+                vec![&plain, &long, b"\0\x03abc", TRAILERS],
+            ),
+            (vec![&plain, b"\0\0"], vec![&plain, b"\0\0"]),
+            (
+                vec![unknown, &plain, unknown, b"\0\x01a", unknown, TRAILERS, unknown],
+                vec![&plain, b"\0\x01a", TRAILERS],
+            ),
+            (vec![unknown, &head(websocket), b"\0\x03abc"], vec![&head(respelled), b"\0\x03abc"]),
+        ] {
+            for size in SIZES {
+                assert_eq!(passed(&stream.concat(), size), Ok(want.concat()), "by {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn content_in_one_piece_is_not_copied() {
+        let bytes = Bytes::from([&head(b"")[..], b"\0\x03abc"].concat());
+        let mut gate = Gate::new(200);
+        gate.take(&bytes).unwrap();
+        assert_eq!(gate.next().unwrap().as_ptr(), bytes.as_ptr());
+        assert_eq!(gate.next(), None);
+    }
+
+    #[test]
+    fn what_breaks_the_rules() {
+        let plain = head(b"");
+        let unexpected = Violation::unexpected();
+        let cut_off = Violation::frame("the last frame is cut off");
+        let undecodable = Code::QPACK_DECOMPRESSION_FAILED;
+        let undecodable = Violation::Connection(undecodable, "a field section cannot be decoded");
+        for (stream, want) in [
+            (vec![&b"\0\x01a"[..]], unexpected),
+            (vec![&plain, TRAILERS, b"\0\x01a"], unexpected),
+            (vec![&plain, TRAILERS, TRAILERS], unexpected),
+            (vec![b"\x02\0"], unexpected),
+            (vec![b"\x03\x01\0"], unexpected),
+            (vec![b"\x04\0"], unexpected),
+            (vec![&plain, b"\x05\0"], unexpected),
+            (vec![&plain, b"\x06\0"], unexpected),
+            (vec![&plain, b"\x07\x01\0"], unexpected),
+            (vec![&plain, b"\x08\0"], unexpected),
+            (vec![&plain, b"\x09\0"], unexpected),
+            (vec![&plain, b"\x0d\x01\0"], unexpected),
+            (vec![b"\x01\x7f\xff"], Violation::too_long()),
+            (vec![&plain, b"\x21\xc0\0\0\0\0\0\x01\0"], Violation::too_long()),
+            (vec![&plain, b"\x01\x7f\xff"], Violation::too_long()),
+            (vec![&plain, b"\0\x03ab"], cut_off),
+            (vec![&plain, b"\0"], cut_off),
+            (vec![&plain, b"\x40"], cut_off),
+            (vec![&plain, b"\x21\x02a"], cut_off),
+            (vec![b"\x01\x03\0\0"], cut_off),
+            (vec![&head(b"\xd1")], Violation::Message),
+            (vec![&plain, b"\x01\x03\0\0\xd1"], Violation::Message),
+            (vec![&head(b"\x10")], undecodable),
+        ] {
+            for size in SIZES {
+                assert_eq!(passed(&stream.concat(), size), Err(want), "{stream:x?} by {size}");
+            }
+        }
+    }
+}

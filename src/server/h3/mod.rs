@@ -1,0 +1,12 @@
+//! HTTP/3 on a QUIC connection: its streams and frames, requests and responses.
+
+pub(crate) mod body;
+pub(crate) mod control;
+pub(crate) mod frames;
+pub(crate) mod gate;
+pub(crate) mod patience;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod section;
+pub(crate) mod transport;
+pub(crate) mod tunnels;

@@ -1,0 +1,160 @@
+//! One HTTP/3 request on its stream: taken in from h3, given to dispatch, and its response sent.
+
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+use bytes::Bytes;
+use h3::error::Code;
+use http::{Method, StatusCode, header};
+use tokio::time::{Instant, timeout_at};
+
+use super::body::{H3Body, Receive, malformed};
+use super::response::{self, Shared, answer, delivered};
+use super::section::WEBSOCKET;
+use super::transport::Transport;
+use super::tunnels::Tunnels;
+use crate::http::limits::{QUIC_LINGER, QUIC_LINGER_SILENCE};
+use crate::http::response::NeedsHttp1;
+use crate::http::{Body, Upgrade, hop};
+use crate::server::dispatch::{Door, dispatch, log_refused};
+use crate::server::tunnel::switch::{extended_answer, extended_connect};
+
+type Resolver = h3::server::RequestResolver<Transport, Bytes>;
+
+/// Bytes of a response beyond which it is worth asking whether the client has them all.
+const LARGE: u64 = 64 * 1024;
+
+pub(crate) async fn serve_stream(
+    door: &Rc<Door>,
+    resolver: Resolver,
+    stream: &Shared,
+    tunnels: &Rc<Tunnels>,
+) {
+    let head = resolver.resolve_request();
+    let in_time = match door.header_deadline() {
+        Some(at) => timeout_at(at, head).await,
+        None => Ok(head.await),
+    };
+    let (request, halves) = match in_time {
+        Ok(Ok(resolved)) => resolved,
+        Ok(Err(error)) => return log::debug!("HTTP/3 request: {error}"),
+        Err(_) => {
+            log::debug!("HTTP/3 request: its head did not end in time");
+            // The dropped half has stopped the client.
+            return response::reset(stream, Code::H3_REQUEST_INCOMPLETE);
+        }
+    };
+    // h3 counts the request as under way for as long as its half lives.
+    let (_counted, mut receive) = halves.split();
+    let length = match content_length(&request) {
+        Ok(length) if is_well_formed(&request) => length,
+        _ => {
+            malformed(stream, &mut receive);
+            return log_refused(door, request, StatusCode::BAD_REQUEST);
+        }
+    };
+    if request.extensions().get::<h3::ext::Protocol>().is_some() {
+        let body = H3Body::new(receive, stream.clone(), None);
+        return Box::pin(serve_tunnel(door, request, body, (stream, tunnels))).await;
+    }
+    let mut body = H3Body::new(receive, stream.clone(), length);
+    // Takes what has come with the head; whoever reads on registers anew.
+    if body.peek(&mut Context::from_waker(Waker::noop())).is_err() {
+        return response::reset(stream, Code::H3_MESSAGE_ERROR);
+    }
+    let unread = body.unread();
+    let request = door.receive(request.map(|()| Body::new(body)));
+    let deadline = door.response_deadline();
+    let response = dispatch(door, request, None).await;
+    send(stream, response, deadline).await;
+    if let Some(rest) = unread.and_then(|unread| unread.take()) {
+        linger(rest).await;
+    }
+}
+
+/// Whether a request's head is what RFC 9114 sections 4.2 to 4.4 ask for, beyond what its field
+/// section has been judged by.
+fn is_well_formed(request: &http::Request<()>) -> bool {
+    let (method, uri) = (request.method(), request.uri());
+    let is_whole = uri.scheme().is_some() && uri.path_and_query().is_some();
+    let is_plain_connect =
+        *method == Method::CONNECT && request.extensions().get::<h3::ext::Protocol>().is_none();
+    let names_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    is_whole != is_plain_connect && !names_user && !hop::has_connection_specific(request.headers())
+}
+
+/// Reads what a client still sends after its response. Told to stop within its content, Chromium
+/// never shows the page the response that it has; so it is told when that has gone on for long.
+async fn linger(mut rest: Receive) {
+    let until = Instant::now() + QUIC_LINGER;
+    loop {
+        let silence = (Instant::now() + QUIC_LINGER_SILENCE).min(until);
+        match timeout_at(silence, rest.recv_data()).await {
+            Ok(Ok(Some(_))) if Instant::now() < until => {}
+            Ok(Ok(None) | Err(_)) => return,
+            _ => return rest.stop_sending(Code::H3_NO_ERROR),
+        }
+    }
+}
+
+/// A request for another protocol on its stream (RFC 9220).
+async fn serve_tunnel(
+    door: &Rc<Door>,
+    mut request: http::Request<()>,
+    body: H3Body,
+    (stream, tunnels): (&Shared, &Rc<Tunnels>),
+) {
+    let is_websocket = request.extensions().get() == Some(&WEBSOCKET);
+    let name = if is_websocket { "websocket" } else { "" };
+    let (protocol, verdict) = match extended_connect(&mut request, name) {
+        Ok(protocol) => (Some(protocol), None),
+        Err(refused) => (None, Some(refused)),
+    };
+    let mut request = door.receive(request.map(|()| Body::empty()));
+    let mut tunnel = None;
+    if let Some(protocol) = protocol {
+        let opened = door.tunnel(&protocol);
+        let incoming = opened.inward(Body::new(body));
+        request.upgrade = Some(Box::new(Upgrade { protocol, incoming }));
+        tunnel = Some(opened);
+    }
+    let (response, granted) = extended_answer(dispatch(door, request, verdict).await);
+    let _open = granted.then(|| tunnels.open());
+    let response = match tunnel.filter(|_| granted) {
+        Some(tunnel) => response.map(|body| tunnel.outward(body)),
+        None => response,
+    };
+    send(stream, response, None).await;
+}
+
+async fn send(stream: &Shared, response: http::Response<Body>, deadline: Option<Instant>) {
+    if response.extensions().get::<NeedsHttp1>().is_some() {
+        return response::reset(stream, Code::H3_VERSION_FALLBACK);
+    }
+    let answered = async {
+        match deadline {
+            Some(at) => timeout_at(at, answer(stream, response)).await?,
+            None => answer(stream, response).await,
+        }
+    };
+    match answered.await {
+        // Much of it may still be here, and the connection must not end before it has gone.
+        Ok(length) if length > LARGE => delivered(stream).await,
+        Ok(_) => {}
+        Err(error) => {
+            // Dropping the stream would finish it, and a cut body would look whole.
+            log::debug!("HTTP/3 response: {error}");
+            response::reset(stream, Code::H3_INTERNAL_ERROR);
+        }
+    }
+}
+
+fn content_length(request: &http::Request<()>) -> Result<Option<u64>, ()> {
+    let mut lengths = request.headers().get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return Ok(None) };
+    let digits = first.as_bytes();
+    if lengths.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(());
+    }
+    first.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or(())
+}

@@ -1,0 +1,213 @@
+//! A response on its request stream. The frames are ours: head, first content and the end leave
+//! together where they are there together, and content is handed to QUIC without a copy. What
+//! h3 does for a connection and a request stays with h3.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use h3::error::Code;
+use http::{HeaderMap, Response};
+use http_body::{Body as HttpBody, Frame};
+use quinn::{SendStream, VarInt};
+use tokio::time::{Instant, Sleep};
+
+use crate::http::limits::WRITE_IDLE;
+use crate::http::{Body, BodyError};
+use crate::server::compression::qpack;
+
+/// Frame types (RFC 9114 section 7.2).
+const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
+/// Room for a frame's type and length before its payload is known.
+const FRAME_HEAD: usize = 9;
+/// Bytes gathered before they are handed on although more could come at once.
+const GATHERED: usize = 64 * 1024;
+
+/// The sending half, which h3 holds too.
+pub(crate) type Shared = Rc<RefCell<SendStream>>;
+
+/// Sends the response to its end and gives its length; on an error the stream is to be [`reset`].
+pub(crate) async fn answer(stream: &Shared, response: Response<Body>) -> Result<u64, BodyError> {
+    let (head, mut body) = response.into_parts();
+    let mut queue = Queue::default();
+    queue.push_section(|out| qpack::write_head(out, head.status, &head.headers));
+    drop(head);
+    poll_fn(|cx| {
+        loop {
+            let gathered = queue.poll_gather(&mut body, cx)?;
+            ready!(queue.poll_write(&mut stream.borrow_mut(), cx))?;
+            ready!(gathered);
+            if queue.ended {
+                stream.borrow_mut().finish()?;
+                return Poll::Ready(Ok(queue.total));
+            }
+        }
+    })
+    .await
+}
+
+/// Returns when the client has it all, or has lost interest.
+pub(crate) async fn delivered(stream: &Shared) {
+    let stopped = stream.borrow().stopped();
+    let _ = stopped.await;
+}
+
+/// Ends the stream so that the response cannot look whole.
+pub(crate) fn reset(stream: &Shared, code: Code) {
+    // An error says that the stream has ended already.
+    let code = VarInt::from_u64(code.value()).unwrap_or(VarInt::MAX);
+    let _ = stream.borrow_mut().reset(code);
+}
+
+/// What is to be written.
+#[derive(Default)]
+struct Queue {
+    chunks: Vec<Bytes>,
+    bytes: usize,
+    /// Bytes of content so far.
+    total: u64,
+    /// Frame heads and field sections that precede the next chunk.
+    scratch: BytesMut,
+    ended: bool,
+    /// Runs while the client takes nothing.
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl Queue {
+    /// Takes from the body what is there. Pending: more is to come, but not now.
+    fn poll_gather(
+        &mut self,
+        body: &mut Body,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), BodyError>> {
+        while !self.ended && self.bytes < GATHERED {
+            match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+                Some(frame) => self.push(frame?),
+                None => self.ended = true,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn push(&mut self, frame: Frame<Bytes>) {
+        match frame.into_data() {
+            Ok(data) if data.is_empty() => {}
+            Ok(data) => {
+                self.scratch.put_u8(DATA);
+                put_length(&mut self.scratch, data.len());
+                self.seal();
+                self.bytes += data.len();
+                self.total += data.len() as u64;
+                self.chunks.push(data);
+            }
+            Err(frame) => {
+                let trailers: HeaderMap = frame.into_trailers().unwrap_or_default();
+                self.push_section(|out| qpack::write_trailers(out, &trailers));
+                self.ended = true;
+            }
+        }
+    }
+
+    /// Adds a HEADERS frame.
+    fn push_section(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        self.seal();
+        self.scratch.reserve(512);
+        self.scratch.put_bytes(0, FRAME_HEAD);
+        write(&mut self.scratch);
+        // The frame's head goes right before its payload, whose length is known only now.
+        let mut head = BytesMut::with_capacity(FRAME_HEAD);
+        head.put_u8(HEADERS);
+        put_length(&mut head, self.scratch.len() - FRAME_HEAD);
+        let start = FRAME_HEAD - head.len();
+        self.scratch[start..FRAME_HEAD].copy_from_slice(&head);
+        self.scratch.advance(start);
+    }
+
+    /// Makes the scratch a chunk.
+    fn seal(&mut self) {
+        if !self.scratch.is_empty() {
+            let chunk = self.scratch.split().freeze();
+            self.bytes += chunk.len();
+            self.chunks.push(chunk);
+        }
+    }
+
+    /// Writes until all is handed on.
+    fn poll_write(
+        &mut self,
+        stream: &mut SendStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), BodyError>> {
+        self.seal();
+        while self.bytes > 0 {
+            // The stream itself, and not this future, remembers who waits.
+            let Poll::Ready(written) = pin!(stream.write_chunks(&mut self.chunks)).poll(cx) else {
+                return self.poll_stall(cx).map(|()| Err(too_slow()));
+            };
+            let written = written?;
+            self.chunks.drain(..written.chunks);
+            self.bytes -= written.bytes;
+            self.stall = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let end = || Box::pin(tokio::time::sleep_until(Instant::now() + WRITE_IDLE));
+        self.stall.get_or_insert_with(end).as_mut().poll(cx)
+    }
+}
+
+fn too_slow() -> BodyError {
+    io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of its response").into()
+}
+
+/// A variable-length integer (RFC 9000 section 16).
+pub(crate) fn put_length(out: &mut BytesMut, length: usize) {
+    match length as u64 {
+        length @ ..0x40 => out.put_u8(length as u8),
+        length @ ..0x4000 => out.put_u16(length as u16 | 0x4000),
+        length @ ..0x4000_0000 => out.put_u32(length as u32 | 0x8000_0000),
+        length => out.put_u64(length | 0xc000_0000_0000_0000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn head_and_content_share_their_chunks() {
+        let mut queue = Queue::default();
+        let ok = http::StatusCode::OK;
+        queue.push_section(|out| qpack::write_head(out, ok, &HeaderMap::new()));
+        queue.push(Frame::data(Bytes::from(vec![b'x'; 100])));
+        queue.push(Frame::data(Bytes::new()));
+        queue.push(Frame::trailers(HeaderMap::new()));
+        queue.seal();
+        assert_eq!(queue.chunks[0], &b"\x01\x03\0\0\xd9\x00\x40\x64"[..]);
+        assert_eq!(queue.chunks[1].len(), 100);
+        assert_eq!(queue.chunks[2], &b"\x01\x02\0\0"[..]);
+        assert_eq!((queue.chunks.len(), queue.ended, queue.bytes), (3, true, 112));
+    }
+
+    #[test]
+    fn lengths_take_the_fewest_bytes() {
+        for (length, want) in [
+            (0x3f, &b"\x3f"[..]),
+            (0x40, b"\x40\x40"),
+            (0x3fff, b"\x7f\xff"),
+            (0x4000, b"\x80\0\x40\0"),
+            (0x4000_0000, b"\xc0\0\0\0\x40\0\0\0"),
+        ] {
+            let mut out = BytesMut::new();
+            put_length(&mut out, length);
+            assert_eq!(&out[..], want, "{length:#x}");
+        }
+    }
+}

@@ -1,0 +1,478 @@
+//! quinn under h3, for what the two leave out: a client that stops a response is noticed at once,
+//! the rules that h3 does not hold are held beneath it, and the response is written past it.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt};
+use h3::error::Code;
+use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, WriteBuf};
+use quinn::{ConnectionError, ReadError, VarInt, WriteError};
+
+use super::control::{self, Control, Found, Seen};
+use super::frames::Violation;
+use super::gate::Gate;
+use super::patience::Patience;
+use super::response::{self, Shared};
+
+type Accepting =
+    Pin<Box<dyn Stream<Item = Result<(quinn::SendStream, quinn::RecvStream), ConnectionError>>>>;
+
+/// The sending half of the request stream accepted last. To be taken right after h3 has given
+/// out its request.
+#[derive(Clone, Default)]
+pub(crate) struct LastAccepted(Rc<Cell<Option<Shared>>>);
+
+impl LastAccepted {
+    pub(crate) fn take(&self) -> Option<Shared> {
+        self.0.take()
+    }
+}
+
+/// Ends when the client stops the response, and then says so, or is gone.
+pub(crate) fn given_up(stream: &Shared) -> impl Future<Output = bool> + use<> {
+    let stopped = stream.borrow().stopped();
+    async move {
+        match stopped.await {
+            // The response has ended, and its task with it.
+            Ok(None) => std::future::pending().await,
+            Ok(Some(_)) => true,
+            Err(_) => false,
+        }
+    }
+}
+
+type Reading = Pin<Box<dyn Future<Output = Result<Found<h3_quinn::RecvStream>, Violation>>>>;
+
+/// One QUIC connection.
+pub(crate) struct Transport {
+    quic: quinn::Connection,
+    /// Opens and accepts the streams of one direction.
+    plain: h3_quinn::Connection,
+    accepting: Accepting,
+    accepted: LastAccepted,
+    /// The client's unidirectional streams, and which of those that must be there are.
+    reading: FuturesUnordered<Reading>,
+    seen: Seen,
+    patience: Patience,
+    frame_bytes: u64,
+}
+
+impl Transport {
+    /// `frame_bytes` bounds every frame but DATA.
+    pub(crate) fn new(quic: quinn::Connection, frame_bytes: u64, patience: Patience) -> Self {
+        let accepting =
+            stream::unfold(quic.clone(), |quic| async { Some((quic.accept_bi().await, quic)) });
+        Self {
+            plain: h3_quinn::Connection::new(quic.clone()),
+            quic,
+            accepting: Box::pin(accepting),
+            accepted: LastAccepted::default(),
+            reading: FuturesUnordered::new(),
+            seen: Seen::default(),
+            patience,
+            frame_bytes,
+        }
+    }
+
+    pub(crate) fn last_accepted(&self) -> LastAccepted {
+        self.accepted.clone()
+    }
+}
+
+impl quic::Connection<Bytes> for Transport {
+    type RecvStream = ControlStream;
+    type OpenStreams = Opener;
+
+    /// Gives h3 the control stream alone: it reads no other.
+    fn poll_accept_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<ControlStream, ConnectionErrorIncoming>> {
+        let plain = &mut self.plain;
+        while let Poll::Ready(stream) =
+            <h3_quinn::Connection as quic::Connection<Bytes>>::poll_accept_recv(plain, cx)
+        {
+            self.reading.push(Box::pin(control::read(stream?, self.seen.clone())));
+        }
+        while let Poll::Ready(Some(found)) = self.reading.poll_next_unpin(cx) {
+            match found {
+                Ok(Found::Nothing) => {}
+                Ok(Found::Control(stream, begun)) => {
+                    let (frames, quic) = (Control::new(self.frame_bytes), self.quic.clone());
+                    let begun = Some(begun);
+                    let kind = Some(Bytes::from_static(b"\0"));
+                    return Poll::Ready(Ok(ControlStream { stream, kind, begun, frames, quic }));
+                }
+                Err(violation) => return Poll::Ready(Err(end(&self.quic, violation))),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_accept_bidi(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Bidi, ConnectionErrorIncoming>> {
+        let accepted = ready!(self.accepting.poll_next_unpin(cx));
+        let accepted = accepted.unwrap_or(Err(ConnectionError::LocallyClosed));
+        let (send, receive) = accepted.map_err(connection_error)?;
+        let id = StreamId::try_from(u64::from(send.id()))
+            .map_err(|error| ConnectionErrorIncoming::InternalError(error.to_string()))?;
+        let answer = Rc::new(RefCell::new(send));
+        self.accepted.0.set(Some(answer.clone()));
+        let receive = Receive {
+            stream: receive,
+            id,
+            gate: Gate::new(self.frame_bytes),
+            answer: answer.clone(),
+            quic: self.quic.clone(),
+            patience: self.patience.clone(),
+            is_over: false,
+        };
+        Poll::Ready(Ok(Bidi { send: Send { stream: answer, id, writing: None }, receive }))
+    }
+
+    fn opener(&self) -> Opener {
+        Opener(<h3_quinn::Connection as quic::Connection<Bytes>>::opener(&self.plain))
+    }
+}
+
+impl quic::OpenStreams<Bytes> for Transport {
+    type BidiStream = Bidi;
+    type SendStream = h3_quinn::SendStream<Bytes>;
+
+    fn poll_open_bidi(&mut self, _: &mut Context<'_>) -> Poll<Result<Bidi, StreamErrorIncoming>> {
+        Poll::Ready(Err(never_opened()))
+    }
+
+    fn poll_open_send(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self::SendStream, StreamErrorIncoming>> {
+        quic::OpenStreams::<Bytes>::poll_open_send(&mut self.plain, cx)
+    }
+
+    fn close(&mut self, code: Code, reason: &[u8]) {
+        close(&self.quic, code, reason);
+    }
+}
+
+/// Opens streams while the connection itself is elsewhere.
+pub(crate) struct Opener(h3_quinn::OpenStreams);
+
+impl quic::OpenStreams<Bytes> for Opener {
+    type BidiStream = Bidi;
+    type SendStream = h3_quinn::SendStream<Bytes>;
+
+    fn poll_open_bidi(&mut self, _: &mut Context<'_>) -> Poll<Result<Bidi, StreamErrorIncoming>> {
+        Poll::Ready(Err(never_opened()))
+    }
+
+    fn poll_open_send(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self::SendStream, StreamErrorIncoming>> {
+        quic::OpenStreams::<Bytes>::poll_open_send(&mut self.0, cx)
+    }
+
+    fn close(&mut self, code: Code, reason: &[u8]) {
+        quic::OpenStreams::<Bytes>::close(&mut self.0, code, reason);
+    }
+}
+
+/// One request stream.
+pub(crate) struct Bidi {
+    send: Send,
+    receive: Receive,
+}
+
+impl quic::BidiStream<Bytes> for Bidi {
+    type SendStream = Send;
+    type RecvStream = Receive;
+
+    fn split(self) -> (Send, Receive) {
+        (self.send, self.receive)
+    }
+}
+
+impl quic::SendStream<Bytes> for Bidi {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
+        self.send.poll_ready(cx)
+    }
+
+    fn send_data<T: Into<WriteBuf<Bytes>>>(&mut self, data: T) -> Result<(), StreamErrorIncoming> {
+        self.send.send_data(data)
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
+        self.send.poll_finish(cx)
+    }
+
+    fn reset(&mut self, code: u64) {
+        self.send.reset(code);
+    }
+
+    fn send_id(&self) -> StreamId {
+        self.send.id
+    }
+}
+
+impl quic::RecvStream for Bidi {
+    type Buf = Bytes;
+
+    fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
+        self.receive.poll_data(cx)
+    }
+
+    fn stop_sending(&mut self, code: u64) {
+        self.receive.stop_sending(code);
+    }
+
+    fn recv_id(&self) -> StreamId {
+        self.receive.recv_id()
+    }
+}
+
+/// The response's half of a request stream.
+pub(crate) struct Send {
+    stream: Shared,
+    id: StreamId,
+    writing: Option<WriteBuf<Bytes>>,
+}
+
+impl quic::SendStream<Bytes> for Send {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
+        if let Some(data) = &mut self.writing {
+            while data.has_remaining() {
+                let mut stream = self.stream.borrow_mut();
+                let written = Pin::new(&mut *stream).poll_write(cx, data.chunk());
+                data.advance(ready!(written).map_err(write_error)?);
+            }
+        }
+        self.writing = None;
+        Poll::Ready(Ok(()))
+    }
+
+    fn send_data<T: Into<WriteBuf<Bytes>>>(&mut self, data: T) -> Result<(), StreamErrorIncoming> {
+        if self.writing.is_some() {
+            return Err(StreamErrorIncoming::Unknown("a write before the last one ended".into()));
+        }
+        self.writing = Some(data.into());
+        Ok(())
+    }
+
+    fn poll_finish(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
+        let finished = self.stream.borrow_mut().finish();
+        Poll::Ready(finished.map_err(|error| StreamErrorIncoming::Unknown(error.into())))
+    }
+
+    fn reset(&mut self, code: u64) {
+        // An error says that the stream has ended already.
+        let _ = self.stream.borrow_mut().reset(var_int(code));
+    }
+
+    fn send_id(&self) -> StreamId {
+        self.id
+    }
+}
+
+/// The request's half of a request stream.
+pub(crate) struct Receive {
+    stream: quinn::RecvStream,
+    id: StreamId,
+    gate: Gate,
+    /// The response's half, which ends too where the request is malformed.
+    answer: Shared,
+    quic: quinn::Connection,
+    patience: Patience,
+    /// Nothing more is to come, or to be taken.
+    is_over: bool,
+}
+
+impl Receive {
+    fn broken(&mut self, violation: Violation) -> StreamErrorIncoming {
+        self.is_over = true;
+        if violation != Violation::Message {
+            let connection_error = end(&self.quic, violation);
+            return StreamErrorIncoming::ConnectionErrorIncoming { connection_error };
+        }
+        let code = Code::H3_MESSAGE_ERROR;
+        response::reset(&self.answer, code);
+        quic::RecvStream::stop_sending(self, code.value());
+        self.patience.strain(&self.quic);
+        StreamErrorIncoming::StreamTerminated { error_code: code.value() }
+    }
+}
+
+impl quic::RecvStream for Receive {
+    type Buf = Bytes;
+
+    fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
+        loop {
+            if let Some(bytes) = self.gate.next() {
+                return Poll::Ready(Ok(Some(bytes)));
+            }
+            if self.is_over {
+                return Poll::Ready(Ok(None));
+            }
+            // The stream itself, and not this future, remembers who waits.
+            let read = pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx);
+            let judged = match ready!(read) {
+                Ok(Some(chunk)) => self.gate.take(&chunk.bytes),
+                Ok(None) => {
+                    self.is_over = true;
+                    self.gate.end()
+                }
+                Err(error) => {
+                    self.is_over = true;
+                    if matches!(error, ReadError::Reset(_)) {
+                        self.patience.strain(&self.quic);
+                    }
+                    return Poll::Ready(Err(read_error(error)));
+                }
+            };
+            if let Err(violation) = judged {
+                return Poll::Ready(Err(self.broken(violation)));
+            }
+        }
+    }
+
+    fn stop_sending(&mut self, code: u64) {
+        self.is_over = true;
+        // An error says that the stream has ended already.
+        let _ = self.stream.stop(var_int(code));
+    }
+
+    fn recv_id(&self) -> StreamId {
+        self.id
+    }
+}
+
+impl Drop for Receive {
+    /// quinn would stop the client with a code that HTTP/3 does not know.
+    fn drop(&mut self) {
+        if !self.is_over {
+            quic::RecvStream::stop_sending(self, Code::H3_NO_ERROR.value());
+        }
+    }
+}
+
+/// The client's control stream, with the frames that h3 acts on.
+pub(crate) struct ControlStream {
+    stream: h3_quinn::RecvStream,
+    /// Its type, and what has come behind it, while h3 has not seen them.
+    kind: Option<Bytes>,
+    begun: Option<Bytes>,
+    frames: Control,
+    quic: quinn::Connection,
+}
+
+impl quic::RecvStream for ControlStream {
+    type Buf = Bytes;
+
+    fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
+        if let Some(kind) = self.kind.take() {
+            return Poll::Ready(Ok(Some(kind)));
+        }
+        loop {
+            if let Some(bytes) = self.frames.next() {
+                return Poll::Ready(Ok(Some(bytes)));
+            }
+            let judged = match self.begun.take() {
+                Some(bytes) => self.frames.take(&bytes),
+                None => match ready!(self.stream.poll_data(cx)) {
+                    Ok(Some(bytes)) => self.frames.take(&bytes),
+                    Ok(None) | Err(StreamErrorIncoming::StreamTerminated { .. }) => {
+                        Err(self.frames.end())
+                    }
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
+            };
+            if let Err(violation) = judged {
+                let connection_error = end(&self.quic, violation);
+                return Poll::Ready(Err(StreamErrorIncoming::ConnectionErrorIncoming {
+                    connection_error,
+                }));
+            }
+        }
+    }
+
+    fn stop_sending(&mut self, code: u64) {
+        self.stream.stop_sending(code);
+    }
+
+    fn recv_id(&self) -> StreamId {
+        self.stream.recv_id()
+    }
+}
+
+/// Ends the connection of a client that broke a rule for it.
+fn end(quic: &quinn::Connection, violation: Violation) -> ConnectionErrorIncoming {
+    let why = violation.to_string();
+    if let Violation::Connection(code, _) = violation {
+        close(quic, code, why.as_bytes());
+    }
+    // h3 closes too, which is too late to matter.
+    ConnectionErrorIncoming::InternalError(why)
+}
+
+pub(crate) fn close(quic: &quinn::Connection, code: Code, reason: &[u8]) {
+    quic.close(var_int(code.value()), reason);
+}
+
+fn var_int(code: u64) -> VarInt {
+    VarInt::from_u64(code).unwrap_or(VarInt::MAX)
+}
+
+fn never_opened() -> StreamErrorIncoming {
+    StreamErrorIncoming::Unknown("a server opens no request streams".into())
+}
+
+fn connection_error(error: ConnectionError) -> ConnectionErrorIncoming {
+    match error {
+        ConnectionError::ApplicationClosed(close) => {
+            ConnectionErrorIncoming::ApplicationClose { error_code: close.error_code.into() }
+        }
+        ConnectionError::TimedOut => ConnectionErrorIncoming::Timeout,
+        other => ConnectionErrorIncoming::Undefined(Arc::new(other)),
+    }
+}
+
+fn read_error(error: ReadError) -> StreamErrorIncoming {
+    match error {
+        ReadError::Reset(code) => {
+            StreamErrorIncoming::StreamTerminated { error_code: code.into_inner() }
+        }
+        ReadError::ConnectionLost(error) => StreamErrorIncoming::ConnectionErrorIncoming {
+            connection_error: connection_error(error),
+        },
+        other => StreamErrorIncoming::Unknown(other.into()),
+    }
+}
+
+fn write_error(error: WriteError) -> StreamErrorIncoming {
+    match error {
+        WriteError::Stopped(code) => {
+            StreamErrorIncoming::StreamTerminated { error_code: code.into_inner() }
+        }
+        WriteError::ConnectionLost(error) => StreamErrorIncoming::ConnectionErrorIncoming {
+            connection_error: connection_error(error),
+        },
+        other => StreamErrorIncoming::Unknown(other.into()),
+    }
+}

@@ -1,0 +1,178 @@
+//! Listening sockets, TCP and UDP, one of each per worker in a SO_REUSEPORT group.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use super::estate::{Estate, duplicates};
+use super::inherited::inherited;
+use crate::server::quic::packets::{self, Outlets, Place};
+use socket2::{Domain, Protocol, Socket, Type};
+
+const BACKLOG: i32 = 4096;
+/// Asked for; the kernel caps it at net.core.rmem_max and wmem_max.
+const UDP_BUFFER: usize = 4 << 20;
+
+/// The sockets of one address. Dropping them closes them.
+pub struct Sockets {
+    pub addr: SocketAddr,
+    tcp: Vec<TcpListener>,
+    /// Empty where the address serves no HTTP/3.
+    udp: Vec<UdpSocket>,
+    /// For packets that came to the wrong one of them, and where each finds its own.
+    outlets: Outlets,
+    inboxes: Vec<socket2::Socket>,
+    /// Those of the process before this one, whose UDP sockets these are.
+    before: Option<Outlets>,
+    estate: Estate,
+}
+
+/// What one worker serves of an address.
+type Hand = (Vec<TcpListener>, Vec<Place>);
+
+impl Sockets {
+    fn new(addr: SocketAddr, tcp: Vec<TcpListener>, udp: Vec<UdpSocket>) -> io::Result<Self> {
+        let (outlets, inboxes) = packets::open(udp.len())?;
+        let estate = Estate {
+            addr,
+            tcp: duplicates(&tcp)?,
+            udp: duplicates(&udp)?,
+            outlets: duplicates(outlets.iter())?,
+        };
+        Ok(Self { addr, tcp, udp, outlets, inboxes, before: None, estate })
+    }
+
+    /// Whether UDP packets come here that are still the process's before this one.
+    pub fn has_before(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// What each of `workers` serves of them, and what is kept for the next process.
+    pub(crate) fn deal(self, workers: usize) -> (Vec<Hand>, Estate) {
+        let mut hands: Vec<_> = (0..workers.max(1)).map(|_| (Vec::new(), Vec::new())).collect();
+        for (at, tcp) in self.tcp.into_iter().enumerate() {
+            hands[at % workers].0.push(tcp);
+        }
+        let udp = self.udp.into_iter().zip(self.inboxes);
+        for ((udp, inbox), number) in udp.zip(0..) {
+            let here = self.outlets.clone();
+            let place = Place { udp, inbox, number, here, before: self.before.clone() };
+            hands[usize::from(number) % workers].1.push(place);
+        }
+        (hands, self.estate)
+    }
+}
+
+/// Why an address cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("listen {transport} {addr}: {}", reason(source))]
+pub struct BindError {
+    pub addr: SocketAddr,
+    transport: &'static str,
+    source: io::Error,
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "address already in use: another program listens on it (see: ss -lntup)".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "permission denied: ports below 1024 need root or CAP_NET_BIND_SERVICE".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Binds one address for `workers` workers, but for what the process inherited of it. `alone`
+/// says that no other address of this process has its port, so that a port held by another
+/// process is told apart from our own group.
+pub fn bind(
+    addr: SocketAddr,
+    workers: usize,
+    quic: bool,
+    alone: bool,
+) -> Result<Sockets, BindError> {
+    let failed = |transport| move |source| BindError { addr, transport, source };
+    let mut tcp = inherited().tcp(addr, workers).map_err(failed("tcp"))?;
+    let mut udp = match quic {
+        true => inherited().udp(addr, workers).map_err(failed("udp"))?,
+        false => Vec::new(),
+    };
+    let (bind_tcp, bind_udp) = (tcp.is_empty(), udp.is_empty() && quic);
+    if alone && bind_tcp {
+        probe(addr, Type::STREAM).map_err(failed("tcp"))?;
+    }
+    if alone && bind_udp {
+        probe(addr, Type::DGRAM).map_err(failed("udp"))?;
+    }
+    if bind_tcp {
+        let bound: io::Result<_> = (0..workers).map(|_| tcp_socket(addr)).collect();
+        tcp = bound.map_err(failed("tcp"))?;
+    }
+    if bind_udp {
+        let bound: io::Result<_> = (0..workers).map(|_| udp_socket(addr)).collect();
+        udp = bound.map_err(failed("udp"))?;
+    }
+    Sockets::new(addr, tcp, udp).map_err(failed("udp"))
+}
+
+/// Takes over one address from the process before this one.
+pub fn adopt(estate: Estate, workers: usize, quic: bool) -> Result<Sockets, BindError> {
+    let addr = estate.addr;
+    let failed = |transport| move |source| BindError { addr, transport, source };
+    let mut tcp: Vec<TcpListener> = estate.tcp.into_iter().map(Into::into).collect();
+    // A worker without one of its own shares another's.
+    for at in tcp.len()..workers {
+        let shared = tcp.get(at % tcp.len().max(1)).map(TcpListener::try_clone);
+        tcp.extend(shared.transpose().map_err(failed("tcp"))?);
+    }
+    let mut udp: Vec<UdpSocket> = match quic {
+        true => estate.udp.into_iter().map(Into::into).collect(),
+        false => Vec::new(),
+    };
+    let before = (!udp.is_empty()).then(|| packets::outlets(estate.outlets));
+    if quic && udp.is_empty() {
+        let bound: io::Result<_> = (0..workers).map(|_| udp_socket(addr)).collect();
+        udp = bound.map_err(failed("udp"))?;
+    }
+    let sockets = Sockets::new(addr, tcp, udp).map_err(failed("udp"))?;
+    Ok(Sockets { before, ..sockets })
+}
+
+fn socket(addr: SocketAddr, kind: Type) -> io::Result<Socket> {
+    let protocol = if kind == Type::STREAM { Protocol::TCP } else { Protocol::UDP };
+    let socket = Socket::new(Domain::for_address(addr), kind, Some(protocol))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(!addr.ip().is_unspecified())?;
+    }
+    if kind == Type::STREAM {
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// A SO_REUSEPORT group lets any process of the same user in; a socket without the option
+/// does not, so binding one first shows whether the port is taken.
+fn probe(addr: SocketAddr, kind: Type) -> io::Result<()> {
+    let socket = socket(addr, kind)?;
+    socket.bind(&addr.into())?;
+    if kind == Type::STREAM { socket.listen(1) } else { Ok(()) }
+}
+
+fn tcp_socket(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(addr, Type::STREAM)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn udp_socket(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket(addr, Type::DGRAM)?;
+    socket.set_reuse_port(true)?;
+    socket.set_recv_buffer_size(UDP_BUFFER)?;
+    socket.set_send_buffer_size(UDP_BUFFER)?;
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}

@@ -1,0 +1,84 @@
+//! A QUIC connection ends when no packet passes for [`limits::QUIC_IDLE`], or sooner if the client
+//! says so. A tunnel, a stream of events or a slow answer may be silent for longer, within limits
+//! of its own: while a request is under way, the client is sent a frame that it acknowledges.
+//! Without a request it ends too, as the site says, however many packets pass.
+
+use std::cell::Cell;
+use std::future::pending;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use crate::http::limits;
+use crate::server::drain::InFlight;
+
+/// When the connection is to show that it is there.
+#[derive(Default)]
+pub(crate) struct Alive(Option<Pin<Box<Sleep>>>);
+
+impl Alive {
+    /// Shows it when it is time to, once. Polled only while there are requests.
+    pub(crate) async fn keep(&mut self, quic: &quinn::Connection, requests: &InFlight) {
+        let due = self.0.get_or_insert_with(|| Box::pin(sleep(limits::QUIC_ALIVE)));
+        due.as_mut().await;
+        // It may have been due while there was none: then the first one has only just come.
+        let is_late = due.deadline().elapsed() > Duration::from_secs(1);
+        due.as_mut().reset(Instant::now() + limits::QUIC_ALIVE);
+        if !is_late && requests.count() > 0 {
+            show(quic);
+        }
+    }
+}
+
+/// quinn sends no PING on demand. A larger window has to be announced (MAX_DATA), and making it
+/// smaller again takes the byte from what is announced next.
+fn show(quic: &quinn::Connection) {
+    quic.set_receive_window((limits::QUIC_CONNECTION_WINDOW + 1).into());
+    quic.set_receive_window(limits::QUIC_CONNECTION_WINDOW.into());
+}
+
+/// `timeouts idle`: how long the connection may be without a request.
+pub(crate) struct Idle {
+    limit: Option<Duration>,
+    /// Since when there is none, if there is none.
+    since: Rc<Cell<Instant>>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    pub(crate) fn new(limit: Option<Duration>) -> Self {
+        Self { limit, since: Rc::new(Cell::new(Instant::now())), timer: None }
+    }
+
+    /// A request, until it is dropped.
+    pub(crate) fn busy(&self) -> Busy {
+        Busy(self.since.clone())
+    }
+
+    /// Returns when there has been no request for as long as there may be none.
+    pub(crate) async fn is_over(&mut self, requests: &InFlight) {
+        let Some(limit) = self.limit else { return pending().await };
+        let since = &self.since;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(since.get() + limit)));
+        loop {
+            timer.as_mut().await;
+            let now = Instant::now();
+            let due = if requests.count() > 0 { now + limit } else { since.get() + limit };
+            if due <= now {
+                return;
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+}
+
+/// One request under way.
+pub(crate) struct Busy(Rc<Cell<Instant>>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.set(Instant::now());
+    }
+}

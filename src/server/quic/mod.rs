@@ -1,0 +1,6 @@
+//! QUIC: endpoints, handshakes, and the UDP sockets under them.
+
+pub(crate) mod alive;
+pub(crate) mod endpoint;
+pub(crate) mod handshake;
+pub(crate) mod packets;

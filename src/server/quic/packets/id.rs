@@ -1,0 +1,143 @@
+//! The connection IDs that we issue. Each names the process and the socket that its connection
+//! lives at, sealed in one AES block: to anybody else it is noise, and no two of a connection
+//! look alike (RFC 9000 section 5.1).
+
+use std::sync::Arc;
+
+use aws_lc_rs::cipher::{
+    AES_128, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,
+};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand;
+use quinn::{ConnectionId, ConnectionIdGenerator};
+use quinn_proto::InvalidCid;
+
+use crate::server::Family;
+
+/// Bytes of an ID: one block.
+pub(super) const LEN: usize = 16;
+
+/// Where a connection lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Home {
+    /// The process.
+    pub(super) generation: u32,
+    /// Its socket, among those of one address.
+    pub(super) place: u16,
+}
+
+/// Makes and reads IDs.
+pub(crate) struct Ids {
+    seal: EncryptingKey,
+    open: DecryptingKey,
+}
+
+impl Ids {
+    pub(crate) fn new(key: &[u8]) -> Result<Self, Unspecified> {
+        Ok(Self {
+            seal: EncryptingKey::ecb(UnboundCipherKey::new(&AES_128, key)?)?,
+            open: DecryptingKey::ecb(UnboundCipherKey::new(&AES_128, key)?)?,
+        })
+    }
+
+    /// A new ID: generation, place, two zeros by which one of ours is known, and chance.
+    pub(super) fn issue(&self, home: Home) -> Result<[u8; LEN], Unspecified> {
+        let mut block = [0; LEN];
+        block[..4].copy_from_slice(&home.generation.to_be_bytes());
+        block[4..6].copy_from_slice(&home.place.to_be_bytes());
+        rand::fill(&mut block[8..])?;
+        self.seal.encrypt(&mut block)?;
+        Ok(block)
+    }
+
+    /// Whose an ID is; `None` where it is not one of ours.
+    pub(super) fn read(&self, id: &[u8; LEN]) -> Option<Home> {
+        let mut block = *id;
+        self.open.decrypt(&mut block, DecryptionContext::None).ok()?;
+        let [g0, g1, g2, g3, p0, p1, 0, 0, ..] = block else { return None };
+        let generation = u32::from_be_bytes([g0, g1, g2, g3]);
+        Some(Home { generation, place: u16::from_be_bytes([p0, p1]) })
+    }
+}
+
+/// The ID that a packet is addressed to, if it has the length of ours (RFC 8999 section 5).
+pub(super) fn addressee(packet: &[u8]) -> Option<&[u8; LEN]> {
+    let at = match packet.first()? & 0x80 {
+        0 => 1,
+        _ if usize::from(*packet.get(5)?) == LEN => 6,
+        _ => return None,
+    };
+    packet.get(at..at + LEN)?.try_into().ok()
+}
+
+/// Issues the IDs of one endpoint.
+pub(super) struct Issuer {
+    pub(super) family: Arc<Family>,
+    pub(super) place: u16,
+}
+
+impl ConnectionIdGenerator for Issuer {
+    fn generate_cid(&mut self) -> ConnectionId {
+        let home = Home { generation: self.family.generation(), place: self.place };
+        // Neither the cipher nor the system's randomness fails in practice. An ID that nobody can
+        // read works for as long as the client's address stays.
+        let id = self.family.ids.issue(home).unwrap_or_else(|_| {
+            let mut noise = [0; LEN];
+            noise.fill_with(|| fastrand::u8(..));
+            noise
+        });
+        ConnectionId::new(&id)
+    }
+
+    /// A packet with an ID that we never issued is not worth a stateless reset.
+    fn validate(&self, id: &ConnectionId) -> Result<(), InvalidCid> {
+        let id: &[u8; LEN] = id[..].try_into().map_err(|_| InvalidCid)?;
+        self.family.ids.read(id).map(drop).ok_or(InvalidCid)
+    }
+
+    fn cid_len(&self) -> usize {
+        LEN
+    }
+
+    fn cid_lifetime(&self) -> Option<std::time::Duration> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_its_home_to_the_family_only() {
+        let ids = Ids::new(&[7; 16]).expect("key");
+        let others = Ids::new(&[8; 16]).expect("key");
+        for (generation, place) in [(1, 0), (1, 63), (u32::MAX, u16::MAX)] {
+            let home = Home { generation, place };
+            let (one, two) = (ids.issue(home).expect("id"), ids.issue(home).expect("id"));
+            assert_eq!((ids.read(&one), ids.read(&two)), (Some(home), Some(home)));
+            assert_ne!(one, two);
+            let same = one.iter().zip(two).filter(|(one, two)| *one == two).count();
+            assert!(same < 8, "{one:?} {two:?}");
+            assert_eq!(others.read(&one), None);
+        }
+    }
+
+    #[test]
+    fn the_addressee_of_a_packet() {
+        let short = [&[0x40][..], &[9; LEN], b"payload"].concat();
+        let long = [&[0xc0, 0, 0, 0, 1, 16][..], &[9; LEN], &[0]].concat();
+        let chosen = [&[0xc0, 0, 0, 0, 1, 8][..], &[9; 30]].concat();
+        for (packet, known) in [
+            (&short[..], true),
+            (&long, true),
+            (&chosen, false),
+            (&short[..LEN], false),
+            (&long[..LEN], false),
+            (&[0xc0], false),
+            (&[], false),
+        ] {
+            assert_eq!(addressee(packet), known.then_some(&[9; LEN]), "{packet:?}");
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The UDP socket of one QUIC endpoint. The kernel chooses a socket by a packet's addresses, which
+//! change when the client moves; the connection ID tells where it belongs. Packets of others are
+//! handed on before quinn sees them, and theirs come in beside the socket's own.
+
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod id;
+mod post;
+mod turns;
+mod unproven;
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSliceMut};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+
+use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
+use quinn::{AsyncUdpSocket, EndpointConfig, UdpPoller};
+use socket2::SockRef;
+use tokio::io::Interest;
+
+use crate::server::Family;
+use id::{Home, Issuer};
+
+pub(crate) use id::Ids;
+pub(crate) use post::{Outlets, open, outlets};
+pub(crate) use turns::Tasks;
+use turns::Turn;
+use unproven::Unproven;
+pub(crate) use unproven::Watch;
+
+/// Packets that were handed to us are looked at after so many reads of a busy socket.
+const TURN: u32 = 8;
+
+/// A UDP socket on its way to an endpoint, and where it stands among its like.
+pub(crate) struct Place {
+    pub(crate) udp: UdpSocket,
+    /// Packets that others handed on.
+    pub(crate) inbox: socket2::Socket,
+    pub(crate) number: u16,
+    /// The places of this address in this process.
+    pub(crate) here: Outlets,
+    /// And in the process before it; it hands on what is of those before itself.
+    pub(crate) before: Option<Outlets>,
+}
+
+impl Place {
+    /// The endpoint's own settings: its connection IDs say that they are its.
+    pub(crate) fn endpoint_config(&self, family: &Arc<Family>) -> EndpointConfig {
+        let mut config = EndpointConfig::new(family.resets.clone());
+        let (family, place) = (family.clone(), self.number);
+        config.cid_generator(move || Box::new(Issuer { family: family.clone(), place }));
+        config
+    }
+}
+
+/// The socket as quinn uses it.
+pub(crate) struct Socket {
+    io: tokio::net::UdpSocket,
+    state: UdpSocketState,
+    /// Not one of datagrams, which tokio does not mind: it reads and writes nothing itself.
+    inbox: tokio::net::UnixDatagram,
+    routes: Routes,
+    /// Another process reads this socket now.
+    handed_over: AtomicBool,
+    reads: AtomicU32,
+    unproven: Arc<Unproven>,
+}
+
+struct Routes {
+    family: Arc<Family>,
+    own: u16,
+    here: Outlets,
+    before: Option<Outlets>,
+}
+
+/// Where a packet goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Stays,
+    Here(u16),
+    Before(u16),
+}
+
+impl Socket {
+    pub(crate) fn new(place: Place, family: Arc<Family>) -> io::Result<Arc<Self>> {
+        let Place { udp, inbox, number, here, before } = place;
+        Ok(Arc::new(Self {
+            state: UdpSocketState::new((&udp).into())?,
+            io: tokio::net::UdpSocket::from_std(udp)?,
+            inbox: tokio::net::UnixDatagram::from_std(OwnedFd::from(inbox).into())?,
+            routes: Routes { family, own: number, here, before },
+            handed_over: AtomicBool::new(false),
+            reads: AtomicU32::new(0),
+            unproven: Arc::default(),
+        }))
+    }
+
+    /// Whether another process reads the socket from now on, and hands on what is ours.
+    pub(crate) fn hand_over(&self, handed_over: bool) {
+        self.handed_over.store(handed_over, Ordering::Relaxed);
+    }
+
+    /// Holds what is sent to a client to what it may be, until the client has proved that the
+    /// address is its own.
+    pub(crate) fn watch(&self, client: SocketAddr) -> Watch {
+        self.unproven.watch(client)
+    }
+
+    fn poll_udp(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.io.poll_recv_ready(cx))?;
+            let read = || self.state.recv((&self.io).into(), bufs, meta);
+            let Ok(count) = self.io.try_io(Interest::READABLE, read) else { continue };
+            self.routes.sift(bufs, &mut meta[..count]);
+            return Poll::Ready(Ok(count));
+        }
+    }
+
+    fn poll_inbox(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.inbox.poll_recv_ready(cx))?;
+            let mut count = 0;
+            while let (Some(buf), Some(meta)) = (bufs.get_mut(count), meta.get_mut(count)) {
+                let read = || post::receive(&SockRef::from(&self.inbox), buf);
+                match self.inbox.try_io(Interest::READABLE, read) {
+                    Ok(Some(letter)) => {
+                        *meta = RecvMeta { len: letter.len.min(buf.len()), ..letter };
+                        count += 1;
+                    }
+                    Ok(None) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // We hold a sending end ourselves, so it never ends.
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            }
+            if count > 0 {
+                self.routes.sift(bufs, &mut meta[..count]);
+                return Poll::Ready(Ok(count));
+            }
+        }
+    }
+
+    fn poll_both(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_turn()
+            && let Poll::Ready(handed) = self.poll_inbox(cx, bufs, meta)
+        {
+            return Poll::Ready(handed);
+        }
+        if !self.handed_over.load(Ordering::Relaxed)
+            && let Poll::Ready(own) = self.poll_udp(cx, bufs, meta)
+        {
+            return Poll::Ready(own);
+        }
+        self.poll_inbox(cx, bufs, meta)
+    }
+
+    /// Whether it is the inbox's turn, though the socket may have more.
+    fn is_turn(&self) -> bool {
+        let reads = self.reads.load(Ordering::Relaxed).wrapping_add(1);
+        self.reads.store(reads, Ordering::Relaxed);
+        reads.is_multiple_of(TURN)
+    }
+}
+
+impl Routes {
+    /// Hands on what belongs elsewhere; the rest stays, in order.
+    fn sift(&self, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) {
+        if self.here.len() < 2 && self.before.is_none() {
+            return;
+        }
+        for (buf, meta) in bufs.iter_mut().zip(meta) {
+            self.sift_one(buf, meta);
+        }
+    }
+
+    /// One read from the kernel: packets from one client, `stride` bytes each but for the last,
+    /// which may be of several connections.
+    fn sift_one(&self, buf: &mut [u8], meta: &mut RecvMeta) {
+        let (len, stride) = (meta.len.min(buf.len()), meta.stride.max(1));
+        let way = |buf: &[u8], at: usize| self.way(&buf[at..len.min(at + stride)]);
+        let (mut at, mut kept) = (0, 0);
+        while at < len {
+            let goes = way(buf, at);
+            let mut end = len.min(at + stride);
+            while end < len && way(buf, end) == goes {
+                end = len.min(end + stride);
+            }
+            let outlet = self.outlet(goes);
+            if !outlet.is_some_and(|outlet| post::send(outlet, &buf[at..end], meta)) {
+                buf.copy_within(at..end, kept);
+                kept += end - at;
+            }
+            at = end;
+        }
+        meta.len = kept;
+    }
+
+    /// A packet whose ID is not ours, or of a process that is gone, stays: it is a client's first
+    /// one, or due for a stateless reset.
+    fn way(&self, packet: &[u8]) -> Way {
+        let home = id::addressee(packet).and_then(|id| self.family.ids.read(id));
+        let Some(Home { generation, place }) = home else { return Way::Stays };
+        match generation.cmp(&self.family.generation()) {
+            std::cmp::Ordering::Equal if place != self.own => Way::Here(place),
+            std::cmp::Ordering::Less => Way::Before(place),
+            _ => Way::Stays,
+        }
+    }
+
+    fn outlet(&self, way: Way) -> Option<&socket2::Socket> {
+        match way {
+            Way::Stays => None,
+            Way::Here(place) => self.here.get(usize::from(place)),
+            Way::Before(place) => {
+                let before = self.before.as_ref()?;
+                // The place may be one of a process before that, which had more of them.
+                before.get(usize::from(place)).or_else(|| before.first())
+            }
+        }
+    }
+}
+
+impl AsyncUdpSocket for Socket {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Box::pin(Writable { socket: self, waiting: None })
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        Turn::count();
+        let (bytes, size) = (transmit.contents.len(), transmit.segment_size);
+        let allowed = self.unproven.allow(transmit.destination, bytes, size.unwrap_or(bytes));
+        let send = |transmit: &Transmit<'_>| {
+            self.io.try_io(Interest::WRITABLE, || self.state.send((&self.io).into(), transmit))
+        };
+        match allowed {
+            // As if it were lost on the way; it is sent again when the client has sent more.
+            0 if bytes > 0 => Ok(()),
+            _ if allowed < bytes => send(&Transmit {
+                destination: transmit.destination,
+                ecn: transmit.ecn,
+                contents: &transmit.contents[..allowed],
+                segment_size: transmit.segment_size,
+                src_ip: transmit.src_ip,
+            }),
+            _ => send(transmit),
+        }
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(self.poll_both(cx, bufs, meta))?;
+        for (buf, meta) in bufs.iter().zip(&meta[..count]) {
+            self.unproven.received(meta.addr, &buf[..meta.len.min(buf.len())], meta.stride);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.local_addr()
+    }
+
+    fn max_transmit_segments(&self) -> usize {
+        Turn::packets(self.state.max_gso_segments())
+    }
+
+    fn max_receive_segments(&self) -> usize {
+        self.state.gro_segments()
+    }
+
+    fn may_fragment(&self) -> bool {
+        self.state.may_fragment()
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Socket").field(&self.io).finish()
+    }
+}
+
+/// One task's wait for room to send; a socket has several.
+struct Writable {
+    socket: Arc<Socket>,
+    waiting: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>>,
+}
+
+impl UdpPoller for Writable {
+    fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let socket = self.socket.clone();
+        let waiting =
+            self.waiting.get_or_insert_with(|| Box::pin(async move { socket.io.writable().await }));
+        let writable = ready!(waiting.as_mut().poll(cx));
+        self.waiting = None;
+        Poll::Ready(writable)
+    }
+}
+
+impl fmt::Debug for Writable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Writable").finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! TLS on an accepted connection, after the handshake: what one poll of the protocol above
+//! writes leaves in one system call. hyper flushes after every HTTP/2 frame; here a flush only
+//! marks, and [`Outbox::poll_send`] at the end of the connection's poll does the work. Nothing
+//! else may drive a [`Gathered`]: without its outbox it would never write.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use rustls::ServerConnection;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::guard::Readable;
+
+/// Writes below this are copied together first; larger ones are encrypted from where they are.
+const SMALL: usize = 8 * 1024;
+/// The plaintext of one record (RFC 8446 section 5.1).
+const RECORD: usize = 16 * 1024;
+/// Bytes that wait for the socket before the protocol has to wait too.
+const QUEUE: usize = 128 * 1024;
+
+thread_local! {
+    /// The memory for small writes. It is empty between polls, so that a worker needs but one.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The stream that a protocol reads and writes.
+pub(crate) struct Gathered(Rc<RefCell<Tls>>);
+
+/// The other end of a [`Gathered`]: sends what was gathered.
+pub(crate) struct Outbox(Rc<RefCell<Tls>>);
+
+struct Tls {
+    socket: TcpStream,
+    session: ServerConnection,
+    /// Small writes of this poll, not yet encrypted.
+    small: Vec<u8>,
+    /// Plaintext bytes encrypted since the socket last took everything.
+    queued: usize,
+    /// The protocol waits for room in the queue.
+    blocked: bool,
+    /// Since when the socket takes nothing.
+    stalled: Option<Instant>,
+}
+
+/// Takes over a connection whose handshake is done.
+pub(crate) fn gather(socket: TcpStream, mut session: ServerConnection) -> (Gathered, Outbox) {
+    // The queue is bounded here, where the protocol can be made to wait.
+    session.set_buffer_limit(None);
+    let tls = Tls { socket, session, small: Vec::new(), queued: 0, blocked: false, stalled: None };
+    let tls = Rc::new(RefCell::new(tls));
+    (Gathered(tls.clone()), Outbox(tls))
+}
+
+impl Outbox {
+    /// Sends what is gathered. `Ready(true)`: the protocol waited for this and is to be polled
+    /// again.
+    pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let tls = &mut *self.0.borrow_mut();
+        ready!(tls.poll_send(cx))?;
+        Poll::Ready(Ok(std::mem::take(&mut tls.blocked)))
+    }
+
+    /// As [`Readable::reset_at_close`].
+    pub(crate) fn reset_at_close(&self) {
+        self.0.borrow().socket.reset_at_close();
+    }
+
+    /// Since when the client takes nothing of what waits for it.
+    pub(crate) fn stalled(&self) -> Option<Instant> {
+        self.0.borrow().stalled
+    }
+}
+
+impl Tls {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.seal()?;
+        while self.session.wants_write() {
+            match self.session.write_tls(&mut Socket(&mut self.socket, cx)) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(_) if self.stalled.is_none() => {}
+                Ok(_) => self.stalled = Some(Instant::now()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.stalled.get_or_insert_with(Instant::now);
+                    return Poll::Pending;
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        self.queued = 0;
+        self.stalled = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Encrypts the small writes.
+    fn seal(&mut self) -> io::Result<()> {
+        if self.small.is_empty() {
+            return Ok(());
+        }
+        let mut small = std::mem::take(&mut self.small);
+        self.session.writer().write_all(&small)?;
+        self.queued += small.len();
+        small.clear();
+        SCRATCH.set(small);
+        Ok(())
+    }
+
+    fn copy(&mut self, slices: &[IoSlice<'_>]) {
+        if self.small.capacity() == 0 {
+            self.small = SCRATCH.take();
+        }
+        slices.iter().for_each(|slice| self.small.extend_from_slice(slice));
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut reader = self.session.reader();
+            match reader.fill_buf() {
+                // Empty: the client's close_notify.
+                Ok(plain) => {
+                    let count = plain.len().min(out.remaining());
+                    out.put_slice(&plain[..count]);
+                    reader.consume(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            match self.session.read_tls(&mut Socket(&mut self.socket, cx)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            if let Err(error) = self.session.process_new_packets() {
+                // The alert that says why; whether it arrives is the client's affair.
+                let _ = self.poll_send(cx);
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+            }
+        }
+    }
+}
+
+impl Readable for Gathered {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let tls = &mut *self.0.borrow_mut();
+        let waits = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        if tls.session.reader().fill_buf().is_err_and(waits) {
+            return tls.socket.poll_readable(cx);
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let tls = &mut *self.0.borrow_mut();
+        match ready!(tls.poll_read(cx, &mut ReadBuf::new(&mut []))) {
+            Ok(()) if tls.session.reader().fill_buf().is_ok_and(<[u8]>::is_empty) => {
+                Poll::Ready(Ok(()))
+            }
+            Ok(()) => Poll::Pending,
+            // The end of the stream without a close_notify.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn reset_at_close(&self) {
+        self.0.borrow().socket.reset_at_close();
+    }
+}
+
+impl AsyncRead for Gathered {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.borrow_mut().poll_read(cx, out)
+    }
+}
+
+impl AsyncWrite for Gathered {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let tls = &mut *self.0.borrow_mut();
+        if tls.queued >= QUEUE && tls.poll_send(cx)?.is_pending() {
+            tls.blocked = true;
+            return Poll::Pending;
+        }
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        if total < SMALL && tls.small.len() + total <= RECORD {
+            tls.copy(slices);
+            return Poll::Ready(Ok(total));
+        }
+        tls.seal()?;
+        let written = tls.session.writer().write_vectored(slices)?;
+        tls.queued += written;
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Left to the outbox.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let tls = &mut *self.0.borrow_mut();
+        tls.seal()?;
+        tls.session.send_close_notify();
+        ready!(tls.poll_send(cx))?;
+        Pin::new(&mut tls.socket).poll_shutdown(cx)
+    }
+}
+
+/// The socket as rustls reads and writes it: what would wait is `WouldBlock`.
+struct Socket<'a, 'b>(&'a mut TcpStream, &'a mut Context<'b>);
+
+impl Read for Socket<'_, '_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let mut out = ReadBuf::new(out);
+        settle(Pin::new(&mut *self.0).poll_read(self.1, &mut out))?;
+        Ok(out.filled().len())
+    }
+}
+
+impl Write for Socket<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        settle(Pin::new(&mut *self.0).poll_write(self.1, bytes))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match slices {
+            [one] => self.write(one),
+            many => settle(Pin::new(&mut *self.0).poll_write_vectored(self.1, many)),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn settle<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
+    match polled {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}

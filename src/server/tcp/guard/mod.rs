@@ -1,0 +1,471 @@
+//! A strict reader of HTTP/1.1 framing between a client's connection and hyper, which would
+//! tolerate or hide violations (RFC 9112 sections 2, 3, 6, 7). Bytes of valid messages pass
+//! unchanged. A bad head is replaced by a harmless one whose request the service answers with
+//! the verdict; a bad body is an I/O error.
+
+mod framer;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod head;
+mod readable;
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use framer::{Framer, Stop};
+pub(crate) use readable::Readable;
+
+/// What hyper gets in place of a bad head.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
+/// How long the rest of an unread request is taken in before the connection closes.
+const LINGER: Duration = Duration::from_secs(2);
+/// Bytes of a bad head that are kept for the log.
+const REPLACED_BYTES: usize = 16 * 1024;
+/// Bytes kept of a client that goes on before its upgrade is answered.
+const HELD_BYTES: usize = 16 * 1024;
+
+/// Bounds of one request head, in bytes as received.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GuardLimits {
+    pub(crate) header_bytes: usize,
+    pub(crate) header_count: usize,
+    pub(crate) uri_bytes: usize,
+}
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Between messages: nothing of the next head is here.
+    Idle,
+    /// Part of a head is here.
+    Head,
+    Body,
+}
+
+/// The wrapper around a client's connection.
+#[derive(Debug)]
+pub(crate) struct Guard<T> {
+    io: T,
+    shared: Arc<Mutex<Shared>>,
+    framer: Framer,
+    /// Bytes received and not yet passed on; the first `ready` of them may pass.
+    kept: Vec<u8>,
+    ready: usize,
+    end: End,
+    /// The last write did not get through.
+    unsent: bool,
+    /// Since the last flush something was written, or a read waits: an end will be seen there.
+    attended: bool,
+    /// The client has ended its stream while nothing was read.
+    left: bool,
+    /// Runs while the rest of an unread request is taken in before the close.
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+/// How the connection ends, once that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// The stand-in was handed over: nothing follows it.
+    Silent,
+    /// A body's framing is broken.
+    Broken,
+}
+
+/// The service's view of a [`Guard`].
+#[derive(Debug, Clone)]
+pub(crate) struct GuardHandle(Arc<Mutex<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Heads handed to hyper, stand-ins counted.
+    heads: u64,
+    /// Requests that the service began.
+    begun: u64,
+    /// The status for a head that was replaced, and the number of its request.
+    verdict: Option<(u64, StatusCode)>,
+    /// The head that was replaced, or what came of it.
+    replaced: Vec<u8>,
+    broken: Option<StatusCode>,
+    phase: Phase,
+    head_started: Option<Instant>,
+    transparent: bool,
+    refused: bool,
+    reader: Option<Waker>,
+    /// The next thing to come is the head of a request.
+    quiet: bool,
+    unsent: bool,
+    /// As in [`Guard`].
+    left: bool,
+}
+
+/// What the clock of a connection has to know of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Glance {
+    /// When the first byte of an unfinished head came.
+    pub(crate) head_started: Option<Instant>,
+    /// The client has ended its stream while a request waited for its answer.
+    pub(crate) left: bool,
+    /// The client does not take what is written.
+    pub(crate) unsent: bool,
+}
+
+impl GuardHandle {
+    /// To be called once for each request, in order: the status to answer this one with, where
+    /// its head was bad.
+    pub(crate) fn begin_request(&self) -> Option<StatusCode> {
+        let mut shared = lock(&self.0);
+        shared.begun += 1;
+        shared.verdict.filter(|(request, _)| *request == shared.begun).map(|(_, status)| status)
+    }
+
+    /// Of a request that [`Self::begin_request`] gave a status for: its own head.
+    pub(crate) fn replaced(&self) -> Vec<u8> {
+        std::mem::take(&mut lock(&self.0).replaced)
+    }
+
+    /// The status for a request whose body's framing is broken, if it is unanswered.
+    #[cfg(test)]
+    pub(crate) fn broken(&self) -> Option<StatusCode> {
+        lock(&self.0).broken
+    }
+
+    /// Says that the request which asked for an upgrade gets an ordinary response, where the
+    /// guard cannot see that for itself (its head leaves behind the end of another response).
+    pub(crate) fn not_upgraded(&self) {
+        let mut shared = lock(&self.0);
+        shared.refused = true;
+        wake(&mut shared);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn phase(&self) -> Phase {
+        lock(&self.0).phase
+    }
+
+    /// Whether all that is left to do is to wait for the next request.
+    pub(crate) fn may_rest(&self) -> bool {
+        let shared = lock(&self.0);
+        shared.quiet && !shared.unsent
+    }
+
+    pub(crate) fn glance(&self) -> Glance {
+        let Shared { head_started, left, unsent, .. } = *lock(&self.0);
+        Glance { head_started, left, unsent }
+    }
+}
+
+impl<T> Guard<T> {
+    pub(crate) fn new(io: T, limits: GuardLimits) -> Self {
+        let shared = Shared {
+            heads: 0,
+            begun: 0,
+            verdict: None,
+            replaced: Vec::new(),
+            broken: None,
+            phase: Phase::Idle,
+            head_started: None,
+            transparent: false,
+            refused: false,
+            reader: None,
+            quiet: true,
+            unsent: false,
+            left: false,
+        };
+        Self {
+            io,
+            shared: Arc::new(Mutex::new(shared)),
+            framer: Framer::new(limits),
+            kept: Vec::new(),
+            ready: 0,
+            end: End::Open,
+            unsent: false,
+            attended: false,
+            left: false,
+            linger: None,
+        }
+    }
+
+    pub(crate) fn handle(&self) -> GuardHandle {
+        GuardHandle(self.shared.clone())
+    }
+
+    /// Takes back bytes that were passed last and not used.
+    pub(crate) fn put_back(&mut self, bytes: &[u8]) {
+        self.kept.splice(..0, bytes.iter().copied());
+        self.ready += bytes.len();
+        self.kept.shrink_to_fit();
+    }
+
+    fn pass_kept(&mut self, out: &mut ReadBuf<'_>) {
+        let count = self.ready.min(out.remaining());
+        out.put_slice(&self.kept[..count]);
+        self.kept.drain(..count);
+        self.ready -= count;
+    }
+
+    /// Judges what is kept.
+    fn judge_kept(&mut self) {
+        let (pass, stop) = self.framer.advance(&self.kept);
+        self.ready = pass;
+        self.settle(stop);
+    }
+
+    /// Judges what was read into `out` behind `before`, and takes back what may not pass yet.
+    fn judge_read(&mut self, out: &mut ReadBuf<'_>, before: usize) {
+        let fresh = &out.filled()[before..];
+        let mut pass = 0;
+        if self.kept.is_empty() && !self.framer.holds() {
+            let stop;
+            (pass, stop) = self.framer.advance(fresh);
+            self.kept.extend_from_slice(&fresh[pass..]);
+            self.settle(stop);
+        } else {
+            self.kept.extend_from_slice(fresh);
+            if !self.framer.holds() {
+                self.judge_kept();
+            }
+        }
+        out.set_filled(before + pass);
+    }
+
+    fn settle(&mut self, stop: Stop) {
+        let mut shared = lock(&self.shared);
+        shared.heads = self.framer.heads();
+        match stop {
+            Stop::More => {}
+            Stop::BadHead(status) => {
+                shared.heads += 1;
+                shared.verdict = Some((shared.heads, status));
+                let head = &self.kept[self.ready..];
+                shared.replaced = head[..head.len().min(REPLACED_BYTES)].to_vec();
+                self.kept.truncate(self.ready);
+                self.kept.extend_from_slice(STAND_IN);
+                self.ready = self.kept.len();
+                self.end = End::Silent;
+            }
+            Stop::BadBody => {
+                shared.broken = Some(StatusCode::BAD_REQUEST);
+                self.kept.truncate(self.ready);
+                self.end = End::Broken;
+            }
+        }
+        shared.phase = if self.framer.in_body() {
+            Phase::Body
+        } else if self.kept.len() > self.ready && !self.framer.holds() {
+            Phase::Head
+        } else {
+            Phase::Idle
+        };
+        shared.head_started = match shared.phase {
+            Phase::Head => shared.head_started.or_else(|| Some(Instant::now())),
+            _ => None,
+        };
+        let is_open = self.end == End::Open && !self.framer.holds();
+        shared.quiet = is_open && shared.phase == Phase::Idle;
+    }
+
+    /// Learns from the response whether an upgrade took place. Requests before it were answered,
+    /// as the service begins one at a time.
+    fn observe_response(&mut self, bytes: &[u8]) {
+        if !self.framer.may_upgrade() || !bytes.starts_with(b"HTTP/1.") {
+            return;
+        }
+        let Some(status) = bytes.get(9..12) else { return };
+        let mut shared = lock(&self.shared);
+        if shared.begun != shared.heads {
+            return;
+        }
+        match (status, self.framer.is_connect()) {
+            (b"101", false) | ([b'2', ..], true) => shared.transparent = true,
+            ([b'1', ..], _) => return,
+            _ => self.framer.release(),
+        }
+        wake(&mut shared);
+    }
+
+    fn note_write(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.attended = true;
+        if self.unsent != written.is_pending() {
+            self.unsent = !self.unsent;
+            lock(&self.shared).unsent = self.unsent;
+        }
+        written
+    }
+}
+
+impl<T: Readable> Guard<T> {
+    /// Looks, while nobody reads, whether the client is still there: an error where it has broken
+    /// off. Within a body its reader is told of an end.
+    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        // A tunnel may end one way and go on the other, from its first byte on.
+        if self.left || self.framer.may_upgrade() {
+            return Ok(());
+        }
+        match self.io.poll_ended(cx) {
+            Poll::Ready(Ok(())) if !self.framer.in_body() => {
+                self.left = true;
+                lock(&self.shared).left = true;
+                Ok(())
+            }
+            Poll::Ready(Err(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<T: Readable> Readable for Guard<T> {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ready > 0 { Poll::Ready(()) } else { self.io.poll_readable(cx) }
+    }
+
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_ended(cx)
+    }
+
+    fn reset_at_close(&self) {
+        self.io.reset_at_close();
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = out.filled().len();
+        loop {
+            if this.ready > 0 || out.remaining() == 0 {
+                this.pass_kept(out);
+                return Poll::Ready(Ok(()));
+            }
+            match this.end {
+                End::Open => {}
+                End::Silent => return Poll::Pending,
+                End::Broken => return Poll::Ready(Err(broken())),
+            }
+            if lock(&this.shared).transparent {
+                this.ready = this.kept.len();
+                if this.ready == 0 {
+                    return Pin::new(&mut this.io).poll_read(cx, out);
+                }
+                continue;
+            }
+            if this.framer.holds() && std::mem::take(&mut lock(&this.shared).refused) {
+                this.framer.release();
+            }
+            if this.framer.take_released() && !this.kept.is_empty() {
+                this.judge_kept();
+                continue;
+            }
+            if this.framer.holds() {
+                lock(&this.shared).reader = Some(cx.waker().clone());
+                if this.kept.len() >= HELD_BYTES {
+                    return Poll::Pending;
+                }
+            }
+            let polled = Pin::new(&mut this.io).poll_read(cx, out);
+            this.attended |= polled.is_pending();
+            ready!(polled)?;
+            if out.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
+            this.judge_read(out, before);
+            if out.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Readable + Unpin> AsyncWrite for Guard<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.observe_response(bytes);
+        let written = Pin::new(&mut this.io).poll_write(cx, bytes);
+        this.note_write(written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if let Some(first) = slices.iter().find(|slice| !slice.is_empty()) {
+            this.observe_response(first);
+        }
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
+        this.note_write(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    /// hyper flushes each time it is polled. While a request waits for its answer it reads
+    /// nothing, so this is where a client that goes away is noticed.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !std::mem::take(&mut this.attended) {
+            this.look(cx)?;
+        }
+        Pin::new(&mut this.io).poll_flush(cx)
+    }
+
+    /// After an answer that did not wait for the whole request, what the client still sends is
+    /// taken and dropped for a while: closing at once would reset the connection and destroy the
+    /// answer (RFC 9112 section 9.6).
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        lock(&this.shared).quiet = false;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+            // Behind a head that was replaced the rest of it is still to come.
+            if this.end == End::Open && lock(&this.shared).phase == Phase::Idle {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let linger = this.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        let mut scrap = [0_u8; 4096];
+        while linger.as_mut().poll(cx).is_pending() {
+            let mut buf = ReadBuf::new(&mut scrap);
+            match ready!(Pin::new(&mut this.io).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the request body's framing is broken")
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wake(shared: &mut Shared) {
+    if let Some(reader) = shared.reader.take() {
+        reader.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests;

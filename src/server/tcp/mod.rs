@@ -1,0 +1,13 @@
+//! HTTP/1.1 and HTTP/2: TCP connections, TLS on them, the guard before hyper, and hyper.
+
+pub(crate) mod accept;
+pub(crate) mod bad_head;
+pub(crate) mod gather;
+pub(crate) mod guard;
+pub(crate) mod outgoing;
+pub(crate) mod proxy_protocol;
+pub(crate) mod serve;
+pub(crate) mod stall;
+pub(crate) mod turns;
+pub(crate) mod unread;
+pub(crate) mod watch;

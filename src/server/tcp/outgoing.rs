@@ -1,0 +1,127 @@
+//! A response body on its way to hyper: tells the connection's clock what the client takes, and
+//! holds the limit on the whole response.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use super::stall::Stall;
+use super::turns::Turn;
+use super::watch::Activity;
+use crate::http::{Body, BodyError};
+
+/// Content of an HTTP/2 DATA frame that fills one TLS record with its head of 9 bytes (RFC 9113
+/// section 4.1): a longer frame would leave a record of a few bytes behind each full one.
+const PIECE: usize = 16 * 1024 - 9;
+
+/// One response's body. Its end is the request's end.
+pub(crate) struct Outgoing {
+    body: Body,
+    activity: Activity,
+    stall: Option<Rc<Stall>>,
+    _turn: Option<Turn>,
+    /// What is left of a frame that was too long for one piece.
+    rest: Bytes,
+    /// A frame was handed out and the next one not yet asked for.
+    unread: bool,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Outgoing {
+    /// What is held is let go of at the response's end.
+    pub(crate) fn new(
+        body: Body,
+        (activity, turn): (Activity, Option<Turn>),
+        deadline: Option<Instant>,
+    ) -> Self {
+        let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
+        Self {
+            body,
+            activity,
+            stall: Stall::current(),
+            _turn: turn,
+            rest: Bytes::new(),
+            unread: false,
+            deadline,
+        }
+    }
+
+    /// The next frame, cut to what fits a record.
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.rest.is_empty() {
+            let polled = Pin::new(&mut self.body).poll_frame(cx);
+            // Only HTTP/2 has a stall to watch, and frames of its own around the content.
+            let Poll::Ready(Some(Ok(frame))) = polled else { return polled };
+            let is_long = frame.data_ref().is_some_and(|data| data.len() > PIECE);
+            if self.stall.is_none() || !is_long {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            self.rest = frame.into_data().unwrap_or_default();
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn taken(&mut self) {
+        if std::mem::take(&mut self.unread) {
+            self.activity.taken();
+            if let Some(stall) = &self.stall {
+                stall.end();
+            }
+        }
+    }
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.taken();
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())));
+        }
+        let polled = self.poll_piece(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(_))) => {
+                self.unread = true;
+                self.activity.handed_out();
+                if let Some(stall) = &self.stall {
+                    stall.begin();
+                }
+            }
+            Poll::Ready(Some(Err(error))) => log::debug!("response body: {error}"),
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.taken();
+        self.activity.end();
+    }
+}

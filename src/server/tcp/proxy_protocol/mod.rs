@@ -1,0 +1,68 @@
+//! The PROXY protocol, versions 1 and 2: what a proxy in front sends first on a connection, so
+//! that its client is known. It comes before TLS and says nothing of HTTP.
+//!
+//! A sender from which it is expected has to send it, for a client that could leave it out could
+//! name anybody (section 2 of the specification by HAProxy). Not one byte behind it is taken.
+
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod header;
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use crate::http::request::unmapped;
+use crate::site::ProxyProtocol;
+use header::{Malformed, Step};
+
+/// Why a connection is closed that has named nobody.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error("{0}")]
+    Broken(#[from] io::Error),
+    #[error("timed out")]
+    TimedOut,
+}
+
+impl Refused {
+    /// Tells the log: what is malformed is somebody's mistake, the rest is life.
+    pub(crate) fn report(&self, sender: SocketAddr) {
+        let level = match self {
+            Self::Malformed(_) => log::Level::Warn,
+            Self::Broken(_) | Self::TimedOut => log::Level::Debug,
+        };
+        log::log!(level, "PROXY protocol from {sender}: {self}");
+    }
+}
+
+/// The client of a connection from `sender`: whom it names, if it is expected to.
+pub(crate) async fn client(
+    rule: Option<&ProxyProtocol>,
+    stream: &mut TcpStream,
+    sender: SocketAddr,
+) -> Result<SocketAddr, Refused> {
+    let Some(rule) = rule.filter(|rule| rule.from.contains(sender.ip())) else {
+        return Ok(sender);
+    };
+    let named = tokio::time::timeout(rule.timeout, read(stream)).await;
+    Ok(named.map_err(|_| Refused::TimedOut)??.map_or(sender, unmapped))
+}
+
+async fn read(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Refused> {
+    let mut seen = Vec::new();
+    loop {
+        match header::step(&seen)? {
+            Step::Read(count) => {
+                let start = seen.len();
+                seen.resize(start + count, 0);
+                stream.read_exact(&mut seen[start..]).await?;
+            }
+            Step::Done(client) => return Ok(client),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! HTTP/1.1 and HTTP/2 by hyper, over TLS or plain TCP.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use super::accept::Connection;
+use super::bad_head;
+use super::gather::{Gathered, Outbox};
+use super::guard::{Guard, GuardLimits, Readable};
+use super::outgoing::Outgoing;
+use super::stall::{self, Stall};
+use super::turns::Turns;
+use super::unread;
+use super::watch::{Activity, Clock, Ended, Graceful, Watched};
+use crate::http::Body;
+use crate::http::limits::{self, Timeouts};
+use crate::http::request::Peer;
+use crate::http::response::NeedsHttp1;
+use crate::server::dispatch::{Door, dispatch};
+use crate::server::tunnel::switch::{Granted, Slot, Switching};
+
+/// Bytes beyond which hyper reads no further ahead on an HTTP/1.1 connection.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// Serves HTTP/1.0 and 1.1 until the connection ends.
+pub(crate) async fn serve_http1<T>(
+    connection: Connection,
+    peer: Arc<Peer>,
+    io: T,
+    outbox: Option<Outbox>,
+) where
+    T: AsyncRead + AsyncWrite + Readable + Unpin + 'static,
+{
+    let Some((timeouts, header_bytes)) = settings(&connection) else { return };
+    let bounds = GuardLimits {
+        header_bytes,
+        header_count: limits::HEADER_COUNT,
+        uri_bytes: limits::URI_BYTES,
+    };
+    let mut guard = Guard::new(io, bounds);
+    let activity = Activity::new(Some((guard.handle(), peer.clone())));
+    let door = Door::new(&connection, peer, timeouts);
+    let granted = Slot::default();
+    let mut clock = Clock::new(activity.clone(), timeouts, outbox, &connection);
+    let mut builder = http1::Builder::new();
+    // The guard has judged and bounded the head already; hyper's own cap must not be lower.
+    builder.max_headers(limits::HEADER_COUNT + 1).max_buf_size(READ_AHEAD);
+    // hyper would read ahead to see a client go; the guard looks without a buffer.
+    builder.half_close(true);
+    let (ended, served) = loop {
+        let switching =
+            Switching::new(Some(granted.clone()), &activity, &connection.worker.parting);
+        let service = service(door.clone(), activity.clone(), switching, None);
+        let served = builder.serve_connection(TokioIo::new(guard), service);
+        let mut watched = Watched::new(served, clock);
+        let ended = (&mut watched).await;
+        let (served, kept) = watched.into_parts();
+        clock = kept;
+        let Ended::AtRest = ended else { break (ended, served) };
+        // hyper's buffers are most of what an idle client would hold.
+        let parts = served.into_parts();
+        guard = parts.io.into_inner();
+        guard.put_back(&parts.read_buf);
+        if !clock.rest(|cx| guard.poll_readable(cx)).await {
+            // What the socket does not take at once of a goodbye is not worth the place.
+            let _ = guard.shutdown().now_or_never();
+            return;
+        }
+    };
+    if !matches!(ended, Ended::Done(Ok(_))) && clock.is_stuck() {
+        served.into_parts().io.into_inner().reset_at_close();
+    } else if let Ended::Done(Err(error)) = ended {
+        log::debug!("HTTP/1.1 with {}: {error}", connection.remote);
+    } else if let Some(Granted { wire, outgoing }) = granted.take() {
+        let parts = served.into_parts();
+        let outbox = clock.into_outbox();
+        let run = wire.run(parts.io.into_inner(), parts.read_buf, outgoing, outbox);
+        if let Err(error) = run.await {
+            log::debug!("tunnel with {}: {error}", connection.remote);
+        }
+    }
+}
+
+/// Serves HTTP/2 until the connection ends.
+pub(crate) async fn serve_http2(
+    connection: Connection,
+    peer: Arc<Peer>,
+    io: Gathered,
+    outbox: Outbox,
+) {
+    let Some((timeouts, header_bytes)) = settings(&connection) else { return };
+    let activity = Activity::new(None);
+    let door = Door::new(&connection, peer, timeouts);
+    let switching = Switching::new(None, &activity, &connection.worker.parting);
+    let turns = Turns::new(limits::STREAMS);
+    // What is too much is for dispatch to say, by the same rules for all protocols.
+    let head = header_bytes + limits::H2_HEADER_EXCESS;
+    let service = service(door, activity.clone(), switching, Some(turns));
+    let served = http2::Builder::new(Local)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::STREAMS + limits::TUNNELS)
+        .initial_stream_window_size(limits::STREAM_WINDOW)
+        .initial_connection_window_size(limits::H2_CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(limits::H2_PENDING_RESETS)
+        .max_local_error_reset_streams(limits::H2_LOCAL_RESETS)
+        .max_send_buf_size(limits::SEND_BUFFER)
+        .enable_connect_protocol()
+        .serve_connection(TokioIo::new(io), service);
+    let clock = Clock::new(activity, timeouts, Some(outbox), &connection);
+    let mut watched = Watched::new(served, clock);
+    let ended = (&mut watched).await;
+    if let Ended::Done(Err(error)) = &ended {
+        log::debug!("HTTP/2 with {}: {error}", connection.remote);
+    }
+    let clock = watched.into_clock();
+    if !matches!(ended, Ended::Done(Ok(()))) && clock.is_stuck() {
+        clock.into_outbox().iter().for_each(Outbox::reset_at_close);
+    }
+}
+
+fn settings(connection: &Connection) -> Option<(Timeouts, usize)> {
+    let snapshot = connection.worker.snapshot();
+    let listener = snapshot.listener(connection.addr)?;
+    Some((listener.timeouts, listener.header_bytes))
+}
+
+fn service(
+    door: Rc<Door>,
+    activity: Activity,
+    switching: Switching,
+    turns: Option<Rc<Turns>>,
+) -> impl HttpService<
+    Incoming,
+    ResBody = Outgoing,
+    Error = h2::Error,
+    Future = impl Future<Output = Result<Response<Outgoing>, h2::Error>> + 'static,
+> {
+    service_fn(move |request: Request<Incoming>| {
+        let mut verdict = activity.begin();
+        let (door, running) = (door.clone(), Running(Some(activity.clone())));
+        let turns = turns.clone();
+        let mut request = request.map(Into::into);
+        if verdict.is_some() {
+            bad_head::describe(&mut request, &activity.replaced());
+        }
+        let (mut switch, mut upgrade) = (None, None);
+        if verdict.is_none() && may_leave(&request) {
+            match switching.offer(&mut request) {
+                Ok(Some((how, offered))) => {
+                    (switch, upgrade) = (Some(Box::new(how)), Some(offered));
+                }
+                Ok(None) => {}
+                Err(refused) => verdict = Some(refused),
+            }
+        }
+        let mut request = door.receive(request);
+        request.upgrade = upgrade;
+        async move {
+            // Only HTTP/2 has a stall to watch, and a stream that would be reset.
+            if let Some(stall) = Stall::current().filter(|_| !request.body.is_end_stream()) {
+                request.body = unread::hold(stall, std::mem::take(&mut request.body));
+            }
+            let turn = match &turns {
+                Some(turns) => Some(turns.take().await),
+                None => None,
+            };
+            let deadline = door.response_deadline();
+            let mut response = dispatch(&door, request, verdict).await;
+            if running.is_last() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if let Some(switch) = switch {
+                response = switch.settle(response);
+            }
+            if response.extensions().get::<NeedsHttp1>().is_some() {
+                // The stream's end; only HTTP/2 is told so.
+                return Err(h2::Reason::HTTP_1_1_REQUIRED.into());
+            }
+            let held = (running.hand_over(), turn);
+            Ok(response.map(|body| Outgoing::new(body, held, deadline)))
+        }
+    })
+}
+
+/// Whether a request may ask for another protocol.
+fn may_leave(request: &Request<Body>) -> bool {
+    request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE)
+}
+
+/// A request without a response yet: dropped with it when the client goes away.
+struct Running(Option<Activity>);
+
+impl Running {
+    fn is_last(&self) -> bool {
+        self.0.as_ref().is_some_and(Activity::is_last)
+    }
+
+    /// The response's body tells the end from here on.
+    fn hand_over(mut self) -> Activity {
+        self.0.take().unwrap_or_else(|| Activity::new(None))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(activity) = &self.0 {
+            activity.end();
+        }
+    }
+}
+
+impl<T, S> Graceful for http1::Connection<TokioIo<T>, S>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = Outgoing, Error = h2::Error>,
+{
+    const ENDS_WITH_A_RESPONSE: bool = true;
+
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        Self::graceful_shutdown(self);
+    }
+}
+
+impl<T, S> Graceful for http2::Connection<TokioIo<T>, S, Local>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = Outgoing, Error = h2::Error>,
+    S::Future: 'static,
+{
+    const ENDS_WITH_A_RESPONSE: bool = false;
+
+    fn graceful_shutdown(self: Pin<&mut Self>) {
+        Self::graceful_shutdown(self);
+    }
+}
+
+/// Spawns an HTTP/2 stream's task onto the worker's own thread.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F> hyper::rt::Executor<F> for Local
+where
+    F: Future + 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(stall::watched(future));
+    }
+}

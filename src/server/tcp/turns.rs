@@ -1,0 +1,67 @@
+//! How many requests of one HTTP/2 connection are worked on at once. The codec takes more streams,
+//! so that tunnels have room beside them; a request beyond waits for its turn.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+/// The turns of a connection.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    left: Cell<u32>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Turns {
+    pub(crate) fn new(most: u32) -> Rc<Self> {
+        Rc::new(Self { left: Cell::new(most), waiting: RefCell::default() })
+    }
+
+    /// Waits for a turn, which lasts as long as what it gives.
+    pub(crate) async fn take(self: &Rc<Self>) -> Turn {
+        poll_fn(|cx| {
+            if let Some(left) = self.left.get().checked_sub(1) {
+                self.left.set(left);
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        Turn(self.clone())
+    }
+}
+
+/// One request's turn.
+#[derive(Debug)]
+pub(crate) struct Turn(Rc<Turns>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.left.set(self.0.left.get() + 1);
+        // All of them, as the first may have gone: it is rare, and they are few.
+        self.0.waiting.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[test]
+    fn a_request_beyond_waits_and_none_is_forgotten() {
+        let turns = Turns::new(1);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let first = turns.take().await;
+            assert!(turns.take().now_or_never().is_none(), "nobody else has a turn");
+            let second = turns.take();
+            let (second, ()) = tokio::join!(second, async { drop(first) });
+            assert!(turns.take().now_or_never().is_none());
+            drop(second);
+            assert!(turns.take().now_or_never().is_some());
+        });
+    }
+}

@@ -1,0 +1,399 @@
+//! Keeps time on a TCP connection: an idle client, a head that does not end, a response that
+//! the client does not take. One timer per connection, re-armed only when it is due earlier.
+//! Says when what serves a connection may be let go of until the client speaks again.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::accept::Connection;
+use super::gather::Outbox;
+use super::guard::GuardHandle;
+use crate::http::Peer;
+use crate::http::limits::{Timeouts, WRITE_IDLE};
+use crate::server::drain::FIRST_REQUEST;
+use crate::server::worker::Worker;
+
+/// How long an HTTP/1.1 connection is idle before the memory that serves it is given back.
+const REST_AFTER: Duration = Duration::from_millis(500);
+
+/// What one connection is doing, told by dispatch and by response bodies.
+#[derive(Clone)]
+pub(crate) struct Activity(Rc<State>);
+
+struct State {
+    requests: Cell<usize>,
+    /// Responses whose last frame waits for the client.
+    unread: Cell<usize>,
+    /// A request ended, a frame was handed out: the last sign of progress.
+    progress: Cell<Instant>,
+    /// No request has come yet.
+    fresh: Cell<bool>,
+    /// The connection is to end.
+    closing: Cell<bool>,
+    /// Over HTTP/1.1, the framing and who sends it.
+    guard: Option<(GuardHandle, Arc<Peer>)>,
+}
+
+impl Activity {
+    pub(crate) fn new(guard: Option<(GuardHandle, Arc<Peer>)>) -> Self {
+        Self(Rc::new(State {
+            requests: Cell::new(0),
+            unread: Cell::new(0),
+            progress: Cell::new(Instant::now()),
+            fresh: Cell::new(true),
+            closing: Cell::new(false),
+            guard,
+        }))
+    }
+
+    /// The verdict on the request that now begins, if its head broke the rules.
+    pub(crate) fn begin(&self) -> Option<http::StatusCode> {
+        self.0.requests.set(self.0.requests.get() + 1);
+        self.0.fresh.set(false);
+        self.0.guard.as_ref().and_then(|(guard, _)| guard.begin_request())
+    }
+
+    /// The head of the request that began, where there is a verdict on it.
+    pub(crate) fn replaced(&self) -> Vec<u8> {
+        self.0.guard.as_ref().map(|(guard, _)| guard.replaced()).unwrap_or_default()
+    }
+
+    /// The request that began asks for an upgrade and gets an ordinary response.
+    pub(crate) fn not_upgraded(&self) {
+        if let Some((guard, _)) = &self.0.guard {
+            guard.not_upgraded();
+        }
+    }
+
+    /// A response is complete, failed or dropped.
+    pub(crate) fn end(&self) {
+        self.0.requests.set(self.0.requests.get() - 1);
+        self.progress();
+    }
+
+    /// Counts as a request for as long as what it gives lives.
+    pub(crate) fn busy(&self) -> Busy {
+        self.0.requests.set(self.0.requests.get() + 1);
+        Busy(self.clone())
+    }
+
+    /// A response body handed a frame out, which the client has yet to take.
+    pub(crate) fn handed_out(&self) {
+        self.0.unread.set(self.0.unread.get() + 1);
+        self.progress();
+    }
+
+    /// The frame was taken.
+    pub(crate) fn taken(&self) {
+        self.0.unread.set(self.0.unread.get() - 1);
+    }
+
+    /// Whether a response is to say that the connection closes behind it.
+    pub(crate) fn is_last(&self) -> bool {
+        self.0.closing.get() && self.0.guard.is_some()
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.0.fresh.get()
+    }
+
+    fn progress(&self) {
+        self.0.progress.set(Instant::now());
+    }
+
+    /// When the connection is to be given up, as things stand.
+    fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
+        let state = &self.0;
+        if let Some((guard, peer)) = &state.guard {
+            let seen = guard.glance();
+            let waits = state.requests.get() > 0 && state.unread.get() == 0 && !seen.unsent;
+            if seen.left && waits && peer.kept.is_elsewhere() {
+                // Nobody waits for the answer.
+                return Some(state.progress.get());
+            }
+            if let Some(started) = seen.head_started {
+                return timeouts.header.map(|header| started + header);
+            }
+        }
+        if state.requests.get() == 0 {
+            let limit = if state.fresh.get() { timeouts.header } else { timeouts.idle };
+            return limit.map(|limit| state.progress.get() + limit);
+        }
+        (state.unread.get() > 0).then(|| state.progress.get() + WRITE_IDLE)
+    }
+
+    /// Whether the client leaves a response where it is.
+    fn is_unread(&self) -> bool {
+        let unsent = self.0.guard.as_ref().is_some_and(|(guard, _)| guard.glance().unsent);
+        unsent || self.0.unread.get() > 0
+    }
+
+    /// When there is nothing to be done for the client, as things stand, for long enough.
+    fn rest(&self) -> Option<Instant> {
+        let state = &self.0;
+        let rests = state.guard.as_ref().is_none_or(|(guard, _)| guard.may_rest());
+        (rests && state.requests.get() == 0).then(|| state.progress.get() + REST_AFTER)
+    }
+}
+
+/// A tunnel in a stream: as long as it lives, its connection is not idle.
+pub(crate) struct Busy(Activity);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// A hyper connection that can be asked to end after the requests it has.
+pub(crate) trait Graceful: Future {
+    /// Whether only a response can say that the connection ends. A close of an idle one looks like
+    /// a failure to a client whose request is on its way.
+    const ENDS_WITH_A_RESPONSE: bool;
+
+    fn graceful_shutdown(self: Pin<&mut Self>);
+}
+
+/// What a connection's time is told by.
+pub(crate) struct Clock {
+    activity: Activity,
+    timeouts: Timeouts,
+    /// Where what the connection writes is gathered.
+    outbox: Option<Outbox>,
+    closing: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// Until when a connection that is to close waits for a request.
+    ending: Option<Instant>,
+    /// Whether it waits though it has had one.
+    lingers: bool,
+    worker: Rc<Worker>,
+    /// Where the connection is idle: its place is wanted.
+    room: Option<Pin<Box<OwnedNotified>>>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Clock {
+    pub(crate) fn new(
+        activity: Activity,
+        timeouts: Timeouts,
+        outbox: Option<Outbox>,
+        connection: &Connection,
+    ) -> Self {
+        let timer = activity.deadline(&timeouts).unwrap_or_else(far);
+        Self {
+            activity,
+            timeouts,
+            outbox,
+            closing: Some(Box::pin(connection.closing.clone().cancelled_owned())),
+            ending: None,
+            lingers: false,
+            worker: connection.worker.clone(),
+            room: None,
+            timer: Box::pin(tokio::time::sleep_until(timer)),
+        }
+    }
+
+    /// Waits, while nothing serves the connection, for the client to speak or a time to come.
+    /// False where its place is wanted for another client.
+    pub(crate) async fn rest(
+        &mut self,
+        mut poll_client: impl FnMut(&mut Context<'_>) -> Poll<()>,
+    ) -> bool {
+        let stays = poll_fn(|cx| {
+            if poll_client(cx).is_ready() || self.poll_closing(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            if self.poll_room(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+            let due = self.deadline().into_iter().chain(self.ending).min();
+            // The timer may still be set for what was due before.
+            while self.poll_timer(due, cx).is_ready() {
+                if due.is_some_and(|at| at <= Instant::now()) {
+                    return Poll::Ready(true);
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+        self.room = None;
+        stays
+    }
+
+    /// Ready when an idle connection is to make room for another client.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let wanted = || Box::pin(self.worker.room.clone().notified_owned());
+        self.room.get_or_insert_with(wanted).as_mut().poll(cx)
+    }
+
+    /// What sends for the connection, after its end.
+    pub(crate) fn into_outbox(self) -> Option<Outbox> {
+        self.outbox
+    }
+
+    /// Whether something waits that the client does not take.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stalled().is_some() || self.activity.is_unread()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let stalled = self.stalled().map(|at| at + WRITE_IDLE);
+        let due = self.activity.deadline(&self.timeouts);
+        stalled.into_iter().chain(due).min()
+    }
+
+    fn stalled(&self) -> Option<Instant> {
+        self.outbox.as_ref().and_then(Outbox::stalled)
+    }
+
+    fn rest_due(&self) -> Option<Instant> {
+        // What has been asked to end is no longer as good as new.
+        let is_ending = self.closing.is_none() && self.ending.is_none();
+        self.activity.rest().filter(|_| self.stalled().is_none() && !is_ending)
+    }
+
+    /// Ready when the connection is to close and nothing has been done about it.
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.closing.as_mut().map_or(Poll::Pending, |closing| closing.as_mut().poll(cx))
+    }
+
+    fn begin_to_end<C: Graceful>(&mut self) {
+        let linger = self.worker.linger.get();
+        self.closing = None;
+        self.activity.0.closing.set(true);
+        self.lingers = C::ENDS_WITH_A_RESPONSE && linger > FIRST_REQUEST;
+        let patience = if self.lingers { linger } else { FIRST_REQUEST };
+        self.ending = Some(Instant::now() + patience);
+    }
+
+    /// Whether the time has come to ask for the end: a request is here, or did not come.
+    fn is_to_end(&self) -> bool {
+        let waits = self.lingers || self.activity.is_fresh();
+        self.ending.is_some_and(|at| !waits || at <= Instant::now())
+    }
+
+    /// Ready when `due` or an earlier time has come.
+    fn poll_timer(&mut self, due: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(due) = due.filter(|due| *due < self.timer.deadline()) {
+            self.timer.as_mut().reset(due);
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        self.timer.as_mut().reset(due.unwrap_or_else(far));
+        Poll::Ready(())
+    }
+}
+
+/// How driving a connection ended.
+pub(crate) enum Ended<T> {
+    Done(T),
+    /// The client is too slow, silent for too long, or cannot be written to.
+    GivenUp,
+    /// The client is idle. The connection is as good as new, and may be served by a new one.
+    AtRest,
+}
+
+/// Drives a connection until it ends or its time is up.
+pub(crate) struct Watched<C> {
+    connection: Pin<Box<C>>,
+    clock: Clock,
+}
+
+impl<C: Graceful> Watched<C> {
+    pub(crate) fn new(connection: C, clock: Clock) -> Self {
+        Self { connection: Box::pin(connection), clock }
+    }
+
+    /// The connection after its end or at rest, and its clock.
+    pub(crate) fn into_parts(self) -> (C, Clock)
+    where
+        C: Unpin,
+    {
+        (*Pin::into_inner(self.connection), self.clock)
+    }
+
+    pub(crate) fn into_clock(self) -> Clock {
+        self.clock
+    }
+
+    /// Polls the connection and sends what it wrote.
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Ended<C::Output>> {
+        loop {
+            let polled = self.connection.as_mut().poll(cx);
+            // Also what is said last: there is no later poll.
+            let sent = self.clock.outbox.as_ref().map(|outbox| outbox.poll_send(cx));
+            if let Poll::Ready(output) = polled {
+                return Poll::Ready(Ended::Done(output));
+            }
+            match sent {
+                Some(Poll::Ready(Ok(true))) => {}
+                Some(Poll::Ready(Err(_))) => return Poll::Ready(Ended::GivenUp),
+                None | Some(Poll::Ready(Ok(false)) | Poll::Pending) => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<C: Graceful> Future for Watched<C> {
+    type Output = Ended<C::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if this.clock.poll_closing(cx).is_ready() {
+            this.clock.begin_to_end::<C>();
+        }
+        loop {
+            if this.clock.is_to_end() {
+                this.clock.ending = None;
+                this.connection.as_mut().graceful_shutdown();
+            }
+            if let Poll::Ready(ended) = this.poll_connection(cx) {
+                return Poll::Ready(ended);
+            }
+            if this.clock.is_to_end() {
+                continue;
+            }
+            let (given_up, rest) = (this.clock.deadline(), this.clock.rest_due());
+            if this.poll_stays(rest, cx).is_ready() {
+                // Its place is wanted: the end is asked for, and not again.
+                this.clock.closing = None;
+                this.connection.as_mut().graceful_shutdown();
+                continue;
+            }
+            let rest = rest.filter(|_| this.clock.room.is_none());
+            let due = given_up.into_iter().chain(rest).chain(this.clock.ending).min();
+            ready!(this.clock.poll_timer(due, cx));
+            let now = Instant::now();
+            if given_up.is_some_and(|at| at <= now) {
+                return Poll::Ready(Ended::GivenUp);
+            }
+            if C::ENDS_WITH_A_RESPONSE && rest.is_some_and(|at| at <= now) {
+                return Poll::Ready(Ended::AtRest);
+            }
+        }
+    }
+}
+
+impl<C: Graceful> Watched<C> {
+    /// Ready when a connection that cannot rest has been idle for as long as one that can, and is
+    /// to make room.
+    fn poll_stays(&mut self, rest: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        if C::ENDS_WITH_A_RESPONSE || rest.is_none_or(|at| at > Instant::now()) {
+            self.clock.room = None;
+            return Poll::Pending;
+        }
+        self.clock.poll_room(cx)
+    }
+}
+
+/// Nothing is due: look again in a day.
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(24 * 3600)
+}

@@ -1,0 +1,273 @@
+//! The client's byte stream under a tunnel, where hyper gives it back: the connection itself over
+//! HTTP/1.1, one stream of it over HTTP/2. Over HTTP/3 bodies are streams already.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep, timeout};
+use tokio_util::io::poll_read_buf;
+
+use crate::http::limits::WRITE_IDLE;
+use crate::http::{Body, BodyError};
+use crate::server::tcp::gather::Outbox;
+
+/// What one read takes at most.
+const READ: usize = 16 * 1024;
+/// How long the rest of what a client sends is taken in before its connection closes: closing at
+/// once could destroy what was sent last (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+/// The stream, which one side reads and the other writes. It is empty until the protocol changes.
+#[derive(Default)]
+pub(crate) struct Wire(RefCell<State>);
+
+#[derive(Default)]
+struct State {
+    io: Option<Box<dyn Stream>>,
+    /// What came behind the request before the protocol changed.
+    early: Bytes,
+    /// The client has ended its side, or nobody reads on.
+    read_ended: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Wire {
+    /// What the client sends, as a body.
+    pub(crate) fn incoming(self: &Rc<Self>) -> Body {
+        Body::new(Incoming(self.clone()))
+    }
+
+    /// Passes `outgoing` to the client until it ends and the client's side has ended too.
+    /// `outbox` sends what the stream gathers.
+    pub(crate) async fn run<T>(
+        &self,
+        io: T,
+        early: Bytes,
+        outgoing: Body,
+        outbox: Option<Outbox>,
+    ) -> Result<(), BodyError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        self.open(io, early);
+        let mut pump = Pump { outgoing, chunk: Bytes::new(), ended: false, stall: None };
+        poll_fn(|cx| {
+            loop {
+                let polled = pump.poll(self, cx)?;
+                match outbox.as_ref().map(|outbox| outbox.poll_send(cx)) {
+                    // The stream waited for this.
+                    Some(Poll::Ready(Ok(true))) if polled.is_pending() => {}
+                    Some(Poll::Ready(Err(error))) => return Poll::Ready(Err(error.into())),
+                    _ => return polled.map(Ok::<_, BodyError>),
+                }
+            }
+        })
+        .await?;
+        poll_fn(|cx| self.poll_read_ended(cx)).await;
+        let _ = timeout(LINGER, poll_fn(|cx| self.poll_discard(cx))).await;
+        Ok(())
+    }
+
+    fn open(&self, io: impl AsyncRead + AsyncWrite + Unpin + 'static, early: Bytes) {
+        let mut state = self.0.borrow_mut();
+        state.io = Some(Box::new(io));
+        state.early = early;
+        state.reader.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let state = &mut *self.0.borrow_mut();
+        let Some(io) = &mut state.io else {
+            state.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        if !state.early.is_empty() {
+            return Poll::Ready(Ok(std::mem::take(&mut state.early)));
+        }
+        let mut bytes = BytesMut::with_capacity(READ);
+        ready!(poll_read_buf(Pin::new(io), cx, &mut bytes))?;
+        Poll::Ready(Ok(bytes.freeze()))
+    }
+
+    fn end_reading(&self) {
+        let mut state = self.0.borrow_mut();
+        state.read_ended = true;
+        state.writer.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn poll_read_ended(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.borrow_mut();
+        if state.read_ended {
+            return Poll::Ready(());
+        }
+        state.writer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn poll_write(&self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match &mut self.0.borrow_mut().io {
+            Some(io) => Pin::new(io).poll_write(cx, bytes),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(&self, shut_down: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0.borrow_mut().io {
+            Some(io) if shut_down => Pin::new(io).poll_shutdown(cx),
+            Some(io) => Pin::new(io).poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Ends with the stream.
+    fn poll_discard(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scrap = [0_u8; 4096];
+        loop {
+            let Some(io) = &mut self.0.borrow_mut().io else { return Poll::Ready(()) };
+            let mut scrap = ReadBuf::new(&mut scrap);
+            match ready!(Pin::new(io).poll_read(cx, &mut scrap)) {
+                Ok(()) if !scrap.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+/// Moves a body into the wire; one piece at a time is in memory.
+struct Pump {
+    outgoing: Body,
+    chunk: Bytes,
+    ended: bool,
+    /// Runs while the client takes nothing.
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl Pump {
+    fn poll(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        loop {
+            while !self.chunk.is_empty() {
+                let Poll::Ready(written) = wire.poll_write(&self.chunk, cx) else {
+                    return self.poll_stall(cx).map(Err);
+                };
+                self.stall = None;
+                match written? {
+                    0 => return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into())),
+                    written => self.chunk.advance(written),
+                }
+            }
+            if self.ended {
+                return wire.poll_flush(true, cx).map_err(Into::into);
+            }
+            match Pin::new(&mut self.outgoing).poll_frame(cx) {
+                Poll::Ready(Some(frame)) => self.chunk = frame?.into_data().unwrap_or_default(),
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    // The handler's side of the tunnel is over.
+                    self.outgoing = Body::empty();
+                }
+                Poll::Pending => {
+                    if let Poll::Ready(Err(error)) = wire.poll_flush(false, cx) {
+                        return Poll::Ready(Err(error.into()));
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(WRITE_IDLE)));
+        let too_slow = || io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing");
+        stall.as_mut().poll(cx).map(|()| too_slow().into())
+    }
+}
+
+/// The reader's end of a [`Wire`].
+struct Incoming(Rc<Wire>);
+
+impl HttpBody for Incoming {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let bytes = ready!(self.0.poll_read(cx));
+        match bytes {
+            Ok(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            ended => {
+                self.0.end_reading();
+                Poll::Ready(ended.err().map(|error| Err(error.into())))
+            }
+        }
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.0.end_reading();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    fn local<F: Future>(story: F) -> F::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, story)
+    }
+
+    #[test]
+    fn bytes_pass_both_ways_and_each_end_closes_its_own_side() {
+        local(async {
+            let (mut client, server) = duplex(64);
+            let wire = Rc::new(Wire::default());
+            let incoming = wire.incoming();
+            let running = wire.clone();
+            tokio::task::spawn_local(async move {
+                let hello = Body::from("hello".to_owned());
+                running.run(server, Bytes::from_static(b"early "), hello, None).await.unwrap();
+            });
+            let mut got = String::new();
+            client.read_to_string(&mut got).await.unwrap();
+            assert_eq!(got, "hello");
+            client.write_all(b"late").await.unwrap();
+            client.shutdown().await.unwrap();
+            let all = incoming.collect().await.unwrap().to_bytes();
+            assert_eq!(&all[..], b"early late");
+        });
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_ends_the_tunnel() {
+        local(async {
+            let (mut client, server) = duplex(64);
+            let wire = Rc::new(Wire::default());
+            drop(wire.incoming());
+            let running = tokio::task::spawn_local(async move {
+                wire.run(server, Bytes::new(), Body::empty(), None).await.unwrap();
+            });
+            assert_eq!(client.read(&mut [0; 8]).await.unwrap(), 0);
+            drop(client);
+            running.await.unwrap();
+        });
+    }
+}

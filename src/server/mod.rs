@@ -2,6 +2,8 @@
 //! Sees a [`crate::site::Snapshot`], never a directive.
 
 mod compression;
+mod connection;
+mod context;
 mod dispatch;
 mod drain;
 #[cfg(any(test, fuzzing))]

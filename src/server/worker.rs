@@ -12,17 +12,21 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::limits::{BLOCKING_THREADS, TUNNEL_GOODBYE};
+use crate::server::context::{Held, Worker};
 use crate::server::drain::InFlight;
 use crate::server::process::estate::Estate;
 use crate::server::process::listeners::Sockets;
 use crate::server::quic::packets::Place;
-use crate::server::{Engine, Family, quic::endpoint, tcp::accept};
-use crate::site::Snapshot;
+use crate::server::{
+    Engine, Family,
+    quic::{config, endpoint},
+    tcp::accept,
+};
 
 enum Command {
     Open {
@@ -51,46 +55,6 @@ pub struct Drain {
     pub linger: Duration,
     /// Packets are handed on up to then, though nothing is in flight here.
     pub until: CancellationToken,
-}
-
-/// What the tasks of one worker share.
-pub(super) struct Worker {
-    engine: Arc<Engine>,
-    pub(super) family: Arc<Family>,
-    /// The snapshot last used. Its own counter, which no other worker touches, counts requests.
-    held: RefCell<Rc<Held>>,
-    pub(super) slots: Arc<Semaphore>,
-    /// Tells an idle client that its slot is wanted, the one that has waited longest first.
-    pub(super) room: Arc<Notify>,
-    pub(super) in_flight: InFlight,
-    /// As [`Drain::linger`].
-    pub(super) linger: Cell<Duration>,
-    /// Told to finish what is under way and take nothing new.
-    pub(super) draining: CancellationToken,
-    /// Told to end what is under way.
-    pub(super) parting: CancellationToken,
-}
-
-/// A worker's own hold on a snapshot.
-pub(super) struct Held(Arc<Snapshot>);
-
-impl std::ops::Deref for Held {
-    type Target = Snapshot;
-
-    fn deref(&self) -> &Snapshot {
-        &self.0
-    }
-}
-
-impl Worker {
-    /// The configuration in force, for as long as one request or handshake needs it.
-    pub(super) fn snapshot(&self) -> Rc<Held> {
-        let mut held = self.held.borrow_mut();
-        if !self.engine.is_current(&held.0) {
-            *held = Rc::new(Held(self.engine.load()));
-        }
-        held.clone()
-    }
 }
 
 /// How long a worker may take to do what is done at once.
@@ -256,7 +220,7 @@ async fn live(
             Command::Reconfigured => {
                 for (addr, open) in &open {
                     for listening in &open.quic {
-                        let config = endpoint::server_config(&worker, *addr);
+                        let config = config::server_config(&worker, *addr);
                         listening.endpoint.set_server_config(config);
                     }
                 }

@@ -24,9 +24,9 @@ use crate::http::paths::{self, Prefix};
 use crate::http::request::Peer;
 use crate::http::response::{NeedsHttp1, Refusal, Removed};
 use crate::http::{Body, Fault, Reply, Request, body, fault_page, hop};
-use crate::server::tcp::accept::Connection;
+use crate::server::connection::Connection;
+use crate::server::context::Worker;
 use crate::server::tunnel::Tunnel;
-use crate::server::worker::Worker;
 use crate::site::{Listener, Site};
 use crate::tls::challenges::http_answer;
 

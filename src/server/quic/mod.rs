@@ -1,6 +1,8 @@
 //! QUIC: endpoints, handshakes, and the UDP sockets under them.
 
 pub(crate) mod alive;
+pub(crate) mod config;
+mod connection;
 pub(crate) mod endpoint;
 pub(crate) mod handshake;
 pub(crate) mod packets;

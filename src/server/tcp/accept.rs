@@ -21,8 +21,8 @@ use super::serve;
 use crate::http::kept::Kept;
 use crate::http::limits::{TLS_HANDSHAKE, UNSENT_BYTES};
 use crate::http::request::{Peer, TlsFacts, unmapped};
-use crate::server::drain::Ticket;
-use crate::server::worker::Worker;
+use crate::server::connection::Connection;
+use crate::server::context::Worker;
 use crate::tls::cipher_name;
 
 /// How long accepting rests when the process has no descriptor left.
@@ -137,31 +137,6 @@ impl Seldom {
             *last = Some(Instant::now());
         }
         due
-    }
-}
-
-/// An accepted connection on its way to a protocol.
-pub(crate) struct Connection {
-    pub(crate) worker: Rc<Worker>,
-    /// The address as bound, which names the listener in every snapshot.
-    pub(crate) addr: SocketAddr,
-    pub(crate) remote: SocketAddr,
-    /// The listener closes or the process drains.
-    pub(crate) closing: CancellationToken,
-    _slot: OwnedSemaphorePermit,
-    _ticket: Ticket,
-}
-
-impl Connection {
-    /// `ends` are the address as bound and the client's.
-    pub(crate) fn new(
-        worker: Rc<Worker>,
-        ends: (SocketAddr, SocketAddr),
-        closing: CancellationToken,
-        slot: OwnedSemaphorePermit,
-    ) -> Self {
-        let ticket = worker.in_flight.enter();
-        Self { worker, addr: ends.0, remote: ends.1, closing, _slot: slot, _ticket: ticket }
     }
 }
 

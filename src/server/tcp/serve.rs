@@ -15,7 +15,6 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::accept::Connection;
 use super::bad_head;
 use super::gather::{Gathered, Outbox};
 use super::guard::{Guard, GuardLimits, Readable};
@@ -28,6 +27,7 @@ use crate::http::Body;
 use crate::http::limits::{self, Timeouts};
 use crate::http::request::Peer;
 use crate::http::response::NeedsHttp1;
+use crate::server::connection::Connection;
 use crate::server::dispatch::{Door, dispatch};
 use crate::server::tunnel::switch::{Granted, Slot, Switching};
 

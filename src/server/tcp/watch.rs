@@ -14,13 +14,13 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::accept::Connection;
 use super::gather::Outbox;
 use super::guard::GuardHandle;
 use crate::http::Peer;
 use crate::http::limits::{Timeouts, WRITE_IDLE};
+use crate::server::connection::Connection;
+use crate::server::context::Worker;
 use crate::server::drain::FIRST_REQUEST;
-use crate::server::worker::Worker;
 
 /// How long an HTTP/1.1 connection is idle before the memory that serves it is given back.
 const REST_AFTER: Duration = Duration::from_millis(500);

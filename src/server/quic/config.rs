@@ -1,0 +1,72 @@
+//! What QUIC connections are offered: the handshake and the transport's bounds, from the snapshot
+//! in force.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::TransportConfig;
+
+use super::handshake::Handshakes;
+use crate::http::limits::{self, Timeouts};
+use crate::server::connection::Connection;
+use crate::server::context::Worker;
+
+/// What new connections are offered, from the snapshot in force.
+pub(crate) fn server_config(worker: &Worker, addr: SocketAddr) -> Option<quinn::ServerConfig> {
+    let snapshot = worker.snapshot();
+    let listener = snapshot.listener(addr)?;
+    let tls = listener.tls.as_ref()?.quic.clone()?;
+    offer(tls, &listener.timeouts, worker, addr)
+}
+
+/// The same for a connection to an address that has a certificate of its own.
+pub(super) fn config_at(
+    connection: &Connection,
+    local: Option<IpAddr>,
+) -> Option<quinn::ServerConfig> {
+    let snapshot = connection.worker.snapshot();
+    let listener = snapshot.listener(connection.addr)?;
+    let tls = listener.tls.as_ref()?.quic_at(local?)?.clone();
+    offer(tls, &listener.timeouts, &connection.worker, connection.addr)
+}
+
+fn offer(
+    tls: Arc<rustls::ServerConfig>,
+    timeouts: &Timeouts,
+    worker: &Worker,
+    addr: SocketAddr,
+) -> Option<quinn::ServerConfig> {
+    let Some(crypto) = Handshakes::new(tls) else {
+        log::error!("HTTP/3 on {addr}: TLS_AES_128_GCM_SHA256 is not to be had");
+        return None;
+    };
+    let mut config = quinn::ServerConfig::new(Arc::new(crypto), worker.family.tokens.clone());
+    config.max_incoming(limits::QUIC_INCOMING);
+    config.transport_config(Arc::new(transport(timeouts)));
+    Some(config)
+}
+
+fn transport(timeouts: &Timeouts) -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(limits::STREAMS.into())
+        // The control stream and the two of QPACK, and room for what a client greases.
+        .max_concurrent_uni_streams(8u32.into())
+        .stream_receive_window(limits::STREAM_WINDOW.into())
+        .receive_window(limits::QUIC_CONNECTION_WINDOW.into())
+        .send_window(limits::QUIC_SEND_WINDOW)
+        .max_idle_timeout(without_packets(timeouts).try_into().ok())
+        .datagram_receive_buffer_size(None);
+    transport
+}
+
+/// How long a connection may be without packets. A site that keeps idle clients for longer than
+/// others do keeps them here too; a client that is gone says nothing, so there is an end to it.
+fn without_packets(timeouts: &Timeouts) -> Duration {
+    match timeouts.idle {
+        None => limits::QUIC_IDLE_MOST,
+        Some(idle) if idle > limits::KEEP_ALIVE_IDLE => idle.min(limits::QUIC_IDLE_MOST),
+        Some(_) => limits::QUIC_IDLE,
+    }
+}

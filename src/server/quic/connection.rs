@@ -1,0 +1,221 @@
+//! HTTP/3 connections: from the handshake to the last response.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h3::error::Code;
+use quinn::VarInt;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::alive::{Alive, Idle};
+use super::config::config_at;
+use super::handshake::Client;
+use super::packets;
+use crate::http::kept::Kept;
+use crate::http::limits::{self, TLS_HANDSHAKE, Timeouts};
+use crate::http::request::{Peer, TlsFacts, unmapped};
+use crate::server::connection::Connection;
+use crate::server::dispatch::Door;
+use crate::server::drain::{FIRST_REQUEST, InFlight, Ticket};
+use crate::server::h3::patience::Patience;
+use crate::server::h3::request::serve_stream;
+use crate::server::h3::response;
+use crate::server::h3::transport::{LastAccepted, Transport, given_up};
+use crate::server::h3::tunnels::Tunnels;
+
+/// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).
+const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
+/// Beyond three round trips, for requests that a client sent before it knew of the end.
+const LATE_REQUESTS: Duration = Duration::from_millis(50);
+
+/// A connection that may have requests.
+pub(super) struct Standing {
+    connection: Connection,
+    quic: quinn::Connection,
+    door: Rc<Door>,
+    h3: Box<h3::server::Connection<Transport, Bytes>>,
+    accepted_stream: LastAccepted,
+    patience: Patience,
+    idle: Idle,
+}
+
+pub(super) async fn establish(
+    connection: Connection,
+    incoming: quinn::Incoming,
+    handshake: (Ticket, Option<packets::Watch>),
+) -> Option<Standing> {
+    let remote = connection.remote;
+    let trouble = |error: &dyn Display| log::debug!("QUIC handshake with {remote}: {error}");
+    let connecting = match config_at(&connection, incoming.local_ip()) {
+        Some(config) => incoming.accept_with(Arc::new(config)),
+        None => incoming.accept(),
+    };
+    let connecting = connecting.inspect_err(|error| trouble(error)).ok()?;
+    let in_time = timeout(TLS_HANDSHAKE, connecting).await;
+    drop(handshake);
+    let connected = in_time.inspect_err(|error| trouble(error)).ok()?;
+    let quic = connected.inspect_err(|error| trouble(error)).ok()?;
+    let client = Client::of(&quic);
+    if !is_admitted(&connection, &client) {
+        quic.close(CERTIFICATE_REQUIRED, b"this site asks for a client certificate");
+        return None;
+    }
+    let (timeouts, header_bytes) = settings(&connection)?;
+    let local =
+        SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
+    let peer = Arc::new(Peer {
+        remote,
+        local: unmapped(local),
+        tls: Some(facts(client)),
+        kept: Kept::default(),
+    });
+    let door = Door::new(&connection, peer, timeouts);
+    let (patience, idle) = (Patience::new(), Idle::new(timeouts.idle));
+    let frame_bytes = (header_bytes + limits::HEADER_EXCESS) as u64;
+    let transport = Transport::new(quic.clone(), frame_bytes, patience.clone());
+    let accepted_stream = transport.last_accepted();
+    let h3 = set_up(transport, header_bytes).await;
+    let h3 = h3.inspect_err(|error| log::debug!("HTTP/3 with {remote}: {error}")).ok()?;
+    Some(Standing { connection, quic, door, h3, accepted_stream, patience, idle })
+}
+
+pub(super) async fn serve(standing: Standing) {
+    let Standing { connection, quic, door, mut h3, accepted_stream, patience, mut idle } = standing;
+    let requests = InFlight::default();
+    let tunnels = Tunnels::new(quic.clone());
+    let mut stage = Stage::Open;
+    let mut is_fresh = true;
+    let mut alive = Alive::default();
+    loop {
+        tokio::select! {
+            accepted = h3.accept() => match accepted {
+                Ok(Some(resolver)) => {
+                    let Some(stream) = accepted_stream.take() else { continue };
+                    if matches!(stage, Stage::Last) {
+                        response::reset(&stream, Code::H3_REQUEST_REJECTED);
+                        continue;
+                    }
+                    is_fresh = false;
+                    let (door, request) = (door.clone(), requests.enter());
+                    let (tunnels, quic) = (tunnels.clone(), quic.clone());
+                    let (patience, busy) = (patience.clone(), idle.busy());
+                    tokio::task::spawn_local(async move {
+                        let _request = (request, busy);
+                        tokio::select! {
+                            biased;
+                            // Whatever is under way for the client ends too.
+                            by_client = given_up(&stream) => if by_client {
+                                patience.strain(&quic);
+                            },
+                            () = serve_stream(&door, resolver, &stream, &tunnels) => {}
+                        }
+                    });
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    log::debug!("HTTP/3 with {}: {error}", connection.remote);
+                    break;
+                }
+            },
+            () = connection.closing.cancelled(), if matches!(stage, Stage::Open) => {
+                stage = Stage::Closing(Instant::now() + FIRST_REQUEST);
+            }
+            () = stage.is_over() => {
+                stage = Stage::Last;
+                // h3 names the last request that it takes, and a client takes that for the first
+                // one refused.
+                if h3.shutdown(1).await.is_err() {
+                    break;
+                }
+            }
+            () = requests.none_left(), if matches!(stage, Stage::Last) => break,
+            () = alive.keep(&quic, &requests), if requests.count() > 0 => {}
+            () = idle.is_over(&requests), if matches!(stage, Stage::Open) => {
+                stage = Stage::Closing(Instant::now());
+                is_fresh = false;
+            }
+        }
+        if matches!(stage, Stage::Closing(_)) && !is_fresh {
+            // Of requests that are on their way already.
+            if h3.shutdown(limits::STREAMS as usize).await.is_err() {
+                break;
+            }
+            stage = Stage::GoingAway(Instant::now() + quic.rtt() * 3 + LATE_REQUESTS);
+        }
+    }
+    last_packets(&quic).await;
+}
+
+/// How far a connection is on its way to its end (RFC 9114 section 5.2).
+enum Stage {
+    Open,
+    /// Up to then a client that has just connected may send its first request.
+    Closing(Instant),
+    /// The client knows; up to then come requests that it sent before it did.
+    GoingAway(Instant),
+    /// Later requests are refused.
+    Last,
+}
+
+impl Stage {
+    async fn is_over(&self) {
+        match self {
+            Self::Closing(until) | Self::GoingAway(until) => sleep_until(*until).await,
+            Self::Open | Self::Last => std::future::pending().await,
+        }
+    }
+}
+
+/// Opens the connection's own streams and says its SETTINGS.
+async fn set_up(
+    transport: Transport,
+    header_bytes: usize,
+) -> Result<Box<h3::server::Connection<Transport, Bytes>>, h3::error::ConnectionError> {
+    let mut settings = h3::server::builder();
+    let head = header_bytes + limits::HEADER_EXCESS;
+    settings.max_field_section_size(head as u64).enable_extended_connect(true);
+    settings.build(transport).await.map(Box::new)
+}
+
+/// Closing a connection drops what it has not sent; waits while the client still acknowledges.
+async fn last_packets(quic: &quinn::Connection) {
+    let mut heard = quic.stats().udp_rx.datagrams;
+    while quic.close_reason().is_none() {
+        let quiet = quic.rtt() * 3 + Duration::from_millis(50);
+        let _ = timeout(quiet, quic.closed()).await;
+        let now = quic.stats().udp_rx.datagrams;
+        if now == heard {
+            return;
+        }
+        heard = now;
+    }
+}
+
+fn settings(connection: &Connection) -> Option<(Timeouts, usize)> {
+    let snapshot = connection.worker.snapshot();
+    let listener = snapshot.listener(connection.addr)?;
+    Some((listener.timeouts, listener.header_bytes))
+}
+
+/// Whether the client has shown what the site it named asks for: the endpoint's handshake is the
+/// same for all its sites and cannot tell.
+fn is_admitted(connection: &Connection, client: &Client) -> bool {
+    let snapshot = connection.worker.snapshot();
+    let Some(listener) = snapshot.listener(connection.addr) else { return false };
+    let Some(tls) = &listener.tls else { return false };
+    tls.admits(client.server_name.as_deref(), &client.chain)
+}
+
+fn facts(client: Client) -> TlsFacts {
+    let certificate = client.chain.first().map(|leaf| leaf.as_ref().to_vec());
+    TlsFacts {
+        server_name: client.server_name,
+        protocol: "tls1.3",
+        cipher: client.cipher,
+        client: certificate,
+    }
+}

@@ -2,18 +2,11 @@
 //! lives at, sealed in one AES block: to anybody else it is noise, and no two of a connection
 //! look alike (RFC 9000 section 5.1).
 
-use std::sync::Arc;
-
 use aws_lc_rs::cipher::{
     AES_128, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,
 };
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
-use quinn::{ConnectionId, ConnectionIdGenerator};
-use quinn_proto::InvalidCid;
-
-use crate::server::Family;
-
 /// Bytes of an ID: one block.
 pub(super) const LEN: usize = 16;
 
@@ -68,40 +61,6 @@ pub(super) fn addressee(packet: &[u8]) -> Option<&[u8; LEN]> {
         _ => return None,
     };
     packet.get(at..at + LEN)?.try_into().ok()
-}
-
-/// Issues the IDs of one endpoint.
-pub(super) struct Issuer {
-    pub(super) family: Arc<Family>,
-    pub(super) place: u16,
-}
-
-impl ConnectionIdGenerator for Issuer {
-    fn generate_cid(&mut self) -> ConnectionId {
-        let home = Home { generation: self.family.generation(), place: self.place };
-        // Neither the cipher nor the system's randomness fails in practice. An ID that nobody can
-        // read works for as long as the client's address stays.
-        let id = self.family.ids.issue(home).unwrap_or_else(|_| {
-            let mut noise = [0; LEN];
-            noise.fill_with(|| fastrand::u8(..));
-            noise
-        });
-        ConnectionId::new(&id)
-    }
-
-    /// A packet with an ID that we never issued is not worth a stateless reset.
-    fn validate(&self, id: &ConnectionId) -> Result<(), InvalidCid> {
-        let id: &[u8; LEN] = id[..].try_into().map_err(|_| InvalidCid)?;
-        self.family.ids.read(id).map(drop).ok_or(InvalidCid)
-    }
-
-    fn cid_len(&self) -> usize {
-        LEN
-    }
-
-    fn cid_lifetime(&self) -> Option<std::time::Duration> {
-        None
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod id;
+mod issuer;
 mod post;
 mod turns;
 mod unproven;
@@ -25,7 +26,8 @@ use socket2::SockRef;
 use tokio::io::Interest;
 
 use crate::server::Family;
-use id::{Home, Issuer};
+use id::Home;
+use issuer::Issuer;
 
 pub(crate) use id::Ids;
 pub(crate) use post::{Outlets, open, outlets};

@@ -3,8 +3,8 @@
 
 use http::StatusCode;
 
-use super::GuardLimits;
 use super::head::{self, Length};
+use super::limits::GuardLimits;
 use crate::http::chunked::Chunked;
 
 /// Room for the method, the version and the spaces of a request line.

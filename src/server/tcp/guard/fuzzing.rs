@@ -1,7 +1,7 @@
 //! What holds of the framing of requests, whoever writes them.
 
-use super::GuardLimits;
 use super::framer::{Framer, Stop};
+use super::limits::GuardLimits;
 use crate::fuzzing::{Target, however_it_comes};
 use crate::http::fuzzing::naive_chunked;
 

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use http::StatusCode;
 
-use super::GuardLimits;
+use super::limits::GuardLimits;
 use crate::http::target;
 
 /// The most fields that are looked at, whatever the limit says.

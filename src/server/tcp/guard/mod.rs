@@ -7,6 +7,7 @@ mod framer;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod head;
+mod limits;
 mod readable;
 
 use std::future::Future;
@@ -21,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use framer::{Framer, Stop};
+pub(crate) use limits::GuardLimits;
 pub(crate) use readable::Readable;
 
 /// What hyper gets in place of a bad head.
@@ -31,14 +33,6 @@ const LINGER: Duration = Duration::from_secs(2);
 const REPLACED_BYTES: usize = 16 * 1024;
 /// Bytes kept of a client that goes on before its upgrade is answered.
 const HELD_BYTES: usize = 16 * 1024;
-
-/// Bounds of one request head, in bytes as received.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct GuardLimits {
-    pub(crate) header_bytes: usize,
-    pub(crate) header_count: usize,
-    pub(crate) uri_bytes: usize,
-}
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,15 +1,23 @@
-//! A client's connection, over TCP or QUIC.
+//! A client's connection, over TCP or QUIC: what it holds, what its site's listener says of it, and
+//! what its TLS handshake settled.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
+use rustls::{CommonState, ProtocolVersion};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Worker;
 use super::drain::Ticket;
+use crate::http::kept::Kept;
+use crate::http::limits::Timeouts;
+use crate::http::request::{Peer, TlsFacts, unmapped};
+use crate::tls::cipher_name;
 
-/// An accepted connection on its way to a protocol.
+/// An accepted connection. It keeps its client's place and holds up a drain until it is dropped.
 pub(crate) struct Connection {
     pub(crate) worker: Rc<Worker>,
     /// The address as bound, which names the listener in every snapshot.
@@ -21,15 +29,76 @@ pub(crate) struct Connection {
     _ticket: Ticket,
 }
 
+/// What the listener's configuration says of every connection that it accepts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) timeouts: Timeouts,
+    /// The most bytes of a request's header fields.
+    pub(crate) header_bytes: usize,
+}
+
 impl Connection {
-    /// `ends` are the address as bound and the client's.
     pub(crate) fn new(
         worker: Rc<Worker>,
-        ends: (SocketAddr, SocketAddr),
+        addr: SocketAddr,
+        remote: SocketAddr,
         closing: CancellationToken,
         slot: OwnedSemaphorePermit,
     ) -> Self {
         let ticket = worker.in_flight.enter();
-        Self { worker, addr: ends.0, remote: ends.1, closing, _slot: slot, _ticket: ticket }
+        let remote = unmapped(remote);
+        Self { worker, addr, remote, closing, _slot: slot, _ticket: ticket }
+    }
+
+    /// From the snapshot in force; `None` where the address has left the configuration.
+    pub(crate) fn settings(&self) -> Option<Settings> {
+        let snapshot = self.worker.snapshot();
+        let listener = snapshot.listener(self.addr)?;
+        Some(Settings { timeouts: listener.timeouts, header_bytes: listener.header_bytes })
+    }
+
+    /// The connection as requests see it. `local` is the address that the client came to.
+    pub(crate) fn peer(&self, local: SocketAddr, session: Option<TlsSession>) -> Arc<Peer> {
+        Arc::new(Peer {
+            remote: self.remote,
+            local: unmapped(local),
+            tls: session.map(TlsSession::into_facts),
+            kept: Kept::default(),
+        })
+    }
+}
+
+/// What a TLS handshake settled.
+#[derive(Clone, Default)]
+pub(crate) struct TlsSession {
+    /// The name that the client asked for (SNI).
+    pub(crate) server_name: Option<String>,
+    /// The certificates that the client has shown, its own first.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    protocol: &'static str,
+    cipher: &'static str,
+}
+
+impl TlsSession {
+    pub(crate) fn of(server_name: Option<&str>, tls: &CommonState) -> Self {
+        let chain = tls.peer_certificates().unwrap_or_default();
+        Self {
+            server_name: server_name.map(str::to_owned),
+            chain: chain.iter().map(|one| one.clone().into_owned()).collect(),
+            protocol: match tls.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => "tls1.2",
+                _ => "tls1.3",
+            },
+            cipher: tls.negotiated_cipher_suite().map_or("", |suite| cipher_name(suite.suite())),
+        }
+    }
+
+    fn into_facts(self) -> TlsFacts {
+        TlsFacts {
+            server_name: self.server_name,
+            protocol: self.protocol,
+            cipher: self.cipher,
+            client: self.chain.first().map(|leaf| leaf.as_ref().to_vec()),
+        }
     }
 }

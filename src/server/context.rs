@@ -1,4 +1,5 @@
-//! What the tasks of one worker share: the snapshot in force, places for clients, what is in flight.
+//! What the tasks of one worker share: the snapshot in force, places for clients, what is in
+//! flight.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

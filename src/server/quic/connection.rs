@@ -13,12 +13,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::alive::{Alive, Idle};
 use super::config::config_at;
-use super::handshake::Client;
+use super::handshake;
 use super::packets;
-use crate::http::kept::Kept;
-use crate::http::limits::{self, TLS_HANDSHAKE, Timeouts};
-use crate::http::request::{Peer, TlsFacts, unmapped};
-use crate::server::connection::Connection;
+use crate::http::limits::{self, TLS_HANDSHAKE};
+use crate::server::connection::{Connection, Settings, TlsSession};
 use crate::server::dispatch::Door;
 use crate::server::drain::{FIRST_REQUEST, InFlight, Ticket};
 use crate::server::h3::patience::Patience;
@@ -31,6 +29,14 @@ use crate::server::h3::tunnels::Tunnels;
 const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
 /// Beyond three round trips, for requests that a client sent before it knew of the end.
 const LATE_REQUESTS: Duration = Duration::from_millis(50);
+
+/// What a handshake under way holds.
+pub(super) struct Handshake {
+    /// Counts it.
+    pub(super) _ticket: Ticket,
+    /// Bounds what is sent to an address that has proved nothing.
+    pub(super) _watch: Option<packets::Watch>,
+}
 
 /// A connection that may have requests.
 pub(super) struct Standing {
@@ -46,7 +52,7 @@ pub(super) struct Standing {
 pub(super) async fn establish(
     connection: Connection,
     incoming: quinn::Incoming,
-    handshake: (Ticket, Option<packets::Watch>),
+    held: Handshake,
 ) -> Option<Standing> {
     let remote = connection.remote;
     let trouble = |error: &dyn Display| log::debug!("QUIC handshake with {remote}: {error}");
@@ -56,23 +62,18 @@ pub(super) async fn establish(
     };
     let connecting = connecting.inspect_err(|error| trouble(error)).ok()?;
     let in_time = timeout(TLS_HANDSHAKE, connecting).await;
-    drop(handshake);
+    drop(held);
     let connected = in_time.inspect_err(|error| trouble(error)).ok()?;
     let quic = connected.inspect_err(|error| trouble(error)).ok()?;
-    let client = Client::of(&quic);
+    let client = handshake::session(&quic);
     if !is_admitted(&connection, &client) {
         quic.close(CERTIFICATE_REQUIRED, b"this site asks for a client certificate");
         return None;
     }
-    let (timeouts, header_bytes) = settings(&connection)?;
+    let Settings { timeouts, header_bytes } = connection.settings()?;
     let local =
         SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
-    let peer = Arc::new(Peer {
-        remote,
-        local: unmapped(local),
-        tls: Some(facts(client)),
-        kept: Kept::default(),
-    });
+    let peer = connection.peer(local, Some(client));
     let door = Door::new(&connection, peer, timeouts);
     let (patience, idle) = (Patience::new(), Idle::new(timeouts.idle));
     let frame_bytes = (header_bytes + limits::HEADER_EXCESS) as u64;
@@ -195,27 +196,11 @@ async fn last_packets(quic: &quinn::Connection) {
     }
 }
 
-fn settings(connection: &Connection) -> Option<(Timeouts, usize)> {
-    let snapshot = connection.worker.snapshot();
-    let listener = snapshot.listener(connection.addr)?;
-    Some((listener.timeouts, listener.header_bytes))
-}
-
 /// Whether the client has shown what the site it named asks for: the endpoint's handshake is the
 /// same for all its sites and cannot tell.
-fn is_admitted(connection: &Connection, client: &Client) -> bool {
+fn is_admitted(connection: &Connection, client: &TlsSession) -> bool {
     let snapshot = connection.worker.snapshot();
     let Some(listener) = snapshot.listener(connection.addr) else { return false };
     let Some(tls) = &listener.tls else { return false };
     tls.admits(client.server_name.as_deref(), &client.chain)
-}
-
-fn facts(client: Client) -> TlsFacts {
-    let certificate = client.chain.first().map(|leaf| leaf.as_ref().to_vec());
-    TlsFacts {
-        server_name: client.server_name,
-        protocol: "tls1.3",
-        cipher: client.cipher,
-        client: certificate,
-    }
 }

@@ -13,10 +13,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::config::server_config;
-use super::connection::{establish, serve};
+use super::connection::{Handshake, establish, serve};
 use super::packets::{self, Place};
 use crate::http::limits::{self};
-use crate::http::request::unmapped;
 use crate::server::connection::Connection;
 use crate::server::context::Worker;
 use crate::server::drain::InFlight;
@@ -41,7 +40,10 @@ pub(crate) fn listen(
     let runtime = Arc::new(packets::Tasks);
     let endpoint = Endpoint::new_with_abstract_socket(own, config, socket.clone(), runtime)?;
     let listening = Listening { endpoint, socket };
-    tokio::task::spawn_local(accept_all(worker, addr, listening.clone(), accepting));
+    let listening_on = listening.clone();
+    let handshakes = InFlight::default();
+    let acceptor = Acceptor { worker, addr, listening: listening_on, accepting, handshakes };
+    tokio::task::spawn_local(acceptor.accept_all());
     Ok(listening)
 }
 
@@ -53,52 +55,55 @@ pub(crate) async fn goodbye(all: impl Iterator<Item = &Listening>) {
     }
 }
 
-/// Accepts until told to stop. What has come by then is served.
-async fn accept_all(
+/// An endpoint that accepts.
+struct Acceptor {
     worker: Rc<Worker>,
+    /// As bound.
     addr: SocketAddr,
     listening: Listening,
     accepting: CancellationToken,
-) {
-    let Listening { endpoint, socket } = listening;
-    let handshakes = InFlight::default();
-    loop {
-        let incoming = tokio::select! {
-            () = accepting.cancelled() => break,
-            incoming = endpoint.accept() => incoming,
-        };
-        let Some(incoming) = incoming else { return };
-        admit((&worker, addr, &socket), incoming, (&accepting, &handshakes));
-    }
-    while let Some(Some(incoming)) = endpoint.accept().now_or_never() {
-        admit((&worker, addr, &socket), incoming, (&accepting, &handshakes));
-    }
+    handshakes: InFlight,
 }
 
-fn admit(
-    (worker, addr, socket): (&Rc<Worker>, SocketAddr, &packets::Socket),
-    incoming: quinn::Incoming,
-    (closing, handshakes): (&CancellationToken, &InFlight),
-) {
-    match admission(handshakes.count(), incoming.remote_address_validated()) {
-        Admission::Handshake => {}
-        Admission::Retry => return drop(incoming.retry()),
-        Admission::Refuse => return incoming.refuse(),
-    }
-    let Ok(slot) = worker.slots.clone().try_acquire_owned() else {
-        return incoming.refuse();
-    };
-    let is_proven = incoming.remote_address_validated();
-    let watch = (!is_proven).then(|| socket.watch(incoming.remote_address()));
-    let ends = (addr, unmapped(incoming.remote_address()));
-    let connection = Connection::new(worker.clone(), ends, closing.clone(), slot);
-    // Boxed, since setting up needs more than a connection that stands.
-    let standing = Box::pin(establish(connection, incoming, (handshakes.enter(), watch)));
-    tokio::task::spawn_local(async move {
-        if let Some(standing) = standing.await {
-            serve(standing).await;
+impl Acceptor {
+    /// Accepts until told to stop. What has come by then is served.
+    async fn accept_all(self) {
+        let endpoint = &self.listening.endpoint;
+        loop {
+            let incoming = tokio::select! {
+                () = self.accepting.cancelled() => break,
+                incoming = endpoint.accept() => incoming,
+            };
+            let Some(incoming) = incoming else { return };
+            self.admit(incoming);
         }
-    });
+        while let Some(Some(incoming)) = endpoint.accept().now_or_never() {
+            self.admit(incoming);
+        }
+    }
+
+    fn admit(&self, incoming: quinn::Incoming) {
+        let (remote, is_proven) = (incoming.remote_address(), incoming.remote_address_validated());
+        match admission(self.handshakes.count(), is_proven) {
+            Admission::Handshake => {}
+            Admission::Retry => return drop(incoming.retry()),
+            Admission::Refuse => return incoming.refuse(),
+        }
+        let Ok(slot) = self.worker.slots.clone().try_acquire_owned() else {
+            return incoming.refuse();
+        };
+        let watch = (!is_proven).then(|| self.listening.socket.watch(remote));
+        let held = Handshake { _ticket: self.handshakes.enter(), _watch: watch };
+        let (worker, closing) = (self.worker.clone(), self.accepting.clone());
+        let connection = Connection::new(worker, self.addr, remote, closing, slot);
+        // Boxed, since setting up needs more than a connection that stands.
+        let standing = Box::pin(establish(connection, incoming, held));
+        tokio::task::spawn_local(async move {
+            if let Some(standing) = standing.await {
+                serve(standing).await;
+            }
+        });
+    }
 }
 
 /// What becomes of a client's first packet.

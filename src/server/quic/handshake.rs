@@ -13,9 +13,8 @@ use quinn_proto::transport_parameters::TransportParameters;
 use quinn_proto::{ConnectionId, Side, TransportError, TransportErrorCode};
 use rustls::quic::{KeyChange, Secrets, ServerConnection, Suite, Version};
 use rustls::{AlertDescription, CipherSuite};
-use rustls_pki_types::CertificateDer;
 
-use crate::tls::cipher_name;
+use crate::server::connection::TlsSession;
 
 /// What protects the first packets of a connection (RFC 9001 section 5.2).
 const INITIAL: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;
@@ -60,45 +59,26 @@ impl ServerConfig for Handshakes {
         let handshake = ServerConnection::new(self.tls.clone(), version, parameters)
             .inspect_err(|error| log::error!("a QUIC handshake cannot begin: {error}"));
         let handshake = handshake.ok().map(Box::new);
-        let (client, initial) = (Client::default(), self.initial);
+        let (client, initial) = (TlsSession::default(), self.initial);
         Box::new(Tls { handshake, client, next: None, initial, version })
     }
 }
 
-/// Who a client is, as far as it has said so.
-#[derive(Clone, Default)]
-pub(crate) struct Client {
-    /// The name that it came for.
-    pub(crate) server_name: Option<String>,
-    /// Its own certificate first.
-    pub(crate) chain: Vec<CertificateDer<'static>>,
-    /// The cipher suite that the handshake settled.
-    pub(crate) cipher: &'static str,
+/// What the handshake of a connection settled.
+pub(crate) fn session(quic: &quinn::Connection) -> TlsSession {
+    let settled = quic.handshake_data().and_then(|data| data.downcast().ok());
+    settled.map_or_else(TlsSession::default, |settled| *settled)
 }
 
-impl Client {
-    pub(crate) fn of(quic: &quinn::Connection) -> Self {
-        let client = quic.handshake_data().and_then(|data| data.downcast().ok());
-        client.map_or_else(Self::default, |client| *client)
-    }
-
-    fn so_far(handshake: &ServerConnection) -> Self {
-        let chain = handshake.peer_certificates().unwrap_or_default();
-        Self {
-            server_name: handshake.server_name().map(str::to_owned),
-            chain: chain.iter().map(|one| one.clone().into_owned()).collect(),
-            cipher: handshake
-                .negotiated_cipher_suite()
-                .map_or("", |suite| cipher_name(suite.suite())),
-        }
-    }
+fn settled(handshake: &ServerConnection) -> TlsSession {
+    TlsSession::of(handshake.server_name(), handshake)
 }
 
 struct Tls {
     /// Until it is over.
     handshake: Option<Box<ServerConnection>>,
     /// From then on.
-    client: Client,
+    client: TlsSession,
     next: Option<Secrets>,
     initial: Suite,
     version: Version,
@@ -109,9 +89,9 @@ impl Session for Tls {
         keys(self.initial.keys(to, rustls::Side::Server, self.version))
     }
 
-    /// A [`Client`].
+    /// A [`TlsSession`].
     fn handshake_data(&self) -> Option<Box<dyn Any>> {
-        let under_way = self.handshake.as_deref().map(Client::so_far);
+        let under_way = self.handshake.as_deref().map(settled);
         Some(Box::new(under_way.unwrap_or_else(|| self.client.clone())))
     }
 
@@ -172,7 +152,7 @@ impl Session for Tls {
             }
             None => {
                 if out.is_empty() && !handshake.is_handshaking() {
-                    self.client = Client::so_far(handshake);
+                    self.client = settled(handshake);
                     self.handshake = None;
                 }
                 None
@@ -253,7 +233,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_goes_on_with_new_keys_after_the_handshake() {
         let (near, far) = connected().await;
-        assert_eq!(Client::of(&far).server_name.as_deref(), Some("a.example"));
+        assert_eq!(session(&far).server_name.as_deref(), Some("a.example"));
         for by_client in [false, true] {
             if by_client {
                 near.force_key_update()
@@ -311,7 +291,7 @@ mod tests {
     #[test]
     fn nothing_is_taken_after_the_handshake() {
         let (handshakes, _) = handshakes_and_client();
-        let (client, initial) = (Client::default(), handshakes.initial);
+        let (client, initial) = (TlsSession::default(), handshakes.initial);
         let version = Version::V1;
         let mut tls = Tls { handshake: None, client, next: None, initial, version };
         let refused = tls.read_handshake(b"\x18\0\0\x01\0").unwrap_err();

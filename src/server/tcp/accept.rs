@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::Either;
-use rustls::ServerConnection;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit};
@@ -18,12 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::gather::{Gathered, Outbox, gather};
 use super::proxy_protocol;
 use super::serve;
-use crate::http::kept::Kept;
 use crate::http::limits::{TLS_HANDSHAKE, UNSENT_BYTES};
-use crate::http::request::{Peer, TlsFacts, unmapped};
-use crate::server::connection::Connection;
+use crate::http::request::Peer;
+use crate::server::connection::{Connection, TlsSession};
 use crate::server::context::Worker;
-use crate::tls::cipher_name;
 
 /// How long accepting rests when the process has no descriptor left.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
@@ -40,65 +37,83 @@ pub(crate) fn listen(
     // Accepted connections have it from their listener.
     let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
     let listener = TcpListener::from_std(socket)?;
+    let mut acceptor = Acceptor { worker, addr, listener, accepting, waiting: None };
     tokio::task::spawn_local(async move {
         // A drain waits for the last of them.
-        let _ticket = worker.in_flight.enter();
-        let mut waiting = None;
+        let _ticket = acceptor.worker.in_flight.enter();
+        let accepting = acceptor.accepting.clone();
         tokio::select! {
             () = accepting.cancelled() => {}
-            () = accept_all(&worker, addr, (&listener, &mut waiting), &accepting) => {}
+            () = acceptor.accept_all() => {}
         }
-        // It is accepted already, and no other process can have it.
-        if let Some(client) = waiting
-            && let Ok(slot) = place(&worker).await
-        {
-            admit(&worker, addr, client, (accepting.clone(), slot));
-        }
-        while let Some(Ok((stream, remote))) = listener.accept().now_or_never()
-            && let Ok(slot) = worker.slots.clone().try_acquire_owned()
-        {
-            admit(&worker, addr, (stream, remote), (accepting.clone(), slot));
-        }
+        acceptor.accept_rest().await;
     });
     Ok(())
 }
 
-fn admit(
-    worker: &Rc<Worker>,
+/// A listening socket of a worker.
+struct Acceptor {
+    worker: Rc<Worker>,
+    /// As bound.
     addr: SocketAddr,
-    (stream, remote): (TcpStream, SocketAddr),
-    (closing, slot): (CancellationToken, OwnedSemaphorePermit),
-) {
-    let connection = Connection::new(worker.clone(), (addr, unmapped(remote)), closing, slot);
-    tokio::task::spawn_local(serve(connection, stream));
+    listener: TcpListener,
+    accepting: CancellationToken,
+    /// The client that there is no place for yet; those behind it wait in the kernel.
+    waiting: Option<Accepted>,
 }
 
-/// Accepts one connection after the other. The one that there is no place for yet is `waiting`;
-/// those behind it wait in the kernel.
-async fn accept_all(
-    worker: &Rc<Worker>,
-    addr: SocketAddr,
-    (listener, waiting): (&TcpListener, &mut Option<(TcpStream, SocketAddr)>),
-    accepting: &CancellationToken,
-) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => {
-                *waiting = Some(accepted);
-                let Ok(slot) = place(worker).await else { return };
-                if let Some(client) = waiting.take() {
-                    admit(worker, addr, client, (accepting.clone(), slot));
+struct Accepted {
+    stream: TcpStream,
+    remote: SocketAddr,
+}
+
+impl Acceptor {
+    /// Accepts one connection after the other.
+    async fn accept_all(&mut self) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, remote)) => {
+                    self.waiting = Some(Accepted { stream, remote });
+                    let Ok(slot) = place(&self.worker).await else { return };
+                    self.admit_waiting(slot);
                 }
-            }
-            Err(error) if is_about_one_client(&error) => {}
-            Err(error) => {
-                if ACCEPT_FAILURE.is_due() {
-                    log::error!("accepting on {addr}: {error}");
+                Err(error) if is_about_one_client(&error) => {}
+                Err(error) => {
+                    if ACCEPT_FAILURE.is_due() {
+                        log::error!("accepting on {}: {error}", self.addr);
+                    }
+                    self.worker.room.notify_one();
+                    tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
                 }
-                worker.room.notify_one();
-                tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
             }
         }
+    }
+
+    /// Serves what has connected before the end.
+    async fn accept_rest(&mut self) {
+        // It is accepted already, and no other process can have it.
+        if self.waiting.is_some()
+            && let Ok(slot) = place(&self.worker).await
+        {
+            self.admit_waiting(slot);
+        }
+        while let Some(Ok((stream, remote))) = self.listener.accept().now_or_never()
+            && let Ok(slot) = self.worker.slots.clone().try_acquire_owned()
+        {
+            self.admit(Accepted { stream, remote }, slot);
+        }
+    }
+
+    fn admit_waiting(&mut self, slot: OwnedSemaphorePermit) {
+        if let Some(client) = self.waiting.take() {
+            self.admit(client, slot);
+        }
+    }
+
+    fn admit(&self, client: Accepted, slot: OwnedSemaphorePermit) {
+        let (worker, closing) = (self.worker.clone(), self.accepting.clone());
+        let connection = Connection::new(worker, self.addr, client.remote, closing, slot);
+        tokio::task::spawn_local(serve_client(connection, client.stream));
     }
 }
 
@@ -140,7 +155,7 @@ impl Seldom {
     }
 }
 
-async fn serve(mut connection: Connection, stream: TcpStream) {
+async fn serve_client(mut connection: Connection, stream: TcpStream) {
     // What a handshake needs is given back when the connection stands.
     match Box::pin(open(&mut connection, stream)).await {
         Some(Opened::Plain(peer, stream)) => {
@@ -179,7 +194,7 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     let remote = named.map_err(|why| why.report(connection.remote)).ok()?;
     connection.remote = remote;
     let Some(tls) = &listener.tls else {
-        return Some(plain(remote, local, stream));
+        return Some(Opened::Plain(connection.peer(local, None), stream));
     };
     let handshake = async {
         if begins_with_a_method(&stream).await {
@@ -189,7 +204,9 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     };
     let stream = match tokio::time::timeout(TLS_HANDSHAKE, handshake).await {
         // Dispatch answers that the port wants TLS.
-        Ok(Ok(Either::Left(stream))) => return Some(plain(remote, local, stream)),
+        Ok(Ok(Either::Left(stream))) => {
+            return Some(Opened::Plain(connection.peer(local, None), stream));
+        }
         Ok(Ok(Either::Right(stream))) => stream?,
         Ok(Err(error)) => {
             log::debug!("TLS handshake with {remote}: {error}");
@@ -201,15 +218,11 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
         }
     };
     let (socket, session) = stream.into_inner();
-    let peer = Arc::new(Peer { remote, local, tls: Some(facts(&session)), kept: Kept::default() });
+    let settled = TlsSession::of(session.server_name(), &session);
+    let peer = connection.peer(local, Some(settled));
     let http2 = session.alpn_protocol() == Some(b"h2");
     let (io, outbox) = gather(socket, session);
     Some(Opened::Secure(peer, Secure { io, outbox, http2 }))
-}
-
-fn plain(remote: SocketAddr, local: SocketAddr, stream: TcpStream) -> Opened {
-    let peer = Peer { remote, local, tls: None, kept: Kept::default() };
-    Opened::Plain(Arc::new(peer), stream)
 }
 
 /// Whether a client speaks plain HTTP, by what it says first. It stays in the socket; no TLS
@@ -219,19 +232,4 @@ async fn begins_with_a_method(stream: &TcpStream) -> bool {
     let Ok(4) = stream.peek(&mut first).await else { return false };
     first[..3].iter().all(u8::is_ascii_uppercase)
         && (first[3].is_ascii_uppercase() || first[3] == b' ')
-}
-
-fn facts(session: &ServerConnection) -> TlsFacts {
-    TlsFacts {
-        server_name: session.server_name().map(str::to_owned),
-        protocol: match session.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_2) => "tls1.2",
-            _ => "tls1.3",
-        },
-        cipher: session.negotiated_cipher_suite().map_or("", |suite| cipher_name(suite.suite())),
-        client: session
-            .peer_certificates()
-            .and_then(|chain| chain.first())
-            .map(|leaf| leaf.as_ref().to_vec()),
-    }
 }

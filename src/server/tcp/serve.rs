@@ -24,10 +24,10 @@ use super::turns::Turns;
 use super::unread;
 use super::watch::{Activity, Clock, Ended, Graceful, Watched};
 use crate::http::Body;
-use crate::http::limits::{self, Timeouts};
+use crate::http::limits::{self};
 use crate::http::request::Peer;
 use crate::http::response::NeedsHttp1;
-use crate::server::connection::Connection;
+use crate::server::connection::{Connection, Settings};
 use crate::server::dispatch::{Door, dispatch};
 use crate::server::tunnel::switch::{Granted, Slot, Switching};
 
@@ -43,7 +43,7 @@ pub(crate) async fn serve_http1<T>(
 ) where
     T: AsyncRead + AsyncWrite + Readable + Unpin + 'static,
 {
-    let Some((timeouts, header_bytes)) = settings(&connection) else { return };
+    let Some(Settings { timeouts, header_bytes }) = connection.settings() else { return };
     let bounds = GuardLimits {
         header_bytes,
         header_count: limits::HEADER_COUNT,
@@ -100,7 +100,7 @@ pub(crate) async fn serve_http2(
     io: Gathered,
     outbox: Outbox,
 ) {
-    let Some((timeouts, header_bytes)) = settings(&connection) else { return };
+    let Some(Settings { timeouts, header_bytes }) = connection.settings() else { return };
     let activity = Activity::new(None);
     let door = Door::new(&connection, peer, timeouts);
     let switching = Switching::new(None, &activity, &connection.worker.parting);
@@ -129,12 +129,6 @@ pub(crate) async fn serve_http2(
     if !matches!(ended, Ended::Done(Ok(()))) && clock.is_stuck() {
         clock.into_outbox().iter().for_each(Outbox::reset_at_close);
     }
-}
-
-fn settings(connection: &Connection) -> Option<(Timeouts, usize)> {
-    let snapshot = connection.worker.snapshot();
-    let listener = snapshot.listener(connection.addr)?;
-    Some((listener.timeouts, listener.header_bytes))
 }
 
 fn service(

@@ -69,10 +69,8 @@ pub(super) fn setup_maxrequestbody(
         while args.next_block()? {
             found = true;
             let path = args.val();
-            match args.remaining().as_slice() {
-                [text] => body(site, path, size(text, args)?, args)?,
-                _ => return Err(args.arg_error()),
-            }
+            let bytes = size(args.required()?, args)?;
+            body(site, path, bytes, args)?;
         }
         if !found {
             return Err(args.arg_error());

@@ -7,7 +7,7 @@ use percent_encoding::utf8_percent_encode;
 use regex::Regex;
 
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::condition::Conditions;
 use crate::http::paths::{self, Prefix};
@@ -16,12 +16,23 @@ use crate::http::target;
 use crate::http::{Fault, Request};
 use crate::site::SiteBuilder;
 
+/// What may stand in the block.
+const OPTIONS: &[Usage] = &[
+    ("r PATTERN, a regular expression", Nature::Old),
+    ("regexp PATTERN, a regular expression", Nature::Old),
+    ("ext EXTENSION..., such as: ext .html !.php", Nature::Old),
+    ("if A OPERATOR B, such as: if {path} starts_with /old", Nature::Adds),
+    ("if_op and|or", Nature::Old),
+    ("to DESTINATION...", Nature::Old),
+];
+
 /// `rewrite [not] FROM TO…`, or `rewrite [BASE] { regexp; ext; if; if_op; to }`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules = Vec::new();
     while args.next() {
         let words = args.remaining();
         let mut block = None;
+        let mut options = Options::new(OPTIONS);
         while args.next_block()? {
             if block.is_none() {
                 let base = match words.as_slice() {
@@ -32,9 +43,13 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
                 block = Some(Rule::new(base, Matcher::Everything));
             }
             if let Some(rule) = &mut block {
-                entry(rule, args)?;
+                if !options.knows(args.val()) {
+                    return Err(options.unknown(args));
+                }
+                options.entry(args, |args| entry(rule, args))?;
             }
         }
+        site.warnings.append(&mut options.warnings);
         let rule = match block {
             Some(rule) => rule,
             None => simple(&words, args)?,
@@ -68,7 +83,7 @@ fn simple(words: &[&str], args: &Args<'_>) -> Result<Rule, ConfigError> {
 fn entry(rule: &mut Rule, args: &mut Args<'_>) -> Result<(), ConfigError> {
     let word = args.val();
     let values = args.remaining();
-    let refused = |message: String| args.error(message).hint("write: if A is B");
+    let refused = |message: String| args.error(message);
     match (word, values.as_slice()) {
         ("r" | "regexp", [pattern]) => {
             rule.matcher = Matcher::Pattern { regex: compiled(pattern, args)?, not: false };
@@ -77,12 +92,7 @@ fn entry(rule: &mut Rule, args: &mut Args<'_>) -> Result<(), ConfigError> {
         ("if", condition) => rule.conditions.push(condition).map_err(refused)?,
         ("if_op", [op]) => rule.conditions.set_op(op).map_err(refused)?,
         ("to", [_, ..]) => rule.to = values.iter().map(|to| Template::parse(to)).collect(),
-        ("r" | "regexp" | "ext" | "if_op" | "to", _) => return Err(args.arg_error()),
-        _ => {
-            return Err(args
-                .error(format!("unknown property '{word}'"))
-                .hint("a rewrite block has regexp, ext, if, if_op and to"));
-        }
+        _ => return Err(args.arg_error()),
     }
     Ok(())
 }

@@ -34,6 +34,10 @@ fn several_properties_may_stand_on_a_line() {
         "timeouts { read 1s write 2s }",
         "mime { .foo text/foo .bar text/bar }",
         "websocket / cat { type binary bufsize 10 }",
+        "rewrite { r \\.bak$ to error/index.html }",
+        "rewrite { to /a if {path} is /x }",
+        "rewrite /x { regexp a if {path} not /xb if_op or ext .a !.b to /c /d }",
+        "maxrequestbody { /a 5KB /b 4KB }",
     ] {
         let (valid, said) = validate_lines(lines);
         assert!(valid && !said.contains("WARNING"), "{lines}: {said}");
@@ -53,6 +57,12 @@ fn a_line_with_two_meanings_is_an_error() {
             "unexpected line ending after 'X-A'",
         ),
         ("proxy / localhost:1 { transparent loud }", "unexpected line ending after 'loud'"),
+        (
+            "rewrite {\nto /a if {path} is /x\n}",
+            ":4 - Parse error: 'if' may be an option or a word of another",
+        ),
+        ("rewrite { r a b to /c }", "unexpected line ending after 'b'"),
+        ("maxrequestbody { /a 5KB /b }", "unexpected line ending after '/b'"),
         ("log a.log { rotate { size 2 loud } }", "rotate_size needs one number"),
         ("errors { 404 Caddyfile Caddyfile }", "unexpected line ending after 'Caddyfile'"),
         ("header / { -Server -X-Powered-By }", "unexpected line ending after '-X-Powered-By'"),
@@ -76,6 +86,25 @@ fn properties_of_one_line_are_obeyed() {
     assert!(echo.contains("example.com"), "{echo}");
     assert!(echo.to_lowercase().contains("x-one"), "{echo}");
     assert_eq!(curl(&[], &caddy.plain("/static/a")).text(), "file");
+
+    let site = "http://:@PORT@, http://:@PORT2@ {\n root www\n status 404 error/index.html\n \
+                rewrite { r \\.bak$ to error/index.html }\n \
+                rewrite /b { regexp ^/(\\d+)$ ext / to /none /page.html?{1} }\n \
+                maxrequestbody { /small 1KB /large 1MB }\n proxy /small @ORIGIN@\n \
+                proxy /large @ORIGIN@\n}\n";
+    let www = ["a.bak", "error/index.html", "page.html"];
+    let mut setup = Setup::new(site).set("ORIGIN", origin.addr);
+    for name in www {
+        setup = setup.file(&format!("www/{name}"), name);
+    }
+    let caddy = setup.start();
+    assert_eq!(curl(&[], &caddy.plain("/a.bak")).status, 404);
+    assert_eq!(curl(&[], &caddy.plain("/b/12")).text(), "page.html");
+    assert_eq!(curl(&[], &caddy.plain("/b/1x")).status, 404);
+    let body = "x".repeat(2000);
+    for (path, status) in [("/small/upload", 413), ("/large/upload", 200)] {
+        assert_eq!(curl(&["-d", &body], &caddy.plain(path)).status, status, "{path}");
+    }
 }
 
 #[test]

@@ -190,11 +190,13 @@ fn timeouts<'a>(sites: impl Iterator<Item = &'a SiteBuilder> + Clone) -> Timeout
             .min_by_key(|set| set.unwrap_or(Duration::MAX))
             .unwrap_or(default)
     };
-    // `read none` lifts what holds within the body too.
-    let silence = |said: &SaidTimeouts| said.read.map(|read| read.and(default.silence));
-    let silence = sites.clone().filter_map(|site| silence(&site.timeouts));
+    // `read none` and `write none` lift what holds within the message too. A limit on the whole
+    // leaves it as it is.
+    let read = least(|said| said.read, Some(Duration::MAX));
+    let write = least(|said| said.write, Some(Duration::MAX));
     Timeouts {
-        silence: silence.max().unwrap_or(default.silence),
+        silence: read.and(default.silence),
+        write_idle: write.and(default.write_idle),
         read: least(|said| said.read, default.read),
         header: least(|said| said.header, default.header),
         write: least(|said| said.write, default.write),

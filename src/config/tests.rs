@@ -119,19 +119,24 @@ fn every_warning_has_its_place() {
 
 #[test]
 fn the_shortest_timeout_that_a_site_says() {
-    for (one, other, seconds, silence) in [
-        ("", "", Some(75), Some(60)),
-        ("", "timeouts 5m", Some(300), Some(60)),
-        ("timeouts 75s", "timeouts 5m", Some(75), Some(60)),
-        ("timeouts none", "", None, None),
-        ("timeouts none", "timeouts 10s", Some(10), Some(60)),
-        ("timeouts {\nread none\n}", "", Some(75), None),
-        ("timeouts {\nidle none\n}", "", None, Some(60)),
+    let minute = Some(60);
+    for (one, other, idle, silence, write_idle) in [
+        ("", "", Some(75), minute, minute),
+        ("", "timeouts 5m", Some(300), minute, minute),
+        ("timeouts 75s", "timeouts 5m", Some(75), minute, minute),
+        ("timeouts none", "", None, None, None),
+        ("timeouts none", "timeouts none", None, None, None),
+        ("timeouts none", "timeouts 10s", Some(10), minute, minute),
+        ("timeouts {\nread none\n}", "", Some(75), None, minute),
+        ("timeouts {\nwrite none\n}", "", Some(75), minute, None),
+        ("timeouts {\nwrite none\n}", "timeouts {\nwrite 5m\n}", Some(75), minute, minute),
+        ("timeouts {\nidle none\n}", "", None, minute, minute),
     ] {
         let text = format!("http://a {{\n{one}\n}}\nhttp://b {{\n{other}\n}}\n");
         let loaded = load(&source(&text), &settings()).unwrap();
         let timeouts = loaded.snapshot.listeners[0].timeouts;
-        assert_eq!(timeouts.idle, seconds.map(Duration::from_secs), "{one} and {other}");
-        assert_eq!(timeouts.silence, silence.map(Duration::from_secs), "{one} and {other}");
+        let seen = [timeouts.idle, timeouts.silence, timeouts.write_idle];
+        let want = [idle, silence, write_idle].map(|limit| limit.map(Duration::from_secs));
+        assert_eq!(seen, want, "{one} and {other}");
     }
 }

@@ -140,6 +140,8 @@ pub struct Timeouts {
     pub header: Option<Duration>,
     /// From the end of the request's head to the end of the response.
     pub write: Option<Duration>,
+    /// How long a response may wait for the client to take bytes.
+    pub write_idle: Option<Duration>,
     pub idle: Option<Duration>,
 }
 
@@ -159,6 +161,7 @@ impl Default for Timeouts {
             silence: Some(BODY_IDLE),
             header: Some(HEADER_READ),
             write: None,
+            write_idle: Some(WRITE_IDLE),
             idle: Some(KEEP_ALIVE_IDLE),
         }
     }

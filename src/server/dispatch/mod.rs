@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::header;
@@ -47,6 +48,11 @@ impl Door {
     /// `timeouts write`, from now.
     pub(super) fn response_deadline(&self) -> Option<Instant> {
         self.timeouts.write.map(|write| Instant::now() + write)
+    }
+
+    /// How long a response may wait for the client to take bytes.
+    pub(super) fn write_idle(&self) -> Option<Duration> {
+        self.timeouts.write_idle
     }
 
     /// `timeouts header`, from now.

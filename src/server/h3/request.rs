@@ -66,7 +66,7 @@ pub(crate) async fn serve_stream(
     let request = door.receive(request.map(|()| Body::new(body)));
     let deadline = door.response_deadline();
     let response = dispatch(door, request, None).await;
-    send(stream, response, deadline).await;
+    send(door, stream, response, deadline).await;
     if let Some(rest) = unread.and_then(|unread| unread.take()) {
         linger(rest).await;
     }
@@ -124,17 +124,23 @@ async fn serve_tunnel(
         Some(tunnel) => response.map(|body| tunnel.outward(body)),
         None => response,
     };
-    send(stream, response, None).await;
+    send(door, stream, response, None).await;
 }
 
-async fn send(stream: &Shared, response: http::Response<Body>, deadline: Option<Instant>) {
+async fn send(
+    door: &Door,
+    stream: &Shared,
+    response: http::Response<Body>,
+    deadline: Option<Instant>,
+) {
     if response.extensions().get::<NeedsHttp1>().is_some() {
         return response::reset(stream, Code::H3_VERSION_FALLBACK);
     }
     let answered = async {
+        let answered = answer(stream, response, door.write_idle());
         match deadline {
-            Some(at) => timeout_at(at, answer(stream, response)).await?,
-            None => answer(stream, response).await,
+            Some(at) => timeout_at(at, answered).await?,
+            None => answered.await,
         }
     };
     match answered.await {

@@ -8,15 +8,15 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h3::error::Code;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame};
 use quinn::{SendStream, VarInt};
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Sleep, sleep};
 
-use crate::http::limits::WRITE_IDLE;
 use crate::http::{Body, BodyError};
 use crate::server::compression::qpack;
 
@@ -32,9 +32,14 @@ const GATHERED: usize = 64 * 1024;
 pub(crate) type Shared = Rc<RefCell<SendStream>>;
 
 /// Sends the response to its end and gives its length; on an error the stream is to be [`reset`].
-pub(crate) async fn answer(stream: &Shared, response: Response<Body>) -> Result<u64, BodyError> {
+/// A client that takes nothing for `patience` is one.
+pub(crate) async fn answer(
+    stream: &Shared,
+    response: Response<Body>,
+    patience: Option<Duration>,
+) -> Result<u64, BodyError> {
     let (head, mut body) = response.into_parts();
-    let mut queue = Queue::default();
+    let mut queue = Queue { patience, ..Queue::default() };
     queue.push_section(|out| qpack::write_head(out, head.status, &head.headers));
     drop(head);
     poll_fn(|cx| {
@@ -74,6 +79,8 @@ struct Queue {
     /// Frame heads and field sections that precede the next chunk.
     scratch: BytesMut,
     ended: bool,
+    /// How long the client may take nothing.
+    patience: Option<Duration>,
     /// Runs while the client takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
 }
@@ -158,8 +165,9 @@ impl Queue {
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let end = || Box::pin(tokio::time::sleep_until(Instant::now() + WRITE_IDLE));
-        self.stall.get_or_insert_with(end).as_mut().poll(cx)
+        let Some(patience) = self.patience else { return Poll::Pending };
+        let timer = || Box::pin(sleep(patience));
+        self.stall.get_or_insert_with(timer).as_mut().poll(cx)
     }
 }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
@@ -60,8 +61,9 @@ pub(crate) async fn serve_http1<T>(
     // hyper would read ahead to see a client go; the guard looks without a buffer.
     builder.half_close(true);
     let (ended, served) = loop {
-        let switching =
-            Switching::new(Some(granted.clone()), &activity, &connection.worker.parting);
+        let parting = &connection.worker.parting;
+        let slot = Some(granted.clone());
+        let switching = Switching::new(slot, &activity, parting, timeouts.write_idle);
         let service = service(door.clone(), activity.clone(), switching, None);
         let served = builder.serve_connection(TokioIo::new(guard), service);
         let mut watched = Watched::new(served, clock);
@@ -103,12 +105,13 @@ pub(crate) async fn serve_http2(
     let Some(Settings { timeouts, header_bytes }) = connection.settings() else { return };
     let activity = Activity::new(None);
     let door = Door::new(&connection, peer, timeouts);
-    let switching = Switching::new(None, &activity, &connection.worker.parting);
+    let parting = &connection.worker.parting;
+    let switching = Switching::new(None, &activity, parting, timeouts.write_idle);
     let turns = Turns::new(limits::STREAMS);
     // What is too much is for dispatch to say, by the same rules for all protocols.
     let head = header_bytes + limits::H2_HEADER_EXCESS;
     let service = service(door, activity.clone(), switching, Some(turns));
-    let served = http2::Builder::new(Local)
+    let served = http2::Builder::new(Local { write_idle: timeouts.write_idle })
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::STREAMS + limits::TUNNELS)
         .initial_stream_window_size(limits::STREAM_WINDOW)
@@ -243,13 +246,15 @@ where
 
 /// Spawns an HTTP/2 stream's task onto the worker's own thread.
 #[derive(Clone, Copy)]
-struct Local;
+struct Local {
+    write_idle: Option<Duration>,
+}
 
 impl<F> hyper::rt::Executor<F> for Local
 where
     F: Future + 'static,
 {
     fn execute(&self, future: F) {
-        tokio::task::spawn_local(stall::watched(future));
+        tokio::task::spawn_local(stall::watched(future, self.write_idle));
     }
 }

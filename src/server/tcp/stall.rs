@@ -7,11 +7,11 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::unread::{BOUNDS, Unread, drain};
-use crate::http::limits::WRITE_IDLE;
 
 tokio::task_local! {
     static STALL: Rc<Stall>;
@@ -39,10 +39,15 @@ impl Stall {
         self.since.set(None);
     }
 
-    fn poll_given_up(&self, timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_given_up(
+        &self,
+        patience: Duration,
+        timer: &mut Option<Pin<Box<Sleep>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         loop {
             let Some(since) = self.since.get() else { return Poll::Pending };
-            let due = since + WRITE_IDLE;
+            let due = since + patience;
             let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -55,24 +60,47 @@ impl Stall {
     }
 }
 
-/// Runs a stream's task until it ends or its client has taken nothing for too long. An answer
-/// that is complete waits for the rest of the request.
-pub(crate) async fn watched(task: impl Future) {
+/// Runs a stream's task until it ends or its client has taken nothing for longer than `patience`.
+/// An answer that is complete waits for the rest of the request.
+pub(crate) async fn watched(task: impl Future, patience: Option<Duration>) {
     let stall = Rc::new(Stall::default());
-    if answered(task, &stall).await {
+    if answered(task, &stall, patience).await {
         drain(&stall, &BOUNDS).await;
     }
 }
 
 /// Whether the task came to its end, and was not given up.
-async fn answered(task: impl Future, stall: &Rc<Stall>) -> bool {
+async fn answered(task: impl Future, stall: &Rc<Stall>, patience: Option<Duration>) -> bool {
     let mut task = pin!(task);
     let mut timer = None;
     poll_fn(|cx| {
         if STALL.sync_scope(stall.clone(), || task.as_mut().poll(cx)).is_ready() {
             return Poll::Ready(true);
         }
-        stall.poll_given_up(&mut timer, cx).map(|()| false)
+        let Some(patience) = patience else { return Poll::Pending };
+        stall.poll_given_up(patience, &mut timer, cx).map(|()| false)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_that_waits_for_its_client_is_given_up_where_there_is_a_limit() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let waits = || async {
+                Stall::current().unwrap().begin();
+                std::future::pending::<()>().await;
+            };
+            for (patience, ends) in [(Some(Duration::from_millis(50)), true), (None, false)] {
+                let watched = timeout(Duration::from_millis(300), watched(waits(), patience));
+                assert_eq!(watched.await.is_ok(), ends, "{patience:?}");
+            }
+        });
+    }
 }

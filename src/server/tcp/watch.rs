@@ -17,7 +17,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::gather::Outbox;
 use super::guard::GuardHandle;
 use crate::http::Peer;
-use crate::http::limits::{Timeouts, WRITE_IDLE};
+use crate::http::limits::Timeouts;
 use crate::server::connection::Connection;
 use crate::server::context::Worker;
 use crate::server::drain::FIRST_REQUEST;
@@ -128,7 +128,8 @@ impl Activity {
             let limit = if state.fresh.get() { timeouts.header } else { timeouts.idle };
             return limit.map(|limit| state.progress.get() + limit);
         }
-        (state.unread.get() > 0).then(|| state.progress.get() + WRITE_IDLE)
+        let write_idle = timeouts.write_idle.filter(|_| state.unread.get() > 0);
+        write_idle.map(|limit| state.progress.get() + limit)
     }
 
     /// Whether the client leaves a response where it is.
@@ -245,7 +246,7 @@ impl Clock {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let stalled = self.stalled().map(|at| at + WRITE_IDLE);
+        let stalled = self.stalled().zip(self.timeouts.write_idle).map(|(at, limit)| at + limit);
         let due = self.activity.deadline(&self.timeouts);
         stalled.into_iter().chain(due).min()
     }

@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
@@ -33,6 +34,8 @@ pub(crate) struct Switching {
     slot: Option<Slot>,
     activity: Activity,
     parting: CancellationToken,
+    /// How long a client may take nothing.
+    write_idle: Option<Duration>,
 }
 
 impl Switching {
@@ -40,8 +43,9 @@ impl Switching {
         slot: Option<Slot>,
         activity: &Activity,
         parting: &CancellationToken,
+        write_idle: Option<Duration>,
     ) -> Self {
-        Self { slot, activity: activity.clone(), parting: parting.clone() }
+        Self { slot, activity: activity.clone(), parting: parting.clone(), write_idle }
     }
 
     /// What a request asks for, if it may have it; the error is the status that refuses it.
@@ -51,7 +55,7 @@ impl Switching {
     ) -> Result<Option<(Switch, Box<Upgrade>)>, StatusCode> {
         let Some(protocol) = self.protocol(request)? else { return Ok(None) };
         let tunnel = Tunnel::new(&protocol, &self.parting);
-        let wire = Rc::new(Wire::default());
+        let wire = Rc::new(Wire::new(self.write_idle));
         let incoming = tunnel.inward(wire.incoming());
         let how = match &self.slot {
             Some(slot) => How::Connection(slot.clone()),

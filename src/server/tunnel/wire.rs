@@ -15,7 +15,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::io::poll_read_buf;
 
-use crate::http::limits::WRITE_IDLE;
 use crate::http::{Body, BodyError};
 use crate::server::tcp::gather::Outbox;
 
@@ -31,7 +30,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 /// The stream, which one side reads and the other writes. It is empty until the protocol changes.
 #[derive(Default)]
-pub(crate) struct Wire(RefCell<State>);
+pub(crate) struct Wire {
+    state: RefCell<State>,
+    /// How long the client may take nothing.
+    patience: Option<Duration>,
+}
 
 #[derive(Default)]
 struct State {
@@ -45,6 +48,10 @@ struct State {
 }
 
 impl Wire {
+    pub(super) fn new(patience: Option<Duration>) -> Self {
+        Self { state: RefCell::default(), patience }
+    }
+
     /// What the client sends, as a body.
     pub(crate) fn incoming(self: &Rc<Self>) -> Body {
         Body::new(Incoming(self.clone()))
@@ -82,14 +89,14 @@ impl Wire {
     }
 
     fn open(&self, io: impl AsyncRead + AsyncWrite + Unpin + 'static, early: Bytes) {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         state.io = Some(Box::new(io));
         state.early = early;
         state.reader.take().into_iter().for_each(Waker::wake);
     }
 
     fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let state = &mut *self.0.borrow_mut();
+        let state = &mut *self.state.borrow_mut();
         let Some(io) = &mut state.io else {
             state.reader = Some(cx.waker().clone());
             return Poll::Pending;
@@ -103,13 +110,13 @@ impl Wire {
     }
 
     fn end_reading(&self) {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         state.read_ended = true;
         state.writer.take().into_iter().for_each(Waker::wake);
     }
 
     fn poll_read_ended(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         if state.read_ended {
             return Poll::Ready(());
         }
@@ -118,14 +125,14 @@ impl Wire {
     }
 
     fn poll_write(&self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        match &mut self.0.borrow_mut().io {
+        match &mut self.state.borrow_mut().io {
             Some(io) => Pin::new(io).poll_write(cx, bytes),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
     fn poll_flush(&self, shut_down: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0.borrow_mut().io {
+        match &mut self.state.borrow_mut().io {
             Some(io) if shut_down => Pin::new(io).poll_shutdown(cx),
             Some(io) => Pin::new(io).poll_flush(cx),
             None => Poll::Ready(Ok(())),
@@ -136,7 +143,7 @@ impl Wire {
     fn poll_discard(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scrap = [0_u8; 4096];
         loop {
-            let Some(io) = &mut self.0.borrow_mut().io else { return Poll::Ready(()) };
+            let Some(io) = &mut self.state.borrow_mut().io else { return Poll::Ready(()) };
             let mut scrap = ReadBuf::new(&mut scrap);
             match ready!(Pin::new(io).poll_read(cx, &mut scrap)) {
                 Ok(()) if !scrap.filled().is_empty() => {}
@@ -160,7 +167,7 @@ impl Pump {
         loop {
             while !self.chunk.is_empty() {
                 let Poll::Ready(written) = wire.poll_write(&self.chunk, cx) else {
-                    return self.poll_stall(cx).map(Err);
+                    return self.poll_stall(wire, cx).map(Err);
                 };
                 self.stall = None;
                 match written? {
@@ -188,8 +195,9 @@ impl Pump {
         }
     }
 
-    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(WRITE_IDLE)));
+    fn poll_stall(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let Some(patience) = wire.patience else { return Poll::Pending };
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(patience)));
         let too_slow = || io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing");
         stall.as_mut().poll(cx).map(|()| too_slow().into())
     }
@@ -253,6 +261,19 @@ mod tests {
             client.shutdown().await.unwrap();
             let all = incoming.collect().await.unwrap().to_bytes();
             assert_eq!(&all[..], b"early late");
+        });
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_ends_the_tunnel_where_there_is_a_limit() {
+        local(async {
+            for (patience, ends) in [(Some(Duration::from_millis(50)), true), (None, false)] {
+                let (_client, server) = duplex(4);
+                let wire = Wire::new(patience);
+                let running = wire.run(server, Bytes::new(), "longer".to_owned().into(), None);
+                let ended = timeout(Duration::from_millis(300), running).await;
+                assert_eq!(ended.is_ok_and(|done| done.is_err()), ends, "{patience:?}");
+            }
         });
     }
 

@@ -80,4 +80,5 @@ mod upgrade_ways;
 mod upstream_faults;
 mod upstreams;
 mod websocket;
+mod websocket_types;
 mod words;

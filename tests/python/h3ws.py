@@ -1,11 +1,12 @@
 """One WebSocket over HTTP/3 (RFC 9220): its job is the argument, JSON.
 
 Job: port, messages (how many are sent and awaited as echoes, then a Close frame), optional
+steps (instead: opcode, payload in hexadecimal, and how many frames are awaited before the next one),
 protocol (websocket), stay (no Close frame is sent; waits for the server's), many (so many sockets stay open, and a GET follows), idle (the client's
 max_idle_timeout in seconds), silence (seconds without a packet of ours before the messages), alone
 (asks for nothing and waits until the connection has ended).
 Result: {allowed: the server's SETTINGS_ENABLE_CONNECT_PROTOCOL, status, echoed: messages that came
-back as they were, closed: the code of the Close frame or null, ended: the stream has ended}.
+back as they were, got: all that came, opcode and payload in hexadecimal, closed: the code of the Close frame or null, ended: the stream has ended}.
 """
 import asyncio
 import json
@@ -43,7 +44,7 @@ class Client(QuicConnectionProtocol):
         self.http = H3Connection(self._quic)
         self.settled = asyncio.get_running_loop().create_future()
         self.status, self.echoed, self.closed = None, 0, None
-        self.statuses = {}
+        self.statuses, self.got = {}, []
         self.buffer, self.ended, self.changed = b"", False, asyncio.Event()
 
     def quic_event_received(self, event):
@@ -64,14 +65,17 @@ class Client(QuicConnectionProtocol):
 
     def frames(self):
         at = 0
-        while len(self.buffer) - at >= 4:
+        while len(self.buffer) - at >= 2:
             length, head = self.buffer[at + 1], 2
             if length == 126:
+                if len(self.buffer) - at < 4:
+                    break
                 length, head = int.from_bytes(self.buffer[at + 2 : at + 4], "big"), 4
             if len(self.buffer) - at < head + length:
                 break
             payload = self.buffer[at + head : at + head + length]
             opcode = self.buffer[at] & 0xF
+            self.got.append([opcode, payload.hex()])
             if opcode == CLOSE:
                 self.closed = int.from_bytes(payload[:2], "big")
             elif payload == message(self.echoed):
@@ -140,6 +144,12 @@ async def main():
                 client.transmit()
                 await client.until(lambda: client.echoed > first - 1000 or client.ended)
             await client.until(lambda: client.echoed == job["messages"] or client.ended)
+            awaited = 0
+            for opcode, payload, frames in job.get("steps", []):
+                awaited += frames
+                client.http.send_data(stream, frame(opcode, bytes.fromhex(payload)), False)
+                client.transmit()
+                await client.until(lambda: len(client.got) >= awaited or client.ended)
             if not job.get("stay"):
                 goodbye = frame(CLOSE, (1000).to_bytes(2, "big"))
                 client.http.send_data(stream, goodbye, end_stream=True)
@@ -148,7 +158,7 @@ async def main():
         print(json.dumps({
             "allowed": client.http.received_settings.get(ENABLE_CONNECT_PROTOCOL),
             "status": client.status, "echoed": client.echoed, "closed": client.closed,
-            "ended": client.ended,
+            "ended": client.ended, "got": client.got,
         }))
 
 

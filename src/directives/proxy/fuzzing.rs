@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, TRAILER};
 use http::{Method, StatusCode};
 
-use super::answer::{Answer, Framing, parse};
+use crate::directives::proxy::exchange::http1::answer::{Answer, Framing, parse};
 use crate::fuzzing::{Target, two};
 use crate::http::hop;
 

@@ -1,61 +1,30 @@
 //! `proxy`: hands requests to upstream HTTP servers and their answers back.
 //!
-//! [`options`] reads the directive and [`effects`] finds what changes nothing, [`policy`] picks an
-//! upstream, [`attempt`] makes one try over a connection from [`pool`] or [`connect`]; [`forward`]
-//! and [`respond`] turn the messages round. [`checks`] and [`discover`] work beside requests.
-//! [`turns`] decides whose turn it is and when to try again; this file, which rule.
+//! [`config`] reads the directive into a [`rule`]. [`serve`] asks [`balance`] for an upstream and
+//! tries it by [`exchange`], which opens connections and turns the messages round as [`rewrite`]
+//! says; [`host`] is what all workers know of an upstream. [`checks`] works beside requests. This
+//! file decides which rule a request goes by.
 
-mod address;
-mod answer;
-mod attempt;
-mod budget;
+mod balance;
 mod checks;
-mod conn;
-mod connect;
-mod content;
-mod digest;
-mod discover;
-mod effects;
-mod error;
+mod config;
 mod exchange;
-mod fields;
-mod forward;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
-mod h2;
-mod hash;
-mod health;
-mod http2;
-mod names;
-mod options;
-mod outcome;
-mod own;
-mod payload;
-mod policy;
-mod pool;
-mod proxy_protocol;
-mod queue;
-mod respond;
-mod retry;
-mod reverse;
+mod host;
+mod rewrite;
 mod rule;
-mod rules;
-mod set;
-mod sticky;
-mod tls;
-mod turns;
-mod upload;
-mod upstream;
+mod serve;
 
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
-use self::rule::Rule;
-use self::turns::serve;
 use crate::caddyfile::{Args, ConfigError, Kind, Token};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::directives::proxy::rule::Rule;
+use crate::directives::proxy::serve::serve;
 use crate::http::Request;
 use crate::site::SiteBuilder;
 use crate::warning::Warning;

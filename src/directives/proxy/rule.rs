@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::address;
-use super::budget::Budget;
-use super::discover::{Discovery, Finish, Hosts};
-use super::health::Check;
-use super::policy::Policy;
-use super::proxy_protocol::ProxyProtocol;
-use super::queue::Queue;
-use super::rules::HeaderRule;
-use super::set::Set;
-use super::tls::{ClientFiles, Settings, Trust};
-use super::upstream::{Slot, Target, Tolerance, Upstream, Versions};
+use crate::directives::proxy::balance::budget::Budget;
+use crate::directives::proxy::balance::discover::{Discovery, Finish, Hosts};
+use crate::directives::proxy::balance::policy::Policy;
+use crate::directives::proxy::balance::queue::Queue;
+use crate::directives::proxy::config::address;
+use crate::directives::proxy::config::trust::{ClientFiles, Settings, Trust};
+use crate::directives::proxy::exchange::proxy_protocol::ProxyProtocol;
+use crate::directives::proxy::host::health::Check;
+use crate::directives::proxy::host::set::Set;
+use crate::directives::proxy::host::upstream::{Slot, Target, Tolerance, Upstream, Versions};
+use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::http::limits::{
     UPSTREAM_BODY_IDLE, UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE,
 };

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::address;
-use super::set::Set;
+use crate::directives::proxy::config::address;
+use crate::directives::proxy::host::set::Set;
 use crate::http::{Body, Peer, Request};
 
 /// A request of a client at 192.0.2.7 for `site.test`.

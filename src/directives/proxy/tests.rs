@@ -11,12 +11,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::policy::Policy;
-use super::rule::Rule;
-use super::testing::{Then, dead, local, ok, origin, request};
-use super::tls::Trust;
-use super::turns::serve;
-use super::*;
+use crate::directives::proxy::balance::policy::Policy;
+use crate::directives::proxy::config::trust::Trust;
+use crate::directives::proxy::exchange::http1::pool;
+use crate::directives::proxy::rule::Rule;
+use crate::directives::proxy::serve::serve;
+use crate::directives::proxy::testing::{Then, dead, local, ok, origin, request};
+use crate::directives::proxy::*;
 use crate::http::body::TooLarge;
 use crate::http::{Body, BodyError};
 

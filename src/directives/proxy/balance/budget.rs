@@ -1,0 +1,120 @@
+//! How often requests may be sent once more, so that upstreams in trouble are not given more of
+//! it: a share of the requests of the last seconds, and so many each second in any case, which find
+//! out when an upstream is back.
+
+use std::cell::Cell;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use tokio::time::Instant;
+
+use crate::http::limits::{RETRY_FLOOR, RETRY_SHARE};
+
+/// Seconds that are looked back on.
+const WINDOW: usize = 10;
+/// One more, for the second that begins.
+const SLOTS: usize = WINDOW + 1;
+/// Workers count apart, so that they do not meet at a counter.
+const SHARDS: usize = 8;
+
+/// The budget of a rule.
+#[derive(Debug, Default)]
+pub(crate) struct Budget([Shard; SHARDS]);
+
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Shard([Slot; SLOTS]);
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// Which second is counted here, from 1.
+    second: AtomicU32,
+    requests: AtomicU32,
+    repeats: AtomicU32,
+}
+
+impl Budget {
+    /// Counts a request.
+    pub(crate) fn request(&self, now: Instant) {
+        self.slot(now).requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether one more may be sent again; it is counted then.
+    pub(crate) fn repeat(&self, now: Instant) -> bool {
+        let this = second(now);
+        let (_, just) = self.counted(this - 1);
+        let (requests, repeats) = self.counted(this - WINDOW as u32);
+        if just >= RETRY_FLOOR && repeats >= requests * RETRY_SHARE / 100 {
+            return false;
+        }
+        self.slot(now).repeats.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    fn slot(&self, now: Instant) -> &Slot {
+        let second = second(now);
+        let slot = &self.0[shard()].0[second as usize % SLOTS];
+        let counted = slot.second.load(Ordering::Relaxed);
+        if counted != second
+            && slot
+                .second
+                .compare_exchange(counted, second, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            slot.requests.store(0, Ordering::Relaxed);
+            slot.repeats.store(0, Ordering::Relaxed);
+        }
+        slot
+    }
+
+    /// Requests and those sent again, after this second.
+    fn counted(&self, second: u32) -> (u64, u64) {
+        let recent = self.0.iter().flat_map(|shard| &shard.0);
+        let recent = recent.filter(|slot| slot.second.load(Ordering::Relaxed) > second);
+        recent.fold((0, 0), |(requests, repeats), slot| {
+            let count = |counter: &AtomicU32| u64::from(counter.load(Ordering::Relaxed));
+            (requests + count(&slot.requests), repeats + count(&slot.repeats))
+        })
+    }
+}
+
+/// Seconds since the first question, from 11, so that slots never used are never recent.
+fn second(now: Instant) -> u32 {
+    static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+    now.saturating_duration_since(*EPOCH).as_secs() as u32 + SLOTS as u32
+}
+
+/// Where this thread counts.
+fn shard() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static OWN: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
+    }
+    OWN.with(Cell::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn allowed(budget: &Budget, now: Instant) -> u64 {
+        (0..).take_while(|_| budget.repeat(now)).count() as u64
+    }
+
+    #[test]
+    fn a_share_of_the_last_seconds_and_a_floor() {
+        let start = Instant::now();
+        let budget = Budget::default();
+        assert_eq!(allowed(&budget, start), RETRY_FLOOR);
+        for _ in 0..1_000 {
+            budget.request(start);
+        }
+        assert_eq!(allowed(&budget, start), 1_000 * RETRY_SHARE / 100 - RETRY_FLOOR);
+        assert_eq!(allowed(&budget, start + Duration::from_secs(5)), RETRY_FLOOR);
+        let later = start + Duration::from_secs(WINDOW as u64 + 1);
+        budget.request(later);
+        assert_eq!(allowed(&budget, later), RETRY_FLOOR);
+    }
+}

@@ -1,0 +1,174 @@
+//! The upstreams of a rule: those that are written, or with `srv://NAME` those that DNS lists
+//! (RFC 2782), asked for again when the answer's TTL ends.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use super::sticky::Sticky;
+use crate::directives::proxy::host::health::Check;
+use crate::directives::proxy::host::set::{Set, WEIGHT_MAX};
+use crate::directives::proxy::host::upstream::{Target, Upstream, shared_state};
+use crate::upstream::{Host, Server, Service, keep_resolved};
+
+/// The upstreams, as they are at any time.
+#[derive(Debug, Clone)]
+pub(crate) enum Hosts {
+    Written(Arc<Set>),
+    Found(Arc<Discovery>),
+}
+
+impl Hosts {
+    pub(crate) fn now(&self) -> Arc<Set> {
+        match self {
+            Self::Written(set) => set.clone(),
+            Self::Found(discovery) => discovery.now(),
+        }
+    }
+
+    /// Waits until they are not `these` any more.
+    pub(crate) async fn changed(&self, these: &Arc<Set>) {
+        match self {
+            Self::Written(_) => pending().await,
+            Self::Found(discovery) => loop {
+                let servers = discovery.service.servers();
+                if !Arc::ptr_eq(these, &discovery.now()) {
+                    return;
+                }
+                discovery.service.changed(&servers).await;
+            },
+        }
+    }
+
+    /// Whether DNS has a part in where they are.
+    pub(crate) fn are_named(&self) -> bool {
+        match self {
+            Self::Written(set) => set.iter().any(|host| host.named().is_some()),
+            Self::Found(_) => true,
+        }
+    }
+
+    /// Keeps them found, and their names resolved, for as long as it is polled.
+    pub(crate) async fn keep(self) {
+        let names = async {
+            loop {
+                let these = self.now();
+                let names: Vec<_> = these.iter().filter_map(Upstream::named).cloned().collect();
+                tokio::select! {
+                    () = async { keep_resolved(names).await; pending().await } => {}
+                    () = self.changed(&these) => {}
+                }
+            }
+        };
+        match &self {
+            Self::Written(_) => names.await,
+            Self::Found(discovery) => {
+                tokio::join!(discovery.service.keep(), names);
+            }
+        }
+    }
+}
+
+/// A service, and the upstreams made of its servers.
+#[derive(Debug)]
+pub(crate) struct Discovery {
+    service: Arc<Service>,
+    /// What all of them have in common. Its target says whether they speak TLS.
+    pattern: Upstream,
+    /// What else a connection depends on.
+    identity: String,
+    finish: Finish,
+    made: ArcSwap<Made>,
+}
+
+#[derive(Debug, Default)]
+struct Made {
+    of: Arc<Vec<Server>>,
+    set: Arc<Set>,
+}
+
+impl Discovery {
+    pub(crate) fn new(service: &str, pattern: Upstream, identity: String, finish: Finish) -> Self {
+        let service = Service::of(service);
+        Self { service, pattern, identity, finish, made: ArcSwap::default() }
+    }
+
+    /// What all upstreams are like.
+    pub(crate) fn pattern(&self) -> &Upstream {
+        &self.pattern
+    }
+
+    /// The upstreams; the first answer is waited for.
+    pub(crate) async fn hosts(&self, deadline: Instant) -> Arc<Set> {
+        let now = self.now();
+        if !now.is_empty() {
+            return now;
+        }
+        self.service.answered(deadline).await;
+        self.now()
+    }
+
+    fn now(&self) -> Arc<Set> {
+        let servers = self.service.servers();
+        let made = self.made.load();
+        if Arc::ptr_eq(&made.of, &servers) {
+            return made.set.clone();
+        }
+        let heaviest = servers.iter().map(|server| server.weight).max().unwrap_or(0);
+        let hosts = servers.iter().filter_map(|server| self.upstream(server, heaviest)).collect();
+        let set = Arc::new(Set::new(hosts));
+        self.made.store(Arc::new(Made { of: servers, set: set.clone() }));
+        set
+    }
+
+    fn upstream(&self, server: &Server, heaviest: u16) -> Option<Upstream> {
+        let Target::Tcp { host, tls, .. } = &self.pattern.target else { return None };
+        let scheme = if *tls { "https" } else { "http" };
+        let authority = format!("{}:{}", server.host, server.port);
+        let state = shared_state(format!("{scheme}://{authority} {host} {}", self.identity));
+        let target = Target::Tcp {
+            host: host.clone(),
+            at: Host::parse(&server.host),
+            port: server.port,
+            tls: *tls,
+        };
+        let pattern = self.pattern.clone();
+        let named =
+            Upstream::new(&format!("{scheme}://{authority}{}", pattern.base_path), target, state);
+        let mut upstream = Upstream {
+            versions: pattern.versions,
+            host_field: pattern.host_field,
+            base_path: pattern.base_path,
+            base_query: pattern.base_query,
+            authorization: pattern.authorization,
+            ..named
+        };
+        upstream.priority = server.priority;
+        upstream.weight = scaled(server.weight, heaviest);
+        self.finish.apply(&mut upstream);
+        Some(upstream)
+    }
+}
+
+/// A weight of DNS as one of ours. One of 0 has little of a chance beside others.
+fn scaled(weight: u16, heaviest: u16) -> u32 {
+    (u32::from(weight) * WEIGHT_MAX).checked_div(u32::from(heaviest)).unwrap_or(1).max(1)
+}
+
+/// What the options of a rule add to each of its upstreams.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Finish {
+    pub(crate) check: Check,
+    pub(crate) sticky: Option<Sticky>,
+}
+
+impl Finish {
+    pub(crate) fn apply(&self, upstream: &mut Upstream) {
+        upstream.health = self.check.health(upstream.state.id, &upstream.name);
+        if let Some(sticky) = &self.sticky {
+            upstream.tag = sticky.tag(&upstream.name);
+        }
+    }
+}

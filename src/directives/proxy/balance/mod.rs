@@ -1,0 +1,9 @@
+//! Which upstream gets a request, whether it waits, and whether it is sent again.
+
+pub(crate) mod budget;
+pub(crate) mod discover;
+pub(crate) mod policy;
+pub(crate) mod queue;
+pub(crate) mod rendezvous;
+pub(crate) mod retry;
+pub(crate) mod sticky;

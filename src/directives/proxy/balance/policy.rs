@@ -1,0 +1,303 @@
+//! Which of a rule's upstreams gets a request.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::HeaderMap;
+use http::header::HeaderName;
+
+use super::rendezvous;
+use super::sticky::{self, Sticky};
+use crate::directives::proxy::host::set::Set;
+use crate::directives::proxy::host::upstream::Upstream;
+use crate::http::Request;
+
+/// How to choose among the upstreams that are available.
+#[derive(Debug, Default)]
+pub(crate) enum Policy {
+    #[default]
+    Random,
+    RoundRobin(AtomicUsize),
+    LeastConn,
+    First,
+    IpHash,
+    UriHash,
+    Header(HeaderName),
+    Cookie(Box<Sticky>),
+}
+
+/// The names, as errors list them.
+const NAMES: &str = "random, round_robin, least_conn, first, ip_hash, uri_hash, header NAME, \
+                     cookie [NAME [SECRET]]";
+
+impl Policy {
+    /// Reads `policy NAME [ARG...]`. `Ok(None)` is a wrong number of arguments.
+    pub(crate) fn parse(name: &str, args: &[&str]) -> Result<Option<Self>, String> {
+        Ok(Some(match (name, args) {
+            ("random", []) => Self::Random,
+            ("round_robin", []) => Self::RoundRobin(AtomicUsize::new(0)),
+            ("least_conn", []) => Self::LeastConn,
+            ("first", []) => Self::First,
+            ("ip_hash", []) => Self::IpHash,
+            ("uri_hash", []) => Self::UriHash,
+            ("header", [field]) => Self::Header(
+                HeaderName::from_bytes(field.as_bytes())
+                    .map_err(|_| format!("'{field}' is not a header name"))?,
+            ),
+            ("header", []) => return Err("policy header needs a header name".to_owned()),
+            ("cookie" | "sticky", [] | [_] | [_, _]) => {
+                Self::Cookie(Box::new(Sticky::parse(args)?))
+            }
+            (
+                "random" | "round_robin" | "least_conn" | "first" | "ip_hash" | "uri_hash"
+                | "header" | "cookie" | "sticky",
+                _,
+            ) => return Ok(None),
+            _ => return Err(format!("unknown policy '{name}'; use one of {NAMES}")),
+        }))
+    }
+
+    /// Whether the choice depends on how many requests each host has.
+    pub(crate) fn counts_requests(&self) -> bool {
+        matches!(self, Self::LeastConn)
+    }
+
+    /// Whether a host's share may be made smaller without taking requests from where they belong.
+    pub(crate) fn spreads(&self) -> bool {
+        matches!(self, Self::Random | Self::RoundRobin(_) | Self::LeastConn | Self::Cookie(_))
+    }
+
+    pub(crate) fn sticky(&self) -> Option<&Sticky> {
+        if let Self::Cookie(sticky) = self { Some(sticky) } else { None }
+    }
+
+    /// Where the request has been before and wants to be again.
+    pub(crate) fn home(&self, set: &Set, req: &Request) -> Option<usize> {
+        match self {
+            Self::Cookie(sticky) => sticky.home(set, &req.head.headers),
+            _ => None,
+        }
+    }
+
+    /// Leaves in the response what [`Self::home`] looks for.
+    pub(crate) fn mark(&self, host: &Upstream, req: &Request, response: &mut HeaderMap) {
+        if let Self::Cookie(sticky) = self {
+            let secure = req.peer.tls.is_some();
+            sticky.mark(host, &sticky::Request { fields: &req.head.headers, secure }, response);
+        }
+    }
+
+    /// The index of the upstream to use, if `available` holds for any.
+    pub(crate) fn choose(
+        &self,
+        set: &Set,
+        req: &Request,
+        available: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        if set.len() == 1 {
+            return available(0).then_some(0);
+        }
+        if let Some(tier) = set.tier(available) {
+            return self.among(set, req, &|i| set[i].priority == tier && available(i));
+        }
+        self.among(set, req, available)
+    }
+
+    fn among(&self, set: &Set, req: &Request, open: &dyn Fn(usize) -> bool) -> Option<usize> {
+        match self {
+            Self::Random | Self::Cookie(_) => random(set, open),
+            Self::RoundRobin(turn) => {
+                let start = turn.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+                let turns = set.round.len();
+                let round = (0..turns).map(|step| start.wrapping_add(step) % turns);
+                round.map(|turn| set.round[turn] as usize).find(|i| open(*i))
+            }
+            Self::LeastConn => {
+                let first = random(set, open)?;
+                let other = random(set, &|i| i != first && open(i)).unwrap_or(first);
+                let busy =
+                    |i: usize, j: usize| set[i].state.conns() as u64 * u64::from(set[j].weight);
+                Some(if busy(other, first) < busy(first, other) { other } else { first })
+            }
+            Self::First => (0..set.len()).find(|i| open(*i)),
+            Self::IpHash => match req.peer.remote.ip() {
+                IpAddr::V4(ip) => rendezvous::home(set, &ip.octets(), open),
+                IpAddr::V6(ip) => rendezvous::home(set, &ip.octets(), open),
+            },
+            Self::UriHash => {
+                let uri = req.head.uri.path_and_query().map_or("/", |uri| uri.as_str());
+                rendezvous::home(set, uri.as_bytes(), open)
+            }
+            Self::Header(name) => match req.head.headers.get(name) {
+                Some(value) if !value.is_empty() => rendezvous::home(set, value.as_bytes(), open),
+                _ => random(set, open),
+            },
+        }
+    }
+}
+
+/// Any of those that are open, each as likely as its weight says.
+fn random(set: &Set, open: &dyn Fn(usize) -> bool) -> Option<usize> {
+    let weights = || (0..set.len()).filter(|i| open(*i)).map(|i| (i, set[i].weight));
+    let sum: u32 = weights().map(|(_, weight)| weight).sum();
+    if sum == 0 {
+        return None;
+    }
+    let mut drawn = fastrand::u32(..sum);
+    for (i, weight) in weights() {
+        match drawn.checked_sub(weight) {
+            Some(left) => drawn = left,
+            None => return Some(i),
+        }
+    }
+    // Between the two walks a host may have left.
+    weights().map(|(i, _)| i).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directives::proxy::testing::{request, weighted};
+
+    fn policy(name: &str) -> Policy {
+        Policy::parse(name, &[]).unwrap().unwrap()
+    }
+
+    fn pick(policy: &Policy, down: &[usize]) -> Option<usize> {
+        policy.choose(&weighted(&[1, 1, 1]), &request("GET", "/a?b"), &|i| !down.contains(&i))
+    }
+
+    #[test]
+    fn names_are_read() {
+        for name in
+            ["random", "round_robin", "least_conn", "first", "ip_hash", "uri_hash", "cookie"]
+        {
+            assert!(Policy::parse(name, &[]).unwrap().is_some(), "{name}");
+        }
+        assert!(Policy::parse("header", &["X-Key"]).unwrap().is_some());
+        assert!(Policy::parse("sticky", &["name", "secret"]).unwrap().is_some());
+        assert!(Policy::parse("random", &["x"]).unwrap().is_none());
+        for (name, args) in
+            [("header", &[][..]), ("header", &["a b"]), ("fastest", &[]), ("cookie", &["a=b"])]
+        {
+            assert!(Policy::parse(name, args).is_err(), "{name} {args:?}");
+        }
+    }
+
+    #[test]
+    fn round_robin_starts_at_the_second_and_skips() {
+        let policy = policy("round_robin");
+        let picks: Vec<_> = (0..4).map(|_| pick(&policy, &[]).unwrap()).collect();
+        assert_eq!(picks, [1, 2, 0, 1]);
+        assert_eq!(pick(&policy, &[2]), Some(0));
+    }
+
+    #[test]
+    fn first_random_and_none() {
+        assert_eq!(pick(&Policy::First, &[]), Some(0));
+        assert_eq!(pick(&Policy::First, &[0]), Some(1));
+        assert_eq!(pick(&Policy::Random, &[0, 2]), Some(1));
+        for policy in [Policy::Random, Policy::IpHash, Policy::LeastConn, policy("round_robin")] {
+            assert_eq!(pick(&policy, &[0, 1, 2]), None, "{policy:?}");
+        }
+    }
+
+    /// Of how many requests each host gets one.
+    fn counts(policy: &Policy, set: &Set, requests: usize) -> Vec<usize> {
+        let req = request("GET", "/");
+        let mut counts = vec![0; set.len()];
+        for _ in 0..requests {
+            counts[policy.choose(set, &req, &|_| true).unwrap()] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn requests_are_spread_by_weight() {
+        for (name, slack) in [("random", 0.1), ("round_robin", 0.0), ("least_conn", 0.1)] {
+            for weights in [&[1, 1, 1][..], &[1, 2, 5], &[4, 4, 2]] {
+                let sum: u32 = weights.iter().sum();
+                let turns = 1_000 * sum as usize;
+                for (got, weight) in
+                    counts(&policy(name), &weighted(weights), turns).iter().zip(weights)
+                {
+                    let due = 1_000.0 * f64::from(*weight);
+                    assert!(
+                        (*got as f64 - due).abs() <= due * slack,
+                        "{name} {weights:?} {got} {due}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hashes_stick_and_reach_every_host() {
+        let home = pick(&Policy::UriHash, &[]).unwrap();
+        assert_eq!(pick(&Policy::UriHash, &[]), Some(home));
+        for alone in 0..3 {
+            let down: Vec<usize> = (0..3).filter(|i| *i != alone).collect();
+            assert_eq!(pick(&Policy::IpHash, &down), Some(alone));
+        }
+    }
+
+    #[test]
+    fn least_conn_takes_the_idler_of_two() {
+        let set = weighted(&[1, 1]);
+        let req = request("GET", "/");
+        let _busy = set[0].state.acquire(0);
+        for _ in 0..20 {
+            assert_eq!(Policy::LeastConn.choose(&set, &req, &|_| true), Some(1));
+        }
+        // Of three, the busiest never wins.
+        let set = weighted(&[1, 1, 1]);
+        let _busy = (set[2].state.acquire(0), set[2].state.acquire(0), set[1].state.acquire(0));
+        let counts = counts(&Policy::LeastConn, &set, 3_000);
+        assert!(counts[2] == 0 && counts[0] > counts[1], "{counts:?}");
+    }
+
+    #[test]
+    fn requests_without_the_field_are_spread() {
+        let policy = Policy::parse("header", &["X-Key"]).unwrap().unwrap();
+        assert!(counts(&policy, &weighted(&[1, 1]), 1_000).iter().all(|count| *count > 300));
+    }
+
+    #[test]
+    fn a_cookie_brings_back_and_no_other_text_does() {
+        let policy = policy("cookie");
+        let Policy::Cookie(sticky) = &policy else { panic!() };
+        let mut hosts = weighted(&[1, 1, 1]).to_vec();
+        hosts.iter_mut().for_each(|host| host.tag = sticky.tag(&host.name));
+        let set = Set::new(hosts);
+        let mut response = HeaderMap::new();
+        let mut req = request("GET", "/");
+        policy.mark(&set[2], &req, &mut response);
+        let cookie = response["set-cookie"].to_str().unwrap();
+        assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
+        let pair = cookie.split(';').next().unwrap();
+        for (field, home) in [
+            (format!("a=b; {pair}"), Some(2)),
+            (format!("{pair}0"), None),
+            (format!("x{pair}"), None),
+            ("lb=".to_owned(), None),
+            (format!("lb={}", set[2].name), None),
+        ] {
+            req.head.headers.insert("cookie", field.parse().unwrap());
+            assert_eq!(policy.home(&set, &req), home, "{field}");
+        }
+        req.head.headers.insert("cookie", pair.parse().unwrap());
+        let mut again = HeaderMap::new();
+        policy.mark(&set[2], &req, &mut again);
+        assert!(again.is_empty());
+    }
+
+    #[test]
+    fn backups_wait_for_the_others_to_leave() {
+        let mut hosts = weighted(&[1, 1, 1]).to_vec();
+        hosts[1].priority = 5;
+        let set = Set::new(hosts);
+        assert_eq!(counts(&Policy::Random, &set, 500)[1], 0);
+        let req = request("GET", "/");
+        assert_eq!(Policy::Random.choose(&set, &req, &|i| i == 1), Some(1));
+    }
+}

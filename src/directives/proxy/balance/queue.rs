@@ -1,0 +1,86 @@
+//! Requests that wait for a place where every upstream has `max_conns` of them: so many, so long,
+//! and first come, first served.
+
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::time::Duration;
+
+use futures_util::future::select_all;
+use tokio::time::{Instant, timeout_at};
+
+use crate::directives::proxy::host::error::ProxyError;
+use crate::directives::proxy::host::set::Set;
+
+/// `queue N [TIMEOUT]`.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    limit: usize,
+    timeout: Duration,
+    waiting: AtomicUsize,
+}
+
+impl Queue {
+    pub(crate) fn new(limit: usize, timeout: Duration) -> Self {
+        Self { limit, timeout, waiting: AtomicUsize::new(0) }
+    }
+
+    /// Whether others wait: then nobody passes them.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits until `take` gives something other than that all places are taken.
+    pub(crate) async fn wait<T>(
+        &self,
+        hosts: &Set,
+        mut take: impl FnMut() -> Result<T, ProxyError>,
+    ) -> Result<T, ProxyError> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting::new(&self.waiting, hosts);
+        // Who frees a place from now on sees that somebody waits, or the place is seen here.
+        fence(Ordering::SeqCst);
+        if before >= self.limit {
+            return Err(ProxyError::QueueFull);
+        }
+        let deadline = Instant::now() + self.timeout;
+        let mut behind_others = before > 0;
+        loop {
+            // Listening before looking: a place that is freed in between is not missed.
+            let freed = hosts.iter().map(|host| Box::pin(host.state.freed.notified()));
+            let freed: Vec<_> = freed.collect();
+            if !std::mem::take(&mut behind_others) {
+                match take() {
+                    Err(ProxyError::Busy) => {}
+                    taken => return taken,
+                }
+            }
+            if freed.is_empty() || timeout_at(deadline, select_all(freed)).await.is_err() {
+                return Err(ProxyError::QueueTimeout);
+            }
+        }
+    }
+}
+
+/// Counts one that waits, in the queue and at each host, for as long as it lives.
+struct Waiting<'a> {
+    queue: &'a AtomicUsize,
+    hosts: &'a Set,
+}
+
+impl<'a> Waiting<'a> {
+    /// `queue` has counted it already.
+    fn new(queue: &'a AtomicUsize, hosts: &'a Set) -> Self {
+        hosts.iter().for_each(|host| {
+            host.state.waiting.fetch_add(1, Ordering::SeqCst);
+        });
+        Self { queue, hosts }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.queue.fetch_sub(1, Ordering::Relaxed);
+        self.hosts.iter().for_each(|host| {
+            host.state.waiting.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+}

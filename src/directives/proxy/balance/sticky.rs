@@ -1,0 +1,92 @@
+//! `policy cookie`: a client stays with the upstream that a cookie of ours names. The cookie is
+//! the upstream's name under a key (HMAC-SHA-256), so that it tells nothing and nobody can write
+//! one for an upstream of his choice.
+
+use std::sync::OnceLock;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
+use http::header::{COOKIE, HeaderName, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+
+use crate::directives::proxy::host::set::Set;
+use crate::directives::proxy::host::upstream::Upstream;
+
+/// Bytes of the signature that a cookie carries.
+const SIGNED: usize = 16;
+
+/// The cookie of a rule.
+#[derive(Debug, Clone)]
+pub(crate) struct Sticky {
+    name: String,
+    key: Key,
+}
+
+impl Sticky {
+    /// Reads `[NAME [SECRET]]`. Without a secret the key is the process's own: it holds over
+    /// reloads, and not over restarts nor on another machine.
+    pub(crate) fn parse(args: &[&str]) -> Result<Self, String> {
+        let name = args.first().copied().unwrap_or("lb");
+        if HeaderName::from_bytes(name.as_bytes()).is_err() {
+            return Err(format!("'{name}' is not a cookie name"));
+        }
+        let key = match args.get(1) {
+            Some(secret) => Key::new(HMAC_SHA256, secret.as_bytes()),
+            None => own_key()?,
+        };
+        Ok(Self { name: name.to_owned(), key })
+    }
+
+    /// What the cookie of this upstream holds.
+    pub(crate) fn tag(&self, upstream: &str) -> Box<str> {
+        let signed = hmac::sign(&self.key, format!("{} {upstream}", self.name).as_bytes());
+        signed.as_ref()[..SIGNED].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The upstream that the request's cookie names.
+    pub(crate) fn home(&self, set: &Set, fields: &HeaderMap) -> Option<usize> {
+        cookies(fields, &self.name).find_map(|value| set.iter().position(|host| is(host, value)))
+    }
+
+    /// Gives the client its cookie, if it has not got this one already.
+    pub(crate) fn mark(&self, host: &Upstream, request: &Request<'_>, response: &mut HeaderMap) {
+        if cookies(request.fields, &self.name).next().is_some_and(|value| is(host, value)) {
+            return;
+        }
+        // It must come with requests that another site starts, from a frame or a login there:
+        // these have to find their session as well. It is worth nothing to that site.
+        let attributes = if request.secure { "; Secure; SameSite=None" } else { "; SameSite=Lax" };
+        let cookie = format!("{}={}; Path=/; HttpOnly{attributes}", self.name, host.tag);
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.append(SET_COOKIE, cookie);
+        }
+    }
+}
+
+/// What of a request a cookie depends on.
+pub(crate) struct Request<'a> {
+    pub(crate) fields: &'a HeaderMap,
+    pub(crate) secure: bool,
+}
+
+fn own_key() -> Result<Key, String> {
+    static KEY: OnceLock<Option<Key>> = OnceLock::new();
+    let random = || {
+        let mut bytes = [0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).ok()?;
+        Some(Key::new(HMAC_SHA256, &bytes))
+    };
+    KEY.get_or_init(random).clone().ok_or_else(|| "no random bytes for a key".to_owned())
+}
+
+fn is(host: &Upstream, value: &[u8]) -> bool {
+    verify_slices_are_equal(host.tag.as_bytes(), value).is_ok()
+}
+
+/// The values of the cookies with this name.
+fn cookies<'a>(fields: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let pairs =
+        fields.get_all(COOKIE).iter().flat_map(|field| field.as_bytes().split(|b| *b == b';'));
+    pairs
+        .filter_map(move |pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}

@@ -1,0 +1,272 @@
+//! Upstream addresses: `host:port`, `http://`, `https://`, `unix:`, port ranges, base paths and
+//! credentials. Pure text work at load.
+
+use std::path::PathBuf;
+
+use http::HeaderValue;
+
+use crate::directives::proxy::host::upstream::{Target, Upstream, Versions, shared_state};
+use crate::upstream::Host;
+
+/// Reads one TO; a port range gives one upstream per port. `identity` is what else a connection
+/// depends on (TLS settings).
+pub(crate) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String> {
+    if text.contains('{') {
+        return Err(format!("upstream '{text}': placeholders are not supported here"));
+    }
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path, identity).map(|upstream| vec![upstream]);
+    }
+    let (scheme, tls, versions, rest) = scheme(text)?;
+    let (authority, path_and_query) = match rest.find(['/', '?']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let (credentials, host_port) = match authority.rsplit_once('@') {
+        Some((user, host)) => (Some(user), host),
+        None => (None, authority),
+    };
+    let (host, port) = match split_port(host_port) {
+        // A port alone is one of this machine.
+        ("", Some(port)) => ("localhost", Some(port)),
+        named => named,
+    };
+    if host.is_empty() {
+        return Err(format!("upstream '{text}' has no host"));
+    }
+    let (base_path, base_query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+    let authorization = credentials.map(basic).transpose()?;
+    ports(port)?
+        .into_iter()
+        .map(|port| {
+            let shown = port.map_or(String::new(), |p| format!(":{p}"));
+            let number = port.unwrap_or(if tls { 443 } else { 80 });
+            let target = Target::Tcp {
+                host: host.trim_matches(['[', ']']).to_owned(),
+                at: Host::parse(host),
+                port: number,
+                tls,
+            };
+            let state = shared_state(format!("{scheme}://{host}:{number} {identity}"));
+            let name = format!("{scheme}://{host}{shown}{base_path}");
+            Ok(Upstream {
+                versions,
+                host_field: field(&format!("{host}{shown}"))?,
+                base_path: base_path.to_owned(),
+                base_query: base_query.to_owned(),
+                authorization: authorization.clone(),
+                ..Upstream::new(&name, target, state)
+            })
+        })
+        .collect()
+}
+
+fn unix(path: &str, identity: &str) -> Result<Upstream, String> {
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() {
+        return Err("upstream 'unix:' has no socket path".to_owned());
+    }
+    let state = shared_state(format!("unix:{path} {identity}"));
+    Ok(Upstream::new(&format!("unix:{path}"), Target::Unix(PathBuf::from(path)), state))
+}
+
+/// Whether DNS is to list the servers.
+pub(crate) fn is_service(text: &str) -> bool {
+    text.starts_with("srv://") || text.starts_with("srv+https://")
+}
+
+/// The service of `srv://NAME` or `srv+https://NAME`, and the upstream that all of its servers
+/// are like. `None` where it is no such address.
+pub(crate) fn service(text: &str, identity: &str) -> Result<Option<(String, Upstream)>, String> {
+    let (scheme, rest) = match text.split_once("://") {
+        Some(("srv", rest)) => ("http", rest),
+        Some(("srv+https", rest)) => ("https", rest),
+        _ => return Ok(None),
+    };
+    let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+    let service = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    if service.contains([':', '[']) {
+        return Err(format!("upstream '{text}': a service takes no port, as DNS names the ports"));
+    }
+    // Whom the servers' certificates must name and what `Host` says: the service, as the rest
+    // comes from DNS and may be forged. `_https._tcp.example.com` belongs to `example.com`.
+    let mut domain = service;
+    while let Some((_, rest)) = domain.split_once('.').filter(|(label, _)| label.starts_with('_')) {
+        domain = rest;
+    }
+    let plain = format!("{scheme}://{}", rest.replacen(service, domain, 1));
+    let pattern = parse(&plain, identity)?.swap_remove(0);
+    Ok(Some((service.to_owned(), pattern)))
+}
+
+/// The scheme, whether it is over TLS, what it speaks, and the rest.
+fn scheme(text: &str) -> Result<(&str, bool, Versions, &str), String> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Ok(("http", false, Versions::Http1, text));
+    };
+    let (tls, versions) = match scheme {
+        "http" => (false, Versions::Http1),
+        "https" => (true, Versions::Either),
+        "h2c" => (false, Versions::Http2),
+        "h2" => (true, Versions::Http2),
+        other => {
+            return Err(format!(
+                "upstream '{text}': scheme '{other}' is not supported; use http, https, h2c, h2, \
+                 srv, srv+https or unix:"
+            ));
+        }
+    };
+    Ok((scheme, tls, versions, rest))
+}
+
+/// Splits off the port; the colons of a bracketed IPv6 address belong to the host.
+fn split_port(host_port: &str) -> (&str, Option<&str>) {
+    let after_bracket = host_port.rfind(']').map_or(0, |at| at + 1);
+    match host_port[after_bracket..].rfind(':') {
+        Some(at) => {
+            let (host, port) = host_port.split_at(after_bracket + at);
+            (host, Some(&port[1..]).filter(|p| !p.is_empty()))
+        }
+        None => (host_port, None),
+    }
+}
+
+fn ports(port: Option<&str>) -> Result<Vec<Option<u16>>, String> {
+    let Some(text) = port else { return Ok(vec![None]) };
+    let number = |text: &str| {
+        text.parse::<u16>().map_err(|_| format!("upstream port '{text}' is not a port number"))
+    };
+    let Some((first, last)) = text.split_once('-') else {
+        return Ok(vec![Some(number(text)?)]);
+    };
+    let (first, last) = (number(first)?, number(last)?);
+    if last <= first {
+        return Err(format!("port range [{first}-{last}] is invalid"));
+    }
+    Ok((first..=last).map(Some).collect())
+}
+
+fn field(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_str(text).map_err(|_| format!("'{text}' cannot be sent as Host"))
+}
+
+/// `Basic` credentials (RFC 7617) from a URL's percent-encoded `user:pass`.
+fn basic(user_info: &str) -> Result<HeaderValue, String> {
+    let mut plain: Vec<u8> = percent_encoding::percent_decode_str(user_info).collect();
+    if !user_info.contains(':') {
+        plain.push(b':');
+    }
+    let mut value = field(&format!("Basic {}", base64(&plain)))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group =
+            chunk.iter().fold(0u32, |n, b| (n << 8) | u32::from(*b)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(group >> (18 - 6 * place)) as usize & 63];
+            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        for (text, names, host, port, tls, base) in [
+            ("localhost", "http://localhost", "localhost", 80, false, ""),
+            ("localhost:8080", "http://localhost:8080", "localhost", 8080, false, ""),
+            ("httpbin:80", "http://httpbin:80", "httpbin", 80, false, ""),
+            ("https://l:2021/t?foo=bar", "https://l:2021/t", "l", 2021, true, "/t"),
+            ("https://l", "https://l", "l", 443, true, ""),
+            ("http://u:p@h/a--b", "http://h/a--b", "h", 80, false, "/a--b"),
+            (":8080", "http://localhost:8080", "localhost", 8080, false, ""),
+            ("http://:8080/a", "http://localhost:8080/a", "localhost", 8080, false, "/a"),
+            ("https://u:p@:8443", "https://localhost:8443", "localhost", 8443, true, ""),
+            ("[::1]:81", "http://[::1]:81", "::1", 81, false, ""),
+            ("[::1]", "http://[::1]", "::1", 80, false, ""),
+            (
+                "localhost:8080-8082",
+                "http://localhost:8080 http://localhost:8081 http://localhost:8082",
+                "localhost",
+                8080,
+                false,
+                "",
+            ),
+        ] {
+            let parsed = parse(text, "").unwrap();
+            let got: Vec<&str> = parsed.iter().map(|u| &*u.name).collect();
+            assert_eq!(got.join(" "), names);
+            let target = Target::Tcp { host: host.into(), at: Host::parse(host), port, tls };
+            assert_eq!(parsed[0].target, target, "{text}");
+            assert_eq!(parsed[0].base_path, base, "{text}");
+        }
+    }
+
+    #[test]
+    fn sockets_take_the_whole_remainder() {
+        let parsed = parse("unix:/run/a.sock/b", "").unwrap();
+        assert_eq!(parsed[0].target, Target::Unix("/run/a.sock/b".into()));
+        assert_eq!(parsed[0].host_field, "socket");
+    }
+
+    #[test]
+    fn services_are_read() {
+        for (text, service_name, host, tls) in [
+            ("srv://web.service.test", "web.service.test", "web.service.test", false),
+            ("srv+https://_https._tcp.a.test/b", "_https._tcp.a.test", "a.test", true),
+            ("srv://u:p@a.test", "a.test", "a.test", false),
+        ] {
+            let (name, pattern) = service(text, "").unwrap().unwrap();
+            assert_eq!(
+                (&*name, pattern.host_field.to_str().unwrap()),
+                (service_name, host),
+                "{text}"
+            );
+            assert!(matches!(pattern.target, Target::Tcp { tls: t, .. } if t == tls));
+        }
+        assert!(service("http://a", "").unwrap().is_none());
+        for text in ["srv://a:80", "srv://", "srv://[::1]"] {
+            assert!(service(text, "").is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials_become_a_field() {
+        for (text, value) in [
+            ("http://user:pass@h", "Basic dXNlcjpwYXNz"),
+            ("http://a:b%40@h", "Basic YTpiQA=="),
+            ("http://user@h", "Basic dXNlcjo="),
+        ] {
+            assert_eq!(parse(text, "").unwrap()[0].authorization.as_ref().unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn bad_addresses_are_refused() {
+        for (text, part) in [
+            ("localhost:8090-8080", "port range [8090-8080] is invalid"),
+            ("localhost:80-80", "port range [80-80] is invalid"),
+            ("localhost:80-A", "'A' is not a port number"),
+            ("localhost:99999", "not a port number"),
+            ("quic://a", "scheme 'quic' is not supported"),
+            ("srv://a", "scheme 'srv' is not supported"),
+            ("http://", "has no host"),
+            (":", "has no host"),
+            (":x", "'x' is not a port number"),
+            ("unix:", "no socket path"),
+            ("{host}:80", "placeholders"),
+        ] {
+            let error = parse(text, "").unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

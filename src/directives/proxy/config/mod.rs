@@ -1,0 +1,6 @@
+//! A `proxy` line read into a rule.
+
+pub(crate) mod address;
+pub(crate) mod effects;
+pub(crate) mod options;
+pub(crate) mod trust;

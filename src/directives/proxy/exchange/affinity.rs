@@ -1,0 +1,110 @@
+//! Upstream connections that belong to one client's connection: those that were authenticated as
+//! a whole (NTLM and Negotiate, RFC 4559), and those that began with the client's address. They
+//! are never in the pool, and end with the client's.
+
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use tokio::time::Instant;
+
+use super::http1::connection::Conn;
+use crate::directives::proxy::host::upstream::Upstream;
+use crate::directives::proxy::rule::Rule;
+use crate::http::limits::UPSTREAM_IDLE;
+use crate::http::{Peer, Request};
+
+/// One of them, with its upstream.
+struct Own {
+    upstream: u64,
+    conn: Box<Conn>,
+    /// Its authentication is the client's: it is kept for as long as the upstream keeps it.
+    authenticated: bool,
+}
+
+/// Why a request may use connections of its own client only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bond {
+    Address,
+    Authentication,
+}
+
+/// Whether the request is bound to a connection of its client's own.
+pub(crate) fn bond(rule: &Rule, req: &Request) -> Option<Bond> {
+    if req.head.headers.get(AUTHORIZATION).is_some_and(is_connection_bound)
+        || !req.peer.kept.is_empty() && req.peer.kept.any(|own: &Own| own.authenticated)
+    {
+        return Some(Bond::Authentication);
+    }
+    rule.proxy_protocol.map(|_| Bond::Address)
+}
+
+/// Whether an answer asks a client for what it can do over HTTP/1.1 only.
+pub(crate) fn refuses(req: &Request, status: StatusCode, fields: &HeaderMap) -> bool {
+    status == StatusCode::UNAUTHORIZED && cannot_authenticate(req) && is_challenge(status, fields)
+}
+
+fn is_challenge(status: StatusCode, fields: &HeaderMap) -> bool {
+    status == StatusCode::UNAUTHORIZED
+        && fields.get_all(WWW_AUTHENTICATE).iter().any(is_connection_bound)
+}
+
+/// Whether several requests at once on one connection keep the client from authenticating it.
+pub(crate) fn cannot_authenticate(req: &Request) -> bool {
+    req.head.version >= Version::HTTP_2
+}
+
+fn is_connection_bound(value: &HeaderValue) -> bool {
+    let scheme = value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case(b"NTLM") || scheme.eq_ignore_ascii_case(b"Negotiate")
+}
+
+/// A connection of the client's own to an upstream.
+pub(crate) fn take(peer: &Peer, upstream: u64) -> Option<Box<Conn>> {
+    while let Some(Own { mut conn, authenticated, .. }) =
+        peer.kept.take(|own: &Own| own.upstream == upstream)
+    {
+        let is_young = authenticated || conn.patience.since().elapsed() < UPSTREAM_IDLE;
+        if is_young && conn.is_reusable(true) {
+            return Some(conn);
+        }
+    }
+    None
+}
+
+/// Keeps a connection whose exchange is over with the client's.
+pub(crate) fn give(peer: &Arc<Peer>, upstream: u64, mut conn: Box<Conn>, bond: Bond) {
+    conn.patience.moved_at(Instant::now());
+    peer.kept.put(Own { upstream, conn, authenticated: bond == Bond::Authentication });
+}
+
+/// The upstream that the client has authenticated a connection to: it stays the client's.
+pub(crate) fn host(hosts: &[Upstream], peer: &Peer) -> Option<usize> {
+    if peer.kept.is_empty() {
+        return None;
+    }
+    let owns = |id| peer.kept.any(|own: &Own| own.authenticated && own.upstream == id);
+    hosts.iter().position(|host| owns(host.state.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_are_told_from_others() {
+        for (status, value, want) in [
+            (401, "NTLM", true),
+            (401, "Negotiate", true),
+            (401, "ntlm TlRMTVNTUAAC", true),
+            (401, "Basic realm=\"NTLM\"", false),
+            (200, "NTLM", false),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.append(WWW_AUTHENTICATE, HeaderValue::from_static("Digest x"));
+            fields.append(WWW_AUTHENTICATE, HeaderValue::from_static(value));
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(is_challenge(status, &fields), want, "{status} {value}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! New connections to upstreams: name, TCP or unix socket, TLS.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use crate::directives::proxy::host::error::ProxyError;
+use crate::directives::proxy::host::upstream::{Target, Upstream};
+use crate::upstream::{Io, dial};
+
+/// How to connect.
+pub(crate) struct Dial<'a> {
+    /// Used where the upstream is behind TLS.
+    pub(crate) tls: Option<&'a Arc<ClientConfig>>,
+    /// Sent before anything else, TLS too.
+    pub(crate) preface: Option<Vec<u8>>,
+    /// For all of it.
+    pub(crate) limit: Duration,
+}
+
+pub(crate) async fn connect(upstream: &Upstream, dial: Dial<'_>) -> Result<Io, ProxyError> {
+    let deadline = Instant::now() + dial.limit;
+    let opened = timeout_at(deadline, open(upstream, &dial, deadline)).await;
+    opened.unwrap_or_else(|_| Err(ProxyError::ConnectTimeout(upstream.name.to_string())))
+}
+
+async fn open(upstream: &Upstream, how: &Dial<'_>, deadline: Instant) -> Result<Io, ProxyError> {
+    let name = || upstream.name.to_string();
+    let refused = |e: io::Error| match e.kind() {
+        io::ErrorKind::TimedOut => ProxyError::ConnectTimeout(name()),
+        _ => ProxyError::Connect(name(), e),
+    };
+    let preface = how.preface.as_deref().unwrap_or_default();
+    match &upstream.target {
+        Target::Unix(path) => {
+            let mut stream = UnixStream::connect(path).await.map_err(refused)?;
+            stream.write_all(preface).await.map_err(refused)?;
+            Ok(Io::Unix(stream))
+        }
+        Target::Tcp { host, at, port, tls: secure } => {
+            let addresses = at.addresses(*port, deadline).await.map_err(|e| match e.kind() {
+                io::ErrorKind::TimedOut => ProxyError::ConnectTimeout(name()),
+                _ => ProxyError::Resolve(host.clone(), e),
+            })?;
+            let mut stream = dial(&addresses, deadline).await.map_err(refused)?;
+            stream.write_all(preface).await.map_err(refused)?;
+            let Some(config) = how.tls.filter(|_| *secure) else { return Ok(Io::Tcp(stream)) };
+            let failed = |e| ProxyError::Tls(name(), e);
+            let server = ServerName::try_from(host.clone())
+                .map_err(|e| failed(io::Error::new(io::ErrorKind::InvalidInput, e)))?;
+            let stream = TlsConnector::from(config.clone()).connect(server, stream).await;
+            Ok(Io::Tls(Box::new(stream.map_err(failed)?)))
+        }
+    }
+}

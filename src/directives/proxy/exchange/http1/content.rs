@@ -1,0 +1,184 @@
+//! The content of an upstream's answer, cut out of its framing.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Frame;
+
+use super::answer::Framing;
+use super::connection::{Conn, HEAD_BYTES};
+use crate::directives::proxy::host::error::ProxyError;
+use crate::http::chunked::Chunked;
+use crate::http::hop;
+
+/// Fields of a trailer section at most.
+const TRAILERS: usize = 64;
+
+/// What is still to come.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Sized(u64),
+    Chunked(Chunked),
+    UntilClose,
+    Done,
+}
+
+impl From<Framing> for Content {
+    fn from(framing: Framing) -> Self {
+        match framing {
+            Framing::Sized(0) => Self::Done,
+            Framing::Sized(length) => Self::Sized(length),
+            Framing::Chunked => Self::Chunked(Chunked::of_response(HEAD_BYTES)),
+            Framing::UntilClose => Self::UntilClose,
+        }
+    }
+}
+
+impl Content {
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Done)
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        conn: &mut Conn,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ProxyError>>> {
+        let polled = match self {
+            Self::Done => return Poll::Ready(None),
+            Self::Sized(left) => {
+                let bytes = ready!(conn.poll_bytes(*left, cx));
+                match bytes.and_then(not_cut) {
+                    Ok(bytes) => {
+                        *left -= bytes.len() as u64;
+                        if *left == 0 {
+                            *self = Self::Done;
+                        }
+                        Ok(Some(Frame::data(bytes)))
+                    }
+                    Err(error) => Err(ProxyError::Answer(error)),
+                }
+            }
+            Self::UntilClose => match ready!(conn.poll_bytes(u64::MAX, cx)) {
+                Ok(bytes) if bytes.is_empty() => Ok(None),
+                Ok(bytes) => Ok(Some(Frame::data(bytes))),
+                Err(error) => Err(ProxyError::Answer(error)),
+            },
+            Self::Chunked(chunked) => match ready!(poll_chunked(chunked, conn, cx)) {
+                Ok(Some(frame)) if frame.is_trailers() => {
+                    *self = Self::Done;
+                    Ok(Some(frame))
+                }
+                other => other,
+            },
+        };
+        if !matches!(polled, Ok(Some(_))) {
+            *self = Self::Done;
+        }
+        Poll::Ready(polled.transpose())
+    }
+}
+
+fn poll_chunked(
+    chunked: &mut Chunked,
+    conn: &mut Conn,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<Frame<Bytes>>, ProxyError>> {
+    loop {
+        let content = chunked.content();
+        if content > 0 {
+            let bytes = ready!(conn.poll_bytes(content, cx)).and_then(not_cut);
+            let bytes = bytes.map_err(ProxyError::Answer)?;
+            chunked.advance(&bytes).map_err(|_| ProxyError::CHUNKS)?;
+            return Poll::Ready(Ok(Some(Frame::data(bytes))));
+        }
+        let waits = if chunked.is_at_trailers() {
+            if let Some(trailers) = trailers(conn)? {
+                let some = !trailers.is_empty();
+                return Poll::Ready(Ok(some.then(|| Frame::trailers(trailers))));
+            }
+            true
+        } else {
+            let count = chunked.framing(conn.input()).ok_or(ProxyError::CHUNKS)?;
+            conn.input().advance(count);
+            conn.input().is_empty()
+        };
+        if waits && chunked.content() == 0 {
+            ready!(conn.poll_more(cx)).map_err(ProxyError::Answer)?;
+        }
+    }
+}
+
+/// The trailer section, once it is all here. What may not stand in one is left out.
+fn trailers(conn: &mut Conn) -> Result<Option<HeaderMap>, ProxyError> {
+    let input = conn.input();
+    let mut fields = [httparse::EMPTY_HEADER; TRAILERS];
+    let (length, fields) = match httparse::parse_headers(input, &mut fields) {
+        Ok(httparse::Status::Complete(parsed)) => parsed,
+        Ok(httparse::Status::Partial) if input.len() < HEAD_BYTES => return Ok(None),
+        _ => return Err(ProxyError::Malformed("its trailer section")),
+    };
+    let mut trailers = HeaderMap::new();
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) else {
+            return Err(ProxyError::Malformed("its trailer section"));
+        };
+        if hop::may_trail(&name) {
+            trailers.append(name, value);
+        }
+    }
+    input.advance(length);
+    Ok(Some(trailers))
+}
+
+fn not_cut(bytes: Bytes) -> io::Result<Bytes> {
+    if bytes.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use crate::directives::proxy::rule::Rule;
+    use crate::directives::proxy::serve::serve;
+    use crate::directives::proxy::testing::{Then, local, origin, request};
+
+    /// What a GET gets where the upstream answers so: content and trailers, or that it broke.
+    fn answered(text: &'static str) -> Option<(String, Vec<String>)> {
+        local(async move {
+            let (to, _) = origin(move |_| (text.as_bytes().to_vec(), Then::Close)).await;
+            let mut req = request("GET", "/");
+            let response = serve(&Rule::of("/", &[to]), &mut req).await.ok()?;
+            let collected = response.into_body().collect().await.ok()?;
+            let trailers = collected.trailers().map(|trailers| trailers.keys());
+            let trailers = trailers.into_iter().flatten().map(ToString::to_string).collect();
+            Some((String::from_utf8(collected.to_bytes().to_vec()).unwrap(), trailers))
+        })
+    }
+
+    #[test]
+    fn content_is_cut_out_of_its_framing() {
+        const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        let whole = |text: &str, trailers: &[&str]| {
+            Some((text.to_owned(), trailers.iter().map(|name| (*name).to_owned()).collect()))
+        };
+        for (body, want) in [
+            ("3\r\nabc\r\n0\r\n\r\n", whole("abc", &[])),
+            ("3  \r\nabc\r\n02;x=y\r\nde\r\n0\r\n\r\n", whole("abcde", &[])),
+            ("1\r\na\r\n0\r\nx-sum: 1\r\ncontent-length: 9\r\n\r\n", whole("a", &["x-sum"])),
+            ("3\r\nab", None),
+            ("3\r\nabcd\r\n0\r\n\r\n", None),
+            ("x\r\nabc\r\n0\r\n\r\n", None),
+            ("3\r\nabc\r\n0\r\nno colon\r\n\r\n", None),
+            ("3\r\nabc\r\n", None),
+        ] {
+            let text = format!("{CHUNKED}{body}").leak();
+            assert_eq!(answered(text), want, "{body:?}");
+        }
+        assert_eq!(answered("HTTP/1.1 200 OK\r\n\r\nuntil the end"), whole("until the end", &[]));
+        assert_eq!(answered("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort"), None);
+    }
+}

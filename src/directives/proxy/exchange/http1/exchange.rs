@@ -1,0 +1,135 @@
+//! One request and its answer on an HTTP/1.1 connection.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+
+use super::answer::{Answer, Framing};
+use super::connection::Conn;
+use super::upload::{Grant, Upload, WRONG_ACCEPT};
+use crate::directives::proxy::exchange::request::Message;
+use crate::directives::proxy::host::error::ProxyError;
+
+/// Heads of 1xx answers that may come before the final one.
+const INFORMATIONAL: u8 = 32;
+
+/// A request and its answer on a connection.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) conn: Box<Conn>,
+    /// What is left to send. It may outlive the head of the answer.
+    pub(crate) upload: Option<Upload>,
+    /// The upstream takes no more of the request; what it has answered still counts.
+    refused: Option<ProxyError>,
+    /// The upstream has changed the protocol: what follows is no HTTP.
+    pub(crate) switched: bool,
+    informational: u8,
+    method: Method,
+}
+
+pub(crate) struct Broken {
+    pub(crate) error: ProxyError,
+    /// Nothing of an answer came.
+    pub(crate) silent: bool,
+}
+
+impl Exchange {
+    pub(crate) fn start(mut conn: Box<Conn>, message: Message<'_>, now: Instant) -> Self {
+        let method = message.method.clone();
+        conn.patience.moved_at(now);
+        let upload = Some(Upload::start(&mut conn, message));
+        Self { conn, upload, refused: None, switched: false, informational: 0, method }
+    }
+
+    /// Whether the connection may carry another request once the answer has ended.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.upload.is_none() && self.refused.is_none() && !self.conn.has_input()
+    }
+
+    /// Sends on. Only what went wrong on the client's side is an error.
+    pub(crate) fn send(&mut self, cx: &mut Context<'_>) -> Result<(), ProxyError> {
+        let Some(upload) = &mut self.upload else { return Ok(()) };
+        match upload.poll(&mut self.conn, cx) {
+            Poll::Pending => return Ok(()),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) if error.by_client() => return Err(error),
+            Poll::Ready(Err(error)) => self.refused = Some(error),
+        }
+        self.upload = None;
+        Ok(())
+    }
+
+    /// Sends on until all is sent, or can be sent no more.
+    pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let sent = self.send(cx);
+        if sent.is_err() || self.upload.is_none() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    pub(crate) async fn answer(&mut self, silence: Duration) -> Result<Answer, Broken> {
+        let answer = poll_fn(|cx| {
+            loop {
+                self.send(cx)?;
+                match self.conn.poll_answer(&self.method, cx) {
+                    Poll::Ready(Ok(answer)) if answer.head.status.is_informational() => {
+                        if let Some(last) = self.interim(answer)? {
+                            return Poll::Ready(Ok(last));
+                        }
+                    }
+                    Poll::Ready(Ok(answer)) => {
+                        if answer.framing == Framing::Chunked && !self.conn.begins_a_chunk() {
+                            return Poll::Ready(Err(ProxyError::CHUNKS));
+                        }
+                        self.settle();
+                        return Poll::Ready(Ok(answer));
+                    }
+                    Poll::Ready(Err(error)) => {
+                        return Poll::Ready(Err(self.refused.take().unwrap_or(error)));
+                    }
+                    // While the client's body still moves, the upstream cannot be late.
+                    Poll::Pending => {
+                        let patience = self.conn.patience.poll(silence, cx);
+                        return patience.map(|()| Err(ProxyError::FirstByte));
+                    }
+                }
+            }
+        });
+        answer.await.map_err(|error| Broken { error, silent: !self.conn.has_input() })
+    }
+
+    /// A 1xx answer: one that changes the protocol is the last, others are passed over.
+    fn interim(&mut self, mut answer: Answer) -> Result<Option<Answer>, ProxyError> {
+        match answer.head.status {
+            StatusCode::SWITCHING_PROTOCOLS => {
+                let upload = self.upload.as_mut().ok_or(ProxyError::UNASKED)?;
+                if let Grant::WrongAccept = upload.switch(&answer.head.headers)? {
+                    let from = self.conn.io.peer();
+                    log::warn!(
+                        "WebSocket of upstream {from}: {WRONG_ACCEPT}; it is the client's to refuse"
+                    );
+                }
+                self.switched = true;
+                answer.framing = Framing::UntilClose;
+                answer.keep_alive = false;
+                return Ok(Some(answer));
+            }
+            StatusCode::CONTINUE => self.upload.iter_mut().for_each(Upload::go_on),
+            _ => {}
+        }
+        self.informational += 1;
+        if self.informational > INFORMATIONAL {
+            return Err(ProxyError::Malformed("too many 1xx answers"));
+        }
+        Ok(None)
+    }
+
+    /// The final answer came: what waits for an interim one is not sent any more.
+    fn settle(&mut self) {
+        if let Some(waiting) = self.upload.take_if(|upload| upload.waits()) {
+            // Content that was announced does not come, and ends the connection.
+            self.refused = waiting.owes().then_some(ProxyError::NotContinued);
+        }
+    }
+}

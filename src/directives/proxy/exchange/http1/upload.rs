@@ -1,0 +1,312 @@
+//! A request on its way to an upstream: its head, then its body, as the socket takes them.
+
+use std::future::Future;
+use std::io::{self, IoSlice, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Version};
+use http_body::{Body as HttpBody, Frame};
+use tokio::io::AsyncWrite;
+use tokio::time::Sleep;
+
+use super::connection::Conn;
+use crate::directives::proxy::exchange::request::Message;
+use crate::directives::proxy::host::error::ProxyError;
+use crate::directives::proxy::rewrite::overlay::Fields;
+use crate::http::upgrade::{self, WEBSOCKET_ACCEPT, WEBSOCKET_KEY};
+use crate::http::{Body, BodyError, hop};
+
+/// Content below this is copied to what else is to be sent: over HTTP/3 it comes in datagrams.
+const SMALL: usize = 8 * 1024;
+/// Bytes gathered before they are sent although more could come at once.
+const GATHERED: usize = 64 * 1024;
+
+/// How long content waits for an upstream that says neither 100 nor anything else, as it may
+/// not know of it (RFC 9110 section 10.1.1).
+const CONTINUE: Duration = Duration::from_secs(1);
+
+/// What is still to be sent.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    body: Body,
+    framing: Framing,
+    /// The content at hand, and what its framing has behind it.
+    piece: Bytes,
+    tail: &'static [u8],
+    /// What the upstream must say before the content follows.
+    wait: Option<Wait>,
+    /// The end of the body is the end of this direction.
+    half_close: bool,
+}
+
+#[derive(Debug)]
+enum Wait {
+    /// 100 Continue, or for so long.
+    Continue(Pin<Box<Sleep>>),
+    /// 101, for the protocol that was asked for.
+    Switch(Box<Wanted>),
+}
+
+/// What a 101 is worth.
+pub(crate) enum Grant {
+    Whole,
+    /// A WebSocket, if the client agrees to it.
+    WrongAccept,
+}
+
+pub(crate) const WRONG_ACCEPT: &str = "its Sec-WebSocket-Accept is wrong";
+
+#[derive(Debug)]
+struct Wanted {
+    protocol: HeaderValue,
+    /// What a WebSocket server must answer to the key.
+    accept: Option<HeaderValue>,
+    /// The key is the client's own, who looks at the answer itself; else it is made for the client,
+    /// who never sees it.
+    judged: bool,
+}
+
+#[derive(Debug, PartialEq)]
+enum Framing {
+    /// Bytes that Content-Length still promises.
+    Sized(u64),
+    Chunked,
+    /// None: a tunnel.
+    Raw,
+    Ended,
+}
+
+impl Upload {
+    /// Writes the head into the connection's output; nothing is sent yet. The head says how the
+    /// body is framed.
+    pub(crate) fn start(conn: &mut Conn, message: Message<'_>) -> Self {
+        write_head(&mut conn.output, &message);
+        let Message { version, fields, body, .. } = message;
+        let mut wait = None;
+        let framing = if body.is_end_stream() {
+            Framing::Ended
+        } else if let Some(protocol) = fields.get(&UPGRADE) {
+            let wanted = Wanted::new(protocol, &fields, version < Version::HTTP_2);
+            wait = Some(Wait::Switch(Box::new(wanted)));
+            Framing::Raw
+        } else if fields.contains(&TRANSFER_ENCODING) {
+            Framing::Chunked
+        } else {
+            let length = fields.get(&CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+            Framing::Sized(length.and_then(|length| length.parse().ok()).unwrap_or(0))
+        };
+        if wait.is_none() && framing != Framing::Ended && fields.contains(&EXPECT) {
+            wait = Some(Wait::Continue(Box::pin(tokio::time::sleep(CONTINUE))));
+        }
+        Self { body, framing, piece: Bytes::new(), tail: b"", wait, half_close: false }
+    }
+
+    /// Whether the content waits for the upstream.
+    pub(crate) fn waits(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    /// Whether the head has announced content that is not sent yet.
+    pub(crate) fn owes(&self) -> bool {
+        matches!(self.framing, Framing::Sized(_) | Framing::Chunked)
+    }
+
+    /// The upstream has said 100.
+    pub(crate) fn go_on(&mut self) {
+        self.wait.take_if(|wait| matches!(wait, Wait::Continue(_)));
+    }
+
+    /// The upstream has said 101, with these fields; whether it has granted what was asked for.
+    pub(crate) fn switch(&mut self, fields: &HeaderMap) -> Result<Grant, ProxyError> {
+        let Some(Wait::Switch(wanted)) = self.wait.take() else {
+            return Err(ProxyError::UNASKED);
+        };
+        wanted.granted(fields)
+    }
+
+    /// Sends until all is out.
+    pub(crate) fn poll(
+        &mut self,
+        conn: &mut Conn,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ProxyError>> {
+        loop {
+            let waits = self.poll_wait(cx).is_pending()
+                || self.poll_gather(&mut conn.output, cx)?.is_pending();
+            if conn.output.is_empty() && self.is_sent() {
+                let flushed = Pin::new(&mut conn.io).poll_flush(cx).map_err(ProxyError::Answer)?;
+                match self.framing {
+                    _ if waits => return Poll::Pending,
+                    Framing::Ended if self.half_close => {
+                        let closed = Pin::new(&mut conn.io).poll_shutdown(cx);
+                        return closed.map_err(ProxyError::Answer);
+                    }
+                    Framing::Ended => return flushed.map(Ok),
+                    _ => continue,
+                }
+            }
+            ready!(self.poll_write(conn, cx)).map_err(ProxyError::Answer)?;
+            if self.framing != Framing::Ended {
+                conn.patience.moved();
+            }
+        }
+    }
+
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.wait {
+            None => return Poll::Ready(()),
+            Some(Wait::Switch(_)) => return Poll::Pending,
+            Some(Wait::Continue(timer)) => ready!(timer.as_mut().poll(cx)),
+        }
+        self.wait = None;
+        Poll::Ready(())
+    }
+
+    /// Whether the socket has taken the piece at hand.
+    fn is_sent(&self) -> bool {
+        self.piece.is_empty() && self.tail.is_empty()
+    }
+
+    /// Takes from the body what is there. Pending: more is to come, but not now.
+    fn poll_gather(
+        &mut self,
+        output: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ProxyError>> {
+        while self.is_sent() && self.framing != Framing::Ended && output.len() < GATHERED {
+            ready!(self.poll_piece(output, cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes the next piece from the body.
+    fn poll_piece(
+        &mut self,
+        output: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ProxyError>> {
+        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Ok(frame)) => self.frame(frame, output),
+            Some(Err(error)) => return Poll::Ready(Err(ProxyError::ClientBody(error))),
+            None => self.end(None, output),
+        }
+        .map_err(ProxyError::ClientBody)
+        .into()
+    }
+
+    fn frame(&mut self, frame: Frame<Bytes>, output: &mut BytesMut) -> Result<(), BodyError> {
+        match frame.into_data() {
+            Ok(data) if data.is_empty() => {}
+            Ok(data) => {
+                match &mut self.framing {
+                    Framing::Sized(left) => {
+                        let length = data.len() as u64;
+                        *left = left.checked_sub(length).ok_or("more than Content-Length says")?;
+                    }
+                    Framing::Raw => {}
+                    _ => {
+                        write!(output.writer(), "{:x}\r\n", data.len())?;
+                        self.tail = b"\r\n";
+                    }
+                }
+                if data.len() < SMALL {
+                    output.extend_from_slice(&data);
+                    output.extend_from_slice(std::mem::take(&mut self.tail));
+                } else {
+                    self.piece = data;
+                }
+            }
+            Err(frame) => return self.end(frame.into_trailers().ok(), output),
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>, out: &mut BytesMut) -> Result<(), BodyError> {
+        match std::mem::replace(&mut self.framing, Framing::Ended) {
+            Framing::Sized(0) | Framing::Ended => {}
+            Framing::Raw => self.half_close = true,
+            Framing::Sized(_) => return Err("less than Content-Length says".into()),
+            Framing::Chunked => {
+                out.extend_from_slice(b"0\r\n");
+                let trailers = trailers.unwrap_or_default();
+                let may_trail = trailers.iter().filter(|(name, _)| hop::may_trail(name));
+                may_trail.for_each(|(name, value)| {
+                    write_field(out, name.as_str(), value.as_bytes());
+                });
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_write(&mut self, conn: &mut Conn, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let io = Pin::new(&mut conn.io);
+        let sent = if self.is_sent() {
+            io.poll_write(cx, &conn.output)
+        } else {
+            let slices = [&conn.output[..], &self.piece, self.tail].map(IoSlice::new);
+            io.poll_write_vectored(cx, &slices)
+        };
+        let mut written = match ready!(sent)? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            written => written,
+        };
+        let count = written.min(conn.output.len());
+        conn.output.advance(count);
+        written -= count;
+        let count = written.min(self.piece.len());
+        self.piece.advance(count);
+        self.tail = &self.tail[written - count..];
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Wanted {
+    fn new(protocol: &HeaderValue, fields: &Fields<'_>, judged: bool) -> Self {
+        let key = fields.get(&WEBSOCKET_KEY).filter(|_| upgrade::is_websocket(protocol));
+        let accept = key.map(|key| upgrade::websocket_accept(key.as_bytes()));
+        Self { protocol: protocol.clone(), accept, judged }
+    }
+
+    /// Whether the fields of a 101 grant it (RFC 6455 section 4.1).
+    fn granted(&self, fields: &HeaderMap) -> Result<Grant, ProxyError> {
+        let protocol = upgrade::protocol(fields);
+        let same = |p: &HeaderValue| p.as_bytes().eq_ignore_ascii_case(self.protocol.as_bytes());
+        if !protocol.is_some_and(same) {
+            return Err(ProxyError::Malformed("it switches to another protocol"));
+        }
+        if self.accept.is_none() || self.accept.as_ref() == fields.get(WEBSOCKET_ACCEPT) {
+            return Ok(Grant::Whole);
+        }
+        match self.judged {
+            true => Ok(Grant::WrongAccept),
+            false => Err(ProxyError::Malformed(WRONG_ACCEPT)),
+        }
+    }
+}
+
+fn write_head(out: &mut BytesMut, message: &Message<'_>) {
+    out.clear();
+    if out.capacity() > SMALL {
+        // What an upload took is not kept with an idle connection.
+        *out = BytesMut::new();
+    }
+    out.extend_from_slice(message.method.as_str().as_bytes());
+    out.put_u8(b' ');
+    out.extend_from_slice(message.target.as_str().as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    message.fields.for_each(|name, value| write_field(out, name.as_str(), value.as_bytes()));
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_field(out: &mut BytesMut, name: &str, value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,169 @@
+//! A try at an upstream that may speak HTTP/2.
+
+use http::header::{CONNECTION, EXPECT, HOST, TRANSFER_ENCODING};
+use http::uri::{Authority, Scheme};
+use http::{Response, Uri, Version};
+use http_body::Frame;
+use http_body_util::BodyExt;
+
+use super::connections::{self, Answered, Client, Failed};
+use crate::directives::proxy::exchange::affinity::{self, Bond};
+use crate::directives::proxy::exchange::connect::{Dial, connect};
+use crate::directives::proxy::exchange::http1::connection::Conn;
+use crate::directives::proxy::exchange::http1::pool;
+use crate::directives::proxy::exchange::outcome::{Outcome, repeatable};
+use crate::directives::proxy::exchange::payload::Payload;
+use crate::directives::proxy::exchange::request::{Message, outgoing};
+use crate::directives::proxy::exchange::response::clean;
+use crate::directives::proxy::host::error::ProxyError;
+use crate::directives::proxy::host::upstream::{Slot, Target, Upstream, Versions};
+use crate::directives::proxy::rule::Rule;
+use crate::http::{Body, Request, hop};
+
+/// Sends the request over HTTP/2. The slot comes back where the request is to go over HTTP/1.1.
+pub(crate) async fn attempt(
+    rule: &Rule,
+    host: &Upstream,
+    req: &Request,
+    payload: &mut Payload,
+    (slot, bond): (Slot, Option<Bond>),
+) -> Result<Outcome, Slot> {
+    let failed = |error, again| Ok(Outcome::Failed { error, again });
+    if host.versions == Versions::Either && (bond.is_some() || req.upgrade.is_some()) {
+        return Err(slot);
+    }
+    if req.upgrade.is_some() {
+        return failed(ProxyError::NoUpgrade, false);
+    }
+    let safe = repeatable(&req.head.method) && payload.repeatable();
+    // Once more where a connection had been used before, and once where the upstream has looked at
+    // nothing: it may be about to say how many requests it takes at once.
+    let (mut reused, mut refused) = (true, false);
+    loop {
+        let client = match connections::take(host.state.id) {
+            Some(client) => client,
+            None => match open(rule, host).await {
+                Ok(Some((client, new))) => {
+                    reused = !new;
+                    client
+                }
+                Ok(None) => return Err(slot),
+                Err(error) => return failed(error, true),
+            },
+        };
+        let message = outgoing(req, host, rule, payload.take()).map(Message::into_request);
+        let message = match message.and_then(|message| adapt(message, host)) {
+            Ok(message) => message,
+            Err(error) => return failed(error, false),
+        };
+        let lost = match client.exchange(message, (rule.first_byte, rule.idle)).await {
+            Ok(answer) if affinity::refuses(req, answer.status(), answer.headers()) => {
+                return failed(ProxyError::NeedsHttp1, false);
+            }
+            Ok(answer) => return Ok(Outcome::Answered(received(answer, slot))),
+            Err(lost) => lost,
+        };
+        let Failed { error, untouched, body, wants_http1 } = lost;
+        body.into_iter().for_each(|body| payload.give_back(body));
+        if wants_http1 && host.versions == Versions::Http2 {
+            return failed(ProxyError::WantsHttp1, true);
+        }
+        if wants_http1 {
+            connections::chose_http1(host.state.id);
+            if payload.available() {
+                return Err(slot);
+            }
+        }
+        let timed_out = matches!(error, ProxyError::FirstByte);
+        let again = untouched || safe && !timed_out;
+        let here = reused || untouched && !refused;
+        if !(here && again && payload.available()) || error.by_client() {
+            return failed(error, again);
+        }
+        refused |= !reused;
+        reused = false;
+    }
+}
+
+/// A connection, and whether it is new: others may wait for the same one. None: the upstream
+/// speaks HTTP/1.1, and an idle connection of that kind is in the pool.
+async fn open(rule: &Rule, host: &Upstream) -> Result<Option<(Client, bool)>, ProxyError> {
+    let id = host.state.id;
+    let Some(dialing) = connections::dialing(id) else { return Ok(None) };
+    let _dialing = dialing.lock().await;
+    if let Some(client) = connections::take(id) {
+        return Ok(Some((client, false)));
+    }
+    if connections::dialing(id).is_none() {
+        return Ok(None);
+    }
+    let tls = rule.tls.as_ref().map(|tls| match host.versions {
+        Versions::Either => &tls.either,
+        _ => &tls.http2,
+    });
+    let io = connect(host, Dial { tls, preface: None, limit: rule.connect_timeout }).await?;
+    let chosen = match host.target {
+        Target::Tcp { tls: true, .. } => io.alpn() == Some(b"h2"),
+        _ => true,
+    };
+    match (chosen, host.versions) {
+        (true, _) => connections::start(id, io).await.map(|client| Some((client, true))),
+        (false, Versions::Http2) => {
+            let error = std::io::Error::other("it does not speak HTTP/2");
+            Err(ProxyError::Tls(host.name.to_string(), error))
+        }
+        (false, _) => {
+            connections::chose_http1(id);
+            pool::sweep();
+            pool::give(id, Box::new(Conn::new(io)), rule.keepalive.max(1));
+            Ok(None)
+        }
+    }
+}
+
+/// Brings a request into the form of HTTP/2 (RFC 9113 section 8).
+fn adapt(
+    mut message: http::Request<Body>,
+    host: &Upstream,
+) -> Result<http::Request<Body>, ProxyError> {
+    let fields = message.headers_mut();
+    for name in [CONNECTION, TRANSFER_ENCODING, EXPECT] {
+        fields.remove(name);
+    }
+    let authority = fields.remove(HOST).unwrap_or_else(|| host.host_field.clone());
+    let authority =
+        Authority::from_maybe_shared(bytes::Bytes::copy_from_slice(authority.as_bytes()));
+    let mut parts = std::mem::take(message.uri_mut()).into_parts();
+    parts.scheme = Some(match host.target {
+        Target::Tcp { tls: true, .. } => Scheme::HTTPS,
+        _ => Scheme::HTTP,
+    });
+    parts.authority = Some(authority.map_err(|error| ProxyError::Request(error.into()))?);
+    *message.uri_mut() = Uri::from_parts(parts).map_err(|e| ProxyError::Request(e.into()))?;
+    *message.version_mut() = Version::HTTP_2;
+    Ok(message)
+}
+
+/// The answer on its way back.
+fn received(answer: Response<Answered>, slot: Slot) -> Response<Body> {
+    let (mut head, body) = answer.into_parts();
+    clean(&mut head.headers);
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    let body = body.map_frame(move |frame| {
+        let _held = &slot;
+        frame_of(frame)
+    });
+    Response::from_parts(head, Body::new(body))
+}
+
+/// What may not stand in a trailer section is left out.
+fn frame_of(frame: Frame<bytes::Bytes>) -> Frame<bytes::Bytes> {
+    match frame.into_trailers() {
+        Ok(trailers) => {
+            let kept = trailers.iter().filter(|(name, _)| hop::may_trail(name));
+            Frame::trailers(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+        }
+        Err(frame) => frame,
+    }
+}

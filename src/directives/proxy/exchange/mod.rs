@@ -1,0 +1,12 @@
+//! One try at one upstream.
+
+pub(crate) mod affinity;
+pub(crate) mod attempt;
+pub(crate) mod connect;
+pub(crate) mod http1;
+pub(crate) mod http2;
+pub(crate) mod outcome;
+pub(crate) mod payload;
+pub(crate) mod proxy_protocol;
+pub(crate) mod request;
+pub(crate) mod response;

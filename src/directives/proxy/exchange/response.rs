@@ -1,0 +1,209 @@
+//! An upstream's response on its way back: its head cleaned, its body holding the connection
+//! until the last frame.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRAILER, UPGRADE};
+use http::{HeaderMap, HeaderValue, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::affinity::{self, Bond};
+use super::http1::answer::{Answer, Framing};
+use super::http1::content::Content;
+use super::http1::exchange::Exchange;
+use super::http1::pool;
+use super::request::announced;
+use crate::directives::proxy::host::error::ProxyError;
+use crate::directives::proxy::host::upstream::Slot;
+use crate::http::{Body, Peer, hop};
+use crate::reason::reason;
+
+/// What an exchange holds of its rule until the response has passed to its end.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    /// Idle connections that may be kept.
+    pub(crate) keep: usize,
+    /// How long the upstream may be silent within its answer.
+    pub(crate) silence: Duration,
+    /// Whose own the connection is.
+    pub(crate) owner: Option<(Arc<Peer>, Bond)>,
+    pub(crate) _slot: Slot,
+}
+
+/// Ties the body to the connection, which goes back to the pool of the `upstream` when the last
+/// frame has passed, and is closed when the body is dropped before.
+pub(crate) fn receive(
+    answer: Answer,
+    mut exchange: Exchange,
+    upstream: u64,
+    lease: Lease,
+) -> Response<Body> {
+    let Answer { mut head, framing, keep_alive } = answer;
+    if exchange.switched {
+        let protocol = head.headers.get(UPGRADE).cloned();
+        clean(&mut head.headers);
+        if let Some(protocol) = protocol {
+            head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            head.headers.insert(UPGRADE, protocol);
+        }
+    }
+    let whole = match framing {
+        Framing::Sized(length) if exchange.upload.is_none() => exchange.conn.take_whole(length),
+        _ => None,
+    };
+    let keep_alive = keep_alive.then_some(upstream);
+    let leased = Leased { exchange, lease, keep_alive };
+    let body = match whole {
+        Some(bytes) => {
+            leased.finish();
+            Body::from(bytes)
+        }
+        None => Body::new(LeasedBody { content: framing.into(), leased: Some(leased) }),
+    };
+    Response::from_parts(head, body)
+}
+
+#[derive(Debug)]
+struct Leased {
+    exchange: Exchange,
+    lease: Lease,
+    /// The pool to go back to.
+    keep_alive: Option<u64>,
+}
+
+impl Leased {
+    /// No page can tell the client any more: the log does.
+    fn broke(self, error: &ProxyError) {
+        if !error.by_client() {
+            let peer = self.exchange.conn.io.peer();
+            log::error!("response of {peer} broke off: {}", reason(error));
+        }
+    }
+
+    fn finish(self) {
+        if let Some(upstream) = self.keep_alive
+            && self.exchange.is_clean()
+        {
+            match self.lease.owner {
+                None => pool::give(upstream, self.exchange.conn, self.lease.keep),
+                Some((peer, bond)) => affinity::give(&peer, upstream, self.exchange.conn, bond),
+            }
+        } else if self.exchange.switched && self.exchange.upload.is_some() {
+            // The upstream has closed its side of a tunnel; the client may still send.
+            tokio::task::spawn_local(async move {
+                let Self { mut exchange, lease, .. } = self;
+                poll_fn(|cx| exchange.poll_sent(cx)).await;
+                drop(lease);
+            });
+        }
+    }
+}
+
+pub(crate) fn clean(headers: &mut HeaderMap) {
+    let trailer = announced(headers, TRAILER);
+    hop::strip_hop_by_hop(headers);
+    for value in trailer {
+        headers.append(TRAILER, value);
+    }
+    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+        && let Some(length) = headers.get(CONTENT_LENGTH).cloned()
+    {
+        headers.insert(CONTENT_LENGTH, length);
+    }
+}
+
+struct LeasedBody {
+    content: Content,
+    leased: Option<Leased>,
+}
+
+impl LeasedBody {
+    fn poll_content(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ProxyError>>> {
+        let Some(Leased { exchange, lease, .. }) = &mut self.leased else {
+            return Poll::Ready(None);
+        };
+        // An upload that goes on beside its answer.
+        exchange.send(cx)?;
+        let polled = self.content.poll_frame(&mut exchange.conn, cx);
+        if polled.is_pending()
+            // A tunnel has a patience of its own.
+            && !exchange.switched
+            && exchange.conn.patience.poll(lease.silence, cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(ProxyError::BodyIdle)));
+        }
+        polled
+    }
+}
+
+impl HttpBody for LeasedBody {
+    type Data = Bytes;
+    type Error = crate::http::BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let polled = self.poll_content(cx);
+        match &polled {
+            Poll::Ready(Some(Err(error))) => {
+                self.leased.take().into_iter().for_each(|leased| leased.broke(error));
+            }
+            Poll::Ready(_) if self.content.is_done() => {
+                self.leased.take().into_iter().for_each(Leased::finish);
+            }
+            _ => {}
+        }
+        polled.map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.leased.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.content {
+            Content::Sized(left) => SizeHint::with_exact(left),
+            Content::Done => SizeHint::with_exact(0),
+            Content::Chunked(_) | Content::UntilClose => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn heads_lose_what_belongs_to_one_hop() {
+        let mut headers = fields(&[
+            ("connection", "x-a, close"),
+            ("x-a", "1"),
+            ("keep-alive", "5"),
+            ("trailer", "x-t"),
+            ("content-length", "3"),
+            ("content-length", "3"),
+            ("server", "origin"),
+        ]);
+        clean(&mut headers);
+        let mut left: Vec<_> = headers.iter().map(|(n, _)| n.as_str()).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "server", "trailer"]);
+    }
+}

@@ -1,0 +1,116 @@
+//! What a health check asks, and what is known of an upstream by it. All workers see the
+//! verdict, which outlives a reload that asks the same.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::http::limits::{HEALTH_INTERVAL, HEALTH_TIMEOUT};
+use crate::upstream::{Schedule, Shared};
+
+/// What a check asks and what it takes for well.
+#[derive(Debug, Clone)]
+pub(crate) struct Check {
+    /// Behind the upstream's base path. None: nothing is asked.
+    pub(crate) path: Option<String>,
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) port: Option<u16>,
+    pub(crate) host: Option<HeaderValue>,
+    pub(crate) statuses: Vec<RangeInclusive<u16>>,
+    pub(crate) contains: Option<String>,
+}
+
+impl Default for Check {
+    fn default() -> Self {
+        Self {
+            path: None,
+            interval: HEALTH_INTERVAL,
+            timeout: HEALTH_TIMEOUT,
+            port: None,
+            host: None,
+            statuses: Vec::new(),
+            contains: None,
+        }
+    }
+}
+
+impl Check {
+    /// What is known of an upstream by a check like this one.
+    pub(crate) fn health(&self, id: u64, name: &str) -> Option<Arc<Health>> {
+        static KNOWN: Shared<Health> = Shared::new();
+        let path = self.path.as_ref()?;
+        let asked = (path, self.port, &self.host, &self.statuses, &self.contains);
+        let key = format!("{id} {name} {asked:?}");
+        Some(KNOWN.get(key, Health::default))
+    }
+
+    /// A status code, a class of them or a range: `204`, `2xx`, `200-299`.
+    pub(crate) fn status(text: &str) -> Result<RangeInclusive<u16>, String> {
+        let bad = || format!("'{text}' is not a status; write 200, 2xx or 200-299");
+        let code = |text: &str| text.parse().ok().filter(|code| (100..=599).contains(code));
+        let range = match (text.strip_suffix("xx"), text.split_once('-')) {
+            (Some(class), _) => {
+                let class = class.parse::<u16>().ok().filter(|class| (1..=5).contains(class));
+                let first = class.ok_or_else(bad)? * 100;
+                first..=first + 99
+            }
+            (None, Some((first, last))) => {
+                code(first).ok_or_else(bad)?..=code(last).ok_or_else(bad)?
+            }
+            (None, None) => code(text).ok_or_else(bad)?..=code(text).ok_or_else(bad)?,
+        };
+        if range.is_empty() { Err(bad()) } else { Ok(range) }
+    }
+
+    pub(crate) fn takes(&self, status: u16) -> bool {
+        match self.statuses.as_slice() {
+            [] => (200..400).contains(&status),
+            statuses => statuses.iter().any(|range| range.contains(&status)),
+        }
+    }
+}
+
+/// What checks have found out about an upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    down: AtomicBool,
+    pub(crate) schedule: Schedule,
+}
+
+impl Health {
+    pub(crate) fn is_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed)
+    }
+
+    /// Records what a check found; whether that is a change.
+    pub(crate) fn set_down(&self, down: bool) -> bool {
+        self.down.swap(down, Ordering::Relaxed) != down
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_read() {
+        for (text, range) in [("204", 204..=204), ("2xx", 200..=299), ("200-399", 200..=399)] {
+            assert_eq!(Check::status(text), Ok(range), "{text}");
+        }
+        for text in ["", "20", "600", "6xx", "x", "300-200", "2x", "200-", "-"] {
+            assert!(Check::status(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_taken() {
+        let mut check = Check::default();
+        assert!(check.takes(200) && check.takes(399) && !check.takes(400) && !check.takes(199));
+        check.statuses = vec![204..=204, 500..=599];
+        assert!(check.takes(204) && check.takes(503) && !check.takes(200));
+    }
+}

@@ -1,0 +1,226 @@
+//! `rewrite_location`: an upstream that names itself in its answers is named as the client knows
+//! it. What a Location or a cookie says of the upstream's host and base path is turned round.
+
+use http::header::{CONTENT_LOCATION, LOCATION, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::directives::proxy::exchange::request;
+use crate::directives::proxy::host::upstream::{Target, Upstream};
+use crate::directives::proxy::rule::Rule;
+use crate::http::Request;
+
+/// The two names of one place.
+pub(crate) struct Places<'a> {
+    pub(crate) upstream: &'a Upstream,
+    /// What it cuts off the client's paths, and the Host that it tells the upstream.
+    pub(crate) rule: &'a Rule,
+    pub(crate) req: &'a Request,
+}
+
+impl Places<'_> {
+    /// Turns the fields of an answer round.
+    pub(crate) fn reverse(&self, fields: &mut HeaderMap) {
+        for name in [LOCATION, CONTENT_LOCATION] {
+            each(fields, name, |value| self.location(value));
+        }
+        each(fields, SET_COOKIE, |value| self.cookie(value));
+    }
+
+    /// A URL of the upstream as one of ours; none if it leads elsewhere.
+    fn location(&self, value: &str) -> Option<String> {
+        if value.starts_with('/') && !value.starts_with("//") {
+            return Some(self.path(value));
+        }
+        let rest = value.strip_prefix("http:").or(value.strip_prefix("https:")).unwrap_or(value);
+        let rest = rest.strip_prefix("//")?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if !self.is_upstream(authority) {
+            return None;
+        }
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        let (scheme, host) = (self.req.scheme(), self.req.host_field());
+        Some(format!("{scheme}://{host}{}", self.path(&path)))
+    }
+
+    /// Whether the upstream means itself: by its own name, by the one it was told, or by that
+    /// with the port where it listens, which is how servers behind another port name themselves.
+    fn is_upstream(&self, authority: &str) -> bool {
+        let authority = bare(authority);
+        if self.own_host().is_some_and(|own| bare(own) == authority) {
+            return true;
+        }
+        let Some(told) = self.told_host() else { return false };
+        let by_port = match &self.upstream.target {
+            Target::Tcp { port, .. } => format!("{}:{port}", host_of(&told)),
+            Target::Unix(_) => return self.is_not_ours(&told) && told == authority,
+        };
+        authority == by_port || self.is_not_ours(&told) && told == authority
+    }
+
+    /// The site itself without the upstream's port, as in a redirect from http to https, is what
+    /// the upstream means it to be.
+    fn is_not_ours(&self, told: &str) -> bool {
+        host_of(told) != host_of(&bare(self.req.host_field()))
+    }
+
+    fn own_host(&self) -> Option<&str> {
+        std::str::from_utf8(self.upstream.host_field.as_bytes()).ok()
+    }
+
+    /// The Host that the rules made of it for this request.
+    fn told_host(&self) -> Option<String> {
+        let told = request::host(self.req, self.upstream, self.rule)?;
+        told.to_str().ok().map(bare)
+    }
+
+    fn is_own_domain(&self, domain: &str) -> bool {
+        let domain = domain.trim_start_matches('.').to_ascii_lowercase();
+        self.own_host().is_some_and(|own| host_of(&bare(own)) == domain)
+            || self.told_host().is_some_and(|it| self.is_not_ours(&it) && host_of(&it) == domain)
+    }
+
+    /// The upstream's base path gives way to what `without` cuts off.
+    fn path(&self, path: &str) -> String {
+        let base = self.upstream.base_path.trim_end_matches('/');
+        let rest = path.strip_prefix(base).filter(|rest| !base.is_empty() && is_below(rest));
+        let without = self.rule.without.as_str().trim_end_matches('/');
+        format!("{without}{}", rest.unwrap_or(path))
+    }
+
+    /// A cookie for the upstream's host is one for ours, and so is its path.
+    fn cookie(&self, value: &str) -> Option<String> {
+        let mut parts = Vec::new();
+        for (at, part) in value.split(';').enumerate() {
+            let (name, of) = part.split_once('=').unwrap_or((part, ""));
+            let of = of.trim();
+            match name.trim().to_ascii_lowercase().as_str() {
+                "domain" if at > 0 && self.is_own_domain(of) => {}
+                "path" if at > 0 && of.starts_with('/') => {
+                    parts.push(format!("{name}={}", self.path(of)));
+                }
+                _ => parts.push(part.to_owned()),
+            }
+        }
+        Some(parts.join(";"))
+    }
+}
+
+/// An authority in lower case, without the port that goes without saying.
+fn bare(authority: &str) -> String {
+    let port = authority.rsplit_once(':').filter(|(_, port)| matches!(*port, "80" | "443"));
+    port.map_or(authority, |(host, _)| host).to_ascii_lowercase()
+}
+
+/// The host of an authority; the colons of a bracketed IPv6 address belong to it.
+fn host_of(authority: &str) -> &str {
+    let port = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+    port.map_or(authority, |(host, _)| host)
+}
+
+fn is_below(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with(['/', '?', '#'])
+}
+
+fn each(fields: &mut HeaderMap, name: HeaderName, turn: impl Fn(&str) -> Option<String>) {
+    if !fields.contains_key(&name) {
+        return;
+    }
+    let turned = |value: &HeaderValue| {
+        let text = value.to_str().ok().and_then(&turn);
+        text.and_then(|text| HeaderValue::try_from(text).ok()).unwrap_or_else(|| value.clone())
+    };
+    let values: Vec<HeaderValue> = fields.get_all(&name).iter().map(turned).collect();
+    fields.remove(&name);
+    for value in values {
+        fields.append(&name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::directives::proxy::rewrite::header_rules::HeaderRule;
+    use crate::directives::proxy::testing::request;
+    use crate::http::paths::Prefix;
+    use crate::http::request::TlsFacts;
+
+    fn reversed(field: HeaderName, value: &'static str, to: &str, without: &str) -> String {
+        let rule = Rule { without: Prefix::new(without), ..Rule::of("/", &[to.to_owned()]) };
+        reversed_by(&rule, &request("GET", "/"), field, value)
+    }
+
+    fn reversed_by(rule: &Rule, req: &Request, field: HeaderName, value: &'static str) -> String {
+        let mut fields = HeaderMap::new();
+        fields.append(&field, HeaderValue::from_static(value));
+        Places { upstream: &rule.hosts[0], rule, req }.reverse(&mut fields);
+        fields[&field].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_name_that_the_upstream_was_told_is_one_of_its_own() {
+        let transparent = HeaderRule::transparent().to_vec();
+        let other = vec![HeaderRule::parse(&["Host", "app.internal"]).unwrap().unwrap()];
+        for (rules, to, host, value, want) in [
+            (&transparent, "b:8081", "site", "http://site:8081/a/", "https://site/a/"),
+            (&transparent, "b:8081", "site:8443", "http://SITE:8081/a/", "https://site:8443/a/"),
+            (&transparent, "https://b:8443", "site", "https://site:8443/a", "https://site/a"),
+            (&transparent, "b:8081", "[::1]:2015", "http://[::1]:8081/a", "https://[::1]:2015/a"),
+            // Somebody else's port; the site's own, which may be meant.
+            (&transparent, "b:8081", "site", "http://site:8082/a", "http://site:8082/a"),
+            (&transparent, "b:8081", "site", "http://site/a", "http://site/a"),
+            (&transparent, "b", "site", "http://site:80/a", "http://site:80/a"),
+            (&transparent, "https://b", "site", "https://site/a", "https://site/a"),
+            (&transparent, "b:8081", "site", "http://site:8081.evil/a", "http://site:8081.evil/a"),
+            (&other, "b:8081", "site", "http://app.internal/a", "https://site/a"),
+            (&other, "b:8081", "site", "http://app.internal:8081/a", "https://site/a"),
+            (&other, "b:8081", "site", "http://site:8081/a", "http://site:8081/a"),
+            (&vec![], "b:8081", "site", "http://site:8081/a", "http://site:8081/a"),
+        ] {
+            let rule = Rule::of("/", &[to.to_owned()]);
+            let rule = Rule { upstream_headers: rules.clone(), ..rule };
+            let mut req = request("GET", "/");
+            req.head.headers.insert("host", host.parse().unwrap());
+            req.host = host_of(host).trim_matches(['[', ']']).to_owned();
+            Arc::get_mut(&mut req.peer).unwrap().tls = Some(TlsFacts::default());
+            assert_eq!(reversed_by(&rule, &req, LOCATION, value), want, "{value} of {to}");
+        }
+        let rule = Rule { upstream_headers: other, ..Rule::of("/", &["b".to_owned()]) };
+        let cookie =
+            reversed_by(&rule, &request("GET", "/"), SET_COOKIE, "a=b; Domain=app.internal");
+        assert_eq!(cookie, "a=b");
+    }
+
+    #[test]
+    fn locations_of_the_upstream_become_ours() {
+        for (value, to, without, want) in [
+            ("http://app:8080/x?y", "app:8080", "", "http://site.test/x?y"),
+            ("https://APP:8080", "app:8080", "", "http://site.test/"),
+            ("//app:8080/x", "app:8080", "", "http://site.test/x"),
+            ("http://app/x", "http://app", "", "http://site.test/x"),
+            ("https://app:443/x", "https://app", "", "http://site.test/x"),
+            ("http://app:8080/t/x", "app:8080/t", "", "http://site.test/x"),
+            ("http://app:8080/tx", "app:8080/t", "", "http://site.test/tx"),
+            ("/x", "app:8080", "/api", "/api/x"),
+            ("/t/x", "app:8080/t/", "/api/", "/api/x"),
+            ("x/y", "app:8080", "/api", "x/y"),
+            ("http://other:8080/x", "app:8080", "/api", "http://other:8080/x"),
+            ("http://app:8080.evil.test/", "app:8080", "", "http://app:8080.evil.test/"),
+        ] {
+            assert_eq!(reversed(LOCATION, value, to, without), want, "{value} of {to}");
+        }
+    }
+
+    #[test]
+    fn cookies_are_for_our_host_and_path() {
+        for (value, want) in [
+            ("a=b; Domain=app; Path=/t/x; Secure", "a=b; Path=/api/x; Secure"),
+            ("a=b; domain=.app", "a=b"),
+            ("a=b; Domain=other.test; HttpOnly", "a=b; Domain=other.test; HttpOnly"),
+            ("path=/t; Path=/", "path=/t; Path=/api/"),
+        ] {
+            assert_eq!(reversed(SET_COOKIE, value, "http://app:8080/t", "/api"), want, "{value}");
+        }
+    }
+}

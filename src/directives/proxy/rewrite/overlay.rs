@@ -1,0 +1,186 @@
+//! A request's fields as an upstream is to see them: the client's as they came, with what changes
+//! of them laid over. No other map of them is made only to be written out and thrown away.
+
+use std::borrow::Cow;
+
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
+
+use super::header_rules::Change;
+use crate::http::hop;
+
+/// Names that change in most requests, so that room for them is asked for but once.
+const CHANGES: usize = 8;
+
+pub(crate) struct Fields<'a> {
+    theirs: &'a HeaderMap,
+    /// Whether any of theirs belongs to the client's connection.
+    any_hop: bool,
+    laid_over: Vec<Laid<'a>>,
+}
+
+struct Laid<'a> {
+    name: HeaderName,
+    /// None: the field goes.
+    value: Option<Cow<'a, HeaderValue>>,
+    /// Whether it stands for all that the client sent of the name.
+    replaces: bool,
+}
+
+impl<'a> Fields<'a> {
+    /// The client's fields without those of its connection.
+    pub(crate) fn new(theirs: &'a HeaderMap) -> Self {
+        let any_hop = theirs.keys().any(hop::is_hop_by_hop);
+        let mut fields = Self { theirs, any_hop, laid_over: Vec::with_capacity(CHANGES) };
+        if any_hop {
+            hop::named_by_connection(theirs).for_each(|name| fields.remove(&name));
+        }
+        fields
+    }
+
+    /// The fields of the client's connection, where it sent any, and what else it sent.
+    pub(crate) fn with_hops(&self) -> Option<&'a HeaderMap> {
+        self.any_hop.then_some(self.theirs)
+    }
+
+    /// The first value of a name.
+    pub(crate) fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        let theirs = if self.passes(name) { self.theirs.get(name) } else { None };
+        theirs.or_else(|| self.ours(name).next())
+    }
+
+    pub(crate) fn contains(&self, name: &HeaderName) -> bool {
+        self.get(name).is_some()
+    }
+
+    pub(crate) fn get_all(&self, name: &HeaderName) -> impl Iterator<Item = &HeaderValue> {
+        let theirs = self.passes(name).then(|| self.theirs.get_all(name).iter());
+        theirs.into_iter().flatten().chain(self.ours(name))
+    }
+
+    /// What was laid over.
+    pub(crate) fn ours(&self, name: &HeaderName) -> impl Iterator<Item = &HeaderValue> {
+        let named = self.laid_over.iter().filter(move |laid| laid.name == *name);
+        named.filter_map(|laid| laid.value.as_deref())
+    }
+
+    /// Calls `each` with every field that is sent: what stands for theirs, theirs, and what is
+    /// added to them.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(&HeaderName, &HeaderValue)) {
+        let ours = |replaces, each: &mut dyn FnMut(&HeaderName, &HeaderValue)| {
+            for laid in self.laid_over.iter().filter(|laid| laid.replaces == replaces) {
+                if let Some(value) = &laid.value {
+                    each(&laid.name, value);
+                }
+            }
+        };
+        ours(true, &mut each);
+        for (name, value) in self.theirs {
+            if self.passes(name) {
+                each(name, value);
+            }
+        }
+        ours(false, &mut each);
+    }
+
+    /// A map of them.
+    pub(crate) fn to_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.theirs.len() + self.laid_over.len());
+        self.for_each(|name, value| {
+            map.append(name.clone(), value.clone());
+        });
+        map
+    }
+
+    pub(crate) fn set(&mut self, name: &HeaderName, value: HeaderValue) {
+        Change::set(self, name, Cow::Owned(value));
+    }
+
+    pub(crate) fn remove(&mut self, name: &HeaderName) {
+        self.lay(name, None);
+    }
+
+    /// Whether what the client sent of a name is sent on.
+    fn passes(&self, name: &HeaderName) -> bool {
+        if self.any_hop && hop::is_hop_by_hop(name) {
+            return false;
+        }
+        !self.laid_over.iter().any(|laid| laid.replaces && laid.name == *name)
+    }
+
+    fn lay(&mut self, name: &HeaderName, value: Option<Cow<'a, HeaderValue>>) {
+        if self.laid_over.iter().any(|laid| laid.name == *name) {
+            self.laid_over.retain(|laid| laid.name != *name);
+        }
+        self.laid_over.push(Laid { name: name.clone(), value, replaces: true });
+    }
+}
+
+impl<'a> Change<'a> for Fields<'a> {
+    fn set(&mut self, name: &HeaderName, value: Cow<'a, HeaderValue>) {
+        self.lay(name, Some(value));
+    }
+
+    fn add(&mut self, name: &HeaderName, value: Cow<'a, HeaderValue>) {
+        self.laid_over.push(Laid { name: name.clone(), value: Some(value), replaces: false });
+    }
+
+    fn delete(&mut self, name: &HeaderName) {
+        self.remove(name);
+    }
+
+    fn edit(&mut self, name: &HeaderName, edit: &dyn Fn(&mut HeaderValue)) {
+        let mut values: Vec<HeaderValue> = self.get_all(name).cloned().collect();
+        if !values.is_empty() {
+            self.remove(name);
+        }
+        values.iter_mut().for_each(edit);
+        values.into_iter().for_each(|value| self.add(name, Cow::Owned(value)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_lie_over_what_came() {
+        let mut theirs = HeaderMap::new();
+        for (name, value) in [
+            ("x-a", "1"),
+            ("x-a", "2"),
+            ("x-b", "3"),
+            ("keep-alive", "4"),
+            ("connection", "x-named, host"),
+            ("x-named", "5"),
+            ("host", "h"),
+        ] {
+            theirs.append(name, HeaderValue::from_static(value));
+        }
+        let [a, b, c] = ["x-a", "x-b", "x-c"].map(HeaderName::from_static);
+        let own = |value| Cow::Owned(HeaderValue::from_static(value));
+        let sent = |fields: &Fields<'_>| {
+            let mut lines = Vec::new();
+            fields
+                .for_each(|name, value| lines.push(format!("{name}={}", value.to_str().unwrap())));
+            lines.join(" ")
+        };
+        let mut fields = Fields::new(&theirs);
+        assert_eq!(sent(&fields), "x-a=1 x-a=2 x-b=3 host=h");
+        fields.add(&a, own("6"));
+        fields.set(&b, HeaderValue::from_static("7"));
+        fields.set(&c, HeaderValue::from_static("8"));
+        assert_eq!(sent(&fields), "x-b=7 x-c=8 x-a=1 x-a=2 host=h x-a=6");
+        assert_eq!(fields.get_all(&a).count(), 3);
+        fields.edit(&a, &|value| *value = format!("{}!", value.to_str().unwrap()).parse().unwrap());
+        fields.edit(&c, &|_| {});
+        fields.remove(&b);
+        assert_eq!(sent(&fields), "host=h x-a=1! x-a=2! x-a=6! x-c=8");
+        assert!(!fields.contains(&b) && fields.contains(&c));
+        fields.add(&b, own("9"));
+        assert_eq!(fields.get(&b), Some(&HeaderValue::from_static("9")));
+        assert_eq!(fields.to_map().len(), 6);
+        fields.set(&b, HeaderValue::from_static("0"));
+        assert_eq!(fields.get_all(&b).count(), 1);
+    }
+}

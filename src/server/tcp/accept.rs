@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use super::client_stream::ClientStream;
 use super::gather::{Gathered, Outbox, gather};
 use super::proxy_protocol;
 use super::serve;
@@ -173,7 +174,7 @@ async fn serve_client(mut connection: Connection, stream: TcpStream) {
 
 /// A connection that requests can come on.
 enum Opened {
-    Plain(Arc<Peer>, TcpStream),
+    Plain(Arc<Peer>, ClientStream),
     Secure(Arc<Peer>, Secure),
 }
 
@@ -194,7 +195,7 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     let remote = named.map_err(|why| why.report(connection.remote)).ok()?;
     connection.remote = remote;
     let Some(tls) = &listener.tls else {
-        return Some(Opened::Plain(connection.peer(local, None), stream));
+        return Some(Opened::Plain(connection.peer(local, None), ClientStream::new(stream)));
     };
     let handshake = async {
         if begins_with_a_method(&stream).await {
@@ -205,7 +206,7 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     let stream = match tokio::time::timeout(TLS_HANDSHAKE, handshake).await {
         // Dispatch answers that the port wants TLS.
         Ok(Ok(Either::Left(stream))) => {
-            return Some(Opened::Plain(connection.peer(local, None), stream));
+            return Some(Opened::Plain(connection.peer(local, None), ClientStream::new(stream)));
         }
         Ok(Ok(Either::Right(stream))) => stream?,
         Ok(Err(error)) => {

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::client_stream::ClientStream;
 use super::guard::Readable;
 
 /// Writes below this are copied together first; larger ones are encrypted from where they are.
@@ -35,7 +36,7 @@ pub(crate) struct Gathered(Rc<RefCell<Tls>>);
 pub(crate) struct Outbox(Rc<RefCell<Tls>>);
 
 struct Tls {
-    socket: TcpStream,
+    socket: ClientStream,
     session: ServerConnection,
     /// Small writes of this poll, not yet encrypted.
     small: Vec<u8>,
@@ -51,6 +52,7 @@ struct Tls {
 pub(crate) fn gather(socket: TcpStream, mut session: ServerConnection) -> (Gathered, Outbox) {
     // The queue is bounded here, where the protocol can be made to wait.
     session.set_buffer_limit(None);
+    let socket = ClientStream::new(socket);
     let tls = Tls { socket, session, small: Vec::new(), queued: 0, blocked: false, stalled: None };
     let tls = Rc::new(RefCell::new(tls));
     (Gathered(tls.clone()), Outbox(tls))
@@ -160,7 +162,7 @@ impl Readable for Gathered {
             Ok(()) if tls.session.reader().fill_buf().is_ok_and(<[u8]>::is_empty) => {
                 Poll::Ready(Ok(()))
             }
-            Ok(()) => Poll::Pending,
+            Ok(()) => tls.socket.poll_ended(cx),
             // The end of the stream without a close_notify.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(error)),
@@ -231,7 +233,7 @@ impl AsyncWrite for Gathered {
 }
 
 /// The socket as rustls reads and writes it: what would wait is `WouldBlock`.
-struct Socket<'a, 'b>(&'a mut TcpStream, &'a mut Context<'b>);
+struct Socket<'a, 'b>(&'a mut ClientStream, &'a mut Context<'b>);
 
 impl Read for Socket<'_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {

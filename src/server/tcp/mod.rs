@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod bad_head;
+pub(crate) mod client_stream;
 pub(crate) mod gather;
 pub(crate) mod guard;
 pub(crate) mod outgoing;

@@ -62,8 +62,13 @@ impl ConfigError {
     /// The same on one line, without the source, for a log.
     pub fn line(&self) -> String {
         let hint = self.hint.iter().map(|hint| format!("; {hint}")).collect::<String>();
+        format!("{}{hint}", self.brief())
+    }
+
+    /// Where it is and what, without what to write instead.
+    pub fn brief(&self) -> String {
         let stage = self.kind.stage();
-        format!("{}:{}:{} - {stage}{}{hint}", self.file, self.line, self.column, self.message)
+        format!("{}:{}:{} - {stage}{}", self.file, self.line, self.column, self.message)
     }
 
     /// The same as a warning, on one line, as it goes to the log.

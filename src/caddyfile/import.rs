@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::text::read_file;
+
 /// Looks up one variable; tests hand in their own.
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -76,11 +78,7 @@ pub(super) fn files(pattern: &str, dir: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// The text of one imported file.
 pub(super) fn read(path: &Path) -> Result<String, String> {
-    let refuse = |why: &str| format!("Could not import {}: {why}", path.display());
-    if path.is_dir() {
-        return Err(refuse("is a directory"));
-    }
-    std::fs::read_to_string(path).map_err(|e| refuse(&e.to_string()))
+    read_file(path).map_err(|error| format!("Could not import {}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod rotation;
 mod splice;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use args::Args;
 pub use duration::parse_duration;
@@ -25,3 +26,4 @@ pub use nearest::nearest;
 pub use options::{Nature, Options, Usage};
 pub use parser::{Directive, Key, Parsed, ServerBlock, parse};
 pub use rotation::rotation;
+pub use text::{read_file, read_text};

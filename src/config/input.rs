@@ -1,9 +1,10 @@
 //! Finding the Caddyfile: arguments, `-conf`, `./Caddyfile`, or the built-in default.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use super::Settings;
+use crate::caddyfile::{read_file, read_text};
 
 /// What stands for the name of a file where there is none.
 const IMPLIED: &str = "flags";
@@ -126,9 +127,7 @@ fn from_stdin() -> Result<Source, String> {
                     through a pipe, or write -conf FILE"
             .to_owned());
     }
-    let mut text = String::new();
-    io::stdin()
-        .read_to_string(&mut text)
+    let text = read_text(io::stdin())
         .map_err(|error| format!("loading Caddyfile via flag: reading stdin: {error}"))?;
     Ok(Source::from_stdin(text))
 }
@@ -145,11 +144,7 @@ fn from_pattern(pattern: &str) -> Source {
 
 fn from_file(name: &str) -> io::Result<Source> {
     let path = Path::new(name);
-    let bytes = std::fs::read(path)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        io::Error::new(io::ErrorKind::InvalidData, format!("not UTF-8 text at byte {at}"))
-    })?;
+    let text = read_file(path)?;
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
         _ => PathBuf::from("."),

@@ -93,6 +93,14 @@ impl LoadError {
             Self::Site(text) => text.replace('\n', "; "),
         }
     }
+
+    /// What is wrong, without the remedy: for where there is room for a short line.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Caddyfile(error) => error.brief(),
+            Self::Site(text) => text.lines().next().unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// A site whose directives have been read, on its way to a listener.

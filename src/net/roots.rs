@@ -32,5 +32,12 @@ pub fn read() -> Result<RootCertStore, String> {
         let why = found.errors.first().map_or(String::new(), |error| format!(": {error}"));
         return Err(format!("no certificate authorities found on this system{why}"));
     }
+    if let Some(error) = found.errors.first() {
+        let more = match found.errors.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        log::warn!("not all certificate authorities can be read: {error}{more}");
+    }
     Ok(roots)
 }

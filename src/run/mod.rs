@@ -17,7 +17,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::cli::{Action, Options};
-use crate::config::{self, Settings, Source, Wanted};
+use crate::config::{self, LoadError, Settings, Source, Wanted};
 use crate::daemon::activation;
 use crate::daemon::detach::{self, Side};
 use crate::daemon::pidfile::PidFile;
@@ -365,8 +365,9 @@ impl Service {
                 notify::ready("serving");
             }
             Err(error) => {
-                log::error!("{signal}: {error}");
-                notify::ready(&format!("serving as before; the reload failed: {error}"));
+                log::error!("{signal}: {}", error.line());
+                let why = error.brief();
+                notify::ready(&format!("serving as before; the reload failed: {why}"));
             }
         }
     }
@@ -378,12 +379,14 @@ impl Service {
         hooks::run_aside(hooks, site::Event::InstanceStartup, &[]);
     }
 
-    fn try_reload(&mut self) -> Result<(), String> {
-        let source = self.wanted.reread(&self.source, &self.settings)?;
-        let mut loaded = config::load(&source, &self.settings).map_err(|error| error.line())?;
+    fn try_reload(&mut self) -> Result<(), LoadError> {
+        let reread = self.wanted.reread(&self.source, &self.settings);
+        let source = reread.map_err(LoadError::Site)?;
+        let mut loaded = config::load(&source, &self.settings)?;
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let old = self.engine.load();
-        let bound = sockets::bind_new(&mut loaded, Some(&old), Vec::new(), self.workers.count())?;
+        let bound = sockets::bind_new(&mut loaded, Some(&old), Vec::new(), self.workers.count())
+            .map_err(LoadError::Site)?;
         let gone = sockets::gone(&old, &loaded.snapshot);
         self.sites = loaded.lines();
         self.engine.store(loaded.snapshot);

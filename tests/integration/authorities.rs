@@ -38,3 +38,23 @@ fn an_error_in_the_authorities_heals_at_the_next_reload() {
     caddy.reload();
     assert_eq!(curl(&[], &caddy.plain("/")).status, 502);
 }
+
+#[test]
+fn authorities_that_cannot_be_read_beside_others_are_told() {
+    let keys = tempfile::tempdir().unwrap();
+    let (cert, _, _) = certificate(keys.path(), "10");
+    let text = "http://:@PORT@ {\n proxy / https://localhost:1\n}\n";
+    let setup = Setup::new(text);
+    // Named as OpenSSL's folders have them.
+    let folder = setup.dir().join("authorities");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(&cert, folder.join("0a1b2c3d.0")).unwrap();
+    let caddy = setup
+        .env("SSL_CERT_FILE", "/nonexistent.pem")
+        .env("SSL_CERT_DIR", &folder.display().to_string())
+        .start();
+    let told = "[WARNING] not all certificate authorities can be read: ";
+    let log = caddy.log();
+    let line = log.lines().find(|line| line.contains(told)).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("/nonexistent.pem"), "{line}");
+}

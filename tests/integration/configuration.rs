@@ -2,6 +2,8 @@
 //! unset variable leaves empty, upstreams of this machine, patterns of files, placeholders.
 
 use std::fs;
+use std::io::Write;
+use std::process::Stdio;
 
 use crate::harness::{Origin, Setup, curl, wait_for};
 
@@ -235,4 +237,35 @@ fn what_is_no_unknown_placeholder_is_not_told() {
         let labels = lines.contains("{labels}");
         assert!(valid && said.contains("placeholder") == labels, "{lines}: {said}");
     }
+}
+
+#[test]
+fn a_caddyfile_comes_from_a_file_or_a_pipe_and_ends() {
+    let device = "neither a regular file nor a pipe";
+    let (valid, said) = validate_lines("import /dev/zero");
+    assert!(!valid && said.contains(&format!("Could not import /dev/zero: {device}")), "{said}");
+    let flag = Setup::new("").arg("-conf=/dev/zero");
+    let (valid, said) = validate(&flag);
+    assert!(!valid && said.contains(&format!("open /dev/zero: {device}")), "{said}");
+
+    let setup = Setup::new("http://:@PORT@ {\n root .\n import large\n}\n");
+    // Seventeen MiB of comment.
+    let large = format!("#{}\n", "x".repeat(1023)).repeat(17 << 10);
+    let (valid, said) = validate(&setup.file("large", &large));
+    assert!(!valid && said.contains("large: longer than 16 MiB"), "{said}");
+
+    let piped = |bytes: &str| {
+        let setup = Setup::new("");
+        let (mut command, bytes) = (setup.command(), bytes.to_owned());
+        let command = command.args(["-conf=stdin", "-validate"]).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // The reader may have enough before the end.
+        std::thread::spawn(move || drop(stdin.write_all(bytes.as_bytes())));
+        let done = child.wait_with_output().unwrap();
+        (done.status.success(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    assert!(piped("http://localhost:1\nroot /tmp\n").0);
+    let (valid, said) = piped(&large);
+    assert!(!valid && said.contains("reading stdin: longer than 16 MiB"), "{said}");
 }

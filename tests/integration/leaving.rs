@@ -183,10 +183,12 @@ fn what_was_sent_ahead_is_answered() {
     let caddy = Caddy::proxy(origin.addr, "");
     // More than one read takes, behind a request that takes its time.
     let size = 300_000;
-    let second = format!("POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n");
+    let second =
+        format!("POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n");
     let last = b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     for secure in [false, true] {
-        let mut client = Client::ask(&caddy, secure, b"GET /hang/1000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut client =
+            Client::ask(&caddy, secure, b"GET /hang/1000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
         std::thread::sleep(Duration::from_millis(300));
         client.say(second.as_bytes());
         std::thread::sleep(Duration::from_millis(100));

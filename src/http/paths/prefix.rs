@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use percent_encoding::utf8_percent_encode;
 
-use super::{IN_PATH, clean, is_normal, normal};
+use super::normal::{IN_PATH, clean, is_normal, normal};
 
 /// Whether letter case counts in paths. Caddy 1.0's switch: it does where the environment's
 /// `CASE_SENSITIVE_PATH` is `1` or `true`.

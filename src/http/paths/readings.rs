@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::{Prefix, is_normal, normal};
+use super::normal::{is_normal, normal};
+use super::prefix::Prefix;
 
 /// The readings of a path that is not [ambiguous](is_ambiguous).
 pub struct Readings<'a> {

@@ -17,7 +17,7 @@ use crate::http::address::Address;
 use crate::http::limits::{SaidTimeouts, Timeouts};
 use crate::http::paths::Prefix;
 use crate::http::ranges::Ranges;
-use crate::http::response::Refusal;
+use crate::http::refusal::Refusal;
 use crate::http::sink::{ErrorLog, OpenSink};
 use crate::tls::{Policy, TlsListener};
 use crate::warning::Warning;

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod paths;
 pub mod placeholders;
 pub mod ranges;
+pub mod refusal;
 pub mod request;
 pub mod response;
 pub mod sink;

@@ -1,9 +1,9 @@
 //! What a handler gives back: a response, or a fault that nobody has written yet.
 
 use http::header::{self, ALLOW, HeaderMap, HeaderName, HeaderValue};
-use http::{Extensions, Method, Response, StatusCode};
+use http::{Extensions, Response, StatusCode};
 
-use super::{Body, BodyError, Request, fault_page};
+use super::{Body, BodyError};
 
 /// The result of a chain. An upstream's own 404 is `Ok`; a `Fault` is ours.
 pub type Reply = Result<Response<Body>, Fault>;
@@ -63,48 +63,6 @@ impl Removed {
             request.get_or_insert_default::<Self>().server = true;
         } else if *name == header::ALT_SVC {
             request.get_or_insert_default::<Self>().alt_svc = true;
-        }
-    }
-}
-
-/// In a request's extensions: why it is answered before its site's chain runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// It breaks a rule of HTTP, or a limit.
-    Rule(StatusCode),
-    /// Nobody serves its host here.
-    NoSuchSite,
-}
-
-impl Refusal {
-    pub fn reply(self, req: &Request) -> Reply {
-        match self {
-            Self::Rule(status) => {
-                let fault = match status {
-                    StatusCode::METHOD_NOT_ALLOWED => Fault::not_allowed(Fault::METHODS),
-                    _ => Fault::status(status),
-                };
-                Err(Fault { cause: Some(Self::why(status).into()), ..fault })
-            }
-            Self::NoSuchSite => {
-                let is_head = req.head.method == Method::HEAD;
-                Ok(fault_page::no_such_site(&req.host, req.head.version, is_head))
-            }
-        }
-    }
-
-    fn why(status: StatusCode) -> &'static str {
-        match status {
-            StatusCode::BAD_REQUEST => "the request breaks the rules of HTTP",
-            StatusCode::METHOD_NOT_ALLOWED => "no site takes this method",
-            StatusCode::PAYLOAD_TOO_LARGE => "its content is larger than the limit of the site",
-            StatusCode::URI_TOO_LONG => "its target is too long",
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "its fields are too large or too many",
-            StatusCode::MISDIRECTED_REQUEST => {
-                "its connection was made for another site, with other client certificates"
-            }
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED => "its version of HTTP is not 1.0 or 1.1",
-            _ => "it cannot be taken",
         }
     }
 }

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use http::{Method, Response, StatusCode};
 
 use super::{Door, dispatch, normalise_host};
-use crate::http::response::{CLIENT_LEFT, Refusal};
+use crate::http::refusal::Refusal;
+use crate::http::response::CLIENT_LEFT;
 use crate::http::sink::ErrorLog;
 use crate::http::{Body, Fault, Request, fault_page};
 use crate::reason::reason;

@@ -4,6 +4,8 @@
 mod body;
 mod client;
 mod clock;
+mod escape;
+mod facts;
 mod names;
 mod parse;
 mod target;
@@ -11,12 +13,9 @@ mod target;
 mod tests;
 mod value;
 
-use std::time::Duration;
-
-use http::HeaderMap;
-
 use super::Request;
 pub use body::RequestBody;
+pub use facts::{Captures, RequestId, ResponseFacts};
 pub use names::{known, translated};
 use parse::Part;
 use value::{Scope, Value};
@@ -26,23 +25,6 @@ use value::{Scope, Value};
 pub struct Template {
     parts: Vec<Part>,
 }
-
-/// What is known once a response has passed; for logs and downstream header rules.
-#[derive(Debug)]
-pub struct ResponseFacts<'a> {
-    pub status: u16,
-    pub size: u64,
-    pub latency: Duration,
-    pub headers: &'a HeaderMap,
-}
-
-/// What a rewrite's pattern captured: `{1}`, `{2}`, … in the form its destination needs.
-#[derive(Debug, Clone, Default)]
-pub struct Captures(pub Vec<String>);
-
-/// The request's name, which `request_id` puts into `head.extensions`.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub String);
 
 impl Template {
     /// Parses; it cannot fail: an unknown placeholder is empty, an unpaired `{` stays, `\{` and

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
 use x509_parser::prelude::{ASN1Time, FromDer as _, X509Certificate};
 
-use super::value::escape;
+use super::escape::escape;
 
 /// One thing that a certificate says.
 #[derive(Debug, Clone, Copy)]

@@ -7,11 +7,13 @@ use std::time::Duration;
 use chrono::Utc;
 use http::uri::Uri;
 use http::{HeaderMap, HeaderName, Version, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
+use super::body::RequestBody;
 use super::client::Field;
 use super::clock::{self, Form};
-use super::{Captures, RequestBody, RequestId, ResponseFacts};
+use super::escape::escape;
+use super::facts::{Captures, RequestId, ResponseFacts};
 use crate::http::Request;
 use crate::http::paths::normal;
 
@@ -211,15 +213,6 @@ fn target(uri: &Uri) -> &str {
 /// Folder with its last slash, and file.
 fn split(path: &str) -> (&str, &str) {
     path.split_at(path.rfind('/').map_or(0, |at| at + 1))
-}
-
-/// As form fields are escaped: unreserved characters stay, a space becomes `+`.
-pub(super) fn escape(text: &str, out: &mut String) {
-    const RESERVED: &AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
-    for piece in utf8_percent_encode(text, RESERVED) {
-        out.extend(piece.chars().map(|c| if c == ' ' { '+' } else { c }));
-    }
 }
 
 fn joined(headers: &HeaderMap, name: &HeaderName, out: &mut String) {

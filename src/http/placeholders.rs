@@ -8,6 +8,9 @@ mod escape;
 mod facts;
 mod names;
 mod parse;
+mod read;
+mod scope;
+mod table;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -18,7 +21,8 @@ pub use body::RequestBody;
 pub use facts::{Captures, RequestId, ResponseFacts};
 pub use names::{known, translated};
 use parse::Part;
-use value::{Scope, Value};
+use scope::Scope;
+use table::{Read, Value};
 
 /// Text with placeholders, parsed.
 #[derive(Debug, Clone)]
@@ -103,12 +107,12 @@ impl Template {
 
     /// Whether it is one value that has neither quotes nor control characters of its own.
     pub fn is_escaped(&self) -> bool {
-        matches!(self.parts.as_slice(), [Part::Value(Value::Request)])
+        matches!(self.parts.as_slice(), [Part::Value(Value::Word(Read::Head, _))])
     }
 
     /// Whether `{request_body}` is in it, for which [`RequestBody::copy`] is needed.
     pub fn wants_body(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Value(Value::RequestBody)))
+        self.parts.iter().any(|part| matches!(part, Part::Value(Value::Word(Read::Content, _))))
     }
 
     fn write(&self, out: &mut String, scope: &Scope<'_>, empty: &str) {

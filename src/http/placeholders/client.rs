@@ -1,7 +1,5 @@
 //! `{tls_client_…}`: what the certificate that a client has shown says.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -9,57 +7,59 @@ use chrono::{DateTime, Utc};
 use x509_parser::prelude::{ASN1Time, FromDer as _, X509Certificate};
 
 use super::escape::escape;
+use super::read::put;
 
-/// One thing that a certificate says.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Field {
-    Pem,
-    EscapedPem,
-    /// SHA-256.
-    Fingerprint,
-    Issuer,
-    Subject,
-    Serial,
-    Start,
-    End,
-    /// In whole days.
-    Remain,
+pub(super) fn pem(out: &mut String, der: &[u8]) {
+    out.push_str(&encoded(der));
 }
 
-impl Field {
-    /// Appends it; nothing where the certificate cannot be read.
-    pub(super) fn write(self, der: &[u8], out: &mut String) {
-        match self {
-            Self::Pem => out.push_str(&pem(der)),
-            Self::EscapedPem => escape(&pem(der), out),
-            Self::Fingerprint => hex(digest(&SHA256, der).as_ref(), out),
-            _ => {
-                if let Ok((_, certificate)) = X509Certificate::from_der(der) {
-                    self.write_parsed(&certificate, out);
-                }
-            }
-        }
-    }
+pub(super) fn escaped_pem(out: &mut String, der: &[u8]) {
+    escape(&encoded(der), out);
+}
 
-    fn write_parsed(self, certificate: &X509Certificate<'_>, out: &mut String) {
-        let validity = certificate.validity();
-        let written = match self {
-            Self::Issuer => write!(out, "{}", certificate.issuer()),
-            Self::Subject => write!(out, "{}", certificate.subject()),
-            Self::Serial => write!(out, "{:x}", certificate.serial),
-            Self::Start => write!(out, "{}", date(validity.not_before)),
-            Self::End => write!(out, "{}", date(validity.not_after)),
-            Self::Remain => {
-                let left = validity.not_after.timestamp() - Utc::now().timestamp();
-                write!(out, "{}", left / (24 * 3600))
-            }
-            Self::Pem | Self::EscapedPem | Self::Fingerprint => Ok(()),
-        };
-        debug_assert!(written.is_ok(), "a String takes all");
+/// SHA-256, in hexadecimal.
+pub(super) fn fingerprint(out: &mut String, der: &[u8]) {
+    for byte in digest(&SHA256, der).as_ref() {
+        put(out, format_args!("{byte:02x}"));
     }
 }
 
-fn pem(der: &[u8]) -> String {
+pub(super) fn issuer(out: &mut String, der: &[u8]) {
+    parsed(der, |certificate| put(out, certificate.issuer()));
+}
+
+pub(super) fn subject(out: &mut String, der: &[u8]) {
+    parsed(der, |certificate| put(out, certificate.subject()));
+}
+
+pub(super) fn serial(out: &mut String, der: &[u8]) {
+    parsed(der, |certificate| put(out, format_args!("{:x}", certificate.serial)));
+}
+
+pub(super) fn not_before(out: &mut String, der: &[u8]) {
+    parsed(der, |certificate| put(out, date(certificate.validity().not_before)));
+}
+
+pub(super) fn not_after(out: &mut String, der: &[u8]) {
+    parsed(der, |certificate| put(out, date(certificate.validity().not_after)));
+}
+
+/// Whole days until it is not valid any more.
+pub(super) fn days_left(out: &mut String, der: &[u8]) {
+    parsed(der, |certificate| {
+        let left = certificate.validity().not_after.timestamp() - Utc::now().timestamp();
+        put(out, left / (24 * 3600));
+    });
+}
+
+/// Appends nothing where the certificate cannot be parsed.
+fn parsed(der: &[u8], append: impl FnOnce(&X509Certificate<'_>)) {
+    if let Ok((_, certificate)) = X509Certificate::from_der(der) {
+        append(&certificate);
+    }
+}
+
+fn encoded(der: &[u8]) -> String {
     let text = BASE64_STANDARD.encode(der);
     let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
     for line in text.as_bytes().chunks(64) {
@@ -67,12 +67,6 @@ fn pem(der: &[u8]) -> String {
         pem.push('\n');
     }
     pem + "-----END CERTIFICATE-----\n"
-}
-
-fn hex(bytes: &[u8], out: &mut String) {
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
 }
 
 /// As v1 wrote it: `Jan 02 15:04:05 2006 UTC`.
@@ -86,9 +80,9 @@ fn date(time: ASN1Time) -> String {
 mod tests {
     use super::*;
 
-    fn said(field: Field, der: &[u8]) -> String {
+    fn text(read: fn(&mut String, &[u8]), der: &[u8]) -> String {
         let mut out = String::new();
-        field.write(der, &mut out);
+        read(&mut out, der);
         out
     }
 
@@ -102,19 +96,15 @@ mod tests {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         let der = certificate.der();
-        for (field, expected) in [
-            (Field::Serial, "1f2e"),
-            (Field::Subject, "CN=kim"),
-            (Field::Issuer, "CN=kim"),
-            (Field::Start, "Feb 03 00:00:00 2020 UTC"),
-            (Field::End, "Jan 01 00:00:00 2021 UTC"),
-        ] {
-            assert!(said(field, der).contains(expected), "{field:?}: {}", said(field, der));
-        }
-        assert_eq!(said(Field::Pem, der), certificate.pem().replace("\r\n", "\n"));
-        assert!(said(Field::EscapedPem, der).starts_with("-----BEGIN+CERTIFICATE-----%0A"));
-        assert_eq!(said(Field::Fingerprint, der).len(), 64);
-        assert!(said(Field::Remain, der).starts_with('-'));
-        assert_eq!(said(Field::Subject, b"rubbish"), "");
+        assert_eq!(text(serial, der), "1f2e");
+        assert!(text(subject, der).contains("CN=kim"), "{}", text(subject, der));
+        assert!(text(issuer, der).contains("CN=kim"), "{}", text(issuer, der));
+        assert_eq!(text(not_before, der), "Feb 03 00:00:00 2020 UTC");
+        assert_eq!(text(not_after, der), "Jan 01 00:00:00 2021 UTC");
+        assert_eq!(text(pem, der), certificate.pem().replace("\r\n", "\n"));
+        assert!(text(escaped_pem, der).starts_with("-----BEGIN+CERTIFICATE-----%0A"));
+        assert_eq!(text(fingerprint, der).len(), 64);
+        assert!(text(days_left, der).starts_with('-'));
+        assert_eq!(text(subject, b"rubbish"), "");
     }
 }

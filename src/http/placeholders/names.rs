@@ -1,6 +1,6 @@
 //! Names that stand for nothing here, and the ones that were meant.
 
-use super::parse::NAMES;
+use super::table::WORDS;
 
 /// Names of Caddy 2 and of nginx, and what is written for them.
 const FOREIGN: &[(&str, &str)] = &[
@@ -89,7 +89,7 @@ pub fn translated(name: &str) -> Option<String> {
 
 /// All names that are words.
 pub fn known() -> Vec<&'static str> {
-    NAMES.iter().map(|(name, _)| *name).collect()
+    WORDS.iter().map(|word| word.name).collect()
 }
 
 /// Whether somebody could have meant a placeholder: JSON and patterns have braces too.

@@ -3,7 +3,8 @@
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::value::{Scope, Value};
+use super::scope::Scope;
+use super::table::{Text, Value};
 use crate::http::paths::IN_PATH;
 
 /// What is encoded in a query though it may stand in a path: it would begin another parameter,
@@ -13,18 +14,6 @@ const OF_PATH_IN_QUERY: &AsciiSet = &CONTROLS.add(b'&').add(b'+').add(b';').add(
 /// The same of text that has no escapes.
 const PLAIN_IN_QUERY: &AsciiSet = &IN_PATH.add(b'&').add(b'+').add(b';');
 
-/// What the text of a value is.
-enum Form {
-    /// A piece of a path, percent-encoded.
-    Path,
-    /// A path and perhaps a query.
-    Uri,
-    /// Text as a client means it.
-    Plain,
-    /// A query, or what has nothing that could be read as more.
-    Ready,
-}
-
 impl Value {
     /// Appends the value to a target of which `out` is the beginning. In the path only where
     /// `in_path` says so, as the beginning of a redirect's target may be a whole URI.
@@ -33,37 +22,27 @@ impl Value {
         let mut text = String::new();
         self.write(&mut text, scope);
         let (path, query) = text.split_at(text.find('?').unwrap_or(text.len()));
-        match self.form() {
-            Form::Path if in_query => out.extend(utf8_percent_encode(&text, OF_PATH_IN_QUERY)),
-            Form::Uri if in_query => {
+        match self.text() {
+            Text::Path if in_query => out.extend(utf8_percent_encode(&text, OF_PATH_IN_QUERY)),
+            Text::Uri if in_query => {
                 out.extend(utf8_percent_encode(path, OF_PATH_IN_QUERY));
                 out.push_str(query);
             }
-            Form::Plain if in_query => out.extend(utf8_percent_encode(&text, PLAIN_IN_QUERY)),
-            Form::Plain if in_path => out.extend(utf8_percent_encode(&text, IN_PATH)),
-            Form::Path | Form::Uri | Form::Plain | Form::Ready => out.push_str(&text),
+            Text::Plain if in_query => out.extend(utf8_percent_encode(&text, PLAIN_IN_QUERY)),
+            Text::Plain if in_path => out.extend(utf8_percent_encode(&text, IN_PATH)),
+            Text::Path | Text::Uri | Text::Plain | Text::Ready => out.push_str(&text),
         }
     }
 
-    fn form(&self) -> Form {
+    fn text(&self) -> Text {
         match self {
-            Self::Path | Self::RewritePath | Self::Dir | Self::File | Self::Capture(_) => {
-                Form::Path
-            }
-            Self::Uri | Self::RewriteUri => Form::Uri,
-            Self::Host
-            | Self::HostOnly
-            | Self::Label(_)
+            Self::Word(_, text) | Self::Loaded(_, text) => *text,
+            Self::Capture(_) => Text::Path,
+            Self::Label(_)
             | Self::Argument(_)
             | Self::Cookie(_)
             | Self::RequestField(_)
-            | Self::ResponseField(_)
-            | Self::Request
-            | Self::RequestBody
-            | Self::RequestId
-            | Self::User
-            | Self::Client(_) => Form::Plain,
-            _ => Form::Ready,
+            | Self::ResponseField(_) => Text::Plain,
         }
     }
 }

@@ -1,0 +1,103 @@
+//! How values are read from a request and its response, and appended to a text.
+
+use std::fmt::{Display, Write as _};
+use std::time::Duration;
+
+use http::uri::Uri;
+use http::{HeaderMap, HeaderName, Version, header};
+use percent_encoding::percent_decode_str;
+
+use crate::http::Request;
+
+/// Appends what `Display` shows.
+pub(super) fn put(out: &mut String, value: impl Display) {
+    let written = write!(out, "{value}");
+    debug_assert!(written.is_ok(), "a String takes all");
+}
+
+/// Whole milliseconds, or whole microseconds below one.
+pub(super) fn rounded(latency: Duration) -> Duration {
+    let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+    if micros < 1000 {
+        return Duration::from_micros(micros);
+    }
+    Duration::from_millis(micros.saturating_add(500) / 1000)
+}
+
+pub(super) fn proto(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+pub(super) fn target(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |target| target.as_str())
+}
+
+/// Folder with its last slash, and file.
+pub(super) fn split(path: &str) -> (&str, &str) {
+    path.split_at(path.rfind('/').map_or(0, |at| at + 1))
+}
+
+/// All values of a field, with commas between them.
+pub(super) fn joined(out: &mut String, headers: &HeaderMap, name: &HeaderName) {
+    for (at, value) in headers.get_all(name).iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str(&String::from_utf8_lossy(value.as_bytes()));
+    }
+}
+
+/// The first value of a query's argument, decoded.
+pub(super) fn argument(out: &mut String, query: &str, wanted: &str) {
+    let decode =
+        |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    if let Some((_, value)) = pairs.into_iter().find(|(name, _)| decode(name) == wanted) {
+        out.push_str(&decode(value));
+    }
+}
+
+/// The value of a cookie, without the quotes that it may have.
+pub(super) fn cookie(out: &mut String, headers: &HeaderMap, wanted: &str) {
+    for line in headers.get_all(header::COOKIE) {
+        let line = String::from_utf8_lossy(line.as_bytes());
+        let mut pairs = line.split(';').filter_map(|pair| pair.trim().split_once('='));
+        if let Some((_, value)) = pairs.find(|(name, _)| *name == wanted) {
+            let bare = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
+            out.push_str(bare.unwrap_or(value));
+            return;
+        }
+    }
+}
+
+/// The request's head on one line, escaped as a log needs it. Names are in the form that Caddy 1.0
+/// gave them: HTTP/2 and HTTP/3 send them in lower case.
+pub(super) fn dump(out: &mut String, req: &Request) {
+    let head = &req.head;
+    let (uri, proto) = (target(&req.original_uri), proto(head.version));
+    out.extend([head.method.as_str(), " ", uri, " ", proto, "\\r\\n"]);
+    for (name, value) in &head.headers {
+        let mut starts = true;
+        for c in name.as_str().chars() {
+            out.push(if starts { c.to_ascii_uppercase() } else { c });
+            starts = c == '-';
+        }
+        out.push_str(": ");
+        for c in String::from_utf8_lossy(value.as_bytes()).chars() {
+            match c {
+                '"' | '\\' => out.extend(['\\', c]),
+                c if c.is_control() => drop(write!(out, "\\x{:02x}", u32::from(c))),
+                '\u{2028}' | '\u{2029}' => out.extend(c.escape_unicode()),
+                c => out.push(c),
+            }
+        }
+        out.push_str("\\r\\n");
+    }
+    out.push_str("\\r\\n");
+}

@@ -94,7 +94,7 @@ impl Default for Options {
             root: None,
             quic: true,
             http2: true,
-            grace: crate::http::limits::DRAIN,
+            grace: crate::limits::DRAIN,
             cpu: Cpu::Percent(100),
             log: String::new(),
             log_roll_mb: 100,

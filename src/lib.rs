@@ -1,7 +1,7 @@
 //! caddy puts an existing site on HTTP/3 and runs it as a system service.
 //!
-//! In reading order: [`caddyfile`] turns text into blocks, and [`warning`] says where; [`http`]
-//! is the vocabulary of a request; [`chain`] and [`site`] hold what a site does; [`directives`]
+//! In reading order: [`limits`] holds every default; [`caddyfile`] turns text into blocks, and
+//! [`warning`] says where; [`http`] is the vocabulary of a request; [`chain`] and [`site`] hold what a site does; [`directives`]
 //! has one module per Caddyfile word, over [`arguments`] that many take, and [`upstream`] where it
 //! speaks to another server; [`config`] makes a snapshot of them; [`tls`] keeps certificates;
 //! [`net`] is below all that opens connections; [`server`] listens and serves; [`daemon`] deals
@@ -17,6 +17,7 @@ pub mod directives;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod http;
+pub mod limits;
 pub mod net;
 pub mod reason;
 pub mod run;

@@ -11,7 +11,8 @@ use http::HeaderValue;
 use socket2::{Domain, Socket, Type};
 
 use super::{Draft, LoadError, Loaded, Redirects, Settings};
-use crate::http::limits::{HEADER_BYTES, SaidTimeouts, Timeouts};
+use crate::http::limits::{SaidTimeouts, Timeouts};
+use crate::limits::HEADER_BYTES;
 use crate::site::{Listener, ProxyProtocol, SiteBuilder, SiteTable, Snapshot};
 use crate::tls::build_listener;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, parse_duration};
-use crate::http::limits::PROXY_HEADER;
 use crate::http::ranges::Ranges;
+use crate::limits::PROXY_HEADER;
 use crate::site::{ProxyProtocol, SiteBuilder};
 
 const OPTIONS: &[Usage] = &[("timeout DURATION, such as 5s", Nature::Old)];

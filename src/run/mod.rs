@@ -24,7 +24,7 @@ use crate::daemon::pidfile::PidFile;
 use crate::daemon::signals::{Event, Signals};
 use crate::daemon::upgrade::Program;
 use crate::daemon::{limits, notify, privileges, processlog};
-use crate::http::limits::CONNECTION_SHARE;
+use crate::limits::CONNECTION_SHARE;
 use crate::server::{self, Engine, Family, Sockets, Workers};
 use crate::site::{self, Task};
 use crate::warning::Warning;

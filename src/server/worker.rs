@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::limits::{BLOCKING_THREADS, TUNNEL_GOODBYE};
+use crate::limits::{BLOCKING_THREADS, TUNNEL_GOODBYE};
 use crate::server::context::{Held, Worker};
 use crate::server::drain::InFlight;
 use crate::server::process::estate::Estate;

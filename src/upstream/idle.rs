@@ -7,7 +7,7 @@ use std::thread::LocalKey;
 use fnv::FnvHashMap;
 use tokio::time::Instant;
 
-use crate::http::limits::UPSTREAM_IDLE;
+use crate::limits::UPSTREAM_IDLE;
 
 /// A connection without a request.
 pub trait Idle {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::resolver::{Resolver, Server};
 use super::{Schedule, Shared};
-use crate::http::limits::{NAME_RETRY, NAME_TTL_MAX, NAME_TTL_MIN};
+use crate::limits::{NAME_RETRY, NAME_TTL_MAX, NAME_TTL_MIN};
 
 /// What a Caddyfile names as the host of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::LookupIpStrategy;
 use hickory_resolver::proto::rr::RData;
 
-use crate::http::limits::NAME_RETRY;
+use crate::limits::NAME_RETRY;
 use crate::reason::reason;
 
 /// A server of a service, as an SRV record has it (RFC 2782).

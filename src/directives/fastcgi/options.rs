@@ -9,9 +9,9 @@ use super::script::Scripts;
 use super::turn::Upstreams;
 use crate::arguments;
 use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, parse_duration};
-use crate::http::limits::{FASTCGI_SILENCE, UPSTREAM_CONNECT};
 use crate::http::paths::Prefix;
 use crate::http::placeholders::Template;
+use crate::limits::{FASTCGI_SILENCE, UPSTREAM_CONNECT};
 use crate::site::SiteBuilder;
 use crate::warning::Warning;
 

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use super::error::FastCgiError;
 use crate::http::Body;
 use crate::http::body::TooLarge;
-use crate::http::limits::SPOOL_BYTES;
+use crate::limits::SPOOL_BYTES;
 
 /// Bytes kept in memory, and read from the file at once.
 const PIECE: usize = 64 * 1024;

@@ -20,9 +20,9 @@ use crate::directives::proxy::host::upstream::{Slot, Target, Upstream};
 use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::directives::proxy::rule::Rule;
 use crate::http::kept::Kept;
-use crate::http::limits::HEALTH_BODY;
 use crate::http::request::{Peer, TlsFacts};
 use crate::http::{Body, Request};
+use crate::limits::HEALTH_BODY;
 use crate::reason::reason;
 use crate::site::Task;
 

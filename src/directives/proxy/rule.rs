@@ -14,10 +14,10 @@ use crate::directives::proxy::host::health::Check;
 use crate::directives::proxy::host::set::Set;
 use crate::directives::proxy::host::upstream::{Slot, Target, Tolerance, Upstream, Versions};
 use crate::directives::proxy::rewrite::header_rules::HeaderRule;
-use crate::http::limits::{
+use crate::http::paths::Prefix;
+use crate::limits::{
     UPSTREAM_BODY_IDLE, UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE,
 };
-use crate::http::paths::Prefix;
 
 /// One `proxy` line.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use crate::http::body::{TooLarge, TooSlow};
-use crate::http::limits::MINIMUM_RATE;
 use crate::http::{Body, BodyError};
+use crate::limits::MINIMUM_RATE;
 
 /// What a request's body may be.
 pub(crate) struct Bounds {

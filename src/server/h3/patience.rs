@@ -9,7 +9,7 @@ use h3::error::Code;
 use tokio::time::Instant;
 
 use super::transport::close;
-use crate::http::limits::{QUIC_BROKEN_OFF, QUIC_BROKEN_OFF_RATE};
+use crate::limits::{QUIC_BROKEN_OFF, QUIC_BROKEN_OFF_RATE};
 
 /// How much more of it a connection stands; shared by its streams.
 #[derive(Clone, Debug)]

@@ -13,9 +13,9 @@ use super::response::{self, Shared, answer, delivered};
 use super::section::WEBSOCKET;
 use super::transport::Transport;
 use super::tunnels::Tunnels;
-use crate::http::limits::{QUIC_LINGER, QUIC_LINGER_SILENCE};
 use crate::http::response::NeedsHttp1;
 use crate::http::{Body, Upgrade, hop};
+use crate::limits::{QUIC_LINGER, QUIC_LINGER_SILENCE};
 use crate::server::dispatch::{Door, dispatch, log_refused};
 use crate::server::tunnel::switch::{extended_answer, extended_connect};
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::http::limits::{STREAMS, TUNNELS};
+use crate::limits::{STREAMS, TUNNELS};
 
 /// Those of one connection.
 pub(crate) struct Tunnels {

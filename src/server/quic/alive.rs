@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use crate::http::limits;
+use crate::limits;
 use crate::server::drain::InFlight;
 
 /// When the connection is to show that it is there.

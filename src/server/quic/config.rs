@@ -8,7 +8,8 @@ use std::time::Duration;
 use quinn::TransportConfig;
 
 use super::handshake::Handshakes;
-use crate::http::limits::{self, Timeouts};
+use crate::http::limits::Timeouts;
+use crate::limits;
 use crate::server::connection::Connection;
 use crate::server::context::Worker;
 

@@ -15,7 +15,7 @@ use super::alive::{Alive, Idle};
 use super::config::config_at;
 use super::handshake;
 use super::packets;
-use crate::http::limits::{self, TLS_HANDSHAKE};
+use crate::limits::{self, TLS_HANDSHAKE};
 use crate::server::connection::{Connection, Settings, TlsSession};
 use crate::server::dispatch::Door;
 use crate::server::drain::{FIRST_REQUEST, InFlight, Ticket};

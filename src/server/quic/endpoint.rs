@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::server_config;
 use super::connection::{Handshake, establish, serve};
 use super::packets::{self, Place};
-use crate::http::limits::{self};
+use crate::limits;
 use crate::server::connection::Connection;
 use crate::server::context::Worker;
 use crate::server::drain::InFlight;

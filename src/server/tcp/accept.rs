@@ -18,8 +18,8 @@ use super::client_stream::ClientStream;
 use super::gather::{Gathered, Outbox, gather};
 use super::proxy_protocol;
 use super::serve;
-use crate::http::limits::{TLS_HANDSHAKE, UNSENT_BYTES};
 use crate::http::request::Peer;
+use crate::limits::{TLS_HANDSHAKE, UNSENT_BYTES};
 use crate::server::connection::{Connection, TlsSession};
 use crate::server::context::Worker;
 

@@ -15,8 +15,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, timeout_at};
 
 use super::stall::Stall;
-use crate::http::limits::{UNREAD_BYTES, UNREAD_SILENCE, UNREAD_TIME};
 use crate::http::{Body, BodyError};
+use crate::limits::{UNREAD_BYTES, UNREAD_SILENCE, UNREAD_TIME};
 
 /// Where a stream's content is put by whoever has enough of it.
 #[derive(Default)]

@@ -20,8 +20,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use self::ws_frames::{Frames, going_away};
-use crate::http::limits::TUNNEL_IDLE;
 use crate::http::{Body, BodyError, upgrade};
+use crate::limits::TUNNEL_IDLE;
 
 /// What both directions know.
 pub(crate) struct Tunnel {

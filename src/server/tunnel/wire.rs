@@ -16,6 +16,7 @@ use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::io::poll_read_buf;
 
 use crate::http::{Body, BodyError};
+use crate::limits::WRITE_IDLE;
 use crate::server::tcp::gather::Outbox;
 
 /// What one read takes at most.

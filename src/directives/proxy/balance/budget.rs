@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use tokio::time::Instant;
 
-use crate::http::limits::{RETRY_FLOOR, RETRY_SHARE};
+use crate::limits::{RETRY_FLOOR, RETRY_SHARE};
 
 /// Seconds that are looked back on.
 const WINDOW: usize = 10;

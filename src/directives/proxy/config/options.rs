@@ -18,8 +18,8 @@ use crate::directives::proxy::host::health::Check;
 use crate::directives::proxy::host::set::WEIGHT_MAX;
 use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::directives::proxy::rule::{Rule, Unusable};
-use crate::http::limits::UPSTREAM_QUEUE;
 use crate::http::paths::Prefix;
+use crate::limits::UPSTREAM_QUEUE;
 use crate::warning::Warning;
 
 /// The options, as they are written.

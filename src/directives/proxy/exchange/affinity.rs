@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::http1::connection::Conn;
 use crate::directives::proxy::host::upstream::Upstream;
 use crate::directives::proxy::rule::Rule;
-use crate::http::limits::UPSTREAM_IDLE;
 use crate::http::{Peer, Request};
+use crate::limits::UPSTREAM_IDLE;
 
 /// One of them, with its upstream.
 struct Own {

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::http::limits::RETRY_BODY;
 use crate::http::{Body, BodyError};
+use crate::limits::RETRY_BODY;
 
 /// What an attempt may send.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::http::limits::{HEALTH_INTERVAL, HEALTH_TIMEOUT};
+use crate::limits::{HEALTH_INTERVAL, HEALTH_TIMEOUT};
 use crate::upstream::{Schedule, Shared};
 
 /// What a check asks and what it takes for well.

@@ -16,11 +16,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::{Instant, timeout};
 
 use crate::directives::proxy::host::error::ProxyError;
-use crate::http::limits::{
+use crate::http::{Body, BodyError};
+use crate::limits::{
     UPSTREAM_HTTP1, UPSTREAM_IDLE, UPSTREAM_PING, UPSTREAM_PONG, UPSTREAM_STREAM_WINDOW,
     UPSTREAM_STREAMS,
 };
-use crate::http::{Body, BodyError};
 use crate::upstream::{Io, Patience};
 
 thread_local! {

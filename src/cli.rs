@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::caddyfile::parse_duration;
+use crate::limits::{CA_TIMEOUT, DRAIN, LOG_ROLL_MB};
 
 /// The default of `-ca`.
 const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -94,10 +95,10 @@ impl Default for Options {
             root: None,
             quic: true,
             http2: true,
-            grace: crate::limits::DRAIN,
+            grace: DRAIN,
             cpu: Cpu::Percent(100),
             log: String::new(),
-            log_roll_mb: 100,
+            log_roll_mb: LOG_ROLL_MB,
             log_roll_compress: true,
             log_timestamps: true,
             pidfile: None,
@@ -107,7 +108,7 @@ impl Default for Options {
             daemon: false,
             agree: false,
             ca: LETS_ENCRYPT.to_owned(),
-            ca_timeout: Duration::from_secs(10),
+            ca_timeout: CA_TIMEOUT,
             email: String::new(),
             http_challenge: true,
             tls_alpn_challenge: true,

@@ -1,11 +1,12 @@
 //! caddy puts an existing site on HTTP/3 and runs it as a system service.
 //!
-//! In reading order: [`limits`] holds every default; [`caddyfile`] turns text into blocks, and
-//! [`warning`] says where; [`http`] is the vocabulary of a request; [`chain`] and [`site`] hold what a site does; [`directives`]
-//! has one module per Caddyfile word, over [`arguments`] that many take, and [`upstream`] where it
-//! speaks to another server; [`config`] makes a snapshot of them; [`tls`] keeps certificates;
-//! [`net`] is below all that opens connections; [`server`] listens and serves; [`daemon`] deals
-//! with the operating system; [`run`] is the life of the process and [`cli`] its command line.
+//! In reading order: [`limits`] holds the defaults; [`caddyfile`] turns text into blocks, and
+//! [`warning`] says where; [`http`] is the vocabulary of a request; [`chain`] and [`site`] hold
+//! what a site does; [`directives`] has one module per Caddyfile word, over [`arguments`] that
+//! many take, and [`upstream`] where it speaks to another server; [`config`] makes a snapshot of
+//! them; [`tls`] keeps certificates; [`net`] is below all that opens connections; [`server`]
+//! listens and serves; [`daemon`] deals with the operating system; [`run`] is the life of the
+//! process and [`cli`] its command line.
 
 pub mod arguments;
 pub mod caddyfile;

@@ -1,131 +1,334 @@
-//! Every default limit and timeout, each named once. `limits` and `timeouts` change them.
+//! Every limit and timeout that a user can meet: one that ends in a status, a closed connection, a
+//! refused Caddyfile or a lost line. `limits`, `timeouts`, `proxy` and others change some of them.
+//! Sizes of buffers and the like, which nobody can meet, stand where they are used.
+//!
+//! A row is a constant, its unit, and its line in docs/default-limits.md, which a test compares.
 
 use std::time::Duration;
 
-/// Bytes of a request's field section, counted as names + values + 32 each (RFC 9113 6.5.2).
-pub const HEADER_BYTES: usize = 16 * 1024;
-/// Bytes beyond [`HEADER_BYTES`] that an HTTP/3 head may have to be answered with 431; with more
-/// the connection is closed before they are taken in.
-pub const HEADER_EXCESS: usize = 64 * 1024;
-/// The same for an HTTP/2 head, beyond which hyper answers 431 itself.
-pub const H2_HEADER_EXCESS: usize = 32 * 1024;
-/// Fields of a request, cookie crumbs counted.
-pub const HEADER_COUNT: usize = 100;
-/// Bytes of a request target; more is 414.
-pub const URI_BYTES: usize = 8 * 1024;
-/// From the first byte of a request to the end of its head.
-pub const HEADER_READ: Duration = Duration::from_secs(10);
-/// From accept to the end of the PROXY protocol's header, where one is expected.
-pub const PROXY_HEADER: Duration = Duration::from_secs(5);
-/// From accept, or that header, to the end of the TLS handshake.
-pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
-/// The longest silence of a client that is sending a body, while no response moves either.
-pub const BODY_IDLE: Duration = Duration::from_secs(60);
-/// The least that a client must move of a body whose length it has said, in bytes each second, seen
-/// over [`BODY_IDLE`], until the response begins.
-pub const MINIMUM_RATE: u64 = 240;
-/// What an HTTP/2 client still sends behind a complete answer and is taken in before its stream
-/// is reset: so many bytes, for so long, with so much silence.
-pub const UNREAD_BYTES: u64 = 1024 * 1024;
-pub const UNREAD_TIME: Duration = Duration::from_secs(30);
-pub const UNREAD_SILENCE: Duration = Duration::from_secs(5);
-/// The longest a response may wait for the client to take bytes.
-pub const WRITE_IDLE: Duration = Duration::from_secs(60);
-/// An HTTP/1.1 or HTTP/2 connection without a request in flight.
-pub const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(75);
-/// A QUIC connection without packets.
-pub const QUIC_IDLE: Duration = Duration::from_secs(30);
-/// The longest that `idle` keeps such a connection.
-pub const QUIC_IDLE_MOST: Duration = Duration::from_secs(3600);
-/// How often a QUIC connection with requests under way shows that it is there.
-pub const QUIC_ALIVE: Duration = Duration::from_secs(10);
-/// Requests at once on one HTTP/2 or HTTP/3 connection.
-pub const STREAMS: u32 = 100;
-/// Tunnels that it may have beside them.
-pub const TUNNELS: u32 = 256;
-/// Flow-control window of one stream, HTTP/2 and QUIC.
-pub const STREAM_WINDOW: u32 = 256 * 1024;
-/// Flow-control window of an HTTP/2 connection.
-pub const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Flow-control window of a QUIC connection.
-pub const QUIC_CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
-/// Response bytes a QUIC connection keeps for retransmission.
-pub const QUIC_SEND_WINDOW: u64 = 4 * 1024 * 1024;
-/// Streams reset by an HTTP/2 client before we answered them, waiting to be forgotten.
-pub const H2_PENDING_RESETS: usize = 20;
-/// Streams that an HTTP/2 client made us reset, over a connection's life.
-pub const H2_LOCAL_RESETS: usize = 1024;
-/// Requests that a client may cancel, or turn out malformed behind their heads, at once on one
-/// HTTP/3 connection; and how many more with each second.
-pub const QUIC_BROKEN_OFF: u32 = 200;
-pub const QUIC_BROKEN_OFF_RATE: u32 = 25;
-/// How long the rest of a request's content is read and dropped after its response over HTTP/3,
-/// and the longest silence in it.
-pub const QUIC_LINGER: Duration = Duration::from_secs(30);
-pub const QUIC_LINGER_SILENCE: Duration = Duration::from_secs(5);
-/// Bytes an HTTP/1.1 or HTTP/2 connection may hold unsent.
-pub const SEND_BUFFER: usize = 64 * 1024;
-/// Bytes that the kernel takes of an HTTP/1.1 or HTTP/2 connection before it sends them. What is
-/// under way is not counted, so that long roads stay filled.
-pub const UNSENT_BYTES: u32 = 128 * 1024;
-/// QUIC handshakes under way beyond which a client must prove its address by Retry.
-pub const QUIC_RETRY_ABOVE: usize = 256;
-/// QUIC handshakes under way beyond which new ones are refused.
-pub const QUIC_INCOMING: usize = 1024;
-/// The share of the descriptors not in use at the start that client connections may take, in
-/// percent: each may need another one, to an upstream or of a file.
-pub const CONNECTION_SHARE: u64 = 50;
-/// Threads of a worker for what may block: files that are not in memory, and names. Each has a
-/// stack and a heap, hence there are not many.
-pub const BLOCKING_THREADS: usize = 32;
-/// Upstream TCP (and TLS) connection set-up.
-pub const UPSTREAM_CONNECT: Duration = Duration::from_secs(3);
-/// From the end of the request to the upstream's response head.
-pub const UPSTREAM_FIRST_BYTE: Duration = Duration::from_secs(60);
-/// The longest silence of an upstream within its response.
-pub const UPSTREAM_BODY_IDLE: Duration = Duration::from_secs(60);
-/// An idle pooled upstream connection.
-pub const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
-/// Idle upstream connections kept per upstream and worker.
-pub const UPSTREAM_KEEPALIVE: usize = 32;
-/// Streams of one HTTP/2 connection to an upstream; more open another connection.
-pub const UPSTREAM_STREAMS: usize = 100;
-/// Flow-control window of one of them.
-pub const UPSTREAM_STREAM_WINDOW: u32 = 512 * 1024;
-/// How long nothing comes on an HTTP/2 connection to an upstream, with requests in flight, until
-/// it is asked for a sign of life; and how long that may take.
-pub const UPSTREAM_PING: Duration = Duration::from_secs(20);
-pub const UPSTREAM_PONG: Duration = Duration::from_secs(10);
-/// How long an upstream that has chosen HTTP/1.1 is not offered HTTP/2.
-pub const UPSTREAM_HTTP1: Duration = Duration::from_secs(300);
-/// A connection or stream that has left HTTP, with silence both ways.
-pub const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
-/// How long tunnels have, when a stop has waited for them, to say goodbye.
-pub const TUNNEL_GOODBYE: Duration = Duration::from_secs(1);
-/// The longest silence of a FastCGI responder, and the longest that it may take nothing of a
-/// request.
-pub const FASTCGI_SILENCE: Duration = Duration::from_secs(60);
-/// Bytes of a request's content that came without a length and must have one before they are
-/// passed on.
-pub const SPOOL_BYTES: u64 = 256 * 1024 * 1024;
-/// Bytes of a request's body kept, so that it can be sent to another upstream.
-pub const RETRY_BODY: u64 = 1024 * 1024;
-/// Of a hundred requests, how many may be sent once more after an upstream has had them.
-pub const RETRY_SHARE: u64 = 20;
-/// Such requests each second that are allowed however few requests there are.
-pub const RETRY_FLOOR: u64 = 10;
-/// How long a request waits for a place at an upstream, where `queue` lets it wait.
-pub const UPSTREAM_QUEUE: Duration = Duration::from_secs(30);
-/// Between health checks of an upstream.
-pub const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
-/// One health check, from connecting to the end of the body.
-pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes of a body that a health check searches.
-pub const HEALTH_BODY: usize = 1024 * 1024;
-/// The least and the longest time for which an answer about an upstream's name is used, and how
-/// long after a failure the name is asked for again.
-pub const NAME_TTL_MIN: Duration = Duration::from_secs(1);
-pub const NAME_TTL_MAX: Duration = Duration::from_secs(3600);
-pub const NAME_RETRY: Duration = Duration::from_secs(5);
-/// How long a stop waits for requests in flight (`-grace`).
-pub const DRAIN: Duration = Duration::from_secs(30);
+const KB: usize = 1024;
+const MB: usize = 1024 * KB;
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+macro_rules! limits {
+    (
+        $(
+            $(#[doc = $doc:literal])*
+            $name:ident: $type:ty = $value:expr, $unit:ident $line:literal;
+        )*
+    ) => {
+        $(
+            #[doc = concat!("`", stringify!($unit), "`: ", $line, ".")]
+            $(#[doc = $doc])*
+            pub const $name: $type = $value;
+        )*
+
+        /// Each limit's name, its line in the documentation, and its value as shown there.
+        #[cfg(test)]
+        static TABLE: &[(&str, &str, fn() -> String)] =
+            &[$((stringify!($name), $line, || tests::$unit($name))),*];
+    };
+}
+
+limits! {
+    // Requests.
+    /// As RFC 9113 section 6.5.2 counts them.
+    HEADER_BYTES: usize = 16 * KB, bytes "header fields: names and values, and 32 bytes for each";
+    HEADER_COUNT: usize = 100, count "header fields in number; each part of a cookie counts";
+    /// With more the connection is closed before the head is taken in.
+    HEADER_EXCESS: usize = 64 * KB,
+        bytes "excess of the fields that still gets 431, HTTP/3";
+    /// Beyond it hyper answers 431 itself.
+    H2_HEADER_EXCESS: usize = 32 * KB, bytes "excess of the fields that still gets 431, HTTP/2";
+    URI_BYTES: usize = 8 * KB, bytes "request target";
+    /// Nobody uses them, so more is an attack.
+    CHUNK_EXTENSION_BYTES: usize = 16 * KB, bytes "chunk extensions of one body";
+    FILE_RANGES: usize = 16, count "ranges of one request for a file";
+    INTERNAL_REDIRECTS: usize = 10, count "redirects of one request by `internal`";
+    PATTERN_BYTES: usize = 256 * KB,
+        bytes "a regular expression that is made from a request, compiled";
+    REALIP_HOPS: usize = 5, count "proxies that `realip` looks behind";
+
+    // Clients.
+    /// From accept.
+    PROXY_HEADER: Duration = secs(5), time "header of the PROXY protocol, where one is expected";
+    /// The longest that the protocol has.
+    PROXY_LINE_BYTES: usize = 107, bytes "its length, version 1";
+    /// Load balancers send some hundred at most.
+    PROXY_BINARY_BYTES: usize = 4 * KB,
+        bytes "its length, version 2, behind the first 16 bytes";
+    TLS_HANDSHAKE: Duration = secs(10), time "TLS handshake, from the connection or that header on";
+    HEADER_READ: Duration = secs(10), time "request head, from its first byte to its end";
+    BODY_IDLE: Duration = secs(60),
+        time "silence within a request's body, while no response moves either";
+    /// Seen over [`BODY_IDLE`].
+    MINIMUM_RATE: u64 = 240,
+        rate "least rate of a request's body that says its length, over 60 s, until the response begins; not of gRPC";
+    WRITE_IDLE: Duration = secs(60), time "silence of a client that takes a response";
+    KEEP_ALIVE_IDLE: Duration = secs(75), time "connection without a request";
+    QUIC_IDLE: Duration = secs(30), time "HTTP/3 connection without packets";
+    QUIC_ALIVE: Duration = secs(10),
+        time "between PINGs that keep an HTTP/3 connection while a request or a tunnel is under way";
+    QUIC_IDLE_MOST: Duration = secs(3600), time "longest idle time that `timeouts` can set for an HTTP/3 connection";
+    /// It is taken in and dropped before the stream is reset.
+    UNREAD_BYTES: u64 = MB as u64, bytes "upload that is read after its response, HTTP/2";
+    UNREAD_TIME: Duration = secs(30), time "time for that";
+    UNREAD_SILENCE: Duration = secs(5), time "silence of the client within that time";
+    /// It is read and dropped.
+    QUIC_LINGER: Duration = secs(30), time "upload that is read after its response, HTTP/3";
+    QUIC_LINGER_SILENCE: Duration = secs(5), time "silence of the client within that time, HTTP/3";
+    /// Closing at once could destroy what was sent last (RFC 9112 section 9.6).
+    LINGERING_CLOSE: Duration = secs(2),
+        time "upload that is read before an HTTP/1.1 connection closes";
+    UPGRADE_AHEAD_BYTES: usize = 16 * KB,
+        bytes "bytes that a client sends before its upgrade is answered";
+    TUNNEL_IDLE: Duration = secs(3600), time "silence, both ways, of a WebSocket or another tunnel";
+    REST_AFTER: Duration = Duration::from_millis(500),
+        time "idle HTTP/1.1 connection before its memory is freed, and before it may be closed for another client";
+
+    // Connections.
+    /// Each may need another descriptor, to an upstream or of a file.
+    CONNECTION_SHARE: u64 = 50,
+        percent "client connections, of the open-files limit less what the service itself has open; then new ones wait";
+    /// The kernel's `net.core.somaxconn` may be less.
+    BACKLOG: i32 = 4096, count "connections of one listener that wait to be accepted";
+    STREAMS: u32 = 100, count "requests at once on an HTTP/2 or HTTP/3 connection";
+    /// Over HTTP/2 as many requests more wait for their turn.
+    TUNNELS: u32 = 256,
+        count "WebSockets on it besides, in streams of their own; more count as requests";
+    STREAM_WINDOW: u32 = 256 * KB as u32, bytes "flow-control window of a stream";
+    H2_CONNECTION_WINDOW: u32 = MB as u32, bytes "window of an HTTP/2 connection";
+    QUIC_CONNECTION_WINDOW: u32 = 2 * MB as u32, bytes "window of an HTTP/3 connection";
+    QUIC_SEND_WINDOW: u64 = 4 * MB as u64,
+        bytes "unacknowledged response bytes of an HTTP/3 connection";
+    SEND_BUFFER: usize = 64 * KB,
+        bytes "unsent bytes of an HTTP/1.1 or HTTP/2 connection, in the server";
+    /// What is under way is not counted, so that long roads stay filled.
+    UNSENT_BYTES: u32 = 128 * KB as u32, bytes "the same, in the kernel (`TCP_NOTSENT_LOWAT`)";
+    H2_PENDING_RESETS: usize = 20, count "HTTP/2 streams a client reset before they were answered";
+    /// Over the connection's life.
+    H2_LOCAL_RESETS: usize = 1024, count "HTTP/2 streams a client made the server reset";
+    /// Or that turn out malformed behind their heads.
+    QUIC_BROKEN_OFF: u32 = 200,
+        count "HTTP/3 requests a client may break off at once; more end the connection (`H3_EXCESSIVE_LOAD`)";
+    QUIC_BROKEN_OFF_RATE: u32 = 25, each_second "HTTP/3 requests that it may break off besides";
+    /// There are about ten.
+    QUIC_SETTINGS: usize = 64,
+        count "settings of an HTTP/3 client; more end the connection (`H3_EXCESSIVE_LOAD`)";
+    /// By Retry.
+    QUIC_RETRY_ABOVE: usize = 256,
+        count "HTTP/3 handshakes under way before clients must prove their address";
+    QUIC_INCOMING: usize = 1024, count "HTTP/3 handshakes under way before new ones are refused";
+    /// Each has a stack and a heap, hence there are not many.
+    BLOCKING_THREADS: usize = 32, count "threads of a worker that read files and look up names";
+
+    // Upstreams.
+    UPSTREAM_CONNECT: Duration = secs(3), time "connecting, TLS included";
+    /// From the end of the request.
+    UPSTREAM_FIRST_BYTE: Duration = secs(60), time "waiting for the response's head";
+    UPSTREAM_BODY_IDLE: Duration = secs(60),
+        time "silence within the response, while no request body moves either";
+    /// The upstream may not know of it (RFC 9110 section 10.1.1).
+    CONTINUE_WAIT: Duration = secs(1), time "waiting for 100 (Continue)";
+    RESPONSE_HEAD_BYTES: usize = 64 * KB, bytes "head of a response, also of FastCGI; more is 502";
+    RESPONSE_FIELDS: usize = 128, count "its fields; more are 502";
+    RESPONSE_TRAILERS: usize = 64, count "its trailers; more break the response off";
+    INFORMATIONAL: u8 = 32, count "1xx responses before it; more are 502";
+    /// To another upstream.
+    RETRY_BODY: u64 = MB as u64, bytes "request body kept to be sent again";
+    RETRY_WINDOW: usize = 10,
+        seconds "period over which requests are counted for the next line";
+    /// After an upstream has had them.
+    RETRY_SHARE: u64 = 20, percent "share of requests that are sent again";
+    RETRY_FLOOR: u64 = 10, each_second "requests that are sent again however few there are";
+    UPSTREAM_QUEUE: Duration = secs(30), time "waiting in a `queue`";
+    UPSTREAM_WEIGHT: u32 = 256, count "largest `weight`; a larger one is refused";
+    HEALTH_INTERVAL: Duration = secs(30), time "between health checks";
+    /// From connecting to the end of the body.
+    HEALTH_TIMEOUT: Duration = secs(60), time "a health check";
+    HEALTH_BODY: usize = MB, bytes "part of its response that is searched";
+    NAME_TTL_MIN: Duration = secs(1), time "shortest time for which an answer of DNS is used";
+    NAME_TTL_MAX: Duration = secs(3600), time "longest time for which an answer of DNS is used";
+    NAME_RETRY: Duration = secs(5), time "pause before a name that failed is looked up again";
+    UPSTREAM_IDLE: Duration = secs(60), time "idle connection";
+    UPSTREAM_KEEPALIVE: usize = 32, count "idle connections kept for each upstream and worker";
+    UPSTREAM_STREAMS: usize = 100,
+        count "requests at once on an HTTP/2 connection to a server; more open another";
+    UPSTREAM_STREAM_WINDOW: u32 = 512 * KB as u32, bytes "flow-control window of one of them";
+    /// With requests in flight.
+    UPSTREAM_PING: Duration = secs(20), time "silence of such a connection before a PING";
+    UPSTREAM_PONG: Duration = secs(10), time "answer to a PING";
+    UPSTREAM_HTTP1: Duration = secs(300),
+        time "pause before HTTP/2 is offered again to a server that chose HTTP/1.1";
+    FASTCGI_SILENCE: Duration = secs(60),
+        time "silence of a FastCGI responder; also how long it may take nothing of a request";
+    FASTCGI_AVOIDED: Duration = secs(10),
+        time "time for which a FastCGI responder that could not be reached is tried last";
+    SPOOL_BYTES: u64 = 256 * MB as u64,
+        bytes "body without a length that is kept until its length is known, for FastCGI; more is 413";
+
+    // Programs.
+    WEBSOCKET_MESSAGE: usize = 10 * MB,
+        bytes "message between a client and a program of `websocket`, each way";
+    WEBSOCKET_PING: Duration = secs(54), time "between PINGs to the client";
+    WEBSOCKET_SILENCE: Duration = secs(60), time "silence of the client";
+    WEBSOCKET_CLOSE: Duration = secs(5), time "time for the client to read the last frame";
+    PROGRAM_END: Duration = secs(1), time "time for a program to end between SIGINT and SIGKILL";
+    STDERR_BYTES: usize = 16 * KB,
+        bytes "standard error of a program or a FastCGI responder in the errors log, for one request";
+    STDERR_LINE: usize = 4 * KB, bytes "one line of it";
+
+    // Logs.
+    LOG_QUEUE_BYTES: usize = 4 * MB,
+        bytes "lines of one log file that wait to be written; more are lost and counted";
+    LOG_QUEUE_RECORDS: usize = 8192,
+        count "records that wait for syslog; more are lost and counted";
+    LOG_VALUE_BYTES: usize = 8 * KB, bytes "one value in a line of the access log";
+    REQUEST_BODY_BYTES: usize = 100 * KB, bytes "`{request_body}`";
+    /// More does not fit everywhere into one datagram.
+    SYSLOG_BYTES: usize = 8 * KB, bytes "one message to syslog";
+    SYSLOG_TIMEOUT: Duration = secs(5), time "connecting to syslog, and one write to it";
+    /// As v1 since 0.10; so are the next two.
+    LOG_ROLL_MB: u32 = 100, megabytes "size at which a log file is rolled";
+    LOG_ROLL_AGE: Duration = secs(14 * 24 * 3600), time "age at which a rolled file is removed";
+    LOG_ROLL_KEEP: usize = 10, count "rolled files kept";
+
+    // Certificates.
+    ACME_ATTEMPT: Duration = secs(300), time "one attempt to get a certificate from a CA";
+    CA_TIMEOUT: Duration = secs(10), time "one request to a CA (`-catimeout`)";
+    /// A chain is a few KB.
+    CA_ANSWER_BYTES: usize = MB,
+        bytes "one answer of a CA or another HTTPS service that certificates need";
+    DNS_CHALLENGE: Duration = secs(120),
+        time "a name server or a program that sets a DNS challenge";
+    OCSP_TIMEOUT: Duration = secs(10), time "an OCSP responder's answer";
+    ON_DEMAND_WAITING: usize = 500,
+        count "handshakes of one site that wait for a certificate on demand; more are refused";
+    ON_DEMAND_NAMES: usize = 10_000,
+        count "names with a certificate on demand, and names that failed, in memory";
+    ON_DEMAND_FAILED: i64 = 300, seconds "time for which a name that failed is refused";
+    /// A folder that links to itself ends there.
+    CERTIFICATE_FOLDERS: usize = 16,
+        count "depth of the folders that `load` of `tls` searches; deeper ones are passed over";
+
+    // Caddyfile.
+    /// Some that import one another would grow without end long before they loop.
+    CADDYFILE_IMPORTS: usize = 10_000, count "imports of one Caddyfile; more are refused";
+    CADDYFILE_TOKENS: usize = 1_000_000,
+        count "words of one Caddyfile with all that it imports; more are refused";
+    /// Each wrong password costs about a second of a core.
+    BCRYPT_COST: u32 = 14, count "cost of a bcrypt hash; a dearer one is refused";
+
+    // Stopping.
+    DRAIN: Duration = secs(30), time "requests in flight (`-grace`)";
+    /// Where nobody is in a hurry.
+    DRAIN_IDLE: Duration = secs(5),
+        time "idle HTTP/1.1 connections after a reload or an upgrade that closes them";
+    /// Its client would take a close for a failure.
+    FIRST_REQUEST: Duration = secs(1),
+        time "the first request on a connection that has just been made";
+    TUNNEL_GOODBYE: Duration = secs(1), time "WebSockets that have been told to close, after `-grace`";
+    STOP_WORKERS: Duration = secs(10),
+        time "time for workers to end, beyond `-grace`";
+    UPGRADE_READY: Duration = secs(30),
+        time "time for the new process of an upgrade to be ready; else the old one stays";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Display;
+
+    use super::*;
+
+    pub(super) fn bytes(n: impl TryInto<usize>) -> String {
+        match n.try_into().unwrap_or(usize::MAX) {
+            n if n % MB == 0 => format!("{} MB", n / MB),
+            n if n % KB == 0 => format!("{} KB", n / KB),
+            n => format!("{n} bytes"),
+        }
+    }
+
+    pub(super) fn megabytes(n: u32) -> String {
+        format!("{n} MB")
+    }
+
+    pub(super) fn count(n: impl TryInto<u64>) -> String {
+        match n.try_into().unwrap_or(u64::MAX) {
+            n @ ..10_000 => n.to_string(),
+            n @ ..1_000_000 => format!("{},{:03}", n / 1000, n % 1000),
+            n => format!("{},{:03},{:03}", n / 1_000_000, n / 1000 % 1000, n % 1000),
+        }
+    }
+
+    pub(super) fn time(time: Duration) -> String {
+        match time.as_secs() {
+            0 => format!("{} ms", time.as_millis()),
+            n if n % 86_400 == 0 => format!("{} days", n / 86_400),
+            n if n % 3600 == 0 => format!("{} h", n / 3600),
+            n if n % 60 == 0 && n > 60 => format!("{} min", n / 60),
+            n => format!("{n} s"),
+        }
+    }
+
+    pub(super) fn seconds(n: impl TryInto<u64>) -> String {
+        time(secs(n.try_into().unwrap_or(u64::MAX)))
+    }
+
+    pub(super) fn percent(n: u64) -> String {
+        format!("{n} %")
+    }
+
+    pub(super) fn each_second(n: impl Display) -> String {
+        format!("{n} each second")
+    }
+
+    pub(super) fn rate(n: u64) -> String {
+        format!("{n} bytes/s")
+    }
+
+    /// The page's lines about limits: what is limited, without links, and the default.
+    fn documented() -> Vec<(String, String)> {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/default-limits.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let rows =
+            page.lines().filter(|line| line.starts_with("| ") && !line.contains("| default |"));
+        rows.map(|row| {
+            let mut cells = row.split('|').map(|cell| unlinked(cell.trim()));
+            (cells.nth(1).unwrap(), cells.next().unwrap())
+        })
+        .collect()
+    }
+
+    /// `[text](target)` as `text`.
+    fn unlinked(cell: &str) -> String {
+        let mut text = String::new();
+        let mut rest = cell;
+        while let Some((before, after)) = rest.split_once('[') {
+            let (inside, after) = after.split_once("](").unwrap();
+            text.extend([before, inside]);
+            rest = after.split_once(')').unwrap().1;
+        }
+        text + rest
+    }
+
+    #[test]
+    fn the_documentation_lists_the_table() {
+        let documented = documented();
+        let mut shown: BTreeMap<_, _> =
+            documented.iter().map(|(line, value)| (line.as_str(), value.as_str())).collect();
+        assert_eq!(shown.len(), documented.len(), "a line stands in the page twice");
+        for (name, line, value) in TABLE {
+            let default = shown.remove(line).unwrap_or_else(|| panic!("{name}: no line {line:?}"));
+            // Behind a semicolon the page may say more.
+            let default = default.split("; ").next().unwrap();
+            assert_eq!(default, value(), "{name}: {line}");
+        }
+        // What has no default of ours.
+        let _ = shown.remove("body").filter(|value| *value == "no limit").unwrap();
+        assert!(shown.is_empty(), "lines of no limit: {shown:?}");
+    }
+}

@@ -7,11 +7,7 @@ use super::import::{expand, files, read};
 use super::lexer::lex;
 use super::parser::Parser;
 use super::{ConfigError, Kind, Token};
-
-/// Imports in one Caddyfile, and tokens they make; pieces that import one another twice each
-/// would grow without end long before they loop.
-const MAX_IMPORTS: usize = 10_000;
-const MAX_TOKENS: usize = 1_000_000;
+use crate::limits::{CADDYFILE_IMPORTS, CADDYFILE_TOKENS};
 
 /// Where a splice came from: the chain of parents shows a loop.
 pub(super) struct Origin {
@@ -58,7 +54,9 @@ impl Parser<'_> {
                 .hint("an environment variable in it may be unset"));
         }
         let spliced = self.called_for(&argument, &pattern)?;
-        if self.tokens.len() + spliced.len() > MAX_TOKENS || self.origins.len() > MAX_IMPORTS {
+        if self.tokens.len() + spliced.len() > CADDYFILE_TOKENS
+            || self.origins.len() > CADDYFILE_IMPORTS
+        {
             return Err(fail(&argument, format!("Could not import {pattern}: too many imports"))
                 .hint("files or snippets that import others repeatedly multiply"));
         }

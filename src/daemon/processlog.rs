@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
@@ -14,6 +13,7 @@ use super::logfile::{LogFile, Roll};
 use super::owned::open_as;
 use super::privileges::User;
 use super::syslog::{Facility, Severity, Syslog};
+use crate::limits::{LOG_ROLL_AGE, LOG_ROLL_KEEP};
 
 /// Whose records are told even where nobody asked for a log: a first certificate takes its time.
 const PROGRESS: &str = "caddy::tls::acme";
@@ -65,11 +65,10 @@ pub struct Style {
 }
 
 impl Style {
-    /// 10 old files are kept, for 14 days.
+    /// The number of old files and their age are not for choice.
     fn roll(&self) -> Roll {
         let size = Some(u64::from(self.roll_mb) << 20).filter(|size| *size > 0);
-        let age = Duration::from_secs(14 * 86_400);
-        Roll { size, age, keep: 10, compress: self.compress }
+        Roll { size, age: LOG_ROLL_AGE, keep: LOG_ROLL_KEEP, compress: self.compress }
     }
 }
 

@@ -12,6 +12,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::limits::{LOG_QUEUE_BYTES, LOG_QUEUE_RECORDS};
+
 /// How long entries gather after the writer's last turn.
 const GATHER: Duration = Duration::from_millis(2);
 /// How long a flush waits for a writer that may be stuck in the kernel.
@@ -36,7 +38,7 @@ pub(super) trait Batch: Default + Send + 'static {
 /// Whole lines, each with its line feed.
 impl Batch for String {
     type Entry<'a> = &'a str;
-    const MOST: usize = 4 << 20;
+    const MOST: usize = LOG_QUEUE_BYTES;
 
     fn add(&mut self, line: &str) {
         self.push_str(line);
@@ -56,7 +58,7 @@ impl Batch for String {
 
 impl<T: Send + 'static> Batch for Vec<T> {
     type Entry<'a> = T;
-    const MOST: usize = 8192;
+    const MOST: usize = LOG_QUEUE_RECORDS;
 
     fn add(&mut self, entry: T) {
         self.push(entry);

@@ -17,10 +17,8 @@ use syslog::{LogFormat, Logger, LoggerBackend};
 
 use super::logfile::lost_line;
 use super::queue::{Lost, Queue, Sink};
+use crate::limits::{SYSLOG_BYTES, SYSLOG_TIMEOUT};
 
-/// Longest message: more does not fit everywhere into one datagram.
-const MAX_LEN: usize = 8 * 1024;
-const TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -276,8 +274,8 @@ fn connect(address: &Address, header: Header) -> syslog::Result<Logger<LoggerBac
             Ok(Logger::new(LoggerBackend::Udp(socket, server), header))
         }
         Address::Tcp(host) => {
-            let stream = TcpStream::connect_timeout(&resolve(host)?, TIMEOUT)?;
-            stream.set_write_timeout(Some(TIMEOUT))?;
+            let stream = TcpStream::connect_timeout(&resolve(host)?, SYSLOG_TIMEOUT)?;
+            stream.set_write_timeout(Some(SYSLOG_TIMEOUT))?;
             Ok(Logger::new(LoggerBackend::Tcp(BufWriter::new(stream)), header))
         }
     }
@@ -299,9 +297,9 @@ fn is_closed(logger: &Logger<LoggerBackend, Header>) -> bool {
     }
 }
 
-/// One line of at most [`MAX_LEN`] bytes: a line end inside would begin a message of its own.
+/// One line of at most [`SYSLOG_BYTES`] bytes: a line end inside would begin a message of its own.
 fn fit(line: &str) -> String {
-    let end = line.floor_char_boundary(MAX_LEN);
+    let end = line.floor_char_boundary(SYSLOG_BYTES);
     line.get(..end).unwrap_or(line).trim_end().replace(['\r', '\n', '\0'], " ")
 }
 

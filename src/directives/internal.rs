@@ -11,10 +11,8 @@ use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::Prefix;
 use crate::http::{Body, Fault, Reply, Request, target};
+use crate::limits::INTERNAL_REDIRECTS;
 use crate::site::SiteBuilder;
-
-/// Redirects of one request that are followed.
-const MOST: usize = 10;
 
 const REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
 
@@ -48,7 +46,7 @@ impl Handler for Internal {
 /// Runs the inner handlers until one answers with something else than a redirect.
 async fn follow(req: &mut Request, next: Next<'_>) -> Reply {
     let mut kept = HeaderMap::new();
-    for _ in 0..=MOST {
+    for _ in 0..=INTERNAL_REDIRECTS {
         let mut response = next.run(&mut *req).await?;
         let Some(to) = response.headers_mut().remove(&REDIRECT) else {
             return Ok(with(response, kept));
@@ -65,7 +63,8 @@ async fn follow(req: &mut Request, next: Next<'_>) -> Reply {
         redirect(req);
         req.head.uri = uri;
     }
-    let cause = format!("more than {MOST} internal redirects for {}", req.original_uri);
+    let cause =
+        format!("more than {INTERNAL_REDIRECTS} internal redirects for {}", req.original_uri);
     Err(Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, cause))
 }
 

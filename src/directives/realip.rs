@@ -12,15 +12,13 @@ use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::ranges::Ranges;
 use crate::http::request::Sender;
 use crate::http::{Fault, Request};
+use crate::limits::REALIP_HOPS;
 use crate::site::SiteBuilder;
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Fields that name a client: an unknown sender may send none of them.
 const NAMING: [HeaderName; 3] = [FORWARDED, X_FORWARDED_FOR, HeaderName::from_static("x-real-ip")];
-
-/// Proxies that a request may have come through.
-const HOPS: usize = 5;
 
 /// The options, as they are written. The plugin took the last of each.
 const OPTIONS: &[Usage] = &[
@@ -32,8 +30,12 @@ const OPTIONS: &[Usage] = &[
 
 /// `realip RANGE…`, or a block of `from RANGE…`, `header NAME`, `strict` and `maxhops N`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let mut real =
-        RealIp { from: Ranges::default(), header: X_FORWARDED_FOR, strict: false, hops: HOPS };
+    let mut real = RealIp {
+        from: Ranges::default(),
+        header: X_FORWARDED_FOR,
+        strict: false,
+        hops: REALIP_HOPS,
+    };
     args.written_as("realip RANGE...");
     let mut options = Options::new(OPTIONS);
     while args.next() {

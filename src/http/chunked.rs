@@ -1,10 +1,10 @@
 //! The chunked transfer coding, strictly (RFC 9112 section 7.1). It tells framing from content
 //! and keeps neither.
 
+use crate::limits::CHUNK_EXTENSION_BYTES;
+
 /// Hexadecimal digits of a chunk's size.
 const SIZE_DIGITS: u8 = 16;
-/// Bytes of extensions in one body; nobody uses them, so more is an attack.
-const EXTENSION_BYTES: usize = 16 * 1024;
 
 /// Where a chunked body stands.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Chunked {
             state: State::Size(0),
             padded: false,
             size: 0,
-            extensions_left: EXTENSION_BYTES,
+            extensions_left: CHUNK_EXTENSION_BYTES,
             trailers_left: trailer_bytes,
         }
     }

@@ -4,9 +4,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::Request;
 use super::placeholders::Template;
-
-/// Bytes a pattern may take compiled when a request takes part in writing it.
-const DYNAMIC_PATTERN: usize = 256 * 1024;
+use crate::limits::PATTERN_BYTES;
 
 /// One `if`.
 #[derive(Debug, Clone)]
@@ -73,7 +71,7 @@ impl Condition {
             Test::EndsWith => left.ends_with(&right()),
             Test::Match(pattern) => pattern.as_ref().is_some_and(|p| p.is_match(&left)),
             Test::MatchDynamic => RegexBuilder::new(&right())
-                .size_limit(DYNAMIC_PATTERN)
+                .size_limit(PATTERN_BYTES)
                 .build()
                 .is_ok_and(|pattern| pattern.is_match(&left)),
         };

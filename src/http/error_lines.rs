@@ -4,12 +4,8 @@
 use bytes::BytesMut;
 
 use super::sink::{About, ErrorLog};
+use crate::limits::{STDERR_BYTES, STDERR_LINE};
 use crate::reason::reason;
-
-/// Bytes of one request that are logged.
-const MOST: usize = 16 * 1024;
-/// Bytes of one line.
-const LINE: usize = 4 * 1024;
 
 /// The standard error of what answers one request.
 #[derive(Debug)]
@@ -29,8 +25,8 @@ impl ErrorLines {
 
     pub fn take(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let room = MOST.saturating_sub(self.logged + self.line.len());
-            let taken = piece.len().min(LINE - self.line.len()).min(room);
+            let room = STDERR_BYTES.saturating_sub(self.logged + self.line.len());
+            let taken = piece.len().min(STDERR_LINE - self.line.len()).min(room);
             self.line.extend_from_slice(&piece[..taken]);
             self.lost += piece.len() - taken;
             if piece.ends_with(b"\n") {
@@ -111,11 +107,11 @@ mod tests {
     fn a_flood_is_cut_and_counted() {
         let flood: Vec<&[u8]> = vec![b"0123456789abcde\n"; 10_000];
         let lines = logged(&flood);
-        assert_eq!(lines.len(), MOST / 16 + 1);
-        let lost = 160_000 - MOST;
+        assert_eq!(lines.len(), STDERR_BYTES / 16 + 1);
+        let lost = 160_000 - STDERR_BYTES;
         let last = format!("[ERROR 0 /x] {lost} more bytes on standard error");
         assert_eq!(lines.last().unwrap(), &last);
         let endless = logged(&[&[b'x'; 100_000]]);
-        assert_eq!((endless.len(), endless[0].len()), (2, LINE + "[ERROR 0 /x] ".len()));
+        assert_eq!((endless.len(), endless[0].len()), (2, STDERR_LINE + "[ERROR 0 /x] ".len()));
     }
 }

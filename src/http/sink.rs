@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use chrono::Local;
 
+use crate::limits::{LOG_ROLL_AGE, LOG_ROLL_KEEP, LOG_ROLL_MB};
+
 /// Takes one line (without its line feed) and never blocks the caller for long.
 pub trait Sink: Send + Sync {
     fn write_line(&self, line: &str);
@@ -150,12 +152,12 @@ pub struct Roll {
 }
 
 impl Default for Roll {
-    /// 100 MB, 14 days, 10 files (the default since Caddy 0.10).
+    /// The default of Caddy 1.0.
     fn default() -> Self {
         Self {
-            size: Some(100 << 20),
-            age: Duration::from_secs(14 * 24 * 3600),
-            keep: 10,
+            size: Some(u64::from(LOG_ROLL_MB) << 20),
+            age: LOG_ROLL_AGE,
+            keep: LOG_ROLL_KEEP,
             compress: false,
         }
     }

@@ -8,14 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Event, FORCED, OK, SHUTDOWN_FAILED, Service, hooks};
 use crate::daemon::upgrade::{Predecessor, Serving};
 use crate::daemon::{logfile, notify, processlog};
+use crate::limits::{DRAIN_IDLE, STOP_WORKERS};
 use crate::server::Drain;
 use crate::site;
-
-/// How long a client's connection may idle after an upgrade until it is closed.
-const LINGER: Duration = Duration::from_secs(5);
-
-/// Beyond `-grace`, how long workers may take to end.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether the end must come faster.
 const STEP: Duration = Duration::from_millis(20);
@@ -66,7 +61,7 @@ impl Service {
             let is_over = new_ended.try_recv() == Err(mpsc::TryRecvError::Disconnected);
             is_over.then(|| "the process that serves has ended".to_owned())
         };
-        self.drain(LINGER, hurry, || OK)
+        self.drain(DRAIN_IDLE, hurry, || OK)
     }
 
     /// `hurry` says why there is no more time, `last` what comes of the end.
@@ -83,7 +78,7 @@ impl Service {
             workers.drain(&how);
             let _ = done.send(());
         });
-        let deadline = Instant::now() + self.grace + PATIENCE;
+        let deadline = Instant::now() + self.grace + STOP_WORKERS;
         let code = loop {
             match drained.recv_timeout(STEP) {
                 Err(mpsc::RecvTimeoutError::Timeout) => {}

@@ -10,9 +10,8 @@ use super::legacy::Bequest;
 use super::{Event, Service};
 use crate::daemon::notify;
 use crate::daemon::upgrade::{Serving, Successor};
+use crate::limits::UPGRADE_READY;
 
-/// How long a new binary may take to be ready.
-const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How often signals are looked for meanwhile.
 const STEP: Duration = Duration::from_millis(10);
 
@@ -82,7 +81,7 @@ impl Service {
             stdin: self.wanted.is_stdin().then_some(self.source.text.as_str()),
         };
         let parcel = (bequest.text(), bequest.files());
-        let mut successor = Successor::start(&self.program, (&parcel.0, &parcel.1), READY_WITHIN)
+        let mut successor = Successor::start(&self.program, (&parcel.0, &parcel.1), UPGRADE_READY)
             .map_err(failed)?;
         let answer = successor.answer().map_err(failed)?;
         let (said, answers) = mpsc::channel();

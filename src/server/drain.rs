@@ -2,13 +2,8 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use tokio::sync::Notify;
-
-/// How long a connection that is to close waits for the first request of a client that has just
-/// connected, and would take a close for a failure.
-pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// Tasks that hold a [`Ticket`]: connections with work, requests in flight.
 #[derive(Clone, Default)]

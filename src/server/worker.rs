@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{BLOCKING_THREADS, TUNNEL_GOODBYE};
+use crate::limits::{BLOCKING_THREADS, DRAIN_IDLE, TUNNEL_GOODBYE};
 use crate::server::context::{Held, Worker};
 use crate::server::drain::InFlight;
 use crate::server::process::estate::Estate;
@@ -59,8 +59,6 @@ pub struct Drain {
 
 /// How long a worker may take to do what is done at once.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long idle HTTP/1.1 connections outlive their listener, where nobody is in a hurry.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// All workers, seen from the control side.
 pub struct Workers {
@@ -195,7 +193,7 @@ async fn live(
         slots: Arc::new(Semaphore::new(slots)),
         room: Arc::default(),
         in_flight: InFlight::default(),
-        linger: Cell::new(LINGER),
+        linger: Cell::new(DRAIN_IDLE),
         draining: CancellationToken::new(),
         parting: CancellationToken::new(),
     });

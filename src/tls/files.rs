@@ -9,9 +9,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
 
 use super::pem::{self, Loaded, unix_now};
-
-/// How deep `load` looks; a folder that links to itself ends there.
-const MAX_DEPTH: usize = 16;
+use crate::limits::CERTIFICATE_FOLDERS;
 
 /// Files with certificates, and what was read of them last.
 #[derive(Debug)]
@@ -145,7 +143,7 @@ fn find_pem(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), St
     for entry in std::fs::read_dir(dir).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         if path.is_dir() {
-            if depth < MAX_DEPTH {
+            if depth < CERTIFICATE_FOLDERS {
                 find_pem(&path, depth + 1, files)?;
             }
         } else if path.extension().is_some_and(|ext| ext == "pem") {

@@ -22,12 +22,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::limits::CA_ANSWER_BYTES;
 use crate::net::roots;
 use crate::reason::reason;
 use crate::tls::pem::unix_now;
-
-/// No answer of a CA is larger: a chain is a few KiB.
-const ANSWER_BYTES: usize = 1 << 20;
 
 const USER_AGENT: &str = concat!("caddy/", env!("CARGO_PKG_VERSION"));
 
@@ -217,7 +215,8 @@ where
     *request.uri_mut() = target.parse().map_err(|error| failed(&error))?;
     let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
     let (head, body) = response.into_parts();
-    let body = Limited::new(body, ANSWER_BYTES).collect().await.map_err(|error| failed(&*error))?;
+    let body =
+        Limited::new(body, CA_ANSWER_BYTES).collect().await.map_err(|error| failed(&*error))?;
     drop(driver);
     Ok(Response::from_parts(head, body.to_bytes()))
 }

@@ -6,9 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::md5crypt;
-
-/// The dearest bcrypt that is accepted: each wrong password costs about a second of a core.
-const MOST_BCRYPT_COST: u32 = 14;
+use crate::limits::BCRYPT_COST;
 
 /// One password, as well as it is known.
 pub(super) enum Secret {
@@ -50,9 +48,9 @@ impl Secret {
         if hash.starts_with("$2") {
             let parts: bcrypt::HashParts =
                 hash.parse().map_err(|error| format!("it is no bcrypt hash: {error}"))?;
-            if parts.get_cost() > MOST_BCRYPT_COST {
+            if parts.get_cost() > BCRYPT_COST {
                 return Err(format!(
-                    "its bcrypt cost {} is above {MOST_BCRYPT_COST}: anybody could keep the \
+                    "its bcrypt cost {} is above {BCRYPT_COST}: anybody could keep the \
                      machine busy with wrong passwords. Make it anew with htpasswd -B -C 10",
                     parts.get_cost()
                 ));

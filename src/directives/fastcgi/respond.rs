@@ -12,10 +12,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use super::error::FastCgiError;
 use super::exchange::Exchange;
 use crate::http::{Body, BodyError, hop};
+use crate::limits::{RESPONSE_FIELDS, RESPONSE_HEAD_BYTES};
 
-/// Bytes of an answer's head at most, and fields.
-const HEAD_BYTES: usize = 64 * 1024;
-const FIELDS: usize = 128;
 /// Content that nobody wants and that is read for the connection's sake.
 const DRAINED: usize = 256 * 1024;
 
@@ -33,7 +31,7 @@ pub(super) async fn receive(
                 || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
             return Ok(Answer { head, first: input.freeze(), bodiless });
         }
-        if input.len() >= HEAD_BYTES {
+        if input.len() >= RESPONSE_HEAD_BYTES {
             return Err(FastCgiError::Malformed("its head is too large"));
         }
         match std::future::poll_fn(|cx| exchange.poll_stdout(cx)).await {
@@ -82,7 +80,7 @@ pub(super) struct Head {
 
 /// Takes a whole head from the front of `input`, if there is one.
 pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Head>, FastCgiError> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    let mut fields = [httparse::EMPTY_HEADER; RESPONSE_FIELDS];
     let (length, fields) = match httparse::parse_headers(input, &mut fields) {
         Ok(httparse::Status::Complete(parsed)) => parsed,
         Ok(httparse::Status::Partial) => return Ok(None),

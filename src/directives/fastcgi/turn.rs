@@ -1,12 +1,10 @@
 //! The responders of a line, and whose turn it is.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::address::Upstream;
-
-/// How long a responder that could not be reached is left for last.
-const AVOIDED: Duration = Duration::from_secs(10);
+use crate::limits::FASTCGI_AVOIDED;
 
 #[derive(Debug)]
 pub(super) struct Upstreams {
@@ -38,7 +36,7 @@ impl Upstreams {
     }
 
     pub(super) fn avoid(&self, upstream: &Upstream) {
-        upstream.avoided.store(self.now() + AVOIDED.as_millis() as u64, Ordering::Relaxed);
+        upstream.avoided.store(self.now() + FASTCGI_AVOIDED.as_millis() as u64, Ordering::Relaxed);
     }
 
     fn now(&self) -> u64 {

@@ -1,7 +1,6 @@
 //! The Range field (RFC 9110 section 14.2), bounded: many or overlapping ranges get the whole.
 
-/// More ranges than this in one request are not worth serving apart.
-const MOST: usize = 16;
+use crate::limits::FILE_RANGES;
 
 /// Bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +47,7 @@ fn spans(field: &str, size: u64) -> Option<Vec<Span>> {
     let mut seen = 0;
     for text in set.split(',').map(str::trim).filter(|t| !t.is_empty()) {
         seen += 1;
-        if seen > MOST {
+        if seen > FILE_RANGES {
             return None;
         }
         spans.extend(span(text, size)?);

@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use crate::http::Request;
 use crate::http::placeholders::{ResponseFacts, Template};
+use crate::limits::LOG_VALUE_BYTES;
 
 const COMMON: &str = r#"{remote} - {user} [{when}] "{method} {uri} {proto}" {status} {size}"#;
 const FIELDS: &str = r#" "{>Referer}" "{>User-Agent}""#;
-
-/// Bytes of one value that reach the log.
-const LONGEST: usize = 8 * 1024;
 
 /// A format, parsed.
 #[derive(Debug, Clone)]
@@ -64,7 +62,7 @@ impl Format {
                     value.expand_into(&mut line, req, Some(facts), "-");
                     // {request} has its escapes already.
                     if value.is_escaped() {
-                        line.truncate(line.floor_char_boundary(start + LONGEST));
+                        line.truncate(line.floor_char_boundary(start + LOG_VALUE_BYTES));
                     } else {
                         escape(&mut line, start);
                     }
@@ -142,11 +140,11 @@ fn segment(placeholder: &str) -> Segment {
 fn escape(line: &mut String, start: usize) {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     let value = line.as_bytes().get(start..).unwrap_or_default();
-    if value.len() <= LONGEST && value.iter().all(is_plain) {
+    if value.len() <= LOG_VALUE_BYTES && value.iter().all(is_plain) {
         return;
     }
     let value = line.split_off(start);
-    let end = value.floor_char_boundary(LONGEST);
+    let end = value.floor_char_boundary(LOG_VALUE_BYTES);
     for c in value.get(..end).unwrap_or_default().chars() {
         match c {
             '\n' => line.push_str("\\n"),
@@ -224,7 +222,7 @@ mod tests {
     fn long_values_are_cut_between_characters() {
         let mut line = format!("x{}", "é".repeat(1 << 19));
         escape(&mut line, 0);
-        assert_eq!(line.len(), LONGEST - 1 + 3);
+        assert_eq!(line.len(), LOG_VALUE_BYTES - 1 + 3);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod tests;
 use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 
-use self::output::{Framing, MESSAGE, Type};
+use self::output::{Framing, Type};
 use crate::arguments;
 use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
 use crate::chain::{Handler, Next, ReplyFuture};
@@ -19,6 +19,7 @@ use crate::http::paths::Prefix;
 use crate::http::sink::ErrorLog;
 use crate::http::upgrade::{WEBSOCKET_ACCEPT, WEBSOCKET_KEY, is_websocket, websocket_accept};
 use crate::http::{Fault, Reply, Request};
+use crate::limits::WEBSOCKET_MESSAGE;
 use crate::site::SiteBuilder;
 use crate::warning::Warning;
 
@@ -91,9 +92,11 @@ fn option(word: &str, args: &mut Args<'_>, framing: &mut Framing) -> Result<(), 
         }
         "bufsize" => {
             let text = args.required()?;
-            let size = text.parse().ok().filter(|size| *size <= MESSAGE);
+            let size = text.parse().ok().filter(|size| *size <= WEBSOCKET_MESSAGE);
             framing.size = size.ok_or_else(|| {
-                args.error(format!("bufsize '{text}' is not a number from 0 to {MESSAGE}"))
+                args.error(format!(
+                    "bufsize '{text}' is not a number from 0 to {WEBSOCKET_MESSAGE}"
+                ))
             })?;
         }
         _ => {}

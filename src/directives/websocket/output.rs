@@ -4,8 +4,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio_tungstenite::tungstenite::protocol::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// Bytes of a message from the client, and the most of one from the program.
-pub(super) const MESSAGE: usize = 10 * 1024 * 1024;
+use crate::limits::WEBSOCKET_MESSAGE;
+
 /// Bytes of a message where the program's lines do not count.
 const PIECE: usize = 2048;
 /// Bytes of the longest character in UTF-8.
@@ -34,7 +34,7 @@ pub(super) struct Framing {
 impl Framing {
     fn longest(self) -> usize {
         match (self.kind, self.size) {
-            (Type::Lines, 0) => MESSAGE,
+            (Type::Lines, 0) => WEBSOCKET_MESSAGE,
             (_, 0) => PIECE,
             (Type::Text, size) => size.max(CHARACTER),
             (_, size) => size,

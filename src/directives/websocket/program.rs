@@ -5,7 +5,6 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,9 +15,7 @@ use tokio::time::timeout;
 use crate::http::error_lines::ErrorLines;
 use crate::http::sink::ErrorLog;
 use crate::http::{Request, cgi};
-
-/// How long a program has to end after SIGINT.
-const FAREWELL: Duration = Duration::from_secs(1);
+use crate::limits::PROGRAM_END;
 
 /// A running program.
 #[derive(Debug)]
@@ -73,7 +70,7 @@ impl Life {
     /// Asks the program and its children to end, and makes them.
     pub(super) async fn end(mut self) {
         self.signal(Signal::SIGINT);
-        if timeout(FAREWELL, self.child.wait()).await.is_err() {
+        if timeout(PROGRAM_END, self.child.wait()).await.is_err() {
             self.signal(Signal::SIGKILL);
             let _ = self.child.wait().await;
         }

@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -20,17 +19,13 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 use tokio_util::io::{ReaderStream, StreamReader};
 
-use super::output::{Framing, MESSAGE, Output, Type};
+use super::output::{Framing, Output, Type};
 use super::program::Program;
 use crate::http::Body;
+use crate::limits::{WEBSOCKET_CLOSE, WEBSOCKET_MESSAGE, WEBSOCKET_PING, WEBSOCKET_SILENCE};
 
 /// Bytes on their way to the client.
 const PIPE: usize = 64 * 1024;
-/// How often a client is asked for a sign of life, and how long it may be silent.
-const PING: Duration = Duration::from_secs(54);
-const SILENCE: Duration = Duration::from_secs(60);
-/// How long a client has to take the last frame.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
 
@@ -49,8 +44,9 @@ pub(super) fn begin(incoming: Body, program: Program, framing: Framing) -> Body 
 }
 
 async fn run(stream: Box<dyn Stream>, program: Program, framing: Framing) {
-    let limits =
-        WebSocketConfig::default().max_message_size(Some(MESSAGE)).max_frame_size(Some(MESSAGE));
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(WEBSOCKET_MESSAGE))
+        .max_frame_size(Some(WEBSOCKET_MESSAGE));
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(limits)).await;
     let (mut sink, source) = socket.split();
     let Program { stdin, stdout, life } = program;
@@ -71,7 +67,7 @@ async fn run(stream: Box<dyn Stream>, program: Program, framing: Framing) {
         }
         let _ = sink.close().await;
     };
-    let _ = tokio::join!(timeout(FAREWELL, farewell), life.end());
+    let _ = tokio::join!(timeout(WEBSOCKET_CLOSE, farewell), life.end());
 }
 
 /// Messages to the program's input. The code is what the client is told; none where it has gone.
@@ -81,7 +77,7 @@ async fn inward(
     kind: Type,
 ) -> Option<CloseCode> {
     loop {
-        let message = match timeout(SILENCE, source.next()).await {
+        let message = match timeout(WEBSOCKET_SILENCE, source.next()).await {
             Ok(Some(Ok(message))) => message,
             Ok(Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. })))) => {
                 return Some(CloseCode::Size);
@@ -111,7 +107,7 @@ async fn outward(
     sink: &mut SplitSink<Socket, Message>,
     mut output: Output<ChildStdout>,
 ) -> Option<CloseCode> {
-    let mut pings = interval_at(Instant::now() + PING, PING);
+    let mut pings = interval_at(Instant::now() + WEBSOCKET_PING, WEBSOCKET_PING);
     loop {
         let message = tokio::select! {
             next = output.next() => match next {

@@ -9,9 +9,7 @@ use http::{Method, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::http::{Body, BodyError, Request};
-
-/// Bytes that are kept.
-const MOST: usize = 100 * 1024;
+use crate::limits::REQUEST_BODY_BYTES;
 
 /// In a request's extensions: the start of its body, as far as it has been read. The lock is
 /// this request's alone.
@@ -43,7 +41,7 @@ impl RequestBody {
 
     fn keep(&self, data: &[u8]) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = MOST - kept.len();
+        let room = REQUEST_BODY_BYTES - kept.len();
         kept.extend_from_slice(&data[..data.len().min(room)]);
     }
 }
@@ -89,13 +87,13 @@ mod tests {
 
     #[tokio::test]
     async fn text_is_kept_up_to_a_limit() {
-        let long = "x".repeat(MOST + 1);
+        let long = "x".repeat(REQUEST_BODY_BYTES + 1);
         for (method, kind, sent, expected) in [
             ("POST", "application/json; charset=utf-8", "{\"a\":\"{host}\"}", "{\"a\":\"{host}\"}"),
             ("PUT", "text/XML", "<a/>", "<a/>"),
             ("GET", "text/xml", "<a/>", "-"),
             ("POST", "text/plain", "a", "-"),
-            ("POST", "application/json", &long, &long[..MOST]),
+            ("POST", "application/json", &long, &long[..REQUEST_BODY_BYTES]),
         ] {
             let mut req = request(method, "/");
             req.head.headers.insert("content-type", kind.parse().unwrap());

@@ -11,6 +11,7 @@ use h3::quic::{RecvStream, StreamErrorIncoming};
 
 use super::frames::{CANCEL_PUSH, GOAWAY, MAX_PUSH_ID, Number, SETTINGS, Violation, is_known};
 use super::response::put_length;
+use crate::limits::QUIC_SETTINGS;
 
 /// Stream types.
 const CONTROL: u64 = 0x0;
@@ -22,9 +23,6 @@ const DECODER: u64 = 0x3;
 const FLAGS: [u64; 2] = [0x8, 0x33];
 /// Settings of HTTP/2 that are not to be sent (RFC 9114 section 7.2.4.1).
 const RESERVED: [u64; 5] = [0x0, 0x2, 0x3, 0x4, 0x5];
-
-/// Settings of one client; there are about ten.
-const MOST_SETTINGS: usize = 64;
 
 const CLOSED: Violation =
     Violation::Connection(Code::H3_CLOSED_CRITICAL_STREAM, "a stream that the connection needs");
@@ -270,7 +268,7 @@ fn settings(mut payload: &[u8]) -> Result<(), Violation> {
             return wrong("a setting comes twice");
         }
         names.push(name);
-        if names.len() > MOST_SETTINGS {
+        if names.len() > QUIC_SETTINGS {
             return Err(Violation::Connection(Code::H3_EXCESSIVE_LOAD, "too many settings"));
         }
     }

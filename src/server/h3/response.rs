@@ -18,7 +18,6 @@ use quinn::{SendStream, VarInt};
 use tokio::time::{Sleep, sleep};
 
 use crate::http::{Body, BodyError};
-use crate::limits::WRITE_IDLE;
 use crate::server::compression::qpack;
 
 /// Frame types (RFC 9114 section 7.2).

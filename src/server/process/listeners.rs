@@ -5,10 +5,10 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use super::estate::{Estate, duplicates};
 use super::inherited::inherited;
+use crate::limits::BACKLOG;
 use crate::server::quic::packets::{self, Outlets, Place};
 use socket2::{Domain, Protocol, Socket, Type};
 
-const BACKLOG: i32 = 4096;
 /// Asked for; the kernel caps it at net.core.rmem_max and wmem_max.
 const UDP_BUFFER: usize = 4 << 20;
 

@@ -18,12 +18,9 @@ use super::gather::Outbox;
 use super::guard::GuardHandle;
 use crate::http::Peer;
 use crate::http::limits::Timeouts;
+use crate::limits::{FIRST_REQUEST, REST_AFTER};
 use crate::server::connection::Connection;
 use crate::server::context::Worker;
-use crate::server::drain::FIRST_REQUEST;
-
-/// How long an HTTP/1.1 connection is idle before the memory that serves it is given back.
-const REST_AFTER: Duration = Duration::from_millis(500);
 
 /// What one connection is doing, told by dispatch and by response bodies.
 #[derive(Clone)]

@@ -16,14 +16,11 @@ use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::io::poll_read_buf;
 
 use crate::http::{Body, BodyError};
-use crate::limits::WRITE_IDLE;
+use crate::limits::LINGERING_CLOSE;
 use crate::server::tcp::gather::Outbox;
 
 /// What one read takes at most.
 const READ: usize = 16 * 1024;
-/// How long the rest of what a client sends is taken in before its connection closes: closing at
-/// once could destroy what was sent last (RFC 9112 section 9.6).
-const LINGER: Duration = Duration::from_secs(2);
 
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
 
@@ -85,7 +82,7 @@ impl Wire {
         })
         .await?;
         poll_fn(|cx| self.poll_read_ended(cx)).await;
-        let _ = timeout(LINGER, poll_fn(|cx| self.poll_discard(cx))).await;
+        let _ = timeout(LINGERING_CLOSE, poll_fn(|cx| self.poll_discard(cx))).await;
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use super::managed::Managed;
 use super::order::{Issued, Job};
 use super::places::Places;
 use super::settings::Challenge;
+use crate::limits::ACME_ATTEMPT;
 use crate::tls::pem::{date, unix_now};
 use crate::tls::storage::Held;
 use crate::tls::wanted::Wanted;
@@ -20,8 +21,6 @@ use crate::tls::wanted::Wanted;
 const LOCK_STEP: Duration = Duration::from_millis(300);
 /// How often an attempt goes on after a CA that turns down nonce after nonce.
 const NONCES: usize = 5;
-/// An attempt that takes longer has gone wrong.
-const ATTEMPT: Duration = Duration::from_secs(300);
 
 impl Keeper {
     /// Obtains the certificate if it is still due once it is our turn.
@@ -29,9 +28,9 @@ impl Keeper {
         let stopping = |_| Failure::trouble("the process is stopping");
         let ca = self.ca(&managed.wanted().ca);
         let _permit = ca.permits.acquire().await.map_err(stopping)?;
-        match tokio::time::timeout(ATTEMPT, self.attempt(managed)).await {
+        match tokio::time::timeout(ACME_ATTEMPT, self.attempt(managed)).await {
             Ok(done) => done,
-            Err(_) => Err(Failure::trouble(format!("not done within {ATTEMPT:?}"))),
+            Err(_) => Err(Failure::trouble(format!("not done within {ACME_ATTEMPT:?}"))),
         }
     }
 

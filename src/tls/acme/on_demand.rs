@@ -16,18 +16,12 @@ use super::failure::Failure;
 use super::keeper::{Keeper, locked};
 use super::managed::Managed;
 use super::renewal;
+use crate::limits::{ON_DEMAND_FAILED, ON_DEMAND_NAMES, ON_DEMAND_WAITING};
 use crate::tls::https_client::Client;
 use crate::tls::names::{covers, qualifies};
 use crate::tls::pem::{Loaded, unix_now};
 use crate::tls::source::CertificateSource;
 use crate::tls::wanted::{OnDemandLimits, Wanted};
-
-/// Handshakes of one site that wait for certificates.
-const WAITING: usize = 500;
-/// Certificates kept in memory, and names that failed.
-const REMEMBERED: usize = 10_000;
-/// Seconds for which a name that failed is refused.
-const FAILED: i64 = 300;
 
 /// One site that obtains certificates on demand.
 #[derive(Debug)]
@@ -119,10 +113,10 @@ impl OnDemand {
             Err(failure) => {
                 log::info!("{name}: no certificate on demand: {failure}");
                 let mut failed = locked(&self.failed);
-                if failed.len() >= REMEMBERED {
+                if failed.len() >= ON_DEMAND_NAMES {
                     failed.clear();
                 }
-                failed.insert(name.clone(), unix_now() + FAILED);
+                failed.insert(name.clone(), unix_now() + ON_DEMAND_FAILED);
             }
         }
         locked(&self.waiting).remove(&name);
@@ -139,7 +133,7 @@ impl OnDemand {
         }
         let (sender, receiver) = oneshot::channel();
         let mut waiting = locked(&self.waiting);
-        if waiting.values().map(Vec::len).sum::<usize>() >= WAITING {
+        if waiting.values().map(Vec::len).sum::<usize>() >= ON_DEMAND_WAITING {
             return None;
         }
         let those = waiting.entry(name.to_owned()).or_default();
@@ -200,7 +194,7 @@ impl OnDemand {
     fn remember(&self, name: &str, managed: Arc<Managed>) {
         self.known.rcu(|old| {
             let mut new = HashMap::clone(old);
-            if new.len() >= REMEMBERED
+            if new.len() >= ON_DEMAND_NAMES
                 && let Some(any) = new.keys().next().cloned()
             {
                 new.remove(&any);

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::deadline::DEADLINE;
+use crate::limits::DNS_CHALLENGE;
 
 const STEP: Duration = Duration::from_millis(50);
 
@@ -38,7 +38,7 @@ fn wait(mut prepared: Command) -> Result<(), String> {
         }
         String::from_utf8_lossy(&said).trim().to_owned()
     });
-    let end = Instant::now() + DEADLINE;
+    let end = Instant::now() + DNS_CHALLENGE;
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
@@ -46,7 +46,7 @@ fn wait(mut prepared: Command) -> Result<(), String> {
             Ok(None) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("still running after {DEADLINE:?}"));
+                return Err(format!("still running after {DNS_CHALLENGE:?}"));
             }
             Err(error) => return Err(error.to_string()),
         }

@@ -1,7 +1,6 @@
 //! DNS-01: a TXT record proves control over a name, also over `*.name`. The record is put there
 //! by a program of the operator's or by a dynamic update (RFC 2136).
 
-mod deadline;
 mod exec;
 #[cfg(any(test, fuzzing))]
 pub(in crate::tls) mod fuzzing;

@@ -6,8 +6,8 @@ use aws_lc_rs::hmac;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::deadline::DEADLINE;
 use super::message::{self, Message, Signer};
+use crate::limits::DNS_CHALLENGE;
 use crate::tls::pem::unix_now;
 
 const TTL: u32 = 60;
@@ -76,9 +76,11 @@ impl Rfc2136 {
                 None => Err("the answer is not to our update".to_owned()),
             }
         };
-        match tokio::time::timeout(DEADLINE, work).await {
+        match tokio::time::timeout(DNS_CHALLENGE, work).await {
             Ok(done) => done.map_err(|error| format!("dns rfc2136 {}: {error}", self.server)),
-            Err(_) => Err(format!("dns rfc2136 {}: no answer within {DEADLINE:?}", self.server)),
+            Err(_) => {
+                Err(format!("dns rfc2136 {}: no answer within {DNS_CHALLENGE:?}", self.server))
+            }
         }
     }
 

@@ -20,13 +20,13 @@ use super::https_client::Client;
 use super::pem::{Loaded, unix_now};
 use super::resolver::Resolver;
 use super::storage::Storage;
+use crate::limits::OCSP_TIMEOUT;
 use message::Window;
 
 /// How often it is looked whether a staple is due.
 const EVERY: Duration = Duration::from_secs(30);
 /// Seconds between two questions to a responder that failed.
 const AGAIN: i64 = 600;
-const RESPONDER: Duration = Duration::from_secs(10);
 
 /// What is known of one certificate's staple.
 #[derive(Debug, Default)]
@@ -93,7 +93,7 @@ async fn fetch(loaded: &Loaded) -> Result<(Vec<u8>, Window), String> {
         .header(header::ACCEPT, "application/ocsp-response")
         .body(Full::new(Bytes::from(message::request(leaf, issuer)?)))
         .map_err(|error| format!("{url}: {error}"))?;
-    let answer = Client::new(RESPONDER, Arc::default()).fetch(request).await?;
+    let answer = Client::new(OCSP_TIMEOUT, Arc::default()).fetch(request).await?;
     let window = message::judge(&answer, leaf).map_err(|error| format!("{url}: {error}"))?;
     if window.until <= unix_now() {
         return Err(format!("{url}: the answer is too old"));

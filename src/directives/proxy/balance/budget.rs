@@ -8,12 +8,10 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use tokio::time::Instant;
 
-use crate::limits::{RETRY_FLOOR, RETRY_SHARE};
+use crate::limits::{RETRY_FLOOR, RETRY_SHARE, RETRY_WINDOW};
 
-/// Seconds that are looked back on.
-const WINDOW: usize = 10;
 /// One more, for the second that begins.
-const SLOTS: usize = WINDOW + 1;
+const SLOTS: usize = RETRY_WINDOW + 1;
 /// Workers count apart, so that they do not meet at a counter.
 const SHARDS: usize = 8;
 
@@ -43,7 +41,7 @@ impl Budget {
     pub(crate) fn repeat(&self, now: Instant) -> bool {
         let this = second(now);
         let (_, just) = self.counted(this - 1);
-        let (requests, repeats) = self.counted(this - WINDOW as u32);
+        let (requests, repeats) = self.counted(this - RETRY_WINDOW as u32);
         if just >= RETRY_FLOOR && repeats >= requests * RETRY_SHARE / 100 {
             return false;
         }
@@ -113,7 +111,7 @@ mod tests {
         }
         assert_eq!(allowed(&budget, start), 1_000 * RETRY_SHARE / 100 - RETRY_FLOOR);
         assert_eq!(allowed(&budget, start + Duration::from_secs(5)), RETRY_FLOOR);
-        let later = start + Duration::from_secs(WINDOW as u64 + 1);
+        let later = start + Duration::from_secs(RETRY_WINDOW as u64 + 1);
         budget.request(later);
         assert_eq!(allowed(&budget, later), RETRY_FLOOR);
     }

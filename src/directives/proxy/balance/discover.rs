@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::sticky::Sticky;
 use crate::directives::proxy::host::health::Check;
-use crate::directives::proxy::host::set::{Set, WEIGHT_MAX};
+use crate::directives::proxy::host::set::Set;
 use crate::directives::proxy::host::upstream::{Target, Upstream, shared_state};
+use crate::limits::UPSTREAM_WEIGHT;
 use crate::upstream::{Host, Server, Service, keep_resolved};
 
 /// The upstreams, as they are at any time.
@@ -154,7 +155,7 @@ impl Discovery {
 
 /// A weight of DNS as one of ours. One of 0 has little of a chance beside others.
 fn scaled(weight: u16, heaviest: u16) -> u32 {
-    (u32::from(weight) * WEIGHT_MAX).checked_div(u32::from(heaviest)).unwrap_or(1).max(1)
+    (u32::from(weight) * UPSTREAM_WEIGHT).checked_div(u32::from(heaviest)).unwrap_or(1).max(1)
 }
 
 /// What the options of a rule add to each of its upstreams.

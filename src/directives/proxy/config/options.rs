@@ -15,11 +15,10 @@ use crate::directives::proxy::balance::policy::Policy;
 use crate::directives::proxy::balance::queue::Queue;
 use crate::directives::proxy::exchange::proxy_protocol::ProxyProtocol;
 use crate::directives::proxy::host::health::Check;
-use crate::directives::proxy::host::set::WEIGHT_MAX;
 use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::directives::proxy::rule::{Rule, Unusable};
 use crate::http::paths::Prefix;
-use crate::limits::UPSTREAM_QUEUE;
+use crate::limits::{UPSTREAM_QUEUE, UPSTREAM_WEIGHT};
 use crate::warning::Warning;
 
 /// The options, as they are written.
@@ -286,9 +285,10 @@ fn upstream<'a>(args: &mut Args<'a>) -> Result<To<'a>, ConfigError> {
         return Err(args.error(message).hint("leave weight out, and set it in DNS"));
     }
     let weight = args.required()?;
-    to.weight = weight.parse().ok().filter(|n| (1..=WEIGHT_MAX).contains(n)).ok_or_else(|| {
-        args.error(format!("weight '{weight}' is not a number from 1 to {WEIGHT_MAX}"))
-    })?;
+    to.weight =
+        weight.parse().ok().filter(|n| (1..=UPSTREAM_WEIGHT).contains(n)).ok_or_else(|| {
+            args.error(format!("weight '{weight}' is not a number from 1 to {UPSTREAM_WEIGHT}"))
+        })?;
     Ok(to)
 }
 

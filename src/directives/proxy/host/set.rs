@@ -4,9 +4,6 @@ use std::ops::Deref;
 
 use super::upstream::Upstream;
 
-/// The largest weight that may be written.
-pub(crate) const WEIGHT_MAX: u32 = 256;
-
 /// Upstreams in the order they are written.
 #[derive(Debug, Default)]
 pub(crate) struct Set {

@@ -15,24 +15,20 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use crate::limits::{LINGERING_CLOSE, UPGRADE_AHEAD_BYTES};
 use framer::{Framer, Stop};
 pub(crate) use limits::GuardLimits;
 pub(crate) use readable::Readable;
 
 /// What hyper gets in place of a bad head.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
-/// How long the rest of an unread request is taken in before the connection closes.
-const LINGER: Duration = Duration::from_secs(2);
 /// Bytes of a bad head that are kept for the log.
 const REPLACED_BYTES: usize = 16 * 1024;
-/// Bytes kept of a client that goes on before its upgrade is answered.
-const HELD_BYTES: usize = 16 * 1024;
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -364,7 +360,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
             }
             if this.framer.holds() {
                 lock(&this.shared).reader = Some(cx.waker().clone());
-                if this.kept.len() >= HELD_BYTES {
+                if this.kept.len() >= UPGRADE_AHEAD_BYTES {
                     return Poll::Pending;
                 }
             }
@@ -434,7 +430,8 @@ impl<T: AsyncRead + AsyncWrite + Readable + Unpin> AsyncWrite for Guard<T> {
                 return Poll::Ready(Ok(()));
             }
         }
-        let linger = this.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        let linger =
+            this.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGERING_CLOSE)));
         let mut scrap = [0_u8; 4096];
         while linger.as_mut().poll(cx).is_pending() {
             let mut buf = ReadBuf::new(&mut scrap);

@@ -2,17 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::limits::{PROXY_BINARY_BYTES, PROXY_LINE_BYTES};
+
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// No header is shorter: `PROXY UNKNOWN` and a line end.
 const LEAST: usize = 15;
 /// Of version 1 with two IPv4 addresses, `PROXY TCP4 0.0.0.0 0.0.0.0 0 0` and a line end.
 const LEAST_TCP4: usize = 32;
-/// Of version 1, from the specification.
-const MOST_TEXT: usize = 107;
 /// Bytes of version 2 before the addresses.
 const FIXED: usize = 16;
-/// Bytes of version 2 behind them that are read. Load balancers send some hundred at most.
-const MOST_BINARY: usize = 4096;
 
 /// Why the bytes are no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +49,7 @@ fn text(seen: &[u8]) -> Result<Step, Malformed> {
     if *last == b'\n' || rest.iter().any(|byte| b"\r\n".contains(byte)) {
         return Err(Malformed("a line end in the wrong place"));
     }
-    if seen.len() >= MOST_TEXT {
+    if seen.len() >= PROXY_LINE_BYTES {
         return Err(Malformed("a line of more than 107 bytes"));
     }
     let is_short = seen.starts_with(b"PROXY TCP4 ") && seen.len() < LEAST_TCP4;
@@ -98,7 +96,7 @@ fn binary(seen: &[u8]) -> Result<Step, Malformed> {
         return Err(Malformed("a header cut short"));
     };
     let length = usize::from(u16::from_be_bytes([high, low]));
-    if length > MOST_BINARY {
+    if length > PROXY_BINARY_BYTES {
         return Err(Malformed("a header of more than 4096 bytes"));
     }
     if rest.len() < length {
@@ -158,7 +156,7 @@ mod tests {
         loop {
             match step(&stream[..at]).map_err(|malformed| malformed.0)? {
                 Step::Read(count) => {
-                    assert!(count > 0 && count <= MOST_BINARY, "{count}");
+                    assert!(count > 0 && count <= PROXY_BINARY_BYTES, "{count}");
                     at += count;
                     if at > stream.len() {
                         return Err("ended early");
@@ -207,7 +205,7 @@ mod tests {
 
     #[test]
     fn text_that_is_no_header() {
-        let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(MOST_TEXT));
+        let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(PROXY_LINE_BYTES));
         for line in [
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "proxy TCP4 1.1.1.1 2.2.2.2 1 2\r\n",
@@ -260,7 +258,7 @@ mod tests {
             v2(0x21, 0x11, &TCP4[..11]),
             v2(0x21, 0x21, &TCP4),
             v2(0x21, 0x31, &TCP4),
-            v2(0x21, 0x11, &[0; MOST_BINARY + 1]),
+            v2(0x21, 0x11, &[0; PROXY_BINARY_BYTES + 1]),
             lying(&[4]),
             lying(&[4, 0]),
             lying(&[4, 0, 1]),

@@ -11,9 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, respon
 use crate::directives::proxy::host::error::ProxyError;
 use crate::directives::proxy::rewrite::names;
 use crate::http::hop;
-
-/// Fields of an answer at most.
-const FIELDS: usize = 128;
+use crate::limits::RESPONSE_FIELDS;
 
 /// How the content of an answer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +35,7 @@ pub(crate) fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Answ
     if input.is_empty() {
         return Ok(None);
     }
-    let mut fields = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; FIELDS];
+    let mut fields = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; RESPONSE_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
     let length = match config.parse_response_with_uninit_headers(&mut parsed, input, &mut fields) {
@@ -52,7 +50,7 @@ pub(crate) fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Answ
     let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     // Where the fields are, so that they can be cut from the shared buffer.
     let start = input.as_ptr() as usize;
-    let mut places = [(0_u32, 0_u32, 0_u32, 0_u32); FIELDS];
+    let mut places = [(0_u32, 0_u32, 0_u32, 0_u32); RESPONSE_FIELDS];
     let count = parsed.headers.len();
     for (place, field) in places.iter_mut().zip(parsed.headers.iter()) {
         let at = |part: *const u8| (part as usize - start) as u32;
@@ -250,7 +248,7 @@ mod tests {
         ] {
             assert!(read(&format!("{lines}\r\n\r\n"), "GET").is_err(), "{lines}");
         }
-        let many = "a: b\r\n".repeat(FIELDS + 1);
+        let many = "a: b\r\n".repeat(RESPONSE_FIELDS + 1);
         assert!(read(&format!("HTTP/1.1 200 OK\r\n{many}\r\n"), "GET").is_err());
     }
 

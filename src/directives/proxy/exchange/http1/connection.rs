@@ -13,10 +13,9 @@ use tokio_util::io::poll_read_buf;
 use super::answer::{self, Answer};
 use crate::directives::proxy::host::error::ProxyError;
 use crate::http::chunked::Chunked;
+use crate::limits::RESPONSE_HEAD_BYTES;
 use crate::upstream::{Io, Patience};
 
-/// Bytes of an answer's head at most.
-pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 /// What one read may take: of a head, of a body, and of a long body that the client takes as fast
 /// as it comes.
 const SMALL_READ: usize = 8 * 1024;
@@ -53,7 +52,7 @@ impl Conn {
     /// Whether what is here behind a head may be the size of its first chunk, as far as it has
     /// come: while nothing has been passed on, the client can still be told.
     pub(crate) fn begins_a_chunk(&self) -> bool {
-        Chunked::of_response(HEAD_BYTES).framing(&self.input).is_some()
+        Chunked::of_response(RESPONSE_HEAD_BYTES).framing(&self.input).is_some()
     }
 
     /// The head of the next answer, which may be an interim one.
@@ -66,7 +65,7 @@ impl Conn {
             if let Some(answer) = answer::parse(&mut self.input, method)? {
                 return Poll::Ready(Ok(answer));
             }
-            if self.input.len() >= HEAD_BYTES {
+            if self.input.len() >= RESPONSE_HEAD_BYTES {
                 return Poll::Ready(Err(ProxyError::Malformed("its head is too large")));
             }
             ready!(self.poll_more(cx)).map_err(ProxyError::Answer)?;

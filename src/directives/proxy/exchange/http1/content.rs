@@ -8,13 +8,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame;
 
 use super::answer::Framing;
-use super::connection::{Conn, HEAD_BYTES};
+use super::connection::Conn;
 use crate::directives::proxy::host::error::ProxyError;
 use crate::http::chunked::Chunked;
 use crate::http::hop;
-
-/// Fields of a trailer section at most.
-const TRAILERS: usize = 64;
+use crate::limits::{RESPONSE_HEAD_BYTES, RESPONSE_TRAILERS};
 
 /// What is still to come.
 #[derive(Debug)]
@@ -30,7 +28,7 @@ impl From<Framing> for Content {
         match framing {
             Framing::Sized(0) => Self::Done,
             Framing::Sized(length) => Self::Sized(length),
-            Framing::Chunked => Self::Chunked(Chunked::of_response(HEAD_BYTES)),
+            Framing::Chunked => Self::Chunked(Chunked::of_response(RESPONSE_HEAD_BYTES)),
             Framing::UntilClose => Self::UntilClose,
         }
     }
@@ -114,10 +112,10 @@ fn poll_chunked(
 /// The trailer section, once it is all here. What may not stand in one is left out.
 fn trailers(conn: &mut Conn) -> Result<Option<HeaderMap>, ProxyError> {
     let input = conn.input();
-    let mut fields = [httparse::EMPTY_HEADER; TRAILERS];
+    let mut fields = [httparse::EMPTY_HEADER; RESPONSE_TRAILERS];
     let (length, fields) = match httparse::parse_headers(input, &mut fields) {
         Ok(httparse::Status::Complete(parsed)) => parsed,
-        Ok(httparse::Status::Partial) if input.len() < HEAD_BYTES => return Ok(None),
+        Ok(httparse::Status::Partial) if input.len() < RESPONSE_HEAD_BYTES => return Ok(None),
         _ => return Err(ProxyError::Malformed("its trailer section")),
     };
     let mut trailers = HeaderMap::new();

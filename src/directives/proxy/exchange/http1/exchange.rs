@@ -12,9 +12,7 @@ use super::connection::Conn;
 use super::upload::{Grant, Upload, WRONG_ACCEPT};
 use crate::directives::proxy::exchange::request::Message;
 use crate::directives::proxy::host::error::ProxyError;
-
-/// Heads of 1xx answers that may come before the final one.
-const INFORMATIONAL: u8 = 32;
+use crate::limits::INFORMATIONAL;
 
 /// A request and its answer on a connection.
 #[derive(Debug)]

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
@@ -19,15 +18,12 @@ use crate::directives::proxy::host::error::ProxyError;
 use crate::directives::proxy::rewrite::overlay::Fields;
 use crate::http::upgrade::{self, WEBSOCKET_ACCEPT, WEBSOCKET_KEY};
 use crate::http::{Body, BodyError, hop};
+use crate::limits::CONTINUE_WAIT;
 
 /// Content below this is copied to what else is to be sent: over HTTP/3 it comes in datagrams.
 const SMALL: usize = 8 * 1024;
 /// Bytes gathered before they are sent although more could come at once.
 const GATHERED: usize = 64 * 1024;
-
-/// How long content waits for an upstream that says neither 100 nor anything else, as it may
-/// not know of it (RFC 9110 section 10.1.1).
-const CONTINUE: Duration = Duration::from_secs(1);
 
 /// What is still to be sent.
 #[derive(Debug)]
@@ -100,7 +96,7 @@ impl Upload {
             Framing::Sized(length.and_then(|length| length.parse().ok()).unwrap_or(0))
         };
         if wait.is_none() && framing != Framing::Ended && fields.contains(&EXPECT) {
-            wait = Some(Wait::Continue(Box::pin(tokio::time::sleep(CONTINUE))));
+            wait = Some(Wait::Continue(Box::pin(tokio::time::sleep(CONTINUE_WAIT))));
         }
         Self { body, framing, piece: Bytes::new(), tail: b"", wait, half_close: false }
     }

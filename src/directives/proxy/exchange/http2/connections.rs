@@ -18,8 +18,8 @@ use tokio::time::{Instant, timeout};
 use crate::directives::proxy::host::error::ProxyError;
 use crate::http::{Body, BodyError};
 use crate::limits::{
-    UPSTREAM_HTTP1, UPSTREAM_IDLE, UPSTREAM_PING, UPSTREAM_PONG, UPSTREAM_STREAM_WINDOW,
-    UPSTREAM_STREAMS,
+    RESPONSE_HEAD_BYTES, UPSTREAM_HTTP1, UPSTREAM_IDLE, UPSTREAM_PING, UPSTREAM_PONG,
+    UPSTREAM_STREAM_WINDOW, UPSTREAM_STREAMS,
 };
 use crate::upstream::{Io, Patience};
 
@@ -86,9 +86,7 @@ pub(crate) async fn start(upstream: u64, io: Io) -> Result<Client, ProxyError> {
         .initial_stream_window_size(UPSTREAM_STREAM_WINDOW)
         // A client that reads slowly holds its own stream back, and no other one.
         .initial_connection_window_size(UPSTREAM_STREAM_WINDOW * UPSTREAM_STREAMS as u32)
-        .max_header_list_size(
-            crate::directives::proxy::exchange::http1::connection::HEAD_BYTES as u32,
-        )
+        .max_header_list_size(RESPONSE_HEAD_BYTES as u32)
         .keep_alive_interval(UPSTREAM_PING)
         .keep_alive_timeout(UPSTREAM_PONG)
         .handshake(TokioIo::new(io))

@@ -16,7 +16,8 @@ use caddy::http::placeholders::Template;
 use caddy::http::sink::{OpenSink, Sink, SinkTarget};
 use caddy::http::{Body, Peer, Request};
 use caddy::site::{SiteBuilder, SiteTable};
-use caddy::tls::acme::{self, Folder, Keeper};
+use caddy::tls::Folder;
+use caddy::tls::acme::{self, Keeper};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Body as _;
 
@@ -99,7 +100,8 @@ pub fn load(text: String) -> Loaded {
         port: "2015".to_owned(),
         http_port: 80,
         https_port: 443,
-        root: PathBuf::from("."),
+        alt_svc_port: None,
+        root: None,
         quic: true,
         http2: true,
         sinks: Arc::new(Discard),

@@ -12,14 +12,16 @@ use tokio::time::{sleep_until, timeout};
 
 use crate::directives::proxy::balance::discover::Hosts;
 use crate::directives::proxy::exchange::attempt::attempt;
-use crate::directives::proxy::exchange::outcome::Outcome;
+use crate::directives::proxy::exchange::outcome::{Attempt, Outcome};
 use crate::directives::proxy::exchange::payload::Payload;
 use crate::directives::proxy::exchange::proxy_protocol::ProxyProtocol;
+use crate::directives::proxy::exchange::settings::Settings;
 use crate::directives::proxy::host::health::{Check, Health};
 use crate::directives::proxy::host::upstream::{Slot, Target, Upstream};
 use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::directives::proxy::rule::Rule;
 use crate::http::kept::Kept;
+use crate::http::paths::Prefix;
 use crate::http::request::{Peer, TlsFacts};
 use crate::http::{Body, Request};
 use crate::limits::HEALTH_BODY;
@@ -35,30 +37,39 @@ pub(super) fn tasks(rule: &Rule, site: &str, secure: bool) -> Vec<Task> {
         tasks.push(Task::new(move || hosts.keep()));
     }
     if rule.check.path.is_some() {
-        let checker = Checker::new(rule.check.clone(), hosts, asking(rule), (site, secure));
+        let checker = Checker {
+            check: rule.check.clone(),
+            hosts,
+            settings: settings(rule),
+            rule_site: rule.site.clone(),
+            site: site.to_owned(),
+            secure,
+        };
         tasks.push(Task::new(move || checker.run()));
     }
     tasks
 }
 
-/// A rule as this one for health checks: their requests look like clients', and no
-/// connection is kept, as each check is to see that a new one can be made.
-fn asking(rule: &Rule) -> Rule {
-    let mut ours = Rule::new(rule.from.clone());
-    ours.site = rule.site.clone();
-    ours.keepalive = 0;
-    ours.connect_timeout = rule.connect_timeout;
+/// The rule's settings for health checks: their requests look like clients', and no connection is
+/// kept, as each check is to see that a new one can be made.
+fn settings(rule: &Rule) -> Settings {
     // The check's own limit is for all of it.
     let never_first = rule.check.timeout + Duration::from_secs(1);
-    (ours.first_byte, ours.idle) = (never_first, never_first);
-    ours.tls.clone_from(&rule.tls);
-    ours.proxy_protocol = rule.proxy_protocol.map(ProxyProtocol::of_no_client);
-    ours.upstream_headers.clone_from(&rule.upstream_headers);
-    ours.upstream_headers.push(HeaderRule::delete(HeaderName::from_static("x-forwarded-for")));
+    let mut upstream_headers = rule.exchange.upstream_headers.clone();
+    upstream_headers.push(HeaderRule::delete(HeaderName::from_static("x-forwarded-for")));
     if let Some(host) = &rule.check.host {
-        ours.upstream_headers.push(HeaderRule::fixed(HOST, host.clone()));
+        upstream_headers.push(HeaderRule::fixed(HOST, host.clone()));
     }
-    ours
+    Settings {
+        keepalive: 0,
+        connect_timeout: rule.exchange.connect_timeout,
+        first_byte: never_first,
+        idle: never_first,
+        without: Prefix::default(),
+        upstream_headers,
+        tls: rule.exchange.tls.clone(),
+        proxy_protocol: rule.exchange.proxy_protocol.map(ProxyProtocol::of_no_client),
+    }
 }
 
 /// Records a check's result; logs only when the state changes.
@@ -81,17 +92,15 @@ struct Checker {
     check: Check,
     hosts: Hosts,
     /// As the requests' own, so that a check meets what they meet; it keeps no connection.
-    rule: Rule,
+    settings: Settings,
+    /// The site as logs name it.
+    rule_site: Arc<str>,
     /// What the site is called, where checks say what clients say.
     site: String,
     secure: bool,
 }
 
 impl Checker {
-    fn new(check: Check, hosts: Hosts, rule: Rule, (site, secure): (&str, bool)) -> Self {
-        Self { check, hosts, rule, site: site.to_owned(), secure }
-    }
-
     /// Checks for as long as it is polled.
     async fn run(self) {
         loop {
@@ -119,7 +128,7 @@ impl Checker {
         loop {
             match health.schedule.claim(self.check.interval) {
                 Ok(turn) => {
-                    learn(health, &self.rule.site, host, self.ask(&asked).await);
+                    learn(health, &self.rule_site, host, self.ask(&asked).await);
                     turn.done();
                 }
                 Err(due) => sleep_until(due).await,
@@ -135,8 +144,8 @@ impl Checker {
 
     async fn answer(&self, host: &Upstream) -> Result<(), String> {
         let request = self.request(host)?;
-        let answer =
-            attempt(&self.rule, host, &request, &mut Payload::Empty, Slot::default()).await;
+        let (settings, req, payload) = (&self.settings, &request, &mut Payload::Empty);
+        let answer = attempt(Attempt { settings, host, req, payload }, Slot::default()).await;
         let response = match answer {
             Outcome::Answered(response) => response,
             Outcome::Failed { error, .. } => return Err(reason(&error)),

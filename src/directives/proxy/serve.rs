@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::directives::proxy::balance::retry::{Patience, Retries, Tried};
 use crate::directives::proxy::exchange::affinity;
 use crate::directives::proxy::exchange::attempt::attempt;
-use crate::directives::proxy::exchange::outcome::{Outcome, repeatable};
+use crate::directives::proxy::exchange::outcome::{Attempt, Outcome, is_idempotent};
 use crate::directives::proxy::exchange::payload::Payload;
 use crate::directives::proxy::host::error::ProxyError;
 use crate::directives::proxy::host::set::Set;
@@ -31,7 +31,9 @@ pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
     req.peer.kept.set_elsewhere(true);
     let started = Instant::now();
     let found = match &rule.discovery {
-        Some(discovery) => Some(Box::pin(discovery.hosts(started + rule.connect_timeout)).await),
+        Some(discovery) => {
+            Some(Box::pin(discovery.hosts(started + rule.exchange.connect_timeout)).await)
+        }
         None => None,
     };
     let hosts = found.as_deref().unwrap_or(&rule.hosts);
@@ -45,22 +47,24 @@ pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
         let none = match turn(rule, hosts, req, &retries).await {
             Ok((index, slot)) => {
                 let host = &hosts[index];
-                match attempt(rule, host, req, &mut payload, slot).await {
+                let settings = &rule.exchange;
+                let this = Attempt { settings, host, req, payload: &mut payload };
+                match attempt(this, slot).await {
                     Outcome::Answered(mut response) => {
                         payload.settle();
                         answered(rule, host, req, &mut response, started);
                         return Ok(response);
                     }
-                    Outcome::Failed { error, again } => {
+                    Outcome::Failed { error, fate } => {
                         req.upstream = Some(host.name.clone());
                         if matches!(error, ProxyError::NeedsHttp1) {
                             req.head.extensions.insert(NeedsHttp1);
                         }
                         if !error.by_client() {
-                            host.state.fail((&rule.site, &host.name), &error, rule.tolerance);
+                            host.state.fail(&rule.site, &host.name, &error, rule.tolerance);
                         }
                         let error = error.at(&host.name);
-                        if !again || !payload.available() {
+                        if !fate.may_repeat() || !payload.available() {
                             return Err(error.into());
                         }
                         retries.failed(index, error);
@@ -82,7 +86,7 @@ fn payload(rule: &Rule, req: &mut Request) -> Payload {
         return Payload::new(std::mem::take(&mut upgrade.incoming));
     }
     let body = std::mem::take(&mut req.body);
-    let again = repeatable(&req.head.method) || rule.may_be_refused();
+    let again = is_idempotent(&req.head.method) || rule.may_be_refused();
     if again { Payload::keep(body) } else { Payload::new(body) }
 }
 
@@ -181,7 +185,8 @@ fn answered(
     host.state.answered();
     req.upstream = Some(host.name.clone());
     if rule.rewrite_location {
-        let places = Places { upstream: host, rule, req };
+        let (without, upstream_headers) = (&rule.exchange.without, &rule.exchange.upstream_headers);
+        let places = Places { upstream: host, without, upstream_headers, req };
         places.reverse(response.headers_mut());
     }
     if !rule.downstream_headers.is_empty() {

@@ -12,7 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::directives::proxy::config::address;
+use crate::directives::proxy::exchange::trust::Trust;
 use crate::directives::proxy::host::set::Set;
+use crate::directives::proxy::rule::Rule;
+use crate::http::paths::Prefix;
 use crate::http::{Body, Peer, Request};
 
 /// A request of a client at 192.0.2.7 for `site.test`.
@@ -143,4 +146,24 @@ pub(super) fn local<F: Future>(story: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let story = async { timeout(Duration::from_secs(20), story).await };
     tokio::task::LocalSet::new().block_on(&runtime, story).unwrap()
+}
+
+impl Rule {
+    /// A rule for these upstreams, the rest as by default.
+    pub(crate) fn of(from: &str, to: &[String]) -> Self {
+        let mut rule = Self::new(Prefix::new(from));
+        rule.add(to);
+        rule
+    }
+
+    /// Adds an upstream under another trust.
+    pub(crate) fn trust_and_go(&mut self, trust: Trust, to: &str) {
+        self.trust = trust;
+        self.add(&[to.to_owned()]);
+    }
+
+    fn add(&mut self, to: &[String]) {
+        let to: Vec<_> = to.iter().map(|text| (text.clone(), 1)).collect();
+        self.resolve_upstreams(&to).unwrap();
+    }
 }

@@ -12,8 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use crate::directives::proxy::balance::policy::Policy;
-use crate::directives::proxy::config::trust::Trust;
 use crate::directives::proxy::exchange::http1::pool;
+use crate::directives::proxy::exchange::trust::Trust;
 use crate::directives::proxy::rule::Rule;
 use crate::directives::proxy::serve::serve;
 use crate::directives::proxy::testing::{Then, dead, local, ok, origin, request};
@@ -76,7 +76,7 @@ fn keepalive_zero_keeps_nothing() {
     local(async {
         let (to, seen) = origin(|_| ok("a")).await;
         let mut rule = Rule::of("/", &[to]);
-        rule.keepalive = 0;
+        rule.exchange.keepalive = 0;
         for _ in 0..2 {
             assert_eq!(text(&rule, request("GET", "/")).await.unwrap(), "a");
         }
@@ -265,7 +265,8 @@ fn a_silent_upstream_is_504_and_breaks_a_body() {
         })
         .await;
         let mut rule = Rule::of("/", &[to]);
-        (rule.first_byte, rule.idle) = (Duration::from_millis(50), Duration::from_millis(50));
+        (rule.exchange.first_byte, rule.exchange.idle) =
+            (Duration::from_millis(50), Duration::from_millis(50));
         assert_eq!(send(&rule, request("GET", "/")).await.unwrap_err(), 504);
         let (_, _, body) = send(&rule, request("GET", "/")).await.unwrap();
         assert!(body.collect().await.is_err());
@@ -286,7 +287,7 @@ fn a_full_backlog_is_504_in_time() {
             filling.push(timeout(Duration::from_millis(50), TcpStream::connect(address)).await);
         }
         let mut rule = Rule::of("/", &[address.to_string()]);
-        rule.connect_timeout = Duration::from_millis(200);
+        rule.exchange.connect_timeout = Duration::from_millis(200);
         assert_eq!(send(&rule, request("GET", "/")).await.unwrap_err(), 504);
     });
 }

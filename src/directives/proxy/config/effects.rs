@@ -34,13 +34,13 @@ pub(crate) fn check(rule: &Rule, options: &mut Options<'_>) -> Result<(), Config
             options.vain("slow_start", why, "write: health_check /PATH")?;
         }
     }
-    if rule.tls.is_none() {
+    if rule.exchange.tls.is_none() {
         for option in ["insecure_skip_verify", "ca_certificates", "tls_client"] {
             let why = "without a server that speaks TLS";
             options.vain(option, why, "write: https://HOST, or leave it out")?;
         }
     }
-    if !can_be_cut(&rule.without, &rule.from) {
+    if !can_be_cut(&rule.exchange.without, &rule.from) {
         let why = format!("for requests below '{}', which do not begin with it", rule.from);
         options.vain("without", &why, &format!("write: without {}", rule.from))?;
     }

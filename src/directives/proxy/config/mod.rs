@@ -3,4 +3,4 @@
 pub(crate) mod address;
 pub(crate) mod effects;
 pub(crate) mod options;
-pub(crate) mod trust;
+pub(crate) mod upstreams;

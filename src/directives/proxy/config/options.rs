@@ -8,15 +8,16 @@ use http::uri::PathAndQuery;
 use self::Nature::{Adds, New, Old};
 use super::address;
 use super::effects;
-use super::trust::{ClientFiles, Trust};
+use super::upstreams::Unusable;
 use crate::arguments::{excepted, not_a_path, prefix};
 use crate::caddyfile::{Args, ConfigError, Kind, Nature, Options, Token, Usage, parse_duration};
 use crate::directives::proxy::balance::policy::Policy;
 use crate::directives::proxy::balance::queue::Queue;
 use crate::directives::proxy::exchange::proxy_protocol::ProxyProtocol;
+use crate::directives::proxy::exchange::trust::{ClientFiles, Trust};
 use crate::directives::proxy::host::health::Check;
 use crate::directives::proxy::rewrite::header_rules::HeaderRule;
-use crate::directives::proxy::rule::{Rule, Unusable};
+use crate::directives::proxy::rule::Rule;
 use crate::http::paths::Prefix;
 use crate::limits::{UPSTREAM_QUEUE, UPSTREAM_WEIGHT};
 use crate::warning::Warning;
@@ -136,9 +137,9 @@ impl Rule {
         match word {
             "upstream" => to.push(upstream(args)?),
             "policy" => self.policy = policy(args)?,
-            "header_upstream" => self.upstream_headers.push(header(args)?),
+            "header_upstream" => self.exchange.upstream_headers.push(header(args)?),
             "header_downstream" => self.downstream_headers.push(header(args)?),
-            "transparent" => self.upstream_headers.extend(HeaderRule::transparent()),
+            "transparent" => self.exchange.upstream_headers.extend(HeaderRule::transparent()),
             // What it asks for is passed on anyway.
             "websocket" => {}
             // Addresses of a name share the time for connecting.
@@ -156,7 +157,7 @@ impl Rule {
     ) -> Result<(), ConfigError> {
         if word == "without" {
             let path = args.required()?;
-            self.without = prefix(args, path, warnings)?;
+            self.exchange.without = prefix(args, path, warnings)?;
             return Ok(());
         }
         let words = args.remaining();
@@ -173,12 +174,12 @@ impl Rule {
             "try_duration" => self.try_duration = Some(duration(args)?),
             "try_interval" => self.try_interval = duration(args)?,
             "slow_start" => self.slow_start = duration(args)?,
-            "timeout" => self.connect_timeout = some_time(args)?,
-            "first_byte_timeout" => self.first_byte = some_time(args)?,
-            "idle_timeout" => self.idle = some_time(args)?,
+            "timeout" => self.exchange.connect_timeout = some_time(args)?,
+            "first_byte_timeout" => self.exchange.first_byte = some_time(args)?,
+            "idle_timeout" => self.exchange.idle = some_time(args)?,
             "max_conns" => self.max_conns = number(args)?,
             "queue" => self.queue = Some(queue(args)?),
-            "keepalive" => self.keepalive = number(args)?,
+            "keepalive" => self.exchange.keepalive = number(args)?,
             "max_fails" => {
                 self.tolerance.fails = number(args)?;
                 if self.tolerance.fails == 0 {
@@ -204,7 +205,7 @@ impl Rule {
                 let version = args.required()?;
                 let parsed = ProxyProtocol::parse(version);
                 let unknown = || args.error(format!("'{version}' is not v1 or v2"));
-                self.proxy_protocol = Some(parsed.ok_or_else(unknown)?);
+                self.exchange.proxy_protocol = Some(parsed.ok_or_else(unknown)?);
             }
             word => self.health(word, args)?,
         }

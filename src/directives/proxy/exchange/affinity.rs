@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::http1::connection::Conn;
+use super::settings::Settings;
 use crate::directives::proxy::host::upstream::Upstream;
-use crate::directives::proxy::rule::Rule;
 use crate::http::{Peer, Request};
 use crate::limits::UPSTREAM_IDLE;
 
@@ -30,13 +30,13 @@ pub(crate) enum Bond {
 }
 
 /// Whether the request is bound to a connection of its client's own.
-pub(crate) fn bond(rule: &Rule, req: &Request) -> Option<Bond> {
+pub(crate) fn bond(settings: &Settings, req: &Request) -> Option<Bond> {
     if req.head.headers.get(AUTHORIZATION).is_some_and(is_connection_bound)
         || !req.peer.kept.is_empty() && req.peer.kept.any(|own: &Own| own.authenticated)
     {
         return Some(Bond::Authentication);
     }
-    rule.proxy_protocol.map(|_| Bond::Address)
+    settings.proxy_protocol.map(|_| Bond::Address)
 }
 
 /// Whether an answer asks a client for what it can do over HTTP/1.1 only.

@@ -7,35 +7,29 @@ use super::connect::{Dial, connect};
 use super::http1::connection::Conn;
 use super::http1::exchange::{Broken, Exchange};
 use super::http1::pool;
-use super::http2::attempt;
-use super::outcome::{Outcome, repeatable};
-use super::payload::Payload;
+use super::http2::attempt::{self as http2, Tried};
+use super::outcome::{Attempt, Fate, Outcome, is_idempotent};
 use super::request::outgoing;
 use super::response::{Lease, receive};
+use super::settings::Settings;
 use crate::directives::proxy::host::error::ProxyError;
 use crate::directives::proxy::host::upstream::{Slot, Upstream, Versions};
-use crate::directives::proxy::rule::Rule;
 use crate::http::Request;
 
 /// Sends the request and waits for the head of the answer.
-pub(crate) async fn attempt(
-    rule: &Rule,
-    host: &Upstream,
-    req: &Request,
-    payload: &mut Payload,
-    mut slot: Slot,
-) -> Outcome {
-    let bond = affinity::bond(rule, req);
+pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
+    let Attempt { settings, host, req, .. } = this;
+    let bond = affinity::bond(settings, req);
     if bond == Some(Bond::Authentication) && affinity::cannot_authenticate(req) {
-        return Outcome::Failed { error: ProxyError::NeedsHttp1, again: false };
+        return Outcome::finally(ProxyError::NeedsHttp1);
     }
     if host.versions != Versions::Http1 {
-        match Box::pin(attempt::attempt(rule, host, req, payload, (slot, bond))).await {
-            Ok(outcome) => return outcome,
-            Err(unused) => slot = unused,
+        match Box::pin(http2::attempt(&mut this, slot, bond)).await {
+            Tried::Done(outcome) => return outcome,
+            Tried::WantsHttp1(unused) => slot = unused,
         }
     }
-    let safe = repeatable(&req.head.method) && payload.repeatable();
+    let safe = is_idempotent(&req.head.method) && this.payload.repeatable();
     // What may not be sent twice deserves a connection that is known to be open.
     let now = Instant::now();
     let mut pooled = match bond {
@@ -47,45 +41,44 @@ pub(crate) async fn attempt(
         let conn = match pooled.take() {
             Some(conn) => conn,
             // Rare and large, it has no place in every request's future.
-            None => match Box::pin(connect_http1(rule, host, req)).await {
+            None => match Box::pin(connect_http1(settings, host, req)).await {
                 Ok(conn) => conn,
-                Err(error) => return Outcome::Failed { again: error.before_sending(), error },
+                Err(error) => return Outcome::Failed { fate: Fate::unsent(&error), error },
             },
         };
-        let message = match outgoing(req, host, rule, payload.take()) {
+        let message = match outgoing(req, host, settings, this.payload.take()) {
             Ok(message) => message,
-            Err(error) => return Outcome::Failed { error, again: false },
+            Err(error) => return Outcome::finally(error),
         };
         let mut exchange = Exchange::start(conn, message, now);
-        match exchange.answer(rule.first_byte).await {
+        match exchange.answer(settings.first_byte).await {
             Ok(answer) => {
                 if affinity::refuses(req, answer.head.status, &answer.head.headers) {
-                    return Outcome::Failed { error: ProxyError::NeedsHttp1, again: false };
+                    return Outcome::finally(ProxyError::NeedsHttp1);
                 }
                 let owner = bond.map(|bond| (req.peer.clone(), bond));
-                let (keep, silence) = (rule.keepalive, rule.idle);
+                let (keep, silence) = (settings.keepalive, settings.idle);
                 let lease = Lease { keep, silence, owner, _slot: slot };
                 return Outcome::Answered(receive(answer, exchange, host.state.id, lease));
             }
             // The upstream closed the idle connection as the request was on its way.
             Err(Broken { error: ProxyError::Answer(_), silent: true })
-                if reused && safe && payload.available() => {}
+                if reused && safe && this.payload.available() => {}
             Err(Broken { error, .. }) => {
-                let timed_out = matches!(error, ProxyError::FirstByte);
-                return Outcome::Failed { error, again: safe && !timed_out };
+                return Outcome::Failed { fate: Fate::sent(safe, &error), error };
             }
         }
     }
 }
 
 async fn connect_http1(
-    rule: &Rule,
+    settings: &Settings,
     host: &Upstream,
     req: &Request,
 ) -> Result<Box<Conn>, ProxyError> {
-    let preface = rule.proxy_protocol.map(|version| version.header(&req.peer));
-    let tls = rule.tls.as_ref().map(|tls| &tls.http1);
-    let io = connect(host, Dial { tls, preface, limit: rule.connect_timeout }).await?;
+    let preface = settings.proxy_protocol.map(|version| version.header(&req.peer));
+    let tls = settings.tls.as_ref().map(|tls| &tls.http1);
+    let io = connect(host, Dial { tls, preface, limit: settings.connect_timeout }).await?;
     pool::sweep();
     Ok(Box::new(Conn::new(io)))
 }

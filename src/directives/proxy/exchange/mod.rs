@@ -10,3 +10,5 @@ pub(crate) mod payload;
 pub(crate) mod proxy_protocol;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod settings;
+pub(crate) mod trust;

@@ -10,11 +10,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Uri, Version};
 use http_body::Body as _;
 
+use super::settings::Settings;
 use crate::directives::proxy::host::error::ProxyError;
 use crate::directives::proxy::host::upstream::Upstream;
 use crate::directives::proxy::rewrite::header_rules::{self, Change};
 use crate::directives::proxy::rewrite::overlay::Fields;
-use crate::directives::proxy::rule::Rule;
 use crate::http::hop::{self, FORWARDED_FOR};
 use crate::http::paths::Prefix;
 use crate::http::{Body, Request};
@@ -46,10 +46,10 @@ impl Message<'_> {
 pub(crate) fn outgoing<'a>(
     req: &'a Request,
     upstream: &'a Upstream,
-    rule: &'a Rule,
+    settings: &'a Settings,
     body: Body,
 ) -> Result<Message<'a>, ProxyError> {
-    let target = target(&req.head.uri, upstream, &rule.without).map_err(ProxyError::Request)?;
+    let target = target(&req.head.uri, upstream, &settings.without).map_err(ProxyError::Request)?;
     let mut fields = Fields::new(&req.head.headers);
     let hops = fields.with_hops();
     let offered = req.upgrade.as_ref().map(|upgrade| &upgrade.protocol);
@@ -72,8 +72,8 @@ pub(crate) fn outgoing<'a>(
     {
         Change::set(&mut fields, &AUTHORIZATION, Cow::Borrowed(credentials));
     }
-    if !rule.upstream_headers.is_empty() {
-        header_rules::apply(&rule.upstream_headers, &mut fields, req, None);
+    if !settings.upstream_headers.is_empty() {
+        header_rules::apply(&settings.upstream_headers, &mut fields, req, None);
         keep_offer(&mut fields, offered);
     }
     if let Some(hops) = hops {
@@ -89,14 +89,6 @@ pub(crate) fn outgoing<'a>(
     }
     let (method, version) = (&req.head.method, req.head.version);
     Ok(Message { method, version, target, fields, body })
-}
-
-/// The Host that the upstream is told.
-pub(crate) fn host(req: &Request, upstream: &Upstream, rule: &Rule) -> Option<HeaderValue> {
-    let mut fields = Fields::new(&req.head.headers);
-    Change::set(&mut fields, &HOST, Cow::Borrowed(&upstream.host_field));
-    header_rules::apply(&rule.upstream_headers, &mut fields, req, None);
-    fields.get(&HOST).cloned()
 }
 
 /// Path and query: `without` cut off, the upstream's base before it, every other byte untouched.
@@ -143,7 +135,7 @@ fn offer(fields: &mut Fields<'_>, protocol: &HeaderValue) {
 }
 
 /// Rules may take the client's wish for another protocol away, and never give it one (h2c would
-/// carry requests past every rule).
+/// carry requests past every settings).
 fn keep_offer(fields: &mut Fields<'_>, offered: Option<&HeaderValue>) {
     // The client's own field never passes.
     let is_left = fields.ours(&UPGRADE).next().is_some();
@@ -190,6 +182,7 @@ pub(crate) fn announced(headers: &HeaderMap, name: HeaderName) -> Vec<HeaderValu
 mod tests {
     use super::*;
     use crate::directives::proxy::config::address::parse;
+    use crate::directives::proxy::rule::Rule;
     use crate::directives::proxy::testing::request;
 
     #[test]
@@ -227,7 +220,7 @@ mod tests {
             req.head.headers.append(*name, HeaderValue::from_static(value));
         }
         let rule = Rule::of("/", &[to.to_owned()]);
-        let out = outgoing(&req, &rule.hosts[0], &rule, Body::empty());
+        let out = outgoing(&req, &rule.hosts[0], &rule.exchange, Body::empty());
         out.unwrap().fields.to_map()
     }
 

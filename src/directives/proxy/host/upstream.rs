@@ -152,7 +152,8 @@ impl State {
     /// the site that has met it, and the upstream's name.
     pub(crate) fn fail(
         self: &Arc<Self>,
-        (site, name): (&Arc<str>, &Arc<str>),
+        site: &Arc<str>,
+        name: &Arc<str>,
         error: &ProxyError,
         limit: Tolerance,
     ) {

@@ -1,19 +1,24 @@
 //! `rewrite_location`: an upstream that names itself in its answers is named as the client knows
 //! it. What a Location or a cookie says of the upstream's host and base path is turned round.
 
-use http::header::{CONTENT_LOCATION, LOCATION, SET_COOKIE};
+use std::borrow::Cow;
+
+use http::header::{CONTENT_LOCATION, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::directives::proxy::exchange::request;
+use super::header_rules::{self, Change, HeaderRule};
+use super::overlay::Fields;
 use crate::directives::proxy::host::upstream::{Target, Upstream};
-use crate::directives::proxy::rule::Rule;
 use crate::http::Request;
+use crate::http::paths::Prefix;
 
 /// The two names of one place.
 pub(crate) struct Places<'a> {
     pub(crate) upstream: &'a Upstream,
-    /// What it cuts off the client's paths, and the Host that it tells the upstream.
-    pub(crate) rule: &'a Rule,
+    /// What is cut off the client's paths.
+    pub(crate) without: &'a Prefix,
+    /// They may tell the upstream another Host.
+    pub(crate) upstream_headers: &'a [HeaderRule],
     pub(crate) req: &'a Request,
 }
 
@@ -69,8 +74,10 @@ impl Places<'_> {
 
     /// The Host that the rules made of it for this request.
     fn told_host(&self) -> Option<String> {
-        let told = request::host(self.req, self.upstream, self.rule)?;
-        told.to_str().ok().map(bare)
+        let mut fields = Fields::new(&self.req.head.headers);
+        Change::set(&mut fields, &HOST, Cow::Borrowed(&self.upstream.host_field));
+        header_rules::apply(self.upstream_headers, &mut fields, self.req, None);
+        fields.get(&HOST)?.to_str().ok().map(bare)
     }
 
     fn is_own_domain(&self, domain: &str) -> bool {
@@ -83,7 +90,7 @@ impl Places<'_> {
     fn path(&self, path: &str) -> String {
         let base = self.upstream.base_path.trim_end_matches('/');
         let rest = path.strip_prefix(base).filter(|rest| !base.is_empty() && is_below(rest));
-        let without = self.rule.without.as_str().trim_end_matches('/');
+        let without = self.without.as_str().trim_end_matches('/');
         format!("{without}{}", rest.unwrap_or(path))
     }
 
@@ -142,19 +149,22 @@ mod tests {
 
     use super::*;
     use crate::directives::proxy::rewrite::header_rules::HeaderRule;
+    use crate::directives::proxy::rule::Rule;
     use crate::directives::proxy::testing::request;
     use crate::http::paths::Prefix;
     use crate::http::request::TlsFacts;
 
     fn reversed(field: HeaderName, value: &'static str, to: &str, without: &str) -> String {
-        let rule = Rule { without: Prefix::new(without), ..Rule::of("/", &[to.to_owned()]) };
+        let mut rule = Rule::of("/", &[to.to_owned()]);
+        rule.exchange.without = Prefix::new(without);
         reversed_by(&rule, &request("GET", "/"), field, value)
     }
 
     fn reversed_by(rule: &Rule, req: &Request, field: HeaderName, value: &'static str) -> String {
         let mut fields = HeaderMap::new();
         fields.append(&field, HeaderValue::from_static(value));
-        Places { upstream: &rule.hosts[0], rule, req }.reverse(&mut fields);
+        let (without, upstream_headers) = (&rule.exchange.without, &rule.exchange.upstream_headers);
+        Places { upstream: &rule.hosts[0], without, upstream_headers, req }.reverse(&mut fields);
         fields[&field].to_str().unwrap().to_owned()
     }
 
@@ -178,15 +188,16 @@ mod tests {
             (&other, "b:8081", "site", "http://site:8081/a", "http://site:8081/a"),
             (&vec![], "b:8081", "site", "http://site:8081/a", "http://site:8081/a"),
         ] {
-            let rule = Rule::of("/", &[to.to_owned()]);
-            let rule = Rule { upstream_headers: rules.clone(), ..rule };
+            let mut rule = Rule::of("/", &[to.to_owned()]);
+            rule.exchange.upstream_headers = rules.clone();
             let mut req = request("GET", "/");
             req.head.headers.insert("host", host.parse().unwrap());
             req.host = host_of(host).trim_matches(['[', ']']).to_owned();
             Arc::get_mut(&mut req.peer).unwrap().tls = Some(TlsFacts::default());
             assert_eq!(reversed_by(&rule, &req, LOCATION, value), want, "{value} of {to}");
         }
-        let rule = Rule { upstream_headers: other, ..Rule::of("/", &["b".to_owned()]) };
+        let mut rule = Rule::of("/", &["b".to_owned()]);
+        rule.exchange.upstream_headers = other;
         let cookie =
             reversed_by(&rule, &request("GET", "/"), SET_COOKIE, "a=b; Domain=app.internal");
         assert_eq!(cookie, "a=b");

@@ -11,74 +11,74 @@ use crate::directives::proxy::exchange::affinity::{self, Bond};
 use crate::directives::proxy::exchange::connect::{Dial, connect};
 use crate::directives::proxy::exchange::http1::connection::Conn;
 use crate::directives::proxy::exchange::http1::pool;
-use crate::directives::proxy::exchange::outcome::{Outcome, repeatable};
-use crate::directives::proxy::exchange::payload::Payload;
+use crate::directives::proxy::exchange::outcome::{Attempt, Fate, Outcome, is_idempotent};
 use crate::directives::proxy::exchange::request::{Message, outgoing};
 use crate::directives::proxy::exchange::response::clean;
+use crate::directives::proxy::exchange::settings::Settings;
 use crate::directives::proxy::host::error::ProxyError;
 use crate::directives::proxy::host::upstream::{Slot, Target, Upstream, Versions};
-use crate::directives::proxy::rule::Rule;
-use crate::http::{Body, Request, hop};
+use crate::http::{Body, hop};
 
-/// Sends the request over HTTP/2. The slot comes back where the request is to go over HTTP/1.1.
-pub(crate) async fn attempt(
-    rule: &Rule,
-    host: &Upstream,
-    req: &Request,
-    payload: &mut Payload,
-    (slot, bond): (Slot, Option<Bond>),
-) -> Result<Outcome, Slot> {
-    let failed = |error, again| Ok(Outcome::Failed { error, again });
+/// What came of a try over HTTP/2.
+pub(crate) enum Tried {
+    Done(Outcome),
+    /// The request is to go over HTTP/1.1, with the place that it had.
+    WantsHttp1(Slot),
+}
+
+/// Sends the request over HTTP/2.
+pub(crate) async fn attempt(this: &mut Attempt<'_>, slot: Slot, bond: Option<Bond>) -> Tried {
+    let Attempt { settings, host, req, ref mut payload } = *this;
+    let failed = |error, fate| Tried::Done(Outcome::Failed { error, fate });
     if host.versions == Versions::Either && (bond.is_some() || req.upgrade.is_some()) {
-        return Err(slot);
+        return Tried::WantsHttp1(slot);
     }
     if req.upgrade.is_some() {
-        return failed(ProxyError::NoUpgrade, false);
+        return failed(ProxyError::NoUpgrade, Fate::Final);
     }
-    let safe = repeatable(&req.head.method) && payload.repeatable();
+    let safe = is_idempotent(&req.head.method) && payload.repeatable();
     // Once more where a connection had been used before, and once where the upstream has looked at
     // nothing: it may be about to say how many requests it takes at once.
     let (mut reused, mut refused) = (true, false);
     loop {
         let client = match connections::take(host.state.id) {
             Some(client) => client,
-            None => match open(rule, host).await {
+            None => match open(settings, host).await {
                 Ok(Some((client, new))) => {
                     reused = !new;
                     client
                 }
-                Ok(None) => return Err(slot),
-                Err(error) => return failed(error, true),
+                Ok(None) => return Tried::WantsHttp1(slot),
+                Err(error) => return failed(error, Fate::NotProcessed),
             },
         };
-        let message = outgoing(req, host, rule, payload.take()).map(Message::into_request);
+        let message = outgoing(req, host, settings, payload.take()).map(Message::into_request);
         let message = match message.and_then(|message| adapt(message, host)) {
             Ok(message) => message,
-            Err(error) => return failed(error, false),
+            Err(error) => return failed(error, Fate::Final),
         };
-        let lost = match client.exchange(message, (rule.first_byte, rule.idle)).await {
+        let lost = match client.exchange(message, settings.first_byte, settings.idle).await {
             Ok(answer) if affinity::refuses(req, answer.status(), answer.headers()) => {
-                return failed(ProxyError::NeedsHttp1, false);
+                return failed(ProxyError::NeedsHttp1, Fate::Final);
             }
-            Ok(answer) => return Ok(Outcome::Answered(received(answer, slot))),
+            Ok(answer) => return Tried::Done(Outcome::Answered(received(answer, slot))),
             Err(lost) => lost,
         };
         let Failed { error, untouched, body, wants_http1 } = lost;
         body.into_iter().for_each(|body| payload.give_back(body));
         if wants_http1 && host.versions == Versions::Http2 {
-            return failed(ProxyError::WantsHttp1, true);
+            return failed(ProxyError::WantsHttp1, Fate::NotProcessed);
         }
         if wants_http1 {
             connections::chose_http1(host.state.id);
             if payload.available() {
-                return Err(slot);
+                return Tried::WantsHttp1(slot);
             }
         }
-        let timed_out = matches!(error, ProxyError::FirstByte);
-        let again = untouched || safe && !timed_out;
+        let fate = if untouched { Fate::NotProcessed } else { Fate::sent(safe, &error) };
         let here = reused || untouched && !refused;
-        if !(here && again && payload.available()) || error.by_client() {
-            return failed(error, again);
+        if !(here && fate.may_repeat() && payload.available()) || error.by_client() {
+            return failed(error, fate);
         }
         refused |= !reused;
         reused = false;
@@ -87,7 +87,7 @@ pub(crate) async fn attempt(
 
 /// A connection, and whether it is new: others may wait for the same one. None: the upstream
 /// speaks HTTP/1.1, and an idle connection of that kind is in the pool.
-async fn open(rule: &Rule, host: &Upstream) -> Result<Option<(Client, bool)>, ProxyError> {
+async fn open(settings: &Settings, host: &Upstream) -> Result<Option<(Client, bool)>, ProxyError> {
     let id = host.state.id;
     let Some(dialing) = connections::dialing(id) else { return Ok(None) };
     let _dialing = dialing.lock().await;
@@ -97,11 +97,11 @@ async fn open(rule: &Rule, host: &Upstream) -> Result<Option<(Client, bool)>, Pr
     if connections::dialing(id).is_none() {
         return Ok(None);
     }
-    let tls = rule.tls.as_ref().map(|tls| match host.versions {
+    let tls = settings.tls.as_ref().map(|tls| match host.versions {
         Versions::Either => &tls.either,
         _ => &tls.http2,
     });
-    let io = connect(host, Dial { tls, preface: None, limit: rule.connect_timeout }).await?;
+    let io = connect(host, Dial { tls, preface: None, limit: settings.connect_timeout }).await?;
     let chosen = match host.target {
         Target::Tcp { tls: true, .. } => io.alpn() == Some(b"h2"),
         _ => true,
@@ -115,7 +115,7 @@ async fn open(rule: &Rule, host: &Upstream) -> Result<Option<(Client, bool)>, Pr
         (false, _) => {
             connections::chose_http1(id);
             pool::sweep();
-            pool::give(id, Box::new(Conn::new(io)), rule.keepalive.max(1));
+            pool::give(id, Box::new(Conn::new(io)), settings.keepalive.max(1));
             Ok(None)
         }
     }

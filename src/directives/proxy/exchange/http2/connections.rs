@@ -139,7 +139,8 @@ impl Client {
     pub(crate) async fn exchange(
         mut self,
         message: http::Request<Body>,
-        (first_byte, idle): (Duration, Duration),
+        first_byte: Duration,
+        idle: Duration,
     ) -> Result<http::Response<Answered>, Failed> {
         let progress = Rc::new(Progress::default());
         let message = message.map(|body| Outbound { body, progress: progress.clone() });

@@ -34,7 +34,7 @@ impl Trust {
     }
 
     /// The settings of connections. Reads certificates: for load time only.
-    pub(crate) fn settings(&self, client: Option<&ClientFiles>) -> Result<Settings, String> {
+    pub(crate) fn settings(&self, client: Option<&ClientFiles>) -> Result<ClientConfigs, String> {
         let builder = match self {
             Self::System => with_roots(roots::system()?)?,
             Self::Files(files) => with_roots(Arc::new(roots_from(files)?))?,
@@ -45,7 +45,7 @@ impl Trust {
                 builder.dangerous().with_custom_certificate_verifier(verifier)
             }
         };
-        Ok(Settings::new(match client {
+        Ok(ClientConfigs::new(match client {
             None => builder.with_no_client_auth(),
             Some(client) => client.shown_by(builder)?,
         }))
@@ -80,13 +80,13 @@ impl ClientFiles {
 
 /// The settings by what is offered to the upstream.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings {
+pub(crate) struct ClientConfigs {
     pub(crate) http1: Arc<ClientConfig>,
     pub(crate) http2: Arc<ClientConfig>,
     pub(crate) either: Arc<ClientConfig>,
 }
 
-impl Settings {
+impl ClientConfigs {
     fn new(config: ClientConfig) -> Self {
         let offering = |protocols: &[&[u8]]| {
             let mut config = config.clone();

@@ -78,8 +78,8 @@ limits! {
     UNREAD_TIME: Duration = secs(30), time "time for that";
     UNREAD_SILENCE: Duration = secs(5), time "silence of the client within that time";
     /// It is read and dropped.
-    QUIC_LINGER: Duration = secs(30), time "upload that is read after its response, HTTP/3";
-    QUIC_LINGER_SILENCE: Duration = secs(5), time "silence of the client within that time, HTTP/3";
+    QUIC_LINGER: Duration = secs(30), time "between looks whether an upload keeps 240 bytes/s after its response, HTTP/3";
+    QUIC_LINGER_SILENCE: Duration = secs(5), time "silence of an upload after its response, HTTP/3";
     /// Closing at once could destroy what was sent last (RFC 9112 section 9.6).
     LINGERING_CLOSE: Duration = secs(2),
         time "upload that is read before an HTTP/1.1 connection closes";

@@ -57,6 +57,11 @@ impl Door {
         self.timeouts.write_idle
     }
 
+    /// `timeouts read`, from now.
+    pub(super) fn read_deadline(&self) -> Option<Instant> {
+        self.timeouts.read.map(|read| Instant::now() + read)
+    }
+
     /// `timeouts header`, from now.
     pub(super) fn header_deadline(&self) -> Option<Instant> {
         self.timeouts.header.map(|header| Instant::now() + header)
@@ -88,8 +93,7 @@ impl Door {
 
     /// Those of a request's body that begins to come.
     fn bounds(&self, bytes: Option<u64>) -> Bounds {
-        let deadline = self.timeouts.read.map(|read| Instant::now() + read);
-        Bounds { bytes, deadline, silence: self.timeouts.silence }
+        Bounds { bytes, deadline: self.read_deadline(), silence: self.timeouts.silence }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use h3::error::Code;
 use http::{Method, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
@@ -15,7 +15,7 @@ use super::transport::Transport;
 use super::tunnels::Tunnels;
 use crate::http::response::NeedsHttp1;
 use crate::http::{Body, Upgrade, hop};
-use crate::limits::{QUIC_LINGER, QUIC_LINGER_SILENCE};
+use crate::limits::{MINIMUM_RATE, QUIC_LINGER, QUIC_LINGER_SILENCE};
 use crate::server::dispatch::{Door, dispatch, log_refused};
 use crate::server::tunnel::switch::{extended_answer, extended_connect};
 
@@ -64,11 +64,11 @@ pub(crate) async fn serve_stream(
     }
     let unread = body.unread();
     let request = door.receive(request.map(|()| Body::new(body)));
-    let deadline = door.response_deadline();
+    let (deadline, read_deadline) = (door.response_deadline(), door.read_deadline());
     let response = dispatch(door, request, None).await;
     send(door, stream, response, deadline).await;
     if let Some(rest) = unread.and_then(|unread| unread.take()) {
-        linger(rest).await;
+        linger(rest, read_deadline).await;
     }
 }
 
@@ -84,17 +84,30 @@ fn is_well_formed(request: &http::Request<()>) -> bool {
 }
 
 /// Reads what a client still sends after its response. Told to stop within its content, Chromium
-/// never shows the page the response that it has; so it is told when that has gone on for long.
-async fn linger(mut rest: Receive) {
-    let until = Instant::now() + QUIC_LINGER;
+/// never shows the page the response that it has; so it is told only when it is silent, slower
+/// than an upload may be, or at the end of `timeouts read`.
+async fn linger(mut rest: Receive, deadline: Option<Instant>) {
+    let (mut window, mut moved) = (Instant::now() + QUIC_LINGER, 0);
     loop {
-        let silence = (Instant::now() + QUIC_LINGER_SILENCE).min(until);
-        match timeout_at(silence, rest.recv_data()).await {
-            Ok(Ok(Some(_))) if Instant::now() < until => {}
+        let silence = Instant::now() + QUIC_LINGER_SILENCE;
+        let until = deadline.map_or(silence, |at| at.min(silence));
+        match timeout_at(until, rest.recv_data()).await {
+            Ok(Ok(Some(data))) => moved += data.remaining() as u64,
             Ok(Ok(None) | Err(_)) => return,
-            _ => return rest.stop_sending(Code::H3_NO_ERROR),
+            Err(_) => break,
+        }
+        let now = Instant::now();
+        if deadline.is_some_and(|at| at <= now) {
+            break;
+        }
+        if window <= now {
+            if moved < MINIMUM_RATE * QUIC_LINGER.as_secs() {
+                break;
+            }
+            (window, moved) = (now + QUIC_LINGER, 0);
         }
     }
+    rest.stop_sending(Code::H3_NO_ERROR);
 }
 
 /// A request for another protocol on its stream (RFC 9220).

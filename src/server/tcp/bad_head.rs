@@ -1,6 +1,8 @@
 //! What a head that breaks the rules says of its request, for the log: its method, target, host
 //! and version, as far as they can be made out. Nothing else may rely on it.
 
+use std::borrow::Cow;
+
 use http::header::{HOST, HeaderValue};
 use http::{Method, Request, Uri, Version};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
@@ -8,32 +10,53 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 /// Bytes of a target that are kept: more are none that a log would hold.
 const TARGET: usize = 8 * 1024;
 
+/// A host that is longer is none.
+const HOST_BYTES: usize = 1024;
+
 /// What no target holds as it is.
 const ODD: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'#');
 
-/// Puts what the head says into the request that stands in for it.
-pub(crate) fn describe<B>(request: &mut Request<B>, head: &[u8]) {
-    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.trim_ascii());
-    let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
-    let (method, rest) = cut(line, false);
-    let (target, version) = match cut(rest, true) {
-        (version, target) if version.starts_with(b"HTTP/") => (target, version),
-        _ => (rest, &b""[..]),
-    };
-    *request.method_mut() =
-        Method::from_bytes(method).ok().filter(|_| method.len() <= 32).unwrap_or_else(unknown);
-    *request.version_mut() =
-        if version == b"HTTP/1.0" { Version::HTTP_10 } else { Version::HTTP_11 };
-    *request.uri_mut() = self::target(target);
-    let host = lines.find_map(|line| {
-        let (name, value) = line.split_at_checked(5)?;
-        name.eq_ignore_ascii_case(b"host:").then(|| value.trim_ascii())
-    });
-    let headers = request.headers_mut();
-    headers.clear();
-    if let Some(Ok(host)) = host.map(HeaderValue::from_bytes) {
-        headers.insert(HOST, host);
+/// Bytes of a request that can be made out.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Told<'a> {
+    pub(crate) method: Cow<'a, [u8]>,
+    pub(crate) target: Cow<'a, [u8]>,
+    pub(crate) host: Option<Cow<'a, [u8]>>,
+    pub(crate) version: Version,
+}
+
+impl<'a> Told<'a> {
+    /// What a head of HTTP/1 says.
+    pub(crate) fn by_http1(head: &'a [u8]) -> Self {
+        let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.trim_ascii());
+        let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
+        let (method, rest) = cut(line, false);
+        let (target, version) = match cut(rest, true) {
+            (version, target) if version.starts_with(b"HTTP/") => (target, version),
+            _ => (rest, &b""[..]),
+        };
+        let host = lines.find_map(|line| {
+            let (name, value) = line.split_at_checked(5)?;
+            name.eq_ignore_ascii_case(b"host:").then(|| value.trim_ascii().into())
+        });
+        let is_old = version == b"HTTP/1.0";
+        let version = if is_old { Version::HTTP_10 } else { Version::HTTP_11 };
+        Self { method: method.into(), target: target.into(), host, version }
+    }
+
+    /// Puts it into the request that stands in for the one that came.
+    pub(crate) fn put_into<B>(&self, request: &mut Request<B>) {
+        let method = Method::from_bytes(&self.method).ok();
+        *request.method_mut() = method.filter(|_| self.method.len() <= 32).unwrap_or_else(unknown);
+        *request.version_mut() = self.version;
+        *request.uri_mut() = target(&self.target);
+        let headers = request.headers_mut();
+        headers.clear();
+        let host = self.host.as_deref().filter(|host| host.len() <= HOST_BYTES);
+        if let Some(Ok(host)) = host.map(HeaderValue::from_bytes) {
+            headers.insert(HOST, host);
+        }
     }
 }
 
@@ -77,13 +100,14 @@ mod tests {
             ("", "-", "/", None),
         ] {
             let mut request = Request::new(());
-            describe(&mut request, head.as_bytes());
+            Told::by_http1(head.as_bytes()).put_into(&mut request);
             let told = request.headers().get(HOST).map(|host| host.to_str().unwrap());
             let seen = (request.method().as_str(), request.uri().to_string(), told);
             assert_eq!(seen, (method, target.to_owned(), host), "{head:?}");
         }
         let mut request = Request::new(());
-        describe(&mut request, format!("GET /{} HTTP/1.0\r\n", "x".repeat(70_000)).as_bytes());
+        let long = format!("GET /{} HTTP/1.0\r\n", "x".repeat(70_000));
+        Told::by_http1(long.as_bytes()).put_into(&mut request);
         assert_eq!(request.uri().path().len(), TARGET);
     }
 }

@@ -16,7 +16,7 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::bad_head;
+use super::bad_head::Told;
 use super::gather::{Gathered, Outbox};
 use super::guard::{Guard, GuardLimits, Readable};
 use super::outgoing::Outgoing;
@@ -151,7 +151,7 @@ fn service(
         let turns = turns.clone();
         let mut request = request.map(Into::into);
         if verdict.is_some() {
-            bad_head::describe(&mut request, &activity.replaced());
+            Told::by_http1(&activity.replaced()).put_into(&mut request);
         }
         let (mut switch, mut upgrade) = (None, None);
         if verdict.is_none() && may_leave(&request) {

@@ -8,18 +8,25 @@ use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::fuzzing::{Target, however_it_comes, two};
-use crate::server::compression::qpack;
+use crate::server::compression::{hpack, qpack};
 use crate::server::h3::control::Control;
 use crate::server::h3::frames::Violation;
 use crate::server::h3::gate::Gate;
 use crate::server::quic::packets;
-use crate::server::tcp::{guard, proxy_protocol};
+use crate::server::tcp::{guard, h2_gate, proxy_protocol};
 use crate::server::tunnel::ws_frames;
 
 /// The targets of this floor.
 pub fn targets() -> Vec<Target> {
-    [TARGETS, guard::fuzzing::TARGETS, packets::fuzzing::TARGETS, proxy_protocol::fuzzing::TARGETS]
-        .concat()
+    [
+        TARGETS,
+        guard::fuzzing::TARGETS,
+        h2_gate::fuzzing::TARGETS,
+        hpack::fuzzing::TARGETS,
+        packets::fuzzing::TARGETS,
+        proxy_protocol::fuzzing::TARGETS,
+    ]
+    .concat()
 }
 
 const TARGETS: &[Target] = &[

@@ -141,6 +141,14 @@ fn frames_behind_an_early_answer_are_judged() {
         let is_judged = [&seen["resets"]["1"], &seen["goaway"]].iter().any(|code| **code == 1);
         assert!(is_judged, "{what}: no PROTOCOL_ERROR: {seen}");
     }
+    let windows = frame(8, 0, "7fffffff").repeat(2);
+    let windows = json!({"attack": "after_answer", "path": "/none", "then": windows, "seconds": 0});
+    let seen = h2_abuse(caddy.port(), windows);
+    assert_eq!(seen["goaway"], 3, "a window beyond the largest: {seen}");
+    let largest = frame(8, 0, "7fff0000") + &frame(0, 1, "61");
+    let largest = json!({"attack": "after_answer", "path": "/none", "then": largest, "seconds": 1});
+    let seen = h2_abuse(caddy.port(), largest);
+    assert!(seen["goaway"].is_null() && seen["resets"] == json!({}), "the largest window: {seen}");
     let rest = json!({"attack": "after_answer", "path": "/none", "then": frame(0, 1, "61"),
         "seconds": 1});
     let seen = h2_abuse(caddy.port(), rest);

@@ -37,6 +37,7 @@ mod fastcgi;
 mod fastcgi_faults;
 mod faults;
 mod grpc;
+mod h2_rules;
 mod h2_upstreams;
 mod h3_clients;
 mod h3_rules;

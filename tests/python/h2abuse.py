@@ -260,6 +260,13 @@ def after_answer(client, count):
     client.listen(lambda: client.out["resets"] or client.out["goaway"], client.job["seconds"] or 5)
 
 
+def frames(client, count):
+    """The frames `then`, in hexadecimal, until `count` streams have ended."""
+    out = client.out
+    client.send(bytes.fromhex(client.job["then"]))
+    client.listen(lambda: len({*out["ended"], *out["resets"]}) >= count or out["goaway"], 10)
+
+
 def idle(client, count):
     client.send(client.get(1))
     client.listen(lambda: client.out["ended"], 5)
@@ -269,7 +276,7 @@ def idle(client, count):
 ATTACKS = {f.__name__: f for f in (
     rapid_reset, made_you_reset, continuation, empty_continuation, ping, settings, empty_data,
     priority, window_update, bomb, crumbs, header, header_in_many, half_head, many_streams, sockets,
-    zero_window, thaw, busy_stall, slow_body, after_answer, idle,
+    zero_window, thaw, busy_stall, slow_body, after_answer, frames, idle,
 )}
 WINDOWS = {"zero_window": 0, "thaw": 0, "busy_stall": 100, "bomb": 0}
 

@@ -138,7 +138,7 @@ pub(super) async fn dispatch(
         log::error!("500 {} {uri}: 101 was not asked for", request.head.method);
         response = fault_page::render(Fault::status(StatusCode::INTERNAL_SERVER_ERROR), is_head);
     }
-    if verdict.is_some() {
+    if verdict.is_some() && version < Version::HTTP_2 {
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         if request.head.method == Method::HEAD {

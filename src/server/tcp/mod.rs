@@ -5,6 +5,7 @@ pub(crate) mod bad_head;
 pub(crate) mod client_stream;
 pub(crate) mod gather;
 pub(crate) mod guard;
+pub(crate) mod h2_gate;
 pub(crate) mod outgoing;
 pub(crate) mod proxy_protocol;
 pub(crate) mod serve;

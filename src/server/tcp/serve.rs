@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use super::bad_head::Told;
 use super::gather::{Gathered, Outbox};
 use super::guard::{Guard, GuardLimits, Readable};
+use super::h2_gate::{H2Gate, Refusals};
 use super::outgoing::Outgoing;
 use super::stall::{self, Stall};
 use super::turns::Turns;
@@ -29,7 +30,7 @@ use crate::http::request::Peer;
 use crate::http::response::NeedsHttp1;
 use crate::limits;
 use crate::server::connection::{Connection, Settings};
-use crate::server::dispatch::{Door, dispatch};
+use crate::server::dispatch::{Door, dispatch, log_refused};
 use crate::server::tunnel::switch::{Granted, Slot, Switching};
 
 /// Bytes beyond which hyper reads no further ahead on an HTTP/1.1 connection.
@@ -107,10 +108,15 @@ pub(crate) async fn serve_http2(
     let door = Door::new(&connection, peer, timeouts);
     let parting = &connection.worker.parting;
     let switching = Switching::new(None, &activity, parting, timeouts.write_idle);
-    let turns = Turns::new(limits::STREAMS);
+    let streams = Streams { turns: Turns::new(limits::STREAMS), refusals: Refusals::default() };
     // What is too much is for dispatch to say, by the same rules for all protocols.
     let head = header_bytes + limits::H2_HEADER_EXCESS;
-    let service = service(door, activity.clone(), switching, Some(turns));
+    let refused = {
+        let door = door.clone();
+        move |head, status| log_refused(&door, head, status)
+    };
+    let io = H2Gate::new(io, head, streams.refusals.clone(), refused);
+    let service = service(door, activity.clone(), switching, Some(streams));
     let served = http2::Builder::new(Local { write_idle: timeouts.write_idle })
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::STREAMS + limits::TUNNELS)
@@ -134,11 +140,18 @@ pub(crate) async fn serve_http2(
     }
 }
 
+/// What the requests of one HTTP/2 connection share.
+#[derive(Clone)]
+struct Streams {
+    turns: Rc<Turns>,
+    refusals: Refusals,
+}
+
 fn service(
     door: Rc<Door>,
     activity: Activity,
     switching: Switching,
-    turns: Option<Rc<Turns>>,
+    streams: Option<Streams>,
 ) -> impl HttpService<
     Incoming,
     ResBody = Outgoing,
@@ -148,10 +161,12 @@ fn service(
     service_fn(move |request: Request<Incoming>| {
         let mut verdict = activity.begin();
         let (door, running) = (door.clone(), Running(Some(activity.clone())));
-        let turns = turns.clone();
+        let turns = streams.as_ref().map(|streams| streams.turns.clone());
         let mut request = request.map(Into::into);
         if verdict.is_some() {
             Told::by_http1(&activity.replaced()).put_into(&mut request);
+        } else if let Some(streams) = &streams {
+            verdict = streams.refusals.take(&mut request);
         }
         let (mut switch, mut upgrade) = (None, None);
         if verdict.is_none() && may_leave(&request) {

@@ -1,0 +1,105 @@
+//! Frames of HTTP/2 (RFC 9113 section 4), read and written.
+
+use bytes::{BufMut, BytesMut};
+
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const PUSH_PROMISE: u8 = 5;
+pub(super) const WINDOW_UPDATE: u8 = 8;
+pub(super) const CONTINUATION: u8 = 9;
+
+pub(super) const END_STREAM: u8 = 1;
+pub(super) const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const PRIORITY: u8 = 0x20;
+
+/// Bytes of a frame's head.
+pub(super) const HEAD: usize = 9;
+/// The longest payload that a client may send without a word in SETTINGS.
+pub(super) const MOST: usize = 16 * 1024;
+/// The largest window, and the largest step of one (section 6.9.1).
+pub(super) const LARGEST_WINDOW: u32 = (1 << 31) - 1;
+
+/// The head of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) length: usize,
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+    pub(super) stream: u32,
+}
+
+impl Frame {
+    pub(super) fn read(head: &[u8; HEAD]) -> Self {
+        let [a, b, c, kind, flags, stream @ ..] = *head;
+        Self { length: length([a, b, c]), kind, flags, stream: number(stream) }
+    }
+
+    pub(super) fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// The part of a field block in the payload of HEADERS, without padding; none where the
+    /// payload is not made as it must be.
+    pub(super) fn fragment<'a>(&self, payload: &'a [u8]) -> Option<Fragment<'a>> {
+        let mut bytes = payload;
+        let padding = if self.has(PADDED) { take::<1>(&mut bytes)?[0] } else { 0 };
+        let depends_on = if self.has(PRIORITY) {
+            Some(number(*take::<5>(&mut bytes)?.first_chunk()?))
+        } else {
+            None
+        };
+        let length = bytes.len().checked_sub(usize::from(padding))?;
+        Some(Fragment { bytes: &bytes[..length], depends_on })
+    }
+}
+
+/// A part of a field block.
+pub(super) struct Fragment<'a> {
+    pub(super) bytes: &'a [u8],
+    /// The stream before which this one wants to be served.
+    pub(super) depends_on: Option<u32>,
+}
+
+/// The length of a payload, with which a head begins.
+pub(super) fn length([a, b, c]: [u8; 3]) -> usize {
+    u32::from_be_bytes([0, a, b, c]) as usize
+}
+
+/// 31 bits behind a reserved one.
+pub(super) fn number(bytes: [u8; 4]) -> u32 {
+    u32::from_be_bytes(bytes) & LARGEST_WINDOW
+}
+
+fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(taken)
+}
+
+pub(super) fn put_head(out: &mut BytesMut, frame: Frame) {
+    out.put_uint(frame.length as u64, 3);
+    out.put_u8(frame.kind);
+    out.put_u8(frame.flags);
+    out.put_u32(frame.stream);
+}
+
+/// A field block as HEADERS and what it takes of CONTINUATION.
+pub(super) fn put_block(out: &mut BytesMut, stream: u32, ends: bool, block: &[u8]) {
+    let mut kind = HEADERS;
+    let mut flags = if ends { END_STREAM } else { 0 };
+    let mut rest = block;
+    loop {
+        let (part, after) = rest.split_at(rest.len().min(MOST));
+        if after.is_empty() {
+            flags |= END_HEADERS;
+        }
+        put_head(out, Frame { length: part.len(), kind, flags, stream });
+        out.extend_from_slice(part);
+        if after.is_empty() {
+            return;
+        }
+        (kind, flags, rest) = (CONTINUATION, 0, after);
+    }
+}

@@ -1,0 +1,162 @@
+//! Sits between an HTTP/2 client's bytes and hyper, whose h2 hides what a client sends and ends
+//! what it could answer: a fragment of a path is cut off, pseudo-header fields in trailers are
+//! dropped, a field that is none ends the connection, and none of it is seen above. Here each field
+//! block is judged before h2 has it. One that passes goes on as it came; else h2 is handed another
+//! block, which the service answers or which ends the stream. From the first one on h2's table is
+//! not the client's any more, and all blocks are handed on as literals.
+
+mod framer;
+mod frames;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod head;
+mod refusals;
+#[cfg(test)]
+mod tests;
+mod windows;
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, StatusCode};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use self::framer::{Framer, Replacement, Stop, Unanswered};
+pub(crate) use self::refusals::Refusals;
+
+/// Room for bytes that are kept, which stays.
+const KEPT: usize = 512;
+
+/// The wrapper around a client's connection.
+pub(crate) struct H2Gate<T, F> {
+    io: T,
+    framer: Framer,
+    /// Bytes received and not yet passed on; the first `ready` of them may pass.
+    kept: Vec<u8>,
+    ready: usize,
+    /// Told of each request that is refused without an answer.
+    refused: F,
+}
+
+impl<T, F: Fn(Request<()>, StatusCode)> H2Gate<T, F> {
+    /// A request is refused whose fields have `most` bytes or more. What is answered comes out of
+    /// `refusals`, and `refused` is told of the rest.
+    pub(crate) fn new(io: T, most: usize, refusals: Refusals, refused: F) -> Self {
+        let framer = Framer::new(most, refusals);
+        Self { io, framer, kept: Vec::new(), ready: 0, refused }
+    }
+
+    fn pass_kept(&mut self, out: &mut ReadBuf<'_>) {
+        let count = self.ready.min(out.remaining());
+        out.put_slice(&self.kept[..count]);
+        self.kept.drain(..count);
+        self.ready -= count;
+        if self.kept.is_empty() {
+            // Nothing of a long head is held for what may never come again.
+            self.kept.shrink_to(KEPT);
+        }
+    }
+
+    /// Judges what is kept.
+    fn judge_kept(&mut self) {
+        loop {
+            let (pass, stop) = self.framer.advance(&self.kept[self.ready..]);
+            self.ready += pass;
+            match stop {
+                Stop::More => return,
+                Stop::Replace(replacement) => self.replace(*replacement),
+            }
+        }
+    }
+
+    /// Judges what was read into `out` behind `before`, and takes back what may not pass as it is.
+    fn judge_read(&mut self, out: &mut ReadBuf<'_>, before: usize) {
+        let fresh = &out.filled()[before..];
+        if !self.kept.is_empty() {
+            self.kept.extend_from_slice(fresh);
+            out.set_filled(before);
+            return self.judge_kept();
+        }
+        let (pass, stop) = self.framer.advance(fresh);
+        self.kept.extend_from_slice(&fresh[pass..]);
+        out.set_filled(before + pass);
+        if let Stop::Replace(replacement) = stop {
+            self.replace(*replacement);
+            self.judge_kept();
+        }
+    }
+
+    /// Puts other bytes in the place of those behind what is ready.
+    fn replace(&mut self, Replacement { bytes, by, unanswered }: Replacement) {
+        self.kept.splice(self.ready..self.ready + bytes, by.iter().copied());
+        self.ready += by.len();
+        if let Some(Unanswered { head, status }) = unanswered {
+            (self.refused)(head, status);
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncRead for H2Gate<T, F> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = out.filled().len();
+        loop {
+            if this.ready > 0 {
+                this.pass_kept(out);
+                return Poll::Ready(Ok(()));
+            }
+            if this.framer.has_ended() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(Pin::new(&mut this.io).poll_read(cx, out))?;
+            if out.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
+            this.judge_read(out, before);
+            if out.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<T: AsyncWrite + Unpin, F: Unpin> AsyncWrite for H2Gate<T, F> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.io).poll_write(cx, bytes))?;
+        this.framer.sent(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.io).poll_write_vectored(cx, slices))?;
+        this.framer.sent(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,63 @@
+//! How a head that is to be answered with an error gets to the service: hyper is handed another
+//! head in its place, with a field that says so. What the field says no client knows.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use bytes::BytesMut;
+use http::header::{HOST, HeaderName};
+use http::{Method, Request, StatusCode};
+
+use crate::server::compression::hpack::{Field, write_literal};
+
+const NAME: HeaderName = HeaderName::from_static("caddy-refused");
+
+/// The refusals of one connection, written by its reader and read by its service.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Refusals(Rc<Cell<u128>>);
+
+impl Refusals {
+    /// The field block of the head that stands in for `request`.
+    pub(super) fn block(&self, request: &Request<()>, status: StatusCode) -> BytesMut {
+        if self.0.get() == 0 {
+            self.0.set(fastrand::u128(1..));
+        }
+        let (method, uri) = (request.method(), request.uri());
+        let refusal = format!("{:x} {} {method}", self.0.get(), status.as_str());
+        let path = uri.path_and_query().map_or("/", |target| target.as_str());
+        let host = request.headers().get(HOST).map(|host| host.as_bytes());
+        let mut block = BytesMut::new();
+        for (name, value) in [
+            (":method", &b"GET"[..]),
+            (":scheme", b"https"),
+            (":path", path.as_bytes()),
+            (NAME.as_str(), refusal.as_bytes()),
+        ] {
+            write_literal(&mut block, Field { name: name.as_bytes(), value });
+        }
+        if let Some(value) = host {
+            write_literal(&mut block, Field { name: b"host", value });
+        }
+        block
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn with_word(word: u128) -> Self {
+        Self(Rc::new(Cell::new(word)))
+    }
+
+    /// The status that a request is to be answered with, if its head was replaced.
+    pub(crate) fn take<B>(&self, request: &mut Request<B>) -> Option<StatusCode> {
+        if self.0.get() == 0 {
+            return None;
+        }
+        let field = request.headers_mut().remove(NAME)?;
+        let mut words = field.to_str().ok()?.split(' ');
+        if u128::from_str_radix(words.next()?, 16) != Ok(self.0.get()) {
+            return None;
+        }
+        let status = words.next()?.parse().ok()?;
+        *request.method_mut() = Method::from_bytes(words.next()?.as_bytes()).ok()?;
+        Some(status)
+    }
+}

@@ -1,6 +1,7 @@
 //! HTTP/3 on a QUIC connection: its streams and frames, requests and responses.
 
 pub(crate) mod body;
+mod close;
 pub(crate) mod control;
 pub(crate) mod frames;
 pub(crate) mod gate;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use h3::error::Code;
 use tokio::time::Instant;
 
-use super::transport::close;
+use super::close::close;
 use crate::limits::{QUIC_BROKEN_OFF, QUIC_BROKEN_OFF_RATE};
 
 /// How much more of it a connection stands; shared by its streams.

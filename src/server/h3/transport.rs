@@ -12,8 +12,9 @@ use bytes::{Buf, Bytes};
 use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt};
 use h3::error::Code;
 use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, WriteBuf};
-use quinn::{ConnectionError, ReadError, VarInt, WriteError};
+use quinn::{ConnectionError, ReadError, WriteError};
 
+use super::close::{close, var_int};
 use super::control::{self, Control, Found, Seen};
 use super::frames::Violation;
 use super::gate::Gate;
@@ -429,14 +430,6 @@ fn end(quic: &quinn::Connection, violation: Violation) -> ConnectionErrorIncomin
     }
     // h3 closes too, which is too late to matter.
     ConnectionErrorIncoming::InternalError(why)
-}
-
-pub(crate) fn close(quic: &quinn::Connection, code: Code, reason: &[u8]) {
-    quic.close(var_int(code.value()), reason);
-}
-
-fn var_int(code: u64) -> VarInt {
-    VarInt::from_u64(code).unwrap_or(VarInt::MAX)
 }
 
 fn never_opened() -> StreamErrorIncoming {

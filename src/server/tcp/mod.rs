@@ -10,6 +10,7 @@ pub(crate) mod outgoing;
 pub(crate) mod proxy_protocol;
 pub(crate) mod serve;
 pub(crate) mod stall;
+pub(crate) mod stream;
 pub(crate) mod turns;
 pub(crate) mod unread;
 pub(crate) mod watch;

@@ -21,7 +21,8 @@ use super::gather::{Gathered, Outbox};
 use super::guard::{Guard, GuardLimits, Readable};
 use super::h2_gate::{H2Gate, Refusals};
 use super::outgoing::Outgoing;
-use super::stall::{self, Stall};
+use super::stall::Stall;
+use super::stream;
 use super::turns::Turns;
 use super::unread;
 use super::watch::{Activity, Clock, Ended, Graceful, Watched};
@@ -270,6 +271,6 @@ where
     F: Future + 'static,
 {
     fn execute(&self, future: F) {
-        tokio::task::spawn_local(stall::watched(future, self.write_idle));
+        tokio::task::spawn_local(stream::watched(future, self.write_idle));
     }
 }

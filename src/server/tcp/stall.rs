@@ -3,18 +3,18 @@
 //! that is dropped resets its stream.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::unread::{BOUNDS, Unread, drain};
+use crate::http::Body;
 
 tokio::task_local! {
-    static STALL: Rc<Stall>;
+    pub(super) static STALL: Rc<Stall>;
 }
 
 /// What is known of a stream beside its task.
@@ -39,7 +39,7 @@ impl Stall {
         self.since.set(None);
     }
 
-    fn poll_given_up(
+    pub(super) fn poll_given_up(
         &self,
         patience: Duration,
         timer: &mut Option<Pin<Box<Sleep>>>,
@@ -60,47 +60,19 @@ impl Stall {
     }
 }
 
-/// Runs a stream's task until it ends or its client has taken nothing for longer than `patience`.
-/// An answer that is complete waits for the rest of the request.
-pub(crate) async fn watched(task: impl Future, patience: Option<Duration>) {
-    let stall = Rc::new(Stall::default());
-    if answered(task, &stall, patience).await {
-        drain(&stall, &BOUNDS).await;
-    }
+/// Where a stream's content is put by whoever has enough of it.
+#[derive(Default)]
+pub(crate) struct Unread {
+    pub(super) rest: Cell<Option<Body>>,
+    /// Who waits for it.
+    pub(super) waiter: Cell<Option<Waker>>,
 }
 
-/// Whether the task came to its end, and was not given up.
-async fn answered(task: impl Future, stall: &Rc<Stall>, patience: Option<Duration>) -> bool {
-    let mut task = pin!(task);
-    let mut timer = None;
-    poll_fn(|cx| {
-        if STALL.sync_scope(stall.clone(), || task.as_mut().poll(cx)).is_ready() {
-            return Poll::Ready(true);
-        }
-        let Some(patience) = patience else { return Poll::Pending };
-        stall.poll_given_up(patience, &mut timer, cx).map(|()| false)
-    })
-    .await
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::time::timeout;
-
-    use super::*;
-
-    #[test]
-    fn a_stream_that_waits_for_its_client_is_given_up_where_there_is_a_limit() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let waits = || async {
-                Stall::current().unwrap().begin();
-                std::future::pending::<()>().await;
-            };
-            for (patience, ends) in [(Some(Duration::from_millis(50)), true), (None, false)] {
-                let watched = timeout(Duration::from_millis(300), watched(waits(), patience));
-                assert_eq!(watched.await.is_ok(), ends, "{patience:?}");
-            }
-        });
+impl Unread {
+    pub(super) fn is_here(&self) -> bool {
+        let rest = self.rest.take();
+        let is_here = rest.is_some();
+        self.rest.set(rest);
+        is_here
     }
 }

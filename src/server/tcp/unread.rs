@@ -3,7 +3,6 @@
 //! reset beside the answer take it for a failure. So the rest is taken in for a while first, as
 //! nginx does at the end of a connection; its frames are judged as all others.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -17,14 +16,6 @@ use tokio::time::{Instant, timeout_at};
 use super::stall::Stall;
 use crate::http::{Body, BodyError};
 use crate::limits::{UNREAD_BYTES, UNREAD_SILENCE, UNREAD_TIME};
-
-/// Where a stream's content is put by whoever has enough of it.
-#[derive(Default)]
-pub(crate) struct Unread {
-    rest: Cell<Option<Body>>,
-    /// Who waits for it.
-    waiter: Cell<Option<Waker>>,
-}
 
 /// How much of what comes late is taken in, and how long.
 pub(crate) struct Bounds {
@@ -75,15 +66,6 @@ fn poll_bytes(stall: &Rc<Stall>, cx: &mut Context<'_>) -> Poll<Option<u64>> {
         Some(Ok(frame)) => Some(frame.data_ref().map_or(0, |data| data.len() as u64)),
         _ => None,
     })
-}
-
-impl Unread {
-    fn is_here(&self) -> bool {
-        let rest = self.rest.take();
-        let is_here = rest.is_some();
-        self.rest.set(rest);
-        is_here
-    }
 }
 
 /// A request's content, in whatever hands.

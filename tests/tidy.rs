@@ -20,7 +20,7 @@ use rooms::Rooms;
 use source::{Source, first_part, read, root, sources};
 
 /// Rooms whose files still import one another; nothing may be added to the list.
-static KNOTTED: &[&str] = &["src/caddyfile", "src/config", "src/directives/tls", "src/run"];
+static KNOTTED: &[&str] = &["src/caddyfile", "src/directives/tls"];
 
 const FILE_LINES: usize = 500;
 const LINE_WIDTH: usize = 100;

@@ -1,5 +1,5 @@
 //! A cursor over one directive's tokens.
-use super::options::{Usage, find};
+use super::usage::{Usage, find};
 use super::{ConfigError, Directive, Kind, Token};
 use crate::warning::Warning;
 

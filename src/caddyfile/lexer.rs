@@ -3,35 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{ConfigError, Kind};
-
-/// One word and where it stands.
-#[derive(Debug, Clone)]
-pub struct Token {
-    pub text: String,
-    pub file: Arc<str>,
-    /// Line and column (in characters) of the token's start, both from 1.
-    pub line: u32,
-    pub column: u32,
-    /// The whole text it was read from, for messages.
-    pub(super) source: Arc<str>,
-    /// The line its last character is on; a quoted token may span several.
-    pub(super) end_line: u32,
-    /// Which splice of an import brought it in, so that two uses of one snippet never look as
-    /// if they shared a line. Zero is the main file.
-    pub(super) origin: usize,
-}
-
-impl Token {
-    pub(super) fn source_line(&self) -> Option<String> {
-        self.source.lines().nth(self.line.checked_sub(1)? as usize).map(str::to_owned)
-    }
-
-    /// Whether `next`, the token behind this one, stands on the same line.
-    pub(super) fn shares_line(&self, next: &Self) -> bool {
-        self.origin == next.origin && self.file == next.file && self.end_line == next.line
-    }
-}
+use super::{ConfigError, Kind, Token};
 
 /// Splits `text` into tokens. The only error is a quote that never ends.
 pub(super) fn lex(name: &str, text: &str) -> Result<Vec<Token>, ConfigError> {

@@ -17,13 +17,16 @@ mod splice;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token;
+mod usage;
 
 pub use args::Args;
 pub use duration::parse_duration;
 pub use error::{ConfigError, Kind};
-pub use lexer::Token;
 pub use nearest::nearest;
-pub use options::{Nature, Options, Usage};
+pub use options::Options;
 pub use parser::{Directive, Key, Parsed, ServerBlock, parse};
 pub use rotation::rotation;
 pub use text::{read_file, read_text};
+pub use token::Token;
+pub use usage::{Nature, Usage};

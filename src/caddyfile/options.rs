@@ -2,22 +2,9 @@
 //! is said of one that is there twice or changes nothing.
 
 use super::nearest::nearest;
-use super::{Args, ConfigError, Kind, Token};
+use super::usage::{find, name};
+use super::{Args, ConfigError, Kind, Nature, Token, Usage};
 use crate::warning::Warning;
-
-/// What becomes of an option that is there twice, or changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nature {
-    /// Each adds to those before it, or says the same again.
-    Adds,
-    /// Caddy 1.0 knew it and took the last one: files in use may have it twice. A warning.
-    Old,
-    /// No file in use has it. An error.
-    New,
-}
-
-/// How an option is written, its name first.
-pub type Usage = (&'static str, Nature);
 
 /// The options of one block, as far as they have been read.
 pub struct Options<'a> {
@@ -137,13 +124,4 @@ impl<'a> Options<'a> {
     fn known(&self, option: &str) -> Option<Usage> {
         find(self.known, option)
     }
-}
-
-/// The option of this name.
-pub(super) fn find(options: &[Usage], name: &str) -> Option<Usage> {
-    options.iter().find(|(usage, _)| self::name(usage) == name).copied()
-}
-
-fn name(usage: &'static str) -> &'static str {
-    usage.split(' ').next().unwrap_or(usage)
 }

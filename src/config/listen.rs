@@ -10,7 +10,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use socket2::{Domain, Socket, Type};
 
-use super::{Draft, LoadError, Loaded, Redirects, Settings};
+use super::draft::Draft;
+use super::{LoadError, Loaded, Redirects, Settings};
 use crate::http::limits::{SaidTimeouts, Timeouts};
 use crate::limits::HEADER_BYTES;
 use crate::site::{Listener, ProxyProtocol, SiteBuilder, SiteTable, Snapshot};

@@ -1,123 +1,36 @@
 //! Loading: a Caddyfile's text and the table of directives to a snapshot. `-validate` is the
 //! same call. Loading opens no socket; the old configuration serves on when it fails.
 
+mod draft;
+mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod input;
 mod listen;
+mod loaded;
 mod placeholders;
 mod redirects;
+mod settings;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::caddyfile::{self, Args, ConfigError, Key, Kind, ServerBlock};
 use crate::directives::{DIRECTIVES, setup_static};
 use crate::http::address::Address;
 use crate::http::paths::{Prefix, Remark};
-use crate::http::sink::OpenSink;
 use crate::net::roots;
-use crate::site::{SiteBuilder, Snapshot, Task};
+use crate::site::SiteBuilder;
 use crate::tls::Certificates;
-use crate::tls::acme::Keeper;
 use crate::warning::Warning;
 
+use draft::Draft;
+
+pub use error::LoadError;
 pub use input::{Source, Wanted};
-
-/// What the command line says about every site.
-pub struct Settings {
-    pub host: String,
-    pub port: String,
-    pub http_port: u16,
-    pub https_port: u16,
-    /// The port that `Alt-Svc` names, where it is not the listener's.
-    pub alt_svc_port: Option<u16>,
-    /// `-root`, where it is given.
-    pub root: Option<PathBuf>,
-    pub quic: bool,
-    pub http2: bool,
-    pub sinks: Arc<dyn OpenSink>,
-    /// Of certificates from a CA.
-    pub keeper: Arc<Keeper>,
-}
-
-/// A configuration ready to be put in force.
-pub struct Loaded {
-    pub snapshot: Snapshot,
-    /// What goes on beside its requests.
-    pub tasks: Vec<Task>,
-    /// One line per site, as the start prints them.
-    pub sites: Vec<String>,
-    /// What only carries implied redirects: failing to bind it is a warning.
-    pub redirects: Vec<Redirects>,
-    pub warnings: Vec<Warning>,
-}
-
-/// An address of which nobody wrote anything.
-pub struct Redirects {
-    pub addr: std::net::SocketAddr,
-    /// As [`Loaded::sites`].
-    pub sites: Vec<String>,
-}
-
-impl Loaded {
-    /// All sites, as the start prints them.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines = self.sites.clone();
-        for line in self.redirects.iter().flat_map(|only| &only.sites) {
-            if !lines.contains(line) {
-                lines.push(line.clone());
-            }
-        }
-        lines
-    }
-}
-
-/// Why a configuration cannot be put in force.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error(transparent)]
-    Caddyfile(#[from] ConfigError),
-    /// Something that shows only when sites are put together: a certificate, an address.
-    #[error("{0}")]
-    Site(String),
-}
-
-impl LoadError {
-    /// On one line, for a log.
-    pub fn line(&self) -> String {
-        match self {
-            Self::Caddyfile(error) => error.line(),
-            Self::Site(text) => text.replace('\n', "; "),
-        }
-    }
-
-    /// What is wrong, without the remedy: for where there is room for a short line.
-    pub fn brief(&self) -> String {
-        match self {
-            Self::Caddyfile(error) => error.brief(),
-            Self::Site(text) => text.lines().next().unwrap_or_default().to_owned(),
-        }
-    }
-}
-
-/// A site whose directives have been read, on its way to a listener.
-struct Draft {
-    site: SiteBuilder,
-    port: u16,
-    /// `FILE:LINE` of its address.
-    place: String,
-}
-
-impl Draft {
-    /// Of two with the same key on the same port, one could never be reached.
-    fn key(&self) -> (String, String) {
-        let address = &self.site.address;
-        (address.host.clone(), Prefix::new(address.path.trim_end_matches('/')).folded())
-    }
-}
+pub use loaded::{Loaded, Redirects};
+pub use settings::Settings;
 
 /// Parses the source, runs every directive's set-up and builds the listeners.
 pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {

@@ -5,7 +5,8 @@ use std::future::ready;
 
 use http::{HeaderValue, Response, StatusCode, header};
 
-use super::{Draft, Settings};
+use super::Settings;
+use super::draft::Draft;
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::address::Address;
 use crate::http::{Body, Fault, Request};

@@ -1,11 +1,12 @@
 //! Which sites are served over TLS, by which certificate, and what redirects to them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::http::sink::tests::AnySink;
 use crate::tls::Folder;
-use crate::tls::acme::Challenge;
+use crate::tls::acme::{Challenge, Keeper};
 
 fn settings() -> Settings {
     let acme = crate::tls::acme::Settings {

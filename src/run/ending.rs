@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, FORCED, OK, SHUTDOWN_FAILED, Service, hooks};
+use super::exit::{FORCED, OK, SHUTDOWN_FAILED};
+use super::hooks;
+use super::service::Service;
+use crate::daemon::signals::Event;
 use crate::daemon::upgrade::{Predecessor, Serving};
 use crate::daemon::{logfile, notify, processlog};
 use crate::limits::{DRAIN_IDLE, STOP_WORKERS};

@@ -7,8 +7,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::legacy::Bequest;
-use super::{Event, Service};
+use super::service::Service;
 use crate::daemon::notify;
+use crate::daemon::signals::Event;
 use crate::daemon::upgrade::{Serving, Successor};
 use crate::limits::UPGRADE_READY;
 

@@ -1,0 +1,24 @@
+//! What the command line says about every site.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::http::sink::OpenSink;
+use crate::tls::acme::Keeper;
+
+/// What the command line says about every site.
+pub struct Settings {
+    pub host: String,
+    pub port: String,
+    pub http_port: u16,
+    pub https_port: u16,
+    /// The port that `Alt-Svc` names, where it is not the listener's.
+    pub alt_svc_port: Option<u16>,
+    /// `-root`, where it is given.
+    pub root: Option<PathBuf>,
+    pub quic: bool,
+    pub http2: bool,
+    pub sinks: Arc<dyn OpenSink>,
+    /// Of certificates from a CA.
+    pub keeper: Arc<Keeper>,
+}

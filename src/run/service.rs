@@ -1,0 +1,247 @@
+//! The running service: how it is built, put in force and reconfigured.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::background::Background;
+use super::legacy::Legacy;
+use super::settings::{log_style, settings, wanted};
+use super::sinks::Sinks;
+use super::watchdog::Watchdog;
+use super::{certificates, hooks, output, sockets};
+use crate::cli::Options;
+use crate::config::{self, LoadError, Settings, Source, Wanted};
+use crate::daemon::pidfile::PidFile;
+use crate::daemon::signals::{Event, Signals};
+use crate::daemon::upgrade::Program;
+use crate::daemon::{limits, notify, privileges, processlog};
+use crate::limits::CONNECTION_SHARE;
+use crate::server::{self, Engine, Family, Sockets, Workers};
+use crate::site::{self, Task};
+
+/// Descriptors that a worker opens for itself, and a few to spare.
+const DESCRIPTORS_OF_WORKER: u64 = 6;
+/// Descriptors kept for files that are opened while clients come: logs, a configuration that is
+/// read anew, certificates.
+const DESCRIPTORS_TO_SPARE: u64 = 8;
+
+pub(super) struct Service {
+    pub(super) settings: Settings,
+    pub(super) wanted: Wanted,
+    /// What is in force, for `stdin`, which cannot be read again.
+    pub(super) source: Source,
+    pub(super) sinks: Arc<Sinks>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) family: Arc<Family>,
+    pub(super) workers: Workers,
+    /// Bound, and not served yet.
+    pub(super) opening: Vec<Sockets>,
+    pub(super) background: Background,
+    /// To go on in the background, and not started yet.
+    pub(super) tasks: Vec<Task>,
+    pub(super) sites: Vec<String>,
+    pub(super) grace: Duration,
+    pub(super) watchdog: Watchdog,
+    /// As it was started, to be started again.
+    pub(super) program: Program,
+    /// Whether no process before this one is still there.
+    pub(super) alone: CancellationToken,
+    /// Removed when the service is dropped.
+    pub(super) pidfile: Option<PidFile>,
+}
+
+impl Service {
+    /// Builds and binds everything; [`Self::open`] serves.
+    pub(super) fn start(
+        options: &Options,
+        legacy: Option<Legacy>,
+    ) -> Result<(Self, mpsc::Receiver<Event>), String> {
+        let program = Program::this().map_err(|error| format!("its own program: {error}"))?;
+        let user = options.user.as_deref().map(privileges::lookup).transpose()?;
+        if let Some(user) = &user {
+            privileges::forbid_gaining()?;
+            privileges::settle(user)?;
+        }
+        let events = signals()?;
+        processlog::install(&log_style(options), user.as_ref())
+            .map_err(|error| format!("process log {}: {error}", options.log))?;
+        let mut legacy = legacy;
+        let pidfile = pidfile(options, legacy.as_mut())?;
+        let sinks = Arc::new(Sinks::of(user.clone()));
+        let settings = settings(options, sinks.clone())?;
+        let wanted = wanted(options);
+        let source = match legacy.as_mut().and_then(|legacy| legacy.stdin.take()) {
+            Some(text) => Source::from_stdin(text),
+            None => wanted.read(&settings)?,
+        };
+        if let Some(legacy) = &legacy {
+            source.succeeds(!legacy.found)?;
+        }
+        let mut loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
+        output::activating(options.quiet);
+        loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        let descriptors = limits::raise_nofile();
+        let available = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = options.cpu.workers(available);
+        let is_next = legacy.is_some();
+        let (family, estates) = match legacy {
+            Some(legacy) => (legacy.family, legacy.estates),
+            None => (Family::found()?, Vec::new()),
+        };
+        let bind = || sockets::bind_new(&mut loaded, None, estates, count);
+        // As the user: sockets of one port in a later reload have to have the same owner.
+        let opening = match &user {
+            Some(user) => privileges::acting_as(user, bind)??,
+            None => bind()?,
+        };
+        let sites = loaded.lines();
+        let engine = Engine::new(loaded.snapshot);
+        if let Some(user) = &user {
+            privileges::drop_to(user)?;
+        }
+        // At each address a worker has one client accepted that waits for its place.
+        let of_worker = DESCRIPTORS_OF_WORKER + opening.len() as u64;
+        let own = limits::open_files() + DESCRIPTORS_TO_SPARE + of_worker * count as u64;
+        let connections = descriptors.saturating_sub(own).saturating_mul(CONNECTION_SHARE) / 100;
+        let connections = usize::try_from(connections).unwrap_or(usize::MAX >> 8).min(1 << 24);
+        if !is_next {
+            start_commands(&engine, &events)?;
+        }
+        let workers = server::spawn(&engine, &family, count, connections)
+            .map_err(|error| format!("starting workers: {error}"))?;
+        let service = Self {
+            settings,
+            wanted,
+            source,
+            sinks,
+            engine,
+            family,
+            workers,
+            opening,
+            background: Background::default(),
+            tasks: loaded.tasks,
+            sites,
+            grace: options.grace,
+            watchdog: Watchdog::default(),
+            program,
+            alone: CancellationToken::new(),
+            pidfile,
+        };
+        Ok((service, events))
+    }
+
+    /// Serves what was bound. Nothing can fail any more that a service could not do without.
+    pub(super) fn open(&mut self) {
+        for sockets in std::mem::take(&mut self.opening) {
+            self.workers.open(sockets);
+        }
+        if let Err(error) = self.watchdog.start(self.workers.pulse()) {
+            log::error!("watchdog: {error}");
+        }
+        let renewed = self.engine.clone();
+        self.settings.keeper.on_renewed(Some(Box::new(move |name| {
+            let env = [("CADDY_CERTIFICATE", name)];
+            hooks::run_aside(&renewed.load().hooks, site::Event::CertRenew, &env);
+        })));
+        if let Err(error) = self.settings.keeper.start() {
+            log::error!("certificates: starting a thread: {error}");
+        }
+        self.settings.keeper.configure(certificates::listeners(&self.engine.load()));
+        self.background.replace(std::mem::take(&mut self.tasks));
+    }
+
+    pub(super) fn announce(&self, options: &Options) {
+        for site in &self.sites {
+            log::info!("{site}");
+        }
+        for socket in server::idle(&self.engine.load()) {
+            log::warn!("{socket} was passed by the supervisor, and no site listens on it");
+        }
+        if !options.quiet {
+            output::started(&self.sites);
+            let listeners = &self.engine.load().listeners;
+            if listeners.iter().any(|listener| !listener.addr.ip().is_loopback()) {
+                output::descriptors(limits::nofile());
+            }
+        }
+    }
+
+    /// Builds the whole new configuration, binds what it adds, then swaps it in.
+    pub(super) fn reload(&mut self, signal: &str) {
+        log::info!("{signal}: Reloading");
+        log::info!("Reloading");
+        notify::reloading();
+        processlog::reopen();
+        self.sinks.reopen();
+        match self.try_reload() {
+            Ok(()) => {
+                log::info!("Reloading complete");
+                self.tell_restarted();
+                notify::ready("serving");
+            }
+            Err(error) => {
+                log::error!("{signal}: {}", error.line());
+                let why = error.brief();
+                notify::ready(&format!("serving as before; the reload failed: {why}"));
+            }
+        }
+    }
+
+    /// Runs the commands that hang on a new configuration of a running service.
+    pub(super) fn tell_restarted(&self) {
+        let hooks = &self.engine.load().hooks;
+        hooks::run_aside(hooks, site::Event::InstanceRestart, &[]);
+        hooks::run_aside(hooks, site::Event::InstanceStartup, &[]);
+    }
+
+    fn try_reload(&mut self) -> Result<(), LoadError> {
+        let reread = self.wanted.reread(&self.source, &self.settings);
+        let source = reread.map_err(LoadError::Site)?;
+        let mut loaded = config::load(&source, &self.settings)?;
+        loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        let old = self.engine.load();
+        let bound = sockets::bind_new(&mut loaded, Some(&old), Vec::new(), self.workers.count())
+            .map_err(LoadError::Site)?;
+        let gone = sockets::gone(&old, &loaded.snapshot);
+        self.sites = loaded.lines();
+        self.engine.store(loaded.snapshot);
+        gone.into_iter().for_each(|addr| self.workers.close(addr));
+        bound.into_iter().for_each(|sockets| self.workers.open(sockets));
+        self.workers.reconfigured();
+        self.settings.keeper.configure(certificates::listeners(&self.engine.load()));
+        self.background.replace(loaded.tasks);
+        self.source = source;
+        Ok(())
+    }
+}
+
+/// The one that the process before handed over, or a new one.
+fn pidfile(options: &Options, legacy: Option<&mut Legacy>) -> Result<Option<PidFile>, String> {
+    let Some(path) = &options.pidfile else { return Ok(None) };
+    let pidfile = match legacy.and_then(|legacy| legacy.pidfile.take()) {
+        Some(handed) => PidFile::inherit(path, handed),
+        None => PidFile::acquire(path),
+    };
+    pidfile.map(Some).map_err(|error| error.to_string())
+}
+
+/// The commands of the start. Clients that come meanwhile wait: the ports are bound.
+fn start_commands(engine: &Engine, events: &mpsc::Receiver<Event>) -> Result<(), String> {
+    let give_up = || matches!(events.try_recv(), Ok(Event::Stop(_) | Event::StopNow(_)));
+    let hooks = &engine.load().hooks;
+    hooks::run(hooks, site::Event::Startup, &[], give_up)?;
+    hooks::run(hooks, site::Event::InstanceStartup, &[], give_up)
+}
+
+/// Signals arrive on a thread of their own, so that waiting for them never delays a drain.
+fn signals() -> Result<mpsc::Receiver<Event>, String> {
+    let mut signals = Signals::install().map_err(|error| format!("signal handlers: {error}"))?;
+    let (events, inbox) = mpsc::channel();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || while events.send(signals.wait()).is_ok() {})
+        .map_err(|error| format!("starting a thread: {error}"))?;
+    Ok(inbox)
+}

@@ -1,0 +1,37 @@
+//! The command line as the rooms below want it.
+
+use std::sync::Arc;
+
+use super::certificates;
+use crate::cli::Options;
+use crate::config::{Settings, Wanted};
+use crate::daemon::processlog;
+use crate::http::sink::OpenSink;
+
+pub(super) fn settings(options: &Options, sinks: Arc<dyn OpenSink>) -> Result<Settings, String> {
+    Ok(Settings {
+        host: options.host.clone(),
+        port: options.port.clone(),
+        http_port: options.http_port,
+        https_port: options.https_port,
+        alt_svc_port: options.alt_svc_port,
+        root: options.root.clone(),
+        quic: options.quic,
+        http2: options.http2,
+        sinks,
+        keeper: certificates::keeper(options)?,
+    })
+}
+
+pub(super) fn log_style(options: &Options) -> processlog::Style {
+    processlog::Style {
+        target: processlog::parse_target(&options.log),
+        roll_mb: options.log_roll_mb,
+        compress: options.log_roll_compress,
+        timestamps: options.log_timestamps,
+    }
+}
+
+pub(super) fn wanted(options: &Options) -> Wanted {
+    Wanted { conf: options.conf.clone(), lines: options.lines.clone() }
+}

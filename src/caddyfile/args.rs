@@ -137,6 +137,12 @@ impl<'a> Args<'a> {
         args
     }
 
+    /// [`Args::remaining`] where there must be at least one, else [`Args::arg_error`].
+    pub fn one_or_more(&mut self) -> Result<Vec<&'a str>, ConfigError> {
+        let args = self.remaining();
+        if args.is_empty() { Err(self.arg_error()) } else { Ok(args) }
+    }
+
     /// Moves to the one argument there must be, else [`Args::arg_error`].
     pub fn required(&mut self) -> Result<&'a str, ConfigError> {
         if self.next_arg() { Ok(self.val()) } else { Err(self.arg_error()) }

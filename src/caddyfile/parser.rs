@@ -1,12 +1,12 @@
-//! Tokens to blocks: addresses, then what is said of them. Imports and snippets are spliced
-//! into the tokens as they are met; see `splice.rs`.
+//! Tokens to blocks: addresses, then their directives. The stream of tokens replaces an import by
+//! what it names; see `splice.rs`.
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::import::{Env, expand};
+use super::import::Env;
 use super::lexer::lex;
 use super::reserved::is_reserved;
-use super::splice::Origin;
+use super::splice::Stream;
 use super::{ConfigError, Kind, Token, nearest};
 use crate::warning::Warning;
 
@@ -58,85 +58,34 @@ pub(super) fn parse_with(
     known: &[&str],
     env: Env<'_>,
 ) -> Result<Parsed, ConfigError> {
-    let mut parser = Parser {
-        tokens,
-        at: 0,
-        origins: vec![Origin::main(dir)],
-        snippets: HashMap::new(),
-        known,
-        env,
-        warnings: Vec::new(),
-        files: Vec::new(),
-        seen: HashMap::new(),
-    };
+    let stream = Stream::new(tokens, dir, env);
+    let mut parser = Parser { stream, known, seen: HashMap::new() };
     let mut blocks = Vec::new();
-    while parser.peek().is_some() {
+    while parser.stream.peek().is_some() {
         if let Some(block) = parser.block()? {
             blocks.push(block);
         }
     }
-    Ok(Parsed { blocks, warnings: parser.warnings, files: parser.files })
+    let Stream { warnings, files, .. } = parser.stream;
+    Ok(Parsed { blocks, warnings, files })
 }
 
-pub(super) struct Parser<'a> {
-    pub(super) tokens: Vec<Token>,
-    /// Index of the token to read next.
-    pub(super) at: usize,
-    pub(super) origins: Vec<Origin>,
-    pub(super) snippets: HashMap<String, Vec<Token>>,
+struct Parser<'a> {
+    stream: Stream<'a>,
     known: &'a [&'a str],
-    pub(super) env: Env<'a>,
-    pub(super) warnings: Vec<Warning>,
-    pub(super) files: Vec<PathBuf>,
     /// Addresses met so far, lower-case, and where.
     seen: HashMap<String, String>,
 }
 
 impl Parser<'_> {
-    pub(super) fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.at)
-    }
-
-    /// Whether the token to read next begins a line.
-    fn at_line_start(&self) -> bool {
-        match (self.at.checked_sub(1).and_then(|i| self.tokens.get(i)), self.peek()) {
-            (Some(before), Some(next)) => !before.shares_line(next),
-            _ => true,
-        }
-    }
-
-    fn next_is(&self, text: &str) -> bool {
-        self.peek().is_some_and(|t| t.text == text)
-    }
-
-    /// An error at the last token read, where there is nothing more to point at.
-    pub(super) fn error_behind(&self, kind: Kind, message: impl Into<String>) -> ConfigError {
-        let last = self.tokens.get(self.at.saturating_sub(1)).or_else(|| self.tokens.last());
-        match last {
-            Some(token) => ConfigError::at(token, kind, message),
-            None => ConfigError {
-                kind,
-                file: "".into(),
-                line: 1,
-                column: 1,
-                source_line: None,
-                message: message.into(),
-                hint: None,
-            },
-        }
-    }
-
     /// One block; `None` for a snippet and for a block that has no address.
     fn block(&mut self) -> Result<Option<ServerBlock>, ConfigError> {
         let keys = self.addresses()?;
-        let open = self.next_is("{").then(|| self.tokens[self.at].clone());
-        if open.is_some() {
-            self.at += 1;
-        }
+        let open = if self.stream.next_is("{") { self.stream.next() } else { None };
         if let [key] = keys.as_slice()
             && let Some(name) = key.text.strip_prefix('(').and_then(|t| t.strip_suffix(')'))
         {
-            return self.snippet(name, &key.token, open.is_some()).map(|()| None);
+            return self.stream.snippet(name, &key.token, open.is_some()).map(|()| None);
         }
         for key in &keys {
             self.note_address(key)?;
@@ -145,7 +94,7 @@ impl Parser<'_> {
         if keys.is_empty() {
             if let (Some(open), false) = (open, directives.is_empty()) {
                 let message = "this block has no site address and is left out";
-                self.warnings.push(ConfigError::at(&open, Kind::Parse, message).warning());
+                self.stream.warnings.push(ConfigError::at(&open, Kind::Parse, message).warning());
             }
             return Ok(None);
         }
@@ -156,9 +105,9 @@ impl Parser<'_> {
     fn addresses(&mut self) -> Result<Vec<Key>, ConfigError> {
         let mut keys = Vec::new();
         let mut wants_more = false;
-        while let Some(token) = self.peek() {
-            if token.text == "import" && self.at_line_start() {
-                self.import()?;
+        while let Some(token) = self.stream.peek() {
+            if self.stream.is_at_import() {
+                self.stream.import()?;
                 continue;
             }
             if token.text == "{" {
@@ -169,20 +118,19 @@ impl Parser<'_> {
                 }
                 return Ok(keys);
             }
-            let token = token.clone();
-            self.at += 1;
-            let text = expand(&token.text, self.env);
-            if !text.is_empty() {
-                let address = text.strip_suffix(',');
+            let Some(token) = self.stream.next_expanded() else { break };
+            if !token.text.is_empty() {
+                let address = token.text.strip_suffix(',');
                 wants_more = address.is_some();
-                keys.push(Key { text: address.unwrap_or(&text).to_owned(), token });
+                keys.push(Key { text: address.unwrap_or(&token.text).to_owned(), token });
             }
-            if !wants_more && self.at_line_start() {
+            if !wants_more && self.stream.at_line_start() {
                 return Ok(keys);
             }
         }
         if wants_more {
             return Err(self
+                .stream
                 .error_behind(Kind::Parse, "Unexpected EOF")
                 .hint("a comma says that another address follows; remove it or add one"));
         }
@@ -205,13 +153,13 @@ impl Parser<'_> {
     /// end or a stray `}`.
     fn directives(&mut self, open: Option<&Token>) -> Result<Vec<Directive>, ConfigError> {
         let mut directives: Vec<Directive> = Vec::new();
-        while let Some(token) = self.peek() {
+        while let Some(token) = self.stream.peek() {
             if token.text == "}" {
-                self.at += 1;
+                self.stream.next();
                 return Ok(directives);
             }
-            if token.text == "import" && self.at_line_start() {
-                self.import()?;
+            if self.stream.is_at_import() {
+                self.stream.import()?;
                 continue;
             }
             let tokens = self.directive(open)?;
@@ -229,12 +177,12 @@ impl Parser<'_> {
 
     /// v1 took the `}` of an inner block at the end of the file for the site's own.
     fn forgive_missing_brace(&mut self, open: &Token) -> Result<(), ConfigError> {
-        let last = self.tokens.last().unwrap_or(open);
+        let last = self.stream.last().unwrap_or(open);
         if last.text == "}" {
             let message = "the block opened here has no closing '}'";
             let hint = "add one at the end of the file";
             let error = ConfigError::at(open, Kind::Parse, message).hint(hint);
-            self.warnings.push(error.warning());
+            self.stream.warnings.push(error.warning());
             return Ok(());
         }
         let message = format!("Unexpected token '{}', expecting '}}'", last.text);
@@ -246,35 +194,30 @@ impl Parser<'_> {
 
     /// One run of a directive: its name and all that belongs to it.
     fn directive(&mut self, open: Option<&Token>) -> Result<Vec<Token>, ConfigError> {
-        let mut name = self.tokens[self.at].clone();
-        name.text = expand(&name.text, self.env);
+        let Some(name) = self.stream.next_expanded() else { return Ok(Vec::new()) };
         self.check_name(&name, open)?;
-        self.at += 1;
         let mut run = vec![name];
         let mut nesting = 0usize;
-        while let Some(token) = self.peek() {
+        while let Some(token) = self.stream.peek() {
             match token.text.as_str() {
                 "{" => nesting += 1,
-                _ if nesting == 0 && self.at_line_start() => break,
+                _ if nesting == 0 && self.stream.at_line_start() => break,
                 "}" if nesting == 0 => {
                     let message = "Unexpected '}' because no matching opening brace";
                     return Err(ConfigError::at(token, Kind::Parse, message)
                         .hint("put the `}` that ends the site's block on a line of its own"));
                 }
                 "}" => nesting -= 1,
-                "import" if self.at_line_start() => {
-                    self.import()?;
+                "import" if self.stream.at_line_start() => {
+                    self.stream.import()?;
                     continue;
                 }
                 _ => {}
             }
-            let mut token = self.tokens[self.at].clone();
-            self.at += 1;
-            token.text = expand(&token.text, self.env);
-            run.push(token);
+            run.extend(self.stream.next_expanded());
         }
         if nesting > 0 {
-            return Err(self.error_behind(Kind::Parse, "Unexpected EOF").hint(format!(
+            return Err(self.stream.error_behind(Kind::Parse, "Unexpected EOF").hint(format!(
                 "the block of `{}` at line {} is never closed; add a line that holds only `}}`",
                 run[0].text, run[0].line
             )));

@@ -1,13 +1,14 @@
-//! `import` and snippets: puts the tokens of a file or a named piece where they are called for,
-//! within bounds and without loops.
+//! The stream of tokens that the parser reads. `import` puts the tokens of a file or a snippet
+//! where it stands, within bounds and without loops.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::import::{expand, files, read};
+use super::import::{Env, expand, files, read};
 use super::lexer::lex;
-use super::parser::Parser;
 use super::{ConfigError, Kind, Token};
 use crate::limits::{CADDYFILE_IMPORTS, CADDYFILE_TOKENS};
+use crate::warning::Warning;
 
 /// Where a splice came from: the chain of parents shows a loop.
 pub(super) struct Origin {
@@ -18,13 +19,92 @@ pub(super) struct Origin {
     dir: PathBuf,
 }
 
-impl Origin {
-    pub(super) fn main(dir: &Path) -> Self {
-        Self { parent: None, id: String::new(), dir: dir.to_owned() }
-    }
+/// The tokens of a Caddyfile, those of its imports among them.
+pub(super) struct Stream<'a> {
+    tokens: Vec<Token>,
+    /// Index of the token to read next.
+    at: usize,
+    origins: Vec<Origin>,
+    snippets: HashMap<String, Vec<Token>>,
+    env: Env<'a>,
+    pub(super) warnings: Vec<Warning>,
+    /// The files that were imported.
+    pub(super) files: Vec<PathBuf>,
 }
 
-impl Parser<'_> {
+impl<'a> Stream<'a> {
+    /// The tokens of the main file; relative imports in it resolve against `dir`.
+    pub(super) fn new(tokens: Vec<Token>, dir: &Path, env: Env<'a>) -> Self {
+        let main = Origin { parent: None, id: String::new(), dir: dir.to_owned() };
+        Self {
+            tokens,
+            at: 0,
+            origins: vec![main],
+            snippets: HashMap::new(),
+            env,
+            warnings: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    pub(super) fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at)
+    }
+
+    /// Whether the token to read next is this one.
+    pub(super) fn next_is(&self, text: &str) -> bool {
+        self.peek().is_some_and(|token| token.text == text)
+    }
+
+    /// Reads a token.
+    pub(super) fn next(&mut self) -> Option<Token> {
+        let token = self.peek().cloned()?;
+        self.at += 1;
+        Some(token)
+    }
+
+    /// Reads a token and replaces environment variables in it.
+    pub(super) fn next_expanded(&mut self) -> Option<Token> {
+        let mut token = self.next()?;
+        token.text = expand(&token.text, self.env);
+        Some(token)
+    }
+
+    /// Whether the token to read next begins a line.
+    pub(super) fn at_line_start(&self) -> bool {
+        match (self.at.checked_sub(1).and_then(|i| self.tokens.get(i)), self.peek()) {
+            (Some(before), Some(next)) => !before.shares_line(next),
+            _ => true,
+        }
+    }
+
+    /// Whether an `import` is next.
+    pub(super) fn is_at_import(&self) -> bool {
+        self.next_is("import") && self.at_line_start()
+    }
+
+    /// The last token of all.
+    pub(super) fn last(&self) -> Option<&Token> {
+        self.tokens.last()
+    }
+
+    /// An error at the last token read, where there is nothing more to point at.
+    pub(super) fn error_behind(&self, kind: Kind, message: impl Into<String>) -> ConfigError {
+        let last = self.tokens.get(self.at.saturating_sub(1)).or_else(|| self.tokens.last());
+        match last {
+            Some(token) => ConfigError::at(token, kind, message),
+            None => ConfigError {
+                kind,
+                file: "".into(),
+                line: 1,
+                column: 1,
+                source_line: None,
+                message: message.into(),
+                hint: None,
+            },
+        }
+    }
+
     /// Replaces `import X`, which is next, by the tokens it means.
     pub(super) fn import(&mut self) -> Result<(), ConfigError> {
         let word = self.tokens[self.at].clone();

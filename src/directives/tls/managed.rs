@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 
-use super::some;
 use crate::caddyfile::{Args, ConfigError, parse_duration};
 use crate::tls::acme::ca_url;
 use crate::tls::{Algorithm, Certificates, Dns, Eab, ManagedPolicy, Policy, Rfc2136};
@@ -87,7 +86,7 @@ pub(super) fn check(args: &Args<'_>, policy: &Policy) -> Result<(), ConfigError>
 
 /// `eab ID KEY`, the key as CAs show it: base64url.
 fn eab(args: &mut Args<'_>) -> Result<Eab, ConfigError> {
-    let words = some(args)?;
+    let words = args.one_or_more()?;
     let [id, key] = words[..] else { return Err(args.arg_error()) };
     let key = BASE64_URL_SAFE_NO_PAD.decode(key.trim_end_matches('=')).map_err(|_| {
         args.error("eab: the key is not base64url")
@@ -97,7 +96,7 @@ fn eab(args: &mut Args<'_>) -> Result<Eab, ConfigError> {
 }
 
 fn dns(args: &mut Args<'_>) -> Result<Dns, ConfigError> {
-    let words = some(args)?;
+    let words = args.one_or_more()?;
     match (words[0], &words[1..]) {
         ("exec", []) => Err(args.error("dns exec: a command is missing").hint(
             "write: dns exec /path/to/program; it is run with 'present NAME VALUE' and \

@@ -114,17 +114,11 @@ fn entry(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError>
     let policy = &mut site.tls;
     match args.val() {
         "protocols" => policy.versions = names::protocols(args)?,
-        "ciphers" => {
-            for name in some(args)? {
-                policy.suites.push(names::cipher(name).map_err(|error| refuse(args, error))?);
-            }
+        "ciphers" => policy.suites.extend(names::ciphers(args)?),
+        "curves" => policy.groups.extend(names::curves(args)?),
+        "alpn" => {
+            policy.alpn.extend(args.one_or_more()?.iter().map(|name| name.as_bytes().to_vec()))
         }
-        "curves" => {
-            for name in some(args)? {
-                policy.groups.push(names::curve(name).map_err(|error| refuse(args, error))?);
-            }
-        }
-        "alpn" => policy.alpn.extend(some(args)?.iter().map(|name| name.as_bytes().to_vec())),
         "key_type" => policy.key_type = names::key_type(args)?,
         "load" => {
             let dir = args.required()?;
@@ -144,7 +138,7 @@ fn entry(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError>
 
 /// `clients [request|require|verify_if_given] CA…`.
 fn clients(args: &mut Args<'_>) -> Result<Clients, ConfigError> {
-    let words = some(args)?;
+    let words = args.one_or_more()?;
     let (mode, files) = match words[0] {
         "request" => (Mode::Request, &words[1..]),
         "require" => (Mode::Require, &words[1..]),
@@ -157,19 +151,6 @@ fn clients(args: &mut Args<'_>) -> Result<Clients, ConfigError> {
     let failed =
         |error| args.error(error).hint("write: clients [request|require|verify_if_given] CA-FILE…");
     Clients::load(mode, files).map_err(failed)
-}
-
-/// A refusal and what to write instead, which may be empty.
-type Refusal = (String, &'static str);
-
-fn refuse(args: &Args<'_>, (message, hint): Refusal) -> ConfigError {
-    let error = args.error(message);
-    if hint.is_empty() { error } else { error.hint(hint) }
-}
-
-fn some<'a>(args: &mut Args<'a>) -> Result<Vec<&'a str>, ConfigError> {
-    let words = args.remaining();
-    if words.is_empty() { Err(args.arg_error()) } else { Ok(words) }
 }
 
 #[cfg(test)]

@@ -5,20 +5,31 @@ use rustls::crypto::aws_lc_rs::{cipher_suite as suite, kx_group};
 use rustls::version::{TLS12, TLS13};
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
-use super::{Refusal, refuse, some};
 use crate::caddyfile::{Args, ConfigError};
 use crate::tls::KeyType;
+
+/// Why a name is refused, and what to write instead.
+struct Refusal {
+    message: String,
+    hint: &'static str,
+}
+
+impl Refusal {
+    fn at(self, args: &Args<'_>) -> ConfigError {
+        args.error(self.message).hint(self.hint)
+    }
+}
 
 pub(super) fn protocols(
     args: &mut Args<'_>,
 ) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
-    let words = some(args)?;
+    let words = args.one_or_more()?;
     if words.len() > 2 {
         return Err(args.arg_error());
     }
     let mut ranks = Vec::new();
     for word in &words {
-        ranks.push(protocol(word).map_err(|error| refuse(args, error))?);
+        ranks.push(protocol(word).map_err(|refusal| refusal.at(args))?);
     }
     let (min, max) = (ranks[0], ranks[ranks.len() - 1]);
     if min > max {
@@ -34,14 +45,14 @@ fn protocol(name: &str) -> Result<usize, Refusal> {
     match name.to_ascii_lowercase().as_str() {
         "tls1.2" => Ok(0),
         "tls1.3" => Ok(1),
-        "tls1.0" | "tls1.1" => Err((
-            format!("'{name}' is insecure and not supported (RFC 8996)"),
-            "write 'protocols tls1.2 tls1.3', or leave the line out: that is the default",
-        )),
-        _ => Err((
-            format!("Wrong protocol name or protocol not supported: '{name}'"),
-            "there are tls1.2 and tls1.3",
-        )),
+        "tls1.0" | "tls1.1" => Err(Refusal {
+            message: format!("'{name}' is insecure and not supported (RFC 8996)"),
+            hint: "write 'protocols tls1.2 tls1.3', or leave the line out: that is the default",
+        }),
+        _ => Err(Refusal {
+            message: format!("Wrong protocol name or protocol not supported: '{name}'"),
+            hint: "there are tls1.2 and tls1.3",
+        }),
     }
 }
 
@@ -66,37 +77,49 @@ const OLD_CIPHERS: &[&str] = &[
     "RSA-3DES-EDE-CBC-SHA",
 ];
 
-pub(super) fn cipher(name: &str) -> Result<SupportedCipherSuite, Refusal> {
+pub(super) fn ciphers(args: &mut Args<'_>) -> Result<Vec<SupportedCipherSuite>, ConfigError> {
+    let words = args.one_or_more()?;
+    words.into_iter().map(|word| cipher(word).map_err(|refusal| refusal.at(args))).collect()
+}
+
+fn cipher(name: &str) -> Result<SupportedCipherSuite, Refusal> {
     let upper = name.to_ascii_uppercase();
     if let Some((_, suite)) = CIPHERS.iter().find(|(known, _)| *known == upper) {
         return Ok(*suite);
     }
     let message = format!("Wrong cipher name or cipher not supported: '{name}'");
     if OLD_CIPHERS.contains(&upper.as_str()) {
-        return Err((
+        return Err(Refusal {
             message,
-            "CBC, 3DES and RSA key exchange are not offered any more; write \
+            hint: "CBC, 3DES and RSA key exchange are not offered any more; write \
              ECDHE-ECDSA-AES128-GCM-SHA256 and ECDHE-RSA-AES128-GCM-SHA256 instead, or leave \
              'ciphers' out",
-        ));
+        });
     }
-    Err((message, "leave 'ciphers' out for the default list"))
+    Err(Refusal { message, hint: "leave 'ciphers' out for the default list" })
 }
 
-pub(super) fn curve(name: &str) -> Result<&'static dyn SupportedKxGroup, Refusal> {
+pub(super) fn curves(
+    args: &mut Args<'_>,
+) -> Result<Vec<&'static dyn SupportedKxGroup>, ConfigError> {
+    let words = args.one_or_more()?;
+    words.into_iter().map(|word| curve(word).map_err(|refusal| refusal.at(args))).collect()
+}
+
+fn curve(name: &str) -> Result<&'static dyn SupportedKxGroup, Refusal> {
     match name.to_ascii_lowercase().as_str() {
         "x25519" => Ok(kx_group::X25519),
         "x25519mlkem768" => Ok(kx_group::X25519MLKEM768),
         "p256" => Ok(kx_group::SECP256R1),
         "p384" => Ok(kx_group::SECP384R1),
-        "p521" => Err((
-            format!("Wrong curve name or curve not supported: '{name}'"),
-            "write 'p384' instead of p521",
-        )),
-        _ => Err((
-            format!("Wrong curve name or curve not supported: '{name}'"),
-            "there are X25519MLKEM768, X25519, p256 and p384",
-        )),
+        "p521" => Err(Refusal {
+            message: format!("Wrong curve name or curve not supported: '{name}'"),
+            hint: "write 'p384' instead of p521",
+        }),
+        _ => Err(Refusal {
+            message: format!("Wrong curve name or curve not supported: '{name}'"),
+            hint: "there are X25519MLKEM768, X25519, p256 and p384",
+        }),
     }
 }
 
@@ -130,14 +153,17 @@ mod tests {
             assert!(suite.tls13().is_none());
         }
         for name in OLD_CIPHERS {
-            let (message, hint) = cipher(name).unwrap_err();
-            assert_eq!(message, format!("Wrong cipher name or cipher not supported: '{name}'"));
-            assert!(hint.contains("ECDHE-ECDSA-AES128-GCM-SHA256"));
+            let refusal = cipher(name).err().unwrap();
+            assert_eq!(
+                refusal.message,
+                format!("Wrong cipher name or cipher not supported: '{name}'")
+            );
+            assert!(refusal.hint.contains("ECDHE-ECDSA-AES128-GCM-SHA256"));
         }
         assert!(cipher("ecdhe-rsa-aes128-gcm-sha256").is_ok());
-        assert!(protocol("tls1.0").unwrap_err().1.contains("tls1.2"));
-        assert!(protocol("ssl3").unwrap_err().0.contains("Wrong protocol name"));
-        assert!(curve("p521").unwrap_err().1.contains("p384"));
+        assert!(protocol("tls1.0").err().unwrap().hint.contains("tls1.2"));
+        assert!(protocol("ssl3").err().unwrap().message.contains("Wrong protocol name"));
+        assert!(curve("p521").err().unwrap().hint.contains("p384"));
         assert!(curve("P256").is_ok());
     }
 }

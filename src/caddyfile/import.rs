@@ -10,10 +10,10 @@ pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Replaces `{%NAME%}`, then `{$NAME}`; an unset name is replaced by nothing, and an opener that
 /// has no end or no name stays as it is.
 pub(super) fn expand(text: &str, env: Env<'_>) -> String {
-    replace(&replace(text, ("{%", "%}"), env), ("{$", "}"), env)
+    replace(&replace(text, "{%", "%}", env), "{$", "}", env)
 }
 
-fn replace(text: &str, (open, close): (&str, &str), env: Env<'_>) -> String {
+fn replace(text: &str, open: &str, close: &str, env: Env<'_>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(open) {

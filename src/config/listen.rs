@@ -39,7 +39,7 @@ pub(super) fn group(
     let mut groups: Vec<Group> = Vec::new();
     for at in 0..drafts.len() {
         for addr in addresses(&drafts[at])? {
-            let placed = place(&mut groups, addr, (&drafts, at));
+            let placed = place(&mut groups, addr, &drafts, at);
             // Where somebody wrote a site, nothing is implied.
             if at < written {
                 placed?;
@@ -74,7 +74,8 @@ pub(super) fn group(
 fn place(
     groups: &mut Vec<Group>,
     addr: SocketAddr,
-    (drafts, at): (&[Draft], usize),
+    drafts: &[Draft],
+    at: usize,
 ) -> Result<(), LoadError> {
     let Some(group) = groups.iter_mut().find(|group| group.addr == addr) else {
         let known = HashMap::from([(drafts[at].key(), at)]);

@@ -40,14 +40,14 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     if parsed.blocks.is_empty() {
         return Err(LoadError::Site(no_site(source, &parsed.warnings)));
     }
+    let files: Vec<PathBuf> = source.path.iter().chain(&parsed.files).cloned().collect();
     let mut warnings = parsed.warnings;
     let mut tasks = Vec::new();
     let mut drafts = Vec::new();
     let mut hooks = Vec::new();
     for block in &parsed.blocks {
         for (nth, key) in block.keys.iter().enumerate() {
-            let place = format!("{}:{}", key.token.file, key.token.line);
-            let mut draft = draft((block, key), place, (source, &parsed.files), settings)?;
+            let mut draft = draft(block, key, &files, settings)?;
             // A block is set up once for each of its addresses; its warnings are said once, and
             // its commands run once.
             draft.site.warnings.retain(|warning| !warnings.contains(warning));
@@ -103,10 +103,12 @@ pub fn directive_names() -> Vec<&'static str> {
     names
 }
 
+/// Sets up the site of one address of a block. `files` are the Caddyfile and what it imports,
+/// which no site serves.
 fn draft(
-    (block, key): (&ServerBlock, &Key),
-    place: String,
-    (source, imported): (&Source, &[PathBuf]),
+    block: &ServerBlock,
+    key: &Key,
+    files: &[PathBuf],
     settings: &Settings,
 ) -> Result<Draft, LoadError> {
     let at_key = |message: String| ConfigError::at(&key.token, Kind::Parse, message);
@@ -118,7 +120,7 @@ fn draft(
     let root = settings.root.clone().unwrap_or_else(|| PathBuf::from("."));
     let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
     site.root_is_named = settings.root.is_some();
-    site.hidden.extend(source.path.iter().chain(imported).cloned());
+    site.hidden.extend_from_slice(files);
     site.warnings.extend(remark.map(|said| at_key(said.message).hint(said.hint).warning()));
     for row in DIRECTIVES {
         if let Some(directive) = block.directives.iter().find(|one| one.name == row.name) {
@@ -139,6 +141,7 @@ fn draft(
     }
     setup_static(&mut site);
     let port = port(&site, settings).map_err(at_key)?;
+    let place = format!("{}:{}", key.token.file, key.token.line);
     Ok(Draft { site, port, place })
 }
 

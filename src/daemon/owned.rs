@@ -18,7 +18,8 @@ use super::privileges::{User, acting_as};
 /// `open`'s own, and what to do where a file is there that the user may not write.
 pub fn open_as<T>(
     user: Option<&User>,
-    (path, mode): (&Path, u32),
+    path: &Path,
+    mode: u32,
     open: impl Fn() -> io::Result<T>,
 ) -> io::Result<T> {
     let Some(user) = user else { return open() };
@@ -80,7 +81,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("mode");
         let user = User { name: "54321".to_owned(), uid: 54321, gid: 54321 };
-        let open = |path: &Path| open_as(Some(&user), (path, 0o640), || append(path));
+        let open = |path: &Path| open_as(Some(&user), path, 0o640, || append(path));
         let owner = |path: &Path| fs::metadata(path).map(|meta| (meta.uid(), meta.mode() & 0o777));
 
         let fresh = dir.path().join("new/sub/access.log");

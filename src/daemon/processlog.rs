@@ -136,7 +136,7 @@ impl ProcessLog {
             Target::Unsaid | Target::Stderr => Sink::Console(Console::open(Stream::Err)?),
             Target::File(path) => {
                 let open = || LogFile::open_utc(path, style.roll(), MODE);
-                Sink::File(open_as(user, (path, MODE), open)?)
+                Sink::File(open_as(user, path, MODE, open)?)
             }
             Target::Syslog => Sink::Syslog(Syslog::local(Facility::Daemon)?),
             Target::RemoteSyslog(url) => Sink::Syslog(Syslog::remote(url, Facility::Daemon)?),

@@ -88,7 +88,7 @@ mod tests {
 
     #[tokio::test]
     async fn tells_of_the_process() {
-        let site = testing::site(("expvar", setup), "expvar").unwrap().build();
+        let site = testing::site("expvar", setup, "expvar").unwrap().build();
         let response = site.handle(&mut request("GET", "/debug/vars")).await.unwrap();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         let vars: Value = serde_json::from_slice(&bytes).unwrap();
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn what_is_refused() {
         for lines in ["expvar /a /b", "expvar\nexpvar"] {
-            assert!(testing::site(("expvar", setup), lines).is_err(), "{lines}");
+            assert!(testing::site("expvar", setup, lines).is_err(), "{lines}");
         }
     }
 }

@@ -101,7 +101,7 @@ mod tests {
             ("ext html", "ext: 'html' is no extension"),
             ("ext ./x", "ext: './x' is no extension"),
         ] {
-            assert_eq!(testing::site(("ext", setup), lines).err().as_deref(), Some(message));
+            assert_eq!(testing::site("ext", setup, lines).err().as_deref(), Some(message));
         }
     }
 }

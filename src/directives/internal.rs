@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn site() -> Site {
-        let mut site = testing::site(("internal", setup), "internal /hidden\ninternal /x").unwrap();
+        let mut site = testing::site("internal", setup, "internal /hidden\ninternal /x").unwrap();
         site.push(testing::Answer(inner));
         site.build()
     }
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_path_is_needed() {
         for lines in ["internal", "internal /a /b"] {
-            assert!(testing::site(("internal", setup), lines).is_err(), "{lines}");
+            assert!(testing::site("internal", setup, lines).is_err(), "{lines}");
         }
     }
 }

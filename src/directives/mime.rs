@@ -15,13 +15,13 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         match args.remaining().as_slice() {
             [] if args.opens_block() => {}
-            [ext, kind] => add(&mut types, (ext, kind), args)?,
+            [ext, kind] => add(&mut types, ext, kind, args)?,
             _ => return Err(args.arg_error()),
         }
         while args.next_block()? {
             let ext = args.val();
             let kind = args.required().map_err(|error| error.hint("write: .EXT TYPE"))?;
-            add(&mut types, (ext, kind), args)?;
+            add(&mut types, ext, kind, args)?;
         }
     }
     site.push(Types { types });
@@ -30,7 +30,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
 
 fn add(
     types: &mut HashMap<String, HeaderValue>,
-    (ext, kind): (&str, &str),
+    ext: &str,
+    kind: &str,
     args: &Args<'_>,
 ) -> Result<(), ConfigError> {
     if !ext.starts_with('.') {
@@ -89,7 +90,7 @@ mod tests {
 
     async fn kind_of(target: &str, inner: &'static str, status: u16) -> String {
         let lines = "mime .foo text/foo\nmime {\n.BAR application/bar\n}";
-        let mut site = testing::site(("mime", setup), lines).unwrap();
+        let mut site = testing::site("mime", setup, lines).unwrap();
         site.push(testing::Answer(move |_: &mut Request| {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
@@ -124,7 +125,7 @@ mod tests {
             ("mime .a text/a\nmime .A text/b", "mime: duplicate extension '.A'"),
             ("mime .a \"text/a\u{7}\"", "mime: 'text/a\u{7}' is not a media type"),
         ] {
-            assert_eq!(testing::site(("mime", setup), lines).err().as_deref(), Some(message));
+            assert_eq!(testing::site("mime", setup, lines).err().as_deref(), Some(message));
         }
     }
 }

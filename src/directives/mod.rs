@@ -132,7 +132,8 @@ mod testing {
     /// A site below `root` with this block, whose lines are all `word`'s; else the message.
     pub(super) fn site_in(
         root: &Path,
-        (word, setup): (&str, Setup),
+        word: &str,
+        setup: Setup,
         lines: &str,
     ) -> Result<SiteBuilder, String> {
         let text = format!("host {{\n{lines}\n}}");
@@ -146,8 +147,8 @@ mod testing {
     }
 
     /// [`site_in`] where the root does not matter.
-    pub(super) fn site(word: (&str, Setup), lines: &str) -> Result<SiteBuilder, String> {
-        site_in(Path::new("/nonexistent"), word, lines)
+    pub(super) fn site(word: &str, setup: Setup, lines: &str) -> Result<SiteBuilder, String> {
+        site_in(Path::new("/nonexistent"), word, setup, lines)
     }
 
     /// A last handler that answers by a function.

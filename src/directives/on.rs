@@ -79,9 +79,9 @@ mod tests {
     fn hooks(lines: &str) -> Result<Vec<Hook>, String> {
         let word = lines.split_whitespace().next().unwrap();
         let site = match word {
-            "startup" => testing::site((word, setup_startup), lines),
-            "shutdown" => testing::site((word, setup_shutdown), lines),
-            _ => testing::site((word, setup), lines),
+            "startup" => testing::site(word, setup_startup, lines),
+            "shutdown" => testing::site(word, setup_shutdown, lines),
+            _ => testing::site(word, setup, lines),
         };
         site.map(|site| site.hooks)
     }

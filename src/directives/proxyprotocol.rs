@@ -72,7 +72,7 @@ mod tests {
             ("proxyprotocol private 192.0.2.1 {\n timeout 3s\n}", 3),
             ("proxyprotocol private\nproxyprotocol 192.0.2.1", 5),
         ] {
-            let rule = site(("proxyprotocol", setup), lines).unwrap().proxy_protocol.unwrap();
+            let rule = site("proxyprotocol", setup, lines).unwrap().proxy_protocol.unwrap();
             assert!(rule.from.contains([192, 0, 2, 1].into()), "{lines}");
             assert_eq!(rule.timeout, Duration::from_secs(seconds), "{lines}");
         }
@@ -89,7 +89,7 @@ mod tests {
             ("proxyprotocol ::1 {\n timeout\n}", "Wrong argument count"),
             ("proxyprotocol ::1 {\n version 2\n}", "unknown property 'version'"),
         ] {
-            let message = site(("proxyprotocol", setup), lines).map(|_| ()).unwrap_err();
+            let message = site("proxyprotocol", setup, lines).map(|_| ()).unwrap_err();
             assert!(message.contains(part), "{lines}: {message}");
         }
     }

@@ -132,7 +132,7 @@ mod tests {
     use crate::http::request::tests::request;
 
     async fn links(lines: &str, method: &str, target: &str) -> Vec<String> {
-        let mut site = testing::site(("push", setup), lines).unwrap();
+        let mut site = testing::site("push", setup, lines).unwrap();
         site.push(testing::Answer(|req: &mut Request| {
             let kind = if req.path().ends_with(".css") { "text/css" } else { "text/html" };
             let mut response = Response::new(Body::empty());
@@ -168,8 +168,8 @@ mod tests {
             ("push / {\nmethod POST\n}", "push: only the methods GET and HEAD can be pushed"),
             ("push / {\n\"/a>\"\n}", "push: '/a>' is not a path"),
         ] {
-            assert_eq!(testing::site(("push", setup), lines).err().as_deref(), Some(message));
+            assert_eq!(testing::site("push", setup, lines).err().as_deref(), Some(message));
         }
-        assert_eq!(testing::site(("push", setup), "push").unwrap().warnings.len(), 1);
+        assert_eq!(testing::site("push", setup, "push").unwrap().warnings.len(), 1);
     }
 }

@@ -277,7 +277,7 @@ mod tests {
             ("realip private {\n strict yes\n}", Some("Wrong argument count")),
             ("realip private {\n colour\n}", Some("unknown property 'colour'")),
         ] {
-            let message = site(("realip", setup), text).map(|_| ()).err();
+            let message = site("realip", setup, text).map(|_| ()).err();
             let is_named = match mistake {
                 Some(part) => message.as_ref().is_some_and(|text| text.contains(part)),
                 None => message.is_none(),

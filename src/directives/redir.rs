@@ -255,7 +255,7 @@ mod tests {
     use crate::site::Site;
 
     fn site(lines: &str) -> Result<Site, String> {
-        testing::site(("redir", setup), lines).map(SiteBuilder::build)
+        testing::site("redir", setup, lines).map(SiteBuilder::build)
     }
 
     #[tokio::test]

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
-        let refused = |lines| testing::site(("request_id", setup), lines).err();
+        let refused = |lines| testing::site("request_id", setup, lines).err();
         assert_eq!(refused("request_id a:").as_deref(), Some("'a:' is not a header field name"));
         assert!(refused("request_id a b").is_some() && refused("request_id").is_none());
     }

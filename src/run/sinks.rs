@@ -90,7 +90,7 @@ impl Writer {
                     compress: roll.compress,
                 };
                 let open = || LogFile::open(path, roll.clone(), LOG_MODE);
-                Self::File(open_as(user, (path, LOG_MODE), open)?)
+                Self::File(open_as(user, path, LOG_MODE, open)?)
             }
         })
     }

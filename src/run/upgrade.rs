@@ -81,9 +81,9 @@ impl Service {
             found: !self.source.is_implied(),
             stdin: self.wanted.is_stdin().then_some(self.source.text.as_str()),
         };
-        let parcel = (bequest.text(), bequest.files());
-        let mut successor = Successor::start(&self.program, (&parcel.0, &parcel.1), UPGRADE_READY)
-            .map_err(failed)?;
+        let (text, files) = (bequest.text(), bequest.files());
+        let mut successor =
+            Successor::start(&self.program, &text, &files, UPGRADE_READY).map_err(failed)?;
         let answer = successor.answer().map_err(failed)?;
         let (said, answers) = mpsc::channel();
         std::thread::spawn(move || said.send(answer.wait()));

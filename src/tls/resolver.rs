@@ -77,7 +77,7 @@ impl Resolver {
     ) -> Result<Self, String> {
         let open = |(host, policy): &(String, Policy)| {
             let host = host.to_ascii_lowercase();
-            let origins = origins(&host, policy, (provider, issuer))?;
+            let origins = origins(&host, policy, provider, issuer)?;
             Ok(Site { host, origins })
         };
         let sites: Vec<_> = sites.iter().map(open).collect::<Result<_, String>>()?;
@@ -261,7 +261,8 @@ fn sources(origin: &Origin) -> Vec<(Source, Vec<String>)> {
 fn origins(
     host: &str,
     policy: &Policy,
-    (provider, issuer): (&Arc<CryptoProvider>, &dyn Issuer),
+    provider: &Arc<CryptoProvider>,
+    issuer: &dyn Issuer,
 ) -> Result<Vec<Origin>, String> {
     let mut found = Vec::new();
     match &policy.certificates {

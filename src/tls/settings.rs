@@ -174,7 +174,7 @@ impl Shape {
         let mut alpn = self.alpn.clone();
         alpn.extend(self.validates.then(|| ALPN.to_vec()));
         let demand = self.clients.as_ref().map(|clients| clients.demand());
-        self.build(resolver, verifier, (&self.versions, alpn, demand))
+        self.build(resolver, Transport { verifier, versions: &self.versions, alpn, demand })
     }
 
     /// One for all sites, since an endpoint has no other; who comes in is judged afterwards.
@@ -190,15 +190,17 @@ impl Shape {
             true => WebPkiClientVerifier::no_client_auth(),
             false => AnyCertificate::or_none(),
         };
-        self.build(resolver, verifier, (&[&TLS13], vec![b"h3".to_vec()], None)).map(Some)
+        let alpn = vec![b"h3".to_vec()];
+        self.build(resolver, Transport { verifier, versions: &[&TLS13], alpn, demand: None })
+            .map(Some)
     }
 
     fn build(
         &self,
         resolver: &Arc<Resolver>,
-        verifier: Arc<dyn ClientCertVerifier>,
-        (versions, alpn, demand): (Versions<'_>, Vec<Vec<u8>>, Option<&Demand>),
+        transport: Transport<'_>,
     ) -> Result<Arc<ServerConfig>, String> {
+        let Transport { verifier, versions, alpn, demand } = transport;
         let mut config = ServerConfig::builder_with_provider(Arc::new(self.provider()))
             .with_protocol_versions(versions)
             .map_err(|error| format!("these TLS settings do not go together: {error}"))?
@@ -213,7 +215,14 @@ impl Shape {
     }
 }
 
-type Versions<'a> = &'a [&'static SupportedProtocolVersion];
+/// What the settings of TCP and of QUIC differ in.
+struct Transport<'a> {
+    verifier: Arc<dyn ClientCertVerifier>,
+    versions: &'a [&'static SupportedProtocolVersion],
+    alpn: Vec<Vec<u8>>,
+    /// What is demanded of clients, whose tickets are kept apart by it.
+    demand: Option<&'a Demand>,
+}
 
 /// The library changes the key every few hours and takes the one before for as long.
 fn ticketer(demand: Option<&Demand>) -> Result<Ticketer, String> {

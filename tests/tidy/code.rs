@@ -62,6 +62,55 @@ pub(super) fn functions(code: &str) -> BTreeMap<usize, String> {
         .collect()
 }
 
+/// Whether a parameter of the function that begins here is a tuple, by its pattern or its type.
+pub(super) fn takes_tuple(function: &str) -> bool {
+    let (mut angles, mut before) = (0_i32, ' ');
+    let open = function.char_indices().find(|(_, letter)| {
+        match letter {
+            '<' => angles += 1,
+            '>' if before != '-' => angles -= 1,
+            _ => {}
+        }
+        before = *letter;
+        *letter == '(' && angles == 0
+    });
+    let Some((open, _)) = open else { return false };
+    split_parameters(&function[open + 1..]).into_iter().any(|parameter| {
+        let (pattern, kind) = parameter.split_once(": ").unwrap_or((parameter, ""));
+        let kind = kind.trim_start_matches('&').trim_start_matches("mut ");
+        // `(dyn Trait + 'static)` is in parentheses and no tuple.
+        [parameter, pattern, kind].iter().any(|part| {
+            let inner = part.trim().strip_prefix('(');
+            inner.is_some_and(|inner| split_parameters(inner).len() > 1)
+        })
+    })
+}
+
+/// What commas separate, up to the parenthesis that closes the list.
+fn split_parameters(list: &str) -> Vec<&str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0_usize, 0);
+    let mut before = ' ';
+    for (at, letter) in list.char_indices() {
+        match letter {
+            '(' | '[' | '{' | '<' => depth += 1,
+            ')' if depth == 0 => {
+                parts.push(&list[start..at]);
+                break;
+            }
+            '>' if before == '-' => {}
+            ')' | ']' | '}' | '>' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&list[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+        before = letter;
+    }
+    parts.retain(|part| !part.trim().is_empty());
+    parts
+}
+
 /// What is between the braces of the item at `at`; `None` when it ends in `;`.
 pub(super) fn body_of(code: &str, at: usize) -> Option<Range<usize>> {
     let (mut brackets, mut braces, mut start) = (0_i32, 0_i32, None);
@@ -218,4 +267,18 @@ fn the_reader_of_sources_sees_only_code() {
     let tests: Vec<_> = test_items(code).into_iter().map(|range| &code[range]).collect();
     let fuzzing = "#[cfg(any(test, fuzzing))]\npub mod f;";
     assert_eq!(tests, ["#[cfg(test)]\nmod t { fn f() { x } }", fuzzing]);
+}
+
+#[test]
+fn tuples_among_parameters_are_found() {
+    for (function, expected) in [
+        ("fn f(a: u8, (b, c): (u8, u8)) {}", true),
+        ("fn f(a: u8, how: &mut (u8, u16)) {}", true),
+        ("fn f<F: Fn(u8) -> (u8, u8)>((a, b): (u8, u8), f: F) {}", true),
+        ("fn f(error: &(dyn Error + 'static)) {}", false),
+        ("fn f(all: &[(u8, u8)], f: impl Fn(u8, u8) -> (u8, u8)) -> (u8, u8) {}", false),
+        ("fn f() -> (u8, u8) { g((1, 2)) }", false),
+    ] {
+        assert_eq!(takes_tuple(function), expected, "{function}");
+    }
 }

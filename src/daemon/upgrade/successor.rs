@@ -38,7 +38,8 @@ impl Successor {
     /// It cannot be started, or does not take the parcel.
     pub fn start(
         program: &Program,
-        (text, files): (&str, &[BorrowedFd<'_>]),
+        text: &str,
+        files: &[BorrowedFd<'_>],
         patience: Duration,
     ) -> io::Result<Self> {
         let (stream, theirs) = UnixStream::pair()?;

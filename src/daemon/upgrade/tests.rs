@@ -40,7 +40,7 @@ fn start(how: &str, files: &[std::os::fd::BorrowedFd<'_>]) -> Successor {
     let script = format!("{HOW}={how} exec '{path}' --exact daemon::upgrade::tests::child");
     // The shell is replaced by the program, so the PID of its parent stays.
     let program = Program::new("/bin/sh".into(), &["-c", &script]);
-    Successor::start(&program, ("all that is mine", files), Duration::from_secs(2)).expect("start")
+    Successor::start(&program, "all that is mine", files, Duration::from_secs(2)).expect("start")
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_successor_that_cannot_serve_says_why() {
 #[test]
 fn a_program_that_is_not_there_is_told() {
     let program = Program::new("/no/such/caddy".into(), &[]);
-    let error = Successor::start(&program, ("", &[]), Duration::from_secs(1)).err();
+    let error = Successor::start(&program, "", &[], Duration::from_secs(1)).err();
     assert_eq!(error.expect("an error").kind(), io::ErrorKind::NotFound);
 }
 

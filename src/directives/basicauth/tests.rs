@@ -14,7 +14,7 @@ const FILE: &str = "# users\nkim:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n\
 fn built(lines: &str) -> Result<Site, String> {
     let root = tempfile::tempdir().unwrap();
     std::fs::write(root.path().join("users"), FILE).unwrap();
-    let mut site = testing::site_in(root.path(), ("basicauth", setup), lines)?;
+    let mut site = testing::site_in(root.path(), "basicauth", setup, lines)?;
     site.push(testing::Answer(|req: &mut Request| {
         assert!(!req.head.headers.contains_key("authorization") || req.user.is_none());
         Ok(Response::new(Body::from(req.user.clone().unwrap_or_default())))

@@ -25,7 +25,7 @@ fn make(root: &Path) {
 async fn ask(lines: &str, target: &str, fields: &[(&'static str, &str)]) -> (u16, String, String) {
     let root = tempfile::tempdir().unwrap();
     make(root.path());
-    let mut site = testing::site_in(root.path(), ("browse", setup), lines).unwrap();
+    let mut site = testing::site_in(root.path(), "browse", setup, lines).unwrap();
     site.push(testing::Answer(|_: &mut Request| Err(Fault::status(StatusCode::IM_A_TEAPOT))));
     let (method, target) = target.split_once(' ').unwrap_or(("GET", target));
     let mut req = request(method, target);
@@ -130,7 +130,7 @@ async fn a_template_of_one_s_own() {
         ("browse /a\nbrowse /a".to_owned(), "duplicate browsing config for /a"),
         ("browse / a b".to_owned(), "Wrong argument count or unexpected line ending after"),
     ] {
-        let error = testing::site(("browse", setup), &lines).err().unwrap_or_default();
+        let error = testing::site("browse", setup, &lines).err().unwrap_or_default();
         assert!(error.starts_with(message), "{lines}: {error}");
     }
 }

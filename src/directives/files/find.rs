@@ -108,8 +108,8 @@ struct State {
     device: u64,
     inode: u64,
     size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+    modified: Timestamp,
+    changed: Timestamp,
 }
 
 impl State {
@@ -118,21 +118,30 @@ impl State {
             device: about.dev(),
             inode: about.ino(),
             size: about.size(),
-            modified: (about.mtime(), about.mtime_nsec()),
-            changed: (about.ctime(), about.ctime_nsec()),
+            modified: Timestamp { seconds: about.mtime(), nanos: about.mtime_nsec() },
+            changed: Timestamp { seconds: about.ctime(), nanos: about.ctime_nsec() },
         }
     }
 
     fn is_settled(&self) -> bool {
-        let age = time(self.changed).map(|changed| changed.elapsed());
+        let age = self.changed.system_time().map(|changed| changed.elapsed());
         matches!(age, Some(Ok(age)) if age >= SETTLED)
     }
 }
 
-/// Seconds and nanoseconds since 1970; `None` is before it.
-fn time((seconds, nanos): (i64, i64)) -> Option<SystemTime> {
-    let age = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
-    SystemTime::UNIX_EPOCH.checked_add(age)
+/// Since 1970-01-01T00:00:00Z, as `stat` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Timestamp {
+    seconds: i64,
+    nanos: i64,
+}
+
+impl Timestamp {
+    /// `None` before 1970.
+    fn system_time(self) -> Option<SystemTime> {
+        let age = Duration::new(self.seconds.try_into().ok()?, self.nanos.try_into().ok()?);
+        SystemTime::UNIX_EPOCH.checked_add(age)
+    }
 }
 
 /// Finds the file, a directory's index file, or a compressed sibling of either. Where nothing
@@ -176,7 +185,7 @@ pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
 /// Reads the file if it is small, and makes what its response says.
 fn take(file: File, most: u64, states: [State; 2]) -> io::Result<Opened> {
     let State { size, modified, .. } = states[1];
-    let modified = time(modified).filter(|time| *time > SystemTime::UNIX_EPOCH);
+    let modified = modified.system_time().filter(|time| *time > SystemTime::UNIX_EPOCH);
     let mut is_settled = states.iter().all(State::is_settled);
     let source = if size <= most {
         let content = read(&file, size)?;

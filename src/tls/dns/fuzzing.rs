@@ -37,7 +37,7 @@ fn update(data: &[u8]) {
     let (name, value) = (text(name), text(value));
     let mut message = Message::new(0x1234, UPDATE);
     let put = message.question(&name, message::SOA);
-    let put = put.and_then(|()| message.txt(&name, (message::IN, 60), &value));
+    let put = put.and_then(|()| message.txt(&name, message::IN, 60, &value));
     let signer = Signer {
         key_name: "key.example.",
         algorithm: "hmac-sha256.",

@@ -56,7 +56,8 @@ impl Message {
     pub(super) fn txt(
         &mut self,
         name: &str,
-        (class, ttl): (u16, u32),
+        class: u16,
+        ttl: u32,
         value: &str,
     ) -> Result<(), String> {
         let length = u8::try_from(value.len()).map_err(|_| "the value is too long".to_owned())?;
@@ -170,7 +171,7 @@ mod tests {
     fn an_update_is_laid_out_as_the_rfc_says() {
         let mut message = Message::new(0x1234, UPDATE);
         message.question("Example.", SOA).unwrap();
-        message.txt("_acme-challenge.example.", (IN, 60), "abc").unwrap();
+        message.txt("_acme-challenge.example.", IN, 60, "abc").unwrap();
         let bytes = message.finish(None).unwrap();
         let expected: &[u8] = &[
             &[0x12, 0x34, 0x28, 0, 0, 1, 0, 0, 0, 1, 0, 0][..],

@@ -55,20 +55,20 @@ impl Algorithm {
 
 impl Rfc2136 {
     pub(super) async fn add(&self, name: &str, value: &str) -> Result<(), String> {
-        self.update(name, value, (message::IN, TTL)).await
+        self.update(name, value, message::IN, TTL).await
     }
 
     pub(super) async fn delete(&self, name: &str, value: &str) -> Result<(), String> {
-        self.update(name, value, (message::NONE, 0)).await
+        self.update(name, value, message::NONE, 0).await
     }
 
-    async fn update(&self, name: &str, value: &str, how: (u16, u32)) -> Result<(), String> {
+    async fn update(&self, name: &str, value: &str, class: u16, ttl: u32) -> Result<(), String> {
         let work = async {
             let zone = self.zone(name).await?;
             let id = fastrand::u16(..);
             let mut update = Message::new(id, message::UPDATE);
             update.question(&zone, message::SOA)?;
-            update.txt(name, how, value)?;
+            update.txt(name, class, ttl, value)?;
             let answer = self.ask(update.finish(self.signer().as_ref())?).await?;
             match message::code(&answer, id) {
                 Some(0) => Ok(()),

@@ -9,15 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::daemon::upgrade::Parcel;
-use crate::server::{self, Estate, Family};
+use crate::server::{self, HandoverSockets, ServiceKeys};
 
 /// The form of the text. A version that changes it still reads the one before.
 const FORM: u64 = 1;
 
 /// As it is sent.
 pub(super) struct Bequest<'a> {
-    pub(super) family: &'a Family,
-    pub(super) estates: &'a [Estate],
+    pub(super) keys: &'a ServiceKeys,
+    pub(super) handovers: &'a [HandoverSockets],
     pub(super) pidfile: Option<BorrowedFd<'a>>,
     /// Whether there is a Caddyfile.
     pub(super) found: bool,
@@ -27,8 +27,8 @@ pub(super) struct Bequest<'a> {
 
 /// As it arrives.
 pub(super) struct Legacy {
-    pub(super) family: Arc<Family>,
-    pub(super) estates: Vec<Estate>,
+    pub(super) keys: Arc<ServiceKeys>,
+    pub(super) handovers: Vec<HandoverSockets>,
     pub(super) pidfile: Option<OwnedFd>,
     pub(super) found: bool,
     pub(super) stdin: Option<String>,
@@ -36,20 +36,20 @@ pub(super) struct Legacy {
 
 impl Bequest<'_> {
     pub(super) fn text(&self) -> String {
-        let estates = self.estates.iter().map(|estate| {
-            let (tcp, udp) = (estate.tcp.len(), estate.udp.len());
-            let (addr, outlets) = (estate.addr.to_string(), estate.outlets.len());
+        let handovers = self.handovers.iter().map(|handover| {
+            let (tcp, udp) = (handover.tcp.len(), handover.udp.len());
+            let (addr, outlets) = (handover.addr.to_string(), handover.outlets.len());
             json!({ "addr": addr, "tcp": tcp, "udp": udp, "outlets": outlets })
         });
         let (tcp, udp) = server::lent();
         json!({
             "form": FORM,
-            "secret": STANDARD.encode(self.family.secret()),
-            "generation": self.family.generation(),
+            "secret": STANDARD.encode(self.keys.secret()),
+            "generation": self.keys.generation(),
             "found": self.found,
             "stdin": self.stdin,
             "pidfile": usize::from(self.pidfile.is_some()),
-            "estates": estates.collect::<Vec<_>>(),
+            "handovers": handovers.collect::<Vec<_>>(),
             "lent": { "tcp": tcp.len(), "udp": udp.len() },
         })
         .to_string()
@@ -58,7 +58,8 @@ impl Bequest<'_> {
     /// What the text counts, in its order.
     pub(super) fn files(&self) -> Vec<BorrowedFd<'_>> {
         let (tcp, udp) = server::lent();
-        let own = self.pidfile.into_iter().chain(self.estates.iter().flat_map(Estate::files));
+        let own =
+            self.pidfile.into_iter().chain(self.handovers.iter().flat_map(HandoverSockets::files));
         own.chain(tcp).chain(udp).collect()
     }
 }
@@ -73,16 +74,16 @@ impl Legacy {
         }
         let mut files = parcel.files.into_iter();
         let pidfile = some(&mut files, &text["pidfile"]).ok_or_else(odd)?.pop();
-        let estates = text["estates"].as_array().ok_or_else(odd)?;
-        let estates: Option<Vec<Estate>> =
-            estates.iter().map(|counts| estate(&mut files, counts)).collect();
+        let handovers = text["handovers"].as_array().ok_or_else(odd)?;
+        let handovers: Option<Vec<HandoverSockets>> =
+            handovers.iter().map(|counts| handover(&mut files, counts)).collect();
         let tcp = some(&mut files, &text["lent"]["tcp"]).ok_or_else(odd)?;
         let udp = some(&mut files, &text["lent"]["udp"]).ok_or_else(odd)?;
         let (tcp, udp) = (tcp.into_iter().map(Into::into), udp.into_iter().map(Into::into));
         server::inherit(tcp.collect(), udp.collect()).map_err(|error| error.to_string())?;
         Ok(Self {
-            family: family(&text).ok_or_else(odd)??,
-            estates: estates.ok_or_else(odd)?,
+            keys: keys(&text).ok_or_else(odd)??,
+            handovers: handovers.ok_or_else(odd)?,
             pidfile,
             found: text["found"].as_bool().unwrap_or_default(),
             stdin: text["stdin"].as_str().map(str::to_owned),
@@ -91,14 +92,14 @@ impl Legacy {
 }
 
 /// The next generation.
-fn family(text: &Value) -> Option<Result<Arc<Family>, String>> {
+fn keys(text: &Value) -> Option<Result<Arc<ServiceKeys>, String>> {
     let secret = STANDARD.decode(text["secret"].as_str()?).ok()?.try_into().ok()?;
     let generation = u32::try_from(text["generation"].as_u64()?).ok()?;
-    Some(Family::member(secret, generation.checked_add(1)?))
+    Some(ServiceKeys::of_generation(secret, generation.checked_add(1)?))
 }
 
-fn estate(files: &mut impl Iterator<Item = OwnedFd>, counts: &Value) -> Option<Estate> {
-    Some(Estate {
+fn handover(files: &mut impl Iterator<Item = OwnedFd>, counts: &Value) -> Option<HandoverSockets> {
+    Some(HandoverSockets {
         addr: counts["addr"].as_str()?.parse().ok()?,
         tcp: some(files, &counts["tcp"])?,
         udp: some(files, &counts["udp"])?,
@@ -123,7 +124,7 @@ mod tests {
         let mut text = json!({
             "form": 1, "secret": STANDARD.encode([5; 32]), "generation": 6, "stdin": ":80",
             "pidfile": 0, "lent": {"tcp": 0, "udp": 0},
-            "estates": [{"addr": "[::]:443", "tcp": 1, "udp": 1, "outlets": 0}],
+            "handovers": [{"addr": "[::]:443", "tcp": 1, "udp": 1, "outlets": 0}],
         });
         edit(&mut text);
         text.to_string()
@@ -139,8 +140,8 @@ mod tests {
     fn what_is_sent_arrives() {
         let legacy = open(text(|_| {})).expect("legacy");
         let sent = Bequest {
-            family: &legacy.family,
-            estates: &legacy.estates,
+            keys: &legacy.keys,
+            handovers: &legacy.handovers,
             pidfile: None,
             found: true,
             stdin: legacy.stdin.as_deref(),
@@ -148,12 +149,12 @@ mod tests {
         let files = sent.files().into_iter().map(|file| file.try_clone_to_owned().expect("file"));
         let parcel = Parcel { text: sent.text(), files: files.collect() };
         let next = Legacy::open(parcel).expect("legacy");
-        assert_eq!((next.family.generation(), next.family.secret()), (8, &[5; 32]));
+        assert_eq!((next.keys.generation(), next.keys.secret()), (8, &[5; 32]));
         assert_eq!((next.stdin.as_deref(), next.pidfile.is_none()), (Some(":80"), true));
         assert_eq!((legacy.found, next.found), (false, true));
-        let estate = &next.estates[0];
-        assert_eq!(estate.addr.to_string(), "[::]:443");
-        assert_eq!((estate.tcp.len(), estate.udp.len(), estate.outlets.len()), (1, 1, 0));
+        let handover = &next.handovers[0];
+        assert_eq!(handover.addr.to_string(), "[::]:443");
+        assert_eq!((handover.tcp.len(), handover.udp.len(), handover.outlets.len()), (1, 1, 0));
     }
 
     #[test]
@@ -161,8 +162,8 @@ mod tests {
         for (edit, says) in [
             ((|text| text["form"] = json!(2)) as fn(&mut Value), "another version"),
             (|text| text["secret"] = json!("short"), "cannot be read"),
-            (|text| text["estates"][0]["udp"] = json!(3), "cannot be read"),
-            (|text| text["estates"][0]["addr"] = json!("here"), "cannot be read"),
+            (|text| text["handovers"][0]["udp"] = json!(3), "cannot be read"),
+            (|text| text["handovers"][0]["addr"] = json!("here"), "cannot be read"),
             (|text| text["lent"] = json!(null), "cannot be read"),
         ] {
             let error = open(text(edit)).err().expect("an error");

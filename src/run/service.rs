@@ -18,7 +18,7 @@ use crate::daemon::signals::{Event, Signals};
 use crate::daemon::upgrade::Program;
 use crate::daemon::{limits, notify, privileges, processlog};
 use crate::limits::CONNECTION_SHARE;
-use crate::server::{self, Engine, Family, Sockets, Workers};
+use crate::server::{self, Engine, ServiceKeys, Sockets, Workers};
 use crate::site::{self, Task};
 
 /// Descriptors that a worker opens for itself, and a few to spare.
@@ -34,7 +34,7 @@ pub(super) struct Service {
     pub(super) source: Source,
     pub(super) sinks: Arc<Sinks>,
     pub(super) engine: Arc<Engine>,
-    pub(super) family: Arc<Family>,
+    pub(super) keys: Arc<ServiceKeys>,
     pub(super) workers: Workers,
     /// Bound, and not served yet.
     pub(super) opening: Vec<Sockets>,
@@ -86,11 +86,11 @@ impl Service {
         let available = std::thread::available_parallelism().map_or(1, usize::from);
         let count = options.cpu.workers(available);
         let is_next = legacy.is_some();
-        let (family, estates) = match legacy {
-            Some(legacy) => (legacy.family, legacy.estates),
-            None => (Family::found()?, Vec::new()),
+        let (keys, handovers) = match legacy {
+            Some(legacy) => (legacy.keys, legacy.handovers),
+            None => (ServiceKeys::generate()?, Vec::new()),
         };
-        let bind = || sockets::bind_new(&mut loaded, None, estates, count);
+        let bind = || sockets::bind_new(&mut loaded, None, handovers, count);
         // As the user: sockets of one port in a later reload have to have the same owner.
         let opening = match &user {
             Some(user) => privileges::acting_as(user, bind)??,
@@ -109,7 +109,7 @@ impl Service {
         if !is_next {
             start_commands(&engine, &events)?;
         }
-        let workers = server::spawn(&engine, &family, count, connections)
+        let workers = server::spawn(&engine, &keys, count, connections)
             .map_err(|error| format!("starting workers: {error}"))?;
         let service = Self {
             settings,
@@ -117,7 +117,7 @@ impl Service {
             source,
             sinks,
             engine,
-            family,
+            keys,
             workers,
             opening,
             background: Background::default(),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::config::Loaded;
-use crate::server::{self, Estate, Sockets};
+use crate::server::{self, HandoverSockets, Sockets};
 use crate::site::Snapshot;
 
 /// Binds what `old` has not got, but for what the process before this one left. An address that
@@ -12,13 +12,13 @@ use crate::site::Snapshot;
 pub(super) fn bind_new(
     loaded: &mut Loaded,
     old: Option<&Snapshot>,
-    mut estates: Vec<Estate>,
+    mut handovers: Vec<HandoverSockets>,
     workers: usize,
 ) -> Result<Vec<Sockets>, String> {
     let mut bound: Vec<Sockets> = Vec::new();
     let mut taken: Vec<SocketAddr> =
         old.iter().flat_map(|old| &old.listeners).map(|listener| listener.addr).collect();
-    taken.extend(estates.iter().map(|estate| estate.addr));
+    taken.extend(handovers.iter().map(|handover| handover.addr));
     let mut left_out = Vec::new();
     for listener in &loaded.snapshot.listeners {
         let addr = listener.addr;
@@ -27,9 +27,9 @@ pub(super) fn bind_new(
             continue;
         }
         let alone = taken.iter().all(|other| other.port() != addr.port());
-        let left = estates.iter().position(|estate| estate.addr == addr);
-        let sockets = match left.map(|at| estates.swap_remove(at)) {
-            Some(estate) => server::adopt(estate, workers, listener.quic),
+        let left = handovers.iter().position(|handover| handover.addr == addr);
+        let sockets = match left.map(|at| handovers.swap_remove(at)) {
+            Some(handover) => server::adopt(handover, workers, listener.quic),
             None => server::bind(addr, workers, listener.quic, alone),
         };
         match sockets {

@@ -75,8 +75,8 @@ impl Service {
             return Err(Missed::Failed(reason.to_owned()));
         }
         let bequest = Bequest {
-            family: &self.family,
-            estates: self.workers.estates(),
+            keys: &self.keys,
+            handovers: self.workers.handovers(),
             pidfile: self.pidfile.as_ref().and_then(|file| file.file()),
             found: !self.source.is_implied(),
             stdin: self.wanted.is_stdin().then_some(self.source.text.as_str()),

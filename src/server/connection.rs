@@ -1,5 +1,5 @@
-//! A client's connection, over TCP or QUIC: what it holds, what its site's listener says of it, and
-//! what its TLS handshake settled.
+//! A client's connection over TCP or QUIC: the resources that it holds, its listener's settings,
+//! and the result of its TLS handshake.
 
 use std::net::SocketAddr;
 use std::rc::Rc;

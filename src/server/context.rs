@@ -1,5 +1,5 @@
-//! What the tasks of one worker share: the snapshot in force, places for clients, what is in
-//! flight.
+//! State that the tasks of one worker share: the snapshot in force, places for clients, and the
+//! count of what is in flight.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,13 +10,13 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::drain::InFlight;
-use super::{Engine, Family};
+use super::{Engine, ServiceKeys};
 use crate::site::Snapshot;
 
 /// What the tasks of one worker share.
 pub(super) struct Worker {
     pub(super) engine: Arc<Engine>,
-    pub(super) family: Arc<Family>,
+    pub(super) keys: Arc<ServiceKeys>,
     /// The snapshot last used. Its own counter, which no other worker touches, counts requests.
     pub(super) held: RefCell<Rc<Held>>,
     pub(super) slots: Arc<Semaphore>,

@@ -1,5 +1,5 @@
-//! What holds of the streams of HTTP/3 and of WebSockets, whoever writes them. The readers that
-//! have a folder keep their targets there.
+//! Properties of the readers of HTTP/3 streams and WebSocket frames for arbitrary input. Readers
+//! that have a folder of their own keep their targets there.
 
 mod static_table;
 

@@ -1,5 +1,5 @@
-//! Listens and serves: sockets, workers, the three protocols and the one door they share.
-//! Sees a [`crate::site::Snapshot`], never a directive.
+//! Listens and serves: sockets, workers, three protocols, and the dispatcher that they share. Knows
+//! a [`crate::site::Snapshot`] but no directive.
 
 mod compression;
 mod connection;
@@ -17,8 +17,8 @@ mod tunnel;
 mod worker;
 
 pub use engine::Engine;
-pub use process::estate::Estate;
-pub use process::family::Family;
+pub use process::handover::HandoverSockets;
 pub use process::inherited::{idle, inherit, lent};
 pub use process::listeners::{BindError, Sockets, adopt, bind};
+pub use process::service_keys::ServiceKeys;
 pub use worker::{Drain, Pulse, Workers, spawn};

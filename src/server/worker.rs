@@ -1,5 +1,5 @@
-//! Workers: threads that each run a current-thread runtime with their own sockets, and the
-//! commands they take from the control side.
+//! Worker threads, each with a current-thread runtime and its own sockets, and the commands that
+//! they take from the control thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 use crate::limits::{BLOCKING_THREADS, DRAIN_IDLE, TUNNEL_GOODBYE};
 use crate::server::context::{Held, Worker};
 use crate::server::drain::InFlight;
-use crate::server::process::estate::Estate;
+use crate::server::process::handover::HandoverSockets;
 use crate::server::process::listeners::Sockets;
 use crate::server::quic::packets::Place;
 use crate::server::{
-    Engine, Family,
+    Engine, ServiceKeys,
     quic::{config, endpoint},
     tcp::accept,
 };
@@ -64,7 +64,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Workers {
     threads: Vec<(mpsc::UnboundedSender<Command>, JoinHandle<()>)>,
     /// By address, what they listen on.
-    estates: Vec<Estate>,
+    handovers: Vec<HandoverSockets>,
 }
 
 /// Asks the workers whether they are alive, from any thread.
@@ -87,26 +87,25 @@ impl Pulse {
 /// Starts `count` workers that may together hold `connections` client connections.
 pub fn spawn(
     engine: &Arc<Engine>,
-    family: &Arc<Family>,
+    keys: &Arc<ServiceKeys>,
     count: usize,
     connections: usize,
 ) -> io::Result<Workers> {
     let mut threads = Vec::with_capacity(count);
     for number in 0..count {
         let (commands, inbox) = mpsc::unbounded_channel();
-        let (engine, family) = (engine.clone(), family.clone());
+        let (engine, keys) = (engine.clone(), keys.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
             .build()?;
         let slots = (connections / count).max(1);
-        let thread =
-            std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                LocalSet::new().block_on(&runtime, live(engine, family, slots, inbox))
-            })?;
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || LocalSet::new().block_on(&runtime, live(engine, keys, slots, inbox)))?;
         threads.push((commands, thread));
     }
-    Ok(Workers { threads, estates: Vec::new() })
+    Ok(Workers { threads, handovers: Vec::new() })
 }
 
 impl Workers {
@@ -122,8 +121,8 @@ impl Workers {
     /// Hands each worker its sockets of the address.
     pub fn open(&mut self, sockets: Sockets) {
         let addr = sockets.addr;
-        let (hands, estate) = sockets.deal(self.count());
-        self.estates.push(estate);
+        let (hands, handover) = sockets.deal(self.count());
+        self.handovers.push(handover);
         for ((commands, _), (tcp, udp)) in self.threads.iter().zip(hands) {
             // A send fails only when the worker is gone; joining it tells.
             let _ = commands.send(Command::Open { addr, tcp, udp });
@@ -132,7 +131,7 @@ impl Workers {
 
     /// Stops accepting on the address; its open connections drain.
     pub fn close(&mut self, addr: SocketAddr) {
-        self.estates.retain(|estate| estate.addr != addr);
+        self.handovers.retain(|handover| handover.addr != addr);
         self.tell(|| Command::Close(addr));
     }
 
@@ -142,8 +141,8 @@ impl Workers {
     }
 
     /// What the next process is to have.
-    pub fn estates(&self) -> &[Estate] {
-        &self.estates
+    pub fn handovers(&self) -> &[HandoverSockets] {
+        &self.handovers
     }
 
     /// Stops reading the UDP sockets of these addresses, as another process is to, or reads them
@@ -161,7 +160,7 @@ impl Workers {
     /// Lets requests in flight end and waits for the workers.
     pub fn drain(mut self, how: &Drain) {
         // Whoever else serves has sockets of its own.
-        self.estates.clear();
+        self.handovers.clear();
         self.tell(|| Command::Drain(how.clone()));
         for (_, thread) in self.threads {
             let _ = thread.join();
@@ -182,12 +181,12 @@ struct Open {
 
 async fn live(
     engine: Arc<Engine>,
-    family: Arc<Family>,
+    keys: Arc<ServiceKeys>,
     slots: usize,
     mut inbox: mpsc::UnboundedReceiver<Command>,
 ) {
     let worker = Rc::new(Worker {
-        family,
+        keys,
         held: RefCell::new(Rc::new(Held(engine.load()))),
         engine,
         slots: Arc::new(Semaphore::new(slots)),
@@ -244,7 +243,7 @@ async fn live(
             }
         }
     }
-    endpoint::goodbye(open.values().flat_map(|open| &open.quic)).await;
+    endpoint::close_endpoints(open.values().flat_map(|open| &open.quic)).await;
 }
 
 type Ending = Pin<Box<dyn Future<Output = ()>>>;

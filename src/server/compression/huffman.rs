@@ -1,5 +1,5 @@
-//! Strings in the Huffman code of RFC 7541. The code is canonical: symbols of one length stand in
-//! order, and those of a greater length behind them.
+//! The Huffman code of RFC 7541. The code is canonical: the symbols of one length are consecutive,
+//! and those of a greater length follow them.
 
 /// How many symbols have a code of 5 to 30 bits (RFC 7541 appendix B), the end of string counted.
 const COUNTS: [u32; 26] =

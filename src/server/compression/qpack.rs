@@ -1,6 +1,6 @@
-//! QPACK field sections of responses (RFC 9204): the static table and literals. Without a
-//! dynamic table a section needs no other stream, so none can be blocked by a lost packet.
-//! Values are not Huffman-coded: the few bytes saved cost more than they bring.
+//! QPACK field sections of responses (RFC 9204), written with the static table and literals.
+//! Without a dynamic table a section depends on no other stream, so a lost packet blocks none.
+//! Values are not Huffman-coded: the bytes saved are not worth the CPU time.
 
 use bytes::{BufMut, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

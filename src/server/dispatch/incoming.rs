@@ -1,4 +1,4 @@
-//! A request body on its way to the chain: bounded in bytes, in silence, and in slowness.
+//! A request body on its way to the chain, limited in size, in silence and in its minimum rate.
 
 use std::cell::Cell;
 use std::future::Future;

@@ -1,5 +1,5 @@
-//! The one door that every request of every protocol comes through: it is checked, brought into
-//! one form, given to its site, and whatever happens there becomes a response.
+//! The one entry of all protocols: checks a request, brings it into one form, runs its site's
+//! chain, and makes a response of whatever the result is.
 
 mod incoming;
 mod refuse;

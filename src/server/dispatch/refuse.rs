@@ -1,5 +1,5 @@
-//! Requests that no chain answers: those that are refused before it, and those whose client left.
-//! Their site keeps account of them all the same.
+//! Requests that no chain answers: those that are refused before it, and those whose client has
+//! left. Both are logged by their site.
 
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;

@@ -1,5 +1,5 @@
-//! The static table of QPACK (RFC 9204 appendix A), and a reader of field sections that need no
-//! other. It shares nothing with the writer that it judges.
+//! The static table of QPACK (RFC 9204 appendix A) and a reader of field sections that use no
+//! other. It shares no code with the writer that it tests.
 
 /// What a section says: names and values.
 pub(super) type Fields = Vec<(Vec<u8>, Vec<u8>)>;

@@ -1,4 +1,4 @@
-//! A request body read straight from its HTTP/3 stream: no task, no channel, no copy.
+//! A request body that reads its HTTP/3 stream directly: no task, no channel, no copy.
 
 use std::cell::Cell;
 use std::pin::Pin;

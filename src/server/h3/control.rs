@@ -1,5 +1,5 @@
-//! The unidirectional streams of a client (RFC 9114 section 6.2, RFC 9204 section 4.2). h3 reads
-//! of them the control stream alone, and lets pass there what it has no use for.
+//! A client's unidirectional streams (RFC 9114 section 6.2, RFC 9204 section 4.2). h3 reads only
+//! the control stream and ignores violations there; this reader reports them.
 
 use std::cell::Cell;
 use std::future::poll_fn;

@@ -1,5 +1,5 @@
-//! What the streams of HTTP/3 are made of (RFC 9114 section 7.1), and what it costs a client to
-//! break the rules for them.
+//! Frame types of HTTP/3 (RFC 9114 section 7.1), and the errors that violations of their rules
+//! cause.
 
 use h3::error::Code;
 

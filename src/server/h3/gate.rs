@@ -1,6 +1,5 @@
-//! What passes to h3 of a request stream: the frames that it knows how to take, in the order that
-//! RFC 9114 section 4.1 asks for, their sizes bounded before h3 gathers them, and field sections
-//! that have been judged. Content goes through as it came, without a copy.
+//! Filters the frames of a request stream before h3 reads them: enforces the order of RFC 9114
+//! section 4.1, bounds frame sizes, and checks field sections. Content passes without a copy.
 
 use std::collections::VecDeque;
 

@@ -1,6 +1,6 @@
-//! What a client may break off. A request that is cancelled before it is answered, or malformed
-//! behind its head, costs the client two frames, and us and an upstream the request: a connection
-//! on which that is all that happens ends (RFC 9114 section 10.5).
+//! Limits the requests that a client cancels before they are answered, or that are malformed behind
+//! their head. Each costs the client two frames, and the server and an upstream a request; a
+//! connection that sends too many is closed (RFC 9114 section 10.5).
 
 use std::cell::Cell;
 use std::rc::Rc;

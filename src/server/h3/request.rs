@@ -1,4 +1,5 @@
-//! One HTTP/3 request on its stream: taken in from h3, given to dispatch, and its response sent.
+//! Serves one HTTP/3 request: takes it from h3, passes it to the dispatcher, and sends the
+//! response.
 
 use std::rc::Rc;
 use std::task::{Context, Waker};

@@ -1,6 +1,6 @@
-//! A response on its request stream. The frames are ours: head, first content and the end leave
-//! together where they are there together, and content is handed to QUIC without a copy. What
-//! h3 does for a connection and a request stays with h3.
+//! Writes a response to its request stream. The head, the first content and the end leave together
+//! if they are available together, and content is passed to QUIC without a copy. h3 is not involved
+//! in writing; it keeps the state of the connection and its requests.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};

@@ -1,7 +1,7 @@
-//! The field section of a request or its trailers, judged before h3 sees it (RFC 9114 section
-//! 4.3): h3 keeps the last of two pseudo-header fields, and takes them wherever they stand. And
-//! extended CONNECT for WebSockets (RFC 9220): h3 takes a request whose `:protocol` it does not
-//! know for malformed, and it knows two, so `:protocol` is respelled.
+//! Checks the field section of a request or its trailers before h3 decodes it (RFC 9114 section
+//! 4.3): h3 keeps the last of two pseudo-header fields and accepts them in any position. For
+//! extended CONNECT (RFC 9220) it rewrites `:protocol`, since h3 treats values that it does not
+//! know as malformed.
 
 use h3::error::Code;
 use h3::ext::Protocol;

@@ -1,5 +1,5 @@
-//! quinn under h3, for what the two leave out: a client that stops a response is noticed at once,
-//! the rules that h3 does not hold are held beneath it, and the response is written past it.
+//! The transport that h3 uses, on quinn. It adds what both lack: a client that stops a response is
+//! noticed at once, rules of HTTP/3 that h3 does not enforce are enforced, and responses bypass h3.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;

@@ -1,4 +1,5 @@
-//! Tunnels in the streams of an HTTP/3 connection: they do not take the streams of requests.
+//! Counts the tunnels of an HTTP/3 connection and raises its limit on streams by as many, so that
+//! tunnels do not use up the streams of requests.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,5 +1,5 @@
-//! Listening sockets that this process was started with. They are the supervisor's: it keeps
-//! them open while nobody serves, so workers get duplicates and the originals stay here.
+//! Listening sockets that this process was started with. They belong to the supervisor, which keeps
+//! them open while nobody serves; workers use duplicates, and the originals stay open here.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};

@@ -1,9 +1,9 @@
-//! Listening sockets, TCP and UDP, one of each per worker in a SO_REUSEPORT group.
+//! Creates listening sockets, TCP and UDP: one per worker and address, in an SO_REUSEPORT group.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-use super::estate::{Estate, duplicates};
+use super::handover::{HandoverSockets, duplicates};
 use super::inherited::inherited;
 use crate::limits::BACKLOG;
 use crate::server::quic::packets::{self, Outlets, Place};
@@ -23,7 +23,7 @@ pub struct Sockets {
     inboxes: Vec<socket2::Socket>,
     /// Those of the process before this one, whose UDP sockets these are.
     before: Option<Outlets>,
-    estate: Estate,
+    handover: HandoverSockets,
 }
 
 /// What one worker serves of an address.
@@ -32,13 +32,13 @@ type Hand = (Vec<TcpListener>, Vec<Place>);
 impl Sockets {
     fn new(addr: SocketAddr, tcp: Vec<TcpListener>, udp: Vec<UdpSocket>) -> io::Result<Self> {
         let (outlets, inboxes) = packets::open(udp.len())?;
-        let estate = Estate {
+        let handover = HandoverSockets {
             addr,
             tcp: duplicates(&tcp)?,
             udp: duplicates(&udp)?,
             outlets: duplicates(outlets.iter())?,
         };
-        Ok(Self { addr, tcp, udp, outlets, inboxes, before: None, estate })
+        Ok(Self { addr, tcp, udp, outlets, inboxes, before: None, handover })
     }
 
     /// Whether UDP packets come here that are still the process's before this one.
@@ -47,7 +47,7 @@ impl Sockets {
     }
 
     /// What each of `workers` serves of them, and what is kept for the next process.
-    pub(crate) fn deal(self, workers: usize) -> (Vec<Hand>, Estate) {
+    pub(crate) fn deal(self, workers: usize) -> (Vec<Hand>, HandoverSockets) {
         let mut hands: Vec<_> = (0..workers.max(1)).map(|_| (Vec::new(), Vec::new())).collect();
         for (at, tcp) in self.tcp.into_iter().enumerate() {
             hands[at % workers].0.push(tcp);
@@ -58,7 +58,7 @@ impl Sockets {
             let place = Place { udp, inbox, number, here, before: self.before.clone() };
             hands[usize::from(number) % workers].1.push(place);
         }
-        (hands, self.estate)
+        (hands, self.handover)
     }
 }
 
@@ -117,20 +117,20 @@ pub fn bind(
 }
 
 /// Takes over one address from the process before this one.
-pub fn adopt(estate: Estate, workers: usize, quic: bool) -> Result<Sockets, BindError> {
-    let addr = estate.addr;
+pub fn adopt(handover: HandoverSockets, workers: usize, quic: bool) -> Result<Sockets, BindError> {
+    let addr = handover.addr;
     let failed = |transport| move |source| BindError { addr, transport, source };
-    let mut tcp: Vec<TcpListener> = estate.tcp.into_iter().map(Into::into).collect();
+    let mut tcp: Vec<TcpListener> = handover.tcp.into_iter().map(Into::into).collect();
     // A worker without one of its own shares another's.
     for at in tcp.len()..workers {
         let shared = tcp.get(at % tcp.len().max(1)).map(TcpListener::try_clone);
         tcp.extend(shared.transpose().map_err(failed("tcp"))?);
     }
     let mut udp: Vec<UdpSocket> = match quic {
-        true => estate.udp.into_iter().map(Into::into).collect(),
+        true => handover.udp.into_iter().map(Into::into).collect(),
         false => Vec::new(),
     };
-    let before = (!udp.is_empty()).then(|| packets::outlets(estate.outlets));
+    let before = (!udp.is_empty()).then(|| packets::outlets(handover.outlets));
     if quic && udp.is_empty() {
         let bound: io::Result<_> = (0..workers).map(|_| udp_socket(addr)).collect();
         udp = bound.map_err(failed("udp"))?;

@@ -1,7 +1,7 @@
-//! What belongs to the process and not to a configuration: listening sockets, those that it was
-//! started with, and what it leaves to the next process.
+//! Resources of the process that outlive a configuration: listening sockets, those that were
+//! inherited, and those that are passed to the next process.
 
-pub(crate) mod estate;
-pub(crate) mod family;
+pub(crate) mod handover;
 pub(crate) mod inherited;
 pub(crate) mod listeners;
+pub(crate) mod service_keys;

@@ -1,7 +1,7 @@
-//! A QUIC connection ends when no packet passes for [`limits::QUIC_IDLE`], or sooner if the client
-//! says so. A tunnel, a stream of events or a slow answer may be silent for longer, within limits
-//! of its own: while a request is under way, the client is sent a frame that it acknowledges.
-//! Without a request it ends too, as the site says, however many packets pass.
+//! Idle timers of a QUIC connection. It ends when no packet arrives for [`limits::QUIC_IDLE`], or
+//! earlier if the client asks for that. While a request is in flight the server sends PING frames,
+//! since a tunnel or an event stream may be silent for longer. Without a request the connection
+//! ends after the site's idle timeout, whatever packets arrive.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -27,14 +27,14 @@ impl Alive {
         let is_late = due.deadline().elapsed() > Duration::from_secs(1);
         due.as_mut().reset(Instant::now() + limits::QUIC_ALIVE);
         if !is_late && requests.count() > 0 {
-            show(quic);
+            send_keepalive(quic);
         }
     }
 }
 
 /// quinn sends no PING on demand. A larger window has to be announced (MAX_DATA), and making it
 /// smaller again takes the byte from what is announced next.
-fn show(quic: &quinn::Connection) {
+fn send_keepalive(quic: &quinn::Connection) {
     quic.set_receive_window((limits::QUIC_CONNECTION_WINDOW + 1).into());
     quic.set_receive_window(limits::QUIC_CONNECTION_WINDOW.into());
 }

@@ -1,5 +1,5 @@
-//! What QUIC connections are offered: the handshake and the transport's bounds, from the snapshot
-//! in force.
+//! The quinn configuration of new connections, built from the snapshot in force: certificates and
+//! transport limits.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -39,10 +39,10 @@ fn offer(
     addr: SocketAddr,
 ) -> Option<quinn::ServerConfig> {
     let Some(crypto) = Handshakes::new(tls) else {
-        log::error!("HTTP/3 on {addr}: TLS_AES_128_GCM_SHA256 is not to be had");
+        log::error!("HTTP/3 on {addr}: TLS_AES_128_GCM_SHA256 is unavailable");
         return None;
     };
-    let mut config = quinn::ServerConfig::new(Arc::new(crypto), worker.family.tokens.clone());
+    let mut config = quinn::ServerConfig::new(Arc::new(crypto), worker.keys.tokens.clone());
     config.max_incoming(limits::QUIC_INCOMING);
     config.transport_config(Arc::new(transport(timeouts)));
     Some(config)

@@ -1,4 +1,4 @@
-//! HTTP/3 connections: from the handshake to the last response.
+//! An HTTP/3 connection from its handshake to its last response.
 
 use std::fmt::Display;
 use std::net::SocketAddr;

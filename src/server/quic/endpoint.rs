@@ -1,4 +1,4 @@
-//! HTTP/3: a QUIC endpoint per worker and address, its connections and their request streams.
+//! A QUIC endpoint per worker and address: admits connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,8 +35,8 @@ pub(crate) fn listen(
     accepting: CancellationToken,
 ) -> io::Result<Listening> {
     let config = server_config(&worker, addr);
-    let own = place.endpoint_config(&worker.family);
-    let socket = packets::Socket::new(place, worker.family.clone())?;
+    let own = place.endpoint_config(&worker.keys);
+    let socket = packets::Socket::new(place, worker.keys.clone())?;
     let runtime = Arc::new(packets::Tasks);
     let endpoint = Endpoint::new_with_abstract_socket(own, config, socket.clone(), runtime)?;
     let listening = Listening { endpoint, socket };
@@ -48,7 +48,7 @@ pub(crate) fn listen(
 }
 
 /// Ends what is left on the endpoints and waits until the last packets are out.
-pub(crate) async fn goodbye(all: impl Iterator<Item = &Listening>) {
+pub(crate) async fn close_endpoints(all: impl Iterator<Item = &Listening>) {
     for Listening { endpoint, .. } in all {
         endpoint.close(VarInt::from_u32(Code::H3_NO_ERROR.value() as u32), b"");
         let _ = timeout(Duration::from_secs(1), endpoint.wait_idle()).await;

@@ -1,5 +1,5 @@
-//! TLS under a QUIC connection. When the handshake is over a client has nothing more to say in it,
-//! and what is kept is who the client is and the secret that later keys come from.
+//! The TLS session of a QUIC connection. After the handshake it is reduced to the client's identity
+//! and the secret from which later keys are derived.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Takes TCP connections: bounded in number, patient when descriptors run out, through the TLS
-//! handshake to the protocol that ALPN chose.
+//! Accepts TCP connections: limits their number, waits when descriptors run out, and runs the TLS
+//! handshake up to the protocol that ALPN selects.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use super::batched_tls::{BatchedTls, Flusher, batch};
 use super::client_stream::ClientStream;
-use super::gather::{Gathered, Outbox, gather};
 use super::proxy_protocol;
 use super::serve;
 use crate::http::request::Peer;
@@ -162,11 +162,11 @@ async fn serve_client(mut connection: Connection, stream: TcpStream) {
         Some(Opened::Plain(peer, stream)) => {
             serve::serve_http1(connection, peer, stream, None).await;
         }
-        Some(Opened::Secure(peer, Secure { io, outbox, http2: true })) => {
-            serve::serve_http2(connection, peer, io, outbox).await;
+        Some(Opened::Secure(peer, Secure { io, flusher, http2: true })) => {
+            serve::serve_http2(connection, peer, io, flusher).await;
         }
-        Some(Opened::Secure(peer, Secure { io, outbox, .. })) => {
-            serve::serve_http1(connection, peer, io, Some(outbox)).await;
+        Some(Opened::Secure(peer, Secure { io, flusher, .. })) => {
+            serve::serve_http1(connection, peer, io, Some(flusher)).await;
         }
         None => {}
     }
@@ -179,8 +179,8 @@ enum Opened {
 }
 
 struct Secure {
-    io: Gathered,
-    outbox: Outbox,
+    io: BatchedTls,
+    flusher: Flusher,
     http2: bool,
 }
 
@@ -222,8 +222,8 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     let settled = TlsSession::of(session.server_name(), &session);
     let peer = connection.peer(local, Some(settled));
     let http2 = session.alpn_protocol() == Some(b"h2");
-    let (io, outbox) = gather(socket, session);
-    Some(Opened::Secure(peer, Secure { io, outbox, http2 }))
+    let (io, flusher) = batch(socket, session);
+    Some(Opened::Secure(peer, Secure { io, flusher, http2 }))
 }
 
 /// Whether a client speaks plain HTTP, by what it says first. It stays in the socket; no TLS

@@ -1,5 +1,5 @@
-//! What a head that breaks the rules says of its request, for the log: its method, target, host
-//! and version, as far as they can be made out. Nothing else may rely on it.
+//! Reads method, target, host and version from a malformed request head as far as possible, for the
+//! log only.
 
 use std::borrow::Cow;
 

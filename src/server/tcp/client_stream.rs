@@ -1,6 +1,6 @@
-//! A client's TCP connection, whose end is seen behind bytes that nobody has read yet. epoll says
-//! so (EPOLLRDHUP), but tokio wakes nobody for it while it knows of bytes: here it is made to
-//! forget them, and the next read asks the kernel first.
+//! A client's TCP connection whose end is noticed behind unread bytes. epoll reports it
+//! (EPOLLRDHUP), but tokio wakes no task for it while it believes that bytes are readable. So that
+//! state is cleared, and the next read asks the kernel first.
 
 use std::io::{self, IoSlice, Read};
 use std::pin::Pin;

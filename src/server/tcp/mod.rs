@@ -1,9 +1,9 @@
-//! HTTP/1.1 and HTTP/2: TCP connections, TLS on them, the guard before hyper, and hyper.
+//! HTTP/1.1 and HTTP/2: TCP connections, TLS, the guard and the gate, and hyper.
 
 pub(crate) mod accept;
 pub(crate) mod bad_head;
+pub(crate) mod batched_tls;
 pub(crate) mod client_stream;
-pub(crate) mod gather;
 pub(crate) mod guard;
 pub(crate) mod h2_gate;
 pub(crate) mod outgoing;
@@ -11,6 +11,6 @@ pub(crate) mod proxy_protocol;
 pub(crate) mod serve;
 pub(crate) mod stall;
 pub(crate) mod stream;
-pub(crate) mod turns;
+pub(crate) mod stream_slots;
 pub(crate) mod unread;
 pub(crate) mod watch;

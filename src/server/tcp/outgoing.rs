@@ -1,5 +1,5 @@
-//! A response body on its way to hyper: tells the connection's clock what the client takes, and
-//! holds the limit on the whole response.
+//! A response body on its way to hyper: reports progress to the connection's clock and enforces the
+//! limit on the whole response.
 
 use std::future::Future;
 use std::io;
@@ -12,7 +12,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use super::stall::Stall;
-use super::turns::Turn;
+use super::stream_slots::StreamSlot;
 use super::watch::Activity;
 use crate::http::{Body, BodyError};
 
@@ -25,7 +25,7 @@ pub(crate) struct Outgoing {
     body: Body,
     activity: Activity,
     stall: Option<Rc<Stall>>,
-    _turn: Option<Turn>,
+    _turn: Option<StreamSlot>,
     /// What is left of a frame that was too long for one piece.
     rest: Bytes,
     /// A frame was handed out and the next one not yet asked for.
@@ -37,7 +37,7 @@ impl Outgoing {
     /// What is held is let go of at the response's end.
     pub(crate) fn new(
         body: Body,
-        (activity, turn): (Activity, Option<Turn>),
+        (activity, turn): (Activity, Option<StreamSlot>),
         deadline: Option<Instant>,
     ) -> Self {
         let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));

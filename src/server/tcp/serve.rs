@@ -1,4 +1,4 @@
-//! HTTP/1.1 and HTTP/2 by hyper, over TLS or plain TCP.
+//! Serves HTTP/1.1 and HTTP/2 with hyper, over TLS or plain TCP.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,13 +17,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::bad_head::Told;
-use super::gather::{Gathered, Outbox};
+use super::batched_tls::{BatchedTls, Flusher};
 use super::guard::{Guard, GuardLimits, Readable};
 use super::h2_gate::{H2Gate, Refusals};
 use super::outgoing::Outgoing;
 use super::stall::Stall;
 use super::stream;
-use super::turns::Turns;
+use super::stream_slots::StreamSlots;
 use super::unread;
 use super::watch::{Activity, Clock, Ended, Graceful, Watched};
 use crate::http::Body;
@@ -42,7 +42,7 @@ pub(crate) async fn serve_http1<T>(
     connection: Connection,
     peer: Arc<Peer>,
     io: T,
-    outbox: Option<Outbox>,
+    flusher: Option<Flusher>,
 ) where
     T: AsyncRead + AsyncWrite + Readable + Unpin + 'static,
 {
@@ -56,7 +56,7 @@ pub(crate) async fn serve_http1<T>(
     let activity = Activity::new(Some((guard.handle(), peer.clone())));
     let door = Door::new(&connection, peer, timeouts);
     let granted = Slot::default();
-    let mut clock = Clock::new(activity.clone(), timeouts, outbox, &connection);
+    let mut clock = Clock::new(activity.clone(), timeouts, flusher, &connection);
     let mut builder = http1::Builder::new();
     // The guard has judged and bounded the head already; hyper's own cap must not be lower.
     builder.max_headers(limits::HEADER_COUNT + 1).max_buf_size(READ_AHEAD);
@@ -89,8 +89,8 @@ pub(crate) async fn serve_http1<T>(
         log::debug!("HTTP/1.1 with {}: {error}", connection.remote);
     } else if let Some(Granted { wire, outgoing }) = granted.take() {
         let parts = served.into_parts();
-        let outbox = clock.into_outbox();
-        let run = wire.run(parts.io.into_inner(), parts.read_buf, outgoing, outbox);
+        let flusher = clock.into_flusher();
+        let run = wire.run(parts.io.into_inner(), parts.read_buf, outgoing, flusher);
         if let Err(error) = run.await {
             log::debug!("tunnel with {}: {error}", connection.remote);
         }
@@ -101,15 +101,16 @@ pub(crate) async fn serve_http1<T>(
 pub(crate) async fn serve_http2(
     connection: Connection,
     peer: Arc<Peer>,
-    io: Gathered,
-    outbox: Outbox,
+    io: BatchedTls,
+    flusher: Flusher,
 ) {
     let Some(Settings { timeouts, header_bytes }) = connection.settings() else { return };
     let activity = Activity::new(None);
     let door = Door::new(&connection, peer, timeouts);
     let parting = &connection.worker.parting;
     let switching = Switching::new(None, &activity, parting, timeouts.write_idle);
-    let streams = Streams { turns: Turns::new(limits::STREAMS), refusals: Refusals::default() };
+    let streams =
+        Streams { turns: StreamSlots::new(limits::STREAMS), refusals: Refusals::default() };
     // What is too much is for dispatch to say, by the same rules for all protocols.
     let head = header_bytes + limits::H2_HEADER_EXCESS;
     let refused = {
@@ -129,7 +130,7 @@ pub(crate) async fn serve_http2(
         .max_send_buf_size(limits::SEND_BUFFER)
         .enable_connect_protocol()
         .serve_connection(TokioIo::new(io), service);
-    let clock = Clock::new(activity, timeouts, Some(outbox), &connection);
+    let clock = Clock::new(activity, timeouts, Some(flusher), &connection);
     let mut watched = Watched::new(served, clock);
     let ended = (&mut watched).await;
     if let Ended::Done(Err(error)) = &ended {
@@ -137,14 +138,14 @@ pub(crate) async fn serve_http2(
     }
     let clock = watched.into_clock();
     if !matches!(ended, Ended::Done(Ok(()))) && clock.is_stuck() {
-        clock.into_outbox().iter().for_each(Outbox::reset_at_close);
+        clock.into_flusher().iter().for_each(Flusher::reset_at_close);
     }
 }
 
 /// What the requests of one HTTP/2 connection share.
 #[derive(Clone)]
 struct Streams {
-    turns: Rc<Turns>,
+    turns: Rc<StreamSlots>,
     refusals: Refusals,
 }
 

@@ -1,6 +1,6 @@
-//! HTTP/2 streams whose client opens no window while others on the connection move. hyper waits
-//! for the window out of sight of the body, so its stream's task is watched from outside; a task
-//! that is dropped resets its stream.
+//! HTTP/2 streams whose client opens no window while other streams of the connection make progress.
+//! hyper waits for the window where the body cannot see it, so the stream's task is watched from
+//! outside; a task that is dropped resets its stream.
 
 use std::cell::Cell;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! The task of one HTTP/2 stream: its answer, and what its client sends behind it.
+//! The task of one HTTP/2 stream: sends the response, then reads what the client still sends.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

@@ -1,7 +1,7 @@
-//! What an HTTP/2 client still sends when its answer is complete. A stream that is dropped before
-//! its client has ended it is reset (NO_ERROR, RFC 9113 section 8.1), and clients that find the
-//! reset beside the answer take it for a failure. So the rest is taken in for a while first, as
-//! nginx does at the end of a connection; its frames are judged as all others.
+//! Reads what an HTTP/2 client still sends when its response is complete. A stream that is dropped
+//! before the client has ended it is reset (NO_ERROR, RFC 9113 section 8.1), and some clients treat
+//! a reset beside the response as a failure. So the rest is read for a limited time first, as nginx
+//! does at the end of a connection.
 
 use std::future::poll_fn;
 use std::pin::Pin;

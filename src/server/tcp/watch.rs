@@ -1,6 +1,6 @@
-//! Keeps time on a TCP connection: an idle client, a head that does not end, a response that
-//! the client does not take. One timer per connection, re-armed only when it is due earlier.
-//! Says when what serves a connection may be let go of until the client speaks again.
+//! Timers of a TCP connection: an idle client, a head that does not end, a response that the client
+//! does not read. Each connection has one timer, which is reset only to an earlier time. Also
+//! decides when the buffers of an idle connection may be freed until the client sends again.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -14,7 +14,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::gather::Outbox;
+use super::batched_tls::Flusher;
 use super::guard::GuardHandle;
 use crate::http::Peer;
 use crate::http::limits::Timeouts;
@@ -166,7 +166,7 @@ pub(crate) struct Clock {
     activity: Activity,
     timeouts: Timeouts,
     /// Where what the connection writes is gathered.
-    outbox: Option<Outbox>,
+    flusher: Option<Flusher>,
     closing: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Until when a connection that is to close waits for a request.
     ending: Option<Instant>,
@@ -182,14 +182,14 @@ impl Clock {
     pub(crate) fn new(
         activity: Activity,
         timeouts: Timeouts,
-        outbox: Option<Outbox>,
+        flusher: Option<Flusher>,
         connection: &Connection,
     ) -> Self {
         let timer = activity.deadline(&timeouts).unwrap_or_else(far);
         Self {
             activity,
             timeouts,
-            outbox,
+            flusher,
             closing: Some(Box::pin(connection.closing.clone().cancelled_owned())),
             ending: None,
             lingers: false,
@@ -233,8 +233,8 @@ impl Clock {
     }
 
     /// What sends for the connection, after its end.
-    pub(crate) fn into_outbox(self) -> Option<Outbox> {
-        self.outbox
+    pub(crate) fn into_flusher(self) -> Option<Flusher> {
+        self.flusher
     }
 
     /// Whether something waits that the client does not take.
@@ -249,7 +249,7 @@ impl Clock {
     }
 
     fn stalled(&self) -> Option<Instant> {
-        self.outbox.as_ref().and_then(Outbox::stalled)
+        self.flusher.as_ref().and_then(Flusher::stalled)
     }
 
     fn rest_due(&self) -> Option<Instant> {
@@ -326,7 +326,7 @@ impl<C: Graceful> Watched<C> {
         loop {
             let polled = self.connection.as_mut().poll(cx);
             // Also what is said last: there is no later poll.
-            let sent = self.clock.outbox.as_ref().map(|outbox| outbox.poll_send(cx));
+            let sent = self.clock.flusher.as_ref().map(|flusher| flusher.poll_send(cx));
             if let Poll::Ready(output) = polled {
                 return Poll::Ready(Ended::Done(output));
             }

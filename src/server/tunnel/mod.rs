@@ -1,6 +1,5 @@
-//! A connection or stream that has left HTTP: bytes both ways, bounded in silence, and told
-//! goodbye when the process stops. The same for all protocols, whose own way of reading and
-//! writing lies below these bodies.
+//! A connection or stream that has left HTTP: bytes in both directions, with a limit on silence,
+//! closed properly when the process stops. The same code serves all protocols.
 
 pub(crate) mod switch;
 pub(crate) mod wire;

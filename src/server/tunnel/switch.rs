@@ -1,6 +1,5 @@
-//! Requests for another protocol, brought into the one form that handlers see: what HTTP/1.1
-//! calls `Upgrade` and HTTP/2 and HTTP/3 call extended CONNECT (RFC 8441, RFC 9220). And the
-//! answer, turned back into what the client's protocol says.
+//! Requests for another protocol in the one form that handlers see: `Upgrade` of HTTP/1.1, extended
+//! CONNECT of HTTP/2 and HTTP/3 (RFC 8441, RFC 9220). The response is translated back.
 
 use std::cell::Cell;
 use std::rc::Rc;

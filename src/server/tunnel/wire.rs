@@ -1,5 +1,5 @@
-//! The client's byte stream under a tunnel, where hyper gives it back: the connection itself over
-//! HTTP/1.1, one stream of it over HTTP/2. Over HTTP/3 bodies are streams already.
+//! The client's byte stream of a tunnel, as hyper returns it: the connection over HTTP/1.1, one of
+//! its streams over HTTP/2. Over HTTP/3 bodies are streams already.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -17,7 +17,7 @@ use tokio_util::io::poll_read_buf;
 
 use crate::http::{Body, BodyError};
 use crate::limits::LINGERING_CLOSE;
-use crate::server::tcp::gather::Outbox;
+use crate::server::tcp::batched_tls::Flusher;
 
 /// What one read takes at most.
 const READ: usize = 16 * 1024;
@@ -56,13 +56,13 @@ impl Wire {
     }
 
     /// Passes `outgoing` to the client until it ends and the client's side has ended too.
-    /// `outbox` sends what the stream gathers.
+    /// `flusher` sends what the stream gathers.
     pub(crate) async fn run<T>(
         &self,
         io: T,
         early: Bytes,
         outgoing: Body,
-        outbox: Option<Outbox>,
+        flusher: Option<Flusher>,
     ) -> Result<(), BodyError>
     where
         T: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -72,7 +72,7 @@ impl Wire {
         poll_fn(|cx| {
             loop {
                 let polled = pump.poll(self, cx)?;
-                match outbox.as_ref().map(|outbox| outbox.poll_send(cx)) {
+                match flusher.as_ref().map(|flusher| flusher.poll_send(cx)) {
                     // The stream waited for this.
                     Some(Poll::Ready(Ok(true))) if polled.is_pending() => {}
                     Some(Poll::Ready(Err(error))) => return Poll::Ready(Err(error.into())),

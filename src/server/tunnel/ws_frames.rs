@@ -1,5 +1,5 @@
 //! Follows WebSocket frames as their bytes pass (RFC 6455 section 5.2), so that a tunnel can be
-//! closed between two of them.
+//! closed between two frames.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! What holds of HPACK's field blocks, whatever their bytes.
+//! Properties of the HPACK decoder for arbitrary input.
 
 use super::{Decoder, Field, Judged, write_literal};
 use crate::fuzzing::Target;

@@ -1,5 +1,5 @@
-//! HPACK (RFC 7541): what a client's field blocks say, read with its dynamic table; and literals,
-//! which need no table.
+//! HPACK (RFC 7541): a decoder for clients' field blocks, with its dynamic table, and an encoder
+//! that writes literals, which need no table.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

@@ -1,4 +1,4 @@
-//! What holds of connection IDs, whoever writes a packet.
+//! Properties of the reader of connection IDs for arbitrary packets.
 
 use super::id::{Home, Ids, LEN, addressee};
 use crate::fuzzing::Target;

@@ -1,6 +1,6 @@
-//! The connection IDs that we issue. Each names the process and the socket that its connection
-//! lives at, sealed in one AES block: to anybody else it is noise, and no two of a connection
-//! look alike (RFC 9000 section 5.1).
+//! Connection IDs that this service issues. Each names the process and the socket of its
+//! connection, encrypted as one AES block: to others it is random, and no two of a connection can
+//! be linked (RFC 9000 section 5.1).
 
 use aws_lc_rs::cipher::{
     AES_128, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,

@@ -1,4 +1,4 @@
-//! quinn's source of connection IDs: those of one endpoint.
+//! Generates the connection IDs of one endpoint for quinn.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use quinn::{ConnectionId, ConnectionIdGenerator};
 use quinn_proto::InvalidCid;
 
 use super::id::{Home, LEN};
-use crate::server::Family;
+use crate::server::ServiceKeys;
 
 /// Issues the IDs of one endpoint.
 pub(super) struct Issuer {
-    pub(super) family: Arc<Family>,
+    pub(super) keys: Arc<ServiceKeys>,
     pub(super) place: u16,
 }
 
 impl ConnectionIdGenerator for Issuer {
     fn generate_cid(&mut self) -> ConnectionId {
-        let home = Home { generation: self.family.generation(), place: self.place };
+        let home = Home { generation: self.keys.generation(), place: self.place };
         // Neither the cipher nor the system's randomness fails in practice. An ID that nobody can
         // read works for as long as the client's address stays.
-        let id = self.family.ids.issue(home).unwrap_or_else(|_| {
+        let id = self.keys.ids.issue(home).unwrap_or_else(|_| {
             let mut noise = [0; LEN];
             noise.fill_with(|| fastrand::u8(..));
             noise
@@ -30,7 +30,7 @@ impl ConnectionIdGenerator for Issuer {
     /// A packet with an ID that we never issued is not worth a stateless reset.
     fn validate(&self, id: &ConnectionId) -> Result<(), InvalidCid> {
         let id: &[u8; LEN] = id[..].try_into().map_err(|_| InvalidCid)?;
-        self.family.ids.read(id).map(drop).ok_or(InvalidCid)
+        self.keys.ids.read(id).map(drop).ok_or(InvalidCid)
     }
 
     fn cid_len(&self) -> usize {

@@ -1,6 +1,6 @@
 //! The UDP socket of one QUIC endpoint. The kernel chooses a socket by a packet's addresses, which
-//! change when the client moves; the connection ID tells where it belongs. Packets of others are
-//! handed on before quinn sees them, and theirs come in beside the socket's own.
+//! change when the client moves; the connection ID names the right one. Packets of other endpoints
+//! are forwarded before quinn sees them, and theirs are read beside the socket's own.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -25,7 +25,7 @@ use quinn::{AsyncUdpSocket, EndpointConfig, UdpPoller};
 use socket2::SockRef;
 use tokio::io::Interest;
 
-use crate::server::Family;
+use crate::server::ServiceKeys;
 use id::Home;
 use issuer::Issuer;
 
@@ -53,10 +53,10 @@ pub(crate) struct Place {
 
 impl Place {
     /// The endpoint's own settings: its connection IDs say that they are its.
-    pub(crate) fn endpoint_config(&self, family: &Arc<Family>) -> EndpointConfig {
-        let mut config = EndpointConfig::new(family.resets.clone());
-        let (family, place) = (family.clone(), self.number);
-        config.cid_generator(move || Box::new(Issuer { family: family.clone(), place }));
+    pub(crate) fn endpoint_config(&self, keys: &Arc<ServiceKeys>) -> EndpointConfig {
+        let mut config = EndpointConfig::new(keys.resets.clone());
+        let (keys, place) = (keys.clone(), self.number);
+        config.cid_generator(move || Box::new(Issuer { keys: keys.clone(), place }));
         config
     }
 }
@@ -75,7 +75,7 @@ pub(crate) struct Socket {
 }
 
 struct Routes {
-    family: Arc<Family>,
+    keys: Arc<ServiceKeys>,
     own: u16,
     here: Outlets,
     before: Option<Outlets>,
@@ -90,13 +90,13 @@ enum Way {
 }
 
 impl Socket {
-    pub(crate) fn new(place: Place, family: Arc<Family>) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(place: Place, keys: Arc<ServiceKeys>) -> io::Result<Arc<Self>> {
         let Place { udp, inbox, number, here, before } = place;
         Ok(Arc::new(Self {
             state: UdpSocketState::new((&udp).into())?,
             io: tokio::net::UdpSocket::from_std(udp)?,
             inbox: tokio::net::UnixDatagram::from_std(OwnedFd::from(inbox).into())?,
-            routes: Routes { family, own: number, here, before },
+            routes: Routes { keys, own: number, here, before },
             handed_over: AtomicBool::new(false),
             reads: AtomicU32::new(0),
             unproven: Arc::default(),
@@ -221,9 +221,9 @@ impl Routes {
     /// A packet whose ID is not ours, or of a process that is gone, stays: it is a client's first
     /// one, or due for a stateless reset.
     fn way(&self, packet: &[u8]) -> Way {
-        let home = id::addressee(packet).and_then(|id| self.family.ids.read(id));
+        let home = id::addressee(packet).and_then(|id| self.keys.ids.read(id));
         let Some(Home { generation, place }) = home else { return Way::Stays };
-        match generation.cmp(&self.family.generation()) {
+        match generation.cmp(&self.keys.generation()) {
             std::cmp::Ordering::Equal if place != self.own => Way::Here(place),
             std::cmp::Ordering::Less => Way::Before(place),
             _ => Way::Stays,

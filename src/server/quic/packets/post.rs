@@ -1,6 +1,5 @@
-//! Packets on their way from the socket where the kernel left them to the one they belong to: to
-//! another worker of this process, or to the process before it. Both ends of such a way are a
-//! pair of unix sockets, so the same code serves both.
+//! Forwards packets from the socket that received them to the one that their connection ID names:
+//! in another worker, or in the process before this one. Both use a pair of unix sockets.
 
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};

@@ -14,7 +14,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let family = Family::member([3; 32], 5).expect("family");
+        let keys = ServiceKeys::of_generation([3; 32], 5).expect("keys");
         let (here, inboxes) = open(2).expect("ways");
         let (outlets, before) = open(2).expect("ways");
         let sockets = inboxes.into_iter().enumerate().map(|(number, inbox)| {
@@ -22,14 +22,14 @@ impl Desk {
             udp.set_nonblocking(true).expect("nonblocking");
             let (here, before) = (here.clone(), Some(outlets.clone()));
             let place = Place { udp, inbox, number: number as u16, here, before };
-            Socket::new(place, family.clone()).expect("socket")
+            Socket::new(place, keys.clone()).expect("socket")
         });
         Self { sockets: sockets.collect(), before }
     }
 
     fn packet(&self, generation: u32, place: u16, text: &str) -> Vec<u8> {
-        let family = Family::member([3; 32], generation).expect("family");
-        let id = Issuer { family, place }.generate_cid();
+        let keys = ServiceKeys::of_generation([3; 32], generation).expect("keys");
+        let id = Issuer { keys, place }.generate_cid();
         [&[0x40], &id[..], text.as_bytes()].concat()
     }
 

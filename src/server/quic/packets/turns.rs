@@ -1,6 +1,6 @@
-//! How many packets a connection hands to the kernel in one call. quinn keeps room for as many
-//! for as long as the connection lives, and most connections send little: each begins with room
-//! for one, and has it for more once that has cost it more calls than the room is worth.
+//! Limits how many packets a connection passes to the kernel in one call. quinn keeps a buffer for
+//! that many as long as the connection lives, and most connections send little: each begins with
+//! one packet and gets more when it has made enough calls.
 
 use std::cell::Cell;
 use std::future::Future;

@@ -1,6 +1,6 @@
-//! What may be sent to addresses that have proved nothing yet: three times what came from them
-//! (RFC 9000 section 8.1). quinn asks whether anything of that is left before it makes a packet
-//! and not whether the packet fits, so that a server is up to one packet above the limit.
+//! Limits what is sent to an address that is not validated to three times the bytes received from
+//! it (RFC 9000 section 8.1). quinn checks only whether the limit is reached before it builds a
+//! packet, and so exceeds it by up to one packet.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

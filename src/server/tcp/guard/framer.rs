@@ -1,5 +1,5 @@
-//! Follows messages through the bytes of one connection: where each head starts and ends, and
-//! what is wrong with it. Pure: it does no I/O.
+//! Finds the messages in the bytes of one connection: where each head begins and ends, and what is
+//! wrong with it. Does no I/O.
 
 use http::StatusCode;
 

@@ -1,4 +1,4 @@
-//! What holds of the framing of requests, whoever writes them.
+//! Properties of request framing for arbitrary input.
 
 use super::framer::{Framer, Stop};
 use super::limits::GuardLimits;

@@ -1,4 +1,4 @@
-//! What a request head must be to pass (RFC 9112 sections 3, 5 and 6).
+//! The rules for a request head (RFC 9112 sections 3, 5 and 6).
 
 use std::mem::MaybeUninit;
 use std::net::Ipv6Addr;

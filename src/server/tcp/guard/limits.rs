@@ -1,4 +1,4 @@
-//! The bounds of a request head.
+//! The limits of a request head.
 
 /// Bounds of one request head, in bytes as received.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
-//! A strict reader of HTTP/1.1 framing between a client's connection and hyper, which would
-//! tolerate or hide violations (RFC 9112 sections 2, 3, 6, 7). Bytes of valid messages pass
-//! unchanged. A bad head is replaced by a harmless one whose request the service answers with
-//! the verdict; a bad body is an I/O error.
+//! A strict reader of HTTP/1.1 framing between a client's connection and hyper, which tolerates or
+//! hides violations (RFC 9112 sections 2, 3, 6, 7). Bytes of valid messages pass unchanged. A bad
+//! head is replaced by a valid one, whose request is answered with the error status; a bad body is
+//! an I/O error.
 
 mod framer;
 #[cfg(any(test, fuzzing))]

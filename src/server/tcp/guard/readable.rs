@@ -1,4 +1,4 @@
-//! What a connection's stream tells of its client while nobody reads.
+//! What a stream reports about its peer while nobody reads.
 
 use std::io;
 use std::task::{Context, Poll};

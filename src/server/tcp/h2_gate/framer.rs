@@ -1,5 +1,5 @@
-//! Follows the frames of an HTTP/2 client: judges each field block, and says what h2 is to be
-//! handed in its place. Pure: it does no I/O.
+//! Follows the frames of an HTTP/2 client, checks each field block, and decides what h2 reads in
+//! its place. Does no I/O.
 
 use bytes::{BufMut, BytesMut};
 use http::{Request, StatusCode, Version};

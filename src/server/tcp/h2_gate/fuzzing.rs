@@ -1,5 +1,5 @@
-//! What holds of the bytes of an HTTP/2 client, whatever they are: beside h2 itself, which reads
-//! the same bytes with the gate in front of it and without.
+//! Properties of the gate for arbitrary input, compared with h2 that reads the same bytes without
+//! it.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

@@ -1,6 +1,6 @@
-//! What a request's head or trailers must be over HTTP/2 (RFC 9113 sections 8.1 to 8.3). What the
-//! RFC calls malformed ends its stream. What only breaks the rules of HTTP is answered with 400, as
-//! over HTTP/1; so are names that are not ASCII.
+//! The rules for a request head or trailers over HTTP/2 (RFC 9113 sections 8.1 to 8.3). What the
+//! RFC calls malformed ends the stream. Other violations of HTTP, and names that are not ASCII, are
+//! answered with 400 as over HTTP/1.
 
 use std::sync::LazyLock;
 

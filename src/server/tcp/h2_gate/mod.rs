@@ -1,9 +1,8 @@
-//! Sits between an HTTP/2 client's bytes and hyper, whose h2 hides what a client sends and ends
-//! what it could answer: a fragment of a path is cut off, pseudo-header fields in trailers are
-//! dropped, a field that is none ends the connection, and none of it is seen above. Here each field
-//! block is judged before h2 has it. One that passes goes on as it came; else h2 is handed another
-//! block, which the service answers or which ends the stream. From the first one on h2's table is
-//! not the client's any more, and all blocks are handed on as literals.
+//! Checks an HTTP/2 client's frames before hyper's h2 reads them. h2 removes the fragment of a
+//! path, drops pseudo-header fields in trailers and closes the connection for an invalid field, and
+//! reports none of it. A field block that passes is forwarded unchanged; any other is replaced by
+//! one that the service answers with an error or that ends the stream. From the first replacement
+//! on, h2's dynamic table differs from the client's, so all later blocks are forwarded as literals.
 
 mod framer;
 mod frames;

@@ -1,5 +1,5 @@
-//! How a head that is to be answered with an error gets to the service: hyper is handed another
-//! head in its place, with a field that says so. What the field says no client knows.
+//! Passes an error status from the gate to the service: hyper reads another head with a field that
+//! refers to it. The value of that field is secret.
 
 use std::cell::Cell;
 use std::rc::Rc;

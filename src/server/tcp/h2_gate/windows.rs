@@ -1,7 +1,7 @@
-//! Windows that a client opens for streams: no sum of its steps may lead beyond the largest one
-//! (RFC 9113 section 6.9.1). h2 counts while it has something to send on a stream. Here the steps
-//! are added up whatever the stream's state, and held against all that the connection has been
-//! sent: a client that keeps to the rules is never taken for one that does not.
+//! Detects stream windows above the largest size (RFC 9113 section 6.9.1). h2 counts only while it
+//! has something to send on a stream. Here the increments are added up in any state of the stream
+//! and compared with all that the connection has been sent, so that a client that follows the rules
+//! is never affected.
 
 use super::frames::LARGEST_WINDOW;
 

@@ -1,4 +1,4 @@
-//! What holds of a PROXY header, whoever writes it.
+//! Properties of the PROXY header reader for arbitrary input.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! The header's bytes, judged as they come. It knows nothing of sockets.
+//! Parses a PROXY header as its bytes arrive. Does no I/O.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,7 +1,7 @@
-//! TLS on an accepted connection, after the handshake: what one poll of the protocol above
-//! writes leaves in one system call. hyper flushes after every HTTP/2 frame; here a flush only
-//! marks, and [`Outbox::poll_send`] at the end of the connection's poll does the work. Nothing
-//! else may drive a [`Gathered`]: without its outbox it would never write.
+//! TLS on an accepted connection after its handshake. All that one poll of the protocol above
+//! writes leaves in one system call: hyper flushes after every HTTP/2 frame; here a flush only sets
+//! a mark, and [`Flusher::poll_send`] writes at the end of the connection's poll. A [`BatchedTls`]
+//! without its flusher never writes.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufRead, IoSlice, Read, Write};
@@ -30,10 +30,10 @@ thread_local! {
 }
 
 /// The stream that a protocol reads and writes.
-pub(crate) struct Gathered(Rc<RefCell<Tls>>);
+pub(crate) struct BatchedTls(Rc<RefCell<Tls>>);
 
-/// The other end of a [`Gathered`]: sends what was gathered.
-pub(crate) struct Outbox(Rc<RefCell<Tls>>);
+/// The other end of a [`BatchedTls`]: sends what was gathered.
+pub(crate) struct Flusher(Rc<RefCell<Tls>>);
 
 struct Tls {
     socket: ClientStream,
@@ -49,16 +49,16 @@ struct Tls {
 }
 
 /// Takes over a connection whose handshake is done.
-pub(crate) fn gather(socket: TcpStream, mut session: ServerConnection) -> (Gathered, Outbox) {
+pub(crate) fn batch(socket: TcpStream, mut session: ServerConnection) -> (BatchedTls, Flusher) {
     // The queue is bounded here, where the protocol can be made to wait.
     session.set_buffer_limit(None);
     let socket = ClientStream::new(socket);
     let tls = Tls { socket, session, small: Vec::new(), queued: 0, blocked: false, stalled: None };
     let tls = Rc::new(RefCell::new(tls));
-    (Gathered(tls.clone()), Outbox(tls))
+    (BatchedTls(tls.clone()), Flusher(tls))
 }
 
-impl Outbox {
+impl Flusher {
     /// Sends what is gathered. `Ready(true)`: the protocol waited for this and is to be polled
     /// again.
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
@@ -146,7 +146,7 @@ impl Tls {
     }
 }
 
-impl Readable for Gathered {
+impl Readable for BatchedTls {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let tls = &mut *self.0.borrow_mut();
         let waits = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
@@ -174,7 +174,7 @@ impl Readable for Gathered {
     }
 }
 
-impl AsyncRead for Gathered {
+impl AsyncRead for BatchedTls {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -184,7 +184,7 @@ impl AsyncRead for Gathered {
     }
 }
 
-impl AsyncWrite for Gathered {
+impl AsyncWrite for BatchedTls {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -218,7 +218,7 @@ impl AsyncWrite for Gathered {
         true
     }
 
-    /// Left to the outbox.
+    /// Left to the flusher.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -1,25 +1,25 @@
-//! How many requests of one HTTP/2 connection are worked on at once. The codec takes more streams,
-//! so that tunnels have room beside them; a request beyond waits for its turn.
+//! Limits the requests of one HTTP/2 connection that run at once. The codec accepts more streams,
+//! so that there is room for tunnels; further requests wait.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-/// The turns of a connection.
+/// The slots of a connection.
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub(crate) struct StreamSlots {
     left: Cell<u32>,
     waiting: RefCell<Vec<Waker>>,
 }
 
-impl Turns {
+impl StreamSlots {
     pub(crate) fn new(most: u32) -> Rc<Self> {
         Rc::new(Self { left: Cell::new(most), waiting: RefCell::default() })
     }
 
-    /// Waits for a turn, which lasts as long as what it gives.
-    pub(crate) async fn take(self: &Rc<Self>) -> Turn {
+    /// Waits for a slot, which is free again when the returned value is dropped.
+    pub(crate) async fn take(self: &Rc<Self>) -> StreamSlot {
         poll_fn(|cx| {
             if let Some(left) = self.left.get().checked_sub(1) {
                 self.left.set(left);
@@ -29,15 +29,15 @@ impl Turns {
             Poll::Pending
         })
         .await;
-        Turn(self.clone())
+        StreamSlot(self.clone())
     }
 }
 
-/// One request's turn.
+/// A request that runs.
 #[derive(Debug)]
-pub(crate) struct Turn(Rc<Turns>);
+pub(crate) struct StreamSlot(Rc<StreamSlots>);
 
-impl Drop for Turn {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         self.0.left.set(self.0.left.get() + 1);
         // All of them, as the first may have gone: it is rare, and they are few.
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_request_beyond_waits_and_none_is_forgotten() {
-        let turns = Turns::new(1);
+        let turns = StreamSlots::new(1);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let first = turns.take().await;

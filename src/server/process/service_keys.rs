@@ -1,5 +1,5 @@
-//! What the processes of one service have in common: a secret that none but they know, and which
-//! of them this one is. An upgraded binary gets both from the process before it.
+//! Keys that all processes of one service share, and the generation of this process. An upgraded
+//! binary gets the secret from the process before it.
 
 use std::sync::Arc;
 
@@ -8,33 +8,33 @@ use aws_lc_rs::{hkdf, hmac, rand};
 use crate::server::quic::packets::Ids;
 
 /// The keys of a service, the same in all its workers and in the processes after this one.
-pub struct Family {
+pub struct ServiceKeys {
     secret: [u8; 32],
-    /// Processes before this one, and one.
+    /// 1 for the first process of a service, one more after each upgrade.
     generation: u32,
     pub(crate) ids: Ids,
-    /// By it a client knows that its connection is gone (RFC 9000 section 10.3).
+    /// Authenticates stateless resets (RFC 9000 section 10.3).
     pub(crate) resets: Arc<hmac::Key>,
-    /// Seals the tokens by which a client proves its address (RFC 9000 section 8.1).
+    /// Encrypts the tokens by which a client proves its address (RFC 9000 section 8.1).
     pub(crate) tokens: Arc<hkdf::Prk>,
 }
 
-impl Family {
-    /// The first of a new family.
+impl ServiceKeys {
+    /// New keys, for the first process of a service.
     ///
     /// # Errors
     /// The system has no randomness.
-    pub fn found() -> Result<Arc<Self>, String> {
+    pub fn generate() -> Result<Arc<Self>, String> {
         let mut secret = [0; 32];
         rand::fill(&mut secret).map_err(|_| "no randomness from the system".to_owned())?;
-        Self::member(secret, 1)
+        Self::of_generation(secret, 1)
     }
 
-    /// The member that comes `generation`th.
+    /// The keys of the process that is the `generation`th of its service.
     ///
     /// # Errors
     /// The keys cannot be made.
-    pub fn member(secret: [u8; 32], generation: u32) -> Result<Arc<Self>, String> {
+    pub fn of_generation(secret: [u8; 32], generation: u32) -> Result<Arc<Self>, String> {
         let ids = derive(&secret, "connection IDs");
         let ids = Ids::new(&ids[..16]).map_err(|_| "no key for connection IDs".to_owned())?;
         let resets = hmac::Key::new(hmac::HMAC_SHA256, &derive(&secret, "stateless resets"));

@@ -1,13 +1,13 @@
-//! What a process leaves to the next one: the very sockets that it listens on. None of them is
-//! closed in between, so no connection that waits in one is lost, and a group of SO_REUSEPORT
-//! sockets never changes its members, by which the kernel would deal packets anew.
+//! Listening sockets that a process passes to the next one. None of them is closed in between, so
+//! no connection that waits in a queue is lost, and the members of an SO_REUSEPORT group never
+//! change, which would redistribute packets.
 
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Duplicates of the sockets of one address.
-pub struct Estate {
+pub struct HandoverSockets {
     pub addr: SocketAddr,
     pub tcp: Vec<OwnedFd>,
     pub udp: Vec<OwnedFd>,
@@ -15,7 +15,7 @@ pub struct Estate {
     pub outlets: Vec<OwnedFd>,
 }
 
-impl Estate {
+impl HandoverSockets {
     /// All of them: TCP, UDP, outlets.
     pub fn files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         [&self.tcp, &self.udp, &self.outlets].into_iter().flatten().map(AsFd::as_fd)

@@ -34,10 +34,17 @@ impl Rooms {
 
     /// Whether files of one room may import files of another: what its own row names, and what
     /// the row of a room around it names. A name stands for the rooms inside it too, but not for
-    /// its neighbours there where the importer is inside it as well.
+    /// its neighbours there where the importer is inside it as well; nor does a room's row let
+    /// the rooms inside it import one another.
     pub(super) fn allow(&self, from: &Room, to: &Room) -> bool {
         let around = self.0.iter().filter(|room| from.place.starts_with(&room.place));
-        around.flat_map(|room| &room.may_import).any(|named| {
+        let named = around.flat_map(|room| {
+            // What a room names of its own inside is for the files that lie directly in it.
+            let is_for_all =
+                |named: &&PathBuf| room.place == from.place || !named.starts_with(&room.place);
+            room.may_import.iter().filter(is_for_all)
+        });
+        named.into_iter().any(|named| {
             to.place == *named || (to.place.starts_with(named) && !from.place.starts_with(named))
         })
     }
@@ -75,6 +82,9 @@ fn rooms_inside_rooms_import_what_their_rows_name() {
          | `src/high/` | above | `low` |\n\
          | `src/high/a/` | inside | nothing of ours |\n\
          | `src/high/b/` | inside | `high/a` `high` |\n\
+         | `src/tall/` | with floors | `tall/a` `tall/b` `low` |\n\
+         | `src/tall/a/` | lower | nothing of ours |\n\
+         | `src/tall/b/` | upper | `tall/a` |\n\
          | `src/top.rs` | top | `high` |\n",
     );
     for (from, to, expected) in [
@@ -86,6 +96,11 @@ fn rooms_inside_rooms_import_what_their_rows_name() {
         ("high/b/x", "high/z", true),
         ("high/z", "high/a/x", false),
         ("high/a/x", "low/y", true),
+        ("tall/x", "tall/b/y", true),
+        ("tall/b/x", "tall/a/y", true),
+        ("tall/a/x", "tall/b/y", false),
+        ("tall/a/x", "tall/z", false),
+        ("tall/a/x", "low/y", true),
         ("top", "high/a/x", true),
         ("top", "low/y", false),
     ] {

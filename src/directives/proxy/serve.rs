@@ -4,12 +4,12 @@ use http::header::ALT_SVC;
 use http::{Method, Response};
 use tokio::time::Instant;
 
-use crate::directives::proxy::balance::retry::{Patience, Retries, Tried};
+use crate::directives::proxy::balance::retry::{Retries, RetryLimits, Tried};
 use crate::directives::proxy::exchange::affinity;
 use crate::directives::proxy::exchange::attempt::attempt;
 use crate::directives::proxy::exchange::outcome::{Attempt, Outcome, is_idempotent};
 use crate::directives::proxy::exchange::payload::Payload;
-use crate::directives::proxy::host::error::ProxyError;
+use crate::directives::proxy::host::error::{Fate, ProxyError};
 use crate::directives::proxy::host::set::Set;
 use crate::directives::proxy::host::upstream::{Slot, Upstream};
 use crate::directives::proxy::rewrite::header_rules;
@@ -41,7 +41,7 @@ pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
         budget.request(started);
     }
     let mut payload = payload(rule, req);
-    let patience = Patience { try_duration: rule.try_duration, try_interval: rule.try_interval };
+    let limits = RetryLimits { try_duration: rule.try_duration, try_interval: rule.try_interval };
     let mut retries = Retries::new(started);
     loop {
         let none = match turn(rule, hosts, req, &retries).await {
@@ -64,17 +64,17 @@ pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
                             host.state.fail(&rule.site, &host.name, &error, rule.tolerance);
                         }
                         let error = error.at(&host.name);
-                        if !fate.may_repeat() || !payload.available() {
+                        if fate == Fate::Final || !payload.available() {
                             return Err(error.into());
                         }
-                        retries.failed(index, error);
+                        retries.failed(index, error, fate);
                         None
                     }
                 }
             }
             Err(none) => Some(none),
         };
-        retries.next(patience, hosts.len(), none).await?;
+        retries.next(limits, hosts.len(), none).await?;
     }
 }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::directives::proxy::host::error::ProxyError;
+use crate::directives::proxy::host::error::{Fate, ProxyError};
 
 /// For how long and how often a request is tried.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct RetryLimits {
     /// None: it is not written.
     pub(crate) try_duration: Option<Duration>,
     pub(crate) try_interval: Duration,
@@ -41,8 +41,8 @@ impl Retries {
     }
 
     /// An upstream failed.
-    pub(crate) fn failed(&mut self, upstream: usize, error: ProxyError) {
-        self.delivered |= !error.before_sending();
+    pub(crate) fn failed(&mut self, upstream: usize, error: ProxyError, fate: Fate) {
+        self.delivered |= fate != Fate::Unprocessed;
         self.tried.add(upstream);
         self.last = Some(error);
     }
@@ -51,12 +51,12 @@ impl Retries {
     /// tried just now.
     pub(crate) async fn next(
         &mut self,
-        patience: Patience,
+        limits: RetryLimits,
         hosts: usize,
         none: Option<ProxyError>,
     ) -> Result<(), ProxyError> {
         let over = none.is_some() || self.tried.covers(hosts);
-        let limit = match patience.try_duration {
+        let limit = match limits.try_duration {
             Some(limit) => limit,
             // Unless told for how long, each of the others is asked once.
             None if over || self.repeated => Duration::ZERO,
@@ -72,7 +72,7 @@ impl Retries {
         if over {
             self.tried = Tried::default();
             // An interval of nothing would spin while all are down.
-            sleep(patience.try_interval.max(Duration::from_millis(1))).await;
+            sleep(limits.try_interval.max(Duration::from_millis(1))).await;
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use super::connect::{Dial, connect};
 use super::http1::connection::Conn;
 use super::http1::exchange::{Broken, Exchange};
 use super::http1::pool;
-use super::http2::attempt::{self as http2, Tried};
-use super::outcome::{Attempt, Fate, Outcome, is_idempotent};
+use super::http2::attempt::{self as http2, Ended};
+use super::outcome::{Attempt, Outcome, is_idempotent};
 use super::request::outgoing;
 use super::response::{Lease, receive};
 use super::settings::Settings;
@@ -21,19 +21,19 @@ pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
     let Attempt { settings, host, req, .. } = this;
     let bond = affinity::bond(settings, req);
     if bond == Some(Bond::Authentication) && affinity::cannot_authenticate(req) {
-        return Outcome::finally(ProxyError::NeedsHttp1);
+        return Outcome::failed(ProxyError::NeedsHttp1, false);
     }
     if host.versions != Versions::Http1 {
         match Box::pin(http2::attempt(&mut this, slot, bond)).await {
-            Tried::Done(outcome) => return outcome,
-            Tried::WantsHttp1(unused) => slot = unused,
+            Ended::Here(outcome) => return outcome,
+            Ended::UseHttp1(unused) => slot = unused,
         }
     }
-    let safe = is_idempotent(&req.head.method) && this.payload.repeatable();
+    let repeatable = is_idempotent(&req.head.method) && this.payload.repeatable();
     // What may not be sent twice deserves a connection that is known to be open.
     let now = Instant::now();
     let mut pooled = match bond {
-        None => pool::take(host.state.id, !safe, now),
+        None => pool::take(host.state.id, !repeatable, now),
         Some(_) => affinity::take(&req.peer, host.state.id),
     };
     loop {
@@ -43,18 +43,18 @@ pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
             // Rare and large, it has no place in every request's future.
             None => match Box::pin(connect_http1(settings, host, req)).await {
                 Ok(conn) => conn,
-                Err(error) => return Outcome::Failed { fate: Fate::unsent(&error), error },
+                Err(error) => return Outcome::failed(error, false),
             },
         };
         let message = match outgoing(req, host, settings, this.payload.take()) {
             Ok(message) => message,
-            Err(error) => return Outcome::finally(error),
+            Err(error) => return Outcome::failed(error, false),
         };
         let mut exchange = Exchange::start(conn, message, now);
         match exchange.answer(settings.first_byte).await {
             Ok(answer) => {
                 if affinity::refuses(req, answer.head.status, &answer.head.headers) {
-                    return Outcome::finally(ProxyError::NeedsHttp1);
+                    return Outcome::failed(ProxyError::NeedsHttp1, false);
                 }
                 let owner = bond.map(|bond| (req.peer.clone(), bond));
                 let (keep, silence) = (settings.keepalive, settings.idle);
@@ -62,10 +62,9 @@ pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
                 return Outcome::Answered(receive(answer, exchange, host.state.id, lease));
             }
             // The upstream closed the idle connection as the request was on its way.
-            Err(Broken { error: ProxyError::Answer(_), silent: true })
-                if reused && safe && this.payload.available() => {}
-            Err(Broken { error, .. }) => {
-                return Outcome::Failed { fate: Fate::sent(safe, &error), error };
+            Err(Broken::Closed(_)) if reused && repeatable && this.payload.available() => {}
+            Err(Broken::Closed(error) | Broken::Failed(error)) => {
+                return Outcome::failed(error, repeatable);
             }
         }
     }

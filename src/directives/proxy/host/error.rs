@@ -59,6 +59,18 @@ pub(crate) enum ProxyError {
     BodyIdle,
 }
 
+/// Whether a request that got no response may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// No: the upstream may have processed it and it is not idempotent, its time is over, or the
+    /// client is at fault.
+    Final,
+    /// The upstream may have processed it, and it is idempotent (RFC 9110 section 9.2.2).
+    Idempotent,
+    /// It was not sent, or the upstream has not processed it (RFC 9113 section 8.7).
+    Unprocessed,
+}
+
 impl ProxyError {
     pub(crate) const UNASKED: Self = Self::Malformed("it switches protocols unasked");
     pub(crate) const CHUNKS: Self = Self::Malformed("its chunked coding");
@@ -68,14 +80,18 @@ impl ProxyError {
         Self::At(upstream.clone(), Box::new(self))
     }
 
-    /// Whether no upstream has processed anything of the request, so that any may be tried.
-    pub(crate) fn before_sending(&self) -> bool {
+    /// What this means for a request that an upstream was to answer. `repeatable`: the request is
+    /// idempotent and all of it can be sent once more.
+    pub(crate) fn fate(&self, repeatable: bool) -> Fate {
         match self {
-            Self::Resolve(..) | Self::Connect(..) | Self::ConnectTimeout(_) | Self::Tls(..) => true,
-            // It had the request, and has promised to have done nothing with it.
-            Self::Refused(_) | Self::WantsHttp1 => true,
-            Self::At(_, error) => error.before_sending(),
-            _ => false,
+            Self::Resolve(..) | Self::Connect(..) | Self::ConnectTimeout(_) | Self::Tls(..) => {
+                Fate::Unprocessed
+            }
+            Self::Refused(_) | Self::WantsHttp1 => Fate::Unprocessed,
+            // Another upstream would be given as long again.
+            Self::FirstByte => Fate::Final,
+            error if error.by_client() || !repeatable => Fate::Final,
+            _ => Fate::Idempotent,
         }
     }
 
@@ -110,6 +126,21 @@ impl From<ProxyError> for Fault {
 mod tests {
     use super::*;
     use crate::http::body::{TooLarge, TooSlow};
+
+    #[test]
+    fn errors_decide_what_is_sent_again() {
+        let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
+        for (error, idempotent, other) in [
+            (ProxyError::Connect("a".into(), reset()), Fate::Unprocessed, Fate::Unprocessed),
+            (ProxyError::WantsHttp1, Fate::Unprocessed, Fate::Unprocessed),
+            (ProxyError::Answer(reset()), Fate::Idempotent, Fate::Final),
+            (ProxyError::FirstByte, Fate::Final, Fate::Final),
+            (ProxyError::ClientBody("gone".into()), Fate::Final, Fate::Final),
+            (ProxyError::NeedsHttp1, Fate::Final, Fate::Final),
+        ] {
+            assert_eq!((error.fate(true), error.fate(false)), (idempotent, other), "{error}");
+        }
+    }
 
     #[test]
     fn each_error_has_its_status() {

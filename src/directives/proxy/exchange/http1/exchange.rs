@@ -28,10 +28,12 @@ pub(crate) struct Exchange {
     method: Method,
 }
 
-pub(crate) struct Broken {
-    pub(crate) error: ProxyError,
-    /// Nothing of an answer came.
-    pub(crate) silent: bool,
+/// Why no final response came.
+pub(crate) enum Broken {
+    /// The connection ended without a byte of a response. Where it was reused, the upstream may
+    /// have closed it before it saw the request (RFC 9112 section 9.3.1).
+    Closed(ProxyError),
+    Failed(ProxyError),
 }
 
 impl Exchange {
@@ -94,7 +96,10 @@ impl Exchange {
                 }
             }
         });
-        answer.await.map_err(|error| Broken { error, silent: !self.conn.has_input() })
+        answer.await.map_err(|error| match error {
+            ProxyError::Answer(_) if !self.conn.has_input() => Broken::Closed(error),
+            _ => Broken::Failed(error),
+        })
     }
 
     /// A 1xx answer: one that changes the protocol is the last, others are passed over.

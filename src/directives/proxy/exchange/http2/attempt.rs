@@ -6,96 +6,113 @@ use http::{Response, Uri, Version};
 use http_body::Frame;
 use http_body_util::BodyExt;
 
-use super::connections::{self, Answered, Client, Failed};
+use super::connections::{self, Client, ResponseBody, Unanswered};
 use crate::directives::proxy::exchange::affinity::{self, Bond};
 use crate::directives::proxy::exchange::connect::{Dial, connect};
 use crate::directives::proxy::exchange::http1::connection::Conn;
 use crate::directives::proxy::exchange::http1::pool;
-use crate::directives::proxy::exchange::outcome::{Attempt, Fate, Outcome, is_idempotent};
+use crate::directives::proxy::exchange::outcome::{Attempt, Outcome, is_idempotent};
 use crate::directives::proxy::exchange::request::{Message, outgoing};
 use crate::directives::proxy::exchange::response::clean;
 use crate::directives::proxy::exchange::settings::Settings;
-use crate::directives::proxy::host::error::ProxyError;
+use crate::directives::proxy::host::error::{Fate, ProxyError};
 use crate::directives::proxy::host::upstream::{Slot, Target, Upstream, Versions};
 use crate::http::{Body, hop};
 
-/// What came of a try over HTTP/2.
-pub(crate) enum Tried {
-    Done(Outcome),
-    /// The request is to go over HTTP/1.1, with the place that it had.
-    WantsHttp1(Slot),
+/// How a try over HTTP/2 ended.
+pub(crate) enum Ended {
+    Here(Outcome),
+    /// The request is to go over HTTP/1.1, with the place that it has taken.
+    UseHttp1(Slot),
 }
 
-/// Sends the request over HTTP/2.
-pub(crate) async fn attempt(this: &mut Attempt<'_>, slot: Slot, bond: Option<Bond>) -> Tried {
+/// Sends the request over HTTP/2 and waits for the head of the response.
+pub(crate) async fn attempt(this: &mut Attempt<'_>, slot: Slot, bond: Option<Bond>) -> Ended {
     let Attempt { settings, host, req, ref mut payload } = *this;
-    let failed = |error, fate| Tried::Done(Outcome::Failed { error, fate });
+    let failed = |error| Ended::Here(Outcome::failed(error, false));
     if host.versions == Versions::Either && (bond.is_some() || req.upgrade.is_some()) {
-        return Tried::WantsHttp1(slot);
+        return Ended::UseHttp1(slot);
     }
     if req.upgrade.is_some() {
-        return failed(ProxyError::NoUpgrade, Fate::Final);
+        return failed(ProxyError::NoUpgrade);
     }
-    let safe = is_idempotent(&req.head.method) && payload.repeatable();
-    // Once more where a connection had been used before, and once where the upstream has looked at
-    // nothing: it may be about to say how many requests it takes at once.
+    let repeatable = is_idempotent(&req.head.method) && payload.repeatable();
+    // Sent once more where the connection had been used before, and once where the upstream has
+    // processed nothing: it may be about to state its SETTINGS_MAX_CONCURRENT_STREAMS.
     let (mut reused, mut refused) = (true, false);
     loop {
         let client = match connections::take(host.state.id) {
             Some(client) => client,
             None => match open(settings, host).await {
-                Ok(Some((client, new))) => {
-                    reused = !new;
+                Ok(Opened::New(client)) => {
+                    reused = false;
                     client
                 }
-                Ok(None) => return Tried::WantsHttp1(slot),
-                Err(error) => return failed(error, Fate::NotProcessed),
+                Ok(Opened::Shared(client)) => {
+                    reused = true;
+                    client
+                }
+                Ok(Opened::Http1) => return Ended::UseHttp1(slot),
+                Err(error) => {
+                    return Ended::Here(Outcome::Failed { error, fate: Fate::Unprocessed });
+                }
             },
         };
         let message = outgoing(req, host, settings, payload.take()).map(Message::into_request);
         let message = match message.and_then(|message| adapt(message, host)) {
             Ok(message) => message,
-            Err(error) => return failed(error, Fate::Final),
+            Err(error) => return failed(error),
         };
-        let lost = match client.exchange(message, settings.first_byte, settings.idle).await {
+        let sent = client.exchange(message, settings.first_byte, settings.idle).await;
+        let Unanswered { error, body } = match sent {
             Ok(answer) if affinity::refuses(req, answer.status(), answer.headers()) => {
-                return failed(ProxyError::NeedsHttp1, Fate::Final);
+                return failed(ProxyError::NeedsHttp1);
             }
-            Ok(answer) => return Tried::Done(Outcome::Answered(received(answer, slot))),
-            Err(lost) => lost,
+            Ok(answer) => return Ended::Here(Outcome::Answered(received(answer, slot))),
+            Err(unanswered) => unanswered,
         };
-        let Failed { error, untouched, body, wants_http1 } = lost;
         body.into_iter().for_each(|body| payload.give_back(body));
-        if wants_http1 && host.versions == Versions::Http2 {
-            return failed(ProxyError::WantsHttp1, Fate::NotProcessed);
-        }
-        if wants_http1 {
+        if connections::asks_for_http1(&error) {
+            if host.versions == Versions::Http2 {
+                return failed(ProxyError::WantsHttp1);
+            }
             connections::chose_http1(host.state.id);
             if payload.available() {
-                return Tried::WantsHttp1(slot);
+                return Ended::UseHttp1(slot);
             }
         }
-        let fate = if untouched { Fate::NotProcessed } else { Fate::sent(safe, &error) };
-        let here = reused || untouched && !refused;
-        if !(here && fate.may_repeat() && payload.available()) || error.by_client() {
-            return failed(error, fate);
+        let fate = error.fate(repeatable);
+        let again_here = match fate {
+            Fate::Final => false,
+            Fate::Idempotent => reused,
+            Fate::Unprocessed => reused || !refused,
+        };
+        if !again_here || !payload.available() {
+            return Ended::Here(Outcome::Failed { error, fate });
         }
         refused |= !reused;
         reused = false;
     }
 }
 
-/// A connection, and whether it is new: others may wait for the same one. None: the upstream
-/// speaks HTTP/1.1, and an idle connection of that kind is in the pool.
-async fn open(settings: &Settings, host: &Upstream) -> Result<Option<(Client, bool)>, ProxyError> {
+/// A connection that was asked for.
+enum Opened {
+    New(Client),
+    /// Another request has opened it meanwhile.
+    Shared(Client),
+    /// The upstream speaks HTTP/1.1, and an idle connection of that kind is in the pool.
+    Http1,
+}
+
+async fn open(settings: &Settings, host: &Upstream) -> Result<Opened, ProxyError> {
     let id = host.state.id;
-    let Some(dialing) = connections::dialing(id) else { return Ok(None) };
+    let Some(dialing) = connections::dialing(id) else { return Ok(Opened::Http1) };
     let _dialing = dialing.lock().await;
     if let Some(client) = connections::take(id) {
-        return Ok(Some((client, false)));
+        return Ok(Opened::Shared(client));
     }
     if connections::dialing(id).is_none() {
-        return Ok(None);
+        return Ok(Opened::Http1);
     }
     let tls = settings.tls.as_ref().map(|tls| match host.versions {
         Versions::Either => &tls.either,
@@ -107,7 +124,7 @@ async fn open(settings: &Settings, host: &Upstream) -> Result<Option<(Client, bo
         _ => true,
     };
     match (chosen, host.versions) {
-        (true, _) => connections::start(id, io).await.map(|client| Some((client, true))),
+        (true, _) => connections::start(id, io).await.map(Opened::New),
         (false, Versions::Http2) => {
             let error = std::io::Error::other("it does not speak HTTP/2");
             Err(ProxyError::Tls(host.name.to_string(), error))
@@ -116,7 +133,7 @@ async fn open(settings: &Settings, host: &Upstream) -> Result<Option<(Client, bo
             connections::chose_http1(id);
             pool::sweep();
             pool::give(id, Box::new(Conn::new(io)), settings.keepalive.max(1));
-            Ok(None)
+            Ok(Opened::Http1)
         }
     }
 }
@@ -145,7 +162,7 @@ fn adapt(
 }
 
 /// The answer on its way back.
-fn received(answer: Response<Answered>, slot: Slot) -> Response<Body> {
+fn received(answer: Response<ResponseBody>, slot: Slot) -> Response<Body> {
     let (mut head, body) = answer.into_parts();
     clean(&mut head.headers);
     head.version = Version::HTTP_11;

@@ -40,7 +40,7 @@ struct Known {
 /// A connection with room for another stream.
 #[derive(Clone)]
 pub(crate) struct Client {
-    sender: SendRequest<Outbound>,
+    sender: SendRequest<RequestBody>,
     /// One holder for each stream, and one for the connection.
     streams: Rc<()>,
 }
@@ -122,15 +122,11 @@ fn forget(upstream: u64, streams: *const ()) {
     });
 }
 
-/// Why a request got no answer.
-pub(crate) struct Failed {
+/// A request that got no response.
+pub(crate) struct Unanswered {
     pub(crate) error: ProxyError,
-    /// The upstream has not looked at it: any request may be sent again.
-    pub(crate) untouched: bool,
     /// The request's body, where nothing of it was sent.
     pub(crate) body: Option<Body>,
-    /// The upstream asks for HTTP/1.1.
-    pub(crate) wants_http1: bool,
 }
 
 impl Client {
@@ -141,9 +137,9 @@ impl Client {
         message: http::Request<Body>,
         first_byte: Duration,
         idle: Duration,
-    ) -> Result<http::Response<Answered>, Failed> {
+    ) -> Result<http::Response<ResponseBody>, Unanswered> {
         let progress = Rc::new(Progress::default());
-        let message = message.map(|body| Outbound { body, progress: progress.clone() });
+        let message = message.map(|body| RequestBody { body, progress: progress.clone() });
         let mut sent = pin!(self.sender.try_send_request(message));
         let mut patience = Patience::default();
         let answer = std::future::poll_fn(|cx| {
@@ -161,7 +157,7 @@ impl Client {
             Some(Ok(response)) => {
                 let streams = self.streams.clone();
                 let patience = Patience::default();
-                Ok(response.map(|body| Answered {
+                Ok(response.map(|body| ResponseBody {
                     body,
                     progress,
                     patience,
@@ -173,28 +169,31 @@ impl Client {
                 let body = failed.take_message().map(|message| message.into_body().body);
                 Err(failure(failed.into_error(), body, progress.failed.take()))
             }
-            None => Err(Failed {
-                error: ProxyError::FirstByte,
-                untouched: false,
-                body: None,
-                wants_http1: false,
-            }),
+            None => Err(Unanswered { error: ProxyError::FirstByte, body: None }),
         }
     }
 }
 
-fn failure(error: hyper::Error, body: Option<Body>, by_client: Option<BodyError>) -> Failed {
+fn failure(error: hyper::Error, body: Option<Body>, by_client: Option<BodyError>) -> Unanswered {
     if let Some(by_client) = by_client {
-        let error = ProxyError::ClientBody(by_client);
-        return Failed { error, untouched: false, body: None, wants_http1: false };
+        return Unanswered { error: ProxyError::ClientBody(by_client), body: None };
     }
-    let reason = h2_error(&error).and_then(h2::Error::reason);
     let gone_away = h2_error(&error).is_some_and(|error| error.is_go_away() && error.is_remote());
-    let wants_http1 = reason == Some(h2::Reason::HTTP_1_1_REQUIRED);
-    let untouched =
-        body.is_some() || gone_away || wants_http1 || reason == Some(h2::Reason::REFUSED_STREAM);
-    let error = if untouched { ProxyError::Refused(error) } else { ProxyError::Http2(error) };
-    Failed { untouched, wants_http1, body, error }
+    let reason = h2_error(&error).and_then(h2::Error::reason);
+    let is_refused = [h2::Reason::REFUSED_STREAM, h2::Reason::HTTP_1_1_REQUIRED]
+        .iter()
+        .any(|refusal| reason == Some(*refusal));
+    let error = match body.is_some() || gone_away || is_refused {
+        true => ProxyError::Refused(error),
+        false => ProxyError::Http2(error),
+    };
+    Unanswered { error, body }
+}
+
+/// Whether the upstream asks for HTTP/1.1.
+pub(crate) fn asks_for_http1(error: &ProxyError) -> bool {
+    let ProxyError::Refused(error) = error else { return false };
+    h2_error(error).and_then(h2::Error::reason) == Some(h2::Reason::HTTP_1_1_REQUIRED)
 }
 
 fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
@@ -218,12 +217,12 @@ struct Progress {
 }
 
 /// A request's body on its way to hyper.
-pub(crate) struct Outbound {
+pub(crate) struct RequestBody {
     body: Body,
     progress: Rc<Progress>,
 }
 
-impl HttpBody for Outbound {
+impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -252,7 +251,7 @@ impl HttpBody for Outbound {
 }
 
 /// An answer's body, which holds its place on the connection.
-pub(crate) struct Answered {
+pub(crate) struct ResponseBody {
     body: Incoming,
     /// What becomes of the request's body beside it.
     progress: Rc<Progress>,
@@ -261,7 +260,7 @@ pub(crate) struct Answered {
     _stream: Rc<()>,
 }
 
-impl HttpBody for Answered {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
 

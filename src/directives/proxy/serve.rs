@@ -152,8 +152,10 @@ fn choose(
     (tried, open): (&Tried, &dyn Fn(usize) -> bool),
 ) -> Option<usize> {
     let own = affinity::host(hosts, &req.peer);
-    if let Some(home) = own.or_else(|| rule.policy.home(hosts, req)).filter(|home| open(*home)) {
-        return Some(home);
+    if let Some(index) =
+        own.or_else(|| rule.policy.sticky_host(hosts, req)).filter(|index| open(*index))
+    {
+        return Some(index);
     }
     if tried.any() {
         let well = |i: usize| open(i) && !hosts[i].state.is_suspect();
@@ -203,7 +205,7 @@ fn answered(
             Removed::note(&mut req.head.extensions, &ALT_SVC);
         }
     }
-    rule.policy.mark(host, req, response.headers_mut());
+    rule.policy.set_cookie(host, req, response.headers_mut());
 }
 
 #[cfg(test)]

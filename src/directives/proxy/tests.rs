@@ -124,7 +124,7 @@ fn a_live_host_gets_the_whole_body() {
     local(async {
         let (live, seen) = origin(|_| ok("done")).await;
         let mut rule = Rule::of("/", &[dead().await, dead().await, live]);
-        rule.policy = Policy::parse("round_robin", &[]).unwrap().unwrap();
+        rule.policy = Policy::named("round_robin");
         rule.tolerance.timeout = Duration::from_secs(5);
         rule.try_duration = Some(Duration::from_secs(5));
         for _ in 0..3 {

@@ -6,16 +6,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::HeaderMap;
 use http::header::HeaderName;
 
-use super::rendezvous;
-use super::sticky::{self, Sticky};
+use super::rendezvous::rendezvous;
+use super::sticky::Sticky;
 use crate::directives::proxy::host::set::Set;
 use crate::directives::proxy::host::upstream::Upstream;
 use crate::http::Request;
 
-/// How to choose among the upstreams that are available.
-#[derive(Debug, Default)]
-pub(crate) enum Policy {
-    #[default]
+/// How a rule chooses among the upstreams that are available.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    spec: &'static Spec,
+    choice: Choice,
+}
+
+#[derive(Debug)]
+enum Choice {
     Random,
     RoundRobin(AtomicUsize),
     LeastConn,
@@ -26,64 +31,155 @@ pub(crate) enum Policy {
     Cookie(Box<Sticky>),
 }
 
-/// The names, as errors list them.
-const NAMES: &str = "random, round_robin, least_conn, first, ip_hash, uri_hash, header NAME, \
-                     cookie [NAME [SECRET]]";
+/// A policy as the Caddyfile names it. To add one, add a row to [`SPECS`], a variant to
+/// [`Choice`] and its arm to [`Policy::among`].
+#[derive(Debug)]
+struct Spec {
+    names: &'static [&'static str],
+    /// The name and its arguments, as errors list them.
+    usage: &'static str,
+    /// Reads the arguments. `Ok(None)` is a wrong number of them.
+    read: fn(&[&str]) -> Result<Option<Choice>, String>,
+    /// Weights have an effect.
+    weighs: bool,
+    /// A host's share may be smaller for a time without moving requests from where they belong.
+    spreads: bool,
+    /// The choice depends on how many requests each host has.
+    counts_requests: bool,
+}
+
+const SPEC: Spec = Spec {
+    names: &[],
+    usage: "",
+    read: |_| Ok(None),
+    weighs: true,
+    spreads: false,
+    counts_requests: false,
+};
+
+/// The policies, the default one first.
+static SPECS: &[Spec] = &[
+    Spec {
+        names: &["random"],
+        usage: "random",
+        read: |args| Ok(alone(args, Choice::Random)),
+        spreads: true,
+        ..SPEC
+    },
+    Spec {
+        names: &["round_robin"],
+        usage: "round_robin",
+        read: |args| Ok(alone(args, Choice::RoundRobin(AtomicUsize::new(0)))),
+        spreads: true,
+        ..SPEC
+    },
+    Spec {
+        names: &["least_conn"],
+        usage: "least_conn",
+        read: |args| Ok(alone(args, Choice::LeastConn)),
+        spreads: true,
+        counts_requests: true,
+        ..SPEC
+    },
+    Spec {
+        names: &["first"],
+        usage: "first",
+        read: |args| Ok(alone(args, Choice::First)),
+        weighs: false,
+        ..SPEC
+    },
+    Spec {
+        names: &["ip_hash"],
+        usage: "ip_hash",
+        read: |args| Ok(alone(args, Choice::IpHash)),
+        ..SPEC
+    },
+    Spec {
+        names: &["uri_hash"],
+        usage: "uri_hash",
+        read: |args| Ok(alone(args, Choice::UriHash)),
+        ..SPEC
+    },
+    Spec { names: &["header"], usage: "header NAME", read: header, ..SPEC },
+    Spec {
+        names: &["cookie", "sticky"],
+        usage: "cookie [NAME [SECRET]]",
+        read: cookie,
+        spreads: true,
+        ..SPEC
+    },
+];
+
+fn alone(args: &[&str], choice: Choice) -> Option<Choice> {
+    args.is_empty().then_some(choice)
+}
+
+fn header(args: &[&str]) -> Result<Option<Choice>, String> {
+    match args {
+        [] => Err("policy header needs a header name".to_owned()),
+        [field] => match HeaderName::from_bytes(field.as_bytes()) {
+            Ok(name) => Ok(Some(Choice::Header(name))),
+            Err(_) => Err(format!("'{field}' is not a header name")),
+        },
+        _ => Ok(None),
+    }
+}
+
+fn cookie(args: &[&str]) -> Result<Option<Choice>, String> {
+    match args {
+        [] | [_] | [_, _] => Ok(Some(Choice::Cookie(Box::new(Sticky::parse(args)?)))),
+        _ => Ok(None),
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { spec: &SPECS[0], choice: Choice::Random }
+    }
+}
 
 impl Policy {
     /// Reads `policy NAME [ARG...]`. `Ok(None)` is a wrong number of arguments.
     pub(crate) fn parse(name: &str, args: &[&str]) -> Result<Option<Self>, String> {
-        Ok(Some(match (name, args) {
-            ("random", []) => Self::Random,
-            ("round_robin", []) => Self::RoundRobin(AtomicUsize::new(0)),
-            ("least_conn", []) => Self::LeastConn,
-            ("first", []) => Self::First,
-            ("ip_hash", []) => Self::IpHash,
-            ("uri_hash", []) => Self::UriHash,
-            ("header", [field]) => Self::Header(
-                HeaderName::from_bytes(field.as_bytes())
-                    .map_err(|_| format!("'{field}' is not a header name"))?,
-            ),
-            ("header", []) => return Err("policy header needs a header name".to_owned()),
-            ("cookie" | "sticky", [] | [_] | [_, _]) => {
-                Self::Cookie(Box::new(Sticky::parse(args)?))
-            }
-            (
-                "random" | "round_robin" | "least_conn" | "first" | "ip_hash" | "uri_hash"
-                | "header" | "cookie" | "sticky",
-                _,
-            ) => return Ok(None),
-            _ => return Err(format!("unknown policy '{name}'; use one of {NAMES}")),
-        }))
+        let Some(spec) = SPECS.iter().find(|spec| spec.names.contains(&name)) else {
+            let usages: Vec<_> = SPECS.iter().map(|spec| spec.usage).collect();
+            return Err(format!("unknown policy '{name}'; use one of {}", usages.join(", ")));
+        };
+        Ok((spec.read)(args)?.map(|choice| Self { spec, choice }))
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.spec.names[0]
+    }
+
+    /// Whether the weights of hosts have an effect.
+    pub(crate) fn weighs(&self) -> bool {
+        self.spec.weighs
     }
 
     /// Whether the choice depends on how many requests each host has.
     pub(crate) fn counts_requests(&self) -> bool {
-        matches!(self, Self::LeastConn)
+        self.spec.counts_requests
     }
 
-    /// Whether a host's share may be made smaller without taking requests from where they belong.
+    /// Whether a host's share may be smaller without moving requests from where they belong.
     pub(crate) fn spreads(&self) -> bool {
-        matches!(self, Self::Random | Self::RoundRobin(_) | Self::LeastConn | Self::Cookie(_))
+        self.spec.spreads
     }
 
     pub(crate) fn sticky(&self) -> Option<&Sticky> {
-        if let Self::Cookie(sticky) = self { Some(sticky) } else { None }
+        if let Choice::Cookie(sticky) = &self.choice { Some(sticky) } else { None }
     }
 
-    /// Where the request has been before and wants to be again.
-    pub(crate) fn home(&self, set: &Set, req: &Request) -> Option<usize> {
-        match self {
-            Self::Cookie(sticky) => sticky.home(set, &req.head.headers),
-            _ => None,
-        }
+    /// The upstream that the client's cookie names.
+    pub(crate) fn sticky_host(&self, set: &Set, req: &Request) -> Option<usize> {
+        self.sticky()?.host(set, &req.head.headers)
     }
 
-    /// Leaves in the response what [`Self::home`] looks for.
-    pub(crate) fn mark(&self, host: &Upstream, req: &Request, response: &mut HeaderMap) {
-        if let Self::Cookie(sticky) = self {
-            let secure = req.peer.tls.is_some();
-            sticky.mark(host, &sticky::Request { fields: &req.head.headers, secure }, response);
+    /// Adds the cookie to the response that [`Self::sticky_host`] looks for.
+    pub(crate) fn set_cookie(&self, host: &Upstream, req: &Request, response: &mut HeaderMap) {
+        if let Some(sticky) = self.sticky() {
+            sticky.set_cookie(host, &req.head.headers, req.peer.tls.is_some(), response);
         }
     }
 
@@ -104,39 +200,39 @@ impl Policy {
     }
 
     fn among(&self, set: &Set, req: &Request, open: &dyn Fn(usize) -> bool) -> Option<usize> {
-        match self {
-            Self::Random | Self::Cookie(_) => random(set, open),
-            Self::RoundRobin(turn) => {
+        match &self.choice {
+            Choice::Random | Choice::Cookie(_) => random(set, open),
+            Choice::RoundRobin(turn) => {
                 let start = turn.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
                 let turns = set.round.len();
                 let round = (0..turns).map(|step| start.wrapping_add(step) % turns);
                 round.map(|turn| set.round[turn] as usize).find(|i| open(*i))
             }
-            Self::LeastConn => {
+            Choice::LeastConn => {
                 let first = random(set, open)?;
                 let other = random(set, &|i| i != first && open(i)).unwrap_or(first);
                 let busy =
                     |i: usize, j: usize| set[i].state.conns() as u64 * u64::from(set[j].weight);
                 Some(if busy(other, first) < busy(first, other) { other } else { first })
             }
-            Self::First => (0..set.len()).find(|i| open(*i)),
-            Self::IpHash => match req.peer.remote.ip() {
-                IpAddr::V4(ip) => rendezvous::home(set, &ip.octets(), open),
-                IpAddr::V6(ip) => rendezvous::home(set, &ip.octets(), open),
+            Choice::First => (0..set.len()).find(|i| open(*i)),
+            Choice::IpHash => match req.peer.remote.ip() {
+                IpAddr::V4(ip) => rendezvous(set, &ip.octets(), open),
+                IpAddr::V6(ip) => rendezvous(set, &ip.octets(), open),
             },
-            Self::UriHash => {
+            Choice::UriHash => {
                 let uri = req.head.uri.path_and_query().map_or("/", |uri| uri.as_str());
-                rendezvous::home(set, uri.as_bytes(), open)
+                rendezvous(set, uri.as_bytes(), open)
             }
-            Self::Header(name) => match req.head.headers.get(name) {
-                Some(value) if !value.is_empty() => rendezvous::home(set, value.as_bytes(), open),
+            Choice::Header(name) => match req.head.headers.get(name) {
+                Some(value) if !value.is_empty() => rendezvous(set, value.as_bytes(), open),
                 _ => random(set, open),
             },
         }
     }
 }
 
-/// Any of those that are open, each as likely as its weight says.
+/// Any of those that are open, each with a probability in proportion to its weight.
 fn random(set: &Set, open: &dyn Fn(usize) -> bool) -> Option<usize> {
     let weights = || (0..set.len()).filter(|i| open(*i)).map(|i| (i, set[i].weight));
     let sum: u32 = weights().map(|(_, weight)| weight).sum();
@@ -155,13 +251,17 @@ fn random(set: &Set, open: &dyn Fn(usize) -> bool) -> Option<usize> {
 }
 
 #[cfg(test)]
+impl Policy {
+    /// A policy without arguments.
+    pub(crate) fn named(name: &str) -> Self {
+        Self::parse(name, &[]).unwrap().unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::directives::proxy::testing::{request, weighted};
-
-    fn policy(name: &str) -> Policy {
-        Policy::parse(name, &[]).unwrap().unwrap()
-    }
 
     fn pick(policy: &Policy, down: &[usize]) -> Option<usize> {
         policy.choose(&weighted(&[1, 1, 1]), &request("GET", "/a?b"), &|i| !down.contains(&i))
@@ -186,7 +286,7 @@ mod tests {
 
     #[test]
     fn round_robin_starts_at_the_second_and_skips() {
-        let policy = policy("round_robin");
+        let policy = Policy::named("round_robin");
         let picks: Vec<_> = (0..4).map(|_| pick(&policy, &[]).unwrap()).collect();
         assert_eq!(picks, [1, 2, 0, 1]);
         assert_eq!(pick(&policy, &[2]), Some(0));
@@ -194,10 +294,15 @@ mod tests {
 
     #[test]
     fn first_random_and_none() {
-        assert_eq!(pick(&Policy::First, &[]), Some(0));
-        assert_eq!(pick(&Policy::First, &[0]), Some(1));
-        assert_eq!(pick(&Policy::Random, &[0, 2]), Some(1));
-        for policy in [Policy::Random, Policy::IpHash, Policy::LeastConn, policy("round_robin")] {
+        assert_eq!(pick(&Policy::named("first"), &[]), Some(0));
+        assert_eq!(pick(&Policy::named("first"), &[0]), Some(1));
+        assert_eq!(pick(&Policy::named("random"), &[0, 2]), Some(1));
+        for policy in [
+            Policy::named("random"),
+            Policy::named("ip_hash"),
+            Policy::named("least_conn"),
+            Policy::named("round_robin"),
+        ] {
             assert_eq!(pick(&policy, &[0, 1, 2]), None, "{policy:?}");
         }
     }
@@ -219,7 +324,7 @@ mod tests {
                 let sum: u32 = weights.iter().sum();
                 let turns = 1_000 * sum as usize;
                 for (got, weight) in
-                    counts(&policy(name), &weighted(weights), turns).iter().zip(weights)
+                    counts(&Policy::named(name), &weighted(weights), turns).iter().zip(weights)
                 {
                     let due = 1_000.0 * f64::from(*weight);
                     assert!(
@@ -233,11 +338,11 @@ mod tests {
 
     #[test]
     fn hashes_stick_and_reach_every_host() {
-        let home = pick(&Policy::UriHash, &[]).unwrap();
-        assert_eq!(pick(&Policy::UriHash, &[]), Some(home));
+        let home = pick(&Policy::named("uri_hash"), &[]).unwrap();
+        assert_eq!(pick(&Policy::named("uri_hash"), &[]), Some(home));
         for alone in 0..3 {
             let down: Vec<usize> = (0..3).filter(|i| *i != alone).collect();
-            assert_eq!(pick(&Policy::IpHash, &down), Some(alone));
+            assert_eq!(pick(&Policy::named("ip_hash"), &down), Some(alone));
         }
     }
 
@@ -247,12 +352,12 @@ mod tests {
         let req = request("GET", "/");
         let _busy = set[0].state.acquire(0);
         for _ in 0..20 {
-            assert_eq!(Policy::LeastConn.choose(&set, &req, &|_| true), Some(1));
+            assert_eq!(Policy::named("least_conn").choose(&set, &req, &|_| true), Some(1));
         }
         // Of three, the busiest never wins.
         let set = weighted(&[1, 1, 1]);
         let _busy = (set[2].state.acquire(0), set[2].state.acquire(0), set[1].state.acquire(0));
-        let counts = counts(&Policy::LeastConn, &set, 3_000);
+        let counts = counts(&Policy::named("least_conn"), &set, 3_000);
         assert!(counts[2] == 0 && counts[0] > counts[1], "{counts:?}");
     }
 
@@ -264,14 +369,14 @@ mod tests {
 
     #[test]
     fn a_cookie_brings_back_and_no_other_text_does() {
-        let policy = policy("cookie");
-        let Policy::Cookie(sticky) = &policy else { panic!() };
+        let policy = Policy::named("cookie");
+        let sticky = policy.sticky().unwrap();
         let mut hosts = weighted(&[1, 1, 1]).to_vec();
         hosts.iter_mut().for_each(|host| host.tag = sticky.tag(&host.name));
         let set = Set::new(hosts);
         let mut response = HeaderMap::new();
         let mut req = request("GET", "/");
-        policy.mark(&set[2], &req, &mut response);
+        policy.set_cookie(&set[2], &req, &mut response);
         let cookie = response["set-cookie"].to_str().unwrap();
         assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
         let pair = cookie.split(';').next().unwrap();
@@ -283,11 +388,11 @@ mod tests {
             (format!("lb={}", set[2].name), None),
         ] {
             req.head.headers.insert("cookie", field.parse().unwrap());
-            assert_eq!(policy.home(&set, &req), home, "{field}");
+            assert_eq!(policy.sticky_host(&set, &req), home, "{field}");
         }
         req.head.headers.insert("cookie", pair.parse().unwrap());
         let mut again = HeaderMap::new();
-        policy.mark(&set[2], &req, &mut again);
+        policy.set_cookie(&set[2], &req, &mut again);
         assert!(again.is_empty());
     }
 
@@ -296,8 +401,8 @@ mod tests {
         let mut hosts = weighted(&[1, 1, 1]).to_vec();
         hosts[1].priority = 5;
         let set = Set::new(hosts);
-        assert_eq!(counts(&Policy::Random, &set, 500)[1], 0);
+        assert_eq!(counts(&Policy::named("random"), &set, 500)[1], 0);
         let req = request("GET", "/");
-        assert_eq!(Policy::Random.choose(&set, &req, &|i| i == 1), Some(1));
+        assert_eq!(Policy::named("random").choose(&set, &req, &|i| i == 1), Some(1));
     }
 }

@@ -6,7 +6,11 @@ use crate::directives::proxy::host::digest::{hash, mix};
 use crate::directives::proxy::host::set::Set;
 
 /// The available upstream whose lot for `key` is the highest.
-pub(crate) fn home(set: &Set, key: &[u8], available: &dyn Fn(usize) -> bool) -> Option<usize> {
+pub(crate) fn rendezvous(
+    set: &Set,
+    key: &[u8],
+    available: &dyn Fn(usize) -> bool,
+) -> Option<usize> {
     let key = hash(key);
     let open = (0..set.len()).filter(|i| available(*i));
     if set.equal {
@@ -28,7 +32,9 @@ mod tests {
     const KEYS: usize = 20_000;
 
     fn homes(set: &Set) -> Vec<usize> {
-        (0..KEYS).map(|k| home(set, format!("key {k}").as_bytes(), &|_| true).unwrap()).collect()
+        (0..KEYS)
+            .map(|k| rendezvous(set, format!("key {k}").as_bytes(), &|_| true).unwrap())
+            .collect()
     }
 
     #[test]
@@ -54,7 +60,7 @@ mod tests {
             let mut moved = 0;
             for (k, old) in before.iter().enumerate() {
                 let key = format!("key {k}");
-                let new = home(&set, key.as_bytes(), &|i| i != gone).unwrap();
+                let new = rendezvous(&set, key.as_bytes(), &|i| i != gone).unwrap();
                 assert!(new == *old || *old == gone, "{key} moved from {old} to {new}");
                 moved += usize::from(new != *old);
             }

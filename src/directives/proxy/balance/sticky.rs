@@ -44,29 +44,30 @@ impl Sticky {
     }
 
     /// The upstream that the request's cookie names.
-    pub(crate) fn home(&self, set: &Set, fields: &HeaderMap) -> Option<usize> {
+    pub(crate) fn host(&self, set: &Set, fields: &HeaderMap) -> Option<usize> {
         cookies(fields, &self.name).find_map(|value| set.iter().position(|host| is(host, value)))
     }
 
-    /// Gives the client its cookie, if it has not got this one already.
-    pub(crate) fn mark(&self, host: &Upstream, request: &Request<'_>, response: &mut HeaderMap) {
-        if cookies(request.fields, &self.name).next().is_some_and(|value| is(host, value)) {
+    /// Adds the cookie of `host` to a response, unless the request's `fields` hold it already.
+    /// `secure`: the client uses TLS.
+    pub(crate) fn set_cookie(
+        &self,
+        host: &Upstream,
+        fields: &HeaderMap,
+        secure: bool,
+        response: &mut HeaderMap,
+    ) {
+        if cookies(fields, &self.name).next().is_some_and(|value| is(host, value)) {
             return;
         }
         // It must come with requests that another site starts, from a frame or a login there:
         // these have to find their session as well. It is worth nothing to that site.
-        let attributes = if request.secure { "; Secure; SameSite=None" } else { "; SameSite=Lax" };
+        let attributes = if secure { "; Secure; SameSite=None" } else { "; SameSite=Lax" };
         let cookie = format!("{}={}; Path=/; HttpOnly{attributes}", self.name, host.tag);
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             response.append(SET_COOKIE, cookie);
         }
     }
-}
-
-/// What of a request a cookie depends on.
-pub(crate) struct Request<'a> {
-    pub(crate) fields: &'a HeaderMap,
-    pub(crate) secure: bool,
 }
 
 fn own_key() -> Result<Key, String> {

@@ -100,9 +100,9 @@ impl Rule {
             return Err(at.unwrap_or_else(|| args.arg_error()).hint("write: proxy FROM TO..."));
         }
         if let Some(at) = to.iter().find_map(|to| to.weight_at)
-            && matches!(rule.policy, Policy::First)
+            && !rule.policy.weighs()
         {
-            let message = "weight has no effect with policy first";
+            let message = format!("weight has no effect with policy {}", rule.policy.name());
             return Err(ConfigError::at(at, Kind::Parse, message).hint("leave one of them out"));
         }
         let texts: Vec<_> = to.iter().map(|to| (to.text.to_owned(), to.weight)).collect();

@@ -34,7 +34,7 @@ async fn status(rule: &Rule, mut req: Request) -> u16 {
 /// A rule that asks the first upstream first.
 fn in_order(to: &[String]) -> Rule {
     let mut rule = Rule::of("/", to);
-    rule.policy = Policy::First;
+    rule.policy = Policy::named("first");
     rule
 }
 
@@ -194,7 +194,7 @@ fn a_host_that_comes_back_starts_slowly() {
         rule.hosts[1].state.came_back();
         // A twentieth of its chance at the least, and that half of the time.
         assert!((20..100).contains(&share(&rule)), "{}", share(&rule));
-        rule.policy = Policy::IpHash;
+        rule.policy = Policy::named("ip_hash");
         assert!([0, 2_000].contains(&share(&rule)), "a hash stays where it is");
     });
 }

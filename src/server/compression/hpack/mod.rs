@@ -167,11 +167,13 @@ impl<J: Judged> Decoder<J> {
                         Name::Literal(name) => put_text(name, &mut scratch),
                     };
                     let name = scratch.len();
+                    let mut is_held = is_kept;
                     if named.and_then(|()| put_text(value, &mut scratch)).is_some() {
                         let field = Field { name: &scratch[..name], value: &scratch[name..] };
                         each(field);
-                        shift -= usize::from(is_kept && self.table.holds(field) && shift > 0);
+                        is_held &= self.table.holds(field);
                     }
+                    shift = shift.saturating_sub(usize::from(is_held));
                 }
             }
         }

@@ -18,8 +18,8 @@ impl<'a> Options<'a> {
         Self { known, written: Vec::new(), warnings: Vec::new() }
     }
 
-    /// Reads the entry that `args` stands on. What `read` refuses gets the option's usage as a
-    /// hint, if it has none of its own.
+    /// Reads the entry that `args` stands on. A word that is no option is refused. What `read`
+    /// refuses gets the option's usage as a hint, if it has none of its own.
     ///
     /// Several options may stand on one line. The first word behind another one's arguments that
     /// names an option is one; behind a line's first option, whose arguments may have such names,
@@ -30,18 +30,20 @@ impl<'a> Options<'a> {
         read: impl FnOnce(&mut Args<'a>) -> Result<(), ConfigError>,
     ) -> Result<(), ConfigError> {
         let Some(option) = args.token() else { return Ok(()) };
-        let known = self.known(&option.text);
+        let Some((usage, nature)) = self.known(&option.text) else {
+            return Err(self.unknown(args));
+        };
         let outside = (args.usage, args.stops);
-        args.usage = known.map(|(usage, _)| usage);
+        args.usage = Some(usage);
         args.stops = args.shares_line().then_some(self.known);
         let first = args.clone();
         let done = read(args).and_then(|()| self.end(args, first));
         (args.usage, args.stops) = outside;
-        done.map_err(|error| match known {
-            Some((usage, _)) if error.hint.is_none() => error.hint(format!("write: {usage}")),
-            _ => error,
+        done.map_err(|error| match error.hint {
+            None => error.hint(format!("write: {usage}")),
+            Some(_) => error,
         })?;
-        if known.is_some_and(|(_, nature)| nature != Nature::Adds) {
+        if nature != Nature::Adds {
             self.once(option)?;
         }
         self.written.push(option);
@@ -79,13 +81,13 @@ impl<'a> Options<'a> {
         self.known(option).is_some()
     }
 
-    /// The refusal of an option that nobody knows.
-    pub fn unknown(&self, args: &Args<'_>) -> ConfigError {
+    fn unknown(&self, args: &Args<'_>) -> ConfigError {
         let word = args.val();
         let names: Vec<_> = self.known.iter().map(|(usage, _)| name(usage)).collect();
-        let hint = match nearest(word, &names) {
-            Some(name) => format!("did you mean '{name}'?"),
-            None => format!("it may be one of {}", names.join(", ")),
+        let hint = match (nearest(word, &names), names.as_slice()) {
+            (Some(name), _) => format!("did you mean '{name}'?"),
+            (None, [only]) => format!("the only option is {only}"),
+            (None, names) => format!("it may be one of {}", names.join(", ")),
         };
         args.error(format!("unknown property '{word}'")).hint(hint)
     }

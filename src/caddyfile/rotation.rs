@@ -24,9 +24,6 @@ pub fn rotation(
     let mut options = Options::new(WORDS);
     while args.next_block()? {
         let word = args.val();
-        if !options.knows(word) {
-            return Err(options.unknown(args));
-        }
         let bare = word.strip_prefix("rotate_").unwrap_or(word);
         options.entry(args, |args| {
             let values = args.remaining();

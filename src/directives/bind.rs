@@ -5,10 +5,7 @@ use crate::site::SiteBuilder;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     while args.next() {
-        let hosts = args.remaining();
-        if hosts.is_empty() {
-            return Err(args.arg_error());
-        }
+        let hosts = args.one_or_more()?;
         for host in hosts {
             if host.contains('/') || host.is_empty() {
                 let message = format!("bind: '{host}' is not an address");

@@ -12,10 +12,7 @@ use crate::site::SiteBuilder;
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut exts = Vec::new();
     while args.next() {
-        let words = args.remaining();
-        if words.is_empty() {
-            return Err(args.arg_error());
-        }
+        let words = args.one_or_more()?;
         for word in words {
             let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
             if !word.starts_with('.') || !word.bytes().all(is_plain) {

@@ -5,10 +5,7 @@ use crate::site::SiteBuilder;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     while args.next() {
-        let names = args.remaining();
-        if names.is_empty() {
-            return Err(args.arg_error());
-        }
+        let names = args.one_or_more()?;
         site.index = names.into_iter().map(str::to_owned).collect();
     }
     Ok(())

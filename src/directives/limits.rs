@@ -28,10 +28,6 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         while args.next_block()? {
             found = true;
             let kind = args.val();
-            if !options.knows(kind) {
-                let message = format!("unknown limit '{kind}': must be header or body");
-                return Err(args.error(message).hint("write: header SIZE, or: body [PATH] SIZE"));
-            }
             options.entry(args, |args| {
                 match (kind, args.remaining().as_slice()) {
                     ("header", [text]) => {

@@ -31,10 +31,6 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             }
         }
         while args.next_block()? {
-            if !options.knows(args.val()) {
-                let message = format!("proxyprotocol: unknown property '{}'", args.val());
-                return Err(args.error(message).hint("proxyprotocol knows timeout"));
-            }
             options.entry(args, |args| {
                 let text = args.required()?;
                 rule.timeout = timeout(text, args)?;

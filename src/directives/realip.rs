@@ -43,10 +43,6 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             real.trust(args.val(), args)?;
         }
         while args.next_block()? {
-            if !options.knows(args.val()) {
-                let error = args.error(format!("realip: unknown property '{}'", args.val()));
-                return Err(error.hint("realip knows from, header, strict and maxhops"));
-            }
             let word = args.val();
             options.entry(args, |args| real.option(word, args))?;
         }

@@ -43,9 +43,6 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
                 block = Some(Rule::new(base, Matcher::Everything));
             }
             if let Some(rule) = &mut block {
-                if !options.knows(args.val()) {
-                    return Err(options.unknown(args));
-                }
                 options.entry(args, |args| entry(rule, args))?;
             }
         }

@@ -31,11 +31,6 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         while args.next_block()? {
             entries += 1;
             let kind = args.val();
-            if !options.knows(kind) {
-                let message =
-                    format!("unknown timeout '{kind}': must be read, header, write, or idle");
-                return Err(args.error(message).hint("write: read 30s"));
-            }
             options.entry(args, |args| {
                 let text = args.required()?;
                 let said = Some(limit(text, args)?);

@@ -76,9 +76,6 @@ impl Rule {
         }
         let mut options = Options::new(OPTIONS);
         while args.next_block()? {
-            if !options.knows(args.val()) {
-                return Err(options.unknown(args));
-            }
             let word = args.val();
             options.entry(args, |args| match word {
                 "except" => rule.except(args, &mut site.warnings),
@@ -138,10 +135,7 @@ impl Rule {
         args: &mut Args<'_>,
         warnings: &mut Vec<Warning>,
     ) -> Result<(), ConfigError> {
-        let words = args.remaining();
-        if words.is_empty() {
-            return Err(args.arg_error());
-        }
+        let words = args.one_or_more()?;
         self.except = arguments::excepted(args, &self.path, warnings, &words)?;
         Ok(())
     }
@@ -151,7 +145,9 @@ impl Rule {
             "root" => self.scripts.root = PathBuf::from(args.required()?),
             "ext" => self.scripts.ext = args.required()?.as_bytes().to_vec(),
             "split" => self.scripts.split = args.required()?.as_bytes().to_vec(),
-            "index" => self.scripts.index = some(args)?,
+            "index" => {
+                self.scripts.index = args.one_or_more()?.into_iter().map(str::to_owned).collect()
+            }
             "upstream" => {
                 args.required()?;
                 self.upstream(args.val(), args)?;
@@ -183,14 +179,6 @@ impl Rule {
 /// one in the place of the one that php-fpm sees.
 fn has_files(folder: &std::path::Path) -> bool {
     std::fs::read_dir(folder).map_or_else(|_| folder.is_dir(), |mut all| all.next().is_some())
-}
-
-fn some(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {
-    let words = args.remaining();
-    if words.is_empty() {
-        return Err(args.arg_error());
-    }
-    Ok(words.into_iter().map(str::to_owned).collect())
 }
 
 fn duration(args: &mut Args<'_>) -> Result<Duration, ConfigError> {

@@ -92,9 +92,6 @@ pub(super) fn parse(
         let mut options = Options::new(OPTIONS);
         while args.next_block()? {
             let word = args.val();
-            if !options.knows(word) {
-                return Err(args.arg_error().hint("gzip knows ext, not, level and min_length"));
-            }
             options.entry(args, |args| {
                 match word {
                     "ext" => extensions.extend(self::extensions(args)?),
@@ -114,13 +111,8 @@ pub(super) fn parse(
     Ok(rules)
 }
 
-fn several<'a>(args: &mut Args<'a>) -> Result<Vec<&'a str>, ConfigError> {
-    let words = args.remaining();
-    if words.is_empty() { Err(args.arg_error()) } else { Ok(words) }
-}
-
 fn extensions(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {
-    let words = several(args)?;
+    let words = args.one_or_more()?;
     for word in &words {
         if *word != "*" && !word.is_empty() && !word.starts_with('.') {
             return Err(args
@@ -132,7 +124,7 @@ fn extensions(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {
 }
 
 fn excluded(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Vec<Prefix>, ConfigError> {
-    let words = several(args)?;
+    let words = args.one_or_more()?;
     for word in &words {
         if *word == "/" {
             return Err(args

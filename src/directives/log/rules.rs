@@ -114,19 +114,13 @@ fn block(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<(Options, R
     let mut known = caddyfile::Options::new(OPTIONS);
     while args.next_block()? {
         let word = args.val();
-        if !known.knows(word) {
-            return Err(known.unknown(args));
-        }
         known.entry(args, |args| match word {
             "rotate" => {
                 roll = Roll::of_0_9();
                 rotation(args, |word, values| roll.set(word, values))
             }
             "except" => {
-                let paths = args.remaining();
-                if paths.is_empty() {
-                    return Err(args.arg_error());
-                }
+                let paths = args.one_or_more()?;
                 options.except.extend(arguments::prefixes(args, &paths, warnings)?);
                 Ok(())
             }

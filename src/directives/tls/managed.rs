@@ -51,16 +51,9 @@ pub(super) fn entry(args: &mut Args<'_>, policy: &mut ManagedPolicy) -> Result<(
                     .hint("there is 'file': the folder $CADDYPATH; leave the line out"));
             }
         },
-        _ => return Err(unknown(args)),
+        word => return Err(args.error(format!("unknown property '{word}'"))),
     }
     Ok(())
-}
-
-pub(super) fn unknown(args: &Args<'_>) -> ConfigError {
-    args.error(format!("Unknown keyword '{}'", args.val())).hint(
-        "there are protocols, ciphers, curves, alpn, key_type, load, clients, ca, eab, profile, \
-         must_staple, dns, wildcard, max_certs and ask",
-    )
 }
 
 /// What goes together.

@@ -45,10 +45,6 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         let mut options = Options::new(OPTIONS);
         while args.next_block()? {
             entries += 1;
-            let word = args.val();
-            if !options.knows(word) {
-                return Err(managed::unknown(args));
-            }
             options.entry(args, |args| entry(args, site))?;
         }
         if words.is_empty() && entries == 0 {

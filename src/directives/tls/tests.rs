@@ -69,7 +69,7 @@ fn wrong_lines_say_what_to_write() {
         ("tls {\ndns rfc2136 1.2.3.4\n}", &["takes no further words", "RFC2136_NAMESERVER"]),
         ("tls {\nwildcard\n}", &["'wildcard' needs 'dns'", "DNS-01"]),
         ("tls {\nstorage consul\n}", &["Unsupported storage provider 'consul'", "file"]),
-        ("tls {\nnonsense\n}", &["Caddyfile:3", "Unknown keyword 'nonsense'"]),
+        ("tls {\nnonsense\n}", &["Caddyfile:3", "unknown property 'nonsense'"]),
     ] {
         check(block, expected);
     }

@@ -70,9 +70,6 @@ fn rule(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Rule, Config
     let mut options = Options::new(OPTIONS);
     while args.next_block()? {
         let word = args.val();
-        if !options.knows(word) {
-            return Err(options.unknown(args));
-        }
         options.entry(args, |args| option(word, args, &mut framing))?;
     }
     options.vain("respawn", "as a command serves one connection", "leave it out")?;

@@ -86,9 +86,6 @@ impl Rule {
         let mut options = Options::new(OPTIONS);
         while args.next_block()? {
             let word = args.val();
-            if !options.knows(word) {
-                return Err(options.unknown(args));
-            }
             options.entry(args, |args| match word {
                 "without" | "except" => rule.paths(word, args, warnings),
                 word => rule.option(word, args, &mut to),

@@ -42,7 +42,7 @@ impl Host {
 /// A name and the addresses it led to. It outlives a reload.
 #[derive(Debug)]
 pub struct Name {
-    answer: Answer<IpAddr>,
+    answer: Lookup<IpAddr>,
     /// Which address is next.
     turn: AtomicUsize,
 }
@@ -59,7 +59,7 @@ impl Name {
     fn of(text: &str) -> Arc<Self> {
         static NAMES: Shared<Name> = Shared::new();
         let text = text.to_ascii_lowercase();
-        NAMES.get(text.clone(), || Self { answer: Answer::to(text), turn: AtomicUsize::new(0) })
+        NAMES.get(text.clone(), || Self { answer: Lookup::to(text), turn: AtomicUsize::new(0) })
     }
 
     async fn addresses(&self, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
@@ -84,14 +84,14 @@ pub async fn keep_resolved(names: Vec<Arc<Name>>) {
 /// A service and the servers it was found to have (RFC 2782). It outlives a reload.
 #[derive(Debug)]
 pub struct Service {
-    answer: Answer<Server>,
+    answer: Lookup<Server>,
 }
 
 impl Service {
     pub fn of(name: &str) -> Arc<Self> {
         static SERVICES: Shared<Service> = Shared::new();
         let name = name.to_ascii_lowercase();
-        SERVICES.get(name.clone(), || Self { answer: Answer::to(name) })
+        SERVICES.get(name.clone(), || Self { answer: Lookup::to(name) })
     }
 
     /// The servers as last heard; none before the first answer.
@@ -123,25 +123,25 @@ impl Service {
 
 /// What DNS last said to a question.
 #[derive(Debug)]
-struct Answer<T> {
+struct Lookup<T> {
     question: String,
     known: ArcSwap<Vec<T>>,
     /// How many keep it fresh.
     keepers: AtomicUsize,
     /// There was an answer, good or bad.
     news: Notify,
-    state: Mutex<State>,
+    state: Mutex<Freshness>,
     schedule: Schedule,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Freshness {
     failure: Option<String>,
     /// How long the answer holds.
     ttl: Duration,
 }
 
-impl<T: PartialEq> Answer<T> {
+impl<T: PartialEq> Lookup<T> {
     fn to(question: String) -> Self {
         Self {
             question,
@@ -205,7 +205,7 @@ impl<T: PartialEq> Answer<T> {
                 if **self.known.load() != found {
                     self.known.store(Arc::new(found));
                 }
-                State { failure: None, ttl: ttl.clamp(NAME_TTL_MIN, NAME_TTL_MAX) }
+                Freshness { failure: None, ttl: ttl.clamp(NAME_TTL_MIN, NAME_TTL_MAX) }
             }
             Err(error) => {
                 let known = !self.known.load().is_empty();
@@ -213,14 +213,14 @@ impl<T: PartialEq> Answer<T> {
                 if !failed {
                     log::warn!("{name} cannot be resolved{rest}: {error}");
                 }
-                State { failure: Some(error), ttl: NAME_RETRY }
+                Freshness { failure: Some(error), ttl: NAME_RETRY }
             }
         };
         *self.state() = state;
         self.news.notify_waiters();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Freshness> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -232,7 +232,7 @@ struct Keeping<'a> {
 }
 
 impl<'a> Keeping<'a> {
-    fn new<T>(answer: &'a Answer<T>) -> Self {
+    fn new<T>(answer: &'a Lookup<T>) -> Self {
         answer.keepers.fetch_add(1, Ordering::Relaxed);
         Self { keepers: &answer.keepers, news: &answer.news }
     }
@@ -255,7 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_good_answer_stands_in_for_a_bad_one() {
-        let answer: Answer<u8> = Answer::to("names.test".to_owned());
+        let answer: Lookup<u8> = Lookup::to("names.test".to_owned());
         assert!(answer.known(soon()).await.unwrap().is_none());
         let _keeping = Keeping::new(&answer);
         assert_eq!(answer.known(soon()).await.unwrap_err().kind(), io::ErrorKind::TimedOut);

@@ -1,4 +1,4 @@
-//! `health_check`: asks each upstream beside the requests whether it is well.
+//! `health_check`: checks each upstream at intervals, independently of requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ fn settings(rule: &Rule) -> Settings {
 }
 
 /// Records a check's result; logs only when the state changes.
-fn learn(health: &Health, site: &str, upstream: &Upstream, verdict: Result<(), String>) {
+fn record(health: &Health, site: &str, upstream: &Upstream, verdict: Result<(), String>) {
     let down = verdict.is_err();
     if !health.set_down(down) {
         return;
@@ -82,7 +82,7 @@ fn learn(health: &Health, site: &str, upstream: &Upstream, verdict: Result<(), S
         Err(why) => log::warn!("{site}: upstream {} is down: {why}", upstream.name),
         Ok(()) => {
             log::info!("{site}: upstream {} is up", upstream.name);
-            upstream.state.came_back();
+            upstream.state.mark_recovered();
         }
     }
 }
@@ -128,7 +128,7 @@ impl Checker {
         loop {
             match health.schedule.claim(self.check.interval) {
                 Ok(turn) => {
-                    learn(health, &self.rule_site, host, self.ask(&asked).await);
+                    record(health, &self.rule_site, host, self.ask(&asked).await);
                     turn.done();
                 }
                 Err(due) => sleep_until(due).await,

@@ -1,4 +1,4 @@
-//! Whose turn it is: which upstream gets a request, and what is made of how it ends there.
+//! The loop over upstreams: selects one for a request, tries it, and retries or answers.
 
 use http::header::ALT_SVC;
 use http::{Method, Response};
@@ -19,12 +19,12 @@ use crate::http::placeholders::ResponseFacts;
 use crate::http::response::{NeedsHttp1, Removed};
 use crate::http::{Body, Fault, Reply, Request};
 
-/// The least part of its share that a host gets which comes back.
-const COLD: f64 = 0.05;
+/// The smallest fraction of its share that a host gets after it has recovered.
+const LEAST_SHARE: f64 = 0.05;
 
 /// Answers a request by one of the rule's upstreams.
 pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
-    // A tunnel is nothing an upstream of a site can be asked for.
+    // CONNECT asks for a tunnel, which an upstream of a site does not provide.
     if req.head.method == Method::CONNECT {
         return Err(Fault::not_allowed(Fault::METHODS));
     }
@@ -166,11 +166,11 @@ fn choose(
     if !rule.slow_start.is_zero() && rule.policy.spreads() {
         // Drawn once for each host, so that it stays what it is while the policy looks.
         let drawn = fastrand::u64(..);
-        let warm = |i: usize| {
+        let has_share = |i: usize| {
             let lot = f64::from((drawn ^ hosts[i].seed) as u32) / f64::from(u32::MAX);
-            open(i) && lot <= hosts[i].state.warmth(rule.slow_start).max(COLD)
+            open(i) && lot <= hosts[i].state.slow_start_fraction(rule.slow_start).max(LEAST_SHARE)
         };
-        if let Some(index) = rule.policy.choose(hosts, req, &warm) {
+        if let Some(index) = rule.policy.choose(hosts, req, &has_share) {
             return Some(index);
         }
     }

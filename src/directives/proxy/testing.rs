@@ -54,7 +54,7 @@ pub(super) fn weighted(weights: &[u32]) -> Set {
 }
 
 /// What an origin does with a connection after each request it has read.
-type Answer = Rc<dyn Fn(usize) -> (Vec<u8>, Then)>;
+type Script = Rc<dyn Fn(usize) -> (Vec<u8>, Then)>;
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Then {
@@ -82,7 +82,7 @@ pub(super) fn answer_at(
     answer: impl Fn(usize) -> (Vec<u8>, Then) + 'static,
 ) -> Seen {
     let seen = Seen::default();
-    let (answer, kept): (Answer, Seen) = (Rc::new(answer), seen.clone());
+    let (answer, kept): (Script, Seen) = (Rc::new(answer), seen.clone());
     tokio::task::spawn_local(async move {
         while let Ok((stream, _)) = listener.accept().await {
             kept.connections.set(kept.connections.get() + 1);
@@ -92,7 +92,7 @@ pub(super) fn answer_at(
     seen
 }
 
-async fn converse(mut stream: TcpStream, answer: Answer, seen: Seen) {
+async fn converse(mut stream: TcpStream, answer: Script, seen: Seen) {
     while let Some(text) = read_request(&mut stream).await {
         let nth = seen.requests.borrow().len();
         seen.requests.borrow_mut().push(text);

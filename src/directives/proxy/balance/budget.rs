@@ -1,6 +1,6 @@
-//! How often requests may be sent once more, so that upstreams in trouble are not given more of
-//! it: a share of the requests of the last seconds, and so many each second in any case, which find
-//! out when an upstream is back.
+//! The retry budget: limits retries to a share of the requests of the last seconds, so that they
+//! do not overload failing upstreams. A fixed number per second is always allowed, which detects
+//! that an upstream has recovered.
 
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::limits::{RETRY_FLOOR, RETRY_SHARE, RETRY_WINDOW};
 
 /// One more, for the second that begins.
-const SLOTS: usize = RETRY_WINDOW + 1;
+const BUCKETS: usize = RETRY_WINDOW + 1;
 /// Workers count apart, so that they do not meet at a counter.
 const SHARDS: usize = 8;
 
@@ -21,10 +21,10 @@ pub(crate) struct Budget([Shard; SHARDS]);
 
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Shard([Slot; SLOTS]);
+struct Shard([Bucket; BUCKETS]);
 
 #[derive(Debug, Default)]
-struct Slot {
+struct Bucket {
     /// Which second is counted here, from 1.
     second: AtomicU32,
     requests: AtomicU32,
@@ -34,7 +34,7 @@ struct Slot {
 impl Budget {
     /// Counts a request.
     pub(crate) fn request(&self, now: Instant) {
-        self.slot(now).requests.fetch_add(1, Ordering::Relaxed);
+        self.bucket(now).requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether one more may be sent again; it is counted then.
@@ -45,41 +45,41 @@ impl Budget {
         if just >= RETRY_FLOOR && repeats >= requests * RETRY_SHARE / 100 {
             return false;
         }
-        self.slot(now).repeats.fetch_add(1, Ordering::Relaxed);
+        self.bucket(now).repeats.fetch_add(1, Ordering::Relaxed);
         true
     }
 
-    fn slot(&self, now: Instant) -> &Slot {
+    fn bucket(&self, now: Instant) -> &Bucket {
         let second = second(now);
-        let slot = &self.0[shard()].0[second as usize % SLOTS];
-        let counted = slot.second.load(Ordering::Relaxed);
+        let bucket = &self.0[shard()].0[second as usize % BUCKETS];
+        let counted = bucket.second.load(Ordering::Relaxed);
         if counted != second
-            && slot
+            && bucket
                 .second
                 .compare_exchange(counted, second, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         {
-            slot.requests.store(0, Ordering::Relaxed);
-            slot.repeats.store(0, Ordering::Relaxed);
+            bucket.requests.store(0, Ordering::Relaxed);
+            bucket.repeats.store(0, Ordering::Relaxed);
         }
-        slot
+        bucket
     }
 
     /// Requests and those sent again, after this second.
     fn counted(&self, second: u32) -> (u64, u64) {
         let recent = self.0.iter().flat_map(|shard| &shard.0);
-        let recent = recent.filter(|slot| slot.second.load(Ordering::Relaxed) > second);
-        recent.fold((0, 0), |(requests, repeats), slot| {
+        let recent = recent.filter(|bucket| bucket.second.load(Ordering::Relaxed) > second);
+        recent.fold((0, 0), |(requests, repeats), bucket| {
             let count = |counter: &AtomicU32| u64::from(counter.load(Ordering::Relaxed));
-            (requests + count(&slot.requests), repeats + count(&slot.repeats))
+            (requests + count(&bucket.requests), repeats + count(&bucket.repeats))
         })
     }
 }
 
-/// Seconds since the first question, from 11, so that slots never used are never recent.
+/// Seconds since the first question, from 11, so that buckets never used are never recent.
 fn second(now: Instant) -> u32 {
     static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
-    now.saturating_duration_since(*EPOCH).as_secs() as u32 + SLOTS as u32
+    now.saturating_duration_since(*EPOCH).as_secs() as u32 + BUCKETS as u32
 }
 
 /// Where this thread counts.

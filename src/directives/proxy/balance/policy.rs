@@ -62,21 +62,21 @@ static SPECS: &[Spec] = &[
     Spec {
         names: &["random"],
         usage: "random",
-        read: |args| Ok(alone(args, Choice::Random)),
+        read: |a| Ok(alone(a, Choice::Random)),
         spreads: true,
         ..SPEC
     },
     Spec {
         names: &["round_robin"],
         usage: "round_robin",
-        read: |args| Ok(alone(args, Choice::RoundRobin(AtomicUsize::new(0)))),
+        read: |a| Ok(alone(a, Choice::RoundRobin(AtomicUsize::new(0)))),
         spreads: true,
         ..SPEC
     },
     Spec {
         names: &["least_conn"],
         usage: "least_conn",
-        read: |args| Ok(alone(args, Choice::LeastConn)),
+        read: |a| Ok(alone(a, Choice::LeastConn)),
         spreads: true,
         counts_requests: true,
         ..SPEC
@@ -84,20 +84,15 @@ static SPECS: &[Spec] = &[
     Spec {
         names: &["first"],
         usage: "first",
-        read: |args| Ok(alone(args, Choice::First)),
+        read: |a| Ok(alone(a, Choice::First)),
         weighs: false,
         ..SPEC
     },
-    Spec {
-        names: &["ip_hash"],
-        usage: "ip_hash",
-        read: |args| Ok(alone(args, Choice::IpHash)),
-        ..SPEC
-    },
+    Spec { names: &["ip_hash"], usage: "ip_hash", read: |a| Ok(alone(a, Choice::IpHash)), ..SPEC },
     Spec {
         names: &["uri_hash"],
         usage: "uri_hash",
-        read: |args| Ok(alone(args, Choice::UriHash)),
+        read: |a| Ok(alone(a, Choice::UriHash)),
         ..SPEC
     },
     Spec { names: &["header"], usage: "header NAME", read: header, ..SPEC },
@@ -117,10 +112,9 @@ fn alone(args: &[&str], choice: Choice) -> Option<Choice> {
 fn header(args: &[&str]) -> Result<Option<Choice>, String> {
     match args {
         [] => Err("policy header needs a header name".to_owned()),
-        [field] => match HeaderName::from_bytes(field.as_bytes()) {
-            Ok(name) => Ok(Some(Choice::Header(name))),
-            Err(_) => Err(format!("'{field}' is not a header name")),
-        },
+        [field] => HeaderName::from_bytes(field.as_bytes())
+            .map(|name| Some(Choice::Header(name)))
+            .map_err(|_| format!("'{field}' is not a header name")),
         _ => Ok(None),
     }
 }
@@ -157,12 +151,10 @@ impl Policy {
         self.spec.weighs
     }
 
-    /// Whether the choice depends on how many requests each host has.
     pub(crate) fn counts_requests(&self) -> bool {
         self.spec.counts_requests
     }
 
-    /// Whether a host's share may be smaller without moving requests from where they belong.
     pub(crate) fn spreads(&self) -> bool {
         self.spec.spreads
     }

@@ -1,11 +1,11 @@
-//! Which upstream a key belongs to. Every upstream draws a lot for the key, and the highest wins:
-//! when one leaves, only its own keys move, to the second best; when one comes, it takes its share
-//! from all (rendezvous hashing).
+//! Rendezvous hashing: each upstream has a score for a key, and the highest score wins. When an
+//! upstream leaves, only its own keys move, each to its second best; a new upstream takes its share
+//! from all others.
 
 use crate::directives::proxy::host::digest::{hash, mix};
 use crate::directives::proxy::host::set::Set;
 
-/// The available upstream whose lot for `key` is the highest.
+/// The available upstream with the highest score for `key`.
 pub(crate) fn rendezvous(
     set: &Set,
     key: &[u8],

@@ -24,19 +24,19 @@ struct Own {
 
 /// Why a request may use connections of its own client only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bond {
+pub(crate) enum Affinity {
     Address,
     Authentication,
 }
 
 /// Whether the request is bound to a connection of its client's own.
-pub(crate) fn bond(settings: &Settings, req: &Request) -> Option<Bond> {
+pub(crate) fn of(settings: &Settings, req: &Request) -> Option<Affinity> {
     if req.head.headers.get(AUTHORIZATION).is_some_and(is_connection_bound)
         || !req.peer.kept.is_empty() && req.peer.kept.any(|own: &Own| own.authenticated)
     {
-        return Some(Bond::Authentication);
+        return Some(Affinity::Authentication);
     }
-    settings.proxy_protocol.map(|_| Bond::Address)
+    settings.proxy_protocol.map(|_| Affinity::Address)
 }
 
 /// Whether an answer asks a client for what it can do over HTTP/1.1 only.
@@ -73,9 +73,9 @@ pub(crate) fn take(peer: &Peer, upstream: u64) -> Option<Box<Conn>> {
 }
 
 /// Keeps a connection whose exchange is over with the client's.
-pub(crate) fn give(peer: &Arc<Peer>, upstream: u64, mut conn: Box<Conn>, bond: Bond) {
+pub(crate) fn give(peer: &Arc<Peer>, upstream: u64, mut conn: Box<Conn>, affinity: Affinity) {
     conn.patience.moved_at(Instant::now());
-    peer.kept.put(Own { upstream, conn, authenticated: bond == Bond::Authentication });
+    peer.kept.put(Own { upstream, conn, authenticated: affinity == Affinity::Authentication });
 }
 
 /// The upstream that the client has authenticated a connection to: it stays the client's.

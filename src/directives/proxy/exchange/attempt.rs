@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::affinity::{self, Bond};
+use super::affinity::{self, Affinity};
 use super::connect::{Dial, connect};
 use super::http1::connection::Conn;
 use super::http1::exchange::{Broken, Exchange};
@@ -19,12 +19,12 @@ use crate::http::Request;
 /// Sends the request and waits for the head of the answer.
 pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
     let Attempt { settings, host, req, .. } = this;
-    let bond = affinity::bond(settings, req);
-    if bond == Some(Bond::Authentication) && affinity::cannot_authenticate(req) {
+    let affinity = affinity::of(settings, req);
+    if affinity == Some(Affinity::Authentication) && affinity::cannot_authenticate(req) {
         return Outcome::failed(ProxyError::NeedsHttp1, false);
     }
     if host.versions != Versions::Http1 {
-        match Box::pin(http2::attempt(&mut this, slot, bond)).await {
+        match Box::pin(http2::attempt(&mut this, slot, affinity)).await {
             Ended::Here(outcome) => return outcome,
             Ended::UseHttp1(unused) => slot = unused,
         }
@@ -32,7 +32,7 @@ pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
     let repeatable = is_idempotent(&req.head.method) && this.payload.repeatable();
     // What may not be sent twice deserves a connection that is known to be open.
     let now = Instant::now();
-    let mut pooled = match bond {
+    let mut pooled = match affinity {
         None => pool::take(host.state.id, !repeatable, now),
         Some(_) => affinity::take(&req.peer, host.state.id),
     };
@@ -56,7 +56,7 @@ pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
                 if affinity::refuses(req, answer.head.status, &answer.head.headers) {
                     return Outcome::failed(ProxyError::NeedsHttp1, false);
                 }
-                let owner = bond.map(|bond| (req.peer.clone(), bond));
+                let owner = affinity.map(|affinity| (req.peer.clone(), affinity));
                 let (keep, silence) = (settings.keepalive, settings.idle);
                 let lease = Lease { keep, silence, owner, _slot: slot };
                 return Outcome::Answered(receive(answer, exchange, host.state.id, lease));

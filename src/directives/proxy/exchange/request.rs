@@ -138,7 +138,7 @@ fn offer(fields: &mut Fields<'_>, protocol: &HeaderValue) {
 /// carry requests past every settings).
 fn keep_offer(fields: &mut Fields<'_>, offered: Option<&HeaderValue>) {
     // The client's own field never passes.
-    let is_left = fields.ours(&UPGRADE).next().is_some();
+    let is_left = fields.overriding(&UPGRADE).next().is_some();
     match offered.filter(|_| is_left) {
         Some(protocol) => offer(fields, protocol),
         None if is_left || offered.is_some() => {

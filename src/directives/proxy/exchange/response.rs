@@ -12,7 +12,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::affinity::{self, Bond};
+use super::affinity::{self, Affinity};
 use super::http1::answer::{Answer, Framing};
 use super::http1::content::Content;
 use super::http1::exchange::Exchange;
@@ -31,7 +31,7 @@ pub(crate) struct Lease {
     /// How long the upstream may be silent within its answer.
     pub(crate) silence: Duration,
     /// Whose own the connection is.
-    pub(crate) owner: Option<(Arc<Peer>, Bond)>,
+    pub(crate) owner: Option<(Arc<Peer>, Affinity)>,
     pub(crate) _slot: Slot,
 }
 
@@ -91,7 +91,7 @@ impl Leased {
         {
             match self.lease.owner {
                 None => pool::give(upstream, self.exchange.conn, self.lease.keep),
-                Some((peer, bond)) => affinity::give(&peer, upstream, self.exchange.conn, bond),
+                Some((peer, why)) => affinity::give(&peer, upstream, self.exchange.conn, why),
             }
         } else if self.exchange.switched && self.exchange.upload.is_some() {
             // The upstream has closed its side of a tunnel; the client may still send.

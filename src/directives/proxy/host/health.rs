@@ -1,5 +1,5 @@
-//! What a health check asks, and what is known of an upstream by it. All workers see the
-//! verdict, which outlives a reload that asks the same.
+//! What a health check requests, and its result. All workers share the result, and it survives a
+//! reload that does not change the check.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

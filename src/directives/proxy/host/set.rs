@@ -8,7 +8,7 @@ use super::upstream::Upstream;
 #[derive(Debug, Default)]
 pub(crate) struct Set {
     hosts: Vec<Upstream>,
-    /// One round of `round_robin`: each host as often as its weight says, evenly spread.
+    /// One round of `round_robin`: each host as often as its weight, evenly interleaved.
     pub(crate) round: Vec<u32>,
     /// All weights are the same.
     pub(crate) equal: bool,
@@ -21,7 +21,8 @@ impl Set {
         let equal = hosts.windows(2).all(|pair| pair[0].weight == pair[1].weight);
         let tiers = hosts.windows(2).any(|pair| pair[0].priority != pair[1].priority);
         let weights: Vec<u32> = hosts.iter().map(|host| host.weight).collect();
-        let round = if equal { (0..hosts.len() as u32).collect() } else { spread(&weights) };
+        let round =
+            if equal { (0..hosts.len() as u32).collect() } else { interleave_by_weight(&weights) };
         Self { hosts, round, equal, tiers }
     }
 
@@ -42,7 +43,7 @@ impl Deref for Set {
 
 /// Turns in proportion to the weights: in each, every host gains its weight, and the one with the
 /// most pays the sum of all.
-fn spread(weights: &[u32]) -> Vec<u32> {
+fn interleave_by_weight(weights: &[u32]) -> Vec<u32> {
     let divisor = weights.iter().copied().fold(0, gcd).max(1);
     let weights: Vec<i64> = weights.iter().map(|weight| i64::from(weight / divisor)).collect();
     let sum: i64 = weights.iter().sum();
@@ -73,7 +74,7 @@ mod tests {
             (&[100, 50], &[0, 1, 0]),
             (&[7], &[0]),
         ] {
-            assert_eq!(spread(weights), round, "{weights:?}");
+            assert_eq!(interleave_by_weight(weights), round, "{weights:?}");
         }
     }
 }

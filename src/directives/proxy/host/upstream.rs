@@ -101,8 +101,8 @@ pub(crate) struct State {
     conns: AtomicUsize,
     /// The last request failed.
     suspect: AtomicBool,
-    /// When it came back, in milliseconds; 0: it was never away.
-    back: AtomicU64,
+    /// When it recovered, in milliseconds of [`now`]; 0: it was never down.
+    recovered: AtomicU64,
     /// A place was freed, of `max_conns`.
     pub(crate) freed: Notify,
     /// How many wait for one.
@@ -178,19 +178,20 @@ impl State {
         });
     }
 
-    /// It may have requests again.
-    pub(crate) fn came_back(&self) {
-        self.back.store(now().max(1), Ordering::Relaxed);
+    /// Notes that it accepts requests again, and wakes those that wait for a place.
+    pub(crate) fn mark_recovered(&self) {
+        self.recovered.store(now().max(1), Ordering::Relaxed);
         self.freed.notify_waiters();
     }
 
-    /// The part of its full share that it gets, where it has `whole` to warm up.
-    pub(crate) fn warmth(&self, whole: Duration) -> f64 {
-        let back = self.back.load(Ordering::Relaxed);
-        if back == 0 || whole.is_zero() {
+    /// The fraction of its share that it gets `whole` long after it has recovered: from 0.0, and
+    /// 1.0 or more once that time is over.
+    pub(crate) fn slow_start_fraction(&self, whole: Duration) -> f64 {
+        let recovered_at = self.recovered.load(Ordering::Relaxed);
+        if recovered_at == 0 || whole.is_zero() {
             return 1.0;
         }
-        now().saturating_sub(back) as f64 / whole.as_millis().max(1) as f64
+        now().saturating_sub(recovered_at) as f64 / whole.as_millis().max(1) as f64
     }
 }
 
@@ -228,7 +229,7 @@ impl Drop for Failure {
     fn drop(&mut self) {
         if self.state.fails.fetch_sub(1, Ordering::Relaxed) == self.enough {
             log::info!("{}: upstream {} has its turn again", self.site, self.name);
-            self.state.came_back();
+            self.state.mark_recovered();
         }
     }
 }
@@ -272,9 +273,9 @@ mod tests {
     fn a_host_that_comes_back_warms_up() {
         let state = State::default();
         let whole = Duration::from_secs(3600);
-        assert!(state.warmth(whole) >= 1.0);
-        state.came_back();
-        assert!(state.warmth(whole) < 0.01);
-        assert!(state.warmth(Duration::ZERO) >= 1.0);
+        assert!(state.slow_start_fraction(whole) >= 1.0);
+        state.mark_recovered();
+        assert!(state.slow_start_fraction(whole) < 0.01);
+        assert!(state.slow_start_fraction(Duration::ZERO) >= 1.0);
     }
 }

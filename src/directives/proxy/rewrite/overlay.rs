@@ -1,5 +1,5 @@
-//! A request's fields as an upstream is to see them: the client's as they came, with what changes
-//! of them laid over. No other map of them is made only to be written out and thrown away.
+//! The header fields that an upstream receives: the client's fields, and overrides of some of
+//! them. No second map is built only to be written to the connection.
 
 use std::borrow::Cow;
 
@@ -13,40 +13,40 @@ use crate::http::hop;
 const CHANGES: usize = 8;
 
 pub(crate) struct Fields<'a> {
-    theirs: &'a HeaderMap,
-    /// Whether any of theirs belongs to the client's connection.
+    client: &'a HeaderMap,
+    /// Whether any of the client's fields belongs to its connection.
     any_hop: bool,
-    laid_over: Vec<Laid<'a>>,
+    overrides: Vec<Override<'a>>,
 }
 
-struct Laid<'a> {
+struct Override<'a> {
     name: HeaderName,
     /// None: the field goes.
     value: Option<Cow<'a, HeaderValue>>,
-    /// Whether it stands for all that the client sent of the name.
+    /// Whether it replaces all of the client's values of the name, or adds one.
     replaces: bool,
 }
 
 impl<'a> Fields<'a> {
     /// The client's fields without those of its connection.
-    pub(crate) fn new(theirs: &'a HeaderMap) -> Self {
-        let any_hop = theirs.keys().any(hop::is_hop_by_hop);
-        let mut fields = Self { theirs, any_hop, laid_over: Vec::with_capacity(CHANGES) };
+    pub(crate) fn new(client: &'a HeaderMap) -> Self {
+        let any_hop = client.keys().any(hop::is_hop_by_hop);
+        let mut fields = Self { client, any_hop, overrides: Vec::with_capacity(CHANGES) };
         if any_hop {
-            hop::named_by_connection(theirs).for_each(|name| fields.remove(&name));
+            hop::named_by_connection(client).for_each(|name| fields.remove(&name));
         }
         fields
     }
 
     /// The fields of the client's connection, where it sent any, and what else it sent.
     pub(crate) fn with_hops(&self) -> Option<&'a HeaderMap> {
-        self.any_hop.then_some(self.theirs)
+        self.any_hop.then_some(self.client)
     }
 
     /// The first value of a name.
     pub(crate) fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        let theirs = if self.passes(name) { self.theirs.get(name) } else { None };
-        theirs.or_else(|| self.ours(name).next())
+        let client = if self.passes(name) { self.client.get(name) } else { None };
+        client.or_else(|| self.overriding(name).next())
     }
 
     pub(crate) fn contains(&self, name: &HeaderName) -> bool {
@@ -54,38 +54,38 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn get_all(&self, name: &HeaderName) -> impl Iterator<Item = &HeaderValue> {
-        let theirs = self.passes(name).then(|| self.theirs.get_all(name).iter());
-        theirs.into_iter().flatten().chain(self.ours(name))
+        let client = self.passes(name).then(|| self.client.get_all(name).iter());
+        client.into_iter().flatten().chain(self.overriding(name))
     }
 
-    /// What was laid over.
-    pub(crate) fn ours(&self, name: &HeaderName) -> impl Iterator<Item = &HeaderValue> {
-        let named = self.laid_over.iter().filter(move |laid| laid.name == *name);
-        named.filter_map(|laid| laid.value.as_deref())
+    /// The values that override or add to the client's.
+    pub(crate) fn overriding(&self, name: &HeaderName) -> impl Iterator<Item = &HeaderValue> {
+        let named = self.overrides.iter().filter(move |one| one.name == *name);
+        named.filter_map(|one| one.value.as_deref())
     }
 
-    /// Calls `each` with every field that is sent: what stands for theirs, theirs, and what is
-    /// added to them.
+    /// Calls `each` with every field that is sent: the overrides, what passes of the client's, and
+    /// what is added.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&HeaderName, &HeaderValue)) {
-        let ours = |replaces, each: &mut dyn FnMut(&HeaderName, &HeaderValue)| {
-            for laid in self.laid_over.iter().filter(|laid| laid.replaces == replaces) {
-                if let Some(value) = &laid.value {
-                    each(&laid.name, value);
+        let overriding = |replaces, each: &mut dyn FnMut(&HeaderName, &HeaderValue)| {
+            for one in self.overrides.iter().filter(|one| one.replaces == replaces) {
+                if let Some(value) = &one.value {
+                    each(&one.name, value);
                 }
             }
         };
-        ours(true, &mut each);
-        for (name, value) in self.theirs {
+        overriding(true, &mut each);
+        for (name, value) in self.client {
             if self.passes(name) {
                 each(name, value);
             }
         }
-        ours(false, &mut each);
+        overriding(false, &mut each);
     }
 
     /// A map of them.
     pub(crate) fn to_map(&self) -> HeaderMap {
-        let mut map = HeaderMap::with_capacity(self.theirs.len() + self.laid_over.len());
+        let mut map = HeaderMap::with_capacity(self.client.len() + self.overrides.len());
         self.for_each(|name, value| {
             map.append(name.clone(), value.clone());
         });
@@ -97,7 +97,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn remove(&mut self, name: &HeaderName) {
-        self.lay(name, None);
+        self.override_field(name, None);
     }
 
     /// Whether what the client sent of a name is sent on.
@@ -105,24 +105,24 @@ impl<'a> Fields<'a> {
         if self.any_hop && hop::is_hop_by_hop(name) {
             return false;
         }
-        !self.laid_over.iter().any(|laid| laid.replaces && laid.name == *name)
+        !self.overrides.iter().any(|one| one.replaces && one.name == *name)
     }
 
-    fn lay(&mut self, name: &HeaderName, value: Option<Cow<'a, HeaderValue>>) {
-        if self.laid_over.iter().any(|laid| laid.name == *name) {
-            self.laid_over.retain(|laid| laid.name != *name);
+    fn override_field(&mut self, name: &HeaderName, value: Option<Cow<'a, HeaderValue>>) {
+        if self.overrides.iter().any(|one| one.name == *name) {
+            self.overrides.retain(|one| one.name != *name);
         }
-        self.laid_over.push(Laid { name: name.clone(), value, replaces: true });
+        self.overrides.push(Override { name: name.clone(), value, replaces: true });
     }
 }
 
 impl<'a> Change<'a> for Fields<'a> {
     fn set(&mut self, name: &HeaderName, value: Cow<'a, HeaderValue>) {
-        self.lay(name, Some(value));
+        self.override_field(name, Some(value));
     }
 
     fn add(&mut self, name: &HeaderName, value: Cow<'a, HeaderValue>) {
-        self.laid_over.push(Laid { name: name.clone(), value: Some(value), replaces: false });
+        self.overrides.push(Override { name: name.clone(), value: Some(value), replaces: false });
     }
 
     fn delete(&mut self, name: &HeaderName) {
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn changes_lie_over_what_came() {
-        let mut theirs = HeaderMap::new();
+        let mut client = HeaderMap::new();
         for (name, value) in [
             ("x-a", "1"),
             ("x-a", "2"),
@@ -155,7 +155,7 @@ mod tests {
             ("x-named", "5"),
             ("host", "h"),
         ] {
-            theirs.append(name, HeaderValue::from_static(value));
+            client.append(name, HeaderValue::from_static(value));
         }
         let [a, b, c] = ["x-a", "x-b", "x-c"].map(HeaderName::from_static);
         let own = |value| Cow::Owned(HeaderValue::from_static(value));
@@ -165,7 +165,7 @@ mod tests {
                 .for_each(|name, value| lines.push(format!("{name}={}", value.to_str().unwrap())));
             lines.join(" ")
         };
-        let mut fields = Fields::new(&theirs);
+        let mut fields = Fields::new(&client);
         assert_eq!(sent(&fields), "x-a=1 x-a=2 x-b=3 host=h");
         fields.add(&a, own("6"));
         fields.set(&b, HeaderValue::from_static("7"));

@@ -191,7 +191,7 @@ fn a_host_that_comes_back_starts_slowly() {
             picks.filter(|index| *index == 1).count()
         };
         assert!((900..1_100).contains(&share(&rule)), "{}", share(&rule));
-        rule.hosts[1].state.came_back();
+        rule.hosts[1].state.mark_recovered();
         // A twentieth of its chance at the least, and that half of the time.
         assert!((20..100).contains(&share(&rule)), "{}", share(&rule));
         rule.policy = Policy::named("ip_hash");

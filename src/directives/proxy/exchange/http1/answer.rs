@@ -45,7 +45,7 @@ pub(crate) fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Answ
         Err(_) => return malformed(other_than_http1(input)),
     };
     let Some(status) = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()) else {
-        return malformed("its status code is none");
+        return malformed("invalid status code");
     };
     let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     // Where the fields are, so that they can be cut from the shared buffer.
@@ -60,20 +60,21 @@ pub(crate) fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Answ
     }
     let bytes = input.split_to(length).freeze();
     let mut headers = HeaderMap::with_capacity(count + 2);
-    let mut said = Said::default();
+    let mut framing_fields = MessageFraming::default();
     for &(name, name_end, value, value_end) in &places[..count] {
         let name = names::read(&bytes[name as usize..name_end as usize]);
         let value = HeaderValue::from_maybe_shared(bytes.slice(value as usize..value_end as usize));
-        let (Ok(name), Ok(value)) = (name, value) else { return malformed("a field is none") };
-        if said.passes(&name, &value)? || status == StatusCode::SWITCHING_PROTOCOLS {
+        let (Ok(name), Ok(value)) = (name, value) else { return malformed("invalid header field") };
+        if framing_fields.passes(&name, &value)? || status == StatusCode::SWITCHING_PROTOCOLS {
             headers.append(name, value);
         }
     }
-    let framing = said.framing(status, version, method)?;
-    let stays = if version == Version::HTTP_10 { said.keep_alive } else { !said.close };
+    let framing = framing_fields.framing(status, version, method)?;
+    let stays =
+        if version == Version::HTTP_10 { framing_fields.keep_alive } else { !framing_fields.close };
     let keep_alive = stays && framing != Framing::UntilClose;
     if status != StatusCode::SWITCHING_PROTOCOLS {
-        for name in said.named.iter().filter(|name| **name != TRAILER) {
+        for name in framing_fields.named.iter().filter(|name| **name != TRAILER) {
             headers.remove(name);
         }
     }
@@ -101,7 +102,7 @@ fn malformed<T>(how: &'static str) -> Result<T, ProxyError> {
 
 /// What the fields say of the message and its connection.
 #[derive(Default)]
-struct Said {
+struct MessageFraming {
     /// Content-Length as a number, and how many digits it has.
     length: Option<(u64, usize)>,
     /// Fields of Transfer-Encoding, and whether one of them is `chunked` and no more.
@@ -113,7 +114,7 @@ struct Said {
     named: Vec<HeaderName>,
 }
 
-impl Said {
+impl MessageFraming {
     /// Takes note of a field, and tells whether it passes on.
     fn passes(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<bool, ProxyError> {
         if *name == CONTENT_LENGTH {

@@ -118,7 +118,7 @@ impl Exchange {
                 answer.keep_alive = false;
                 return Ok(Some(answer));
             }
-            StatusCode::CONTINUE => self.upload.iter_mut().for_each(Upload::go_on),
+            StatusCode::CONTINUE => self.upload.iter_mut().for_each(Upload::continue_content),
             _ => {}
         }
         self.informational += 1;
@@ -132,7 +132,7 @@ impl Exchange {
     fn settle(&mut self) {
         if let Some(waiting) = self.upload.take_if(|upload| upload.waits()) {
             // Content that was announced does not come, and ends the connection.
-            self.refused = waiting.owes().then_some(ProxyError::NotContinued);
+            self.refused = waiting.is_incomplete().then_some(ProxyError::NotContinued);
         }
     }
 }

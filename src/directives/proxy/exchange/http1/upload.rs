@@ -29,7 +29,7 @@ const GATHERED: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Upload {
     body: Body,
-    framing: Framing,
+    framing: Coding,
     /// The content at hand, and what its framing has behind it.
     piece: Bytes,
     tail: &'static [u8],
@@ -44,7 +44,7 @@ enum Wait {
     /// 100 Continue, or for so long.
     Continue(Pin<Box<Sleep>>),
     /// 101, for the protocol that was asked for.
-    Switch(Box<Wanted>),
+    Switch(Box<Requested>),
 }
 
 /// What a 101 is worth.
@@ -57,17 +57,17 @@ pub(crate) enum Grant {
 pub(crate) const WRONG_ACCEPT: &str = "its Sec-WebSocket-Accept is wrong";
 
 #[derive(Debug)]
-struct Wanted {
+struct Requested {
     protocol: HeaderValue,
     /// What a WebSocket server must answer to the key.
     accept: Option<HeaderValue>,
     /// The key is the client's own, who looks at the answer itself; else it is made for the client,
     /// who never sees it.
-    judged: bool,
+    client_verifies: bool,
 }
 
 #[derive(Debug, PartialEq)]
-enum Framing {
+enum Coding {
     /// Bytes that Content-Length still promises.
     Sized(u64),
     Chunked,
@@ -84,18 +84,18 @@ impl Upload {
         let Message { version, fields, body, .. } = message;
         let mut wait = None;
         let framing = if body.is_end_stream() {
-            Framing::Ended
+            Coding::Ended
         } else if let Some(protocol) = fields.get(&UPGRADE) {
-            let wanted = Wanted::new(protocol, &fields, version < Version::HTTP_2);
-            wait = Some(Wait::Switch(Box::new(wanted)));
-            Framing::Raw
+            let requested = Requested::new(protocol, &fields, version < Version::HTTP_2);
+            wait = Some(Wait::Switch(Box::new(requested)));
+            Coding::Raw
         } else if fields.contains(&TRANSFER_ENCODING) {
-            Framing::Chunked
+            Coding::Chunked
         } else {
             let length = fields.get(&CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-            Framing::Sized(length.and_then(|length| length.parse().ok()).unwrap_or(0))
+            Coding::Sized(length.and_then(|length| length.parse().ok()).unwrap_or(0))
         };
-        if wait.is_none() && framing != Framing::Ended && fields.contains(&EXPECT) {
+        if wait.is_none() && framing != Coding::Ended && fields.contains(&EXPECT) {
             wait = Some(Wait::Continue(Box::pin(tokio::time::sleep(CONTINUE_WAIT))));
         }
         Self { body, framing, piece: Bytes::new(), tail: b"", wait, half_close: false }
@@ -107,21 +107,21 @@ impl Upload {
     }
 
     /// Whether the head has announced content that is not sent yet.
-    pub(crate) fn owes(&self) -> bool {
-        matches!(self.framing, Framing::Sized(_) | Framing::Chunked)
+    pub(crate) fn is_incomplete(&self) -> bool {
+        matches!(self.framing, Coding::Sized(_) | Coding::Chunked)
     }
 
     /// The upstream has said 100.
-    pub(crate) fn go_on(&mut self) {
+    pub(crate) fn continue_content(&mut self) {
         self.wait.take_if(|wait| matches!(wait, Wait::Continue(_)));
     }
 
     /// The upstream has said 101, with these fields; whether it has granted what was asked for.
     pub(crate) fn switch(&mut self, fields: &HeaderMap) -> Result<Grant, ProxyError> {
-        let Some(Wait::Switch(wanted)) = self.wait.take() else {
+        let Some(Wait::Switch(requested)) = self.wait.take() else {
             return Err(ProxyError::UNASKED);
         };
-        wanted.granted(fields)
+        requested.granted(fields)
     }
 
     /// Sends until all is out.
@@ -137,16 +137,16 @@ impl Upload {
                 let flushed = Pin::new(&mut conn.io).poll_flush(cx).map_err(ProxyError::Answer)?;
                 match self.framing {
                     _ if waits => return Poll::Pending,
-                    Framing::Ended if self.half_close => {
+                    Coding::Ended if self.half_close => {
                         let closed = Pin::new(&mut conn.io).poll_shutdown(cx);
                         return closed.map_err(ProxyError::Answer);
                     }
-                    Framing::Ended => return flushed.map(Ok),
+                    Coding::Ended => return flushed.map(Ok),
                     _ => continue,
                 }
             }
             ready!(self.poll_write(conn, cx)).map_err(ProxyError::Answer)?;
-            if self.framing != Framing::Ended {
+            if self.framing != Coding::Ended {
                 conn.patience.moved();
             }
         }
@@ -173,7 +173,7 @@ impl Upload {
         output: &mut BytesMut,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), ProxyError>> {
-        while self.is_sent() && self.framing != Framing::Ended && output.len() < GATHERED {
+        while self.is_sent() && self.framing != Coding::Ended && output.len() < GATHERED {
             ready!(self.poll_piece(output, cx))?;
         }
         Poll::Ready(Ok(()))
@@ -199,11 +199,11 @@ impl Upload {
             Ok(data) if data.is_empty() => {}
             Ok(data) => {
                 match &mut self.framing {
-                    Framing::Sized(left) => {
+                    Coding::Sized(left) => {
                         let length = data.len() as u64;
                         *left = left.checked_sub(length).ok_or("more than Content-Length says")?;
                     }
-                    Framing::Raw => {}
+                    Coding::Raw => {}
                     _ => {
                         write!(output.writer(), "{:x}\r\n", data.len())?;
                         self.tail = b"\r\n";
@@ -222,11 +222,11 @@ impl Upload {
     }
 
     fn end(&mut self, trailers: Option<HeaderMap>, out: &mut BytesMut) -> Result<(), BodyError> {
-        match std::mem::replace(&mut self.framing, Framing::Ended) {
-            Framing::Sized(0) | Framing::Ended => {}
-            Framing::Raw => self.half_close = true,
-            Framing::Sized(_) => return Err("less than Content-Length says".into()),
-            Framing::Chunked => {
+        match std::mem::replace(&mut self.framing, Coding::Ended) {
+            Coding::Sized(0) | Coding::Ended => {}
+            Coding::Raw => self.half_close = true,
+            Coding::Sized(_) => return Err("less than Content-Length says".into()),
+            Coding::Chunked => {
                 out.extend_from_slice(b"0\r\n");
                 let trailers = trailers.unwrap_or_default();
                 let may_trail = trailers.iter().filter(|(name, _)| hop::may_trail(name));
@@ -261,11 +261,11 @@ impl Upload {
     }
 }
 
-impl Wanted {
-    fn new(protocol: &HeaderValue, fields: &Fields<'_>, judged: bool) -> Self {
+impl Requested {
+    fn new(protocol: &HeaderValue, fields: &Fields<'_>, client_verifies: bool) -> Self {
         let key = fields.get(&WEBSOCKET_KEY).filter(|_| upgrade::is_websocket(protocol));
         let accept = key.map(|key| upgrade::websocket_accept(key.as_bytes()));
-        Self { protocol: protocol.clone(), accept, judged }
+        Self { protocol: protocol.clone(), accept, client_verifies }
     }
 
     /// Whether the fields of a 101 grant it (RFC 6455 section 4.1).
@@ -278,7 +278,7 @@ impl Wanted {
         if self.accept.is_none() || self.accept.as_ref() == fields.get(WEBSOCKET_ACCEPT) {
             return Ok(Grant::Whole);
         }
-        match self.judged {
+        match self.client_verifies {
             true => Ok(Grant::WrongAccept),
             false => Err(ProxyError::Malformed(WRONG_ACCEPT)),
         }

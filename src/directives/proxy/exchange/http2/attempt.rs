@@ -7,7 +7,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 
 use super::connections::{self, Client, ResponseBody, Unanswered};
-use crate::directives::proxy::exchange::affinity::{self, Bond};
+use crate::directives::proxy::exchange::affinity::{self, Affinity};
 use crate::directives::proxy::exchange::connect::{Dial, connect};
 use crate::directives::proxy::exchange::http1::connection::Conn;
 use crate::directives::proxy::exchange::http1::pool;
@@ -27,10 +27,14 @@ pub(crate) enum Ended {
 }
 
 /// Sends the request over HTTP/2 and waits for the head of the response.
-pub(crate) async fn attempt(this: &mut Attempt<'_>, slot: Slot, bond: Option<Bond>) -> Ended {
+pub(crate) async fn attempt(
+    this: &mut Attempt<'_>,
+    slot: Slot,
+    affinity: Option<Affinity>,
+) -> Ended {
     let Attempt { settings, host, req, ref mut payload } = *this;
     let failed = |error| Ended::Here(Outcome::failed(error, false));
-    if host.versions == Versions::Either && (bond.is_some() || req.upgrade.is_some()) {
+    if host.versions == Versions::Either && (affinity.is_some() || req.upgrade.is_some()) {
         return Ended::UseHttp1(slot);
     }
     if req.upgrade.is_some() {

@@ -1,7 +1,10 @@
 //! Ends connections and streams with the codes of HTTP/3.
 
 use h3::error::Code;
+use h3::quic::ConnectionErrorIncoming;
 use quinn::VarInt;
+
+use super::frames::Violation;
 
 /// Ends a connection.
 pub(crate) fn close(quic: &quinn::Connection, code: Code, reason: &[u8]) {
@@ -10,4 +13,14 @@ pub(crate) fn close(quic: &quinn::Connection, code: Code, reason: &[u8]) {
 
 pub(super) fn var_int(code: u64) -> VarInt {
     VarInt::from_u64(code).unwrap_or(VarInt::MAX)
+}
+
+/// Ends the connection of a client that broke a rule for it.
+pub(super) fn end(quic: &quinn::Connection, violation: Violation) -> ConnectionErrorIncoming {
+    let why = violation.to_string();
+    if let Violation::Connection(code, _) = violation {
+        close(quic, code, why.as_bytes());
+    }
+    // h3 closes too, which is too late to matter.
+    ConnectionErrorIncoming::InternalError(why)
 }

@@ -3,6 +3,8 @@
 pub(crate) mod body;
 mod close;
 pub(crate) mod control;
+mod control_stream;
+mod errors;
 pub(crate) mod frames;
 pub(crate) mod gate;
 pub(crate) mod patience;

@@ -5,17 +5,18 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt};
 use h3::error::Code;
 use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, WriteBuf};
-use quinn::{ConnectionError, ReadError, WriteError};
+use quinn::{ConnectionError, ReadError};
 
-use super::close::{close, var_int};
-use super::control::{self, Control, Found, Seen};
+use super::close::{close, end, var_int};
+use super::control::{self, Found, Seen};
+use super::control_stream::ControlStream;
+use super::errors::{connection_error, read_error, write_error};
 use super::frames::Violation;
 use super::gate::Gate;
 use super::patience::Patience;
@@ -105,10 +106,8 @@ impl quic::Connection<Bytes> for Transport {
             match found {
                 Ok(Found::Nothing) => {}
                 Ok(Found::Control(stream, begun)) => {
-                    let (frames, quic) = (Control::new(self.frame_bytes), self.quic.clone());
-                    let begun = Some(begun);
-                    let kind = Some(Bytes::from_static(b"\0"));
-                    return Poll::Ready(Ok(ControlStream { stream, kind, begun, frames, quic }));
+                    let (most, quic) = (self.frame_bytes, self.quic.clone());
+                    return Poll::Ready(Ok(ControlStream::new(stream, begun, most, quic)));
                 }
                 Err(violation) => return Poll::Ready(Err(end(&self.quic, violation))),
             }
@@ -370,102 +369,6 @@ impl Drop for Receive {
     }
 }
 
-/// The client's control stream, with the frames that h3 acts on.
-pub(crate) struct ControlStream {
-    stream: h3_quinn::RecvStream,
-    /// Its type, and what has come behind it, while h3 has not seen them.
-    kind: Option<Bytes>,
-    begun: Option<Bytes>,
-    frames: Control,
-    quic: quinn::Connection,
-}
-
-impl quic::RecvStream for ControlStream {
-    type Buf = Bytes;
-
-    fn poll_data(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-        if let Some(kind) = self.kind.take() {
-            return Poll::Ready(Ok(Some(kind)));
-        }
-        loop {
-            if let Some(bytes) = self.frames.next() {
-                return Poll::Ready(Ok(Some(bytes)));
-            }
-            let judged = match self.begun.take() {
-                Some(bytes) => self.frames.take(&bytes),
-                None => match ready!(self.stream.poll_data(cx)) {
-                    Ok(Some(bytes)) => self.frames.take(&bytes),
-                    Ok(None) | Err(StreamErrorIncoming::StreamTerminated { .. }) => {
-                        Err(self.frames.end())
-                    }
-                    Err(error) => return Poll::Ready(Err(error)),
-                },
-            };
-            if let Err(violation) = judged {
-                let connection_error = end(&self.quic, violation);
-                return Poll::Ready(Err(StreamErrorIncoming::ConnectionErrorIncoming {
-                    connection_error,
-                }));
-            }
-        }
-    }
-
-    fn stop_sending(&mut self, code: u64) {
-        self.stream.stop_sending(code);
-    }
-
-    fn recv_id(&self) -> StreamId {
-        self.stream.recv_id()
-    }
-}
-
-/// Ends the connection of a client that broke a rule for it.
-fn end(quic: &quinn::Connection, violation: Violation) -> ConnectionErrorIncoming {
-    let why = violation.to_string();
-    if let Violation::Connection(code, _) = violation {
-        close(quic, code, why.as_bytes());
-    }
-    // h3 closes too, which is too late to matter.
-    ConnectionErrorIncoming::InternalError(why)
-}
-
 fn never_opened() -> StreamErrorIncoming {
     StreamErrorIncoming::Unknown("a server opens no request streams".into())
-}
-
-fn connection_error(error: ConnectionError) -> ConnectionErrorIncoming {
-    match error {
-        ConnectionError::ApplicationClosed(close) => {
-            ConnectionErrorIncoming::ApplicationClose { error_code: close.error_code.into() }
-        }
-        ConnectionError::TimedOut => ConnectionErrorIncoming::Timeout,
-        other => ConnectionErrorIncoming::Undefined(Arc::new(other)),
-    }
-}
-
-fn read_error(error: ReadError) -> StreamErrorIncoming {
-    match error {
-        ReadError::Reset(code) => {
-            StreamErrorIncoming::StreamTerminated { error_code: code.into_inner() }
-        }
-        ReadError::ConnectionLost(error) => StreamErrorIncoming::ConnectionErrorIncoming {
-            connection_error: connection_error(error),
-        },
-        other => StreamErrorIncoming::Unknown(other.into()),
-    }
-}
-
-fn write_error(error: WriteError) -> StreamErrorIncoming {
-    match error {
-        WriteError::Stopped(code) => {
-            StreamErrorIncoming::StreamTerminated { error_code: code.into_inner() }
-        }
-        WriteError::ConnectionLost(error) => StreamErrorIncoming::ConnectionErrorIncoming {
-            connection_error: connection_error(error),
-        },
-        other => StreamErrorIncoming::Unknown(other.into()),
-    }
 }

@@ -51,7 +51,11 @@ impl Files {
 
     /// What is wrong with their dates now.
     pub fn complaints(&self) -> Vec<String> {
-        let now = unix_now();
+        self.complaints_at(unix_now())
+    }
+
+    /// The same at another time.
+    pub(super) fn complaints_at(&self, now: i64) -> Vec<String> {
         let said = |(at, one): (usize, &Loaded)| {
             let place = match &self.place {
                 Place::Pair { cert, .. } => format!("'{}'", cert.display()),

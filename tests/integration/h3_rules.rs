@@ -174,6 +174,9 @@ fn malformed_content_over_http_3() {
 /// `:method GET`, `:scheme https`, `:path /` and `:authority a`, all from the static table.
 const GET: &str = "01080000d1d7c1500161";
 
+/// `:scheme https`, `:path /` and `:protocol websocket`.
+const WEBSOCKET: &str = "d7c127023a70726f746f636f6c09776562736f636b6574";
+
 fn get(more: &str) -> Value {
     json!({"streams": [{"bi": format!("{GET}{more}"), "end": true}]})
 }
@@ -192,6 +195,12 @@ fn reset(bytes: &str) -> Value {
     let number = if bytes == "21" { 2 } else { 6 };
     let (get, reset) = (json!({"bi": GET, "end": true}), json!({"break": number, "later": true}));
     json!({"control": null, "streams": [{"uni": "000400"}, {"uni": bytes}, get, reset]})
+}
+
+/// CONNECT, plain or to a WebSocket, and then frames.
+fn connect(lines: &str, frames: &str) -> Value {
+    let head = format!("0000cf500161{lines}");
+    json!({"streams": [{"bi": format!("01{:02x}{head}{frames}", head.len() / 2)}]})
 }
 
 /// Each case ends its connection with the code beside it, and no other client is disturbed.
@@ -222,6 +231,10 @@ fn broken_connections_end_with_the_code_of_rfc_9114() {
         (0x105, get("0800")),
         (0x105, get("0900")),
         (0x105, get("0108000023782d610162000161")),
+        // 4.4: behind the head of CONNECT there is DATA alone.
+        (0x105, connect("", "0108000023782d610162")),
+        (0x105, connect("", "0001610108000023782d610162")),
+        (0x105, connect(WEBSOCKET, "0001610108000023782d610162")),
         (0x105, control("04000400")),
         (0x105, control("0400000161")),
         (0x105, control("0400010161")),

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::frames::{DATA, HEADERS, Number, Violation, is_known};
 use super::response::put_length;
-use super::section;
+use super::section::{self, Judged};
 
 /// Where a request stream stands.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ enum At {
 enum Part {
     Head,
     Content,
+    /// Of CONNECT: nothing may follow it (RFC 9114 section 4.4).
+    Tunnel,
     Nothing,
 }
 
@@ -138,7 +140,7 @@ impl Gate {
     /// A frame begins, whose type and length are known.
     fn open(&mut self, kind: u64, length: u64, chunk: &mut Chunk<'_>) -> Result<(), Violation> {
         match (kind, self.part) {
-            (DATA, Part::Content) => {
+            (DATA, Part::Content | Part::Tunnel) => {
                 self.at = if length == 0 { At::Type } else { At::Content(length) };
                 if chunk.frame.is_none() {
                     chunk.from = chunk.at();
@@ -182,8 +184,12 @@ impl Gate {
 
     /// Judges a field section that is all here, and says what is to go on in its place.
     fn judge(&mut self, section: &[u8]) -> Result<Option<Vec<u8>>, Violation> {
-        let respelled = section::judge(section, self.part == Part::Head)?;
-        self.part = if self.part == Part::Head { Part::Content } else { Part::Nothing };
+        let Judged { is_connect, respelled } = section::judge(section, self.part == Part::Head)?;
+        self.part = match self.part {
+            Part::Head if is_connect => Part::Tunnel,
+            Part::Head => Part::Content,
+            _ => Part::Nothing,
+        };
         self.at = At::Type;
         Ok(respelled)
     }
@@ -226,6 +232,7 @@ mod tests {
         [&[1, 3 + lines.len() as u8, 0, 0, 0xd1][..], lines].concat()
     }
 
+    const CONNECT: &[u8] = b"\x01\x06\0\0\xcf\x50\x01a";
     const TRAILERS: &[u8] = b"\x01\x08\0\0\x23x-a\x01b";
     const SIZES: [usize; 5] = [1, 2, 3, 7, 100_000];
 
@@ -248,6 +255,7 @@ mod tests {
                 vec![&plain, b"\0\x01a", TRAILERS],
             ),
             (vec![unknown, &head(websocket), b"\0\x03abc"], vec![&head(respelled), b"\0\x03abc"]),
+            (vec![CONNECT, unknown, b"\0\x01a", unknown], vec![CONNECT, b"\0\x01a"]),
         ] {
             for size in SIZES {
                 assert_eq!(passed(&stream.concat(), size), Ok(want.concat()), "by {size}");
@@ -275,6 +283,8 @@ mod tests {
             (vec![&b"\0\x01a"[..]], unexpected),
             (vec![&plain, TRAILERS, b"\0\x01a"], unexpected),
             (vec![&plain, TRAILERS, TRAILERS], unexpected),
+            (vec![CONNECT, TRAILERS], unexpected),
+            (vec![CONNECT, b"\0\x01a", TRAILERS], unexpected),
             (vec![b"\x02\0"], unexpected),
             (vec![b"\x03\x01\0"], unexpected),
             (vec![b"\x04\0"], unexpected),

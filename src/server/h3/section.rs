@@ -44,9 +44,20 @@ const NAMES: [(&[u8], &[u8], Line); 5] = [
     (b":scheme", b"\xb8\x82\x4e\x5a\x4b", SCHEME),
 ];
 
-/// Judges the head of a request, or else its trailers. Gives a section to be put in its place
-/// where h3 would not understand it.
-pub(crate) fn judge(section: &[u8], is_head: bool) -> Result<Option<Vec<u8>>, Violation> {
+/// The method CONNECT in the static table (RFC 9204 appendix A), plain, and in Huffman code.
+const CONNECT_INDEX: u8 = 15;
+const CONNECT: [&[u8]; 2] = [b"CONNECT", b"\xbd\xab\x4e\x9c\x17\xb7\xff"];
+
+/// What a section is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(crate) is_connect: bool,
+    /// To be put in its place where h3 would not understand it.
+    pub(crate) respelled: Option<Vec<u8>>,
+}
+
+/// Judges the head of a request, or else its trailers.
+pub(crate) fn judge(section: &[u8], is_head: bool) -> Result<Judged, Violation> {
     let mut rest = section;
     // There is no dynamic table: Required Insert Count is 0 (RFC 9204 section 4.5.1), and no
     // line may refer to one.
@@ -55,7 +66,9 @@ pub(crate) fn judge(section: &[u8], is_head: bool) -> Result<Option<Vec<u8>>, Vi
     }
     integer(&mut rest, 7)?;
     let (mut seen, mut had_field, mut is_well_formed, mut respelled) = (0, false, true, None);
+    let mut is_connect = false;
     while !rest.is_empty() {
+        let first = rest[0];
         let (line, value) = read_line(&mut rest)?;
         match line {
             Some(Line::Field) => had_field = true,
@@ -64,6 +77,12 @@ pub(crate) fn judge(section: &[u8], is_head: bool) -> Result<Option<Vec<u8>>, Vi
                 seen |= bit;
             }
             None => is_well_formed = false,
+        }
+        if line == Some(METHOD) {
+            is_connect = match value {
+                Some(value) => CONNECT.contains(&value.bytes),
+                None => first == 0xc0 | CONNECT_INDEX,
+            };
         }
         if line == Some(PROTOCOL)
             && let Some(value) = value
@@ -77,7 +96,8 @@ pub(crate) fn judge(section: &[u8], is_head: bool) -> Result<Option<Vec<u8>>, Vi
     if !is_well_formed {
         return Err(Violation::Message);
     }
-    Ok(respelled.map(|(value, after)| respell(section, value, after)))
+    let respelled = respelled.map(|(value, after)| respell(section, value, after));
+    Ok(Judged { is_connect, respelled })
 }
 
 /// The value of a field line, and where its string begins.
@@ -181,7 +201,25 @@ mod tests {
             (b"", None),
         ] {
             let judged = judge(&section(sent), true);
-            assert_eq!(judged, Ok(want.map(section)), "{sent:?}");
+            let want = Judged { is_connect: true, respelled: want.map(section) };
+            assert_eq!(judged, Ok(want), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn connect_is_told_from_other_methods() {
+        for (lines, want) in [
+            (&b"\xcf"[..], true),
+            (b"\x5f\0\x07CONNECT", true),
+            (b"\x5f\x02\x87\xbd\xab\x4e\x9c\x17\xb7\xff", true),
+            (b"\x27\0:method\x07CONNECT", true),
+            (b"\x2d\xb9\x49\x53\x39\xe4\x07CONNECT", true),
+            (b"\xd1", false),
+            (b"\x5f\0\x07connect", false),
+            (b"\xd1\x23x-a\x07CONNECT", false),
+        ] {
+            let judged = judge(&[b"\0\0", lines].concat(), true).unwrap();
+            assert_eq!(judged.is_connect, want, "{lines:x?}");
         }
     }
 
@@ -206,7 +244,8 @@ mod tests {
         ] {
             let section = [b"\0\0", lines].concat();
             for (is_head, want) in [(true, head), (false, trailers)] {
-                let want = if want { Ok(None) } else { Err(Violation::Message) };
+                let fine = Judged { is_connect: false, respelled: None };
+                let want = if want { Ok(fine) } else { Err(Violation::Message) };
                 assert_eq!(judge(&section, is_head), want, "{lines:x?}");
             }
         }

@@ -197,6 +197,12 @@ fn reset(bytes: &str) -> Value {
     json!({"control": null, "streams": [{"uni": "000400"}, {"uni": bytes}, get, reset]})
 }
 
+/// STOP_SENDING for a stream of the server's own, behind an answer.
+fn stop(number: u64) -> Value {
+    let get = json!({"bi": GET, "end": true});
+    json!({"streams": [get, {"refuse": number, "later": true}]})
+}
+
 /// CONNECT, plain or to a WebSocket, and then frames.
 fn connect(lines: &str, frames: &str) -> Value {
     let head = format!("0000cf500161{lines}");
@@ -262,6 +268,8 @@ fn broken_connections_end_with_the_code_of_rfc_9114() {
         (0x103, uni("0100", false)),
         (0x104, json!({"control": null, "streams": [{"uni": "000400", "end": true}]})),
         (0x104, reset("21")),
+        // 6.2.1: our control stream is not wanted.
+        (0x104, stop(3)),
         // 7.2.3, 7.2.6, 7.2.7: identifiers.
         (0x108, control("0400030100")),
         (0x108, control("04000d01050d0104")),
@@ -297,6 +305,8 @@ fn broken_connections_end_with_the_code_of_rfc_9204() {
         (0x104, uni("03", true)),
         (0x104, reset("02")),
         (0x104, reset("03")),
+        (0x104, stop(7)),
+        (0x104, stop(11)),
     ]);
 }
 

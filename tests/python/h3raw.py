@@ -4,7 +4,7 @@ argv[1]: {"port", "cases": [{...}]}. A case has
   streams: [{uni: hex} or {bi: hex} or {fields: [[n, v]], data, trailers: [[n, v]]}], in order, each
            with end: true (FIN), reset: code, stop: code; huffman: true for the names and values of
            fields; later: true waits until the server has answered what went before; or
-           {break: id} to reset a stream that is there;
+           {break: id} to reset a stream that is there, {refuse: id} to stop one of the server's;
   control: hex of the control stream's frames ("0400", empty SETTINGS); null opens no stream of the
            connection's own, neither this nor those of QPACK;
   wait: seconds until the case is given up (3);
@@ -186,6 +186,10 @@ async def one(port, case):
                 await client.settle(end)
             if client.closed is None and "break" in stream:
                 client._quic.reset_stream(stream["break"], 0x10C)
+                client.transmit()
+                await client.closing(end)
+            elif client.closed is None and "refuse" in stream:
+                client._quic.stop_stream(stream["refuse"], 0x10C)
                 client.transmit()
                 await client.closing(end)
             elif client.closed is None:

@@ -24,7 +24,12 @@ const FLAGS: [u64; 2] = [0x8, 0x33];
 /// Settings of HTTP/2 that are not to be sent (RFC 9114 section 7.2.4.1).
 const RESERVED: [u64; 5] = [0x0, 0x2, 0x3, 0x4, 0x5];
 
-const CLOSED: Violation =
+/// How many streams either side has that the connection needs: the control stream and QPACK's.
+pub(crate) const CRITICAL_STREAMS: u8 = 3;
+
+/// What it means that such a stream has ended, or that the client wants nothing of ours (RFC 9114
+/// section 6.2.1, RFC 9204 section 4.2).
+pub(crate) const CLOSED: Violation =
     Violation::Connection(Code::H3_CLOSED_CRITICAL_STREAM, "a stream that the connection needs");
 const CREATION: Code = Code::H3_STREAM_CREATION_ERROR;
 

@@ -62,6 +62,19 @@ pub(crate) async fn delivered(stream: &Shared) {
     let _ = stopped.await;
 }
 
+/// Ends when the client stops the response, and then says so, or is gone.
+pub(crate) fn given_up(stream: &Shared) -> impl Future<Output = bool> + use<> {
+    let stopped = stream.borrow().stopped();
+    async move {
+        match stopped.await {
+            // The response has ended, and its task with it.
+            Ok(None) => std::future::pending().await,
+            Ok(Some(_)) => true,
+            Err(_) => false,
+        }
+    }
+}
+
 /// Ends the stream so that the response cannot look whole.
 pub(crate) fn reset(stream: &Shared, code: Code) {
     // An error says that the stream has ended already.

@@ -14,7 +14,7 @@ use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, Wri
 use quinn::{ConnectionError, ReadError};
 
 use super::close::{close, end, var_int};
-use super::control::{self, Found, Seen};
+use super::control::{self, CLOSED, CRITICAL_STREAMS, Found, Seen};
 use super::control_stream::ControlStream;
 use super::errors::{connection_error, read_error, write_error};
 use super::frames::Violation;
@@ -36,31 +36,22 @@ impl LastAccepted {
     }
 }
 
-/// Ends when the client stops the response, and then says so, or is gone.
-pub(crate) fn given_up(stream: &Shared) -> impl Future<Output = bool> + use<> {
-    let stopped = stream.borrow().stopped();
-    async move {
-        match stopped.await {
-            // The response has ended, and its task with it.
-            Ok(None) => std::future::pending().await,
-            Ok(Some(_)) => true,
-            Err(_) => false,
-        }
-    }
-}
-
 type Reading = Pin<Box<dyn Future<Output = Result<Found<h3_quinn::RecvStream>, Violation>>>>;
 
 /// One QUIC connection.
 pub(crate) struct Transport {
     quic: quinn::Connection,
-    /// Opens and accepts the streams of one direction.
+    /// Accepts the streams of one direction.
     plain: h3_quinn::Connection,
+    opener: Opener,
     accepting: Accepting,
     accepted: LastAccepted,
-    /// The client's unidirectional streams, and which of those that must be there are.
+    /// The client's unidirectional streams, and which of those that must be there are; and what
+    /// the client does to our own.
     reading: FuturesUnordered<Reading>,
     seen: Seen,
+    /// How many of our streams that the connection needs are still to be opened.
+    critical: u8,
     patience: Patience,
     frame_bytes: u64,
 }
@@ -72,11 +63,13 @@ impl Transport {
             stream::unfold(quic.clone(), |quic| async { Some((quic.accept_bi().await, quic)) });
         Self {
             plain: h3_quinn::Connection::new(quic.clone()),
+            opener: Opener::new(quic.clone()),
             quic,
             accepting: Box::pin(accepting),
             accepted: LastAccepted::default(),
             reading: FuturesUnordered::new(),
             seen: Seen::default(),
+            critical: CRITICAL_STREAMS,
             patience,
             frame_bytes,
         }
@@ -122,8 +115,7 @@ impl quic::Connection<Bytes> for Transport {
         let accepted = ready!(self.accepting.poll_next_unpin(cx));
         let accepted = accepted.unwrap_or(Err(ConnectionError::LocallyClosed));
         let (send, receive) = accepted.map_err(connection_error)?;
-        let id = StreamId::try_from(u64::from(send.id()))
-            .map_err(|error| ConnectionErrorIncoming::InternalError(error.to_string()))?;
+        let id = stream_id(&send)?;
         let answer = Rc::new(RefCell::new(send));
         self.accepted.0.set(Some(answer.clone()));
         let receive = Receive {
@@ -139,23 +131,30 @@ impl quic::Connection<Bytes> for Transport {
     }
 
     fn opener(&self) -> Opener {
-        Opener(<h3_quinn::Connection as quic::Connection<Bytes>>::opener(&self.plain))
+        Opener::new(self.quic.clone())
     }
 }
 
 impl quic::OpenStreams<Bytes> for Transport {
     type BidiStream = Bidi;
-    type SendStream = h3_quinn::SendStream<Bytes>;
+    type SendStream = Send;
 
-    fn poll_open_bidi(&mut self, _: &mut Context<'_>) -> Poll<Result<Bidi, StreamErrorIncoming>> {
-        Poll::Ready(Err(never_opened()))
+    fn poll_open_bidi(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bidi, StreamErrorIncoming>> {
+        self.opener.poll_open_bidi(cx)
     }
 
-    fn poll_open_send(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Self::SendStream, StreamErrorIncoming>> {
-        quic::OpenStreams::<Bytes>::poll_open_send(&mut self.plain, cx)
+    /// The first that h3 opens are those that the connection needs.
+    fn poll_open_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<Send, StreamErrorIncoming>> {
+        let opened = ready!(self.opener.poll_open_send(cx))?;
+        if let Some(left) = self.critical.checked_sub(1) {
+            self.critical = left;
+            let stopped = opened.stream.borrow().stopped();
+            self.reading.push(Box::pin(async move {
+                // Any other end is that of the connection.
+                if let Ok(Some(_)) = stopped.await { Err(CLOSED) } else { Ok(Found::Nothing) }
+            }));
+        }
+        Poll::Ready(Ok(opened))
     }
 
     fn close(&mut self, code: Code, reason: &[u8]) {
@@ -163,27 +162,53 @@ impl quic::OpenStreams<Bytes> for Transport {
     }
 }
 
+type Opening = Pin<Box<dyn Future<Output = Result<quinn::SendStream, ConnectionError>>>>;
+
 /// Opens streams while the connection itself is elsewhere.
-pub(crate) struct Opener(h3_quinn::OpenStreams);
+pub(crate) struct Opener {
+    quic: quinn::Connection,
+    opening: Option<Opening>,
+}
+
+impl Opener {
+    fn new(quic: quinn::Connection) -> Self {
+        Self { quic, opening: None }
+    }
+}
 
 impl quic::OpenStreams<Bytes> for Opener {
     type BidiStream = Bidi;
-    type SendStream = h3_quinn::SendStream<Bytes>;
+    type SendStream = Send;
 
     fn poll_open_bidi(&mut self, _: &mut Context<'_>) -> Poll<Result<Bidi, StreamErrorIncoming>> {
-        Poll::Ready(Err(never_opened()))
+        Poll::Ready(Err(StreamErrorIncoming::Unknown("a server opens no request streams".into())))
     }
 
-    fn poll_open_send(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Self::SendStream, StreamErrorIncoming>> {
-        quic::OpenStreams::<Bytes>::poll_open_send(&mut self.0, cx)
+    fn poll_open_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<Send, StreamErrorIncoming>> {
+        let quic = &self.quic;
+        let opening = self.opening.get_or_insert_with(|| {
+            let quic = quic.clone();
+            Box::pin(async move { quic.open_uni().await })
+        });
+        let opened = ready!(opening.as_mut().poll(cx));
+        self.opening = None;
+        let opened = opened.map_err(|error| StreamErrorIncoming::ConnectionErrorIncoming {
+            connection_error: connection_error(error),
+        })?;
+        let id = stream_id(&opened).map_err(|connection_error| {
+            StreamErrorIncoming::ConnectionErrorIncoming { connection_error }
+        })?;
+        Poll::Ready(Ok(Send { stream: Rc::new(RefCell::new(opened)), id, writing: None }))
     }
 
     fn close(&mut self, code: Code, reason: &[u8]) {
-        quic::OpenStreams::<Bytes>::close(&mut self.0, code, reason);
+        close(&self.quic, code, reason);
     }
+}
+
+fn stream_id(stream: &quinn::SendStream) -> Result<StreamId, ConnectionErrorIncoming> {
+    StreamId::try_from(u64::from(stream.id()))
+        .map_err(|error| ConnectionErrorIncoming::InternalError(error.to_string()))
 }
 
 /// One request stream.
@@ -242,7 +267,7 @@ impl quic::RecvStream for Bidi {
     }
 }
 
-/// The response's half of a request stream.
+/// The response's half of a request stream, or a stream of our own.
 pub(crate) struct Send {
     stream: Shared,
     id: StreamId,
@@ -367,8 +392,4 @@ impl Drop for Receive {
             quic::RecvStream::stop_sending(self, Code::H3_NO_ERROR.value());
         }
     }
-}
-
-fn never_opened() -> StreamErrorIncoming {
-    StreamErrorIncoming::Unknown("a server opens no request streams".into())
 }

@@ -21,8 +21,8 @@ use crate::server::dispatch::Door;
 use crate::server::drain::{InFlight, Ticket};
 use crate::server::h3::patience::Patience;
 use crate::server::h3::request::serve_stream;
-use crate::server::h3::response;
-use crate::server::h3::transport::{LastAccepted, Transport, given_up};
+use crate::server::h3::response::{self, given_up};
+use crate::server::h3::transport::{LastAccepted, Transport};
 use crate::server::h3::tunnels::Tunnels;
 
 /// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).

@@ -14,11 +14,11 @@ use http::{HeaderValue, StatusCode};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::Request;
 use crate::http::address::Address;
-use crate::http::limits::{SaidTimeouts, Timeouts};
 use crate::http::paths::Prefix;
 use crate::http::ranges::Ranges;
 use crate::http::refusal::Refusal;
 use crate::http::sink::{ErrorLog, OpenSink};
+use crate::http::timeouts::{TimeoutOverrides, Timeouts};
 use crate::tls::{Policy, TlsListener};
 use crate::warning::Warning;
 
@@ -42,7 +42,7 @@ pub struct SiteBuilder {
     pub hidden: Vec<PathBuf>,
     pub tls: Policy,
     pub limits: Limits,
-    pub timeouts: SaidTimeouts,
+    pub timeouts: TimeoutOverrides,
     pub proxy_protocol: Option<ProxyProtocol>,
     pub sinks: Arc<dyn OpenSink>,
     /// Where `errors` writes, for what else has something to say there.
@@ -151,7 +151,7 @@ impl SiteBuilder {
             hidden: Vec::new(),
             tls: Policy::default(),
             limits: Limits::default(),
-            timeouts: SaidTimeouts::default(),
+            timeouts: TimeoutOverrides::default(),
             proxy_protocol: None,
             sinks,
             error_log: None,

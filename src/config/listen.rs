@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::draft::Draft;
 use super::{LoadError, Loaded, Redirects, Settings};
-use crate::http::limits::{SaidTimeouts, Timeouts};
+use crate::http::timeouts::{TimeoutOverrides, Timeouts};
 use crate::limits::HEADER_BYTES;
 use crate::site::{Listener, ProxyProtocol, SiteBuilder, SiteTable, Snapshot};
 use crate::tls::build_listener;
@@ -186,7 +186,7 @@ fn proxy_protocol<'a>(sites: impl Iterator<Item = &'a SiteBuilder>) -> Option<Pr
 /// Per field, the shortest that any site sets; the default where none does.
 fn timeouts<'a>(sites: impl Iterator<Item = &'a SiteBuilder> + Clone) -> Timeouts {
     let default = Timeouts::default();
-    let least = |said: fn(&SaidTimeouts) -> Option<Option<Duration>>, default| {
+    let least = |said: fn(&TimeoutOverrides) -> Option<Option<Duration>>, default| {
         sites
             .clone()
             .filter_map(|site| said(&site.timeouts))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, parse_duration};
-use crate::http::limits::SaidTimeouts;
+use crate::http::timeouts::TimeoutOverrides;
 use crate::site::SiteBuilder;
 
 /// What may stand in the block.
@@ -22,7 +22,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         if args.next_arg() {
             entries += 1;
             let said = Some(limit(args.val(), args)?);
-            site.timeouts = SaidTimeouts { read: said, header: said, write: said, idle: said };
+            site.timeouts = TimeoutOverrides { read: said, header: said, write: said, idle: said };
         }
         if args.next_arg() {
             return Err(args.arg_error());

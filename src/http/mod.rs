@@ -13,7 +13,6 @@ pub mod fault_page;
 pub mod fuzzing;
 pub mod hop;
 pub mod kept;
-pub mod limits;
 pub mod paths;
 pub mod placeholders;
 pub mod ranges;
@@ -22,6 +21,7 @@ pub mod request;
 pub mod response;
 pub mod sink;
 pub mod target;
+pub mod timeouts;
 pub mod upgrade;
 
 pub use body::{Body, BodyError};

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::context::Worker;
 use super::drain::Ticket;
 use crate::http::kept::Kept;
-use crate::http::limits::Timeouts;
 use crate::http::request::{Peer, TlsFacts, unmapped};
+use crate::http::timeouts::Timeouts;
 use crate::tls::cipher_name;
 
 /// An accepted connection. It keeps its client's place and holds up a drain until it is dropped.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use quinn::TransportConfig;
 
 use super::handshake::Handshakes;
-use crate::http::limits::Timeouts;
+use crate::http::timeouts::Timeouts;
 use crate::limits;
 use crate::server::connection::Connection;
 use crate::server::context::Worker;

@@ -17,7 +17,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::batched_tls::Flusher;
 use super::guard::GuardHandle;
 use crate::http::Peer;
-use crate::http::limits::Timeouts;
+use crate::http::timeouts::Timeouts;
 use crate::limits::{FIRST_REQUEST, REST_AFTER};
 use crate::server::connection::Connection;
 use crate::server::context::Worker;

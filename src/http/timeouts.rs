@@ -19,9 +19,9 @@ pub struct Timeouts {
     pub idle: Option<Duration>,
 }
 
-/// What one site says of its timeouts: nothing, a limit, or that there is none.
+/// What one site sets: `None` keeps the default, `Some(None)` lifts the limit.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SaidTimeouts {
+pub struct TimeoutOverrides {
     pub read: Option<Option<Duration>>,
     pub header: Option<Option<Duration>>,
     pub write: Option<Option<Duration>>,

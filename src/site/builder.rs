@@ -1,0 +1,169 @@
+//! One site: what its block says, as a chain.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::scripts::Scripts;
+use super::settings::{Limits, ProxyProtocol};
+use super::task::{Hook, Task};
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::Request;
+use crate::http::address::Address;
+use crate::http::paths::Prefix;
+use crate::http::refusal::Refusal;
+use crate::http::sink::{ErrorLog, OpenSink};
+use crate::http::timeouts::TimeoutOverrides;
+use crate::tls::Policy;
+use crate::warning::Warning;
+
+/// What stands for a folder where `index` names nothing else.
+pub const INDEX: [&str; 6] =
+    ["index.html", "index.htm", "index.txt", "default.html", "default.htm", "default.txt"];
+
+/// Collects what the directives of one block say about one address. Set-ups run in table order,
+/// which is the order of execution.
+pub struct SiteBuilder {
+    pub address: Address,
+    /// `root`, else `-root`, else the working directory.
+    pub root: PathBuf,
+    /// Whether somebody wrote the root.
+    pub root_is_named: bool,
+    /// Whether a directive answers every request, so that no file is looked for.
+    pub answers_all: bool,
+    pub binds: Vec<String>,
+    pub index: Vec<String>,
+    /// Files never served: the Caddyfile itself.
+    pub hidden: Vec<PathBuf>,
+    pub tls: Policy,
+    pub limits: Limits,
+    pub timeouts: TimeoutOverrides,
+    pub proxy_protocol: Option<ProxyProtocol>,
+    pub sinks: Arc<dyn OpenSink>,
+    /// Where `errors` writes, for what else has something to say there.
+    pub error_log: Option<ErrorLog>,
+    /// Files that `fastcgi` runs, and that nobody sends as they are.
+    pub scripts: Arc<Scripts>,
+    /// Whether this site will be served over TLS (its scheme is https).
+    pub secure: bool,
+    pub warnings: Vec<Warning>,
+    pub hooks: Vec<Hook>,
+    pub tasks: Vec<Task>,
+    handlers: Vec<Box<dyn Handler>>,
+    witnesses: Vec<Box<dyn Handler>>,
+}
+
+impl SiteBuilder {
+    pub fn new(address: Address, root: PathBuf, sinks: Arc<dyn OpenSink>) -> Self {
+        Self {
+            address,
+            root,
+            root_is_named: false,
+            answers_all: false,
+            binds: Vec::new(),
+            index: Vec::new(),
+            hidden: Vec::new(),
+            tls: Policy::default(),
+            limits: Limits::default(),
+            timeouts: TimeoutOverrides::default(),
+            proxy_protocol: None,
+            sinks,
+            error_log: None,
+            scripts: Arc::default(),
+            secure: false,
+            warnings: Vec::new(),
+            hooks: Vec::new(),
+            tasks: Vec::new(),
+            handlers: Vec::new(),
+            witnesses: Vec::new(),
+        }
+    }
+
+    /// The files that stand for a folder.
+    pub fn index_names(&self) -> Vec<String> {
+        if self.index.is_empty() { INDEX.map(str::to_owned).to_vec() } else { self.index.clone() }
+    }
+
+    /// As logs name it.
+    pub fn name(&self) -> Arc<str> {
+        name(&self.address)
+    }
+
+    /// Where errors are written that no response tells of.
+    pub fn error_log(&self) -> ErrorLog {
+        self.error_log.clone().unwrap_or_else(|| ErrorLog::process(self.name()))
+    }
+
+    /// As [`Self::push`], for what has to see requests too that are refused before the chain runs.
+    pub fn push_witness(&mut self, handler: impl Handler) {
+        let handler = Arc::new(handler);
+        self.handlers.push(Box::new(handler.clone()));
+        self.witnesses.push(Box::new(handler));
+    }
+
+    /// Puts a handler behind those already there.
+    pub fn push(&mut self, handler: impl Handler) {
+        self.handlers.push(Box::new(handler));
+    }
+
+    /// The finished site.
+    pub fn build(self) -> Site {
+        let name = self.name();
+        let mut refusing = self.witnesses;
+        refusing.push(Box::new(Refused));
+        let path = Prefix::new(&self.address.path);
+        Site {
+            address: self.address,
+            path,
+            name,
+            limits: self.limits,
+            chain: self.handlers,
+            refusing,
+        }
+    }
+}
+
+fn name(address: &Address) -> Arc<str> {
+    match address.original.as_str() {
+        // Without an address there is but one.
+        "" => "the site".into(),
+        address => address.into(),
+    }
+}
+
+/// A site ready to serve.
+pub struct Site {
+    pub address: Address,
+    /// As logs name it.
+    pub name: Arc<str>,
+    /// The address's path, which directives do not see.
+    pub path: Prefix,
+    pub limits: Limits,
+    chain: Vec<Box<dyn Handler>>,
+    /// What refused requests pass.
+    refusing: Vec<Box<dyn Handler>>,
+}
+
+impl Site {
+    /// Runs the chain.
+    pub fn handle<'a>(&'a self, req: &'a mut Request) -> ReplyFuture<'a> {
+        Next::new(&self.chain).run(req)
+    }
+
+    /// Answers a request whose [`Refusal`] is in its extensions.
+    pub fn refuse<'a>(&'a self, req: &'a mut Request) -> ReplyFuture<'a> {
+        Next::new(&self.refusing).run(req)
+    }
+}
+
+/// Gives the answer to a refused request.
+struct Refused;
+
+impl Handler for Refused {
+    fn handle<'a>(&'a self, req: &'a mut Request, _: Next<'a>) -> ReplyFuture<'a> {
+        let refusal = req.head.extensions.get().copied();
+        let refusal = refusal.unwrap_or(Refusal::Rule(StatusCode::BAD_REQUEST));
+        Box::pin(std::future::ready(refusal.reply(req)))
+    }
+}

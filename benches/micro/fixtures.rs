@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+use std::rc::Rc;
 
 use caddy::config::{self, Loaded, Settings, Source};
 use caddy::http::address::Address;
@@ -171,7 +172,7 @@ pub fn request() -> Request {
         head,
         body: Body::empty(),
         upgrade: None,
-        peer: Arc::new(peer),
+        peer: Rc::new(peer),
         host: "localhost".to_owned(),
         user: None,
         upstream: None,

@@ -3,7 +3,7 @@
 //! behind has its address without knowing this one.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::rc::Rc;
 
 use http::{HeaderName, StatusCode};
 
@@ -125,7 +125,7 @@ impl RealIp {
         };
         if let Some((ip, port)) = client {
             let remote = SocketAddr::new(ip, port.unwrap_or(sender.port()));
-            req.peer = Arc::new(req.peer.named(remote));
+            req.peer = Rc::new(req.peer.named(remote));
             req.head.extensions.insert(Sender(sender.ip()));
         }
         Ok(())
@@ -199,7 +199,7 @@ mod tests {
 
     fn from(sender: &str, fields: &[(&'static str, &str)]) -> Request {
         let mut req = request("GET", "/");
-        Arc::get_mut(&mut req.peer).unwrap().remote = sender.parse().unwrap();
+        Rc::get_mut(&mut req.peer).unwrap().remote = sender.parse().unwrap();
         for (name, value) in fields {
             req.head.headers.append(*name, value.parse().unwrap());
         }

@@ -1,22 +1,21 @@
 //! What handlers keep with a client's connection. It ends with the connection.
 
 use std::any::Any;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::rc::Rc;
 
 use http::HeaderValue;
 
-/// Things of any kind, few of them. The lock is never waited for: a connection stays on its worker.
+/// Things of any kind, few of them. They stay on the connection's worker.
 #[derive(Default)]
 pub struct Kept {
-    some: AtomicBool,
-    things: Mutex<Vec<Box<dyn Any + Send>>>,
-    /// What its requests say of it, written once.
-    pub(super) address: OnceLock<HeaderValue>,
-    pub(super) local_port: OnceLock<HeaderValue>,
+    things: RefCell<Vec<Box<dyn Any>>>,
+    /// The client's address and the local port as fields say them, written once.
+    pub(super) address: OnceCell<HeaderValue>,
+    pub(super) local_port: OnceCell<HeaderValue>,
     /// The same for all clients that one connection carries.
-    elsewhere: Arc<AtomicBool>,
+    elsewhere: Rc<Cell<bool>>,
 }
 
 impl Kept {
@@ -25,45 +24,34 @@ impl Kept {
         Self { elsewhere: self.elsewhere.clone(), ..Self::default() }
     }
 
-    /// Says whether the request under way waits for another server, which is told at once when
-    /// the client goes away. What is done here is soon done and is done to its end.
+    /// Sets whether the request under way waits for another server. Such a request ends as soon
+    /// as the client goes away; one that is answered here runs to its end.
     pub fn set_elsewhere(&self, elsewhere: bool) {
-        self.elsewhere.store(elsewhere, Ordering::Relaxed);
+        self.elsewhere.set(elsewhere);
     }
 
     pub fn is_elsewhere(&self) -> bool {
-        self.elsewhere.load(Ordering::Relaxed)
+        self.elsewhere.get()
     }
 
-    /// Whether nothing is here, asked without the lock.
     pub fn is_empty(&self) -> bool {
-        !self.some.load(Ordering::Relaxed)
+        self.things.borrow().is_empty()
     }
 
-    pub fn put<T: Any + Send>(&self, thing: T) {
-        self.things().push(Box::new(thing));
-        self.some.store(true, Ordering::Relaxed);
+    pub fn put<T: Any>(&self, thing: T) {
+        self.things.borrow_mut().push(Box::new(thing));
     }
 
-    /// Takes one that is wanted.
+    /// Removes and returns the first of this type that `wanted` accepts.
     pub fn take<T: Any>(&self, wanted: impl Fn(&T) -> bool) -> Option<T> {
-        if self.is_empty() {
-            return None;
-        }
-        let mut things = self.things();
+        let mut things = self.things.borrow_mut();
         let at = things.iter().position(|thing| thing.downcast_ref().is_some_and(&wanted))?;
-        let thing = things.swap_remove(at).downcast().ok();
-        self.some.store(!things.is_empty(), Ordering::Relaxed);
-        thing.map(|thing| *thing)
+        things.swap_remove(at).downcast().ok().map(|thing| *thing)
     }
 
-    /// Whether one is wanted.
+    /// Whether there is one of this type that `wanted` accepts.
     pub fn any<T: Any>(&self, wanted: impl Fn(&T) -> bool) -> bool {
-        self.things().iter().any(|thing| thing.downcast_ref().is_some_and(&wanted))
-    }
-
-    fn things(&self) -> MutexGuard<'_, Vec<Box<dyn Any + Send>>> {
-        self.things.lock().unwrap_or_else(PoisonError::into_inner)
+        self.things.borrow().iter().any(|thing| thing.downcast_ref().is_some_and(&wanted))
     }
 }
 

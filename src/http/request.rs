@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ pub struct Request {
     pub body: Body,
     /// Set where the client asks for another protocol and may have it.
     pub upgrade: Option<Box<Upgrade>>,
-    pub peer: Arc<Peer>,
+    pub peer: Rc<Peer>,
     /// Host without port, lower-case, no trailing dot; IPv6 without brackets.
     pub host: String,
     /// The URI before any rewrite and before a site's path was cut off, in origin form.
@@ -195,7 +196,7 @@ pub(crate) mod tests {
             head,
             body: Body::empty(),
             upgrade: None,
-            peer: Arc::new(Peer {
+            peer: Rc::new(Peer {
                 remote: ([127, 0, 0, 1], 1234).into(),
                 local: ([127, 0, 0, 1], 8080).into(),
                 tls: None,

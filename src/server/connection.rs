@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::{CommonState, ProtocolVersion};
@@ -58,8 +57,8 @@ impl Connection {
     }
 
     /// The connection as requests see it. `local` is the address that the client came to.
-    pub(crate) fn peer(&self, local: SocketAddr, session: Option<TlsSession>) -> Arc<Peer> {
-        Arc::new(Peer {
+    pub(crate) fn peer(&self, local: SocketAddr, session: Option<TlsSession>) -> Rc<Peer> {
+        Rc::new(Peer {
             remote: self.remote,
             local: unmapped(local),
             tls: session.map(TlsSession::into_facts),

@@ -5,6 +5,7 @@ mod kept;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -83,7 +84,7 @@ fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> Request {
         head,
         body: Body::empty(),
         upgrade: None,
-        peer: Arc::new(Peer {
+        peer: Rc::new(Peer {
             remote: address,
             local: address,
             tls: None,

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -48,7 +47,7 @@ fn request(method: &str, accepted: &str) -> Request {
         head,
         body: Body::empty(),
         upgrade: None,
-        peer: Arc::new(Peer {
+        peer: Rc::new(Peer {
             remote: address,
             local: address,
             tls: None,

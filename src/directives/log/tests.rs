@@ -1,5 +1,6 @@
 //! Lines as a sink sees them.
 
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -54,7 +55,7 @@ fn request(target: &str) -> Request {
         head,
         body: Body::empty(),
         upgrade: None,
-        peer: Arc::new(Peer {
+        peer: Rc::new(Peer {
             remote: address,
             local: address,
             tls: None,

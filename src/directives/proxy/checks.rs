@@ -1,6 +1,7 @@
 //! `health_check`: checks each upstream at intervals, independently of requests.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,7 +180,7 @@ impl Checker {
             head,
             body: Body::empty(),
             upgrade: None,
-            peer: Arc::new(Peer { remote: nobody, local: nobody, tls, kept: Kept::default() }),
+            peer: Rc::new(Peer { remote: nobody, local: nobody, tls, kept: Kept::default() }),
             host: self.site.clone(),
             user: None,
             upstream: None,

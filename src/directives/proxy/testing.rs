@@ -28,7 +28,7 @@ pub(super) fn request(method: &str, uri: &str) -> Request {
         head,
         body: Body::empty(),
         upgrade: None,
-        peer: Arc::new(Peer {
+        peer: Rc::new(Peer {
             remote: "192.0.2.7:4321".parse().unwrap(),
             local: "192.0.2.1:8080".parse().unwrap(),
             tls: None,

@@ -1,6 +1,6 @@
 //! Placeholders against one request.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
@@ -23,7 +23,7 @@ fn request() -> Request {
         head,
         body: Body::empty(),
         upgrade: None,
-        peer: Arc::new(Peer {
+        peer: Rc::new(Peer {
             remote: "[::ffff:192.0.2.7]:4711".parse().unwrap(),
             local: ([127, 0, 0, 1], 443).into(),
             tls: None,

@@ -7,7 +7,6 @@ mod refuse;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -37,12 +36,12 @@ use crate::tls::challenges::http_answer;
 pub(super) struct Door {
     worker: Rc<Worker>,
     addr: SocketAddr,
-    peer: Arc<Peer>,
+    peer: Rc<Peer>,
     timeouts: Timeouts,
 }
 
 impl Door {
-    pub(super) fn new(connection: &Connection, peer: Arc<Peer>, timeouts: Timeouts) -> Rc<Self> {
+    pub(super) fn new(connection: &Connection, peer: Rc<Peer>, timeouts: Timeouts) -> Rc<Self> {
         let worker = connection.worker.clone();
         Rc::new(Self { worker, addr: connection.addr, peer, timeouts })
     }

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -174,8 +174,8 @@ async fn serve_client(mut connection: Connection, stream: TcpStream) {
 
 /// A connection that requests can come on.
 enum Opened {
-    Plain(Arc<Peer>, ClientStream),
-    Secure(Arc<Peer>, Secure),
+    Plain(Rc<Peer>, ClientStream),
+    Secure(Rc<Peer>, Secure),
 }
 
 struct Secure {

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -40,7 +39,7 @@ const READ_AHEAD: usize = 64 * 1024;
 /// Serves HTTP/1.0 and 1.1 until the connection ends.
 pub(crate) async fn serve_http1<T>(
     connection: Connection,
-    peer: Arc<Peer>,
+    peer: Rc<Peer>,
     io: T,
     flusher: Option<Flusher>,
 ) where
@@ -100,7 +99,7 @@ pub(crate) async fn serve_http1<T>(
 /// Serves HTTP/2 until the connection ends.
 pub(crate) async fn serve_http2(
     connection: Connection,
-    peer: Arc<Peer>,
+    peer: Rc<Peer>,
     io: BatchedTls,
     flusher: Flusher,
 ) {

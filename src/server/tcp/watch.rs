@@ -6,7 +6,6 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -37,11 +36,11 @@ struct State {
     /// The connection is to end.
     closing: Cell<bool>,
     /// Over HTTP/1.1, the framing and who sends it.
-    guard: Option<(GuardHandle, Arc<Peer>)>,
+    guard: Option<(GuardHandle, Rc<Peer>)>,
 }
 
 impl Activity {
-    pub(crate) fn new(guard: Option<(GuardHandle, Arc<Peer>)>) -> Self {
+    pub(crate) fn new(guard: Option<(GuardHandle, Rc<Peer>)>) -> Self {
         Self(Rc::new(State {
             requests: Cell::new(0),
             unread: Cell::new(0),

@@ -2,7 +2,7 @@
 //! a whole (NTLM and Negotiate, RFC 4559), and those that began with the client's address. They
 //! are never in the pool, and end with the client's.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
@@ -73,7 +73,7 @@ pub(crate) fn take(peer: &Peer, upstream: u64) -> Option<Box<Conn>> {
 }
 
 /// Keeps a connection whose exchange is over with the client's.
-pub(crate) fn give(peer: &Arc<Peer>, upstream: u64, mut conn: Box<Conn>, affinity: Affinity) {
+pub(crate) fn give(peer: &Rc<Peer>, upstream: u64, mut conn: Box<Conn>, affinity: Affinity) {
     conn.patience.moved_at(Instant::now());
     peer.kept.put(Own { upstream, conn, authenticated: affinity == Affinity::Authentication });
 }

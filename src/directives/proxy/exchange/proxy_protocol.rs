@@ -88,7 +88,7 @@ mod tests {
 
     fn header(version: ProxyProtocol, remote: &str, local: &str) -> Vec<u8> {
         let mut req = request("GET", "/");
-        let peer = std::sync::Arc::get_mut(&mut req.peer).unwrap();
+        let peer = std::rc::Rc::get_mut(&mut req.peer).unwrap();
         (peer.remote, peer.local) = (remote.parse().unwrap(), local.parse().unwrap());
         version.header(&req.peer)
     }

@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) struct Lease {
     /// How long the upstream may be silent within its answer.
     pub(crate) silence: Duration,
     /// Whose own the connection is.
-    pub(crate) owner: Option<(Arc<Peer>, Affinity)>,
+    pub(crate) owner: Option<(Rc<Peer>, Affinity)>,
     pub(crate) _slot: Slot,
 }
 

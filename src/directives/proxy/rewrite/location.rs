@@ -145,7 +145,6 @@ fn each(fields: &mut HeaderMap, name: HeaderName, turn: impl Fn(&str) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
     use crate::directives::proxy::rewrite::header_rules::HeaderRule;
@@ -193,7 +192,7 @@ mod tests {
             let mut req = request("GET", "/");
             req.head.headers.insert("host", host.parse().unwrap());
             req.host = host_of(host).trim_matches(['[', ']']).to_owned();
-            Arc::get_mut(&mut req.peer).unwrap().tls = Some(TlsFacts::default());
+            std::rc::Rc::get_mut(&mut req.peer).unwrap().tls = Some(TlsFacts::default());
             assert_eq!(reversed_by(&rule, &req, LOCATION, value), want, "{value} of {to}");
         }
         let mut rule = Rule::of("/", &["b".to_owned()]);

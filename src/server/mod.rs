@@ -1,12 +1,14 @@
 //! Listens and serves: sockets, workers, three protocols, and the dispatcher that they share. Knows
 //! a [`crate::site::Snapshot`] but no directive.
 
+mod bad_head;
 mod compression;
 mod connection;
 mod context;
 mod dispatch;
 mod drain;
 mod engine;
+mod field_section;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod h3;

@@ -4,3 +4,4 @@ pub(crate) mod hpack;
 pub(crate) mod huffman;
 pub(crate) mod primitives;
 pub(crate) mod qpack;
+pub(crate) mod qpack_table;

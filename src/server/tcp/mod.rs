@@ -1,7 +1,6 @@
 //! HTTP/1.1 and HTTP/2: TCP connections, TLS, the guard and the gate, and hyper.
 
 pub(crate) mod accept;
-pub(crate) mod bad_head;
 pub(crate) mod batched_tls;
 pub(crate) mod client_stream;
 pub(crate) mod guard;

@@ -15,7 +15,6 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::bad_head::Told;
 use super::batched_tls::{BatchedTls, Flusher};
 use super::guard::{Guard, GuardLimits, Readable};
 use super::h2_gate::{H2Gate, Refusals};
@@ -29,6 +28,7 @@ use crate::http::Body;
 use crate::http::request::Peer;
 use crate::http::response::NeedsHttp1;
 use crate::limits;
+use crate::server::bad_head::Told;
 use crate::server::connection::{Connection, Settings};
 use crate::server::dispatch::{Door, dispatch, log_refused};
 use crate::server::tunnel::switch::{Granted, Slot, Switching};

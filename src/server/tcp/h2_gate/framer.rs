@@ -2,17 +2,17 @@
 //! its place. Does no I/O.
 
 use bytes::{BufMut, BytesMut};
-use http::{Request, StatusCode, Version};
+use http::{StatusCode, Version};
 
 use super::frames::{
     self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, LARGEST_WINDOW, MOST,
     PUSH_PROMISE, RST_STREAM, WINDOW_UPDATE, number, put_block, put_head,
 };
-use super::head::{Line, Section, Verdict};
 use super::refusals::Refusals;
 use super::windows::Windows;
+use crate::server::bad_head::{Refused, Told};
 use crate::server::compression::hpack::{Decoder, Mark, write_literal};
-use crate::server::tcp::bad_head::Told;
+use crate::server::field_section::{Line, Section, Verdict};
 
 /// What a client sends first (RFC 9113 section 3.4).
 const PREFACE: usize = 24;
@@ -37,14 +37,7 @@ pub(super) struct Replacement {
     pub(super) bytes: usize,
     pub(super) by: BytesMut,
     /// A request that gets no answer.
-    pub(super) unanswered: Option<Unanswered>,
-}
-
-/// What there is to tell of a request whose stream or connection ends.
-#[derive(Debug)]
-pub(super) struct Unanswered {
-    pub(super) head: Request<()>,
-    pub(super) status: StatusCode,
+    pub(super) unanswered: Option<Refused>,
 }
 
 #[derive(Debug)]
@@ -260,7 +253,7 @@ impl Framer {
                 Err(self.replace(block, MALFORMED, unanswered))
             }
             Verdict::Refused(status) => {
-                let Unanswered { head, status } = self.describe(block, mark, status);
+                let Refused { head, status } = self.describe(block, mark, status);
                 let fields = self.refusals.block(&head, status);
                 Err(self.replace(block, &fields, None))
             }
@@ -280,7 +273,7 @@ impl Framer {
         &mut self,
         block: &Block<'_>,
         fields: &[u8],
-        unanswered: Option<Unanswered>,
+        unanswered: Option<Refused>,
     ) -> Stop {
         self.is_apart = true;
         let mut by = BytesMut::new();
@@ -289,7 +282,7 @@ impl Framer {
     }
 
     /// What there is to tell of the request that a block begins.
-    fn describe(&self, block: &Block<'_>, mark: Mark, status: StatusCode) -> Unanswered {
+    fn describe(&self, block: &Block<'_>, mark: Mark, status: StatusCode) -> Refused {
         let mut told = Told { version: Version::HTTP_2, ..Told::default() };
         self.decoder.recall(block.fields, mark, |field| {
             let value = || field.value.to_vec().into();
@@ -301,13 +294,11 @@ impl Framer {
                 _ => {}
             }
         });
-        let mut head = Request::new(());
-        told.put_into(&mut head);
-        Unanswered { head, status }
+        told.refused(status)
     }
 
     /// Has h2 end the connection, by frames that it must end it for.
-    fn end(&mut self, reason: Reason, bytes: usize, unanswered: Option<Unanswered>) -> Stop {
+    fn end(&mut self, reason: Reason, bytes: usize, unanswered: Option<Refused>) -> Stop {
         self.at = At::Ended;
         let mut by = BytesMut::new();
         let (kind, stream) = (CONTINUATION, 1);

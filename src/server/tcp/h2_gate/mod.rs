@@ -8,7 +8,6 @@ mod framer;
 mod frames;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod head;
 mod refusals;
 #[cfg(test)]
 mod tests;
@@ -21,8 +20,9 @@ use std::task::{Context, Poll, ready};
 use http::{Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use self::framer::{Framer, Replacement, Stop, Unanswered};
+use self::framer::{Framer, Replacement, Stop};
 pub(crate) use self::refusals::Refusals;
+use crate::server::bad_head::Refused;
 
 /// Room for bytes that are kept, which stays.
 const KEPT: usize = 512;
@@ -90,7 +90,7 @@ impl<T, F: Fn(Request<()>, StatusCode)> H2Gate<T, F> {
     fn replace(&mut self, Replacement { bytes, by, unanswered }: Replacement) {
         self.kept.splice(self.ready..self.ready + bytes, by.iter().copied());
         self.ready += by.len();
-        if let Some(Unanswered { head, status }) = unanswered {
+        if let Some(Refused { head, status }) = unanswered {
             (self.refused)(head, status);
         }
     }

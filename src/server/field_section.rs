@@ -31,7 +31,7 @@ enum Fault {
 
 /// What a field is to the section that it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     kind: Kind,
     fault: Option<Fault>,
 }
@@ -47,7 +47,7 @@ enum Kind {
 
 /// What becomes of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Pass,
     /// The stream ends with PROTOCOL_ERROR.
     Malformed,
@@ -57,9 +57,9 @@ pub(super) enum Verdict {
 
 /// What has been seen of a section.
 #[derive(Debug, Default)]
-pub(super) struct Section {
+pub(crate) struct Section {
     /// As SETTINGS_MAX_HEADER_LIST_SIZE counts.
-    pub(super) size: usize,
+    pub(crate) size: usize,
     seen: u8,
     is_connect: bool,
     has_field: bool,
@@ -70,7 +70,7 @@ pub(super) struct Section {
 }
 
 impl Section {
-    pub(super) fn add(&mut self, line: Line, field: Field<'_>) {
+    pub(crate) fn add(&mut self, line: Line, field: Field<'_>) {
         self.size += field.size();
         self.fault = self.fault.max(line.fault);
         let bit = match line.kind {
@@ -104,7 +104,7 @@ impl Section {
     }
 
     /// The verdict on a head; `ends` if nothing follows it, `most` bytes and more are too many.
-    pub(super) fn as_head(&self, ends: bool, most: usize) -> Verdict {
+    pub(crate) fn as_head(&self, ends: bool, most: usize) -> Verdict {
         let is_plain_connect = self.is_connect && self.seen & PROTOCOL == 0;
         let is_whole = match self.seen & (METHOD | PATH | SCHEME) {
             METHOD => is_plain_connect,
@@ -124,12 +124,12 @@ impl Section {
     }
 
     /// The verdict on trailers: there is no answer that would still be read.
-    pub(super) fn as_trailers(&self, most: usize) -> Verdict {
+    pub(crate) fn as_trailers(&self, most: usize) -> Verdict {
         let is_well_formed = self.fault.is_none() && !self.has_pseudo && self.size < most;
         if is_well_formed { Verdict::Pass } else { Verdict::Malformed }
     }
 
-    pub(super) fn too_large(&self) -> StatusCode {
+    pub(crate) fn too_large(&self) -> StatusCode {
         if self.path_length > URI_BYTES {
             StatusCode::URI_TOO_LONG
         } else {

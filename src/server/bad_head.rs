@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use http::header::{HOST, HeaderValue};
-use http::{Method, Request, Uri, Version};
+use http::{Method, Request, StatusCode, Uri, Version};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 /// Bytes of a target that are kept: more are none that a log would hold.
@@ -26,6 +26,13 @@ pub(crate) struct Told<'a> {
     pub(crate) version: Version,
 }
 
+/// A request that is refused, with what there is to tell of it.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) head: Request<()>,
+    pub(crate) status: StatusCode,
+}
+
 impl<'a> Told<'a> {
     /// What a head of HTTP/1 says.
     pub(crate) fn by_http1(head: &'a [u8]) -> Self {
@@ -43,6 +50,12 @@ impl<'a> Told<'a> {
         let is_old = version == b"HTTP/1.0";
         let version = if is_old { Version::HTTP_10 } else { Version::HTTP_11 };
         Self { method: method.into(), target: target.into(), host, version }
+    }
+
+    pub(crate) fn refused(&self, status: StatusCode) -> Refused {
+        let mut head = Request::new(());
+        self.put_into(&mut head);
+        Refused { head, status }
     }
 
     /// Puts it into the request that stands in for the one that came.

@@ -1,6 +1,6 @@
-//! The rules for a request head or trailers over HTTP/2 (RFC 9113 sections 8.1 to 8.3). What the
-//! RFC calls malformed ends the stream. Other violations of HTTP, and names that are not ASCII, are
-//! answered with 400 as over HTTP/1.
+//! The rules for a request head or trailers over HTTP/2 (RFC 9113 sections 8.1 to 8.3) and HTTP/3
+//! (RFC 9114 sections 4.1 to 4.4). What the RFCs call malformed ends the stream. Other violations
+//! of HTTP, and names that are not ASCII, are answered with 400 as over HTTP/1.
 
 use std::sync::LazyLock;
 
@@ -61,7 +61,7 @@ pub(crate) struct Section {
     /// As SETTINGS_MAX_HEADER_LIST_SIZE counts.
     pub(crate) size: usize,
     seen: u8,
-    is_connect: bool,
+    pub(crate) is_connect: bool,
     has_field: bool,
     has_pseudo: bool,
     path_length: usize,

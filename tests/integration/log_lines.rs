@@ -88,18 +88,66 @@ fn a_stream_that_is_reset_for_its_head_has_its_line() {
         let fields = [&pseudo[..], &[[":path", path], more]].concat();
         json!({"streams": [{"fields": fields, "end": true}]})
     };
-    let cases =
-        [case("/fields", ["connection", "close"]), case("/length", ["content-length", "x"])];
+    let cases = [
+        case("/fields", ["connection", "close"]),
+        case("/length", ["content-length", "x"]),
+        case("/pseudo", [":path", "/other"]),
+        case("/upper", ["X-A", "b"]),
+        case("/two", ["host", "other"]),
+    ];
     for seen in h3_raw(caddy.port(), &cases) {
         assert_eq!(seen["streams"]["0"]["status"], 0, "{seen}");
     }
-    for path in ["/fields", "/length"] {
+    let told = [("/fields", &host), ("/length", &host), ("/upper", &host), ("/two", &host)];
+    for (path, host) in told {
         line(&caddy, &format!("HTTP/3.0 GET {path} {host} 400"));
         let error = format!("[ERROR 400 {path}] the request breaks the rules of HTTP");
         assert!(caddy.read("errors.log").contains(&error), "{path}");
     }
-    assert_eq!(caddy.read("access.log").lines().count(), 2);
+    // The last one counts in no way.
+    line(&caddy, &format!("HTTP/3.0 GET /other {host} 400"));
+    assert_eq!(caddy.read("access.log").lines().count(), 5);
     assert!(origin.requests().is_empty());
+}
+
+#[test]
+fn a_head_that_is_refused_over_http_3_has_its_line() {
+    let origin = Origin::start();
+    let caddy = Setup::new(SITES).set("ORIGIN", origin.addr).start();
+    let host = format!("localhost:{}", caddy.port());
+    let get = |path: &'static str| {
+        let pseudo = [(":method", "GET"), (":scheme", "https"), (":authority", host.as_str())];
+        [&pseudo[..], &[(":path", path)]].concat()
+    };
+    let named = [get("/name"), vec![("x-\u{e9}", "b")]].concat();
+    // Each counts as 34 bytes, and is sent in four.
+    let many = [get("/many"), vec![("a", "b"); 3000]].concat();
+    let cases = [
+        json!({"streams": [{"fields": named, "end": true}]}),
+        json!({"streams": [{"fields": many, "end": true}]}),
+        // HEADERS of one megabyte, of which nothing is read.
+        json!({"streams": [{"bi": "0180100000"}], "until": "closed"}),
+    ];
+    let seen = h3_raw(caddy.port(), &cases);
+    let status = |at: usize| seen[at]["streams"]["0"]["status"].as_u64();
+    assert_eq!((status(0), status(1), status(2)), (Some(400), Some(431), Some(0)), "{seen:?}");
+    assert_eq!(seen[2]["closed"], 0x107);
+    line(&caddy, &format!("HTTP/3.0 GET /name {host} 400"));
+    line(&caddy, &format!("HTTP/3.0 GET /many {host} 431"));
+    line(&caddy, "HTTP/3.0 - / - 431");
+    assert_eq!(caddy.read("access.log").lines().count(), 3);
+    assert!(origin.requests().is_empty());
+}
+
+#[test]
+fn a_head_that_never_ends_has_its_line() {
+    let origin = Origin::start();
+    let site = SITES.replace(" limits {", " timeouts {\n  header 1s\n }\n limits {");
+    let caddy = Setup::new(&site).set("ORIGIN", origin.addr).start();
+    // The first bytes of HEADERS with 32 bytes.
+    let seen = h3_raw(caddy.port(), &[json!({"streams": [{"bi": "01200000d1"}]})]);
+    assert_eq!(seen[0]["streams"]["0"]["reset"], 0x10d, "{seen:?}");
+    line(&caddy, "HTTP/3.0 - / - 408");
 }
 
 #[test]

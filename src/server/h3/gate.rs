@@ -4,10 +4,13 @@
 use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use http::StatusCode;
 
 use super::frames::{DATA, HEADERS, Number, Violation, is_known};
 use super::response::put_length;
-use super::section::{self, Judged};
+use super::section::{self, Judged, STAND_IN};
+use crate::server::bad_head::Refused;
+use crate::server::field_section::Verdict;
 
 /// Where a request stream stands.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(crate) struct Gate {
     kept: BytesMut,
     /// What may go on.
     passed: VecDeque<Bytes>,
+    /// The request, where it is not to be served.
+    refused: Option<Box<Refused>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,12 +84,18 @@ impl Chunk<'_> {
 impl Gate {
     pub(crate) fn new(most: u64) -> Self {
         let (at, number, part) = (At::Type, Number::default(), Part::Head);
-        Self { most, at, number, part, kept: BytesMut::new(), passed: VecDeque::new() }
+        let (kept, passed) = (BytesMut::new(), VecDeque::new());
+        Self { most, at, number, part, kept, passed, refused: None }
     }
 
     /// The next bytes for h3.
     pub(crate) fn next(&mut self) -> Option<Bytes> {
         self.passed.pop_front()
+    }
+
+    /// The request, if what was taken last says that it is not to be served.
+    pub(crate) fn refused(&mut self) -> Option<Box<Refused>> {
+        self.refused.take()
     }
 
     /// The stream has ended.
@@ -151,7 +162,13 @@ impl Gate {
             (HEADERS, Part::Head | Part::Content) if length <= self.most => {
                 self.open_section(length, chunk)
             }
-            (HEADERS, Part::Head | Part::Content) => Err(Violation::too_long()),
+            (HEADERS, Part::Head) => {
+                // Nothing of it is read.
+                let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                self.refused = Some(section::unknown(status).into());
+                Err(Violation::too_long())
+            }
+            (HEADERS, Part::Content) => Err(Violation::too_long()),
             (kind, _) if is_known(kind) => Err(Violation::unexpected()),
             _ if length > self.most => Err(Violation::too_long()),
             _ => {
@@ -184,14 +201,26 @@ impl Gate {
 
     /// Judges a field section that is all here, and says what is to go on in its place.
     fn judge(&mut self, section: &[u8]) -> Result<Option<Vec<u8>>, Violation> {
-        let Judged { is_connect, respelled } = section::judge(section, self.part == Part::Head)?;
+        let (is_head, most) = (self.part == Part::Head, self.most as usize);
+        let Judged { verdict, is_connect, respelled } = section::judge(section, is_head, most)?;
         self.part = match self.part {
             Part::Head if is_connect => Part::Tunnel,
             Part::Head => Part::Content,
             _ => Part::Nothing,
         };
         self.at = At::Type;
-        Ok(respelled)
+        match verdict {
+            Verdict::Pass => Ok(respelled),
+            Verdict::Refused(status) => {
+                self.refused = Some(section::describe(section, status).into());
+                Ok(Some(STAND_IN.to_vec()))
+            }
+            Verdict::Malformed => {
+                let about = || section::describe(section, StatusCode::BAD_REQUEST).into();
+                self.refused = is_head.then(about);
+                Err(Violation::Message)
+            }
+        }
     }
 
     fn push_section(&mut self, section: Bytes) {
@@ -217,7 +246,7 @@ mod tests {
 
     /// What goes on of a stream that comes in pieces of `size`.
     fn passed(stream: &[u8], size: usize) -> Result<Vec<u8>, Violation> {
-        let mut gate = Gate::new(200);
+        let mut gate = Gate::new(250);
         let mut out = vec![];
         for piece in stream.chunks(size) {
             gate.take(&Bytes::copy_from_slice(piece))?;
@@ -227,9 +256,15 @@ mod tests {
         Ok(out)
     }
 
-    /// HEADERS with `:method GET` and lines as given.
+    /// HEADERS with `GET https://a/` and lines as given.
     fn head(lines: &[u8]) -> Vec<u8> {
-        [&[1, 3 + lines.len() as u8, 0, 0, 0xd1][..], lines].concat()
+        section(b"\xd1", lines)
+    }
+
+    /// The same with another method.
+    fn section(method: &[u8], lines: &[u8]) -> Vec<u8> {
+        let lines = [b"\0\0", method, b"\xd7\xc1\x50\x01a", lines].concat();
+        [&[1, lines.len() as u8][..], &lines].concat()
     }
 
     const CONNECT: &[u8] = b"\x01\x06\0\0\xcf\x50\x01a";
@@ -254,12 +289,35 @@ mod tests {
                 vec![unknown, &plain, unknown, b"\0\x01a", unknown, TRAILERS, unknown],
                 vec![&plain, b"\0\x01a", TRAILERS],
             ),
-            (vec![unknown, &head(websocket), b"\0\x03abc"], vec![&head(respelled), b"\0\x03abc"]),
+            (
+                vec![unknown, &section(b"\xcf", websocket), b"\0\x03abc"],
+                vec![&section(b"\xcf", respelled), b"\0\x03abc"],
+            ),
             (vec![CONNECT, unknown, b"\0\x01a", unknown], vec![CONNECT, b"\0\x01a"]),
         ] {
             for size in SIZES {
                 assert_eq!(passed(&stream.concat(), size), Ok(want.concat()), "by {size}");
             }
+        }
+    }
+
+    #[test]
+    fn who_is_refused_is_told_of() {
+        let stand_in = [&[1, STAND_IN.len() as u8][..], STAND_IN, b"\0\x01a"].concat();
+        let many = b"\x21a\x01b".repeat(4);
+        for (stream, went, told) in [
+            (vec![&head(b"")[..], b"\0\x01a"], Some([&head(b"")[..], b"\0\x01a"].concat()), None),
+            (vec![&head(b"\x23x-\xe9\x01b"), b"\0\x01a"], Some(stand_in.clone()), Some(400)),
+            (vec![&head(&many), b"\0\x01a"], Some(stand_in), Some(431)),
+            (vec![&head(b"\xd1")], None, Some(400)),
+            (vec![b"\x01\x7f\xff"], None, Some(431)),
+            (vec![&head(b""), b"\x01\x03\0\0\xd1"], None, None),
+        ] {
+            let mut gate = Gate::new(250);
+            let taken = gate.take(&Bytes::from(stream.concat()));
+            let passed: Vec<u8> = std::iter::from_fn(|| gate.next()).flatten().collect();
+            assert_eq!(taken.ok().map(|()| passed), went, "{stream:x?}");
+            assert_eq!(gate.refused().map(|refused| refused.status.as_u16()), told, "{stream:x?}");
         }
     }
 

@@ -8,6 +8,7 @@ mod errors;
 pub(crate) mod frames;
 pub(crate) mod gate;
 pub(crate) mod patience;
+pub(crate) mod refusals;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod section;

@@ -6,17 +6,19 @@ use std::task::{Context, Waker};
 
 use bytes::{Buf as _, Bytes};
 use h3::error::Code;
-use http::{Method, StatusCode, header};
+use http::{StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::{H3Body, Receive, malformed};
+use super::refusals::Refusals;
 use super::response::{self, Shared, answer, delivered};
-use super::section::WEBSOCKET;
+use super::section::{self, WEBSOCKET};
 use super::transport::Transport;
 use super::tunnels::Tunnels;
 use crate::http::response::NeedsHttp1;
-use crate::http::{Body, Upgrade, hop};
+use crate::http::{Body, Upgrade};
 use crate::limits::{MINIMUM_RATE, QUIC_LINGER, QUIC_LINGER_SILENCE};
+use crate::server::bad_head::Refused;
 use crate::server::dispatch::{Door, dispatch, log_refused};
 use crate::server::tunnel::switch::{extended_answer, extended_connect};
 
@@ -30,23 +32,38 @@ pub(crate) async fn serve_stream(
     resolver: Resolver,
     stream: &Shared,
     tunnels: &Rc<Tunnels>,
+    refusals: &Refusals,
 ) {
     let head = resolver.resolve_request();
     let in_time = match door.header_deadline() {
         Some(at) => timeout_at(at, head).await,
         None => Ok(head.await),
     };
-    let (request, halves) = match in_time {
-        Ok(Ok(resolved)) => resolved,
-        Ok(Err(error)) => return log::debug!("HTTP/3 request: {error}"),
-        Err(_) => {
-            log::debug!("HTTP/3 request: its head did not end in time");
-            // The dropped half has stopped the client.
-            return response::reset(stream, Code::H3_REQUEST_INCOMPLETE);
+    let Ok(resolved) = in_time else {
+        log::debug!("HTTP/3 request: its head did not end in time");
+        // The dropped half has stopped the client.
+        response::reset(stream, Code::H3_REQUEST_INCOMPLETE);
+        let Refused { head, status } = section::unknown(StatusCode::REQUEST_TIMEOUT);
+        return log_refused(door, head, status);
+    };
+    let refused = refusals.take(stream.borrow().id());
+    let (request, halves) = match resolved {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            log::debug!("HTTP/3 request: {error}");
+            if let Some(refused) = refused {
+                log_refused(door, refused.head, refused.status);
+            }
+            return;
         }
     };
     // h3 counts the request as under way for as long as its half lives.
     let (_counted, mut receive) = halves.split();
+    if let Some(refused) = refused {
+        let Refused { head, status } = *refused;
+        let body = H3Body::new(receive, stream.clone(), None);
+        return serve_request(door, stream, head.map(|()| body), Some(status)).await;
+    }
     let length = match content_length(&request) {
         Ok(length) if is_well_formed(&request) => length,
         _ => {
@@ -58,30 +75,36 @@ pub(crate) async fn serve_stream(
         let body = H3Body::new(receive, stream.clone(), None);
         return Box::pin(serve_tunnel(door, request, body, (stream, tunnels))).await;
     }
-    let mut body = H3Body::new(receive, stream.clone(), length);
+    let body = H3Body::new(receive, stream.clone(), length);
+    serve_request(door, stream, request.map(|()| body), None).await;
+}
+
+/// Answers a request by what its site does, or by a verdict on its head.
+async fn serve_request(
+    door: &Rc<Door>,
+    stream: &Shared,
+    mut request: http::Request<H3Body>,
+    verdict: Option<StatusCode>,
+) {
+    let body = request.body_mut();
     // Takes what has come with the head; whoever reads on registers anew.
     if body.peek(&mut Context::from_waker(Waker::noop())).is_err() {
         return response::reset(stream, Code::H3_MESSAGE_ERROR);
     }
     let unread = body.unread();
-    let request = door.receive(request.map(|()| Body::new(body)));
+    let request = door.receive(request.map(Body::new));
     let (deadline, read_deadline) = (door.response_deadline(), door.read_deadline());
-    let response = dispatch(door, request, None).await;
+    let response = dispatch(door, request, verdict).await;
     send(door, stream, response, deadline).await;
     if let Some(rest) = unread.and_then(|unread| unread.take()) {
         linger(rest, read_deadline).await;
     }
 }
 
-/// Whether a request's head is what RFC 9114 sections 4.2 to 4.4 ask for, beyond what its field
-/// section has been judged by.
+/// What its field section has not been judged by yet (RFC 9114 section 4.3.1).
 fn is_well_formed(request: &http::Request<()>) -> bool {
-    let (method, uri) = (request.method(), request.uri());
-    let is_whole = uri.scheme().is_some() && uri.path_and_query().is_some();
-    let is_plain_connect =
-        *method == Method::CONNECT && request.extensions().get::<h3::ext::Protocol>().is_none();
-    let names_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-    is_whole != is_plain_connect && !names_user && !hop::has_connection_specific(request.headers())
+    let name = request.uri().authority();
+    name.is_none_or(|authority| !authority.as_str().contains('@'))
 }
 
 /// Reads what a client still sends after its response. Told to stop within its content, Chromium

@@ -2,7 +2,7 @@
 //! if they are available together, and content is passed to QUIC without a copy. h3 is not involved
 //! in writing; it keeps the state of the connection and its requests.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
@@ -30,6 +30,21 @@ const GATHERED: usize = 64 * 1024;
 
 /// The sending half, which h3 holds too.
 pub(crate) type Shared = Rc<RefCell<SendStream>>;
+
+/// The sending half of the request stream accepted last. To be taken right after h3 has given
+/// out its request.
+#[derive(Clone, Default)]
+pub(crate) struct LastAccepted(Rc<Cell<Option<Shared>>>);
+
+impl LastAccepted {
+    pub(super) fn put(&self, stream: Shared) {
+        self.0.set(Some(stream));
+    }
+
+    pub(crate) fn take(&self) -> Option<Shared> {
+        self.0.take()
+    }
+}
 
 /// Sends the response to its end and gives its length; on an error the stream is to be [`reset`].
 /// A client that takes nothing for `patience` is one.

@@ -1,209 +1,259 @@
-//! Checks the field section of a request or its trailers before h3 decodes it (RFC 9114 section
-//! 4.3): h3 keeps the last of two pseudo-header fields and accepts them in any position. For
-//! extended CONNECT (RFC 9220) it rewrites `:protocol`, since h3 treats values that it does not
-//! know as malformed.
+//! The field section of a request or its trailers, judged before h3 sees it by the rules of
+//! [`field_section`](crate::server::field_section): h3 keeps the last of two pseudo-header fields,
+//! takes them wherever they stand, and ends the stream of what could be answered. And extended
+//! CONNECT for WebSockets (RFC 9220): h3 takes a request whose `:protocol` it does not know for
+//! malformed, and it knows two, so `:protocol` is respelled.
+
+use std::sync::LazyLock;
 
 use h3::error::Code;
 use h3::ext::Protocol;
+use http::uri::Authority;
+use http::{StatusCode, Version};
 
 use super::frames::Violation;
+use crate::server::bad_head::{Refused, Told};
+use crate::server::compression::hpack::{Field, Judged as _};
 use crate::server::compression::huffman;
 use crate::server::compression::primitives::{Coded, read_integer, read_string};
+use crate::server::compression::qpack_table::TABLE;
+use crate::server::field_section::{Line, Section, Verdict};
 
 /// What h3 calls `websocket`.
 pub(crate) const WEBSOCKET: Protocol = Protocol::CONNECT_UDP;
 /// What h3 calls any other protocol.
 const OTHER: Protocol = Protocol::WEB_TRANSPORT;
 
-/// `websocket`, plain and in the Huffman code of RFC 7541 appendix B.
-const VALUE: [&[u8]; 2] = [b"websocket", b"\xf0\x58\xd0\x72\x75\x2a\x7f"];
+/// `GET https://-/`, which h3 is handed in place of a request that is refused.
+pub(crate) const STAND_IN: &[u8] = b"\0\0\xd1\xd7\xc1\x50\x01-";
 
 const UNDECODABLE: Violation =
     Violation::Connection(Code::QPACK_DECOMPRESSION_FAILED, "a field section cannot be decoded");
 
-/// What a field line is, as far as order and number are concerned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Line {
-    Field,
-    /// A pseudo-header field of requests, as a bit.
-    Pseudo(u8),
-}
-
-const AUTHORITY: Line = Line::Pseudo(1);
-const METHOD: Line = Line::Pseudo(2);
-const PATH: Line = Line::Pseudo(4);
-const PROTOCOL: Line = Line::Pseudo(8);
-const SCHEME: Line = Line::Pseudo(16);
-
-/// The pseudo-header fields of requests, plain and in Huffman code. A sound string has one code.
-const NAMES: [(&[u8], &[u8], Line); 5] = [
-    (b":authority", b"\xb8\x3b\x53\x39\xec\x32\x7d\x7f", AUTHORITY),
-    (b":method", b"\xb9\x49\x53\x39\xe4", METHOD),
-    (b":path", b"\xb9\x58\xd3\x3f", PATH),
-    (b":protocol", b"\xb9\x5d\x87\x49\xc8\x7a\x3f", PROTOCOL),
-    (b":scheme", b"\xb8\x82\x4e\x5a\x4b", SCHEME),
-];
-
-/// The method CONNECT in the static table (RFC 9204 appendix A), plain, and in Huffman code.
-const CONNECT_INDEX: u8 = 15;
-const CONNECT: [&[u8]; 2] = [b"CONNECT", b"\xbd\xab\x4e\x9c\x17\xb7\xff"];
-
 /// What a section is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
     pub(crate) is_connect: bool,
     /// To be put in its place where h3 would not understand it.
     pub(crate) respelled: Option<Vec<u8>>,
 }
 
-/// Judges the head of a request, or else its trailers.
-pub(crate) fn judge(section: &[u8], is_head: bool) -> Result<Judged, Violation> {
-    let mut rest = section;
-    // There is no dynamic table: Required Insert Count is 0 (RFC 9204 section 4.5.1), and no
-    // line may refer to one.
-    if integer(&mut rest, 8)? != 0 {
-        return Err(UNDECODABLE);
-    }
-    integer(&mut rest, 7)?;
-    let (mut seen, mut had_field, mut is_well_formed, mut respelled) = (0, false, true, None);
-    let mut is_connect = false;
-    while !rest.is_empty() {
-        let first = rest[0];
-        let (line, value) = read_line(&mut rest)?;
-        match line {
-            Some(Line::Field) => had_field = true,
-            Some(Line::Pseudo(bit)) => {
-                is_well_formed &= is_head && !had_field && seen & bit == 0;
-                seen |= bit;
-            }
-            None => is_well_formed = false,
-        }
-        if line == Some(METHOD) {
-            is_connect = match value {
-                Some(value) => CONNECT.contains(&value.bytes),
-                None => first == 0xc0 | CONNECT_INDEX,
-            };
-        }
-        if line == Some(PROTOCOL)
-            && let Some(value) = value
-        {
-            let after = section.len() - rest.len();
-            // Where the value's length stands: all that is behind it has been read.
-            respelled = Some((value, after));
+/// Judges the head of a request, or else its trailers; `most` bytes and more are too many.
+pub(crate) fn judge(section: &[u8], is_head: bool, most: usize) -> Result<Judged, Violation> {
+    let mut seen = Section::default();
+    let (mut has_host, mut has_authority, mut respelled) = (false, false, None);
+    let mut reader = Reader::new(section)?;
+    let mut strings = Vec::new();
+    while let Some(Found { field, entry, value_at }) = reader.next(&mut strings)? {
+        let line = entry.and_then(fixed).unwrap_or_else(|| Line::judge(field));
+        seen.add(line, field);
+        has_host |= field.name == b"host";
+        has_authority |= field.name == b":authority";
+        if field.name == b":protocol" {
+            let name = if field.value == b"websocket" { WEBSOCKET } else { OTHER };
+            let end = section.len() - reader.rest.len();
+            respelled = Some(respell(section, name.as_str(), value_at, end));
         }
     }
-    // Only now is it known that the whole can be decoded, which comes first.
-    if !is_well_formed {
-        return Err(Violation::Message);
-    }
-    let respelled = respelled.map(|(value, after)| respell(section, value, after));
-    Ok(Judged { is_connect, respelled })
+    let verdict = match is_head {
+        true => seen.as_head(false, most),
+        false => seen.as_trailers(most),
+    };
+    let is_to_be_compared = has_host || !has_authority;
+    let verdict = match verdict {
+        Verdict::Pass if is_head && is_to_be_compared => judge_host(section)?,
+        verdict => verdict,
+    };
+    Ok(Judged { verdict, is_connect: seen.is_connect, respelled })
 }
 
-/// The value of a field line, and where its string begins.
-#[derive(Clone, Copy)]
-struct Value<'a> {
-    bytes: &'a [u8],
-    /// Bytes from the string's beginning to the end of the line.
-    whole: usize,
+/// A request says its host, and but one (RFC 9114 section 4.3.1).
+fn judge_host(section: &[u8]) -> Result<Verdict, Violation> {
+    let (mut host, mut is_one) = (None, true);
+    each(section, |field| {
+        if matches!(field.name, b":authority" | b"host") {
+            let before = host.replace(field.value.to_vec());
+            is_one &= before.is_none_or(|before| before == field.value);
+        }
+    })?;
+    Ok(match host {
+        Some(host) if is_one && !host.is_empty() => match Authority::try_from(host) {
+            Ok(_) => Verdict::Pass,
+            Err(_) => Verdict::Refused(StatusCode::BAD_REQUEST),
+        },
+        _ => Verdict::Malformed,
+    })
 }
 
-fn respell(section: &[u8], value: Value<'_>, after: usize) -> Vec<u8> {
-    let name = if VALUE.contains(&value.bytes) { WEBSOCKET } else { OTHER };
-    let mut out = section[..after - value.whole].to_vec();
-    out.push(name.as_str().len() as u8);
-    out.extend_from_slice(name.as_str().as_bytes());
-    out.extend_from_slice(&section[after..]);
+/// What there is to tell of the request that a section begins.
+pub(crate) fn describe(section: &[u8], status: StatusCode) -> Refused {
+    let mut told = Told { version: Version::HTTP_3, ..Told::default() };
+    // What cannot be decoded ends the connection, and is not described.
+    let _ = each(section, |field| {
+        let value = || field.value.to_vec().into();
+        match field.name {
+            b":method" => told.method = value(),
+            b":path" => told.target = value(),
+            b":authority" => told.host = Some(value()),
+            b"host" if told.host.is_none() => told.host = Some(value()),
+            _ => {}
+        }
+    });
+    told.refused(status)
+}
+
+/// What there is to tell of one whose head is not all here.
+pub(crate) fn unknown(status: StatusCode) -> Refused {
+    Told { version: Version::HTTP_3, ..Told::default() }.refused(status)
+}
+
+fn each(section: &[u8], mut each: impl FnMut(Field<'_>)) -> Result<(), Violation> {
+    let (mut reader, mut strings) = (Reader::new(section)?, Vec::new());
+    while let Some(found) = reader.next(&mut strings)? {
+        each(found.field);
+    }
+    Ok(())
+}
+
+/// Puts another value in the place of the string between two places.
+fn respell(section: &[u8], value: &str, start: usize, end: usize) -> Vec<u8> {
+    let mut out = section[..start].to_vec();
+    out.push(value.len() as u8);
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(&section[end..]);
     out
 }
 
-/// One field line (RFC 9204 section 4.5): what it is, none if no request may have it; and its
-/// value where it is spelled out.
-fn read_line<'a>(rest: &mut &'a [u8]) -> Result<(Option<Line>, Option<Value<'a>>), Violation> {
-    let first = *rest.first().ok_or(UNDECODABLE)?;
-    let line = match first {
-        0xc0.. => return Ok((static_line(integer(rest, 6)?)?, None)),
-        0x40..0x80 if first & 0x10 != 0 => static_line(integer(rest, 4)?)?,
-        0x20..0x40 => literal_line(string(rest, 3)?),
-        _ => return Err(UNDECODABLE),
-    };
-    let before = rest.len();
-    let bytes = string(rest, 7)?.bytes;
-    Ok((line, Some(Value { bytes, whole: before - rest.len() })))
+/// What is thought of an entry of the static table.
+fn fixed(index: usize) -> Option<Line> {
+    static LINES: LazyLock<Vec<Line>> = LazyLock::new(|| {
+        let field = |(name, value): &(&'static str, &'static str)| Field {
+            name: name.as_bytes(),
+            value: value.as_bytes(),
+        };
+        TABLE.iter().map(|entry| Line::judge(field(entry))).collect()
+    });
+    LINES.get(index).copied()
 }
 
-/// A line by the index of its name in the static table (RFC 9204 appendix A).
-fn static_line(index: usize) -> Result<Option<Line>, Violation> {
-    match index {
-        0 => Ok(Some(AUTHORITY)),
-        1 => Ok(Some(PATH)),
-        15..=21 => Ok(Some(METHOD)),
-        22 | 23 => Ok(Some(SCHEME)),
-        // `:status`, of responses.
-        24..=28 | 63..=71 => Ok(None),
-        2..=14 | 29..=62 | 72..=98 => Ok(Some(Line::Field)),
-        _ => Err(UNDECODABLE),
+/// Reads the lines of a section.
+struct Reader<'a> {
+    rest: &'a [u8],
+    length: usize,
+}
+
+/// One line.
+struct Found<'a> {
+    field: Field<'a>,
+    /// Of the static table, where the whole line is one.
+    entry: Option<usize>,
+    /// Where the string of its value begins, if it has one.
+    value_at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(section: &'a [u8]) -> Result<Self, Violation> {
+        let mut rest = section;
+        // There is no dynamic table: Required Insert Count is 0 (RFC 9204 section 4.5.1), and no
+        // line may refer to one.
+        if integer(&mut rest, 8)? != 0 {
+            return Err(UNDECODABLE);
+        }
+        integer(&mut rest, 7)?;
+        Ok(Self { rest, length: section.len() })
+    }
+
+    /// The next field line (RFC 9204 section 4.5); `strings` has room for its decoded strings.
+    fn next<'s>(&mut self, strings: &'s mut Vec<u8>) -> Result<Option<Found<'s>>, Violation>
+    where
+        'a: 's,
+    {
+        let rest = &mut self.rest;
+        let Some(first) = rest.first() else { return Ok(None) };
+        strings.clear();
+        let name = match first {
+            0xc0.. => {
+                let index = integer(rest, 6)?;
+                let (name, value) = entry(index)?;
+                let field = Field { name: name.as_bytes(), value: value.as_bytes() };
+                let value_at = self.length - rest.len();
+                return Ok(Some(Found { field, entry: Some(index), value_at }));
+            }
+            0x40..0x80 if first & 0x10 != 0 => {
+                let (name, _) = entry(integer(rest, 4)?)?;
+                Coded { bytes: name.as_bytes(), is_huffman: false }
+            }
+            0x20..0x40 => read_string(rest, 3).ok_or(UNDECODABLE)?,
+            _ => return Err(UNDECODABLE),
+        };
+        let value_at = self.length - rest.len();
+        let value = read_string(rest, 7).ok_or(UNDECODABLE)?;
+        decode(name, strings)?;
+        let middle = strings.len();
+        decode(value, strings)?;
+        let (names, values) = strings.split_at(middle);
+        let name = if name.is_huffman { names } else { name.bytes };
+        let value = if value.is_huffman { values } else { value.bytes };
+        Ok(Some(Found { field: Field { name, value }, entry: None, value_at }))
     }
 }
 
-fn literal_line(name: Coded<'_>) -> Option<Line> {
-    let Coded { bytes, is_huffman } = name;
-    // The code of a colon is 1011100.
-    let is_pseudo = match bytes.first()? {
-        first if is_huffman => first >> 1 == 0x5c,
-        first => *first == b':',
-    };
-    if !is_pseudo {
-        return Some(Line::Field);
-    }
-    let known = |(plain, coded, _): &&(&[u8], &[u8], Line)| {
-        bytes == if is_huffman { *coded } else { *plain }
-    };
-    NAMES.iter().find(known).map(|(_, _, line)| *line)
+fn entry(index: usize) -> Result<&'static (&'static str, &'static str), Violation> {
+    TABLE.get(index).ok_or(UNDECODABLE)
 }
 
 fn integer(bytes: &mut &[u8], bits: u32) -> Result<usize, Violation> {
     read_integer(bytes, bits).ok_or(UNDECODABLE)
 }
 
-/// A string, which stays in its code.
-fn string<'a>(bytes: &mut &'a [u8], bits: u32) -> Result<Coded<'a>, Violation> {
-    let coded = read_string(bytes, bits).ok_or(UNDECODABLE)?;
-    if coded.is_huffman && !huffman::is_sound(coded.bytes) {
-        return Err(UNDECODABLE);
-    }
-    Ok(coded)
+/// Puts what a string means behind what is in `out`, where it is in Huffman code.
+fn decode(string: Coded<'_>, out: &mut Vec<u8>) -> Result<(), Violation> {
+    let is_sound = !string.is_huffman || huffman::decode(string.bytes, out);
+    if is_sound { Ok(()) } else { Err(UNDECODABLE) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// `:method CONNECT`, `:path /` by index, a name by reference, and lines as given.
+    const MOST: usize = 1000;
+    const BAD: Verdict = Verdict::Refused(StatusCode::BAD_REQUEST);
+
+    fn head(lines: &[&[u8]]) -> Result<Judged, Violation> {
+        judge(&[b"\0\0", &lines.concat()[..]].concat(), true, MOST)
+    }
+
+    /// What passes of `GET https://a/` with other lines, behind those.
+    fn verdict(lines: &[u8]) -> Verdict {
+        head(&[b"\xd1\xd7\xc1\x50\x01a", lines]).unwrap().verdict
+    }
+
+    /// `:method CONNECT`, `:scheme https`, `:path /` by index, a name by reference, and lines as
+    /// given.
     fn section(lines: &[u8]) -> Vec<u8> {
-        [b"\0\0\xcf\xc1\x50\x04a.b:", lines, b"\x23x-a\x01b"].concat()
+        [b"\0\0\xcf\xd7\xc1\x50\x03a.b", lines, b"\x23x-a\x01b"].concat()
     }
 
     #[test]
     fn the_protocol_is_respelled_however_it_comes() {
         for (sent, want) in [
-            (
-                &b"\x27\x02:protocol\x09websocket"[..],
-                Some(&b"\x27\x02:protocol\x0bconnect-udp"[..]),
-            ),
+            (&b"\x27\x02:protocol\x09websocket"[..], &b"\x27\x02:protocol\x0bconnect-udp"[..]),
             (
                 b"\x2f\0\xb9\x5d\x87\x49\xc8\x7a\x3f\x87\xf0\x58\xd0\x72\x75\x2a\x7f",
-                Some(b"\x2f\0\xb9\x5d\x87\x49\xc8\x7a\x3f\x0bconnect-udp"),
+                b"\x2f\0\xb9\x5d\x87\x49\xc8\x7a\x3f\x0bconnect-udp",
             ),
-            (b"\x37\x02:protocol\x0bconnect-udp", Some(b"\x37\x02:protocol\x0cwebtransport")),
-            (b"\x27\x02:protocol\0", Some(b"\x27\x02:protocol\x0cwebtransport")),
-            (b"\x27\x02protocolx\x09websocket", None),
-            (b"", None),
+            (b"\x37\x02:protocol\x0bconnect-udp", b"\x37\x02:protocol\x0cwebtransport"),
         ] {
-            let judged = judge(&section(sent), true);
-            let want = Judged { is_connect: true, respelled: want.map(section) };
+            let judged = judge(&section(sent), true, MOST);
+            let respelled = Some(section(want));
+            let want = Judged { verdict: Verdict::Pass, is_connect: true, respelled };
             assert_eq!(judged, Ok(want), "{sent:?}");
         }
+        let judged = judge(&section(b"\x27\x02protocolx\x09websocket"), true, MOST).unwrap();
+        assert_eq!(judged.respelled, None);
+        let judged = judge(&section(b"\x27\x02:protocol\0"), true, MOST).unwrap();
+        assert_eq!(judged.verdict, Verdict::Malformed);
     }
 
     #[test]
@@ -211,44 +261,82 @@ mod tests {
         for (lines, want) in [
             (&b"\xcf"[..], true),
             (b"\x5f\0\x07CONNECT", true),
-            (b"\x5f\x02\x87\xbd\xab\x4e\x9c\x17\xb7\xff", true),
+            (b"\x5f\x00\x87\xbd\xab\x4e\x9c\x17\xb7\xff", true),
             (b"\x27\0:method\x07CONNECT", true),
             (b"\x2d\xb9\x49\x53\x39\xe4\x07CONNECT", true),
             (b"\xd1", false),
             (b"\x5f\0\x07connect", false),
             (b"\xd1\x23x-a\x07CONNECT", false),
         ] {
-            let judged = judge(&[b"\0\0", lines].concat(), true).unwrap();
-            assert_eq!(judged.is_connect, want, "{lines:x?}");
+            assert_eq!(head(&[lines]).unwrap().is_connect, want, "{lines:x?}");
         }
     }
 
     #[test]
     fn pseudo_fields_come_once_and_first() {
-        for (lines, head, trailers) in [
-            (&b""[..], true, true),
-            (b"\x23x-b\x01c", true, true),
-            (b"\xc1", true, false),
-            (b"\xc1\xc1", false, false),
+        for lines in [
             // `:path` by index, by its name's index, spelled out, and in Huffman code.
-            (b"\xc1\x51\x01/", false, false),
-            (b"\xc1\x25:path\x01/", false, false),
-            (b"\xc1\x2c\xb9\x58\xd3\x3f\x01/", false, false),
-            // Behind a field; of responses; of nobody.
-            (b"\x23x-b\x01c\xc1", false, false),
-            (b"\xd9", false, false),
-            (b"\x5f\x09\x03200", false, false),
-            (b"\x27\0:status\x03200", false, false),
-            (b"\x22:x\x01c", false, false),
-            (b"\x20\x01c", false, false),
+            &b"\xc1"[..],
+            b"\x51\x01/",
+            b"\x25:path\x01/",
+            b"\x2c\xb9\x58\xd3\x3f\x01/",
+            // Of responses; of nobody.
+            b"\xd9",
+            b"\x5f\x09\x03200",
+            b"\x27\0:status\x03200",
+            b"\x22:x\x01c",
+            b"\x20\x01c",
         ] {
-            let section = [b"\0\0", lines].concat();
-            for (is_head, want) in [(true, head), (false, trailers)] {
-                let fine = Judged { is_connect: false, respelled: None };
-                let want = if want { Ok(fine) } else { Err(Violation::Message) };
-                assert_eq!(judge(&section, is_head), want, "{lines:x?}");
-            }
+            assert_eq!(verdict(lines), Verdict::Malformed, "{lines:x?}");
+            let trailers = judge(&[b"\0\0", lines].concat(), false, MOST).unwrap();
+            assert_eq!(trailers.verdict, Verdict::Malformed, "{lines:x?}");
         }
+        assert_eq!(verdict(b""), Verdict::Pass);
+        assert_eq!(head(&[b"\xd1\xd7\x23x-b\x01c\xc1"]).unwrap().verdict, Verdict::Malformed);
+        for lines in [&b""[..], b"\x23x-b\x01c"] {
+            let trailers = judge(&[b"\0\0", lines].concat(), false, MOST).unwrap();
+            assert_eq!(trailers.verdict, Verdict::Pass, "{lines:x?}");
+        }
+    }
+
+    #[test]
+    fn what_is_answered() {
+        for (lines, want) in [
+            (&b"\x23x-\xe9\x01b"[..], BAD),
+            (b"\x23x(a\x01b", BAD),
+            (b"\x23x-a\x01\x7f", BAD),
+            (b"\x23X-A\x01b", Verdict::Malformed),
+            (b"\x23x-a\x01\n", Verdict::Malformed),
+            (b"\x24host\x01a", Verdict::Pass),
+            (b"\x24host\x01b", Verdict::Malformed),
+        ] {
+            assert_eq!(verdict(lines), want, "{lines:x?}");
+        }
+        for (name, want) in [
+            (&b""[..], Verdict::Malformed),
+            (b"\x24host\x01a", Verdict::Pass),
+            (b"\x24host\0", Verdict::Malformed),
+            (b"\x24host\x03a b", BAD),
+            (b"\x24host\x01a\x24host\x01b", Verdict::Malformed),
+        ] {
+            let verdict = head(&[b"\xd1\xd7\xc1", name]).unwrap().verdict;
+            assert_eq!(verdict, want, "{name:x?}");
+        }
+        let long = [&b"\x23x-a\x7f\x82\x07"[..], &[b'b'; 0x7f + 0x382]].concat();
+        let too_large = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        assert_eq!(verdict(&long), Verdict::Refused(too_large));
+    }
+
+    #[test]
+    fn what_is_told_of_a_request() {
+        let section = b"\0\0\xd1\xd7\x51\x02/p\x50\x01a\x23x-\xe9\x01b";
+        let Refused { head, status } = describe(section, StatusCode::BAD_REQUEST);
+        let seen = (head.method().as_str(), head.uri().path(), &head.headers()["host"]);
+        assert_eq!((seen.0, seen.1, seen.2.as_bytes()), ("GET", "/p", &b"a"[..]));
+        assert_eq!((head.version(), status), (Version::HTTP_3, StatusCode::BAD_REQUEST));
+        let stand_in = judge(STAND_IN, true, MOST).unwrap();
+        let want = Judged { verdict: Verdict::Pass, is_connect: false, respelled: None };
+        assert_eq!(stand_in, want);
     }
 
     #[test]
@@ -274,7 +362,7 @@ mod tests {
             // Malformed before it is undecodable.
             b"\0\0\xd9\x10",
         ] {
-            assert_eq!(judge(section, true), Err(UNDECODABLE), "{section:x?}");
+            assert_eq!(judge(section, true, MOST), Err(UNDECODABLE), "{section:x?}");
         }
     }
 }

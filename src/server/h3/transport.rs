@@ -1,7 +1,7 @@
 //! The transport that h3 uses, on quinn. It adds what both lack: a client that stops a response is
 //! noticed at once, rules of HTTP/3 that h3 does not enforce are enforced, and responses bypass h3.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -20,21 +20,11 @@ use super::errors::{connection_error, read_error, write_error};
 use super::frames::Violation;
 use super::gate::Gate;
 use super::patience::Patience;
-use super::response::{self, Shared};
+use super::refusals::Refusals;
+use super::response::{self, LastAccepted, Shared};
 
 type Accepting =
     Pin<Box<dyn Stream<Item = Result<(quinn::SendStream, quinn::RecvStream), ConnectionError>>>>;
-
-/// The sending half of the request stream accepted last. To be taken right after h3 has given
-/// out its request.
-#[derive(Clone, Default)]
-pub(crate) struct LastAccepted(Rc<Cell<Option<Shared>>>);
-
-impl LastAccepted {
-    pub(crate) fn take(&self) -> Option<Shared> {
-        self.0.take()
-    }
-}
 
 type Reading = Pin<Box<dyn Future<Output = Result<Found<h3_quinn::RecvStream>, Violation>>>>;
 
@@ -53,6 +43,7 @@ pub(crate) struct Transport {
     /// How many of our streams that the connection needs are still to be opened.
     critical: u8,
     patience: Patience,
+    refusals: Refusals,
     frame_bytes: u64,
 }
 
@@ -71,12 +62,17 @@ impl Transport {
             seen: Seen::default(),
             critical: CRITICAL_STREAMS,
             patience,
+            refusals: Refusals::default(),
             frame_bytes,
         }
     }
 
     pub(crate) fn last_accepted(&self) -> LastAccepted {
         self.accepted.clone()
+    }
+
+    pub(crate) fn refusals(&self) -> Refusals {
+        self.refusals.clone()
     }
 }
 
@@ -117,7 +113,7 @@ impl quic::Connection<Bytes> for Transport {
         let (send, receive) = accepted.map_err(connection_error)?;
         let id = stream_id(&send)?;
         let answer = Rc::new(RefCell::new(send));
-        self.accepted.0.set(Some(answer.clone()));
+        self.accepted.put(answer.clone());
         let receive = Receive {
             stream: receive,
             id,
@@ -125,6 +121,7 @@ impl quic::Connection<Bytes> for Transport {
             answer: answer.clone(),
             quic: self.quic.clone(),
             patience: self.patience.clone(),
+            refusals: self.refusals.clone(),
             is_over: false,
         };
         Poll::Ready(Ok(Bidi { send: Send { stream: answer, id, writing: None }, receive }))
@@ -319,6 +316,7 @@ pub(crate) struct Receive {
     answer: Shared,
     quic: quinn::Connection,
     patience: Patience,
+    refusals: Refusals,
     /// Nothing more is to come, or to be taken.
     is_over: bool,
 }
@@ -355,7 +353,13 @@ impl quic::RecvStream for Receive {
             // The stream itself, and not this future, remembers who waits.
             let read = pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx);
             let judged = match ready!(read) {
-                Ok(Some(chunk)) => self.gate.take(&chunk.bytes),
+                Ok(Some(chunk)) => {
+                    let judged = self.gate.take(&chunk.bytes);
+                    if let Some(refused) = self.gate.refused() {
+                        self.refusals.put(self.id, refused);
+                    }
+                    judged
+                }
                 Ok(None) => {
                     self.is_over = true;
                     self.gate.end()

@@ -20,9 +20,10 @@ use crate::server::connection::{Connection, Settings, TlsSession};
 use crate::server::dispatch::Door;
 use crate::server::drain::{InFlight, Ticket};
 use crate::server::h3::patience::Patience;
+use crate::server::h3::refusals::Refusals;
 use crate::server::h3::request::serve_stream;
-use crate::server::h3::response::{self, given_up};
-use crate::server::h3::transport::{LastAccepted, Transport};
+use crate::server::h3::response::{self, LastAccepted, given_up};
+use crate::server::h3::transport::Transport;
 use crate::server::h3::tunnels::Tunnels;
 
 /// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).
@@ -45,6 +46,7 @@ pub(super) struct Standing {
     door: Rc<Door>,
     h3: Box<h3::server::Connection<Transport, Bytes>>,
     accepted_stream: LastAccepted,
+    refusals: Refusals,
     patience: Patience,
     idle: Idle,
 }
@@ -78,14 +80,15 @@ pub(super) async fn establish(
     let (patience, idle) = (Patience::new(), Idle::new(timeouts.idle));
     let frame_bytes = (header_bytes + limits::HEADER_EXCESS) as u64;
     let transport = Transport::new(quic.clone(), frame_bytes, patience.clone());
-    let accepted_stream = transport.last_accepted();
+    let (accepted_stream, refusals) = (transport.last_accepted(), transport.refusals());
     let h3 = set_up(transport, header_bytes).await;
     let h3 = h3.inspect_err(|error| log::debug!("HTTP/3 with {remote}: {error}")).ok()?;
-    Some(Standing { connection, quic, door, h3, accepted_stream, patience, idle })
+    Some(Standing { connection, quic, door, h3, accepted_stream, refusals, patience, idle })
 }
 
 pub(super) async fn serve(standing: Standing) {
-    let Standing { connection, quic, door, mut h3, accepted_stream, patience, mut idle } = standing;
+    let Standing { connection, quic, door, mut h3, accepted_stream, .. } = standing;
+    let Standing { refusals, patience, mut idle, .. } = standing;
     let requests = InFlight::default();
     let tunnels = Tunnels::new(quic.clone());
     let mut stage = Stage::Open;
@@ -102,8 +105,9 @@ pub(super) async fn serve(standing: Standing) {
                     }
                     is_fresh = false;
                     let (door, request) = (door.clone(), requests.enter());
-                    let (tunnels, quic) = (tunnels.clone(), quic.clone());
+                    let (tunnels, refusals) = (tunnels.clone(), refusals.clone());
                     let (patience, busy) = (patience.clone(), idle.busy());
+                    let quic = quic.clone();
                     tokio::task::spawn_local(async move {
                         let _request = (request, busy);
                         tokio::select! {
@@ -112,7 +116,7 @@ pub(super) async fn serve(standing: Standing) {
                             by_client = given_up(&stream) => if by_client {
                                 patience.strain(&quic);
                             },
-                            () = serve_stream(&door, resolver, &stream, &tunnels) => {}
+                            () = serve_stream(&door, resolver, &stream, &tunnels, &refusals) => {}
                         }
                     });
                 }

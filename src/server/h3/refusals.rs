@@ -1,0 +1,30 @@
+//! How a request that the gate refuses gets past h3 to the task of its stream.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use h3::quic::StreamId;
+
+use crate::server::bad_head::Refused;
+
+/// The refusal of one connection that nobody has taken yet: it is there from when h3 reads a head
+/// up to when it says what has become of it.
+#[derive(Clone, Default)]
+pub(crate) struct Refusals(Rc<Cell<Option<Noted>>>);
+
+struct Noted {
+    stream: StreamId,
+    refused: Box<Refused>,
+}
+
+impl Refusals {
+    pub(super) fn put(&self, stream: StreamId, refused: Box<Refused>) {
+        self.0.set(Some(Noted { stream, refused }));
+    }
+
+    /// That of the request on this stream.
+    pub(super) fn take(&self, stream: quinn::StreamId) -> Option<Box<Refused>> {
+        let noted = self.0.take()?;
+        (noted.stream.into_inner() == u64::from(stream)).then_some(noted.refused)
+    }
+}

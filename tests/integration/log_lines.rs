@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Caddy, Origin, Setup, curl, h3, h3_one, h3_raw, wait_for};
+use crate::harness::{Caddy, Origin, Setup, curl, h2_raw, h3, h3_one, h3_raw, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -148,6 +148,18 @@ fn a_head_that_never_ends_has_its_line() {
     let seen = h3_raw(caddy.port(), &[json!({"streams": [{"bi": "01200000d1"}]})]);
     assert_eq!(seen[0]["streams"]["0"]["reset"], 0x10d, "{seen:?}");
     line(&caddy, "HTTP/3.0 - / - 408");
+    let host = format!("localhost:{}", caddy.port2());
+    let mut stream = TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET /slow HTTP/1.1\r\nHost: {host}\r\nA: b").unwrap();
+    let _ = stream.read(&mut [0; 1024]);
+    line(&caddy, &format!("HTTP/1.1 GET /slow {host} 408"));
+    let host = format!("localhost:{}", caddy.port());
+    let fields =
+        [(":method", "GET"), (":scheme", "https"), (":authority", &host), (":path", "/h2")];
+    h2_raw(caddy.port(), json!({"fields": fields, "body": "", "cut": true}));
+    line(&caddy, &format!("HTTP/2.0 GET /h2 {host} 408"));
+    assert_eq!(caddy.read("access.log").lines().count(), 3);
 }
 
 #[test]

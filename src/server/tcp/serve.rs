@@ -28,7 +28,7 @@ use crate::http::Body;
 use crate::http::request::Peer;
 use crate::http::response::NeedsHttp1;
 use crate::limits;
-use crate::server::bad_head::Told;
+use crate::server::bad_head::{Refused, Told};
 use crate::server::connection::{Connection, Settings};
 use crate::server::dispatch::{Door, dispatch, log_refused};
 use crate::server::tunnel::switch::{Granted, Slot, Switching};
@@ -82,14 +82,19 @@ pub(crate) async fn serve_http1<T>(
             return;
         }
     };
-    if !matches!(ended, Ended::Done(Ok(_))) && clock.is_stuck() {
-        served.into_parts().io.into_inner().reset_at_close();
+    let is_stuck = !matches!(ended, Ended::Done(Ok(_))) && clock.is_stuck();
+    let parts = served.into_parts();
+    let guard = parts.io.into_inner();
+    if let Some(head) = guard.unfinished() {
+        let Refused { head, status } = Told::by_http1(head).refused(StatusCode::REQUEST_TIMEOUT);
+        log_refused(&door, head, status);
+    }
+    if is_stuck {
+        guard.reset_at_close();
     } else if let Ended::Done(Err(error)) = ended {
         log::debug!("HTTP/1.1 with {}: {error}", connection.remote);
     } else if let Some(Granted { wire, outgoing }) = granted.take() {
-        let parts = served.into_parts();
-        let flusher = clock.into_flusher();
-        let run = wire.run(parts.io.into_inner(), parts.read_buf, outgoing, flusher);
+        let run = wire.run(guard, parts.read_buf, outgoing, clock.into_flusher());
         if let Err(error) = run.await {
             log::debug!("tunnel with {}: {error}", connection.remote);
         }

@@ -188,6 +188,12 @@ impl<T> Guard<T> {
         GuardHandle(self.shared.clone())
     }
 
+    /// What there is of a head that is not all here.
+    pub(crate) fn unfinished(&self) -> Option<&[u8]> {
+        let is_begun = lock(&self.shared).phase == Phase::Head;
+        is_begun.then(|| &self.kept[self.ready..])
+    }
+
     /// Takes back bytes that were passed last and not used.
     pub(crate) fn put_back(&mut self, bytes: &[u8]) {
         self.kept.splice(..0, bytes.iter().copied());

@@ -182,7 +182,7 @@ impl Framer {
         // As much as there is of it, for the log.
         let (mark, mut section) = (self.decoder.mark(), Section::default());
         let _ = self.decoder.decode(&fields, |line, field| section.add(line, field));
-        let unanswered = self.describe(&block, mark, section.too_large());
+        let unanswered = self.describe(&fields, mark, section.too_large());
         Err(self.end(Reason::EnhanceYourCalm, bytes.len(), Some(unanswered)))
     }
 
@@ -228,7 +228,7 @@ impl Framer {
         }
         let is_head = stream > self.last;
         if section.size >= most * ABUSE {
-            let unanswered = self.describe(block, mark, section.too_large());
+            let unanswered = self.describe(fields, mark, section.too_large());
             return Err(self.end(Reason::EnhanceYourCalm, length, Some(unanswered)));
         }
         let verdict = if is_head {
@@ -248,17 +248,33 @@ impl Framer {
         let is_malformed = block.depends_on_itself || verdict == Verdict::Malformed;
         match verdict {
             _ if is_malformed => {
-                let about = || self.describe(block, mark, StatusCode::BAD_REQUEST);
+                let about = || self.describe(fields, mark, StatusCode::BAD_REQUEST);
                 let unanswered = is_head.then(about);
                 Err(self.replace(block, MALFORMED, unanswered))
             }
             Verdict::Refused(status) => {
-                let Refused { head, status } = self.describe(block, mark, status);
+                let Refused { head, status } = self.describe(fields, mark, status);
                 let fields = self.refusals.block(&head, status);
                 Err(self.replace(block, &fields, None))
             }
             _ => self.pass(block, literals),
         }
+    }
+
+    /// What there is to tell of a request of whose head only `bytes` are here as the connection
+    /// ends.
+    pub(super) fn unfinished(&mut self, bytes: &[u8]) -> Option<Refused> {
+        let frame = Frame::read(bytes.first_chunk()?);
+        let is_head = frame.kind == HEADERS && frame.stream > self.last;
+        if self.at != At::Frame || !is_head {
+            return None;
+        }
+        let payload = bytes[HEAD..].get(..frame.length).unwrap_or_default();
+        let fields = frame.fragment(payload).map(|first| first.bytes).unwrap_or_default();
+        let mark = self.decoder.mark();
+        // As much as there is of it.
+        let _ = self.decoder.decode(fields, |_, _| {});
+        Some(self.describe(fields, mark, StatusCode::REQUEST_TIMEOUT))
     }
 
     /// A block that passes: as it came, or in literals.
@@ -269,12 +285,7 @@ impl Framer {
         }
     }
 
-    fn replace(
-        &mut self,
-        block: &Block<'_>,
-        fields: &[u8],
-        unanswered: Option<Refused>,
-    ) -> Stop {
+    fn replace(&mut self, block: &Block<'_>, fields: &[u8], unanswered: Option<Refused>) -> Stop {
         self.is_apart = true;
         let mut by = BytesMut::new();
         put_block(&mut by, block.stream, block.ends, fields);
@@ -282,9 +293,9 @@ impl Framer {
     }
 
     /// What there is to tell of the request that a block begins.
-    fn describe(&self, block: &Block<'_>, mark: Mark, status: StatusCode) -> Refused {
+    fn describe(&self, fields: &[u8], mark: Mark, status: StatusCode) -> Refused {
         let mut told = Told { version: Version::HTTP_2, ..Told::default() };
-        self.decoder.recall(block.fields, mark, |field| {
+        self.decoder.recall(fields, mark, |field| {
             let value = || field.value.to_vec().into();
             match field.name {
                 b":method" => told.method = value(),

@@ -28,7 +28,7 @@ use crate::server::bad_head::Refused;
 const KEPT: usize = 512;
 
 /// The wrapper around a client's connection.
-pub(crate) struct H2Gate<T, F> {
+pub(crate) struct H2Gate<T, F: Fn(Request<()>, StatusCode)> {
     io: T,
     framer: Framer,
     /// Bytes received and not yet passed on; the first `ready` of them may pass.
@@ -124,7 +124,7 @@ impl<T: AsyncRead + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncRead for
     }
 }
 
-impl<T: AsyncWrite + Unpin, F: Unpin> AsyncWrite for H2Gate<T, F> {
+impl<T: AsyncWrite + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncWrite for H2Gate<T, F> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -157,5 +157,14 @@ impl<T: AsyncWrite + Unpin, F: Unpin> AsyncWrite for H2Gate<T, F> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+impl<T, F: Fn(Request<()>, StatusCode)> Drop for H2Gate<T, F> {
+    /// The connection has ended, and with it a request whose head is not all here.
+    fn drop(&mut self) {
+        if let Some(Refused { head, status }) = self.framer.unfinished(&self.kept[self.ready..]) {
+            (self.refused)(head, status);
+        }
     }
 }

@@ -79,6 +79,23 @@ fn good_requests_pass_as_they_came() {
 }
 
 #[test]
+fn a_head_that_never_ends_is_told_of() {
+    let block = literals(&[&GET[..], &[(":path", "/a")]].concat());
+    let begun = frame(HEADERS, END_STREAM, 1, &block);
+    for (bytes, told) in [
+        (begun.clone(), Some("GET /a Some(\"a\")")),
+        ([&begun[..], &frame(CONTINUATION, 0, 1, b"")].concat(), Some("GET /a Some(\"a\")")),
+        (begun[..20].to_vec(), Some("- / None")),
+        (begun[..4].to_vec(), None),
+        ([get(1, "/a", &[]), frame(HEADERS, END_STREAM, 1, b"")].concat(), None),
+        (get(1, "/a", &[]), None),
+    ] {
+        let told = told.map(|line| (line.to_owned(), StatusCode::REQUEST_TIMEOUT));
+        assert_eq!(pass(&[&bytes]).unanswered, Vec::from_iter(told), "{bytes:x?}");
+    }
+}
+
+#[test]
 fn what_breaks_the_rules_of_http_is_answered() {
     let fields = "x".repeat(MOST);
     for (bad, path, status) in [

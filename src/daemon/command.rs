@@ -23,13 +23,13 @@ const STEP: Duration = Duration::from_millis(20);
 
 /// How a command that was waited for ended.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum Exit {
     /// With status 0.
-    Well,
+    Success,
     /// In another way, said in words.
-    Badly(String),
+    Failed(String),
     /// It was killed, because waiting was no longer wanted.
-    GivenUp,
+    Killed,
 }
 
 /// Starts a program; `words` are its name and its arguments.
@@ -49,7 +49,7 @@ pub fn spawn(words: &[String], env: &[(&str, &str)]) -> io::Result<Child> {
 }
 
 /// Waits until the child has ended, or `give_up` says that it is to be killed.
-pub fn wait(child: &mut Child, mut give_up: impl FnMut() -> bool) -> io::Result<Ended> {
+pub fn wait(child: &mut Child, mut give_up: impl FnMut() -> bool) -> io::Result<Exit> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(said(status));
@@ -57,19 +57,19 @@ pub fn wait(child: &mut Child, mut give_up: impl FnMut() -> bool) -> io::Result<
         if give_up() {
             child.kill()?;
             child.wait()?;
-            return Ok(Ended::GivenUp);
+            return Ok(Exit::Killed);
         }
         std::thread::sleep(STEP);
     }
 }
 
 /// Waits until the child has ended, however long that takes.
-pub fn reap(mut child: Child) -> io::Result<Ended> {
+pub fn reap(mut child: Child) -> io::Result<Exit> {
     child.wait().map(said)
 }
 
-fn said(status: ExitStatus) -> Ended {
-    if status.success() { Ended::Well } else { Ended::Badly(status.to_string()) }
+fn said(status: ExitStatus) -> Exit {
+    if status.success() { Exit::Success } else { Exit::Failed(status.to_string()) }
 }
 
 #[cfg(test)]
@@ -83,11 +83,11 @@ mod tests {
     #[test]
     fn ends() {
         let never = || false;
-        assert_eq!(wait(&mut shell("test \"$NAME\" = value"), never).unwrap(), Ended::Well);
-        let badly = Ended::Badly("exit status: 3".to_owned());
+        assert_eq!(wait(&mut shell("test \"$NAME\" = value"), never).unwrap(), Exit::Success);
+        let badly = Exit::Failed("exit status: 3".to_owned());
         assert_eq!(reap(shell("exit 3")).unwrap(), badly);
         assert_eq!(wait(&mut shell("exit 3"), never).unwrap(), badly);
-        assert_eq!(wait(&mut shell("exec sleep 60"), || true).unwrap(), Ended::GivenUp);
+        assert_eq!(wait(&mut shell("exec sleep 60"), || true).unwrap(), Exit::Killed);
         assert!(spawn(&["/nonexistent/program".to_owned()], &[]).is_err());
         assert!(spawn(&[], &[]).is_err());
     }

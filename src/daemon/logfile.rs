@@ -102,7 +102,7 @@ impl LogFile {
 }
 
 /// Leaves the files as large as they become: another process writes them too, and rolls them.
-pub fn roll_no_more() {
+pub fn disable_rotation() {
     let open = lock(&OPEN);
     for log in open.iter().flat_map(HashMap::values).filter_map(Weak::upgrade) {
         let never = Roll { size: None, age: Duration::ZERO, keep: 0, compress: false };

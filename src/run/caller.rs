@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::legacy::Legacy;
+use super::handover::HandoverIn;
 use super::output;
 use crate::daemon::detach::Readiness;
 use crate::daemon::upgrade::{self, Predecessor};
@@ -18,11 +18,11 @@ pub(super) enum Caller {
 }
 
 /// The process before this one, if there is one, and what it hands over.
-pub(super) fn predecessor() -> Result<Option<(Caller, Legacy)>, (Caller, String)> {
+pub(super) fn predecessor() -> Result<Option<(Caller, HandoverIn)>, (Caller, String)> {
     match upgrade::predecessor() {
         Ok(None) => Ok(None),
-        Ok(Some((before, parcel))) => match Legacy::open(parcel) {
-            Ok(legacy) => Ok(Some((Caller::Predecessor(before), legacy))),
+        Ok(Some((before, parcel))) => match HandoverIn::open(parcel) {
+            Ok(handover) => Ok(Some((Caller::Predecessor(before), handover))),
             Err(error) => Err((Caller::Predecessor(before), error)),
         },
         Err(error) => Err((Caller::Terminal, format!("the process before: {error}"))),

@@ -49,7 +49,7 @@ impl Service {
     pub(super) fn leave(self, new: Serving, events: &mpsc::Receiver<Event>) -> u8 {
         self.watchdog.stop();
         // The new process rolls the logs and renews the certificates.
-        logfile::roll_no_more();
+        logfile::disable_rotation();
         self.settings.keeper.stop();
         let (ended, new_ended) = mpsc::channel::<()>();
         std::thread::spawn(move || {

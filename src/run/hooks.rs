@@ -2,7 +2,7 @@
 
 use std::process::Child;
 
-use crate::daemon::command::{self, Ended};
+use crate::daemon::command::{self, Exit};
 use crate::site::{Event, Hook};
 
 /// Runs those of one event, in the order of the Caddyfile, and waits for each that is not in the
@@ -27,9 +27,9 @@ pub(super) fn run(
             continue;
         }
         match command::wait(&mut child, &mut give_up).map_err(|e| failed(e.to_string()))? {
-            Ended::Well => {}
-            Ended::Badly(status) => return Err(failed(status)),
-            Ended::GivenUp => return Err(failed("cut short by a signal".to_owned())),
+            Exit::Success => {}
+            Exit::Failed(status) => return Err(failed(status)),
+            Exit::Killed => return Err(failed("cut short by a signal".to_owned())),
         }
     }
     Ok(())
@@ -54,8 +54,8 @@ pub(super) fn run_aside(hooks: &[Hook], event: Event, env: &[(&str, &str)]) {
 /// Waits for the child without anybody waiting, so that it does not stay a zombie.
 fn in_background(child: Child, shown: String) {
     aside(move || match command::reap(child) {
-        Ok(Ended::Badly(status)) => log::warn!("command '{shown}': {status}"),
-        Ok(Ended::Well | Ended::GivenUp) => {}
+        Ok(Exit::Failed(status)) => log::warn!("command '{shown}': {status}"),
+        Ok(Exit::Success | Exit::Killed) => {}
         Err(error) => log::warn!("command '{shown}': {error}"),
     });
 }

@@ -6,8 +6,8 @@ mod caller;
 mod certificates;
 mod ending;
 mod exit;
+mod handover;
 mod hooks;
-mod legacy;
 mod output;
 mod service;
 mod settings;
@@ -28,7 +28,7 @@ use crate::server;
 use crate::warning::Warning;
 use caller::Caller;
 use exit::{FAILED, FORCED, OK};
-use legacy::Legacy;
+use handover::HandoverIn;
 use service::Service;
 use settings::{settings, wanted};
 use sinks::NoSinks;
@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> u8 {
 /// As the next process of a service, or as the first.
 fn begin(options: &Options) -> u8 {
     match caller::predecessor() {
-        Ok(Some((caller, legacy))) => return serve(options, caller, Some(legacy)),
+        Ok(Some((caller, handover))) => return serve(options, caller, Some(handover)),
         Ok(None) => {}
         Err((caller, error)) => return failed(caller, &error),
     }
@@ -125,8 +125,8 @@ fn on_one_line(error: &str) -> String {
 }
 
 /// Starts, then obeys signals until told to stop. No thread exists before this.
-fn serve(options: &Options, caller: Caller, legacy: Option<Legacy>) -> u8 {
-    let (mut service, events) = match Service::start(options, legacy) {
+fn serve(options: &Options, caller: Caller, handover: Option<HandoverIn>) -> u8 {
+    let (mut service, events) = match Service::start(options, handover) {
         Ok(started) => started,
         Err(error) => {
             // A predecessor has the last word on this, in the same log.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::background::Background;
-use super::legacy::Legacy;
+use super::handover::HandoverIn;
 use super::settings::{log_style, settings, wanted};
 use super::sinks::Sinks;
 use super::watchdog::Watchdog;
@@ -56,7 +56,7 @@ impl Service {
     /// Builds and binds everything; [`Self::open`] serves.
     pub(super) fn start(
         options: &Options,
-        legacy: Option<Legacy>,
+        handover: Option<HandoverIn>,
     ) -> Result<(Self, mpsc::Receiver<Event>), String> {
         let program = Program::this().map_err(|error| format!("its own program: {error}"))?;
         let user = options.user.as_deref().map(privileges::lookup).transpose()?;
@@ -67,17 +67,17 @@ impl Service {
         let events = signals()?;
         processlog::install(&log_style(options), user.as_ref())
             .map_err(|error| format!("process log {}: {error}", options.log))?;
-        let mut legacy = legacy;
-        let pidfile = pidfile(options, legacy.as_mut())?;
+        let mut handover = handover;
+        let pidfile = pidfile(options, handover.as_mut())?;
         let sinks = Arc::new(Sinks::of(user.clone()));
         let settings = settings(options, sinks.clone())?;
         let wanted = wanted(options);
-        let source = match legacy.as_mut().and_then(|legacy| legacy.stdin.take()) {
+        let source = match handover.as_mut().and_then(|handover| handover.stdin.take()) {
             Some(text) => Source::from_stdin(text),
             None => wanted.read(&settings)?,
         };
-        if let Some(legacy) = &legacy {
-            source.succeeds(!legacy.found)?;
+        if let Some(handover) = &handover {
+            source.succeeds(!handover.found)?;
         }
         let mut loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
         output::activating(options.quiet);
@@ -85,9 +85,9 @@ impl Service {
         let descriptors = limits::raise_nofile();
         let available = std::thread::available_parallelism().map_or(1, usize::from);
         let count = options.cpu.workers(available);
-        let is_next = legacy.is_some();
-        let (keys, handovers) = match legacy {
-            Some(legacy) => (legacy.keys, legacy.handovers),
+        let is_next = handover.is_some();
+        let (keys, handovers) = match handover {
+            Some(handover) => (handover.keys, handover.handovers),
             None => (ServiceKeys::generate()?, Vec::new()),
         };
         let bind = || sockets::bind_new(&mut loaded, None, handovers, count);
@@ -218,9 +218,12 @@ impl Service {
 }
 
 /// The one that the process before handed over, or a new one.
-fn pidfile(options: &Options, legacy: Option<&mut Legacy>) -> Result<Option<PidFile>, String> {
+fn pidfile(
+    options: &Options,
+    handover: Option<&mut HandoverIn>,
+) -> Result<Option<PidFile>, String> {
     let Some(path) = &options.pidfile else { return Ok(None) };
-    let pidfile = match legacy.and_then(|legacy| legacy.pidfile.take()) {
+    let pidfile = match handover.and_then(|handover| handover.pidfile.take()) {
         Some(handed) => PidFile::inherit(path, handed),
         None => PidFile::acquire(path),
     };

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::legacy::Bequest;
+use super::handover::HandoverOut;
 use super::service::Service;
 use crate::daemon::notify;
 use crate::daemon::signals::Event;
@@ -74,14 +74,14 @@ impl Service {
             let reason = "with process 1 everything in its container ends";
             return Err(Missed::Failed(reason.to_owned()));
         }
-        let bequest = Bequest {
+        let handover = HandoverOut {
             keys: &self.keys,
             handovers: self.workers.handovers(),
             pidfile: self.pidfile.as_ref().and_then(|file| file.file()),
             found: !self.source.is_implied(),
             stdin: self.wanted.is_stdin().then_some(self.source.text.as_str()),
         };
-        let (text, files) = (bequest.text(), bequest.files());
+        let (text, files) = (handover.text(), handover.files());
         let mut successor =
             Successor::start(&self.program, &text, &files, UPGRADE_READY).map_err(failed)?;
         let answer = successor.answer().map_err(failed)?;

@@ -1,10 +1,10 @@
 //! Files that were asked for lately, kept by each worker for itself: its requests need no lock
 //! and no trip to the blocking pool.
 //!
-//! What is kept is looked up on the disk again once it is [`CALM`] old, by the first request that
-//! comes then; until that one has its answer the others are served as before, but never what was
-//! confirmed more than [`LONGEST`] before they came. What nobody asks for is forgotten: a file
-//! that was removed must not take room on the disk for longer.
+//! What is kept is looked up on the disk again once it is [`FRESH_FOR`] old, by the first
+//! request that comes then; until that one has its answer the others are served as before, but
+//! never what was confirmed more than [`MAX_STALE`] before they came. What nobody asks for is
+//! forgotten: a file that was removed must not take room on the disk for longer.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use super::find::{Accepted, Opened, Place, Source};
 
 /// How long a file is served without a look at the disk.
-const CALM: Duration = Duration::from_millis(100);
+const FRESH_FOR: Duration = Duration::from_millis(100);
 /// The same while that look is under way.
-const LONGEST: Duration = Duration::from_secs(1);
+const MAX_STALE: Duration = Duration::from_secs(1);
 /// How long a file is kept that nobody asks for.
 const IDLE: Duration = Duration::from_secs(10);
 /// Files kept.
@@ -123,7 +123,7 @@ impl Cache {
             return Kept::Fresh(entry.file.clone());
         }
         // Should this request not come back with an answer, another one asks.
-        entry.due = (now + CALM).min(entry.confirmed + LONGEST);
+        entry.due = (now + FRESH_FOR).min(entry.confirmed + MAX_STALE);
         Kept::Doubtful(Some(entry.file.clone()))
     }
 
@@ -139,7 +139,7 @@ impl Cache {
             accepted: key.accepted,
             file,
             confirmed: asked,
-            due: asked + CALM,
+            due: asked + FRESH_FOR,
             used: asked,
         };
         if entry.is_open() && self.open >= OPEN {
@@ -260,18 +260,18 @@ mod tests {
         cache.insert(key, opened(&place, "small"), start);
         for (after, is_first_fresh, is_second_fresh) in [
             (Duration::ZERO, true, true),
-            (CALM - MOMENT, true, true),
-            (CALM, false, true),
-            (CALM * 3, false, true),
-            (LONGEST - MOMENT, false, true),
-            (LONGEST, false, false),
-            (LONGEST * 3, false, false),
+            (FRESH_FOR - MOMENT, true, true),
+            (FRESH_FOR, false, true),
+            (FRESH_FOR * 3, false, true),
+            (MAX_STALE - MOMENT, false, true),
+            (MAX_STALE, false, false),
+            (MAX_STALE * 3, false, false),
         ] {
             let fresh = [(); 2].map(|()| is_fresh(&mut cache, key, start + after));
             assert_eq!(fresh, [is_first_fresh, is_second_fresh], "{after:?}");
         }
-        cache.insert(key, opened(&place, "small"), start + LONGEST);
-        assert!(is_fresh(&mut cache, key, start + LONGEST));
+        cache.insert(key, opened(&place, "small"), start + MAX_STALE);
+        assert!(is_fresh(&mut cache, key, start + MAX_STALE));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::server::{self, HandoverSockets, ServiceKeys};
 const FORM: u64 = 1;
 
 /// As it is sent.
-pub(super) struct Bequest<'a> {
+pub(super) struct HandoverOut<'a> {
     pub(super) keys: &'a ServiceKeys,
     pub(super) handovers: &'a [HandoverSockets],
     pub(super) pidfile: Option<BorrowedFd<'a>>,
@@ -26,7 +26,7 @@ pub(super) struct Bequest<'a> {
 }
 
 /// As it arrives.
-pub(super) struct Legacy {
+pub(super) struct HandoverIn {
     pub(super) keys: Arc<ServiceKeys>,
     pub(super) handovers: Vec<HandoverSockets>,
     pub(super) pidfile: Option<OwnedFd>,
@@ -34,7 +34,7 @@ pub(super) struct Legacy {
     pub(super) stdin: Option<String>,
 }
 
-impl Bequest<'_> {
+impl HandoverOut<'_> {
     pub(super) fn text(&self) -> String {
         let handovers = self.handovers.iter().map(|handover| {
             let (tcp, udp) = (handover.tcp.len(), handover.udp.len());
@@ -64,7 +64,7 @@ impl Bequest<'_> {
     }
 }
 
-impl Legacy {
+impl HandoverIn {
     /// Reads a parcel, and takes over the sockets in it that are a supervisor's.
     pub(super) fn open(parcel: Parcel) -> Result<Self, String> {
         let odd = || "what the process before hands over cannot be read".to_owned();
@@ -130,28 +130,28 @@ mod tests {
         text.to_string()
     }
 
-    fn open(text: String) -> Result<Legacy, String> {
+    fn open(text: String) -> Result<HandoverIn, String> {
         let tcp = TcpListener::bind("127.0.0.1:0").expect("tcp");
         let udp = UdpSocket::bind("127.0.0.1:0").expect("udp");
-        Legacy::open(Parcel { text, files: vec![tcp.into(), udp.into()] })
+        HandoverIn::open(Parcel { text, files: vec![tcp.into(), udp.into()] })
     }
 
     #[test]
     fn what_is_sent_arrives() {
-        let legacy = open(text(|_| {})).expect("legacy");
-        let sent = Bequest {
-            keys: &legacy.keys,
-            handovers: &legacy.handovers,
+        let handover = open(text(|_| {})).expect("handover");
+        let sent = HandoverOut {
+            keys: &handover.keys,
+            handovers: &handover.handovers,
             pidfile: None,
             found: true,
-            stdin: legacy.stdin.as_deref(),
+            stdin: handover.stdin.as_deref(),
         };
         let files = sent.files().into_iter().map(|file| file.try_clone_to_owned().expect("file"));
         let parcel = Parcel { text: sent.text(), files: files.collect() };
-        let next = Legacy::open(parcel).expect("legacy");
+        let next = HandoverIn::open(parcel).expect("handover");
         assert_eq!((next.keys.generation(), next.keys.secret()), (8, &[5; 32]));
         assert_eq!((next.stdin.as_deref(), next.pidfile.is_none()), (Some(":80"), true));
-        assert_eq!((legacy.found, next.found), (false, true));
+        assert_eq!((handover.found, next.found), (false, true));
         let handover = &next.handovers[0];
         assert_eq!(handover.addr.to_string(), "[::]:443");
         assert_eq!((handover.tcp.len(), handover.udp.len(), handover.outlets.len()), (1, 1, 0));

@@ -29,4 +29,4 @@ pub use parser::{Directive, Key, Parsed, ServerBlock, parse};
 pub use rotation::rotation;
 pub use text::{read_file, read_text};
 pub use token::Token;
-pub use usage::{Nature, Usage};
+pub use usage::{Repeat, Usage};

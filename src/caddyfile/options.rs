@@ -3,7 +3,7 @@
 
 use super::nearest::nearest;
 use super::usage::{find, name};
-use super::{Args, ConfigError, Kind, Nature, Token, Usage};
+use super::{Args, ConfigError, Kind, Repeat, Token, Usage};
 use crate::warning::Warning;
 
 /// The options of one block, as far as they have been read.
@@ -43,7 +43,7 @@ impl<'a> Options<'a> {
             None => error.hint(format!("write: {usage}")),
             Some(_) => error,
         })?;
-        if nature != Nature::Adds {
+        if nature != Repeat::Accumulates {
             self.once(option)?;
         }
         self.written.push(option);
@@ -98,7 +98,12 @@ impl<'a> Options<'a> {
     }
 
     /// Says of an option, where it is written, that it changes nothing, `why`, and what to do.
-    pub fn vain(&mut self, option: &str, why: &str, hint: &str) -> Result<(), ConfigError> {
+    pub fn warn_no_effect(
+        &mut self,
+        option: &str,
+        why: &str,
+        hint: &str,
+    ) -> Result<(), ConfigError> {
         match self.written(option) {
             Some(token) => self.complain(token, format!("{option} has no effect {why}"), hint),
             None => Ok(()),
@@ -107,7 +112,7 @@ impl<'a> Options<'a> {
 
     fn once(&mut self, option: &'a Token) -> Result<(), ConfigError> {
         let Some(first) = self.written(&option.text) else { return Ok(()) };
-        let new = self.known(&option.text).is_some_and(|(_, nature)| nature == Nature::New);
+        let new = self.known(&option.text).is_some_and(|(_, repeat)| repeat == Repeat::Forbidden);
         let rest = if new { "" } else { "; the last one holds" };
         let message = format!("{} is written twice{rest}", option.text);
         let hint = format!("leave one of them out; the other is at {}:{}", first.file, first.line);
@@ -116,7 +121,7 @@ impl<'a> Options<'a> {
 
     fn complain(&mut self, at: &Token, message: String, hint: &str) -> Result<(), ConfigError> {
         let error = ConfigError::at(at, Kind::Parse, message).hint(hint);
-        if self.known(&at.text).is_some_and(|(_, nature)| nature == Nature::New) {
+        if self.known(&at.text).is_some_and(|(_, repeat)| repeat == Repeat::Forbidden) {
             return Err(error);
         }
         self.warnings.push(error.warning());

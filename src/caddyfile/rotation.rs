@@ -1,19 +1,19 @@
 //! The block that says when a log file is rolled, which `log` and `errors` have: its words are
 //! `size`, `age` and `keep` since 0.9, and `rotate_size` and so on since 0.10.
 
-use super::{Args, ConfigError, Nature, Options, Usage};
+use super::{Args, ConfigError, Options, Repeat, Usage};
 
 const WORDS: &[Usage] = &[
-    ("size MB", Nature::Old),
-    ("age DAYS", Nature::Old),
-    ("keep N", Nature::Old),
-    ("compress", Nature::Adds),
-    ("disable", Nature::Adds),
-    ("rotate_size MB", Nature::Old),
-    ("rotate_age DAYS", Nature::Old),
-    ("rotate_keep N", Nature::Old),
-    ("rotate_compress", Nature::Adds),
-    ("rotate_disable", Nature::Adds),
+    ("size MB", Repeat::LastWins),
+    ("age DAYS", Repeat::LastWins),
+    ("keep N", Repeat::LastWins),
+    ("compress", Repeat::Accumulates),
+    ("disable", Repeat::Accumulates),
+    ("rotate_size MB", Repeat::LastWins),
+    ("rotate_age DAYS", Repeat::LastWins),
+    ("rotate_keep N", Repeat::LastWins),
+    ("rotate_compress", Repeat::Accumulates),
+    ("rotate_disable", Repeat::Accumulates),
 ];
 
 /// Reads such a block; `set` gets each word by its newer name, with what follows it.

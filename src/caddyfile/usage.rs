@@ -1,18 +1,18 @@
 //! How the options of a block are written, and whether one may be written twice.
 
-/// What becomes of an option that is there twice, or changes nothing.
+/// What happens to an option that is written twice, or has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nature {
-    /// Each adds to those before it, or says the same again.
-    Adds,
-    /// Caddy 1.0 knew it and took the last one: files in use may have it twice. A warning.
-    Old,
-    /// No file in use has it. An error.
-    New,
+pub enum Repeat {
+    /// Each adds to those before it, or repeats them.
+    Accumulates,
+    /// The last one holds, with a warning: Caddy 1.0 did so, and files in use may repeat it.
+    LastWins,
+    /// An error: Caddy 1.0 did not have the option.
+    Forbidden,
 }
 
 /// How an option is written, its name first.
-pub type Usage = (&'static str, Nature);
+pub type Usage = (&'static str, Repeat);
 
 /// The option of this name.
 pub(super) fn find(options: &[Usage], name: &str) -> Option<Usage> {

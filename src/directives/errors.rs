@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method, Response, header};
 
-use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, rotation};
+use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage, rotation};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::sink::{ErrorLog, Roll, SinkTarget};
 use crate::http::{Body, Fault, Request, fault_page};
@@ -16,12 +16,12 @@ use crate::warning::Warning;
 
 /// The options, as they are written, but for the pages.
 const OPTIONS: &[Usage] = &[
-    ("log [FILE]", Nature::Old),
-    ("rotate_size MB", Nature::Old),
-    ("rotate_age DAYS", Nature::Old),
-    ("rotate_keep N", Nature::Old),
-    ("rotate_compress", Nature::Adds),
-    ("rotate_disable", Nature::Adds),
+    ("log [FILE]", Repeat::LastWins),
+    ("rotate_size MB", Repeat::LastWins),
+    ("rotate_age DAYS", Repeat::LastWins),
+    ("rotate_keep N", Repeat::LastWins),
+    ("rotate_compress", Repeat::Accumulates),
+    ("rotate_disable", Repeat::Accumulates),
 ];
 
 /// `errors [FILE|visible|stdout|stderr|syslog]`, or a block with `log`, `CODE PAGE` and

@@ -1,13 +1,13 @@
 //! `limits` and its older form `maxrequestbody`: how large a request may be.
 
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
+use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage};
 use crate::site::SiteBuilder;
 
 /// What may stand in the block of `limits`.
 const OPTIONS: &[Usage] = &[
-    ("header SIZE, such as 32KB", Nature::Old),
-    ("body [PATH] SIZE, such as: body /upload 1GB", Nature::Adds),
+    ("header SIZE, such as 32KB", Repeat::LastWins),
+    ("body [PATH] SIZE, such as: body /upload 1GB", Repeat::Accumulates),
 ];
 
 /// `limits SIZE`, or a block of `header SIZE` and `body [PATH] SIZE`.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, parse_duration};
+use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage, parse_duration};
 use crate::http::ranges::Ranges;
 use crate::limits::PROXY_HEADER;
 use crate::site::{ProxyProtocol, SiteBuilder};
 
-const OPTIONS: &[Usage] = &[("timeout DURATION, such as 5s", Nature::Old)];
+const OPTIONS: &[Usage] = &[("timeout DURATION, such as 5s", Repeat::LastWins)];
 
 /// `proxyprotocol RANGE… [TIMEOUT]`, and the timeout in a block as well.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use http::{HeaderName, StatusCode};
 
-use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
+use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::ranges::Ranges;
 use crate::http::request::Sender;
@@ -22,10 +22,10 @@ const NAMING: [HeaderName; 3] = [FORWARDED, X_FORWARDED_FOR, HeaderName::from_st
 
 /// The options, as they are written. The plugin took the last of each.
 const OPTIONS: &[Usage] = &[
-    ("from RANGE...", Nature::Adds),
-    ("header NAME", Nature::Old),
-    ("strict", Nature::Adds),
-    ("maxhops N, a number from 1 on", Nature::Old),
+    ("from RANGE...", Repeat::Accumulates),
+    ("header NAME", Repeat::LastWins),
+    ("strict", Repeat::Accumulates),
+    ("maxhops N, a number from 1 on", Repeat::LastWins),
 ];
 
 /// `realip RANGE…`, or a block of `from RANGE…`, `header NAME`, `strict` and `maxhops N`.

@@ -7,7 +7,7 @@ use percent_encoding::utf8_percent_encode;
 use regex::Regex;
 
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
+use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::condition::Conditions;
 use crate::http::paths::{self, Prefix};
@@ -18,12 +18,12 @@ use crate::site::SiteBuilder;
 
 /// What may stand in the block.
 const OPTIONS: &[Usage] = &[
-    ("r PATTERN, a regular expression", Nature::Old),
-    ("regexp PATTERN, a regular expression", Nature::Old),
-    ("ext EXTENSION..., such as: ext .html !.php", Nature::Old),
-    ("if A OPERATOR B, such as: if {path} starts_with /old", Nature::Adds),
-    ("if_op and|or", Nature::Old),
-    ("to DESTINATION...", Nature::Old),
+    ("r PATTERN, a regular expression", Repeat::LastWins),
+    ("regexp PATTERN, a regular expression", Repeat::LastWins),
+    ("ext EXTENSION..., such as: ext .html !.php", Repeat::LastWins),
+    ("if A OPERATOR B, such as: if {path} starts_with /old", Repeat::Accumulates),
+    ("if_op and|or", Repeat::LastWins),
+    ("to DESTINATION...", Repeat::LastWins),
 ];
 
 /// `rewrite [not] FROM TO…`, or `rewrite [BASE] { regexp; ext; if; if_op; to }`.

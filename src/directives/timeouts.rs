@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, parse_duration};
+use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage, parse_duration};
 use crate::http::timeouts::TimeoutOverrides;
 use crate::site::SiteBuilder;
 
 /// What may stand in the block.
 const OPTIONS: &[Usage] = &[
-    ("read DURATION, such as 30s, or: read none", Nature::Old),
-    ("header DURATION, such as 10s, or: header none", Nature::Old),
-    ("write DURATION, such as 5m, or: write none", Nature::Old),
-    ("idle DURATION, such as 5m, or: idle none", Nature::Old),
+    ("read DURATION, such as 30s, or: read none", Repeat::LastWins),
+    ("header DURATION, such as 10s, or: header none", Repeat::LastWins),
+    ("write DURATION, such as 5m, or: write none", Repeat::LastWins),
+    ("idle DURATION, such as 5m, or: idle none", Repeat::LastWins),
 ];
 
 /// `timeouts DURATION|none`, or a block of `read|header|write|idle DURATION|none`.

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::Nature::{Adds, Old};
+use self::Repeat::{Accumulates, LastWins};
 use super::address;
 use super::script::Scripts;
 use super::turn::Upstreams;
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage, parse_duration};
+use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage, parse_duration};
 use crate::http::paths::Prefix;
 use crate::http::placeholders::Template;
 use crate::limits::{FASTCGI_SILENCE, UPSTREAM_CONNECT};
@@ -17,17 +17,17 @@ use crate::warning::Warning;
 
 /// The options, as they are written.
 const OPTIONS: &[Usage] = &[
-    ("root DIRECTORY", Old),
-    ("ext .EXTENSION", Old),
-    ("split TEXT", Old),
-    ("index FILE...", Old),
-    ("upstream ADDRESS...", Adds),
-    ("env NAME VALUE", Adds),
-    ("except PATH...", Old),
-    ("pool N, the idle connections that each worker keeps", Old),
-    ("connect_timeout DURATION, such as 3s", Old),
-    ("read_timeout DURATION, such as 60s", Old),
-    ("send_timeout DURATION, such as 60s", Old),
+    ("root DIRECTORY", LastWins),
+    ("ext .EXTENSION", LastWins),
+    ("split TEXT", LastWins),
+    ("index FILE...", LastWins),
+    ("upstream ADDRESS...", Accumulates),
+    ("env NAME VALUE", Accumulates),
+    ("except PATH...", LastWins),
+    ("pool N, the idle connections that each worker keeps", LastWins),
+    ("connect_timeout DURATION, such as 3s", LastWins),
+    ("read_timeout DURATION, such as 60s", LastWins),
+    ("send_timeout DURATION, such as 60s", LastWins),
 ];
 
 /// One `fastcgi` line.

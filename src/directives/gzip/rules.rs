@@ -3,7 +3,7 @@
 use flate2::Compression;
 
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
+use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage};
 use crate::http::paths::{self, Prefix};
 use crate::warning::Warning;
 
@@ -44,10 +44,10 @@ impl Default for Rule {
 
 /// The options, as they are written.
 const OPTIONS: &[Usage] = &[
-    ("ext .EXTENSION...", Nature::Adds),
-    ("not /PATH...", Nature::Adds),
-    ("level N, a number from 1 to 9", Nature::Old),
-    ("min_length BYTES", Nature::Old),
+    ("ext .EXTENSION...", Repeat::Accumulates),
+    ("not /PATH...", Repeat::Accumulates),
+    ("level N, a number from 1 to 9", Repeat::LastWins),
+    ("min_length BYTES", Repeat::LastWins),
 ];
 
 impl Rule {

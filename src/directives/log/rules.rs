@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::arguments;
-use crate::caddyfile::{self, Args, ConfigError, Nature, Usage, rotation};
+use crate::caddyfile::{self, Args, ConfigError, Repeat, Usage, rotation};
 use crate::http::paths::Prefix;
 use crate::http::sink::{Roll, Sink, SinkTarget};
 use crate::site::SiteBuilder;
@@ -14,14 +14,14 @@ use super::format::Format;
 
 /// The options, as they are written.
 const OPTIONS: &[Usage] = &[
-    ("rotate { size MB, age DAYS, keep N }", Nature::Old),
-    ("rotate_size MB", Nature::Old),
-    ("rotate_age DAYS", Nature::Old),
-    ("rotate_keep N", Nature::Old),
-    ("rotate_compress", Nature::Adds),
-    ("rotate_disable", Nature::Adds),
-    ("except PATH...", Nature::Adds),
-    ("ipmask MASK [MASK]", Nature::Adds),
+    ("rotate { size MB, age DAYS, keep N }", Repeat::LastWins),
+    ("rotate_size MB", Repeat::LastWins),
+    ("rotate_age DAYS", Repeat::LastWins),
+    ("rotate_keep N", Repeat::LastWins),
+    ("rotate_compress", Repeat::Accumulates),
+    ("rotate_disable", Repeat::Accumulates),
+    ("except PATH...", Repeat::Accumulates),
+    ("ipmask MASK [MASK]", Repeat::Accumulates),
 ];
 
 /// All logs of one path prefix.

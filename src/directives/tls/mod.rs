@@ -6,30 +6,30 @@ mod names;
 
 use std::sync::Arc;
 
-use crate::caddyfile::{Args, ConfigError, Nature::Adds, Options, Usage};
+use crate::caddyfile::{Args, ConfigError, Options, Repeat::Accumulates, Usage};
 use crate::site::SiteBuilder;
 use crate::tls::clients::{Clients, Mode};
 use crate::tls::{Certificates, Files, Policy};
 
 /// The options, as they are written.
 const OPTIONS: &[Usage] = &[
-    ("protocols MIN [MAX]", Adds),
-    ("ciphers NAME...", Adds),
-    ("curves NAME...", Adds),
-    ("alpn NAME...", Adds),
-    ("key_type TYPE", Adds),
-    ("load DIRECTORY", Adds),
-    ("clients [request|require|verify_if_given] CA-FILE...", Adds),
-    ("max_certs N", Adds),
-    ("ask URL", Adds),
-    ("ca URL", Adds),
-    ("eab ID KEY", Adds),
-    ("profile NAME", Adds),
-    ("must_staple", Adds),
-    ("muststaple", Adds),
-    ("wildcard", Adds),
-    ("dns PROVIDER...", Adds),
-    ("storage file", Adds),
+    ("protocols MIN [MAX]", Accumulates),
+    ("ciphers NAME...", Accumulates),
+    ("curves NAME...", Accumulates),
+    ("alpn NAME...", Accumulates),
+    ("key_type TYPE", Accumulates),
+    ("load DIRECTORY", Accumulates),
+    ("clients [request|require|verify_if_given] CA-FILE...", Accumulates),
+    ("max_certs N", Accumulates),
+    ("ask URL", Accumulates),
+    ("ca URL", Accumulates),
+    ("eab ID KEY", Accumulates),
+    ("profile NAME", Accumulates),
+    ("must_staple", Accumulates),
+    ("muststaple", Accumulates),
+    ("wildcard", Accumulates),
+    ("dns PROVIDER...", Accumulates),
+    ("storage file", Accumulates),
 ];
 
 /// `tls off | self_signed | EMAIL | CERT KEY [{ … }]` or `tls { … }`. Repeated lines add up.

@@ -13,7 +13,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 use self::output::{Framing, Type};
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError, Nature, Options, Usage};
+use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::Prefix;
 use crate::http::sink::ErrorLog;
@@ -25,9 +25,9 @@ use crate::warning::Warning;
 
 /// The options, as they are written.
 const OPTIONS: &[Usage] = &[
-    ("type lines, or: type text, or: type binary", Nature::Old),
-    ("bufsize BYTES", Nature::Old),
-    ("respawn", Nature::Adds),
+    ("type lines, or: type text, or: type binary", Repeat::LastWins),
+    ("bufsize BYTES", Repeat::LastWins),
+    ("respawn", Repeat::Accumulates),
 ];
 
 /// `websocket [PATH] COMMAND [ARGUMENT…]`; a `respawn` in its block has never done anything.
@@ -72,7 +72,7 @@ fn rule(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Rule, Config
         let word = args.val();
         options.entry(args, |args| option(word, args, &mut framing))?;
     }
-    options.vain("respawn", "as a command serves one connection", "leave it out")?;
+    options.warn_no_effect("respawn", "as a command serves one connection", "leave it out")?;
     warnings.append(&mut options.warnings);
     Ok(Rule { path, command, framing })
 }

@@ -9,7 +9,7 @@ use crate::http::paths::Prefix;
 /// Complains of each such option, where it is written.
 pub(crate) fn check(rule: &Rule, options: &mut Options<'_>) -> Result<(), ConfigError> {
     if rule.max_conns == 0 {
-        options.vain(
+        options.warn_no_effect(
             "queue",
             "without max_conns, as nothing ever waits",
             "write: max_conns 100",
@@ -19,45 +19,45 @@ pub(crate) fn check(rule: &Rule, options: &mut Options<'_>) -> Result<(), Config
     let failures_count = !rule.tolerance.timeout.is_zero();
     if !failures_count {
         let why = "while fail_timeout is 0, as no failure counts";
-        options.vain("max_fails", why, "write: fail_timeout 10s")?;
+        options.warn_no_effect("max_fails", why, "write: fail_timeout 10s")?;
     }
     if rule.try_duration.is_none_or(|limit| limit.is_zero()) {
-        options.vain("try_interval", "without try_duration", "write: try_duration 5s")?;
+        options.warn_no_effect("try_interval", "without try_duration", "write: try_duration 5s")?;
     }
     if !rule.slow_start.is_zero() {
         if !rule.policy.spreads() {
             let why = "with first and the policies that hash";
-            options.vain("slow_start", why, "leave it out, or choose another policy")?;
+            options.warn_no_effect("slow_start", why, "leave it out, or choose another policy")?;
         }
         if !failures_count && rule.check.path.is_none() {
             let why = "without fail_timeout or health_check, as no server ever leaves";
-            options.vain("slow_start", why, "write: health_check /PATH")?;
+            options.warn_no_effect("slow_start", why, "write: health_check /PATH")?;
         }
     }
     if rule.exchange.tls.is_none() {
         for option in ["insecure_skip_verify", "ca_certificates", "tls_client"] {
             let why = "without a server that speaks TLS";
-            options.vain(option, why, "write: https://HOST, or leave it out")?;
+            options.warn_no_effect(option, why, "write: https://HOST, or leave it out")?;
         }
     }
     if !can_be_cut(&rule.exchange.without, &rule.from) {
         let why = format!("for requests below '{}', which do not begin with it", rule.from);
-        options.vain("without", &why, &format!("write: without {}", rule.from))?;
+        options.warn_no_effect("without", &why, &format!("write: without {}", rule.from))?;
     }
     let why = "here: the addresses of a name share the time of timeout";
-    options.vain("fallback_delay", why, "leave it out")
+    options.warn_no_effect("fallback_delay", why, "leave it out")
 }
 
 fn health(rule: &Rule, options: &mut Options<'_>) -> Result<(), ConfigError> {
     if rule.check.path.is_none() {
         for option in ["interval", "timeout", "port", "host", "status", "contains"] {
             let option = format!("health_check_{option}");
-            options.vain(&option, "without health_check", "write: health_check /PATH")?;
+            options.warn_no_effect(&option, "without health_check", "write: health_check /PATH")?;
         }
     } else if rule.discovery.is_none()
         && rule.hosts.iter().all(|host| matches!(host.target, Target::Unix(_)))
     {
-        options.vain("health_check_port", "for unix sockets", "leave it out")?;
+        options.warn_no_effect("health_check_port", "for unix sockets", "leave it out")?;
     }
     Ok(())
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 
-use self::Nature::{Adds, New, Old};
+use self::Repeat::{Accumulates, Forbidden, LastWins};
 use super::address;
 use super::effects;
 use super::upstreams::Unusable;
 use crate::arguments::{excepted, not_a_path, prefix};
-use crate::caddyfile::{Args, ConfigError, Kind, Nature, Options, Token, Usage, parse_duration};
+use crate::caddyfile::{Args, ConfigError, Kind, Options, Repeat, Token, Usage, parse_duration};
 use crate::directives::proxy::balance::policy::Policy;
 use crate::directives::proxy::balance::queue::Queue;
 use crate::directives::proxy::exchange::proxy_protocol::ProxyProtocol;
@@ -24,38 +24,38 @@ use crate::warning::Warning;
 
 /// The options, as they are written.
 const OPTIONS: &[Usage] = &[
-    ("upstream TO [weight N]", Adds),
-    ("policy NAME, such as: policy round_robin", Old),
-    ("max_fails N, a number from 1 on", Old),
-    ("fail_timeout DURATION, such as 10s", Old),
-    ("slow_start DURATION, such as 30s", New),
-    ("max_conns N, a number of 0 or more", Old),
-    ("queue N [DURATION], such as: queue 100 10s", New),
-    ("try_duration DURATION, such as 5s", Old),
-    ("try_interval DURATION, such as 250ms", Old),
-    ("timeout DURATION, such as 3s", Old),
-    ("first_byte_timeout DURATION, such as 60s", New),
-    ("idle_timeout DURATION, such as 60s", New),
-    ("health_check PATH", Old),
-    ("health_check_interval DURATION, such as 30s", Old),
-    ("health_check_timeout DURATION, such as 10s", Old),
-    ("health_check_port N, a number from 1 to 65535", Old),
-    ("health_check_host NAME", New),
-    ("health_check_status CODE..., such as 200, 2xx or 200-299", New),
-    ("health_check_contains TEXT", Old),
-    ("keepalive N, a number of 0 or more", Old),
-    ("without PREFIX", Old),
-    ("except PATH...", Old),
-    ("header_upstream [+|-]NAME [VALUE], or: header_upstream NAME REGEX TO", Adds),
-    ("header_downstream [+|-]NAME [VALUE], or: header_downstream NAME REGEX TO", Adds),
-    ("rewrite_location", Adds),
-    ("transparent", Adds),
-    ("websocket", Adds),
-    ("insecure_skip_verify", Adds),
-    ("ca_certificates FILE...", Old),
-    ("tls_client CERT KEY", Old),
-    ("proxy_protocol v1, or: proxy_protocol v2", New),
-    ("fallback_delay DURATION", Old),
+    ("upstream TO [weight N]", Accumulates),
+    ("policy NAME, such as: policy round_robin", LastWins),
+    ("max_fails N, a number from 1 on", LastWins),
+    ("fail_timeout DURATION, such as 10s", LastWins),
+    ("slow_start DURATION, such as 30s", Forbidden),
+    ("max_conns N, a number of 0 or more", LastWins),
+    ("queue N [DURATION], such as: queue 100 10s", Forbidden),
+    ("try_duration DURATION, such as 5s", LastWins),
+    ("try_interval DURATION, such as 250ms", LastWins),
+    ("timeout DURATION, such as 3s", LastWins),
+    ("first_byte_timeout DURATION, such as 60s", Forbidden),
+    ("idle_timeout DURATION, such as 60s", Forbidden),
+    ("health_check PATH", LastWins),
+    ("health_check_interval DURATION, such as 30s", LastWins),
+    ("health_check_timeout DURATION, such as 10s", LastWins),
+    ("health_check_port N, a number from 1 to 65535", LastWins),
+    ("health_check_host NAME", Forbidden),
+    ("health_check_status CODE..., such as 200, 2xx or 200-299", Forbidden),
+    ("health_check_contains TEXT", LastWins),
+    ("keepalive N, a number of 0 or more", LastWins),
+    ("without PREFIX", LastWins),
+    ("except PATH...", LastWins),
+    ("header_upstream [+|-]NAME [VALUE], or: header_upstream NAME REGEX TO", Accumulates),
+    ("header_downstream [+|-]NAME [VALUE], or: header_downstream NAME REGEX TO", Accumulates),
+    ("rewrite_location", Accumulates),
+    ("transparent", Accumulates),
+    ("websocket", Accumulates),
+    ("insecure_skip_verify", Accumulates),
+    ("ca_certificates FILE...", LastWins),
+    ("tls_client CERT KEY", LastWins),
+    ("proxy_protocol v1, or: proxy_protocol v2", Forbidden),
+    ("fallback_delay DURATION", LastWins),
 ];
 
 const ADDRESSES: &str =

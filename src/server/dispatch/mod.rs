@@ -1,100 +1,32 @@
 //! The one entry of all protocols: checks a request, brings it into one form, runs its site's
 //! chain, and makes a response of whatever the result is.
 
+mod door;
+mod host;
 mod incoming;
 mod refuse;
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::header;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
-use tokio::time::Instant;
 
-use self::incoming::{Answering, Bounds, Incoming};
-pub(super) use self::refuse::log_refused;
+pub(crate) use self::door::Door;
+use self::host::normalise_host;
+use self::incoming::{Answering, Incoming};
+pub(crate) use self::refuse::log_refused;
 use self::refuse::{Unanswered, page, refuse};
 use crate::http::paths::{self, Prefix};
 use crate::http::refusal::Refusal;
-use crate::http::request::Peer;
 use crate::http::response::{NeedsHttp1, Removed};
-use crate::http::timeouts::Timeouts;
 use crate::http::{Body, Fault, Reply, Request, body, fault_page, hop};
 use crate::limits::{HEADER_COUNT, URI_BYTES};
-use crate::server::connection::Connection;
-use crate::server::context::Worker;
-use crate::server::tunnel::Tunnel;
 use crate::site::{Listener, Site};
 use crate::tls::challenges::http_answer;
-
-/// What dispatch must know of the connection.
-pub(super) struct Door {
-    worker: Rc<Worker>,
-    addr: SocketAddr,
-    peer: Rc<Peer>,
-    timeouts: Timeouts,
-}
-
-impl Door {
-    pub(super) fn new(connection: &Connection, peer: Rc<Peer>, timeouts: Timeouts) -> Rc<Self> {
-        let worker = connection.worker.clone();
-        Rc::new(Self { worker, addr: connection.addr, peer, timeouts })
-    }
-
-    /// `timeouts write`, from now.
-    pub(super) fn response_deadline(&self) -> Option<Instant> {
-        self.timeouts.write.map(|write| Instant::now() + write)
-    }
-
-    /// How long a response may wait for the client to take bytes.
-    pub(super) fn write_idle(&self) -> Option<Duration> {
-        self.timeouts.write_idle
-    }
-
-    /// `timeouts read`, from now.
-    pub(super) fn read_deadline(&self) -> Option<Instant> {
-        self.timeouts.read.map(|read| Instant::now() + read)
-    }
-
-    /// `timeouts header`, from now.
-    pub(super) fn header_deadline(&self) -> Option<Instant> {
-        self.timeouts.header.map(|header| Instant::now() + header)
-    }
-
-    /// What a protocol took in, with its place on the heap: it is as large as all that a
-    /// request's future holds besides.
-    pub(super) fn receive(&self, request: http::Request<Body>) -> Box<Request> {
-        let (head, body) = request.into_parts();
-        self.peer.kept.set_elsewhere(false);
-        Box::new(Request {
-            head,
-            body,
-            upgrade: None,
-            peer: self.peer.clone(),
-            host: String::new(),
-            original_uri: Uri::default(),
-            user: None,
-            upstream: None,
-            watcher: None,
-            received: std::time::Instant::now(),
-        })
-    }
-
-    /// A tunnel in a stream of this connection.
-    pub(super) fn tunnel(&self, protocol: &HeaderValue) -> Rc<Tunnel> {
-        Tunnel::new(protocol, &self.worker.parting)
-    }
-
-    /// Those of a request's body that begins to come.
-    fn bounds(&self, bytes: Option<u64>) -> Bounds {
-        Bounds { bytes, deadline: self.read_deadline(), silence: self.timeouts.silence }
-    }
-}
 
 /// Answers one request. `verdict` is the status of a request whose head broke the rules before
 /// it got here.
@@ -312,52 +244,6 @@ fn bounded(head: &http::request::Parts, listener: &Listener) -> Result<(), Statu
         return Err(StatusCode::BAD_REQUEST);
     }
     Ok(())
-}
-
-/// The host that decides the site, from the target's authority or from Host, which it makes
-/// agree (RFC 9112 section 3.2.2, RFC 9114 section 4.3.1).
-fn normalise_host(head: &mut http::request::Parts) -> Option<String> {
-    let target = head.uri.authority().map(|authority| authority.as_str());
-    let mut fields = head.headers.get_all(header::HOST).iter();
-    let field = match fields.next() {
-        Some(value) => Some(value.to_str().ok()?),
-        None => None,
-    };
-    if fields.next().is_some() {
-        return None;
-    }
-    match (target, field) {
-        (Some(target), Some(field)) if !is_same_authority(target, field) => None,
-        (_, Some(field)) => host_of(field),
-        (Some(target), None) => {
-            let (host, field) = (host_of(target)?, HeaderValue::from_str(target).ok()?);
-            head.headers.insert(header::HOST, field);
-            Some(host)
-        }
-        (None, None) => (head.version <= Version::HTTP_10).then(String::new),
-    }
-}
-
-/// An empty port is as none (RFC 3986 section 6.2.3).
-fn is_same_authority(one: &str, other: &str) -> bool {
-    let bare = |authority| str::strip_suffix(authority, ':').unwrap_or(authority);
-    bare(one).eq_ignore_ascii_case(bare(other))
-}
-
-/// Lower-case, no port, no trailing dot, no brackets.
-fn host_of(authority: &str) -> Option<String> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']')?;
-            host.parse::<std::net::Ipv6Addr>().ok()?;
-            (host, port.strip_prefix(':').or(port.is_empty().then_some(""))?)
-        }
-        None => authority.split_once(':').unwrap_or((authority, "")),
-    };
-    let plausible = |b: u8| b.is_ascii_alphanumeric() || b"-._~:%".contains(&b) || b >= 0x80;
-    let valid = host.bytes().all(plausible) && port.bytes().all(|b| b.is_ascii_digit());
-    let host = host.strip_suffix('.').unwrap_or(host);
-    (valid && authority.len() <= 255 + 6).then(|| host.to_ascii_lowercase())
 }
 
 /// Path and query, with escapes that are escapes, no NUL, and one meaning.

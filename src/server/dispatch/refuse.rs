@@ -6,7 +6,9 @@ use std::rc::Rc;
 
 use http::{Method, Response, StatusCode};
 
-use super::{Door, dispatch, normalise_host};
+use super::dispatch;
+use super::door::Door;
+use super::host::normalise_host;
 use crate::http::refusal::Refusal;
 use crate::http::response::CLIENT_LEFT;
 use crate::http::sink::ErrorLog;

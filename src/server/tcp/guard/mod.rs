@@ -6,6 +6,7 @@
 mod framer;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod handle;
 mod head;
 mod limits;
 mod readable;
@@ -13,8 +14,8 @@ mod readable;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -22,6 +23,8 @@ use tokio::time::{Instant, Sleep};
 
 use crate::limits::{LINGERING_CLOSE, UPGRADE_AHEAD_BYTES};
 use framer::{Framer, Stop};
+pub(crate) use handle::GuardHandle;
+use handle::{Phase, Shared, lock, wake};
 pub(crate) use limits::GuardLimits;
 pub(crate) use readable::Readable;
 
@@ -29,16 +32,6 @@ pub(crate) use readable::Readable;
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
 /// Bytes of a bad head that are kept for the log.
 const REPLACED_BYTES: usize = 16 * 1024;
-
-/// Where a connection stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Between messages: nothing of the next head is here.
-    Idle,
-    /// Part of a head is here.
-    Head,
-    Body,
-}
 
 /// The wrapper around a client's connection.
 #[derive(Debug)]
@@ -68,89 +61,6 @@ enum End {
     Silent,
     /// A body's framing is broken.
     Broken,
-}
-
-/// The service's view of a [`Guard`].
-#[derive(Debug, Clone)]
-pub(crate) struct GuardHandle(Arc<Mutex<Shared>>);
-
-#[derive(Debug)]
-struct Shared {
-    /// Heads handed to hyper, stand-ins counted.
-    heads: u64,
-    /// Requests that the service began.
-    begun: u64,
-    /// The status for a head that was replaced, and the number of its request.
-    verdict: Option<(u64, StatusCode)>,
-    /// The head that was replaced, or what came of it.
-    replaced: Vec<u8>,
-    broken: Option<StatusCode>,
-    phase: Phase,
-    head_started: Option<Instant>,
-    transparent: bool,
-    refused: bool,
-    reader: Option<Waker>,
-    /// The next thing to come is the head of a request.
-    quiet: bool,
-    unsent: bool,
-    /// As in [`Guard`].
-    left: bool,
-}
-
-/// What the clock of a connection has to know of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Glance {
-    /// When the first byte of an unfinished head came.
-    pub(crate) head_started: Option<Instant>,
-    /// The client has ended its stream while a request waited for its answer.
-    pub(crate) left: bool,
-    /// The client does not take what is written.
-    pub(crate) unsent: bool,
-}
-
-impl GuardHandle {
-    /// To be called once for each request, in order: the status to answer this one with, where
-    /// its head was bad.
-    pub(crate) fn begin_request(&self) -> Option<StatusCode> {
-        let mut shared = lock(&self.0);
-        shared.begun += 1;
-        shared.verdict.filter(|(request, _)| *request == shared.begun).map(|(_, status)| status)
-    }
-
-    /// Of a request that [`Self::begin_request`] gave a status for: its own head.
-    pub(crate) fn replaced(&self) -> Vec<u8> {
-        std::mem::take(&mut lock(&self.0).replaced)
-    }
-
-    /// The status for a request whose body's framing is broken, if it is unanswered.
-    #[cfg(test)]
-    pub(crate) fn broken(&self) -> Option<StatusCode> {
-        lock(&self.0).broken
-    }
-
-    /// Says that the request which asked for an upgrade gets an ordinary response, where the
-    /// guard cannot see that for itself (its head leaves behind the end of another response).
-    pub(crate) fn not_upgraded(&self) {
-        let mut shared = lock(&self.0);
-        shared.refused = true;
-        wake(&mut shared);
-    }
-
-    #[cfg(test)]
-    pub(crate) fn phase(&self) -> Phase {
-        lock(&self.0).phase
-    }
-
-    /// Whether all that is left to do is to wait for the next request.
-    pub(crate) fn may_rest(&self) -> bool {
-        let shared = lock(&self.0);
-        shared.quiet && !shared.unsent
-    }
-
-    pub(crate) fn glance(&self) -> Glance {
-        let Shared { head_started, left, unsent, .. } = *lock(&self.0);
-        Glance { head_started, left, unsent }
-    }
 }
 
 impl<T> Guard<T> {
@@ -452,16 +362,6 @@ impl<T: AsyncRead + AsyncWrite + Readable + Unpin> AsyncWrite for Guard<T> {
 
 fn broken() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the request body's framing is broken")
-}
-
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn wake(shared: &mut Shared) {
-    if let Some(reader) = shared.reader.take() {
-        reader.wake();
-    }
 }
 
 #[cfg(test)]

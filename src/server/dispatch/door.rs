@@ -1,0 +1,80 @@
+//! What the dispatcher knows of a connection.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{HeaderValue, Uri};
+use tokio::time::Instant;
+
+use super::incoming::Bounds;
+use crate::http::request::Peer;
+use crate::http::timeouts::Timeouts;
+use crate::http::{Body, Request};
+use crate::server::connection::Connection;
+use crate::server::context::Worker;
+use crate::server::tunnel::Tunnel;
+
+/// What dispatch must know of the connection.
+pub(crate) struct Door {
+    pub(super) worker: Rc<Worker>,
+    pub(super) addr: SocketAddr,
+    pub(super) peer: Rc<Peer>,
+    timeouts: Timeouts,
+}
+
+impl Door {
+    pub(crate) fn new(connection: &Connection, peer: Rc<Peer>, timeouts: Timeouts) -> Rc<Self> {
+        let worker = connection.worker.clone();
+        Rc::new(Self { worker, addr: connection.addr, peer, timeouts })
+    }
+
+    /// `timeouts write`, from now.
+    pub(crate) fn response_deadline(&self) -> Option<Instant> {
+        self.timeouts.write.map(|write| Instant::now() + write)
+    }
+
+    /// How long a response may wait for the client to take bytes.
+    pub(crate) fn write_idle(&self) -> Option<Duration> {
+        self.timeouts.write_idle
+    }
+
+    /// `timeouts read`, from now.
+    pub(crate) fn read_deadline(&self) -> Option<Instant> {
+        self.timeouts.read.map(|read| Instant::now() + read)
+    }
+
+    /// `timeouts header`, from now.
+    pub(crate) fn header_deadline(&self) -> Option<Instant> {
+        self.timeouts.header.map(|header| Instant::now() + header)
+    }
+
+    /// What a protocol took in, with its place on the heap: it is as large as all that a
+    /// request's future holds besides.
+    pub(crate) fn receive(&self, request: http::Request<Body>) -> Box<Request> {
+        let (head, body) = request.into_parts();
+        self.peer.kept.set_elsewhere(false);
+        Box::new(Request {
+            head,
+            body,
+            upgrade: None,
+            peer: self.peer.clone(),
+            host: String::new(),
+            original_uri: Uri::default(),
+            user: None,
+            upstream: None,
+            watcher: None,
+            received: std::time::Instant::now(),
+        })
+    }
+
+    /// A tunnel in a stream of this connection.
+    pub(crate) fn tunnel(&self, protocol: &HeaderValue) -> Rc<Tunnel> {
+        Tunnel::new(protocol, &self.worker.parting)
+    }
+
+    /// Those of a request's body that begins to come.
+    pub(super) fn bounds(&self, bytes: Option<u64>) -> Bounds {
+        Bounds { bytes, deadline: self.read_deadline(), silence: self.timeouts.silence }
+    }
+}

@@ -2,6 +2,8 @@
 
 pub(crate) mod alive;
 pub(crate) mod config;
+#[cfg(test)]
+mod congestion;
 mod connection;
 pub(crate) mod endpoint;
 pub(crate) mod handshake;

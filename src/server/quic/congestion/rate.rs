@@ -1,0 +1,218 @@
+//! Delivery-rate samples (draft-ietf-ccwg-bbr section 4.1).
+//!
+//! quinn tells of sending by batches and of an acknowledged packet only when it was sent. So the
+//! state per packet of the draft is kept per time of sending, which is a batch: the draft allows
+//! that for offloaded sending (section 4.1.3.1). quinn takes packets for lost in the order in which
+//! they were sent; therefore what is outstanding of batches before the last lost packet is lost,
+//! and the bytes of a loss fall on batches from the oldest on.
+//!
+//! The bytes of a batch include packets that are never acknowledged (those with ACK frames alone).
+//! What quinn says is in flight at the end of an acknowledgement corrects that.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// What was known when a batch was sent.
+#[derive(Debug, Clone, Copy)]
+struct Batch {
+    sent: Instant,
+    /// Neither acknowledged nor lost.
+    outstanding: u64,
+    delivered: u64,
+    delivered_time: Instant,
+    first_send_time: Instant,
+    lost: u64,
+    in_flight: u64,
+    is_app_limited: bool,
+}
+
+/// RS of the draft.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    pub(super) rtt: Duration,
+    /// Bytes per second; none when the interval is shorter than a round trip can be.
+    pub(super) delivery_rate: f64,
+    pub(super) delivered: u64,
+    pub(super) prior_delivered: u64,
+    pub(super) newly_acked: u64,
+    pub(super) is_app_limited: bool,
+    /// In flight when the packet was sent, itself included.
+    pub(super) tx_in_flight: u64,
+    /// Lost since the packet was sent.
+    pub(super) lost: u64,
+}
+
+/// A part of a batch that is lost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LostBatch {
+    pub(super) bytes: u64,
+    pub(super) tx_in_flight: u64,
+    /// Lost since the batch was sent, itself included.
+    pub(super) lost: u64,
+    pub(super) is_app_limited: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Sampler {
+    batches: VecDeque<Batch>,
+    pub(super) delivered: u64,
+    pub(super) in_flight: u64,
+    lost: u64,
+    delivered_time: Instant,
+    first_send_time: Instant,
+    /// Samples are app-limited until this much has been delivered; 0 means that they are not.
+    app_limited: u64,
+    min_rtt: Duration,
+    /// The newest packet of the acknowledgement that is being told.
+    newest: Option<Batch>,
+    newly_acked: u64,
+}
+
+/// Bounds the memory of a connection; batches this far apart share their state with the next.
+const MAX_BATCHES: usize = 4096;
+
+impl Sampler {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            batches: VecDeque::new(),
+            delivered: 0,
+            in_flight: 0,
+            lost: 0,
+            delivered_time: now,
+            first_send_time: now,
+            app_limited: 0,
+            min_rtt: Duration::MAX,
+            newest: None,
+            newly_acked: 0,
+        }
+    }
+
+    pub(super) fn on_sent(&mut self, now: Instant, bytes: u64) {
+        if self.in_flight == 0 {
+            self.first_send_time = now;
+            self.delivered_time = now;
+        }
+        self.in_flight += bytes;
+        let is_full = self.batches.len() >= MAX_BATCHES;
+        if let Some(last) = self.batches.back_mut()
+            && (last.sent == now || is_full)
+        {
+            last.outstanding += bytes;
+            last.in_flight = self.in_flight;
+            return;
+        }
+        self.batches.push_back(Batch {
+            sent: now,
+            outstanding: bytes,
+            delivered: self.delivered,
+            delivered_time: self.delivered_time,
+            first_send_time: self.first_send_time,
+            lost: self.lost,
+            in_flight: self.in_flight,
+            is_app_limited: self.is_app_limited(),
+        });
+    }
+
+    pub(super) fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64) {
+        self.delivered += bytes;
+        self.delivered_time = now;
+        self.newly_acked += bytes;
+        self.in_flight = self.in_flight.saturating_sub(bytes);
+        let at = self.batches.partition_point(|batch| batch.sent <= sent);
+        let Some(batch) = at.checked_sub(1).and_then(|at| self.batches.get_mut(at)) else { return };
+        batch.outstanding = batch.outstanding.saturating_sub(bytes);
+        if self.newest.is_none_or(|newest| batch.sent >= newest.sent) {
+            self.newest = Some(Batch { sent, ..*batch });
+        }
+    }
+
+    /// Ends an acknowledgement; `in_flight` is what quinn counts.
+    pub(super) fn sample(&mut self, now: Instant, in_flight: u64) -> Option<Sample> {
+        self.reconcile(in_flight);
+        let newly_acked = std::mem::take(&mut self.newly_acked);
+        if self.app_limited > 0 && self.delivered > self.app_limited {
+            self.app_limited = 0;
+        }
+        let newest = self.newest.take()?;
+        let rtt = now.saturating_duration_since(newest.sent);
+        self.min_rtt = self.min_rtt.min(rtt);
+        let send_elapsed = newest.sent.saturating_duration_since(newest.first_send_time);
+        let ack_elapsed = now.saturating_duration_since(newest.delivered_time);
+        self.first_send_time = newest.sent;
+        let interval = send_elapsed.max(ack_elapsed);
+        let delivered = self.delivered - newest.delivered;
+        let is_reliable = interval >= self.min_rtt && !interval.is_zero();
+        let rate = if is_reliable { delivered as f64 / interval.as_secs_f64() } else { 0.0 };
+        Some(Sample {
+            rtt,
+            delivery_rate: rate,
+            delivered,
+            prior_delivered: newest.delivered,
+            newly_acked,
+            is_app_limited: newest.is_app_limited,
+            tx_in_flight: newest.in_flight,
+            lost: self.lost - newest.lost,
+        })
+    }
+
+    /// Takes what quinn does not count as in flight off the oldest batches, and forgets those of
+    /// which nothing is outstanding.
+    fn reconcile(&mut self, in_flight: u64) {
+        let mut excess = self.in_flight.saturating_sub(in_flight);
+        self.in_flight = in_flight;
+        while let Some(front) = self.batches.front_mut() {
+            let part = excess.min(front.outstanding);
+            front.outstanding -= part;
+            excess -= part;
+            if front.outstanding > 0 && in_flight > 0 {
+                break;
+            }
+            self.batches.pop_front();
+        }
+    }
+
+    /// The next batch, from the oldest on, that `remaining` lost bytes sent by `sent` fall on.
+    pub(super) fn next_lost(&mut self, sent: Instant, remaining: &mut u64) -> Option<LostBatch> {
+        while let Some(front) = self.batches.front_mut() {
+            if front.sent > sent || *remaining == 0 {
+                break;
+            }
+            let bytes = front.outstanding.min(*remaining);
+            front.outstanding -= bytes;
+            *remaining -= bytes;
+            let batch = *front;
+            if front.outstanding == 0 || front.sent < sent {
+                self.batches.pop_front();
+            }
+            if bytes == 0 {
+                continue;
+            }
+            return Some(self.count_lost(bytes, batch));
+        }
+        // Sent by a call that quinn does not tell of.
+        let bytes = std::mem::take(remaining);
+        self.lost += bytes;
+        self.in_flight = self.in_flight.saturating_sub(bytes);
+        None
+    }
+
+    fn count_lost(&mut self, bytes: u64, batch: Batch) -> LostBatch {
+        self.lost += bytes;
+        self.in_flight = self.in_flight.saturating_sub(bytes);
+        LostBatch {
+            bytes,
+            tx_in_flight: batch.in_flight,
+            lost: self.lost - batch.lost,
+            is_app_limited: batch.is_app_limited,
+        }
+    }
+
+    /// Samples of what is in flight now say no more than what the application sent.
+    pub(super) fn mark_app_limited(&mut self) {
+        self.app_limited = (self.delivered + self.in_flight).max(1);
+    }
+
+    pub(super) fn is_app_limited(&self) -> bool {
+        self.app_limited > 0
+    }
+}

@@ -1,0 +1,164 @@
+//! The controllers over paths of which the figures are known.
+
+use std::time::Duration;
+
+use super::bbr::Bbr;
+use super::control::Control;
+use super::cubic::Cubic;
+use super::path::{Outcome, Path, World};
+
+const MIB: u64 = 1 << 20;
+
+fn bbr(world: &World, seed: u64) -> Box<dyn Control> {
+    Box::new(Bbr::new(world.begin(), 1200, fastrand::Rng::with_seed(seed)))
+}
+
+fn cubic(world: &World) -> Box<dyn Control> {
+    Box::new(Cubic::new(world.begin(), 1200))
+}
+
+fn alone(path: Path, is_bbr: bool, bytes: Option<u64>, end: Duration) -> (Outcome, World) {
+    let mut world = World::new(path);
+    let control = if is_bbr { bbr(&world, path.seed) } else { cubic(&world) };
+    world.add(control, bytes);
+    let outcome = world.run(end)[0];
+    (outcome, world)
+}
+
+fn median(path: Path, is_bbr: bool, bytes: u64) -> u64 {
+    let times = (1..=15).map(|seed| {
+        let path = Path { seed, ..path };
+        let (outcome, _) = alone(path, is_bbr, Some(bytes), Duration::from_secs(120));
+        outcome.done.unwrap().as_millis() as u64
+    });
+    let mut times: Vec<u64> = times.collect();
+    times.sort_unstable();
+    times[7]
+}
+
+/// Mbit/s at the link, of what arrived.
+fn rate(outcome: &Outcome, seconds: f64) -> f64 {
+    outcome.received as f64 * 8.0 / 1e6 / seconds * 1228.0 / 1200.0
+}
+
+fn queue_of(path: Path, bdps: f64) -> Path {
+    Path { queue: (path.bdp() as f64 * bdps) as u64, ..path }
+}
+
+#[test]
+fn bbr_downloads_in_time_over_lossy_paths() {
+    // Mbit/s, RTT in ms, loss, bytes, and ms that the median of 15 runs may take from the request's
+    // arrival on; the link alone needs 440, 440, 440 and 880 and half an RTT.
+    for (megabit, rtt, loss, bytes, most) in [
+        (20.0, 50, 0.0, MIB / 10, 125),
+        (20.0, 16, 0.0, MIB, 465),
+        (20.0, 16, 0.02, MIB, 500),
+        (20.0, 50, 0.01, MIB, 600),
+        (20.0, 50, 0.03, MIB, 650),
+        (100.0, 50, 0.002, 10 * MIB, 1200),
+    ] {
+        let path = Path { loss, ..queue_of(Path::new(megabit, rtt, 0), 1.0) };
+        let took = median(path, true, bytes);
+        assert!(took <= most, "{megabit} Mbit/s {rtt} ms {loss}: {took} ms");
+    }
+}
+
+#[test]
+fn bbr_downloads_in_time_when_losses_come_in_runs() {
+    let path = Path { loss: 0.01, burst: 5.0, ..queue_of(Path::new(20.0, 50, 0), 1.0) };
+    let took = median(path, true, MIB);
+    assert!(took <= 700, "{took} ms");
+}
+
+#[test]
+fn bbr_fills_a_link_and_loses_little() {
+    for (megabit, rtt, seconds, bdps) in
+        [(100.0, 50, 10, 1.0), (100.0, 50, 10, 4.0), (1000.0, 10, 2, 1.0), (20.0, 16, 30, 1.0)]
+    {
+        let path = queue_of(Path::new(megabit, rtt, 0), bdps);
+        let (outcome, _) = alone(path, true, None, Duration::from_secs(seconds));
+        let (rate, loss) = (rate(&outcome, seconds as f64), outcome.loss());
+        assert!(rate >= 0.95 * megabit, "{megabit} Mbit/s {rtt} ms: {rate}");
+        assert!(loss <= 0.005, "{megabit} Mbit/s {rtt} ms: {loss}");
+    }
+}
+
+#[test]
+fn bbr_leaves_a_long_queue_empty() {
+    let path = Path::new(20.0, 50, 2 * MIB);
+    let (outcome, world) = alone(path, true, None, Duration::from_secs(30));
+    assert!(world.longest_wait <= 2 * path.rtt, "{:?}", world.longest_wait);
+    assert!(outcome.lost == 0, "{}", outcome.lost);
+}
+
+#[test]
+fn bbr_and_cubic_share_a_link() {
+    for (bdps, most) in [(1.0, 0.02), (4.0, 0.02)] {
+        for seed in 1..=2 {
+            let path = Path { seed, ..queue_of(Path::new(20.0, 50, 0), bdps) };
+            let mut world = World::new(path);
+            let flows = [bbr(&world, seed), cubic(&world)];
+            flows.into_iter().for_each(|flow| world.add(flow, None));
+            let outcomes = world.run(Duration::from_secs(60));
+            for outcome in &outcomes {
+                let share = rate(outcome, 60.0) / 20.0;
+                assert!((0.3..=0.7).contains(&share), "queue of {bdps} BDP: {outcomes:?}");
+            }
+            assert!(outcomes[0].loss() <= most, "queue of {bdps} BDP: {outcomes:?}");
+        }
+    }
+}
+
+#[test]
+fn bbr_finds_what_another_flow_leaves() {
+    let path = queue_of(Path::new(20.0, 50, 0), 1.0);
+    let mut world = World::new(path);
+    let flows = [(bbr(&world, 1), None), (bbr(&world, 2), Some(20 * MIB))];
+    flows.into_iter().for_each(|(flow, bytes)| world.add(flow, bytes));
+    let outcomes = world.run(Duration::from_secs(60));
+    assert!(outcomes[1].done.is_some(), "{outcomes:?}");
+    let all: f64 = outcomes.iter().map(|outcome| rate(outcome, 60.0)).sum();
+    assert!(all >= 0.93 * 20.0, "{all}");
+}
+
+#[test]
+fn cubic_fills_a_link() {
+    for (megabit, rtt, bdps) in [(100.0, 50, 1.0), (20.0, 16, 1.0), (20.0, 50, 4.0)] {
+        let path = queue_of(Path::new(megabit, rtt, 0), bdps);
+        let (outcome, _) = alone(path, false, None, Duration::from_secs(10));
+        let rate = rate(&outcome, 10.0);
+        assert!(rate >= 0.95 * megabit, "{megabit} Mbit/s {rtt} ms: {rate}");
+    }
+}
+
+#[test]
+fn cubic_leaves_slow_start_before_a_long_queue_is_full() {
+    let path = Path::new(20.0, 50, 2 * MIB);
+    let (outcome, _) = alone(path, false, Some(4 * MIB), Duration::from_secs(10));
+    assert!(outcome.lost == 0, "{outcome:?}");
+}
+
+#[test]
+fn two_cubics_share_a_link() {
+    let path = queue_of(Path::new(20.0, 50, 0), 1.0);
+    let mut world = World::new(path);
+    let flows = [cubic(&world), cubic(&world)];
+    flows.into_iter().for_each(|flow| world.add(flow, None));
+    for outcome in world.run(Duration::from_secs(60)) {
+        let share = rate(&outcome, 60.0) / 20.0;
+        assert!((0.3..=0.7).contains(&share), "{share}");
+    }
+}
+
+#[test]
+fn the_first_flight_is_paced_within_the_window() {
+    for choice in [true, false] {
+        let world = World::new(Path::new(20.0, 50, 0));
+        let mut control = if choice { bbr(&world, 1) } else { cubic(&world) };
+        assert_eq!(control.congestion_window(), 32 * 1200);
+        // Far from the limit the window is large, for the sake of the pace; near it, exact.
+        assert!(control.window() > 48 * 1200, "{}", control.window());
+        control.on_sent(world.begin(), 22 * 1200);
+        assert_eq!(control.window(), 32 * 1200);
+    }
+}

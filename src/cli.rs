@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::caddyfile::parse_duration;
+use crate::congestion::Congestion;
 use crate::limits::{CA_TIMEOUT, DRAIN, LOG_ROLL_MB};
 
 /// The default of `-ca`.
@@ -25,6 +26,8 @@ pub struct Options {
     /// `-root`, where it is given.
     pub root: Option<PathBuf>,
     pub quic: bool,
+    /// `-quic-congestion`.
+    pub congestion: Congestion,
     pub http2: bool,
     pub grace: Duration,
     /// `-cpu` in percent or workers.
@@ -94,6 +97,7 @@ impl Default for Options {
             alt_svc_port: None,
             root: None,
             quic: true,
+            congestion: Congestion::default(),
             http2: true,
             grace: DRAIN,
             cpu: Cpu::Percent(100),
@@ -177,6 +181,11 @@ static FLAGS: &[Flag] = &[
     switch("plugins", |o, on| act(o, on, Action::Plugins), "List what is built in"),
     value("port", |o, v| text(&mut o.port, v), "Default port (2015)"),
     switch("quic", |o, on| o.quic = on, "HTTP/3 on every TLS listener (on)"),
+    value(
+        "quic-congestion",
+        |o, v| v.parse().map(|congestion| o.congestion = congestion),
+        "Congestion controller of HTTP/3: bbr or cubic (bbr)",
+    ),
     switch("quiet", |o, on| o.quiet = on, "No output at start"),
     value("revoke", revoke, "Host whose certificate is revoked; then exit"),
     value("root", |o, v| directory(&mut o.root, v), "Root of sites that name none (\".\")"),
@@ -331,6 +340,8 @@ mod tests {
             assert!(options.quic, "{line}");
         }
         assert!(!parsed("-http2=false").unwrap().http2);
+        assert_eq!(parsed("").unwrap().congestion, Congestion::Bbr);
+        assert_eq!(parsed("-quic-congestion cubic").unwrap().congestion, Congestion::Cubic);
     }
 
     #[test]
@@ -351,6 +362,11 @@ mod tests {
             ("-conf", "flag needs an argument: -conf\n"),
             ("-quic=maybe", "invalid boolean value \"maybe\" for -quic\n"),
             ("-grace 5", "invalid value \"5\" for flag -grace: "),
+            (
+                "-quic-congestion reno",
+                "invalid value \"reno\" for flag -quic-congestion: no congestion controller of this \
+                 name; there are bbr, cubic\n",
+            ),
             ("-cpu 0%", "invalid CPU value: percentage must be between 1-100\n"),
         ] {
             let error = parsed(line).unwrap_err();

@@ -4,15 +4,16 @@
 //! [`warning`] says where; [`http`] is the vocabulary of a request; [`chain`] and [`site`] hold
 //! what a site does; [`directives`] has one module per Caddyfile word, over [`arguments`] that
 //! many take, and [`upstream`] where it speaks to another server; [`config`] makes a snapshot of
-//! them; [`tls`] keeps certificates; [`net`] is below all that opens connections; [`server`]
-//! listens and serves; [`daemon`] deals with the operating system; [`run`] is the life of the
-//! process and [`cli`] its command line.
+//! them; [`tls`] keeps certificates; [`net`] is below all that opens connections; [`congestion`]
+//! names the congestion controllers of QUIC; [`server`] listens and serves; [`daemon`] deals with
+//! the operating system; [`run`] is the life of the process and [`cli`] its command line.
 
 pub mod arguments;
 pub mod caddyfile;
 pub mod chain;
 pub mod cli;
 pub mod config;
+pub mod congestion;
 pub mod daemon;
 pub mod directives;
 #[cfg(any(test, fuzzing))]

@@ -20,6 +20,10 @@ _caddy() {
         mapfile -t COMPREPLY < <(compgen -u -- "$current")
         return
         ;;
+    -quic-congestion | --quic-congestion)
+        mapfile -t COMPREPLY < <(compgen -W 'bbr cubic' -- "$current")
+        return
+        ;;
     -type | --type)
         mapfile -t COMPREPLY < <(compgen -W 'http' -- "$current")
         return
@@ -30,7 +34,7 @@ _caddy() {
         mapfile -t COMPREPLY < <(compgen -W '-agree -ca -catimeout -conf -cpu -daemon
             -alt-svc-port -disable-http-challenge -disable-tls-alpn-challenge -email -grace -help -host -http-port
             -http2 -https-port -log -log-roll-compress -log-roll-mb -log-timestamps -pidfile
-            -plugins -port -quic -quiet -revoke -root -type -user
+            -plugins -port -quic -quic-congestion -quiet -revoke -root -type -user
             -validate -version' -- "$current")
         ;;
     esac

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::{LoadError, Settings, Source, load};
+use crate::congestion::Congestion;
 use crate::fuzzing::{Target, text};
 use crate::http::sink::{OpenSink, Sink, SinkTarget};
 use crate::tls::Folder;
@@ -85,6 +86,7 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
         alt_svc_port: None,
         root: Some(Path::new("/nonexistent").to_owned()),
         quic: true,
+        congestion: Congestion::default(),
         http2: true,
         sinks: Arc::new(Discard),
         keeper: Keeper::new(Folder::new("/nonexistent".into()), settings),

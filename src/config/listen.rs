@@ -170,7 +170,18 @@ fn listener(
         drafts.iter().filter_map(|d| d.site.limits.header).min().unwrap_or(HEADER_BYTES);
     let proxy_protocol = proxy_protocol(drafts.iter().map(|draft| &draft.site));
     let sites = SiteTable::default();
-    Ok(Listener { addr, tls, sites, timeouts, proxy_protocol, header_bytes, quic, alt_svc })
+    let congestion = settings.congestion;
+    Ok(Listener {
+        addr,
+        tls,
+        sites,
+        timeouts,
+        proxy_protocol,
+        header_bytes,
+        quic,
+        congestion,
+        alt_svc,
+    })
 }
 
 /// Who may name clients is not known to be one site's before the connection has a name: all that

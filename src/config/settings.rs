@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::congestion::Congestion;
 use crate::http::sink::OpenSink;
 use crate::tls::acme::Keeper;
 
@@ -17,6 +18,7 @@ pub struct Settings {
     /// `-root`, where it is given.
     pub root: Option<PathBuf>,
     pub quic: bool,
+    pub congestion: Congestion,
     pub http2: bool,
     pub sinks: Arc<dyn OpenSink>,
     /// Of certificates from a CA.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::congestion::Congestion;
 use crate::http::sink::tests::AnySink;
 use crate::tls::Folder;
 use crate::tls::acme::{Challenge, Keeper};
@@ -24,6 +25,7 @@ fn settings() -> Settings {
         alt_svc_port: None,
         root: None,
         quic: true,
+        congestion: Congestion::default(),
         http2: true,
         sinks: Arc::new(AnySink),
         keeper: Keeper::new(Folder::new("/nonexistent".into()), acme),

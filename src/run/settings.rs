@@ -17,6 +17,7 @@ pub(super) fn settings(options: &Options, sinks: Arc<dyn OpenSink>) -> Result<Se
         alt_svc_port: options.alt_svc_port,
         root: options.root.clone(),
         quic: options.quic,
+        congestion: options.congestion,
         http2: options.http2,
         sinks,
         keeper: certificates::keeper(options)?,

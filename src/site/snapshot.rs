@@ -7,6 +7,7 @@ use http::HeaderValue;
 use super::settings::ProxyProtocol;
 use super::table::SiteTable;
 use super::task::Hook;
+use crate::congestion::Congestion;
 use crate::http::timeouts::Timeouts;
 use crate::tls::TlsListener;
 
@@ -35,6 +36,8 @@ pub struct Listener {
     pub header_bytes: usize,
     /// HTTP/3 on the same port number.
     pub quic: bool,
+    /// The congestion controller of its QUIC connections.
+    pub congestion: Congestion,
     /// The `Alt-Svc` field of responses over TCP.
     pub alt_svc: Option<HeaderValue>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Caddy, Origin, Setup, curl, h2_abuse, h3, h3_flood, wait_for};
+use crate::harness::{Caddy, Origin, Setup, curl, h2_abuse, h3, h3_flood, python_script, wait_for};
 
 /// What a flood may add to the resident peak, in KiB.
 const FLAT: u64 = 16 * 1024;
@@ -172,4 +172,26 @@ fn quic_handshakes_beyond_256_prove_their_address() {
         let calm = h3_flood(caddy.port(), 1);
         (calm["client_retried"] == false && calm["retried"] == 0).then_some(())
     });
+}
+
+/// RFC 9000 section 21.4: packet numbers are left out at random, so a client that acknowledges what
+/// it has not received acknowledges one that was never sent.
+#[test]
+fn acknowledging_what_has_not_come_ends_the_connection() {
+    const PROTOCOL_VIOLATION: u64 = 0xa;
+    let caddy = server();
+    let port = caddy.port().to_string();
+    for (way, closed) in [
+        ("honest", Value::Null),
+        ("gaps", json!(PROTOCOL_VIOLATION)),
+        ("ahead", json!(PROTOCOL_VIOLATION)),
+    ] {
+        let done = python_script("h3optimist.py").args([&port, "/big", "200", way]).output();
+        let done = done.expect("python");
+        let text = String::from_utf8_lossy(&done.stdout);
+        let seen: Value = serde_json::from_str(&text)
+            .unwrap_or_else(|_| panic!("{way}: {}", String::from_utf8_lossy(&done.stderr)));
+        assert_eq!(seen["closed"], closed, "{way}: {seen}");
+        assert_eq!(seen["received"] == 2_000_000, way == "honest", "{way}: {seen}");
+    }
 }

@@ -7,18 +7,21 @@ use std::time::Duration;
 
 use quinn::TransportConfig;
 
+use super::congestion;
 use super::handshake::Handshakes;
+use crate::congestion::Congestion;
 use crate::http::timeouts::Timeouts;
 use crate::limits;
 use crate::server::connection::Connection;
 use crate::server::context::Worker;
+use crate::site::Listener;
 
 /// What new connections are offered, from the snapshot in force.
 pub(crate) fn server_config(worker: &Worker, addr: SocketAddr) -> Option<quinn::ServerConfig> {
     let snapshot = worker.snapshot();
     let listener = snapshot.listener(addr)?;
     let tls = listener.tls.as_ref()?.quic.clone()?;
-    offer(tls, &listener.timeouts, worker, addr)
+    offer(tls, listener, worker)
 }
 
 /// The same for a connection to an address that has a certificate of its own.
@@ -29,26 +32,25 @@ pub(super) fn config_at(
     let snapshot = connection.worker.snapshot();
     let listener = snapshot.listener(connection.addr)?;
     let tls = listener.tls.as_ref()?.quic_at(local?)?.clone();
-    offer(tls, &listener.timeouts, &connection.worker, connection.addr)
+    offer(tls, listener, &connection.worker)
 }
 
 fn offer(
     tls: Arc<rustls::ServerConfig>,
-    timeouts: &Timeouts,
+    listener: &Listener,
     worker: &Worker,
-    addr: SocketAddr,
 ) -> Option<quinn::ServerConfig> {
     let Some(crypto) = Handshakes::new(tls) else {
-        log::error!("HTTP/3 on {addr}: TLS_AES_128_GCM_SHA256 is unavailable");
+        log::error!("HTTP/3 on {}: TLS_AES_128_GCM_SHA256 is unavailable", listener.addr);
         return None;
     };
     let mut config = quinn::ServerConfig::new(Arc::new(crypto), worker.keys.tokens.clone());
     config.max_incoming(limits::QUIC_INCOMING);
-    config.transport_config(Arc::new(transport(timeouts)));
+    config.transport_config(Arc::new(transport(&listener.timeouts, listener.congestion)));
     Some(config)
 }
 
-fn transport(timeouts: &Timeouts) -> TransportConfig {
+fn transport(timeouts: &Timeouts, choice: Congestion) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(limits::STREAMS.into())
@@ -58,6 +60,7 @@ fn transport(timeouts: &Timeouts) -> TransportConfig {
         .receive_window(limits::QUIC_CONNECTION_WINDOW.into())
         .send_window(limits::QUIC_SEND_WINDOW)
         .max_idle_timeout(without_packets(timeouts).try_into().ok())
+        .congestion_controller_factory(congestion::factory(choice))
         .datagram_receive_buffer_size(None);
     transport
 }

@@ -2,7 +2,6 @@
 
 pub(crate) mod alive;
 pub(crate) mod config;
-#[cfg(test)]
 mod congestion;
 mod connection;
 pub(crate) mod endpoint;

@@ -23,6 +23,7 @@
 
 mod bbr;
 mod control;
+mod controller;
 mod cubic;
 mod hystart;
 #[cfg(test)]
@@ -30,3 +31,5 @@ mod path;
 mod rate;
 #[cfg(test)]
 mod tests;
+
+pub(super) use self::controller::factory;

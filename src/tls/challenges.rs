@@ -8,9 +8,9 @@ use std::sync::{Arc, LazyLock};
 use arc_swap::ArcSwap;
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// The protocol of a TLS-ALPN-01 handshake.
 pub const ALPN: &[u8] = b"acme-tls/1";

@@ -66,7 +66,7 @@ fn first_record(port: u16, name: &str) -> u8 {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    let name = rustls_pki_types::ServerName::try_from(name.to_owned()).unwrap();
+    let name = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
     let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     client.write_tls(&mut stream).unwrap();

@@ -26,7 +26,7 @@ mod upload;
 mod tests;
 
 use http::header::CONTENT_LENGTH;
-use http_body::Body as _;
+use hyper::body::Body as _;
 
 use self::address::Upstream;
 use self::error::FastCgiError;

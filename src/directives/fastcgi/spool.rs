@@ -6,8 +6,8 @@ use std::io::{self, SeekFrom};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
-use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use http_body::Body as HttpBody;
+use hyper::body::Body as HttpBody;
 use tokio::io::AsyncWrite;
 
 use super::conn::Conn;

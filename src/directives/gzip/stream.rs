@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use flate2::Compression;
 use http::HeaderMap;
-use http_body::Frame;
+use hyper::body::Frame;
 
 use super::encoder::Encoder;
 use super::fields;
@@ -68,7 +68,7 @@ impl GzipBody {
                 return Ok(Poll::Ready(Bytes::new()));
             };
             if self.input.is_empty() {
-                match http_body::Body::poll_frame(Pin::new(&mut self.source), cx) {
+                match hyper::body::Body::poll_frame(Pin::new(&mut self.source), cx) {
                     Poll::Ready(Some(frame)) => match frame?.into_data() {
                         Ok(data) => self.input = data,
                         Err(frame) => {
@@ -100,7 +100,7 @@ impl GzipBody {
     }
 }
 
-impl http_body::Body for GzipBody {
+impl hyper::body::Body for GzipBody {
     type Data = Bytes;
     type Error = BodyError;
 

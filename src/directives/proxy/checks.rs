@@ -215,8 +215,8 @@ async fn holds(mut body: Body, text: &[u8]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use http_body::Frame;
     use http_body_util::StreamBody;
+    use hyper::body::Frame;
 
     use super::*;
     use crate::http::BodyError;

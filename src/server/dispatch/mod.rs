@@ -165,8 +165,8 @@ fn beside(request: &mut Request, answering: Option<Rc<Answering>>, reply: Reply)
 /// A request that promises no content without ending its stream: what follows must be nothing
 /// (RFC 9113 section 8.1.1), and nobody may act on it before that is known.
 async fn settle_empty(request: &mut Request) -> Result<(), Fault> {
-    let promises_none = http_body::Body::size_hint(&request.body).exact() == Some(0);
-    if !promises_none || http_body::Body::is_end_stream(&request.body) {
+    let promises_none = hyper::body::Body::size_hint(&request.body).exact() == Some(0);
+    if !promises_none || hyper::body::Body::is_end_stream(&request.body) {
         return Ok(());
     }
     match request.body.frame().await {
@@ -216,7 +216,7 @@ fn admit<'a>(
     drop(route);
     strip_site_path(request, &site.path);
     let limit = site.limits.body_of(&request.route());
-    let declared = http_body::Body::size_hint(&request.body).lower();
+    let declared = hyper::body::Body::size_hint(&request.body).lower();
     if limit.is_some_and(|limit| declared > limit) {
         return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE));
     }
@@ -283,7 +283,7 @@ fn strip_site_path(request: &mut Request, prefix: &Prefix) {
 
 /// What every response carries, and what none may.
 fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, is_head: bool) {
-    let length = http_body::Body::size_hint(response.body()).exact();
+    let length = hyper::body::Body::size_hint(response.body()).exact();
     let is_http3 = version == Version::HTTP_3;
     let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if bodiless {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h3::error::Code;
 use http::{HeaderMap, Response};
-use http_body::{Body as HttpBody, Frame};
+use hyper::body::{Body as HttpBody, Frame};
 use quinn::{SendStream, VarInt};
 use tokio::time::{Sleep, sleep};
 

@@ -193,7 +193,7 @@ mod tests {
     use quinn::crypto::rustls::QuicClientConfig;
     use quinn::{ClientConfig, Connection, Endpoint};
     use rustls::RootCertStore;
-    use rustls_pki_types::PrivateKeyDer;
+    use rustls::pki_types::PrivateKeyDer;
 
     use super::*;
 

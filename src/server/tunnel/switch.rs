@@ -82,7 +82,7 @@ impl Switching {
 /// What an HTTP/1.1 request asks for. With content it would not be known where that ends and the
 /// other protocol begins, and another version of HTTP is not granted at all.
 fn by_http1(request: &Request<Body>) -> Option<HeaderValue> {
-    let bodiless = http_body::Body::is_end_stream(request.body());
+    let bodiless = hyper::body::Body::is_end_stream(request.body());
     if !bodiless || request.method() == Method::CONNECT || request.version() != Version::HTTP_11 {
         return None;
     }

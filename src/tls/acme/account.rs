@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use instant_acme::{Account, AccountBuilder, Key};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 

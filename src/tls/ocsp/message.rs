@@ -3,7 +3,7 @@
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY as SHA1, digest};
 use chrono::NaiveDateTime;
-use rustls_pki_types::CertificateDer;
+use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 const SEQUENCE: u8 = 0x30;

@@ -8,7 +8,7 @@ use http::header::{
 };
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Uri, Version};
-use http_body::Body as _;
+use hyper::body::Body as _;
 
 use super::settings::Settings;
 use crate::directives::proxy::host::error::ProxyError;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_body::Frame;
+use hyper::body::Frame;
 
 use super::answer::Framing;
 use super::connection::Conn;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Version};
-use http_body::{Body as HttpBody, Frame};
+use hyper::body::{Body as HttpBody, Frame};
 use tokio::io::AsyncWrite;
 use tokio::time::Sleep;
 

@@ -22,9 +22,11 @@ use source::{Source, first_part, read, root, sources};
 /// Rooms with functions that still take tuples; nothing may be added to the list.
 static TUPLED: &[&str] = &["src/directives/proxy", "src/server"];
 
-const FILE_LINES: usize = 500;
+const FILE_LINES: usize = 400;
 const LINE_WIDTH: usize = 100;
-const FUNCTION_LINES: usize = 70;
+const FUNCTION_LINES: usize = 60;
+/// Those of tests hold tables of cases.
+const TEST_LINES: usize = 70;
 
 #[test]
 fn every_file_says_what_it_is_for() {
@@ -58,11 +60,12 @@ fn lines_are_short() {
 #[test]
 fn functions_are_short() {
     check(&format!("have functions of at most {FUNCTION_LINES} lines"), |source| {
+        let most = if source.path.starts_with("src") { FUNCTION_LINES } else { TEST_LINES };
         let mut offenders = Vec::new();
         for (at, name) in functions(&source.code) {
             let Some(body) = body_of(&source.code, at) else { continue };
             let lines = source.code[body].lines().filter(|line| !line.trim().is_empty()).count();
-            if lines > FUNCTION_LINES {
+            if lines > most {
                 offenders.push(format!("{} fn {name}: {lines}", source.line(at)));
             }
         }

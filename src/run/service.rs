@@ -59,11 +59,7 @@ impl Service {
         handover: Option<HandoverIn>,
     ) -> Result<(Self, mpsc::Receiver<Event>), String> {
         let program = Program::this().map_err(|error| format!("its own program: {error}"))?;
-        let user = options.user.as_deref().map(privileges::lookup).transpose()?;
-        if let Some(user) = &user {
-            privileges::forbid_gaining()?;
-            privileges::settle(user)?;
-        }
+        let user = user(options)?;
         let events = signals()?;
         processlog::install(&log_style(options), user.as_ref())
             .map_err(|error| format!("process log {}: {error}", options.log))?;
@@ -72,13 +68,7 @@ impl Service {
         let sinks = Arc::new(Sinks::of(user.clone()));
         let settings = settings(options, sinks.clone())?;
         let wanted = wanted(options);
-        let source = match handover.as_mut().and_then(|handover| handover.stdin.take()) {
-            Some(text) => Source::from_stdin(text),
-            None => wanted.read(&settings)?,
-        };
-        if let Some(handover) = &handover {
-            source.succeeds(!handover.found)?;
-        }
+        let source = source(&wanted, &settings, handover.as_mut())?;
         let mut loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
         output::activating(options.quiet);
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
@@ -101,11 +91,7 @@ impl Service {
         if let Some(user) = &user {
             privileges::drop_to(user)?;
         }
-        // At each address a worker has one client accepted that waits for its place.
-        let of_worker = DESCRIPTORS_OF_WORKER + opening.len() as u64;
-        let own = limits::open_files() + DESCRIPTORS_TO_SPARE + of_worker * count as u64;
-        let connections = descriptors.saturating_sub(own).saturating_mul(CONNECTION_SHARE) / 100;
-        let connections = usize::try_from(connections).unwrap_or(usize::MAX >> 8).min(1 << 24);
+        let connections = connections(descriptors, opening.len(), count);
         if !is_next {
             start_commands(&engine, &events)?;
         }
@@ -247,4 +233,39 @@ fn signals() -> Result<mpsc::Receiver<Event>, String> {
         .spawn(move || while events.send(signals.wait()).is_ok() {})
         .map_err(|error| format!("starting a thread: {error}"))?;
     Ok(inbox)
+}
+
+/// The user to serve as. From here on no program that is started can gain privileges.
+fn user(options: &Options) -> Result<Option<privileges::User>, String> {
+    let user = options.user.as_deref().map(privileges::lookup).transpose()?;
+    if let Some(user) = &user {
+        privileges::forbid_gaining()?;
+        privileges::settle(user)?;
+    }
+    Ok(user)
+}
+
+/// The configuration's text: what the process before this one had on its standard input, or what
+/// the options name.
+fn source(
+    wanted: &Wanted,
+    settings: &Settings,
+    handover: Option<&mut HandoverIn>,
+) -> Result<Source, String> {
+    let Some(handover) = handover else { return wanted.read(settings) };
+    let source = match handover.stdin.take() {
+        Some(text) => Source::from_stdin(text),
+        None => wanted.read(settings)?,
+    };
+    source.succeeds(!handover.found)?;
+    Ok(source)
+}
+
+/// How many clients may be connected at once, for so many descriptors, addresses and workers.
+fn connections(descriptors: u64, addresses: usize, workers: usize) -> usize {
+    // At each address a worker has one client accepted that waits for its place.
+    let of_worker = DESCRIPTORS_OF_WORKER + addresses as u64;
+    let own = limits::open_files() + DESCRIPTORS_TO_SPARE + of_worker * workers as u64;
+    let connections = descriptors.saturating_sub(own).saturating_mul(CONNECTION_SHARE) / 100;
+    usize::try_from(connections).unwrap_or(usize::MAX >> 8).min(1 << 24)
 }

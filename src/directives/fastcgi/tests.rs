@@ -193,7 +193,7 @@ fn content_of_another_length_than_promised_is_refused() {
         let (to, seen) = responder(vec![vec![answer("\r\nok")]]).await;
         let mut short = request("POST", "/");
         short.head.headers.insert(CONTENT_LENGTH, 9.into());
-        let piece = Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(b"four")));
+        let piece = Ok::<_, std::io::Error>(hyper::body::Frame::data(Bytes::from_static(b"four")));
         let stream = futures_util::stream::iter([piece]);
         short.body = Body::new(http_body_util::StreamBody::new(stream));
         assert!(ask(&rule(&[&to], ""), short).await.unwrap_err().starts_with("400"));

@@ -13,8 +13,8 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use http::HeaderValue;
 use http::header::{ACCEPT_RANGES, ETAG, VARY};
-use http_body::Frame;
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 
 use super::encoder::Encoder;
 use super::*;
@@ -232,7 +232,7 @@ struct Halting {
     go: Rc<Cell<bool>>,
 }
 
-impl http_body::Body for Halting {
+impl hyper::body::Body for Halting {
     type Data = Bytes;
     type Error = Infallible;
 

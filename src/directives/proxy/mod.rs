@@ -17,6 +17,8 @@ mod rule;
 mod serve;
 
 #[cfg(test)]
+mod https_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -145,14 +145,21 @@ pub(super) async fn serve(standing: Standing) {
             }
         }
         if matches!(stage, Stage::Closing(_)) && !is_fresh {
-            // Of requests that are on their way already.
-            if h3.shutdown(limits::STREAMS as usize).await.is_err() {
-                break;
-            }
-            stage = Stage::GoingAway(Instant::now() + quic.rtt() * 3 + LATE_REQUESTS);
+            let Some(next) = go_away(&mut h3, &quic).await else { break };
+            stage = next;
         }
     }
     last_packets(&quic).await;
+}
+
+/// Tells the client that the connection ends behind the requests that are on their way already;
+/// `None` where the connection is gone.
+async fn go_away(
+    h3: &mut h3::server::Connection<Transport, Bytes>,
+    quic: &quinn::Connection,
+) -> Option<Stage> {
+    h3.shutdown(limits::STREAMS as usize).await.ok()?;
+    Some(Stage::GoingAway(Instant::now() + quic.rtt() * 3 + LATE_REQUESTS))
 }
 
 /// How far a connection is on its way to its end (RFC 9114 section 5.2).

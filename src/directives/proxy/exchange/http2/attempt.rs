@@ -3,8 +3,8 @@
 use http::header::{CONNECTION, EXPECT, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
 use http::{Response, Uri, Version};
-use http_body::Frame;
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 
 use super::connections::{self, Client, ResponseBody, Unanswered};
 use crate::directives::proxy::exchange::affinity::{self, Affinity};
@@ -24,6 +24,16 @@ pub(crate) enum Ended {
     Here(Outcome),
     /// The request is to go over HTTP/1.1, with the place that it has taken.
     UseHttp1(Slot),
+}
+
+/// Whether a request is sent to the same upstream once more: where the connection had been used
+/// before, and once where the upstream has processed nothing of it.
+fn may_repeat_here(fate: Fate, reused: bool, refused: bool) -> bool {
+    match fate {
+        Fate::Final => false,
+        Fate::Idempotent => reused,
+        Fate::Unprocessed => reused || !refused,
+    }
 }
 
 /// Sends the request over HTTP/2 and waits for the head of the response.
@@ -86,12 +96,7 @@ pub(crate) async fn attempt(
             }
         }
         let fate = error.fate(repeatable);
-        let again_here = match fate {
-            Fate::Final => false,
-            Fate::Idempotent => reused,
-            Fate::Unprocessed => reused || !refused,
-        };
-        if !again_here || !payload.available() {
+        if !may_repeat_here(fate, reused, refused) || !payload.available() {
             return Ended::Here(Outcome::Failed { error, fate });
         }
         refused |= !reused;

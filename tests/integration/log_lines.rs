@@ -157,7 +157,8 @@ fn a_head_that_never_ends_has_its_line() {
     let host = format!("localhost:{}", caddy.port());
     let fields =
         [(":method", "GET"), (":scheme", "https"), (":authority", &host), (":path", "/h2")];
-    h2_raw(caddy.port(), json!({"fields": fields, "body": "", "cut": true}));
+    let cut = h2_raw(caddy.port(), json!({"fields": fields, "body": "", "cut": true}));
+    assert_eq!(cut["error"], "closed", "{cut}");
     line(&caddy, &format!("HTTP/2.0 GET /h2 {host} 408"));
     assert_eq!(caddy.read("access.log").lines().count(), 3);
 }

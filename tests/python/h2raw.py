@@ -1,9 +1,9 @@
 """One HTTP/2 request, its header block encoded by hand so that nothing is checked before it leaves.
 
 argv[1]: {"port", "fields": [[name, value], ...], "body", "open": true for a body that goes on,
-"held": true for one that does not come, "cut": true for a head that does not come to its end}.
-Prints {"status", "error"}: status 0
-where the stream was reset or the connection closed.
+"held": true for one that does not come, "cut": true for a head that does not come to its end, whose
+connection is held until the server closes it}.
+Prints {"status", "error"}: status 0 where the stream was reset or the connection closed.
 """
 import json
 import socket
@@ -79,9 +79,11 @@ def run(job):
     body = job["body"].encode()
     stream.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
     if job.get("cut"):
+        # Nothing else may follow, an acknowledgement of SETTINGS neither.
         stream.sendall(frame(1, 1, 1, block))
-        stream.close()
-        return {"status": 0, "error": ""}
+        while stream.recv(4096):
+            pass
+        return {"status": 0, "error": "closed"}
     stream.sendall(frame(1, 4 if body or job.get("held") else 5, 1, block))
     if body:
         stream.sendall(frame(0, 0 if job.get("open") else 1, 1, body))

@@ -8,6 +8,7 @@ use fnv::FnvHashMap;
 use tokio::time::Instant;
 
 use crate::limits::UPSTREAM_IDLE;
+use crate::net::descriptors;
 
 /// A connection without a request.
 pub trait Idle {
@@ -24,18 +25,8 @@ pub struct Pool<K, C> {
     /// Keys come from configurations: nobody else could make them collide.
     idle: RefCell<FnvHashMap<K, Vec<C>>>,
     sweeping: Cell<bool>,
-    /// Whether [`relieve`] knows of it.
+    /// Whether it is emptied where no descriptor is left.
     listed: Cell<bool>,
-}
-
-thread_local! {
-    /// What empties the pools of this worker.
-    static POOLS: RefCell<Vec<Box<dyn Fn()>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Closes all idle connections of this worker: their descriptors are needed.
-pub(super) fn relieve() {
-    POOLS.with(|pools| pools.borrow().iter().for_each(|empty| empty()));
 }
 
 impl<K, C> Default for Pool<K, C> {
@@ -89,7 +80,7 @@ impl<K: Hash + Eq, C: Idle> Pool<K, C> {
     pub fn sweep(pool: &'static LocalKey<Self>) {
         if !pool.with(|pool| pool.listed.replace(true)) {
             let empty = move || drop(pool.with(|pool| pool.idle.take()));
-            POOLS.with(|pools| pools.borrow_mut().push(Box::new(empty)));
+            descriptors::when_none_left(empty);
         }
         if pool.with(|pool| pool.sweeping.replace(true)) {
             return;

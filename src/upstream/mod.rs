@@ -2,7 +2,6 @@
 //! longer than one configuration. Directives that speak to such servers share it. Knows no
 //! protocol and no Caddyfile.
 
-mod dial;
 mod idle;
 mod io;
 mod names;
@@ -11,7 +10,6 @@ mod resolver;
 mod schedule;
 mod shared;
 
-pub use dial::dial;
 pub use idle::{Idle, Pool};
 pub use io::Io;
 pub use names::{Host, Name, Service, keep_resolved};

@@ -14,7 +14,8 @@ use tokio_util::io::poll_read_buf;
 use super::address::{Target, Upstream};
 use super::error::FastCgiError;
 use super::record::{Event, Reader};
-use crate::upstream::{Idle, Io, Patience, Pool, dial};
+use crate::net::dial;
+use crate::upstream::{Idle, Io, Patience, Pool};
 
 /// What one read may take.
 const READ: usize = 32 * 1024;
@@ -120,7 +121,7 @@ async fn open(upstream: &Upstream, deadline: Instant) -> Result<Io, FastCgiError
                 io::ErrorKind::TimedOut => FastCgiError::ConnectTimeout,
                 _ => FastCgiError::Resolve(error),
             })?;
-            let stream = dial(&addresses, deadline).await;
+            let stream = dial::tcp(&addresses, deadline).await;
             Ok(Io::Tcp(stream.map_err(|error| match error.kind() {
                 io::ErrorKind::TimedOut => FastCgiError::ConnectTimeout,
                 _ => FastCgiError::Connect(error),

@@ -13,7 +13,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::directives::proxy::host::error::ProxyError;
 use crate::directives::proxy::host::upstream::{Target, Upstream};
-use crate::upstream::{Io, dial};
+use crate::net::dial;
+use crate::upstream::Io;
 
 /// How to connect.
 pub(crate) struct Dial<'a> {
@@ -49,7 +50,7 @@ async fn open(upstream: &Upstream, how: &Dial<'_>, deadline: Instant) -> Result<
                 io::ErrorKind::TimedOut => ProxyError::ConnectTimeout(name()),
                 _ => ProxyError::Resolve(host.clone(), e),
             })?;
-            let mut stream = dial(&addresses, deadline).await.map_err(refused)?;
+            let mut stream = dial::tcp(&addresses, deadline).await.map_err(refused)?;
             stream.write_all(preface).await.map_err(refused)?;
             let Some(config) = how.tls.filter(|_| *secure) else { return Ok(Io::Tcp(stream)) };
             let failed = |e| ProxyError::Tls(name(), e);

@@ -4,18 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::idle::relieve;
+use super::descriptors;
 
 /// Between tries while the process has no descriptor left.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
 
 /// Tries one address after the other; each has its even share of the time left, so that one
 /// that does not answer leaves time for the rest.
-pub async fn dial(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
+pub async fn tcp(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
     let mut failure = io::Error::from(io::ErrorKind::NotFound);
     for (i, address) in addresses.iter().enumerate() {
         let now = Instant::now();
@@ -37,19 +36,14 @@ async fn connect(address: &SocketAddr, until: Instant) -> io::Result<TcpStream> 
     loop {
         let connected = timeout_at(until, TcpStream::connect(address)).await;
         match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Err(error) if is_out_of_descriptors(&error) => {
+            Err(error) if descriptors::are_exhausted(&error) => {
                 if Instant::now() + OUT_OF_DESCRIPTORS >= until {
                     return Err(error);
                 }
-                relieve();
+                descriptors::free();
                 sleep(OUT_OF_DESCRIPTORS).await;
             }
             connected => return connected,
         }
     }
-}
-
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    let code = error.raw_os_error();
-    code == Some(Errno::EMFILE as i32) || code == Some(Errno::ENFILE as i32)
 }

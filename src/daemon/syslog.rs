@@ -5,7 +5,7 @@
 //! time; RFC 3164 locally, RFC 5424 remotely) are made here.
 
 use std::io::{self, BufWriter, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use syslog::{LogFormat, Logger, LoggerBackend};
 use super::logfile::lost_line;
 use super::queue::{Lost, Queue, Sink};
 use crate::limits::{SYSLOG_BYTES, SYSLOG_TIMEOUT};
+use crate::net::dial;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -274,7 +275,7 @@ fn connect(address: &Address, header: Header) -> syslog::Result<Logger<LoggerBac
             Ok(Logger::new(LoggerBackend::Udp(socket, server), header))
         }
         Address::Tcp(host) => {
-            let stream = TcpStream::connect_timeout(&resolve(host)?, SYSLOG_TIMEOUT)?;
+            let stream = dial::blocking(host, SYSLOG_TIMEOUT)?;
             stream.set_write_timeout(Some(SYSLOG_TIMEOUT))?;
             Ok(Logger::new(LoggerBackend::Tcp(BufWriter::new(stream)), header))
         }
@@ -283,7 +284,7 @@ fn connect(address: &Address, header: Header) -> syslog::Result<Logger<LoggerBac
 
 fn resolve(host: &str) -> io::Result<SocketAddr> {
     let none = || io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
-    host.to_socket_addrs()?.next().ok_or_else(none)
+    dial::resolve_blocking(host)?.into_iter().next().ok_or_else(none)
 }
 
 /// Whether a TCP server hung up. Without this look the first line after it is lost unnoticed.

@@ -4,7 +4,6 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,11 +18,11 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use crate::limits::CA_ANSWER_BYTES;
-use crate::net::roots;
+use crate::net::{dial, roots};
 use crate::reason::reason;
 use crate::tls::pem::unix_now;
 
@@ -107,29 +106,15 @@ impl Client {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = self.dial(host, port).await.map_err(|error| reason(&error))?;
+        // The other half is left for TLS and the request.
+        let deadline = Instant::now() + self.timeout / 2;
+        let stream = dial::host((host, port), deadline).await.map_err(|error| reason(&error))?;
         if !secure {
             return send(stream, request).await;
         }
         let name = ServerName::try_from(host.to_owned()).map_err(|e| reason(&e))?;
         let connector = TlsConnector::from(trust()?);
         send(connector.connect(name, stream).await.map_err(|e| reason(&e))?, request).await
-    }
-
-    /// Tries one address after the other, each for its share of the time: IPv6 that leads nowhere
-    /// must leave some for IPv4.
-    async fn dial(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
-        let share = self.timeout / (u32::try_from(addresses.len()).unwrap_or(1) + 1);
-        let mut failure = io::Error::from(io::ErrorKind::NotFound);
-        for address in addresses {
-            match tokio::time::timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => failure = error,
-                Err(_) => failure = io::ErrorKind::TimedOut.into(),
-            }
-        }
-        Err(failure)
     }
 
     /// Keeps a wish to be left alone, which is for every request to this CA unless it is about

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::resolver::{Resolver, Server};
 use super::{Schedule, Shared};
 use crate::limits::{NAME_RETRY, NAME_TTL_MAX, NAME_TTL_MIN};
+use crate::net::dial;
 
 /// What a Caddyfile names as the host of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl Name {
     async fn addresses(&self, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
         let Some(known) = self.answer.known(deadline).await? else {
             // Nobody keeps it: a generation is on its way out, or this is no service.
-            return Ok(tokio::net::lookup_host((&*self.answer.question, port)).await?.collect());
+            return dial::resolve((&*self.answer.question, port)).await;
         };
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let turned = (0..known.len()).map(|i| known[first.wrapping_add(i) % known.len()]);

@@ -1,6 +1,6 @@
 //! Questions to the system's name servers.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
@@ -8,6 +8,7 @@ use hickory_resolver::config::LookupIpStrategy;
 use hickory_resolver::proto::rr::RData;
 
 use crate::limits::NAME_RETRY;
+use crate::net::dial;
 use crate::reason::reason;
 
 /// A server of a service, as an SRV record has it (RFC 2782).
@@ -56,8 +57,8 @@ impl Resolver {
             Err(error) => {
                 self.0 = None;
                 // Names may come from elsewhere (nsswitch.conf), where only the C library looks.
-                match tokio::net::lookup_host((name, 0)).await {
-                    Ok(found) => Ok((found.map(|addr| addr.ip()).collect(), NAME_RETRY)),
+                match dial::resolve((name, 0)).await {
+                    Ok(found) => Ok((found.iter().map(SocketAddr::ip).collect(), NAME_RETRY)),
                     Err(_) => Err(error),
                 }
             }

@@ -7,8 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::net::UnixStream;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::io::poll_read_buf;
 
 use super::address::{Target, Upstream};
@@ -19,8 +18,6 @@ use crate::upstream::{Idle, Io, Patience, Pool};
 
 /// What one read may take.
 const READ: usize = 32 * 1024;
-/// The pause before a unix socket whose queue is full is tried again.
-const QUEUE_PAUSE: Duration = Duration::from_millis(20);
 
 thread_local! {
     static POOL: Pool<Arc<str>, Box<Conn>> = Pool::default();
@@ -106,15 +103,15 @@ pub(super) async fn connect(
 }
 
 async fn open(upstream: &Upstream, deadline: Instant) -> Result<Io, FastCgiError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::TimedOut => FastCgiError::ConnectTimeout,
+        _ => FastCgiError::Connect(error),
+    };
     match &upstream.target {
-        Target::Unix(path) => loop {
-            match UnixStream::connect(path).await {
-                Ok(stream) => return Ok(Io::Unix(stream)),
-                // Over TCP the kernel waits until there is room in the queue.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(QUEUE_PAUSE).await,
-                Err(error) => return Err(FastCgiError::Connect(error)),
-            }
-        },
+        Target::Unix(path) => {
+            let stream = dial::unix(path, deadline).await;
+            Ok(Io::Unix(stream.map_err(failed)?))
+        }
         Target::Tcp(host, port) => {
             let addresses = host.addresses(*port, deadline).await;
             let addresses = addresses.map_err(|error| match error.kind() {
@@ -122,10 +119,7 @@ async fn open(upstream: &Upstream, deadline: Instant) -> Result<Io, FastCgiError
                 _ => FastCgiError::Resolve(error),
             })?;
             let stream = dial::tcp(&addresses, deadline).await;
-            Ok(Io::Tcp(stream.map_err(|error| match error.kind() {
-                io::ErrorKind::TimedOut => FastCgiError::ConnectTimeout,
-                _ => FastCgiError::Connect(error),
-            })?))
+            Ok(Io::Tcp(stream.map_err(failed)?))
         }
     }
 }

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::message::{self, Message, Signer};
 use crate::limits::DNS_CHALLENGE;
+use crate::net::dial;
 use crate::tls::pem::unix_now;
 
 const TTL: u32 = 60;
+/// The share of the time for an update that one connection may take: an update takes several.
+const CONNECT_SHARE: u32 = 8;
 
 /// A nameserver that takes updates.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -106,7 +109,7 @@ impl Rfc2136 {
     /// One message and its answer, each behind its length (RFC 7766 section 8).
     async fn ask(&self, message: Vec<u8>) -> Result<Vec<u8>, String> {
         let failed = |error: std::io::Error| error.to_string();
-        let mut stream = TcpStream::connect(&self.server).await.map_err(failed)?;
+        let mut stream = dial::host(&self.server, Instant::now() + DNS_CHALLENGE / CONNECT_SHARE).await.map_err(failed)?;
         let length = u16::try_from(message.len()).map_err(|error| error.to_string())?;
         let sent = [&length.to_be_bytes()[..], &message].concat();
         stream.write_all(&sent).await.map_err(failed)?;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -41,7 +40,7 @@ async fn open(upstream: &Upstream, how: &Dial<'_>, deadline: Instant) -> Result<
     let preface = how.preface.as_deref().unwrap_or_default();
     match &upstream.target {
         Target::Unix(path) => {
-            let mut stream = UnixStream::connect(path).await.map_err(refused)?;
+            let mut stream = dial::unix(path, deadline).await.map_err(refused)?;
             stream.write_all(preface).await.map_err(refused)?;
             Ok(Io::Unix(stream))
         }

@@ -38,6 +38,7 @@ fn targets() -> Vec<Target> {
         caddy::http::fuzzing::TARGETS,
         caddy::config::fuzzing::TARGETS,
         caddy::daemon::fuzzing::TARGETS,
+        caddy::net::fuzzing::TARGETS,
         &caddy::directives::fuzzing::targets(),
         &caddy::server::fuzzing::targets(),
         &caddy::tls::fuzzing::targets(),

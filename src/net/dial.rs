@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::net::{ToSocketAddrs, UnixStream, TcpStream};
+use tokio::net::{TcpStream, ToSocketAddrs, UnixStream};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::descriptors;

@@ -13,7 +13,7 @@ use crate::server::h3::control::Control;
 use crate::server::h3::frames::Violation;
 use crate::server::h3::gate::Gate;
 use crate::server::quic::packets;
-use crate::server::tcp::{guard, h2_gate, proxy_protocol};
+use crate::server::tcp::{guard, h2_gate};
 use crate::server::tunnel::ws_frames;
 
 /// The targets of this floor.
@@ -24,7 +24,6 @@ pub fn targets() -> Vec<Target> {
         h2_gate::fuzzing::TARGETS,
         hpack::fuzzing::TARGETS,
         packets::fuzzing::TARGETS,
-        proxy_protocol::fuzzing::TARGETS,
     ]
     .concat()
 }

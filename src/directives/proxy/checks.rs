@@ -15,7 +15,6 @@ use crate::directives::proxy::balance::discover::Hosts;
 use crate::directives::proxy::exchange::attempt::attempt;
 use crate::directives::proxy::exchange::outcome::{Attempt, Outcome};
 use crate::directives::proxy::exchange::payload::Payload;
-use crate::directives::proxy::exchange::proxy_protocol::ProxyProtocol;
 use crate::directives::proxy::exchange::settings::Settings;
 use crate::directives::proxy::host::health::{Check, Health};
 use crate::directives::proxy::host::upstream::{Slot, Target, Upstream};
@@ -26,6 +25,7 @@ use crate::http::paths::Prefix;
 use crate::http::request::{Peer, TlsFacts};
 use crate::http::{Body, Request};
 use crate::limits::HEALTH_BODY;
+use crate::net::proxy_protocol::writer::ProxyProtocol;
 use crate::reason::reason;
 use crate::site::Task;
 

@@ -109,7 +109,9 @@ impl Rfc2136 {
     /// One message and its answer, each behind its length (RFC 7766 section 8).
     async fn ask(&self, message: Vec<u8>) -> Result<Vec<u8>, String> {
         let failed = |error: std::io::Error| error.to_string();
-        let mut stream = dial::host(&self.server, Instant::now() + DNS_CHALLENGE / CONNECT_SHARE).await.map_err(failed)?;
+        let mut stream = dial::host(&self.server, Instant::now() + DNS_CHALLENGE / CONNECT_SHARE)
+            .await
+            .map_err(failed)?;
         let length = u16::try_from(message.len()).map_err(|error| error.to_string())?;
         let sent = [&length.to_be_bytes()[..], &message].concat();
         stream.write_all(&sent).await.map_err(failed)?;

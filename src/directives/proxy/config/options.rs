@@ -13,13 +13,13 @@ use crate::arguments::{excepted, not_a_path, prefix};
 use crate::caddyfile::{Args, ConfigError, Kind, Options, Repeat, Token, Usage, parse_duration};
 use crate::directives::proxy::balance::policy::Policy;
 use crate::directives::proxy::balance::queue::Queue;
-use crate::directives::proxy::exchange::proxy_protocol::ProxyProtocol;
 use crate::directives::proxy::exchange::trust::{ClientFiles, Trust};
 use crate::directives::proxy::host::health::Check;
 use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::directives::proxy::rule::Rule;
 use crate::http::paths::Prefix;
 use crate::limits::{UPSTREAM_QUEUE, UPSTREAM_WEIGHT};
+use crate::net::proxy_protocol::writer::ProxyProtocol;
 use crate::warning::Warning;
 
 /// The options, as they are written.

@@ -75,7 +75,8 @@ async fn connect_http1(
     host: &Upstream,
     req: &Request,
 ) -> Result<Box<Conn>, ProxyError> {
-    let preface = settings.proxy_protocol.map(|version| version.header(&req.peer));
+    let preface =
+        settings.proxy_protocol.map(|version| version.header(req.peer.remote, req.peer.local));
     let tls = settings.tls.as_ref().map(|tls| &tls.http1);
     let io = connect(host, Dial { tls, preface, limit: settings.connect_timeout }).await?;
     pool::sweep();

@@ -7,7 +7,6 @@ pub(crate) mod http1;
 pub(crate) mod http2;
 pub(crate) mod outcome;
 pub(crate) mod payload;
-pub(crate) mod proxy_protocol;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod settings;

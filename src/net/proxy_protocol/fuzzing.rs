@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::header::{Malformed, Step, step};
+use super::reader::{Malformed, Step, step};
 use crate::fuzzing::Target;
 
 pub(crate) const TARGETS: &[Target] =

@@ -1,12 +1,8 @@
-//! The PROXY protocol, versions 1 and 2: what a proxy in front sends first on a connection, so
-//! that its client is known. It comes before TLS and says nothing of HTTP.
+//! The header of the PROXY protocol off the front of a connection: what a proxy in front sends
+//! first, so that its client is known. It comes before TLS.
 //!
 //! A sender from which it is expected has to send it, for a client that could leave it out could
 //! name anybody (section 2 of the specification by HAProxy). Not one byte behind it is taken.
-
-#[cfg(any(test, fuzzing))]
-pub(crate) mod fuzzing;
-mod header;
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,8 +11,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use crate::http::request::unmapped;
+use crate::net::proxy_protocol::reader::{Malformed, Step, step};
 use crate::site::ProxyProtocol;
-use header::{Malformed, Step};
 
 /// Why a connection is closed that has named nobody.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +52,7 @@ pub(crate) async fn client(
 async fn read(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Refused> {
     let mut seen = Vec::new();
     loop {
-        match header::step(&seen)? {
+        match step(&seen)? {
             Step::Read(count) => {
                 let start = seen.len();
                 seen.resize(start + count, 0);

@@ -3,12 +3,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::http::Peer;
-
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ProxyProtocol {
+pub enum ProxyProtocol {
     V1,
     V2,
     /// As both of them say that the connection is no client's but the sender's own.
@@ -17,7 +15,7 @@ pub(crate) enum ProxyProtocol {
 }
 
 impl ProxyProtocol {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         match text {
             "v1" => Some(Self::V1),
             "v2" => Some(Self::V2),
@@ -26,7 +24,7 @@ impl ProxyProtocol {
     }
 
     /// What connections that no client has caused start with.
-    pub(crate) fn of_no_client(self) -> Self {
+    pub fn of_no_client(self) -> Self {
         match self {
             Self::V1 | Self::V1Unknown => Self::V1Unknown,
             Self::V2 | Self::V2Local => Self::V2Local,
@@ -35,8 +33,7 @@ impl ProxyProtocol {
 
     /// The header for a client's connection. Both addresses are of one family: an IPv4 one
     /// beside an IPv6 one is written as IPv6.
-    pub(crate) fn header(self, peer: &Peer) -> Vec<u8> {
-        let (from, to) = (peer.remote, peer.local);
+    pub fn header(self, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
         let pair = match (from.ip().to_canonical(), to.ip().to_canonical()) {
             (from @ IpAddr::V4(_), to @ IpAddr::V4(_)) => (from, to),
             (from, to) => (IpAddr::V6(wide(from)), IpAddr::V6(wide(to))),
@@ -84,13 +81,9 @@ fn version_2((from, to): (IpAddr, IpAddr), from_end: SocketAddr, to_end: SocketA
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directives::proxy::testing::request;
 
     fn header(version: ProxyProtocol, remote: &str, local: &str) -> Vec<u8> {
-        let mut req = request("GET", "/");
-        let peer = std::rc::Rc::get_mut(&mut req.peer).unwrap();
-        (peer.remote, peer.local) = (remote.parse().unwrap(), local.parse().unwrap());
-        version.header(&req.peer)
+        version.header(remote.parse().unwrap(), local.parse().unwrap())
     }
 
     #[test]

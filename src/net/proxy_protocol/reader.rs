@@ -15,11 +15,11 @@ const FIXED: usize = 16;
 /// Why the bytes are no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Malformed(pub(super) &'static str);
+pub struct Malformed(&'static str);
 
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// So many bytes are sure to belong to the header.
     Read(usize),
     /// The header ends here. It names a client, or says that the connection has none but its
@@ -28,7 +28,7 @@ pub(super) enum Step {
 }
 
 /// Judges the bytes that came so far.
-pub(super) fn step(seen: &[u8]) -> Result<Step, Malformed> {
+pub fn step(seen: &[u8]) -> Result<Step, Malformed> {
     if seen.is_empty() {
         Ok(Step::Read(LEAST))
     } else if seen.starts_with(SIGNATURE) {

@@ -5,3 +5,48 @@
 pub(crate) mod fuzzing;
 pub mod reader;
 pub mod writer;
+
+/// What version 2 begins with.
+const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+
+/// Version 2 and its command: a connection of the sender's own.
+const LOCAL: u8 = 0x20;
+/// Version 2 and its command: a client's connection.
+const PROXY: u8 = 0x21;
+
+/// The family and protocol of what the addresses of version 2 are.
+const UNSPECIFIED: u8 = 0x00;
+const TCP_IPV4: u8 = 0x11;
+const TCP_IPV6: u8 = 0x21;
+const UNIX_STREAM: u8 = 0x31;
+
+/// Bytes of a block of addresses.
+const IPV4_BLOCK: usize = 12;
+const IPV6_BLOCK: usize = 36;
+const UNIX_BLOCK: usize = 216;
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::reader::{Step, step};
+    use super::writer::ProxyProtocol::{V1, V2};
+
+    /// Both versions, of whichever families, name the client that they were written for.
+    #[test]
+    fn what_is_written_is_read() {
+        let addresses = ["192.0.2.7:4321", "[2001:db8::7]:1", "[::ffff:192.0.2.9]:65535", "[::]:0"];
+        let addresses = addresses.map(|text| text.parse::<SocketAddr>().unwrap());
+        for version in [V1, V2] {
+            for (from, to) in addresses.iter().flat_map(|a| addresses.map(|b| (*a, b))) {
+                let header = version.header(from, to);
+                let Ok(Step::Done(Some(read))) = step(&header) else { panic!("{header:?}") };
+                let plain = |end: SocketAddr| (end.ip().to_canonical(), end.port());
+                assert_eq!(plain(read), plain(from), "{version:?} to {to}");
+            }
+            let from = addresses[0];
+            let own = version.of_no_client().header(from, from);
+            assert_eq!(step(&own), Ok(Step::Done(None)), "{version:?}");
+        }
+    }
+}

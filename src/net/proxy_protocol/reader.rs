@@ -2,9 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::{
+    IPV4_BLOCK, IPV6_BLOCK, LOCAL, PROXY, SIGNATURE, TCP_IPV4, TCP_IPV6, UNIX_BLOCK, UNIX_STREAM,
+    UNSPECIFIED,
+};
 use crate::limits::{PROXY_BINARY_BYTES, PROXY_LINE_BYTES};
 
-const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// No header is shorter: `PROXY UNKNOWN` and a line end.
 const LEAST: usize = 15;
 /// Of version 1 with two IPv4 addresses, `PROXY TCP4 0.0.0.0 0.0.0.0 0 0` and a line end.
@@ -104,8 +107,8 @@ fn binary(seen: &[u8]) -> Result<Step, Malformed> {
     }
     match version_and_command {
         // The sender's own, such as a health check; what follows means nothing.
-        0x20 => Ok(Step::Done(None)),
-        0x21 => Ok(Step::Done(block_client(family, rest)?)),
+        LOCAL => Ok(Step::Done(None)),
+        PROXY => Ok(Step::Done(block_client(family, rest)?)),
         _ => Err(Malformed("an unknown version or command")),
     }
 }
@@ -113,21 +116,21 @@ fn binary(seen: &[u8]) -> Result<Step, Malformed> {
 fn block_client(family: u8, block: &[u8]) -> Result<Option<SocketAddr>, Malformed> {
     let cut = Malformed("addresses cut short");
     let (client, extensions) = match family {
-        0x00 => (None, block),
-        0x11 => {
-            let (block, rest) = block.split_first_chunk::<12>().ok_or(cut)?;
+        UNSPECIFIED => (None, block),
+        TCP_IPV4 => {
+            let (block, rest) = block.split_first_chunk::<IPV4_BLOCK>().ok_or(cut)?;
             let [a, b, c, d, _, _, _, _, high, low, ..] = *block;
             let ip = Ipv4Addr::new(a, b, c, d);
             (Some(SocketAddr::from((ip, u16::from_be_bytes([high, low])))), rest)
         }
-        0x21 => {
-            let (block, rest) = block.split_first_chunk::<36>().ok_or(cut)?;
+        TCP_IPV6 => {
+            let (block, rest) = block.split_first_chunk::<IPV6_BLOCK>().ok_or(cut)?;
             let (ip, _) = block.split_first_chunk::<16>().ok_or(cut)?;
             let port = u16::from_be_bytes([block[32], block[33]]);
             (Some(SocketAddr::from((Ipv6Addr::from(*ip), port))), rest)
         }
         // A unix socket's client has no address of ours.
-        0x31 => (None, block.split_first_chunk::<216>().ok_or(cut)?.1),
+        UNIX_STREAM => (None, block.split_first_chunk::<UNIX_BLOCK>().ok_or(cut)?.1),
         _ => return Err(Malformed("a family that is not TCP's")),
     };
     extensions_fit(extensions)?;
@@ -171,7 +174,7 @@ mod tests {
 
     fn v2(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
         let length = u16::try_from(block.len()).unwrap().to_be_bytes();
-        [SIGNATURE, &[command, family], &length, block].concat()
+        [&SIGNATURE[..], &[command, family], &length, block].concat()
     }
 
     const TCP4: [u8; 12] = [192, 0, 2, 1, 192, 0, 2, 2, 0x12, 0x34, 1, 187];

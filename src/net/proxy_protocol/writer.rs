@@ -1,10 +1,10 @@
-//! The PROXY protocol as its sender: what a connection to an upstream starts with, to tell whose
-//! it is (haproxy's proxy-protocol.txt, versions 1 and 2).
+//! Writes a PROXY header: what a connection to an upstream starts with, to tell whose it is.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+use super::{IPV4_BLOCK, IPV6_BLOCK, LOCAL, PROXY, SIGNATURE, TCP_IPV4, TCP_IPV6, UNSPECIFIED};
 
+/// The version of a header, and whether a client is behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyProtocol {
     V1,
@@ -34,47 +34,53 @@ impl ProxyProtocol {
     /// The header for a client's connection. Both addresses are of one family: an IPv4 one
     /// beside an IPv6 one is written as IPv6.
     pub fn header(self, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
-        let pair = match (from.ip().to_canonical(), to.ip().to_canonical()) {
-            (from @ IpAddr::V4(_), to @ IpAddr::V4(_)) => (from, to),
-            (from, to) => (IpAddr::V6(wide(from)), IpAddr::V6(wide(to))),
-        };
+        let (from, to) = of_one_family(from, to);
         match self {
-            Self::V1 => version_1(pair, from.port(), to.port()),
-            Self::V2 => version_2(pair, from, to),
+            Self::V1 => version_1(from, to),
+            Self::V2 => version_2(from, to),
             Self::V1Unknown => b"PROXY UNKNOWN\r\n".to_vec(),
-            // Command LOCAL, and no addresses.
-            Self::V2Local => [&SIGNATURE[..], b"\x20\0\0\0"].concat(),
+            Self::V2Local => [&SIGNATURE[..], &[LOCAL, UNSPECIFIED, 0, 0]].concat(),
         }
     }
 }
 
-fn wide(ip: IpAddr) -> std::net::Ipv6Addr {
+fn of_one_family(from: SocketAddr, to: SocketAddr) -> (SocketAddr, SocketAddr) {
+    let (from_ip, to_ip) = (from.ip().to_canonical(), to.ip().to_canonical());
+    let (from_ip, to_ip) = match (from_ip, to_ip) {
+        (IpAddr::V4(_), IpAddr::V4(_)) => (from_ip, to_ip),
+        _ => (IpAddr::V6(as_ipv6(from_ip)), IpAddr::V6(as_ipv6(to_ip))),
+    };
+    (SocketAddr::new(from_ip, from.port()), SocketAddr::new(to_ip, to.port()))
+}
+
+fn as_ipv6(ip: IpAddr) -> Ipv6Addr {
     match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
         IpAddr::V6(ip) => ip,
     }
 }
 
-fn version_1((from, to): (IpAddr, IpAddr), from_port: u16, to_port: u16) -> Vec<u8> {
+fn version_1(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
     let family = if from.is_ipv4() { "TCP4" } else { "TCP6" };
-    format!("PROXY {family} {from} {to} {from_port} {to_port}\r\n").into_bytes()
+    let (from_ip, to_ip) = (from.ip(), to.ip());
+    format!("PROXY {family} {from_ip} {to_ip} {} {}\r\n", from.port(), to.port()).into_bytes()
 }
 
-/// Command PROXY over STREAM, also for clients of HTTP/3: what the upstream gets is a stream.
-fn version_2((from, to): (IpAddr, IpAddr), from_end: SocketAddr, to_end: SocketAddr) -> Vec<u8> {
+/// Over STREAM, also for clients of HTTP/3: what the upstream gets is a stream.
+fn version_2(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
     let mut header = SIGNATURE.to_vec();
-    header.push(0x21);
-    let (family, length) = if from.is_ipv4() { (0x11, 12_u16) } else { (0x21, 36) };
-    header.push(family);
-    header.extend(length.to_be_bytes());
-    for ip in [from, to] {
-        match ip {
+    let (family, length) =
+        if from.is_ipv4() { (TCP_IPV4, IPV4_BLOCK) } else { (TCP_IPV6, IPV6_BLOCK) };
+    header.extend([PROXY, family]);
+    header.extend((length as u16).to_be_bytes());
+    for end in [from, to] {
+        match end.ip() {
             IpAddr::V4(ip) => header.extend(ip.octets()),
             IpAddr::V6(ip) => header.extend(ip.octets()),
         }
     }
-    header.extend(from_end.port().to_be_bytes());
-    header.extend(to_end.port().to_be_bytes());
+    header.extend(from.port().to_be_bytes());
+    header.extend(to.port().to_be_bytes());
     header
 }
 

@@ -9,8 +9,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use h3::error::Code;
 use h3::quic::{RecvStream, StreamErrorIncoming};
 
-use super::frames::{CANCEL_PUSH, GOAWAY, MAX_PUSH_ID, Number, SETTINGS, Violation, is_known};
-use super::response::put_length;
+use super::frames::{CANCEL_PUSH, GOAWAY, MAX_PUSH_ID, SETTINGS, Violation, is_known};
+use super::varint::{self, VarIntReader};
 use crate::limits::QUIC_SETTINGS;
 
 /// Stream types.
@@ -49,7 +49,7 @@ pub(crate) async fn read<S>(mut stream: S, seen: Seen) -> Result<Found<S>, Viola
 where
     S: RecvStream<Buf = Bytes>,
 {
-    let mut number = Number::default();
+    let mut number = VarIntReader::default();
     let (kind, mut bytes) = loop {
         // It may end before its type is known.
         let Some(bytes) = next(&mut stream).await.ok().flatten() else { return Ok(Found::Nothing) };
@@ -137,7 +137,7 @@ pub(crate) struct Control {
     /// The longest frame that is taken.
     most: u64,
     at: At,
-    number: Number,
+    number: VarIntReader,
     /// What has come of a frame with a meaning.
     payload: Vec<u8>,
     is_settled: bool,
@@ -158,7 +158,7 @@ enum At {
 
 impl Control {
     pub(crate) fn new(most: u64) -> Self {
-        let (at, number, payload) = (At::Type, Number::default(), vec![]);
+        let (at, number, payload) = (At::Type, VarIntReader::default(), vec![]);
         let passed = BytesMut::new();
         Self { most, at, number, payload, is_settled: false, push_id: None, goaway: None, passed }
     }
@@ -205,7 +205,7 @@ impl Control {
                 self.act(kind, &payload)?;
                 if kind == SETTINGS || kind == GOAWAY {
                     self.passed.put_u8(kind as u8);
-                    put_length(&mut self.passed, payload.len());
+                    varint::write(&mut self.passed, payload.len());
                     self.passed.extend_from_slice(&payload);
                 }
             }
@@ -235,7 +235,7 @@ impl Control {
             CANCEL_PUSH | GOAWAY | MAX_PUSH_ID => {}
             _ => return Ok(()),
         }
-        let value = Number::default().read(&mut payload);
+        let value = VarIntReader::default().read(&mut payload);
         let Some(value) = value.filter(|_| payload.is_empty()) else {
             return Err(Violation::frame("a frame of one integer has more or less than that"));
         };
@@ -258,7 +258,7 @@ fn settings(mut payload: &[u8]) -> Result<(), Violation> {
     let wrong = |why| Err(Violation::Connection(Code::H3_SETTINGS_ERROR, why));
     let mut names = vec![];
     while !payload.is_empty() {
-        let mut number = Number::default();
+        let mut number = VarIntReader::default();
         let name = number.read(&mut payload);
         let Some((name, value)) = name.zip(number.read(&mut payload)) else {
             return Err(Violation::frame("SETTINGS is cut off"));

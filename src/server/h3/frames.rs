@@ -40,35 +40,3 @@ impl Violation {
 pub(crate) fn is_known(kind: u64) -> bool {
     kind <= 0x9 || kind == MAX_PUSH_ID
 }
-
-/// A variable-length integer whose bytes may come one by one (RFC 9000 section 16).
-#[derive(Debug, Default)]
-pub(crate) struct Number {
-    value: u64,
-    /// Bytes still to come; 0 before the first.
-    left: u8,
-}
-
-impl Number {
-    pub(crate) fn read(&mut self, bytes: &mut &[u8]) -> Option<u64> {
-        while let Some((first, rest)) = bytes.split_first() {
-            *bytes = rest;
-            if self.left == 0 {
-                self.value = u64::from(first & 0x3f);
-                self.left = (1 << (first >> 6)) - 1;
-            } else {
-                self.value = self.value << 8 | u64::from(*first);
-                self.left -= 1;
-            }
-            if self.left == 0 {
-                return Some(self.value);
-            }
-        }
-        None
-    }
-
-    /// Whether some of its bytes are here and others are not.
-    pub(crate) fn is_begun(&self) -> bool {
-        self.left > 0
-    }
-}

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::StatusCode;
 
-use super::frames::{DATA, HEADERS, Number, Violation, is_known};
-use super::response::put_length;
+use super::frames::{DATA, HEADERS, Violation, is_known};
 use super::section::{self, Judged, STAND_IN};
+use super::varint::{self, VarIntReader};
 use crate::server::bad_head::Refused;
 use crate::server::field_section::Verdict;
 
@@ -18,7 +18,7 @@ pub(crate) struct Gate {
     /// The longest frame that is taken, DATA apart.
     most: u64,
     at: At,
-    number: Number,
+    number: VarIntReader,
     part: Part,
     /// A field section that is not all here.
     kept: BytesMut,
@@ -83,7 +83,7 @@ impl Chunk<'_> {
 
 impl Gate {
     pub(crate) fn new(most: u64) -> Self {
-        let (at, number, part) = (At::Type, Number::default(), Part::Head);
+        let (at, number, part) = (At::Type, VarIntReader::default(), Part::Head);
         let (kept, passed) = (BytesMut::new(), VecDeque::new());
         Self { most, at, number, part, kept, passed, refused: None }
     }
@@ -233,7 +233,7 @@ impl Gate {
     fn push_head(&mut self, kind: u64, length: u64) {
         let mut head = BytesMut::with_capacity(9);
         head.put_u8(kind as u8);
-        put_length(&mut head, length as usize);
+        varint::write(&mut head, length as usize);
         self.passed.push_back(head.freeze());
     }
 }

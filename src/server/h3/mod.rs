@@ -14,3 +14,4 @@ pub(crate) mod response;
 pub(crate) mod section;
 pub(crate) mod transport;
 pub(crate) mod tunnels;
+mod varint;

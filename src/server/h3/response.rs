@@ -14,15 +14,14 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h3::error::Code;
 use http::{HeaderMap, Response};
 use hyper::body::{Body as HttpBody, Frame};
-use quinn::{SendStream, VarInt};
+use quinn::SendStream;
 use tokio::time::{Sleep, sleep};
 
+use super::frames::{DATA, HEADERS};
+use super::{close, varint};
 use crate::http::{Body, BodyError};
 use crate::server::compression::qpack;
 
-/// Frame types (RFC 9114 section 7.2).
-const DATA: u8 = 0x0;
-const HEADERS: u8 = 0x1;
 /// Room for a frame's type and length before its payload is known.
 const FRAME_HEAD: usize = 9;
 /// Bytes gathered before they are handed on although more could come at once.
@@ -93,8 +92,7 @@ pub(crate) fn given_up(stream: &Shared) -> impl Future<Output = bool> + use<> {
 /// Ends the stream so that the response cannot look whole.
 pub(crate) fn reset(stream: &Shared, code: Code) {
     // An error says that the stream has ended already.
-    let code = VarInt::from_u64(code.value()).unwrap_or(VarInt::MAX);
-    let _ = stream.borrow_mut().reset(code);
+    let _ = stream.borrow_mut().reset(close::var_int(code.value()));
 }
 
 /// What is to be written.
@@ -133,8 +131,8 @@ impl Queue {
         match frame.into_data() {
             Ok(data) if data.is_empty() => {}
             Ok(data) => {
-                self.scratch.put_u8(DATA);
-                put_length(&mut self.scratch, data.len());
+                self.scratch.put_u8(DATA as u8);
+                varint::write(&mut self.scratch, data.len());
                 self.seal();
                 self.bytes += data.len();
                 self.total += data.len() as u64;
@@ -156,8 +154,8 @@ impl Queue {
         write(&mut self.scratch);
         // The frame's head goes right before its payload, whose length is known only now.
         let mut head = BytesMut::with_capacity(FRAME_HEAD);
-        head.put_u8(HEADERS);
-        put_length(&mut head, self.scratch.len() - FRAME_HEAD);
+        head.put_u8(HEADERS as u8);
+        varint::write(&mut head, self.scratch.len() - FRAME_HEAD);
         let start = FRAME_HEAD - head.len();
         self.scratch[start..FRAME_HEAD].copy_from_slice(&head);
         self.scratch.advance(start);
@@ -203,16 +201,6 @@ fn too_slow() -> BodyError {
     io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of its response").into()
 }
 
-/// A variable-length integer (RFC 9000 section 16).
-pub(crate) fn put_length(out: &mut BytesMut, length: usize) {
-    match length as u64 {
-        length @ ..0x40 => out.put_u8(length as u8),
-        length @ ..0x4000 => out.put_u16(length as u16 | 0x4000),
-        length @ ..0x4000_0000 => out.put_u32(length as u32 | 0x8000_0000),
-        length => out.put_u64(length | 0xc000_0000_0000_0000),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,20 +218,5 @@ mod tests {
         assert_eq!(queue.chunks[1].len(), 100);
         assert_eq!(queue.chunks[2], &b"\x01\x02\0\0"[..]);
         assert_eq!((queue.chunks.len(), queue.ended, queue.bytes), (3, true, 112));
-    }
-
-    #[test]
-    fn lengths_take_the_fewest_bytes() {
-        for (length, want) in [
-            (0x3f, &b"\x3f"[..]),
-            (0x40, b"\x40\x40"),
-            (0x3fff, b"\x7f\xff"),
-            (0x4000, b"\x80\0\x40\0"),
-            (0x4000_0000, b"\xc0\0\0\0\x40\0\0\0"),
-        ] {
-            let mut out = BytesMut::new();
-            put_length(&mut out, length);
-            assert_eq!(&out[..], want, "{length:#x}");
-        }
     }
 }

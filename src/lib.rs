@@ -16,12 +16,12 @@ pub mod config;
 pub mod congestion;
 pub mod daemon;
 pub mod directives;
+pub mod error_chain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod http;
 pub mod limits;
 pub mod net;
-pub mod reason;
 pub mod run;
 pub mod server;
 pub mod site;

@@ -8,9 +8,9 @@ use http::{HeaderValue, Method, Response, header};
 
 use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage, rotation};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::error_chain::display_chain;
 use crate::http::sink::{ErrorLog, Roll, SinkTarget};
 use crate::http::{Body, Fault, Request, fault_page};
-use crate::reason::reason;
 use crate::site::{Scripts, SiteBuilder};
 use crate::warning::Warning;
 
@@ -149,7 +149,7 @@ impl Errors {
     async fn answer(&self, fault: Fault, req: &Request) -> Response<Body> {
         let status = fault.status;
         let is_head = req.head.method == Method::HEAD;
-        let cause = fault.cause.as_deref().map(|cause| reason(cause));
+        let cause = fault.cause.as_deref().map(|cause| display_chain(cause));
         let about = req.about(status);
         if let Some(cause) = &cause {
             self.log.write(about, cause);

@@ -4,8 +4,8 @@
 use bytes::BytesMut;
 
 use super::sink::{About, ErrorLog};
+use crate::error_chain::display_chain;
 use crate::limits::{STDERR_BYTES, STDERR_LINE};
-use crate::reason::reason;
 
 /// The standard error of what answers one request.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl ErrorLines {
     /// What went wrong when the client had part of the answer.
     pub fn say(&mut self, error: &(dyn std::error::Error + 'static)) {
         self.flush();
-        self.log.write(self.about(), &reason(error));
+        self.log.write(self.about(), &display_chain(error));
     }
 
     /// There is no status yet, or it was sent long ago: 0, as ever.

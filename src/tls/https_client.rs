@@ -21,9 +21,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
+use crate::error_chain::display_chain;
 use crate::limits::CA_ANSWER_BYTES;
 use crate::net::{dial, roots};
-use crate::reason::reason;
 use crate::tls::pem::unix_now;
 
 const USER_AGENT: &str = concat!("caddy/", env!("CARGO_PKG_VERSION"));
@@ -61,7 +61,7 @@ impl Client {
 
     /// The status of a GET: for the `ask` of on-demand TLS.
     pub(super) async fn get(&self, uri: &Uri) -> Result<StatusCode, String> {
-        let request = Request::get(uri).body(Full::default()).map_err(|e| reason(&e))?;
+        let request = Request::get(uri).body(Full::default()).map_err(|e| display_chain(&e))?;
         self.clone().exchange(request).await.map(|response| response.status())
     }
 
@@ -108,13 +108,14 @@ impl Client {
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         // The other half is left for TLS and the request.
         let deadline = Instant::now() + self.timeout / 2;
-        let stream = dial::host((host, port), deadline).await.map_err(|error| reason(&error))?;
+        let stream =
+            dial::host((host, port), deadline).await.map_err(|error| display_chain(&error))?;
         if !secure {
             return send(stream, request).await;
         }
-        let name = ServerName::try_from(host.to_owned()).map_err(|e| reason(&e))?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|e| display_chain(&e))?;
         let connector = TlsConnector::from(trust()?);
-        send(connector.connect(name, stream).await.map_err(|e| reason(&e))?, request).await
+        send(connector.connect(name, stream).await.map_err(|e| display_chain(&e))?, request).await
     }
 
     /// Keeps a wish to be left alone, which is for every request to this CA unless it is about
@@ -187,7 +188,7 @@ async fn send<S>(stream: S, mut request: Request<Full<Bytes>>) -> Result<Respons
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let failed = |error: &(dyn std::error::Error + 'static)| reason(error);
+    let failed = |error: &(dyn std::error::Error + 'static)| display_chain(error);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| failed(&error))?;

@@ -7,9 +7,9 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::LookupIpStrategy;
 use hickory_resolver::proto::rr::RData;
 
+use crate::error_chain::display_chain;
 use crate::limits::NAME_RETRY;
 use crate::net::dial;
-use crate::reason::reason;
 
 /// A server of a service, as an SRV record has it (RFC 2782).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Resolver {
         name: &str,
     ) -> Result<(Vec<IpAddr>, Duration), String> {
         let asked = match self.resolver() {
-            Ok(resolver) => resolver.lookup_ip(name).await.map_err(|error| reason(&error)),
+            Ok(resolver) => resolver.lookup_ip(name).await.map_err(|error| display_chain(&error)),
             Err(error) => Err(error),
         };
         match asked {
@@ -73,7 +73,7 @@ impl Resolver {
         let asked = self.resolver()?.srv_lookup(service).await;
         let answer = asked.map_err(|error| {
             self.0 = None;
-            reason(&error)
+            display_chain(&error)
         })?;
         let mut found: Vec<Server> = answer
             .answers()

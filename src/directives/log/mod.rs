@@ -12,11 +12,11 @@ use http::{HeaderMap, Method};
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::error_chain::display_chain;
 use crate::http::placeholders::{RequestBody, ResponseFacts};
 use crate::http::request::Watcher;
 use crate::http::sink::ErrorLog;
 use crate::http::{Request, fault_page};
-use crate::reason::reason;
 use crate::site::SiteBuilder;
 
 use rules::{Entry, Rule};
@@ -58,7 +58,7 @@ impl Handler for Log {
                 // Rendered here, so that the line has the page's size.
                 Err(fault) => {
                     if let Some(cause) = &fault.cause {
-                        self.errors.write(req.about(fault.status), &reason(&**cause));
+                        self.errors.write(req.about(fault.status), &display_chain(&**cause));
                     }
                     fault_page::render(fault, is_head)
                 }

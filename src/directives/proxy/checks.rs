@@ -20,13 +20,13 @@ use crate::directives::proxy::host::health::{Check, Health};
 use crate::directives::proxy::host::upstream::{Slot, Target, Upstream};
 use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::directives::proxy::rule::Rule;
+use crate::error_chain::display_chain;
 use crate::http::kept::Kept;
 use crate::http::paths::Prefix;
 use crate::http::request::{Peer, TlsFacts};
 use crate::http::{Body, Request};
 use crate::limits::HEALTH_BODY;
 use crate::net::proxy_protocol::writer::ProxyProtocol;
-use crate::reason::reason;
 use crate::site::Task;
 
 /// What goes on beside the requests of a site with this name: checks, and names resolved.
@@ -149,7 +149,7 @@ impl Checker {
         let answer = attempt(Attempt { settings, host, req, payload }, Slot::default()).await;
         let response = match answer {
             Outcome::Answered(response) => response,
-            Outcome::Failed { error, .. } => return Err(reason(&error)),
+            Outcome::Failed { error, .. } => return Err(display_chain(&error)),
         };
         let status = response.status();
         if !self.check.takes(status.as_u16()) {
@@ -204,7 +204,10 @@ async fn holds(mut body: Body, text: &[u8]) -> Result<(), String> {
                 }
             }
             Some(Err(error)) => {
-                return Err(format!("its answer to a health check broke off: {}", reason(&*error)));
+                return Err(format!(
+                    "its answer to a health check broke off: {}",
+                    display_chain(&*error)
+                ));
             }
             None => break,
         }

@@ -9,11 +9,11 @@ use http::{Method, Response, StatusCode};
 use super::dispatch;
 use super::door::Door;
 use super::host::normalise_host;
+use crate::error_chain::display_chain;
 use crate::http::refusal::Refusal;
 use crate::http::response::CLIENT_LEFT;
 use crate::http::sink::ErrorLog;
 use crate::http::{Body, Fault, Request, fault_page};
-use crate::reason::reason;
 use crate::site::{Listener, Site};
 
 /// A request up to its response. Whoever keeps account of it is told where there is none.
@@ -43,7 +43,7 @@ impl DerefMut for Unanswered {
 pub(super) fn page(site: &Site, request: &Request, fault: Fault) -> Response<Body> {
     if let Some(cause) = &fault.cause {
         let log = ErrorLog::process(site.name.clone());
-        log.write(request.about(fault.status), &reason(&**cause));
+        log.write(request.about(fault.status), &display_chain(&**cause));
     }
     fault_page::render(fault, request.head.method == Method::HEAD)
 }

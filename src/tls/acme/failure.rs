@@ -4,7 +4,7 @@ use std::fmt;
 
 use instant_acme::Error;
 
-use crate::reason::reason;
+use crate::error_chain::display_chain;
 
 /// One failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,13 +45,13 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { kind: kind_of(&error), text: reason(&error) }
+        Self { kind: kind_of(&error), text: display_chain(&error) }
     }
 }
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::trouble(reason(&error))
+        Self::trouble(display_chain(&error))
     }
 }
 

@@ -20,8 +20,8 @@ use super::http1::pool;
 use super::request::announced;
 use crate::directives::proxy::host::error::ProxyError;
 use crate::directives::proxy::host::upstream::Slot;
+use crate::error_chain::display_chain;
 use crate::http::{Body, Peer, hop};
-use crate::reason::reason;
 
 /// What an exchange holds of its rule until the response has passed to its end.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Leased {
     fn broke(self, error: &ProxyError) {
         if !error.by_client() {
             let peer = self.exchange.conn.io.peer();
-            log::error!("response of {peer} broke off: {}", reason(error));
+            log::error!("response of {peer} broke off: {}", display_chain(error));
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::digest;
 use super::error::ProxyError;
 use super::health::Health;
-use crate::reason::reason;
+use crate::error_chain::display_chain;
 use crate::upstream::{Host, Name, Shared};
 
 /// One upstream as the Caddyfile names it.
@@ -163,7 +163,7 @@ impl State {
         }
         if self.fails.fetch_add(1, Ordering::Relaxed) + 1 == limit.fails {
             let (fails, timeout) = (limit.fails, limit.timeout);
-            let why = reason(error);
+            let why = display_chain(error);
             log::warn!("{site}: upstream {name} is down: {fails} failed within {timeout:?}: {why}");
         }
         let failure = Failure {

@@ -18,7 +18,7 @@ const UNTRUSTED: &str = "its certificate is not from an authority that is truste
                          ca_certificates FILE, with the certificate of its authority";
 
 /// The error, then each cause that adds something.
-pub fn reason(error: &(dyn Error + 'static)) -> String {
+pub fn display_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(mut link) = next {
@@ -178,7 +178,7 @@ mod tests {
         let inner = Outer("cannot connect to a:1", Box::new(refused));
         let error = Outer("upstream a", Box::new(Outer("upstream a", Box::new(inner))));
         let told = "upstream a: cannot connect to a:1: Connection refused (os error 111)";
-        assert_eq!(reason(&error), told);
+        assert_eq!(display_chain(&error), told);
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
         ];
         for (error, sentence) in cases {
             let error = Outer("it failed", error);
-            assert_eq!(reason(&error), format!("it failed: {sentence}"), "{error:?}");
+            assert_eq!(display_chain(&error), format!("it failed: {sentence}"), "{error:?}");
         }
     }
 }

@@ -6,6 +6,9 @@ use std::net::{TcpListener, UdpSocket};
 use listenfd::ListenFd;
 use socket2::SockRef;
 
+/// What the environment says of passed sockets, to this process alone.
+pub const VARIABLES: &[&str] = &["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
+
 /// What was passed, in order.
 pub type Passed = (Vec<TcpListener>, Vec<UdpSocket>);
 

@@ -1,23 +1,10 @@
 //! Commands that the service runs beside itself. A child gets stdin from /dev/null, the service's
-//! stdout and stderr, none of its descriptors (all are close-on-exec), and none of what the
-//! environment says to the service alone. Each is waited for, so that none stays a zombie.
+//! stdout and stderr, none of its descriptors (all are close-on-exec), and none of the variables
+//! that are withheld. Each is waited for, so that none stays a zombie.
 
 use std::io;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
-
-/// What the environment tells this process and no child of it: the supervisor's sockets, and
-/// keys.
-const OURS: &[&str] = &[
-    "NOTIFY_SOCKET",
-    "WATCHDOG_PID",
-    "WATCHDOG_USEC",
-    "LISTEN_PID",
-    "LISTEN_FDS",
-    "LISTEN_FDNAMES",
-    "RFC2136_TSIG_KEY",
-    "RFC2136_TSIG_SECRET",
-];
 
 const STEP: Duration = Duration::from_millis(20);
 
@@ -32,17 +19,22 @@ pub enum Exit {
     Killed,
 }
 
-/// Starts a program; `words` are its name and its arguments.
+/// Starts a program; `words` are its name and its arguments. It gets the environment with what is
+/// in `env`, and without the variables that `withheld` names.
 ///
 /// # Errors
 /// There is no such program, or it cannot be run.
-pub fn spawn(words: &[String], env: &[(&str, &str)]) -> io::Result<Child> {
+pub fn spawn<'a>(
+    words: &[String],
+    env: &[(&str, &str)],
+    withheld: impl IntoIterator<Item = &'a str>,
+) -> io::Result<Child> {
     let Some((program, args)) = words.split_first() else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let mut command = Command::new(program);
     command.args(args).envs(env.iter().copied()).stdin(Stdio::null());
-    for name in OURS {
+    for name in withheld {
         command.env_remove(name);
     }
     command.spawn()
@@ -77,18 +69,20 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Child {
-        spawn(&["sh", "-c", script].map(str::to_owned), &[("NAME", "value")]).unwrap()
+        let words = ["sh", "-c", script].map(str::to_owned);
+        spawn(&words, &[("NAME", "value"), ("SECRET", "value")], ["SECRET", "ABSENT"]).unwrap()
     }
 
     #[test]
     fn ends() {
         let never = || false;
         assert_eq!(wait(&mut shell("test \"$NAME\" = value"), never).unwrap(), Exit::Success);
+        assert_eq!(wait(&mut shell("test -z \"$SECRET\""), never).unwrap(), Exit::Success);
         let badly = Exit::Failed("exit status: 3".to_owned());
         assert_eq!(reap(shell("exit 3")).unwrap(), badly);
         assert_eq!(wait(&mut shell("exit 3"), never).unwrap(), badly);
         assert_eq!(wait(&mut shell("exec sleep 60"), || true).unwrap(), Exit::Killed);
-        assert!(spawn(&["/nonexistent/program".to_owned()], &[]).is_err());
-        assert!(spawn(&[], &[]).is_err());
+        assert!(spawn(&["/nonexistent/program".to_owned()], &[], []).is_err());
+        assert!(spawn(&[], &[], []).is_err());
     }
 }

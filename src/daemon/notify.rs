@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+/// What the environment says of the supervisor, to this process alone.
+pub const VARIABLES: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+
 /// Start or reload is complete; `status` is shown by `systemctl status`.
 pub fn ready(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);

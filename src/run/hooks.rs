@@ -3,7 +3,13 @@
 use std::process::Child;
 
 use crate::daemon::command::{self, Exit};
+use crate::daemon::{activation, notify, upgrade};
 use crate::site::{Event, Hook};
+use crate::tls::DNS_VARIABLES;
+
+/// Lists of variables that are for this process and for no child of it, each from who reads them.
+const WITHHELD: [&[&[&str]]; 2] =
+    [&[notify::VARIABLES, activation::VARIABLES, upgrade::VARIABLES], DNS_VARIABLES];
 
 /// Runs those of one event, in the order of the Caddyfile, and waits for each that is not in the
 /// background. `give_up` says that nobody wants to wait any more.
@@ -21,7 +27,9 @@ pub(super) fn run(
         let manner = if hook.background { "Nonblocking" } else { "Blocking" };
         log::info!("{manner} Command:\"{shown}\"");
         let failed = |why: String| format!("command '{shown}': {why}");
-        let mut child = command::spawn(&hook.command, env).map_err(|e| failed(e.to_string()))?;
+        let withheld = WITHHELD.iter().copied().flatten().copied().flatten().copied();
+        let child = command::spawn(&hook.command, env, withheld);
+        let mut child = child.map_err(|e| failed(e.to_string()))?;
         if hook.background {
             in_background(child, shown);
             continue;

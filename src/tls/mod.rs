@@ -26,7 +26,7 @@ mod watch;
 
 use rustls::CipherSuite;
 
-pub use dns::{Algorithm, Dns, Rfc2136};
+pub use dns::{Algorithm, Dns, Rfc2136, VARIABLES as DNS_VARIABLES, variable as dns_variable};
 pub use files::Files;
 pub use key_type::KeyType;
 pub use policy::{Certificates, ManagedPolicy, Policy};

@@ -49,6 +49,7 @@ fn a_command_inherits_no_descriptor_and_no_key() {
          on startup sh -c 'env > environment; exec ls -l /proc/self/fd > descriptors'\n}",
     )
     .arg("-pidfile=caddy.pid")
+    .env("RFC2136_NAMESERVER", "127.0.0.1")
     .env("RFC2136_TSIG_SECRET", "c2VjcmV0")
     .env("WATCHDOG_PID", "1")
     .env("KEPT", "yes")

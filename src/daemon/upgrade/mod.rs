@@ -16,5 +16,8 @@ pub use predecessor::{Predecessor, predecessor};
 pub use program::Program;
 pub use successor::{Answer, Serving, Successor};
 
+/// What the environment says of an upgrade, to this process alone.
+pub const VARIABLES: &[&str] = &[words::MARK];
+
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,12 @@
 //! The words of a `tls` block that are about certificates from a CA.
 
-use std::env;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 
 use crate::caddyfile::{Args, ConfigError, parse_duration};
 use crate::tls::acme::ca_url;
-use crate::tls::{Algorithm, Certificates, Dns, Eab, ManagedPolicy, Policy, Rfc2136};
+use crate::tls::{Algorithm, Certificates, Dns, Eab, ManagedPolicy, Policy, Rfc2136, dns_variable};
 
 const DNS_PORT: u16 = 53;
 /// How long an update may take to reach the zone's other servers, unless told.
@@ -96,7 +95,7 @@ fn dns(args: &mut Args<'_>) -> Result<Dns, ConfigError> {
                    'cleanup NAME VALUE'",
         )),
         ("exec", command) => Ok(Dns::Exec(command.iter().map(|&word| word.to_owned()).collect())),
-        ("rfc2136", []) => rfc2136(args, |name| env::var(name).ok().filter(|v| !v.is_empty())),
+        ("rfc2136", []) => rfc2136(args, dns_variable),
         ("rfc2136", _) => Err(args.error("dns rfc2136 takes no further words").hint(
             "the server and its key are in the environment: RFC2136_NAMESERVER, \
                    RFC2136_TSIG_KEY, RFC2136_TSIG_SECRET",

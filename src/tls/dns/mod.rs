@@ -9,6 +9,17 @@ mod rfc2136;
 
 pub use rfc2136::{Algorithm, Rfc2136};
 
+/// The environment variables that each provider takes its settings from. They hold keys, so no
+/// command that the service runs gets them.
+pub const VARIABLES: &[&[&str]] = &[rfc2136::VARIABLES];
+
+/// The value of a variable in [`VARIABLES`]; unset where it is empty. No other is read, so that
+/// one whose listing is forgotten does not work, in place of being given to every command.
+pub fn variable(name: &str) -> Option<String> {
+    let listed = VARIABLES.iter().any(|provider| provider.contains(&name));
+    std::env::var(name).ok().filter(|value| listed && !value.is_empty())
+}
+
 /// Who keeps the zone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Dns {

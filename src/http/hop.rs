@@ -24,13 +24,6 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// Whether there is a field that HTTP/2 and HTTP/3 have no place for: a message that has one is
-/// malformed.
-pub fn has_connection_specific(headers: &HeaderMap) -> bool {
-    let mut fields = headers.iter();
-    fields.any(|(name, value)| is_connection_specific(name.as_str().as_bytes(), value.as_bytes()))
-}
-
 /// Whether HTTP/2 and HTTP/3 have no place for a field (RFC 9113 section 8.2.2, RFC 9114 section
 /// 4.2).
 pub fn is_connection_specific(name: &[u8], value: &[u8]) -> bool {

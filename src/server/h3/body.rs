@@ -11,7 +11,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use super::response::{Shared, reset};
 use super::transport;
-use crate::http::{BodyError, hop};
+use crate::http::BodyError;
 
 pub(crate) type Receive = h3::server::RequestStream<transport::Receive, Bytes>;
 
@@ -136,10 +136,6 @@ impl HttpBody for H3Body {
             let trailers = ready!(stream.poll_recv_trailers(cx));
             self.phase = Phase::Done;
             return match trailers {
-                Ok(Some(trailers)) if hop::has_connection_specific(&trailers) => {
-                    let why = self.malformed("a trailer field belongs to a connection".into());
-                    Poll::Ready(Some(Err(why)))
-                }
                 Ok(Some(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
                 Ok(None) => Poll::Ready(None),
                 Err(error) if is_malformed(&error) => {

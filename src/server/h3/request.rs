@@ -64,18 +64,15 @@ pub(crate) async fn serve_stream(
         let body = H3Body::new(receive, stream.clone(), None);
         return serve_request(door, stream, head.map(|()| body), Some(status)).await;
     }
-    let length = match content_length(&request) {
-        Ok(length) if is_well_formed(&request) => length,
-        _ => {
-            malformed(stream, &mut receive);
-            return log_refused(door, request, StatusCode::BAD_REQUEST);
-        }
-    };
+    if !is_well_formed(&request) {
+        malformed(stream, &mut receive);
+        return log_refused(door, request, StatusCode::BAD_REQUEST);
+    }
     if request.extensions().get::<h3::ext::Protocol>().is_some() {
         let body = H3Body::new(receive, stream.clone(), None);
         return Box::pin(serve_tunnel(door, request, body, (stream, tunnels))).await;
     }
-    let body = H3Body::new(receive, stream.clone(), length);
+    let body = H3Body::new(receive, stream.clone(), content_length(&request));
     serve_request(door, stream, request.map(|()| body), None).await;
 }
 
@@ -192,12 +189,7 @@ async fn send(
     }
 }
 
-fn content_length(request: &http::Request<()>) -> Result<Option<u64>, ()> {
-    let mut lengths = request.headers().get_all(header::CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else { return Ok(None) };
-    let digits = first.as_bytes();
-    if lengths.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(());
-    }
-    first.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or(())
+/// The gate has passed at most one field, of digits that fit.
+fn content_length(request: &http::Request<()>) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -7,12 +7,14 @@ use crate::directives::proxy::balance::budget::Budget;
 use crate::directives::proxy::balance::discover::{Discovery, Hosts};
 use crate::directives::proxy::balance::policy::Policy;
 use crate::directives::proxy::balance::queue::Queue;
+use crate::directives::proxy::balance::select::Selector;
 use crate::directives::proxy::exchange::settings::Settings;
 use crate::directives::proxy::exchange::trust::{ClientFiles, Trust};
 use crate::directives::proxy::host::health::Check;
 use crate::directives::proxy::host::set::Set;
-use crate::directives::proxy::host::upstream::{Slot, Tolerance, Upstream, Versions};
+use crate::directives::proxy::host::upstream::{Tolerance, Versions};
 use crate::directives::proxy::rewrite::header_rules::HeaderRule;
+use crate::http::Request;
 use crate::http::paths::Prefix;
 
 /// One `proxy` line.
@@ -74,12 +76,16 @@ impl Rule {
         }
     }
 
-    /// A place on a host for one request; `None` where all are taken.
-    pub(super) fn take_place(&self, host: &Upstream) -> Option<Slot> {
-        if self.max_conns == 0 && !self.policy.counts_requests() {
-            return Some(Slot::default());
+    /// What selects an upstream for a request.
+    pub(super) fn selector<'a>(&'a self, hosts: &'a Set, req: &'a Request) -> Selector<'a> {
+        Selector {
+            hosts,
+            req,
+            policy: &self.policy,
+            tolerance: self.tolerance,
+            max_conns: self.max_conns,
+            slow_start: self.slow_start,
         }
-        host.state.acquire(self.max_conns)
     }
 
     /// Whether an upstream may refuse a request of which it has had a part (RFC 9113 section 8.7).

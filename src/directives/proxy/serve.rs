@@ -4,7 +4,7 @@ use http::header::ALT_SVC;
 use http::{Method, Response};
 use tokio::time::Instant;
 
-use crate::directives::proxy::balance::retry::{Retries, RetryLimits, Tried};
+use crate::directives::proxy::balance::retry::{Retries, RetryLimits};
 use crate::directives::proxy::exchange::affinity;
 use crate::directives::proxy::exchange::attempt::attempt;
 use crate::directives::proxy::exchange::outcome::{Attempt, Outcome, is_idempotent};
@@ -18,9 +18,6 @@ use crate::directives::proxy::rule::Rule;
 use crate::http::placeholders::ResponseFacts;
 use crate::http::response::{NeedsHttp1, Removed};
 use crate::http::{Body, Fault, Reply, Request};
-
-/// The smallest fraction of its share that a host gets after it has recovered.
-const LEAST_SHARE: f64 = 0.05;
 
 /// Answers a request by one of the rule's upstreams.
 pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
@@ -97,7 +94,10 @@ async fn turn(
     req: &Request,
     retries: &Retries,
 ) -> Result<(usize, Slot), ProxyError> {
-    let take = || pick(rule, hosts, req, &retries.tried);
+    let take = || {
+        let own = affinity::host(hosts, &req.peer);
+        rule.selector(hosts, req).place(own, &retries.tried)
+    };
     let picked = match &rule.queue {
         Some(queue) if queue.is_waiting() => Err(ProxyError::Busy),
         _ => take(),
@@ -113,68 +113,6 @@ async fn turn(
         return Err(ProxyError::Budget);
     }
     Ok((index, slot))
-}
-
-/// Chooses an upstream that was not tried in this round, and takes a place on it.
-pub(crate) fn pick(
-    rule: &Rule,
-    hosts: &Set,
-    req: &Request,
-    tried: &Tried,
-) -> Result<(usize, Slot), ProxyError> {
-    let up = |i: usize| hosts[i].health.as_ref().is_none_or(|health| !health.is_down());
-    let room = |i: usize| rule.max_conns == 0 || hosts[i].state.conns() < rule.max_conns;
-    let sound = |i: usize| up(i) && hosts[i].state.fails() < rule.tolerance.fails;
-    let open = |i: usize| sound(i) && room(i) && !tried.has(i);
-    for _ in 0..hosts.len() {
-        let index = choose(rule, hosts, req, (tried, &open)).or_else(|| {
-            // Failures do not take the last upstream: where all have failed, any may be tried.
-            let none_sound = !(0..hosts.len()).any(sound);
-            let spare = |i: usize| up(i) && room(i) && !tried.has(i);
-            rule.policy.choose(hosts, req, &spare).filter(|_| none_sound)
-        });
-        let Some(index) = index else { break };
-        // Another worker may have taken the last place in between.
-        if let Some(slot) = rule.take_place(&hosts[index]) {
-            return Ok((index, slot));
-        }
-    }
-    let full = (0..hosts.len()).any(|i| up(i) && !room(i) && !tried.has(i));
-    Err(if full { ProxyError::Busy } else { ProxyError::NoHost })
-}
-
-/// Of those that are open: the one the request comes from, else one that did not fail just now
-/// and is warm, else any.
-fn choose(
-    rule: &Rule,
-    hosts: &Set,
-    req: &Request,
-    (tried, open): (&Tried, &dyn Fn(usize) -> bool),
-) -> Option<usize> {
-    let own = affinity::host(hosts, &req.peer);
-    if let Some(index) =
-        own.or_else(|| rule.policy.sticky_host(hosts, req)).filter(|index| open(*index))
-    {
-        return Some(index);
-    }
-    if tried.any() {
-        let well = |i: usize| open(i) && !hosts[i].state.is_suspect();
-        if let Some(index) = rule.policy.choose(hosts, req, &well) {
-            return Some(index);
-        }
-    }
-    if !rule.slow_start.is_zero() && rule.policy.spreads() {
-        // Drawn once for each host, so that it stays what it is while the policy looks.
-        let drawn = fastrand::u64(..);
-        let has_share = |i: usize| {
-            let lot = f64::from((drawn ^ hosts[i].seed) as u32) / f64::from(u32::MAX);
-            open(i) && lot <= hosts[i].state.slow_start_fraction(rule.slow_start).max(LEAST_SHARE)
-        };
-        if let Some(index) = rule.policy.choose(hosts, req, &has_share) {
-            return Some(index);
-        }
-    }
-    rule.policy.choose(hosts, req, open)
 }
 
 fn answered(

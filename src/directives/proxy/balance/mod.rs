@@ -6,4 +6,5 @@ pub(crate) mod policy;
 pub(crate) mod queue;
 pub(crate) mod rendezvous;
 pub(crate) mod retry;
+pub(crate) mod select;
 pub(crate) mod sticky;

@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::*;
 use crate::directives::proxy::balance::policy::Policy;
 use crate::directives::proxy::balance::queue::Queue;
+use crate::directives::proxy::balance::retry::Tried;
 use crate::directives::proxy::testing::{Then, dead, local, ok, origin, request};
 
 /// A body that does not end with its head, so that its place stays taken.
@@ -187,7 +188,8 @@ fn a_host_that_comes_back_starts_slowly() {
         rule.slow_start = Duration::from_secs(3600);
         let (req, tried) = (request("GET", "/"), Tried::default());
         let share = |rule: &Rule| {
-            let picks = (0..2_000).map(|_| pick(rule, &rule.hosts, &req, &tried).unwrap().0);
+            let selector = rule.selector(&rule.hosts, &req);
+            let picks = (0..2_000).map(|_| selector.place(None, &tried).unwrap().0);
             picks.filter(|index| *index == 1).count()
         };
         assert!((900..1_100).contains(&share(&rule)), "{}", share(&rule));

@@ -1,0 +1,111 @@
+//! Which upstream a request goes to: by health, places, what was tried, and the policy.
+
+use std::time::Duration;
+
+use super::policy::Policy;
+use super::retry::Tried;
+use crate::directives::proxy::host::error::ProxyError;
+use crate::directives::proxy::host::set::Set;
+use crate::directives::proxy::host::upstream::{Slot, Tolerance, Upstream};
+use crate::http::Request;
+
+/// The smallest fraction of its share that a host gets after it has recovered.
+const LEAST_SHARE: f64 = 0.05;
+
+/// Selects an upstream of `hosts` for `req`.
+#[derive(Clone, Copy)]
+pub(crate) struct Selector<'a> {
+    pub(crate) hosts: &'a Set,
+    pub(crate) req: &'a Request,
+    pub(crate) policy: &'a Policy,
+    pub(crate) tolerance: Tolerance,
+    /// 0 is no limit.
+    pub(crate) max_conns: usize,
+    /// How long a host that comes back takes to get its full share.
+    pub(crate) slow_start: Duration,
+}
+
+impl Selector<'_> {
+    /// An upstream that was not tried in this round, and a place on it. `own`: the one that the
+    /// client's connection is bound to.
+    pub(crate) fn place(
+        &self,
+        own: Option<usize>,
+        tried: &Tried,
+    ) -> Result<(usize, Slot), ProxyError> {
+        let count = self.hosts.len();
+        let open = |i: usize| self.is_sound(i) && self.has_room(i) && !tried.has(i);
+        for _ in 0..count {
+            let index = self.choose(own, tried, &open).or_else(|| {
+                // Failures do not take the last upstream: where all have failed, any may be tried.
+                let none_sound = !(0..count).any(|i| self.is_sound(i));
+                let spare = |i: usize| self.is_up(i) && self.has_room(i) && !tried.has(i);
+                self.by_policy(&spare).filter(|_| none_sound)
+            });
+            let Some(index) = index else { break };
+            // Another worker may have taken the last place in between.
+            if let Some(slot) = self.take(&self.hosts[index]) {
+                return Ok((index, slot));
+            }
+        }
+        let full = (0..count).any(|i| self.is_up(i) && !self.has_room(i) && !tried.has(i));
+        Err(if full { ProxyError::Busy } else { ProxyError::NoHost })
+    }
+
+    /// Of those that are open: the one the request comes from, else one that did not fail just
+    /// now and is warm, else any.
+    fn choose(
+        &self,
+        own: Option<usize>,
+        tried: &Tried,
+        open: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let bound = own.or_else(|| self.policy.sticky_host(self.hosts, self.req));
+        if let Some(index) = bound.filter(|index| open(*index)) {
+            return Some(index);
+        }
+        if tried.any() {
+            let well = |i: usize| open(i) && !self.hosts[i].state.is_suspect();
+            if let Some(index) = self.by_policy(&well) {
+                return Some(index);
+            }
+        }
+        if !self.slow_start.is_zero() && self.policy.spreads() {
+            // Drawn once for each host, so that it stays what it is while the policy looks.
+            let drawn = fastrand::u64(..);
+            let has_share = |i: usize| {
+                let lot = f64::from((drawn ^ self.hosts[i].seed) as u32) / f64::from(u32::MAX);
+                let share = self.hosts[i].state.slow_start_fraction(self.slow_start);
+                open(i) && lot <= share.max(LEAST_SHARE)
+            };
+            if let Some(index) = self.by_policy(&has_share) {
+                return Some(index);
+            }
+        }
+        self.by_policy(open)
+    }
+
+    fn by_policy(&self, may: &dyn Fn(usize) -> bool) -> Option<usize> {
+        self.policy.choose(self.hosts, self.req, may)
+    }
+
+    fn is_up(&self, i: usize) -> bool {
+        self.hosts[i].health.as_ref().is_none_or(|health| !health.is_down())
+    }
+
+    fn is_sound(&self, i: usize) -> bool {
+        self.is_up(i) && self.hosts[i].state.fails() < self.tolerance.fails
+    }
+
+    fn has_room(&self, i: usize) -> bool {
+        self.max_conns == 0 || self.hosts[i].state.conns() < self.max_conns
+    }
+
+    /// A place on a host for one request; `None` where all are taken.
+    fn take(&self, host: &Upstream) -> Option<Slot> {
+        if self.max_conns == 0 && !self.policy.counts_requests() {
+            return Some(Slot::default());
+        }
+        host.state.acquire(self.max_conns)
+    }
+}

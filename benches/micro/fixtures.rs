@@ -5,10 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use std::rc::Rc;
 
 use caddy::config::{self, Loaded, Settings, Source};
 use caddy::http::address::Address;
@@ -26,7 +26,7 @@ pub const RULES: &str = "redir /a /b
     redir /c /d
     rewrite /e /f
     rewrite /g /h
-    status 403 /i
+    status 403 /o
     status 404 /j
     header /k X-K k
     header /l X-L l
@@ -135,7 +135,11 @@ pub fn answer(site: &Site, request: &mut Request) -> usize {
     let found = site.loaded.snapshot.listeners[0].sites.find(&site.host, request.path());
     let Some(found) = found else { panic!("no site") };
     let mut reply = found.handle(request);
-    let Poll::Ready(Ok(response)) = reply.as_mut().poll(&mut context) else { panic!("no answer") };
+    let response = match reply.as_mut().poll(&mut context) {
+        Poll::Ready(Ok(response)) => response,
+        Poll::Ready(Err(fault)) => panic!("{fault:?}"),
+        Poll::Pending => panic!("no answer"),
+    };
     assert_eq!(response.status(), StatusCode::OK);
     let fields = response.headers().len();
     let mut body = response.into_body();

@@ -4,11 +4,11 @@
 mod fixtures;
 mod memory;
 #[allow(dead_code, reason = "the server's own module, of which only the writing is counted")]
-#[path = "../../src/server/compression/qpack.rs"]
-mod qpack;
-#[allow(dead_code, reason = "the server's own module, of which only the writing is counted")]
 #[path = "../../src/server/compression/primitives.rs"]
 mod primitives;
+#[allow(dead_code, reason = "the server's own module, of which only the writing is counted")]
+#[path = "../../src/server/compression/qpack.rs"]
+mod qpack;
 
 use std::hint::black_box;
 use std::path::Path;

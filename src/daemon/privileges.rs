@@ -7,15 +7,19 @@
 
 use std::ffi::CString;
 
-use caps::{CapSet, Capability};
 use nix::sys::prctl::{set_keepcaps, set_no_new_privs};
 use nix::unistd::{
     Gid, Group, Uid, User as Account, getegid, geteuid, getgroups, initgroups, setegid, seteuid,
     setgroups, setresgid, setresuid,
 };
+use rustix::io;
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, capability_is_in_ambient_set,
+    configure_capability_in_ambient_set, set_capabilities,
+};
 
 /// What the service may still do that its user may not.
-const KEPT: Capability = Capability::CAP_NET_BIND_SERVICE;
+const KEPT: CapabilitySet = CapabilitySet::NET_BIND_SERVICE;
 
 /// Whom the service runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +111,7 @@ pub fn acting_as<T>(user: &User, act: impl FnOnce() -> T) -> Result<T, String> {
     setegid(Gid::from_raw(user.gid)).map_err(failed)?;
     seteuid(Uid::from_raw(user.uid)).map_err(failed)?;
     // Leaving root has cleared the effective set; the permitted one still has it.
-    let raised = caps::raise(None, CapSet::Effective, KEPT);
+    let raised = change_capabilities(|sets| sets.effective |= KEPT);
     let done = act();
     seteuid(Uid::from_raw(0)).map_err(failed)?;
     setegid(group).map_err(failed)?;
@@ -124,8 +128,8 @@ pub fn bequeathing<T>(act: impl FnOnce() -> T) -> T {
     let raised = raise_ambient();
     let done = act();
     let lowered = match raised {
-        Ok(true) => caps::drop(None, CapSet::Ambient, KEPT)
-            .and_then(|()| caps::drop(None, CapSet::Inheritable, KEPT)),
+        Ok(true) => configure_capability_in_ambient_set(KEPT, false)
+            .and_then(|()| change_capabilities(|sets| sets.inheritable -= KEPT)),
         Ok(false) => Ok(()),
         Err(error) => Err(error),
     };
@@ -136,13 +140,13 @@ pub fn bequeathing<T>(act: impl FnOnce() -> T) -> T {
 }
 
 /// Whether there is anything to lower again.
-fn raise_ambient() -> Result<bool, caps::errors::CapsError> {
-    let has = |set| caps::has_cap(None, set, KEPT);
-    if geteuid().is_root() || !has(CapSet::Permitted)? || has(CapSet::Ambient)? {
+fn raise_ambient() -> io::Result<bool> {
+    let may = !geteuid().is_root() && capabilities(None)?.permitted.contains(KEPT);
+    if !may || capability_is_in_ambient_set(KEPT)? {
         return Ok(false);
     }
-    caps::raise(None, CapSet::Inheritable, KEPT)?;
-    caps::raise(None, CapSet::Ambient, KEPT)?;
+    change_capabilities(|sets| sets.inheritable |= KEPT)?;
+    configure_capability_in_ambient_set(KEPT, true)?;
     Ok(true)
 }
 
@@ -171,12 +175,19 @@ fn take_groups(user: &User) -> Result<(), String> {
 }
 
 /// Leaves [`KEPT`] of what was permitted, if it was, and nothing else.
-fn keep_one() -> Result<(), caps::errors::CapsError> {
-    let permitted = caps::read(None, CapSet::Permitted)?;
-    let kept = permitted.into_iter().filter(|one| *one == KEPT).collect();
-    caps::set(None, CapSet::Effective, &kept)?;
-    caps::set(None, CapSet::Permitted, &kept)?;
-    caps::clear(None, CapSet::Inheritable)
+fn keep_one() -> io::Result<()> {
+    change_capabilities(|sets| {
+        sets.permitted &= KEPT;
+        sets.effective = sets.permitted;
+        sets.inheritable = CapabilitySet::empty();
+    })
+}
+
+/// Changes the sets of the calling thread.
+fn change_capabilities(change: impl FnOnce(&mut CapabilitySets)) -> io::Result<()> {
+    let mut sets = capabilities(None)?;
+    change(&mut sets);
+    set_capabilities(None, sets)
 }
 
 fn prove_dropped(uid: Uid) -> Result<(), String> {

@@ -68,15 +68,6 @@ impl<'a> Args<'a> {
         before.zip(self.token()).is_some_and(|(before, now)| before.shares_line(now))
     }
 
-    /// Moves to the next token if it is on another line.
-    pub fn next_line(&mut self) -> bool {
-        if self.peek().is_none() || self.same_line().is_some() {
-            return false;
-        }
-        self.step();
-        true
-    }
-
     /// Whether a block, perhaps an empty one, opens behind the current token.
     pub fn opens_block(&self) -> bool {
         self.same_line().is_some_and(|t| t.text == "{")
@@ -169,12 +160,6 @@ impl<'a> Args<'a> {
         };
         self.error(format!("Wrong argument count or unexpected line ending after '{}'", self.val()))
             .hint(hint)
-    }
-
-    /// `Syntax error: Unexpected token 'tok', expecting 'X'`.
-    pub fn syntax_error(&self, expected: &str) -> ConfigError {
-        let message = format!("Unexpected token '{}', expecting '{expected}'", self.val());
-        ConfigError { kind: Kind::Syntax, ..self.error(message) }
     }
 
     /// A set-up error at the current token; its kind is `Parse`, as in v1.
@@ -301,12 +286,12 @@ mod tests {
     fn lines_and_single_arguments() {
         let directive = directive("log a\nb");
         let mut args = Args::new(&directive);
-        assert!(args.next() && !args.next_line());
+        assert!(args.next());
         assert_eq!(args.required().unwrap(), "a");
         let error = args.error_at(&directive.tokens[0].text, "x");
         assert_eq!((error.line, error.column), (1, 1));
         let error = args.required().unwrap_err().to_string();
         assert!(error.starts_with("F:1 - Parse error: Wrong argument count or"), "{error}");
-        assert!(args.next_line() && args.val() == "b" && !args.next());
+        assert!(args.next() && args.val() == "b" && !args.next());
     }
 }

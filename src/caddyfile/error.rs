@@ -11,8 +11,6 @@ use crate::warning::Warning;
 pub enum Kind {
     Parse,
     Syntax,
-    /// A directive's own set-up refused.
-    Setup,
 }
 
 impl Kind {
@@ -20,7 +18,6 @@ impl Kind {
         match self {
             Self::Parse => "Parse error: ",
             Self::Syntax => "Syntax error: ",
-            Self::Setup => "",
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct PidFile {
     path: PathBuf,
     pid: u32,
     /// Locked until the last process that has it open is gone. `None` once released.
-    lock: Option<File>,
+    lock: File,
 }
 
 /// Why there is no pid file.
@@ -69,7 +69,7 @@ impl PidFile {
             // The umask of a detached process would hide it from tools of other users.
             readable(&file).map_err(io("its mode"))?;
             write_pid(&file, pid).map_err(io("writing it"))?;
-            return Ok(Self { path: path.to_owned(), pid, lock: Some(file) });
+            return Ok(Self { path: path.to_owned(), pid, lock: file });
         }
     }
 
@@ -85,7 +85,7 @@ impl PidFile {
             let reason = "is not the one of the process before";
             return Err(PidFileError::Refused { path: path.to_owned(), reason });
         }
-        Ok(Self { path: path.to_owned(), pid: std::process::id(), lock: Some(file) })
+        Ok(Self { path: path.to_owned(), pid: std::process::id(), lock: file })
     }
 
     /// Names another process, at once for whoever reads the first line.
@@ -93,44 +93,26 @@ impl PidFile {
     /// # Errors
     /// It cannot be written.
     pub fn name(&self, pid: u32) -> io::Result<()> {
-        self.lock.as_ref().map_or(Ok(()), |file| write_pid(file, pid))
+        write_pid(&self.lock, pid)
     }
 
     /// The open file, for the process that is to have it next.
     #[must_use]
-    pub fn file(&self) -> Option<BorrowedFd<'_>> {
-        self.lock.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The pid written in it.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    /// Gives up the lock and leaves the file in place, for the process that takes over.
-    pub fn release(mut self) {
-        self.lock = None;
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
     }
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        let Some(lock) = self.lock.take() else { return };
         // A forked child inherits this value with the lock but is not the owner; nor is a process
         // whose successor is named there.
-        let ours = std::process::id() == self.pid && read_pid(&lock) == Some(self.pid);
-        if ours && same_file(&self.path, &lock) {
+        let ours = std::process::id() == self.pid && read_pid(&self.lock) == Some(self.pid);
+        if ours && same_file(&self.path, &self.lock) {
             // Removed while locked, so nobody can have taken it over. Where only root may remove
             // it, it is left without a pid, which names no process that may get the number next.
             if fs::remove_file(&self.path).is_err() {
-                let _ = lock.set_len(0);
+                let _ = self.lock.set_len(0);
             }
         }
     }
@@ -239,7 +221,6 @@ mod tests {
         let path = dir.path().join("caddy.pid");
         let me = std::process::id();
         let held = PidFile::acquire(&path).expect("first");
-        assert_eq!((held.path(), held.pid()), (path.as_path(), me));
         assert_eq!(fs::read_to_string(&path).expect("read"), format!("{me}\n"));
         assert_eq!(fs::metadata(&path).expect("meta").mode() & 0o777, 0o644);
         let err = PidFile::acquire(&path).expect_err("second").to_string();
@@ -250,17 +231,17 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_file_is_taken_over_and_a_released_one_stays() {
+    fn a_stale_file_is_taken_over() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("caddy.pid");
         for stale in ["999999\n", "", "garbage", "\0\0\0"] {
             fs::write(&path, stale).expect("write");
-            PidFile::acquire(&path).expect("taken over").release();
+            let held = PidFile::acquire(&path).expect("taken over");
             let now = fs::read_to_string(&path).expect("read");
             assert_eq!(now, format!("{}\n", std::process::id()));
+            drop(held);
+            assert!(!path.exists());
         }
-        drop(PidFile::acquire(&path).expect("after release"));
-        assert!(!path.exists());
     }
 
     #[test]
@@ -268,7 +249,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("caddy.pid");
         let old = PidFile::acquire(&path).expect("acquire");
-        let handed = old.file().expect("open").try_clone_to_owned().expect("duplicate");
+        let handed = old.file().try_clone_to_owned().expect("duplicate");
         let new = PidFile::inherit(&path, handed).expect("inherit");
         let read = || fs::read_to_string(&path).expect("read");
         for pid in [123_456, 7, 99_999] {

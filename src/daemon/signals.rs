@@ -29,10 +29,6 @@ pub struct Signals {
     queue: Queue,
 }
 
-/// Ends [`Signals::wait`] from another thread.
-#[derive(Clone)]
-pub struct Handle(signal_hook::iterator::Handle);
-
 impl Signals {
     /// Takes over the signals. To be called before there are threads, and after detaching: a parent
     /// that waits for its child should still die of Ctrl-C, and the two must not share the reader.
@@ -45,31 +41,14 @@ impl Signals {
     }
 
     /// Blocks until there is something to do. A storm of equal signals is one event, and once a
-    /// stop was asked for only a harder stop is an event. After [`Handle::close`] every call
-    /// returns `Stop("closed")`.
+    /// stop was asked for only a harder stop is an event.
     pub fn wait(&mut self) -> Event {
         loop {
             if let Some(event) = self.queue.next() {
                 return event;
             }
-            if self.inner.is_closed() {
-                return Event::Stop("closed");
-            }
             self.queue.add(self.inner.wait());
         }
-    }
-
-    /// Something by which other threads can end [`Self::wait`].
-    #[must_use]
-    pub fn handle(&self) -> Handle {
-        Handle(self.inner.handle())
-    }
-}
-
-impl Handle {
-    /// Makes [`Signals::wait`] return `Stop("closed")`, now and ever after.
-    pub fn close(&self) {
-        self.0.close();
     }
 }
 
@@ -152,13 +131,9 @@ mod tests {
     #[test]
     fn signals_of_the_process_arrive() {
         let mut signals = Signals::install().expect("install");
-        let handle = signals.handle();
         raise(SIGUSR1).expect("raise");
         assert_eq!(signals.wait(), Event::Reload("SIGUSR1"));
         raise(SIGUSR2).expect("raise");
         assert_eq!(signals.wait(), Event::Upgrade);
-        std::thread::spawn(move || handle.close());
-        assert_eq!(signals.wait(), Event::Stop("closed"));
-        assert_eq!(signals.wait(), Event::Stop("closed"));
     }
 }

@@ -59,11 +59,12 @@ impl Syslog {
         Self::start(Address::Local(None), facility)
     }
 
-    /// The machine's syslog on another socket than the usual ones.
+    /// The machine's syslog on a socket of the test's.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn local_at(socket: impl Into<PathBuf>, facility: Facility) -> io::Result<Self> {
+    #[cfg(test)]
+    fn local_at(socket: impl Into<PathBuf>, facility: Facility) -> io::Result<Self> {
         Self::start(Address::Local(Some(socket.into())), facility)
     }
 

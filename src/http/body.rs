@@ -73,10 +73,10 @@ impl Body {
 
     /// Calls `on_end` once: when the last frame passed, when the body failed, or when it was
     /// dropped before its end (the client went away).
-    pub fn observe(self, on_end: impl FnOnce(&BodyEnd) + Unpin + 'static) -> Self {
+    pub fn observe(self, on_end: impl FnOnce(u64) + Unpin + 'static) -> Self {
         let mut observed = Observed { body: self, seen: 0, on_end: Some(on_end) };
         if observed.body.is_end_stream() {
-            observed.fire(End::Complete);
+            observed.fire();
             return Self::empty();
         }
         Self(Inner::Dynamic(Box::pin(observed)))
@@ -148,40 +148,21 @@ impl HttpBody for Body {
     }
 }
 
-/// How a body ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// The last frame was handed on.
-    Complete,
-    /// Its source failed.
-    Failed,
-    /// The reader dropped it before its end.
-    Dropped,
-}
-
-/// What an observer is told.
-#[derive(Debug)]
-pub struct BodyEnd {
-    pub end: End,
-    /// Bytes of DATA handed on.
-    pub bytes: u64,
-}
-
-struct Observed<F: FnOnce(&BodyEnd)> {
+struct Observed<F: FnOnce(u64)> {
     body: Body,
     seen: u64,
     on_end: Option<F>,
 }
 
-impl<F: FnOnce(&BodyEnd)> Observed<F> {
-    fn fire(&mut self, end: End) {
+impl<F: FnOnce(u64)> Observed<F> {
+    fn fire(&mut self) {
         if let Some(on_end) = self.on_end.take() {
-            on_end(&BodyEnd { end, bytes: self.seen });
+            on_end(self.seen);
         }
     }
 }
 
-impl<F: FnOnce(&BodyEnd) + Unpin> HttpBody for Observed<F> {
+impl<F: FnOnce(u64) + Unpin> HttpBody for Observed<F> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -194,11 +175,11 @@ impl<F: FnOnce(&BodyEnd) + Unpin> HttpBody for Observed<F> {
             Poll::Ready(Some(Ok(frame))) => {
                 self.seen += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if self.body.is_end_stream() {
-                    self.fire(End::Complete);
+                    self.fire();
                 }
             }
-            Poll::Ready(Some(Err(_))) => self.fire(End::Failed),
-            Poll::Ready(None) => self.fire(End::Complete),
+            Poll::Ready(Some(Err(_))) => self.fire(),
+            Poll::Ready(None) => self.fire(),
             Poll::Pending => {}
         }
         polled
@@ -213,8 +194,8 @@ impl<F: FnOnce(&BodyEnd) + Unpin> HttpBody for Observed<F> {
     }
 }
 
-impl<F: FnOnce(&BodyEnd)> Drop for Observed<F> {
+impl<F: FnOnce(u64)> Drop for Observed<F> {
     fn drop(&mut self) {
-        self.fire(End::Dropped);
+        self.fire();
     }
 }

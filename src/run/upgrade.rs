@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::handover::HandoverOut;
 use super::service::Service;
 use crate::daemon::notify;
+use crate::daemon::pidfile::PidFile;
 use crate::daemon::signals::Event;
 use crate::daemon::upgrade::{Serving, Successor};
 use crate::limits::UPGRADE_READY;
@@ -77,7 +78,7 @@ impl Service {
         let handover = HandoverOut {
             keys: &self.keys,
             handovers: self.workers.handovers(),
-            pidfile: self.pidfile.as_ref().and_then(|file| file.file()),
+            pidfile: self.pidfile.as_ref().map(PidFile::file),
             found: !self.source.is_implied(),
             stdin: self.wanted.is_stdin().then_some(self.source.text.as_str()),
         };

@@ -21,6 +21,6 @@ mod worker;
 pub use engine::Engine;
 pub use process::handover::HandoverSockets;
 pub use process::inherited::{idle, inherit, lent};
-pub use process::listeners::{BindError, Sockets, adopt, bind};
+pub use process::listeners::{Sockets, adopt, bind};
 pub use process::service_keys::ServiceKeys;
 pub use worker::{Drain, Pulse, Workers, spawn};

@@ -31,9 +31,8 @@ pub use files::Files;
 pub use key_type::KeyType;
 pub use policy::{Certificates, ManagedPolicy, Policy};
 pub use settings::{TlsListener, build_listener};
-pub use source::{CertificateSource, Issuer};
-pub use storage::{Folder, Storage};
-pub use wanted::{Eab, OnDemandLimits, Wanted};
+pub use storage::Folder;
+pub use wanted::Eab;
 
 /// A cipher suite as IANA names it, which rustls does not for those of TLS 1.3.
 pub fn cipher_name(suite: CipherSuite) -> &'static str {

@@ -62,7 +62,8 @@ impl<K: Hash + Eq, C: Idle> Pool<K, C> {
     }
 
     /// How many are kept for `key`.
-    pub fn count(&self, key: &K) -> usize {
+    #[cfg(test)]
+    pub(crate) fn count(&self, key: &K) -> usize {
         self.idle.borrow().get(key).map_or(0, Vec::len)
     }
 

@@ -15,5 +15,5 @@ pub use io::Io;
 pub use names::{Host, Name, Service, keep_resolved};
 pub use patience::Patience;
 pub use resolver::Server;
-pub use schedule::{Claim, Schedule};
+pub use schedule::Schedule;
 pub use shared::Shared;

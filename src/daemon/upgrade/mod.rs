@@ -14,7 +14,7 @@ mod words;
 pub use parcel::Parcel;
 pub use predecessor::{Predecessor, predecessor};
 pub use program::Program;
-pub use successor::{Answer, Serving, Successor};
+pub use successor::{Serving, Successor};
 
 /// What the environment says of an upgrade, to this process alone.
 pub const VARIABLES: &[&str] = &[words::MARK];

@@ -67,7 +67,7 @@ impl Handler for Log {
             let lines = meant.begin(req, response.status().as_u16(), response.headers());
             let received = req.received;
             Ok(response
-                .map(|body| body.observe(move |end| write(lines, end.bytes, received.elapsed()))))
+                .map(|body| body.observe(move |bytes| write(lines, bytes, received.elapsed()))))
         })
     }
 }

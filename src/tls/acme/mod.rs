@@ -18,7 +18,6 @@ mod settings;
 mod terms;
 mod thread;
 
-pub use failure::Failure;
 pub use keeper::{Keeper, Renewed};
 pub use revoke::revoke;
 pub use settings::{Challenge, Settings, ca_url};

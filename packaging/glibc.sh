@@ -1,17 +1,17 @@
 #!/bin/bash
-# Checks that a binary runs with a glibc of the given version and nothing else beside it.
+# Checks that a binary needs no library but a glibc of the given version.
 # Usage: packaging/glibc.sh BINARY [VERSION]
 set -euo pipefail
 
 binary=$1
 most=${2:-2.17}
-# What every glibc of that age brings. libgcc_s, for one, is a package of its own.
+# The libraries of every glibc of that age. libgcc_s is a separate package.
 libraries='libc|libm|libpthread|libdl|librt|libutil|ld-linux-x86-64|ld-linux-aarch64'
 
 needed=$(objdump -p "$binary" | awk '$1 == "NEEDED" { print $2 }')
 strange=$(grep -vE "^($libraries)\.so\.[0-9]+$" <<<"$needed" || :)
 if [ -n "$strange" ]; then
-    echo "$binary needs libraries beside glibc: ${strange//$'\n'/ }" >&2
+    echo "$binary needs libraries other than glibc: ${strange//$'\n'/ }" >&2
     exit 1
 fi
 
@@ -31,4 +31,4 @@ if [ -n "$other" ]; then
     echo "$binary needs symbols of other libraries: ${other//$'\n'/ }" >&2
     exit 1
 fi
-echo "$binary: $newest at most, and no library beside glibc's"
+echo "$binary: needs at most $newest, and no library other than glibc"

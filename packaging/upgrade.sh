@@ -1,38 +1,38 @@
 #!/bin/sh
-# For packages, once a new program is on disk: puts it in the place of the one that runs, if one
-# runs, without losing a request. What cannot be upgraded goes on as it is, and is told. Never
-# fails: a package's own work is done.
+# Run by packages after they have installed a new program: replaces the running one, if any,
+# without losing a request. If that fails, it prints a message and the old one keeps running. It
+# always exits with 0, as the package itself is installed.
 unit=caddy.service
 
-old_goes_on() {
-    echo "caddy: $1; the old process goes on" >&2
+keep_old() {
+    echo "caddy: $1; the old process keeps running" >&2
     exit 0
 }
 
 if [ ! -d /run/systemd/system ]; then
     service caddy status >/dev/null 2>&1 || exit 0
-    service caddy upgrade >/dev/null || old_goes_on 'not upgraded'
+    service caddy upgrade >/dev/null || keep_old 'the upgrade failed'
     exit 0
 fi
 
 systemctl is-active --quiet $unit || exit 0
 why=$(/usr/local/bin/caddy -validate -conf /etc/caddy/Caddyfile 2>&1 >/dev/null) || {
     echo "$why" >&2
-    old_goes_on 'the Caddyfile is not valid'
+    keep_old 'the Caddyfile is not valid'
 }
 shown() { systemctl show -p "$1" $unit; }
 old=$(shown MainPID) before=$(shown StatusText)
-systemctl kill -s USR2 --kill-who=main $unit || old_goes_on 'not upgraded'
-# A little longer than the server gives its successor.
+systemctl kill -s USR2 --kill-who=main $unit || keep_old 'the upgrade failed'
+# A little longer than the server waits for the new process.
 tries=350
 while [ $tries -gt 0 ]; do
     [ "$(shown MainPID)" = "$old" ] || exit 0
     now=$(shown StatusText)
     case $now in
     "$before") ;;
-    *'the upgrade failed: '*) old_goes_on "not upgraded: ${now#*the upgrade failed: }" ;;
+    *'the upgrade failed: '*) keep_old "the upgrade failed: ${now#*the upgrade failed: }" ;;
     esac
     sleep 0.1
     tries=$((tries - 1))
 done
-old_goes_on 'not upgraded in time'
+keep_old 'the upgrade timed out'

@@ -31,7 +31,7 @@ fn a_binary_for_a_newer_glibc_is_refused() {
     let own = std::env::current_exe().unwrap().display().to_string();
     let (code, said) = run("packaging/glibc.sh", &[&own]);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("needs libraries beside glibc: libgcc_s.so.1"), "{said}");
+    assert!(said.contains("needs libraries other than glibc: libgcc_s.so.1"), "{said}");
     let system = Path::new("/bin/true").canonicalize().unwrap().display().to_string();
     let (code, said) = run("packaging/glibc.sh", &[&system, "2.4"]);
     assert_eq!(code, 1, "{said}");

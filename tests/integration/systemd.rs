@@ -131,7 +131,7 @@ fn upgrades(world: &World) {
     let before = pid(world);
     world.ok("printf 'http://bad {\\n nope\\n}\\n' >>/etc/caddy/Caddyfile");
     let said = upgraded(world, 3);
-    assert!(said.contains("the Caddyfile is not valid; the old process goes on"), "{said}");
+    assert!(said.contains("the Caddyfile is not valid; the old process keeps running"), "{said}");
     assert_eq!(pid(world), before);
     serves(world, 202);
     world.ok("cp /tmp/good /etc/caddy/Caddyfile");

@@ -1,5 +1,5 @@
-//! An error and what caused it, on one line: the one printer of them. What libraries say for
-//! their own developers becomes a sentence for whoever runs the service, with what to do.
+//! Formats an error and its causes on one line. Messages that libraries write for developers are
+//! replaced by sentences for the operator, with the remedy.
 
 use std::error::Error;
 use std::io;
@@ -9,15 +9,15 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::RecordType;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
-const NO_TLS: &str = "it does not speak TLS: write http:// in place of https://";
+const NO_TLS: &str = "the server does not speak TLS: write http:// instead of https://";
 const NO_HTTP2: &str =
-    "it does not speak HTTP/2: write http:// in place of h2c://, or https:// in place of h2://";
+    "the server does not support HTTP/2: write http:// for h2c://, and https:// for h2://";
 const NO_NAME: &str = "the name does not exist";
-const NO_NAME_SERVER: &str = "no name server answers";
-const UNTRUSTED: &str = "its certificate is not from an authority that is trusted here: write \
-                         ca_certificates FILE, with the certificate of its authority";
+const NO_NAME_SERVER: &str = "no name server responded";
+const UNTRUSTED: &str = "the certificate of the server is not signed by a trusted authority: write \
+                         ca_certificates FILE, where FILE holds the certificate of that authority";
 
-/// The error, then each cause that adds something.
+/// The error, then each cause whose text is not contained in it yet.
 pub fn display_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
@@ -27,24 +27,25 @@ pub fn display_chain(error: &(dyn Error + 'static)) -> String {
             link = inner;
         }
         next = link.source();
-        let said = match sentence(link) {
+        let part = match sentence(link) {
             Some(sentence) => {
                 next = None;
                 sentence
             }
-            // hyper names the part of it that failed; its cause says why.
+            // hyper names its part that failed; the cause gives the reason.
             None if next.is_some() && link.is::<hyper::Error>() => continue,
             None => link.to_string(),
         };
-        if !text.contains(&said) {
+        if !text.contains(&part) {
             let gap = if text.is_empty() { "" } else { ": " };
-            text.extend([gap, &said]);
+            text.extend([gap, &part]);
         }
     }
     text
 }
 
-/// The whole truth about an error of a library, where there is more to say than it does.
+/// A sentence for an error of a library whose own text does not help an operator. It covers the
+/// causes too.
 fn sentence(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
         return tls(error);
@@ -60,9 +61,9 @@ fn sentence(error: &(dyn Error + 'static)) -> Option<String> {
     }
     if let Some(error @ instant_acme::Error::Api(_)) = error.downcast_ref() {
         let text = error.to_string();
-        return Some(format!("the CA says: {}", text.strip_prefix("API error: ")?));
+        return Some(format!("the CA responded: {}", text.strip_prefix("API error: ")?));
     }
-    // The C library's words for names, which the standard library hands on as text.
+    // getaddrinfo(3)'s error, which the standard library passes on as text only.
     let text = error.to_string();
     let asked = text.strip_prefix("failed to lookup address information: ")?;
     let unknown = ["Name or service not known", "No address associated with hostname"];
@@ -71,88 +72,92 @@ fn sentence(error: &(dyn Error + 'static)) -> Option<String> {
 
 fn tls(error: &rustls::Error) -> Option<String> {
     use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage as Message};
-    let said = match error {
+    let text = match error {
         Message(InvalidMessage::InvalidContentType) => NO_TLS,
         InvalidCertificate(why) => return certificate(why),
         AlertReceived(AlertDescription::CertificateRequired) => {
-            "it asks for a client certificate: write tls_client CERTIFICATE KEY"
+            "the server requires a client certificate: write tls_client CERTIFICATE KEY"
         }
         AlertReceived(AlertDescription::UnrecognisedName) => {
-            "it serves no site of this name (TLS alert unrecognized_name)"
+            "the server has no site of this name (TLS alert unrecognized_name)"
         }
         AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion) => {
-            "it takes none of the TLS versions and ciphers that it was offered"
+            "the server accepts none of the offered TLS versions and ciphers"
         }
-        AlertReceived(alert) => return Some(format!("it refused TLS with the alert {alert:?}")),
-        Message(_) => "its side of the TLS handshake is malformed",
+        AlertReceived(alert) => {
+            return Some(format!("the server aborted the handshake (alert {alert:?})"));
+        }
+        Message(_) => "the server sent a malformed TLS handshake message",
         rustls::Error::NoApplicationProtocol => NO_HTTP2,
         _ => return None,
     };
-    Some(said.to_owned())
+    Some(text.to_owned())
 }
 
 fn certificate(why: &CertificateError) -> Option<String> {
     use CertificateError as Why;
-    let said = match why {
+    let text = match why {
         Why::UnknownIssuer | Why::BadSignature => UNTRUSTED,
-        Why::Expired | Why::ExpiredContext { .. } => "its certificate has expired",
+        Why::Expired | Why::ExpiredContext { .. } => "the certificate of the server has expired",
         Why::NotValidYet | Why::NotValidYetContext { .. } => {
-            "its certificate is not valid yet: check the clocks"
+            "the certificate of the server is not valid yet: check the clocks"
         }
-        Why::Revoked => "its certificate is revoked",
-        Why::NotValidForName => "its certificate is for other names",
+        Why::Revoked => "the certificate of the server has been revoked",
+        Why::NotValidForName => "the certificate of the server is for other names",
         Why::NotValidForNameContext { expected, presented } => {
-            // Each is told as `DnsName("NAME")`.
+            // Each is formatted as `DnsName("NAME")`.
             let bare = |one: &String| one.split('"').nth(1).unwrap_or(one).to_owned();
             let names = presented.iter().map(bare).collect::<Vec<_>>().join(", ");
             let name = expected.to_str();
-            return Some(format!("its certificate is not for {name}, but for {names}"));
+            return Some(format!("the certificate of the server is for {names}, not {name}"));
         }
         _ => return None,
     };
-    Some(said.to_owned())
+    Some(text.to_owned())
 }
 
 fn http2(error: &h2::Error) -> Option<String> {
     let reason = error.reason()?;
     Some(match () {
-        // The letters of HTTP/1.1 as the length of a frame.
+        // The text of an HTTP/1.1 response was read as a frame header.
         () if !error.is_remote() && reason == h2::Reason::FRAME_SIZE_ERROR => NO_HTTP2.to_owned(),
-        () if error.is_remote() && error.is_reset() => format!("it reset the stream ({reason:?})"),
-        () if error.is_remote() => format!("it ended the connection ({reason:?})"),
-        () => format!("it broke the rules of HTTP/2 ({reason:?})"),
+        () if error.is_remote() && error.is_reset() => {
+            format!("the server reset the stream ({reason:?})")
+        }
+        () if error.is_remote() => format!("the server closed the connection ({reason:?})"),
+        () => format!("the server violated the HTTP/2 protocol ({reason:?})"),
     })
 }
 
 fn http1(error: &hyper::Error) -> Option<String> {
-    let said = if error.is_incomplete_message() {
-        "it closed the connection before its answer was whole"
+    let text = if error.is_incomplete_message() {
+        "the server closed the connection before the response was complete"
     } else if error.is_parse() {
-        "its answer is not HTTP/1.1"
+        "the response is not HTTP/1.1"
     } else {
         return None;
     };
-    Some(said.to_owned())
+    Some(text.to_owned())
 }
 
 fn dns(error: &NetError) -> Option<String> {
-    let said = match error {
+    let text = match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => {
             match (none.response_code, none.query.query_type()) {
                 (ResponseCode::NXDomain, _) => NO_NAME,
-                (_, RecordType::SRV) => "the service has no servers",
+                (_, RecordType::SRV) => "no SRV record names a server",
                 _ => "the name has no address",
             }
         }
         NetError::Dns(DnsError::ResponseCode(code)) => {
-            return Some(format!("the name server answers: {code}"));
+            return Some(format!("the name server responded: {code}"));
         }
         NetError::Timeout | NetError::NoConnections | NetError::Io(_) | NetError::Busy => {
             NO_NAME_SERVER
         }
         _ => return None,
     };
-    Some(said.to_owned())
+    Some(text.to_owned())
 }
 
 #[cfg(test)]
@@ -173,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn causes_follow_and_are_said_once() {
+    fn causes_follow_once_each() {
         let refused = io::Error::from_raw_os_error(111);
         let inner = Outer("cannot connect to a:1", Box::new(refused));
         let error = Outer("upstream a", Box::new(Outer("upstream a", Box::new(inner))));
-        let told = "upstream a: cannot connect to a:1: Connection refused (os error 111)";
-        assert_eq!(display_chain(&error), told);
+        let expected = "upstream a: cannot connect to a:1: Connection refused (os error 111)";
+        assert_eq!(display_chain(&error), expected);
     }
 
     #[test]
@@ -189,24 +194,30 @@ mod tests {
         let cases: [(Box<dyn Error>, &str); 14] = [
             (Box::new(io(InvalidMessage::InvalidContentType.into())), NO_TLS),
             (Box::new(io(CertificateError::UnknownIssuer.into())), UNTRUSTED),
-            (Box::new(io(CertificateError::Expired.into())), "its certificate has expired"),
-            (Box::new(io(CertificateError::Revoked.into())), "its certificate is revoked"),
+            (
+                Box::new(io(CertificateError::Expired.into())),
+                "the certificate of the server has expired",
+            ),
+            (
+                Box::new(io(CertificateError::Revoked.into())),
+                "the certificate of the server has been revoked",
+            ),
             (
                 Box::new(io(rustls::Error::AlertReceived(AlertDescription::InternalError))),
-                "it refused TLS with the alert InternalError",
+                "the server aborted the handshake (alert InternalError)",
             ),
             (
                 Box::new(io(rustls::Error::AlertReceived(AlertDescription::CertificateRequired))),
-                "it asks for a client certificate: write tls_client CERTIFICATE KEY",
+                "the server requires a client certificate: write tls_client CERTIFICATE KEY",
             ),
             (
                 Box::new(io(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion))),
-                "it takes none of the TLS versions and ciphers that it was offered",
+                "the server accepts none of the offered TLS versions and ciphers",
             ),
             (Box::new(h2::Error::from(h2::Reason::FRAME_SIZE_ERROR)), NO_HTTP2),
             (
                 Box::new(h2::Error::from(h2::Reason::PROTOCOL_ERROR)),
-                "it broke the rules of HTTP/2 (PROTOCOL_ERROR)",
+                "the server violated the HTTP/2 protocol (PROTOCOL_ERROR)",
             ),
             (Box::new(none(ResponseCode::NXDomain, RecordType::A)), NO_NAME),
             (Box::new(none(ResponseCode::NoError, RecordType::AAAA)), "the name has no address"),

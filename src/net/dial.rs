@@ -1,5 +1,4 @@
-//! New connections to servers: by TCP to one of a name's addresses, or to a unix socket. All that
-//! the server opens are opened here.
+//! Opens all outgoing connections: over TCP to one of the addresses of a name, or to a unix socket.
 
 use std::future::Future;
 use std::io;
@@ -12,15 +11,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::descriptors;
 
-/// Between tries while the process has no descriptor left.
+/// The pause between attempts while no file descriptor is available.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
-/// Between tries at a unix socket whose queue is full.
+/// The pause between attempts at a unix socket whose queue is full.
 const QUEUE_PAUSE: Duration = Duration::from_millis(20);
 
 /// The addresses of a host and port as the C library resolves them, in its order.
 ///
 /// # Errors
-/// The name does not exist, has no address, or no name server answers.
+/// The name does not exist or has no address, or no name server responds.
 pub async fn resolve(server: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host(server).await?.collect())
 }
@@ -34,11 +33,11 @@ pub async fn host(server: impl ToSocketAddrs, deadline: Instant) -> io::Result<T
     tcp(&addresses.map_err(|_| io::ErrorKind::TimedOut)??, deadline).await
 }
 
-/// Connects to the first address that accepts. Each has its even share of the time left, so that
-/// one that does not answer leaves time for the rest.
+/// Connects to the first address that accepts. Each gets an equal share of the remaining time, so
+/// that one that does not respond leaves time for the others.
 ///
 /// # Errors
-/// What the last address failed with: `TimedOut` where it did not answer in its share.
+/// The error of the last address; `TimedOut` if it did not respond within its share.
 pub async fn tcp(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
     let mut failure = io::Error::from(io::ErrorKind::NotFound);
     for (i, address) in addresses.iter().enumerate() {
@@ -55,11 +54,11 @@ pub async fn tcp(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpS
     Err(failure)
 }
 
-/// Connects to a unix socket. Where its queue is full, connecting fails at once, and not when the
-/// time is over as by TCP: so it is tried again.
+/// Connects to a unix socket. If its queue is full, connect(2) fails at once, unlike over TCP, so
+/// it is retried.
 ///
 /// # Errors
-/// `TimedOut` where the queue is full until the deadline; else as the kernel says.
+/// `TimedOut` if the queue is full until the deadline; else the error of the kernel.
 pub async fn unix(path: &Path, deadline: Instant) -> io::Result<UnixStream> {
     loop {
         match connect(deadline, || UnixStream::connect(path)).await {
@@ -72,8 +71,8 @@ pub async fn unix(path: &Path, deadline: Instant) -> io::Result<UnixStream> {
     }
 }
 
-/// [`host`] for a thread without a runtime. The time is that of connecting; resolving takes as
-/// long as the C library lets it.
+/// [`host`] for a thread without a runtime. The limit applies to connecting; resolving takes as
+/// long as the C library allows.
 ///
 /// # Errors
 /// Those of [`host`].
@@ -111,8 +110,7 @@ fn share(left: Duration, addresses: usize) -> Duration {
     left / u32::try_from(addresses).unwrap_or(u32::MAX)
 }
 
-/// Where the process has no descriptor left, idle connections make room, and the rest of the time
-/// is spent on waiting for other requests to end.
+/// If no file descriptor is available, closes idle connections and retries until `until`.
 async fn connect<S, F>(until: Instant, open: impl Fn() -> F) -> io::Result<S>
 where
     F: Future<Output = io::Result<S>>,

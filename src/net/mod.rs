@@ -1,4 +1,4 @@
-//! What every room that opens or takes connections shares, below them all.
+//! Network facilities that everything that opens or accepts connections shares.
 
 pub mod descriptors;
 pub mod dial;

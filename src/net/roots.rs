@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::RootCertStore;
 
-/// Those of the configuration that is loaded now.
+/// The authorities, as read for the current configuration.
 static KNOWN: Mutex<Option<Arc<RootCertStore>>> = Mutex::new(None);
 
-/// The authorities, read once for each configuration. A failure is not kept.
+/// The authorities, read once per configuration. A failure is not cached.
 pub fn system() -> Result<Arc<RootCertStore>, String> {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(roots) = &*known {
@@ -18,12 +18,12 @@ pub fn system() -> Result<Arc<RootCertStore>, String> {
     Ok(roots)
 }
 
-/// Another configuration is loaded: whoever asks next reads them anew.
+/// Drops the cached authorities, when another configuration is loaded.
 pub fn forget() {
     *KNOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-/// The authorities as they are on this machine now.
+/// Reads the authorities of this machine.
 pub fn read() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
@@ -37,7 +37,7 @@ pub fn read() -> Result<RootCertStore, String> {
             0 => String::new(),
             more => format!(" (and {more} more)"),
         };
-        log::warn!("not all certificate authorities can be read: {error}{more}");
+        log::warn!("some certificate authorities cannot be read: {error}{more}");
     }
     Ok(roots)
 }

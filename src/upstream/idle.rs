@@ -1,4 +1,4 @@
-//! Idle connections of one worker, kept by what they lead to.
+//! Pools of idle connections, per worker and keyed by destination.
 
 use std::cell::{Cell, RefCell};
 use std::hash::Hash;
@@ -10,19 +10,19 @@ use tokio::time::Instant;
 use crate::limits::UPSTREAM_IDLE;
 use crate::net::descriptors;
 
-/// A connection without a request.
+/// A idle connection, HTTP/1.1 and HTTP/2.
 pub trait Idle {
-    /// When it last moved.
+    /// The time of its last activity.
     fn since(&self) -> Instant;
 
-    /// Whether it may carry another request; `certainly` asks the kernel, at a system call.
+    /// Whether it can carry another request; `certainly` checks the socket, with a system call.
     fn reusable(&mut self, certainly: bool) -> bool;
 }
 
-/// The idle connections, the newest used first. `K` names what a connection leads to and all
-/// that it depends on, so that a pool outlives a reload.
+/// Idle connections, reused in LIFO order. `K` identifies the destination and all settings of a
+/// connection, so that a pool survives a reload.
 pub struct Pool<K, C> {
-    /// Keys come from configurations: nobody else could make them collide.
+    /// Keys come from configurations only, so FNV is safe against collisions.
     idle: RefCell<FnvHashMap<K, Vec<C>>>,
     sweeping: Cell<bool>,
     /// Whether it is emptied where no descriptor is left.
@@ -36,7 +36,7 @@ impl<K, C> Default for Pool<K, C> {
 }
 
 impl<K: Hash + Eq, C: Idle> Pool<K, C> {
-    /// A usable idle connection; `certainly` open at a system call's cost.
+    /// Takes a usable idle connection; `certainly` checks the socket, with a system call.
     pub fn take(&self, key: &K, certainly: bool, now: Instant) -> Option<C> {
         let mut pool = self.idle.borrow_mut();
         let idle = pool.get_mut(key)?;
@@ -52,7 +52,7 @@ impl<K: Hash + Eq, C: Idle> Pool<K, C> {
         None
     }
 
-    /// Keeps a connection whose exchange is over, at most `limit` of them.
+    /// Returns a connection to the pool, which keeps at most `limit` per key.
     pub fn give(&self, key: K, conn: C, limit: usize) {
         let mut pool = self.idle.borrow_mut();
         let idle = pool.entry(key).or_default();
@@ -61,13 +61,13 @@ impl<K: Hash + Eq, C: Idle> Pool<K, C> {
         }
     }
 
-    /// How many are kept for `key`.
+    /// The number of connections for `key`.
     #[cfg(test)]
     pub(crate) fn count(&self, key: &K) -> usize {
         self.idle.borrow().get(key).map_or(0, Vec::len)
     }
 
-    /// Drops what is idle for too long or closed; whether none is left.
+    /// Drops expired and closed connections; returns whether the pool is empty.
     fn clean(&self) -> bool {
         let mut pool = self.idle.borrow_mut();
         pool.retain(|_, idle| {
@@ -77,7 +77,7 @@ impl<K: Hash + Eq, C: Idle> Pool<K, C> {
         pool.is_empty()
     }
 
-    /// Makes sure that connections idle for too long get closed. Called with each new one.
+    /// Starts the task that closes expired connections, unless it runs. Called for each new one.
     pub fn sweep(pool: &'static LocalKey<Self>) {
         if !pool.with(|pool| pool.listed.replace(true)) {
             let empty = move || drop(pool.with(|pool| pool.idle.take()));
@@ -99,7 +99,7 @@ impl<K: Hash + Eq, C: Idle> Pool<K, C> {
     }
 }
 
-/// Says so when a sweep ends, by itself or with its runtime.
+/// Marks the end of the sweep task when it is dropped.
 struct Sweeping<K: 'static, C: 'static>(&'static LocalKey<Pool<K, C>>);
 
 impl<K, C> Drop for Sweeping<K, C> {

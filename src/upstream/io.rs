@@ -1,4 +1,4 @@
-//! The byte stream under a connection to an upstream.
+//! The byte stream of a connection to an upstream.
 
 use std::io;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub enum Io {
 }
 
 impl Io {
-    /// Where it leads, as far as the kernel tells.
+    /// The peer's address; empty if unknown.
     pub fn peer(&self) -> String {
         let peer = match self {
             Self::Tcp(tcp) => tcp.peer_addr(),
@@ -33,8 +33,8 @@ impl Io {
         peer.map_or_else(|_| String::new(), |peer| peer.to_string())
     }
 
-    /// Whether nothing has come since the last answer, neither stray bytes nor the end. Costs no
-    /// system call, and so may miss what came a moment ago.
+    /// Whether no bytes and no EOF have arrived since the last response. Makes no system call, so
+    /// it may miss recent events.
     pub fn is_quiet(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         let ready = match self {
@@ -42,7 +42,7 @@ impl Io {
             Self::Tls(tls) => tls.get_ref().0.poll_read_ready(&mut cx),
             Self::Unix(unix) => unix.poll_read_ready(&mut cx),
         };
-        // Under TLS what came may be a session ticket.
+        // Over TLS the data may be a session ticket.
         ready.is_pending()
             || Pin::new(self).poll_read(&mut cx, &mut ReadBuf::new(&mut [0])).is_pending()
     }
@@ -55,7 +55,7 @@ impl Io {
         }
     }
 
-    /// The same as [`Io::is_quiet`], asked of the socket itself.
+    /// As [`Io::is_quiet`], with a system call on the socket.
     pub fn is_silent(&self) -> bool {
         let socket = match self {
             Self::Tcp(tcp) => SockRef::from(tcp),

@@ -1,6 +1,5 @@
-//! The servers behind this one: their names, byte streams to them, and what is known of them for
-//! longer than one configuration. Directives that speak to such servers share it. Knows no
-//! protocol and no Caddyfile.
+//! Upstream servers: DNS names, connections, idle pools, and state that survives a reload. Shared
+//! by the directives that connect to servers; independent of protocols and the Caddyfile.
 
 mod idle;
 mod io;

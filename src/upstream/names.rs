@@ -1,5 +1,5 @@
-//! Names of servers: looked up beside requests, and again when their TTL ends, by the system's
-//! configuration (`/etc/resolv.conf`, `/etc/hosts`). A request finds the last good answer.
+//! DNS names of servers, resolved in the background and again when their TTL ends, with the
+//! system's configuration (`/etc/resolv.conf`, `/etc/hosts`). Requests use the last good answer.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ use super::{Schedule, Shared};
 use crate::limits::{NAME_RETRY, NAME_TTL_MAX, NAME_TTL_MIN};
 use crate::net::dial;
 
-/// What a Caddyfile names as the host of a server.
+/// The host of a server in a Caddyfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Host {
     Ip(IpAddr),
@@ -31,7 +31,7 @@ impl Host {
         text.parse().map_or_else(|_| Self::Name(Name::of(text)), Self::Ip)
     }
 
-    /// Where to connect to, the next address first each time.
+    /// The addresses to connect to, rotated by one at each call.
     pub async fn addresses(&self, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
         match self {
             Self::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
@@ -40,11 +40,11 @@ impl Host {
     }
 }
 
-/// A name and the addresses it led to. It outlives a reload.
+/// A name and its addresses. It survives a reload.
 #[derive(Debug)]
 pub struct Name {
     answer: Lookup<IpAddr>,
-    /// Which address is next.
+    /// The index of the next address.
     turn: AtomicUsize,
 }
 
@@ -65,7 +65,7 @@ impl Name {
 
     async fn addresses(&self, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
         let Some(known) = self.answer.known(deadline).await? else {
-            // Nobody keeps it: a generation is on its way out, or this is no service.
+            // It is not kept resolved: the configuration is being replaced, or no service runs.
             return dial::resolve((&*self.answer.question, port)).await;
         };
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -74,7 +74,7 @@ impl Name {
     }
 }
 
-/// Keeps names resolved for as long as it is polled.
+/// Keeps names resolved while it is polled.
 pub async fn keep_resolved(names: Vec<Arc<Name>>) {
     join_all(names.iter().map(|name| {
         name.answer.keep(async |resolver, question| resolver.addresses(question).await)
@@ -82,7 +82,7 @@ pub async fn keep_resolved(names: Vec<Arc<Name>>) {
     .await;
 }
 
-/// A service and the servers it was found to have (RFC 2782). It outlives a reload.
+/// A service and its servers from SRV records (RFC 2782). It survives a reload.
 #[derive(Debug)]
 pub struct Service {
     answer: Lookup<Server>,
@@ -95,17 +95,17 @@ impl Service {
         SERVICES.get(name.clone(), || Self { answer: Lookup::to(name) })
     }
 
-    /// The servers as last heard; none before the first answer.
+    /// The servers of the last good answer; none before the first one.
     pub fn servers(&self) -> Arc<Vec<Server>> {
         self.answer.known.load_full()
     }
 
-    /// Waits until there is an answer, were it a bad one.
+    /// Waits for the first answer, good or bad.
     pub async fn answered(&self, deadline: Instant) {
         let _ = self.answer.known(deadline).await;
     }
 
-    /// Waits until the servers are not `these` any more.
+    /// Waits until the servers differ from `these`.
     pub async fn changed(&self, these: &Arc<Vec<Server>>) {
         loop {
             let news = self.answer.news.notified();
@@ -116,20 +116,20 @@ impl Service {
         }
     }
 
-    /// Keeps the servers known for as long as it is polled.
+    /// Keeps the servers resolved while it is polled.
     pub async fn keep(&self) {
         self.answer.keep(async |resolver, question| resolver.servers(question).await).await;
     }
 }
 
-/// What DNS last said to a question.
+/// The last answer of DNS to a question.
 #[derive(Debug)]
 struct Lookup<T> {
     question: String,
     known: ArcSwap<Vec<T>>,
-    /// How many keep it fresh.
+    /// The number of tasks that keep it resolved.
     keepers: AtomicUsize,
-    /// There was an answer, good or bad.
+    /// Notified of every answer, good or bad.
     news: Notify,
     state: Mutex<Freshness>,
     schedule: Schedule,
@@ -138,7 +138,7 @@ struct Lookup<T> {
 #[derive(Debug, Default)]
 struct Freshness {
     failure: Option<String>,
-    /// How long the answer holds.
+    /// The TTL of the answer.
     ttl: Duration,
 }
 
@@ -154,7 +154,7 @@ impl<T: PartialEq> Lookup<T> {
         }
     }
 
-    /// The last good answer; the first one is waited for. `None`: nobody asks.
+    /// The last good answer; waits for the first one. `None`: no task keeps it resolved.
     async fn known(&self, deadline: Instant) -> io::Result<Option<Arc<Vec<T>>>> {
         loop {
             let news = self.news.notified();
@@ -172,14 +172,14 @@ impl<T: PartialEq> Lookup<T> {
         }
     }
 
-    /// Asks whenever the answer has grown old.
+    /// Repeats the lookup whenever the TTL ends.
     async fn keep(
         &self,
         ask: impl AsyncFn(&mut Resolver, &str) -> Result<(Vec<T>, Duration), String>,
     ) {
         let _keeping = Keeping::new(self);
         let mut resolver = Resolver::default();
-        // A new configuration asks at once: who reloads may have changed /etc/hosts.
+        // A new configuration resolves at once, as /etc/hosts may have changed.
         let mut ttl = NAME_TTL_MIN;
         loop {
             match self.schedule.claim(ttl) {
@@ -193,15 +193,15 @@ impl<T: PartialEq> Lookup<T> {
         }
     }
 
-    /// Takes an answer; what was known stands in for a bad one. A change for better or worse is
-    /// logged once.
+    /// Stores an answer; after a failure the last good one stays in use. Failure and recovery are
+    /// each logged once.
     fn learn(&self, found: Result<(Vec<T>, Duration), String>) {
         let name = &self.question;
         let failed = self.state().failure.is_some();
         let state = match found {
             Ok((found, ttl)) => {
                 if failed {
-                    log::info!("{name} is resolved again");
+                    log::info!("{name} resolves again");
                 }
                 if **self.known.load() != found {
                     self.known.store(Arc::new(found));
@@ -210,7 +210,7 @@ impl<T: PartialEq> Lookup<T> {
             }
             Err(error) => {
                 let known = !self.known.load().is_empty();
-                let rest = if known { "; what was known is used" } else { "" };
+                let rest = if known { "; the last answer is used" } else { "" };
                 if !failed {
                     log::warn!("{name} cannot be resolved{rest}: {error}");
                 }
@@ -226,7 +226,7 @@ impl<T: PartialEq> Lookup<T> {
     }
 }
 
-/// Counts a keeper for as long as it lives.
+/// Counts a task in `keepers` while it lives.
 struct Keeping<'a> {
     keepers: &'a AtomicUsize,
     news: &'a Notify,

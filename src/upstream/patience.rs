@@ -1,4 +1,4 @@
-//! How long a connection may stand still.
+//! The idle timer of a connection.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// How long nothing has moved on a connection. Its timer stays registered from one request to
-/// the next, and is set anew only when it fires or is due too late.
+/// Measures how long a connection has been idle. The timer stays registered across requests, and is
+/// reset only when it fires or is due too late.
 #[derive(Debug)]
 pub struct Patience {
     since: Instant,
@@ -26,7 +26,7 @@ impl Patience {
         self.moved_at(Instant::now());
     }
 
-    /// A connection that was just made is younger than `now`.
+    /// Records activity at `now`, unless there was later activity.
     pub fn moved_at(&mut self, now: Instant) {
         self.since = self.since.max(now);
     }
@@ -35,7 +35,7 @@ impl Patience {
         self.since
     }
 
-    /// Ready when nothing has moved for `limit`.
+    /// Ready when the connection has been idle for `limit`.
     pub fn poll(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
         let due = self.since + limit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));

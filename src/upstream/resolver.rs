@@ -1,4 +1,4 @@
-//! Questions to the system's name servers.
+//! DNS lookups with the system's name servers.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::error_chain::display_chain;
 use crate::limits::NAME_RETRY;
 use crate::net::dial;
 
-/// A server of a service, as an SRV record has it (RFC 2782).
+/// A server from an SRV record (RFC 2782).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     pub host: String,
@@ -20,8 +20,8 @@ pub struct Server {
     pub weight: u16,
 }
 
-/// Asks the system's name servers. The system's settings are read when it is made, and again
-/// after each failure.
+/// A resolver with the system's settings, which are read at the first lookup and again after each
+/// failure.
 #[derive(Default)]
 pub(super) struct Resolver(Option<TokioResolver>);
 
@@ -31,15 +31,15 @@ impl Resolver {
             let unread = |error| format!("/etc/resolv.conf: {error}");
             let mut builder = TokioResolver::builder_tokio().map_err(unread)?;
             let options = builder.options_mut();
-            // What it would keep is kept here, and asked for again when it is due.
+            // [`super::names`] caches the answers.
             options.cache_size = 0;
             options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
             self.0 = Some(builder.build().map_err(unread)?);
         }
-        self.0.as_ref().ok_or_else(|| "no resolver".to_owned())
+        self.0.as_ref().ok_or_else(|| "no DNS resolver".to_owned())
     }
 
-    /// The addresses of a name, IPv4 first, and for how long they hold.
+    /// The addresses of a name, IPv4 first, and their TTL.
     pub(super) async fn addresses(
         &mut self,
         name: &str,
@@ -56,7 +56,7 @@ impl Resolver {
             }
             Err(error) => {
                 self.0 = None;
-                // Names may come from elsewhere (nsswitch.conf), where only the C library looks.
+                // Other sources (nsswitch.conf) are known to the C library only.
                 match dial::resolve((name, 0)).await {
                     Ok(found) => Ok((found.iter().map(SocketAddr::ip).collect(), NAME_RETRY)),
                     Err(_) => Err(error),
@@ -65,7 +65,7 @@ impl Resolver {
         }
     }
 
-    /// The servers of a service, and for how long they hold.
+    /// The servers of a service, and their TTL.
     pub(super) async fn servers(
         &mut self,
         service: &str,
@@ -90,7 +90,7 @@ impl Resolver {
             .collect();
         found.sort_by(|a, b| (a.priority, &a.host, a.port).cmp(&(b.priority, &b.host, b.port)));
         if found.is_empty() {
-            return Err("the service has no servers".to_owned());
+            return Err("no SRV record names a server".to_owned());
         }
         Ok((found, left(answer.valid_until())))
     }

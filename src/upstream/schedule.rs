@@ -1,12 +1,12 @@
-//! Who does what is to be done again and again, where several ask for it.
+//! Periodic work that several tasks share.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When something was last done. Rules that name the same upstream, and a generation that
-/// follows another, do it once between them.
+/// When the work was last done. Rules with the same upstream, and successive configurations, share
+/// one schedule, so that the work is done once per period.
 #[derive(Debug, Default)]
 pub struct Schedule(Mutex<Last>);
 
@@ -17,8 +17,8 @@ struct Last {
 }
 
 impl Schedule {
-    /// The turn to do it, if nobody is at it and it was last done `every` ago; else when to ask
-    /// again.
+    /// Claims the work if it is due (last done `every` ago or earlier) and not running; else
+    /// returns when to try again.
     pub fn claim(&self, every: Duration) -> Result<Claim<'_>, Instant> {
         let mut last = self.lock();
         let now = Instant::now();
@@ -35,7 +35,7 @@ impl Schedule {
     }
 }
 
-/// The turn. Where it is dropped before it is done, somebody else has it at once.
+/// A claim on the work. If it is dropped before [`Self::done`], the work is due again at once.
 #[derive(Debug)]
 pub struct Claim<'a> {
     schedule: &'a Schedule,

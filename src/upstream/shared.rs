@@ -1,10 +1,10 @@
-//! What is known about something that configurations name, for as long as any of them does.
+//! State that successive configurations share, for as long as one of them uses it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// Values by what they belong to. A generation that names the same as the one before it finds
-/// what that one knew; what no generation names any more is forgotten.
+/// Values by key. A new configuration gets the value of the previous one for the same key; a value
+/// that no configuration uses is dropped.
 pub struct Shared<T>(Mutex<BTreeMap<String, Weak<T>>>);
 
 impl<T> Shared<T> {
@@ -13,7 +13,7 @@ impl<T> Shared<T> {
         Self(Mutex::new(BTreeMap::new()))
     }
 
-    /// The value of `key`, made anew where nobody holds one.
+    /// The value of `key`; `make` creates it if it is not in use.
     pub fn get(&self, key: String, make: impl FnOnce() -> T) -> Arc<T> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = known.get(&key).and_then(Weak::upgrade) {

@@ -107,7 +107,10 @@ fn a_name_is_asked_for_again_when_its_ttl_ends() {
     // Without name servers the last good answer stays, and the log says so once.
     zone.stop();
     wait_for("the warning", PATIENCE, || {
-        caddy.log().contains("web.up.test cannot be resolved; what was known is used").then_some(())
+        caddy
+            .log()
+            .contains("web.up.test cannot be resolved; the last answer is used")
+            .then_some(())
     });
     assert_eq!(answer(&caddy), "b");
     caddy.reload();
@@ -199,8 +202,8 @@ fn the_servers_of_a_service_prove_that_they_are_the_services() {
     wait_for("the other server", PATIENCE, || (ask().status == 502).then_some(()));
     let name = format!("https://host.up.test:{wrong_port}");
     let why = format!(
-        "upstream {name} is down: 1 failed within 60s: TLS handshake with {name} failed: \
-         its certificate is not for up.test, but for host.up.test"
+        "upstream {name} is down: max_fails 1 reached in 60s: TLS handshake with {name} failed: \
+         the certificate of the server is for host.up.test, not up.test"
     );
     assert!(caddy.log().contains(&why), "{}", caddy.log());
 
@@ -246,7 +249,10 @@ fn fastcgi_follows_the_names_of_its_servers() {
     // Without name servers the last good answer stays, over a reload too.
     zone.stop();
     wait_for("the warning", PATIENCE, || {
-        caddy.log().contains("php.up.test cannot be resolved; what was known is used").then_some(())
+        caddy
+            .log()
+            .contains("php.up.test cannot be resolved; the last answer is used")
+            .then_some(())
     });
     caddy.reload();
     ask();

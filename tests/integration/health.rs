@@ -44,7 +44,7 @@ fn a_host_that_is_not_well_gets_nothing_and_its_changes_are_logged_once() {
     let down = format!("[WARNING] {site}: upstream http://{} is down", hosts[1].addr);
     let up = format!("[INFO] {site}: upstream http://{} is up", hosts[1].addr);
     wait_for_log(&caddy, &down);
-    assert!(caddy.log().contains("it answers a health check with 404"), "{}", caddy.log());
+    assert!(caddy.log().contains("the health check returned 404"), "{}", caddy.log());
     assert_eq!(bodies(&caddy), "a".repeat(8));
     // As many checks as there were before the first verdict change nothing more.
     thread::sleep(Duration::from_millis(300));
@@ -80,7 +80,7 @@ fn a_check_asks_what_it_is_told_to() {
     let options = "transparent\n header_upstream X-Key k\n health_check /echo?a=b\n\
         health_check_status 2xx 404\n health_check_contains nowhere\n health_check_host checks.test";
     let caddy = Caddy::proxy(format!("{}/base", origin.addr), options);
-    wait_for_log(&caddy, "its answer to a health check lacks 'nowhere'");
+    wait_for_log(&caddy, "the response to the health check lacks 'nowhere'");
     let seen = origin.requests().remove(0);
     assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/base/echo?a=b"));
     assert_eq!((seen.header("host"), seen.header("x-key")), (Some("checks.test"), Some("k")));
@@ -94,7 +94,7 @@ fn a_check_may_be_on_another_port_and_does_not_wait_for_ever() {
     let options =
         format!("health_check /hang/5000\n health_check_port {port}\n health_check_timeout 100ms");
     let caddy = Caddy::proxy(origin.addr, &options);
-    wait_for_log(&caddy, "no whole answer to a health check in 100ms");
+    wait_for_log(&caddy, "the health check timed out after 100ms");
     assert!(origin.requests().is_empty());
     assert_eq!(checks.last().target, "/hang/5000");
 }
@@ -107,14 +107,13 @@ fn checks_trust_whom_requests_trust_and_begin_as_they_do() {
     let (cert, key, _) = certificate(keys.path(), "10");
     let tls = format!("; ssl_certificate {cert}; ssl_certificate_key {key}");
     let trust = format!("ca_certificates {cert}");
-    let (no_tls, passed) =
-        ("failed: invalid peer certificate", "it answers a health check with 200");
+    let (no_tls, passed) = ("failed: invalid peer certificate", "the health check returned 200");
     let both = format!("{trust}\n proxy_protocol");
     for (listens, scheme, options, verdict) in [
         ("ssl", "https", "", no_tls),
         ("ssl", "https", "insecure_skip_verify", passed),
         ("ssl", "https", &trust, passed),
-        ("proxy_protocol", "http", "", "bad answer from the upstream"),
+        ("proxy_protocol", "http", "", "the connection to the upstream failed"),
         ("proxy_protocol", "http", "proxy_protocol v1", passed),
         ("proxy_protocol", "http", "proxy_protocol v2", passed),
         ("ssl proxy_protocol", "https", &format!("{both} v1"), passed),
@@ -140,9 +139,11 @@ fn what_failures_change_is_logged_once_with_site_and_reason() {
         "policy round_robin\n max_fails 2\n fail_timeout 3s\n try_duration 5s\n keepalive 0";
     let caddy = Caddy::proxy(format!("{} {}", bad.addr, good.addr), options);
     let name = format!("http://:{}: upstream http://{}", caddy.port2(), bad.addr);
-    let down =
-        format!("[WARNING] {name} is down: 2 failed within 3s: bad answer from the upstream: ");
-    let back = format!("[INFO] {name} has its turn again");
+    let down = format!(
+        "[WARNING] {name} is down: max_fails 2 reached in 3s: \
+    the connection to the upstream failed: "
+    );
+    let back = format!("[INFO] {name} is available again");
     let counts = || [&down, &back].map(|line| caddy.log().matches(line).count());
     let visit = || curl(&[], &caddy.plain("/")).header("x-origin").to_owned();
     for round in 1..=2 {
@@ -156,7 +157,7 @@ fn what_failures_change_is_logged_once_with_site_and_reason() {
         wait_for("its turn", PATIENCE, || (visit() == "bad").then_some(()));
         assert_eq!(counts(), [round, round], "{}", caddy.log());
     }
-    let changes = ["is down", "its turn again"].map(|words| caddy.log().matches(words).count());
+    let changes = ["is down", "is available again"].map(|words| caddy.log().matches(words).count());
     assert_eq!(changes, [2, 2], "nothing else is said: {}", caddy.log());
 }
 

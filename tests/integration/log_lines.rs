@@ -65,7 +65,7 @@ fn a_request_that_is_refused_has_its_line() {
         }
     }
     let errors = caddy.read("errors.log");
-    assert!(errors.contains("[ERROR 400 /a] the request breaks the rules of HTTP"), "{errors}");
+    assert!(errors.contains("[ERROR 400 /a] the request is malformed"), "{errors}");
     let port = caddy.port();
     let big = "z".repeat(2000);
     let url = caddy.url("/h2");
@@ -101,7 +101,7 @@ fn a_stream_that_is_reset_for_its_head_has_its_line() {
     let told = [("/fields", &host), ("/length", &host), ("/upper", &host), ("/two", &host)];
     for (path, host) in told {
         line(&caddy, &format!("HTTP/3.0 GET {path} {host} 400"));
-        let error = format!("[ERROR 400 {path}] the request breaks the rules of HTTP");
+        let error = format!("[ERROR 400 {path}] the request is malformed");
         assert!(caddy.read("errors.log").contains(&error), "{path}");
     }
     // The last one counts in no way.
@@ -210,11 +210,11 @@ fn a_failure_is_told_with_all_its_causes() {
     let site = format!("http://localhost:{}", caddy.port());
     for (path, cause) in [
         ("/closed", "Connection refused"),
-        ("/tls", "it speaks TLS: write https:// in place of http://"),
-        ("/plain", "it does not speak TLS: write http:// in place of https://"),
-        ("/h2", "it does not speak HTTP/2: write http:// in place of h2c://"),
+        ("/tls", "the server speaks TLS: write https:// instead of http://"),
+        ("/plain", "the server does not speak TLS: write http:// instead of https://"),
+        ("/h2", "the server does not support HTTP/2: write http:// for h2c://"),
         ("/name", "the name does not exist"),
-        ("/trust", "its certificate is not from an authority that is trusted here: write ca_"),
+        ("/trust", "the certificate of the server is not signed by a trusted authority: write ca_"),
     ] {
         assert_eq!(curl(&[], &format!("{site}{path}")).status, 502, "{path}");
         let start = format!("[ERROR] {site}: 502 GET {path}: upstream ");

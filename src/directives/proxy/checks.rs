@@ -1,4 +1,4 @@
-//! `health_check`: checks each upstream at intervals, independently of requests.
+//! `health_check`: active health checks of the upstreams, independent of requests.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -29,7 +29,7 @@ use crate::limits::HEALTH_BODY;
 use crate::net::proxy_protocol::writer::ProxyProtocol;
 use crate::site::Task;
 
-/// What goes on beside the requests of a site with this name: checks, and names resolved.
+/// The background tasks of a rule: health checks, and name resolution.
 pub(super) fn tasks(rule: &Rule, site: &str, secure: bool) -> Vec<Task> {
     let mut tasks = Vec::new();
     let hosts = rule.upstreams();
@@ -51,10 +51,10 @@ pub(super) fn tasks(rule: &Rule, site: &str, secure: bool) -> Vec<Task> {
     tasks
 }
 
-/// The rule's settings for health checks: their requests look like clients', and no connection is
-/// kept, as each check is to see that a new one can be made.
+/// The settings for health checks: their requests look like those of clients, and no connection is
+/// kept, as each check opens a new one.
 fn settings(rule: &Rule) -> Settings {
-    // The check's own limit is for all of it.
+    // The check has its own timeout for the whole exchange.
     let never_first = rule.check.timeout + Duration::from_secs(1);
     let mut upstream_headers = rule.exchange.upstream_headers.clone();
     upstream_headers.push(HeaderRule::delete(HeaderName::from_static("x-forwarded-for")));
@@ -88,26 +88,26 @@ fn record(health: &Health, site: &str, upstream: &Upstream, verdict: Result<(), 
     }
 }
 
-/// The checks of a rule.
+/// The health checks of a rule.
 struct Checker {
     check: Check,
     hosts: Hosts,
-    /// As the requests' own, so that a check meets what they meet; it keeps no connection.
+    /// The settings of the rule, but for the idle connections.
     settings: Settings,
-    /// The site as logs name it.
+    /// The name of the site in logs.
     rule_site: Arc<str>,
-    /// What the site is called, where checks say what clients say.
+    /// The host of the site, for the Host field of checks.
     site: String,
     secure: bool,
 }
 
 impl Checker {
-    /// Checks for as long as it is polled.
+    /// Runs the checks while it is polled.
     async fn run(self) {
         loop {
             let hosts = self.hosts.now();
             let checks = join_all(hosts.iter().map(|host| self.check_on(host)));
-            // They go on for as long as there are any.
+            // Never completes, even without hosts.
             let checks = async {
                 checks.await;
                 pending::<()>().await;
@@ -119,7 +119,7 @@ impl Checker {
         }
     }
 
-    /// Checks one upstream again and again.
+    /// Checks one upstream periodically.
     async fn check_on(&self, host: &Upstream) {
         let Some(health) = &host.health else { return };
         let mut asked = host.clone();
@@ -140,7 +140,7 @@ impl Checker {
     async fn ask(&self, host: &Upstream) -> Result<(), String> {
         let limit = self.check.timeout;
         let asking = timeout(limit, self.answer(host)).await;
-        asking.unwrap_or_else(|_| Err(format!("no whole answer to a health check in {limit:?}")))
+        asking.unwrap_or_else(|_| Err(format!("the health check timed out after {limit:?}")))
     }
 
     async fn answer(&self, host: &Upstream) -> Result<(), String> {
@@ -153,7 +153,7 @@ impl Checker {
         };
         let status = response.status();
         if !self.check.takes(status.as_u16()) {
-            return Err(format!("it answers a health check with {status}"));
+            return Err(format!("the health check returned {status}"));
         }
         match &self.check.contains {
             Some(text) => holds(response.into_body(), text.as_bytes()).await,
@@ -161,7 +161,7 @@ impl Checker {
         }
     }
 
-    /// What a client of the site would send.
+    /// A request as a client of the site would send it.
     fn request(&self, host: &Upstream) -> Result<Request, String> {
         let path = self.check.path.as_deref().unwrap_or("/");
         let name =
@@ -190,7 +190,7 @@ impl Checker {
     }
 }
 
-/// Whether the text is among the first bytes of the body.
+/// Whether the text occurs in the first [`HEALTH_BODY`] bytes of the body.
 async fn holds(mut body: Body, text: &[u8]) -> Result<(), String> {
     let mut seen = Vec::new();
     while seen.len() < HEALTH_BODY {
@@ -205,14 +205,14 @@ async fn holds(mut body: Body, text: &[u8]) -> Result<(), String> {
             }
             Some(Err(error)) => {
                 return Err(format!(
-                    "its answer to a health check broke off: {}",
+                    "the response to the health check broke off: {}",
                     display_chain(&*error)
                 ));
             }
             None => break,
         }
     }
-    Err(format!("its answer to a health check lacks '{}'", String::from_utf8_lossy(text)))
+    Err(format!("the response to the health check lacks '{}'", String::from_utf8_lossy(text)))
 }
 
 #[cfg(test)]

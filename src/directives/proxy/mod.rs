@@ -1,9 +1,9 @@
-//! `proxy`: hands requests to upstream HTTP servers and their answers back.
+//! `proxy`: forwards requests to upstream HTTP servers and returns their responses.
 //!
-//! [`config`] reads the directive into a [`rule`]. [`serve`] asks [`balance`] for an upstream and
-//! tries it by [`exchange`], which opens connections and turns the messages round as [`rewrite`]
-//! says; [`host`] is what all workers know of an upstream. [`checks`] works beside requests. This
-//! file decides which rule a request goes by.
+//! [`config`] parses the directive into a [`rule`]. [`serve`] chooses an upstream by [`balance`]
+//! and tries it by [`exchange`], which opens connections and rewrites the messages by [`rewrite`];
+//! [`host`] holds the shared state of upstreams. [`checks`] runs in the background. This file
+//! selects the rule of a request.
 
 mod balance;
 mod checks;
@@ -50,7 +50,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
-/// What is to be said of a line that gets no request, as an earlier one has all of them.
+/// The warning for a line that never gets a request, as an earlier one handles all of them.
 fn hidden<'a>(
     rule: &Rule,
     at: &Token,
@@ -58,7 +58,8 @@ fn hidden<'a>(
 ) -> Option<Warning> {
     let hides = |first: &Rule| first.from == rule.from && first.except.is_empty();
     let (_, first) = earlier.find(|(first, _)| hides(first))?;
-    let message = format!("this proxy gets no request: an earlier one has all of {}", rule.from);
+    let from = &rule.from;
+    let message = format!("this proxy never gets a request: an earlier one handles all of {from}");
     let place = first.map_or(String::new(), |first| format!(" at {}:{}", first.file, first.line));
     let hint = format!("leave one of them out; the other is{place}");
     Some(ConfigError::at(at, Kind::Parse, message).hint(hint).warning())
@@ -66,7 +67,7 @@ fn hidden<'a>(
 
 /// All `proxy` lines of a site.
 struct Proxy {
-    /// The longest FROM first, so that the first match is the right one.
+    /// Sorted by the length of FROM, the longest first, so that the first match is the best.
     rules: Vec<Rule>,
 }
 

@@ -20,30 +20,30 @@ use crate::http::paths::Prefix;
 /// One `proxy` line.
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// The site it belongs to, as logs name it.
+    /// The name of its site in logs.
     pub(super) site: Arc<str>,
     pub(super) from: Prefix,
     pub(super) except: Vec<Prefix>,
     pub(super) hosts: Arc<Set>,
-    /// Where DNS lists the upstreams; `hosts` is empty then.
+    /// Set for `srv://`; `hosts` is empty then.
     pub(super) discovery: Option<Arc<Discovery>>,
     pub(super) policy: Policy,
     pub(super) tolerance: Tolerance,
-    /// 0 is no limit.
+    /// 0: no limit.
     pub(super) max_conns: usize,
-    /// Where requests wait for a place.
+    /// `queue`.
     pub(super) queue: Option<Queue>,
-    /// None: it is not written.
+    /// None: not set.
     pub(super) try_duration: Option<Duration>,
     pub(super) try_interval: Duration,
-    /// Of requests that are sent once more. None: nowhere else to send them.
+    /// The retry budget. None: there is only one upstream.
     pub(super) budget: Option<Box<Budget>>,
-    /// How long a host that comes back takes to get its full share.
+    /// How long a recovered host takes to get its full share.
     pub(super) slow_start: Duration,
     pub(super) check: Check,
-    /// What each try goes by.
+    /// The settings of each attempt.
     pub(super) exchange: Settings,
-    /// An upstream that names itself is named as the client knows it.
+    /// `rewrite_location`.
     pub(super) rewrite_location: bool,
     pub(super) downstream_headers: Vec<HeaderRule>,
     pub(super) trust: Trust,
@@ -51,7 +51,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// A rule without upstreams, its options as by default.
+    /// A rule without upstreams, with default options.
     pub(super) fn new(from: Prefix) -> Self {
         Self {
             site: Arc::default(),
@@ -88,13 +88,13 @@ impl Rule {
         }
     }
 
-    /// Whether an upstream may refuse a request of which it has had a part (RFC 9113 section 8.7).
+    /// Whether an upstream may refuse a request after receiving a part (RFC 9113 section 8.7).
     pub(super) fn may_be_refused(&self) -> bool {
         self.exchange.tls.is_some()
             || self.hosts.iter().any(|host| host.versions != Versions::Http1)
     }
 
-    /// Where its upstreams are.
+    /// Its upstreams.
     pub(super) fn upstreams(&self) -> Hosts {
         match &self.discovery {
             Some(discovery) => Hosts::Found(discovery.clone()),

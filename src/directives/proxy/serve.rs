@@ -1,4 +1,4 @@
-//! The loop over upstreams: selects one for a request, tries it, and retries or answers.
+//! The loop over upstreams: chooses one for a request, tries it, and retries or responds.
 
 use http::header::ALT_SVC;
 use http::{Method, Response};
@@ -19,9 +19,9 @@ use crate::http::placeholders::ResponseFacts;
 use crate::http::response::{NeedsHttp1, Removed};
 use crate::http::{Body, Fault, Reply, Request};
 
-/// Answers a request by one of the rule's upstreams.
+/// Has one of the rule's upstreams answer a request.
 pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
-    // CONNECT asks for a tunnel, which an upstream of a site does not provide.
+    // CONNECT requests a tunnel, which an upstream of a site does not provide.
     if req.head.method == Method::CONNECT {
         return Err(Fault::not_allowed(Fault::METHODS));
     }
@@ -75,9 +75,8 @@ pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
     }
 }
 
-/// Takes the body off the request; it is kept only where it may be sent once more: to another
-/// upstream, to the same one where a kept connection turns out to be closed, and to one that has
-/// refused it.
+/// Takes the body of the request; it is recorded only if it may be sent again: to another
+/// upstream, on a new connection after a closed one, or after the upstream has refused it.
 fn payload(rule: &Rule, req: &mut Request) -> Payload {
     if let Some(upgrade) = &mut req.upgrade {
         return Payload::new(std::mem::take(&mut upgrade.incoming));
@@ -87,7 +86,7 @@ fn payload(rule: &Rule, req: &mut Request) -> Payload {
     if again { Payload::keep(body) } else { Payload::new(body) }
 }
 
-/// The upstream whose turn it is and a place there, after a wait in the queue if there is one.
+/// Chooses an upstream and takes a place on it, if necessary after waiting in the queue.
 async fn turn(
     rule: &Rule,
     hosts: &Set,
@@ -139,7 +138,7 @@ fn answered(
         };
         header_rules::apply(&rule.downstream_headers, response.headers_mut(), req, Some(&facts));
         if rule.downstream_headers.iter().any(|rule| rule.removes(&ALT_SVC)) {
-            // Our own field names the same thing; `Server` is `header`'s to remove.
+            // The server's own Alt-Svc must not replace it; `Server` is removed by `header`.
             Removed::note(&mut req.head.extensions, &ALT_SVC);
         }
     }

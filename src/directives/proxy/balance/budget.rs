@@ -1,6 +1,5 @@
-//! The retry budget: limits retries to a share of the requests of the last seconds, so that they
-//! do not overload failing upstreams. A fixed number per second is always allowed, which detects
-//! that an upstream has recovered.
+//! The retry budget: limits retries to a share of the recent requests, so that they do not overload
+//! failing upstreams. A fixed number per second is always allowed, so that a recovery is detected.
 
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -10,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::limits::{RETRY_FLOOR, RETRY_SHARE, RETRY_WINDOW};
 
-/// One more, for the second that begins.
+/// One bucket per second, and one for the current second.
 const BUCKETS: usize = RETRY_WINDOW + 1;
-/// Workers count apart, so that they do not meet at a counter.
+/// Workers use separate counters, which avoids contention.
 const SHARDS: usize = 8;
 
 /// The budget of a rule.
@@ -25,7 +24,7 @@ struct Shard([Bucket; BUCKETS]);
 
 #[derive(Debug, Default)]
 struct Bucket {
-    /// Which second is counted here, from 1.
+    /// The second that this bucket counts, from 1.
     second: AtomicU32,
     requests: AtomicU32,
     repeats: AtomicU32,
@@ -37,7 +36,7 @@ impl Budget {
         self.bucket(now).requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether one more may be sent again; it is counted then.
+    /// Whether a retry is allowed; if so, it is counted.
     pub(crate) fn repeat(&self, now: Instant) -> bool {
         let this = second(now);
         let (_, just) = self.counted(this - 1);
@@ -65,7 +64,7 @@ impl Budget {
         bucket
     }
 
-    /// Requests and those sent again, after this second.
+    /// The numbers of requests and retries after this second.
     fn counted(&self, second: u32) -> (u64, u64) {
         let recent = self.0.iter().flat_map(|shard| &shard.0);
         let recent = recent.filter(|bucket| bucket.second.load(Ordering::Relaxed) > second);
@@ -76,13 +75,13 @@ impl Budget {
     }
 }
 
-/// Seconds since the first question, from 11, so that buckets never used are never recent.
+/// Seconds since the first call, from 11, so that unused buckets are never recent.
 fn second(now: Instant) -> u32 {
     static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
     now.saturating_duration_since(*EPOCH).as_secs() as u32 + BUCKETS as u32
 }
 
-/// Where this thread counts.
+/// The shard of this thread.
 fn shard() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {

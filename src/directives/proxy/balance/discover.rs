@@ -1,5 +1,5 @@
-//! The upstreams of a rule: those that are written, or with `srv://NAME` those that DNS lists
-//! (RFC 2782), asked for again when the answer's TTL ends.
+//! The upstreams of a rule: those in the Caddyfile, or with `srv://NAME` those from SRV records
+//! (RFC 2782), which are resolved again when their TTL ends.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::directives::proxy::host::upstream::{Target, Upstream, shared_state};
 use crate::limits::UPSTREAM_WEIGHT;
 use crate::upstream::{Host, Server, Service, keep_resolved};
 
-/// The upstreams, as they are at any time.
+/// The upstreams of a rule.
 #[derive(Debug, Clone)]
 pub(crate) enum Hosts {
     Written(Arc<Set>),
@@ -29,7 +29,7 @@ impl Hosts {
         }
     }
 
-    /// Waits until they are not `these` any more.
+    /// Waits until they differ from `these`.
     pub(crate) async fn changed(&self, these: &Arc<Set>) {
         match self {
             Self::Written(_) => pending().await,
@@ -43,7 +43,7 @@ impl Hosts {
         }
     }
 
-    /// Whether DNS has a part in where they are.
+    /// Whether any address comes from DNS.
     pub(crate) fn are_named(&self) -> bool {
         match self {
             Self::Written(set) => set.iter().any(|host| host.named().is_some()),
@@ -51,7 +51,7 @@ impl Hosts {
         }
     }
 
-    /// Keeps them found, and their names resolved, for as long as it is polled.
+    /// Keeps the records and names resolved while it is polled.
     pub(crate) async fn keep(self) {
         let names = async {
             loop {
@@ -72,13 +72,13 @@ impl Hosts {
     }
 }
 
-/// A service, and the upstreams made of its servers.
+/// A service and the upstreams for its servers.
 #[derive(Debug)]
 pub(crate) struct Discovery {
     service: Arc<Service>,
-    /// What all of them have in common. Its target says whether they speak TLS.
+    /// The common settings. Its target determines whether TLS is used.
     pattern: Upstream,
-    /// What else a connection depends on.
+    /// Further settings that a connection depends on.
     identity: String,
     finish: Finish,
     made: ArcSwap<Made>,
@@ -96,12 +96,12 @@ impl Discovery {
         Self { service, pattern, identity, finish, made: ArcSwap::default() }
     }
 
-    /// What all upstreams are like.
+    /// The common settings of the upstreams.
     pub(crate) fn pattern(&self) -> &Upstream {
         &self.pattern
     }
 
-    /// The upstreams; the first answer is waited for.
+    /// The upstreams; waits for the first answer.
     pub(crate) async fn hosts(&self, deadline: Instant) -> Arc<Set> {
         let now = self.now();
         if !now.is_empty() {
@@ -153,12 +153,12 @@ impl Discovery {
     }
 }
 
-/// A weight of DNS as one of ours. One of 0 has little of a chance beside others.
+/// Converts an SRV weight. A weight of 0 becomes a small one.
 fn scaled(weight: u16, heaviest: u16) -> u32 {
     (u32::from(weight) * UPSTREAM_WEIGHT).checked_div(u32::from(heaviest)).unwrap_or(1).max(1)
 }
 
-/// What the options of a rule add to each of its upstreams.
+/// The options of a rule that apply to each of its upstreams.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Finish {
     pub(crate) check: Check,

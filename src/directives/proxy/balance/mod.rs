@@ -1,4 +1,4 @@
-//! Which upstream gets a request, whether it waits, and whether it is sent again.
+//! Load balancing: the choice of an upstream, the queue, and retries.
 
 pub(crate) mod budget;
 pub(crate) mod discover;

@@ -1,4 +1,4 @@
-//! Which of a rule's upstreams gets a request.
+//! Balancing policies: the choice of an upstream for a request.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::directives::proxy::host::set::Set;
 use crate::directives::proxy::host::upstream::Upstream;
 use crate::http::Request;
 
-/// How a rule chooses among the upstreams that are available.
+/// How a rule chooses among its available upstreams.
 #[derive(Debug)]
 pub(crate) struct Policy {
     spec: &'static Spec,
@@ -36,13 +36,13 @@ enum Choice {
 #[derive(Debug)]
 struct Spec {
     names: &'static [&'static str],
-    /// The name and its arguments, as errors list them.
+    /// The name and its arguments, for error messages.
     usage: &'static str,
-    /// Reads the arguments. `Ok(None)` is a wrong number of them.
+    /// Parses the arguments. `Ok(None)`: wrong number of arguments.
     read: fn(&[&str]) -> Result<Option<Choice>, String>,
     /// Weights have an effect.
     weighs: bool,
-    /// A host's share may be smaller for a time without moving requests from where they belong.
+    /// Supports slow start: a host's share can be reduced without breaking affinity.
     spreads: bool,
     /// The choice depends on how many requests each host has.
     counts_requests: bool,
@@ -111,7 +111,7 @@ fn alone(args: &[&str], choice: Choice) -> Option<Choice> {
 
 fn header(args: &[&str]) -> Result<Option<Choice>, String> {
     match args {
-        [] => Err("policy header needs a header name".to_owned()),
+        [] => Err("policy header requires a header name".to_owned()),
         [field] => HeaderName::from_bytes(field.as_bytes())
             .map(|name| Some(Choice::Header(name)))
             .map_err(|_| format!("'{field}' is not a header name")),
@@ -133,7 +133,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Reads `policy NAME [ARG...]`. `Ok(None)` is a wrong number of arguments.
+    /// Parses `policy NAME [ARG...]`. `Ok(None)`: wrong number of arguments.
     pub(crate) fn parse(name: &str, args: &[&str]) -> Result<Option<Self>, String> {
         let Some(spec) = SPECS.iter().find(|spec| spec.names.contains(&name)) else {
             let usages: Vec<_> = SPECS.iter().map(|spec| spec.usage).collect();
@@ -168,14 +168,14 @@ impl Policy {
         self.sticky()?.host(set, &req.head.headers)
     }
 
-    /// Adds the cookie to the response that [`Self::sticky_host`] looks for.
+    /// Adds the cookie for [`Self::sticky_host`] to the response.
     pub(crate) fn set_cookie(&self, host: &Upstream, req: &Request, response: &mut HeaderMap) {
         if let Some(sticky) = self.sticky() {
             sticky.set_cookie(host, &req.head.headers, req.peer.tls.is_some(), response);
         }
     }
 
-    /// The index of the upstream to use, if `available` holds for any.
+    /// The index of the chosen upstream; `None` if none is available.
     pub(crate) fn choose(
         &self,
         set: &Set,
@@ -224,7 +224,7 @@ impl Policy {
     }
 }
 
-/// Any of those that are open, each with a probability in proportion to its weight.
+/// A random available host, with a probability proportional to its weight.
 fn random(set: &Set, open: &dyn Fn(usize) -> bool) -> Option<usize> {
     let weights = || (0..set.len()).filter(|i| open(*i)).map(|i| (i, set[i].weight));
     let sum: u32 = weights().map(|(_, weight)| weight).sum();
@@ -238,7 +238,7 @@ fn random(set: &Set, open: &dyn Fn(usize) -> bool) -> Option<usize> {
             None => return Some(i),
         }
     }
-    // Between the two walks a host may have left.
+    // A host may have become unavailable between the two passes.
     weights().map(|(i, _)| i).next()
 }
 

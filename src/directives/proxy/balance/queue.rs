@@ -1,5 +1,5 @@
-//! Requests that wait for a place where every upstream has `max_conns` of them: so many, so long,
-//! and first come, first served.
+//! The queue for requests when every upstream has reached `max_conns`: bounded in length and time,
+//! first in, first out.
 
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Duration;
@@ -23,12 +23,12 @@ impl Queue {
         Self { limit, timeout, waiting: AtomicUsize::new(0) }
     }
 
-    /// Whether others wait: then nobody passes them.
+    /// Whether requests wait: then new ones must queue too.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Waits until `take` gives something other than that all places are taken.
+    /// Waits until `take` returns something other than [`ProxyError::Busy`].
     pub(crate) async fn wait<T>(
         &self,
         hosts: &Set,
@@ -36,7 +36,7 @@ impl Queue {
     ) -> Result<T, ProxyError> {
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting::new(&self.waiting, hosts);
-        // Who frees a place from now on sees that somebody waits, or the place is seen here.
+        // From here on, a place that is freed is either seen here or notified.
         fence(Ordering::SeqCst);
         if before >= self.limit {
             return Err(ProxyError::QueueFull);
@@ -44,7 +44,7 @@ impl Queue {
         let deadline = Instant::now() + self.timeout;
         let mut behind_others = before > 0;
         loop {
-            // Listening before looking: a place that is freed in between is not missed.
+            // Registered before the check, so that no notification is missed.
             let freed = hosts.iter().map(|host| Box::pin(host.state.freed.notified()));
             let freed: Vec<_> = freed.collect();
             if !std::mem::take(&mut behind_others) {
@@ -60,7 +60,7 @@ impl Queue {
     }
 }
 
-/// Counts one that waits, in the queue and at each host, for as long as it lives.
+/// Counts a waiting request in the queue and at each host while it lives.
 struct Waiting<'a> {
     queue: &'a AtomicUsize,
     hosts: &'a Set,

@@ -1,6 +1,6 @@
 //! Rendezvous hashing: each upstream has a score for a key, and the highest score wins. When an
-//! upstream leaves, only its own keys move, each to its second best; a new upstream takes its share
-//! from all others.
+//! upstream is removed, only its keys move, each to the next best; a new upstream takes an equal
+//! share from all others.
 
 use crate::directives::proxy::host::digest::{hash, mix};
 use crate::directives::proxy::host::set::Set;
@@ -16,12 +16,12 @@ pub(crate) fn rendezvous(
     if set.equal {
         return open.max_by_key(|i| mix(key ^ set[*i].seed));
     }
-    // The chance to win is in proportion to the weight.
-    let lot = |i: usize| {
+    // The probability to win is proportional to the weight.
+    let score = |i: usize| {
         let drawn = (mix(key ^ set[i].seed) >> 11) as f64 + 0.5;
         f64::from(set[i].weight) / -(drawn / (1_u64 << 53) as f64).ln()
     };
-    open.map(|i| (i, lot(i))).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i)
+    open.map(|i| (i, score(i))).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i)
 }
 
 #[cfg(test)]

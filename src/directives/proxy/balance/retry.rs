@@ -1,4 +1,4 @@
-//! Whether, when and where a request that failed is tried again.
+//! Retries of failed requests.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use tokio::time::{Instant, sleep};
 
 use crate::directives::proxy::host::error::{Fate, ProxyError};
 
-/// For how long and how often a request is tried.
+/// `try_duration` and `try_interval`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryLimits {
-    /// None: it is not written.
+    /// None: not set.
     pub(crate) try_duration: Option<Duration>,
     pub(crate) try_interval: Duration,
 }
 
-/// What has become of a request so far.
+/// The attempts of a request so far.
 #[derive(Debug)]
 pub(crate) struct Retries {
     started: Instant,
     /// Upstreams that failed since the last pause.
     pub(crate) tried: Tried,
-    /// An upstream has had it, in part or whole: sending it again gives them more to do.
+    /// An upstream has received it, in part or whole, so a retry adds load.
     delivered: bool,
-    /// It has been sent again after that.
+    /// It has been retried after that.
     repeated: bool,
-    /// What the last upstream that was tried said.
+    /// The error of the last attempt.
     last: Option<ProxyError>,
 }
 
@@ -34,21 +34,21 @@ impl Retries {
         Self { started, tried, delivered: false, repeated: false, last: None }
     }
 
-    /// Whether another try puts more on upstreams than the requests themselves: then it needs a
-    /// place in the budget. What never reached an upstream may go to one that is well for free.
+    /// Whether another attempt counts against the budget. A request that no upstream has received
+    /// may be sent to a healthy one without.
     pub(crate) fn cost(&self, suspect: bool) -> bool {
         self.last.is_some() && (self.delivered || suspect)
     }
 
-    /// An upstream failed.
+    /// Records a failed attempt.
     pub(crate) fn failed(&mut self, upstream: usize, error: ProxyError, fate: Fate) {
         self.delivered |= fate != Fate::Unprocessed;
         self.tried.add(upstream);
         self.last = Some(error);
     }
 
-    /// Returns when it is time for another try, or what to answer. `none`: why no upstream was
-    /// tried just now.
+    /// Returns when the next attempt is due, or the final error. `none`: why no upstream could be
+    /// chosen.
     pub(crate) async fn next(
         &mut self,
         limits: RetryLimits,
@@ -58,7 +58,7 @@ impl Retries {
         let over = none.is_some() || self.tried.covers(hosts);
         let limit = match limits.try_duration {
             Some(limit) => limit,
-            // Unless told for how long, each of the others is asked once.
+            // Without `try_duration`, each of the other upstreams is tried once.
             None if over || self.repeated => Duration::ZERO,
             None => {
                 self.repeated = self.delivered;
@@ -66,19 +66,19 @@ impl Retries {
             }
         };
         if self.started.elapsed() >= limit {
-            // What an upstream did tells more than that there is no other.
+            // The error of an upstream is more specific than that none is left.
             return Err(self.last.take().or(none).unwrap_or(ProxyError::NoHost));
         }
         if over {
             self.tried = Tried::default();
-            // An interval of nothing would spin while all are down.
+            // An interval of zero would spin while all are down.
             sleep(limits.try_interval.max(Duration::from_millis(1))).await;
         }
         Ok(())
     }
 }
 
-/// Which upstreams failed since the last pause; beyond 64 they are not told apart.
+/// The upstreams that failed since the last pause; only the first 64 are distinguished.
 #[derive(Debug, Default)]
 pub(crate) struct Tried {
     which: u64,

@@ -1,4 +1,4 @@
-//! Which upstream a request goes to: by health, places, what was tried, and the policy.
+//! Selects the upstream of a request: by health, free places, earlier attempts, and the policy.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ pub(crate) struct Selector<'a> {
     pub(crate) req: &'a Request,
     pub(crate) policy: &'a Policy,
     pub(crate) tolerance: Tolerance,
-    /// 0 is no limit.
+    /// 0: no limit.
     pub(crate) max_conns: usize,
-    /// How long a host that comes back takes to get its full share.
+    /// How long a recovered host takes to get its full share.
     pub(crate) slow_start: Duration,
 }
 
 impl Selector<'_> {
-    /// An upstream that was not tried in this round, and a place on it. `own`: the one that the
-    /// client's connection is bound to.
+    /// Selects an upstream that has not been tried since the last pause, and takes a place on it.
+    /// `own`: the one that the client's connection is bound to.
     pub(crate) fn place(
         &self,
         own: Option<usize>,
@@ -37,13 +37,13 @@ impl Selector<'_> {
         let open = |i: usize| self.is_sound(i) && self.has_room(i) && !tried.has(i);
         for _ in 0..count {
             let index = self.choose(own, tried, &open).or_else(|| {
-                // Failures do not take the last upstream: where all have failed, any may be tried.
+                // If all upstreams have failed, each of them may still be tried.
                 let none_sound = !(0..count).any(|i| self.is_sound(i));
                 let spare = |i: usize| self.is_up(i) && self.has_room(i) && !tried.has(i);
                 self.by_policy(&spare).filter(|_| none_sound)
             });
             let Some(index) = index else { break };
-            // Another worker may have taken the last place in between.
+            // Another worker may have taken the last place.
             if let Some(slot) = self.take(&self.hosts[index]) {
                 return Ok((index, slot));
             }
@@ -52,8 +52,8 @@ impl Selector<'_> {
         Err(if full { ProxyError::Busy } else { ProxyError::NoHost })
     }
 
-    /// Of those that are open: the one the request comes from, else one that did not fail just
-    /// now and is warm, else any.
+    /// Chooses among the open ones: the one with affinity to the client, else one without a recent
+    /// failure and past its slow start, else any.
     fn choose(
         &self,
         own: Option<usize>,
@@ -71,12 +71,12 @@ impl Selector<'_> {
             }
         }
         if !self.slow_start.is_zero() && self.policy.spreads() {
-            // Drawn once for each host, so that it stays what it is while the policy looks.
+            // One random number per request, so that a host keeps its share during the choice.
             let drawn = fastrand::u64(..);
             let has_share = |i: usize| {
-                let lot = f64::from((drawn ^ self.hosts[i].seed) as u32) / f64::from(u32::MAX);
+                let draw = f64::from((drawn ^ self.hosts[i].seed) as u32) / f64::from(u32::MAX);
                 let share = self.hosts[i].state.slow_start_fraction(self.slow_start);
-                open(i) && lot <= share.max(LEAST_SHARE)
+                open(i) && draw <= share.max(LEAST_SHARE)
             };
             if let Some(index) = self.by_policy(&has_share) {
                 return Some(index);

@@ -1,6 +1,5 @@
-//! `policy cookie`: a client stays with the upstream that a cookie of ours names. The cookie is
-//! the upstream's name under a key (HMAC-SHA-256), so that it tells nothing and nobody can write
-//! one for an upstream of his choice.
+//! `policy cookie`: session affinity by a cookie. Its value is an HMAC-SHA-256 of the upstream's
+//! name, so that it reveals nothing and cannot be forged for another upstream.
 
 use std::sync::OnceLock;
 
@@ -12,7 +11,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::directives::proxy::host::set::Set;
 use crate::directives::proxy::host::upstream::Upstream;
 
-/// Bytes of the signature that a cookie carries.
+/// Bytes of the HMAC in the cookie.
 const SIGNED: usize = 16;
 
 /// The cookie of a rule.
@@ -23,8 +22,8 @@ pub(crate) struct Sticky {
 }
 
 impl Sticky {
-    /// Reads `[NAME [SECRET]]`. Without a secret the key is the process's own: it holds over
-    /// reloads, and not over restarts nor on another machine.
+    /// Parses `[NAME [SECRET]]`. Without a secret the key is random: it survives reloads, but not
+    /// a restart, and differs on other machines.
     pub(crate) fn parse(args: &[&str]) -> Result<Self, String> {
         let name = args.first().copied().unwrap_or("lb");
         if HeaderName::from_bytes(name.as_bytes()).is_err() {
@@ -37,7 +36,7 @@ impl Sticky {
         Ok(Self { name: name.to_owned(), key })
     }
 
-    /// What the cookie of this upstream holds.
+    /// The cookie value of this upstream.
     pub(crate) fn tag(&self, upstream: &str) -> Box<str> {
         let signed = hmac::sign(&self.key, format!("{} {upstream}", self.name).as_bytes());
         signed.as_ref()[..SIGNED].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -48,7 +47,7 @@ impl Sticky {
         cookies(fields, &self.name).find_map(|value| set.iter().position(|host| is(host, value)))
     }
 
-    /// Adds the cookie of `host` to a response, unless the request's `fields` hold it already.
+    /// Adds the cookie of `host` to a response, unless the request's `fields` already have it.
     /// `secure`: the client uses TLS.
     pub(crate) fn set_cookie(
         &self,
@@ -60,8 +59,8 @@ impl Sticky {
         if cookies(fields, &self.name).next().is_some_and(|value| is(host, value)) {
             return;
         }
-        // It must come with requests that another site starts, from a frame or a login there:
-        // these have to find their session as well. It is worth nothing to that site.
+        // Cross-site requests, such as from a frame or a login page, need the session too, and the
+        // value is of no use to the other site.
         let attributes = if secure { "; Secure; SameSite=None" } else { "; SameSite=Lax" };
         let cookie = format!("{}={}; Path=/; HttpOnly{attributes}", self.name, host.tag);
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
@@ -77,7 +76,7 @@ fn own_key() -> Result<Key, String> {
         aws_lc_rs::rand::fill(&mut bytes).ok()?;
         Some(Key::new(HMAC_SHA256, &bytes))
     };
-    KEY.get_or_init(random).clone().ok_or_else(|| "no random bytes for a key".to_owned())
+    KEY.get_or_init(random).clone().ok_or_else(|| "cannot generate a random key".to_owned())
 }
 
 fn is(host: &Upstream, value: &[u8]) -> bool {

@@ -1,6 +1,6 @@
-//! Upstream connections that belong to one client's connection: those that were authenticated as
-//! a whole (NTLM and Negotiate, RFC 4559), and those that began with the client's address. They
-//! are never in the pool, and end with the client's.
+//! Upstream connections that are bound to one client connection: those that were authenticated
+//! (NTLM and Negotiate, RFC 4559), and those that began with a PROXY header. They are never pooled,
+//! and are closed with the client connection.
 
 use std::rc::Rc;
 
@@ -14,22 +14,22 @@ use crate::directives::proxy::host::upstream::Upstream;
 use crate::http::{Peer, Request};
 use crate::limits::UPSTREAM_IDLE;
 
-/// One of them, with its upstream.
+/// A bound connection and its upstream.
 struct Own {
     upstream: u64,
     conn: Box<Conn>,
-    /// Its authentication is the client's: it is kept for as long as the upstream keeps it.
+    /// The client has authenticated it: it is kept for as long as the upstream keeps it open.
     authenticated: bool,
 }
 
-/// Why a request may use connections of its own client only.
+/// Why a request may only use connections that are bound to its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Affinity {
     Address,
     Authentication,
 }
 
-/// Whether the request is bound to a connection of its client's own.
+/// Whether the request needs a connection that is bound to its client.
 pub(crate) fn of(settings: &Settings, req: &Request) -> Option<Affinity> {
     if req.head.headers.get(AUTHORIZATION).is_some_and(is_connection_bound)
         || !req.peer.kept.is_empty() && req.peer.kept.any(|own: &Own| own.authenticated)
@@ -39,7 +39,7 @@ pub(crate) fn of(settings: &Settings, req: &Request) -> Option<Affinity> {
     settings.proxy_protocol.map(|_| Affinity::Address)
 }
 
-/// Whether an answer asks a client for what it can do over HTTP/1.1 only.
+/// Whether a response requires authentication that works over HTTP/1.1 only.
 pub(crate) fn refuses(req: &Request, status: StatusCode, fields: &HeaderMap) -> bool {
     status == StatusCode::UNAUTHORIZED && cannot_authenticate(req) && is_challenge(status, fields)
 }
@@ -49,7 +49,7 @@ fn is_challenge(status: StatusCode, fields: &HeaderMap) -> bool {
         && fields.get_all(WWW_AUTHENTICATE).iter().any(is_connection_bound)
 }
 
-/// Whether several requests at once on one connection keep the client from authenticating it.
+/// Whether the client's connection is multiplexed, so that it cannot be authenticated.
 pub(crate) fn cannot_authenticate(req: &Request) -> bool {
     req.head.version >= Version::HTTP_2
 }
@@ -59,7 +59,7 @@ fn is_connection_bound(value: &HeaderValue) -> bool {
     scheme.eq_ignore_ascii_case(b"NTLM") || scheme.eq_ignore_ascii_case(b"Negotiate")
 }
 
-/// A connection of the client's own to an upstream.
+/// Takes the client's connection to an upstream.
 pub(crate) fn take(peer: &Peer, upstream: u64) -> Option<Box<Conn>> {
     while let Some(Own { mut conn, authenticated, .. }) =
         peer.kept.take(|own: &Own| own.upstream == upstream)
@@ -72,13 +72,13 @@ pub(crate) fn take(peer: &Peer, upstream: u64) -> Option<Box<Conn>> {
     None
 }
 
-/// Keeps a connection whose exchange is over with the client's.
+/// Binds a connection to the client's connection after an exchange.
 pub(crate) fn give(peer: &Rc<Peer>, upstream: u64, mut conn: Box<Conn>, affinity: Affinity) {
     conn.patience.moved_at(Instant::now());
     peer.kept.put(Own { upstream, conn, authenticated: affinity == Affinity::Authentication });
 }
 
-/// The upstream that the client has authenticated a connection to: it stays the client's.
+/// The upstream to which the client has an authenticated connection.
 pub(crate) fn host(hosts: &[Upstream], peer: &Peer) -> Option<usize> {
     if peer.kept.is_empty() {
         return None;

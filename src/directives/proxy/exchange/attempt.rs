@@ -1,4 +1,4 @@
-//! One try at one upstream: over an idle connection if there is one, else over a new one.
+//! One attempt at one upstream: over an idle connection if available, else over a new one.
 
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::directives::proxy::host::error::ProxyError;
 use crate::directives::proxy::host::upstream::{Slot, Upstream, Versions};
 use crate::http::Request;
 
-/// Sends the request and waits for the head of the answer.
+/// Sends the request and waits for the head of the response.
 pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
     let Attempt { settings, host, req, .. } = this;
     let affinity = affinity::of(settings, req);
@@ -30,7 +30,7 @@ pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
         }
     }
     let repeatable = is_idempotent(&req.head.method) && this.payload.repeatable();
-    // What may not be sent twice deserves a connection that is known to be open.
+    // A request that cannot be repeated needs a connection that is certainly open.
     let now = Instant::now();
     let mut pooled = match affinity {
         None => pool::take(host.state.id, !repeatable, now),
@@ -40,7 +40,7 @@ pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
         let reused = pooled.is_some();
         let conn = match pooled.take() {
             Some(conn) => conn,
-            // Rare and large, it has no place in every request's future.
+            // Boxed: it is rare, and would enlarge the future of every request.
             None => match Box::pin(connect_http1(settings, host, req)).await {
                 Ok(conn) => conn,
                 Err(error) => return Outcome::failed(error, false),
@@ -61,7 +61,7 @@ pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
                 let lease = Lease { keep, silence, owner, _slot: slot };
                 return Outcome::Answered(receive(answer, exchange, host.state.id, lease));
             }
-            // The upstream closed the idle connection as the request was on its way.
+            // The upstream closed the idle connection while the request was being sent.
             Err(Broken::Closed(_)) if reused && repeatable && this.payload.available() => {}
             Err(Broken::Closed(error) | Broken::Failed(error)) => {
                 return Outcome::failed(error, repeatable);

@@ -15,13 +15,13 @@ use crate::directives::proxy::host::upstream::{Target, Upstream};
 use crate::net::dial;
 use crate::upstream::Io;
 
-/// How to connect.
+/// The settings of a new connection.
 pub(crate) struct Dial<'a> {
-    /// Used where the upstream is behind TLS.
+    /// Used if the upstream uses TLS.
     pub(crate) tls: Option<&'a Arc<ClientConfig>>,
-    /// Sent before anything else, TLS too.
+    /// Sent first, before TLS.
     pub(crate) preface: Option<Vec<u8>>,
-    /// For all of it.
+    /// Timeout of all steps together.
     pub(crate) limit: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! One try at one upstream.
+//! One attempt to have a request answered by one upstream.
 
 pub(crate) mod affinity;
 pub(crate) mod attempt;

@@ -1,4 +1,4 @@
-//! A try at an upstream: its parts, how it ended, and which requests may be sent twice.
+//! An attempt at an upstream: its inputs, its outcome, and which requests may be repeated.
 
 use http::{Method, Response};
 
@@ -8,7 +8,7 @@ use crate::directives::proxy::host::error::{Fate, ProxyError};
 use crate::directives::proxy::host::upstream::Upstream;
 use crate::http::{Body, Request};
 
-/// The parts of a try.
+/// The inputs of an attempt.
 pub(crate) struct Attempt<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) host: &'a Upstream,
@@ -16,21 +16,21 @@ pub(crate) struct Attempt<'a> {
     pub(crate) payload: &'a mut Payload,
 }
 
-/// How a try ended.
+/// The outcome of an attempt.
 pub(crate) enum Outcome {
     Answered(Response<Body>),
     Failed { error: ProxyError, fate: Fate },
 }
 
 impl Outcome {
-    /// A failure whose error decides what becomes of the request. `repeatable`: the request is
-    /// idempotent and all of it can be sent once more.
+    /// A failure whose error determines the fate. `repeatable`: the request is idempotent and its
+    /// whole body can be sent again.
     pub(crate) fn failed(error: ProxyError, repeatable: bool) -> Self {
         Self::Failed { fate: error.fate(repeatable), error }
     }
 }
 
-/// Whether a method may be sent twice (RFC 9110 section 9.2.2).
+/// Whether a method is idempotent (RFC 9110 section 9.2.2).
 pub(crate) fn is_idempotent(method: &Method) -> bool {
     matches!(
         *method,

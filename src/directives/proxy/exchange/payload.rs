@@ -1,5 +1,4 @@
-//! A request's body on its way upstream: streamed, and where another upstream may need it, kept
-//! as it passes.
+//! The body of a request to an upstream: streamed, and recorded if a retry may need it.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -13,13 +12,13 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use crate::http::{Body, BodyError};
 use crate::limits::RETRY_BODY;
 
-/// What an attempt may send.
+/// The body for the attempts of a request.
 #[derive(Debug)]
 pub(crate) enum Payload {
     Empty,
-    /// Can be sent once; `None` when it has been.
+    /// Can be sent once; `None` after that.
     Stream(Option<Body>),
-    /// Can be sent again for as long as all of it that has passed is kept.
+    /// Can be sent again while everything that was read is recorded.
     Kept(Keeper),
 }
 
@@ -28,7 +27,7 @@ impl Payload {
         if body.is_end_stream() { Self::Empty } else { Self::Stream(Some(body)) }
     }
 
-    /// Keeps what passes, unless it is known to be too much.
+    /// Records the body, unless it is known to be larger than [`RETRY_BODY`].
     pub(crate) fn keep(body: Body) -> Self {
         if body.is_end_stream() || body.size_hint().lower() > RETRY_BODY {
             return Self::new(body);
@@ -36,7 +35,7 @@ impl Payload {
         Self::Kept(Keeper { passed: Rc::new(RefCell::new(Passed::new(body))), taken: false })
     }
 
-    /// Whether the body can be sent although it has been sent before.
+    /// Whether the body can be sent again.
     pub(crate) fn repeatable(&self) -> bool {
         match self {
             Self::Empty => true,
@@ -45,7 +44,7 @@ impl Payload {
         }
     }
 
-    /// Whether there is anything left to send, or nothing was there to begin with.
+    /// Whether the body can still be sent, or is empty.
     pub(crate) fn available(&self) -> bool {
         match self {
             Self::Empty => true,
@@ -54,7 +53,7 @@ impl Payload {
         }
     }
 
-    /// Takes a body back of which nothing was sent.
+    /// Returns a body of which nothing was sent.
     pub(crate) fn give_back(&mut self, body: Body) {
         if let Self::Stream(place @ None) = self {
             *place = Some(body);
@@ -73,7 +72,7 @@ impl Payload {
         }
     }
 
-    /// An upstream has answered: what still passes is not kept any more.
+    /// Stops recording, after an upstream has responded.
     pub(crate) fn settle(&self) {
         if let Self::Kept(keeper) = self {
             keeper.passed.borrow_mut().lose();
@@ -87,12 +86,12 @@ pub(crate) struct Keeper {
     taken: bool,
 }
 
-/// What has passed of a body, and the rest.
+/// The recorded part of a body, and the rest.
 #[derive(Debug)]
 struct Passed {
     pieces: Vec<Piece>,
     size: u64,
-    /// Not all that has passed is here.
+    /// The record is incomplete.
     lost: bool,
     whole: SizeHint,
     rest: Body,
@@ -128,7 +127,7 @@ impl Passed {
     }
 }
 
-/// The body from its beginning. Only the last one made of a body is read.
+/// The body from its beginning. Only the latest replay of a body is read.
 struct Replay {
     passed: Rc<RefCell<Passed>>,
     at: usize,

@@ -1,4 +1,4 @@
-//! The request as the upstream sees it: its target, its fields, its framing.
+//! Builds the request to an upstream: target, header fields and framing.
 
 use std::borrow::Cow;
 
@@ -19,10 +19,10 @@ use crate::http::hop::{self, FORWARDED_FOR};
 use crate::http::paths::Prefix;
 use crate::http::{Body, Request};
 
-/// A request as the upstream is to get it.
+/// A request to an upstream.
 pub(crate) struct Message<'a> {
     pub(crate) method: &'a Method,
-    /// The client's: what is asked for on its behalf depends on it.
+    /// The version of the client's request.
     pub(crate) version: Version,
     pub(crate) target: Cow<'a, PathAndQuery>,
     pub(crate) fields: Fields<'a>,
@@ -30,7 +30,7 @@ pub(crate) struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// The same as a message of its own.
+    /// Converts it to an owned request.
     pub(crate) fn into_request(self) -> http::Request<Body> {
         let headers = self.fields.to_map();
         let mut request = http::Request::new(self.body);
@@ -42,7 +42,7 @@ impl Message<'_> {
     }
 }
 
-/// Builds one attempt from the client's request, which stays as it is.
+/// Builds the request of one attempt; the client's request is not modified.
 pub(crate) fn outgoing<'a>(
     req: &'a Request,
     upstream: &'a Upstream,
@@ -59,7 +59,7 @@ pub(crate) fn outgoing<'a>(
     if body.is_end_stream() {
         fields.remove(&EXPECT);
     }
-    // Ours is added after what the client's Connection named has gone.
+    // Added after the fields named by the client's Connection are removed.
     let sender = req.sender();
     let line = match fields.contains(&FORWARDED_FOR) {
         true => Cow::Owned(hop::forwarded_for(fields.get_all(&FORWARDED_FOR), &sender)),
@@ -91,7 +91,7 @@ pub(crate) fn outgoing<'a>(
     Ok(Message { method, version, target, fields, body })
 }
 
-/// Path and query: `without` cut off, the upstream's base before it, every other byte untouched.
+/// Path and query: without the prefix `without`, after the upstream's base; other bytes unchanged.
 fn target<'a>(
     uri: &'a Uri,
     upstream: &Upstream,
@@ -117,7 +117,7 @@ fn target<'a>(
     Ok(Cow::Owned(PathAndQuery::try_from(joined)?))
 }
 
-/// Joins with exactly one slash in between; an empty rest adds none.
+/// Joins the two with exactly one slash; an empty rest adds none.
 fn join(base: &str, rest: &str) -> String {
     let trimmed = base.strip_suffix('/').unwrap_or(base);
     let mut joined = String::with_capacity(trimmed.len() + rest.len() + 1);
@@ -134,10 +134,10 @@ fn offer(fields: &mut Fields<'_>, protocol: &HeaderValue) {
     fields.set(&UPGRADE, protocol.clone());
 }
 
-/// Rules may take the client's wish for another protocol away, and never give it one (h2c would
-/// carry requests past every settings).
+/// Rules may remove the client's Upgrade but cannot add one, as requests in h2c would bypass all
+/// rules.
 fn keep_offer(fields: &mut Fields<'_>, offered: Option<&HeaderValue>) {
-    // The client's own field never passes.
+    // The client's own field is never forwarded.
     let is_left = fields.overriding(&UPGRADE).next().is_some();
     match offered.filter(|_| is_left) {
         Some(protocol) => offer(fields, protocol),
@@ -158,8 +158,8 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
         .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// Says how long the body is, from the body itself: what the client wrote is kept only where the
-/// body cannot tell (RFC 9112 section 6).
+/// Sets the framing from the body itself; the client's Content-Length is kept only if the length
+/// of the body is unknown (RFC 9112 section 6).
 fn frame(fields: &mut Fields<'_>, method: &Method, body: &Body) {
     if body.is_end_stream() {
         let expects_body = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
@@ -173,7 +173,7 @@ fn frame(fields: &mut Fields<'_>, method: &Method, body: &Body) {
     }
 }
 
-/// The values of a field that is kept although it belongs to one hop: trailers pass through.
+/// The values of a hop-by-hop field that is forwarded anyway: `Trailer`.
 pub(crate) fn announced(headers: &HeaderMap, name: HeaderName) -> Vec<HeaderValue> {
     headers.get_all(name).iter().cloned().collect()
 }

@@ -1,5 +1,4 @@
-//! An upstream's response on its way back: its head cleaned, its body holding the connection
-//! until the last frame.
+//! The response of an upstream: removes hop-by-hop fields, and ties the connection to the body.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -23,20 +22,20 @@ use crate::directives::proxy::host::upstream::Slot;
 use crate::error_chain::display_chain;
 use crate::http::{Body, Peer, hop};
 
-/// What an exchange holds of its rule until the response has passed to its end.
+/// The settings and resources that a response holds until its end.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// Idle connections that may be kept.
+    /// Maximum number of idle connections.
     pub(crate) keep: usize,
-    /// How long the upstream may be silent within its answer.
+    /// Idle timeout within the response.
     pub(crate) silence: Duration,
-    /// Whose own the connection is.
+    /// The client that the connection is bound to.
     pub(crate) owner: Option<(Rc<Peer>, Affinity)>,
     pub(crate) _slot: Slot,
 }
 
-/// Ties the body to the connection, which goes back to the pool of the `upstream` when the last
-/// frame has passed, and is closed when the body is dropped before.
+/// Ties the body to the connection, which returns to the pool of `upstream` after the last frame,
+/// and is closed if the body is dropped earlier.
 pub(crate) fn receive(
     answer: Answer,
     mut exchange: Exchange,
@@ -72,12 +71,12 @@ pub(crate) fn receive(
 struct Leased {
     exchange: Exchange,
     lease: Lease,
-    /// The pool to go back to.
+    /// The key of the pool, if the connection can be reused.
     keep_alive: Option<u64>,
 }
 
 impl Leased {
-    /// No page can tell the client any more: the log does.
+    /// Logs the error, as the client has already received the head.
     fn broke(self, error: &ProxyError) {
         if !error.by_client() {
             let peer = self.exchange.conn.io.peer();
@@ -130,11 +129,11 @@ impl LeasedBody {
         let Some(Leased { exchange, lease, .. }) = &mut self.leased else {
             return Poll::Ready(None);
         };
-        // An upload that goes on beside its answer.
+        // Continues the upload during the response.
         exchange.send(cx)?;
         let polled = self.content.poll_frame(&mut exchange.conn, cx);
         if polled.is_pending()
-            // A tunnel has a patience of its own.
+            // A tunnel has its own idle timer.
             && !exchange.switched
             && exchange.conn.patience.poll(lease.silence, cx).is_ready()
         {

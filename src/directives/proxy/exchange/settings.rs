@@ -1,4 +1,4 @@
-//! What an exchange goes by: the part of a rule that one try at an upstream needs.
+//! The settings of a rule that an exchange needs.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use crate::limits::{
 };
 use crate::net::proxy_protocol::writer::ProxyProtocol;
 
-/// The same for all upstreams of a rule.
+/// The settings for all upstreams of a rule.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Idle connections kept for each upstream and worker.
     pub(crate) keepalive: usize,
     pub(crate) connect_timeout: Duration,
-    /// The longest silence of an upstream before its response.
+    /// Timeout for the head of the response, from the end of the request.
     pub(crate) first_byte: Duration,
-    /// The longest silence within it.
+    /// Idle timeout within the response.
     pub(crate) idle: Duration,
-    /// What is cut off the paths of requests.
+    /// The prefix that is removed from the paths of requests.
     pub(crate) without: Prefix,
     pub(crate) upstream_headers: Vec<HeaderRule>,
-    /// Set where an upstream is https.
+    /// Set if an upstream uses TLS.
     pub(crate) tls: Option<ClientConfigs>,
-    /// What connections begin with, each of which then serves one client only.
+    /// The PROXY header of connections, each of which then serves one client only.
     pub(crate) proxy_protocol: Option<ProxyProtocol>,
 }
 

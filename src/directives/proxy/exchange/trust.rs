@@ -1,4 +1,4 @@
-//! The client side of TLS: whom an `https://` upstream's certificate must satisfy.
+//! TLS to upstreams: the verification of their certificates, and client certificates.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use crate::net::roots;
 
-/// Which certificates are good.
+/// Which certificates are accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Those of the system's authorities.
+    /// Those signed by the system's authorities.
     #[default]
     System,
-    /// Those of the authorities in these PEM files.
+    /// Those signed by the authorities in these PEM files.
     Files(Vec<String>),
-    /// Any at all.
+    /// Any certificate.
     Anything,
 }
 
 impl Trust {
-    /// What sets connections apart that were made under different trust.
+    /// A key that keeps connections with different verification apart.
     pub(crate) fn identity(&self) -> String {
         match self {
             Self::System => String::new(),
@@ -33,7 +33,7 @@ impl Trust {
         }
     }
 
-    /// The settings of connections. Reads certificates: for load time only.
+    /// Builds the TLS configurations. Reads files: only for the time of loading.
     pub(crate) fn settings(&self, client: Option<&ClientFiles>) -> Result<ClientConfigs, String> {
         let builder = match self {
             Self::System => with_roots(roots::system()?)?,
@@ -52,7 +52,7 @@ impl Trust {
     }
 }
 
-/// `tls_client`: the files of the certificate and key that are shown to upstreams.
+/// `tls_client`: the files of the client certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClientFiles {
     pub(crate) cert: String,
@@ -60,7 +60,7 @@ pub(crate) struct ClientFiles {
 }
 
 impl ClientFiles {
-    /// What sets connections apart that showed another certificate.
+    /// A key that keeps connections with different client certificates apart.
     pub(crate) fn identity(&self) -> String {
         format!("client={},{}", self.cert, self.key)
     }
@@ -71,14 +71,14 @@ impl ClientFiles {
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|e| refused(&self.cert, &e))?;
         if chain.is_empty() {
-            return Err(refused(&self.cert, &"holds no certificate"));
+            return Err(refused(&self.cert, &"contains no certificate"));
         }
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| refused(&self.key, &e))?;
         builder.with_client_auth_cert(chain, key).map_err(|e| refused(&self.cert, &e))
     }
 }
 
-/// The settings by what is offered to the upstream.
+/// The TLS configurations, by the ALPN protocols that are offered.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientConfigs {
     pub(crate) http1: Arc<ClientConfig>,
@@ -126,13 +126,13 @@ fn roots_from(files: &[String]) -> Result<RootCertStore, String> {
             roots.add(cert).map_err(|e| refused(&e))?;
         }
         if roots.len() == before {
-            return Err(refused(&"holds no certificate"));
+            return Err(refused(&"contains no certificate"));
         }
     }
     Ok(roots)
 }
 
-/// `insecure_skip_verify`: any certificate will do, but who shows it must hold its key.
+/// `insecure_skip_verify`: accepts any certificate; the server must still prove to have its key.
 #[derive(Debug)]
 struct AcceptAll(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! What can go wrong between us and an upstream, and the one place that says which status it is.
+//! The errors of requests to upstreams, and the status code of each.
 
 use std::io;
 use std::sync::Arc;
@@ -8,46 +8,47 @@ use http::StatusCode;
 use crate::http::Fault;
 use crate::http::body::{self, BodyError};
 
-/// Why a request got no answer from an upstream.
+/// Why a request got no response from an upstream.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProxyError {
     #[error("no hosts available upstream")]
     NoHost,
-    #[error("every upstream has max_conns requests")]
+    #[error("every upstream has reached max_conns")]
     Busy,
-    #[error("every upstream has max_conns requests, and the queue is full")]
+    #[error("every upstream has reached max_conns, and the queue is full")]
     QueueFull,
-    #[error("no upstream had a place in time")]
+    #[error("the request timed out in the queue")]
     QueueTimeout,
-    #[error("too many requests are being sent again")]
+    #[error("the retry budget is exhausted")]
     Budget,
     #[error("cannot resolve {0}")]
     Resolve(String, #[source] io::Error),
     #[error("cannot connect to {0}")]
     Connect(String, #[source] io::Error),
-    #[error("no connection to {0} in time")]
+    #[error("connecting to {0} timed out")]
     ConnectTimeout(String),
     #[error("TLS handshake with {0} failed")]
     Tls(String, #[source] io::Error),
-    #[error("no answer from the upstream in time")]
+    #[error("the upstream did not respond in time")]
     FirstByte,
-    #[error("bad answer from the upstream")]
+    #[error("the connection to the upstream failed")]
     Answer(#[source] io::Error),
-    #[error("bad answer from the upstream: {0}")]
+    #[error("invalid response from the upstream: {0}")]
     Malformed(&'static str),
-    #[error("bad answer from the upstream")]
+    #[error("the HTTP/2 exchange with the upstream failed")]
     Http2(#[source] hyper::Error),
-    #[error("the upstream has not taken the request")]
+    #[error("the upstream refused the request")]
     Refused(#[source] hyper::Error),
     #[error(
-        "the upstream asks for HTTP/1.1 (HTTP_1_1_REQUIRED); write https in place of h2, or http in place of h2c"
+        "the upstream requires HTTP/1.1 (HTTP_1_1_REQUIRED): write https:// for h2://, and http:// \
+    for h2c://"
     )]
     WantsHttp1,
-    #[error("the upstream speaks HTTP/2 only, in which no protocol can be changed")]
+    #[error("the upstream is set to HTTP/2 only, which has no Upgrade")]
     NoUpgrade,
-    #[error("the upstream authenticates whole connections, which needs HTTP/1.1")]
+    #[error("the upstream authenticates connections, which requires HTTP/1.1")]
     NeedsHttp1,
-    #[error("the upstream does not want the content")]
+    #[error("the upstream responded without taking the request body")]
     NotContinued,
     #[error("cannot build the upstream request")]
     Request(#[source] http::Error),
@@ -55,15 +56,15 @@ pub(crate) enum ProxyError {
     ClientBody(#[source] BodyError),
     #[error("upstream {0}")]
     At(Arc<str>, #[source] Box<Self>),
-    #[error("the upstream sent nothing for too long in the middle of its response")]
+    #[error("the upstream stopped sending in the middle of its response")]
     BodyIdle,
 }
 
-/// Whether a request that got no response may be sent again.
+/// Whether a request without a response may be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// No: the upstream may have processed it and it is not idempotent, its time is over, or the
-    /// client is at fault.
+    /// No: the upstream may have processed it and it is not idempotent, it timed out, or the
+    /// client caused the failure.
     Final,
     /// The upstream may have processed it, and it is idempotent (RFC 9110 section 9.2.2).
     Idempotent,
@@ -72,30 +73,30 @@ pub(crate) enum Fate {
 }
 
 impl ProxyError {
-    pub(crate) const UNASKED: Self = Self::Malformed("it switches protocols unasked");
-    pub(crate) const CHUNKS: Self = Self::Malformed("its chunked coding");
+    pub(crate) const UNASKED: Self = Self::Malformed("101 without a request to switch");
+    pub(crate) const CHUNKS: Self = Self::Malformed("invalid chunked coding");
 
-    /// Names the upstream it happened at.
+    /// Adds the name of the upstream.
     pub(crate) fn at(self, upstream: &Arc<str>) -> Self {
         Self::At(upstream.clone(), Box::new(self))
     }
 
-    /// What this means for a request that an upstream was to answer. `repeatable`: the request is
-    /// idempotent and all of it can be sent once more.
+    /// Whether the request may be retried after this error. `repeatable`: the request is idempotent
+    /// and its whole body can be sent again.
     pub(crate) fn fate(&self, repeatable: bool) -> Fate {
         match self {
             Self::Resolve(..) | Self::Connect(..) | Self::ConnectTimeout(_) | Self::Tls(..) => {
                 Fate::Unprocessed
             }
             Self::Refused(_) | Self::WantsHttp1 => Fate::Unprocessed,
-            // Another upstream would be given as long again.
+            // A retry would take the whole timeout again.
             Self::FirstByte => Fate::Final,
             error if error.by_client() || !repeatable => Fate::Final,
             _ => Fate::Idempotent,
         }
     }
 
-    /// Whether the client, not the upstream, is at fault.
+    /// Whether the client caused the error, not the upstream.
     pub(crate) fn by_client(&self) -> bool {
         matches!(self, Self::ClientBody(_) | Self::Request(_) | Self::NoUpgrade | Self::NeedsHttp1)
     }

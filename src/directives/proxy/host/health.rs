@@ -11,10 +11,10 @@ use http::HeaderValue;
 use crate::limits::{HEALTH_INTERVAL, HEALTH_TIMEOUT};
 use crate::upstream::{Schedule, Shared};
 
-/// What a check asks and what it takes for well.
+/// The request of a health check and the responses that pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Check {
-    /// Behind the upstream's base path. None: nothing is asked.
+    /// Relative to the upstream's base path. None: no health check.
     pub(crate) path: Option<String>,
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
@@ -39,7 +39,7 @@ impl Default for Check {
 }
 
 impl Check {
-    /// What is known of an upstream by a check like this one.
+    /// The state of an upstream by this check, shared with equal checks.
     pub(crate) fn health(&self, id: u64, name: &str) -> Option<Arc<Health>> {
         static KNOWN: Shared<Health> = Shared::new();
         let path = self.path.as_ref()?;
@@ -74,7 +74,7 @@ impl Check {
     }
 }
 
-/// What checks have found out about an upstream.
+/// The result of the health checks of an upstream.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     down: AtomicBool,
@@ -86,7 +86,7 @@ impl Health {
         self.down.load(Ordering::Relaxed)
     }
 
-    /// Records what a check found; whether that is a change.
+    /// Records a result; returns whether it changes the state.
     pub(crate) fn set_down(&self, down: bool) -> bool {
         self.down.swap(down, Ordering::Relaxed) != down
     }

@@ -1,4 +1,4 @@
-//! Upstreams: where they are, and what all workers know of them.
+//! Upstreams: their addresses, and the state that all workers share.
 
 pub(crate) mod digest;
 pub(crate) mod error;

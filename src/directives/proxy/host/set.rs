@@ -1,18 +1,18 @@
-//! The upstreams of a rule, and what follows from their number and weights alone.
+//! The upstreams of a rule, and values computed from their number and weights.
 
 use std::ops::Deref;
 
 use super::upstream::Upstream;
 
-/// Upstreams in the order they are written.
+/// The upstreams in the order of the Caddyfile.
 #[derive(Debug, Default)]
 pub(crate) struct Set {
     hosts: Vec<Upstream>,
     /// One round of `round_robin`: each host as often as its weight, evenly interleaved.
     pub(crate) round: Vec<u32>,
-    /// All weights are the same.
+    /// All weights are equal.
     pub(crate) equal: bool,
-    /// Some are there only for when the others are not.
+    /// The hosts have different priorities.
     tiers: bool,
 }
 
@@ -26,7 +26,7 @@ impl Set {
         Self { hosts, round, equal, tiers }
     }
 
-    /// The lowest priority that still has an available host; the others are not its turn.
+    /// The lowest priority with an available host; `None` if all have the same.
     pub(crate) fn tier(&self, available: &dyn Fn(usize) -> bool) -> Option<u16> {
         let open = || (0..self.len()).filter(|i| available(*i));
         if self.tiers { open().map(|i| self[i].priority).min() } else { None }
@@ -41,8 +41,8 @@ impl Deref for Set {
     }
 }
 
-/// Turns in proportion to the weights: in each, every host gains its weight, and the one with the
-/// most pays the sum of all.
+/// Smooth weighted round robin: in each step every host gains its weight, and the one with the
+/// highest credit is selected and pays the sum of all weights.
 fn interleave_by_weight(weights: &[u32]) -> Vec<u32> {
     let divisor = weights.iter().copied().fold(0, gcd).max(1);
     let weights: Vec<i64> = weights.iter().map(|weight| i64::from(weight / divisor)).collect();

@@ -1,5 +1,5 @@
-//! Where a request goes: the addresses written in the Caddyfile, and what all workers and all
-//! generations of the configuration know about each of them.
+//! An upstream as the Caddyfile defines it, and its state, which all workers and successive
+//! configurations share.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,29 +16,29 @@ use super::health::Health;
 use crate::error_chain::display_chain;
 use crate::upstream::{Host, Name, Shared};
 
-/// One upstream as the Caddyfile names it.
+/// One upstream of a rule.
 #[derive(Debug, Clone)]
 pub(crate) struct Upstream {
     /// For logs and `{upstream}`; without credentials.
     pub(crate) name: Arc<str>,
     pub(crate) target: Target,
     pub(crate) versions: Versions,
-    /// What `Host` says upstream.
+    /// The Host field of requests to it.
     pub(crate) host_field: HeaderValue,
-    /// Base path put before the request's, and query put before its query.
+    /// Base path and query, prepended to those of the request.
     pub(crate) base_path: String,
     pub(crate) base_query: String,
-    /// From `user:pass@`; sent when the client has no `Authorization` of its own.
+    /// From `user:pass@`; sent when the client sends no `Authorization`.
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) state: Arc<State>,
-    /// Set where it is checked.
+    /// Set if it has a health check.
     pub(crate) health: Option<Arc<Health>>,
     pub(crate) weight: u32,
-    /// Of an SRV record: the lowest first.
+    /// The priority of its SRV record: the lowest is used first.
     pub(crate) priority: u16,
-    /// What it draws its lots with.
+    /// The seed of its scores in rendezvous hashing and slow start.
     pub(crate) seed: u64,
-    /// What the cookie of `policy cookie` holds for it.
+    /// Its value in the cookie of `policy cookie`.
     pub(crate) tag: Box<str>,
 }
 
@@ -61,7 +61,7 @@ impl Upstream {
         }
     }
 
-    /// The name that has to be resolved to reach it.
+    /// The DNS name to resolve.
     pub(crate) fn named(&self) -> Option<&Arc<Name>> {
         match &self.target {
             Target::Tcp { at: Host::Name(name), .. } => Some(name),
@@ -70,19 +70,19 @@ impl Upstream {
     }
 }
 
-/// The versions of HTTP that an upstream may speak.
+/// The HTTP versions used with an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Versions {
     Http1,
     Http2,
-    /// As ALPN chooses.
+    /// The version that ALPN selects.
     Either,
 }
 
-/// What to connect to.
+/// The address to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// `host` is whom the certificate of a TLS upstream must name, `at` where it is found.
+    /// `host` is the name in the certificate of a TLS upstream, `at` its address.
     Tcp {
         host: String,
         at: Host,
@@ -92,28 +92,28 @@ pub(crate) enum Target {
     Unix(PathBuf),
 }
 
-/// An upstream's counters. They outlive a reload.
+/// The counters of an upstream. They survive a reload.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// Names the upstream in the workers' pools; never used twice.
+    /// The key in the workers' pools; never reused.
     pub(crate) id: u64,
     fails: AtomicUsize,
     conns: AtomicUsize,
     /// The last request failed.
     suspect: AtomicBool,
-    /// When it recovered, in milliseconds of [`now`]; 0: it was never down.
+    /// When it recovered, in milliseconds of [`now`]; 0: never.
     recovered: AtomicU64,
-    /// A place was freed, of `max_conns`.
+    /// Notified when a place of `max_conns` becomes free.
     pub(crate) freed: Notify,
-    /// How many wait for one.
+    /// The number of requests that wait for a place.
     pub(crate) waiting: AtomicUsize,
 }
 
-/// When failures take an upstream out of its turn: `max_fails` and `fail_timeout`.
+/// When failures make an upstream unavailable: `max_fails` and `fail_timeout`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tolerance {
     pub(crate) fails: usize,
-    /// How long each counts; 0: they do not.
+    /// How long a failure counts; 0: failures do not count.
     pub(crate) timeout: Duration,
 }
 
@@ -126,7 +126,7 @@ impl State {
         self.conns.load(Ordering::Relaxed)
     }
 
-    /// Takes one of `max` places (0: without limit) for a request in flight.
+    /// Takes one of `max` places (0: no limit) for a request in flight.
     pub(crate) fn acquire(self: &Arc<Self>, max: usize) -> Option<Slot> {
         self.conns
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
@@ -136,20 +136,20 @@ impl State {
             .map(|_| Slot(Some(self.clone())))
     }
 
-    /// Whether the last request failed, so that another is not sent there lightly.
+    /// Whether the last request failed, so that other upstreams are preferred.
     pub(crate) fn is_suspect(&self) -> bool {
         self.suspect.load(Ordering::Relaxed)
     }
 
     pub(crate) fn answered(&self) {
-        // Mostly it is as it was, and workers do not write to the same place.
+        // Usually it does not change; no write avoids contention between workers.
         if self.is_suspect() {
             self.suspect.store(false, Ordering::Relaxed);
         }
     }
 
-    /// Counts a failure for as long as it matters. A change that follows from it is logged with
-    /// the site that has met it, and the upstream's name.
+    /// Counts a failure for `limit.timeout`. A change of availability is logged with the names of
+    /// the site and the upstream.
     pub(crate) fn fail(
         self: &Arc<Self>,
         site: &Arc<str>,
@@ -164,7 +164,9 @@ impl State {
         if self.fails.fetch_add(1, Ordering::Relaxed) + 1 == limit.fails {
             let (fails, timeout) = (limit.fails, limit.timeout);
             let why = display_chain(error);
-            log::warn!("{site}: upstream {name} is down: {fails} failed within {timeout:?}: {why}");
+            log::warn!(
+                "{site}: upstream {name} is down: max_fails {fails} reached in {timeout:?}: {why}"
+            );
         }
         let failure = Failure {
             state: self.clone(),
@@ -178,14 +180,14 @@ impl State {
         });
     }
 
-    /// Notes that it accepts requests again, and wakes those that wait for a place.
+    /// Records that it is available again, and wakes the requests that wait for a place.
     pub(crate) fn mark_recovered(&self) {
         self.recovered.store(now().max(1), Ordering::Relaxed);
         self.freed.notify_waiters();
     }
 
-    /// The fraction of its share that it gets `whole` long after it has recovered: from 0.0, and
-    /// 1.0 or more once that time is over.
+    /// The fraction of its share after a recovery: grows from 0.0 to 1.0 during `whole`, and may
+    /// exceed 1.0 after that.
     pub(crate) fn slow_start_fraction(&self, whole: Duration) -> f64 {
         let recovered_at = self.recovered.load(Ordering::Relaxed);
         if recovered_at == 0 || whole.is_zero() {
@@ -195,21 +197,21 @@ impl State {
     }
 }
 
-/// Milliseconds on a clock of the process.
+/// Milliseconds since the first call.
 fn now() -> u64 {
     static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
     EPOCH.elapsed().as_millis() as u64
 }
 
-/// A request in flight to an upstream; its place is free again when this is dropped. Where
-/// nobody counts it holds nothing, so that workers do not meet at a counter.
+/// A request in flight to an upstream; dropping it frees the place. It is empty where requests are
+/// not counted, which avoids contention between workers.
 #[derive(Debug, Default)]
 pub(crate) struct Slot(Option<Arc<State>>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(state) = &self.0 {
-            // Not relaxed: who begins to wait either sees the free place or is seen here.
+            // Not relaxed: a new waiter either sees the free place or is seen here.
             state.conns.fetch_sub(1, Ordering::SeqCst);
             if state.waiting.load(Ordering::SeqCst) > 0 {
                 state.freed.notify_one();
@@ -228,7 +230,7 @@ struct Failure {
 impl Drop for Failure {
     fn drop(&mut self) {
         if self.state.fails.fetch_sub(1, Ordering::Relaxed) == self.enough {
-            log::info!("{}: upstream {} has its turn again", self.site, self.name);
+            log::info!("{}: upstream {} is available again", self.site, self.name);
             self.state.mark_recovered();
         }
     }
@@ -237,8 +239,8 @@ impl Drop for Failure {
 static STATES: Shared<State> = Shared::new();
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// The state of an upstream, the same one for as long as any configuration names it.
-/// `identity` holds all that a connection depends on: target and TLS settings.
+/// The state of an upstream, shared for as long as a configuration uses it. `identity` holds
+/// everything that a connection depends on: target and TLS settings.
 pub(crate) fn shared_state(identity: String) -> Arc<State> {
     STATES
         .get(identity, || State { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), ..State::default() })

@@ -9,7 +9,7 @@ use regex::Regex;
 use crate::http::Request;
 use crate::http::placeholders::{ResponseFacts, Template};
 
-/// One change of one field.
+/// A change of one header field.
 #[derive(Debug, Clone)]
 pub(crate) struct HeaderRule {
     name: HeaderName,
@@ -24,7 +24,7 @@ enum Action {
     Replace(Regex, Template),
 }
 
-/// A value known only with the request.
+/// A value that may depend on the request.
 #[derive(Debug, Clone)]
 enum Value {
     Text(Template),
@@ -36,7 +36,7 @@ enum Value {
 }
 
 impl HeaderRule {
-    /// Reads `[+|-]NAME [VALUE | REGEX REPLACEMENT]`. `Ok(None)` is a wrong number of arguments.
+    /// Parses `[+|-]NAME [VALUE | REGEX REPLACEMENT]`. `Ok(None)`: wrong number of arguments.
     pub(crate) fn parse(args: &[&str]) -> Result<Option<Self>, String> {
         let Some((first, rest)) = args.split_first() else { return Ok(None) };
         let (sign, bare) = match first.as_bytes().first() {
@@ -58,7 +58,7 @@ impl HeaderRule {
         Ok(Some(Self { name, action }))
     }
 
-    /// What `transparent` stands for.
+    /// The rules of `transparent`.
     pub(crate) fn transparent() -> [Self; 4] {
         let set = |name: HeaderName, value| Self { name, action: Action::Set(value) };
         [
@@ -69,7 +69,7 @@ impl HeaderRule {
         ]
     }
 
-    /// Sets a field whatever the request.
+    /// Sets a field to a fixed value.
     pub(crate) fn fixed(name: HeaderName, value: HeaderValue) -> Self {
         Self { name, action: Action::Set(Value::Fixed(value)) }
     }
@@ -108,9 +108,9 @@ impl HeaderRule {
     }
 }
 
-/// Fields that rules change.
+/// Header fields that rules can change.
 pub(crate) trait Change<'a> {
-    /// Puts one value in the place of all that the name has.
+    /// Replaces all values of the name by one.
     fn set(&mut self, name: &HeaderName, value: Cow<'a, HeaderValue>);
     fn add(&mut self, name: &HeaderName, value: Cow<'a, HeaderValue>);
     fn delete(&mut self, name: &HeaderName);
@@ -135,7 +135,7 @@ impl<'a> Change<'a> for HeaderMap {
     }
 }
 
-/// Applies rules in the order they are written.
+/// Applies rules in the order of the Caddyfile.
 pub(crate) fn apply<'a>(
     rules: &'a [HeaderRule],
     fields: &mut impl Change<'a>,
@@ -148,7 +148,7 @@ pub(crate) fn apply<'a>(
 }
 
 impl Value {
-    /// The value for this request; an empty one, or one that no field may hold, changes nothing.
+    /// The value for this request; `None` if it is empty or not a valid field value.
     fn resolve<'a>(
         &'a self,
         req: &'a Request,

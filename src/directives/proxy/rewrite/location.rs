@@ -1,5 +1,5 @@
-//! `rewrite_location`: an upstream that names itself in its answers is named as the client knows
-//! it. What a Location or a cookie says of the upstream's host and base path is turned round.
+//! `rewrite_location`: replaces the upstream's host and base path in Location, Content-Location and
+//! Set-Cookie by those that the client uses.
 
 use std::borrow::Cow;
 
@@ -12,18 +12,18 @@ use crate::directives::proxy::host::upstream::{Target, Upstream};
 use crate::http::Request;
 use crate::http::paths::Prefix;
 
-/// The two names of one place.
+/// The names of the upstream and of the site in URLs.
 pub(crate) struct Places<'a> {
     pub(crate) upstream: &'a Upstream,
-    /// What is cut off the client's paths.
+    /// The prefix that is removed from the paths of requests.
     pub(crate) without: &'a Prefix,
-    /// They may tell the upstream another Host.
+    /// Rules that may change the Host field.
     pub(crate) upstream_headers: &'a [HeaderRule],
     pub(crate) req: &'a Request,
 }
 
 impl Places<'_> {
-    /// Turns the fields of an answer round.
+    /// Rewrites the fields of a response.
     pub(crate) fn reverse(&self, fields: &mut HeaderMap) {
         for name in [LOCATION, CONTENT_LOCATION] {
             each(fields, name, |value| self.location(value));
@@ -31,7 +31,7 @@ impl Places<'_> {
         each(fields, SET_COOKIE, |value| self.cookie(value));
     }
 
-    /// A URL of the upstream as one of ours; none if it leads elsewhere.
+    /// The URL on this site for a URL of the upstream; `None` for other hosts.
     fn location(&self, value: &str) -> Option<String> {
         if value.starts_with('/') && !value.starts_with("//") {
             return Some(self.path(value));
@@ -47,8 +47,8 @@ impl Places<'_> {
         Some(format!("{scheme}://{host}{}", self.path(&path)))
     }
 
-    /// Whether the upstream means itself: by its own name, by the one it was told, or by that
-    /// with the port where it listens, which is how servers behind another port name themselves.
+    /// Whether an authority denotes the upstream: its own name, the Host it received, or that name
+    /// with the port it listens on, as servers behind another port do.
     fn is_upstream(&self, authority: &str) -> bool {
         let authority = bare(authority);
         if self.own_host().is_some_and(|own| bare(own) == authority) {
@@ -62,8 +62,8 @@ impl Places<'_> {
         authority == by_port || self.is_not_ours(&told) && told == authority
     }
 
-    /// The site itself without the upstream's port, as in a redirect from http to https, is what
-    /// the upstream means it to be.
+    /// The site's own name without the upstream's port, as in a redirect from http to https, is
+    /// not rewritten.
     fn is_not_ours(&self, told: &str) -> bool {
         host_of(told) != host_of(&bare(self.req.host_field()))
     }
@@ -72,7 +72,7 @@ impl Places<'_> {
         std::str::from_utf8(self.upstream.host_field.as_bytes()).ok()
     }
 
-    /// The Host that the rules made of it for this request.
+    /// The Host field of this request after the rules.
     fn told_host(&self) -> Option<String> {
         let mut fields = Fields::new(&self.req.head.headers);
         Change::set(&mut fields, &HOST, Cow::Borrowed(&self.upstream.host_field));
@@ -86,7 +86,7 @@ impl Places<'_> {
             || self.told_host().is_some_and(|it| self.is_not_ours(&it) && host_of(&it) == domain)
     }
 
-    /// The upstream's base path gives way to what `without` cuts off.
+    /// Replaces the upstream's base path by the prefix of `without`.
     fn path(&self, path: &str) -> String {
         let base = self.upstream.base_path.trim_end_matches('/');
         let rest = path.strip_prefix(base).filter(|rest| !base.is_empty() && is_below(rest));
@@ -94,7 +94,7 @@ impl Places<'_> {
         format!("{without}{}", rest.unwrap_or(path))
     }
 
-    /// A cookie for the upstream's host is one for ours, and so is its path.
+    /// Rewrites the Domain and Path of a cookie.
     fn cookie(&self, value: &str) -> Option<String> {
         let mut parts = Vec::new();
         for (at, part) in value.split(';').enumerate() {
@@ -112,7 +112,7 @@ impl Places<'_> {
     }
 }
 
-/// An authority in lower case, without the port that goes without saying.
+/// An authority in lower case, without a default port.
 fn bare(authority: &str) -> String {
     let port = authority.rsplit_once(':').filter(|(_, port)| matches!(*port, "80" | "443"));
     port.map_or(authority, |(host, _)| host).to_ascii_lowercase()

@@ -1,4 +1,4 @@
-//! What is changed of heads on their way to an upstream and back.
+//! Changes of header fields in requests to upstreams and in their responses.
 
 pub(crate) mod header_rules;
 pub(crate) mod location;

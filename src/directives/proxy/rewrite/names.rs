@@ -1,8 +1,8 @@
-//! Names of fields as upstreams spell them, known without a look at each letter.
+//! Parses the names of response fields, with a fast path for the common ones.
 
 use http::header::{self, HeaderName, InvalidHeaderName};
 
-/// Reads a name.
+/// Parses a field name.
 pub(crate) fn read(name: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
     Ok(match name {
         b"Accept-Ranges" | b"accept-ranges" => header::ACCEPT_RANGES,

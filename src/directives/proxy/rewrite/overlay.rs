@@ -1,5 +1,5 @@
-//! The header fields that an upstream receives: the client's fields, and overrides of some of
-//! them. No second map is built only to be written to the connection.
+//! The header fields of a request to an upstream: the client's fields and overrides of some of
+//! them, without a second map.
 
 use std::borrow::Cow;
 
@@ -9,26 +9,26 @@ use http::{HeaderMap, HeaderValue};
 use super::header_rules::Change;
 use crate::http::hop;
 
-/// Names that change in most requests, so that room for them is asked for but once.
+/// Initial capacity: the number of overrides in most requests.
 const CHANGES: usize = 8;
 
 pub(crate) struct Fields<'a> {
     client: &'a HeaderMap,
-    /// Whether any of the client's fields belongs to its connection.
+    /// Whether the client sent any hop-by-hop field.
     any_hop: bool,
     overrides: Vec<Override<'a>>,
 }
 
 struct Override<'a> {
     name: HeaderName,
-    /// None: the field goes.
+    /// None: the field is removed.
     value: Option<Cow<'a, HeaderValue>>,
-    /// Whether it replaces all of the client's values of the name, or adds one.
+    /// Whether it replaces all of the client's values of the name or adds one.
     replaces: bool,
 }
 
 impl<'a> Fields<'a> {
-    /// The client's fields without those of its connection.
+    /// The client's fields without hop-by-hop fields.
     pub(crate) fn new(client: &'a HeaderMap) -> Self {
         let any_hop = client.keys().any(hop::is_hop_by_hop);
         let mut fields = Self { client, any_hop, overrides: Vec::with_capacity(CHANGES) };
@@ -38,7 +38,7 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    /// The fields of the client's connection, where it sent any, and what else it sent.
+    /// All fields of the client, if it sent any hop-by-hop field.
     pub(crate) fn with_hops(&self) -> Option<&'a HeaderMap> {
         self.any_hop.then_some(self.client)
     }
@@ -64,8 +64,7 @@ impl<'a> Fields<'a> {
         named.filter_map(|one| one.value.as_deref())
     }
 
-    /// Calls `each` with every field that is sent: the overrides, what passes of the client's, and
-    /// what is added.
+    /// Calls `each` for every field to send: the overrides, the client's fields, the added fields.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&HeaderName, &HeaderValue)) {
         let overriding = |replaces, each: &mut dyn FnMut(&HeaderName, &HeaderValue)| {
             for one in self.overrides.iter().filter(|one| one.replaces == replaces) {
@@ -83,7 +82,7 @@ impl<'a> Fields<'a> {
         overriding(false, &mut each);
     }
 
-    /// A map of them.
+    /// Copies the fields to a map.
     pub(crate) fn to_map(&self) -> HeaderMap {
         let mut map = HeaderMap::with_capacity(self.client.len() + self.overrides.len());
         self.for_each(|name, value| {
@@ -100,7 +99,7 @@ impl<'a> Fields<'a> {
         self.override_field(name, None);
     }
 
-    /// Whether what the client sent of a name is sent on.
+    /// Whether the client's values of a name are forwarded.
     fn passes(&self, name: &HeaderName) -> bool {
         if self.any_hop && hop::is_hop_by_hop(name) {
             return false;

@@ -1,6 +1,5 @@
-//! The head of an upstream's answer: read strictly, without copying field values, with the one
-//! framing that follows from it (RFC 9112 section 6.3), and without the fields that belong to the
-//! upstream's connection.
+//! The head of an upstream's response: parsed strictly and without copying field values. Determines
+//! the framing (RFC 9112 section 6.3) and removes hop-by-hop fields.
 
 use std::mem::MaybeUninit;
 
@@ -13,7 +12,7 @@ use crate::directives::proxy::rewrite::names;
 use crate::http::hop;
 use crate::limits::RESPONSE_FIELDS;
 
-/// How the content of an answer ends.
+/// How the content of a response ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     Sized(u64),
@@ -23,14 +22,14 @@ pub(crate) enum Framing {
 
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// Its fields pass on as they are, but for those of a 101: who asked has to see them all.
+    /// Without hop-by-hop fields, except for a 101.
     pub(crate) head: Parts,
     pub(crate) framing: Framing,
     /// Whether the upstream keeps the connection open.
     pub(crate) keep_alive: bool,
 }
 
-/// Takes a whole head from the front of `input`, if there is one, as the answer to `method`.
+/// Takes a complete head from the front of `input`, if there is one, as the response to `method`.
 pub(crate) fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Answer>, ProxyError> {
     if input.is_empty() {
         return Ok(None);
@@ -41,14 +40,14 @@ pub(crate) fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Answ
     let length = match config.parse_response_with_uninit_headers(&mut parsed, input, &mut fields) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::TooManyHeaders) => return malformed("it has too many fields"),
+        Err(httparse::Error::TooManyHeaders) => return malformed("too many header fields"),
         Err(_) => return malformed(other_than_http1(input)),
     };
     let Some(status) = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()) else {
         return malformed("invalid status code");
     };
     let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
-    // Where the fields are, so that they can be cut from the shared buffer.
+    // The positions of the fields, to slice them out of the shared buffer.
     let start = input.as_ptr() as usize;
     let mut places = [(0_u32, 0_u32, 0_u32, 0_u32); RESPONSE_FIELDS];
     let count = parsed.headers.len();
@@ -84,15 +83,15 @@ pub(crate) fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Answ
     Ok(Some(Answer { head, framing, keep_alive }))
 }
 
-/// What a server speaks whose answer does not begin as one of HTTP/1.1.
+/// The reason for a response that does not begin as one of HTTP/1.1.
 fn other_than_http1(input: &[u8]) -> &'static str {
     match input {
         // A record with an alert or a handshake (RFC 8446 section 5.1).
-        [0x15 | 0x16, 3, ..] => "it speaks TLS: write https:// in place of http://",
+        [0x15 | 0x16, 3, ..] => "the server speaks TLS: write https:// instead of http://",
         // A SETTINGS or GOAWAY frame, which begins a connection (RFC 9113 section 3.4).
-        [0, 0, _, 4 | 7, ..] => "it speaks HTTP/2: write h2c:// in place of http://",
-        [b'H', b'T', b'T', b'P', b'/', ..] => "its head breaks the rules of HTTP/1.1",
-        _ => "it does not speak HTTP/1.1",
+        [0, 0, _, 4 | 7, ..] => "the server speaks HTTP/2: write h2c:// instead of http://",
+        [b'H', b'T', b'T', b'P', b'/', ..] => "the head violates HTTP/1.1",
+        _ => "not an HTTP/1.1 response",
     }
 }
 
@@ -100,22 +99,22 @@ fn malformed<T>(how: &'static str) -> Result<T, ProxyError> {
     Err(ProxyError::Malformed(how))
 }
 
-/// What the fields say of the message and its connection.
+/// The fields that determine the framing of the message and the reuse of the connection.
 #[derive(Default)]
 struct MessageFraming {
-    /// Content-Length as a number, and how many digits it has.
+    /// Content-Length as a number, and its number of digits.
     length: Option<(u64, usize)>,
-    /// Fields of Transfer-Encoding, and whether one of them is `chunked` and no more.
+    /// Number of Transfer-Encoding fields, and whether one of them is exactly `chunked`.
     codings: usize,
     chunked: bool,
     close: bool,
     keep_alive: bool,
-    /// Fields that go with the connection.
+    /// Fields named by Connection.
     named: Vec<HeaderName>,
 }
 
 impl MessageFraming {
-    /// Takes note of a field, and tells whether it passes on.
+    /// Records a field; returns whether it is forwarded.
     fn passes(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<bool, ProxyError> {
         if *name == CONTENT_LENGTH {
             let is_first = self.length.is_none();
@@ -128,7 +127,7 @@ impl MessageFraming {
             self.codings += 1;
             self.chunked |= value.as_bytes().eq_ignore_ascii_case(b"chunked");
         }
-        // Trailers pass through.
+        // Trailers are forwarded.
         Ok(!hop::is_hop_by_hop(name) || *name == TRAILER)
     }
 
@@ -136,11 +135,11 @@ impl MessageFraming {
         let text =
             std::str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_digit));
         let Some(number) = text.and_then(|text| text.parse().ok()) else {
-            return malformed("a Content-Length that is no number");
+            return malformed("the Content-Length is not a number");
         };
         let length = (number, digits.len());
         if self.length.is_some_and(|other| other != length) {
-            return malformed("Content-Length fields that differ");
+            return malformed("the Content-Length fields differ");
         }
         self.length = Some(length);
         Ok(())
@@ -159,7 +158,7 @@ impl MessageFraming {
         }
     }
 
-    /// Refuses what would make two readers see different messages.
+    /// Rejects a message whose framing recipients could interpret differently.
     fn framing(
         &self,
         status: StatusCode,

@@ -1,5 +1,5 @@
 //! An HTTP/1.1 connection to an upstream. It has no task of its own: the request that uses it
-//! polls it, and dropping it closes it.
+//! polls it. Dropping it closes the connection.
 
 use std::io;
 use std::pin::Pin;
@@ -16,18 +16,18 @@ use crate::http::chunked::Chunked;
 use crate::limits::RESPONSE_HEAD_BYTES;
 use crate::upstream::{Io, Patience};
 
-/// What one read may take: of a head, of a body, and of a long body that the client takes as fast
-/// as it comes.
+/// Sizes of one read: for a head, for a body, and for a long body that the client receives as fast
+/// as it arrives.
 const SMALL_READ: usize = 8 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 const HUGE_READ: usize = 256 * 1024;
-/// The longest pause between the reads of such a body. A client that is slower holds less memory.
+/// The maximum interval between reads of such a body. A slower client gets smaller buffers.
 const QUICK: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) io: Io,
-    /// Received and not yet passed on.
+    /// Received and not yet forwarded.
     input: BytesMut,
     /// To be sent: the head of a request, the framing of its body.
     pub(crate) output: BytesMut,
@@ -39,23 +39,23 @@ impl Conn {
         Self { io, input: BytesMut::new(), output: BytesMut::new(), patience: Patience::default() }
     }
 
-    /// Whether it may carry another request. `certainly` asks the kernel, at a system call.
+    /// Whether it can carry another request; `certainly` checks the socket, with a system call.
     pub(crate) fn is_reusable(&mut self, certainly: bool) -> bool {
         self.io.is_quiet() && (!certainly || self.io.is_silent())
     }
 
-    /// Whether bytes are here that no answer has claimed.
+    /// Whether received bytes belong to no response.
     pub(crate) fn has_input(&self) -> bool {
         !self.input.is_empty()
     }
 
-    /// Whether what is here behind a head may be the size of its first chunk, as far as it has
-    /// come: while nothing has been passed on, the client can still be told.
+    /// Whether the bytes received after a head can begin a chunk. Checked before the head is
+    /// forwarded, as the client can still get a 502 then.
     pub(crate) fn begins_a_chunk(&self) -> bool {
         Chunked::of_response(RESPONSE_HEAD_BYTES).framing(&self.input).is_some()
     }
 
-    /// The head of the next answer, which may be an interim one.
+    /// The head of the next response, which may be an interim one.
     pub(crate) fn poll_answer(
         &mut self,
         method: &Method,
@@ -66,14 +66,13 @@ impl Conn {
                 return Poll::Ready(Ok(answer));
             }
             if self.input.len() >= RESPONSE_HEAD_BYTES {
-                return Poll::Ready(Err(ProxyError::Malformed("its head is too large")));
+                return Poll::Ready(Err(ProxyError::Malformed("the head is too large")));
             }
             ready!(self.poll_more(cx)).map_err(ProxyError::Answer)?;
         }
     }
 
-    /// Up to `limit` bytes of a body, as many as are here or come with one read; none at the end
-    /// of the stream.
+    /// Up to `limit` bytes of a body, from the buffer or one read; none at the end of the stream.
     pub(crate) fn poll_bytes(
         &mut self,
         limit: u64,
@@ -94,18 +93,18 @@ impl Conn {
         }
     }
 
-    /// What is here of a body, all at once, where it is all here.
+    /// The whole body, if it has been received.
     pub(crate) fn take_whole(&mut self, length: u64) -> Option<Bytes> {
         let length = usize::try_from(length).ok().filter(|length| *length <= self.input.len())?;
         Some(self.input.split_to(length).freeze())
     }
 
-    /// For a reader of framing: what is here, to be consumed from the front.
+    /// The received bytes, for a parser of framing that consumes them.
     pub(crate) fn input(&mut self) -> &mut BytesMut {
         &mut self.input
     }
 
-    /// Reads once, where more must come: the end of the stream is an error.
+    /// Reads once; the end of the stream is an error.
     pub(crate) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match ready!(self.poll_fill(SMALL_READ, cx))? {
             0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),

@@ -1,4 +1,4 @@
-//! The content of an upstream's answer, cut out of its framing.
+//! Decodes the content of an upstream's response from its framing.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -14,7 +14,7 @@ use crate::http::chunked::Chunked;
 use crate::http::hop;
 use crate::limits::{RESPONSE_HEAD_BYTES, RESPONSE_TRAILERS};
 
-/// What is still to come.
+/// The rest of the content.
 #[derive(Debug)]
 pub(crate) enum Content {
     Sized(u64),
@@ -109,20 +109,20 @@ fn poll_chunked(
     }
 }
 
-/// The trailer section, once it is all here. What may not stand in one is left out.
+/// The trailer section, once it is complete, without fields that are not allowed there.
 fn trailers(conn: &mut Conn) -> Result<Option<HeaderMap>, ProxyError> {
     let input = conn.input();
     let mut fields = [httparse::EMPTY_HEADER; RESPONSE_TRAILERS];
     let (length, fields) = match httparse::parse_headers(input, &mut fields) {
         Ok(httparse::Status::Complete(parsed)) => parsed,
         Ok(httparse::Status::Partial) if input.len() < RESPONSE_HEAD_BYTES => return Ok(None),
-        _ => return Err(ProxyError::Malformed("its trailer section")),
+        _ => return Err(ProxyError::Malformed("invalid trailer section")),
     };
     let mut trailers = HeaderMap::new();
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes());
         let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) else {
-            return Err(ProxyError::Malformed("its trailer section"));
+            return Err(ProxyError::Malformed("invalid trailer section"));
         };
         if hop::may_trail(&name) {
             trailers.append(name, value);

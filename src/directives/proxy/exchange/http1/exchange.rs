@@ -1,4 +1,4 @@
-//! One request and its answer on an HTTP/1.1 connection.
+//! One request and its response on an HTTP/1.1 connection.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -14,15 +14,15 @@ use crate::directives::proxy::exchange::request::Message;
 use crate::directives::proxy::host::error::ProxyError;
 use crate::limits::INFORMATIONAL;
 
-/// A request and its answer on a connection.
+/// A request and its response on a connection.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) conn: Box<Conn>,
-    /// What is left to send. It may outlive the head of the answer.
+    /// The rest of the request. It may continue during the response.
     pub(crate) upload: Option<Upload>,
-    /// The upstream takes no more of the request; what it has answered still counts.
+    /// The request could not be sent completely; the response may still be valid.
     refused: Option<ProxyError>,
-    /// The upstream has changed the protocol: what follows is no HTTP.
+    /// The upstream has switched protocols.
     pub(crate) switched: bool,
     informational: u8,
     method: Method,
@@ -30,8 +30,8 @@ pub(crate) struct Exchange {
 
 /// Why no final response came.
 pub(crate) enum Broken {
-    /// The connection ended without a byte of a response. Where it was reused, the upstream may
-    /// have closed it before it saw the request (RFC 9112 section 9.3.1).
+    /// The connection ended before any byte of a response. A reused one may have been closed
+    /// before the upstream received the request (RFC 9112 section 9.3.1).
     Closed(ProxyError),
     Failed(ProxyError),
 }
@@ -44,12 +44,12 @@ impl Exchange {
         Self { conn, upload, refused: None, switched: false, informational: 0, method }
     }
 
-    /// Whether the connection may carry another request once the answer has ended.
+    /// Whether the connection can be reused after the response.
     pub(crate) fn is_clean(&self) -> bool {
         self.upload.is_none() && self.refused.is_none() && !self.conn.has_input()
     }
 
-    /// Sends on. Only what went wrong on the client's side is an error.
+    /// Continues sending. Only a failure on the client's side is an error.
     pub(crate) fn send(&mut self, cx: &mut Context<'_>) -> Result<(), ProxyError> {
         let Some(upload) = &mut self.upload else { return Ok(()) };
         match upload.poll(&mut self.conn, cx) {
@@ -62,7 +62,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Sends on until all is sent, or can be sent no more.
+    /// Continues until everything is sent or sending fails.
     pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let sent = self.send(cx);
         if sent.is_err() || self.upload.is_none() { Poll::Ready(()) } else { Poll::Pending }
@@ -88,7 +88,7 @@ impl Exchange {
                     Poll::Ready(Err(error)) => {
                         return Poll::Ready(Err(self.refused.take().unwrap_or(error)));
                     }
-                    // While the client's body still moves, the upstream cannot be late.
+                    // The timer restarts while the request body makes progress.
                     Poll::Pending => {
                         let patience = self.conn.patience.poll(silence, cx);
                         return patience.map(|()| Err(ProxyError::FirstByte));
@@ -102,7 +102,7 @@ impl Exchange {
         })
     }
 
-    /// A 1xx answer: one that changes the protocol is the last, others are passed over.
+    /// Handles a 1xx response: 101 is final, others are skipped.
     fn interim(&mut self, mut answer: Answer) -> Result<Option<Answer>, ProxyError> {
         match answer.head.status {
             StatusCode::SWITCHING_PROTOCOLS => {
@@ -110,7 +110,7 @@ impl Exchange {
                 if let Grant::WrongAccept = upload.switch(&answer.head.headers)? {
                     let from = self.conn.io.peer();
                     log::warn!(
-                        "WebSocket of upstream {from}: {WRONG_ACCEPT}; it is the client's to refuse"
+                        "WebSocket of upstream {from}: {WRONG_ACCEPT}; the client decides what to do"
                     );
                 }
                 self.switched = true;
@@ -123,15 +123,15 @@ impl Exchange {
         }
         self.informational += 1;
         if self.informational > INFORMATIONAL {
-            return Err(ProxyError::Malformed("too many 1xx answers"));
+            return Err(ProxyError::Malformed("too many 1xx responses"));
         }
         Ok(None)
     }
 
-    /// The final answer came: what waits for an interim one is not sent any more.
+    /// After the final response: content that waits for an interim one is not sent.
     fn settle(&mut self) {
         if let Some(waiting) = self.upload.take_if(|upload| upload.waits()) {
-            // Content that was announced does not come, and ends the connection.
+            // Announced content is missing, so the connection cannot be reused.
             self.refused = waiting.is_incomplete().then_some(ProxyError::NotContinued);
         }
     }

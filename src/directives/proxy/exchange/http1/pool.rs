@@ -19,18 +19,18 @@ impl Idle for Box<Conn> {
     }
 }
 
-/// A usable idle connection of an upstream; `certainly` open at a system call's cost.
+/// Takes a usable idle connection; `certainly` checks the socket, with a system call.
 pub(crate) fn take(upstream: u64, certainly: bool, now: Instant) -> Option<Box<Conn>> {
     POOL.with(|pool| pool.take(&upstream, certainly, now))
 }
 
-/// Keeps a connection whose exchange is over, at most `limit` of them.
+/// Returns a connection to the pool, which keeps at most `limit` per upstream.
 pub(crate) fn give(upstream: u64, conn: Box<Conn>, limit: usize) {
-    // A body may end while its thread is being torn down; then there is no pool any more.
+    // A body may end while its thread shuts down and the pool is gone.
     let _ = POOL.try_with(|pool| pool.give(upstream, conn, limit));
 }
 
-/// Makes sure that connections idle for too long get closed. Called with each new connection.
+/// Starts the task that closes expired connections, unless it runs. Called for each new one.
 pub(crate) fn sweep() {
     Pool::sweep(&POOL);
 }

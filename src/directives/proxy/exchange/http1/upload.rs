@@ -1,4 +1,4 @@
-//! A request on its way to an upstream: its head, then its body, as the socket takes them.
+//! Sends a request to an upstream: the head, then the body.
 
 use std::future::Future;
 use std::io::{self, IoSlice, Write};
@@ -20,55 +20,55 @@ use crate::http::upgrade::{self, WEBSOCKET_ACCEPT, WEBSOCKET_KEY};
 use crate::http::{Body, BodyError, hop};
 use crate::limits::CONTINUE_WAIT;
 
-/// Content below this is copied to what else is to be sent: over HTTP/3 it comes in datagrams.
+/// Smaller pieces are copied to the output buffer: over HTTP/3 they arrive in datagrams.
 const SMALL: usize = 8 * 1024;
-/// Bytes gathered before they are sent although more could come at once.
+/// Bytes that are collected before a write.
 const GATHERED: usize = 64 * 1024;
 
-/// What is still to be sent.
+/// The rest of a request.
 #[derive(Debug)]
 pub(crate) struct Upload {
     body: Body,
     framing: Coding,
-    /// The content at hand, and what its framing has behind it.
+    /// The current piece of content, and the framing after it.
     piece: Bytes,
     tail: &'static [u8],
-    /// What the upstream must say before the content follows.
+    /// The response to wait for before the content is sent.
     wait: Option<Wait>,
-    /// The end of the body is the end of this direction.
+    /// The end of the body closes this direction.
     half_close: bool,
 }
 
 #[derive(Debug)]
 enum Wait {
-    /// 100 Continue, or for so long.
+    /// 100 Continue, or the end of the timer.
     Continue(Pin<Box<Sleep>>),
-    /// 101, for the protocol that was asked for.
+    /// 101, for the requested protocol.
     Switch(Box<Requested>),
 }
 
-/// What a 101 is worth.
+/// The check of a 101.
 pub(crate) enum Grant {
     Whole,
-    /// A WebSocket, if the client agrees to it.
+    /// Only Sec-WebSocket-Accept is wrong, which the client checks itself.
     WrongAccept,
 }
 
-pub(crate) const WRONG_ACCEPT: &str = "its Sec-WebSocket-Accept is wrong";
+pub(crate) const WRONG_ACCEPT: &str = "the Sec-WebSocket-Accept is wrong";
 
 #[derive(Debug)]
 struct Requested {
     protocol: HeaderValue,
-    /// What a WebSocket server must answer to the key.
+    /// The expected Sec-WebSocket-Accept.
     accept: Option<HeaderValue>,
-    /// The key is the client's own, who looks at the answer itself; else it is made for the client,
-    /// who never sees it.
+    /// The key is the client's own, which checks the response; else the key was generated for the
+    /// client.
     client_verifies: bool,
 }
 
 #[derive(Debug, PartialEq)]
 enum Coding {
-    /// Bytes that Content-Length still promises.
+    /// The rest of Content-Length.
     Sized(u64),
     Chunked,
     /// None: a tunnel.
@@ -77,8 +77,8 @@ enum Coding {
 }
 
 impl Upload {
-    /// Writes the head into the connection's output; nothing is sent yet. The head says how the
-    /// body is framed.
+    /// Writes the head to the output buffer, without sending it. The head determines the framing
+    /// of the body.
     pub(crate) fn start(conn: &mut Conn, message: Message<'_>) -> Self {
         write_head(&mut conn.output, &message);
         let Message { version, fields, body, .. } = message;
@@ -101,22 +101,22 @@ impl Upload {
         Self { body, framing, piece: Bytes::new(), tail: b"", wait, half_close: false }
     }
 
-    /// Whether the content waits for the upstream.
+    /// Whether the content waits for an interim response.
     pub(crate) fn waits(&self) -> bool {
         self.wait.is_some()
     }
 
-    /// Whether the head has announced content that is not sent yet.
+    /// Whether announced content has not been sent.
     pub(crate) fn is_incomplete(&self) -> bool {
         matches!(self.framing, Coding::Sized(_) | Coding::Chunked)
     }
 
-    /// The upstream has said 100.
+    /// Handles 100 Continue.
     pub(crate) fn continue_content(&mut self) {
         self.wait.take_if(|wait| matches!(wait, Wait::Continue(_)));
     }
 
-    /// The upstream has said 101, with these fields; whether it has granted what was asked for.
+    /// Checks a 101 with these fields.
     pub(crate) fn switch(&mut self, fields: &HeaderMap) -> Result<Grant, ProxyError> {
         let Some(Wait::Switch(requested)) = self.wait.take() else {
             return Err(ProxyError::UNASKED);
@@ -124,7 +124,7 @@ impl Upload {
         requested.granted(fields)
     }
 
-    /// Sends until all is out.
+    /// Sends until everything is written and flushed.
     pub(crate) fn poll(
         &mut self,
         conn: &mut Conn,
@@ -162,12 +162,12 @@ impl Upload {
         Poll::Ready(())
     }
 
-    /// Whether the socket has taken the piece at hand.
+    /// Whether the current piece has been written.
     fn is_sent(&self) -> bool {
         self.piece.is_empty() && self.tail.is_empty()
     }
 
-    /// Takes from the body what is there. Pending: more is to come, but not now.
+    /// Reads the available content. Pending: the body has no more for now.
     fn poll_gather(
         &mut self,
         output: &mut BytesMut,
@@ -179,7 +179,7 @@ impl Upload {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes the next piece from the body.
+    /// Reads the next piece of the body.
     fn poll_piece(
         &mut self,
         output: &mut BytesMut,
@@ -201,7 +201,8 @@ impl Upload {
                 match &mut self.framing {
                     Coding::Sized(left) => {
                         let length = data.len() as u64;
-                        *left = left.checked_sub(length).ok_or("more than Content-Length says")?;
+                        let excess = "the request body is longer than Content-Length";
+                        *left = left.checked_sub(length).ok_or(excess)?;
                     }
                     Coding::Raw => {}
                     _ => {
@@ -225,7 +226,9 @@ impl Upload {
         match std::mem::replace(&mut self.framing, Coding::Ended) {
             Coding::Sized(0) | Coding::Ended => {}
             Coding::Raw => self.half_close = true,
-            Coding::Sized(_) => return Err("less than Content-Length says".into()),
+            Coding::Sized(_) => {
+                return Err("the request body is shorter than Content-Length".into());
+            }
             Coding::Chunked => {
                 out.extend_from_slice(b"0\r\n");
                 let trailers = trailers.unwrap_or_default();
@@ -268,12 +271,12 @@ impl Requested {
         Self { protocol: protocol.clone(), accept, client_verifies }
     }
 
-    /// Whether the fields of a 101 grant it (RFC 6455 section 4.1).
+    /// Whether the fields of a 101 match the request (RFC 6455 section 4.1).
     fn granted(&self, fields: &HeaderMap) -> Result<Grant, ProxyError> {
         let protocol = upgrade::protocol(fields);
         let same = |p: &HeaderValue| p.as_bytes().eq_ignore_ascii_case(self.protocol.as_bytes());
         if !protocol.is_some_and(same) {
-            return Err(ProxyError::Malformed("it switches to another protocol"));
+            return Err(ProxyError::Malformed("101 for another protocol"));
         }
         if self.accept.is_none() || self.accept.as_ref() == fields.get(WEBSOCKET_ACCEPT) {
             return Ok(Grant::Whole);
@@ -288,7 +291,7 @@ impl Requested {
 fn write_head(out: &mut BytesMut, message: &Message<'_>) {
     out.clear();
     if out.capacity() > SMALL {
-        // What an upload took is not kept with an idle connection.
+        // Frees the buffer of a large upload.
         *out = BytesMut::new();
     }
     out.extend_from_slice(message.method.as_str().as_bytes());

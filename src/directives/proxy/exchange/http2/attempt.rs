@@ -1,4 +1,4 @@
-//! A try at an upstream that may speak HTTP/2.
+//! An attempt at an upstream that may support HTTP/2.
 
 use http::header::{CONNECTION, EXPECT, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
@@ -19,15 +19,15 @@ use crate::directives::proxy::host::error::{Fate, ProxyError};
 use crate::directives::proxy::host::upstream::{Slot, Target, Upstream, Versions};
 use crate::http::{Body, hop};
 
-/// How a try over HTTP/2 ended.
+/// The result of an attempt over HTTP/2.
 pub(crate) enum Ended {
     Here(Outcome),
-    /// The request is to go over HTTP/1.1, with the place that it has taken.
+    /// The request must be sent over HTTP/1.1, with the place that it has taken.
     UseHttp1(Slot),
 }
 
-/// Whether a request is sent to the same upstream once more: where the connection had been used
-/// before, and once where the upstream has processed nothing of it.
+/// Whether a request is retried at the same upstream: if the connection was reused, and once if
+/// the upstream has not processed it.
 fn may_repeat_here(fate: Fate, reused: bool, refused: bool) -> bool {
     match fate {
         Fate::Final => false,
@@ -51,8 +51,8 @@ pub(crate) async fn attempt(
         return failed(ProxyError::NoUpgrade);
     }
     let repeatable = is_idempotent(&req.head.method) && payload.repeatable();
-    // Sent once more where the connection had been used before, and once where the upstream has
-    // processed nothing: it may be about to state its SETTINGS_MAX_CONCURRENT_STREAMS.
+    // An upstream may refuse the first requests of a new connection, before its
+    // SETTINGS_MAX_CONCURRENT_STREAMS has arrived.
     let (mut reused, mut refused) = (true, false);
     loop {
         let client = match connections::take(host.state.id) {
@@ -104,12 +104,12 @@ pub(crate) async fn attempt(
     }
 }
 
-/// A connection that was asked for.
+/// The result of opening a connection.
 enum Opened {
     New(Client),
-    /// Another request has opened it meanwhile.
+    /// Another request has opened it.
     Shared(Client),
-    /// The upstream speaks HTTP/1.1, and an idle connection of that kind is in the pool.
+    /// The upstream chose HTTP/1.1; the new connection is in the HTTP/1.1 pool.
     Http1,
 }
 
@@ -135,7 +135,7 @@ async fn open(settings: &Settings, host: &Upstream) -> Result<Opened, ProxyError
     match (chosen, host.versions) {
         (true, _) => connections::start(id, io).await.map(Opened::New),
         (false, Versions::Http2) => {
-            let error = std::io::Error::other("it does not speak HTTP/2");
+            let error = std::io::Error::other("the server does not support HTTP/2");
             Err(ProxyError::Tls(host.name.to_string(), error))
         }
         (false, _) => {
@@ -147,7 +147,7 @@ async fn open(settings: &Settings, host: &Upstream) -> Result<Opened, ProxyError
     }
 }
 
-/// Brings a request into the form of HTTP/2 (RFC 9113 section 8).
+/// Converts a request to HTTP/2 (RFC 9113 section 8).
 fn adapt(
     mut message: http::Request<Body>,
     host: &Upstream,
@@ -170,7 +170,7 @@ fn adapt(
     Ok(message)
 }
 
-/// The answer on its way back.
+/// Converts the response.
 fn received(answer: Response<ResponseBody>, slot: Slot) -> Response<Body> {
     let (mut head, body) = answer.into_parts();
     clean(&mut head.headers);
@@ -183,7 +183,7 @@ fn received(answer: Response<ResponseBody>, slot: Slot) -> Response<Body> {
     Response::from_parts(head, Body::new(body))
 }
 
-/// What may not stand in a trailer section is left out.
+/// Removes trailer fields that are not allowed.
 fn frame_of(frame: Frame<bytes::Bytes>) -> Frame<bytes::Bytes> {
     match frame.into_trailers() {
         Ok(trailers) => {

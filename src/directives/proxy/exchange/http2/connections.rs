@@ -1,4 +1,4 @@
-//! HTTP/2 to upstreams: few connections in each worker, each with many streams.
+//! HTTP/2 connections to upstreams: few per worker, each with many streams.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -27,21 +27,21 @@ thread_local! {
     static KNOWN: RefCell<HashMap<u64, Known>> = RefCell::default();
 }
 
-/// What this worker knows of an upstream.
+/// The state of an upstream in this worker.
 #[derive(Default)]
 struct Known {
     clients: Vec<Client>,
-    /// When it last chose HTTP/1.1, or asked for it.
+    /// When it last chose or required HTTP/1.1.
     chose_http1: Option<Instant>,
-    /// Held while somebody connects, so that others wait for the connection to come.
+    /// Locked while a request connects, so that others wait for that connection.
     dialing: Rc<tokio::sync::Mutex<()>>,
 }
 
-/// A connection with room for another stream.
+/// A handle of a connection.
 #[derive(Clone)]
 pub(crate) struct Client {
     sender: SendRequest<RequestBody>,
-    /// One holder for each stream, and one for the connection.
+    /// One reference per stream, and one for the connection.
     streams: Rc<()>,
 }
 
@@ -51,7 +51,7 @@ impl Client {
     }
 }
 
-/// An open connection to an upstream, if there is one.
+/// An open connection with room for another stream.
 pub(crate) fn take(upstream: u64) -> Option<Client> {
     KNOWN.with_borrow_mut(|known| {
         let known = known.get_mut(&upstream)?;
@@ -60,8 +60,7 @@ pub(crate) fn take(upstream: u64) -> Option<Client> {
     })
 }
 
-/// What to hold while connecting to an upstream that may speak HTTP/2; none where it is known
-/// to prefer HTTP/1.1.
+/// The lock for connecting to an upstream; `None` if it recently chose HTTP/1.1.
 pub(crate) fn dialing(upstream: u64) -> Option<Rc<tokio::sync::Mutex<()>>> {
     KNOWN.with_borrow_mut(|known| {
         let known = known.entry(upstream).or_default();
@@ -70,7 +69,7 @@ pub(crate) fn dialing(upstream: u64) -> Option<Rc<tokio::sync::Mutex<()>>> {
     })
 }
 
-/// Notes that an upstream wants to speak HTTP/1.1. What is open ends with its last request.
+/// Records that an upstream chose HTTP/1.1. Open connections end with their last request.
 pub(crate) fn chose_http1(upstream: u64) {
     KNOWN.with_borrow_mut(|known| {
         let known = known.entry(upstream).or_default();
@@ -79,12 +78,12 @@ pub(crate) fn chose_http1(upstream: u64) {
     });
 }
 
-/// Starts HTTP/2 on a connection, which is used from now on by all requests to the upstream.
+/// Starts HTTP/2 on a connection and shares it with all requests to the upstream.
 pub(crate) async fn start(upstream: u64, io: Io) -> Result<Client, ProxyError> {
     let started = Builder::new(Local)
         .timer(TokioTimer::new())
         .initial_stream_window_size(UPSTREAM_STREAM_WINDOW)
-        // A client that reads slowly holds its own stream back, and no other one.
+        // Large enough that a slow client blocks only its own stream.
         .initial_connection_window_size(UPSTREAM_STREAM_WINDOW * UPSTREAM_STREAMS as u32)
         .max_header_list_size(RESPONSE_HEAD_BYTES as u32)
         .keep_alive_interval(UPSTREAM_PING)
@@ -102,7 +101,7 @@ pub(crate) async fn start(upstream: u64, io: Io) -> Result<Client, ProxyError> {
     tokio::task::spawn_local(async move {
         let mut connection = pin!(connection);
         while timeout(UPSTREAM_IDLE, &mut connection).await.is_err() {
-            // The list holds the last one.
+            // Only the list refers to it.
             if streams.strong_count() <= 1 {
                 forget(upstream, streams.as_ptr());
                 let _ = timeout(UPSTREAM_IDLE, connection).await;
@@ -113,7 +112,7 @@ pub(crate) async fn start(upstream: u64, io: Io) -> Result<Client, ProxyError> {
     Ok(client)
 }
 
-/// Takes a connection from the list; without a sender it ends.
+/// Removes a connection from the list; without a sender it closes.
 fn forget(upstream: u64, streams: *const ()) {
     KNOWN.with_borrow_mut(|known| {
         if let Some(known) = known.get_mut(&upstream) {
@@ -122,16 +121,16 @@ fn forget(upstream: u64, streams: *const ()) {
     });
 }
 
-/// A request that got no response.
+/// A request without a response.
 pub(crate) struct Unanswered {
     pub(crate) error: ProxyError,
-    /// The request's body, where nothing of it was sent.
+    /// The request body, if nothing of it was sent.
     pub(crate) body: Option<Body>,
 }
 
 impl Client {
-    /// Sends the request and waits for the head of the answer, at most for `first_byte` after
-    /// the last byte of the request's body; within the answer `idle` is the limit.
+    /// Sends the request and waits for the head of the response, for at most `first_byte` after
+    /// the last progress of the request body; `idle` is the timeout within the response.
     pub(crate) async fn exchange(
         mut self,
         message: http::Request<Body>,
@@ -190,7 +189,7 @@ fn failure(error: hyper::Error, body: Option<Body>, by_client: Option<BodyError>
     Unanswered { error, body }
 }
 
-/// Whether the upstream asks for HTTP/1.1.
+/// Whether the upstream requires HTTP/1.1.
 pub(crate) fn asks_for_http1(error: &ProxyError) -> bool {
     let ProxyError::Refused(error) = error else { return false };
     h2_error(error).and_then(h2::Error::reason) == Some(h2::Reason::HTTP_1_1_REQUIRED)
@@ -207,16 +206,16 @@ fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
     None
 }
 
-/// What becomes of a request's body.
+/// The progress of a request body.
 #[derive(Default)]
 struct Progress {
-    /// Something of it moved since this was last asked.
+    /// It made progress since the last check.
     moved: Cell<bool>,
-    /// The client failed to send it.
+    /// The error of the client's side.
     failed: Cell<Option<BodyError>>,
 }
 
-/// A request's body on its way to hyper.
+/// A request body for hyper.
 pub(crate) struct RequestBody {
     body: Body,
     progress: Rc<Progress>,
@@ -235,7 +234,7 @@ impl HttpBody for RequestBody {
         Poll::Ready(match frame {
             Some(Err(error)) => {
                 self.progress.failed.set(Some(error));
-                Some(Err("the client's body broke off".into()))
+                Some(Err("the request body broke off".into()))
             }
             other => other,
         })
@@ -250,10 +249,10 @@ impl HttpBody for RequestBody {
     }
 }
 
-/// An answer's body, which holds its place on the connection.
+/// A response body, which holds its place on the connection.
 pub(crate) struct ResponseBody {
     body: Incoming,
-    /// What becomes of the request's body beside it.
+    /// The progress of the request body.
     progress: Rc<Progress>,
     patience: Patience,
     silence: Duration,
@@ -276,7 +275,7 @@ impl HttpBody for ResponseBody {
             }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
-                // While the client's body still moves, the upstream listens.
+                // The timer restarts while the request body makes progress.
                 if this.progress.moved.take() {
                     this.patience.moved();
                 }
@@ -295,7 +294,7 @@ impl HttpBody for ResponseBody {
     }
 }
 
-/// Spawns what drives a stream onto the worker's own thread.
+/// Spawns hyper's tasks on the worker's own thread.
 #[derive(Clone, Copy)]
 struct Local;
 

@@ -1,6 +1,6 @@
-//! What the CA will ask for while a name is being validated: answers to HTTP-01 (RFC 8555
-//! section 8.3) and certificates for TLS-ALPN-01 (RFC 8737). Every listener looks here, whatever
-//! configuration it serves, so that a reload disturbs no validation.
+//! Responses to ACME challenges in progress: HTTP-01 (RFC 8555 section 8.3) and certificates for
+//! TLS-ALPN-01 (RFC 8737). They are global to the process, so that a reload does not disturb a
+//! validation.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -23,13 +23,13 @@ static HTTP: Table<Arc<str>> = LazyLock::new(ArcSwap::default);
 /// Name to the certificate that proves control over it.
 static TLS: Table<Arc<CertifiedKey>> = LazyLock::new(ArcSwap::default);
 
-/// The answer to the CA's request for `path`; `None` for any other request.
+/// The response to a CA's request for `path`; `None` for other requests.
 pub fn http_answer(path: &str) -> Option<Arc<str>> {
     let token = path.strip_prefix(HTTP_PREFIX)?;
     HTTP.load().get(token).cloned()
 }
 
-/// Whether this is a CA that validates by TLS-ALPN-01: it offers nothing else (RFC 8737
+/// Whether this handshake is a TLS-ALPN-01 validation: it offers only this protocol (RFC 8737
 /// section 3).
 pub(in crate::tls) fn is_validation(hello: &ClientHello<'_>) -> bool {
     let mut offered = hello.alpn().into_iter().flatten();
@@ -41,7 +41,7 @@ pub(in crate::tls) fn alpn_certificate(name: &str) -> Option<Arc<CertifiedKey>> 
     TLS.load().get(&name.to_ascii_lowercase()).cloned()
 }
 
-/// Keeps an answer ready while it lives.
+/// Makes a challenge response available while it lives.
 #[derive(Debug)]
 pub(super) enum Answer {
     Http(String),

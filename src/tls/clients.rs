@@ -1,6 +1,6 @@
-//! Client certificates: what a site asks of them, and who is let in. Over TCP the site's own
-//! configuration is chosen by the server name; a QUIC endpoint has one configuration for all its
-//! sites, takes any certificate there, and judges it once the name is known.
+//! Client certificates: the requirements of a site and their verification. Over TCP the server name
+//! selects the site's own TLS configuration. A QUIC endpoint has one configuration for all sites:
+//! it accepts any certificate, and verifies it once the name is known.
 
 use std::sync::Arc;
 
@@ -23,25 +23,25 @@ use super::hosts::ByHost;
 #[derive(Debug)]
 pub struct Clients {
     mode: Mode,
-    /// Judges a certificate; `None` where any will do.
+    /// Verifies a certificate; `None`: any certificate is accepted.
     verifier: Option<Arc<dyn ClientCertVerifier>>,
     demand: Demand,
 }
 
-/// Mode and CAs in brief: equal where the same clients come in.
+/// A digest of mode and CAs: equal for sites that accept the same clients.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Demand(Vec<u8>);
 
-/// How much a client has to show.
+/// Which certificate a client must present.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// May show a certificate, any.
+    /// Optional, any certificate.
     Request,
-    /// Has to show one, any.
+    /// Required, any certificate.
     Require,
-    /// May show one, of these CAs.
+    /// Optional, signed by these CAs.
     VerifyIfGiven,
-    /// Has to show one, of these CAs.
+    /// Required, signed by these CAs.
     #[default]
     RequireAndVerify,
 }
@@ -64,7 +64,7 @@ impl Clients {
                 roots.add(found).map_err(|e| refused(&e))?;
             }
             if roots.len() == before {
-                return Err(refused(&"holds no certificate"));
+                return Err(refused(&"contains no certificate"));
             }
         }
         let provider = Arc::new(default_provider());
@@ -82,7 +82,7 @@ impl Clients {
         &self.demand
     }
 
-    /// What the handshake of this site verifies with.
+    /// The verifier for handshakes of this site.
     pub(super) fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
         match &self.verifier {
             Some(verifier) => verifier.clone(),
@@ -90,7 +90,7 @@ impl Clients {
         }
     }
 
-    /// Whether a client that showed `chain` may come in.
+    /// Whether a client that presented `chain` is accepted.
     pub(super) fn admits(&self, chain: &[CertificateDer<'_>]) -> bool {
         let Some((leaf, rest)) = chain.split_first() else { return !self.mandatory() };
         match &self.verifier {
@@ -110,7 +110,7 @@ impl Demand {
     }
 }
 
-/// Which hosts of a listener ask for client certificates.
+/// The client certificate requirements of a listener, by host.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     hosts: ByHost<Option<Arc<Clients>>>,
@@ -123,12 +123,12 @@ impl Hosts {
         self.hosts.insert(host.to_owned(), clients);
     }
 
-    /// Whether no site asks: then nothing has to be looked up.
+    /// Whether no site requests client certificates.
     pub(super) fn is_empty(&self) -> bool {
         !self.any
     }
 
-    /// What the site of this name asks for.
+    /// The requirements of the site of this name.
     pub(super) fn find(&self, name: &str) -> Option<&Arc<Clients>> {
         if !self.any {
             return None;
@@ -136,7 +136,8 @@ impl Hosts {
         self.hosts.find(name).and_then(Option::as_ref)
     }
 
-    /// Whether a connection that was set up for `server_name` may carry a request for `host`.
+    /// Whether a connection with this server name may carry a request for `host`: both must have
+    /// the same requirements.
     pub(super) fn agree(&self, server_name: Option<&str>, host: &str) -> bool {
         if !self.any {
             return true;
@@ -146,7 +147,7 @@ impl Hosts {
     }
 }
 
-/// Takes any certificate whose key the client has; nobody vouches for the name in it.
+/// Accepts any certificate whose key the client has, without verifying its issuer.
 #[derive(Debug)]
 pub(super) struct AnyCertificate {
     mandatory: bool,
@@ -157,7 +158,7 @@ impl AnyCertificate {
         Self { mandatory }
     }
 
-    /// For a listener whose sites differ: who shows none is judged later.
+    /// For a listener whose sites differ: a missing certificate is checked later.
     pub(super) fn or_none() -> Arc<dyn ClientCertVerifier> {
         Arc::new(Self::new(false))
     }

@@ -1,5 +1,5 @@
-//! Certificates that the operator keeps in files: `tls CERT KEY` and `load DIR`. They are read
-//! once when the configuration is, and again when the files have changed.
+//! Certificates in files: `tls CERT KEY` and `load DIR`. They are read when the configuration is
+//! loaded, and again when the files change.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,14 +11,14 @@ use rustls::sign::CertifiedKey;
 use super::pem::{self, Loaded, unix_now};
 use crate::limits::CERTIFICATE_FOLDERS;
 
-/// Files with certificates, and what was read of them last.
+/// Certificate files and the certificates read from them.
 #[derive(Debug)]
 pub struct Files {
     place: Place,
     read: Mutex<Read>,
 }
 
-/// Where they are.
+/// The paths of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     /// A chain and its key.
@@ -31,11 +31,11 @@ enum Place {
 struct Read {
     stamp: Stamp,
     loaded: Vec<Loaded>,
-    /// Why the files cannot be looked at, told once.
+    /// Why the files cannot be read, which is reported once.
     trouble: Option<String>,
 }
 
-/// What tells a changed file: its name, size and time.
+/// Detects changed files: path, size and modification time.
 type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
 impl Files {
@@ -49,12 +49,12 @@ impl Files {
         Self::open(Place::Folder(dir.into()))
     }
 
-    /// What is wrong with their dates now.
+    /// Warnings about the validity periods.
     pub fn complaints(&self) -> Vec<String> {
         self.complaints_at(unix_now())
     }
 
-    /// The same at another time.
+    /// The same at the time `now`.
     pub(super) fn complaints_at(&self, now: i64) -> Vec<String> {
         let said = |(at, one): (usize, &Loaded)| {
             let place = match &self.place {
@@ -66,20 +66,21 @@ impl Files {
         self.loaded().iter().enumerate().filter_map(said).collect()
     }
 
-    /// The certificates, as last read.
+    /// The certificates as last read.
     pub(super) fn loaded(&self) -> Vec<Loaded> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).loaded.clone()
     }
 
-    /// Puts the key in the place of the one for the same certificate.
+    /// Replaces the key of the same certificate by one with another staple; returns whether it was
+    /// found.
     pub(super) fn staple(&self, key: &Arc<CertifiedKey>) -> bool {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let same = read.loaded.iter_mut().filter(|one| one.key.cert == key.cert);
         same.map(|one| one.key = key.clone()).count() > 0
     }
 
-    /// Reads the files again if they have changed; whether there is something new. What cannot
-    /// be used leaves the old certificates in place.
+    /// Reads the files again if they have changed; returns whether there are new certificates. On
+    /// an error the old ones stay in use.
     pub(super) fn refresh(&self) -> Result<bool, String> {
         let stamp = self.place.stamp();
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +90,7 @@ impl Files {
             Ok(stamp) if stamp == read.stamp => return Ok(false),
             other => other?,
         };
-        // Also kept for files that cannot be used, so that each state is judged once.
+        // Also set for invalid files, so that each state is reported once.
         read.stamp = stamp;
         read.loaded = self.place.load()?;
         Ok(true)

@@ -1,5 +1,5 @@
-//! A handshake over TCP, from the client's first words to the configuration of the site it
-//! names; and who may then ask for which host.
+//! TLS handshakes over TCP: selects the configuration of a site by the ClientHello; and checks
+//! which hosts a connection may be used for.
 
 use std::io;
 use std::net::IpAddr;
@@ -15,13 +15,13 @@ use tokio_rustls::server::TlsStream;
 use super::TlsListener;
 use super::challenges::{ALPN, is_validation};
 
-/// A fatal alert of TLS 1.2 or 1.3 before any keys: unrecognized_name (RFC 6066 section 3).
-/// rustls knows of no resolver that finds nothing and says access_denied.
+/// A fatal, unencrypted unrecognized_name alert (RFC 6066 section 3). rustls sends access_denied if
+/// its resolver finds no certificate.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
 impl TlsListener {
-    /// Runs the handshake of a connection to the address `local`. `None` after one that only proved
-    /// control over a name to a CA.
+    /// Runs the handshake of a connection to the address `local`. `None` after a TLS-ALPN-01
+    /// validation.
     pub async fn accept<S>(&self, stream: S, local: IpAddr) -> io::Result<Option<TlsStream<S>>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -31,7 +31,7 @@ impl TlsListener {
         Ok((!is_validation).then_some(stream))
     }
 
-    /// For QUIC connections to the address, where the listener's own does not do.
+    /// The configuration for QUIC connections to this address, if it differs from the listener's.
     pub fn quic_at(&self, local: IpAddr) -> Option<&Arc<ServerConfig>> {
         self.by_address.get(&local.to_canonical())?.quic.as_ref()
     }
@@ -40,15 +40,15 @@ impl TlsListener {
         self.by_address.get(&local.to_canonical()).map(|at| &at.tcp)
     }
 
-    /// Whether a connection whose handshake named `server_name` may carry requests for `host`:
-    /// not where the two want different client certificates.
+    /// Whether a connection with this server name may carry requests for `host`: both must have
+    /// the same client certificate requirements.
     pub fn may_serve(&self, server_name: Option<&str>, host: &str) -> bool {
         server_name.is_some_and(|name| name.eq_ignore_ascii_case(host))
             || self.clients.agree(server_name, host)
     }
 
-    /// Whether the site of `server_name` lets a client in that showed `chain`: for QUIC, whose
-    /// handshake cannot tell.
+    /// Whether the site of `server_name` accepts a client that presented `chain`: for QUIC, whose
+    /// handshake accepts any.
     pub fn admits(&self, server_name: Option<&str>, chain: &[CertificateDer<'_>]) -> bool {
         let asked = self.clients.find(server_name.unwrap_or_default());
         asked.is_none_or(|clients| clients.admits(chain))
@@ -61,7 +61,7 @@ impl TlsListener {
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let hello = start.client_hello();
         if is_validation(&hello) {
-            // It shows no certificate, and what waits for a certificate waits for it.
+            // Must not wait for the certificate that this validation is for.
             return start.into_stream(self.tcp.clone()).await;
         }
         let name = hello.server_name().map(str::to_owned);
@@ -78,7 +78,7 @@ impl TlsListener {
     }
 }
 
-/// Tells a client that nobody has the name that it came for.
+/// Sends unrecognized_name and closes the connection.
 async fn refuse(mut stream: impl AsyncWrite + Unpin, name: &str) -> io::Error {
     let told = stream.write_all(&UNRECOGNIZED_NAME).await;
     let ended = stream.shutdown().await;

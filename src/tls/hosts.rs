@@ -1,11 +1,11 @@
-//! Values by host, looked up as sites are: the name itself, then with `*` for its first labels,
-//! then the site for every host.
+//! Values by host, with the lookup rules of sites: the name itself, then with `*` for its first
+//! labels, then the catch-all site.
 
 use std::collections::HashMap;
 
 use super::names::patterns;
 
-/// The hosts that stand for every host.
+/// The hosts of a catch-all site.
 const EVERY: [&str; 2] = ["0.0.0.0", ""];
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl<T> ByHost<T> {
         self.0.insert(host, value);
     }
 
-    /// What is there for this name; empty: for clients that name nothing.
+    /// The value for this name; the empty name is for clients without SNI.
     pub(super) fn find(&self, name: &str) -> Option<&T> {
         let every = EVERY.iter().filter_map(|host| self.0.get(*host));
         patterns(name).filter_map(|pattern| self.0.get(&pattern)).chain(every).next()

@@ -1,6 +1,6 @@
-//! HTTP to the CA: one connection per request, bounded in time and size, over TLS that trusts the
-//! system's authorities (`SSL_CERT_FILE` names others). What a CA says in plain HTTP (429, 503,
-//! pages that are no problem document) is put into the form of a problem document (RFC 7807).
+//! An HTTPS client for CAs and related services: one connection per request, limited in time and
+//! size, with the system's authorities (`SSL_CERT_FILE` names others). Error responses that are not
+//! problem documents (RFC 7807) are converted to them.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -28,19 +28,19 @@ use crate::tls::pem::unix_now;
 
 const USER_AGENT: &str = concat!("caddy/", env!("CARGO_PKG_VERSION"));
 
-/// Seconds for which the system's authorities are taken for known.
+/// Seconds for which the system's authorities are cached.
 const TRUST: i64 = 3600;
 
-/// The TLS that trusts them, and when they were read.
+/// The TLS configuration with them, and when they were read.
 static TRUSTED: Mutex<Option<(Arc<ClientConfig>, i64)>> = Mutex::new(None);
 
 tokio::task_local! {
-    /// The Unix second at which the CA wants this order tried again, and no other.
+    /// The Unix second at which the CA allows a retry of this order only.
     static LATER: Cell<Option<i64>>;
 }
 
-/// Runs what is about one order. What a CA says with `rateLimited` meanwhile is about its name:
-/// it comes back beside the result and makes no other name wait.
+/// Runs the requests of one order. A `rateLimited` error concerns its name only: the time of the
+/// next attempt is returned with the result, and other names are not delayed.
 pub(super) async fn for_one_order<T>(work: impl Future<Output = T>) -> (T, Option<i64>) {
     let noted = async { (work.await, LATER.with(Cell::get)) };
     LATER.scope(Cell::new(None), noted).await
@@ -50,7 +50,7 @@ pub(super) async fn for_one_order<T>(work: impl Future<Output = T>) -> (T, Optio
 #[derive(Debug, Clone)]
 pub(in crate::tls) struct Client {
     timeout: Duration,
-    /// Unix second before which the CA wants no requests.
+    /// Unix second before which the CA accepts no requests.
     pause: Arc<AtomicI64>,
 }
 
@@ -59,13 +59,13 @@ impl Client {
         Self { timeout, pause }
     }
 
-    /// The status of a GET: for the `ask` of on-demand TLS.
+    /// The status of a GET, for `ask` of on-demand TLS.
     pub(super) async fn get(&self, uri: &Uri) -> Result<StatusCode, String> {
         let request = Request::get(uri).body(Full::default()).map_err(|e| display_chain(&e))?;
         self.clone().exchange(request).await.map(|response| response.status())
     }
 
-    /// The body of the answer to a request that has to succeed.
+    /// The body of a response with status 200; other statuses are errors.
     pub(in crate::tls) async fn fetch(
         &self,
         request: Request<Full<Bytes>>,
@@ -74,16 +74,16 @@ impl Client {
         let response = self.clone().exchange(request).await?;
         match response.status() {
             StatusCode::OK => Ok(response.into_body()),
-            status => Err(format!("{uri}: the answer was {status}")),
+            status => Err(format!("{uri}: the response was {status}")),
         }
     }
 
-    /// The answer to a request of the protocol; one that says no is a problem document.
+    /// The response to an ACME request; an error response is a problem document.
     pub(super) async fn ask(
         &self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Bytes>, String> {
-        // RFC 8555 section 6.1 wants the client named.
+        // Required by RFC 8555 section 6.1.
         request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         let response = self.clone().exchange(request).await?;
         self.note_pause(&response);
@@ -96,13 +96,13 @@ impl Client {
         let uri = request.uri().clone();
         match tokio::time::timeout(self.timeout, self.open(request)).await {
             Ok(done) => done.map_err(|error| format!("{uri}: {error}")),
-            Err(_) => Err(format!("{uri}: no answer within {:?}", self.timeout)),
+            Err(_) => Err(format!("{uri}: no response within {:?}", self.timeout)),
         }
     }
 
     async fn open(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, String> {
         let uri = request.uri().clone();
-        let host = uri.host().ok_or("a URL without a host")?;
+        let host = uri.host().ok_or("the URL has no host")?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -118,8 +118,8 @@ impl Client {
         send(connector.connect(name, stream).await.map_err(|e| display_chain(&e))?, request).await
     }
 
-    /// Keeps a wish to be left alone, which is for every request to this CA unless it is about
-    /// one order.
+    /// Records Retry-After, for this order if it is a rate limit, else for every request to this
+    /// CA.
     fn note_pause(&self, response: &Response<Bytes>) {
         let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
         let Some(seconds) = retry_after(response).filter(|_| busy.contains(&response.status()))
@@ -136,7 +136,7 @@ impl Client {
     }
 }
 
-/// The system's authorities, read anew from time to time.
+/// The TLS configuration, rebuilt once per [`TRUST`].
 fn trust() -> Result<Arc<ClientConfig>, String> {
     let mut known = TRUSTED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((config, read)) = &*known
@@ -174,11 +174,11 @@ impl HttpClient for Client {
             if signed || status.is_success() || status.is_redirection() {
                 return Ok(response.map(Full::new).into());
             }
-            // The answers to plain requests are not looked at as problems.
+            // The library does not parse the responses to GET as problems.
             let body = response.into_body();
             Err(match serde_json::from_slice(&body) {
                 Ok(problem) => Error::Api(problem),
-                Err(_) => Error::Other(format!("{uri}: the answer was {status}").into()),
+                Err(_) => Error::Other(format!("{uri}: the response was {status}").into()),
             })
         })
     }
@@ -207,14 +207,14 @@ where
     Ok(Response::from_parts(head, body.to_bytes()))
 }
 
-/// An error answer as a problem document that holds its status.
+/// Converts an error response to a problem document with its status.
 fn as_problem(response: Response<Bytes>) -> Response<Bytes> {
     let status = response.status().as_u16();
     response.map(|body| {
         let mut problem = serde_json::from_slice::<Value>(&body)
             .ok()
             .filter(Value::is_object)
-            .unwrap_or_else(|| json!({ "detail": format!("the answer was HTTP {status}") }));
+            .unwrap_or_else(|| json!({ "detail": format!("the response was HTTP {status}") }));
         problem["status"] = json!(status);
         Bytes::from(problem.to_string())
     })
@@ -248,8 +248,8 @@ mod tests {
     #[test]
     fn any_error_answer_becomes_a_problem_with_its_status() {
         for (body, expected) in [
-            ("<html>", r#"{"detail":"the answer was HTTP 503","status":503}"#),
-            ("[1]", r#"{"detail":"the answer was HTTP 503","status":503}"#),
+            ("<html>", r#"{"detail":"the response was HTTP 503","status":503}"#),
+            ("[1]", r#"{"detail":"the response was HTTP 503","status":503}"#),
             (r#"{"type":"t","detail":"d"}"#, r#"{"detail":"d","status":503,"type":"t"}"#),
         ] {
             assert_eq!(as_problem(answer(503, body)).into_body(), expected);

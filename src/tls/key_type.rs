@@ -1,8 +1,8 @@
-//! The kinds of keys that certificates are made for here.
+//! The types of keys for new certificates.
 
 use rcgen::KeyPair;
 
-/// The kind of key that is made where a certificate is made here.
+/// The type of key for self-signed certificates and those from a CA.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum KeyType {
     #[default]
@@ -13,7 +13,7 @@ pub enum KeyType {
 }
 
 impl KeyType {
-    /// A new key.
+    /// Generates a key.
     pub(super) fn generate(self) -> Result<KeyPair, rcgen::Error> {
         match self {
             Self::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),

@@ -1,5 +1,4 @@
-//! Certificates and TLS settings: what a site asks for, where it comes from, and what rustls is
-//! given.
+//! TLS: the policies of sites, the sources of certificates, and the configurations for rustls.
 
 pub mod acme;
 pub mod challenges;
@@ -34,7 +33,7 @@ pub use settings::{TlsListener, build_listener};
 pub use storage::Folder;
 pub use wanted::Eab;
 
-/// A cipher suite as IANA names it, which rustls does not for those of TLS 1.3.
+/// The IANA name of a cipher suite, which rustls does not give for those of TLS 1.3.
 pub fn cipher_name(suite: CipherSuite) -> &'static str {
     match suite {
         CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",

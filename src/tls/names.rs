@@ -1,8 +1,8 @@
-//! Names of hosts as certificates have them: which a CA can issue for, and what `*` covers.
+//! Host names in certificates: which ones a CA can issue for, and wildcards.
 
 use std::net::IpAddr;
 
-/// Whether a public CA could issue for the name.
+/// Whether a public CA can issue a certificate for the name.
 pub(super) fn qualifies(host: &str) -> bool {
     !host.is_empty()
         && host != "localhost"
@@ -12,7 +12,7 @@ pub(super) fn qualifies(host: &str) -> bool {
         && host.parse::<IpAddr>().is_err()
 }
 
-/// Whether a certificate's name is good for `host`.
+/// Whether the name of a certificate matches `host`.
 pub(super) fn covers(name: &str, host: &str) -> bool {
     name == host
         || name.strip_prefix("*.").is_some_and(|parent| {
@@ -20,8 +20,8 @@ pub(super) fn covers(name: &str, host: &str) -> bool {
         })
 }
 
-/// The ways to look `name` up, the nearest first: as such, then with `*` for its first label,
-/// its first two, and so on.
+/// The lookup keys for `name`, the most specific first: the name itself, then with `*` for its
+/// first label, its first two, and so on.
 pub(super) fn patterns(name: &str) -> impl Iterator<Item = String> {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let count = name.split('.').count();

@@ -1,5 +1,5 @@
-//! Certificates in PEM: a chain and its key, judged when they are read, so that a bad file is an
-//! error at start and not at the first handshake.
+//! Certificates in PEM: a chain and its key, checked when they are read, so that a bad file is an
+//! error at the start and not at the first handshake.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificat
 
 /// A day, in seconds.
 pub(super) const DAY: i64 = 24 * 3600;
-/// How long before its end a certificate is warned about.
+/// Warnings begin this long before a certificate expires.
 const NOTICE: i64 = 14 * DAY;
 
-/// Access to an OCSP responder.
+/// id-ad-ocsp.
 const OCSP: &str = "1.3.6.1.5.5.7.48.1";
 
-/// A chain with its key, the names it is for, lower-case, and when it is valid (Unix seconds).
+/// A chain with its key, its names in lower case, and its validity period in Unix seconds.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub(super) key: Arc<CertifiedKey>,
@@ -31,34 +31,36 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// What is wrong with its dates now.
+    /// A warning about its validity period at the time `now`.
     pub(super) fn complaint(&self, now: i64) -> Option<String> {
         if self.until < now {
             let on = date(self.until);
-            return Some(format!("the certificate expired on {on}: put a renewed one there"));
+            return Some(format!("the certificate expired on {on}: replace it with a renewed one"));
         }
         if self.from > now {
             let from = date(self.from);
             return Some(format!(
-                "the certificate is not valid before {from}: is this machine's clock right?"
+                "the certificate is not valid before {from}: check the clock of this machine"
             ));
         }
-        // One that lives for days only is renewed late in them.
+        // A short-lived certificate is renewed later.
         let notice = NOTICE.min((self.until - self.from) / 3);
         (self.until - now < notice).then(|| {
             let (on, days) = (date(self.until), (self.until - now) / DAY);
-            format!("the certificate expires on {on}, in {days} days: put a renewed one there")
+            format!(
+                "the certificate expires on {on}, in {days} days: replace it with a renewed one"
+            )
         })
     }
 }
 
-/// Text in PEM and where it is from, as messages name it.
+/// Text in PEM, and its file name for messages.
 pub(super) struct Pem<'a> {
     pub(super) text: &'a [u8],
     pub(super) place: &'a str,
 }
 
-/// Reads a chain and its key. Both may be in one file.
+/// Reads a chain and its key, which may be in one file.
 pub(super) fn load_pair(
     cert: &Path,
     key: &Path,
@@ -71,7 +73,7 @@ pub(super) fn load_pair(
     pair(&chain, &Pem { text: &private, place: &key_place }, provider)
 }
 
-/// Makes a pair of a chain and its key.
+/// Combines a chain and its key, and checks that they match.
 pub(super) fn pair(
     chain: &Pem<'_>,
     key: &Pem<'_>,
@@ -118,8 +120,8 @@ fn parse_key(pem: &Pem<'_>) -> Result<PrivateKeyDer<'static>, String> {
     let marked = |mark| contains(pem.text, mark);
     if marked(b"BEGIN ENCRYPTED PRIVATE KEY") || marked(b"Proc-Type: 4,ENCRYPTED") {
         return Err(format!(
-            "the key in '{}' is encrypted: decrypt it first, as by 'openssl pkey -in {0} -out \
-             NEWFILE'",
+            "the key in '{}' is encrypted: decrypt it first, for example with \
+            'openssl pkey -in {0} -out NEWFILE'",
             pem.place
         ));
     }
@@ -141,7 +143,7 @@ fn contains(text: &[u8], needle: &[u8]) -> bool {
     text.windows(needle.len()).any(|window| window == needle)
 }
 
-/// Subject alternative names; where there are none, the common name.
+/// The subject alternative names, or the common name if there are none.
 fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
     let mut names = Vec::new();
     if let Ok(Some(san)) = leaf.subject_alternative_name() {
@@ -160,7 +162,7 @@ fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
     names
 }
 
-/// id-ad-ocsp of the authority information (RFC 5280 section 4.2.2.1).
+/// The URL of the OCSP responder (RFC 5280 section 4.2.2.1).
 fn responder(leaf: &X509Certificate<'_>) -> Option<String> {
     leaf.extensions().iter().find_map(|extension| match extension.parsed_extension() {
         ParsedExtension::AuthorityInfoAccess(access) => access.iter().find_map(|one| {

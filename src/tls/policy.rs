@@ -1,4 +1,4 @@
-//! What a site's `tls` lines ask for, in types.
+//! The TLS policy of a site, from its `tls` directives.
 
 use std::sync::Arc;
 
@@ -12,53 +12,53 @@ use super::key_type::KeyType;
 use super::names::qualifies;
 use super::wanted::{Eab, OnDemandLimits};
 
-/// Where a site's certificate comes from.
+/// The source of a site's certificate.
 #[derive(Debug, Clone)]
 pub enum Certificates {
     /// No TLS.
     Off,
     SelfSigned,
-    /// The operator's own.
+    /// From files.
     Files(Arc<Files>),
     /// From an ACME CA.
     Managed,
 }
 
-/// One site's TLS settings; an empty list is the default.
+/// The TLS settings of a site; an empty list means the default.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// `None`: no `tls` line.
+    /// `None`: no `tls` directive.
     pub certificates: Option<Certificates>,
     pub versions: Vec<&'static SupportedProtocolVersion>,
     pub suites: Vec<SupportedCipherSuite>,
     pub groups: Vec<&'static dyn SupportedKxGroup>,
     pub alpn: Vec<Vec<u8>>,
     pub key_type: KeyType,
-    /// Certificates of further `tls CERT KEY` lines and of `load`.
+    /// Certificates of further `tls CERT KEY` directives and of `load`.
     pub more: Vec<Arc<Files>>,
     /// Client certificates.
     pub clients: Option<Arc<Clients>>,
     pub managed: ManagedPolicy,
 }
 
-/// What is asked of a CA, where one is asked.
+/// The settings for certificates from a CA.
 #[derive(Debug, Clone, Default)]
 pub struct ManagedPolicy {
-    /// Of the account; `tls EMAIL`.
+    /// `tls EMAIL`: the address of the account.
     pub email: Option<String>,
-    /// The directory's URL; `ca`.
+    /// `ca`: the URL of the directory.
     pub ca: Option<String>,
     pub eab: Option<Eab>,
     pub profile: Option<String>,
     pub must_staple: bool,
     pub dns: Option<Dns>,
-    /// `*.example.com` in place of `www.example.com`.
+    /// Request `*.example.com` instead of `www.example.com`.
     pub wildcard: bool,
     pub on_demand: Option<OnDemandLimits>,
 }
 
 impl ManagedPolicy {
-    /// The name to ask the CA for, where `host` is one that it could issue for.
+    /// The name to request for `host`; `None` if no CA can issue for it.
     pub fn subject(&self, host: &str) -> Option<String> {
         if let Some(parent) = host.strip_prefix("*.") {
             return (self.dns.is_some() && qualifies(parent)).then(|| host.to_owned());

@@ -1,4 +1,4 @@
-//! Certificate choice by the name a client asks for (SNI, RFC 6066 section 3).
+//! Selects the certificate by SNI (RFC 6066 section 3).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,11 +22,11 @@ use super::wanted::Wanted;
 #[derive(Debug)]
 pub(crate) struct Resolver {
     sites: Vec<Site>,
-    /// Made from the sites, and again when files have changed.
+    /// Built from the sites, and rebuilt when files change.
     table: ArcSwap<Table>,
 }
 
-/// A host and where its certificates come from.
+/// A host and the sources of its certificates.
 #[derive(Debug)]
 struct Site {
     host: String,
@@ -45,9 +45,9 @@ enum Origin {
 struct Table {
     /// By name; `*` stands for one label.
     names: HashMap<String, Source>,
-    /// For names of no site: the certificate of the site for every host.
+    /// For other names: the certificate of the catch-all site.
     any: Option<Source>,
-    /// For clients that name nothing.
+    /// For clients without SNI.
     unnamed: Option<Source>,
 }
 
@@ -69,7 +69,8 @@ impl Source {
 }
 
 impl Resolver {
-    /// Finds what the sites name. A site's own host beats the names in another's certificate.
+    /// Opens the sources of the sites. The host of a site takes precedence over the names in the
+    /// certificate of another.
     pub(super) fn load(
         sites: &[(String, Policy)],
         provider: &Arc<CryptoProvider>,
@@ -85,7 +86,7 @@ impl Resolver {
         Ok(Self { sites, table })
     }
 
-    /// The certificates that are to be kept beside handshakes.
+    /// The certificates to obtain and renew in the background.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &Wanted> {
         self.issued().filter_map(|source| source.wanted())
     }
@@ -104,7 +105,7 @@ impl Resolver {
         })
     }
 
-    /// The certificates shown now, but for those made here.
+    /// The certificates in use, without self-signed ones.
     pub(super) fn certificates(&self) -> Vec<Loaded> {
         let of = |origin: &Origin| match origin {
             Origin::Files(files) => files.loaded(),
@@ -116,7 +117,7 @@ impl Resolver {
         self.origins().flat_map(of).collect()
     }
 
-    /// Shows the key, which has another staple, in the place of the one for its certificate.
+    /// Replaces the key of the same certificate by one with another staple.
     pub(super) fn staple(&self, key: &Arc<CertifiedKey>) {
         self.issued().for_each(|source| source.staple(key));
         if self.files().filter(|files| files.staple(key)).count() > 0 {
@@ -124,17 +125,17 @@ impl Resolver {
         }
     }
 
-    /// Takes what the files hold now.
+    /// Rebuilds the table from the current certificates.
     pub(super) fn rebuild(&self) {
         self.table.store(Arc::new(Table::of(&self.sites)));
     }
 
-    /// Whether a CA may come here with TLS-ALPN-01.
+    /// Whether a CA may validate by TLS-ALPN-01 here.
     pub(super) fn is_managed(&self) -> bool {
         self.issued().next().is_some()
     }
 
-    /// Waits for the certificate of a name that is served on demand.
+    /// Waits for the on-demand certificate of a name.
     pub(super) async fn prepare(&self, name: &str) {
         let name = name.to_ascii_lowercase();
         let source = match self.table.load().find(&name) {
@@ -146,7 +147,7 @@ impl Resolver {
         }
     }
 
-    /// Whether there is a certificate for a name.
+    /// Whether a certificate is available for a name.
     pub(super) fn knows(&self, name: &str) -> bool {
         self.choose(Some(name)).is_some()
     }
@@ -175,8 +176,8 @@ impl ResolvesServerCert for Resolver {
     }
 }
 
-/// The same for the connections to one address: a client that names nothing is shown the
-/// certificate of the site of that address.
+/// The resolver for connections to one address: a client without SNI gets the certificate of the
+/// site of that address.
 #[derive(Debug)]
 pub(super) struct ByAddress {
     resolver: Arc<Resolver>,
@@ -210,7 +211,7 @@ impl Table {
                 .find(|(_, names)| names.iter().any(|name| covers(name, host)))
                 .or(found.first());
             let Some((best, _)) = best.cloned() else { continue };
-            // A client that goes to an address sends no name: that site is the likelier one.
+            // A client without SNI has probably connected to a site by its IP address.
             let wanted = if host.parse::<IpAddr>().is_ok() {
                 3
             } else if host.is_empty() {
@@ -245,7 +246,7 @@ impl Table {
     }
 }
 
-/// An origin's certificates with the names in them.
+/// The certificates of an origin with their names.
 fn sources(origin: &Origin) -> Vec<(Source, Vec<String>)> {
     match origin {
         Origin::Files(files) => {
@@ -257,7 +258,7 @@ fn sources(origin: &Origin) -> Vec<(Source, Vec<String>)> {
     }
 }
 
-/// Where a site's certificates come from.
+/// The sources of a site's certificates.
 fn origins(
     host: &str,
     policy: &Policy,

@@ -1,4 +1,4 @@
-//! Self-signed certificates, made here, kept over reloads and renewed while running.
+//! Self-signed certificates: generated, kept across reloads and renewed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -13,12 +13,12 @@ use rustls::sign::CertifiedKey;
 use super::key_type::KeyType;
 use super::pem::unix_now;
 
-/// Seconds that a certificate is valid.
+/// Validity of a certificate in seconds.
 const LIFE: i64 = 7 * 24 * 3600;
-/// Clocks of clients may be a little behind.
+/// Seconds by which notBefore is set back, as client clocks may be slow.
 const BACKDATE: i64 = 3600;
 
-/// One host's certificate, the newest.
+/// The current certificate of a host.
 #[derive(Debug)]
 pub(super) struct SelfSigned {
     host: String,
@@ -31,17 +31,17 @@ pub(super) struct SelfSigned {
 #[derive(Debug)]
 struct Issued {
     certified: Arc<CertifiedKey>,
-    /// When a third of its life is left, in Unix seconds.
+    /// Unix second when a third of its validity is left.
     renew_at: i64,
 }
 
 type Cache = Mutex<HashMap<(String, KeyType), Arc<SelfSigned>>>;
 
-/// All of this process, so that a browser's exception for a certificate outlives a reload.
+/// All certificates of this process, so that a browser's exception survives a reload.
 static CACHE: LazyLock<Cache> = LazyLock::new(Mutex::default);
 
 impl SelfSigned {
-    /// The certificate for `host` (empty: any name of this machine), made once per process.
+    /// The certificate for `host` (empty: the names of this machine), generated once per process.
     pub(super) fn for_host(
         host: &str,
         kind: KeyType,
@@ -65,8 +65,8 @@ impl SelfSigned {
         Ok(made)
     }
 
-    /// The certificate to show now. The handshake that finds it old renews it; others that run
-    /// meanwhile show the old one.
+    /// The current certificate. One handshake renews it when it is due; concurrent ones use the
+    /// old certificate.
     pub(super) fn certified(&self) -> Arc<CertifiedKey> {
         self.certified_at(unix_now())
     }
@@ -106,7 +106,7 @@ fn issue(host: &str, key: &KeyPair, provider: &CryptoProvider) -> Result<Issued,
     Ok(Issued { certified: Arc::new(certified), renew_at: now + LIFE * 2 / 3 })
 }
 
-/// A site for every host answers to this machine's own names.
+/// The certificate of a catch-all site has the names of this machine.
 fn subject_names(host: &str) -> Vec<String> {
     if !host.is_empty() {
         return vec![host.to_owned()];

@@ -1,5 +1,5 @@
-//! What rustls is given for one listener: a configuration for each kind of site. Where the client
-//! has not said which site it wants, and over QUIC, it is the union of their settings.
+//! The rustls configurations of a listener: one per distinct set of site settings. Clients without
+//! SNI, and QUIC, use the union of the settings.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -19,43 +19,43 @@ use super::policy::{Certificates, Policy};
 use super::resolver::{ByAddress, Resolver};
 use super::source::Issuer;
 
-/// What one TLS listener needs: the configurations for TCP and for QUIC over one resolver.
+/// A TLS listener: its configurations for TCP and QUIC, with one resolver.
 #[derive(Debug)]
 pub struct TlsListener {
-    /// For names of no site, and for all where the sites do not differ.
+    /// For other names, and for all names if the sites do not differ.
     pub tcp: Arc<ServerConfig>,
-    /// `None` where no site allows TLS 1.3, which QUIC needs (RFC 9001 section 4.2).
+    /// `None` if no site allows TLS 1.3, which QUIC requires (RFC 9001 section 4.2).
     pub quic: Option<Arc<ServerConfig>>,
     pub(crate) resolver: Arc<Resolver>,
-    /// Which sites want client certificates.
+    /// The client certificate requirements of the sites.
     pub(super) clients: Hosts,
-    /// Empty where one configuration does for all.
+    /// Empty if all sites use one configuration.
     pub(super) by_host: ByHost<Arc<ServerConfig>>,
-    /// For clients that name nothing, as those that go to an address: the site of the address
-    /// that they came to, where there are other sites beside it.
+    /// For clients without SNI: the site whose host is the local address, if there are other
+    /// sites.
     pub(super) by_address: HashMap<IpAddr, AtAddress>,
 }
 
-/// The configurations with the certificate of an address.
+/// The configurations for connections to an address.
 #[derive(Debug)]
 pub(super) struct AtAddress {
     pub(super) tcp: Arc<ServerConfig>,
     pub(super) quic: Option<Arc<ServerConfig>>,
 }
 
-/// The post-quantum hybrid comes first; rustls alone would put it last.
+/// The post-quantum hybrid first; the default of rustls puts it last.
 static GROUPS: [&dyn SupportedKxGroup; 4] =
     [kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
 
 type Ticketer = Arc<dyn ProducesTickets>;
 
-/// For the whole process, so that sessions resume after a reload; by what is asked of clients,
-/// since nobody looks at the certificate of a client that resumes.
+/// Ticket keys of the process, so that sessions resume after a reload; separate per client
+/// certificate requirement, as a resumption does not verify the certificate again.
 static TICKETS: LazyLock<Mutex<HashMap<Option<Demand>, Ticketer>>> = LazyLock::new(Mutex::default);
 
-/// Finds every site's certificates and builds the listener. `sites` are (host, policy), in the
-/// Caddyfile's order; the error names the host. A site without a `tls` line gets a self-signed
-/// certificate; one with `tls off` is passed over.
+/// Loads the certificates of the sites and builds the listener. `sites` are (host, policy), in the
+/// order of the Caddyfile; the error names the host. A site without `tls` gets a self-signed
+/// certificate; one with `tls off` is ignored.
 pub fn build_listener(
     sites: &[(String, Policy)],
     http2: bool,
@@ -107,8 +107,8 @@ pub fn build_listener(
     Ok(TlsListener { tcp, quic, resolver, clients, by_host: configs, by_address })
 }
 
-/// The sites that use TLS by their hosts: those of one host differ in the path only, which no
-/// handshake knows.
+/// The sites that use TLS, grouped by host: sites of one host differ in the path only, which is
+/// unknown in the handshake.
 fn group(sites: &[(String, Policy)]) -> BTreeMap<String, Vec<&Policy>> {
     let mut by_host: BTreeMap<String, Vec<&Policy>> = BTreeMap::new();
     for (host, policy) in sites {
@@ -119,7 +119,7 @@ fn group(sites: &[(String, Policy)]) -> BTreeMap<String, Vec<&Policy>> {
     by_host
 }
 
-/// All that makes one configuration differ from another.
+/// The settings in which configurations differ.
 #[derive(Debug)]
 struct Shape {
     versions: Vec<&'static SupportedProtocolVersion>,
@@ -127,7 +127,7 @@ struct Shape {
     groups: Vec<&'static dyn SupportedKxGroup>,
     alpn: Vec<Vec<u8>>,
     clients: Option<Arc<Clients>>,
-    /// A CA may come with TLS-ALPN-01.
+    /// Supports TLS-ALPN-01 validations.
     validates: bool,
 }
 
@@ -146,7 +146,7 @@ impl PartialEq for Shape {
 }
 
 impl Shape {
-    /// What these sites ask for taken together.
+    /// The union of the settings of these sites.
     fn of(policies: &[&Policy], http2: bool) -> Self {
         Self {
             versions: versions(policies),
@@ -177,7 +177,7 @@ impl Shape {
         self.build(resolver, Transport { verifier, versions: &self.versions, alpn, demand })
     }
 
-    /// One for all sites, since an endpoint has no other; who comes in is judged afterwards.
+    /// One configuration for all sites of an endpoint; client certificates are verified later.
     fn quic(
         &self,
         resolver: &Arc<Resolver>,
@@ -203,7 +203,7 @@ impl Shape {
         let Transport { verifier, versions, alpn, demand } = transport;
         let mut config = ServerConfig::builder_with_provider(Arc::new(self.provider()))
             .with_protocol_versions(versions)
-            .map_err(|error| format!("these TLS settings do not go together: {error}"))?
+            .map_err(|error| format!("these TLS settings are incompatible: {error}"))?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(resolver.clone());
         config.alpn_protocols = alpn;
@@ -215,28 +215,29 @@ impl Shape {
     }
 }
 
-/// What the settings of TCP and of QUIC differ in.
+/// The settings in which TCP and QUIC differ.
 struct Transport<'a> {
     verifier: Arc<dyn ClientCertVerifier>,
     versions: &'a [&'static SupportedProtocolVersion],
     alpn: Vec<Vec<u8>>,
-    /// What is demanded of clients, whose tickets are kept apart by it.
+    /// The client certificate requirements, which select the ticket keys.
     demand: Option<&'a Demand>,
 }
 
-/// The library changes the key every few hours and takes the one before for as long.
+/// The ticketer of the library rotates its key every few hours.
 fn ticketer(demand: Option<&Demand>) -> Result<Ticketer, String> {
     let mut known = TICKETS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(ticketer) = known.get(&demand.cloned()) {
         return Ok(ticketer.clone());
     }
-    let made = aws_lc_rs::Ticketer::new().map_err(|error| format!("ticket keys: {error}"))?;
+    let made = aws_lc_rs::Ticketer::new()
+        .map_err(|error| format!("cannot create session ticket keys: {error}"))?;
     known.insert(demand.cloned(), made.clone());
     Ok(made)
 }
 
-/// `ciphers` is about TLS 1.2, as in v1: the three suites of TLS 1.3 are always there. Of those,
-/// Go and browsers put AES-128 first, which costs a quarter less than AES-256.
+/// `ciphers` sets the suites of TLS 1.2, as in v1; the three of TLS 1.3 are always enabled. Go and
+/// browsers prefer AES-128, which costs a quarter less than AES-256.
 fn suites(policies: &[&Policy]) -> Vec<SupportedCipherSuite> {
     let (mut suites, classic): (Vec<SupportedCipherSuite>, Vec<_>) = aws_lc_rs::default_provider()
         .cipher_suites

@@ -1,5 +1,4 @@
-//! Where certificates come from that are not in files of the operator's: what the resolver needs
-//! of them, whoever obtains them.
+//! The traits between the resolver and the issuer of certificates.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -14,29 +13,27 @@ use super::wanted::Wanted;
 
 /// The certificates of one site.
 pub trait CertificateSource: Debug + Send + Sync {
-    /// What a handshake that asks for `name` is shown, if there is anything.
+    /// The certificate for a handshake with this SNI.
     fn certified(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>>;
 
-    /// The certificate that is to be kept beside handshakes; `None` where each is obtained when
-    /// a handshake asks for it.
+    /// The certificate to obtain and renew in the background; `None` for on-demand TLS.
     fn wanted(&self) -> Option<&Wanted>;
 
-    /// The certificate shown now, where it may have a staple.
+    /// The current certificate, if it can have an OCSP staple.
     fn current(&self) -> Option<Arc<Loaded>>;
 
-    /// Shows the key, which has another staple, in the place of the one for its certificate.
+    /// Replaces the key of the same certificate by one with another staple.
     fn staple(&self, key: &Arc<CertifiedKey>);
 
-    /// Waits for the certificate of a name that a handshake asks for; `None` where there is
-    /// nothing to wait for.
+    /// Waits until the certificate of a name is available; `None` if the handshake need not wait.
     fn prepare(self: Arc<Self>, name: String) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
 }
 
-/// Who obtains certificates from a CA.
+/// Obtains certificates from a CA.
 pub trait Issuer {
-    /// The certificates of a site: known ones, or read from the store.
+    /// The certificates of a site: known ones, or from the storage.
     fn source(&self, host: &str, policy: &Policy) -> Result<Arc<dyn CertificateSource>, String>;
 
-    /// Whether control over a name may be proved by TLS-ALPN-01.
+    /// Whether TLS-ALPN-01 is enabled.
     fn validates_by_alpn(&self) -> bool;
 }

@@ -1,5 +1,5 @@
-//! Where accounts, certificates and the state of retries are kept. [`Storage`] is all that the
-//! rest needs, so that a store shared by several machines can take the place of [`Folder`].
+//! Storage of accounts, certificates and retry state. [`Storage`] is the interface, so that a store
+//! that several machines share can replace [`Folder`].
 
 use std::fmt::Debug;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -9,25 +9,25 @@ use std::path::{Path, PathBuf};
 
 /// Entries by key: a path of plain names, `acme/ca.example/sites/a.example/a.example.crt`.
 pub trait Storage: Debug + Send + Sync {
-    /// `None` where there is no such entry.
+    /// `None` if the entry does not exist.
     fn read(&self, key: &str) -> io::Result<Option<Vec<u8>>>;
-    /// Puts the whole entry in place or leaves the old one; on return it survives a power cut.
+    /// Replaces the entry atomically; on return it is durable.
     fn write(&self, key: &str, bytes: &[u8]) -> io::Result<()>;
-    /// No error where there is none.
+    /// Succeeds if the entry does not exist.
     fn remove(&self, key: &str) -> io::Result<()>;
-    /// The names right below, the newest first; none where there is no such folder.
+    /// The names in a folder, the newest first; empty if the folder does not exist.
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
-    /// Moves a damaged entry out of the way and says where it is now.
+    /// Renames a damaged entry and returns its new name.
     fn set_aside(&self, key: &str) -> io::Result<String>;
-    /// Takes a lock against every other process on the store; `None` while another holds it.
-    /// It ends with the value, or with the process however that ends.
+    /// Takes a lock that excludes all other processes; `None` while another process holds it. It
+    /// is released with the value, or when the process ends.
     fn try_lock(&self, name: &str) -> io::Result<Option<Box<dyn Held>>>;
-    /// The entry as messages name it.
+    /// The name of the entry in messages.
     fn place(&self, key: &str) -> String;
 }
 
 impl dyn Storage + '_ {
-    /// Moves an entry that cannot be what it should be out of the way, and names it in the log.
+    /// Renames an invalid entry and logs its new name.
     pub(super) fn set_aside_damaged(&self, key: &str, why: &str) -> io::Result<()> {
         let to = self.set_aside(key)?;
         log::error!("{}: damaged ({why}); moved to {to}", self.place(key));
@@ -35,10 +35,10 @@ impl dyn Storage + '_ {
     }
 }
 
-/// A lock that is held.
+/// A held lock.
 pub trait Held: Debug + Send {}
 
-/// A folder of this machine: `$CADDYPATH`. Folders are made 0700 and files 0600.
+/// A local folder: `$CADDYPATH`. Folders have mode 0700 and files 0600.
 #[derive(Debug, Clone)]
 pub struct Folder {
     root: PathBuf,
@@ -56,7 +56,7 @@ impl Folder {
         if key.split('/').all(plain) {
             Ok(self.root.join(key))
         } else {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no name for a file: {key}")))
+            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("invalid file name: {key}")))
         }
     }
 }
@@ -127,7 +127,7 @@ impl Storage for Folder {
     }
 }
 
-/// The kernel gives the lock back when the file is closed.
+/// The kernel releases the lock when the file is closed.
 #[derive(Debug)]
 struct FileLock {
     _file: File,
@@ -135,8 +135,8 @@ struct FileLock {
 
 impl Held for FileLock {}
 
-/// Writes beside the file, then renames over it. Who writes holds the lock of what is written,
-/// so that one name for the new file is enough and none pile up after a crash.
+/// Writes a temporary file, then renames it. The caller holds the lock of the entry, so a fixed
+/// temporary name is safe and leaves at most one file after a crash.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     make_folder(folder)?;

@@ -1,28 +1,28 @@
-//! What is wanted of a CA for one certificate; data only.
+//! The specification of a certificate from a CA.
 
 use std::fmt;
 
 use super::dns::Dns;
 use super::key_type::KeyType;
 
-/// One certificate: its name, where it comes from, and what it is like.
+/// A certificate to obtain: its name, its CA and its properties.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Wanted {
-    /// Lower-case; may begin with `*.`.
+    /// In lower case; may begin with `*.`.
     pub name: String,
-    /// The directory's URL.
+    /// The URL of the directory.
     pub ca: String,
-    /// May be empty: the account used last, or one without an address.
+    /// Empty: the account used last, or one without an address.
     pub email: String,
     pub key_type: KeyType,
     pub must_staple: bool,
     pub profile: Option<String>,
     pub eab: Option<Eab>,
-    /// Proves control by DNS-01, and only by it.
+    /// If set, DNS-01 is the only challenge.
     pub dns: Option<Dns>,
 }
 
-/// An external account binding: what ties the ACME account to one that the CA already has.
+/// An external account binding (RFC 8555 section 7.3.4).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Eab {
     pub id: String,
@@ -35,11 +35,11 @@ impl fmt::Debug for Eab {
     }
 }
 
-/// The bounds of on-demand TLS; one of them at least.
+/// The limits of on-demand TLS; at least one is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OnDemandLimits {
     /// `max_certs`.
     pub max: Option<u32>,
-    /// `ask`: the URL that has to agree.
+    /// `ask`: the URL that must allow a name.
     pub ask: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Looks whether certificate files have changed, for as long as a listener shows them.
+//! Checks certificate files for changes while a listener uses them.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
@@ -8,10 +8,10 @@ use super::files::Files;
 use super::pem::{DAY, unix_now};
 use super::resolver::Resolver;
 
-/// How often. A renewed file is in use after this time at most.
+/// The interval of checks: a renewed file is in use after at most this time.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Watches the files of these listeners until they are all gone.
+/// Watches the files of these listeners until all of them are dropped.
 pub(super) async fn files(resolvers: Vec<Weak<Resolver>>) {
     let mut daily = Daily::new(unix_now());
     loop {
@@ -22,35 +22,34 @@ pub(super) async fn files(resolvers: Vec<Weak<Resolver>>) {
         }
         let files = alive.iter().flat_map(|one| one.files());
         daily.complaints(files, unix_now()).iter().for_each(|complaint| log::warn!("{complaint}"));
-        // Listeners share files: all have to look before any file counts as read.
+        // Listeners share files: collects the files of all before any is marked as read.
         let changed: Vec<_> = alive.iter().flat_map(|one| one.files()).collect();
         let mut new = false;
         for files in changed {
             match files.refresh() {
                 Ok(changed) => new |= changed,
-                Err(error) => log::error!("{error}; the certificate in use stays"),
+                Err(error) => log::error!("{error}; the previous certificate stays in use"),
             }
         }
         if new {
-            log::info!("certificate files changed: they are in use from now on");
+            log::info!("certificate files have changed and are in use now");
             alive.iter().for_each(|one| one.rebuild());
         }
     }
 }
 
-/// Warnings that are due once a day.
+/// Warnings that are logged once a day.
 struct Daily {
     day: i64,
 }
 
 impl Daily {
-    /// The warnings of a configuration are those of its first day.
+    /// The warnings of the first day are logged when the configuration is loaded.
     fn new(now: i64) -> Self {
         Self { day: now / DAY }
     }
 
-    /// What is wrong with the dates of the certificates, each said once; nothing where it has been
-    /// said today.
+    /// The distinct warnings about validity periods; none if they were already logged today.
     fn complaints(
         &mut self,
         files: impl Iterator<Item = Arc<Files>>,

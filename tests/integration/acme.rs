@@ -272,7 +272,7 @@ fn without_agreement_no_ca_is_asked() {
         .env("CADDYPATH", "store");
     let caddy = setup.start();
     wait_for("the refusal", PATIENCE, || {
-        caddy.log().contains("not agreed to. Read them and start with -agree").then_some(())
+        caddy.log().contains("not been accepted. Read them and start with -agree").then_some(())
     });
     let resolve = format!("quiet.example:{}:127.0.0.1", caddy.port());
     let url = format!("https://quiet.example:{}/", caddy.port());

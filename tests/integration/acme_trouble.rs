@@ -34,7 +34,7 @@ fn a_busy_ca_is_left_alone_for_as_long_as_it_says() {
         let ca = Ca::start();
         ca.refuse(status, "600", body);
         let mut caddy = start(&ca, "a.example\nstatus 200 /\n");
-        wait_log(&caddy, "a.example: no new certificate: the CA says: ");
+        wait_log(&caddy, "a.example: no new certificate: the CA responded: ");
         assert!(caddy.log().contains(said), "{}", caddy.log());
         // A restart loop does not make it come sooner.
         for _ in 0..3 {
@@ -65,7 +65,7 @@ fn a_busy_ca_is_asked_again_when_the_time_has_come() {
     ca.refuse(503, "3", "busy");
     let began = Instant::now();
     let caddy = start(&ca, "a.example\nstatus 200 /\n");
-    wait_log(&caddy, "a.example: no new certificate: the CA says: ");
+    wait_log(&caddy, "a.example: no new certificate: the CA responded: ");
     obtained(&caddy, &ca, 2);
     assert!(began.elapsed() >= Duration::from_secs(3));
 }
@@ -87,7 +87,7 @@ fn a_refused_name_waits_long_and_troubles_no_other() {
     ca.refuse(403, "0", body);
     ca.refuse(403, "0", body);
     let caddy = start(&ca, "a.example\nstatus 200 /\n");
-    wait_log(&caddy, "the CA says: never (urn:ietf:params:acme:error:rejectedIdentifier)");
+    wait_log(&caddy, "the CA responded: never (urn:ietf:params:acme:error:rejectedIdentifier)");
     let retry: serde_json::Value =
         serde_json::from_slice(&std::fs::read(entry(&caddy, &ca, "retry")).unwrap()).unwrap();
     let wait = retry["next"].as_i64().unwrap() - chrono::Utc::now().timestamp();
@@ -126,8 +126,8 @@ fn a_rate_limit_of_one_name_stops_no_other() {
     let body = r#"{"type": "urn:ietf:params:acme:error:rateLimited", "detail": "a, this week"}"#;
     ca.refuse(429, "3600", body);
     let caddy = start(&ca, "a.example\nstatus 200 /\n");
-    wait_log(&caddy, "a.example: no new certificate: the CA says: a, this week");
-    assert!(caddy.log().contains("Next try in 3") || caddy.log().contains("Next try in 4"));
+    wait_log(&caddy, "a.example: no new certificate: the CA responded: a, this week");
+    assert!(caddy.log().contains("Next attempt in 3") || caddy.log().contains("Next attempt in 4"));
     caddy.rewrite("a.example, b.example {\nstatus 200 /\n}\n");
     caddy.reload();
     wait_log(&caddy, "b.example: certificate obtained");
@@ -165,7 +165,7 @@ fn a_slow_ca_delays_nobody() {
     for name in ["a.example", "b.example"] {
         wait_log(
             &caddy,
-            &format!("{name}: no new certificate: account: {}: no answer within 500ms", ca.url()),
+            &format!("{name}: no new certificate: account: {}: no response within 500ms", ca.url()),
         );
     }
     ca.delay(Duration::ZERO);
@@ -177,7 +177,7 @@ fn a_profile_that_the_ca_has_not() {
     let ca = Ca::start();
     let text = "a.example {\nstatus 200 /\ntls {\nprofile shortlived\n}\n}\n";
     let caddy = start(&ca, text);
-    wait_log(&caddy, "has no profiles: 'profile shortlived' is left out");
+    wait_log(&caddy, "has no profiles: 'profile shortlived' is ignored");
     wait_log(&caddy, "a.example: certificate obtained");
     assert!(ca.orders()[0]["profile"].is_null());
     ca.offer_profiles(&["tlsserver", "classic"]);
@@ -229,7 +229,7 @@ fn a_person_at_a_terminal_is_asked_once() {
     let yes = [
         (QUESTION, "y\n"),
         ("E-mail address: ", "nobody\n"),
-        ("'nobody' is no e-mail address.", ""),
+        ("'nobody' is not an e-mail address.", ""),
         ("E-mail address: ", "me@mail.example\n"),
         ("a.example: certificate obtained", CTRL_C),
     ];

@@ -42,7 +42,7 @@ fn with_an_e_mail_it_runs_and_says_what_is_missing() {
     let caddy = Setup::new(&text).set("ORIGIN", origin.addr).arg("-quic").start();
     wait_for("the warning", Duration::from_secs(5), || {
         let said = format!("{}{}", caddy.log(), caddy.read("stderr")).to_lowercase();
-        said.contains("are not agreed to").then_some(())
+        said.contains("have not been accepted").then_some(())
     });
     let resolve = format!("site.test:{}:127.0.0.1", caddy.port());
     let url = format!("https://site.test:{}/", caddy.port());

@@ -99,7 +99,10 @@ fn after_ten_one_comes_in_ten_minutes() {
     assert_eq!(first_record(caddy.port(), "d11.example"), 21);
     assert_eq!(first_record(caddy.port(), "d10.example"), 22);
     wait_for("the refusal in the log", Duration::from_secs(10), || {
-        caddy.log().contains("d11.example: no certificate on demand: the last was").then_some(())
+        caddy
+            .log()
+            .contains("d11.example: no certificate on demand: the last certificate was")
+            .then_some(())
     });
     assert_eq!(ca.orders().len(), 10);
 }

@@ -175,7 +175,7 @@ fn a_certificate_put_in_its_place_is_served_without_a_reload() {
     let old = shown(&caddy);
     std::fs::write(caddy.path("cert.pem"), "half a certificate").unwrap();
     wait_for("the complaint", Duration::from_secs(20), || {
-        caddy.log().contains("the certificate in use stays").then_some(())
+        caddy.log().contains("the previous certificate stays in use").then_some(())
     });
     assert_eq!(shown(&caddy), old);
     certificate(&caddy.path("."), "20");

@@ -1,5 +1,5 @@
-//! The account with a CA: made once, found again, and never lost to a crash, because its key is
-//! on disk before the CA hears of it.
+//! ACME accounts. The key is stored before the account is registered, so that a crash cannot lose
+//! an account.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,17 +20,17 @@ use crate::tls::https_client::Client;
 use crate::tls::storage::Storage;
 use crate::tls::wanted::Eab;
 
-/// Certificates that are obtained from one CA at the same time.
+/// Maximum number of certificates that are obtained from a CA concurrently.
 const PARALLEL: usize = 8;
 
-/// One CA as this process sees it. What is trouble with one is none with another.
+/// The state of a CA. CAs are independent of each other.
 pub(super) struct Ca {
     pub(super) url: String,
-    /// Unix second before which it wants no requests.
+    /// Unix second before which it accepts no requests.
     pub(super) pause: Arc<AtomicI64>,
-    /// For the certificates that are obtained at the same time.
+    /// Limits the certificates that are obtained concurrently.
     pub(super) permits: Semaphore,
-    /// By e-mail. Held while an account is made, so that one is made only once.
+    /// Accounts by e-mail. Locked during a registration, so that it happens only once.
     pub(super) accounts: tokio::sync::Mutex<HashMap<String, Account>>,
 }
 
@@ -49,7 +49,7 @@ impl Ca {
     }
 }
 
-/// Whose account it is.
+/// The owner of an account.
 pub(super) struct Owner<'a> {
     pub(super) ca: &'a Ca,
     pub(super) email: &'a str,
@@ -58,14 +58,14 @@ pub(super) struct Owner<'a> {
 }
 
 impl Owner<'_> {
-    /// The account on disk, or a new one. Its key is on disk before the CA hears of it.
+    /// The stored account, or a new one.
     pub(super) async fn account(&self, store: &dyn Storage) -> Result<Account, Failure> {
         let known = self.stored_key(store)?;
         let id = self.stored_id(store)?;
         match (known, id, self.eab) {
             (Some(key), Some(id), _) => self.open(&key, id).await,
             (Some(key), None, None) => self.register(store, &key).await,
-            // An earlier process may have come as far as the CA.
+            // An earlier process may have registered it.
             (Some(key), None, Some(eab)) => match self.find(&key).await {
                 Err(failure) if failure.is_unknown_account() => {
                     self.register_bound(store, &key, eab).await
@@ -85,7 +85,7 @@ impl Owner<'_> {
         }
     }
 
-    /// Forgets the account's URL, not its key: the CA does not know it any more.
+    /// Removes the URL of the account, not its key, after the CA has lost the account.
     pub(super) fn forget(&self, store: &dyn Storage) -> Result<(), Failure> {
         Ok(store.remove(&self.entry("json"))?)
     }
@@ -99,7 +99,7 @@ impl Owner<'_> {
         Ok(self.builder().from_key(pair(key)?, self.ca.url.clone()).await?.0)
     }
 
-    /// Makes the account, or finds the one that this key has.
+    /// Registers the account, or finds the existing one of this key.
     async fn register(&self, store: &dyn Storage, key: &[u8]) -> Result<Account, Failure> {
         let made = self.builder().create_from_key(pair(key)?, self.ca.url.clone()).await;
         let (account, _) = made.map_err(|error| registering(error.into()))?;
@@ -129,7 +129,7 @@ impl Owner<'_> {
 
     fn keep(&self, store: &dyn Storage, account: Account) -> Result<Account, Failure> {
         let id = account.id();
-        log::info!("{}: account {id} {}", self.ca.url, self.email);
+        log::info!("{}: registered account {id} {}", self.ca.url, self.email);
         let facts = json!({
             "Email": self.email,
             "Registration": { "body": { "status": "valid" }, "uri": id },
@@ -142,8 +142,7 @@ impl Owner<'_> {
         places::account(&self.ca.url, self.email, kind)
     }
 
-    /// The key in PKCS#8. One that cannot be used is set aside: v1 made P-384 keys, and those are
-    /// not for us to overwrite.
+    /// The key in PKCS#8. An unusable one is renamed and not overwritten: v1 made P-384 keys.
     fn stored_key(&self, store: &dyn Storage) -> Result<Option<Vec<u8>>, Failure> {
         let entry = self.entry("key");
         let Some(bytes) = store.read(&entry)? else { return Ok(None) };
@@ -156,8 +155,8 @@ impl Owner<'_> {
             if store.read(&entry)?.is_some() {
                 let aside = store.set_aside(&entry)?;
                 log::warn!(
-                    "{}: not an account with a P-256 key, as Caddy 0.9 to 1.0 made none; moved \
-                     to {aside}, and a new account is made",
+                    "{}: not an account with a P-256 key (Caddy 0.9 to 1.0 used P-384); moved to \
+                    {aside}; registering a new account",
                     store.place(&entry)
                 );
             }
@@ -173,23 +172,23 @@ impl Owner<'_> {
         if let Some(id) = id {
             return Ok(Some(id.to_owned()));
         }
-        store.set_aside_damaged(&entry, "it names no account")?;
+        store.set_aside_damaged(&entry, "no account URL")?;
         Ok(None)
     }
 }
 
-/// The e-mail of the account used last with this CA; v1 did the same.
+/// The e-mail address of the account used last with this CA, as in v1.
 pub(super) fn latest_email(store: &dyn Storage, ca: &str) -> Option<String> {
     let found = store.list(&places::users(ca)).unwrap_or_default();
     found.into_iter().find(|name| name.contains('@'))
 }
 
-/// Whether any account with this CA is there: its terms were agreed to.
+/// Whether there is any account with this CA: then its terms have been accepted.
 pub(super) fn any(store: &dyn Storage, ca: &str) -> bool {
     let users = places::users(ca);
     store.list(&users).unwrap_or_default().into_iter().any(|user| {
         let entries = store.list(&format!("{users}/{user}")).unwrap_or_default();
-        // Also one of v1 that was set aside.
+        // Includes an account of v1 that was renamed.
         entries.iter().any(|entry| entry.contains(".json"))
     })
 }

@@ -1,8 +1,8 @@
-//! When a name that failed is tried again: later each time, and remembered on disk, so that a
-//! restart loop cannot hammer the CA.
+//! The backoff after failed attempts. It is stored on disk, so that a restart loop does not
+//! overload the CA.
 //!
-//! The bound to stay inside is Let's Encrypt's five failed validations per account and name in
-//! an hour; an attempt makes two at most, one per challenge.
+//! It stays within Let's Encrypt's limit of five failed validations per account, name and hour; an
+//! attempt makes at most two, one per challenge.
 
 use std::time::Duration;
 
@@ -12,33 +12,33 @@ use super::failure::{Failure, Kind};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
-/// After a refusal. Two validations each: four within any hour.
+/// Waits after refusals. With two validations each: at most four within any hour.
 const REFUSED: [i64; 6] = [20 * MINUTE, 65 * MINUTE, 2 * HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR];
-/// After trouble on the way to the CA: doubled from here up to the last.
+/// First and last wait after connection or server errors; doubled each time.
 const TROUBLE: (i64, i64) = (2, HOUR);
-/// A CA that says it is busy without saying for how long.
+/// The wait for a busy CA without Retry-After.
 const BUSY: i64 = HOUR;
-/// A CA's word is kept up to this.
+/// The maximum for Retry-After.
 const LONGEST: i64 = 24 * HOUR;
 
-/// Failures of one name in a row.
+/// Consecutive failures of a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Backoff {
     refusals: usize,
     troubles: u32,
-    /// Unix seconds before which it is not tried; 0 for at once.
+    /// Unix second of the next attempt; 0: at once.
     pub(super) next: i64,
 }
 
 impl Backoff {
-    /// What was written by [`Self::to_bytes`]; anything else counts as no failure.
+    /// Parses the output of [`Self::to_bytes`]; `None` for anything else.
     pub(super) fn from_bytes(bytes: &[u8], now: i64) -> Option<Self> {
         let value: Value = serde_json::from_slice(bytes).ok()?;
         let number = |name: &str| value.get(name)?.as_u64();
         Some(Self {
             refusals: usize::try_from(number("refusals")?).ok()?,
             troubles: u32::try_from(number("troubles")?).ok()?,
-            // A clock that was wrong when this was written must not stop the name for years.
+            // Bounds the wait in case the clock was wrong when this was written.
             next: i64::try_from(number("next")?).ok()?.min(now + LONGEST + LONGEST / 4),
         })
     }
@@ -50,7 +50,7 @@ impl Backoff {
         value.to_string().into_bytes()
     }
 
-    /// Counts a failure; how long to wait now.
+    /// Counts a failure; returns the wait until the next attempt.
     pub(super) fn failed(&mut self, failure: &Failure, now: i64) -> Duration {
         let wait = match failure.kind {
             Kind::Refused => {
@@ -64,7 +64,7 @@ impl Backoff {
             }
             Kind::Busy(until) => until.map_or(BUSY, |until| (until - now).clamp(1, LONGEST)),
         };
-        // Up to a quarter more: names that failed together do not come back together.
+        // Jitter of up to a quarter, so that names that failed together are spread.
         let wait = wait + fastrand::i64(0..=wait / 4 + 1);
         self.next = now + wait;
         Duration::from_secs(wait.unsigned_abs())

@@ -1,6 +1,6 @@
-//! A new account that is bound to one that the CA already has (RFC 8555 section 7.3.4), made with
-//! a key that is stored before. The ACME library makes a key of its own there: a crash before it
-//! is stored would lose the account, and with it a binding that some CAs take only once.
+//! Registers an account with an external account binding (RFC 8555 section 7.3.4), with a key that
+//! is already stored. The ACME library would generate the key itself: a crash before it is stored
+//! would lose the account, and some CAs accept a binding only once.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -16,10 +16,10 @@ use super::failure::Failure;
 use crate::tls::https_client::Client;
 use crate::tls::wanted::Eab;
 
-/// How often a CA may want another nonce.
+/// Maximum number of attempts with another nonce.
 const NONCES: usize = 5;
 
-/// The account to be.
+/// The account to register.
 pub(super) struct Binding<'a> {
     pub(super) client: &'a Client,
     pub(super) directory: &'a str,
@@ -28,15 +28,16 @@ pub(super) struct Binding<'a> {
 }
 
 impl Binding<'_> {
-    /// Makes the account of this key (PKCS#8); its URL.
+    /// Registers the account of this key (PKCS#8); returns its URL.
     pub(super) async fn register(&self, key: &[u8]) -> Result<String, Failure> {
-        let failed = |_| Failure::trouble("the account's key cannot sign");
+        let failed = |_| Failure::trouble("the account key cannot sign");
         let key =
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key).map_err(failed)?;
         let directory = self.send(Method::GET, self.directory, Bytes::new()).await?;
         let directory: Value = serde_json::from_slice(directory.body()).unwrap_or_default();
         let place = |name: &str| {
-            let missing = || Failure::trouble(format!("{}: no '{name}'", self.directory));
+            let missing =
+                || Failure::trouble(format!("{}: the directory has no '{name}'", self.directory));
             directory[name].as_str().ok_or_else(missing)
         };
         let (nonces, url) = (place("newNonce")?, place("newAccount")?);
@@ -64,13 +65,13 @@ impl Binding<'_> {
         let (head, account) = (encode(&head), encode(&account));
         let signature = key
             .sign(&SystemRandom::new(), format!("{head}.{account}").as_bytes())
-            .map_err(|_| Failure::trouble("the account's key cannot sign"))?;
+            .map_err(|_| Failure::trouble("the account key cannot sign"))?;
         let signed = jws(head, account, signature.as_ref()).to_string();
         let answer = self.send(Method::POST, url, signed.into()).await?;
         field(&answer, "location").map(str::to_owned)
     }
 
-    /// The account's key, signed with the key that the CA gave out.
+    /// The account key, signed with the binding key of the CA.
     fn bind(&self, url: &str, jwk: &Value) -> Value {
         let head = encode(&json!({ "alg": "HS256", "kid": self.eab.id, "url": url }));
         let payload = encode(jwk);
@@ -97,19 +98,19 @@ impl Binding<'_> {
         }
         Err(match serde_json::from_slice::<Problem>(answer.body()) {
             Ok(problem) => Error::Api(problem).into(),
-            Err(_) => Failure::trouble(format!("{url}: the answer was {}", answer.status())),
+            Err(_) => Failure::trouble(format!("{url}: the response was {}", answer.status())),
         })
     }
 }
 
 fn field<'a>(answer: &'a Response<Bytes>, name: &str) -> Result<&'a str, Failure> {
     let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
-    value.ok_or_else(|| Failure::trouble(format!("the CA's answer has no {name}")))
+    value.ok_or_else(|| Failure::trouble(format!("the response of the CA has no {name} field")))
 }
 
-/// The public key as JSON (RFC 7518 section 6.2), its members in the order of RFC 7638.
+/// The public key as a JWK (RFC 7518 section 6.2), with its members in the order of RFC 7638.
 fn jwk(key: &EcdsaKeyPair) -> Value {
-    // Uncompressed: 4, then the two coordinates.
+    // Uncompressed point: the byte 4, then the two coordinates.
     let (x, y) = key.public_key().as_ref()[1..].split_at(32);
     json!({ "crv": "P-256", "kty": "EC", "x": BASE64.encode(x), "y": BASE64.encode(y) })
 }

@@ -1,4 +1,4 @@
-//! Why a certificate was not obtained, and what that means for the next attempt.
+//! Failed attempts to obtain a certificate, classified for the backoff.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use instant_acme::Error;
 
 use crate::error_chain::display_chain;
 
-/// One failed attempt.
+/// A failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub(super) kind: Kind,
@@ -15,11 +15,11 @@ pub struct Failure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The CA has judged: nothing will change soon by itself.
+    /// The CA has refused; a retry will probably fail too.
     Refused,
-    /// The CA was not reached, or failed itself.
+    /// The CA could not be reached, or had an internal error.
     Trouble,
-    /// The CA asks to come back later, at this Unix second if it says so.
+    /// The CA is busy, until this Unix second if it sends one.
     Busy(Option<i64>),
 }
 
@@ -32,12 +32,12 @@ impl Failure {
         Self { kind: Kind::Trouble, text: text.into() }
     }
 
-    /// Whether the CA wanted another nonce, more often than the library puts up with.
+    /// Whether the CA has rejected more nonces than the library retries.
     pub(super) fn is_bad_nonce(&self) -> bool {
         self.text.contains("urn:ietf:params:acme:error:badNonce")
     }
 
-    /// Whether the CA says that it does not know this account.
+    /// Whether the CA does not know this account.
     pub(super) fn is_unknown_account(&self) -> bool {
         self.text.contains("urn:ietf:params:acme:error:accountDoesNotExist")
     }
@@ -61,7 +61,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What kind of failure this error is.
+/// The kind of an error.
 pub(super) fn kind_of(error: &Error) -> Kind {
     let Error::Api(problem) = error else { return Kind::Trouble };
     let kind = problem.r#type.as_deref().unwrap_or_default();

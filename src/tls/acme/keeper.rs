@@ -1,5 +1,5 @@
-//! What is known of all certificates of this process, and who is to be asked for them. It outlives
-//! a reload. What is done with it is in `obtain`, `renewal`, `revoke`, `terms` and `thread`.
+//! The state of all CA certificates of this process. It survives a reload. The operations are in
+//! `obtain`, `renewal`, `revoke`, `terms` and `thread`.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -21,17 +21,17 @@ use crate::tls::self_signed::SelfSigned;
 use crate::tls::storage::Storage;
 use crate::tls::wanted::Wanted;
 
-/// Called with a name whose certificate is new.
+/// Called with the name of a new certificate.
 pub type Renewed = Box<dyn Fn(&str) + Send + Sync>;
 
-/// Keeps the certificates of this process.
+/// Obtains and renews the certificates of this process.
 pub struct Keeper {
     pub(super) store: Arc<dyn Storage>,
     settings: Settings,
     pub(super) agreed: watch::Sender<bool>,
-    /// The e-mail address that a person at the terminal gave.
+    /// The e-mail address entered at the terminal.
     pub(super) answered: Mutex<String>,
-    /// What some configuration wants, by what it wants.
+    /// The certificates that a configuration uses.
     known: Mutex<HashMap<Wanted, Weak<Managed>>>,
     pub(super) cas: Mutex<HashMap<String, Arc<Ca>>>,
     pub(super) commands: mpsc::UnboundedSender<Command>,
@@ -41,7 +41,7 @@ pub struct Keeper {
     pub(super) on_demand: Mutex<Quota>,
 }
 
-/// What the thread is to do.
+/// A command to the thread.
 pub(super) enum Command {
     Configure(Vec<Arc<Managed>>, Vec<Weak<Resolver>>),
     Run(Pin<Box<dyn Future<Output = ()> + Send>>),
@@ -65,35 +65,35 @@ impl Keeper {
         })
     }
 
-    /// Leaves what is under way as it is: the next process goes on with it. A CA that came to
-    /// validate a name would find the ports closed, and that would count as a failure.
+    /// Aborts orders in progress; the next process resumes them. A validation after the ports are
+    /// closed would count as a failure.
     pub fn stop(&self) {
         let _ = self.commands.send(Command::Stop);
     }
 
-    /// What the command line says.
+    /// The settings from the command line.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// What to call when a certificate is new; takes the place of what was set before.
+    /// Sets the function to call for each new certificate.
     pub fn on_renewed(&self, hook: Option<Renewed>) {
         *locked(&self.renewed) = hook;
     }
 
-    /// The certificate that is wanted: a known one, or one read from the store.
+    /// The certificate for `wanted`: a known one, or from the storage.
     pub(super) fn managed(&self, wanted: Wanted) -> Result<Arc<Managed>, String> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let fallback = || SelfSigned::for_host(&wanted.name, KeyType::P256, &provider).map(Some);
         self.known_or(&wanted, fallback)
     }
 
-    /// The certificate that some configuration wants.
+    /// The certificate for `wanted`, if a configuration uses it.
     pub(super) fn known(&self, wanted: &Wanted) -> Option<Arc<Managed>> {
         locked(&self.known).get(wanted).and_then(Weak::upgrade)
     }
 
-    /// As [`Self::managed`], without a certificate to show until there is one.
+    /// As [`Self::managed`], without a self-signed fallback.
     pub(super) fn managed_bare(&self, wanted: &Wanted) -> Result<Arc<Managed>, String> {
         self.known_or(wanted, || Ok(None))
     }
@@ -113,7 +113,7 @@ impl Keeper {
         Ok(managed)
     }
 
-    /// Has work done on the keeper's thread.
+    /// Runs a future on the keeper's thread.
     pub(super) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
         let _ = self.commands.send(Command::Run(Box::pin(work)));
     }
@@ -123,7 +123,7 @@ impl Keeper {
         locked(&self.cas).entry(url.to_owned()).or_insert_with(fresh).clone()
     }
 
-    /// The account to ask with; made if there is none.
+    /// The account for `wanted`; registers one if there is none.
     pub(super) async fn account(&self, wanted: &Wanted) -> Result<Account, Failure> {
         let ca = self.ca(&wanted.ca);
         let email = match wanted.email.as_str() {
@@ -147,7 +147,8 @@ impl Keeper {
         Ok(account)
     }
 
-    /// After the CA said that it does not know the account: its key is registered again.
+    /// Forgets the accounts of a CA that no longer knows them; the next use registers the keys
+    /// again.
     pub(super) async fn forget_account(&self, wanted: &Wanted) -> Result<(), Failure> {
         let ca = self.ca(&wanted.ca);
         for (email, _) in ca.accounts.lock().await.drain() {

@@ -1,5 +1,4 @@
-//! One certificate that a CA issues: the newest, read from the store and swapped while handshakes
-//! go on.
+//! A certificate from a CA: the current one, which is replaced atomically.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,19 +19,19 @@ use crate::tls::wanted::Wanted;
 
 const DAY: i64 = 24 * 3600;
 
-/// A certificate by its name and CA. Configurations that want the same share it.
+/// A certificate from a CA. Configurations with the same specification share it.
 #[derive(Debug)]
 pub(super) struct Managed {
     wanted: Wanted,
     current: ArcSwapOption<Loaded>,
-    /// Shown until there is one.
+    /// Used until there is a certificate.
     fallback: Option<Arc<SelfSigned>>,
-    /// Unix second from which it is to be replaced.
+    /// Unix second at which it is renewed.
     renew_at: AtomicI64,
 }
 
 impl Managed {
-    /// With what the store has; reads only.
+    /// Opens it with the stored certificate; only reads the storage.
     pub(super) fn open(
         wanted: Wanted,
         fallback: Option<Arc<SelfSigned>>,
@@ -45,7 +44,7 @@ impl Managed {
         managed
     }
 
-    /// With what the store has for the name, like it or not.
+    /// Opens it with any stored certificate of the name.
     pub(super) fn open_any(wanted: Wanted, store: &dyn Storage) -> Self {
         let managed = Self::empty(wanted, None);
         if let Some(found) = managed.found(store) {
@@ -68,7 +67,7 @@ impl Managed {
         &self.wanted
     }
 
-    /// The certificate to show, if only one that no client trusts.
+    /// The certificate for handshakes, or the fallback.
     pub(super) fn certified(&self) -> Option<Arc<CertifiedKey>> {
         match &*self.current.load() {
             Some(current) => Some(current.key.clone()),
@@ -76,12 +75,12 @@ impl Managed {
         }
     }
 
-    /// The CA's certificate, valid or not.
+    /// The certificate from the CA, valid or not.
     pub(super) fn current(&self) -> Option<Arc<Loaded>> {
         self.current.load_full()
     }
 
-    /// Whether a client that comes now is shown a certificate that is valid.
+    /// Whether the certificate is valid now.
     pub(super) fn is_valid(&self) -> bool {
         self.current.load().as_ref().is_some_and(|current| current.until > unix_now())
     }
@@ -94,8 +93,8 @@ impl Managed {
         self.renew_at.load(Ordering::Relaxed)
     }
 
-    /// Moves the renewal to where the CA wants it, never so late that little time is left, and
-    /// never so early that a CA with wrong advice is asked without end.
+    /// Sets the renewal time that the CA suggests, within bounds: not too close to the end, and
+    /// not so early that wrong advice causes a loop.
     pub(super) fn renew_by_advice(&self, at: i64) {
         if let Some(current) = self.current() {
             let life = current.until - current.from;
@@ -104,8 +103,8 @@ impl Managed {
         }
     }
 
-    /// Puts a stored certificate in order: finishes what a crash interrupted, sets aside what is
-    /// damaged, and takes what another process has stored. The caller holds the name's lock.
+    /// Repairs the storage: completes an interrupted installation, renames damaged entries, and
+    /// loads a newer certificate of another process. The caller holds the lock of the name.
     pub(super) fn settle(&self, store: &dyn Storage) -> std::io::Result<()> {
         let places = Places::of(&self.wanted);
         if let Some(both) = store.read(&places.arrived())? {
@@ -124,13 +123,12 @@ impl Managed {
         Ok(())
     }
 
-    /// Stores what the CA has issued, then shows it; also where it cannot be stored, since
-    /// clients wait for it.
+    /// Stores a new certificate and puts it into use; a storage failure is only logged.
     pub(super) fn accept(&self, issued: &Issued, store: &dyn Storage) -> Result<(), String> {
         let both = format!("{}{}", issued.chain.trim_end(), "\n") + &issued.key;
-        let loaded = parse(both.as_bytes(), both.as_bytes(), "the CA's answer")?;
+        let loaded = parse(both.as_bytes(), both.as_bytes(), "the response of the CA")?;
         if let Err(error) = self.put_away(&both, store) {
-            log::error!("{}: the new certificate is not stored: {error}", self.wanted.name);
+            log::error!("{}: cannot store the new certificate: {error}", self.wanted.name);
         }
         self.show(loaded);
         Ok(())
@@ -149,8 +147,8 @@ impl Managed {
         self.current.store(Some(Arc::new(loaded)));
     }
 
-    /// Whether a stored certificate is for the name. Another kind of key, or another wish, waits
-    /// for the next renewal: a CA may have passed over what it was asked for.
+    /// Whether a stored certificate is for the name. Other differences (key type, profile) wait for
+    /// the next renewal, as the CA may have ignored them.
     fn fits(&self, found: &Loaded) -> bool {
         found.names.contains(&self.wanted.name)
     }
@@ -172,7 +170,7 @@ impl CertificateSource for Managed {
     fn staple(&self, key: &Arc<CertifiedKey>) {
         if let Some(current) = self.current().filter(|current| current.key.cert == key.cert) {
             let stapled = Loaded { key: key.clone(), ..Loaded::clone(&current) };
-            // A certificate that arrives meanwhile has gone before.
+            // A certificate that is installed concurrently takes precedence.
             self.current.compare_and_swap(&current, Some(Arc::new(stapled)));
         }
     }
@@ -182,7 +180,7 @@ impl CertificateSource for Managed {
     }
 }
 
-/// The certificate of the store; `None` where there is none that can be used.
+/// The stored certificate; `None` if there is no usable one.
 fn stored(places: &Places, store: &dyn Storage) -> Option<Loaded> {
     let read = |entry: &str| store.read(entry).ok().flatten();
     let arrived = read(&places.arrived())
@@ -198,8 +196,8 @@ fn parse(chain: &[u8], key: &[u8], place: &str) -> Result<Loaded, String> {
     pem::pair(&pem(chain), &pem(key), &aws_lc_rs::default_provider())
 }
 
-/// Key and certificate to their own files, in any order safe: until both are there, the
-/// combined one counts.
+/// Writes key and certificate to separate files. The combined file takes precedence until both
+/// exist.
 fn install(places: &Places, both: &[u8], store: &dyn Storage) -> std::io::Result<()> {
     let text = String::from_utf8_lossy(both);
     let at = text.rfind("-----BEGIN").unwrap_or(0);

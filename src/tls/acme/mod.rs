@@ -1,5 +1,5 @@
-//! Certificates from an ACME CA (RFC 8555): obtained, kept, renewed. Knows no Caddyfile and no
-//! socket of the server; what the server has to answer for it is in [`super::challenges`].
+//! Certificates from an ACME CA (RFC 8555): issuance, storage, renewal. Independent of the
+//! Caddyfile and the server; the responses to challenges are in [`super::challenges`].
 
 mod account;
 mod backoff;

@@ -1,4 +1,4 @@
-//! One attempt at a certificate, start to end, under the name's lock.
+//! One attempt to obtain a certificate, under the lock of its name.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,24 +17,24 @@ use crate::tls::pem::{date, unix_now};
 use crate::tls::storage::Held;
 use crate::tls::wanted::Wanted;
 
-/// How often a lock that another process holds is tried again.
+/// The interval of attempts to take a lock that another process holds.
 const LOCK_STEP: Duration = Duration::from_millis(300);
-/// How often an attempt goes on after a CA that turns down nonce after nonce.
+/// Maximum number of retries after rejected nonces.
 const NONCES: usize = 5;
 
 impl Keeper {
-    /// Obtains the certificate if it is still due once it is our turn.
+    /// Obtains the certificate, if it is still due once a permit is available.
     pub(super) async fn obtain(&self, managed: &Managed) -> Result<(), Failure> {
         let stopping = |_| Failure::trouble("the process is stopping");
         let ca = self.ca(&managed.wanted().ca);
         let _permit = ca.permits.acquire().await.map_err(stopping)?;
         match tokio::time::timeout(ACME_ATTEMPT, self.attempt(managed)).await {
             Ok(done) => done,
-            Err(_) => Err(Failure::trouble(format!("not done within {ACME_ATTEMPT:?}"))),
+            Err(_) => Err(Failure::trouble(format!("not complete within {ACME_ATTEMPT:?}"))),
         }
     }
 
-    /// A lock against other processes on the same store.
+    /// Takes a lock that excludes other processes on the same storage.
     pub(super) async fn lock(&self, name: &str) -> Result<Box<dyn Held>, Failure> {
         loop {
             if let Some(held) = self.store.try_lock(name)? {
@@ -61,7 +61,7 @@ impl Keeper {
             if !done.as_ref().is_err_and(Failure::is_bad_nonce) {
                 break;
             }
-            // Nothing is lost: the order is taken up where it was.
+            // The order is resumed.
             done = self.ask(managed, &places).await;
         }
         let pause = self.ca(&wanted.ca).pause.load(Ordering::Relaxed);
@@ -75,7 +75,7 @@ impl Keeper {
 
     async fn ask(&self, managed: &Managed, places: &Places) -> Result<(), Failure> {
         let wanted = managed.wanted();
-        log::info!("{}: asking {} for a certificate", wanted.name, wanted.ca);
+        log::info!("{}: requesting a certificate from {}", wanted.name, wanted.ca);
         let account = self.account(wanted).await?;
         let replaces = managed.current().and_then(|current| {
             let leaf = current.key.cert.first()?.clone();
@@ -85,7 +85,10 @@ impl Keeper {
         let had = managed.current().is_some();
         let (issued, challenge) = match self.by_any_challenge(&job).await {
             Err(failure) if failure.is_unknown_account() => {
-                log::warn!("{}: the CA does not know our account any more", wanted.ca);
+                log::warn!(
+                    "{}: the CA no longer knows the account: registering it again",
+                    wanted.ca
+                );
                 self.forget_account(wanted).await?;
                 let account: Account = self.account(wanted).await?;
                 job.account = &account;
@@ -103,8 +106,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Tries what may prove control over the name, what worked last first. Only a refusal leads
-    /// to the next: trouble would be the same again.
+    /// Tries the enabled challenges, the last successful one first. Only a refusal leads to the
+    /// next one; other errors would repeat.
     async fn by_any_challenge(&self, job: &Job<'_>) -> Result<(Issued, Challenge), Failure> {
         let mut failures: Vec<Failure> = Vec::new();
         for challenge in self.challenges(job.wanted, job.places) {
@@ -116,8 +119,8 @@ impl Keeper {
         }
         let texts: Vec<_> = failures.into_iter().map(|failure| failure.text).collect();
         Err(Failure::refused(match texts.is_empty() {
-            true => "no challenge is left to prove control over the name: HTTP-01 and \
-                     TLS-ALPN-01 are turned off, and no 'dns' is set"
+            true => "no challenge is available: HTTP-01 and TLS-ALPN-01 are disabled, and 'dns' \
+            is not set"
                 .to_owned(),
             false => texts.join("; "),
         }))
@@ -140,6 +143,6 @@ impl Keeper {
 }
 
 fn busy(until: i64) -> Failure {
-    let text = format!("the CA asks for no requests before {}", date(until));
+    let text = format!("the CA accepts no requests before {}", date(until));
     Failure { kind: Kind::Busy(Some(until)), text }
 }

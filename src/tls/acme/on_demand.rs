@@ -1,6 +1,6 @@
-//! On-demand TLS: a certificate is obtained when the first client asks for its name. What a
-//! stranger's handshake may cause is bounded: one issuance per name, few handshakes that wait,
-//! names that failed are refused from memory, and `max_certs` or `ask` has the last word.
+//! On-demand TLS: a certificate is obtained at the first handshake for its name. The cost that
+//! untrusted handshakes can cause is limited: one issuance per name, a maximum number of waiting
+//! handshakes, a cache of failed names, and `max_certs` or `ask`.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -23,11 +23,11 @@ use crate::tls::pem::{Loaded, unix_now};
 use crate::tls::source::CertificateSource;
 use crate::tls::wanted::{OnDemandLimits, Wanted};
 
-/// One site that obtains certificates on demand.
+/// A site with on-demand TLS.
 #[derive(Debug)]
 pub(super) struct OnDemand {
     keeper: Arc<Keeper>,
-    /// All but the name.
+    /// The specification of its certificates, without a name.
     wanted: Wanted,
     /// The site's host: empty, a name, or a pattern with `*`.
     host: String,
@@ -37,7 +37,7 @@ pub(super) struct OnDemand {
     waiting: Mutex<HashMap<String, Vec<oneshot::Sender<()>>>>,
 }
 
-/// All of this process: a reload keeps what is known, and who waits.
+/// All such sites of this process: a reload keeps their state.
 static SITES: Mutex<Vec<Weak<OnDemand>>> = Mutex::new(Vec::new());
 
 impl CertificateSource for OnDemand {
@@ -93,11 +93,12 @@ impl OnDemand {
         site
     }
 
-    /// Whom to wait for until there is a certificate for `name`, or none to be had.
+    /// A receiver that completes when an issuance for `name` has ended; `None` if there is nothing
+    /// to wait for.
     fn pending(self: &Arc<Self>, name: &str) -> Option<oneshot::Receiver<()>> {
         match self.known.load().get(name) {
             Some(managed) if managed.is_valid() && !managed.is_due() => None,
-            // Renewed while this client is served with what there is.
+            // Renewed in the background; this client gets the current one.
             Some(managed) if managed.is_valid() => {
                 drop(self.queue(name));
                 None
@@ -106,7 +107,7 @@ impl OnDemand {
         }
     }
 
-    /// On the keeper's thread: has the certificate obtained and lets go of those who wait.
+    /// Obtains the certificate, on the keeper's thread, and wakes the waiting handshakes.
     async fn serve(self: Arc<Self>, name: String) {
         match self.fetch(&name).await {
             Ok(managed) => self.remember(&name, managed),
@@ -122,7 +123,7 @@ impl OnDemand {
         locked(&self.waiting).remove(&name);
     }
 
-    /// A place among those who wait for `name`; none for names that are refused.
+    /// Queues a handshake for `name` and starts the issuance; `None` if the name is refused.
     fn queue(self: &Arc<Self>, name: &str) -> Option<oneshot::Receiver<()>> {
         let mine = self.host.is_empty() || covers(&self.host, name);
         if !mine || !qualifies(name) {
@@ -153,10 +154,14 @@ impl OnDemand {
         }
         let mut backoff = renewal::remembered(&self.keeper, &managed).unwrap_or_default();
         if backoff.next > unix_now() {
-            return Err(Failure::refused("it failed before and waits for its next try"));
+            return Err(Failure::refused(
+                "an earlier attempt failed, and the next one is not due yet",
+            ));
         }
         if !self.keeper.has_agreed(&wanted.ca) {
-            return Err(Failure::refused("the CA's terms are not agreed to: start with -agree"));
+            return Err(Failure::refused(
+                "the terms of the CA have not been accepted: start with -agree",
+            ));
         }
         let is_new = managed.current().is_none();
         if is_new {
@@ -164,7 +169,7 @@ impl OnDemand {
         }
         renewal::attempt(&self.keeper, &managed, &mut backoff).await;
         if !managed.is_valid() {
-            return Err(Failure::trouble("it was not obtained"));
+            return Err(Failure::trouble("the certificate was not obtained"));
         }
         if is_new {
             locked(&self.keeper.on_demand).count(unix_now());
@@ -172,7 +177,7 @@ impl OnDemand {
         Ok(managed)
     }
 
-    /// `ask` and `max_certs`.
+    /// Checks `max_certs` and `ask`.
     async fn allowed(&self, name: &str) -> Result<(), Failure> {
         if let Some(most) = self.limits.max {
             let quota = locked(&self.keeper.on_demand);
@@ -186,7 +191,7 @@ impl OnDemand {
         let client = Client::new(self.keeper.settings().timeout, Arc::default());
         match client.get(&uri).await {
             Ok(status) if status.is_success() => Ok(()),
-            Ok(status) => Err(Failure::refused(format!("{ask} answers {status}"))),
+            Ok(status) => Err(Failure::refused(format!("{ask} returned {status}"))),
             Err(error) => Err(Failure::trouble(format!("ask: {error}"))),
         }
     }

@@ -1,6 +1,5 @@
-//! One order from the request to the chain (RFC 8555 section 7.4). It is written down before
-//! anything is done for it, so that a process that takes over finishes it instead of asking for
-//! another.
+//! An ACME order, from the request to the certificate chain (RFC 8555 section 7.4). It is stored
+//! first, so that another process can resume it.
 
 use std::time::Duration;
 
@@ -20,33 +19,33 @@ use crate::tls::https_client::for_one_order;
 use crate::tls::storage::Storage;
 use crate::tls::wanted::Wanted;
 
-/// How long the CA may take to validate or to sign.
+/// Polling of the CA while it validates or signs.
 const PATIENCE: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(250))
     .backoff(1.5)
     .timeout(Duration::from_secs(90));
-/// `status_request` as a certificate's demand (RFC 7633).
+/// The TLS feature extension with `status_request` (RFC 7633).
 const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
 const MUST_STAPLE: &[u8] = &[0x30, 0x03, 0x02, 0x01, 0x05];
 
-/// What it takes to obtain one certificate.
+/// The inputs of an order.
 pub(super) struct Job<'a> {
     pub(super) account: &'a Account,
     pub(super) wanted: &'a Wanted,
     pub(super) places: &'a Places,
     pub(super) store: &'a dyn Storage,
-    /// The certificate that this one is to replace (RFC 9773 section 5).
+    /// The certificate to be replaced (RFC 9773 section 5).
     pub(super) replaces: Option<CertificateIdentifier<'static>>,
 }
 
-/// A chain and its key, in PEM.
+/// An issued chain and its key, in PEM.
 pub(super) struct Issued {
     pub(super) chain: String,
     pub(super) key: String,
 }
 
 impl Job<'_> {
-    /// Obtains the certificate, proving control by `challenge`.
+    /// Obtains the certificate with this challenge type.
     pub(super) async fn run(&self, challenge: Challenge) -> Result<Issued, Failure> {
         let (done, later) = for_one_order(self.obtain(challenge)).await;
         done.map_err(|failure| match later {
@@ -80,7 +79,7 @@ impl Job<'_> {
             self.wanted.key_type.generate().map_err(|error| Failure::trouble(error.to_string()))?;
         let names = [Identifier::Dns(self.wanted.name.clone())];
         let profile = self.profile()?;
-        // A store that cannot be written shows before the CA has been troubled.
+        // Fails on an unwritable storage before the CA is contacted.
         self.note("", &key)?;
         let order = match self.ask(&names, profile).await {
             Ok(order) => order,
@@ -93,14 +92,14 @@ impl Job<'_> {
         Ok((order, key))
     }
 
-    /// The profile that is wanted, if the CA has any.
+    /// The profile to request, if the CA has profiles.
     fn profile(&self) -> Result<Option<&str>, Failure> {
         let Some(wanted) = self.wanted.profile.as_deref() else { return Ok(None) };
         let mut there: Vec<_> = self.account.profiles().map(|profile| profile.name).collect();
         there.sort_unstable();
         if there.is_empty() {
             let (name, ca) = (&self.wanted.name, &self.wanted.ca);
-            log::warn!("{name}: {ca} has no profiles: 'profile {wanted}' is left out");
+            log::warn!("{name}: {ca} has no profiles: 'profile {wanted}' is ignored");
             return Ok(None);
         }
         let why = || format!("the CA has no profile '{wanted}'; it has {}", there.join(", "));
@@ -114,7 +113,7 @@ impl Job<'_> {
         };
         let Some(old) = &self.replaces else { return self.account.new_order(&wish()).await };
         match self.account.new_order(&wish().replaces(old.clone())).await {
-            // A CA may know nothing of replacing, or refuse it; an order is as good without.
+            // The CA may not support `replaces`, or refuse it; it is optional.
             Err(error) if !matches!(kind_of(&error), Kind::Busy(_)) => {
                 self.account.new_order(&wish()).await
             }
@@ -127,19 +126,19 @@ impl Job<'_> {
         Ok(self.store.write(&self.places.order(), kept.to_string().as_bytes())?)
     }
 
-    /// The order that an earlier process began.
+    /// Resumes the order of an earlier process.
     async fn resume(&self) -> Result<Option<(Order, KeyPair)>, Failure> {
         let Some(bytes) = self.store.read(&self.places.order())? else { return Ok(None) };
         let kept: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let key = kept["key"].as_str().and_then(|pem| KeyPair::from_pem(pem).ok());
         let (Some(url), Some(key)) = (kept["url"].as_str(), key) else {
-            self.store.set_aside_damaged(&self.places.order(), "it is no order")?;
+            self.store.set_aside_damaged(&self.places.order(), "not an order")?;
             return Ok(None);
         };
         if url.is_empty() {
             self.store.remove(&self.places.order())?;
-            // Counted, so that a restart loop asks later each time.
-            let text = "an earlier process ended while it asked for an order";
+            // Counted as a failure, so that a restart loop backs off.
+            let text = "an earlier process ended while it requested an order";
             return Err(Failure::trouble(text));
         }
         match self.account.order(url.to_owned()).await {
@@ -168,7 +167,7 @@ impl Job<'_> {
         Ok(Issued { chain, key: key.serialize_pem() })
     }
 
-    /// Answers the challenges and waits for the CA's verdict.
+    /// Responds to the challenges and waits for the validation.
     async fn validate(&self, order: &mut Order, challenge: Challenge) -> Result<(), Failure> {
         let mut answers = Vec::new();
         let mut records = Vec::new();
@@ -194,9 +193,9 @@ impl Job<'_> {
                 (Challenge::Dns, Some(provider)) => {
                     records.push(self.publish(provider, &proof.dns_value()).await?);
                 }
-                (Challenge::Dns, None) => return Err(Failure::refused("no 'dns' is set")),
+                (Challenge::Dns, None) => return Err(Failure::refused("'dns' is not set")),
             }
-            // An order that is taken up may have got this far before.
+            // In a resumed order the challenge may already be in progress.
             if offered.status == ChallengeStatus::Pending {
                 offered.set_ready().await?;
             }
@@ -235,7 +234,7 @@ impl Job<'_> {
     }
 }
 
-/// What the CA says about the validation that failed.
+/// The CA's reason for a failed validation.
 async fn reason(order: &mut Order) -> String {
     let mut authorizations = order.authorizations();
     while let Some(Ok(authorization)) = authorizations.next().await {

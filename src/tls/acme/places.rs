@@ -1,13 +1,13 @@
-//! The names of what is kept for one CA: the layout of Caddy 0.9 to 1.0, so that its folder is
-//! picked up as it is, and the files that are new.
+//! The storage keys of a CA: the layout of Caddy 0.9 to 1.0, so that its folder can be reused, and
+//! additional files.
 
 use crate::tls::wanted::Wanted;
 
-/// Let's Encrypt as v1 knew it: its certificates lie under the old name.
+/// Let's Encrypt's old host name, under which v1 stored its certificates.
 const OLD_NAMES: &[(&str, &str)] =
     &[("acme-v02.api.letsencrypt.org", "acme-v01.api.letsencrypt.org")];
 
-/// The entries of one name's certificate.
+/// The storage keys of a certificate.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     folder: String,
@@ -19,7 +19,7 @@ impl Places {
         Self::at(&ca_host(&wanted.ca), &wanted.name)
     }
 
-    /// Where v1 kept it, if that was elsewhere.
+    /// The keys of v1, if they differ.
     pub(super) fn old(wanted: &Wanted) -> Option<Self> {
         let host = ca_host(&wanted.ca);
         let (_, old) = OLD_NAMES.iter().find(|(new, _)| *new == host)?;
@@ -39,27 +39,27 @@ impl Places {
         self.entry("key")
     }
 
-    /// What is known besides: the challenge that worked.
+    /// Metadata: the last successful challenge.
     pub(super) fn facts(&self) -> String {
         self.entry("json")
     }
 
-    /// The order under way with its key, so that a new process takes it up.
+    /// The order in progress with its key, for another process to resume.
     pub(super) fn order(&self) -> String {
         self.entry("order")
     }
 
-    /// Chain and key together, until both are in place of the old ones.
+    /// Chain and key in one file, until both are installed.
     pub(super) fn arrived(&self) -> String {
         self.entry("arrived")
     }
 
-    /// Failures so far and when to try again.
+    /// The backoff.
     pub(super) fn retry(&self) -> String {
         self.entry("retry")
     }
 
-    /// The lock against other processes.
+    /// The name of its lock.
     pub(super) fn lock(&self) -> String {
         self.domain.clone()
     }
@@ -74,12 +74,12 @@ pub(super) fn users(ca: &str) -> String {
     format!("acme/{}/users", ca_host(ca))
 }
 
-/// The lock on a CA's accounts against other processes.
+/// The name of the lock on a CA's accounts.
 pub(super) fn accounts_lock(ca: &str) -> String {
     format!("accounts-{}", ca_host(ca))
 }
 
-/// An account's entry: `json` or `key`.
+/// The key of an account's entry of this kind: `json` or `key`.
 pub(super) fn account(ca: &str, email: &str, kind: &str) -> String {
     let email = if email.is_empty() { "default".to_owned() } else { email.to_ascii_lowercase() };
     let email = email.replace('/', "_");
@@ -90,7 +90,7 @@ pub(super) fn account(ca: &str, email: &str, kind: &str) -> String {
     format!("{}/{email}/{local}.{kind}", users(ca))
 }
 
-/// `host[:port]` of the directory's URL.
+/// `host[:port]` of the directory URL.
 fn ca_host(ca: &str) -> String {
     let rest = ca.split_once("://").map_or(ca, |(_, rest)| rest);
     rest.split('/').next().unwrap_or(rest).to_ascii_lowercase()

@@ -1,11 +1,11 @@
-//! How many certificates strangers' handshakes may cause; time is passed in.
+//! The quota of on-demand certificates. The time is passed in.
 
 use std::time::Duration;
 
-/// From this many certificates on, the next comes only so many seconds after the last.
+/// After this number of certificates, the minimum interval in seconds applies.
 const QUICK: (u32, i64) = (10, 600);
 
-/// Certificates obtained on demand, and when the last was.
+/// The number of certificates obtained on demand, and the time of the last one.
 #[derive(Debug, Default)]
 pub(super) struct Quota {
     issued: u32,
@@ -13,14 +13,15 @@ pub(super) struct Quota {
 }
 
 impl Quota {
-    /// Whether one more may be obtained at `now`, in Unix seconds; else why not.
+    /// Whether another certificate may be obtained at `now`, in Unix seconds; the error is the
+    /// reason.
     pub(super) fn allows(&self, most: u32, now: i64) -> Result<(), String> {
         if self.issued >= most {
-            return Err(format!("max_certs {most} is reached"));
+            return Err(format!("max_certs {most} has been reached"));
         }
         if self.issued >= QUICK.0 && now - self.last < QUICK.1 {
             let pause = Duration::from_secs(QUICK.1.unsigned_abs());
-            return Err(format!("the last was obtained within {pause:?}"));
+            return Err(format!("the last certificate was obtained less than {pause:?} ago"));
         }
         Ok(())
     }
@@ -44,6 +45,6 @@ mod tests {
         }
         assert!(quota.allows(12, 608).unwrap_err().contains("600s"));
         assert_eq!(quota.allows(12, 609), Ok(()));
-        assert_eq!(quota.allows(10, 609), Err("max_certs 10 is reached".to_owned()));
+        assert_eq!(quota.allows(10, 609), Err("max_certs 10 has been reached".to_owned()));
     }
 }

@@ -1,5 +1,5 @@
-//! The life of one certificate: obtained, then renewed when a third of its life is left or when
-//! the CA says so (ARI, RFC 9773), and tried again where that failed.
+//! The renewal loop of a certificate: renews it when a third of its validity is left or when the CA
+//! suggests (ARI, RFC 9773), and retries after failures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use super::managed::Managed;
 use super::places::Places;
 use crate::tls::pem::{date, unix_now};
 
-/// The longest sleep: the clock may be set meanwhile.
+/// The maximum sleep in seconds, as the clock may be changed.
 const NAP: i64 = 600;
-/// Between two questions to a CA that has no advice or gives none.
+/// Seconds between requests for renewal information after a failure.
 const ADVICE_AGAIN: i64 = 6 * 3600;
-/// The bounds of what a CA may say about when to ask again (RFC 9773 section 4.3).
+/// The bounds of Retry-After for renewal information, in seconds (RFC 9773 section 4.3).
 const ADVICE_EVERY: (i64, i64) = (60, 24 * 3600);
 
-/// Keeps the certificate for as long as the task runs.
+/// Keeps the certificate renewed while the task runs.
 pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
     let wanted = managed.wanted();
     let mut backoff = settle(&keeper, &managed).await;
@@ -46,8 +46,8 @@ pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
             if !keeper.has_agreed(&wanted.ca) {
                 if !std::mem::replace(&mut told, true) {
                     log::error!(
-                        "{}: no certificate: the terms of {} are not agreed to. Read them and \
-                         start with -agree; until then the site has a self-signed certificate",
+                        "{}: no certificate: the terms of {} have not been accepted. Read them and \
+                        start with -agree; until then the site uses a self-signed certificate",
                         wanted.name,
                         wanted.ca
                     );
@@ -71,7 +71,7 @@ pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
     }
 }
 
-/// What a crash left is put in order before anything else.
+/// Repairs the storage after a crash.
 async fn settle(keeper: &Keeper, managed: &Managed) -> Backoff {
     let places = Places::of(managed.wanted());
     let settled = match keeper.lock(&places.lock()).await {
@@ -84,20 +84,20 @@ async fn settle(keeper: &Keeper, managed: &Managed) -> Backoff {
     remembered(keeper, managed).unwrap_or_default()
 }
 
-/// What this process or another has written down.
+/// The stored backoff, of this process or another.
 pub(super) fn remembered(keeper: &Keeper, managed: &Managed) -> Option<Backoff> {
     let retry = Places::of(managed.wanted()).retry();
     let kept = keeper.store.read(&retry).ok().flatten()?;
     let backoff = Backoff::from_bytes(&kept, unix_now());
     if backoff.is_none()
-        && let Err(error) = keeper.store.set_aside_damaged(&retry, "it says nothing of retries")
+        && let Err(error) = keeper.store.set_aside_damaged(&retry, "not a record of retries")
     {
         log::error!("{error}");
     }
     backoff
 }
 
-/// One attempt, and what is known of it for the next.
+/// Makes an attempt and stores the backoff.
 pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Backoff) {
     let name = &managed.wanted().name;
     let retry = Places::of(managed.wanted()).retry();
@@ -112,9 +112,9 @@ pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Ba
             let state = if managed.is_valid() {
                 "the certificate in use is still valid"
             } else {
-                "clients see a certificate that they do not trust"
+                "clients see an untrusted certificate"
             };
-            log::error!("{name}: no new certificate: {failure}. Next try in {wait:?}; {state}");
+            log::error!("{name}: no new certificate: {failure}. Next attempt in {wait:?}; {state}");
             kept
         }
     };
@@ -123,7 +123,7 @@ pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Ba
     }
 }
 
-/// Asks the CA when to renew; how many seconds until it is asked again.
+/// Fetches renewal information; returns the seconds until the next request.
 async fn advice(keeper: &Keeper, managed: &Managed) -> i64 {
     let wanted = managed.wanted();
     if !keeper.has_agreed(&wanted.ca) {
@@ -139,7 +139,7 @@ async fn advice(keeper: &Keeper, managed: &Managed) -> i64 {
             let start = info.suggested_window.start.unix_timestamp();
             let end = info.suggested_window.end.unix_timestamp().max(start + 1);
             let third = managed.renew_at();
-            // Inside the window already chosen, the choice stands.
+            // A time that is already within the window is kept.
             if !(start..end).contains(&third) {
                 managed.renew_by_advice(fastrand::i64(start..end));
                 log::info!(

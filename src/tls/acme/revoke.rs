@@ -1,4 +1,4 @@
-//! `-revoke`: the certificate of a name is declared void by its CA and forgotten here.
+//! `-revoke`: revokes the certificate of a name and removes it from the storage.
 
 use instant_acme::{RevocationReason, RevocationRequest};
 
@@ -8,7 +8,7 @@ use super::managed::Managed;
 use super::places::Places;
 use crate::tls::wanted::Wanted;
 
-/// Revokes the stored certificate of `host`, by the account that has it. The key stays, as in v1.
+/// Revokes the stored certificate of `host` with the account of the CA. The key is kept, as in v1.
 pub fn revoke(keeper: &Keeper, host: &str) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let wanted = Wanted {
@@ -28,9 +28,7 @@ impl Keeper {
         let leaf = managed.current().and_then(|current| current.key.cert.first().cloned());
         let Some(leaf) = leaf else {
             let place = self.store.place(&places.certificate());
-            return Err(Failure::refused(format!(
-                "no certificate to revoke: there is none in {place}"
-            )));
+            return Err(Failure::refused(format!("no certificate to revoke in {place}")));
         };
         let account = self.account(managed.wanted()).await?;
         let request =

@@ -1,12 +1,12 @@
-//! What the command line says about certificates from a CA.
+//! The settings for certificates from a CA, from the command line.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What the command line says about every certificate.
+/// The settings for all certificates.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `-ca`: the directory's URL.
+    /// `-ca`: the URL of the directory.
     pub ca: String,
     /// `-email`; may be empty.
     pub email: String,
@@ -14,11 +14,11 @@ pub struct Settings {
     pub agreed: bool,
     /// `-catimeout`, for each request.
     pub timeout: Duration,
-    /// How control over a name may be proved, the first choice first.
+    /// The enabled challenges, the preferred one first.
     pub challenges: Vec<Challenge>,
 }
 
-/// A way to prove control over a name.
+/// A challenge type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Challenge {
     Http,
@@ -36,8 +36,8 @@ impl fmt::Display for Challenge {
     }
 }
 
-/// The URL of a CA's directory, `https` where it names no scheme. Plain HTTP is for this machine
-/// and for 10.0.0.0/8, as in v1.
+/// Parses the URL of a CA's directory; the default scheme is `https`. Plain HTTP is allowed for
+/// loopback addresses and 10.0.0.0/8, as in v1.
 pub fn ca_url(text: &str) -> Result<String, String> {
     let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let uri: http::Uri = url.parse().map_err(|error| format!("CA URL '{text}': {error}"))?;

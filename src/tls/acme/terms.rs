@@ -1,5 +1,4 @@
-//! Agreement to a CA's terms: given by `-agree`, by an account that is there already, or by a
-//! person at a terminal.
+//! Agreement to a CA's terms: by `-agree`, by an existing account, or at the terminal.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -13,20 +12,20 @@ use super::account;
 use super::keeper::Keeper;
 use crate::tls::settings::TlsListener;
 
-/// How often it is looked whether another process has made an account meanwhile.
+/// The interval of checks for an account of another process.
 const LOOK: Duration = Duration::from_secs(600);
 
-/// A CA that cannot be asked yet.
+/// A CA whose terms have not been accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undecided {
-    /// Its directory.
+    /// The URL of its directory.
     pub ca: String,
     /// Whether no e-mail address is known for the account.
     pub needs_email: bool,
 }
 
 impl Keeper {
-    /// The first CA among those of the listeners whose terms nobody has agreed to.
+    /// The first CA of these listeners whose terms have not been accepted.
     pub fn undecided<'a>(
         &self,
         listeners: impl Iterator<Item = &'a TlsListener>,
@@ -41,7 +40,7 @@ impl Keeper {
             })
     }
 
-    /// Where the CA's terms can be read, if it says so now. Waits for the CA.
+    /// Fetches the URL of the CA's terms. Blocks.
     pub fn terms_of(&self, ca: &str) -> Option<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         let request = Request::get(ca).body(Full::<Bytes>::default()).ok()?;
@@ -51,19 +50,19 @@ impl Keeper {
         directory["meta"]["termsOfService"].as_str().map(str::to_owned)
     }
 
-    /// The terms of the CAs are agreed to; `email` is for accounts that nothing else names one
-    /// for, and may be empty.
+    /// Accepts the terms of the CAs; `email` is for accounts without another address, and may be
+    /// empty.
     pub fn agree(&self, email: &str) {
         email.clone_into(&mut self.answered.lock().unwrap_or_else(PoisonError::into_inner));
         self.agreed.send_replace(true);
     }
 
-    /// Whether this CA may be asked for an account.
+    /// Whether the terms of this CA have been accepted.
     pub(super) fn has_agreed(&self, ca: &str) -> bool {
         *self.agreed.borrow() || account::any(&*self.store, ca)
     }
 
-    /// Waits until the terms may have been agreed to.
+    /// Waits for an agreement, for at most [`LOOK`].
     pub(super) async fn agreement(&self) {
         let mut agreed = self.agreed.subscribe();
         let _ = tokio::time::timeout(LOOK, agreed.wait_for(|agreed| *agreed)).await;

@@ -1,5 +1,5 @@
-//! The thread beside the workers that obtains what is missing and renews what grows old. A task
-//! ends when no configuration wants its certificate any more.
+//! The thread that obtains and renews certificates, with one task per certificate. A task is
+//! aborted when no configuration uses its certificate.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::tls::wanted::Wanted;
 use crate::tls::{ocsp, watch};
 
 impl Keeper {
-    /// Starts the thread; nothing is asked of a CA before.
+    /// Starts the thread. No request is sent to a CA before.
     pub fn start(self: &Arc<Self>) -> std::io::Result<()> {
         let Some(inbox) = locked(&self.inbox).take() else { return Ok(()) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -29,13 +29,13 @@ impl Keeper {
         Ok(())
     }
 
-    /// Keeps what these listeners show, and lets go of the rest.
+    /// Keeps the certificates of these listeners, and stops the tasks of others.
     pub fn configure<'a>(&self, listeners: impl Iterator<Item = &'a TlsListener>) {
         let resolvers: Vec<_> = listeners.map(|listener| &listener.resolver).collect();
         let wanted = resolvers.iter().flat_map(|resolver| resolver.wanted());
         let wanted = wanted.filter_map(|wanted| self.known(wanted)).collect();
         let resolvers = resolvers.into_iter().map(Arc::downgrade).collect();
-        // It fails only when the thread was never started or is gone with the process.
+        // Fails only if the thread was never started or has ended.
         let _ = self.commands.send(Command::Configure(wanted, resolvers));
     }
 }
@@ -60,7 +60,7 @@ async fn live(keeper: Arc<Keeper>, mut inbox: mpsc::UnboundedReceiver<Command>) 
                 drop(watching.replace(watching_now));
             }
             Command::Run(work) => drop(tokio::spawn(work)),
-            // The runtime ends with this, and every task with it.
+            // Drops the runtime with all tasks.
             Command::Stop => return,
         }
     }

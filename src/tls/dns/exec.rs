@@ -1,5 +1,5 @@
-//! A program that keeps the zone: `COMMAND present NAME VALUE`, `COMMAND cleanup NAME VALUE`. It
-//! ends when the record can be seen; any status but 0 is a failure, and stderr says why.
+//! DNS-01 by a program: `COMMAND present NAME VALUE`, `COMMAND cleanup NAME VALUE`. It exits when
+//! the record is visible; a status other than 0 is a failure, with the reason on stderr.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};

@@ -1,8 +1,8 @@
-//! The few DNS messages that an update needs (RFC 1035, RFC 2136), signed by TSIG (RFC 8945).
+//! The DNS messages of a dynamic update (RFC 1035, RFC 2136), signed by TSIG (RFC 8945).
 
 use aws_lc_rs::hmac;
 
-/// What a message is about.
+/// Opcodes.
 pub(super) const QUERY: u16 = 0;
 pub(super) const UPDATE: u16 = 5 << 11;
 /// Types and classes.
@@ -10,24 +10,24 @@ pub(super) const SOA: u16 = 6;
 pub(super) const TXT: u16 = 16;
 const TSIG: u16 = 250;
 pub(super) const IN: u16 = 1;
-/// Of a record that goes: by its value.
+/// The class that deletes a record by its value.
 pub(super) const NONE: u16 = 254;
 const ANY: u16 = 255;
 
-/// Of a whole name, with the lengths of its labels (RFC 1035 section 2.3.4).
+/// Maximum size of a name, with the lengths of its labels (RFC 1035 section 2.3.4).
 const NAME_BYTES: usize = 255;
-/// How far apart the clocks may be, in seconds.
+/// The allowed clock difference in seconds.
 const FUDGE: u16 = 300;
 
-/// A message as it is put together.
+/// A message under construction.
 pub(super) struct Message {
     bytes: Vec<u8>,
 }
 
-/// A key to sign with.
+/// A TSIG key.
 pub(super) struct Signer<'a> {
     pub(super) key_name: &'a str,
-    /// As names in DNS: `hmac-sha256.`.
+    /// As a DNS name: `hmac-sha256.`.
     pub(super) algorithm: &'a str,
     pub(super) key: hmac::Key,
     /// Unix seconds.
@@ -43,7 +43,7 @@ impl Message {
         Self { bytes }
     }
 
-    /// A question, or the zone of an update: both are the first section.
+    /// Adds a question, or the zone of an update: both are in the first section.
     pub(super) fn question(&mut self, name: &str, kind: u16) -> Result<(), String> {
         self.name(name)?;
         self.number(kind);
@@ -52,7 +52,7 @@ impl Message {
         Ok(())
     }
 
-    /// A TXT record in the update section (the third).
+    /// Adds a TXT record to the update section (the third).
     pub(super) fn txt(
         &mut self,
         name: &str,
@@ -111,12 +111,12 @@ impl Message {
         let start = self.bytes.len();
         for label in name.trim_end_matches('.').split('.').filter(|label| !label.is_empty()) {
             let length = u8::try_from(label.len()).ok().filter(|length| *length < 64);
-            self.bytes.push(length.ok_or_else(|| format!("'{name}' is no name in DNS"))?);
+            self.bytes.push(length.ok_or_else(|| format!("'{name}' is not a DNS name"))?);
             self.bytes.extend(label.to_ascii_lowercase().bytes());
         }
         self.bytes.push(0);
         if self.bytes.len() - start > NAME_BYTES {
-            return Err(format!("'{name}' is too long for a name in DNS"));
+            return Err(format!("'{name}' is too long for a DNS name"));
         }
         Ok(())
     }
@@ -131,26 +131,26 @@ impl Message {
         self.bytes.extend(value.to_be_bytes());
     }
 
-    /// One more in the section whose count is at this offset.
+    /// Increments the record count of a section at this offset.
     fn count(&mut self, at: usize) {
         let now = u16::from_be_bytes([self.bytes[at], self.bytes[at + 1]]).wrapping_add(1);
         self.bytes[at..at + 2].copy_from_slice(&now.to_be_bytes());
     }
 }
 
-/// The code of an answer to the message with this id; `None` where it is no such answer.
+/// The RCODE of the response to the message with this ID; `None` if it is not that response.
 pub(super) fn code(answer: &[u8], id: u16) -> Option<u8> {
     let head: &[u8; 12] = answer.first_chunk()?;
     let ours = head[..2] == id.to_be_bytes() && head[2] & 0x80 != 0;
     ours.then_some(head[3] & 0x0f)
 }
 
-/// How many answers a query got.
+/// The number of records in the answer section.
 pub(super) fn answers(answer: &[u8]) -> u16 {
     answer.get(6..8).map_or(0, |count| u16::from_be_bytes([count[0], count[1]]))
 }
 
-/// What an answer's code means (RFC 2136 section 2.2).
+/// The meaning of an RCODE (RFC 2136 section 2.2).
 pub(super) fn meaning(code: u8) -> &'static str {
     match code {
         1 => "FORMERR: the message was not understood",

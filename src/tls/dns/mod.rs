@@ -1,5 +1,5 @@
-//! DNS-01: a TXT record proves control over a name, also over `*.name`. The record is put there
-//! by a program of the operator's or by a dynamic update (RFC 2136).
+//! DNS-01: proves control over a name, also `*.name`, by a TXT record, which is set by a program or
+//! a dynamic update (RFC 2136).
 
 mod exec;
 #[cfg(any(test, fuzzing))]
@@ -20,16 +20,16 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| listed && !value.is_empty())
 }
 
-/// Who keeps the zone.
+/// The DNS provider.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Dns {
-    /// `dns exec COMMAND ARGS…`: run with `present NAME VALUE` and `cleanup NAME VALUE` behind.
+    /// `dns exec COMMAND ARGS…`: run with `present NAME VALUE` and `cleanup NAME VALUE` appended.
     Exec(Vec<String>),
     /// `dns rfc2136`.
     Rfc2136(Rfc2136),
 }
 
-/// A record that is there and has to go again.
+/// A published record, to be removed after the validation.
 pub(super) struct Record<'a> {
     provider: &'a Dns,
     name: String,
@@ -37,7 +37,7 @@ pub(super) struct Record<'a> {
 }
 
 impl Dns {
-    /// Puts the proof for `name` in place and waits until it can be seen.
+    /// Publishes the record for `name` and waits until it is visible.
     pub(super) async fn publish(&self, name: &str, value: &str) -> Result<Record<'_>, String> {
         let name = format!("_acme-challenge.{}.", name.trim_start_matches("*."));
         let record = Record { provider: self, name, value: value.to_owned() };
@@ -53,14 +53,14 @@ impl Dns {
 }
 
 impl Record<'_> {
-    /// Takes it away again; one that stays does no harm.
+    /// Removes the record; a failure is only logged.
     pub(super) async fn remove(self) {
         let removed = match self.provider {
             Dns::Exec(command) => exec::run(command, "cleanup", &self.name, &self.value).await,
             Dns::Rfc2136(server) => server.delete(&self.name, &self.value).await,
         };
         if let Err(error) = removed {
-            log::warn!("{}: the TXT record of the challenge is left behind: {error}", self.name);
+            log::warn!("{}: cannot remove the TXT record of the challenge: {error}", self.name);
         }
     }
 }

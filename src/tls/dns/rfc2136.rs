@@ -24,19 +24,19 @@ const TTL: u32 = 60;
 /// The share of the time for an update that one connection may take: an update takes several.
 const CONNECT_SHARE: u32 = 8;
 
-/// A nameserver that takes updates.
+/// A name server that accepts updates.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rfc2136 {
     /// `host:port`.
     pub server: String,
-    /// The TSIG key's name and its bytes; none for a server that trusts the address.
+    /// Name and bytes of the TSIG key; `None` for a server that authenticates by address.
     pub key: Option<(String, Vec<u8>)>,
     pub algorithm: Algorithm,
-    /// How long the zone takes to reach its other servers.
+    /// The time until the zone has reached its secondary servers.
     pub propagation: Duration,
 }
 
-/// How a message is signed.
+/// The TSIG algorithm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     #[default]
@@ -46,7 +46,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// By its name, with or without the dot.
+    /// Parses its name, with or without the final dot.
     pub fn parse(name: &str) -> Option<Self> {
         match name.trim_end_matches('.').to_ascii_lowercase().as_str() {
             "hmac-sha256" => Some(Self::HmacSha256),
@@ -85,18 +85,18 @@ impl Rfc2136 {
             match message::code(&answer, id) {
                 Some(0) => Ok(()),
                 Some(code) => Err(format!("zone {zone}: {}", message::meaning(code))),
-                None => Err("the answer is not to our update".to_owned()),
+                None => Err("the response does not match the update".to_owned()),
             }
         };
         match tokio::time::timeout(DNS_CHALLENGE, work).await {
             Ok(done) => done.map_err(|error| format!("dns rfc2136 {}: {error}", self.server)),
             Err(_) => {
-                Err(format!("dns rfc2136 {}: no answer within {DNS_CHALLENGE:?}", self.server))
+                Err(format!("dns rfc2136 {}: no response within {DNS_CHALLENGE:?}", self.server))
             }
         }
     }
 
-    /// The zone that holds `name`: the nearest one above that has a SOA record on this server.
+    /// The zone of `name`: the nearest parent with a SOA record on this server.
     async fn zone(&self, name: &str) -> Result<String, String> {
         let mut rest = name;
         while let Some((_, parent)) = rest.split_once('.') {
@@ -112,10 +112,10 @@ impl Rfc2136 {
             }
             rest = parent;
         }
-        Err(format!("it has no zone for {name}"))
+        Err(format!("the server has no zone for {name}"))
     }
 
-    /// One message and its answer, each behind its length (RFC 7766 section 8).
+    /// Sends one message and reads its response, each with a length prefix (RFC 7766 section 8).
     async fn ask(&self, message: Vec<u8>) -> Result<Vec<u8>, String> {
         let failed = |error: std::io::Error| error.to_string();
         let mut stream = dial::host(&self.server, Instant::now() + DNS_CHALLENGE / CONNECT_SHARE)

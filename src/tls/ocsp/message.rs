@@ -1,5 +1,5 @@
-//! What is asked of an OCSP responder and what it says (RFC 6960), in DER. Only what stapling
-//! needs is read; that the answer is signed well is for the client to judge.
+//! OCSP requests and responses (RFC 6960), in DER. Only the fields for stapling are parsed; the
+//! signature is verified by the client.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY as SHA1, digest};
 use chrono::NaiveDateTime;
@@ -11,25 +11,26 @@ const INTEGER: u8 = 0x02;
 const OCTETS: u8 = 0x04;
 const ENUMERATED: u8 = 0x0a;
 const TIME: u8 = 0x18;
-/// `[0]`, constructed and not.
+/// The tag `[0]`, constructed and primitive.
 const CONTEXT_0: u8 = 0xa0;
 const GOOD: u8 = 0x80;
-/// AlgorithmIdentifier of SHA-1: names and keys of issuers are found by it.
+/// AlgorithmIdentifier of SHA-1, the hash of issuer names and keys.
 const SHA1_NAME: &[u8] = &[0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00];
 
-/// Until when an answer counts, in Unix seconds.
+/// The validity of a response, in Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) from: i64,
     pub(super) until: i64,
 }
 
-/// The request for one certificate.
+/// Builds the request for a certificate.
 pub(super) fn request(
     leaf: &CertificateDer<'_>,
     issuer: &CertificateDer<'_>,
 ) -> Result<Vec<u8>, String> {
-    let broken = |error: x509_parser::nom::Err<_>| format!("a certificate in the chain: {error}");
+    let broken =
+        |error: x509_parser::nom::Err<_>| format!("invalid certificate in the chain: {error}");
     let (_, leaf) = X509Certificate::from_der(leaf).map_err(broken)?;
     let (_, issuer) = X509Certificate::from_der(issuer).map_err(broken)?;
     let name = digest(&SHA1, issuer.subject().as_raw());
@@ -45,24 +46,26 @@ pub(super) fn request(
     Ok((0..4).fold(id, |inner, _| wrap(SEQUENCE, &inner)))
 }
 
-/// Whether the answer says that this certificate is good, and for how long.
+/// Checks that the response reports this certificate as good; returns its validity.
 pub(super) fn judge(answer: &[u8], leaf: &CertificateDer<'_>) -> Result<Window, String> {
     let (_, leaf) = X509Certificate::from_der(leaf).map_err(|error| error.to_string())?;
-    read(answer, leaf.raw_serial()).unwrap_or_else(|| Err("the answer is not OCSP".to_owned()))
+    read(answer, leaf.raw_serial()).unwrap_or_else(|| Err("the response is not OCSP".to_owned()))
 }
 
 pub(super) fn read(answer: &[u8], serial: &[u8]) -> Option<Result<Window, String>> {
     let mut whole = Der(Der(answer).take(SEQUENCE)?);
     match whole.take(ENUMERATED)? {
         [0] => {}
-        [6] => return Some(Err("the responder is not responsible for it".to_owned())),
+        [6] => {
+            return Some(Err("the responder is not responsible for this certificate".to_owned()));
+        }
         status => return Some(Err(format!("the responder failed (status {status:?})"))),
     }
     let mut typed = Der(Der(whole.take(CONTEXT_0)?).take(SEQUENCE)?);
     typed.any()?;
     let mut basic = Der(Der(typed.take(OCTETS)?).take(SEQUENCE)?);
     let mut data = Der(basic.take(SEQUENCE)?);
-    // A version and the responder come before the time and the list.
+    // The version and the responder precede the time and the list.
     while data.any()?.0 != TIME {}
     let mut list = Der(data.take(SEQUENCE)?);
     while let Some(single) = list.take(SEQUENCE) {
@@ -78,11 +81,11 @@ pub(super) fn read(answer: &[u8], serial: &[u8]) -> Option<Result<Window, String
         if status != GOOD {
             return Some(Err("the certificate is revoked, or unknown to its CA".to_owned()));
         }
-        // Without an end it is good for a day.
+        // Without nextUpdate it is used for a day.
         let until = single.take(CONTEXT_0).and_then(|next| time(Der(next).take(TIME)?));
         return Some(Ok(Window { from, until: until.unwrap_or(from + 24 * 3600) }));
     }
-    Some(Err("the answer is about another certificate".to_owned()))
+    Some(Err("the response is for another certificate".to_owned()))
 }
 
 fn time(text: &[u8]) -> Option<i64> {
@@ -103,11 +106,11 @@ fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What is left of an encoding.
+/// A DER parser: the rest of the input.
 struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {
-    /// The content of the next element if it has this tag.
+    /// The content of the next element, if it has this tag.
     fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
         let before = self.0;
         match self.any() {

@@ -1,6 +1,5 @@
-//! OCSP stapling (RFC 6066 section 8) for certificates that name a responder; most do not any
-//! more. A staple is asked for again at half its life, kept in the store, and never shown when it
-//! is too old: none at all is better.
+//! OCSP stapling (RFC 6066 section 8) for certificates with a responder URL. A staple is renewed
+//! after half its validity, kept in the storage, and not used once it has expired.
 
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
@@ -23,21 +22,21 @@ use super::storage::Storage;
 use crate::limits::OCSP_TIMEOUT;
 use message::Window;
 
-/// How often it is looked whether a staple is due.
+/// The interval of checks for due staples.
 const EVERY: Duration = Duration::from_secs(30);
-/// Seconds between two questions to a responder that failed.
+/// Seconds between requests to a failing responder.
 const AGAIN: i64 = 600;
 
-/// What is known of one certificate's staple.
+/// The staple of a certificate.
 #[derive(Debug, Default)]
 struct State {
     staple: Option<Vec<u8>>,
     until: i64,
-    /// Unix second of the next question.
+    /// Unix second of the next request.
     next: i64,
 }
 
-/// Keeps the staples of what these listeners show, until they are all gone.
+/// Keeps the staples of these listeners fresh until all of them are dropped.
 pub(super) async fn keep(resolvers: Vec<Weak<Resolver>>, store: Arc<dyn Storage>) {
     let mut states: HashMap<Vec<u8>, State> = HashMap::new();
     loop {
@@ -85,7 +84,7 @@ async fn renew(loaded: &Loaded, state: &mut State, store: &dyn Storage) {
 
 async fn fetch(loaded: &Loaded) -> Result<(Vec<u8>, Window), String> {
     let [leaf, issuer, ..] = &loaded.key.cert[..] else {
-        return Err("the chain holds no certificate of the issuer".to_owned());
+        return Err("the chain does not contain the certificate of the issuer".to_owned());
     };
     let url = loaded.responder.as_deref().unwrap_or_default();
     let request = Request::post(url)
@@ -96,7 +95,7 @@ async fn fetch(loaded: &Loaded) -> Result<(Vec<u8>, Window), String> {
     let answer = Client::new(OCSP_TIMEOUT, Arc::default()).fetch(request).await?;
     let window = message::judge(&answer, leaf).map_err(|error| format!("{url}: {error}"))?;
     if window.until <= unix_now() {
-        return Err(format!("{url}: the answer is too old"));
+        return Err(format!("{url}: the response has expired"));
     }
     Ok((answer.to_vec(), window))
 }
@@ -104,7 +103,7 @@ async fn fetch(loaded: &Loaded) -> Result<(Vec<u8>, Window), String> {
 impl State {
     fn of(staple: Vec<u8>, window: Window) -> Self {
         let half = window.from + (window.until - window.from) / 2;
-        // A responder whose answers are old when they come is not asked without end.
+        // Bounds the request rate if the responder sends old responses.
         let next = half.max(unix_now() + AGAIN);
         Self { staple: Some(staple), until: window.until, next }
     }

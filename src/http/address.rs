@@ -3,13 +3,13 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-/// The parts of an address; what was not written is empty.
+/// The parts of an address; missing parts are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Address {
     /// As written in the Caddyfile, for messages.
     pub original: String,
     pub scheme: String,
-    /// Lower-case, as in a request: a name in other letters is its A-label (RFC 5891), an IPv6
+    /// In lower case, as in a request: an international name is an A-label (RFC 5891), an IPv6
     /// address has no brackets.
     pub host: String,
     pub port: String,
@@ -17,7 +17,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads one address; the error is the message's text.
+    /// Parses an address; the error is a message.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
@@ -32,7 +32,7 @@ impl Address {
         })?;
         let host = read_host(host).ok_or_else(|| format!("[{text}] invalid host '{host}'"))?;
         if path.contains(['?', '#']) || path.contains(char::is_whitespace) {
-            return Err(format!("[{text}] a site address takes no query, fragment or space"));
+            return Err(format!("[{text}] a site address cannot have a query, fragment or space"));
         }
         let (scheme, port) = settle(text, scheme, port)?;
         Ok(Self { original: text.to_owned(), scheme, host, port, path: path.to_owned() })
@@ -62,7 +62,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Splits `host[:port]`; `None` if colons stand where they may not.
+/// Splits `host[:port]`; `None` if a colon is misplaced.
 fn split_port(authority: &str) -> Option<(&str, &str)> {
     if authority.starts_with('[') {
         let end = authority.find(']')? + 1;
@@ -85,7 +85,7 @@ fn read_host(host: &str) -> Option<String> {
         let inside = inside.strip_suffix(']')?;
         let (literal, zone) = inside.split_once('%').unwrap_or((inside, "-"));
         literal.parse::<Ipv6Addr>().ok()?;
-        // Of a zone, what may stand in one without an escape (RFC 6874 section 2).
+        // In a zone, only characters that need no escape (RFC 6874 section 2).
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         let fits = !zone.is_empty() && zone.bytes().all(plain);
         return fits.then(|| inside.to_ascii_lowercase());
@@ -95,7 +95,7 @@ fn read_host(host: &str) -> Option<String> {
     host.bytes().all(fits).then_some(host)
 }
 
-/// Fills scheme and port from one another and refuses pairs that contradict.
+/// Derives scheme and port from each other; contradictory pairs are errors.
 fn settle(text: &str, scheme: String, port: &str) -> Result<(String, String), String> {
     if matches!(port, "http" | "https") {
         if !scheme.is_empty() {
@@ -191,7 +191,7 @@ mod tests {
             ("a:8080-8085", "must be a number from 1 to 65535"),
             ("a:+80", "must be a number from 1 to 65535"),
             ("ftp://a", "unsupported scheme"),
-            ("a/b?c", "takes no query"),
+            ("a/b?c", "cannot have a query"),
         ];
         for (text, part) in cases {
             let error = Address::parse(text).unwrap_err();

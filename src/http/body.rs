@@ -1,5 +1,5 @@
-//! One body type for HTTP/1.1, HTTP/2, HTTP/3, upstreams, files and compression.
-//! Bodies outlive the chain, so what must happen at their end hangs on [`Body::observe`].
+//! One body type for HTTP/1.1, HTTP/2, HTTP/3, upstreams, files and compression. Bodies outlive the
+//! chain; [`Body::observe`] runs code at their end.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,20 +9,20 @@ use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-/// Why a body broke off.
+/// Why a body ended early.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The reader's limit on a request body was passed; it becomes 413.
+/// The request body exceeds its limit in bytes; becomes 413.
 #[derive(Debug, thiserror::Error)]
 #[error("request body is larger than {0} bytes")]
 pub struct TooLarge(pub u64);
 
-/// The client has been too slow with its body, or silent for too long; it becomes 408.
+/// The client sent its body too slowly or was idle for too long; becomes 408.
 #[derive(Debug, thiserror::Error)]
-#[error("the client sent its body too slowly")]
+#[error("the client sent the request body too slowly")]
 pub struct TooSlow;
 
-/// The status of a request whose body cannot be read to its end, from the error or its causes.
+/// The status for a request whose body could not be read completely, from the error or its causes.
 pub fn refusal(error: &(dyn std::error::Error + 'static)) -> StatusCode {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -53,12 +53,12 @@ enum Inner {
 }
 
 impl Body {
-    /// A body of no bytes.
+    /// An empty body.
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// A body whose source is its own type: a file, a compressor, an upstream connection.
+    /// A body with a source of its own type: a file, a compressor, an upstream connection.
     pub fn new<B>(body: B) -> Self
     where
         B: HttpBody<Data = Bytes> + 'static,
@@ -71,8 +71,8 @@ impl Body {
         Self(Inner::Dynamic(Box::pin(body.map_err(Into::into))))
     }
 
-    /// Calls `on_end` once: when the last frame passed, when the body failed, or when it was
-    /// dropped before its end (the client went away).
+    /// Calls `on_end` once: after the last frame, when the body fails, or when it is dropped early
+    /// (the client disconnected).
     pub fn observe(self, on_end: impl FnOnce(u64) + Unpin + 'static) -> Self {
         let mut observed = Observed { body: self, seen: 0, on_end: Some(on_end) };
         if observed.body.is_end_stream() {

@@ -1,5 +1,4 @@
-//! What a program that speaks CGI is told about a request (RFC 3875 section 4.1), but for what
-//! the program itself is.
+//! The CGI variables of a request (RFC 3875 section 4.1), without those about the script.
 
 use http::{HeaderName, Version, header};
 
@@ -8,7 +7,7 @@ use super::{Request, hop};
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 const SOFTWARE: &str = concat!("Caddy/", env!("CARGO_PKG_VERSION"));
 
-/// Hands each variable to `set`, once; `length` is the content's.
+/// Calls `set` once for each variable; `length` is the content length in bytes.
 pub fn variables(req: &Request, length: u64, set: &mut dyn FnMut(&str, &[u8])) {
     request(req, length, set);
     connection(req, set);
@@ -68,12 +67,12 @@ fn fields(req: &Request, set: &mut dyn FnMut(&str, &[u8])) {
     }
 }
 
-/// As OpenSSL writes it, and so Apache and nginx: `TLSv1.3`.
+/// OpenSSL's name of a version, as in Apache and nginx: `TLSv1.3`.
 fn ssl_protocol(name: &str) -> String {
     name.strip_prefix("tls").map_or_else(String::new, |version| format!("TLSv{version}"))
 }
 
-/// OpenSSL's name of a suite: that of TLS 1.3 is the IANA's, one of TLS 1.2 is shorter.
+/// OpenSSL's name of a cipher suite: the IANA name for TLS 1.3, a shorter one for TLS 1.2.
 fn ssl_cipher(iana: &str) -> String {
     let Some(old) = iana.strip_prefix("TLS_").filter(|name| name.contains("_WITH_")) else {
         return iana.to_owned();
@@ -82,8 +81,8 @@ fn ssl_cipher(iana: &str) -> String {
     old.strip_suffix("POLY1305-SHA256").map_or(old.clone(), |cut| format!("{cut}POLY1305"))
 }
 
-/// Not what is told otherwise; not what belongs to one connection; not `Proxy`, which programs
-/// take for a setting of theirs (CVE-2016-5385); and no name that could pass for another's:
+/// Whether a field becomes a variable. Excluded are Host, hop-by-hop fields, `Proxy`, which
+/// programs would read as a setting (CVE-2016-5385), and names that would collide with another:
 /// `X_Real_IP` and `X.Real.IP` would be the same variable as `X-Real-IP`.
 fn may_pass(name: &HeaderName) -> bool {
     let told = *name == header::HOST;

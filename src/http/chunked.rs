@@ -1,19 +1,19 @@
-//! The chunked transfer coding, strictly (RFC 9112 section 7.1). It tells framing from content
-//! and keeps neither.
+//! A strict parser of the chunked transfer coding (RFC 9112 section 7.1). It separates framing from
+//! content and buffers neither.
 
 use crate::limits::CHUNK_EXTENSION_BYTES;
 
-/// Hexadecimal digits of a chunk's size.
+/// Maximum number of hexadecimal digits of a chunk size.
 const SIZE_DIGITS: u8 = 16;
 
-/// Where a chunked body stands.
+/// The position within a chunked body.
 #[derive(Debug)]
 pub struct Chunked {
     state: State,
-    /// Whether blanks may stand behind a chunk's size, as old servers pad it.
+    /// Whether whitespace is allowed after a chunk size, as some old servers pad it.
     padded: bool,
     size: u64,
-    /// What the extensions and the trailer section may still take.
+    /// Bytes left for extensions and for the trailer section.
     extensions_left: usize,
     trailers_left: usize,
 }
@@ -34,7 +34,7 @@ enum State {
 }
 
 impl Chunked {
-    /// A request's coding, whose trailer section may have so many bytes.
+    /// For a request whose trailer section has at most `trailer_bytes`.
     pub fn of_request(trailer_bytes: usize) -> Self {
         Self {
             state: State::Size(0),
@@ -45,23 +45,23 @@ impl Chunked {
         }
     }
 
-    /// A response's coding.
+    /// For a response.
     pub fn of_response(trailer_bytes: usize) -> Self {
         Self { padded: true, ..Self::of_request(trailer_bytes) }
     }
 
-    /// Bytes of content that follow here, before any framing.
+    /// Bytes of content at this position, before any framing.
     pub fn content(&self) -> u64 {
         if matches!(self.state, State::Data) { self.size } else { 0 }
     }
 
-    /// Whether the trailer section follows here.
+    /// Whether the trailer section begins here.
     pub fn is_at_trailers(&self) -> bool {
         matches!(self.state, State::TrailerStart)
     }
 
-    /// How many bytes of framing stand before the next content or the trailer section; `None`
-    /// where one of them is wrong.
+    /// The number of bytes of framing before the next content or the trailer section; `None` if
+    /// one of them is invalid.
     pub fn framing(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while self.content() == 0
@@ -74,8 +74,8 @@ impl Chunked {
         Some(at)
     }
 
-    /// How many bytes belong to the body and whether it ended; the error is how many precede
-    /// the one that is wrong.
+    /// The number of bytes that belong to the body, and whether it has ended; the error is the
+    /// offset of the first invalid byte.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<(usize, bool), usize> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
@@ -99,7 +99,7 @@ impl Chunked {
         Ok((at, false))
     }
 
-    /// The state behind `byte`; `None` where it may not stand.
+    /// The state after `byte`; `None` if it is invalid here.
     fn step(&mut self, byte: u8) -> Option<State> {
         match (self.state, byte) {
             (State::Size(digits), _) if byte.is_ascii_hexdigit() && digits < SIZE_DIGITS => {

@@ -1,4 +1,4 @@
-//! Which content codings a client takes: the Accept-Encoding field (RFC 9110 section 12.5.3).
+//! The content codings that a client accepts: Accept-Encoding (RFC 9110 section 12.5.3).
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -7,17 +7,17 @@ use http::header::ACCEPT_ENCODING;
 
 use super::Request;
 
-/// Thousandths, as a weight has three digits at most (RFC 9110 section 12.4.2).
+/// Weights in thousandths, as they have at most three digits (RFC 9110 section 12.4.2).
 const FULL: u16 = 1000;
 
-/// An Accept-Encoding field. It is read anew for each question: there are one or two of them in a
-/// request, and a list of its entries would cost more than that.
+/// An Accept-Encoding field. It is parsed for each query: there are one or two per request, and a
+/// list of its entries would cost more.
 #[derive(Debug)]
 pub struct Codings<'a>(pub(super) Cow<'a, str>);
 
 impl<'a> Codings<'a> {
-    /// What the client of this request takes. Without the field it takes anything, but then
-    /// nothing says that it can decode: it gets the content as it is.
+    /// The codings of this request. Without the field only identity is used, as the client may not
+    /// support any other coding.
     pub fn of(req: &'a Request) -> Self {
         let mut values = req.head.headers.get_all(ACCEPT_ENCODING).iter();
         match (values.next(), values.next()) {
@@ -27,13 +27,13 @@ impl<'a> Codings<'a> {
         }
     }
 
-    /// Whether content in this coding is acceptable and not less welcome than content as it is.
+    /// Whether this coding is acceptable and not less preferred than identity.
     pub fn take(&self, coding: &str) -> bool {
         let weight = self.weight(coding).unwrap_or(0);
         weight > 0 && weight >= self.named("identity").unwrap_or(0)
     }
 
-    /// The acceptable ones of `offered`, the most welcome first, else in the order of the offer.
+    /// The acceptable ones of `offered`, by weight, then in the order of the offer.
     pub fn choose<'c, const N: usize>(&self, offered: [&'c str; N]) -> [Option<&'c str>; N] {
         let mut taken = offered.map(|one| self.take(one).then_some(one));
         taken.sort_by_key(|one| Reverse(one.and_then(|one| self.weight(one))));
@@ -41,7 +41,7 @@ impl<'a> Codings<'a> {
     }
 
     fn weight(&self, coding: &str) -> Option<u16> {
-        // What `*` gives goes to the codings that are not named.
+        // `*` applies to codings that are not named.
         self.named(coding).or_else(|| self.named("*"))
     }
 
@@ -49,16 +49,16 @@ impl<'a> Codings<'a> {
         self.0.split(',').find_map(|entry| {
             let mut parts = entry.split(';').map(str::trim);
             let name = parts.next()?;
-            // The same coding under its old name (RFC 9110 section 8.4.1.3).
+            // An alias of gzip (RFC 9110 section 8.4.1.3).
             let name = if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name };
-            // A weight that cannot be read is none to rely on.
+            // An invalid weight counts as 0.
             let weight = || parts.next().map_or(FULL, |text| weight(text).unwrap_or(0));
             name.eq_ignore_ascii_case(coding).then(weight)
         })
     }
 }
 
-/// `q=0.5` in thousandths.
+/// Parses `q=0.5` to thousandths.
 fn weight(text: &str) -> Option<u16> {
     let value = text.strip_prefix("q=").or_else(|| text.strip_prefix("Q="))?;
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));

@@ -1,4 +1,4 @@
-//! `if A OP B` and `if_op` of redir and rewrite blocks.
+//! `if A OP B` and `if_op` in redir and rewrite blocks.
 
 use regex::{Regex, RegexBuilder};
 
@@ -6,12 +6,12 @@ use super::Request;
 use super::placeholders::Template;
 use crate::limits::PATTERN_BYTES;
 
-/// One `if`.
+/// An `if`.
 #[derive(Debug, Clone)]
 pub struct Condition {
     left: Template,
     test: Test,
-    /// Whether the test must fail.
+    /// Whether the result is inverted.
     negated: bool,
     right: Template,
 }
@@ -29,15 +29,15 @@ enum Test {
     Has,
     StartsWith,
     EndsWith,
-    /// `None` is a pattern that is invalid, which matches nothing.
+    /// `None`: an invalid pattern, which matches nothing.
     Match(Option<Regex>),
     /// A pattern with placeholders.
     MatchDynamic,
 }
 
 impl Condition {
-    /// Reads `A OP B`; both sides may hold placeholders. A pattern that is no pattern is no
-    /// error: it matches nothing.
+    /// Parses `A OP B`; both sides may contain placeholders. An invalid pattern is not an error:
+    /// it matches nothing.
     pub fn new(a: &str, op: &str, b: &str) -> Result<Self, String> {
         let (negated, positive) = match op {
             "not" => (true, "is"),
@@ -50,7 +50,7 @@ impl Condition {
             "starts_with" => Test::StartsWith,
             "ends_with" => Test::EndsWith,
             "match" if right.is_literal().is_some() => Test::Match(Regex::new(b).ok()),
-            // A repetition in a pattern looks like a placeholder.
+            // The repetition `{n}` of a pattern looks like a placeholder.
             "match" => Regex::new(b)
                 .ok()
                 .filter(|_| !names_value(b))
@@ -60,7 +60,7 @@ impl Condition {
         Ok(Self { left: Template::parse(a), test, negated, right })
     }
 
-    /// Whether it holds for this request.
+    /// Whether it is true for this request.
     pub fn holds(&self, req: &Request) -> bool {
         let left = self.left.expand_decoded(req);
         let right = || self.right.expand_decoded(req);
@@ -80,7 +80,7 @@ impl Condition {
 }
 
 impl Conditions {
-    /// Adds an `if` line's three arguments.
+    /// Adds the three arguments of `if`.
     pub fn push(&mut self, args: &[&str]) -> Result<(), String> {
         let [a, op, b] = args else {
             return Err("if takes three arguments: if A OPERATOR B".to_owned());
@@ -89,7 +89,7 @@ impl Conditions {
         Ok(())
     }
 
-    /// Takes an `if_op` line's argument.
+    /// Sets the argument of `if_op`.
     pub fn set_op(&mut self, op: &str) -> Result<(), String> {
         self.any = match op {
             "and" => false,
@@ -104,7 +104,7 @@ impl Conditions {
         self.list.is_empty()
     }
 
-    /// Whether they hold: without any, `and` does and `or` does not.
+    /// Whether they are true for this request; without any, `and` is true and `or` is false.
     pub fn hold(&self, req: &Request) -> bool {
         if self.any {
             self.list.iter().any(|one| one.holds(req))
@@ -114,8 +114,7 @@ impl Conditions {
     }
 }
 
-/// Whether any pair of braces holds something else than a repetition's numbers or a name that
-/// belongs to the pattern.
+/// Whether any pair of braces contains something other than the numbers of a repetition.
 fn names_value(pattern: &str) -> bool {
     pattern.split('{').skip(1).any(|after| {
         let inside = after.split('}').next().unwrap_or("");

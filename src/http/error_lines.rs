@@ -1,5 +1,4 @@
-//! What a program writes to its standard error, on its way to the errors log: line by line, and
-//! not without end.
+//! Copies the standard error of a program to the error log, line by line and up to a limit.
 
 use bytes::BytesMut;
 
@@ -7,12 +6,12 @@ use super::sink::{About, ErrorLog};
 use crate::error_chain::display_chain;
 use crate::limits::{STDERR_BYTES, STDERR_LINE};
 
-/// The standard error of what answers one request.
+/// The standard error for one request.
 #[derive(Debug)]
 pub struct ErrorLines {
     log: ErrorLog,
     path: Box<str>,
-    /// The begun line.
+    /// The incomplete line.
     line: BytesMut,
     logged: usize,
     lost: usize,
@@ -35,13 +34,13 @@ impl ErrorLines {
         }
     }
 
-    /// What went wrong when the client had part of the answer.
+    /// Logs an error that happened after the head of the response was sent.
     pub fn say(&mut self, error: &(dyn std::error::Error + 'static)) {
         self.flush();
         self.log.write(self.about(), &display_chain(error));
     }
 
-    /// There is no status yet, or it was sent long ago: 0, as ever.
+    /// Status 0: not known here.
     fn about(&self) -> About<'_> {
         About { status: 0, method: "", path: &self.path }
     }

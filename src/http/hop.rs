@@ -1,11 +1,11 @@
-//! Fields that belong to one connection and never pass a proxy (RFC 9110 section 7.6.1).
+//! Hop-by-hop fields, which a proxy does not forward (RFC 9110 section 7.6.1).
 
 use http::header::{CONNECTION, COOKIE, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 use super::request::join;
 
-/// Whether a field belongs to one connection.
+/// Whether a field is hop-by-hop.
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
@@ -24,8 +24,7 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// Whether HTTP/2 and HTTP/3 have no place for a field (RFC 9113 section 8.2.2, RFC 9114 section
-/// 4.2).
+/// Whether a field is connection-specific (RFC 9113 section 8.2.2, RFC 9114 section 4.2).
 pub fn is_connection_specific(name: &[u8], value: &[u8]) -> bool {
     match name {
         b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
@@ -38,23 +37,23 @@ pub fn is_connection_specific(name: &[u8], value: &[u8]) -> bool {
 
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// What `Connection` cannot take away: a client that names them would have the upstream see
-/// another message than we do.
+/// Fields that `Connection` cannot remove: without them the upstream would interpret the message
+/// differently.
 const END_TO_END: &[&str] = &["host", "content-length", "content-type", "content-encoding"];
 
-/// The names that `Connection` takes away, except those that decide what the message is.
+/// The names in `Connection`, without [`END_TO_END`].
 pub fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     let values = headers.get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok());
     values.flat_map(|value| value.split(',')).filter_map(|name| may_be_named(name.trim()))
 }
 
-/// A name in `Connection`, where it may stand there.
+/// A name in `Connection`, if it is allowed there.
 pub fn may_be_named(name: &str) -> Option<HeaderName> {
     let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
     (!END_TO_END.contains(&name.as_str())).then_some(name)
 }
 
-/// Removes the fields of one connection and all that `Connection` names.
+/// Removes hop-by-hop fields and those that `Connection` names.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = named_by_connection(headers).collect();
@@ -62,15 +61,15 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    // One pass over what is there costs less than a search for each that might be.
+    // One pass over the fields costs less than a lookup of each name.
     let present: Vec<HeaderName> = headers.keys().filter(|n| is_hop_by_hop(n)).cloned().collect();
     for name in present {
         headers.remove(name);
     }
 }
 
-/// Whether a field may stand in a trailer section: it may say nothing of framing, routing,
-/// authentication or what the content is (RFC 9110 section 6.5.1).
+/// Whether a field is allowed in a trailer section: not for framing, routing, authentication or
+/// content metadata (RFC 9110 section 6.5.1).
 pub fn may_trail(name: &HeaderName) -> bool {
     let never = matches!(
         name.as_str(),
@@ -88,8 +87,8 @@ pub fn may_trail(name: &HeaderName) -> bool {
     !never && !is_hop_by_hop(name)
 }
 
-/// Makes the one field of cookies that they are in pieces of: HTTP/2 and HTTP/3 may send each in a
-/// field of its own, which nobody else may (RFC 9113 section 8.2.3, RFC 9114 section 4.2.1).
+/// Joins the Cookie fields into one: HTTP/2 and HTTP/3 allow several, other protocols do not (RFC
+/// 9113 section 8.2.3, RFC 9114 section 4.2.1).
 pub fn join_crumbs(headers: &mut HeaderMap) {
     let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if crumbs.len() > 1
@@ -99,7 +98,7 @@ pub fn join_crumbs(headers: &mut HeaderMap) {
     }
 }
 
-/// `X-Forwarded-For` with the address of a request's sender behind what it held, as one line.
+/// `X-Forwarded-For` with the sender's address appended, as one line.
 pub fn forwarded_for<'a>(
     earlier: impl Iterator<Item = &'a HeaderValue>,
     sender: &HeaderValue,

@@ -1,4 +1,4 @@
-//! What handlers keep with a client's connection. It ends with the connection.
+//! Values that handlers attach to a client connection. They are dropped with it.
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -7,25 +7,25 @@ use std::rc::Rc;
 
 use http::HeaderValue;
 
-/// Things of any kind, few of them. They stay on the connection's worker.
+/// A few values of any types. They stay on the worker of the connection.
 #[derive(Default)]
 pub struct Kept {
     things: RefCell<Vec<Box<dyn Any>>>,
-    /// The client's address and the local port as fields say them, written once.
+    /// The client's address and the local port as field values, created once.
     pub(super) address: OnceCell<HeaderValue>,
     pub(super) local_port: OnceCell<HeaderValue>,
-    /// The same for all clients that one connection carries.
+    /// Shared by all clients of a connection.
     elsewhere: Rc<Cell<bool>>,
 }
 
 impl Kept {
-    /// Of another client that the same connection carries.
+    /// For another client of the same connection.
     pub(super) fn of_another(&self) -> Self {
         Self { elsewhere: self.elsewhere.clone(), ..Self::default() }
     }
 
-    /// Sets whether the request under way waits for another server. Such a request ends as soon
-    /// as the client goes away; one that is answered here runs to its end.
+    /// Sets whether the current request waits for another server. Such a request is cancelled when
+    /// the client disconnects; others run to their end.
     pub fn set_elsewhere(&self, elsewhere: bool) {
         self.elsewhere.set(elsewhere);
     }

@@ -1,5 +1,5 @@
-//! The vocabulary of one request: what every protocol, directive and upstream speaks.
-//! Knows no sockets, no Caddyfile and no site.
+//! The types of a request and its response that protocols, directives and upstreams share.
+//! Independent of sockets, the Caddyfile and sites.
 
 pub mod address;
 pub mod body;

@@ -1,5 +1,5 @@
-//! Paths of requests: their one normal form, the prefixes that rules are written with, and what
-//! servers read differently. No files.
+//! Request paths: the normal form, the prefixes in rules, and paths that servers interpret
+//! differently.
 
 mod normal;
 mod prefix;

@@ -1,5 +1,5 @@
-//! `{name}` in a directive's arguments: parsed once at load, written out per request. A value
-//! is never looked at again for placeholders of its own.
+//! Placeholders such as `{host}` in arguments of directives: parsed at load, expanded per request.
+//! Placeholders within values are not expanded.
 
 mod body;
 mod client;
@@ -24,21 +24,21 @@ use parse::Part;
 use scope::Scope;
 use table::{Read, Value};
 
-/// Text with placeholders, parsed.
+/// A parsed text with placeholders.
 #[derive(Debug, Clone)]
 pub struct Template {
     parts: Vec<Part>,
 }
 
 impl Template {
-    /// Parses; it cannot fail: an unknown placeholder is empty, an unpaired `{` stays, `\{` and
-    /// `\}` are plain braces.
+    /// Parses a text. An unknown placeholder expands to nothing, an unpaired `{` is literal, `\{`
+    /// and `\}` are braces.
     pub fn parse(text: &str) -> Self {
         Self { parts: parse::parts(text) }
     }
 
-    /// The text for this request; an unknown or empty placeholder becomes `empty`. `{path}`,
-    /// `{uri}` and `{query}` are those of the original URI, in the client's own encoding.
+    /// Expands the text; an unknown or empty placeholder becomes `empty`. `{path}`, `{uri}` and
+    /// `{query}` are those of the original URI, in the client's encoding.
     pub fn expand(&self, req: &Request, resp: Option<&ResponseFacts<'_>>, empty: &str) -> String {
         let mut out = String::new();
         self.expand_into(&mut out, req, resp, empty);
@@ -56,14 +56,14 @@ impl Template {
         self.write(out, &Scope { resp, ..Scope::of(req) }, empty);
     }
 
-    /// The destination of a rewrite with its captures. `{path}`, `{uri}` and `{query}` are the
-    /// current ones: a destination is as short as what the site's directives see.
+    /// Expands the destination of a rewrite. `{path}`, `{uri}` and `{query}` are the current ones,
+    /// without the path of the site.
     pub fn expand_with(&self, req: &Request, captures: &Captures) -> String {
         let scope = Scope { captures: Some(captures), uri: &req.head.uri, ..Scope::of(req) };
         self.target(&scope, true)
     }
 
-    /// The target of a redirect.
+    /// Expands the target of a redirect.
     pub fn expand_location(&self, req: &Request) -> String {
         self.target(&Scope::of(req), false)
     }
@@ -80,15 +80,15 @@ impl Template {
         out
     }
 
-    /// The text for a comparison: paths are decoded and cleaned, so that `/%61dmin` cannot pass
-    /// for another path than `/admin`.
+    /// Expands the text for a comparison: paths are normalized, so that `/%61dmin` equals
+    /// `/admin`.
     pub fn expand_decoded(&self, req: &Request) -> String {
         let mut out = String::new();
         self.write(&mut out, &Scope { decoded: true, ..Scope::of(req) }, "");
         out
     }
 
-    /// The text if it is the same for every request.
+    /// The text, if it has no placeholders.
     pub fn is_literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [] => Some(""),
@@ -97,7 +97,7 @@ impl Template {
         }
     }
 
-    /// Names in it that stand for nothing, and look as if somebody meant them to.
+    /// Unknown names that look like placeholders.
     pub fn unknown(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Unknown(name) if names::is_word(name) => Some(name.as_str()),
@@ -105,12 +105,12 @@ impl Template {
         })
     }
 
-    /// Whether it is one value that has neither quotes nor control characters of its own.
+    /// Whether it is a single value that is already escaped.
     pub fn is_escaped(&self) -> bool {
         matches!(self.parts.as_slice(), [Part::Value(Value::Word(Read::Head, _))])
     }
 
-    /// Whether `{request_body}` is in it, for which [`RequestBody::copy`] is needed.
+    /// Whether it contains `{request_body}`, which requires [`RequestBody::copy`].
     pub fn wants_body(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Value(Value::Word(Read::Content, _))))
     }

@@ -1,12 +1,10 @@
-//! Sets of IP addresses, as directives name them: ranges in CIDR notation, single addresses, and
-//! words for ranges that many need.
+//! Sets of IP addresses in directives: CIDR ranges, single addresses, and named sets.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Addresses that no packet from the internet has (RFC 1918, 4193, 3927, 4291) and the machine's
-/// own.
+/// Private, link-local and loopback addresses (RFC 1918, 4193, 3927, 4291).
 const PRIVATE: &[&str] = &[
     "10.0.0.0/8",
     "127.0.0.0/8",
@@ -44,16 +42,16 @@ const CLOUDFLARE: &[&str] = &[
     "2c0f:f248::/32",
 ];
 
-/// Some addresses.
+/// A set of addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ranges(Vec<IpNet>);
 
 impl Ranges {
-    /// What a directive may be told when a word is none of ours.
+    /// The hint for an unknown word.
     pub const HINT: &'static str =
         "write a range such as 10.0.0.0/8, an address, private, or cloudflare";
 
-    /// Adds what a word stands for; `false` if it stands for nothing.
+    /// Adds the addresses of a word; returns `false` if it is unknown.
     #[must_use]
     pub fn add(&mut self, word: &str) -> bool {
         let several = match word {

@@ -1,16 +1,18 @@
-//! Requests that are answered before the chain of their site runs.
+//! Requests that are refused before the chain of their site runs.
+
+use std::fmt;
 
 use http::{Method, StatusCode};
 
 use super::response::{Fault, Reply};
 use super::{Request, fault_page};
 
-/// In a request's extensions: why it is answered before its site's chain runs.
+/// Why a request is refused; in its extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// It breaks a rule of HTTP, or a limit.
+    /// It violates HTTP or a limit.
     Rule(StatusCode),
-    /// Nobody serves its host here.
+    /// No site has its host.
     NoSuchSite,
 }
 
@@ -33,16 +35,25 @@ impl Refusal {
 
     fn why(status: StatusCode) -> &'static str {
         match status {
-            StatusCode::BAD_REQUEST => "the request breaks the rules of HTTP",
-            StatusCode::METHOD_NOT_ALLOWED => "no site takes this method",
-            StatusCode::PAYLOAD_TOO_LARGE => "its content is larger than the limit of the site",
-            StatusCode::URI_TOO_LONG => "its target is too long",
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "its fields are too large or too many",
+            StatusCode::BAD_REQUEST => "the request is malformed",
+            StatusCode::METHOD_NOT_ALLOWED => "the method is not supported",
+            StatusCode::PAYLOAD_TOO_LARGE => "the request body exceeds the limit of the site",
+            StatusCode::URI_TOO_LONG => "the request target is too long",
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "too many or too large header fields",
             StatusCode::MISDIRECTED_REQUEST => {
-                "its connection was made for another site, with other client certificates"
+                "the connection is for a site with other client certificates"
             }
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED => "its version of HTTP is not 1.0 or 1.1",
-            _ => "it cannot be taken",
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED => "the HTTP version is not 1.0 or 1.1",
+            _ => "the request is refused",
         }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rule(status) => Self::why(*status),
+            Self::NoSuchSite => "no such site",
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! A request as the chain sees it, whatever protocol brought it.
+//! A request as the chain sees it, independent of the protocol version.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -12,38 +12,38 @@ use super::kept::Kept;
 use super::sink::About;
 use super::{Body, Upgrade, paths};
 
-/// One request. `head.uri` is in origin form (path and query) and `Host` is always a field of
-/// `head.headers`, also where the client sent `:authority`.
+/// A request. `head.uri` is in origin form (path and query), and `head.headers` always has `Host`,
+/// also if the client sent `:authority`.
 #[derive(Debug)]
 pub struct Request {
     pub head: Parts,
     pub body: Body,
-    /// Set where the client asks for another protocol and may have it.
+    /// Set if the client requests another protocol and that is allowed.
     pub upgrade: Option<Box<Upgrade>>,
     pub peer: Rc<Peer>,
-    /// Host without port, lower-case, no trailing dot; IPv6 without brackets.
+    /// Host without port, in lower case, without a final dot; IPv6 without brackets.
     pub host: String,
-    /// The URI before any rewrite and before a site's path was cut off, in origin form.
+    /// The URI before any rewrite and before the site's path was removed, in origin form.
     pub original_uri: Uri,
-    /// The user that `basicauth` let in.
+    /// The user that `basicauth` has authenticated.
     pub user: Option<String>,
-    /// The upstream that answered, as the Caddyfile names it; set by `proxy`.
+    /// The name of the upstream that responded; set by `proxy`.
     pub upstream: Option<Arc<str>>,
-    /// Who is told where the request ends without a response.
+    /// Notified if the request ends without a response.
     pub watcher: Option<Arc<dyn Watcher>>,
     pub received: Instant,
 }
 
-/// Keeps account of requests.
+/// Observes requests that end without a response.
 pub trait Watcher: std::fmt::Debug + Send + Sync {
-    /// The request has had no response; `status` is what stands for one.
+    /// The request has ended without a response; `status` is the one to log.
     fn ended(&self, req: &Request, status: u16);
 }
 
-/// The connection a request came on.
+/// The connection of a request.
 #[derive(Debug)]
 pub struct Peer {
-    /// The client, where those in between are trusted to name it.
+    /// The client's address, which trusted proxies may set.
     pub remote: SocketAddr,
     pub local: SocketAddr,
     pub tls: Option<TlsFacts>,
@@ -51,13 +51,13 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The same connection for one client of several that it may carry: what handlers keep with
-    /// the connection is not this client's.
+    /// The same connection with the address of one of its clients, and without the values kept for
+    /// others.
     pub fn named(&self, remote: SocketAddr) -> Self {
         Self { remote, local: self.local, tls: self.tls.clone(), kept: self.kept.of_another() }
     }
 
-    /// The client's address, and the port that it came to, as fields say them.
+    /// The client's address as a field value.
     pub fn address(&self) -> &HeaderValue {
         self.kept.address.get_or_init(|| address_value(self.remote.ip()))
     }
@@ -67,12 +67,12 @@ impl Peer {
     }
 }
 
-/// In a request's extensions: the proxy that sent it, where `peer.remote` is the client that this
-/// proxy named.
+/// The proxy that sent a request, if `peer.remote` is the client that it named; in the request's
+/// extensions.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender(pub IpAddr);
 
-/// What the handshake settled.
+/// The result of the TLS handshake.
 #[derive(Debug, Clone, Default)]
 pub struct TlsFacts {
     pub server_name: Option<String>,
@@ -80,7 +80,7 @@ pub struct TlsFacts {
     pub protocol: &'static str,
     /// IANA name, as in `{tls_cipher}`.
     pub cipher: &'static str,
-    /// The client's own certificate (DER), where it has shown one.
+    /// The client certificate (DER), if presented.
     pub client: Option<Vec<u8>>,
 }
 
@@ -90,7 +90,7 @@ impl Request {
         if self.peer.tls.is_some() { "https" } else { "http" }
     }
 
-    /// Who sent the request: the client, or the last proxy before us.
+    /// The sender of the request: the client, or the last proxy.
     pub fn sender(&self) -> Cow<'_, HeaderValue> {
         match self.head.extensions.get::<Sender>() {
             Some(proxy) => Cow::Owned(address_value(proxy.0)),
@@ -98,30 +98,30 @@ impl Request {
         }
     }
 
-    /// The path as it stands now, percent-encoded as the client sent it: what is forwarded.
+    /// The current path, percent-encoded as the client sent it: this is forwarded.
     pub fn path(&self) -> &str {
         self.head.uri.path()
     }
 
-    /// The path in its one normal form, percent-decoded, without `.`, `..` and `//`: what
-    /// prefixes are compared with, so that `/%61dmin` and `//admin` cannot pass for others.
+    /// The path in its normal form, percent-decoded, without `.`, `..` and `//`. Prefixes are
+    /// compared with this, so that `/%61dmin` and `//admin` equal `/admin`.
     pub fn route(&self) -> Cow<'_, str> {
         paths::normal(self.path())
     }
 
-    /// All readings of the path: what a rule that protects something is compared with.
+    /// All interpretations of the path, which rules that protect something are compared with.
     pub fn readings(&self) -> paths::Readings<'_> {
         paths::Readings::of(self.path())
     }
 
-    /// Tells who keeps account of the request that it ends without a response.
+    /// Notifies the watcher that the request ends without a response.
     pub fn end_unanswered(&mut self, status: u16) {
         if let Some(watcher) = self.watcher.take() {
             watcher.ended(self, status);
         }
     }
 
-    /// What a line of the errors log is about.
+    /// The prefix of a line in the error log.
     pub fn about(&self, status: StatusCode) -> About<'_> {
         let (method, path) = (self.head.method.as_str(), self.path());
         About { status: status.as_u16(), method, path }
@@ -132,13 +132,13 @@ impl Request {
         self.head.headers.get(header::HOST).map_or("", |v| v.to_str().unwrap_or(""))
     }
 
-    /// A request field's value; several are joined by `,`.
+    /// The value of a request field; several are joined by `,`.
     pub fn field(&self, name: &str) -> Option<String> {
         join(self.head.headers.get_all(name).iter())
     }
 }
 
-/// Several values of one field as one line (RFC 9110 section 5.2).
+/// Joins the values of a field into one line (RFC 9110 section 5.2).
 pub fn join<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> Option<String> {
     let mut joined: Option<String> = None;
     for value in values {
@@ -154,8 +154,8 @@ pub fn join<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> Option<String>
     joined
 }
 
-/// An address as text, IPv4 where it stands for that. Every proxied request tells its client's,
-/// and the standard library's way through a formatter costs ten times as much.
+/// An address as text, with IPv4-mapped addresses as IPv4. Ten times as fast as the formatter of
+/// the standard library; used for every proxied request.
 pub fn address_text(ip: IpAddr) -> String {
     let IpAddr::V4(ip) = ip.to_canonical() else { return ip.to_string() };
     let mut text = String::with_capacity("255.255.255.255".len());
@@ -172,12 +172,12 @@ pub fn address_text(ip: IpAddr) -> String {
     text
 }
 
-/// An address as a field says it.
+/// An address as a field value.
 pub fn address_value(ip: IpAddr) -> HeaderValue {
     HeaderValue::try_from(address_text(ip)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// An IPv4 client of a dual-stack socket as IPv4.
+/// Converts an IPv4-mapped address to IPv4.
 pub fn unmapped(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }

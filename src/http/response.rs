@@ -1,25 +1,25 @@
-//! What a handler gives back: a response, or a fault that nobody has written yet.
+//! The result of a handler: a response, or a fault.
 
 use http::header::{self, ALLOW, HeaderMap, HeaderName, HeaderValue};
 use http::{Extensions, Response, StatusCode};
 
 use super::{Body, BodyError};
 
-/// The result of a chain. An upstream's own 404 is `Ok`; a `Fault` is ours.
+/// The result of a chain. A 404 from an upstream is `Ok`; a `Fault` is the server's own error.
 pub type Reply = Result<Response<Body>, Fault>;
 
-/// An error of ours: nothing has been written; `errors` or dispatch renders it.
+/// An error of the server, which `errors` or dispatch converts to a response.
 #[derive(Debug)]
 pub struct Fault {
     pub status: StatusCode,
-    /// Fields the rendered page carries too (`header` and `basicauth` mark faults as well).
+    /// Fields of the response, as set by `header` or `basicauth`.
     pub headers: HeaderMap,
-    /// For the log, never for the client.
+    /// For the log only.
     pub cause: Option<BodyError>,
 }
 
 impl Fault {
-    /// A fault without a cause worth logging.
+    /// A fault without a cause.
     pub fn status(status: StatusCode) -> Self {
         if status == StatusCode::METHOD_NOT_ALLOWED {
             return Self::not_allowed("");
@@ -27,29 +27,29 @@ impl Fault {
         Self { status, headers: HeaderMap::new(), cause: None }
     }
 
-    /// What may be asked of a resource that others answer for: they decide.
+    /// The Allow field for resources whose methods are not known here.
     pub const METHODS: &'static str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-    /// 405 with what is allowed instead (RFC 9110 section 15.5.6). Nothing at all is how a
-    /// configuration puts a resource out of service (section 10.2.1).
+    /// 405 with the allowed methods (RFC 9110 section 15.5.6). An empty list means that the
+    /// resource is disabled (section 10.2.1).
     pub fn not_allowed(methods: &'static str) -> Self {
         let allow = (ALLOW, HeaderValue::from_static(methods));
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Self { status, headers: HeaderMap::from_iter([allow]), cause: None }
     }
 
-    /// A fault and what the log should say about it.
+    /// A fault with a cause for the log.
     pub fn caused(status: StatusCode, cause: impl Into<BodyError>) -> Self {
         Self { status, headers: HeaderMap::new(), cause: Some(cause.into()) }
     }
 }
 
-/// In a request's extensions: it can be answered over HTTP/1.1 only.
+/// The request requires HTTP/1.1; in its extensions.
 #[derive(Debug, Clone, Copy)]
 pub struct NeedsHttp1;
 
-/// In a request's extensions: fields that a rule has removed from its response, which no default
-/// of ours replaces.
+/// Fields that a rule has removed from the response, which the server must not add again; in the
+/// request's extensions.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Removed {
     pub server: bool,
@@ -57,7 +57,7 @@ pub struct Removed {
 }
 
 impl Removed {
-    /// Notes the removal of a field, if it is one that has a default.
+    /// Records the removal of a field that the server would add.
     pub fn note(request: &mut Extensions, name: &HeaderName) {
         if *name == header::SERVER {
             request.get_or_insert_default::<Self>().server = true;
@@ -67,5 +67,5 @@ impl Removed {
     }
 }
 
-/// 499, as nginx has it in its log: the client left before there was an answer.
+/// 499, as in nginx's log: the client disconnected before the response.
 pub const CLIENT_LEFT: u16 = 499;

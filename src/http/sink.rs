@@ -1,4 +1,4 @@
-//! Where `log` and `errors` lines go. Directives see the trait; the daemon side implements it.
+//! The targets of `log` and `errors`. Directives use the traits; `run` implements them.
 
 use std::fmt;
 use std::io;
@@ -9,12 +9,12 @@ use chrono::Local;
 
 use crate::limits::{LOG_ROLL_AGE, LOG_ROLL_KEEP, LOG_ROLL_MB};
 
-/// Takes one line (without its line feed) and never blocks the caller for long.
+/// Writes lines (without their line feed) without blocking.
 pub trait Sink: Send + Sync {
     fn write_line(&self, line: &str);
 }
 
-/// A site's log of errors; without one, the process log.
+/// The error log of a site, or the process log if it has none.
 #[derive(Clone)]
 pub struct ErrorLog {
     site: Arc<str>,
@@ -24,22 +24,22 @@ pub struct ErrorLog {
 #[derive(Clone)]
 enum To {
     Process,
-    /// A terminal or a collector, where lines of the process log are too: they look alike.
+    /// Standard output or error, with lines in the form of the process log.
     Stream(Arc<dyn Sink>),
     File(Arc<dyn Sink>),
 }
 
-/// What a line of the errors log is about.
+/// The prefix of a line in the error log.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
-    /// 0: there is none yet, or it was sent long ago.
+    /// 0: none, or not known.
     pub status: u16,
     pub method: &'a str,
     pub path: &'a str,
 }
 
 impl ErrorLog {
-    /// What the `errors` of a site write to.
+    /// The log of `errors`.
     pub fn new(site: Arc<str>, target: &SinkTarget, sink: Arc<dyn Sink>) -> Self {
         let to = match target {
             SinkTarget::Stdout | SinkTarget::Stderr => To::Stream(sink),
@@ -48,17 +48,17 @@ impl ErrorLog {
         Self { site, to }
     }
 
-    /// For a site without `errors`.
+    /// The process log, for a site without `errors`.
     pub fn process(site: Arc<str>) -> Self {
         Self { site, to: To::Process }
     }
 
-    /// One line, without what a terminal would obey. Files have the form of Caddy 1.0.
+    /// Writes a line, with control characters replaced. Files have the format of Caddy 1.0.
     pub fn write(&self, about: About<'_>, text: &str) {
         self.line("ERROR", about, text);
     }
 
-    /// As [`Self::write`], of what is no failure of the request.
+    /// As [`Self::write`], with the level NOTICE.
     pub fn notice(&self, about: About<'_>, text: &str) {
         self.line("NOTICE", about, text);
     }
@@ -77,7 +77,7 @@ impl ErrorLog {
                 let line = plain(self.told(about, text));
                 sink.write_line(&format!("{now} [{level}] {line}"));
             }
-            // What a client does wrong is nothing that the service has to be mended for.
+            // Client errors need no attention of the operator.
             To::Process if (400..500).contains(&status) => {
                 log::info!("{}", plain(self.told(about, text)));
             }
@@ -110,7 +110,7 @@ pub trait OpenSink: Send + Sync {
     fn open(&self, target: &SinkTarget) -> io::Result<Arc<dyn Sink>>;
 }
 
-/// A destination as the Caddyfile names it.
+/// The target of a log in the Caddyfile.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SinkTarget {
     Stdout,
@@ -124,7 +124,7 @@ pub enum SinkTarget {
 }
 
 impl SinkTarget {
-    /// Reads `stdout`, `stderr`, `syslog`, `syslog://…` or a file name. An empty text, as from an
+    /// Parses `stdout`, `stderr`, `syslog`, `syslog://…` or a file name. An empty text, as from an
     /// unset environment variable, is `stderr`.
     pub fn parse(text: &str, roll: Roll) -> Self {
         match text {
@@ -139,14 +139,14 @@ impl SinkTarget {
     }
 }
 
-/// When a log file is rolled and how many old ones stay.
+/// When a log file is rotated, and which rotated files are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Roll {
-    /// Bytes at which a file is rolled; `None` never rolls.
+    /// Maximum size of a file in bytes; `None`: no rotation.
     pub size: Option<u64>,
-    /// Old files older than this are removed; zero keeps them.
+    /// Age at which rotated files are removed; zero: never.
     pub age: Duration,
-    /// Old files kept; zero keeps all.
+    /// Number of rotated files that are kept; 0: all.
     pub keep: usize,
     pub compress: bool,
 }
@@ -164,16 +164,16 @@ impl Default for Roll {
 }
 
 impl Roll {
-    /// What a block of 0.9 starts from: nothing is limited, except the size.
+    /// The initial value for a block in the syntax of 0.9: only the size is limited.
     pub fn of_0_9() -> Self {
         Self { age: Duration::ZERO, keep: 0, ..Self::default() }
     }
 
-    /// Takes one word of a `log` or `errors` block with what follows it.
+    /// Sets an option of a `log` or `errors` block.
     pub fn set(&mut self, word: &str, args: &[&str]) -> Result<(), String> {
         let number = || match args {
             [text] => text.parse::<u32>().map_err(|_| format!("{word}: '{text}' is not a number")),
-            _ => Err(format!("{word} needs one number")),
+            _ => Err(format!("{word} requires one number")),
         };
         let switch = || match args {
             [] => Ok(()),

@@ -1,5 +1,5 @@
-//! Request targets: what they may be made of, those that the server makes itself, and where below
-//! a site's folder a path leads.
+//! Request targets: the allowed characters, targets that the server creates, and the file that a
+//! path denotes.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -11,12 +11,12 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use super::paths;
 
-/// What may not stand in a target (RFC 3986 section 3.3).
+/// Characters that are not allowed in a target (RFC 3986 section 3.3).
 pub const IN_TARGET: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'|');
 
-/// By byte: whether it may stand in a path, and whether in a query. Both take more than RFC 3986
-/// section 3.3 does, as clients send more.
+/// By byte: whether it is allowed in a path, and in a query. More than in RFC 3986 section 3.3, as
+/// clients send more.
 const ALLOWED: [u8; 256] = allowed();
 const PATH: u8 = 1;
 const QUERY: u8 = 2;
@@ -36,8 +36,8 @@ const fn allowed() -> [u8; 256] {
     allowed
 }
 
-/// Whether path and query of a target are such as a request may have: nothing that is to be
-/// percent-encoded and would be read differently by others, no fragment, and UTF-8.
+/// Whether path and query of a request target are allowed: UTF-8, no fragment, and no character
+/// that must be percent-encoded and that servers interpret differently.
 pub fn is_allowed(target: &[u8]) -> bool {
     let (mut part, mut is_ascii) = (PATH, true);
     let is_allowed = target.iter().all(|byte| {
@@ -51,15 +51,15 @@ pub fn is_allowed(target: &[u8]) -> bool {
     is_allowed && (is_ascii || std::str::from_utf8(target).is_ok())
 }
 
-/// A path, perhaps with a query, as a target in origin form: one leading slash, what may not
-/// stand there encoded, no fragment.
+/// Converts a path with an optional query to a target in origin form: one leading slash, other
+/// characters encoded, no fragment.
 pub fn parse(text: &str) -> Result<Uri, InvalidUri> {
     let text = text.split_once('#').map_or(text, |(text, _)| text);
     format!("/{}", utf8_percent_encode(text.trim_start_matches('/'), IN_TARGET)).parse()
 }
 
-/// Where the path of a target leads below a site's folder: the same file as its normal form
-/// ([`paths::normal`]) names, byte by byte, and nothing outside. Nowhere if it has a NUL.
+/// The file path of a target relative to a root: that of its normal form ([`paths::normal`]),
+/// never outside the root. `None` if it contains a NUL.
 pub fn relative(path: &str) -> Option<PathBuf> {
     let decoded: Vec<u8> = percent_decode_str(path).collect();
     if decoded.contains(&0) {

@@ -1,15 +1,15 @@
-//! The timeouts of a site or listener. `timeouts` in the Caddyfile changes them.
+//! The timeouts of a site or listener, which `timeouts` changes.
 
 use std::time::Duration;
 
 use crate::limits::{BODY_IDLE, HEADER_READ, KEEP_ALIVE_IDLE, WRITE_IDLE};
 
-/// A site's or listener's timeouts; `None` is no limit.
+/// The timeouts of a site or listener; `None`: no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// The whole request, head and body.
     pub read: Option<Duration>,
-    /// Silence within the body.
+    /// Idle time within the body.
     pub silence: Option<Duration>,
     pub header: Option<Duration>,
     /// From the end of the request's head to the end of the response.
@@ -19,7 +19,7 @@ pub struct Timeouts {
     pub idle: Option<Duration>,
 }
 
-/// What one site sets: `None` keeps the default, `Some(None)` lifts the limit.
+/// The settings of a site: `None` keeps the default, `Some(None)` removes the limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TimeoutOverrides {
     pub read: Option<Option<Duration>>,

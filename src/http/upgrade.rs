@@ -1,8 +1,8 @@
-//! A client's wish to speak another protocol on its connection (HTTP/1.1, RFC 9110 section 7.8)
-//! or stream (HTTP/2 and HTTP/3, RFC 8441 and RFC 9220), in one form for all three.
+//! Requests to switch protocols on a connection (HTTP/1.1, RFC 9110 section 7.8) or stream (HTTP/2
+//! and HTTP/3, RFC 8441 and RFC 9220), in one form for all versions.
 //!
-//! A handler that grants it takes [`Upgrade`] off the request and answers 101; the response's
-//! body is what goes to the client from then on, and its end closes that direction.
+//! A handler that accepts takes [`Upgrade`] from the request and responds with 101; the body of the
+//! response is then sent to the client, and its end closes that direction.
 
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,16 +12,16 @@ use super::Body;
 pub const WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 pub const WEBSOCKET_ACCEPT: HeaderName = HeaderName::from_static("sec-websocket-accept");
 
-/// What the client offers.
+/// The client's offer.
 #[derive(Debug)]
 pub struct Upgrade {
     /// The protocol as the client names it.
     pub protocol: HeaderValue,
-    /// What the client sends once 101 is out; nothing comes before.
+    /// The data from the client after the 101; empty before.
     pub incoming: Body,
 }
 
-/// The one protocol that a message's fields ask for or grant, where `Connection` says so too.
+/// The single protocol in the Upgrade field of a message, if `Connection` names Upgrade.
 pub fn protocol(fields: &HeaderMap) -> Option<&HeaderValue> {
     let mut asked = fields.get_all(UPGRADE).iter();
     let protocol = asked.next().filter(|_| asked.next().is_none())?;
@@ -35,8 +35,8 @@ fn names_upgrade(fields: &HeaderMap) -> bool {
     values.flat_map(|value| value.split(',')).any(|w| w.trim().eq_ignore_ascii_case("upgrade"))
 }
 
-/// Whether a tunnel for the protocol would carry requests past every rule: other versions of
-/// HTTP, and TLS with HTTP in it.
+/// Whether the protocol carries HTTP, also inside TLS: requests in its tunnel would bypass all
+/// rules.
 pub fn is_http(protocol: &HeaderValue) -> bool {
     let name = protocol.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
     [&b"h2c"[..], b"h2", b"h3", b"http", b"tls"].iter().any(|http| name.eq_ignore_ascii_case(http))
@@ -46,7 +46,7 @@ pub fn is_websocket(protocol: &HeaderValue) -> bool {
     protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
 }
 
-/// What `Sec-WebSocket-Accept` answers to a key (RFC 6455 section 4.2.2).
+/// `Sec-WebSocket-Accept` for a key (RFC 6455 section 4.2.2).
 pub fn websocket_accept(key: &[u8]) -> HeaderValue {
     use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
     use base64::{Engine, prelude::BASE64_STANDARD};

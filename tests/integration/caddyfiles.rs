@@ -172,11 +172,11 @@ fn validate_has_no_side_effects() {
 #[test]
 fn validate_refuses_what_a_start_would() {
     for (line, arg, want) in [
-        ("log syslog://h:x", "-quiet", "'syslog://h:x' is no syslog address"),
+        ("log syslog://h:x", "-quiet", "'syslog://h:x' is not a syslog address"),
         ("log .", "-quiet", "log: cannot open '.': is a directory"),
         ("log Caddyfile/a.log", "-quiet", "log: cannot open 'Caddyfile/a.log': not a directory"),
         ("gzip", "-user=no-such-user", "unknown user 'no-such-user'"),
-        ("gzip", "-log=syslog+tcp://", "'syslog+tcp://' is no syslog address"),
+        ("gzip", "-log=syslog+tcp://", "'syslog+tcp://' is not a syslog address"),
     ] {
         for mode in ["-validate", "-quiet"] {
             let setup = Setup::new(&format!("http://:@PORT@\n{line}\n")).arg(arg).arg(mode);

@@ -65,7 +65,7 @@ fn a_line_with_two_meanings_is_an_error() {
         ),
         ("rewrite { r a b to /c }", "unexpected line ending after 'b'"),
         ("maxrequestbody { /a 5KB /b }", "unexpected line ending after '/b'"),
-        ("log a.log { rotate { size 2 loud } }", "rotate_size needs one number"),
+        ("log a.log { rotate { size 2 loud } }", "rotate_size requires one number"),
         ("errors { 404 Caddyfile Caddyfile }", "unexpected line ending after 'Caddyfile'"),
         ("header / { -Server -X-Powered-By }", "unexpected line ending after '-X-Powered-By'"),
     ] {

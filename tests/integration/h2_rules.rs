@@ -212,7 +212,7 @@ fn a_malformed_head_ends_its_stream_and_has_its_line() {
         std::fs::write(caddy.path("access.log"), "").unwrap();
     }
     assert_eq!(origin.requests().len(), heads.len());
-    let error = "[ERROR 400 /status/204] the request breaks the rules of HTTP";
+    let error = "[ERROR 400 /status/204] the request is malformed";
     assert!(caddy.read("errors.log").contains(error));
 }
 

@@ -66,7 +66,7 @@ fn every_path_passes_one_check() {
         let lines = place.replace("PATH", "/x/*");
         let line = 3 + lines.lines().position(|line| line.contains("/x/*")).unwrap();
         let (code, said) = validated(&lines);
-        let first = format!("Caddyfile:{line} - Parse error: '/x/*' holds for no path");
+        let first = format!("Caddyfile:{line} - Parse error: '/x/*' matches no path");
         assert!(code == Some(1) && said.contains(&first), "{lines}: {said}");
         assert!(said.contains("hint: ") && said.contains("/x"), "{lines}: {said}");
     }
@@ -100,7 +100,8 @@ fn arguments_in_the_wrong_order_are_named() {
     }
     let (code, said) = validated("proxy /api localhost:1\nproxy /API localhost:2");
     assert_eq!(code, Some(0));
-    let warning = "Caddyfile:4:1 - this proxy gets no request: an earlier one has all of /API";
+    let warning =
+        "Caddyfile:4:1 - this proxy never gets a request: an earlier one handles all of /API";
     assert!(said.contains(warning) && said.contains("the other is at Caddyfile:3"), "{said}");
     let excepted = "proxy /api localhost:1 {\n except /x\n}\nproxy /api localhost:2";
     assert!(!validated(excepted).1.contains("gets no request"));
@@ -222,7 +223,7 @@ fn the_source_of_a_script_is_never_sent() {
         }
     }
     wait_for("the line", Duration::from_secs(5), || {
-        caddy.read("errors.log").contains("x.php is a script, which fastcgi runs").then_some(())
+        caddy.read("errors.log").contains("x.php is a script, and no fastcgi").then_some(())
     });
 }
 

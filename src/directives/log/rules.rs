@@ -269,8 +269,8 @@ mod tests {
         for (text, part) in [
             ("log refused", "cannot open 'refused'"),
             ("log x {\n colour\n}", "unknown property 'colour'"),
-            ("log x {\n rotate_size\n}", "rotate_size needs one number"),
-            ("log x {\n rotate_keep 1 2\n}", "rotate_keep needs one number"),
+            ("log x {\n rotate_size\n}", "rotate_size requires one number"),
+            ("log x {\n rotate_keep 1 2\n}", "rotate_keep requires one number"),
             ("log x {\n rotate_age old\n}", "rotate_age: 'old' is not a number"),
             ("log x {\n rotate_compress yes\n}", "takes no argument, got 'yes'"),
             ("log x {\n rotate {\n weight 1\n}\n}", "unknown property 'weight'"),

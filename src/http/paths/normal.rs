@@ -1,10 +1,10 @@
-//! The one normal form of a request's path, and what it is made with.
+//! The normal form of request paths.
 
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str};
 
-/// What is encoded where a decoded path becomes a part of a target again (RFC 3986 section 3.3).
+/// Characters that are encoded when a decoded path becomes part of a target (RFC 3986 section 3.3).
 pub const IN_PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -20,14 +20,14 @@ pub const IN_PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// The extension of the last segment with its dot; empty where there is none.
+/// The extension of the last segment with its dot; empty if there is none.
 pub fn extension(path: &str) -> &str {
     let file = path.rsplit('/').next().unwrap_or_default();
     file.rfind('.').map_or("", |at| &file[at..])
 }
 
-/// The normal form of a request's path: percent-decoded, without `.`, `..` and `//`. An encoded
-/// slash is a slash, for files and FastCGI scripts as for the prefixes of rules.
+/// The normal form of a request path: percent-decoded, without `.`, `..` and `//`. An encoded slash
+/// is a slash, for files and FastCGI scripts as for prefixes.
 pub fn normal(path: &str) -> Cow<'_, str> {
     if is_normal(path) {
         return Cow::Borrowed(path);
@@ -36,8 +36,8 @@ pub fn normal(path: &str) -> Cow<'_, str> {
     Cow::Owned(clean(&decoded).into_owned())
 }
 
-/// Whether a path has neither escapes nor empty segments, nor such as begin with a dot. In one
-/// look, as each request is asked several times.
+/// Whether a path has no escapes, no empty segments, and no segments that begin with a dot. In one
+/// pass, as it is called several times per request.
 pub fn is_normal(path: &str) -> bool {
     let mut before = 0;
     path.bytes().all(|byte| {
@@ -48,8 +48,8 @@ pub fn is_normal(path: &str) -> bool {
 }
 
 /// Resolves `.`, `..` and empty segments of a decoded path (RFC 3986 section 5.2.4), never above
-/// the root. The result starts with `/`; a trailing slash stays, and a trailing `.` or `..`
-/// leaves one, for it names a directory.
+/// the root. The result starts with `/`. A trailing slash is kept, and a trailing `.` or `..` is
+/// replaced by one, as it denotes a directory.
 pub fn clean(path: &str) -> Cow<'_, str> {
     if is_clean(path) {
         return Cow::Borrowed(path);
@@ -65,7 +65,7 @@ pub fn clean(path: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The segments of a decoded path that are left when `.`, `..` and empty ones are resolved.
+/// The segments of a decoded path after `.`, `..` and empty ones are resolved.
 pub fn resolve<S: AsRef<[u8]>>(segments: impl Iterator<Item = S>) -> Vec<S> {
     let mut kept = Vec::new();
     for segment in segments {
@@ -80,7 +80,7 @@ pub fn resolve<S: AsRef<[u8]>>(segments: impl Iterator<Item = S>) -> Vec<S> {
     kept
 }
 
-/// Whether a decoded path ends as that of a directory does.
+/// Whether a decoded path denotes a directory.
 pub fn names_directory(path: &[u8]) -> bool {
     matches!(path.rsplit(|byte| *byte == b'/').next(), None | Some(b"" | b"." | b".."))
 }

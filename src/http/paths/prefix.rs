@@ -1,4 +1,4 @@
-//! The path of a rule: read once at load, compared with requests without an allocation.
+//! Path prefixes of rules: parsed at load, compared with requests without allocation.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,18 +8,18 @@ use percent_encoding::utf8_percent_encode;
 
 use super::normal::{IN_PATH, clean, is_normal, normal};
 
-/// Whether letter case counts in paths. Caddy 1.0's switch: it does where the environment's
+/// Whether paths are case-sensitive: as in Caddy 1.0, if the environment variable
 /// `CASE_SENSITIVE_PATH` is `1` or `true`.
 static CASE_COUNTS: LazyLock<bool> = LazyLock::new(|| {
     let set = std::env::var("CASE_SENSITIVE_PATH").unwrap_or_default();
     set == "1" || set.eq_ignore_ascii_case("true")
 });
 
-/// A path that stands for all paths which begin with it, on whatever character they go on:
-/// `/api` holds `/api`, `/api/x` and `/apis`, and `/` holds everything. Letter case is ignored.
+/// A string prefix of paths: `/api` holds `/api`, `/api/x` and `/apis`, and `/` holds everything.
+/// Letter case is ignored by default.
 #[derive(Clone)]
 pub struct Prefix {
-    /// With a leading slash, without `.`, `..` and `//`, in the case in which it is written.
+    /// With a leading slash, without `.`, `..` and `//`, in the letter case of the Caddyfile.
     text: String,
     case: Case,
 }
@@ -33,7 +33,7 @@ enum Case {
     Unicode,
 }
 
-/// What is to be said of the text of a prefix, and what to write instead.
+/// A message about the text of a prefix, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Remark {
     pub message: String,
@@ -41,7 +41,7 @@ pub struct Remark {
 }
 
 impl Prefix {
-    /// The prefix that `text` is, with its slash and cleaned; nothing is said of it.
+    /// The normalized prefix for `text`, without checks.
     pub fn new(text: &str) -> Self {
         Self::with(text, *CASE_COUNTS)
     }
@@ -56,8 +56,8 @@ impl Prefix {
         Self { text: clean(&format!("{slashed}{text}")).into_owned(), case }
     }
 
-    /// Reads the path of a rule. One that no request's path can begin with is an error; of one
-    /// that is read otherwise than it is written, or can hardly be meant, there is a remark.
+    /// Parses the path of a rule. One that can never match is an error; one that is normalized or
+    /// is probably a mistake has a remark.
     pub fn parse(text: &str) -> Result<(Self, Option<Remark>), Remark> {
         if let Some((before, after)) = text.split_once('*') {
             return Err(no_wildcard(text, before, after));
@@ -81,21 +81,20 @@ impl Prefix {
         &self.text
     }
 
-    /// What of a route a rule looks at behind its prefix: it begins with the prefix's last slash.
+    /// The rest of a route after the prefix; it begins with the last slash of the prefix.
     pub fn rest<'a>(&self, route: &'a str) -> Option<&'a str> {
         let end = self.end(route)?;
         let ends_in_slash = !self.is_root() && self.text.ends_with('/');
         Some(&route[end - usize::from(ends_in_slash)..])
     }
 
-    /// The same text for all prefixes that hold the same paths.
+    /// A key that is equal for prefixes that hold the same paths.
     pub fn folded(&self) -> String {
         if self.case == Case::Counts { self.text.clone() } else { self.text.to_lowercase() }
     }
 
-    /// What is left of a request's path behind this prefix, beginning with a slash or empty: the
-    /// bytes that came, in whatever spelling the prefix came. `None`: the path does not begin
-    /// with it.
+    /// The rest of a request path after this prefix: the original bytes, empty or with a leading
+    /// slash. `None`: the path does not begin with the prefix.
     pub fn cut<'a>(&self, path: &'a str) -> Option<Cow<'a, str>> {
         if is_normal(path) {
             return Some(slashed(Cow::Borrowed(&path[self.end(path)?..])));
@@ -107,13 +106,13 @@ impl Prefix {
             Some(slash) if slash.eq_ignore_ascii_case("%2f") => format!("/{}", &came[3..]).into(),
             _ => slashed(Cow::Borrowed(came)),
         });
-        // Dot segments before the end of the prefix hide where it ends.
+        // With dot segments in the prefix its end may be ambiguous.
         let came = came.filter(|came| came.is_empty() == rest.is_empty() && normal(came) == rest);
         let encoded = || utf8_percent_encode(&rest, IN_PATH).to_string().into();
         Some(came.unwrap_or_else(encoded))
     }
 
-    /// Where the prefix ends in a path that begins with it.
+    /// The end of the prefix in a path that begins with it.
     fn end(&self, path: &str) -> Option<usize> {
         let length = self.text.len();
         if self.is_root() {
@@ -142,7 +141,7 @@ impl Prefix {
     }
 }
 
-/// The same paths are held by both.
+/// Equal if both hold the same paths.
 impl PartialEq for Prefix {
     fn eq(&self, other: &Self) -> bool {
         self.holds(&other.text) && other.holds(&self.text)
@@ -169,12 +168,12 @@ impl fmt::Debug for Prefix {
     }
 }
 
-/// A piece of a path with a slash before it, if there is a piece.
+/// Adds a leading slash to a piece of a path that is not empty.
 fn slashed(piece: Cow<'_, str>) -> Cow<'_, str> {
     if piece.is_empty() || piece.starts_with('/') { piece } else { format!("/{piece}").into() }
 }
 
-/// [`Prefix::end`] where one letter may have more bytes in one case than in the other.
+/// [`Prefix::end`] for letters whose upper and lower case differ in length.
 fn folded_end(path: &str, prefix: &str) -> Option<usize> {
     let mut wanted = prefix.chars().flat_map(char::to_lowercase).peekable();
     for (at, letter) in path.char_indices() {
@@ -190,7 +189,7 @@ fn folded_end(path: &str, prefix: &str) -> Option<usize> {
     wanted.peek().is_none().then_some(path.len())
 }
 
-/// Where in a path its first `length` bytes end, decoded and with repeated slashes merged.
+/// The end of the first `length` decoded bytes in a path, with repeated slashes merged.
 fn spelt(path: &str, length: usize) -> usize {
     let bytes = path.as_bytes();
     let (mut at, mut made, mut before) = (0, 0, 0);
@@ -214,34 +213,34 @@ fn no_wildcard(text: &str, before: &str, after: &str) -> Remark {
         start if start.starts_with('/') => start.to_owned(),
         start => format!("/{start}"),
     };
-    let mut hint = format!("write: {prefix}, which holds for all paths that begin so");
+    let mut hint = format!("write: {prefix}, which matches all paths that begin with it");
     let ending = after.trim_start_matches(['/', '*']);
     if !ending.is_empty() {
         hint.push_str(&format!(
-            "; what ends in '{ending}' can be told by a rewrite with: if {{path}} ends_with {ending}"
+            "; for paths that end in '{ending}', use rewrite: if {{path}} ends_with {ending}"
         ));
     }
-    Remark { message: format!("'{text}' holds for no path: '*' is no wildcard"), hint }
+    Remark { message: format!("'{text}' matches no path: '*' is not a wildcard"), hint }
 }
 
-/// What a path can hardly have.
+/// A remark for characters that are unlikely in a path.
 fn doubt(text: &str) -> Option<Remark> {
     let (mark, what, hint) = [
-        ("?", "a query", "leave the query out; conditions on it are written: if {query} has TEXT"),
-        ("#", "a fragment", "leave it out: clients do not send fragments"),
+        ("?", "a query", "remove the query; to match it, write: if {query} has TEXT"),
+        ("#", "a fragment", "remove it: clients do not send fragments"),
         ("{", "a placeholder", "write the path itself"),
         (
             "^",
             "a regular expression",
             "write the beginning of the path; rewrite has: regexp PATTERN",
         ),
-        ("%", "an escape", "write the character itself, in quotes where it is a space"),
+        ("%", "an escape", "write the character itself, in quotes if it is a space"),
     ]
     .into_iter()
     .find(|(mark, ..)| text.contains(mark))?;
     let message = format!(
-        "path '{text}' holds only for paths with the character '{mark}', for {what} is not read \
-         here"
+        "path '{text}' matches only paths with the character '{mark}': {what} is not supported \
+        here"
     );
     Some(Remark { message, hint: hint.to_owned() })
 }
@@ -324,10 +323,10 @@ mod tests {
             ("", "/", "it has no leading slash; write: /"),
             ("/a//b", "/a/b", "repeated slashes are resolved; write: /a/b"),
             ("/.", "/", "dot segments and repeated slashes are resolved; write: /"),
-            ("/a?b=c", "/a?b=c", "a query is not read"),
-            ("/{host}", "/{host}", "a placeholder is not read"),
-            ("^/a", "/^/a", "a regular expression is not read"),
-            ("/a%20b", "/a%20b", "an escape is not read"),
+            ("/a?b=c", "/a?b=c", "a query is not supported"),
+            ("/{host}", "/{host}", "a placeholder is not supported"),
+            ("^/a", "/^/a", "a regular expression is not supported"),
+            ("/a%20b", "/a%20b", "an escape is not supported"),
         ] {
             let (prefix, remark) = Prefix::parse(text).unwrap();
             let remark = remark.map_or(String::new(), |r| format!("{}; {}", r.message, r.hint));
@@ -342,7 +341,7 @@ mod tests {
             ("/a/*.php", "if {path} ends_with .php"),
         ] {
             let remark = Prefix::parse(text).unwrap_err();
-            assert!(remark.message.contains("'*' is no wildcard"), "{}", remark.message);
+            assert!(remark.message.contains("'*' is not a wildcard"), "{}", remark.message);
             assert!(remark.hint.contains(instead), "{text}: {}", remark.hint);
         }
     }

@@ -1,4 +1,4 @@
-//! Servers read odd paths differently: what a rule protects must hold for all their readings.
+//! Servers interpret unusual paths differently: a rule that protects must apply to all readings.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,11 @@ use percent_encoding::percent_decode_str;
 use super::normal::{is_normal, normal};
 use super::prefix::Prefix;
 
-/// The readings of a path that is not [ambiguous](is_ambiguous).
+/// The interpretations of a path that is not [ambiguous](is_ambiguous).
 pub struct Readings<'a> {
-    /// Dot segments are resolved: what rules choose by.
+    /// With dot segments resolved: rules are selected by this.
     route: Cow<'a, str>,
-    /// As a server sees it that resolves none, where there are any.
+    /// With dot segments, if there are any: for servers that do not resolve them.
     unresolved: Option<String>,
 }
 
@@ -20,16 +20,16 @@ impl<'a> Readings<'a> {
         Self { route: normal(path), unresolved: unresolved(path) }
     }
 
-    /// Whether a rule that protects `prefix` is to be obeyed: `/admin/../x` is `/x` to one server
-    /// and something of `/admin` to another.
+    /// Whether a rule that protects `prefix` applies: `/admin/../x` is `/x` for some servers, and
+    /// below `/admin` for others.
     pub fn touch(&self, prefix: &Prefix) -> bool {
         prefix.holds(&self.route) || self.unresolved.as_ref().is_some_and(|path| prefix.holds(path))
     }
 }
 
-/// Whether servers may disagree on what a path leads to by more than resolving its dot segments
-/// or not: whether an encoded slash is one, whether an encoded dot is one, and whether `..` takes
-/// away an empty segment. No rule can protect what such a path leads to.
+/// Whether servers may disagree about a path in more than dot segments: whether an encoded slash or
+/// dot counts as one, and whether `..` removes an empty segment. No rule can protect the resources
+/// of such a path.
 pub fn is_ambiguous(path: &str) -> bool {
     let Some(unresolved) = unresolved(path) else { return false };
     let route = normal(path);
@@ -41,8 +41,7 @@ pub fn is_ambiguous(path: &str) -> bool {
     habits.map(|habits| habits.read(path)).any(|read| read != route && read != unresolved)
 }
 
-/// Decoded, with repeated slashes merged and dot segments as they came; `None` where there is no
-/// dot segment.
+/// Decoded, with repeated slashes merged and dot segments kept; `None` without dot segments.
 fn unresolved(path: &str) -> Option<String> {
     if is_normal(path) {
         return None;
@@ -62,13 +61,13 @@ fn merged(path: &str) -> String {
     out
 }
 
-/// What a server that resolves dot segments does besides.
+/// How a server that resolves dot segments treats other details.
 struct Habits {
-    /// An encoded slash separates segments.
+    /// Encoded slashes separate segments.
     slashes: bool,
-    /// An encoded dot makes dot segments.
+    /// Encoded dots form dot segments.
     dots: bool,
-    /// Repeated slashes are merged before, and not after.
+    /// Repeated slashes are merged before dot segments are resolved, not after.
     merges: bool,
 }
 
@@ -80,7 +79,7 @@ impl Habits {
         };
         let mut kept: Vec<&str> = Vec::new();
         let mut is_directory = false;
-        // Before the first slash there is nothing.
+        // The part before the first slash is empty.
         for segment in path.split('/').skip(1) {
             let name: Cow<'_, [u8]> = match self.dots {
                 true => percent_decode_str(segment).into(),

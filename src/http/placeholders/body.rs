@@ -1,4 +1,4 @@
-//! `{request_body}`: a copy of what a client sends, taken while it passes.
+//! `{request_body}`: a copy of the start of the request body.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,13 +11,13 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use crate::http::{Body, BodyError, Request};
 use crate::limits::REQUEST_BODY_BYTES;
 
-/// In a request's extensions: the start of its body, as far as it has been read. The lock is
-/// this request's alone.
+/// The start of the body, as far as it has been read; in the request's extensions. The lock is
+/// never contended.
 #[derive(Debug, Clone, Default)]
 pub struct RequestBody(Arc<Mutex<Vec<u8>>>);
 
 impl RequestBody {
-    /// Keeps a copy of a body that is text: JSON or XML of a POST or PUT.
+    /// Starts copying the body of a POST or PUT with JSON or XML.
     pub fn copy(req: &mut Request) {
         let is_sent = matches!(req.head.method, Method::POST | Method::PUT);
         let kind = req.head.headers.get(header::CONTENT_TYPE);

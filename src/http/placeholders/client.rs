@@ -1,4 +1,4 @@
-//! `{tls_client_…}`: what the certificate that a client has shown says.
+//! `{tls_client_…}`: the fields of the client certificate.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -44,7 +44,7 @@ pub(super) fn not_after(out: &mut String, der: &[u8]) {
     parsed(der, |certificate| put(out, date(certificate.validity().not_after)));
 }
 
-/// Whole days until it is not valid any more.
+/// Whole days until it expires.
 pub(super) fn days_left(out: &mut String, der: &[u8]) {
     parsed(der, |certificate| {
         let left = certificate.validity().not_after.timestamp() - Utc::now().timestamp();
@@ -52,7 +52,7 @@ pub(super) fn days_left(out: &mut String, der: &[u8]) {
     });
 }
 
-/// Appends nothing where the certificate cannot be parsed.
+/// Appends nothing if the certificate cannot be parsed.
 fn parsed(der: &[u8], append: impl FnOnce(&X509Certificate<'_>)) {
     if let Ok((_, certificate)) = X509Certificate::from_der(der) {
         append(&certificate);
@@ -69,7 +69,7 @@ fn encoded(der: &[u8]) -> String {
     pem + "-----END CERTIFICATE-----\n"
 }
 
-/// As v1 wrote it: `Jan 02 15:04:05 2006 UTC`.
+/// In the format of v1: `Jan 02 15:04:05 2006 UTC`.
 fn date(time: ASN1Time) -> String {
     DateTime::<Utc>::from_timestamp(time.timestamp(), 0)
         .map(|time| time.format("%b %d %H:%M:%S %Y UTC").to_string())

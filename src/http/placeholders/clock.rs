@@ -1,10 +1,10 @@
-//! The time as text. A thread makes each form once a second, and not for every line of a log.
+//! The time as text. Each thread formats it once per second, not for every log line.
 
 use std::cell::RefCell;
 
 use chrono::{DateTime, Local, Utc};
 
-/// How a time is written.
+/// A time format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// As in access logs: `02/Jan/2006:15:04:05 -0700`.
@@ -13,7 +13,7 @@ pub(super) enum Form {
     IsoLocal,
 }
 
-/// One form's second and text.
+/// The last second and text of each format.
 type Shown = RefCell<[(i64, String); 3]>;
 
 thread_local! {

@@ -1,8 +1,8 @@
-//! Values for the query of a URI.
+//! Escapes values for the query of a URI.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// As form fields are escaped: unreserved characters stay, a space becomes `+`.
+/// Escapes as in form fields: unreserved characters stay, a space becomes `+`.
 pub(super) fn escape(text: &str, out: &mut String) {
     const RESERVED: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');

@@ -1,10 +1,10 @@
-//! What placeholders read that is no part of the request as it came.
+//! Values of placeholders that are not part of the request itself.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 
-/// What is known once a response has passed; for logs and downstream header rules.
+/// The values of a response, for logs and downstream header rules.
 #[derive(Debug)]
 pub struct ResponseFacts<'a> {
     pub status: u16,
@@ -13,10 +13,10 @@ pub struct ResponseFacts<'a> {
     pub headers: &'a HeaderMap,
 }
 
-/// What a rewrite's pattern captured: `{1}`, `{2}`, … in the form its destination needs.
+/// The captures of a rewrite's pattern, `{1}`, `{2}`, …, encoded for its destination.
 #[derive(Debug, Clone, Default)]
 pub struct Captures(pub Vec<String>);
 
-/// The request's name, which `request_id` puts into `head.extensions`.
+/// The request ID, which `request_id` puts into `head.extensions`.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);

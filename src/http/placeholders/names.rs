@@ -1,8 +1,8 @@
-//! Names that stand for nothing here, and the ones that were meant.
+//! Unknown names of placeholders, and suggestions for them.
 
 use super::table::WORDS;
 
-/// Names of Caddy 2 and of nginx, and what is written for them.
+/// Names of Caddy 2 and nginx, and the corresponding names here.
 const FOREIGN: &[(&str, &str)] = &[
     ("http.request.host", "hostonly"),
     ("http.request.hostport", "host"),
@@ -60,7 +60,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("request_time", "latency"),
 ];
 
-/// The same for names that hold another one, and the sign that goes before that one here.
+/// Prefixes of such names, and the corresponding sign here.
 const FOREIGN_FAMILIES: &[(&str, &str)] = &[
     ("http.request.header.", ">"),
     ("http.request.cookie.", "~"),
@@ -73,7 +73,7 @@ const FOREIGN_FAMILIES: &[(&str, &str)] = &[
     ("env.", "$"),
 ];
 
-/// What is written here for a name of another server.
+/// The name here for a name of another server.
 pub fn translated(name: &str) -> Option<String> {
     let exact = FOREIGN.iter().find(|(foreign, _)| *foreign == name);
     if let Some((_, ours)) = exact {
@@ -87,12 +87,12 @@ pub fn translated(name: &str) -> Option<String> {
     FOREIGN_FAMILIES.iter().find_map(family)
 }
 
-/// All names that are words.
+/// All names of the table.
 pub fn known() -> Vec<&'static str> {
     WORDS.iter().map(|word| word.name).collect()
 }
 
-/// Whether somebody could have meant a placeholder: JSON and patterns have braces too.
+/// Whether a name looks like a placeholder: JSON and patterns contain braces too.
 pub(super) fn is_word(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))

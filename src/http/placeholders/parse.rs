@@ -1,4 +1,4 @@
-//! Text to parts: which characters are a placeholder, and which one.
+//! Parses text into parts.
 
 use super::table::Value;
 
@@ -7,11 +7,11 @@ use super::table::Value;
 pub(super) enum Part {
     Text(String),
     Value(Value),
-    /// A name that stands for nothing.
+    /// An unknown name.
     Unknown(String),
 }
 
-/// A `{` takes all up to the next `}`, whatever is between them.
+/// A placeholder extends from `{` to the next `}`.
 pub(super) fn parts(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut plain = String::new();
@@ -44,7 +44,7 @@ pub(super) fn parts(text: &str) -> Vec<Part> {
     parts
 }
 
-/// Where the first `}` is that is not escaped.
+/// The position of the first `}` that is not escaped.
 fn closing(text: &str) -> Option<usize> {
     text.match_indices('}').map(|(at, _)| at).find(|at| !text[..*at].ends_with('\\'))
 }

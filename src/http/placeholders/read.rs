@@ -1,4 +1,4 @@
-//! How values are read from a request and its response, and appended to a text.
+//! Reads values from a request and its response.
 
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
@@ -9,13 +9,13 @@ use percent_encoding::percent_decode_str;
 
 use crate::http::Request;
 
-/// Appends what `Display` shows.
+/// Appends a value by `Display`.
 pub(super) fn put(out: &mut String, value: impl Display) {
     let written = write!(out, "{value}");
     debug_assert!(written.is_ok(), "a String takes all");
 }
 
-/// Whole milliseconds, or whole microseconds below one.
+/// Rounds to milliseconds, or to microseconds below one.
 pub(super) fn rounded(latency: Duration) -> Duration {
     let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
     if micros < 1000 {
@@ -38,12 +38,12 @@ pub(super) fn target(uri: &Uri) -> &str {
     uri.path_and_query().map_or("/", |target| target.as_str())
 }
 
-/// Folder with its last slash, and file.
+/// Splits into the folder with its last slash, and the file.
 pub(super) fn split(path: &str) -> (&str, &str) {
     path.split_at(path.rfind('/').map_or(0, |at| at + 1))
 }
 
-/// All values of a field, with commas between them.
+/// Appends all values of a field, separated by commas.
 pub(super) fn joined(out: &mut String, headers: &HeaderMap, name: &HeaderName) {
     for (at, value) in headers.get_all(name).iter().enumerate() {
         if at > 0 {
@@ -53,7 +53,7 @@ pub(super) fn joined(out: &mut String, headers: &HeaderMap, name: &HeaderName) {
     }
 }
 
-/// The first value of a query's argument, decoded.
+/// Appends the first value of a query parameter, decoded.
 pub(super) fn argument(out: &mut String, query: &str, wanted: &str) {
     let decode =
         |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
@@ -63,7 +63,7 @@ pub(super) fn argument(out: &mut String, query: &str, wanted: &str) {
     }
 }
 
-/// The value of a cookie, without the quotes that it may have.
+/// Appends the value of a cookie, without quotes.
 pub(super) fn cookie(out: &mut String, headers: &HeaderMap, wanted: &str) {
     for line in headers.get_all(header::COOKIE) {
         let line = String::from_utf8_lossy(line.as_bytes());
@@ -76,8 +76,8 @@ pub(super) fn cookie(out: &mut String, headers: &HeaderMap, wanted: &str) {
     }
 }
 
-/// The request's head on one line, escaped as a log needs it. Names are in the form that Caddy 1.0
-/// gave them: HTTP/2 and HTTP/3 send them in lower case.
+/// Appends the head of the request on one line, escaped for a log. Field names are capitalized as
+/// in Caddy 1.0, also for HTTP/2 and HTTP/3.
 pub(super) fn dump(out: &mut String, req: &Request) {
     let head = &req.head;
     let (uri, proto) = (target(&req.original_uri), proto(head.version));

@@ -1,4 +1,4 @@
-//! What the values of placeholders are taken from.
+//! The sources of placeholder values.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::facts::{Captures, ResponseFacts};
 use crate::http::Request;
 use crate::http::paths::normal;
 
-/// A request, and what is known beside it where the template is written out.
+/// A request, and further values for an expansion.
 pub(super) struct Scope<'a> {
     pub(super) req: &'a Request,
     pub(super) resp: Option<&'a ResponseFacts<'a>>,
@@ -24,7 +24,7 @@ impl<'a> Scope<'a> {
         Self { req, resp: None, captures: None, uri: &req.original_uri, decoded: false }
     }
 
-    /// A path in the form that is wanted: as it came, or normal.
+    /// A path as sent or in normal form, by [`Self::decoded`].
     pub(super) fn path(&self, path: &'a str) -> Cow<'a, str> {
         if self.decoded { normal(path) } else { path.into() }
     }
@@ -38,7 +38,7 @@ impl<'a> Scope<'a> {
         self.path(self.req.path())
     }
 
-    /// `{query}`; empty where there is none.
+    /// `{query}`; empty if there is none.
     pub(super) fn query(&self) -> &'a str {
         self.uri.query().unwrap_or("")
     }

@@ -1,5 +1,5 @@
-//! Every placeholder, in two tables: its name, what it reads, and how its text goes into a target.
-//! The names that are known come from here, and a test compares docs/caddyfile.md with it.
+//! All placeholders, in two tables: name, source, and encoding in a target. A test compares them
+//! with docs/caddyfile.md.
 
 use Text::{Path, Plain, Ready, Uri};
 use chrono::Utc;
@@ -22,54 +22,54 @@ pub(super) struct Word {
 }
 
 enum Source {
-    /// The machine, when the configuration is loaded.
+    /// Read from the machine when the configuration is loaded.
     Machine(fn() -> String),
-    /// All else is read when the text is written.
+    /// Read when the text is expanded.
     Later(Read),
 }
 
-/// What a value is read from, and how it is appended; where there is none, nothing is.
+/// The source of a value, and a function that appends it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Read {
     Connection(fn(&mut String, &Peer)),
-    /// The certificate that the client has shown (DER).
+    /// The client certificate (DER).
     Certificate(fn(&mut String, &[u8])),
     Request(fn(&mut String, &Scope<'_>)),
     /// The whole head of the request, escaped.
     Head,
-    /// What has been read of the request's content.
+    /// The start of the request body.
     Content,
     Time(fn(&mut String)),
     Response(fn(&mut String, &ResponseFacts<'_>)),
 }
 
-/// What the text of a value is where a target is made of it.
+/// How a value is encoded in a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Text {
     /// A piece of a path, percent-encoded.
     Path,
     /// A path and perhaps a query.
     Uri,
-    /// Text as a client means it.
+    /// Decoded text.
     Plain,
-    /// A query, or what has nothing that could be read as more.
+    /// A query, or text that needs no encoding.
     Ready,
 }
 
 /// One placeholder of a template.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
-    /// Read when the configuration was loaded.
+    /// A value from the time of loading.
     Loaded(String, Text),
     Word(Read, Text),
     RequestField(HeaderName),
     ResponseField(HeaderName),
-    /// One of the query.
+    /// A query parameter.
     Argument(String),
     Cookie(String),
-    /// The host's labels, from 1 on the left.
+    /// A label of the host, counted from 1 on the left.
     Label(usize),
-    /// A rewrite's captures, from 1.
+    /// A capture of a rewrite, from 1.
     Capture(usize),
 }
 
@@ -86,8 +86,8 @@ impl Value {
     }
 }
 
-/// Placeholders that name a field, an argument, a cookie or a number: what their names begin with,
-/// and the value for the rest.
+/// Placeholders with a parameter, such as a field name: the prefix, and the value for the rest of
+/// the name.
 type Family = (&'static str, fn(&str) -> Option<Value>);
 
 static FAMILIES: &[Family] = &[
@@ -183,7 +183,7 @@ const fn machine(name: &'static str, read: fn() -> String) -> Word {
     Word { name, source: Source::Machine(read), text: Ready }
 }
 
-/// The machine's own name.
+/// The host name of this machine.
 fn hostname() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     name.trim().to_owned()
@@ -193,7 +193,7 @@ fn field(name: &str) -> Option<HeaderName> {
     HeaderName::from_bytes(name.as_bytes()).ok()
 }
 
-/// A number from 1 on, without leading zeros.
+/// A number from 1, without leading zeros.
 fn number(text: &str) -> Option<usize> {
     text.starts_with(|first| matches!(first, '1'..='9')).then(|| text.parse().ok()).flatten()
 }

@@ -1,5 +1,5 @@
-//! Placeholders in targets: what a client wrote stays a piece of the path, or one value of the
-//! query, that the template puts it into.
+//! Placeholders in targets: a value from the client is encoded so that it stays one piece of the
+//! path or one value of the query.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -7,16 +7,16 @@ use super::scope::Scope;
 use super::table::{Text, Value};
 use crate::http::paths::IN_PATH;
 
-/// What is encoded in a query though it may stand in a path: it would begin another parameter,
-/// or stand for a space.
+/// Characters of a path that are encoded in a query: they would separate parameters or mean a
+/// space.
 const OF_PATH_IN_QUERY: &AsciiSet = &CONTROLS.add(b'&').add(b'+').add(b';').add(b'#');
 
-/// The same of text that has no escapes.
+/// The same for text without escapes.
 const PLAIN_IN_QUERY: &AsciiSet = &IN_PATH.add(b'&').add(b'+').add(b';');
 
 impl Value {
-    /// Appends the value to a target of which `out` is the beginning. In the path only where
-    /// `in_path` says so, as the beginning of a redirect's target may be a whole URI.
+    /// Appends the value to the target that begins with `out`. It is encoded for a path only with
+    /// `in_path`, as the target of a redirect may begin with a whole URI.
     pub(super) fn write_in_target(&self, out: &mut String, scope: &Scope<'_>, in_path: bool) {
         let in_query = out.contains('?');
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The values of placeholders, written out.
+//! Expands the values of placeholders.
 
 use super::body::RequestBody;
 use super::read::{argument, cookie, dump, joined};
@@ -6,7 +6,7 @@ use super::scope::Scope;
 use super::table::{Read, Value};
 
 impl Value {
-    /// Appends the value; nothing where it is unknown here.
+    /// Appends the value; nothing if it is not known here.
     pub(super) fn write(&self, out: &mut String, scope: &Scope<'_>) {
         let req = scope.req;
         match self {

@@ -207,7 +207,7 @@ async fn live(
         match command {
             Command::Open { addr, tcp, udp } => match start(&worker, addr, tcp, udp) {
                 Ok(started) => drop(open.insert(addr, started)),
-                Err(error) => log::error!("listening on {addr}: {error}"),
+                Err(error) => log::error!("cannot listen on {addr}: {error}"),
             },
             Command::Close(addr) => {
                 if let Some(gone) = open.remove(&addr) {
@@ -262,7 +262,7 @@ async fn drained(worker: Rc<Worker>, how: Drain) {
         how.until.cancelled().await;
     };
     if tokio::time::timeout(how.grace, end).await.is_err() && worker.in_flight.count() > 0 {
-        log::warn!("{} requests cut off after {:?}", worker.in_flight.count(), how.grace);
+        log::warn!("{} requests aborted after {:?}", worker.in_flight.count(), how.grace);
         worker.parting.cancel();
         let _ = tokio::time::timeout(TUNNEL_GOODBYE, worker.in_flight.none_left()).await;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::harness::{Caddy, Origin, Setup, curl, keep_alive_get, raw_get, wait_for};
 
-const FULL: &str = "as many clients are connected as the limit of open files allows";
+const FULL: &str = "the limit of open files allows no more clients";
 
 fn connect(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();

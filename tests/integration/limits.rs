@@ -182,7 +182,7 @@ fn descriptors_that_upstreams_took() {
             crowd.push(stream);
         }
         std::thread::sleep(Duration::from_millis(200));
-        caddy.log().contains("as many clients are connected").then_some(())
+        caddy.log().contains("the limit of open files allows no more clients").then_some(())
     });
     std::thread::sleep(Duration::from_secs(1));
     let before = caddy.cpu_ticks();

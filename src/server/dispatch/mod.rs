@@ -66,7 +66,7 @@ pub(super) async fn dispatch(
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
         let uri = &request.original_uri;
-        log::error!("500 {} {uri}: 101 was not asked for", request.head.method);
+        log::error!("500 {} {uri}: 101 without a request to switch protocols", request.head.method);
         response = fault_page::render(Fault::status(StatusCode::INTERNAL_SERVER_ERROR), is_head);
     }
     if verdict.is_some() && version < Version::HTTP_2 {
@@ -130,7 +130,10 @@ fn not_https(door: &Door, request: &Request) -> Response<Body> {
     let host = request.host_field();
     let local = door.peer.local.to_string();
     let authority = if host.is_empty() { &local } else { host };
-    log::info!("plain HTTP at https://{authority}, from {}: answered with 400", door.peer.remote);
+    log::info!(
+        "plain HTTP request to https://{authority} from {}: responded with 400",
+        door.peer.remote
+    );
     let mut response = fault_page::wants_https(authority, request.head.method == Method::HEAD);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
@@ -146,7 +149,7 @@ async fn run(site: &Site, request: &mut Request) -> Reply {
                 .downcast_ref::<String>()
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("a panic without text");
+                .unwrap_or("no message");
             log::error!("{}: panic at {}: {text}", site.name, request.original_uri);
             request.end_unanswered(StatusCode::INTERNAL_SERVER_ERROR.as_u16());
             Err(Fault::status(StatusCode::INTERNAL_SERVER_ERROR))

@@ -69,7 +69,7 @@ pub(super) async fn refuse(
         };
     }
     let (about, remote) = (&request.head, door.peer.remote);
-    log::info!("{} {} of {remote} is refused: {refusal:?}", about.method, about.uri);
+    log::info!("refused {} {} from {remote}: {refusal}", about.method, about.uri);
     let is_head = about.method == Method::HEAD;
     refusal.reply(request).unwrap_or_else(|fault| fault_page::render(fault, is_head))
 }

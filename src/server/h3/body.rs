@@ -111,7 +111,7 @@ fn is_malformed(error: &StreamError) -> bool {
 }
 
 fn broken_promise() -> BodyError {
-    "the request body is not as long as its Content-Length".into()
+    "the length of the request body differs from its Content-Length".into()
 }
 
 impl HttpBody for H3Body {

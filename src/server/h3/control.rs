@@ -30,7 +30,7 @@ pub(crate) const CRITICAL_STREAMS: u8 = 3;
 /// What it means that such a stream has ended, or that the client wants nothing of ours (RFC 9114
 /// section 6.2.1, RFC 9204 section 4.2).
 pub(crate) const CLOSED: Violation =
-    Violation::Connection(Code::H3_CLOSED_CRITICAL_STREAM, "a stream that the connection needs");
+    Violation::Connection(Code::H3_CLOSED_CRITICAL_STREAM, "a critical stream was closed");
 const CREATION: Code = Code::H3_STREAM_CREATION_ERROR;
 
 /// Which of the streams that the connection needs are here, a bit for each type.
@@ -62,11 +62,14 @@ where
         CONTROL | ENCODER | DECODER => {
             let (bit, before) = (1_u8 << kind, seen.get());
             if before & bit != 0 {
-                return Err(Violation::Connection(CREATION, "a stream that is there already"));
+                return Err(Violation::Connection(
+                    CREATION,
+                    "a second critical stream of the same type",
+                ));
             }
             seen.set(before | bit);
         }
-        PUSH => return Err(Violation::Connection(CREATION, "a client pushes nothing")),
+        PUSH => return Err(Violation::Connection(CREATION, "a push stream from a client")),
         _ => {
             stream.stop_sending(CREATION.value());
             return Ok(Found::Nothing);
@@ -171,7 +174,7 @@ impl Control {
     /// What it means that the stream has ended.
     pub(crate) fn end(&self) -> Violation {
         let is_between = matches!(self.at, At::Type) && !self.number.is_begun();
-        if is_between { CLOSED } else { Violation::frame("the last frame is cut off") }
+        if is_between { CLOSED } else { Violation::frame("the last frame is incomplete") }
     }
 
     /// Takes the next bytes.
@@ -237,7 +240,7 @@ impl Control {
         }
         let value = VarIntReader::default().read(&mut payload);
         let Some(value) = value.filter(|_| payload.is_empty()) else {
-            return Err(Violation::frame("a frame of one integer has more or less than that"));
+            return Err(Violation::frame("the frame does not hold exactly one integer"));
         };
         match kind {
             MAX_PUSH_ID if self.push_id.is_some_and(|before| value < before) => {
@@ -261,7 +264,7 @@ fn settings(mut payload: &[u8]) -> Result<(), Violation> {
         let mut number = VarIntReader::default();
         let name = number.read(&mut payload);
         let Some((name, value)) = name.zip(number.read(&mut payload)) else {
-            return Err(Violation::frame("SETTINGS is cut off"));
+            return Err(Violation::frame("SETTINGS is incomplete"));
         };
         if RESERVED.contains(&name) {
             return wrong("a setting of HTTP/2");

@@ -27,11 +27,11 @@ impl Violation {
     }
 
     pub(crate) const fn unexpected() -> Self {
-        Self::Connection(Code::H3_FRAME_UNEXPECTED, "a frame that does not belong here")
+        Self::Connection(Code::H3_FRAME_UNEXPECTED, "the frame is not allowed here")
     }
 
     pub(crate) const fn too_long() -> Self {
-        Self::Connection(Code::H3_EXCESSIVE_LOAD, "a frame is too long")
+        Self::Connection(Code::H3_EXCESSIVE_LOAD, "the frame is too long")
     }
 }
 

@@ -101,7 +101,7 @@ impl Gate {
     /// The stream has ended.
     pub(crate) fn end(&self) -> Result<(), Violation> {
         let is_between = matches!(self.at, At::Type) && !self.number.is_begun();
-        if is_between { Ok(()) } else { Err(Violation::frame("the last frame is cut off")) }
+        if is_between { Ok(()) } else { Err(Violation::frame("the last frame is incomplete")) }
     }
 
     /// Takes the next bytes of the stream.
@@ -334,9 +334,9 @@ mod tests {
     fn what_breaks_the_rules() {
         let plain = head(b"");
         let unexpected = Violation::unexpected();
-        let cut_off = Violation::frame("the last frame is cut off");
+        let cut_off = Violation::frame("the last frame is incomplete");
         let undecodable = Code::QPACK_DECOMPRESSION_FAILED;
-        let undecodable = Violation::Connection(undecodable, "a field section cannot be decoded");
+        let undecodable = Violation::Connection(undecodable, "cannot decode the field section");
         for (stream, want) in [
             (vec![&b"\0\x01a"[..]], unexpected),
             (vec![&plain, TRAILERS, b"\0\x01a"], unexpected),

@@ -23,7 +23,7 @@ impl Patience {
     /// A request was broken off; ends the connection where that was once too often.
     pub(crate) fn strain(&self, quic: &quinn::Connection) {
         if self.is_at_end(Instant::now()) {
-            close(quic, Code::H3_EXCESSIVE_LOAD, b"too many requests are broken off");
+            close(quic, Code::H3_EXCESSIVE_LOAD, b"too many cancelled requests");
         }
     }
 

@@ -40,7 +40,7 @@ pub(crate) async fn serve_stream(
         None => Ok(head.await),
     };
     let Ok(resolved) = in_time else {
-        log::debug!("HTTP/3 request: its head did not end in time");
+        log::debug!("HTTP/3 request: the head timed out");
         // The dropped half has stopped the client.
         response::reset(stream, Code::H3_REQUEST_INCOMPLETE);
         let Refused { head, status } = section::unknown(StatusCode::REQUEST_TIMEOUT);

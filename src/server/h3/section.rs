@@ -28,7 +28,7 @@ const OTHER: Protocol = Protocol::WEB_TRANSPORT;
 pub(crate) const STAND_IN: &[u8] = b"\0\0\xd1\xd7\xc1\x50\x01-";
 
 const UNDECODABLE: Violation =
-    Violation::Connection(Code::QPACK_DECOMPRESSION_FAILED, "a field section cannot be decoded");
+    Violation::Connection(Code::QPACK_DECOMPRESSION_FAILED, "cannot decode the field section");
 
 /// What a section is.
 #[derive(Debug, PartialEq, Eq)]

@@ -178,7 +178,7 @@ impl quic::OpenStreams<Bytes> for Opener {
     type SendStream = Send;
 
     fn poll_open_bidi(&mut self, _: &mut Context<'_>) -> Poll<Result<Bidi, StreamErrorIncoming>> {
-        Poll::Ready(Err(StreamErrorIncoming::Unknown("a server opens no request streams".into())))
+        Poll::Ready(Err(StreamErrorIncoming::Unknown("servers open no request streams".into())))
     }
 
     fn poll_open_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<Send, StreamErrorIncoming>> {

@@ -74,13 +74,13 @@ impl Inherited {
         let count = sockets.len();
         if count > workers {
             return Err(io::Error::other(format!(
-                "{count} sockets were passed for {workers} workers: pass one for each at most"
+                "{count} sockets were passed for {workers} workers: pass at most one per worker"
             )));
         }
         if count > 0 && count < workers {
             log::info!(
-                "HTTP/3 on {addr} is served by {count} of {workers} workers, as many as there are \
-                 UDP sockets passed"
+                "HTTP/3 on {addr} is served by {count} of {workers} workers: {count} UDP sockets \
+                were passed"
             );
         }
         sockets.iter().map(|socket| socket.try_clone()).collect()

@@ -69,7 +69,7 @@ pub(super) async fn establish(
     let quic = connected.inspect_err(|error| trouble(error)).ok()?;
     let client = handshake::session(&quic);
     if !is_admitted(&connection, &client) {
-        quic.close(CERTIFICATE_REQUIRED, b"this site asks for a client certificate");
+        quic.close(CERTIFICATE_REQUIRED, b"this site requires a client certificate");
         return None;
     }
     let Settings { timeouts, header_bytes } = connection.settings()?;

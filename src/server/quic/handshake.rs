@@ -57,7 +57,7 @@ impl ServerConfig for Handshakes {
         let mut parameters = Vec::new();
         ours.write(&mut parameters);
         let handshake = ServerConnection::new(self.tls.clone(), version, parameters)
-            .inspect_err(|error| log::error!("a QUIC handshake cannot begin: {error}"));
+            .inspect_err(|error| log::error!("cannot start a QUIC handshake: {error}"));
         let handshake = handshake.ok().map(Box::new);
         let (client, initial) = (TlsSession::default(), self.initial);
         Box::new(Tls { handshake, client, next: None, initial, version })

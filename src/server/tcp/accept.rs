@@ -81,7 +81,7 @@ impl Acceptor {
                 Err(error) if is_about_one_client(&error) => {}
                 Err(error) => {
                     if ACCEPT_FAILURE.is_due() {
-                        log::error!("accepting on {}: {error}", self.addr);
+                        log::error!("cannot accept connections on {}: {error}", self.addr);
                     }
                     self.worker.room.notify_one();
                     tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
@@ -126,8 +126,8 @@ async fn place(worker: &Worker) -> Result<OwnedSemaphorePermit, AcquireError> {
     }
     if FULL.is_due() {
         log::warn!(
-            "as many clients are connected as the limit of open files allows: new ones wait; \
-             raise it (LimitNOFILE= of the unit, ulimit -n)"
+            "the limit of open files allows no more clients: new ones wait; raise the limit \
+            (LimitNOFILE= in the unit, or ulimit -n)"
         );
     }
     worker.room.notify_one();

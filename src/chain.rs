@@ -1,5 +1,4 @@
-//! How a request goes through a site: handlers in table order, each deciding whether the next
-//! one runs.
+//! The handlers of a site, in table order. Each decides whether the next one runs.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,12 +8,12 @@ use http::StatusCode;
 
 use crate::http::{Fault, Reply, Request};
 
-/// A handler's answer in the making. It stays on its worker, hence it is not `Send`.
+/// The future of a handler's reply. It stays on its worker, hence it is not `Send`.
 pub type ReplyFuture<'a> = Pin<Box<dyn Future<Output = Reply> + 'a>>;
 
-/// One directive at work on a request.
+/// A directive's handling of requests.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers the request, or lets `next` do so and works on what comes back.
+    /// Responds to the request, or runs `next` and may change its response.
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a>;
 }
 
@@ -24,7 +23,7 @@ impl<H: Handler> Handler for Arc<H> {
     }
 }
 
-/// The handlers behind the current one.
+/// The handlers after the current one.
 #[derive(Clone, Copy)]
 pub struct Next<'a> {
     rest: &'a [Box<dyn Handler>],
@@ -36,7 +35,7 @@ impl<'a> Next<'a> {
         Self { rest: chain }
     }
 
-    /// Runs the rest of the chain. Behind the last handler nothing is found: 404.
+    /// Runs the rest of the chain. After the last handler the reply is 404.
     pub fn run(self, req: &'a mut Request) -> ReplyFuture<'a> {
         match self.rest.split_first() {
             Some((first, rest)) => first.handle(req, Self { rest }),

@@ -1,5 +1,5 @@
-//! The command line: Go's flag syntax (`-conf=x`, `-conf x`, `--conf x`, `-quic=false`) to
-//! [`Options`]. Only text is judged here, nothing is opened.
+//! Parses the command line, in Go's flag syntax (`-conf=x`, `-conf x`, `--conf x`,
+//! `-quic=false`), into [`Options`]. Opens no file.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::limits::{CA_TIMEOUT, DRAIN, LOG_ROLL_MB};
 /// The default of `-ca`.
 const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
-/// What the command line asks for.
+/// The parsed command line.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `-conf`: a file, or `stdin`.
@@ -21,19 +21,19 @@ pub struct Options {
     pub port: String,
     pub http_port: u16,
     pub https_port: u16,
-    /// `-alt-svc-port`: what `Alt-Svc` names in the place of the listener's port.
+    /// `-alt-svc-port`: the port in `Alt-Svc`, instead of the listener's.
     pub alt_svc_port: Option<u16>,
-    /// `-root`, where it is given.
+    /// `-root`, if given.
     pub root: Option<PathBuf>,
     pub quic: bool,
     /// `-quic-congestion`.
     pub congestion: Congestion,
     pub http2: bool,
     pub grace: Duration,
-    /// `-cpu` in percent or workers.
+    /// `-cpu`, in percent or workers.
     pub cpu: Cpu,
     pub log: String,
-    /// Megabytes at which the process log is rolled; 0 never.
+    /// Size in MB at which the process log is rotated; 0: never.
     pub log_roll_mb: u32,
     pub log_roll_compress: bool,
     pub log_timestamps: bool,
@@ -42,7 +42,7 @@ pub struct Options {
     pub server_type: String,
     pub quiet: bool,
     pub daemon: bool,
-    /// `-agree`: the terms of the CA are agreed to.
+    /// `-agree`: the operator accepts the terms of the CA.
     pub agree: bool,
     /// `-ca`: URL of the ACME directory.
     pub ca: String,
@@ -59,7 +59,7 @@ pub struct Options {
     pub lines: Vec<String>,
 }
 
-/// What to do instead of, or by, serving.
+/// What the process is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     Serve,
@@ -69,7 +69,7 @@ pub enum Action {
     Revoke,
 }
 
-/// How much of the machine to use.
+/// `-cpu`: the share of the processors to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cpu {
     Percent(usize),
@@ -77,7 +77,7 @@ pub enum Cpu {
 }
 
 impl Cpu {
-    /// Workers on a machine with `available` processors.
+    /// The number of workers on a machine with `available` processors.
     pub fn workers(self, available: usize) -> usize {
         match self {
             Self::Percent(percent) => (available * percent / 100).max(1),
@@ -154,48 +154,52 @@ static FLAGS: &[Flag] = &[
     value(
         "alt-svc-port",
         |o, v| port(v, o.alt_svc_port.insert(0)),
-        "Port of HTTP/3 as clients see it (the listener's)",
+        "Public port of HTTP/3, for Alt-Svc (the listener's)",
     ),
     value("ca", |o, v| text(&mut o.ca, v), "URL of the ACME directory"),
-    value("catimeout", |o, v| duration(v, &mut o.ca_timeout), "HTTP timeout towards the CA"),
+    value("catimeout", |o, v| duration(v, &mut o.ca_timeout), "Timeout of requests to the CA"),
     value(
         "conf",
         |o, v| set(&mut o.conf, v),
         "Caddyfile to load (default \"Caddyfile\"), or stdin",
     ),
     value("cpu", |o, v| cpu(v).map(|cpu| o.cpu = cpu), "CPU cap: N% or a number of workers"),
-    switch("daemon", |o, on| o.daemon = on, "Go to the background once listening"),
-    switch("disable-http-challenge", |o, on| o.http_challenge = !on, "No ACME HTTP-01"),
-    switch("disable-tls-alpn-challenge", |o, on| o.tls_alpn_challenge = !on, "No ACME TLS-ALPN-01"),
+    switch("daemon", |o, on| o.daemon = on, "Run in the background once listening"),
+    switch("disable-http-challenge", |o, on| o.http_challenge = !on, "Disable HTTP-01"),
+    switch("disable-tls-alpn-challenge", |o, on| o.tls_alpn_challenge = !on, "Disable TLS-ALPN-01"),
     value("email", |o, v| text(&mut o.email, v), "Default ACME account e-mail"),
-    value("grace", |o, v| duration(v, &mut o.grace), "How long a stop waits for requests"),
+    value("grace", |o, v| duration(v, &mut o.grace), "Time that a stop waits for requests"),
     value("host", |o, v| text(&mut o.host, v), "Default host"),
     value("http-port", |o, v| port(v, &mut o.http_port), "Port of http:// sites (80)"),
-    switch("http2", |o, on| o.http2 = on, "HTTP/2 (on)"),
+    switch("http2", |o, on| o.http2 = on, "Enable HTTP/2 (on)"),
     value("https-port", |o, v| port(v, &mut o.https_port), "Port of https:// sites (443)"),
     value("log", |o, v| text(&mut o.log, v), "Process log: a file, stdout, stderr or syslog"),
-    switch("log-roll-compress", |o, on| o.log_roll_compress = on, "Gzip rolled process logs (on)"),
-    value("log-roll-mb", |o, v| number(v, &mut o.log_roll_mb), "Size of a process log file (100)"),
-    switch("log-timestamps", |o, on| o.log_timestamps = on, "Time in process log lines (on)"),
+    switch("log-roll-compress", |o, on| o.log_roll_compress = on, "Gzip rotated process logs (on)"),
+    value("log-roll-mb", |o, v| number(v, &mut o.log_roll_mb), "Size of a process log, MB (100)"),
+    switch("log-timestamps", |o, on| o.log_timestamps = on, "Timestamps in process logs (on)"),
     value("pidfile", |o, v| set(&mut o.pidfile, v), "File to write the process ID to"),
-    switch("plugins", |o, on| act(o, on, Action::Plugins), "List what is built in"),
+    switch("plugins", |o, on| act(o, on, Action::Plugins), "List built-in plugins and exit"),
     value("port", |o, v| text(&mut o.port, v), "Default port (2015)"),
-    switch("quic", |o, on| o.quic = on, "HTTP/3 on every TLS listener (on)"),
+    switch("quic", |o, on| o.quic = on, "Enable HTTP/3 on TLS listeners (on)"),
     value(
         "quic-congestion",
         |o, v| v.parse().map(|congestion| o.congestion = congestion),
         "Congestion controller of HTTP/3: bbr or cubic (bbr)",
     ),
-    switch("quiet", |o, on| o.quiet = on, "No output at start"),
-    value("revoke", revoke, "Host whose certificate is revoked; then exit"),
-    value("root", |o, v| directory(&mut o.root, v), "Root of sites that name none (\".\")"),
+    switch("quiet", |o, on| o.quiet = on, "Suppress output at start"),
+    value("revoke", revoke, "Revoke the certificate of this host and exit"),
+    value(
+        "root",
+        |o, v| directory(&mut o.root, v),
+        "Root of sites without a root directive (\".\")",
+    ),
     value("type", |o, v| text(&mut o.server_type, v), "Server type (http)"),
     value("user", |o, v| set(&mut o.user, v), "Run as this user once the ports are bound"),
     switch("validate", |o, on| act(o, on, Action::Validate), "Check the Caddyfile and exit"),
-    switch("version", |o, on| act(o, on, Action::Version), "Print the version"),
+    switch("version", |o, on| act(o, on, Action::Version), "Print the version and exit"),
 ];
 
-/// Reads the arguments behind the program's name. The error is what stderr gets, usage included.
+/// Parses the arguments after the program name. The error is the text for stderr, with the usage.
 pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Options, String> {
     let mut options = Options::default();
     let mut args = args.into_iter().peekable();
@@ -276,7 +280,7 @@ fn text(slot: &mut String, value: &str) -> Result<(), String> {
 
 fn directory(slot: &mut Option<PathBuf>, value: &str) -> Result<(), String> {
     if value.is_empty() {
-        return Err("want a directory".to_owned());
+        return Err("a directory is required".to_owned());
     }
     set(slot, value)
 }
@@ -284,13 +288,13 @@ fn directory(slot: &mut Option<PathBuf>, value: &str) -> Result<(), String> {
 fn port(value: &str, slot: &mut u16) -> Result<(), String> {
     match value.parse() {
         Ok(port) if port > 0 => *slot = port,
-        _ => return Err("a port is a number from 1 to 65535".to_owned()),
+        _ => return Err("a port must be a number from 1 to 65535".to_owned()),
     }
     Ok(())
 }
 
 fn number(value: &str, slot: &mut u32) -> Result<(), String> {
-    *slot = value.parse().map_err(|_| "want a whole number".to_owned())?;
+    *slot = value.parse().map_err(|_| "not a whole number".to_owned())?;
     Ok(())
 }
 
@@ -356,16 +360,16 @@ mod tests {
         for (line, message) in [
             ("---conf", "bad flag syntax: ---conf\n"),
             ("-=x", "bad flag syntax: -=x\n"),
-            ("-http-port 0", "a port is a number from 1 to 65535\n"),
-            ("-log-roll-mb -1", "want a whole number\n"),
+            ("-http-port 0", "a port must be a number from 1 to 65535\n"),
+            ("-log-roll-mb -1", "not a whole number\n"),
             ("-nope", "flag provided but not defined: -nope\n"),
             ("-conf", "flag needs an argument: -conf\n"),
             ("-quic=maybe", "invalid boolean value \"maybe\" for -quic\n"),
             ("-grace 5", "invalid value \"5\" for flag -grace: "),
             (
                 "-quic-congestion reno",
-                "invalid value \"reno\" for flag -quic-congestion: no congestion controller of this \
-                 name; there are bbr, cubic\n",
+                "invalid value \"reno\" for flag -quic-congestion: unknown congestion controller; \
+                use one of bbr, cubic\n",
             ),
             ("-cpu 0%", "invalid CPU value: percentage must be between 1-100\n"),
         ] {

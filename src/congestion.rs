@@ -23,7 +23,7 @@ impl FromStr for Congestion {
         let known = Self::ALL.iter().find(|(known, _)| *known == name);
         known.map(|(_, congestion)| *congestion).ok_or_else(|| {
             let names = Self::ALL.map(|(name, _)| name).join(", ");
-            format!("no congestion controller of this name; there are {names}")
+            format!("unknown congestion controller; use one of {names}")
         })
     }
 }

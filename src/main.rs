@@ -1,4 +1,4 @@
-//! The command `caddy`: reads flags, runs, prints what went wrong, sets the exit code.
+//! The command `caddy`: parses the flags, runs, prints errors and sets the exit code.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // What is not Unicode can be no flag; as a file's name it is not found, which is said.
+    // No flag is outside Unicode; a file name that is will be reported as not found.
     let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     let options = match caddy::cli::parse(args) {
         Ok(options) => options,

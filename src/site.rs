@@ -1,4 +1,4 @@
-//! One site: what its block says, as a chain; and a generation of all of them.
+//! A site: the chain that is built from its block; and a snapshot of all sites.
 
 mod builder;
 mod scripts;

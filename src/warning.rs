@@ -1,5 +1,4 @@
-//! What is no error in a Caddyfile, but deserves a word. It always has its place: there is no
-//! other way to make one.
+//! A warning about a Caddyfile. It always carries a position, as its only constructor takes one.
 
 use std::fmt;
 

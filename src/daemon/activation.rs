@@ -1,19 +1,19 @@
-//! Listening sockets that the process was started with (sd_listen_fds(3)), as systemd's
-//! `caddy.socket` and other supervisors pass them: they stay open while the service restarts.
+//! Socket activation: listening sockets that systemd or another supervisor passes to the process
+//! (sd_listen_fds(3)). They stay open while the service restarts.
 
 use std::net::{TcpListener, UdpSocket};
 
 use listenfd::ListenFd;
 use socket2::SockRef;
 
-/// What the environment says of passed sockets, to this process alone.
+/// The environment variables about passed sockets, which children do not get.
 pub const VARIABLES: &[&str] = &["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
-/// What was passed, in order.
+/// The passed sockets, in order.
 pub type Passed = (Vec<TcpListener>, Vec<UdpSocket>);
 
-/// Takes the passed sockets, once, before there is any thread: it changes the environment, so
-/// that no child takes them for its own.
+/// Takes the passed sockets. To be called once, before any thread exists, as it removes the
+/// variables from the environment so that no child uses them.
 ///
 /// # Errors
 /// One of them is neither a listening TCP socket nor a UDP socket.
@@ -29,7 +29,9 @@ fn sort(mut fds: ListenFd) -> Result<Passed, String> {
             continue;
         }
         let tcp = fds.take_tcp_listener(at).map_err(|error| {
-            format!("socket activation: {error}: pass ListenStream= and ListenDatagram= on ports")
+            format!(
+                "socket activation: {error}: use ListenStream= and ListenDatagram= with ports only"
+            )
         })?;
         let Some(tcp) = tcp else { continue };
         if !SockRef::from(&tcp).is_listener().unwrap_or(false) {

@@ -1,6 +1,6 @@
-//! Commands that the service runs beside itself. A child gets stdin from /dev/null, the service's
-//! stdout and stderr, none of its descriptors (all are close-on-exec), and none of the variables
-//! that are withheld. Each is waited for, so that none stays a zombie.
+//! Commands that the service runs. A child gets stdin from /dev/null, the service's stdout and
+//! stderr, no other descriptor (all are close-on-exec), and no environment variable that is
+//! withheld. Every child is waited for, so that none stays a zombie.
 
 use std::io;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,19 +8,19 @@ use std::time::Duration;
 
 const STEP: Duration = Duration::from_millis(20);
 
-/// How a command that was waited for ended.
+/// How a command ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Exit {
     /// With status 0.
     Success,
-    /// In another way, said in words.
+    /// With another status or by a signal, as text.
     Failed(String),
-    /// It was killed, because waiting was no longer wanted.
+    /// It was killed because `give_up` returned true.
     Killed,
 }
 
-/// Starts a program; `words` are its name and its arguments. It gets the environment with what is
-/// in `env`, and without the variables that `withheld` names.
+/// Starts a program; `words` are its name and arguments. Its environment is that of the service,
+/// with `env` added and without the variables in `withheld`.
 ///
 /// # Errors
 /// There is no such program, or it cannot be run.
@@ -40,7 +40,7 @@ pub fn spawn<'a>(
     command.spawn()
 }
 
-/// Waits until the child has ended, or `give_up` says that it is to be killed.
+/// Waits until the child has ended. Kills it when `give_up` returns true.
 pub fn wait(child: &mut Child, mut give_up: impl FnMut() -> bool) -> io::Result<Exit> {
     loop {
         if let Some(status) = child.try_wait()? {
@@ -55,7 +55,7 @@ pub fn wait(child: &mut Child, mut give_up: impl FnMut() -> bool) -> io::Result<
     }
 }
 
-/// Waits until the child has ended, however long that takes.
+/// Waits until the child has ended, without a limit.
 pub fn reap(mut child: Child) -> io::Result<Exit> {
     child.wait().map(said)
 }

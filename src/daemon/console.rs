@@ -1,12 +1,12 @@
-//! Standard output and error as places for log lines. They go through a queue too: a pipe that
-//! nobody reads would otherwise stop whoever has something to log.
+//! Standard output and standard error as log sinks. They use a queue too, so that a pipe that is
+//! not read does not block a thread that logs.
 
 use std::io::{self, Write};
 
 use super::logfile::lost_line;
 use super::queue::{Lost, Queue, Sink};
 
-/// Which of the two.
+/// Standard output or standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -34,7 +34,7 @@ impl Console {
         self.queue.push(line);
     }
 
-    /// Waits until what was queued is written, for some seconds at most.
+    /// Waits until the queued lines are written, for at most 5 s.
     pub fn flush(&self) {
         self.queue.flush();
     }

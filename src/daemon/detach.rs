@@ -1,8 +1,8 @@
-//! Going into the background, with word back: the parent stays until the service is ready or has
-//! said why it is not, so that an init script sees the truth in the exit code.
+//! Detaching from the terminal (`-daemon`). The parent waits until the service is ready or has
+//! reported an error, and exits with the matching code, for init scripts.
 //!
-//! The `daemonize` crate forks. Only its `execute()` is used: it neither sets supplementary groups
-//! nor waits for readiness, so privileges and the pipe are ours.
+//! The `daemonize` crate forks; only its `execute()` is used. It neither sets supplementary groups
+//! nor waits for readiness, so privileges and the pipe are handled here.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 
@@ -11,7 +11,7 @@ use daemonize::{Daemonize, Outcome};
 const READY: u8 = b'+';
 const FAILED: u8 = b'-';
 
-/// Which of the two processes this is after [`detach`].
+/// The process in which [`detach`] has returned.
 pub enum Side {
     /// The process on the terminal (or a child that could not detach): exit with this code.
     Parent(i32),
@@ -19,17 +19,17 @@ pub enum Side {
     Child(Readiness),
 }
 
-/// The service's word to the process that started it. Dropped unsaid it counts as a failure.
+/// Reports readiness to the parent process. Dropping it without a report counts as a failure.
 pub struct Readiness {
     pipe: PipeWriter,
 }
 
-/// Splits off the background process; must run before there is any thread. The directory stays
-/// (relative paths keep their meaning) and the umask becomes 027. In the parent this returns
-/// when the child is ready (exit code 0) or not (its reason on stderr, exit code 1).
+/// Forks the background process. Must run before any thread exists. Keeps the working directory,
+/// for relative paths, and sets the umask to 027. In the parent it returns when the child is
+/// ready (exit code 0) or has failed (message on stderr, exit code 1).
 ///
 /// # Errors
-/// The pipe or the first fork failed; there is then no second process.
+/// The pipe or the first fork failed; then there is no second process.
 pub fn detach() -> io::Result<Side> {
     let (reader, pipe) = io::pipe()?;
     match Daemonize::new().working_directory(".").umask(0o027).execute() {
@@ -43,20 +43,20 @@ pub fn detach() -> io::Result<Side> {
             Ok(Side::Child(Readiness { pipe }))
         }
         Outcome::Child(Err(err)) => {
-            Readiness { pipe }.failed(&format!("going into the background: {err}"));
+            Readiness { pipe }.failed(&format!("cannot detach: {err}"));
             Ok(Side::Parent(1))
         }
     }
 }
 
 impl Readiness {
-    /// The service serves: lets the parent exit with 0.
+    /// The service is ready: the parent exits with 0.
     pub fn ready(mut self) {
-        // A parent that was killed meanwhile has nobody left to tell.
+        // The parent may have been killed.
         let _ = self.pipe.write_all(&[READY]);
     }
 
-    /// The start failed: `message` appears on the parent's stderr and the parent exits with 1.
+    /// The start failed: the parent prints `message` to stderr and exits with 1.
     pub fn failed(mut self, message: &str) {
         let mut text = vec![FAILED];
         text.extend_from_slice(message.as_bytes());
@@ -64,7 +64,7 @@ impl Readiness {
     }
 }
 
-/// Waits for the child's word and returns the parent's exit code.
+/// Waits for the child's report and returns the parent's exit code.
 fn await_child(mut pipe: PipeReader, terminal: &mut dyn Write) -> i32 {
     let mut said = Vec::new();
     let read = pipe.read_to_end(&mut said);
@@ -73,10 +73,10 @@ fn await_child(mut pipe: PipeReader, terminal: &mut dyn Write) -> i32 {
         Some((&FAILED, message)) => String::from_utf8_lossy(message).trim_end().to_owned(),
         _ => match read {
             Ok(_) => "the background process ended before it was ready".to_owned(),
-            Err(err) => format!("waiting for the background process: {err}"),
+            Err(err) => format!("cannot wait for the background process: {err}"),
         },
     };
-    // With stderr gone as well, the exit code still tells.
+    // If stderr is closed, the exit code still reports the failure.
     let _ = writeln!(terminal, "{message}");
     1
 }

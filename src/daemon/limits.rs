@@ -1,4 +1,4 @@
-//! The limit of open files: what it is, and raising it as far as an ordinary process may.
+//! The limit of open files (RLIMIT_NOFILE): reading it, and raising it to the hard limit.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -8,7 +8,7 @@ pub fn nofile() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft)
 }
 
-/// Raises the soft limit of open files to the hard one and returns what is in force then.
+/// Raises the soft limit of open files to the hard one and returns the resulting limit.
 pub fn raise_nofile() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
     if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_err() {
@@ -17,7 +17,7 @@ pub fn raise_nofile() -> u64 {
     nofile()
 }
 
-/// How many files the process has open.
+/// The number of files that the process has open.
 #[must_use]
 pub fn open_files() -> u64 {
     std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64)

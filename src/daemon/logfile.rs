@@ -1,6 +1,6 @@
-//! A log file that is appended to, rolled by size and reopened on demand. Callers never wait: one
-//! writer thread per file takes lines from a bounded queue and writes them in batches. A full
-//! disk or a missing directory costs lines, which are counted and reported, never the service.
+//! A log file that is appended to, rotated by size and reopened on demand. Callers never block: one
+//! writer thread per file takes lines from a bounded queue and writes them in batches. On a full
+//! disk or a missing directory, lines are dropped, counted and reported.
 
 mod writer;
 
@@ -14,20 +14,20 @@ use std::time::Duration;
 use super::queue::Queue;
 use writer::Writer;
 
-/// When a log is rolled and what becomes of the rolled files.
+/// When a log is rotated, and which rotated files are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roll {
-    /// Bytes a file may reach; `None` never rolls.
+    /// Maximum size of a file in bytes; `None`: no rotation.
     pub size: Option<u64>,
-    /// Age at which rolled files are removed; zero keeps them.
+    /// Age at which rotated files are removed; zero: never.
     pub age: Duration,
-    /// How many rolled files are kept; 0 keeps all.
+    /// Number of rotated files that are kept; 0: all.
     pub keep: usize,
-    /// Whether rolled files are gzipped.
+    /// Whether rotated files are compressed with gzip.
     pub compress: bool,
 }
 
-/// An open log. All that open the same path share one writer; the last to go flushes it.
+/// An open log. All handles of one path share a writer; dropping the last one flushes it.
 #[derive(Clone)]
 pub struct LogFile {
     shared: Arc<Shared>,
@@ -38,27 +38,27 @@ struct Shared {
     control: Arc<Control>,
 }
 
-/// What callers may change while the writer runs.
+/// What callers can change while the writer runs.
 struct Control {
     reopen: AtomicBool,
     roll: Mutex<Roll>,
 }
 
-/// The open logs by path, so that two directives never roll one file under each other.
+/// The open logs by path, so that a file never has two writers.
 static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Shared>>>> = Mutex::new(None);
 
 impl LogFile {
-    /// Opens `path` for appending, creating it with `mode` and its directories with 0755. Rolled
-    /// files carry local time in their names. A log that is already open is shared: it is
-    /// reopened and the new `roll` holds.
+    /// Opens `path` for appending, creating it with `mode` and its directories with 0755. The
+    /// names of rotated files hold local time. A log that is already open is shared: it is
+    /// reopened and gets the new `roll`.
     ///
     /// # Errors
-    /// The file or its directory cannot be made or opened.
+    /// The file or its directory cannot be created or opened.
     pub fn open(path: impl AsRef<Path>, roll: Roll, mode: u32) -> io::Result<Self> {
         Self::open_named(path.as_ref(), roll, mode, false)
     }
 
-    /// As [`Self::open`], with UTC in the names of rolled files (the process log).
+    /// As [`Self::open`], with UTC in the names of rotated files (the process log).
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -71,13 +71,13 @@ impl LogFile {
         self.shared.queue.push(line);
     }
 
-    /// Has the writer open the path anew, after what is queued already.
+    /// Makes the writer reopen the path, after the lines queued so far.
     pub fn reopen(&self) {
         self.shared.control.reopen.store(true, Ordering::Release);
         self.shared.queue.wake();
     }
 
-    /// Waits until what was queued is written, for some seconds at most.
+    /// Waits until the queued lines are written, for at most 5 s.
     pub fn flush(&self) {
         self.shared.queue.flush();
     }
@@ -101,7 +101,7 @@ impl LogFile {
     }
 }
 
-/// Leaves the files as large as they become: another process writes them too, and rolls them.
+/// Stops rotation in this process: after an upgrade, the new process rotates the files.
 pub fn disable_rotation() {
     let open = lock(&OPEN);
     for log in open.iter().flat_map(HashMap::values).filter_map(Weak::upgrade) {
@@ -110,14 +110,13 @@ pub fn disable_rotation() {
     }
 }
 
-/// The line that stands in a log for the `n` that are missing there.
+/// The line that reports `n` dropped lines.
 pub(super) fn lost_line(n: u64) -> String {
     let now = chrono::Local::now().format("%Y/%m/%d %H:%M:%S");
     format!("{now} [WARNING] {n} lines lost\n")
 }
 
-/// The absolute name, through links on the way to it: one file is one key, however it is
-/// written.
+/// The absolute path with the links of its directories resolved, so that each file has one key.
 fn real(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     for dir in path.ancestors().skip(1) {

@@ -1,4 +1,5 @@
-//! The operating system: everything a service needs that is not HTTP. Knows no Caddyfile.
+//! The interface to the operating system: what a service needs besides HTTP. Independent of the
+//! Caddyfile.
 
 pub mod activation;
 pub mod command;

@@ -1,19 +1,19 @@
-//! Telling systemd how the service is doing (sd_notify(3)). Silent when nobody asked for it, that
-//! is when NOTIFY_SOCKET is not set; a lost message never stops the service.
+//! Status notifications to systemd (sd_notify(3)). Does nothing if NOTIFY_SOCKET is not set. A
+//! failure to send is ignored.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// What the environment says of the supervisor, to this process alone.
+/// The environment variables of the supervisor, which children do not get.
 pub const VARIABLES: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
-/// Start or reload is complete; `status` is shown by `systemctl status`.
+/// The start or reload is complete; `systemctl status` shows `status`.
 pub fn ready(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// A reload begins. `Type=notify-reload` wants the monotonic time in the same message.
+/// A reload begins. `Type=notify-reload` requires the monotonic time in the same message.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
@@ -21,12 +21,12 @@ pub fn reloading() {
     }
 }
 
-/// The service winds down.
+/// The service is stopping.
 pub fn stopping() {
     send(&[NotifyState::Stopping]);
 }
 
-/// Another process is the service from now on: the new binary after an upgrade.
+/// Another process is the main process from now on: the new binary after an upgrade.
 pub fn main_pid(pid: u32) {
     send(&[NotifyState::MainPid(pid)]);
 }
@@ -37,12 +37,12 @@ pub fn extend_timeout(more: Duration) {
     send(&[NotifyState::ExtendTimeoutUsec(usec)]);
 }
 
-/// Sign of life, due once every [`watchdog_interval`].
+/// The watchdog notification, due once every [`watchdog_interval`].
 pub fn watchdog() {
     send(&[NotifyState::Watchdog]);
 }
 
-/// How often [`watchdog`] has to be called: half of WATCHDOG_USEC. `None`: no watchdog runs.
+/// How often [`watchdog`] has to be called: half of WATCHDOG_USEC. `None`: no watchdog is set.
 #[must_use]
 pub fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)

@@ -1,9 +1,9 @@
-//! Log files that root opens for the user it is about to become: that user has to be able to
-//! open them again, after a rotation from outside.
+//! Log files that are opened as root before the process switches to another user. That user must
+//! be able to reopen them, after an external rotation.
 //!
-//! Everything is opened with the user's own rights, so that a link put in the way by that user
-//! leads nowhere new. Only a file that is missing where just root may create is made by root,
-//! together with its directories, and given away; a file that is there is never given away.
+//! Files are opened with the rights of that user, so that its symbolic links give it no access.
+//! Root creates a missing file, and its directories, only where the user may not, and changes
+//! their owner. The owner of an existing file is never changed.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -12,10 +12,10 @@ use std::path::Path;
 
 use super::privileges::{User, acting_as};
 
-/// Runs `open` for `path` as `user`; creates the file, with `mode`, where only root can.
+/// Runs `open` for `path` as `user`; creates the file as root, with `mode`, if the user cannot.
 ///
 /// # Errors
-/// `open`'s own, and what to do where a file is there that the user may not write.
+/// The error of `open`; or the user may not write to an existing file, with the remedy.
 pub fn open_as<T>(
     user: Option<&User>,
     path: &Path,
@@ -32,9 +32,9 @@ pub fn open_as<T>(
         let (name, shown) = (&user.name, path.display());
         let hint = match error.kind() {
             io::ErrorKind::AlreadyExists | io::ErrorKind::PermissionDenied => {
-                format!("user {name} may not write it (try: chown {name} {shown})")
+                format!("user {name} cannot write to it (try: chown {name} {shown})")
             }
-            _ => format!("creating it for user {name}: {error}"),
+            _ => format!("cannot create it for user {name}: {error}"),
         };
         io::Error::new(io::ErrorKind::PermissionDenied, hint)
     };
@@ -42,7 +42,7 @@ pub fn open_as<T>(
     as_user().map_err(refused)
 }
 
-/// Fails where anything has this name already, a link included.
+/// Fails if the name exists, also as a link.
 fn create(path: &Path, mode: u32, user: &User) -> io::Result<()> {
     let path = std::path::absolute(path)?;
     let missing = path.ancestors().skip(1).take_while(|dir| !dir.exists());
@@ -93,7 +93,7 @@ mod tests {
         let roots = dir.path().join("roots.log");
         fs::write(&roots, "").expect("write");
         let told = open(&roots).expect_err("root's").to_string();
-        assert!(told.contains("user 54321 may not write it (try: chown 54321 "), "{told}");
+        assert!(told.contains("user 54321 cannot write to it (try: chown 54321 "), "{told}");
         assert_eq!(owner(&roots).expect("meta").0, 0);
 
         // The user's link to a file of root, and to one that root would create.

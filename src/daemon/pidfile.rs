@@ -1,5 +1,5 @@
-//! The pid file. Its lock decides who runs, not its existence: a file left by a crash is taken
-//! over, a locked one never. Symbolic links and files that are no pid files stay untouched.
+//! The pid file. Its lock, not its existence, shows that the service runs: a file left by a crash
+//! is reused, a locked one never. Symbolic links and other files are not modified.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-/// A file longer than this holds something else than a pid.
+/// A file longer than this contains something other than a process ID.
 const MAX_LEN: u64 = 64;
 
-/// The locked pid file of this process; removed on drop if it is still ours.
+/// The locked pid file of this process; removed on drop if it still holds this process's pid.
 #[derive(Debug)]
 pub struct PidFile {
     path: PathBuf,
     pid: u32,
-    /// Locked until the last process that has it open is gone. `None` once released.
+    /// Stays locked until the last process that has it open ends. `None` once released.
     lock: File,
 }
 
@@ -30,17 +30,17 @@ pub enum PidFileError {
     Held {
         /// The pid file.
         path: PathBuf,
-        /// The pid written in it, if there is one yet.
+        /// The pid in it, if it holds one.
         pid: Option<u32>,
     },
-    /// The file is a link, no plain file, or too long to be a pid file.
+    /// The file is a link, not a regular file, or too long to be a pid file.
     Refused {
         /// The pid file.
         path: PathBuf,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The system's answer.
+    /// A system call failed.
     Io {
         /// The pid file.
         path: PathBuf,
@@ -55,40 +55,40 @@ impl PidFile {
     /// Opens or creates `path` (mode 0644), locks it and writes this process's pid.
     ///
     /// # Errors
-    /// Held by a running process, a symbolic link, or any I/O error.
+    /// The file is locked by another process, is not a pid file, or an I/O error.
     pub fn acquire(path: &Path) -> Result<Self, PidFileError> {
         let io = |step| move |source| PidFileError::Io { path: path.to_owned(), step, source };
         loop {
             let file = open(path)?;
             lock(path, &file)?;
-            // Its owner may have removed the file between our open and our lock.
+            // Its owner may have removed the file before it was locked here.
             if !same_file(path, &file) {
                 continue;
             }
             let pid = std::process::id();
-            // The umask of a detached process would hide it from tools of other users.
-            readable(&file).map_err(io("its mode"))?;
-            write_pid(&file, pid).map_err(io("writing it"))?;
+            // The umask of a detached process would hide it from other users.
+            readable(&file).map_err(io("cannot set its mode"))?;
+            write_pid(&file, pid).map_err(io("cannot write it"))?;
             return Ok(Self { path: path.to_owned(), pid, lock: file });
         }
     }
 
-    /// The file that the process before this one handed over, with its lock. It names that process
-    /// until it is told otherwise there.
+    /// Takes the locked file that the previous process has handed over. It holds that process's
+    /// pid until that process replaces it.
     ///
     /// # Errors
-    /// The path is another file by now.
+    /// The path names another file now.
     pub fn inherit(path: &Path, handed: OwnedFd) -> Result<Self, PidFileError> {
         let file = File::from(handed);
         lock(path, &file)?;
         if !same_file(path, &file) {
-            let reason = "is not the one of the process before";
+            let reason = "is not the file of the previous process";
             return Err(PidFileError::Refused { path: path.to_owned(), reason });
         }
         Ok(Self { path: path.to_owned(), pid: std::process::id(), lock: file })
     }
 
-    /// Names another process, at once for whoever reads the first line.
+    /// Writes another pid, atomically for a reader of the first line.
     ///
     /// # Errors
     /// It cannot be written.
@@ -96,7 +96,7 @@ impl PidFile {
         write_pid(&self.lock, pid)
     }
 
-    /// The open file, for the process that is to have it next.
+    /// The open file, to be handed to the next process.
     #[must_use]
     pub fn file(&self) -> BorrowedFd<'_> {
         self.lock.as_fd()
@@ -105,12 +105,12 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // A forked child inherits this value with the lock but is not the owner; nor is a process
-        // whose successor is named there.
+        // A forked child inherits this value but is not the owner; nor is a process whose successor
+        // is in the file.
         let ours = std::process::id() == self.pid && read_pid(&self.lock) == Some(self.pid);
         if ours && same_file(&self.path, &self.lock) {
-            // Removed while locked, so nobody can have taken it over. Where only root may remove
-            // it, it is left without a pid, which names no process that may get the number next.
+            // Removed while locked, so no other process can have taken it over. Where only root can
+            // remove it, it is emptied, so that the pid cannot match a later process.
             if fs::remove_file(&self.path).is_err() {
                 let _ = self.lock.set_len(0);
             }
@@ -161,13 +161,15 @@ fn open(path: &Path) -> Result<File, PidFileError> {
             return Err(refused("is a symbolic link, which is not followed"));
         }
         Err(source) => {
-            return Err(PidFileError::Io { path: path.to_owned(), step: "opening it", source });
+            return Err(PidFileError::Io { path: path.to_owned(), step: "cannot open it", source });
         }
     };
     match file.metadata() {
         Ok(meta) if !meta.is_file() => Err(refused("is not a regular file")),
-        Ok(meta) if meta.nlink() > 1 => Err(refused("has other names (hard links)")),
-        Ok(meta) if meta.len() > MAX_LEN => Err(refused("holds something else than a pid")),
+        Ok(meta) if meta.nlink() > 1 => Err(refused("has more than one hard link")),
+        Ok(meta) if meta.len() > MAX_LEN => {
+            Err(refused("contains something other than a process ID"))
+        }
         _ => Ok(file),
     }
 }
@@ -178,7 +180,7 @@ fn lock(path: &Path, file: &File) -> Result<(), PidFileError> {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(PidFileError::Held { path, pid: read_pid(file) }),
         Err(TryLockError::Error(source)) => {
-            Err(PidFileError::Io { path, step: "locking it", source })
+            Err(PidFileError::Io { path, step: "cannot lock it", source })
         }
     }
 }
@@ -189,14 +191,14 @@ fn readable(file: &File) -> io::Result<()> {
     })
 }
 
-/// Over what is there, so that a reader never finds the file empty.
+/// Overwrites in place, so that a reader never finds the file empty.
 fn write_pid(file: &File, pid: u32) -> io::Result<()> {
     let line = format!("{pid}\n");
     file.write_all_at(line.as_bytes(), 0)?;
     file.set_len(line.len() as u64)
 }
 
-/// Of the first line: another one may just have been written over it.
+/// Reads the first line only: a longer pid may just have been overwritten.
 fn read_pid(file: &File) -> Option<u32> {
     let mut text = [0; MAX_LEN as usize];
     let len = file.read_at(&mut text, 0).ok()?;
@@ -295,6 +297,6 @@ mod tests {
         assert!(PidFile::acquire(&hard).expect_err("hard").to_string().contains("hard links"));
         assert_eq!(fs::read_to_string(&target).expect("read"), text);
         let err = PidFile::acquire(&dir.path().join("no/such")).expect_err("no dir").to_string();
-        assert!(err.contains("opening it"), "{err}");
+        assert!(err.contains("cannot open it"), "{err}");
     }
 }

@@ -1,9 +1,8 @@
-//! Giving up root for good: groups first, then the user, then proof that there is no way back.
+//! Dropping root privileges: the groups, then the user, then a check that root cannot be regained.
 //!
-//! glibc and musl apply identities to every thread of the process, so threads that run already
-//! (signals, log writers) lose root too, and with it all they could do. Capabilities belong to
-//! one thread: the calling one keeps CAP_NET_BIND_SERVICE, for a reload that adds a low port,
-//! and hands it on to the threads that it starts.
+//! glibc and musl change the identity of every thread of the process, so running threads (signals,
+//! log writers) lose root as well. Capabilities are per thread: the calling thread keeps
+//! CAP_NET_BIND_SERVICE, for a reload that adds a low port, and the threads it starts inherit it.
 
 use std::ffi::CString;
 
@@ -18,24 +17,24 @@ use rustix::thread::{
     configure_capability_in_ambient_set, set_capabilities,
 };
 
-/// What the service may still do that its user may not.
+/// The one capability that the service keeps.
 const KEPT: CapabilitySet = CapabilitySet::NET_BIND_SERVICE;
 
-/// Whom the service runs as.
+/// The user that the service runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// Login name; the number as text for a user the system does not know.
+    /// Login name; the UID as text for a user without an account.
     pub name: String,
-    /// User number.
+    /// User ID.
     pub uid: u32,
-    /// Main group number.
+    /// Primary group ID.
     pub gid: u32,
 }
 
-/// Finds `user`, `user:group` or their numbers in the system's account data base.
+/// Finds `user`, `user:group` or their IDs in the system's account database.
 ///
 /// # Errors
-/// The text says which half is unknown. A bare number without an account needs `:group` too.
+/// The user or group is unknown. A UID without an account requires `:group`.
 pub fn lookup(name: &str) -> Result<User, String> {
     let (user, group) = match name.split_once(':') {
         Some((user, group)) => (user, Some(group)),
@@ -56,17 +55,17 @@ pub fn lookup(name: &str) -> Result<User, String> {
     }
 }
 
-/// The home of `user`, written as for [`lookup`].
+/// The home directory of `user`, which is written as for [`lookup`].
 pub fn home(name: &str) -> Option<std::path::PathBuf> {
     let user = name.split(':').next().unwrap_or(name);
     find_account(user).ok().flatten().map(|account| account.dir)
 }
 
-/// Becomes `user`, with that user's groups only, and checks that root cannot be regained.
-/// A process that already runs as that user has nothing to drop.
+/// Switches to `user` and its groups, and checks that root cannot be regained. Does nothing if
+/// the process already runs as that user.
 ///
 /// # Errors
-/// The step that failed. The process may then be half way: the caller has to exit.
+/// The step that failed. The switch may be incomplete: the caller must exit.
 pub fn drop_to(user: &User) -> Result<(), String> {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     if !geteuid().is_root() {
@@ -87,8 +86,7 @@ pub fn drop_to(user: &User) -> Result<(), String> {
     prove_dropped(uid)
 }
 
-/// Forbids this thread, and those it starts from now on, to gain rights by running a set-uid
-/// program.
+/// Sets no_new_privs for this thread and those that it starts: set-uid programs get no privileges.
 ///
 /// # Errors
 /// The kernel is older than 3.5.
@@ -96,11 +94,11 @@ pub fn forbid_gaining() -> Result<(), String> {
     set_no_new_privs().map_err(|e| format!("no_new_privs: {e}"))
 }
 
-/// Runs `act` with the rights of `user` and becomes root again. Without root it just runs. For
-/// what other threads must not do meanwhile: the identity is the whole process's.
+/// Runs `act` with the effective identity of `user`, then switches back to root. Without root it
+/// just runs `act`. The identity changes for all threads of the process.
 ///
 /// # Errors
-/// An identity cannot be changed. The caller has to exit.
+/// The identity cannot be changed. The caller must exit.
 pub fn acting_as<T>(user: &User, act: impl FnOnce() -> T) -> Result<T, String> {
     if !geteuid().is_root() || user.uid == 0 {
         return Ok(act());
@@ -110,20 +108,20 @@ pub fn acting_as<T>(user: &User, act: impl FnOnce() -> T) -> Result<T, String> {
     take_groups(user)?;
     setegid(Gid::from_raw(user.gid)).map_err(failed)?;
     seteuid(Uid::from_raw(user.uid)).map_err(failed)?;
-    // Leaving root has cleared the effective set; the permitted one still has it.
+    // seteuid has cleared the effective set; the permitted set still has the capability.
     let raised = change_capabilities(|sets| sets.effective |= KEPT);
     let done = act();
     seteuid(Uid::from_raw(0)).map_err(failed)?;
     setegid(group).map_err(failed)?;
     setgroups(&groups).map_err(failed)?;
     if let Err(error) = raised {
-        log::debug!("without the right to bind low ports: {error}");
+        log::debug!("cannot keep CAP_NET_BIND_SERVICE: {error}");
     }
     Ok(done)
 }
 
-/// Runs `act`, and the processes that it starts get the right that this one has kept, which
-/// otherwise no other program gets.
+/// Runs `act` with the kept capability in the ambient set, so that processes started by it inherit
+/// the capability.
 pub fn bequeathing<T>(act: impl FnOnce() -> T) -> T {
     let raised = raise_ambient();
     let done = act();
@@ -134,12 +132,12 @@ pub fn bequeathing<T>(act: impl FnOnce() -> T) -> T {
         Err(error) => Err(error),
     };
     if let Err(error) = lowered {
-        log::debug!("handing the right to bind low ports on: {error}");
+        log::debug!("cannot pass on CAP_NET_BIND_SERVICE: {error}");
     }
     done
 }
 
-/// Whether there is anything to lower again.
+/// Returns whether the ambient set has changed.
 fn raise_ambient() -> io::Result<bool> {
     let may = !geteuid().is_root() && capabilities(None)?.permitted.contains(KEPT);
     if !may || capability_is_in_ambient_set(KEPT)? {
@@ -150,11 +148,11 @@ fn raise_ambient() -> io::Result<bool> {
     Ok(true)
 }
 
-/// For a process that was started as `user` by one that had become it: keeps what
-/// [`drop_to`] keeps. Comes before there are threads.
+/// For a process that a predecessor started as `user`: keeps the same capability as [`drop_to`].
+/// To be called before any thread exists.
 ///
 /// # Errors
-/// The system refuses.
+/// The capabilities cannot be set.
 pub fn settle(user: &User) -> Result<(), String> {
     if geteuid().is_root() || geteuid().as_raw() != user.uid {
         return Ok(());
@@ -166,7 +164,7 @@ fn take_groups(user: &User) -> Result<(), String> {
     let gid = Gid::from_raw(user.gid);
     let taken = if Account::from_uid(Uid::from_raw(user.uid)).ok().flatten().is_some() {
         let name = CString::new(user.name.as_str())
-            .map_err(|_| "the user's name holds a NUL byte".to_owned())?;
+            .map_err(|_| "the user name contains a NUL byte".to_owned())?;
         initgroups(&name, gid)
     } else {
         setgroups(&[gid])
@@ -174,7 +172,7 @@ fn take_groups(user: &User) -> Result<(), String> {
     taken.map_err(|e| format!("user {}: groups: {e}", user.name))
 }
 
-/// Leaves [`KEPT`] of what was permitted, if it was, and nothing else.
+/// Drops all permitted capabilities except [`KEPT`].
 fn keep_one() -> io::Result<()> {
     change_capabilities(|sets| {
         sets.permitted &= KEPT;
@@ -201,7 +199,7 @@ fn prove_dropped(uid: Uid) -> Result<(), String> {
     Ok(())
 }
 
-/// `Ok(None)` is a number without an account.
+/// `Ok(None)`: a UID without an account.
 fn find_account(user: &str) -> Result<Option<Account>, String> {
     let err = |e: nix::Error| format!("looking up user '{user}': {e}");
     if let Some(account) = Account::from_name(user).map_err(err)? {

@@ -1,5 +1,5 @@
-//! The process log (`-log`): the receiver of the `log` crate's records, one line per record, to
-//! where the command line says. Control characters are escaped, so no record forges a line.
+//! The process log (`-log`): writes the records of the `log` crate, one line each, to the target
+//! on the command line. Control characters are escaped, so that no record can forge a line.
 
 use std::fmt::Write as _;
 use std::io;
@@ -15,21 +15,21 @@ use super::privileges::User;
 use super::syslog::{Facility, Severity, Syslog};
 use crate::limits::{LOG_ROLL_AGE, LOG_ROLL_KEEP};
 
-/// Whose records are told even where nobody asked for a log: a first certificate takes its time.
+/// The module whose INFO records are shown even without `-log`: a first certificate takes time.
 const PROGRESS: &str = "caddy::tls::acme";
 /// Mode of the file.
 const MODE: u32 = 0o600;
 
-/// Where the process log goes.
+/// The target of the process log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Nobody said where: what needs attention goes to standard error.
+    /// No `-log`: warnings and errors go to standard error.
     Unsaid,
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
-    /// A file, which is rolled.
+    /// A file, which is rotated.
     File(PathBuf),
     /// The machine's syslog, facility daemon.
     Syslog,
@@ -37,7 +37,7 @@ pub enum Target {
     RemoteSyslog(String),
 }
 
-/// Reads the value of `-log`; empty is [`Target::Unsaid`], other words are file names.
+/// Parses the value of `-log`; empty is [`Target::Unsaid`], unknown words are file names.
 #[must_use]
 pub fn parse_target(text: &str) -> Target {
     match text {
@@ -52,33 +52,32 @@ pub fn parse_target(text: &str) -> Target {
     }
 }
 
-/// What the command line says about the process log.
+/// The settings of the process log from the command line.
 pub struct Style {
-    /// Where it goes.
     pub target: Target,
-    /// Megabytes at which a file is rolled; 0 never.
+    /// Size in MB at which a file is rotated; 0: never.
     pub roll_mb: u32,
-    /// Whether rolled files are gzipped.
+    /// Whether rotated files are compressed with gzip.
     pub compress: bool,
-    /// Whether lines begin with date and time; syslog has its own.
+    /// Whether lines begin with date and time; syslog adds its own.
     pub timestamps: bool,
 }
 
 impl Style {
-    /// The number of old files and their age are not for choice.
+    /// The number and age of kept files are fixed.
     fn roll(&self) -> Roll {
         let size = Some(u64::from(self.roll_mb) << 20).filter(|size| *size > 0);
         Roll { size, age: LOG_ROLL_AGE, keep: LOG_ROLL_KEEP, compress: self.compress }
     }
 }
 
-/// Opens the target and makes it the process log, once per process; a file as one of `user`'s.
-/// Starts a thread for files and syslog, so it comes after the fork.
+/// Opens the target as the process log, once per process; a file is opened for `user`. Starts a
+/// thread, so it must follow the fork.
 ///
 /// # Errors
-/// The target cannot be opened, or there is a process log already.
+/// The target cannot be opened, or the process log is already open.
 pub fn install(style: &Style, user: Option<&User>) -> io::Result<()> {
-    let taken = |_| io::Error::new(io::ErrorKind::AlreadyExists, "there is a process log already");
+    let taken = |_| io::Error::new(io::ErrorKind::AlreadyExists, "the process log is already open");
     let log = ProcessLog::open(style, user)?;
     LOG.set(log).map_err(|_| taken(()))?;
     let Some(log) = LOG.get() else { return Ok(()) };
@@ -87,10 +86,10 @@ pub fn install(style: &Style, user: Option<&User>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the target could be one, without opening it.
+/// Checks the target without opening it.
 ///
 /// # Errors
-/// A remote address that is none.
+/// The address of a remote syslog is invalid.
 pub fn check(target: &Target) -> Result<(), String> {
     match target {
         Target::RemoteSyslog(url) => {
@@ -100,14 +99,14 @@ pub fn check(target: &Target) -> Result<(), String> {
     }
 }
 
-/// Opens the log file anew, after logrotate moved it.
+/// Reopens the log file, after logrotate has moved it.
 pub fn reopen() {
     if let Some(ProcessLog { sink: Sink::File(file), .. }) = LOG.get() {
         file.reopen();
     }
 }
 
-/// Waits until everything logged is written, for some seconds at most.
+/// Waits until all records are written, for at most 5 s.
 pub fn flush() {
     if let Some(log) = LOG.get() {
         log.flush();
@@ -119,7 +118,7 @@ static LOG: OnceLock<ProcessLog> = OnceLock::new();
 struct ProcessLog {
     sink: Sink,
     timestamps: bool,
-    /// Only what needs attention, and what becomes of certificates from a CA.
+    /// Write only warnings, errors and the progress of certificates.
     brief: bool,
 }
 
@@ -161,7 +160,7 @@ impl ProcessLog {
 }
 
 impl Log for ProcessLog {
-    /// Other crates' records are only kept from warning up.
+    /// Of other crates, only warnings and errors.
     fn enabled(&self, meta: &Metadata<'_>) -> bool {
         let own = meta.target().split("::").next() == Some("caddy");
         let is_told = own && (!self.brief || meta.target().starts_with(PROGRESS));

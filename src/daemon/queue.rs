@@ -1,9 +1,9 @@
-//! A bounded queue in front of one writer thread: the log sinks' way never to block a caller.
-//! What does not fit, or cannot be written, is counted, and the sink reports the count later.
+//! A bounded queue with one writer thread, so that log sinks never block a caller. Entries that do
+//! not fit or cannot be written are counted, and the sink reports the count later.
 //!
-//! Entries gather in a batch, which the writer takes whole. An entry wakes a writer that rests;
-//! one that has just written is woken by many entries only. Under load it thus writes some
-//! hundred times a second, and callers make no system call.
+//! Entries are collected in a batch, which the writer takes as a whole. One entry wakes an idle
+//! writer; a writer that has just written is woken only by a large batch or after 2 ms. Under load
+//! it writes a few hundred times per second, and callers make no system call.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,23 +14,23 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{LOG_QUEUE_BYTES, LOG_QUEUE_RECORDS};
 
-/// How long entries gather after the writer's last turn.
+/// How long entries are collected after a write.
 const GATHER: Duration = Duration::from_millis(2);
-/// How long a flush waits for a writer that may be stuck in the kernel.
+/// How long a flush waits, as the writer may be blocked in the kernel.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Entries lost and not yet reported.
+/// The number of entries dropped and not yet reported.
 #[derive(Clone, Default)]
 pub(super) struct Lost(Arc<AtomicU64>);
 
-/// Entries that wait for the writer.
+/// The entries queued for the writer.
 pub(super) trait Batch: Default + Send + 'static {
     type Entry<'a>;
-    /// How much may wait.
+    /// The maximum size, in the unit of [`Self::size`].
     const MOST: usize;
 
     fn add(&mut self, entry: Self::Entry<'_>);
-    /// How much waits.
+    /// The current size: bytes, or entries.
     fn size(&self) -> usize;
     fn clear(&mut self);
 }
@@ -51,7 +51,7 @@ impl Batch for String {
 
     fn clear(&mut self) {
         self.clear();
-        // What one stall made large does not stay so.
+        // Frees the memory that a stall has used.
         self.shrink_to(Self::MOST / 16);
     }
 }
@@ -73,14 +73,14 @@ impl<T: Send + 'static> Batch for Vec<T> {
     }
 }
 
-/// The writer thread's half.
+/// The writer's side.
 pub(super) trait Sink<B>: Send + 'static {
-    /// Writes the entries (there may be none: a wake-up), adds what could not be written to
-    /// `lost` and reports earlier losses when there is room again.
+    /// Writes the entries (none after a plain wake-up), adds those that failed to `lost`, and
+    /// reports earlier losses once writing works again.
     fn write(&mut self, batch: &mut B, lost: &Lost);
 }
 
-/// The callers' half. Dropping it flushes.
+/// The callers' side. Dropping it flushes.
 pub(super) struct Queue<B: Batch> {
     shared: Arc<Shared<B>>,
     thread: Option<JoinHandle<()>>,
@@ -94,22 +94,22 @@ struct Shared<B> {
 
 struct State<B> {
     batch: B,
-    /// The size of the batch that wakes the writer.
+    /// The batch size at which the writer is woken.
     wakes_at: usize,
-    /// The writer is to run, whatever the batch.
+    /// Run the writer, whatever the size of the batch.
     wake: bool,
-    /// To be told when what waits now is written.
+    /// Notified when the current batch is written.
     flushes: Vec<SyncSender<()>>,
     closed: bool,
 }
 
 impl Lost {
-    /// Counts `n` more.
+    /// Adds `n`.
     pub(super) fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Takes the count, which starts anew at 0.
+    /// Returns the count and resets it to 0.
     pub(super) fn take(&self) -> u64 {
         self.0.swap(0, Ordering::Relaxed)
     }
@@ -133,7 +133,7 @@ impl<B: Batch> Queue<B> {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Hands an entry over, or counts it as lost when the queue is full.
+    /// Queues an entry, or counts it as lost when the queue is full.
     pub(super) fn push(&self, entry: B::Entry<'_>) {
         let mut state = self.shared.lock();
         if state.batch.size() >= B::MOST {
@@ -148,13 +148,13 @@ impl<B: Batch> Queue<B> {
         }
     }
 
-    /// Makes the sink run soon.
+    /// Wakes the writer.
     pub(super) fn wake(&self) {
         self.tell(|state| state.wake = true);
     }
 
-    /// Waits until everything handed over before is written, but not longer than some seconds.
-    /// Whether it was.
+    /// Waits until all entries queued before are written, for at most 5 s; returns whether they
+    /// were.
     pub(super) fn flush(&self) -> bool {
         let (done, written) = sync_channel(1);
         self.tell(|state| state.flushes.push(done));
@@ -171,7 +171,7 @@ impl<B: Batch> Drop for Queue<B> {
     fn drop(&mut self) {
         let flushed = self.flush();
         self.tell(|state| state.closed = true);
-        // A writer that does not answer is left behind rather than waited for.
+        // A writer that is blocked is not joined.
         if let (true, Some(thread)) = (flushed, self.thread.take()) {
             let _ = thread.join();
         }
@@ -183,7 +183,7 @@ impl<B: Batch> Shared<B> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state when there is something to do.
+    /// Waits until the writer has something to do.
     fn wait(&self, mut gathers_until: Option<Instant>) -> MutexGuard<'_, State<B>> {
         let mut state = self.lock();
         loop {

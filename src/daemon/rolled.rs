@@ -1,5 +1,5 @@
-//! The files a rolled log leaves behind: their names, how many stay and for how long, and their
-//! compression. Runs beside the writer, which must not wait for gzip.
+//! The rotated files of a log: their names, number, age and compression. Runs on its own thread,
+//! as the writer must not wait for gzip.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -13,24 +13,24 @@ use flate2::write::GzEncoder;
 
 const STAMP: &str = "%Y-%m-%dT%H-%M-%S%.3f";
 
-/// What happens to the rolled files of one log.
+/// The rules for the rotated files of one log.
 #[derive(Clone)]
 pub(super) struct Archive {
     /// The log itself.
     pub(super) path: PathBuf,
-    /// Names carry UTC instead of local time.
+    /// Names hold UTC instead of local time.
     pub(super) utc: bool,
-    /// How many stay; 0 is all.
+    /// Number of files kept; 0: all.
     pub(super) keep: usize,
-    /// How long they stay; zero is for ever.
+    /// Age at which they are removed; zero: never.
     pub(super) age: Duration,
-    /// Whether they are gzipped.
+    /// Whether they are compressed with gzip.
     pub(super) compress: bool,
 }
 
 impl Archive {
-    /// A name for the log to be rolled to that is free and sorts after every one given before:
-    /// `name-2006-01-02T15-04-05.000.ext`. `last` is the time in the previous one.
+    /// An unused name for the next rotated file, which sorts after all earlier ones:
+    /// `name-2006-01-02T15-04-05.000.ext`. `last` is the time in the previous name.
     pub(super) fn next_name(&self, last: &mut NaiveDateTime) -> PathBuf {
         let (prefix, suffix) = self.affixes();
         let step = TimeDelta::milliseconds(1);
@@ -46,8 +46,8 @@ impl Archive {
         }
     }
 
-    /// Removes what is too old or too much and compresses the rest. Returns the first failure;
-    /// the other files are seen to all the same.
+    /// Removes surplus and old files and compresses the rest. Returns the first error, after all
+    /// files have been processed.
     pub(super) fn tidy(&self) -> io::Result<()> {
         let mut result = Ok(());
         let oldest = match TimeDelta::from_std(self.age) {
@@ -68,7 +68,7 @@ impl Archive {
         result
     }
 
-    /// The rolled files, newest first.
+    /// The rotated files, newest first.
     fn rolled(&self) -> io::Result<Vec<(NaiveDateTime, PathBuf)>> {
         let dir = match self.path.parent() {
             Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -85,13 +85,13 @@ impl Archive {
         Ok(found)
     }
 
-    /// The time in a rolled file's name; `None` for every other file.
+    /// The time in the name of a rotated file; `None` for other files.
     pub(super) fn stamp(&self, name: &str) -> Option<NaiveDateTime> {
         let (prefix, suffix) = self.affixes();
         let plain = name.strip_suffix(".gz").filter(|plain| plain.ends_with(&suffix));
         let stamp = plain.unwrap_or(name).strip_prefix(&prefix)?.strip_suffix(&suffix)?;
         let when = NaiveDateTime::parse_from_str(stamp, STAMP).ok()?;
-        // The parser also takes what nobody writes, such as a year of three digits.
+        // The parser also accepts other forms, such as a year of three digits.
         (when.format(STAMP).to_string() == stamp).then_some(when)
     }
 
@@ -108,7 +108,7 @@ impl Archive {
     }
 }
 
-/// Replaces `path` by `path.gz`; a half-written one is never left under that name.
+/// Replaces `path` by `path.gz`, which is never left incomplete.
 fn compress(path: &Path) -> io::Result<()> {
     let mut part = path.as_os_str().to_owned();
     part.push(".gz.part");

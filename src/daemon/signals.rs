@@ -1,7 +1,7 @@
-//! Signals as events. The process's main thread waits here; handlers themselves only wake it.
+//! Signals as events. A thread waits here; the handlers only wake it.
 //!
-//! HUP and USR1 reload, TERM, QUIT and INT stop, a second TERM or INT stops at once, USR2 starts
-//! the new binary. SIGPIPE stays ignored, as every Rust program starts with it ignored.
+//! HUP and USR1 reload; TERM, QUIT and INT stop; a second TERM or INT stops at once; USR2 upgrades
+//! to the new binary. SIGPIPE stays ignored, as in every Rust program.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,16 +10,16 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 const WATCHED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 
-/// What the operator asked for; the text is the signal's name.
+/// The operator's request; the text is the name of the signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Read the configuration again and reopen the logs.
     Reload(&'static str),
     /// Stop gracefully.
     Stop(&'static str),
-    /// Stop without waiting for anybody.
+    /// Stop without draining.
     StopNow(&'static str),
-    /// Put the new binary in this one's place.
+    /// Upgrade to the new binary.
     Upgrade,
 }
 
@@ -30,18 +30,18 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes over the signals. To be called before there are threads, and after detaching: a parent
-    /// that waits for its child should still die of Ctrl-C, and the two must not share the reader.
+    /// Installs the handlers. To be called before any thread exists, and after detaching: Ctrl-C
+    /// should still end a parent that waits for its child, and the two must not share the reader.
     ///
     /// # Errors
-    /// The system refused a handler or the pipe that wakes the reader.
+    /// A handler or the pipe that wakes the reader cannot be created.
     pub fn install() -> io::Result<Self> {
         let inner = signal_hook::iterator::Signals::new(WATCHED)?;
         Ok(Self { inner, queue: Queue::default() })
     }
 
-    /// Blocks until there is something to do. A storm of equal signals is one event, and once a
-    /// stop was asked for only a harder stop is an event.
+    /// Blocks until the next event. Equal signals are merged; after a stop, only a second stop is
+    /// an event.
     pub fn wait(&mut self) -> Event {
         loop {
             if let Some(event) = self.queue.next() {
@@ -59,7 +59,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// Turns signals that arrived together into events: stops go first, reloads are merged.
+    /// Converts signals that arrived together into events: stops first, reloads merged.
     fn add(&mut self, signals: impl IntoIterator<Item = i32>) {
         let signals: Vec<i32> = signals.into_iter().collect();
         for &signal in &signals {

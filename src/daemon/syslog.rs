@@ -1,8 +1,8 @@
-//! Lines to syslog: the machine's own (/dev/log) or a remote one over UDP or TCP.
+//! Syslog: the local one (/dev/log) or a remote one over UDP or TCP.
 //!
-//! The `syslog` crate carries them, from one thread with a bounded queue, because its writes
-//! block. It never reconnects and knows only UTC, so both the connection and the header (local
-//! time; RFC 3164 locally, RFC 5424 remotely) are made here.
+//! The `syslog` crate sends the lines, on one thread with a bounded queue, because its writes
+//! block. It neither reconnects nor supports local time, so the connection and the header (RFC
+//! 3164 locally, RFC 5424 remotely) are made here.
 
 use std::io::{self, BufWriter, Write};
 use std::net::{SocketAddr, UdpSocket};
@@ -39,7 +39,7 @@ pub enum Severity {
     Error,
     /// Something may fail.
     Warning,
-    /// Ordinary news, access lines among them.
+    /// Normal operation, including access log lines.
     Info,
     /// For developers.
     Debug,
@@ -51,7 +51,7 @@ pub struct Syslog {
 }
 
 impl Syslog {
-    /// The machine's syslog. It need not run yet: lines wait for it and are counted when lost.
+    /// The local syslog. It need not run yet: lines that cannot be sent are counted.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -77,10 +77,10 @@ impl Syslog {
         Self::start(parse(url)?, facility)
     }
 
-    /// Whether [`Self::remote`] could use the address.
+    /// Checks an address for [`Self::remote`].
     ///
     /// # Errors
-    /// It could not.
+    /// The address is invalid.
     pub fn check(url: &str) -> io::Result<()> {
         parse(url).map(drop)
     }
@@ -90,7 +90,7 @@ impl Syslog {
         self.queue.push((severity, line.to_owned()));
     }
 
-    /// Waits until what was queued is sent, for some seconds at most.
+    /// Waits until the queued lines are sent, for at most 5 s.
     pub fn flush(&self) {
         self.queue.flush();
     }
@@ -116,7 +116,7 @@ enum Address {
 
 fn parse(url: &str) -> io::Result<Address> {
     address(url).ok_or_else(|| {
-        let text = format!("'{url}' is no syslog address: want syslog[+udp|+tcp]://HOST:PORT");
+        let text = format!("'{url}' is not a syslog address: write syslog[+udp|+tcp]://HOST:PORT");
         io::Error::new(io::ErrorKind::InvalidInput, text)
     })
 }
@@ -142,13 +142,13 @@ fn address(url: &str) -> Option<Address> {
     }
 }
 
-/// The part before the message, as the `syslog` crate's formatter.
+/// Formats the header of a message, for the `syslog` crate.
 #[derive(Clone)]
 struct Header {
     facility: Facility,
-    /// Our own name, for remote servers only.
+    /// The host name of this machine, for remote servers only.
     host: Option<String>,
-    /// What ends a message: TCP needs a line end.
+    /// The end of a message: over TCP a line feed.
     end: &'static str,
 }
 
@@ -178,7 +178,7 @@ impl LogFormat<&str> for Header {
         };
         let priority = facility as u8 | severity as u8;
         let (now, pid, end) = (Local::now(), std::process::id(), self.end);
-        // One write! is one datagram.
+        // One write is one datagram.
         match &self.host {
             None => {
                 let time = now.format("%b %e %H:%M:%S");
@@ -197,7 +197,7 @@ struct Sender {
     address: Address,
     header: Header,
     logger: Option<Logger<LoggerBackend, Header>>,
-    /// No new connection before this.
+    /// The earliest time of the next attempt to connect.
     retry: Instant,
     pause: Duration,
 }
@@ -217,8 +217,8 @@ impl Sink<Vec<(Severity, String)>> for Sender {
 }
 
 impl Sender {
-    /// Whether the line went out. A connection that broke meanwhile is made anew at once, then
-    /// with growing pauses.
+    /// Returns whether the line was sent. A broken connection is reopened at once, then with
+    /// exponential backoff.
     fn send(&mut self, severity: Severity, line: &str) -> bool {
         let line = fit(line);
         if self.logger.as_ref().is_some_and(is_closed) {
@@ -288,7 +288,8 @@ fn resolve(host: &str) -> io::Result<SocketAddr> {
     dial::resolve_blocking(host)?.into_iter().next().ok_or_else(none)
 }
 
-/// Whether a TCP server hung up. Without this look the first line after it is lost unnoticed.
+/// Whether the TCP server has closed the connection. Without this check the first line after that
+/// would be lost without an error.
 fn is_closed(logger: &Logger<LoggerBackend, Header>) -> bool {
     let LoggerBackend::Tcp(stream) = &logger.backend else { return false };
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
@@ -299,7 +300,8 @@ fn is_closed(logger: &Logger<LoggerBackend, Header>) -> bool {
     }
 }
 
-/// One line of at most [`SYSLOG_BYTES`] bytes: a line end inside would begin a message of its own.
+/// Truncates the line to [`SYSLOG_BYTES`] bytes and removes line ends, which would begin another
+/// message.
 fn fit(line: &str) -> String {
     let end = line.floor_char_boundary(SYSLOG_BYTES);
     line.get(..end).unwrap_or(line).trim_end().replace(['\r', '\n', '\0'], " ")

@@ -181,7 +181,7 @@ fn path(args: &Args<'_>, word: &str, warnings: &mut Vec<Warning>) -> Result<Pref
              {{path}} starts_with {start}"
         ),
     };
-    Err(args.error_at(word, format!("'{word}' holds for no path: '*' is no wildcard")).hint(hint))
+    Err(args.error_at(word, format!("'{word}' matches no path: '*' is not a wildcard")).hint(hint))
 }
 
 struct Redirects {
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn what_is_refused() {
         for (lines, message) in [
-            ("redir /a/* /b", "'/a/*' holds for no path: '*' is no wildcard"),
+            ("redir /a/* /b", "'/a/*' matches no path: '*' is not a wildcard"),
             ("redir http://a /b", "'http://a' is no path: a path begins with '/'"),
             ("redir /a /a", "'from' and 'to' values of redirect rule cannot be the same"),
             ("redir /a /b\nredir /a /c", "rule with duplicate 'from' value: /a"),

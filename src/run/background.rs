@@ -1,5 +1,5 @@
-//! What goes on beside requests: the tasks of the configuration in force, on one thread of their
-//! own, which a configuration without any never starts.
+//! Runs the background tasks of the active configuration on one thread, which is started with the
+//! first task.
 
 use std::thread;
 
@@ -8,21 +8,21 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::site::Task;
 
-/// The thread, once there is one.
+/// The thread, once it is started.
 #[derive(Default)]
 pub(super) struct Background {
     inbox: Option<UnboundedSender<Vec<Task>>>,
 }
 
 impl Background {
-    /// Ends the tasks of the generation before, wherever they stand, and starts these.
+    /// Drops the tasks of the previous configuration and starts these.
     pub(super) fn replace(&mut self, tasks: Vec<Task>) {
         if self.inbox.is_none() && tasks.is_empty() {
             return;
         }
         let inbox = self.inbox.get_or_insert_with(start);
         if inbox.send(tasks).is_err() {
-            log::error!("the thread for health checks and names of upstreams has ended");
+            log::error!("the thread for health checks and DNS has stopped: restart caddy");
         }
     }
 }
@@ -33,11 +33,11 @@ fn start() -> UnboundedSender<Vec<Task>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
             Ok(runtime) => LocalSet::new().block_on(&runtime, follow(generations)),
-            Err(error) => log::error!("no health checks and no names of upstreams: {error}"),
+            Err(error) => log::error!("health checks and DNS are unavailable: {error}"),
         }
     };
     if let Err(error) = thread::Builder::new().name("background".to_owned()).spawn(live) {
-        log::error!("no health checks and no names of upstreams: starting a thread: {error}");
+        log::error!("health checks and DNS are unavailable: cannot start a thread: {error}");
     }
     inbox
 }
@@ -48,7 +48,7 @@ async fn follow(mut generations: UnboundedReceiver<Vec<Task>>) {
         tokio::select! {
             next = generations.recv() => {
                 let Some(tasks) = next else { return };
-                // What is dropped with the old set ends.
+                // Dropping the set aborts its tasks.
                 running = JoinSet::new();
                 for task in tasks {
                     running.spawn_local(task.start());
@@ -56,7 +56,7 @@ async fn follow(mut generations: UnboundedReceiver<Vec<Task>>) {
             }
             Some(ended) = running.join_next() => {
                 if let Err(error) = ended {
-                    log::error!("a task beside requests broke off: {error}");
+                    log::error!("a background task failed: {error}");
                 }
             }
         }

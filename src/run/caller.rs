@@ -1,4 +1,4 @@
-//! Who waits for this process to be ready, and hears why it is not.
+//! The recipient of this process's readiness or start error.
 
 use std::io;
 
@@ -9,15 +9,15 @@ use crate::daemon::upgrade::{self, Predecessor};
 use crate::server::Sockets;
 
 pub(super) enum Caller {
-    /// Whoever reads stderr.
+    /// The reader of stderr.
     Terminal,
     /// The process that `-daemon` left in the foreground.
     Parent(Readiness),
-    /// The process that this one is to take over from.
+    /// The previous process, in an upgrade.
     Predecessor(Predecessor),
 }
 
-/// The process before this one, if there is one, and what it hands over.
+/// The previous process, if this is an upgrade, and its handover.
 pub(super) fn predecessor() -> Result<Option<(Caller, HandoverIn)>, (Caller, String)> {
     match upgrade::predecessor() {
         Ok(None) => Ok(None),
@@ -25,7 +25,9 @@ pub(super) fn predecessor() -> Result<Option<(Caller, HandoverIn)>, (Caller, Str
             Ok(handover) => Ok(Some((Caller::Predecessor(before), handover))),
             Err(error) => Err((Caller::Predecessor(before), error)),
         },
-        Err(error) => Err((Caller::Terminal, format!("the process before: {error}"))),
+        Err(error) => {
+            Err((Caller::Terminal, format!("cannot take over from the previous process: {error}")))
+        }
     }
 }
 
@@ -34,8 +36,8 @@ impl Caller {
         matches!(self, Self::Predecessor(_))
     }
 
-    /// Waits for a predecessor's word, which is told of which addresses this process will read the
-    /// UDP sockets.
+    /// Reports readiness to a predecessor, with the addresses whose UDP sockets this process will
+    /// read, and waits for its order to serve.
     pub(super) fn ready_to_serve(self, opening: &[Sockets]) -> io::Result<Self> {
         if let Self::Predecessor(before) = &self {
             let taken = opening.iter().filter(|sockets| sockets.has_before());

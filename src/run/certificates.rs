@@ -1,5 +1,5 @@
-//! Certificates from a CA as the command line has them: where they are kept, and whether its
-//! terms are agreed to.
+//! Certificates from a CA: the settings from the command line, the storage directory, and the
+//! agreement to the CA's terms.
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::os::fd::AsFd as _;
@@ -17,7 +17,7 @@ use crate::site::Snapshot;
 use crate::tls::acme::{self, Challenge, Keeper, Settings, Undecided};
 use crate::tls::{Folder, TlsListener};
 
-/// The keeper of this process's certificates; it does nothing yet.
+/// Creates the keeper of this process's certificates, without starting it.
 pub(super) fn keeper(options: &Options) -> Result<Arc<Keeper>, String> {
     let mut challenges = Vec::new();
     if options.http_challenge {
@@ -44,8 +44,8 @@ pub(super) fn listeners(snapshot: &Snapshot) -> impl Iterator<Item = &TlsListene
     snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref())
 }
 
-/// Asks a person at the terminal where nobody has agreed to a CA's terms yet, while the sites are
-/// served already. Without a terminal, or in its background, the log says what is missing.
+/// Asks at the terminal for agreement to a CA's terms if it is missing, while the sites are already
+/// served. Without a terminal, or in its background, only the log reports it.
 pub(super) fn consent(keeper: &Arc<Keeper>, snapshot: &Snapshot, options: &Options) {
     let Some(undecided) = keeper.undecided(listeners(snapshot)) else { return };
     let is_person = std::io::stdout().is_terminal() && may_read_terminal();
@@ -53,7 +53,7 @@ pub(super) fn consent(keeper: &Arc<Keeper>, snapshot: &Snapshot, options: &Optio
         return;
     }
     let keeper = keeper.clone();
-    // On a thread of its own: who does not answer can still stop and reload.
+    // On a thread of its own, so that signals are handled while it waits.
     let asking = move || {
         if let Some(email) = ask(&keeper, &undecided) {
             keeper.agree(&email);
@@ -61,41 +61,41 @@ pub(super) fn consent(keeper: &Arc<Keeper>, snapshot: &Snapshot, options: &Optio
     };
     let started = std::thread::Builder::new().name("terms".to_owned()).spawn(asking);
     if let Err(error) = started {
-        log::error!("starting a thread: {error}");
+        log::error!("cannot start a thread: {error}");
     }
 }
 
-/// The e-mail address of who agrees; may be empty.
+/// Returns the e-mail address if the terms are accepted; it may be empty.
 fn ask(keeper: &Keeper, undecided: &Undecided) -> Option<String> {
     let terms = keeper.terms_of(&undecided.ca);
     output::line("");
     output::line("Your sites will be served over HTTPS automatically using an ACME CA:");
     output::line(&format!("  {}", undecided.ca));
     output::line("By continuing, you agree to its subscriber agreement:");
-    output::line(&format!("  {}", terms.as_deref().unwrap_or("(the CA does not say where it is)")));
+    output::line(&format!("  {}", terms.as_deref().unwrap_or("(the CA gives no address)")));
     let agreed = answer("Do you agree to the terms? (y/n): ")?.to_ascii_lowercase();
     if !matches!(agreed.as_str(), "y" | "yes") {
-        output::line("No certificate is asked for. To agree later, start with -agree.");
+        output::line("No certificate is requested. To agree later, start with -agree.");
         return None;
     }
     if !undecided.needs_email {
         return Some(String::new());
     }
-    output::line("An e-mail address lets the CA tell you about trouble; it may be left blank.");
+    output::line("The CA can send notices to an e-mail address; it may be left blank.");
     loop {
         let email = answer("E-mail address: ")?;
         if email.is_empty() || email.contains('@') {
             return Some(email);
         }
-        output::line(&format!("'{email}' is no e-mail address."));
+        output::line(&format!("'{email}' is not an e-mail address."));
     }
 }
 
-/// What is typed; `None` at the end of the input.
+/// Reads one line; `None` at the end of the input.
 fn answer(question: &str) -> Option<String> {
     output::prompt(question);
     let stdin = std::io::stdin();
-    // Who has sent us to the background types for others; reading that would stop the service.
+    // In the background of a terminal, a read would stop the process.
     loop {
         poll(&mut [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).ok()?;
         if may_read_terminal() {
@@ -108,8 +108,8 @@ fn answer(question: &str) -> Option<String> {
     (read > 0).then(|| answer.trim().to_owned())
 }
 
-/// Whether standard input is a terminal that we are in the foreground of. From the background a
-/// read stops the whole process (SIGTTIN, POSIX.1-2017 11.1.4).
+/// Whether standard input is a terminal with this process in its foreground. A read from the
+/// background would stop the process (SIGTTIN, POSIX.1-2017 11.1.4).
 fn may_read_terminal() -> bool {
     tcgetpgrp(std::io::stdin()).is_ok_and(|foreground| foreground == getpgrp())
 }

@@ -1,4 +1,4 @@
-//! The end of a process: when it is told to stop, and when another one has taken its place.
+//! Ending the process: on a stop signal, and after an upgrade.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -15,16 +15,16 @@ use crate::limits::{DRAIN_IDLE, STOP_WORKERS};
 use crate::server::Drain;
 use crate::site;
 
-/// How often it is looked whether the end must come faster.
+/// How often the drain checks for a second signal.
 const STEP: Duration = Duration::from_millis(20);
 
 impl Service {
-    /// Lets requests in flight end, and runs the commands of the end; a second signal cuts that
-    /// short.
+    /// Drains the requests in flight and runs the shutdown commands; a second signal ends both at
+    /// once.
     pub(super) fn stop(self, events: &mpsc::Receiver<Event>) -> u8 {
         notify::stopping();
         self.settings.keeper.stop();
-        // However long `-grace` is, the manager should not cut it short.
+        // systemd must not end the process before `-grace` does.
         notify::extend_timeout(self.grace + Duration::from_secs(5));
         let engine = self.engine.clone();
         let hurry = || match events.try_recv() {
@@ -45,10 +45,10 @@ impl Service {
         })
     }
 
-    /// Ends what is under way while the new process serves.
+    /// Drains the requests in flight while the new process serves.
     pub(super) fn leave(self, new: Serving, events: &mpsc::Receiver<Event>) -> u8 {
         self.watchdog.stop();
-        // The new process rolls the logs and renews the certificates.
+        // The new process rotates the logs and renews the certificates.
         logfile::disable_rotation();
         self.settings.keeper.stop();
         let (ended, new_ended) = mpsc::channel::<()>();
@@ -60,14 +60,14 @@ impl Service {
             if let Ok(Event::Stop(signal) | Event::StopNow(signal)) = events.try_recv() {
                 return Some(signal.to_owned());
             }
-            // Its packets come through the new process, and a new start needs the ports.
+            // Packets arrive through the new process, and a new start needs the ports.
             let is_over = new_ended.try_recv() == Err(mpsc::TryRecvError::Disconnected);
-            is_over.then(|| "the process that serves has ended".to_owned())
+            is_over.then(|| "the new process has ended".to_owned())
         };
         self.drain(DRAIN_IDLE, hurry, || OK)
     }
 
-    /// `hurry` says why there is no more time, `last` what comes of the end.
+    /// `hurry` returns a reason to stop at once, `last` the exit code after a complete drain.
     fn drain(
         self,
         linger: Duration,
@@ -92,7 +92,7 @@ impl Service {
                 break FORCED;
             }
             if Instant::now() > deadline {
-                log::error!("a worker does not end: Force quit");
+                log::error!("a worker does not stop: Force quit");
                 break FORCED;
             }
         };
@@ -105,8 +105,8 @@ impl Service {
     }
 }
 
-/// Is cancelled when the process before this one has ended: until then it needs us, to be handed
-/// its packets.
+/// Is cancelled when the previous process has ended. Until then it needs this process, which
+/// forwards packets to it.
 pub(super) fn alone(before: Option<Predecessor>) -> CancellationToken {
     let alone = CancellationToken::new();
     let Some(before) = before else {

@@ -1,10 +1,10 @@
 //! The exit codes of the process.
 
-/// Started and stopped as asked.
+/// Normal stop.
 pub(super) const OK: u8 = 0;
 /// The configuration or the start failed.
 pub(super) const FAILED: u8 = 1;
 /// A second signal cut the drain short.
 pub(super) const FORCED: u8 = 2;
-/// Stopped as asked, and a command of `on shutdown` failed.
+/// A command of `on shutdown` failed.
 pub(super) const SHUTDOWN_FAILED: u8 = 4;

@@ -1,5 +1,5 @@
-//! What a process hands to the one that takes its place: its sockets, the keys by which both know
-//! each other's packets, its pid file, and a Caddyfile that came from a pipe.
+//! The handover of an upgrade: sockets, the keys for connection IDs, the pid file, and a Caddyfile
+//! that was read from a pipe.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use serde_json::{Value, json};
 use crate::daemon::upgrade::Parcel;
 use crate::server::{self, HandoverSockets, ServiceKeys};
 
-/// The form of the text. A version that changes it still reads the one before.
+/// The version of the text. A program that changes it must still read the previous one.
 const FORM: u64 = 1;
 
-/// As it is sent.
+/// The handover as it is sent.
 pub(super) struct HandoverOut<'a> {
     pub(super) keys: &'a ServiceKeys,
     pub(super) handovers: &'a [HandoverSockets],
     pub(super) pidfile: Option<BorrowedFd<'a>>,
-    /// Whether there is a Caddyfile.
+    /// Whether a Caddyfile was found.
     pub(super) found: bool,
-    /// The Caddyfile in force, if it was read from the standard input.
+    /// The active Caddyfile, if it was read from the standard input.
     pub(super) stdin: Option<&'a str>,
 }
 
-/// As it arrives.
+/// The handover as it is received.
 pub(super) struct HandoverIn {
     pub(super) keys: Arc<ServiceKeys>,
     pub(super) handovers: Vec<HandoverSockets>,
@@ -55,7 +55,7 @@ impl HandoverOut<'_> {
         .to_string()
     }
 
-    /// What the text counts, in its order.
+    /// The files that the text counts, in its order.
     pub(super) fn files(&self) -> Vec<BorrowedFd<'_>> {
         let (tcp, udp) = server::lent();
         let own =
@@ -65,12 +65,12 @@ impl HandoverOut<'_> {
 }
 
 impl HandoverIn {
-    /// Reads a parcel, and takes over the sockets in it that are a supervisor's.
+    /// Reads a parcel and registers the sockets in it that a supervisor has passed.
     pub(super) fn open(parcel: Parcel) -> Result<Self, String> {
-        let odd = || "what the process before hands over cannot be read".to_owned();
+        let odd = || "the handover from the previous process cannot be read".to_owned();
         let text: Value = serde_json::from_str(&parcel.text).map_err(|_| odd())?;
         if text["form"] != FORM {
-            return Err("what the process before hands over is of another version".to_owned());
+            return Err("the handover from the previous process has an unknown version".to_owned());
         }
         let mut files = parcel.files.into_iter();
         let pidfile = some(&mut files, &text["pidfile"]).ok_or_else(odd)?.pop();
@@ -91,7 +91,7 @@ impl HandoverIn {
     }
 }
 
-/// The next generation.
+/// The keys, with the next generation number.
 fn keys(text: &Value) -> Option<Result<Arc<ServiceKeys>, String>> {
     let secret = STANDARD.decode(text["secret"].as_str()?).ok()?.try_into().ok()?;
     let generation = u32::try_from(text["generation"].as_u64()?).ok()?;
@@ -107,7 +107,7 @@ fn handover(files: &mut impl Iterator<Item = OwnedFd>, counts: &Value) -> Option
     })
 }
 
-/// As many files as the text says, if there are so many.
+/// Takes `count` files; `None` if there are fewer.
 fn some(files: &mut impl Iterator<Item = OwnedFd>, count: &Value) -> Option<Vec<OwnedFd>> {
     let count = usize::try_from(count.as_u64()?).ok()?;
     let files: Vec<OwnedFd> = files.take(count).collect();
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn what_is_odd_is_refused() {
         for (edit, says) in [
-            ((|text| text["form"] = json!(2)) as fn(&mut Value), "another version"),
+            ((|text| text["form"] = json!(2)) as fn(&mut Value), "an unknown version"),
             (|text| text["secret"] = json!("short"), "cannot be read"),
             (|text| text["handovers"][0]["udp"] = json!(3), "cannot be read"),
             (|text| text["handovers"][0]["addr"] = json!("here"), "cannot be read"),

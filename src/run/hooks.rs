@@ -1,4 +1,4 @@
-//! The commands that a Caddyfile hangs on points of the service's life.
+//! Runs the commands that a Caddyfile sets for events of the service.
 
 use std::process::Child;
 
@@ -11,11 +11,11 @@ use crate::tls::DNS_VARIABLES;
 const WITHHELD: [&[&[&str]]; 2] =
     [&[notify::VARIABLES, activation::VARIABLES, upgrade::VARIABLES], DNS_VARIABLES];
 
-/// Runs those of one event, in the order of the Caddyfile, and waits for each that is not in the
-/// background. `give_up` says that nobody wants to wait any more.
+/// Runs the commands of one event, in the order of the Caddyfile, and waits for each unless it is
+/// in the background. The command is killed when `give_up` returns true.
 ///
 /// # Errors
-/// A command could not be started, or failed where it is waited for; the others have not run.
+/// A command could not be started, or one that is waited for failed; the later ones have not run.
 pub(super) fn run(
     hooks: &[Hook],
     event: Event,
@@ -37,13 +37,13 @@ pub(super) fn run(
         match command::wait(&mut child, &mut give_up).map_err(|e| failed(e.to_string()))? {
             Exit::Success => {}
             Exit::Failed(status) => return Err(failed(status)),
-            Exit::Killed => return Err(failed("cut short by a signal".to_owned())),
+            Exit::Killed => return Err(failed("interrupted by a signal".to_owned())),
         }
     }
     Ok(())
 }
 
-/// [`run`] beside the caller, who cannot wait: what fails is a line in the log.
+/// [`run`] on a thread of its own; failures are logged.
 pub(super) fn run_aside(hooks: &[Hook], event: Event, env: &[(&str, &str)]) {
     let hooks: Vec<Hook> = hooks.iter().filter(|hook| hook.event == event).cloned().collect();
     if hooks.is_empty() {
@@ -59,7 +59,7 @@ pub(super) fn run_aside(hooks: &[Hook], event: Event, env: &[(&str, &str)]) {
     });
 }
 
-/// Waits for the child without anybody waiting, so that it does not stay a zombie.
+/// Waits for the child on a thread of its own, so that it does not stay a zombie.
 fn in_background(child: Child, shown: String) {
     aside(move || match command::reap(child) {
         Ok(Exit::Failed(status)) => log::warn!("command '{shown}': {status}"),
@@ -70,6 +70,6 @@ fn in_background(child: Child, shown: String) {
 
 fn aside(work: impl FnOnce() + Send + 'static) {
     if let Err(error) = std::thread::Builder::new().name("command".to_owned()).spawn(work) {
-        log::error!("starting a thread: {error}");
+        log::error!("cannot start a thread: {error}");
     }
 }

@@ -1,5 +1,5 @@
-//! The life of the process: start, reload, drain, stop. The only module that knows both the
-//! operating system and the server.
+//! The life cycle of the process: start, reload, upgrade, drain, stop. The only module that uses
+//! both `daemon` and `server`.
 
 mod background;
 mod caller;
@@ -34,7 +34,7 @@ use settings::{settings, wanted};
 use sinks::NoSinks;
 use upgrade::Upgrade;
 
-/// Does what the command line asks and returns the exit code.
+/// Runs the action of the command line and returns the exit code.
 pub fn run(options: &Options) -> u8 {
     if options.server_type != "http" {
         output::error(&format!("unknown server type '{}'", options.server_type));
@@ -50,7 +50,7 @@ pub fn run(options: &Options) -> u8 {
     OK
 }
 
-/// As the next process of a service, or as the first.
+/// Starts the service: as the successor of another process, or as the first.
 fn begin(options: &Options) -> u8 {
     match caller::predecessor() {
         Ok(Some((caller, handover))) => return serve(options, caller, Some(handover)),
@@ -63,7 +63,7 @@ fn begin(options: &Options) -> u8 {
     if options.daemon { in_background(options) } else { serve(options, Caller::Terminal, None) }
 }
 
-/// Takes over the sockets that the process was started with.
+/// Takes the sockets of socket activation.
 fn inherit() -> Result<(), String> {
     let (tcp, udp) = activation::passed()?;
     server::inherit(tcp, udp).map_err(|error| format!("socket activation: {error}"))
@@ -83,7 +83,7 @@ fn validate(options: &Options) -> u8 {
     }
 }
 
-/// All that a start does short of touching anything; returns the warnings.
+/// Performs the checks of a start without side effects; returns the warnings.
 fn check(options: &Options) -> Result<Vec<Warning>, String> {
     options.user.as_deref().map(privileges::lookup).transpose()?;
     processlog::check(&processlog::parse_target(&options.log))?;
@@ -113,23 +113,23 @@ fn in_background(options: &Options) -> u8 {
     match detach::detach() {
         Ok(Side::Parent(code)) => u8::try_from(code).unwrap_or(FAILED),
         Ok(Side::Child(readiness)) => serve(options, Caller::Parent(readiness), None),
-        Err(error) => failed(Caller::Terminal, &format!("going to the background: {error}")),
+        Err(error) => failed(Caller::Terminal, &format!("cannot detach: {error}")),
     }
 }
 
-/// What a terminal is told on several lines, without the excerpt of the source.
+/// Joins an error of several lines into one, without the source excerpt.
 fn on_one_line(error: &str) -> String {
     let lines = error.lines().filter(|line| !line.contains(" | "));
     let lines: Vec<_> = lines.map(|line| line.trim().trim_start_matches("hint: ")).collect();
     lines.join("; ")
 }
 
-/// Starts, then obeys signals until told to stop. No thread exists before this.
+/// Starts the service and handles signals until it stops. No thread exists before this.
 fn serve(options: &Options, caller: Caller, handover: Option<HandoverIn>) -> u8 {
     let (mut service, events) = match Service::start(options, handover) {
         Ok(started) => started,
         Err(error) => {
-            // A predecessor has the last word on this, in the same log.
+            // A predecessor logs this itself, in the same log.
             if !caller.is_predecessor() && !options.log.is_empty() {
                 log::error!("{}", on_one_line(&error));
             }
@@ -140,7 +140,7 @@ fn serve(options: &Options, caller: Caller, handover: Option<HandoverIn>) -> u8 
     let before = match caller.ready_to_serve(&service.opening) {
         Ok(before) => before,
         Err(error) => {
-            log::warn!("the process before does without this one: {error}");
+            log::warn!("the previous process has cancelled the upgrade: {error}");
             processlog::flush();
             return FAILED;
         }

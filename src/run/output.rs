@@ -1,31 +1,31 @@
-//! What a person at a terminal reads: the words of the start, and errors.
+//! Output to the terminal: start messages, prompts and errors.
 
 use std::io::Write as _;
 
 use crate::config;
 
-/// Fewer descriptors than this are too few for a proxy.
+/// The recommended limit of open files.
 const DESCRIPTORS_WANTED: u64 = 8192;
 
-/// One line on stdout. A closed stdout is no reason to fail.
+/// Prints one line to stdout; a closed stdout is ignored.
 pub(super) fn line(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// The start of a line on stdout that a person is to finish.
+/// Prints a prompt to stdout.
 pub(super) fn prompt(text: &str) {
     let mut out = std::io::stdout();
     let _ = write!(out, "{text}");
     let _ = out.flush();
 }
 
-/// An error on stderr, in the form of a log line.
+/// Prints an error to stderr, in the form of a log line.
 pub(super) fn error(text: &str) {
     let now = chrono::Local::now().format("%Y/%m/%d %H:%M:%S");
     let _ = writeln!(std::io::stderr(), "{now} {text}");
 }
 
-/// A warning on stderr.
+/// Prints a warning to stderr.
 pub(super) fn warning(text: &str) {
     error(&format!("[WARNING] {text}"));
 }

@@ -1,4 +1,4 @@
-//! The running service: how it is built, put in force and reconfigured.
+//! The running service: how it is started and reloaded.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -21,32 +21,31 @@ use crate::limits::CONNECTION_SHARE;
 use crate::server::{self, Engine, ServiceKeys, Sockets, Workers};
 use crate::site::{self, Task};
 
-/// Descriptors that a worker opens for itself, and a few to spare.
+/// Descriptors that a worker opens for itself, with some reserve.
 const DESCRIPTORS_OF_WORKER: u64 = 6;
-/// Descriptors kept for files that are opened while clients come: logs, a configuration that is
-/// read anew, certificates.
+/// Descriptors reserved for files that are opened later: logs, the configuration, certificates.
 const DESCRIPTORS_TO_SPARE: u64 = 8;
 
 pub(super) struct Service {
     pub(super) settings: Settings,
     pub(super) wanted: Wanted,
-    /// What is in force, for `stdin`, which cannot be read again.
+    /// The active configuration text; `stdin` cannot be read again.
     pub(super) source: Source,
     pub(super) sinks: Arc<Sinks>,
     pub(super) engine: Arc<Engine>,
     pub(super) keys: Arc<ServiceKeys>,
     pub(super) workers: Workers,
-    /// Bound, and not served yet.
+    /// Bound, but not served yet.
     pub(super) opening: Vec<Sockets>,
     pub(super) background: Background,
-    /// To go on in the background, and not started yet.
+    /// Background tasks that are not started yet.
     pub(super) tasks: Vec<Task>,
     pub(super) sites: Vec<String>,
     pub(super) grace: Duration,
     pub(super) watchdog: Watchdog,
-    /// As it was started, to be started again.
+    /// The program, for upgrades.
     pub(super) program: Program,
-    /// Whether no process before this one is still there.
+    /// Cancelled once no previous process is running.
     pub(super) alone: CancellationToken,
     /// Removed when the service is dropped.
     pub(super) pidfile: Option<PidFile>,
@@ -58,7 +57,8 @@ impl Service {
         options: &Options,
         handover: Option<HandoverIn>,
     ) -> Result<(Self, mpsc::Receiver<Event>), String> {
-        let program = Program::this().map_err(|error| format!("its own program: {error}"))?;
+        let program = Program::this()
+            .map_err(|error| format!("cannot find the file of this program: {error}"))?;
         let user = user(options)?;
         let events = signals()?;
         processlog::install(&log_style(options), user.as_ref())
@@ -96,7 +96,7 @@ impl Service {
             start_commands(&engine, &events)?;
         }
         let workers = server::spawn(&engine, &keys, count, connections)
-            .map_err(|error| format!("starting workers: {error}"))?;
+            .map_err(|error| format!("cannot start the workers: {error}"))?;
         let service = Self {
             settings,
             wanted,
@@ -118,7 +118,7 @@ impl Service {
         Ok((service, events))
     }
 
-    /// Serves what was bound. Nothing can fail any more that a service could not do without.
+    /// Serves the bound sockets. From here on no failure is fatal.
     pub(super) fn open(&mut self) {
         for sockets in std::mem::take(&mut self.opening) {
             self.workers.open(sockets);
@@ -132,7 +132,7 @@ impl Service {
             hooks::run_aside(&renewed.load().hooks, site::Event::CertRenew, &env);
         })));
         if let Err(error) = self.settings.keeper.start() {
-            log::error!("certificates: starting a thread: {error}");
+            log::error!("certificates: cannot start a thread: {error}");
         }
         self.settings.keeper.configure(certificates::listeners(&self.engine.load()));
         self.background.replace(std::mem::take(&mut self.tasks));
@@ -143,7 +143,7 @@ impl Service {
             log::info!("{site}");
         }
         for socket in server::idle(&self.engine.load()) {
-            log::warn!("{socket} was passed by the supervisor, and no site listens on it");
+            log::warn!("{socket} was passed by the supervisor, but no site listens on it");
         }
         if !options.quiet {
             output::started(&self.sites);
@@ -175,7 +175,7 @@ impl Service {
         }
     }
 
-    /// Runs the commands that hang on a new configuration of a running service.
+    /// Runs the commands for a new configuration of a running service.
     pub(super) fn tell_restarted(&self) {
         let hooks = &self.engine.load().hooks;
         hooks::run_aside(hooks, site::Event::InstanceRestart, &[]);
@@ -203,7 +203,7 @@ impl Service {
     }
 }
 
-/// The one that the process before handed over, or a new one.
+/// Inherits the pid file of the previous process, or creates one.
 fn pidfile(
     options: &Options,
     handover: Option<&mut HandoverIn>,
@@ -216,7 +216,7 @@ fn pidfile(
     pidfile.map(Some).map_err(|error| error.to_string())
 }
 
-/// The commands of the start. Clients that come meanwhile wait: the ports are bound.
+/// Runs the startup commands. Clients that connect meanwhile wait, as the ports are bound.
 fn start_commands(engine: &Engine, events: &mpsc::Receiver<Event>) -> Result<(), String> {
     let give_up = || matches!(events.try_recv(), Ok(Event::Stop(_) | Event::StopNow(_)));
     let hooks = &engine.load().hooks;
@@ -226,16 +226,17 @@ fn start_commands(engine: &Engine, events: &mpsc::Receiver<Event>) -> Result<(),
 
 /// Signals arrive on a thread of their own, so that waiting for them never delays a drain.
 fn signals() -> Result<mpsc::Receiver<Event>, String> {
-    let mut signals = Signals::install().map_err(|error| format!("signal handlers: {error}"))?;
+    let mut signals =
+        Signals::install().map_err(|error| format!("cannot install signal handlers: {error}"))?;
     let (events, inbox) = mpsc::channel();
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || while events.send(signals.wait()).is_ok() {})
-        .map_err(|error| format!("starting a thread: {error}"))?;
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
     Ok(inbox)
 }
 
-/// The user to serve as. From here on no program that is started can gain privileges.
+/// Looks up the user to run as. From here on no child process can gain privileges.
 fn user(options: &Options) -> Result<Option<privileges::User>, String> {
     let user = options.user.as_deref().map(privileges::lookup).transpose()?;
     if let Some(user) = &user {
@@ -245,8 +246,7 @@ fn user(options: &Options) -> Result<Option<privileges::User>, String> {
     Ok(user)
 }
 
-/// The configuration's text: what the process before this one had on its standard input, or what
-/// the options name.
+/// The configuration text: from the standard input of the previous process, or from the options.
 fn source(
     wanted: &Wanted,
     settings: &Settings,
@@ -261,9 +261,9 @@ fn source(
     Ok(source)
 }
 
-/// How many clients may be connected at once, for so many descriptors, addresses and workers.
+/// The maximum number of client connections for these descriptors, addresses and workers.
 fn connections(descriptors: u64, addresses: usize, workers: usize) -> usize {
-    // At each address a worker has one client accepted that waits for its place.
+    // At each address a worker has accepted one client that waits for a place.
     let of_worker = DESCRIPTORS_OF_WORKER + addresses as u64;
     let own = limits::open_files() + DESCRIPTORS_TO_SPARE + of_worker * workers as u64;
     let connections = descriptors.saturating_sub(own).saturating_mul(CONNECTION_SHARE) / 100;

@@ -1,4 +1,4 @@
-//! The command line as the rooms below want it.
+//! Converts the command line into the settings of the modules.
 
 use std::sync::Arc;
 

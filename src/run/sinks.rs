@@ -1,6 +1,5 @@
-//! Where directives' lines go: the daemon's writers behind the trait that directives see. A
-//! target opened twice is one writer, also across reloads, so that two rollers never share a
-//! file.
+//! The log sinks of directives: implements their trait with the writers of `daemon`. All users of
+//! a target share one writer, also across reloads, so that a file is never rotated twice.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,7 +19,7 @@ const LOG_MODE: u32 = 0o644;
 /// Writers in use, by target.
 pub(super) struct Sinks {
     open: Mutex<HashMap<SinkTarget, Arc<Writer>>>,
-    /// Whose the files are to be.
+    /// The owner of new files.
     user: Option<User>,
 }
 
@@ -29,7 +28,7 @@ impl Sinks {
         Self { open: Mutex::default(), user }
     }
 
-    /// Opens every file anew by its name, after a rotation from outside.
+    /// Reopens every file, after an external rotation.
     pub(super) fn reopen(&self) {
         for writer in self.writers() {
             if let Writer::File(file) = &*writer {
@@ -38,7 +37,7 @@ impl Sinks {
         }
     }
 
-    /// Waits until what was written is on its way to the disk or to syslog.
+    /// Flushes all writers.
     pub(super) fn flush(&self) {
         for writer in self.writers() {
             match &*writer {
@@ -58,7 +57,7 @@ impl Sinks {
 impl OpenSink for Sinks {
     fn open(&self, target: &SinkTarget) -> io::Result<Arc<dyn Sink>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // Only those that a configuration in force still holds are worth keeping.
+        // Drops the writers that no configuration uses.
         open.retain(|_, writer| Arc::strong_count(writer) > 1);
         if let Some(writer) = open.get(target) {
             return Ok(writer.clone());
@@ -106,8 +105,8 @@ impl Sink for Writer {
     }
 }
 
-/// Opens nothing and makes nothing: for a check of the configuration. What could never be
-/// opened is refused all the same; whether the service's user may write it shows at the start.
+/// Checks targets without opening or creating anything, for `-validate`. It does not check whether
+/// the user of the service may write them.
 pub(super) struct NoSinks;
 
 impl OpenSink for NoSinks {

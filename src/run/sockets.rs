@@ -1,4 +1,4 @@
-//! The sockets of a configuration that the one before it does not have.
+//! Binds the sockets of a new configuration that the previous one does not have.
 
 use std::net::SocketAddr;
 
@@ -6,9 +6,9 @@ use crate::config::Loaded;
 use crate::server::{self, HandoverSockets, Sockets};
 use crate::site::Snapshot;
 
-/// Binds what `old` has not got, but for what the process before this one left. An address that
-/// carries nothing but implied redirects may fail: the sites themselves are reachable without it,
-/// so it leaves the configuration, and the next reload tries it again.
+/// Binds the addresses that `old` lacks, or adopts the sockets that the previous process has handed
+/// over. An address with nothing but implicit redirects may fail, as the sites work without it: it
+/// is removed from the configuration, and the next reload tries again.
 pub(super) fn bind_new(
     loaded: &mut Loaded,
     old: Option<&Snapshot>,
@@ -38,7 +38,7 @@ pub(super) fn bind_new(
                 taken.push(addr);
             }
             Err(error) if loaded.redirects.iter().any(|only| only.addr == addr) => {
-                log::warn!("no redirects from http to https: {error}");
+                log::warn!("redirects from http to https are unavailable: {error}");
                 left_out.push(addr);
             }
             Err(error) => return Err(error.to_string()),
@@ -49,7 +49,7 @@ pub(super) fn bind_new(
     Ok(bound)
 }
 
-/// The addresses of `old` that `new` has no more, or wants with other sockets.
+/// The addresses of `old` that `new` lacks or needs with other sockets.
 pub(super) fn gone(old: &Snapshot, new: &Snapshot) -> Vec<SocketAddr> {
     let stays = |addr, quic| new.listener(addr).is_some_and(|now| now.quic == quic);
     let old = old.listeners.iter();

@@ -1,6 +1,5 @@
-//! USR2: a new binary takes this process's place, with its sockets. It builds its own
-//! configuration first; as long as it has not said that it is ready, this process serves as
-//! before, and goes on if it never is.
+//! USR2: an upgrade in place. The new process gets the sockets and loads its configuration; this
+//! process keeps serving until the new one is ready, or for good if it fails.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -14,16 +13,16 @@ use crate::daemon::signals::Event;
 use crate::daemon::upgrade::{Serving, Successor};
 use crate::limits::UPGRADE_READY;
 
-/// How often signals are looked for meanwhile.
+/// How often signals are checked while waiting.
 const STEP: Duration = Duration::from_millis(10);
 
-/// What came of it.
+/// The result of an upgrade.
 pub(super) enum Upgrade {
     /// The other process serves.
     Done(Serving),
     /// Nothing has changed.
     Failed,
-    /// A signal came first.
+    /// A stop signal came first.
     Stop(&'static str),
 }
 
@@ -43,7 +42,7 @@ impl Service {
         };
         match done {
             Ok(serving) => {
-                // It may have read its Caddyfile before the change that the signal was about.
+                // The new process may have read its Caddyfile before the signal was sent.
                 if reload.is_some() {
                     serving.reload();
                 }
@@ -51,7 +50,7 @@ impl Service {
             }
             Err(Missed::Stop(signal)) => Upgrade::Stop(signal),
             Err(Missed::Failed(reason)) => {
-                log::error!("SIGUSR2: the upgrade failed, this process goes on: {reason}");
+                log::error!("SIGUSR2: the upgrade failed, this process keeps serving: {reason}");
                 let reason = reason.lines().next().unwrap_or_default();
                 notify::ready(&format!("serving as before; the upgrade failed: {reason}"));
                 if let Some(signal) = reload {
@@ -62,7 +61,8 @@ impl Service {
         }
     }
 
-    /// A new process that is ready, and of which addresses it will read the UDP sockets.
+    /// Starts a new process and waits until it is ready; returns it with the addresses whose UDP
+    /// sockets it will read.
     fn successor(
         &self,
         events: &mpsc::Receiver<Event>,
@@ -72,7 +72,7 @@ impl Service {
             Missed::Failed(format!("{}: {error}", self.program.path().display()))
         };
         if std::process::id() == 1 {
-            let reason = "with process 1 everything in its container ends";
+            let reason = "this is process 1, and its container would end with it";
             return Err(Missed::Failed(reason.to_owned()));
         }
         let handover = HandoverOut {
@@ -98,7 +98,9 @@ impl Service {
                 Ok(Err(error)) => return Err(Missed::Failed(successor.silence(&error))),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(Missed::Failed("its answer was lost".to_owned()));
+                    return Err(Missed::Failed(
+                        "the answer of the new process was lost".to_owned(),
+                    ));
                 }
             }
             match events.try_recv() {
@@ -111,7 +113,7 @@ impl Service {
         }
     }
 
-    /// From here on the successor is the service.
+    /// Makes the successor the main process of the service.
     fn hand_over(&self, successor: Successor, reads: &[SocketAddr]) -> Result<Serving, Missed> {
         let pid = successor.pid();
         self.workers.hand_over(reads, true);
@@ -124,14 +126,14 @@ impl Service {
             Missed::Failed(format!("process {pid} ended: {error}"))
         };
         let serving = successor.go().map_err(taken_back)?;
-        log::info!("SIGUSR2: process {pid} serves now, this one ends what is under way");
+        log::info!("SIGUSR2: process {pid} serves now, this one finishes its requests");
         Ok(serving)
     }
 
     fn name(&self, pid: u32) {
         let named = self.pidfile.as_ref().map_or(Ok(()), |file| file.name(pid));
         if let Err(error) = named {
-            log::error!("pid file: {error}");
+            log::error!("cannot write the pid file: {error}");
         }
     }
 }

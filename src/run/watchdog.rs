@@ -1,5 +1,5 @@
-//! The sign of life that systemd's watchdog waits for. It is given only when every worker has
-//! answered, so that a service that hangs is restarted and not just one that ended.
+//! The notifications for systemd's watchdog. They are sent only while every worker responds, so
+//! that systemd also restarts a service that hangs.
 
 use std::io;
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use std::thread;
 use crate::daemon::notify;
 use crate::server::Pulse;
 
-/// Gives signs of life until it is stopped.
+/// Notifies the watchdog until it is stopped.
 #[derive(Default)]
 pub(super) struct Watchdog {
     stopped: Arc<AtomicBool>,
 }
 
 impl Watchdog {
-    /// Starts giving signs of life, if the manager wants any.
+    /// Starts the notifications, if a watchdog is set.
     pub(super) fn start(&self, pulse: Pulse) -> io::Result<()> {
         let Some(interval) = notify::watchdog_interval() else { return Ok(()) };
-        // The interval is half the limit: with the wait for an answer a sign still comes in time.
+        // The interval is half the limit, so a notification after this wait is still in time.
         let patience = interval / 2;
         let stopped = self.stopped.clone();
         let watch = move || {
@@ -32,7 +32,7 @@ impl Watchdog {
                     notify::watchdog();
                 } else {
                     log::error!(
-                        "a worker has not answered for {patience:?}: no sign to the watchdog"
+                        "a worker has not responded for {patience:?}: not notifying the watchdog"
                     );
                 }
             }
@@ -40,7 +40,7 @@ impl Watchdog {
         thread::Builder::new().name("watchdog".to_owned()).spawn(watch).map(drop)
     }
 
-    /// Another process gives them from now on.
+    /// Stops: another process notifies the watchdog from now on.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }

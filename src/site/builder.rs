@@ -1,4 +1,4 @@
-//! One site: what its block says, as a chain.
+//! A site: the chain that is built from its block.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,19 +18,19 @@ use crate::http::timeouts::TimeoutOverrides;
 use crate::tls::Policy;
 use crate::warning::Warning;
 
-/// What stands for a folder where `index` names nothing else.
+/// The index files of a directory, unless `index` names others.
 pub const INDEX: [&str; 6] =
     ["index.html", "index.htm", "index.txt", "default.html", "default.htm", "default.txt"];
 
-/// Collects what the directives of one block say about one address. Set-ups run in table order,
-/// which is the order of execution.
+/// Collects the settings of one block for one address. The set-up functions of directives run in
+/// table order, which is also the order of their handlers.
 pub struct SiteBuilder {
     pub address: Address,
     /// `root`, else `-root`, else the working directory.
     pub root: PathBuf,
-    /// Whether somebody wrote the root.
+    /// Whether `root` or `-root` is set.
     pub root_is_named: bool,
-    /// Whether a directive answers every request, so that no file is looked for.
+    /// Whether a directive responds to every request, so that no file is ever served.
     pub answers_all: bool,
     pub binds: Vec<String>,
     pub index: Vec<String>,
@@ -41,11 +41,11 @@ pub struct SiteBuilder {
     pub timeouts: TimeoutOverrides,
     pub proxy_protocol: Option<ProxyProtocol>,
     pub sinks: Arc<dyn OpenSink>,
-    /// Where `errors` writes, for what else has something to say there.
+    /// The log of `errors`, for other directives that write to it.
     pub error_log: Option<ErrorLog>,
-    /// Files that `fastcgi` runs, and that nobody sends as they are.
+    /// Files that `fastcgi` runs, and whose source is never sent.
     pub scripts: Arc<Scripts>,
-    /// Whether this site will be served over TLS (its scheme is https).
+    /// Whether this site is served over TLS.
     pub secure: bool,
     pub warnings: Vec<Warning>,
     pub hooks: Vec<Hook>,
@@ -80,29 +80,29 @@ impl SiteBuilder {
         }
     }
 
-    /// The files that stand for a folder.
+    /// The index files of a directory.
     pub fn index_names(&self) -> Vec<String> {
         if self.index.is_empty() { INDEX.map(str::to_owned).to_vec() } else { self.index.clone() }
     }
 
-    /// As logs name it.
+    /// The name of the site in logs.
     pub fn name(&self) -> Arc<str> {
         name(&self.address)
     }
 
-    /// Where errors are written that no response tells of.
+    /// The log for errors that no response reports.
     pub fn error_log(&self) -> ErrorLog {
         self.error_log.clone().unwrap_or_else(|| ErrorLog::process(self.name()))
     }
 
-    /// As [`Self::push`], for what has to see requests too that are refused before the chain runs.
+    /// As [`Self::push`], for a handler that also runs for requests refused before the chain.
     pub fn push_witness(&mut self, handler: impl Handler) {
         let handler = Arc::new(handler);
         self.handlers.push(Box::new(handler.clone()));
         self.witnesses.push(Box::new(handler));
     }
 
-    /// Puts a handler behind those already there.
+    /// Appends a handler to the chain.
     pub fn push(&mut self, handler: impl Handler) {
         self.handlers.push(Box::new(handler));
     }
@@ -126,7 +126,7 @@ impl SiteBuilder {
 
 fn name(address: &Address) -> Arc<str> {
     match address.original.as_str() {
-        // Without an address there is but one.
+        // Only a single site can have no address.
         "" => "the site".into(),
         address => address.into(),
     }
@@ -135,13 +135,13 @@ fn name(address: &Address) -> Arc<str> {
 /// A site ready to serve.
 pub struct Site {
     pub address: Address,
-    /// As logs name it.
+    /// The name of the site in logs.
     pub name: Arc<str>,
-    /// The address's path, which directives do not see.
+    /// The path of the address; requests reach the directives without it.
     pub path: Prefix,
     pub limits: Limits,
     chain: Vec<Box<dyn Handler>>,
-    /// What refused requests pass.
+    /// The handlers for refused requests.
     refusing: Vec<Box<dyn Handler>>,
 }
 
@@ -157,7 +157,7 @@ impl Site {
     }
 }
 
-/// Gives the answer to a refused request.
+/// The handler that responds to refused requests.
 struct Refused;
 
 impl Handler for Refused {

@@ -1,24 +1,24 @@
-//! Files that are programs: whose source nobody gets.
+//! Files that are scripts, whose source is never sent.
 
 use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// The names of scripts: their source is not sent, whichever rule a request for one falls
-/// through. Known when all directives have been set up.
+/// The extensions of scripts. Their source is not sent even if no `fastcgi` rule handles the
+/// request. Set while the directives of the site are set up.
 #[derive(Debug, Default)]
 pub struct Scripts {
     endings: OnceLock<Vec<String>>,
 }
 
 impl Scripts {
-    /// What the names of scripts end with, such as `.php`, in any case; said once.
+    /// Sets the extensions, such as `.php`; letter case is ignored. Only the first call counts.
     pub fn end_with(&self, endings: Vec<String>) {
-        // A set-up runs once for each site.
+        // The set-up of `fastcgi` runs once per site.
         let _ = self.endings.set(endings);
     }
 
-    /// Whether it is the name of a script, or of a compressed copy of one.
+    /// Whether this is the name of a script or of a compressed copy of one.
     pub fn has(&self, path: &Path) -> bool {
         let Some(endings) = self.endings.get() else { return false };
         let name = path.as_os_str().as_encoded_bytes();
@@ -31,13 +31,13 @@ impl Scripts {
         })
     }
 
-    /// An error for a script that somebody is about to send.
+    /// Returns an error if the file is a script.
     pub fn refuse(&self, path: &Path) -> io::Result<()> {
         if !self.has(path) {
             return Ok(());
         }
-        let why = "is a script, which fastcgi runs; no fastcgi line took this request, and its \
-                   source is not sent";
+        let why = "is a script, and no fastcgi directive handled this request; the source of a \
+        script is not sent";
         Err(io::Error::new(io::ErrorKind::NotFound, format!("{} {why}", path.display())))
     }
 }

@@ -1,11 +1,11 @@
-//! What a block sets that the server reads itself.
+//! The settings of a block that the server itself reads.
 
 use std::time::Duration;
 
 use crate::http::paths::Prefix;
 use crate::http::ranges::Ranges;
 
-/// What `limits` sets.
+/// The settings of `limits`.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
     /// Bytes of a request's field section.
@@ -15,13 +15,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The most bytes a request body on this path may have.
+    /// The maximum size of a request body on this path, in bytes.
     pub fn body_of(&self, path: &str) -> Option<u64> {
         self.body.iter().find(|(prefix, _)| prefix.holds(path)).map(|(_, bytes)| *bytes)
     }
 }
 
-/// Who names the client of each TCP connection, by the PROXY protocol.
+/// Peers that send the client's address by the PROXY protocol, and the time limit for it.
 #[derive(Debug, Clone)]
 pub struct ProxyProtocol {
     pub from: Ranges,

@@ -1,4 +1,4 @@
-//! A generation of the configuration: its listeners, each with its sites.
+//! A loaded configuration: its listeners, each with its sites.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::congestion::Congestion;
 use crate::http::timeouts::Timeouts;
 use crate::tls::TlsListener;
 
-/// One generation of the configuration. A reload builds another and swaps it in whole.
+/// A loaded configuration. A reload builds a new one and replaces this one as a whole.
 #[derive(Default)]
 pub struct Snapshot {
     pub listeners: Vec<Listener>,
@@ -19,13 +19,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The listener of a local address, as it was bound.
+    /// The listener that is bound to this address.
     pub fn listener(&self, addr: SocketAddr) -> Option<&Listener> {
         self.listeners.iter().find(|listener| listener.addr == addr)
     }
 }
 
-/// What is served on one address.
+/// The sites and settings of one address.
 pub struct Listener {
     pub addr: SocketAddr,
     pub tls: Option<TlsListener>,

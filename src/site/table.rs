@@ -1,4 +1,4 @@
-//! Which site serves a request.
+//! The choice of the site for a request.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::builder::Site;
 /// Sites by host, then by the longest path.
 #[derive(Default)]
 pub struct SiteTable {
-    /// Clients bring no key in, so that none of them can make keys collide.
+    /// Clients cannot add keys, so FNV is safe against collisions.
     hosts: FnvHashMap<String, Vec<Arc<Site>>>,
     has_wildcards: bool,
 }
@@ -22,8 +22,8 @@ impl SiteTable {
         paths.sort_by_key(|site| std::cmp::Reverse(site.path.as_str().len()));
     }
 
-    /// Exact host, else with its labels replaced by `*` from the left, else `0.0.0.0`, the empty
-    /// host or `*`; then the longest path that holds the request's.
+    /// The exact host, else with labels replaced by `*` from the left, else `0.0.0.0`, the empty
+    /// host or `*`; then the site with the longest path that is a prefix of the request's.
     pub fn find(&self, host: &str, path: &str) -> Option<&Site> {
         let sites = self
             .hosts
@@ -35,7 +35,7 @@ impl SiteTable {
         sites.iter().find(|site| site.path.holds(path)).map(|site| &**site)
     }
 
-    /// The site, where there is but one.
+    /// The site if there is exactly one.
     pub fn only(&self) -> Option<&Site> {
         let mut all = self.hosts.values().flatten();
         all.next().filter(|_| all.next().is_none()).map(|site| &**site)

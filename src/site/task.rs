@@ -1,15 +1,13 @@
-//! Work beside requests, and commands at points of the service's life: what a configuration
-//! brings that no request passes.
+//! Background tasks of a configuration, and the commands it runs at events of the service.
 
 use std::future::Future;
 use std::pin::Pin;
 
-/// Work beside requests that belongs to one generation of the configuration. It starts when that
-/// is put in force, once for all workers and on none of them, and is dropped when another
-/// generation takes its place.
+/// Background work of one configuration. It starts when the configuration becomes active, once for
+/// all workers and on a thread of its own, and is dropped when another one replaces it.
 pub struct Task(Box<dyn FnOnce() -> Work + Send>);
 
-/// A task under way. It stays on its thread.
+/// A running task. It stays on its thread.
 pub type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 impl Task {
@@ -24,27 +22,27 @@ impl Task {
     }
 }
 
-/// A command that the service runs at a point of its life.
+/// A command that the service runs at an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
     pub event: Event,
     /// The program and its arguments.
     pub command: Vec<String>,
-    /// Nobody waits for it.
+    /// Whether the service does not wait for it.
     pub background: bool,
 }
 
-/// The points of its life that the service runs commands at.
+/// The events at which the service runs commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// The process starts, before it answers the first request.
     Startup,
     /// The process ends, after the last request.
     Shutdown,
-    /// A configuration is in force: at the start, and after each reload.
+    /// A configuration has become active: at the start, and after each reload.
     InstanceStartup,
-    /// A reload has put another configuration in force.
+    /// A reload has activated another configuration.
     InstanceRestart,
-    /// A certificate from a CA is new.
+    /// A certificate was obtained or renewed.
     CertRenew,
 }

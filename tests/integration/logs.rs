@@ -65,7 +65,7 @@ fn a_full_disk_costs_counted_lines_and_no_request() {
     std::fs::write(&filler, vec![0; 64 * KIB]).unwrap();
     get(&caddy, 0..100, KIB);
     wait_for("the complaint", PATIENCE, || {
-        let complaint = "[WARNING] log: writing ";
+        let complaint = "[WARNING] log: cannot write ";
         (caddy.log().contains(complaint) && caddy.log().contains("No space left")).then_some(())
     });
     let full = log();

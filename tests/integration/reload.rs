@@ -197,7 +197,11 @@ fn a_taken_port_for_redirects_is_tried_again() {
     let setup = Setup::new(site).arg("-https-port=@PORT@").arg("-http-port=@PORT2@");
     let other = std::net::TcpListener::bind(("::", setup.ports[1])).unwrap();
     let caddy = setup.start();
-    assert!(caddy.log().contains("no redirects from http to https"), "{}", caddy.log());
+    assert!(
+        caddy.log().contains("redirects from http to https are unavailable"),
+        "{}",
+        caddy.log()
+    );
     assert!(!caddy.read("stdout").contains("http://localhost"), "{}", caddy.read("stdout"));
     drop(other);
     caddy.reload();

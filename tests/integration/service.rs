@@ -179,7 +179,7 @@ fn the_watchdog_hears_of_live_workers_only() {
         .and_then(|()| nix::sys::ptrace::interrupt(worker));
     traced.expect("stopping a thread");
     wait_for("the complaint", Duration::from_secs(10), || {
-        caddy.log().contains("a worker has not answered").then_some(())
+        caddy.log().contains("a worker has not responded").then_some(())
     });
     while manager.hears("WATCHDOG=1") {}
     nix::sys::wait::waitpid(worker, Some(nix::sys::wait::WaitPidFlag::__WALL)).unwrap();

@@ -33,10 +33,13 @@ fn fails(caddy: &mut Caddy, says: &str) {
 fn a_new_program_that_fails_leaves_the_old_one_serving() {
     let mut caddy = Setup::new(SITE).own_program().arg("-pidfile=@DIR@/caddy.pid").start();
     for (text, says) in [
-        ("#!/bin/sh\nexit 3\n", "it ended before it was ready (exit status: 3)"),
+        ("#!/bin/sh\nexit 3\n", "the new process ended before it was ready (exit status: 3)"),
         ("#!/bin/sh\nkill -9 $$\n", "signal: 9"),
         ("garbage", "Exec format error"),
-        ("#!/bin/sh\nprintf garbage-and-more >&0\nexec sleep 60\n", "it does not understand"),
+        (
+            "#!/bin/sh\nprintf garbage-and-more >&0\nexec sleep 60\n",
+            "the new process does not support upgrades",
+        ),
         ("#!/no/such/shell\n", "No such file or directory"),
     ] {
         let program = caddy.path("another");

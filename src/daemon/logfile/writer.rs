@@ -1,4 +1,4 @@
-//! The thread behind a log file: writes, rolls, and opens the file anew.
+//! The writer of a log file: writes, rotates and reopens it, on a thread of its own.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -15,9 +15,9 @@ use super::{Control, lock, lost_line};
 use crate::daemon::queue::{Lost, Sink};
 use crate::daemon::rolled::Archive;
 
-/// How often the path is checked for having been moved away.
+/// How often the path is checked for a file that was moved or removed.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
-/// How often the rolled files' age is looked at, also where the log never grows large.
+/// How often the age of rotated files is checked, even if the log is never rotated.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) struct Writer {
@@ -26,27 +26,27 @@ pub(super) struct Writer {
     utc: bool,
     control: Arc<Control>,
     file: Option<Current>,
-    /// The next time to look whether the path is still this file.
+    /// When to check next whether the path still names this file.
     check: Instant,
-    /// The time in the name of the newest rolled file.
+    /// The time in the name of the newest rotated file.
     rolled: NaiveDateTime,
-    /// Not waited for at the end: what it leaves undone the next start does.
+    /// Not joined at the end: the next start finishes its work.
     tidying: Option<JoinHandle<()>>,
-    /// When to see to the rolled files again.
+    /// When to tidy the rotated files next.
     tidy: Instant,
-    /// The last write failed. Only the first of several failures is told: the telling may end up
-    /// in this very file.
+    /// The last write failed. Only the first of several failures is logged, as this may be the
+    /// process log itself.
     unwritable: bool,
-    /// The last attempt to open the file anew failed, likewise.
+    /// The last attempt to reopen the file failed; logged likewise.
     unopenable: bool,
 }
 
 struct Current {
     file: File,
     size: u64,
-    /// Devices and FIFOs are written to but not rolled.
+    /// Devices and FIFOs are not rotated.
     regular: bool,
-    /// A write stopped inside a line, which the next one must not continue.
+    /// The last write ended within a line; the next one must not continue it.
     torn: bool,
 }
 
@@ -59,7 +59,7 @@ impl Sink<String> for Writer {
         }
         let limit = lock(&self.control.roll).size;
         let (mut start, mut end) = (0, 0);
-        // One look for all of them, unless they may not all fit.
+        // The size is checked per line only if the batch might not fit.
         let size = self.file.as_ref().map_or(0, |current| current.size) + batch.len() as u64;
         if limit.is_some_and(|limit| size > limit) {
             for line in batch.split_inclusive('\n') {
@@ -117,9 +117,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens the file anew when asked to, or when its path is another file by now (moved away by
-    /// logrotate, or removed). On failure the open one goes on, unless it has no name any more:
-    /// what nobody could ever read counts as lost.
+    /// Reopens the file on request, or when its path names another file (moved by logrotate, or
+    /// removed). On failure the open file stays in use, unless it was removed: its lines would be
+    /// lost and are counted so.
     fn refresh(&mut self) {
         let now = Instant::now();
         if now >= self.tidy {
@@ -135,7 +135,7 @@ impl Writer {
         }
         let Err(err) = self.open_file() else { return };
         if !std::mem::replace(&mut self.unopenable, true) {
-            log_failure(&self.path, "opening", &err);
+            log_failure(&self.path, "cannot open", &err);
         }
         let is_nameless = |one: &Current| one.file.metadata().is_ok_and(|it| it.nlink() == 0);
         if self.file.as_ref().is_some_and(is_nameless) {
@@ -151,8 +151,8 @@ impl Writer {
         }
     }
 
-    /// Whether `line` bytes after the `pending` ones pass the limit. A line longer than the limit
-    /// has a file of its own.
+    /// Whether `line` bytes after the `pending` ones exceed the limit. A line longer than the
+    /// limit gets a file of its own.
     fn is_full(&self, limit: Option<u64>, pending: usize, line: usize) -> bool {
         let (Some(limit), Some(current)) = (limit, &self.file) else { return false };
         let before = current.size + pending as u64;
@@ -167,7 +167,7 @@ impl Writer {
         match result {
             Ok(()) => self.unwritable &= text.is_empty(),
             Err(err) if !std::mem::replace(&mut self.unwritable, true) => {
-                log_failure(&self.path, "writing", &err);
+                log_failure(&self.path, "cannot write", &err);
             }
             Err(_) => {}
         }
@@ -179,8 +179,8 @@ impl Writer {
         let name = archive.next_name(&mut self.rolled);
         let rolled = fs::rename(&self.path, name).and_then(|()| self.open_file());
         if let Err(err) = rolled {
-            log_failure(&self.path, "rolling", &err);
-            // Not again before as much has been written once more.
+            log_failure(&self.path, "cannot roll", &err);
+            // Retried only after the limit is reached again.
             if let Some(current) = &mut self.file {
                 current.size = 0;
             }
@@ -188,7 +188,7 @@ impl Writer {
         self.tidy();
     }
 
-    /// Sees to the rolled files on a thread of its own: compressing a large one takes seconds.
+    /// Tidies the rotated files on a thread of its own: compression can take seconds.
     fn tidy(&mut self) {
         self.tidy = Instant::now() + DAY;
         let archive = self.archive();
@@ -198,7 +198,7 @@ impl Writer {
                 let _ = before.join();
             }
             if let Err(err) = archive.tidy() {
-                log_failure(&archive.path, "tidying the rolled files of", &err);
+                log_failure(&archive.path, "cannot tidy the rolled files of", &err);
             }
         };
         self.tidying = thread::Builder::new().name("log-tidy".to_owned()).spawn(work).ok();
@@ -217,7 +217,7 @@ impl Writer {
 }
 
 impl Current {
-    /// Returns how much of `text` was written, too.
+    /// Also returns how much of `text` was written.
     fn append(&mut self, text: &[u8]) -> (usize, io::Result<()>) {
         if self.torn && !text.is_empty() {
             if let Err(err) = self.file.write_all(b"\n") {

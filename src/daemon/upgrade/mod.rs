@@ -1,9 +1,10 @@
-//! A new binary takes the place of the running one. The two talk over a pair of sockets, which the
-//! new process finds as its standard input: it gets a [`Parcel`] of text and open files, says
-//! whether it is ready, and waits for the word to go. What is in the parcel is not known here.
+//! Upgrade in place: a new process replaces the running one. The two communicate over a socket
+//! pair, which is the standard input of the new process. It receives a [`Parcel`] of text and open
+//! files, reports whether it is ready, and waits for the order to serve. The content of the parcel
+//! is opaque here.
 //!
-//! Nothing else is inherited: files travel over the pair (SCM_RIGHTS, unix(7)) and not through
-//! `exec`, where any other child started at that moment would get them too.
+//! The files are sent over the pair (SCM_RIGHTS, unix(7)) and not inherited through `exec`, where
+//! another child started at the same time would inherit them too.
 
 mod parcel;
 mod predecessor;

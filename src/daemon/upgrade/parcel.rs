@@ -1,4 +1,4 @@
-//! Text and open files over a socket.
+//! Sends text and open files over a socket.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -10,13 +10,13 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-/// Files that go with one byte; the kernel takes 253.
+/// Files per message; the kernel allows 253.
 const AT_ONCE: usize = 64;
-/// More cannot be meant.
+/// Sanity limits.
 const MOST_FILES: u32 = 1 << 16;
 const MOST_TEXT: u32 = 1 << 28;
 
-/// What one process gives another.
+/// The data that one process sends to another.
 #[derive(Debug, Default)]
 pub struct Parcel {
     pub text: String,
@@ -66,7 +66,7 @@ impl Parcel {
     }
 }
 
-/// Files come with a byte each time, and a read never takes more than one such byte.
+/// Each message has one byte and the files that belong to it.
 fn receive_files(stream: &UnixStream, files: &mut Vec<OwnedFd>) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(AT_ONCE))];
     let mut control = RecvAncillaryBuffer::new(&mut space);

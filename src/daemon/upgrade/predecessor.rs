@@ -1,4 +1,4 @@
-//! The process that ran before, seen from the one that it started.
+//! The previous process, seen from its successor.
 
 use std::env;
 use std::fs::File;
@@ -12,14 +12,14 @@ use nix::unistd::{dup2_stdin, getppid};
 use super::parcel::Parcel;
 use super::words::{FAILED, GO, MARK, READY};
 
-/// The process to take over from.
+/// The connection to the previous process.
 pub struct Predecessor(UnixStream);
 
-/// Who started this process as its successor, and what it hands over. `None`: somebody else did.
-/// To be called once, before anything reads the standard input.
+/// The process that started this one as its successor, and its parcel. `None`: this process is not
+/// a successor. To be called once, before the standard input is read.
 ///
 /// # Errors
-/// The other end is gone, or talks otherwise.
+/// The other end is closed, or sends an invalid parcel.
 pub fn predecessor() -> io::Result<Option<(Predecessor, Parcel)>> {
     let parent = getppid();
     let named = env::var(MARK).ok().and_then(|pid| pid.parse().ok());
@@ -36,11 +36,11 @@ pub fn predecessor() -> io::Result<Option<(Predecessor, Parcel)>> {
 }
 
 impl Predecessor {
-    /// Says that nothing is left to do but to serve, with what it has to know of that, and waits
-    /// for the word.
+    /// Reports that this process is ready to serve, with `text` for the predecessor, and waits for
+    /// the order to serve.
     ///
     /// # Errors
-    /// It has ended meanwhile or does not want this process any more.
+    /// The predecessor has ended or has cancelled the upgrade.
     pub fn ready(&self, text: &str) -> io::Result<()> {
         Parcel::send(&self.0, &format!("{READY}\n{text}"), &[])?;
         match Parcel::receive(&self.0)?.text.as_str() {
@@ -49,14 +49,14 @@ impl Predecessor {
         }
     }
 
-    /// Says why this process cannot serve.
+    /// Reports why this process cannot serve.
     pub fn failed(self, reason: &str) {
         let _ = Parcel::send(&self.0, &format!("{FAILED}\n{reason}"), &[]);
     }
 
-    /// Returns when it has ended.
+    /// Blocks until the predecessor has ended.
     pub fn ended(mut self) {
-        // It says nothing any more, so a read ends with it.
+        // It sends nothing more, so the read returns when it ends.
         let _ = self.0.read(&mut [0]);
     }
 }

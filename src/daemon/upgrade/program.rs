@@ -1,4 +1,4 @@
-//! The command by which this process was started, to be run again.
+//! The command line of this process, to start it again.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,8 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A file and its arguments. To be asked for at the start: later the file may be another one, which
-/// is the point, and then the system no longer knows its name.
+/// A program file and its arguments. To be determined at the start: once the file is replaced by a
+/// new version, the system no longer knows its path.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
@@ -18,11 +18,11 @@ pub struct Program {
 }
 
 impl Program {
-    /// That of this process, by the name that it was started with: where that is a link, the new
-    /// binary is what the link leads to then.
+    /// The program of this process, by the name it was started with. If that is a link, an upgrade
+    /// starts the target that the link has then.
     ///
     /// # Errors
-    /// The process does not know its own file.
+    /// The path of the program cannot be determined.
     pub fn this() -> io::Result<Self> {
         let mut words = env::args_os();
         let name = words.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The process that is to come next, seen from the one that runs.
+//! The next process, seen from the running one.
 
 use std::io::{self, Read};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -14,14 +14,14 @@ use super::program::Program;
 use super::words::{FAILED, GO, MARK, READY};
 use crate::daemon::privileges;
 
-/// A started binary that is not ready yet. Unless it is let go it is ended on drop.
+/// A started process that does not serve yet. It is killed on drop unless [`Self::go`] was called.
 pub struct Successor {
     child: Child,
     stream: UnixStream,
     is_gone: bool,
 }
 
-/// Waits for the successor's word, apart from it: what it says may take a while.
+/// Waits for the successor's report, separately from the [`Successor`].
 pub struct Answer(UnixStream);
 
 /// A successor that serves.
@@ -31,11 +31,11 @@ pub struct Serving {
 }
 
 impl Successor {
-    /// Starts the program and hands it what it is to take over. `patience` bounds every wait for
-    /// it.
+    /// Starts the program and sends it the parcel. `patience` is the timeout of every read and
+    /// write.
     ///
     /// # Errors
-    /// It cannot be started, or does not take the parcel.
+    /// The program cannot be started, or does not receive the parcel.
     pub fn start(
         program: &Program,
         text: &str,
@@ -48,13 +48,13 @@ impl Successor {
         let mut command = program.command();
         command.stdin(Stdio::from(OwnedFd::from(theirs)));
         command.env(MARK, std::process::id().to_string());
-        // It names us, and the watchdog is to be the successor's.
+        // The variable names this process, but the watchdog will be the successor's.
         command.env_remove("WATCHDOG_PID");
         let child = privileges::bequeathing(|| command.spawn())?;
         drop(command);
         let successor = Self { child, stream, is_gone: false };
         match Parcel::send(&successor.stream, text, files) {
-            // It has ended already; who waits for its answer hears how.
+            // It has already ended; waiting for its answer reports how.
             Err(error) if is_closed(&error) => Ok(successor),
             sent => sent.map(|()| successor),
         }
@@ -64,18 +64,18 @@ impl Successor {
         self.child.id()
     }
 
-    /// Something to wait with.
+    /// A handle to wait for the answer with.
     ///
     /// # Errors
-    /// No descriptor is left.
+    /// The socket cannot be duplicated.
     pub fn answer(&self) -> io::Result<Answer> {
         self.stream.try_clone().map(Answer)
     }
 
-    /// Lets it serve. It is a process of its own from then on.
+    /// Orders it to serve. From then on it is not killed on drop.
     ///
     /// # Errors
-    /// It has ended meanwhile.
+    /// The successor has ended.
     pub fn go(mut self) -> io::Result<Serving> {
         Parcel::send(&self.stream, GO, &[])?;
         self.is_gone = true;
@@ -84,7 +84,7 @@ impl Successor {
         Ok(Serving { pid: self.child.id(), stream })
     }
 
-    /// How it ended, if it does so soon.
+    /// Its exit status, if it ends within 1 s.
     fn end(&mut self) -> Option<String> {
         let deadline = Instant::now() + Duration::from_secs(1);
         loop {
@@ -99,25 +99,25 @@ impl Successor {
         }
     }
 
-    /// What to say of a successor that gave no answer.
+    /// The message for a successor that gave no answer.
     pub fn silence(&mut self, error: &io::Error) -> String {
         match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                "it was not ready in time".to_owned()
+                "the new process was not ready in time".to_owned()
             }
             _ => match self.end() {
-                Some(status) => format!("it ended before it was ready ({status})"),
-                None => format!("it does not understand ({error})"),
+                Some(status) => format!("the new process ended before it was ready ({status})"),
+                None => format!("the new process does not support upgrades ({error})"),
             },
         }
     }
 }
 
 impl Answer {
-    /// What the successor has to say when it is ready, or why it never will be.
+    /// The successor's text when it is ready, or the reason why it cannot serve.
     ///
     /// # Errors
-    /// It said neither.
+    /// It reported neither.
     pub fn wait(self) -> io::Result<Result<String, String>> {
         let said = Parcel::receive(&self.0)?.text;
         let (word, rest) = said.split_once('\n').unwrap_or((&said, ""));
@@ -130,16 +130,16 @@ impl Answer {
 }
 
 impl Serving {
-    /// Has it read its configuration anew.
+    /// Makes it reload its configuration.
     pub fn reload(&self) {
         if let Ok(pid) = i32::try_from(self.pid) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGHUP);
         }
     }
 
-    /// Returns when it has ended.
+    /// Blocks until it has ended.
     pub fn ended(mut self) {
-        // It never writes, so a read ends with it.
+        // It never writes, so the read returns when it ends.
         let _ = self.stream.read(&mut [0]);
     }
 }

@@ -65,8 +65,8 @@ fn a_successor_that_cannot_serve_says_why() {
     let file = tempfile::tempfile().expect("file");
     for (how, says) in [
         ("fails", "no such port"),
-        ("dies", "it ended before it was ready (exit status: 3)"),
-        ("hangs", "it was not ready in time"),
+        ("dies", "the new process ended before it was ready (exit status: 3)"),
+        ("hangs", "the new process was not ready in time"),
     ] {
         let mut successor = start(how, &[file.as_fd()]);
         let said = match successor.answer().expect("answer").wait() {

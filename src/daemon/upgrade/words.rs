@@ -1,10 +1,10 @@
-//! What the two processes say to each other.
+//! The messages between the two processes.
 
-/// Names the process to succeed, as LISTEN_PID does for passed sockets: whoever inherits it from
-/// there on has another parent.
+/// The environment variable with the pid of the predecessor, checked against the parent process as
+/// LISTEN_PID is: a process that merely inherits it has another parent.
 pub(super) const MARK: &str = "CADDY_UPGRADE_OF";
 
-/// What a process says, each in a parcel.
+/// The messages, each in a parcel.
 pub(super) const READY: &str = "ready";
 pub(super) const FAILED: &str = "failed";
 pub(super) const GO: &str = "go";

@@ -32,7 +32,7 @@ pub(super) async fn receive(
             return Ok(Answer { head, first: input.freeze(), bodiless });
         }
         if input.len() >= RESPONSE_HEAD_BYTES {
-            return Err(FastCgiError::Malformed("its head is too large"));
+            return Err(FastCgiError::Malformed("the head is too large"));
         }
         match std::future::poll_fn(|cx| exchange.poll_stdout(cx)).await {
             Some(bytes) => input.extend_from_slice(&bytes?),
@@ -85,7 +85,7 @@ pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Head>, FastCgiError> 
         Ok(httparse::Status::Complete(parsed)) => parsed,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => {
-            return Err(FastCgiError::Malformed("it has too many fields"));
+            return Err(FastCgiError::Malformed("too many header fields"));
         }
         Err(_) => return Err(FastCgiError::Malformed("its head is none of CGI's")),
     };

@@ -97,14 +97,14 @@ impl Upload {
 
     fn data(&mut self, data: &Bytes, output: &mut BytesMut) -> Result<(), BodyError> {
         let left = self.left.checked_sub(data.len() as u64);
-        self.left = left.ok_or("more than Content-Length says")?;
+        self.left = left.ok_or("the request body is longer than Content-Length")?;
         record::write(output, Stream::Stdin, data);
         Ok(())
     }
 
     fn end(&mut self, output: &mut BytesMut) -> Result<(), BodyError> {
         if self.left > 0 {
-            return Err("less than Content-Length says".into());
+            return Err("the request body is shorter than Content-Length".into());
         }
         self.ended = true;
         record::end(output, Stream::Stdin);

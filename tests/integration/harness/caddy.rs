@@ -14,7 +14,7 @@ use super::watch::Watch;
 use super::{BINARY, free_port, wait_for};
 
 /// What the log says behind the PID of the process that an upgrade put in place.
-const UPGRADED: &str = " serves now, this one ends what is under way";
+const UPGRADED: &str = " serves now, this one finishes its requests";
 
 /// How long a start, a reload or a stop may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);

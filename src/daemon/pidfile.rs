@@ -289,12 +289,12 @@ mod tests {
         fs::write(&target, &text).expect("write");
         let (soft, hard) = (dir.path().join("soft"), dir.path().join("hard"));
         std::os::unix::fs::symlink(&target, &soft).expect("symlink");
-        for (path, part) in [(&soft, "symbolic link"), (&target, "else than a pid")] {
+        for (path, part) in [(&soft, "symbolic link"), (&target, "other than a process ID")] {
             let err = PidFile::acquire(path).expect_err(part).to_string();
             assert!(err.contains(part), "{err}");
         }
         fs::hard_link(&target, &hard).expect("link");
-        assert!(PidFile::acquire(&hard).expect_err("hard").to_string().contains("hard links"));
+        assert!(PidFile::acquire(&hard).expect_err("hard").to_string().contains("hard link"));
         assert_eq!(fs::read_to_string(&target).expect("read"), text);
         let err = PidFile::acquire(&dir.path().join("no/such")).expect_err("no dir").to_string();
         assert!(err.contains("cannot open it"), "{err}");

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use nix::fcntl::OFlag;
 
-use super::kind;
+use super::content_type;
 use super::preconditions::Validators;
 use crate::site::Scripts;
 
@@ -171,9 +171,10 @@ pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
     {
         return Ok(Found::File(known.clone()));
     }
-    let content_type = match kind::by_name(&path) {
+    let content_type = match content_type::by_name(&path) {
         Some(known) => known,
-        None => kind::by_content(&read(&original, about.len().min(kind::SAMPLE))?).to_owned(),
+        None => content_type::by_content(&read(&original, about.len().min(content_type::SAMPLE))?)
+            .to_owned(),
     };
     let file = sibling.map_or(original, |(_, file, _)| file);
     let most = if known.is_some() { HOT } else { CHUNK };

@@ -7,10 +7,10 @@
 
 mod body;
 mod cache;
+mod content_type;
 mod find;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
-mod kind;
 mod preconditions;
 mod ranges;
 mod reply;

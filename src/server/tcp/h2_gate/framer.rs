@@ -4,7 +4,7 @@
 use bytes::{BufMut, BytesMut};
 use http::{StatusCode, Version};
 
-use super::frames::{
+use super::frame_format::{
     self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, LARGEST_WINDOW, MOST,
     PUSH_PROMISE, RST_STREAM, WINDOW_UPDATE, number, put_block, put_head,
 };
@@ -135,7 +135,7 @@ impl Framer {
 
     /// A frame begins: how much of it passes for now.
     fn frame(&mut self, bytes: &[u8]) -> Result<usize, Stop> {
-        if bytes.first_chunk().is_some_and(|length| frames::length(*length) > MOST) {
+        if bytes.first_chunk().is_some_and(|length| frame_format::length(*length) > MOST) {
             self.at = At::Lost;
             return Ok(0);
         }

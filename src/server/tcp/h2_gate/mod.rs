@@ -4,8 +4,8 @@
 //! one that the service answers with an error or that ends the stream. From the first replacement
 //! on, h2's dynamic table differs from the client's, so all later blocks are forwarded as literals.
 
+mod frame_format;
 mod framer;
-mod frames;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod refusals;

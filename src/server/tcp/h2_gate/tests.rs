@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use http::StatusCode;
 use proptest::prelude::*;
 
-use super::frames::{
+use super::frame_format::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, WINDOW_UPDATE, put_block, put_head,
 };
 use super::fuzzing::{MOST, Went, by_h2, known, pass};

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::logfile::lost_line;
-use super::queue::{Lost, Queue, Sink};
+use super::queue::{BatchSink, Lost, Queue};
 
 /// Standard output or standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Console {
     }
 }
 
-impl Sink<String> for Stream {
+impl BatchSink<String> for Stream {
     fn write(&mut self, batch: &mut String, lost: &Lost) {
         let missing = lost.take();
         if missing > 0 {

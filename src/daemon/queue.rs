@@ -74,7 +74,7 @@ impl<T: Send + 'static> Batch for Vec<T> {
 }
 
 /// The writer's side.
-pub(super) trait Sink<B>: Send + 'static {
+pub(super) trait BatchSink<B>: Send + 'static {
     /// Writes the entries (none after a plain wake-up), adds those that failed to `lost`, and
     /// reports earlier losses once writing works again.
     fn write(&mut self, batch: &mut B, lost: &Lost);
@@ -117,7 +117,7 @@ impl Lost {
 
 impl<B: Batch> Queue<B> {
     /// Starts the writer thread.
-    pub(super) fn start(name: &str, sink: impl Sink<B>) -> io::Result<Self> {
+    pub(super) fn start(name: &str, sink: impl BatchSink<B>) -> io::Result<Self> {
         let state = State {
             batch: B::default(),
             wakes_at: usize::MAX,
@@ -211,7 +211,7 @@ impl<B: Batch> Shared<B> {
     }
 }
 
-fn serve<B: Batch>(shared: &Shared<B>, mut sink: impl Sink<B>) {
+fn serve<B: Batch>(shared: &Shared<B>, mut sink: impl BatchSink<B>) {
     let mut batch = B::default();
     let mut gathers_until = None;
     loop {
@@ -241,7 +241,7 @@ mod tests {
     /// Sees how many entries come at once, and how many are missing.
     struct Slow(Arc<Mutex<Vec<(usize, u64)>>>, Duration);
 
-    impl Sink<Vec<u32>> for Slow {
+    impl BatchSink<Vec<u32>> for Slow {
         fn write(&mut self, batch: &mut Vec<u32>, lost: &Lost) {
             thread::sleep(self.1);
             self.0.lock().expect("lock").push((batch.len(), lost.take()));
@@ -273,7 +273,7 @@ mod tests {
     /// Hands every batch on.
     struct Heard(std::sync::mpsc::Sender<String>);
 
-    impl Sink<String> for Heard {
+    impl BatchSink<String> for Heard {
         fn write(&mut self, batch: &mut String, _lost: &Lost) {
             let _ = self.0.send(batch.clone());
         }

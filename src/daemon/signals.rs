@@ -26,7 +26,7 @@ pub enum Event {
 /// The installed signal handlers.
 pub struct Signals {
     inner: signal_hook::iterator::Signals,
-    queue: Queue,
+    queue: PendingEvents,
 }
 
 impl Signals {
@@ -37,7 +37,7 @@ impl Signals {
     /// A handler or the pipe that wakes the reader cannot be created.
     pub fn install() -> io::Result<Self> {
         let inner = signal_hook::iterator::Signals::new(WATCHED)?;
-        Ok(Self { inner, queue: Queue::default() })
+        Ok(Self { inner, queue: PendingEvents::default() })
     }
 
     /// Blocks until the next event. Equal signals are merged; after a stop, only a second stop is
@@ -53,12 +53,12 @@ impl Signals {
 }
 
 #[derive(Default)]
-struct Queue {
+struct PendingEvents {
     events: VecDeque<Event>,
     stopping: bool,
 }
 
-impl Queue {
+impl PendingEvents {
     /// Converts signals that arrived together into events: stops first, reloads merged.
     fn add(&mut self, signals: impl IntoIterator<Item = i32>) {
         let signals: Vec<i32> = signals.into_iter().collect();
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use signal_hook::low_level::raise;
 
-    fn drain(queue: &mut Queue) -> Vec<Event> {
+    fn drain(queue: &mut PendingEvents) -> Vec<Event> {
         std::iter::from_fn(|| queue.next()).collect()
     }
 
@@ -120,7 +120,7 @@ mod tests {
             (&[&[]], &[]),
         ];
         for (batches, want) in cases {
-            let mut queue = Queue::default();
+            let mut queue = PendingEvents::default();
             for batch in *batches {
                 queue.add(batch.iter().copied());
             }

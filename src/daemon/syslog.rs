@@ -16,7 +16,7 @@ use nix::sys::socket::{MsgFlags, recv};
 use syslog::{LogFormat, Logger, LoggerBackend};
 
 use super::logfile::lost_line;
-use super::queue::{Lost, Queue, Sink};
+use super::queue::{BatchSink, Lost, Queue};
 use crate::limits::{SYSLOG_BYTES, SYSLOG_TIMEOUT};
 use crate::net::dial;
 
@@ -202,7 +202,7 @@ struct Sender {
     pause: Duration,
 }
 
-impl Sink<Vec<(Severity, String)>> for Sender {
+impl BatchSink<Vec<(Severity, String)>> for Sender {
     fn write(&mut self, batch: &mut Vec<(Severity, String)>, lost: &Lost) {
         for (severity, line) in batch.drain(..) {
             let missing = lost.take();

@@ -16,12 +16,12 @@ use rustls::sign::CertifiedKey;
 pub const ALPN: &[u8] = b"acme-tls/1";
 const HTTP_PREFIX: &str = "/.well-known/acme-challenge/";
 
-type Table<T> = LazyLock<ArcSwap<HashMap<String, T>>>;
+type Responses<T> = LazyLock<ArcSwap<HashMap<String, T>>>;
 
 /// Token to key authorization.
-static HTTP: Table<Arc<str>> = LazyLock::new(ArcSwap::default);
+static HTTP: Responses<Arc<str>> = LazyLock::new(ArcSwap::default);
 /// Name to the certificate that proves control over it.
-static TLS: Table<Arc<CertifiedKey>> = LazyLock::new(ArcSwap::default);
+static TLS: Responses<Arc<CertifiedKey>> = LazyLock::new(ArcSwap::default);
 
 /// The response to a CA's request for `path`; `None` for other requests.
 pub fn http_answer(path: &str) -> Option<Arc<str>> {
@@ -70,7 +70,7 @@ impl Drop for Answer {
     }
 }
 
-fn insert<T: Clone>(table: &Table<T>, key: &str, value: T) {
+fn insert<T: Clone>(table: &Responses<T>, key: &str, value: T) {
     table.rcu(|old| {
         let mut new = HashMap::clone(old);
         new.insert(key.to_owned(), value.clone());
@@ -78,7 +78,7 @@ fn insert<T: Clone>(table: &Table<T>, key: &str, value: T) {
     });
 }
 
-fn remove<T: Clone>(table: &Table<T>, key: &str) {
+fn remove<T: Clone>(table: &Responses<T>, key: &str) {
     table.rcu(|old| {
         let mut new = HashMap::clone(old);
         new.remove(key);

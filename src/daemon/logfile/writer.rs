@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDateTime;
 
 use super::{Control, lock, lost_line};
-use crate::daemon::queue::{Lost, Sink};
+use crate::daemon::queue::{BatchSink, Lost};
 use crate::daemon::rolled::Archive;
 
 /// How often the path is checked for a file that was moved or removed.
@@ -50,7 +50,7 @@ struct Current {
     torn: bool,
 }
 
-impl Sink<String> for Writer {
+impl BatchSink<String> for Writer {
     fn write(&mut self, batch: &mut String, lost: &Lost) {
         self.refresh();
         let missing = lost.take();

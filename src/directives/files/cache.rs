@@ -72,7 +72,7 @@ thread_local! {
 #[derive(Default)]
 struct Cache {
     /// By the hash of the key. Should two keys share one, the later takes the place.
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, CachedFile>,
     hasher: RandomState,
     bytes: usize,
     open: usize,
@@ -80,7 +80,7 @@ struct Cache {
     is_tidied: bool,
 }
 
-struct Entry {
+struct CachedFile {
     place: Arc<Place>,
     path: Box<str>,
     accepted: Accepted,
@@ -92,7 +92,7 @@ struct Entry {
     used: Instant,
 }
 
-impl Entry {
+impl CachedFile {
     fn is(&self, key: Key<'_>) -> bool {
         *self.path == *key.path
             && self.accepted == key.accepted
@@ -133,7 +133,7 @@ impl Cache {
             return;
         }
         self.remove(name);
-        let entry = Entry {
+        let entry = CachedFile {
             place: key.place.clone(),
             path: key.path.into(),
             accepted: key.accepted,
@@ -143,7 +143,7 @@ impl Cache {
             used: asked,
         };
         if entry.is_open() && self.open >= OPEN {
-            self.make_room(Entry::is_open, |left| left.open <= OPEN / 2);
+            self.make_room(CachedFile::is_open, |left| left.open <= OPEN / 2);
         }
         if self.entries.len() >= ENTRIES || self.bytes + entry.bytes() > BYTES {
             self.make_room(
@@ -179,7 +179,7 @@ impl Cache {
     }
 
     /// Drops those of a kind that were used least lately.
-    fn make_room(&mut self, is_meant: fn(&Entry) -> bool, is_enough: fn(&Self) -> bool) {
+    fn make_room(&mut self, is_meant: fn(&CachedFile) -> bool, is_enough: fn(&Self) -> bool) {
         let meant = self.entries.iter().filter(|(_, entry)| is_meant(entry));
         let mut by_use: Vec<_> = meant.map(|(name, entry)| (entry.used, *name)).collect();
         by_use.sort_unstable();

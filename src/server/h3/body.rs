@@ -13,16 +13,16 @@ use super::response::{Shared, reset};
 use super::transport;
 use crate::http::BodyError;
 
-pub(crate) type Receive = h3::server::RequestStream<transport::Receive, Bytes>;
+pub(crate) type RequestReader = h3::server::RequestStream<transport::Receive, Bytes>;
 
 /// Where a body leaves its stream that nobody read to the end, for as long as somebody waits.
-pub(crate) type Unread = Rc<Cell<Option<Receive>>>;
+pub(crate) type Unread = Rc<Cell<Option<RequestReader>>>;
 
 /// The receiving half of one request stream.
 pub(crate) struct H3Body {
     /// Until it is left to others.
-    stream: Option<Receive>,
-    unread: Weak<Cell<Option<Receive>>>,
+    stream: Option<RequestReader>,
+    unread: Weak<Cell<Option<RequestReader>>>,
     /// The response's half, which ends too where the request is malformed.
     answer: Shared,
     phase: Phase,
@@ -40,7 +40,7 @@ enum Phase {
 }
 
 impl H3Body {
-    pub(crate) fn new(stream: Receive, answer: Shared, promised: Option<u64>) -> Self {
+    pub(crate) fn new(stream: RequestReader, answer: Shared, promised: Option<u64>) -> Self {
         let (stream, unread) = (Some(stream), Weak::new());
         Self { stream, unread, answer, phase: Phase::Data, promised, first: None }
     }
@@ -100,7 +100,7 @@ impl H3Body {
 }
 
 /// Ends the stream of a request that is malformed.
-pub(crate) fn malformed(answer: &Shared, stream: &mut Receive) {
+pub(crate) fn malformed(answer: &Shared, stream: &mut RequestReader) {
     reset(answer, Code::H3_MESSAGE_ERROR);
     stream.stop_sending(Code::H3_MESSAGE_ERROR);
 }

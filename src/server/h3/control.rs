@@ -37,7 +37,7 @@ const CREATION: Code = Code::H3_STREAM_CREATION_ERROR;
 pub(crate) type Seen = Rc<Cell<u8>>;
 
 /// What a stream turns out to be.
-pub(crate) enum Found<S> {
+pub(crate) enum StreamKind<S> {
     /// The control stream, and what has come of it behind its type.
     Control(S, Bytes),
     /// Nothing that anybody has to do with.
@@ -45,14 +45,16 @@ pub(crate) enum Found<S> {
 }
 
 /// Reads a stream: up to its type if it is the control stream, else to its end.
-pub(crate) async fn read<S>(mut stream: S, seen: Seen) -> Result<Found<S>, Violation>
+pub(crate) async fn read<S>(mut stream: S, seen: Seen) -> Result<StreamKind<S>, Violation>
 where
     S: RecvStream<Buf = Bytes>,
 {
     let mut number = VarIntReader::default();
     let (kind, mut bytes) = loop {
         // It may end before its type is known.
-        let Some(bytes) = next(&mut stream).await.ok().flatten() else { return Ok(Found::Nothing) };
+        let Some(bytes) = next(&mut stream).await.ok().flatten() else {
+            return Ok(StreamKind::Nothing);
+        };
         let mut rest = &bytes[..];
         if let Some(kind) = number.read(&mut rest) {
             break (kind, bytes.slice_ref(rest));
@@ -72,11 +74,11 @@ where
         PUSH => return Err(Violation::Connection(CREATION, "a push stream from a client")),
         _ => {
             stream.stop_sending(CREATION.value());
-            return Ok(Found::Nothing);
+            return Ok(StreamKind::Nothing);
         }
     }
     if kind == CONTROL {
-        return Ok(Found::Control(stream, bytes));
+        return Ok(StreamKind::Control(stream, bytes));
     }
     let mut acknowledged = Instructions::default();
     loop {
@@ -88,7 +90,7 @@ where
             Ok(Some(bytes)) => bytes,
             Ok(None) | Err(StreamErrorIncoming::StreamTerminated { .. }) => return Err(CLOSED),
             // The connection is gone.
-            Err(_) => return Ok(Found::Nothing),
+            Err(_) => return Ok(StreamKind::Nothing),
         };
     }
 }
@@ -139,7 +141,7 @@ impl Instructions {
 pub(crate) struct Control {
     /// The longest frame that is taken.
     most: u64,
-    at: At,
+    at: FrameState,
     number: VarIntReader,
     /// What has come of a frame with a meaning.
     payload: Vec<u8>,
@@ -152,7 +154,7 @@ pub(crate) struct Control {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum At {
+enum FrameState {
     Type,
     Length(u64),
     /// So many bytes of a frame of this type are still to come.
@@ -161,7 +163,7 @@ enum At {
 
 impl Control {
     pub(crate) fn new(most: u64) -> Self {
-        let (at, number, payload) = (At::Type, VarIntReader::default(), vec![]);
+        let (at, number, payload) = (FrameState::Type, VarIntReader::default(), vec![]);
         let passed = BytesMut::new();
         Self { most, at, number, payload, is_settled: false, push_id: None, goaway: None, passed }
     }
@@ -173,7 +175,7 @@ impl Control {
 
     /// What it means that the stream has ended.
     pub(crate) fn end(&self) -> Violation {
-        let is_between = matches!(self.at, At::Type) && !self.number.is_begun();
+        let is_between = matches!(self.at, FrameState::Type) && !self.number.is_begun();
         if is_between { CLOSED } else { Violation::frame("the last frame is incomplete") }
     }
 
@@ -181,29 +183,29 @@ impl Control {
     pub(crate) fn take(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
         while !bytes.is_empty() {
             self.at = match self.at {
-                At::Type => {
+                FrameState::Type => {
                     let Some(kind) = self.number.read(&mut bytes) else { break };
                     self.admit(kind)?;
-                    At::Length(kind)
+                    FrameState::Length(kind)
                 }
-                At::Length(kind) => {
+                FrameState::Length(kind) => {
                     let Some(length) = self.number.read(&mut bytes) else { break };
                     if length > self.most {
                         return Err(Violation::too_long());
                     }
-                    At::Payload(kind, length)
+                    FrameState::Payload(kind, length)
                 }
-                At::Payload(kind, left) => {
+                FrameState::Payload(kind, left) => {
                     let (part, rest) = bytes.split_at(bytes.len().min(left as usize));
                     bytes = rest;
                     if is_known(kind) {
                         self.payload.extend_from_slice(part);
                     }
-                    At::Payload(kind, left - part.len() as u64)
+                    FrameState::Payload(kind, left - part.len() as u64)
                 }
             };
-            if let At::Payload(kind, 0) = self.at {
-                self.at = At::Type;
+            if let FrameState::Payload(kind, 0) = self.at {
+                self.at = FrameState::Type;
                 let payload = std::mem::take(&mut self.payload);
                 self.act(kind, &payload)?;
                 if kind == SETTINGS || kind == GOAWAY {

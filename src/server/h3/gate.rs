@@ -17,7 +17,7 @@ use crate::server::field_section::Verdict;
 pub(crate) struct Gate {
     /// The longest frame that is taken, DATA apart.
     most: u64,
-    at: At,
+    at: FramePart,
     number: VarIntReader,
     part: Part,
     /// A field section that is not all here.
@@ -29,7 +29,7 @@ pub(crate) struct Gate {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum At {
+enum FramePart {
     Type,
     Length(u64),
     /// So many bytes of the payload are still to come.
@@ -83,7 +83,7 @@ impl Chunk<'_> {
 
 impl Gate {
     pub(crate) fn new(most: u64) -> Self {
-        let (at, number, part) = (At::Type, VarIntReader::default(), Part::Head);
+        let (at, number, part) = (FramePart::Type, VarIntReader::default(), Part::Head);
         let (kept, passed) = (BytesMut::new(), VecDeque::new());
         Self { most, at, number, part, kept, passed, refused: None }
     }
@@ -100,7 +100,7 @@ impl Gate {
 
     /// The stream has ended.
     pub(crate) fn end(&self) -> Result<(), Violation> {
-        let is_between = matches!(self.at, At::Type) && !self.number.is_begun();
+        let is_between = matches!(self.at, FramePart::Type) && !self.number.is_begun();
         if is_between { Ok(()) } else { Err(Violation::frame("the last frame is incomplete")) }
     }
 
@@ -109,30 +109,30 @@ impl Gate {
         let mut chunk = Chunk { bytes, rest: bytes, from: 0, frame: None };
         while !chunk.rest.is_empty() {
             match self.at {
-                At::Type => {
+                FramePart::Type => {
                     if !self.number.is_begun() {
                         chunk.frame = Some(chunk.at());
                     }
                     let Some(kind) = self.number.read(&mut chunk.rest) else { break };
-                    self.at = At::Length(kind);
+                    self.at = FramePart::Length(kind);
                 }
-                At::Length(kind) => {
+                FramePart::Length(kind) => {
                     let Some(length) = self.number.read(&mut chunk.rest) else { break };
                     self.open(kind, length, &mut chunk)?;
                 }
-                At::Content(mut left) => {
+                FramePart::Content(mut left) => {
                     chunk.take(&mut left);
-                    self.at = if left == 0 { At::Type } else { At::Content(left) };
+                    self.at = if left == 0 { FramePart::Type } else { FramePart::Content(left) };
                 }
-                At::Ignored(mut left) => {
+                FramePart::Ignored(mut left) => {
                     chunk.take(&mut left);
                     chunk.from = chunk.at();
-                    self.at = if left == 0 { At::Type } else { At::Ignored(left) };
+                    self.at = if left == 0 { FramePart::Type } else { FramePart::Ignored(left) };
                 }
-                At::Section(mut left) => {
+                FramePart::Section(mut left) => {
                     self.kept.extend_from_slice(chunk.take(&mut left));
                     chunk.from = chunk.at();
-                    self.at = At::Section(left);
+                    self.at = FramePart::Section(left);
                     if left == 0 {
                         let section = self.kept.split().freeze();
                         let respelled = self.judge(&section)?.map(Bytes::from);
@@ -142,7 +142,7 @@ impl Gate {
             }
         }
         // The head of a frame that is not all here goes on when it is, in a form of its own.
-        let is_in_head = matches!(self.at, At::Length(_)) || self.number.is_begun();
+        let is_in_head = matches!(self.at, FramePart::Length(_)) || self.number.is_begun();
         let end = if is_in_head { chunk.frame.unwrap_or(chunk.from) } else { bytes.len() };
         chunk.pass_to(end, &mut self.passed);
         Ok(())
@@ -152,7 +152,7 @@ impl Gate {
     fn open(&mut self, kind: u64, length: u64, chunk: &mut Chunk<'_>) -> Result<(), Violation> {
         match (kind, self.part) {
             (DATA, Part::Content | Part::Tunnel) => {
-                self.at = if length == 0 { At::Type } else { At::Content(length) };
+                self.at = if length == 0 { FramePart::Type } else { FramePart::Content(length) };
                 if chunk.frame.is_none() {
                     chunk.from = chunk.at();
                     self.push_head(kind, length);
@@ -173,7 +173,7 @@ impl Gate {
             _ if length > self.most => Err(Violation::too_long()),
             _ => {
                 chunk.pass_to(chunk.frame.unwrap_or(chunk.from), &mut self.passed);
-                self.at = if length == 0 { At::Type } else { At::Ignored(length) };
+                self.at = if length == 0 { FramePart::Type } else { FramePart::Ignored(length) };
                 Ok(())
             }
         }
@@ -183,7 +183,7 @@ impl Gate {
         let whole = usize::try_from(length).ok().and_then(|length| chunk.rest.get(..length));
         let Some(section) = whole else {
             chunk.pass_to(chunk.frame.unwrap_or(chunk.from), &mut self.passed);
-            self.at = At::Section(length);
+            self.at = FramePart::Section(length);
             return Ok(());
         };
         let respelled = self.judge(section)?;
@@ -208,7 +208,7 @@ impl Gate {
             Part::Head => Part::Content,
             _ => Part::Nothing,
         };
-        self.at = At::Type;
+        self.at = FramePart::Type;
         match verdict {
             Verdict::Pass => Ok(respelled),
             Verdict::Refused(status) => {

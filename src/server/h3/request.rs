@@ -9,7 +9,7 @@ use h3::error::Code;
 use http::{StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{H3Body, Receive, malformed};
+use super::body::{H3Body, RequestReader, malformed};
 use super::refusals::Refusals;
 use super::response::{self, Shared, answer, delivered};
 use super::section::{self, WEBSOCKET};
@@ -107,7 +107,7 @@ fn is_well_formed(request: &http::Request<()>) -> bool {
 /// Reads what a client still sends after its response. Told to stop within its content, Chromium
 /// never shows the page the response that it has; so it is told only when it is silent, slower
 /// than an upload may be, or at the end of `timeouts read`.
-async fn linger(mut rest: Receive, deadline: Option<Instant>) {
+async fn linger(mut rest: RequestReader, deadline: Option<Instant>) {
     let (mut window, mut moved) = (Instant::now() + QUIC_LINGER, 0);
     loop {
         let silence = Instant::now() + QUIC_LINGER_SILENCE;

@@ -45,7 +45,7 @@ pub(crate) fn judge(section: &[u8], is_head: bool, most: usize) -> Result<Judged
     let (mut has_host, mut has_authority, mut respelled) = (false, false, None);
     let mut reader = Reader::new(section)?;
     let mut strings = Vec::new();
-    while let Some(Found { field, entry, value_at }) = reader.next(&mut strings)? {
+    while let Some(FieldLine { field, entry, value_at }) = reader.next(&mut strings)? {
         let line = entry.and_then(fixed).unwrap_or_else(|| Line::judge(field));
         seen.add(line, field);
         has_host |= field.name == b"host";
@@ -144,7 +144,7 @@ struct Reader<'a> {
 }
 
 /// One line.
-struct Found<'a> {
+struct FieldLine<'a> {
     field: Field<'a>,
     /// Of the static table, where the whole line is one.
     entry: Option<usize>,
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field line (RFC 9204 section 4.5); `strings` has room for its decoded strings.
-    fn next<'s>(&mut self, strings: &'s mut Vec<u8>) -> Result<Option<Found<'s>>, Violation>
+    fn next<'s>(&mut self, strings: &'s mut Vec<u8>) -> Result<Option<FieldLine<'s>>, Violation>
     where
         'a: 's,
     {
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
                 let (name, value) = entry(index)?;
                 let field = Field { name: name.as_bytes(), value: value.as_bytes() };
                 let value_at = self.length - rest.len();
-                return Ok(Some(Found { field, entry: Some(index), value_at }));
+                return Ok(Some(FieldLine { field, entry: Some(index), value_at }));
             }
             0x40..0x80 if first & 0x10 != 0 => {
                 let (name, _) = entry(integer(rest, 4)?)?;
@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
         let (names, values) = strings.split_at(middle);
         let name = if name.is_huffman { names } else { name.bytes };
         let value = if value.is_huffman { values } else { value.bytes };
-        Ok(Some(Found { field: Field { name, value }, entry: None, value_at }))
+        Ok(Some(FieldLine { field: Field { name, value }, entry: None, value_at }))
     }
 }
 

@@ -14,7 +14,7 @@ use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, Wri
 use quinn::{ConnectionError, ReadError};
 
 use super::close::{close, end, var_int};
-use super::control::{self, CLOSED, CRITICAL_STREAMS, Found, Seen};
+use super::control::{self, CLOSED, CRITICAL_STREAMS, Seen, StreamKind};
 use super::control_stream::ControlStream;
 use super::errors::{connection_error, read_error, write_error};
 use super::frames::Violation;
@@ -26,7 +26,7 @@ use super::response::{self, LastAccepted, Shared};
 type Accepting =
     Pin<Box<dyn Stream<Item = Result<(quinn::SendStream, quinn::RecvStream), ConnectionError>>>>;
 
-type Reading = Pin<Box<dyn Future<Output = Result<Found<h3_quinn::RecvStream>, Violation>>>>;
+type Reading = Pin<Box<dyn Future<Output = Result<StreamKind<h3_quinn::RecvStream>, Violation>>>>;
 
 /// One QUIC connection.
 pub(crate) struct Transport {
@@ -93,8 +93,8 @@ impl quic::Connection<Bytes> for Transport {
         }
         while let Poll::Ready(Some(found)) = self.reading.poll_next_unpin(cx) {
             match found {
-                Ok(Found::Nothing) => {}
-                Ok(Found::Control(stream, begun)) => {
+                Ok(StreamKind::Nothing) => {}
+                Ok(StreamKind::Control(stream, begun)) => {
                     let (most, quic) = (self.frame_bytes, self.quic.clone());
                     return Poll::Ready(Ok(ControlStream::new(stream, begun, most, quic)));
                 }
@@ -148,7 +148,7 @@ impl quic::OpenStreams<Bytes> for Transport {
             let stopped = opened.stream.borrow().stopped();
             self.reading.push(Box::pin(async move {
                 // Any other end is that of the connection.
-                if let Ok(Some(_)) = stopped.await { Err(CLOSED) } else { Ok(Found::Nothing) }
+                if let Ok(Some(_)) = stopped.await { Err(CLOSED) } else { Ok(StreamKind::Nothing) }
             }));
         }
         Poll::Ready(Ok(opened))

@@ -6,6 +6,8 @@
 mod code;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/names.rs"]
+mod names;
 #[path = "tidy/rooms.rs"]
 mod rooms;
 #[path = "tidy/source.rs"]
@@ -55,6 +57,12 @@ fn lines_are_short() {
         });
         long.map(|(at, _)| format!("{}", at + 1)).collect()
     });
+}
+
+#[test]
+fn names_in_a_folder_differ() {
+    assert_eq!(names::repeated_types(), [""; 0], "types of one name in one folder");
+    assert_eq!(names::similar_files(), [""; 0], "files that differ by a letter");
 }
 
 #[test]

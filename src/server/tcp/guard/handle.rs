@@ -1,6 +1,7 @@
 //! What the service and the connection's clock know of a guard, and tell it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::task::Waker;
 
 use http::StatusCode;
@@ -18,7 +19,7 @@ pub(crate) enum Phase {
 
 /// The service's view of a [`Guard`].
 #[derive(Debug, Clone)]
-pub(crate) struct GuardHandle(pub(super) Arc<Mutex<Shared>>);
+pub(crate) struct GuardHandle(pub(super) Rc<RefCell<Shared>>);
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -58,49 +59,45 @@ impl GuardHandle {
     /// To be called once for each request, in order: the status to answer this one with, where
     /// its head was bad.
     pub(crate) fn begin_request(&self) -> Option<StatusCode> {
-        let mut shared = lock(&self.0);
+        let mut shared = self.0.borrow_mut();
         shared.begun += 1;
         shared.verdict.filter(|(request, _)| *request == shared.begun).map(|(_, status)| status)
     }
 
     /// Of a request that [`Self::begin_request`] gave a status for: its own head.
     pub(crate) fn replaced(&self) -> Vec<u8> {
-        std::mem::take(&mut lock(&self.0).replaced)
+        std::mem::take(&mut self.0.borrow_mut().replaced)
     }
 
     /// The status for a request whose body's framing is broken, if it is unanswered.
     #[cfg(test)]
     pub(crate) fn broken(&self) -> Option<StatusCode> {
-        lock(&self.0).broken
+        self.0.borrow().broken
     }
 
     /// Says that the request which asked for an upgrade gets an ordinary response, where the
     /// guard cannot see that for itself (its head leaves behind the end of another response).
     pub(crate) fn not_upgraded(&self) {
-        let mut shared = lock(&self.0);
+        let mut shared = self.0.borrow_mut();
         shared.refused = true;
         wake(&mut shared);
     }
 
     #[cfg(test)]
     pub(crate) fn phase(&self) -> Phase {
-        lock(&self.0).phase
+        self.0.borrow().phase
     }
 
     /// Whether all that is left to do is to wait for the next request.
     pub(crate) fn may_rest(&self) -> bool {
-        let shared = lock(&self.0);
+        let shared = self.0.borrow();
         shared.quiet && !shared.unsent
     }
 
     pub(crate) fn glance(&self) -> Glance {
-        let Shared { head_started, left, unsent, .. } = *lock(&self.0);
+        let Shared { head_started, left, unsent, .. } = *self.0.borrow();
         Glance { head_started, left, unsent }
     }
-}
-
-pub(super) fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) fn wake(shared: &mut Shared) {

@@ -11,10 +11,11 @@ mod head;
 mod limits;
 mod readable;
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use http::StatusCode;
@@ -24,7 +25,7 @@ use tokio::time::{Instant, Sleep};
 use crate::limits::{LINGERING_CLOSE, UPGRADE_AHEAD_BYTES};
 use framer::{Framer, Stop};
 pub(crate) use handle::GuardHandle;
-use handle::{Phase, Shared, lock, wake};
+use handle::{Phase, Shared, wake};
 pub(crate) use limits::GuardLimits;
 pub(crate) use readable::Readable;
 
@@ -37,7 +38,7 @@ const REPLACED_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Guard<T> {
     io: T,
-    shared: Arc<Mutex<Shared>>,
+    shared: Rc<RefCell<Shared>>,
     framer: Framer,
     /// Bytes received and not yet passed on; the first `ready` of them may pass.
     kept: Vec<u8>,
@@ -82,7 +83,7 @@ impl<T> Guard<T> {
         };
         Self {
             io,
-            shared: Arc::new(Mutex::new(shared)),
+            shared: Rc::new(RefCell::new(shared)),
             framer: Framer::new(limits),
             kept: Vec::new(),
             ready: 0,
@@ -100,7 +101,7 @@ impl<T> Guard<T> {
 
     /// What there is of a head that is not all here.
     pub(crate) fn unfinished(&self) -> Option<&[u8]> {
-        let is_begun = lock(&self.shared).phase == Phase::Head;
+        let is_begun = self.shared.borrow().phase == Phase::Head;
         is_begun.then(|| &self.kept[self.ready..])
     }
 
@@ -144,7 +145,7 @@ impl<T> Guard<T> {
     }
 
     fn settle(&mut self, stop: Stop) {
-        let mut shared = lock(&self.shared);
+        let mut shared = self.shared.borrow_mut();
         shared.heads = self.framer.heads();
         match stop {
             Stop::More => {}
@@ -186,7 +187,7 @@ impl<T> Guard<T> {
             return;
         }
         let Some(status) = bytes.get(9..12) else { return };
-        let mut shared = lock(&self.shared);
+        let mut shared = self.shared.borrow_mut();
         if shared.begun != shared.heads {
             return;
         }
@@ -202,7 +203,7 @@ impl<T> Guard<T> {
         self.attended = true;
         if self.unsent != written.is_pending() {
             self.unsent = !self.unsent;
-            lock(&self.shared).unsent = self.unsent;
+            self.shared.borrow_mut().unsent = self.unsent;
         }
         written
     }
@@ -219,7 +220,7 @@ impl<T: Readable> Guard<T> {
         match self.io.poll_ended(cx) {
             Poll::Ready(Ok(())) if !self.framer.in_body() => {
                 self.left = true;
-                lock(&self.shared).left = true;
+                self.shared.borrow_mut().left = true;
                 Ok(())
             }
             Poll::Ready(Err(error)) => Err(error),
@@ -260,14 +261,14 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
                 End::Silent => return Poll::Pending,
                 End::Broken => return Poll::Ready(Err(broken())),
             }
-            if lock(&this.shared).transparent {
+            if this.shared.borrow().transparent {
                 this.ready = this.kept.len();
                 if this.ready == 0 {
                     return Pin::new(&mut this.io).poll_read(cx, out);
                 }
                 continue;
             }
-            if this.framer.holds() && std::mem::take(&mut lock(&this.shared).refused) {
+            if this.framer.holds() && std::mem::take(&mut this.shared.borrow_mut().refused) {
                 this.framer.release();
             }
             if this.framer.take_released() && !this.kept.is_empty() {
@@ -275,7 +276,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
                 continue;
             }
             if this.framer.holds() {
-                lock(&this.shared).reader = Some(cx.waker().clone());
+                this.shared.borrow_mut().reader = Some(cx.waker().clone());
                 if this.kept.len() >= UPGRADE_AHEAD_BYTES {
                     return Poll::Pending;
                 }
@@ -338,11 +339,11 @@ impl<T: AsyncRead + AsyncWrite + Readable + Unpin> AsyncWrite for Guard<T> {
     /// answer (RFC 9112 section 9.6).
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        lock(&this.shared).quiet = false;
+        this.shared.borrow_mut().quiet = false;
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
             // Behind a head that was replaced the rest of it is still to come.
-            if this.end == End::Open && lock(&this.shared).phase == Phase::Idle {
+            if this.end == End::Open && this.shared.borrow().phase == Phase::Idle {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -242,8 +242,7 @@ async fn serve(input: &str) -> Vec<String> {
         });
     client.write_all(input.as_bytes()).await.unwrap();
     let server = hyper::server::conn::http1::Builder::new()
-        .serve_connection(hyper_util::rt::TokioIo::new(guard), service)
-        .with_upgrades();
+        .serve_connection(hyper_util::rt::TokioIo::new(guard), service);
     let mut answer = String::new();
     let pause = std::time::Duration::from_millis(200);
     let _ = tokio::time::timeout(pause, server).await;

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use caddy::config::{self, Loaded, Settings, Source};
+use caddy::congestion::Congestion;
 use caddy::http::address::Address;
 use caddy::http::kept::Kept;
 use caddy::http::placeholders::Template;
@@ -104,6 +105,7 @@ pub fn load(text: String) -> Loaded {
         alt_svc_port: None,
         root: None,
         quic: true,
+        congestion: Congestion::default(),
         http2: true,
         sinks: Arc::new(Discard),
         keeper: keeper(),

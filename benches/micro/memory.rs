@@ -32,7 +32,7 @@ impl Accepting {
     pub fn new() -> Self {
         let mut context = Context::from_waker(Waker::noop());
         let made = Box::pin(server::Connection::new(Memory { stream: Some(head_frame()) }));
-        match made.as_mut_poll(&mut context) {
+        match made.poll_once(&mut context) {
             Poll::Ready(Ok(connection)) => Self { connection },
             Poll::Ready(Err(error)) => panic!("{error}"),
             Poll::Pending => panic!("nothing waits in memory"),
@@ -41,9 +41,9 @@ impl Accepting {
 
     pub fn request(&mut self) -> http::Request<()> {
         let mut context = Context::from_waker(Waker::noop());
-        let accepted = Box::pin(self.connection.accept()).as_mut_poll(&mut context);
+        let accepted = Box::pin(self.connection.accept()).poll_once(&mut context);
         let Poll::Ready(Ok(Some(resolver))) = accepted else { panic!("no request") };
-        let resolved = Box::pin(resolver.resolve_request()).as_mut_poll(&mut context);
+        let resolved = Box::pin(resolver.resolve_request()).poll_once(&mut context);
         let Poll::Ready(Ok((request, stream))) = resolved else { panic!("no head") };
         // Its end closes nothing that is counted.
         std::mem::forget(stream);
@@ -54,12 +54,12 @@ impl Accepting {
 /// Polls a pinned future once.
 trait PollOnce {
     type Output;
-    fn as_mut_poll(self, context: &mut Context<'_>) -> Poll<Self::Output>;
+    fn poll_once(self, context: &mut Context<'_>) -> Poll<Self::Output>;
 }
 
 impl<F: Future> PollOnce for std::pin::Pin<Box<F>> {
     type Output = F::Output;
-    fn as_mut_poll(mut self, context: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll_once(mut self, context: &mut Context<'_>) -> Poll<F::Output> {
         self.as_mut().poll(context)
     }
 }

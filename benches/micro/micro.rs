@@ -3,10 +3,18 @@
 
 mod fixtures;
 mod memory;
-#[allow(dead_code, reason = "the server's own module, of which only the writing is counted")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the server's own module, of which only the writing is counted"
+)]
 #[path = "../../src/server/compression/primitives.rs"]
 mod primitives;
-#[allow(dead_code, reason = "the server's own module, of which only the writing is counted")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the server's own module, of which only the writing is counted"
+)]
 #[path = "../../src/server/compression/qpack.rs"]
 mod qpack;
 

@@ -238,6 +238,9 @@ limits! {
 }
 
 #[cfg(test)]
+mod mentions;
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
     use std::fmt::Display;

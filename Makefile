@@ -48,6 +48,10 @@ build:
 check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
+	@# The server's own versions of what it is built from. What needs more to be built is checked
+	@# where that is: fuzz/run.sh, benches/peers/setup.sh.
+	cp Cargo.lock benches/micro/Cargo.lock
+	$(CARGO) clippy --manifest-path benches/micro/Cargo.toml --target-dir target --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
 	@command -v $(DENY) >/dev/null || { echo 'cargo-deny is missing: run tests/setup.sh' >&2; exit 1; }
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources

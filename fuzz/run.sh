@@ -16,6 +16,8 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
     -Cllvm-args=-sanitizer-coverage-trace-compares"
 # The server's own versions of what it is built from.
 cp Cargo.lock fuzz/Cargo.lock
+cargo clippy --quiet --release --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --target "$host" \
+    -- -D warnings
 cargo build --quiet --release --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --target "$host"
 fuzz=target/fuzz/$host/release/fuzz
 

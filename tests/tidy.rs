@@ -16,7 +16,7 @@ mod source;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use code::{body_of, functions, is_name, named_behind, takes_tuple};
+use code::{functions, is_name, named_behind, takes_tuple};
 use imports::Imports;
 use rooms::Rooms;
 use source::{Source, first_part, read, root, sources};
@@ -26,9 +26,6 @@ static TUPLED: &[&str] = &["src/server"];
 
 const FILE_LINES: usize = 400;
 const LINE_WIDTH: usize = 100;
-const FUNCTION_LINES: usize = 60;
-/// Those of tests hold tables of cases.
-const TEST_LINES: usize = 70;
 
 #[test]
 fn every_file_says_what_it_is_for() {
@@ -63,22 +60,6 @@ fn lines_are_short() {
 fn names_in_a_folder_differ() {
     assert_eq!(names::repeated_types(), [""; 0], "types of one name in one folder");
     assert_eq!(names::similar_files(), [""; 0], "files that differ by a letter");
-}
-
-#[test]
-fn functions_are_short() {
-    check(&format!("have functions of at most {FUNCTION_LINES} lines"), |source| {
-        let most = if source.path.starts_with("src") { FUNCTION_LINES } else { TEST_LINES };
-        let mut offenders = Vec::new();
-        for (at, name) in functions(&source.code) {
-            let Some(body) = body_of(&source.code, at) else { continue };
-            let lines = source.code[body].lines().filter(|line| !line.trim().is_empty()).count();
-            if lines > most {
-                offenders.push(format!("{} fn {name}: {lines}", source.line(at)));
-            }
-        }
-        offenders
-    });
 }
 
 #[test]
@@ -183,24 +164,9 @@ fn every_directive_has_a_row() {
 }
 
 #[test]
-fn nothing_is_unsafe() {
-    check("stay clear of `unsafe`", |source| lines_with(source, &source.code, &["unsafe"]));
-}
-
-#[test]
 fn nothing_is_left_for_later() {
     let marks = ["todo!", "unimplemented!", "#[ignore"];
     check("leave nothing for later", |source| lines_with(source, &source.code, &marks));
-}
-
-#[test]
-fn nothing_unwraps_outside_tests() {
-    check("not unwrap outside tests", |source| {
-        if !source.path.starts_with("src") || source.only_for_tests() {
-            return Vec::new();
-        }
-        lines_with(source, &source.without_tests(), &[".unwrap()", ".expect("])
-    });
 }
 
 /// Applies a rule to every source; what it returns are the offenders' line and detail.

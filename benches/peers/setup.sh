@@ -46,5 +46,7 @@ fi
 
 if ! [ -x "$h3load" ]; then
     echo 'benches/peers/setup.sh: building h3load (BoringSSL takes some minutes)'
+    cargo clippy --quiet --release --manifest-path benches/h3load/Cargo.toml --target-dir target/h3load \
+        -- -D warnings
     cargo build --quiet --release --manifest-path benches/h3load/Cargo.toml --target-dir target/h3load
 fi

@@ -90,7 +90,9 @@ fn with_value(page: &str, text: &str, value: &str) -> Option<String> {
     let (before, after) = text.split_once("{}").unwrap();
     let at = page.lines().find_map(|line| {
         let start = line.find(before)? + before.len();
-        let length = line[start..].find(after)?;
+        // A value may end its line.
+        let rest = &line[start..];
+        let length = if after.is_empty() { rest.len() } else { rest.find(after)? };
         let start = line.as_ptr() as usize - page.as_ptr() as usize + start;
         Some(start..start + length)
     })?;

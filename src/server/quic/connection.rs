@@ -91,8 +91,7 @@ pub(super) async fn serve(standing: Standing) {
     let Standing { refusals, patience, mut idle, .. } = standing;
     let requests = InFlight::default();
     let tunnels = Tunnels::new(quic.clone());
-    let mut stage = Stage::Open;
-    let mut is_fresh = true;
+    let (mut stage, mut is_fresh) = (Stage::Open, true);
     let mut alive = Alive::default();
     loop {
         tokio::select! {
@@ -106,8 +105,7 @@ pub(super) async fn serve(standing: Standing) {
                     is_fresh = false;
                     let (door, request) = (door.clone(), requests.enter());
                     let (tunnels, refusals) = (tunnels.clone(), refusals.clone());
-                    let (patience, busy) = (patience.clone(), idle.busy());
-                    let quic = quic.clone();
+                    let (patience, quic, busy) = (patience.clone(), quic.clone(), idle.busy());
                     tokio::task::spawn_local(async move {
                         let _request = (request, busy);
                         tokio::select! {

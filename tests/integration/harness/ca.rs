@@ -214,17 +214,18 @@ fn route(
             (200, String::new(), state.taken[number - 1].chain.clone())
         }
         _ if target.starts_with("/advice/") => match state.advice {
-            Some(seconds) => {
-                let at = chrono::Utc::now() + chrono::Duration::seconds(seconds);
-                let later = at + chrono::Duration::seconds(2);
-                let window = json!({"start": at.to_rfc3339(), "end": later.to_rfc3339()});
-                let advice = json!({ "suggestedWindow": window });
-                (200, "Retry-After: 3600\r\n".to_owned(), advice.to_string())
-            }
+            Some(seconds) => (200, "Retry-After: 3600\r\n".to_owned(), advice(seconds).to_string()),
             None => (404, String::new(), String::new()),
         },
         _ => (200, String::new(), "{}".to_owned()),
     }
+}
+
+/// To renew in so many seconds.
+fn advice(seconds: i64) -> Value {
+    let at = chrono::Utc::now() + chrono::Duration::seconds(seconds);
+    let later = at + chrono::Duration::seconds(2);
+    json!({ "suggestedWindow": {"start": at.to_rfc3339(), "end": later.to_rfc3339()} })
 }
 
 fn directory(url: &dyn Fn(&str) -> String, profiles: &[&str]) -> Value {

@@ -311,16 +311,7 @@ impl Conn {
                 self.reply("200 OK", plain, b"after")?;
             }
             "accel" => self.reply("200 OK", &format!("X-Accel-Redirect: /{rest}\r\n"), b"")?,
-            "moved" => {
-                let own = self.stream.local_addr()?.to_string();
-                let to = request.target.split_once('?').map_or("", |(_, url)| url);
-                let to = to.replace("SELF", &own);
-                let ip = own.split(':').next().unwrap_or_default();
-                let fields = format!(
-                    "Location: {to}\r\nContent-Location: {to}\r\nSet-Cookie: a=b; Domain={ip}; Path=/app/\r\n"
-                );
-                self.reply("302 Found", &fields, b"")?;
-            }
+            "moved" => self.moved(request.target.split_once('?').map_or("", |(_, url)| url))?,
             "reset" => return Ok(false),
             "cut" => return self.cut(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it"),
             "chunkcut" => {
@@ -333,6 +324,16 @@ impl Conn {
             _ => self.reply("200 OK", plain, b"hello")?,
         }
         Ok(true)
+    }
+
+    fn moved(&mut self, to: &str) -> std::io::Result<()> {
+        let own = self.stream.local_addr()?.to_string();
+        let to = to.replace("SELF", &own);
+        let ip = own.split(':').next().unwrap_or_default();
+        let fields = format!(
+            "Location: {to}\r\nContent-Location: {to}\r\nSet-Cookie: a=b; Domain={ip}; Path=/app/\r\n"
+        );
+        self.reply("302 Found", &fields, b"")
     }
 
     fn sums(&mut self, rest: &str, is_head: bool) -> std::io::Result<()> {

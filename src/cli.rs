@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::caddyfile::parse_duration;
+use crate::caddyfile::{parse_duration, parse_number, parse_port};
 use crate::congestion::Congestion;
 use crate::limits::{CA_TIMEOUT, DRAIN, LOG_ROLL_MB};
 
@@ -280,21 +280,18 @@ fn text(slot: &mut String, value: &str) -> Result<(), String> {
 
 fn directory(slot: &mut Option<PathBuf>, value: &str) -> Result<(), String> {
     if value.is_empty() {
-        return Err("a directory is required".to_owned());
+        return Err("must be a directory".to_owned());
     }
     set(slot, value)
 }
 
 fn port(value: &str, slot: &mut u16) -> Result<(), String> {
-    match value.parse() {
-        Ok(port) if port > 0 => *slot = port,
-        _ => return Err("a port must be a number from 1 to 65535".to_owned()),
-    }
+    *slot = parse_port(value)?;
     Ok(())
 }
 
 fn number(value: &str, slot: &mut u32) -> Result<(), String> {
-    *slot = value.parse().map_err(|_| "not a whole number".to_owned())?;
+    *slot = parse_number(value, 0..)?;
     Ok(())
 }
 
@@ -317,15 +314,13 @@ fn revoke(options: &mut Options, host: &str) -> Result<(), String> {
 
 fn cpu(value: &str) -> Result<Cpu, String> {
     if let Some(percent) = value.strip_suffix('%') {
-        return match percent.parse() {
-            Ok(percent @ 1..=100) => Ok(Cpu::Percent(percent)),
-            _ => Err("invalid CPU value: percentage must be between 1-100".to_owned()),
-        };
+        let percent = parse_number(percent, 1..=100).map(Cpu::Percent);
+        return percent
+            .map_err(|_| "invalid CPU value: percentage must be between 1-100".to_owned());
     }
-    match value.parse() {
-        Ok(count) if count > 0 => Ok(Cpu::Count(count)),
-        _ => Err("invalid CPU value: provide a number or percent greater than 0".to_owned()),
-    }
+    parse_number(value, 1..)
+        .map(Cpu::Count)
+        .map_err(|_| "invalid CPU value: provide a number or percent greater than 0".to_owned())
 }
 
 #[cfg(test)]
@@ -360,12 +355,15 @@ mod tests {
         for (line, message) in [
             ("---conf", "bad flag syntax: ---conf\n"),
             ("-=x", "bad flag syntax: -=x\n"),
-            ("-http-port 0", "a port must be a number from 1 to 65535\n"),
-            ("-log-roll-mb -1", "not a whole number\n"),
+            ("-http-port 0", "must be a whole number from 1 to 65535, not '0'\n"),
+            ("-log-roll-mb -1", "must be a whole number of at least 0, not '-1'\n"),
             ("-nope", "flag provided but not defined: -nope\n"),
             ("-conf", "flag needs an argument: -conf\n"),
             ("-quic=maybe", "invalid boolean value \"maybe\" for -quic\n"),
-            ("-grace 5", "invalid value \"5\" for flag -grace: "),
+            (
+                "-grace 5",
+                "for flag -grace: must be a duration such as 30s, not '5', which has no unit",
+            ),
             (
                 "-quic-congestion reno",
                 "invalid value \"reno\" for flag -quic-congestion: unknown congestion controller; \

@@ -1,10 +1,9 @@
-//! A cursor over one directive's tokens.
-use super::usage::{Usage, find};
-use super::{ConfigError, Directive, Kind, Token};
+//! A cursor over one directive's tokens, with the warnings about them.
+use super::{ConfigError, Directive, Kind, Syntax, Token};
 use crate::warning::Warning;
 
 /// Walks the tokens of one directive. It starts before the first token.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Args<'a> {
     directive: &'a Directive,
     /// Index of the current token plus one; zero is before the first.
@@ -13,15 +12,31 @@ pub struct Args<'a> {
     nesting: usize,
     /// The last move closed a block and left another one open.
     left_inner: bool,
-    /// How what is being read is written; see [`super::Options`].
+    pub(super) reading: Reading,
+    warnings: Vec<Warning>,
+}
+
+/// What of the directive is being read; [`super::Options`] sets it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Reading {
+    /// How it is written.
     pub(super) usage: Option<&'static str>,
-    /// Words that end the arguments of what is being read; see [`super::Options`].
-    pub(super) stops: Option<&'static [Usage]>,
+    /// The option's name; `None` outside of options.
+    pub(super) option: Option<&'static str>,
+    /// The options whose names end the arguments.
+    pub(super) stops: Option<&'static dyn Syntax>,
 }
 
 impl<'a> Args<'a> {
     pub fn new(directive: &'a Directive) -> Self {
-        Self { directive, at: 0, nesting: 0, left_inner: false, usage: None, stops: None }
+        Self {
+            directive,
+            at: 0,
+            nesting: 0,
+            left_inner: false,
+            reading: Reading::default(),
+            warnings: Vec::new(),
+        }
     }
 
     /// Moves to the next token, whatever line it is on. `false` at the end, and where a block
@@ -41,9 +56,9 @@ impl<'a> Args<'a> {
     /// Moves to the next token if it is on the current token's line, is not a brace that opens or
     /// closes a block, and does not begin another option of a block in one line.
     pub fn next_arg(&mut self) -> bool {
-        let is_arg = self.peek_arg().is_some_and(|next| {
-            self.stops.is_none_or(|options| find(options, &next.text).is_none())
-        });
+        let is_arg = self
+            .peek_arg()
+            .is_some_and(|next| self.reading.stops.is_none_or(|options| !options.has(&next.text)));
         if is_arg {
             self.step();
         }
@@ -109,6 +124,11 @@ impl<'a> Args<'a> {
         &self.directive.name
     }
 
+    /// What is being read, for messages: the option, else the directive.
+    pub fn name(&self) -> &'a str {
+        self.reading.option.unwrap_or(&self.directive.name)
+    }
+
     /// The current token's text; empty before the first.
     pub fn val(&self) -> &'a str {
         self.token().map_or("", |t| &t.text)
@@ -139,9 +159,14 @@ impl<'a> Args<'a> {
         if self.next_arg() { Ok(self.val()) } else { Err(self.arg_error()) }
     }
 
+    /// Refuses another argument on the current line.
+    pub fn no_more(&mut self) -> Result<(), ConfigError> {
+        if self.next_arg() { Err(self.arg_error()) } else { Ok(()) }
+    }
+
     /// How the directive is written, for [`Args::arg_error`].
     pub fn written_as(&mut self, usage: &'static str) {
-        self.usage = Some(usage);
+        self.reading.usage = Some(usage);
     }
 
     /// `Wrong argument count or unexpected line ending after 'tok'`; where a brace on a line of
@@ -154,7 +179,7 @@ impl<'a> Args<'a> {
             return ConfigError::at(brace, Kind::Parse, message)
                 .hint("`{` belongs at the end of the line of the word whose block it opens");
         }
-        let hint = match self.usage {
+        let hint = match self.reading.usage {
             Some(usage) => format!("write: {usage}"),
             None => format!("check what `{}` takes on one line", self.directive.name),
         };
@@ -178,9 +203,9 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// A warning at the current token. One with a hint: `args.error(…).hint(…).warning()`.
-    pub fn warning(&self, message: impl Into<String>) -> Warning {
-        self.error(message).warning()
+    /// Keeps what is no error after all, for whoever calls the set-up: `args.warn(args.error(…))`.
+    pub fn warn(&mut self, error: ConfigError) {
+        self.warnings.push(error.warning());
     }
 
     /// [`Args::error`] at one of the words that have been read.
@@ -192,10 +217,10 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// For the caller of a set-up: everything written must have been read.
-    pub fn finish(mut self) -> Result<(), ConfigError> {
+    /// For the caller of a set-up: everything written must have been read. Returns the warnings.
+    pub fn finish(mut self) -> Result<Vec<Warning>, ConfigError> {
         if self.peek().is_none() {
-            return Ok(());
+            return Ok(self.warnings);
         }
         self.step();
         if self.val() == "{" {
@@ -249,7 +274,7 @@ mod tests {
             }
             out += ";";
         }
-        args.finish().map(|()| out)
+        args.finish().map(|_| out)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Go-style durations.
+//! Durations in Go's syntax.
 use std::time::Duration;
 
 const UNITS: &[(&str, u128)] = &[
@@ -14,9 +14,9 @@ const UNITS: &[(&str, u128)] = &[
 
 /// Reads `1h30m`, `250ms`, `1.5s`, `0`, units ns us µs ms s m h.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let fail = |why: &str| format!("invalid duration \"{text}\"{why}");
+    let fail = |why: &str| format!("must be a duration such as 30s, not '{text}'{why}");
     if text.starts_with('-') {
-        return Err(fail(": must not be negative"));
+        return Err(fail(", which is negative"));
     }
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
@@ -32,20 +32,20 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_end);
         if unit.is_empty() {
-            return Err(fail(": missing unit (ns, us, ms, s, m or h)"));
+            return Err(fail(", which has no unit; the units are ns, us, ms, s, m and h"));
         }
         let Some((_, scale)) = UNITS.iter().find(|(name, _)| *name == unit) else {
             return Err(fail(&if number.is_empty() {
                 String::new()
             } else {
-                format!(": unknown unit \"{unit}\"")
+                format!("; '{unit}' is no unit: these are ns, us, ms, s, m and h")
             }));
         };
         nanos += scaled(number, *scale).ok_or_else(|| fail(""))?;
         rest = tail;
     }
     // Go counts in a signed 64-bit number; what does not fit there is a typing error.
-    let nanos = i64::try_from(nanos).map_err(|_| fail(": too long"))?;
+    let nanos = i64::try_from(nanos).map_err(|_| fail(", which is too long"))?;
     Ok(Duration::from_nanos(nanos.unsigned_abs()))
 }
 
@@ -93,7 +93,8 @@ mod tests {
     fn refuses_the_rest_by_name() {
         for text in ["", "10", "x", "1x", "-1s", ".s", "1..5s", "1 s", "+", "9999999h", "s"] {
             let error = parse_duration(text).unwrap_err();
-            assert!(error.starts_with(&format!("invalid duration \"{text}\"")), "{error}");
+            let start = format!("must be a duration such as 30s, not '{text}'");
+            assert!(error.starts_with(&start), "{error}");
         }
     }
 }

@@ -153,7 +153,7 @@ fn duration(data: &[u8]) {
                 duration.checked_mul(2).filter(|d| d.as_nanos() <= i64::MAX as u128)
             );
         }
-        Err(why) => assert!(why.starts_with("invalid duration"), "{why}"),
+        Err(why) => assert!(why.starts_with("must be a duration"), "{why}"),
     }
 }
 

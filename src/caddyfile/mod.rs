@@ -1,5 +1,5 @@
-//! Caddyfile text to blocks of directives. Pure: it knows no directive's meaning, no HTTP.
-//! Its only contact with the outside is reading imported files and the environment.
+//! Parses a Caddyfile's text into blocks of directives. It knows neither what a directive means
+//! nor HTTP. Of the machine it reads imported files and the environment only.
 
 mod args;
 mod duration;
@@ -12,21 +12,21 @@ mod nearest;
 mod options;
 mod parser;
 mod reserved;
-mod rotation;
 mod splice;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod text;
 mod token;
-mod usage;
+mod values;
 
 pub use args::Args;
 pub use duration::parse_duration;
 pub use error::{ConfigError, Kind};
-pub use nearest::nearest;
-pub use options::Options;
+pub use nearest::{nearest, suggestion};
+pub use options::{OptionRow, Options, Repeat, Written, option, templated};
 pub use parser::{Directive, Key, Parsed, ServerBlock, parse};
-pub use rotation::rotation;
+pub use syntax::Syntax;
 pub use text::{read_file, read_text};
 pub use token::Token;
-pub use usage::{Repeat, Usage};
+pub use values::{parse_number, parse_port, parse_positive_duration, parse_size};

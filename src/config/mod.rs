@@ -1,5 +1,5 @@
-//! Loading: a Caddyfile's text and the table of directives to a snapshot. `-validate` is the
-//! same call. Loading opens no socket; the old configuration serves on when it fails.
+//! Loads a Caddyfile into a snapshot by the table of directives. `-validate` makes the same call.
+//! Loading opens no socket; when it fails, the old configuration stays in use.
 
 mod draft;
 mod error;
@@ -16,8 +16,8 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use crate::caddyfile::{self, Args, ConfigError, Key, Kind, ServerBlock};
-use crate::directives::{DIRECTIVES, setup_static};
+use crate::caddyfile::{self, Args, ConfigError, Key, Kind, ServerBlock, parse_number};
+use crate::directives::{DIRECTIVES, Directive, setup_static};
 use crate::http::address::Address;
 use crate::http::paths::{Prefix, Remark};
 use crate::net::roots;
@@ -98,7 +98,7 @@ fn open_root(site: &SiteBuilder) -> Option<String> {
 
 /// The words of a Caddyfile, sorted.
 pub fn directive_names() -> Vec<&'static str> {
-    let mut names: Vec<_> = DIRECTIVES.iter().map(|row| row.name).collect();
+    let mut names: Vec<_> = DIRECTIVES.iter().map(Directive::name).collect();
     names.sort_unstable();
     names
 }
@@ -123,16 +123,15 @@ fn draft(
     site.hidden.extend_from_slice(files);
     site.warnings.extend(remark.map(|said| at_key(said.message).hint(said.hint).warning()));
     for row in DIRECTIVES {
-        if let Some(directive) = block.directives.iter().find(|one| one.name == row.name) {
+        if let Some(directive) = block.directives.iter().find(|one| one.name == row.name()) {
             let mut args = Args::new(directive);
+            args.written_as(row.usage);
             (row.setup)(&mut args, &mut site)?;
-            args.finish()?;
-            if let Some(templates) = &row.templates {
-                let mut warn = |error: ConfigError| site.warnings.push(error.warning());
-                placeholders::check(directive, templates, &mut warn)?;
-            }
+            site.warnings.extend(args.finish()?);
+            let mut warn = |error: ConfigError| site.warnings.push(error.warning());
+            placeholders::check(directive, row, &mut warn)?;
         }
-        if row.name == "tls" {
+        if row.name() == "tls" {
             settle_tls(&mut site, key, settings);
         }
     }
@@ -198,7 +197,9 @@ fn port(site: &SiteBuilder, settings: &Settings) -> Result<u16, String> {
         ("http", "" | "80") => Ok(settings.http_port),
         ("https", "" | "443") => Ok(settings.https_port),
         (_, "") if site.secure => Ok(settings.https_port),
-        (_, "") => settings.port.parse().map_err(|_| format!("invalid -port '{}'", settings.port)),
-        (_, port) => port.parse().map_err(|_| format!("invalid port '{port}' in {address}")),
+        (_, "") => parse_number(&settings.port, 0..=u16::MAX).map_err(|why| format!("-port {why}")),
+        (_, port) => {
+            parse_number(port, 0..=u16::MAX).map_err(|why| format!("the port of {address} {why}"))
+        }
     }
 }

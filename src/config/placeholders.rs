@@ -1,29 +1,29 @@
-//! Placeholders that stand for nothing, in whatever directive: one look at all words that may hold
-//! any, when a block has been set up.
+//! Warns of unknown placeholders, in every directive whose row says that it takes any.
 
 use crate::caddyfile::{Args, ConfigError, Directive, Kind, Token, nearest};
-use crate::directives::Templates;
+use crate::directives::Directive as Row;
 use crate::http::placeholders::{Template, known, translated};
 
 /// Adds a warning for each unknown name among the directive's words.
 pub(super) fn check(
     directive: &Directive,
-    templates: &Templates,
+    row: &Row,
     warn: &mut dyn FnMut(ConfigError),
 ) -> Result<(), ConfigError> {
     let mut args = Args::new(directive);
+    let own = row.own_placeholders;
     while args.next() {
         while args.next_arg() {
-            if templates.line {
-                args.token().into_iter().for_each(|token| look(token, templates.own, warn));
+            if row.templates {
+                args.token().into_iter().for_each(|token| look(token, own, warn));
             }
         }
         while args.next_block()? {
             let mut is_template = false;
             loop {
-                is_template |= templates.entries.is_none_or(|names| names.contains(&args.val()));
+                is_template |= row.options.is_some_and(|rows| rows.takes_placeholders(args.val()));
                 if is_template {
-                    args.token().into_iter().for_each(|token| look(token, templates.own, warn));
+                    args.token().into_iter().for_each(|token| look(token, own, warn));
                 }
                 if !args.next_arg() {
                     break;

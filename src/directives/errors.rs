@@ -1,4 +1,4 @@
-//! `errors`: logs faults and gives them pages.
+//! `errors`: logs faults and answers them with pages.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -6,26 +6,33 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method, Response, header};
 
-use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage, rotation};
+use crate::arguments::{ROTATION_0_9, Rotated};
+use crate::caddyfile::Repeat::{Accumulates, LastWins};
+use crate::caddyfile::{Args, ConfigError, Options, option, parse_number};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::error_chain::display_chain;
 use crate::http::sink::{ErrorLog, Roll, SinkTarget};
 use crate::http::{Body, Fault, Request, fault_page};
 use crate::site::{Scripts, SiteBuilder};
-use crate::warning::Warning;
 
-/// The options, as they are written, but for the pages.
-const OPTIONS: &[Usage] = &[
-    ("log [FILE]", Repeat::LastWins),
-    ("rotate_size MB", Repeat::LastWins),
-    ("rotate_age DAYS", Repeat::LastWins),
-    ("rotate_keep N", Repeat::LastWins),
-    ("rotate_compress", Repeat::Accumulates),
-    ("rotate_disable", Repeat::Accumulates),
-];
+pub(super) static OPTIONS: Options<Wanted> = Options::<Wanted>::new(&[option(
+    "log [FILE|visible], such as: log errors.log",
+    LastWins,
+    |wanted, args| {
+        if args.next_arg() {
+            wanted.set_target(args.val());
+        }
+        // The block of 0.9: log FILE { size 1; age 2; keep 3 }.
+        if args.opens_block() {
+            wanted.roll = Roll::of_0_9();
+            ROTATION_0_9.read(&mut wanted.roll, args)?;
+        }
+        Ok(())
+    },
+)])
+.and(Wanted::ROTATION)
+.others(option("CODE|* PAGE, such as: 404 notfound.html", Accumulates, Wanted::page));
 
-/// `errors [FILE|visible|stdout|stderr|syslog]`, or a block with `log`, `CODE PAGE` and
-/// `* PAGE`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut wanted = Wanted { root: site.root.clone(), ..Wanted::default() };
     while args.next() {
@@ -34,18 +41,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             [target] => wanted.set_target(target),
             _ => return Err(args.arg_error()),
         }
-        let mut options = Options::new(OPTIONS);
-        while args.next_block()? {
-            let word = args.val();
-            if options.knows(word) {
-                options.entry(args, |args| wanted.option(word, args))?;
-            } else {
-                wanted.page(args)?;
-            }
-        }
-        site.warnings.append(&mut options.warnings);
+        OPTIONS.read(&mut wanted, args)?;
     }
-    site.warnings.append(&mut wanted.warnings);
     let target = SinkTarget::parse(wanted.target.as_deref().unwrap_or("stderr"), wanted.roll);
     let sink = site
         .sinks
@@ -64,7 +61,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
 }
 
 #[derive(Default)]
-struct Wanted {
+pub(super) struct Wanted {
     target: Option<String>,
     visible: bool,
     roll: Roll,
@@ -72,7 +69,6 @@ struct Wanted {
     default_page: Option<PathBuf>,
     /// What pages are relative to.
     root: PathBuf,
-    warnings: Vec<Warning>,
 }
 
 impl Wanted {
@@ -84,36 +80,21 @@ impl Wanted {
         }
     }
 
-    fn option(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
-        if word != "log" {
-            return self.roll.set(word, &args.remaining()).map_err(|error| args.error(error));
-        }
-        if args.next_arg() {
-            self.set_target(args.val());
-        }
-        // The block of 0.9: log FILE { size 1; age 2; keep 3 }.
-        if args.opens_block() {
-            self.roll = Roll::of_0_9();
-            rotation(args, |word, values| self.roll.set(word, values))?;
-        }
-        Ok(())
-    }
-
     /// `CODE PAGE` or `* PAGE`.
     fn page(&mut self, args: &mut Args<'_>) -> Result<(), ConfigError> {
         let word = args.val();
         let page = self.root.join(args.required()?);
         if let Err(error) = std::fs::metadata(&page) {
             let message = format!("Unable to open error page '{}': {error}", page.display());
-            self.warnings.push(args.warning(message));
+            args.warn(args.error(message));
         }
         let twice = if word == "*" {
             self.default_page.replace(page).is_some()
         } else {
-            let Ok(code) = word.parse::<u16>() else {
+            let code: u16 = parse_number(word, ..).map_err(|_| {
                 let message = format!("Expecting a numeric status code or '*', got '{word}'");
-                return Err(args.error(message).hint("write: 404 notfound.html"));
-            };
+                args.error(message).hint("write: 404 notfound.html")
+            })?;
             self.pages.insert(code, page).is_some()
         };
         if twice {
@@ -121,6 +102,12 @@ impl Wanted {
             return Err(args.error(message).hint("keep one of the two pages"));
         }
         Ok(())
+    }
+}
+
+impl Rotated for Wanted {
+    fn roll(&mut self) -> &mut Roll {
+        &mut self.roll
     }
 }
 
@@ -238,8 +225,9 @@ mod tests {
         let parsed = parsed.map_err(|error| error.message)?;
         let opener = Arc::new(Opener(memory.clone()));
         let mut site = SiteBuilder::new(Address::default(), root.to_owned(), opener);
-        setup(&mut Args::new(&parsed.blocks[0].directives[0]), &mut site)
-            .map_err(|error| error.message)?;
+        let mut args = Args::new(&parsed.blocks[0].directives[0]);
+        setup(&mut args, &mut site).map_err(|error| error.message)?;
+        site.warnings.extend(args.finish().map_err(|error| error.message)?);
         site.push(Broken);
         Ok(site)
     }

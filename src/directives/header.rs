@@ -3,7 +3,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::Repeat::Accumulates;
+use crate::caddyfile::{Args, ConfigError, Options, templated};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::Request;
 use crate::http::paths::Prefix;
@@ -11,52 +12,42 @@ use crate::http::placeholders::{ResponseFacts, Template};
 use crate::http::response::Removed;
 use crate::site::SiteBuilder;
 
+/// All words may hold placeholders.
+pub(super) static OPTIONS: Options<Rule> = Options::<Rule>::new(&[]).others(templated(
+    "[+|-]NAME [VALUE], such as: Cache-Control no-store",
+    Accumulates,
+    |rule, args| {
+        let (name, is_crowded) = (args.val(), args.shares_line());
+        let values = args.remaining();
+        // On one line, the value of a removal may be another field.
+        if is_crowded && name.starts_with('-') && !values.is_empty() {
+            return Err(args.arg_error());
+        }
+        rule.change(name, &values, args)
+    },
+));
+
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules: Vec<Rule> = Vec::new();
     while args.next() {
-        args.written_as("header PATH [+|-]NAME [VALUE]");
         let word = args.required()?;
         let words = args.remaining();
         if is_field(word, &words) {
-            let message = format!("'{word}' is no path: a path begins with '/'");
+            let message = format!("'{word}' is not a path: a path begins with '/'");
             let hint = format!("write: header / {word} {}", words.join(" "));
             return Err(args.error_at(word, message).hint(hint.trim_end()));
         }
-        let path = arguments::prefix(args, word, &mut site.warnings)?;
-        let mut changes = Vec::new();
-        let mut add = |name: &str, value: Option<&str>, args: &Args<'_>| {
-            let change = Change::parse(name, value, args)?;
-            if change.is_framing() {
-                site.warnings.push(args.warning(format!(
-                    "header: Content-Length and Transfer-Encoding follow from the content; the \
-                     rule for '{path}' leaves them alone"
-                )));
-            }
-            changes.push(change);
-            Ok::<_, ConfigError>(())
-        };
-        match words.as_slice() {
-            [] => {}
-            [name] => add(name, None, args)?,
-            [name, value] => add(name, Some(value), args)?,
-            _ => return Err(args.arg_error().hint("quote a value that has spaces")),
+        let path = arguments::prefix(args, word)?;
+        let mut rule = Rule { path, changes: Vec::new() };
+        if let [name, values @ ..] = &words[..] {
+            rule.change(name, values, args)?;
         }
-        while args.next_block()? {
-            let name = args.val();
-            let is_crowded = args.shares_line();
-            match args.remaining().as_slice() {
-                // On one line, the value of a removal may be another field.
-                [_] if is_crowded && name.starts_with('-') => return Err(args.arg_error()),
-                [] => add(name, None, args)?,
-                [value] => add(name, Some(value), args)?,
-                _ => return Err(args.arg_error().hint("quote a value that has spaces")),
-            }
-        }
-        if changes.is_empty() {
+        OPTIONS.read(&mut rule, args)?;
+        if rule.changes.is_empty() {
             return Err(args.arg_error());
         }
-        changes.retain(|change| !change.is_framing());
-        rules.push(Rule { path, changes });
+        rule.changes.retain(|change| !change.is_framing());
+        rules.push(rule);
     }
     site.push(Headers { rules });
     Ok(())
@@ -71,9 +62,35 @@ struct Headers {
     rules: Vec<Rule>,
 }
 
-struct Rule {
+pub(super) struct Rule {
     path: Prefix,
     changes: Vec<Change>,
+}
+
+impl Rule {
+    /// Adds a change of a field, by its name and what follows that.
+    fn change(
+        &mut self,
+        name: &str,
+        values: &[&str],
+        args: &mut Args<'_>,
+    ) -> Result<(), ConfigError> {
+        let value = match *values {
+            [] => None,
+            [value] => Some(value),
+            _ => return Err(args.arg_error().hint("quote a value that has spaces")),
+        };
+        let change = Change::parse(name, value, args)?;
+        if change.is_framing() {
+            args.warn(args.error(format!(
+                "header: Content-Length and Transfer-Encoding follow from the content; the rule \
+                 for '{}' leaves them alone",
+                self.path
+            )));
+        }
+        self.changes.push(change);
+        Ok(())
+    }
 }
 
 enum Change {
@@ -119,10 +136,7 @@ impl Change {
             Some(b'-') => ('-', &name[1..]),
             _ => ('=', name),
         };
-        let field = HeaderName::try_from(bare).map_err(|_| {
-            args.error(format!("'{bare}' is not a header field name"))
-                .hint("a name has letters, digits and '-', and no ':'")
-        })?;
+        let field = arguments::field_name(args, bare)?;
         if sign == '-' {
             return Ok(Self::Delete(field));
         }

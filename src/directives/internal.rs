@@ -20,7 +20,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     let mut paths = Vec::new();
     while args.next() {
         match args.remaining().as_slice() {
-            [path] => paths.push(arguments::prefix(args, path, &mut site.warnings)?),
+            [path] => paths.push(arguments::prefix(args, path)?),
             _ => return Err(args.arg_error()),
         }
     }

@@ -4,57 +4,57 @@ use std::collections::HashMap;
 
 use http::{HeaderValue, header};
 
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::Repeat::Accumulates;
+use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::{Request, paths};
 use crate::site::SiteBuilder;
 
-/// `mime .EXT TYPE`, or a block of such lines.
+pub(super) static OPTIONS: Options<Types> = Options::<Types>::new(&[]).others(option(
+    ".EXT TYPE, such as: .wasm application/wasm",
+    Accumulates,
+    |types, args| {
+        let (ext, kind) = (args.val(), args.required()?);
+        types.add(ext, kind, args)
+    },
+));
+
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let mut types = HashMap::new();
+    let mut types = Types { types: HashMap::new() };
     while args.next() {
-        match args.remaining().as_slice() {
-            [] if args.opens_block() => {}
-            [ext, kind] => add(&mut types, ext, kind, args)?,
-            _ => return Err(args.arg_error()),
+        if !args.opens_block() {
+            let (ext, kind) = (args.required()?, args.required()?);
+            types.add(ext, kind, args)?;
+            args.no_more()?;
         }
-        while args.next_block()? {
-            let ext = args.val();
-            let kind = args.required().map_err(|error| error.hint("write: .EXT TYPE"))?;
-            add(&mut types, ext, kind, args)?;
-        }
+        OPTIONS.read(&mut types, args)?;
     }
-    site.push(Types { types });
+    site.push(types);
     Ok(())
 }
 
-fn add(
-    types: &mut HashMap<String, HeaderValue>,
-    ext: &str,
-    kind: &str,
-    args: &Args<'_>,
-) -> Result<(), ConfigError> {
-    if !ext.starts_with('.') {
-        return Err(args
-            .error(format!("mime: '{ext}' must start with a dot"))
-            .hint(format!("write: mime .{ext} TYPE")));
-    }
-    let value = HeaderValue::from_str(kind)
-        .map_err(|_| args.error(format!("mime: '{kind}' is not a media type")))?;
-    if types.insert(ext.to_ascii_lowercase(), value).is_some() {
-        return Err(args
-            .error(format!("mime: duplicate extension '{ext}'"))
-            .hint("give each extension one type"));
-    }
-    Ok(())
-}
-
-struct Types {
+pub(super) struct Types {
     /// By extension with its dot, lower-case.
     types: HashMap<String, HeaderValue>,
 }
 
 impl Types {
+    fn add(&mut self, ext: &str, kind: &str, args: &Args<'_>) -> Result<(), ConfigError> {
+        if !ext.starts_with('.') {
+            return Err(args
+                .error_at(ext, format!("mime: '{ext}' must start with a dot"))
+                .hint(format!("write: mime .{ext} TYPE")));
+        }
+        let value = HeaderValue::from_str(kind)
+            .map_err(|_| args.error(format!("mime: '{kind}' is not a media type")))?;
+        if self.types.insert(ext.to_ascii_lowercase(), value).is_some() {
+            return Err(args
+                .error_at(ext, format!("mime: duplicate extension '{ext}'"))
+                .hint("give each extension one type"));
+        }
+        Ok(())
+    }
+
     fn of(&self, path: &str) -> Option<&HeaderValue> {
         let ext = paths::extension(path);
         self.types.get(ext).or_else(|| self.types.get(&ext.to_ascii_lowercase()))

@@ -1,4 +1,4 @@
-//! One module per Caddyfile word, and the table of them.
+//! The directives: one module for each, and the table of them.
 
 mod basicauth;
 mod bind;
@@ -31,89 +31,153 @@ mod timeouts;
 mod tls;
 mod websocket;
 
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::{Args, ConfigError, Syntax};
 use crate::site::SiteBuilder;
 
 pub use files::setup_static;
 
-/// One word: its name and what it does with its arguments at load.
+type Setup = fn(&mut Args<'_>, &mut SiteBuilder) -> Result<(), ConfigError>;
+
+/// One directive: how it is written, and what it does with its arguments at load.
 pub struct Directive {
-    pub name: &'static str,
-    pub setup: fn(&mut Args<'_>, &mut SiteBuilder) -> Result<(), ConfigError>,
-    /// Which of its words may hold placeholders.
-    pub templates: Option<Templates>,
+    /// Its name and arguments; behind `, or: ` another form.
+    pub usage: &'static str,
+    pub setup: Setup,
+    /// The options of its block.
+    pub options: Option<&'static dyn Syntax>,
+    /// Whether the arguments on its line may hold placeholders.
+    pub templates: bool,
+    /// Placeholders that this directive alone knows.
+    pub own_placeholders: &'static [&'static str],
 }
 
-/// Words with placeholders.
-pub struct Templates {
-    /// On the directive's line.
-    pub line: bool,
-    /// In the entries of its block that begin with these words; `None`: in all.
-    pub entries: Option<&'static [&'static str]>,
-    /// Names that this directive alone knows.
-    pub own: &'static [&'static str],
-}
-
-const fn row(
-    name: &'static str,
-    setup: fn(&mut Args<'_>, &mut SiteBuilder) -> Result<(), ConfigError>,
-) -> Directive {
-    Directive { name, setup, templates: None }
+const fn row(usage: &'static str, setup: Setup) -> Directive {
+    Directive { usage, setup, options: None, templates: false, own_placeholders: &[] }
 }
 
 impl Directive {
-    /// With placeholders in all words.
+    pub fn name(&self) -> &'static str {
+        self.usage.split([' ', ',']).next().unwrap_or(self.usage)
+    }
+
+    const fn block(self, options: &'static dyn Syntax) -> Self {
+        Self { options: Some(options), ..self }
+    }
+
     const fn templates(self) -> Self {
-        self.templates_in(true, None)
+        Self { templates: true, ..self }
     }
 
-    /// With placeholders on the directive's line, or in these entries of its block.
-    const fn templates_in(self, line: bool, entries: Option<&'static [&'static str]>) -> Self {
-        Self { templates: Some(Templates { line, entries, own: &[] }), ..self }
-    }
-
-    const fn own_names(self, own: &'static [&'static str]) -> Self {
-        match self.templates {
-            Some(templates) => Self { templates: Some(Templates { own, ..templates }), ..self },
-            None => self,
-        }
+    const fn own_placeholders(self, own_placeholders: &'static [&'static str]) -> Self {
+        Self { own_placeholders, ..self }
     }
 }
 
 /// THE TABLE. The order of the rows is the order of set-up and of execution: a request passes
 /// `log` before `rewrite`, `rewrite` before `proxy`. Static files are innermost.
 pub static DIRECTIVES: &[Directive] = &[
-    row("root", root::setup),
-    row("index", index::setup),
-    row("bind", bind::setup),
-    row("limits", limits::setup),
-    row("maxrequestbody", limits::setup_maxrequestbody),
-    row("timeouts", timeouts::setup),
-    row("proxyprotocol", proxyprotocol::setup),
-    row("tls", tls::setup),
-    row("startup", on::setup_startup),
-    row("shutdown", on::setup_shutdown),
-    row("on", on::setup),
-    row("realip", realip::setup),
-    row("request_id", request_id::setup),
-    row("log", log::setup).templates_in(true, Some(&[])).own_names(&["common", "combined"]),
-    row("rewrite", rewrite::setup).templates_in(true, Some(&["to", "if"])),
-    row("ext", ext::setup),
-    row("gzip", gzip::setup),
-    row("header", header::setup).templates(),
-    row("errors", errors::setup),
-    row("basicauth", basicauth::setup),
-    row("redir", redir::setup).templates(),
-    row("status", status::setup),
-    row("mime", mime::setup),
-    row("internal", internal::setup),
-    row("expvar", expvar::setup),
-    row("push", push::setup),
-    row("proxy", proxy::setup).templates_in(false, Some(&["header_upstream", "header_downstream"])),
-    row("fastcgi", fastcgi::setup).templates_in(false, Some(&["env"])),
-    row("websocket", websocket::setup),
-    row("browse", browse::setup),
+    row("root DIRECTORY", root::setup),
+    row("index FILE...", index::setup),
+    row("bind HOST...", bind::setup),
+    row("limits SIZE, or: limits with a block", limits::setup).block(&limits::OPTIONS),
+    row("maxrequestbody [PATH] SIZE", limits::setup_maxrequestbody).block(&limits::PATHS),
+    row("timeouts DURATION|none, or: timeouts with a block", timeouts::setup)
+        .block(&timeouts::OPTIONS),
+    row("proxyprotocol RANGE... [TIMEOUT]", proxyprotocol::setup).block(&proxyprotocol::OPTIONS),
+    row("tls off|self_signed|EMAIL, or: tls CERT KEY", tls::setup).block(&tls::OPTIONS),
+    row("startup COMMAND [ARGUMENT...] [&]", on::setup_startup),
+    row("shutdown COMMAND [ARGUMENT...] [&]", on::setup_shutdown),
+    row("on EVENT COMMAND [ARGUMENT...] [&]", on::setup),
+    row("realip RANGE..., or: realip with a block", realip::setup).block(&realip::OPTIONS),
+    row("request_id [FIELD]", request_id::setup),
+    row("log [FILE], or: log PATH FILE [FORMAT]", log::setup)
+        .block(&log::OPTIONS)
+        .templates()
+        .own_placeholders(&["common", "combined"]),
+    row("rewrite [not] FROM TO..., or: rewrite [BASE] with a block", rewrite::setup)
+        .block(&rewrite::OPTIONS)
+        .templates(),
+    row("ext .EXTENSION...", ext::setup),
+    row("gzip", gzip::setup).block(&gzip::OPTIONS),
+    row("header PATH [+|-]NAME [VALUE]", header::setup).block(&header::OPTIONS).templates(),
+    row("errors [FILE|visible]", errors::setup).block(&errors::OPTIONS),
+    row("basicauth PATH USER PASSWORD, or: basicauth USER PASSWORD with a block", basicauth::setup)
+        .block(&basicauth::OPTIONS),
+    row("redir TO, or: redir FROM TO [CODE]", redir::setup).block(&redir::OPTIONS).templates(),
+    row("status CODE PATH", status::setup).block(&status::OPTIONS),
+    row("mime .EXT TYPE", mime::setup).block(&mime::OPTIONS),
+    row("internal PATH", internal::setup),
+    row("expvar [PATH]", expvar::setup),
+    row("push [PATH [RESOURCE...]]", push::setup).block(&push::OPTIONS),
+    row("proxy FROM TO...", proxy::setup).block(&proxy::OPTIONS),
+    row("fastcgi PATH ADDRESS [php]", fastcgi::setup).block(&fastcgi::OPTIONS),
+    row("websocket [PATH] COMMAND [ARGUMENT...]", websocket::setup).block(&websocket::OPTIONS),
+    row("browse [PATH [TEMPLATE]]", browse::setup),
 ];
+
+/// The documentation's pages have a table with all options of each directive's block.
+#[cfg(test)]
+mod documentation {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::DIRECTIVES;
+
+    /// The page of a directive.
+    fn page(name: &str) -> &str {
+        match name {
+            "maxrequestbody" => "limits",
+            "startup" | "shutdown" => "on",
+            name => name,
+        }
+    }
+
+    /// The first cells of a page's tables of options.
+    fn options(text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut is_within = false;
+        for line in text.lines() {
+            let Some(row) = line.strip_prefix("| ") else {
+                is_within &= line.starts_with("|--");
+                continue;
+            };
+            let row = row.replace("\\|", "\0");
+            let first = row.split(" |").next().unwrap().replace('\0', "|");
+            if is_within {
+                found.push(first.trim_matches('`').to_owned());
+            }
+            is_within |= first.starts_with("option");
+        }
+        found
+    }
+
+    #[test]
+    fn the_pages_list_the_options() {
+        let mut known: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for row in DIRECTIVES {
+            let options = row.options.map(|options| options.usages()).unwrap_or_default();
+            known.entry(page(row.name())).or_default().extend(options);
+        }
+        for (page, known) in known {
+            let path = format!("{}/docs/{page}.md", env!("CARGO_MANIFEST_DIR"));
+            let documented = options(&std::fs::read_to_string(path).unwrap());
+            let listed: BTreeSet<_> = documented.iter().map(String::as_str).collect();
+            assert_eq!(listed.len(), documented.len(), "{page}.md lists an option twice");
+            let known: BTreeSet<_> = known.into_iter().collect();
+            assert_eq!(listed, known, "left docs/{page}.md, right its table of options");
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for row in DIRECTIVES {
+            let usages = row.options.map(|options| options.usages()).unwrap_or_default();
+            let names: BTreeSet<_> = usages.iter().map(|usage| usage.split(' ').next()).collect();
+            assert_eq!(names.len(), usages.len(), "{}: {usages:?}", row.name());
+        }
+        let names: BTreeSet<_> = DIRECTIVES.iter().map(super::Directive::name).collect();
+        assert_eq!(names.len(), DIRECTIVES.len());
+    }
+}
 
 /// What the tests of several words need.
 #[cfg(test)]
@@ -121,13 +185,11 @@ mod testing {
     use std::path::Path;
     use std::sync::Arc;
 
-    use super::{Args, ConfigError, SiteBuilder};
+    use super::{Args, Setup, SiteBuilder};
     use crate::chain::{Handler, Next, ReplyFuture};
     use crate::http::address::Address;
     use crate::http::sink::tests::NoSinks;
     use crate::http::{Reply, Request};
-
-    type Setup = fn(&mut Args<'_>, &mut SiteBuilder) -> Result<(), ConfigError>;
 
     /// A site below `root` with this block, whose lines are all `word`'s; else the message.
     pub(super) fn site_in(
@@ -142,7 +204,7 @@ mod testing {
         let mut site = SiteBuilder::new(Address::default(), root.to_owned(), Arc::new(NoSinks));
         let mut args = Args::new(&parsed.blocks[0].directives[0]);
         setup(&mut args, &mut site).map_err(|error| error.message)?;
-        args.finish().map_err(|error| error.message)?;
+        site.warnings.extend(args.finish().map_err(|error| error.message)?);
         Ok(site)
     }
 

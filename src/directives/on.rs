@@ -1,6 +1,7 @@
-//! `on EVENT COMMAND…`, and `startup` and `shutdown`, as it was written up to Caddy 0.10: commands
-//! that the service runs at points of its life.
+//! `on EVENT COMMAND…`, and `startup` and `shutdown` of Caddy 0.10 and before: commands that the
+//! service runs at points of its life.
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::site::{Event, Hook, SiteBuilder};
 
@@ -19,9 +20,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         let known = EVENTS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
         let Some((_, event)) = known else {
             let names: Vec<_> = EVENTS.iter().map(|(name, _)| *name).collect();
-            return Err(args
-                .error(format!("unknown event '{word}'"))
-                .hint(format!("the events are {}", names.join(", "))));
+            return Err(args.unknown("event", &names));
         };
         site.hooks.push(hook(*event, args)?);
     }
@@ -51,23 +50,14 @@ fn every(event: Event, args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<()
     Ok(())
 }
 
-/// The rest of the line, split as a shell splits words; nothing else of a shell is done.
+/// The rest of the line.
 fn hook(event: Event, args: &mut Args<'_>) -> Result<Hook, ConfigError> {
     let mut words = args.remaining();
     let background = words.last() == Some(&"&");
     if background {
         words.pop();
     }
-    let line = words.join(" ");
-    let command = shlex::split(&line).ok_or_else(|| {
-        args.error(format!("unclosed quote in the command '{line}'"))
-            .hint("close it; a quote that is meant is written \\' or \\\"")
-    })?;
-    if command.is_empty() {
-        return Err(args
-            .error(format!("no command contained in '{line}'"))
-            .hint("write a program and its arguments behind the event"));
-    }
+    let command = arguments::command(args, &words)?;
     Ok(Hook { event, command, background })
 }
 

@@ -1,61 +1,48 @@
 //! `proxyprotocol`: load balancers that name their client in front of each connection.
 
-use std::time::Duration;
-
-use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage, parse_duration};
+use crate::arguments;
+use crate::caddyfile::Repeat::LastWins;
+use crate::caddyfile::{
+    Args, ConfigError, Options, Written, option, parse_duration, parse_positive_duration,
+};
 use crate::http::ranges::Ranges;
 use crate::limits::PROXY_HEADER;
 use crate::site::{ProxyProtocol, SiteBuilder};
 
-const OPTIONS: &[Usage] = &[("timeout DURATION, such as 5s", Repeat::LastWins)];
+pub(super) static OPTIONS: Options<ProxyProtocol> =
+    Options::new(&[option("timeout DURATION, such as: timeout 5s", LastWins, |rule, args| {
+        args.positive_duration().map(|limit| rule.timeout = limit)
+    })]);
 
-/// `proxyprotocol RANGE… [TIMEOUT]`, and the timeout in a block as well.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    args.written_as("proxyprotocol RANGE... [TIMEOUT], such as: proxyprotocol 10.0.0.0/8 5s");
     let mut rule = ProxyProtocol { from: Ranges::default(), timeout: PROXY_HEADER };
-    let mut options = Options::new(OPTIONS);
+    let mut written = Written::default();
     while args.next() {
-        let mut ranges = 0;
+        let mut has_range = false;
         while args.next_arg() {
             let word = args.val();
-            if rule.from.add(word) {
-                ranges += 1;
-            } else if ranges > 0 && parse_duration(word).is_ok() {
-                rule.timeout = timeout(word, args)?;
-                if args.next_arg() {
-                    return Err(args.arg_error());
-                }
+            // A duration is the last word.
+            if has_range && parse_duration(word).is_ok() {
+                rule.timeout = args.parsed(word, parse_positive_duration)?;
+                args.no_more()?;
             } else {
-                let message = format!("proxyprotocol: '{word}' is not a range of addresses");
-                return Err(args.error(message).hint(Ranges::HINT));
+                arguments::range(args, word, &mut rule.from)?;
+                has_range = true;
             }
         }
-        while args.next_block()? {
-            options.entry(args, |args| {
-                let text = args.required()?;
-                rule.timeout = timeout(text, args)?;
-                Ok(())
-            })?;
-        }
+        OPTIONS.read_more(&mut rule, args, &mut written)?;
     }
     if rule.from.is_empty() {
         return Err(args.arg_error());
     }
     site.proxy_protocol = Some(rule);
-    site.warnings.append(&mut options.warnings);
     Ok(())
-}
-
-fn timeout(text: &str, args: &Args<'_>) -> Result<Duration, ConfigError> {
-    let limit = parse_duration(text).ok().filter(|limit| !limit.is_zero());
-    limit.ok_or_else(|| {
-        let message = format!("proxyprotocol: '{text}' is not a duration above zero");
-        args.error(message).hint("write a duration such as 5s; there is always a limit")
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::directives::testing::site;
 
@@ -80,8 +67,11 @@ mod tests {
             ("proxyprotocol", "Wrong argument count"),
             ("proxyprotocol 5s", "'5s' is not a range"),
             ("proxyprotocol 5s ::1", "'5s' is not a range"),
-            ("proxyprotocol ::1 0s", "'0s' is not a duration above zero"),
-            ("proxyprotocol ::1 {\n timeout none\n}", "'none' is not a duration"),
+            ("proxyprotocol ::1 0s", "proxyprotocol must be more than 0"),
+            (
+                "proxyprotocol ::1 {\n timeout none\n}",
+                "timeout must be a duration such as 30s, not 'none'",
+            ),
             ("proxyprotocol ::1 {\n timeout\n}", "Wrong argument count"),
             ("proxyprotocol ::1 {\n version 2\n}", "unknown property 'version'"),
         ] {

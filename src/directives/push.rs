@@ -4,19 +4,34 @@
 use http::{HeaderValue, Method, header};
 
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::Repeat::Accumulates;
+use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::Request;
 use crate::http::paths::{self, Prefix};
 use crate::site::SiteBuilder;
 
-/// `push [PATH [RESOURCE…]]` with a block of resources, `method` and `header`.
+/// The request that a browser makes by itself has its own method and fields.
+pub(super) static OPTIONS: Options<Rule> = Options::<Rule>::new(&[
+    option("method GET|HEAD", Accumulates, |_, args| {
+        args.one_of("method", &[("GET", ()), ("HEAD", ())])
+    }),
+    option("header NAME VALUE", Accumulates, |_, args| {
+        args.required().and_then(|_| args.required()).map(drop)
+    }),
+])
+.others(option("RESOURCE, such as: /style.css", Accumulates, |rule, args| {
+    let resource = args.val();
+    args.no_more()?;
+    rule.add(resource, args)
+}));
+
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules: Vec<Rule> = Vec::new();
     while args.next() {
         let words = args.remaining();
         let (path, resources) = words.split_first().map_or(("/", &[][..]), |(p, r)| (*p, r));
-        let path = arguments::prefix(args, path, &mut site.warnings)?;
+        let path = arguments::prefix(args, path)?;
         if rules.iter().any(|rule| rule.path == path) {
             return Err(args
                 .error(format!("push: duplicate path '{path}'"))
@@ -26,13 +41,11 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         for resource in resources {
             rule.add(resource, args)?;
         }
-        while args.next_block()? {
-            entry(&mut rule, args)?;
-        }
+        OPTIONS.read(&mut rule, args)?;
         rules.push(rule);
     }
     if rules.iter().all(|rule| rule.links.is_empty()) {
-        site.warnings.push(args.warning(
+        args.warn(args.error(
             "push: no resource is named, so it does nothing; Link fields of upstreams reach the \
              browser as they are",
         ));
@@ -42,21 +55,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
-fn entry(rule: &mut Rule, args: &mut Args<'_>) -> Result<(), ConfigError> {
-    let word = args.val();
-    match (word, args.remaining().as_slice()) {
-        // The request that a browser makes of its own accord has its own fields.
-        ("header", [_, _]) | ("method", ["GET" | "HEAD"]) => Ok(()),
-        ("method", _) => Err(args
-            .error("push: only the methods GET and HEAD can be pushed")
-            .hint("leave the line out: browsers fetch with GET")),
-        ("header", _) => Err(args.arg_error()),
-        (resource, []) => rule.add(resource, args),
-        _ => Err(args.arg_error()),
-    }
-}
-
-struct Rule {
+pub(super) struct Rule {
     path: Prefix,
     /// The resource, and the value of `Link` that names it.
     links: Vec<(String, HeaderValue)>,
@@ -165,7 +164,7 @@ mod tests {
         for (lines, message) in [
             ("push / a", "push: 'a' is not a path"),
             ("push / /a\npush / /b", "push: duplicate path '/'"),
-            ("push / {\nmethod POST\n}", "push: only the methods GET and HEAD can be pushed"),
+            ("push / {\nmethod POST\n}", "unknown method 'POST'"),
             ("push / {\n\"/a>\"\n}", "push: '/a>' is not a path"),
         ] {
             assert_eq!(testing::site("push", setup, lines).err().as_deref(), Some(message));

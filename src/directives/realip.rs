@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use http::{HeaderName, StatusCode};
 
-use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage};
+use crate::arguments;
+use crate::caddyfile::Repeat::{Accumulates, LastWins};
+use crate::caddyfile::{Args, ConfigError, Options, Written, option};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::ranges::Ranges;
 use crate::http::request::Sender;
@@ -20,15 +22,24 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Fields that name a client: an unknown sender may send none of them.
 const NAMING: [HeaderName; 3] = [FORWARDED, X_FORWARDED_FOR, HeaderName::from_static("x-real-ip")];
 
-/// The options, as they are written. The plugin took the last of each.
-const OPTIONS: &[Usage] = &[
-    ("from RANGE...", Repeat::Accumulates),
-    ("header NAME", Repeat::LastWins),
-    ("strict", Repeat::Accumulates),
-    ("maxhops N, a number from 1 on", Repeat::LastWins),
-];
+/// The plugin took the last of `header` and `maxhops`.
+pub(super) static OPTIONS: Options<RealIp> = Options::new(&[
+    option("from RANGE..., such as: from 10.0.0.0/8 private", Accumulates, |real, args| {
+        args.each(|args, word| arguments::range(args, word, &mut real.from)).map(drop)
+    }),
+    option("header NAME, such as: header X-Forwarded-For", LastWins, |real, args| {
+        let word = args.required()?;
+        arguments::field_name(args, word).map(|name| real.header = name)
+    }),
+    option("strict", Accumulates, |real, _| {
+        real.strict = true;
+        Ok(())
+    }),
+    option("maxhops N, such as: maxhops 5", LastWins, |real, args| {
+        args.number(1..).map(|hops| real.hops = hops)
+    }),
+]);
 
-/// `realip RANGE…`, or a block of `from RANGE…`, `header NAME`, `strict` and `maxhops N`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut real = RealIp {
         from: Ranges::default(),
@@ -36,27 +47,22 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         strict: false,
         hops: REALIP_HOPS,
     };
-    args.written_as("realip RANGE...");
-    let mut options = Options::new(OPTIONS);
+    let mut written = Written::default();
     while args.next() {
         while args.next_arg() {
-            real.trust(args.val(), args)?;
+            arguments::range(args, args.val(), &mut real.from)?;
         }
-        while args.next_block()? {
-            let word = args.val();
-            options.entry(args, |args| real.option(word, args))?;
-        }
+        OPTIONS.read_more(&mut real, args, &mut written)?;
     }
     if real.from.is_empty() {
         let error = args.error("realip: nobody is trusted, and nothing would change");
         return Err(error.hint("write: from RANGE"));
     }
-    site.warnings.append(&mut options.warnings);
     site.push(real);
     Ok(())
 }
 
-struct RealIp {
+pub(super) struct RealIp {
     /// The proxies.
     from: Ranges,
     header: HeaderName,
@@ -66,41 +72,6 @@ struct RealIp {
 }
 
 impl RealIp {
-    fn trust(&mut self, word: &str, args: &Args<'_>) -> Result<(), ConfigError> {
-        match self.from.add(word) {
-            true => Ok(()),
-            false => {
-                let message = format!("realip: '{word}' is not a range of addresses");
-                Err(args.error(message).hint(Ranges::HINT))
-            }
-        }
-    }
-
-    fn option(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
-        match word {
-            "from" => {
-                args.required()?;
-                self.trust(args.val(), args)?;
-                while args.next_arg() {
-                    self.trust(args.val(), args)?;
-                }
-            }
-            "header" => {
-                let name = args.required()?;
-                self.header = HeaderName::try_from(name)
-                    .map_err(|_| args.error(format!("realip: '{name}' is no field name")))?;
-            }
-            "maxhops" => {
-                let number = args.required()?;
-                let hops = number.parse().ok().filter(|hops| *hops > 0);
-                let message = || format!("realip: maxhops '{number}' is not a number above 0");
-                self.hops = hops.ok_or_else(|| args.error(message()))?;
-            }
-            _ => self.strict = true,
-        }
-        Ok(())
-    }
-
     /// Finds the client, or says why the request is refused.
     fn settle(&self, req: &mut Request) -> Result<(), Fault> {
         let sender = req.peer.remote;
@@ -268,8 +239,8 @@ mod tests {
             ("realip {\n strict\n}", Some("nobody is trusted")),
             ("realip everybody", Some("'everybody' is not a range")),
             ("realip {\n from 10.0.0.0/40\n}", Some("'10.0.0.0/40' is not a range")),
-            ("realip private {\n header \"a b\"\n}", Some("'a b' is no field name")),
-            ("realip private {\n maxhops 0\n}", Some("maxhops '0'")),
+            ("realip private {\n header \"a b\"\n}", Some("'a b' is not a header field name")),
+            ("realip private {\n maxhops 0\n}", Some("maxhops must be at least 1, not '0'")),
             ("realip private {\n strict yes\n}", Some("Wrong argument count")),
             ("realip private {\n colour\n}", Some("unknown property 'colour'")),
         ] {

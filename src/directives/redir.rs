@@ -5,17 +5,27 @@ use std::future::ready;
 use http::{HeaderValue, Response, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::arguments;
-use crate::caddyfile::{Args, ConfigError};
+use crate::arguments::{self, Conditional};
+use crate::caddyfile::Repeat::Accumulates;
+use crate::caddyfile::{Args, ConfigError, Options, templated};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::condition::Conditions;
 use crate::http::paths::Prefix;
 use crate::http::placeholders::Template;
 use crate::http::{Body, Fault, Request};
 use crate::site::SiteBuilder;
-use crate::warning::Warning;
 
-/// `redir TO`, `redir FROM TO [CODE]`, `redir [CODE] { [FROM] TO [CODE]; if…; if_op… }`.
+/// All words may hold placeholders.
+pub(super) static OPTIONS: Options<Block> = Options::<Block>::new(&[])
+    .and(Block::CONDITIONS)
+    .others(templated("[FROM] TO [CODE]", Accumulates, |block, args| {
+        let mut words = vec![args.val()];
+        words.extend(args.remaining());
+        let rule = parsed(&words, block.code, args)?;
+        block.rules.push(rule);
+        Ok(())
+    }));
+
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules: Vec<Rule> = Vec::new();
     while args.next() {
@@ -29,11 +39,9 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
                 _ => return Err(args.arg_error()),
             };
         }
-        while args.next_block()? {
-            block.entry(args, &mut site.warnings)?;
-        }
+        OPTIONS.read(&mut block, args)?;
         if !is_block {
-            block.rules.push(parsed(&line, None, args, &mut site.warnings)?);
+            block.rules.push(parsed(&line, None, args)?);
         } else if block.rules.is_empty() {
             return Err(args.error("redir: the block has no target").hint("write: FROM TO [CODE]"));
         }
@@ -57,32 +65,15 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
-struct Block {
+pub(super) struct Block {
     code: Option<Kind>,
     conditions: Conditions,
     rules: Vec<Rule>,
 }
 
-impl Block {
-    fn entry(
-        &mut self,
-        args: &mut Args<'_>,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<(), ConfigError> {
-        let mut words = vec![args.val()];
-        words.extend(args.remaining());
-        let refused = |message: String| {
-            args.error(message)
-                .hint("operators: is not has not_has starts_with ends_with match not_match")
-        };
-        match words.as_slice() {
-            ["if", condition @ ..] => self.conditions.push(condition).map_err(refused),
-            ["if_op", op] => self.conditions.set_op(op).map_err(refused),
-            words => {
-                self.rules.push(parsed(words, self.code, args, warnings)?);
-                Ok(())
-            }
-        }
+impl Conditional for Block {
+    fn conditions(&mut self) -> &mut Conditions {
+        &mut self.conditions
     }
 }
 
@@ -143,12 +134,7 @@ impl Rule {
     }
 }
 
-fn parsed(
-    words: &[&str],
-    code: Option<Kind>,
-    args: &Args<'_>,
-    warnings: &mut Vec<Warning>,
-) -> Result<Rule, ConfigError> {
+fn parsed(words: &[&str], code: Option<Kind>, args: &mut Args<'_>) -> Result<Rule, ConfigError> {
     let default = code.unwrap_or(Kind::Code(StatusCode::MOVED_PERMANENTLY));
     let (from, to, kind) = match *words {
         [to] => ("/", to, default),
@@ -165,14 +151,14 @@ fn parsed(
     }
     let names_host =
         to.starts_with("//") && !to.starts_with("//{uri") && !to.starts_with("//{path");
-    let (from, to) = (path(args, from, warnings)?, Template::parse(to));
+    let (from, to) = (path(args, from)?, Template::parse(to));
     Ok(Rule { from, to, names_host, kind, conditions: std::sync::Arc::default() })
 }
 
 /// FROM. What a prefix would hold takes a condition here.
-fn path(args: &Args<'_>, word: &str, warnings: &mut Vec<Warning>) -> Result<Prefix, ConfigError> {
+fn path(args: &mut Args<'_>, word: &str) -> Result<Prefix, ConfigError> {
     let Some((before, _)) = word.split_once('*') else {
-        return arguments::prefix(args, word, warnings);
+        return arguments::prefix(args, word);
     };
     let hint = match before.trim_end_matches('/') {
         "" => "write: / for every path".to_owned(),
@@ -294,7 +280,7 @@ mod tests {
     fn what_is_refused() {
         for (lines, message) in [
             ("redir /a/* /b", "'/a/*' matches no path: '*' is not a wildcard"),
-            ("redir http://a /b", "'http://a' is no path: a path begins with '/'"),
+            ("redir http://a /b", "'http://a' is not a path: a path begins with '/'"),
             ("redir /a /a", "'from' and 'to' values of redirect rule cannot be the same"),
             ("redir /a /b\nredir /a /c", "rule with duplicate 'from' value: /a"),
             ("redir {\n/a /b\n/a /c\n}", "rule with duplicate 'from' value: /a"),

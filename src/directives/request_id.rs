@@ -2,6 +2,7 @@
 
 use http::HeaderName;
 
+use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::Request;
@@ -14,10 +15,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         field = match args.remaining().as_slice() {
             [] => None,
-            [name] => Some(HeaderName::try_from(*name).map_err(|_| {
-                args.error(format!("'{name}' is not a header field name"))
-                    .hint("write: request_id X-Request-ID")
-            })?),
+            [name] => Some(arguments::field_name(args, name)?),
             _ => return Err(args.arg_error()),
         };
     }

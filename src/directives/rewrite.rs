@@ -6,8 +6,9 @@ use http::{StatusCode, Uri};
 use percent_encoding::utf8_percent_encode;
 use regex::Regex;
 
-use crate::arguments;
-use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage};
+use crate::arguments::{self, Conditional};
+use crate::caddyfile::Repeat::LastWins;
+use crate::caddyfile::{Args, ConfigError, Options, option, templated};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::condition::Conditions;
 use crate::http::paths::{self, Prefix};
@@ -16,43 +17,32 @@ use crate::http::target;
 use crate::http::{Fault, Request};
 use crate::site::SiteBuilder;
 
-/// What may stand in the block.
-const OPTIONS: &[Usage] = &[
-    ("r PATTERN, a regular expression", Repeat::LastWins),
-    ("regexp PATTERN, a regular expression", Repeat::LastWins),
-    ("ext EXTENSION..., such as: ext .html !.php", Repeat::LastWins),
-    ("if A OPERATOR B, such as: if {path} starts_with /old", Repeat::Accumulates),
-    ("if_op and|or", Repeat::LastWins),
-    ("to DESTINATION...", Repeat::LastWins),
-];
+pub(super) static OPTIONS: Options<Rule> = Options::<Rule>::new(&[
+    option("r PATTERN, a regular expression", LastWins, pattern),
+    option("regexp PATTERN, a regular expression", LastWins, pattern),
+    option("ext EXTENSION..., such as: ext .html !.php", LastWins, |rule, args| {
+        args.each(|_, ext| Ok(ext.to_owned())).map(|exts| rule.exts = exts)
+    }),
+    templated("to TO..., such as: to {path} /index.html", LastWins, |rule, args| {
+        args.each(|_, to| Ok(Template::parse(to))).map(|to| rule.to = to)
+    }),
+])
+.and(Rule::CONDITIONS);
 
-/// `rewrite [not] FROM TO…`, or `rewrite [BASE] { regexp; ext; if; if_op; to }`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules = Vec::new();
     while args.next() {
         let words = args.remaining();
-        let mut block = None;
-        let mut options = Options::new(OPTIONS);
-        while args.next_block()? {
-            if block.is_none() {
-                let base = match words.as_slice() {
-                    [] => Prefix::default(),
-                    [base] => arguments::prefix(args, base, &mut site.warnings)?,
-                    _ => return Err(args.arg_error()),
-                };
-                block = Some(Rule::new(base, Matcher::Everything));
-            }
-            if let Some(rule) = &mut block {
-                options.entry(args, |args| entry(rule, args))?;
-            }
+        let mut rule = Rule::new(Prefix::default(), Matcher::Everything);
+        if OPTIONS.read(&mut rule, args)?.is_empty() {
+            rule = simple(&words, args)?;
+        } else if let [base] = words[..] {
+            rule.base = arguments::prefix(args, base)?;
+        } else if !words.is_empty() {
+            return Err(args.arg_error());
         }
-        site.warnings.append(&mut options.warnings);
-        let rule = match block {
-            Some(rule) => rule,
-            None => simple(&words, args)?,
-        };
         if rule.to.is_empty() {
-            return Err(args.error("rewrite: 'to' is missing").hint("write: to DESTINATION…"));
+            return Err(args.error("rewrite: 'to' is missing").hint("write: to TO..."));
         }
         rules.push(rule);
     }
@@ -77,20 +67,9 @@ fn simple(words: &[&str], args: &Args<'_>) -> Result<Rule, ConfigError> {
     Ok(rule)
 }
 
-fn entry(rule: &mut Rule, args: &mut Args<'_>) -> Result<(), ConfigError> {
-    let word = args.val();
-    let values = args.remaining();
-    let refused = |message: String| args.error(message);
-    match (word, values.as_slice()) {
-        ("r" | "regexp", [pattern]) => {
-            rule.matcher = Matcher::Pattern { regex: compiled(pattern, args)?, not: false };
-        }
-        ("ext", [_, ..]) => rule.exts = values.iter().map(|ext| (*ext).to_owned()).collect(),
-        ("if", condition) => rule.conditions.push(condition).map_err(refused)?,
-        ("if_op", [op]) => rule.conditions.set_op(op).map_err(refused)?,
-        ("to", [_, ..]) => rule.to = values.iter().map(|to| Template::parse(to)).collect(),
-        _ => return Err(args.arg_error()),
-    }
+fn pattern(rule: &mut Rule, args: &mut Args<'_>) -> Result<(), ConfigError> {
+    let regex = compiled(args.required()?, args)?;
+    rule.matcher = Matcher::Pattern { regex, not: false };
     Ok(())
 }
 
@@ -100,7 +79,7 @@ fn compiled(pattern: &str, args: &Args<'_>) -> Result<Regex, ConfigError> {
     })
 }
 
-struct Rule {
+pub(super) struct Rule {
     base: Prefix,
     matcher: Matcher,
     /// `.a` must be one of them, `!.a` must not, `/` is no extension.
@@ -109,7 +88,13 @@ struct Rule {
     to: Vec<Template>,
 }
 
-enum Matcher {
+impl Conditional for Rule {
+    fn conditions(&mut self) -> &mut Conditions {
+        &mut self.conditions
+    }
+}
+
+pub(super) enum Matcher {
     Everything,
     /// On the path behind the base.
     Pattern {

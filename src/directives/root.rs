@@ -23,7 +23,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let message = format!("Root path does not exist: {path}");
-                site.warnings.push(args.warning(message));
+                args.warn(args.error(message));
             }
             Err(error) => {
                 let message = format!("Unable to access root path '{path}': {error}");

@@ -5,39 +5,53 @@ use std::future::ready;
 use http::{Response, StatusCode};
 
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::Repeat::Accumulates;
+use crate::caddyfile::{Args, ConfigError, Options, option, parse_number};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::Prefix;
 use crate::http::{Body, Fault, Request};
 use crate::site::SiteBuilder;
 
-pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let mut rules: Vec<(Prefix, StatusCode)> = Vec::new();
-    while args.next() {
-        let (code, paths) = match args.remaining().as_slice() {
-            [code] => (code_of(code, args)?, Vec::new()),
-            [code, path] => (code_of(code, args)?, vec![*path]),
-            _ => return Err(args.arg_error()),
-        };
-        let mut paths = paths;
-        while args.next_block()? {
-            paths.push(args.val());
-            if args.next_arg() {
-                return Err(args.arg_error());
-            }
+pub(super) static OPTIONS: Options<Block> =
+    Options::<Block>::new(&[]).others(option("PATH", Accumulates, |block, args| {
+        let path = args.val();
+        args.no_more()?;
+        block.add(path, args)
+    }));
+
+pub(super) struct Block {
+    code: StatusCode,
+    /// With those of earlier lines.
+    rules: Vec<(Prefix, StatusCode)>,
+}
+
+impl Block {
+    fn add(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
+        let path = arguments::prefix(args, word)?;
+        if self.rules.iter().any(|(other, _)| *other == path) {
+            let message = format!("Duplicate path: '{path}'");
+            return Err(args.error_at(word, message).hint("give each path one status"));
         }
-        if paths.is_empty() {
+        self.rules.push((path, self.code));
+        Ok(())
+    }
+}
+
+pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    let mut block = Block { code: StatusCode::OK, rules: Vec::new() };
+    while args.next() {
+        let code = args.required()?;
+        block.code = code_of(code, args)?;
+        let has_path = args.next_arg();
+        if has_path {
+            block.add(args.val(), args)?;
+        }
+        args.no_more()?;
+        if OPTIONS.read(&mut block, args)?.is_empty() && !has_path {
             return Err(args.arg_error());
         }
-        for word in paths {
-            let path = arguments::prefix(args, word, &mut site.warnings)?;
-            if rules.iter().any(|(other, _)| *other == path) {
-                let message = format!("Duplicate path: '{path}'");
-                return Err(args.error_at(word, message).hint("give each path one status"));
-            }
-            rules.push((path, code));
-        }
     }
+    let mut rules = block.rules;
     rules.sort_by_key(|(path, _)| std::cmp::Reverse(path.as_str().len()));
     site.answers_all |= rules.iter().any(|(path, _)| path.is_root());
     site.push(Status { rules });
@@ -45,14 +59,11 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
 }
 
 fn code_of(text: &str, args: &Args<'_>) -> Result<StatusCode, ConfigError> {
-    text.parse::<u16>()
-        .ok()
-        .filter(|code| (200..600).contains(code))
-        .and_then(|code| StatusCode::from_u16(code).ok())
-        .ok_or_else(|| {
-            args.error(format!("Expecting a numeric status code, got '{text}'"))
-                .hint("write a code from 200 to 599, then a path")
-        })
+    let code = parse_number::<u16>(text, 200..600).ok();
+    code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or_else(|| {
+        args.error(format!("Expecting a numeric status code, got '{text}'"))
+            .hint("write a code from 200 to 599, then a path")
+    })
 }
 
 /// The longest path first.

@@ -2,66 +2,52 @@
 
 use std::time::Duration;
 
-use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage, parse_duration};
+use crate::caddyfile::Repeat::LastWins;
+use crate::caddyfile::{Args, ConfigError, Options, option, parse_duration};
 use crate::http::timeouts::TimeoutOverrides;
 use crate::site::SiteBuilder;
 
-/// What may stand in the block.
-const OPTIONS: &[Usage] = &[
-    ("read DURATION, such as 30s, or: read none", Repeat::LastWins),
-    ("header DURATION, such as 10s, or: header none", Repeat::LastWins),
-    ("write DURATION, such as 5m, or: write none", Repeat::LastWins),
-    ("idle DURATION, such as 5m, or: idle none", Repeat::LastWins),
-];
+pub(super) static OPTIONS: Options<TimeoutOverrides> = Options::new(&[
+    option("read DURATION|none, such as: read 30s", LastWins, |set, args| {
+        limit(args).map(|limit| set.read = Some(limit))
+    }),
+    option("header DURATION|none, such as: header 10s", LastWins, |set, args| {
+        limit(args).map(|limit| set.header = Some(limit))
+    }),
+    option("write DURATION|none, such as: write 5m", LastWins, |set, args| {
+        limit(args).map(|limit| set.write = Some(limit))
+    }),
+    option("idle DURATION|none, such as: idle 5m", LastWins, |set, args| {
+        limit(args).map(|limit| set.idle = Some(limit))
+    }),
+]);
 
-/// `timeouts DURATION|none`, or a block of `read|header|write|idle DURATION|none`.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    args.written_as("timeouts DURATION, such as 30s; or a block of read, header, write and idle");
     while args.next() {
-        let mut entries = 0;
-        if args.next_arg() {
-            entries += 1;
-            let said = Some(limit(args.val(), args)?);
-            site.timeouts = TimeoutOverrides { read: said, header: said, write: said, idle: said };
+        let is_block = args.opens_block();
+        if !is_block {
+            let all = Some(limit(args)?);
+            site.timeouts = TimeoutOverrides { read: all, header: all, write: all, idle: all };
+            args.no_more()?;
         }
-        if args.next_arg() {
+        if OPTIONS.read(&mut site.timeouts, args)?.is_empty() && is_block {
             return Err(args.arg_error());
         }
-        let mut options = Options::new(OPTIONS);
-        while args.next_block()? {
-            entries += 1;
-            let kind = args.val();
-            options.entry(args, |args| {
-                let text = args.required()?;
-                let said = Some(limit(text, args)?);
-                match kind {
-                    "read" => site.timeouts.read = said,
-                    "header" => site.timeouts.header = said,
-                    "write" => site.timeouts.write = said,
-                    _ => site.timeouts.idle = said,
-                }
-                Ok(())
-            })?;
-        }
-        if entries == 0 {
-            return Err(args.arg_error());
-        }
-        site.warnings.append(&mut options.warnings);
     }
     Ok(())
 }
 
 /// `none` and zero are no limit.
-fn limit(text: &str, args: &Args<'_>) -> Result<Option<Duration>, ConfigError> {
-    if text == "none" {
+fn limit(args: &mut Args<'_>) -> Result<Option<Duration>, ConfigError> {
+    let word = args.required()?;
+    if word == "none" {
         return Ok(None);
     }
-    if text.starts_with('-') {
+    if word.starts_with('-') {
         return Err(args
             .error("non-negative duration required for timeout value")
             .hint("write 'none' for no limit"));
     }
-    let limit = parse_duration(text)
-        .map_err(|message| args.error(message).hint("write a duration such as 30s, or none"))?;
+    let limit = args.parsed(word, parse_duration)?;
     Ok(Some(limit).filter(|limit| !limit.is_zero()))
 }

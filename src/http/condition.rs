@@ -6,7 +6,21 @@ use super::Request;
 use super::placeholders::Template;
 use crate::limits::PATTERN_BYTES;
 
-/// An `if`.
+/// The operators of an `if`.
+pub const OPERATORS: [&str; 10] = [
+    "is",
+    "not",
+    "has",
+    "not_has",
+    "starts_with",
+    "not_starts_with",
+    "ends_with",
+    "not_ends_with",
+    "match",
+    "not_match",
+];
+
+/// One `if`.
 #[derive(Debug, Clone)]
 pub struct Condition {
     left: Template,
@@ -36,9 +50,9 @@ enum Test {
 }
 
 impl Condition {
-    /// Parses `A OP B`; both sides may contain placeholders. An invalid pattern is not an error:
-    /// it matches nothing.
-    pub fn new(a: &str, op: &str, b: &str) -> Result<Self, String> {
+    /// Reads `A OP B`; both sides may hold placeholders. A pattern that is no pattern is no
+    /// error: it matches nothing. `None`: there is no such operator.
+    pub fn new(a: &str, op: &str, b: &str) -> Option<Self> {
         let (negated, positive) = match op {
             "not" => (true, "is"),
             _ => op.strip_prefix("not_").map_or((false, op), |op| (true, op)),
@@ -55,9 +69,9 @@ impl Condition {
                 .ok()
                 .filter(|_| !names_value(b))
                 .map_or(Test::MatchDynamic, |pattern| Test::Match(Some(pattern))),
-            _ => return Err(format!("Invalid operator {op}")),
+            _ => return None,
         };
-        Ok(Self { left: Template::parse(a), test, negated, right })
+        Some(Self { left: Template::parse(a), test, negated, right })
     }
 
     /// Whether it is true for this request.
@@ -80,23 +94,14 @@ impl Condition {
 }
 
 impl Conditions {
-    /// Adds the three arguments of `if`.
-    pub fn push(&mut self, args: &[&str]) -> Result<(), String> {
-        let [a, op, b] = args else {
-            return Err("if takes three arguments: if A OPERATOR B".to_owned());
-        };
-        self.list.push(Condition::new(a, op, b)?);
-        Ok(())
+    /// Adds an `if`.
+    pub fn push(&mut self, condition: Condition) {
+        self.list.push(condition);
     }
 
-    /// Sets the argument of `if_op`.
-    pub fn set_op(&mut self, op: &str) -> Result<(), String> {
-        self.any = match op {
-            "and" => false,
-            "or" => true,
-            _ => return Err(format!("Invalid operator {op}: write and, or")),
-        };
-        Ok(())
+    /// Whether any of them is enough, as `if_op or` asks.
+    pub fn match_any(&mut self, any: bool) {
+        self.any = any;
     }
 
     /// Whether there is no `if`.
@@ -186,23 +191,19 @@ mod tests {
             ("or", vec![no, no], false),
         ] {
             let mut conditions = Conditions::default();
-            for condition in &list {
-                conditions.push(condition).unwrap();
+            for [a, op, b] in &list {
+                conditions.push(Condition::new(a, op, b).unwrap());
             }
-            conditions.set_op(op).unwrap();
+            conditions.match_any(op == "or");
             assert_eq!(conditions.hold(&request("GET", "/")), expected, "{op} {list:?}");
         }
     }
 
     #[test]
     fn what_is_refused() {
-        let mut conditions = Conditions::default();
         for op in ["isnt", "not_is", "not_not", ""] {
-            let message = format!("Invalid operator {op}");
-            assert_eq!(conditions.push(&["a", op, "b"]), Err(message));
+            assert!(Condition::new("a", op, "b").is_none(), "{op}");
         }
-        assert!(conditions.push(&["a", "is"]).is_err());
-        assert!(conditions.set_op("xor").is_err());
-        assert!(conditions.is_empty());
+        assert!(OPERATORS.iter().all(|op| Condition::new("a", op, "b").is_some()));
     }
 }

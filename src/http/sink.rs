@@ -168,27 +168,6 @@ impl Roll {
     pub fn of_0_9() -> Self {
         Self { age: Duration::ZERO, keep: 0, ..Self::default() }
     }
-
-    /// Sets an option of a `log` or `errors` block.
-    pub fn set(&mut self, word: &str, args: &[&str]) -> Result<(), String> {
-        let number = || match args {
-            [text] => text.parse::<u32>().map_err(|_| format!("{word}: '{text}' is not a number")),
-            _ => Err(format!("{word} requires one number")),
-        };
-        let switch = || match args {
-            [] => Ok(()),
-            [arg, ..] => Err(format!("{word} takes no argument, got '{arg}'")),
-        };
-        match word {
-            "rotate_size" => self.size = Some(u64::from(number()?) << 20).filter(|size| *size > 0),
-            "rotate_age" => self.age = Duration::from_secs(u64::from(number()?) * 24 * 3600),
-            "rotate_keep" => self.keep = number()? as usize,
-            "rotate_compress" => switch().map(|()| self.compress = true)?,
-            "rotate_disable" => switch().map(|()| self.size = None)?,
-            _ => return Err(format!("unknown rotation '{word}'")),
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

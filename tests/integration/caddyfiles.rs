@@ -104,7 +104,7 @@ fn each_wrong_option_is_named_with_its_place_and_a_remedy() {
 fn documented(page: &str) -> Vec<String> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
     let text = std::fs::read_to_string(path).unwrap();
-    let table = text.split("| word |").nth(1).expect(page).split("\n\n").next().unwrap();
+    let table = text.split("| option |").nth(1).expect(page).split("\n\n").next().unwrap();
     let words = table.lines().filter_map(|line| line.strip_prefix("| `"));
     words.map(|line| line.split([' ', '`']).next().unwrap().to_owned()).collect()
 }

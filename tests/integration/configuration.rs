@@ -51,7 +51,7 @@ fn a_line_with_two_meanings_is_an_error() {
     for (lines, message) in [
         (
             "proxy / localhost:1 {\nexcept /a transparent\n}",
-            ":4 - Parse error: 'transparent' may be an option or a word of another",
+            ":4 - Parse error: 'transparent' may be an option or an argument of another",
         ),
         ("proxy / localhost:1 { without transparent }", "unexpected line ending after 'without'"),
         (
@@ -61,11 +61,11 @@ fn a_line_with_two_meanings_is_an_error() {
         ("proxy / localhost:1 { transparent loud }", "unexpected line ending after 'loud'"),
         (
             "rewrite {\nto /a if {path} is /x\n}",
-            ":4 - Parse error: 'if' may be an option or a word of another",
+            ":4 - Parse error: 'if' may be an option or an argument of another",
         ),
         ("rewrite { r a b to /c }", "unexpected line ending after 'b'"),
         ("maxrequestbody { /a 5KB /b }", "unexpected line ending after '/b'"),
-        ("log a.log { rotate { size 2 loud } }", "rotate_size requires one number"),
+        ("log a.log { rotate { size 2 loud } }", "unexpected line ending after 'loud'"),
         ("errors { 404 Caddyfile Caddyfile }", "unexpected line ending after 'Caddyfile'"),
         ("header / { -Server -X-Powered-By }", "unexpected line ending after '-X-Powered-By'"),
     ] {
@@ -128,7 +128,7 @@ fn a_word_that_is_no_address_is_taken_and_told() {
     let text = "a.example:@PORT@ {\n root .\n tls /etc/ssl/cert.pem\n}\n";
     let (valid, said) = validate(&Setup::new(text));
     assert!(valid, "{said}");
-    assert!(said.contains("Caddyfile:3:6 - tls: '/etc/ssl/cert.pem' is taken for an e"), "{said}");
+    assert!(said.contains("Caddyfile:3:6 - tls: '/etc/ssl/cert.pem' is read as an e"), "{said}");
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn a_root_that_is_empty_is_an_error() {
     let said = judged(&Setup::new("http://:@PORT@\nroot {$UNSET_HERE}"), &[]).unwrap_err();
     assert!(said.contains(":2 - Parse error: root: the path is empty"), "{said}");
     let said = judged(&Setup::new("http://:@PORT@\n"), &["-root", ""]).unwrap_err();
-    assert!(said.contains("invalid value \"\" for flag -root: want a directory"), "{said}");
+    assert!(said.contains("invalid value \"\" for flag -root: must be a directory"), "{said}");
 }
 
 #[test]

@@ -14,7 +14,8 @@ use http::{HeaderValue, StatusCode, header};
 use tokio::sync::Semaphore;
 
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError};
+use crate::caddyfile::Repeat::{Accumulates, LastWins};
+use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::{Prefix, Readings};
 use crate::http::{Fault, Request};
@@ -22,42 +23,52 @@ use crate::site::SiteBuilder;
 
 use secret::Secret;
 
-/// `basicauth PATH USER PASSWORD`, or `basicauth USER PASSWORD { PATH…; realm NAME }`.
+pub(super) static OPTIONS: Options<Block> = Options::<Block>::new(&[option(
+    "realm NAME, such as: realm Staff",
+    LastWins,
+    |block, args| args.required().map(|name| name.clone_into(&mut block.realm)),
+)])
+.others(option("PATH", Accumulates, |block, args| {
+    let path = args.val();
+    args.no_more()?;
+    arguments::prefix(args, path).map(|path| block.paths.push(path))
+}));
+
+pub(super) struct Block {
+    paths: Vec<Prefix>,
+    realm: String,
+}
+
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules = Vec::new();
     while args.next() {
-        let words = args.remaining();
-        let (mut paths, user, password) = match *words.as_slice() {
-            [user, password] => (Vec::new(), user, password),
-            [path, user, password] => (vec![path], user, password),
+        let (path, user, password) = match args.remaining()[..] {
+            [user, password] => (None, user, password),
+            [path, user, password] => (Some(path), user, password),
             _ => return Err(args.arg_error()),
         };
         let secret = match password.strip_prefix("htpasswd=") {
             Some(file) => htpasswd::find(file, user, args, site)?,
             None => Secret::plain(password),
         };
-        let mut realm = "Restricted";
-        while args.next_block()? {
-            match (args.val(), args.remaining().as_slice()) {
-                ("realm", [name]) => realm = name,
-                ("realm", _) => return Err(args.arg_error()),
-                (path, []) => paths.push(path),
-                _ => return Err(args.arg_error()),
-            }
+        let mut block = Block { paths: Vec::new(), realm: "Restricted".to_owned() };
+        if let Some(path) = path {
+            block.paths.push(arguments::prefix(args, path)?);
         }
-        if paths.is_empty() {
+        OPTIONS.read(&mut block, args)?;
+        if block.paths.is_empty() {
             return Err(args
                 .error("basicauth: no path is protected")
                 .hint("write: basicauth / USER PASSWORD, or list the paths in a block"));
         }
-        let challenge = challenge(realm)
-            .ok_or_else(|| args.error(format!("basicauth: '{realm}' cannot be sent as a realm")))?;
-        let paths = arguments::prefixes(args, &paths, &mut site.warnings)?;
-        rules.push(Rule::new(paths, user, secret, challenge));
+        let challenge = challenge(&block.realm).ok_or_else(|| {
+            args.error(format!("basicauth: '{}' cannot be sent as a realm", block.realm))
+        })?;
+        rules.push(Rule::new(block.paths, user, secret, challenge));
     }
     let mut salt = vec![0; 16];
     aws_lc_rs::rand::fill(&mut salt)
-        .map_err(|_| args.error("basicauth: the system has no random numbers"))?;
+        .map_err(|_| args.error("basicauth: the system's random numbers are unavailable"))?;
     site.push(BasicAuth { rules, salt });
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             [path, template] => (path, Some(template)),
             _ => return Err(args.arg_error()),
         };
-        let path = arguments::prefix(args, path, &mut site.warnings)?;
+        let path = arguments::prefix(args, path)?;
         if rules.iter().any(|rule| rule.path == path) {
             return Err(args
                 .error(format!("duplicate browsing config for {path}"))

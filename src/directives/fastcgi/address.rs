@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use crate::caddyfile::parse_port;
 use crate::upstream::{Host, Name};
 
 /// One responder as the Caddyfile names it.
@@ -44,14 +45,15 @@ pub(super) fn parse(text: &str) -> Result<Upstream, String> {
     };
     if let Some(path) = path {
         if path.is_empty() {
-            return Err(format!("'{text}' names no socket: write unix:/path/to/socket"));
+            return Err(format!("'{text}' has no path of a socket: write unix:/path/to/socket"));
         }
         return Ok(Upstream::new(&format!("unix:{path}"), Target::Unix(PathBuf::from(path))));
     }
     let rest = text.strip_prefix("tcp://").or(text.strip_prefix("fastcgi://")).unwrap_or(text);
     let address = rest.strip_suffix('/').unwrap_or(rest);
-    let wrong =
-        || format!("'{text}' is no address of a FastCGI server: write HOST:PORT or unix:/path");
+    let wrong = || {
+        format!("'{text}' is not the address of a FastCGI server: write HOST:PORT or unix:/path")
+    };
     let (host, port) = match address.rsplit_once(':').ok_or_else(wrong)? {
         // A port alone is one of this machine.
         ("", port) => ("localhost", port),
@@ -64,7 +66,7 @@ pub(super) fn parse(text: &str) -> Result<Upstream, String> {
         None if !host.is_empty() && host.chars().all(plausible) => host,
         _ => return Err(wrong()),
     };
-    let port = port.parse().ok().filter(|port: &u16| *port > 0).ok_or_else(wrong)?;
+    let port = parse_port(port).map_err(|_| wrong())?;
     let name = format!("{host}:{port}");
     Ok(Upstream::new(&name, Target::Tcp(Host::parse(bare), port)))
 }

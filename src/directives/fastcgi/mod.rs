@@ -31,6 +31,7 @@ use hyper::body::Body as _;
 use self::address::Upstream;
 use self::error::FastCgiError;
 use self::exchange::{Exchange, Terms};
+pub(super) use self::options::OPTIONS;
 use self::options::Rule;
 use self::respond::{Answer, receive};
 use self::upload::Upload;
@@ -47,7 +48,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         let rule = Rule::parse(args, site)?;
         if !rule.scripts.local && !rule.scripts.split.is_empty() {
-            site.warnings.push(args.warning(format!(
+            args.warn(args.error(format!(
                 "fastcgi {}: {} {} here; scripts are passed on without a look",
                 rule.path,
                 if rule.scripts.root.is_dir() { "nothing is in" } else { "there is no folder" },

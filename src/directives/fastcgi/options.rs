@@ -1,38 +1,60 @@
-//! `fastcgi PATH ADDR [php] { … }`: text to a [`Rule`].
+//! Reads a `fastcgi` line and its block into a [`Rule`].
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use self::Repeat::{Accumulates, LastWins};
 use super::address;
 use super::script::Scripts;
 use super::turn::Upstreams;
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage, parse_duration};
+use crate::caddyfile::Repeat::{Accumulates, LastWins};
+use crate::caddyfile::{Args, ConfigError, Options, option, templated};
 use crate::http::paths::Prefix;
 use crate::http::placeholders::Template;
 use crate::limits::{FASTCGI_SILENCE, UPSTREAM_CONNECT};
 use crate::site::SiteBuilder;
-use crate::warning::Warning;
 
-/// The options, as they are written.
-const OPTIONS: &[Usage] = &[
-    ("root DIRECTORY", LastWins),
-    ("ext .EXTENSION", LastWins),
-    ("split TEXT", LastWins),
-    ("index FILE...", LastWins),
-    ("upstream ADDRESS...", Accumulates),
-    ("env NAME VALUE", Accumulates),
-    ("except PATH...", LastWins),
-    ("pool N, the idle connections that each worker keeps", LastWins),
-    ("connect_timeout DURATION, such as 3s", LastWins),
-    ("read_timeout DURATION, such as 60s", LastWins),
-    ("send_timeout DURATION, such as 60s", LastWins),
-];
+pub(in super::super) static OPTIONS: Options<Rule> = Options::new(&[
+    option("root DIRECTORY", LastWins, |rule, args| {
+        args.required().map(|folder| rule.scripts.root = folder.into())
+    }),
+    option("ext .EXTENSION, such as: ext .php", LastWins, |rule, args| {
+        args.required().map(|ext| rule.scripts.ext = ext.into())
+    }),
+    option("split TEXT, such as: split .php", LastWins, |rule, args| {
+        args.required().map(|text| rule.scripts.split = text.into())
+    }),
+    option("index FILE..., such as: index index.php", LastWins, |rule, args| {
+        args.each(|_, file| Ok(file.to_owned())).map(|files| rule.scripts.index = files)
+    }),
+    option("upstream ADDRESS...", Accumulates, |rule, args| {
+        args.each(|args, address| rule.upstream(address, args)).map(drop)
+    }),
+    templated("env NAME VALUE, such as: env APP_ENV production", Accumulates, |rule, args| {
+        let (name, value) = (args.required()?.to_owned(), args.required()?);
+        rule.env.retain(|(earlier, _)| *earlier != name);
+        rule.env.push((name, Template::parse(value)));
+        Ok(())
+    }),
+    option("except PATH..., such as: except /static", LastWins, |rule, args| {
+        arguments::excepted(args, &rule.path).map(|paths| rule.except = paths)
+    }),
+    option("pool N, the idle connections that each worker keeps", LastWins, |rule, args| {
+        args.number(0..).map(|connections| rule.pool = connections)
+    }),
+    option("connect_timeout DURATION, such as: connect_timeout 3s", LastWins, |rule, args| {
+        args.positive_duration().map(|limit| rule.connect_timeout = limit)
+    }),
+    option("read_timeout DURATION, such as: read_timeout 60s", LastWins, |rule, args| {
+        args.positive_duration().map(|limit| rule.read_timeout = limit)
+    }),
+    option("send_timeout DURATION, such as: send_timeout 60s", LastWins, |rule, args| {
+        args.positive_duration().map(|limit| rule.send_timeout = limit)
+    }),
+]);
 
 /// One `fastcgi` line.
 #[derive(Debug)]
-pub(super) struct Rule {
+pub(in super::super) struct Rule {
     pub(super) path: Prefix,
     pub(super) except: Vec<Prefix>,
     pub(super) scripts: Scripts,
@@ -48,13 +70,10 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Reads the directive whose name `args` stands on, and adds to the site's warnings.
+    /// Reads the directive whose name `args` stands on.
     pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Self, ConfigError> {
-        args.written_as("fastcgi PATH ADDRESS [php]");
-        if !args.next_arg() {
-            return Err(args.arg_error());
-        }
-        let path = arguments::prefix(args, args.val(), &mut site.warnings)?;
+        let path = args.required()?;
+        let path = arguments::prefix(args, path)?;
         let mut rule = Self::new(path, site);
         if args.next_arg() {
             rule.upstream(args.val(), args)?;
@@ -71,21 +90,11 @@ impl Rule {
                 return Err(args.error(message).hint("the only preset is php"));
             }
         }
-        if args.next_arg() {
-            return Err(args.arg_error());
-        }
-        let mut options = Options::new(OPTIONS);
-        while args.next_block()? {
-            let word = args.val();
-            options.entry(args, |args| match word {
-                "except" => rule.except(args, &mut site.warnings),
-                word => rule.entry(word, args),
-            })?;
-        }
+        args.no_more()?;
+        OPTIONS.read(&mut rule, args)?;
         if rule.upstreams.all.is_empty() {
             return Err(args.arg_error());
         }
-        site.warnings.append(&mut options.warnings);
         rule.scripts.local = has_files(&rule.scripts.root);
         Ok(rule)
     }
@@ -129,65 +138,12 @@ impl Rule {
         self.upstreams.all.push(upstream);
         Ok(())
     }
-
-    fn except(
-        &mut self,
-        args: &mut Args<'_>,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<(), ConfigError> {
-        let words = args.one_or_more()?;
-        self.except = arguments::excepted(args, &self.path, warnings, &words)?;
-        Ok(())
-    }
-
-    fn entry(&mut self, word: &str, args: &mut Args<'_>) -> Result<(), ConfigError> {
-        match word {
-            "root" => self.scripts.root = PathBuf::from(args.required()?),
-            "ext" => self.scripts.ext = args.required()?.as_bytes().to_vec(),
-            "split" => self.scripts.split = args.required()?.as_bytes().to_vec(),
-            "index" => {
-                self.scripts.index = args.one_or_more()?.into_iter().map(str::to_owned).collect()
-            }
-            "upstream" => {
-                args.required()?;
-                self.upstream(args.val(), args)?;
-                while args.next_arg() {
-                    self.upstream(args.val(), args)?;
-                }
-            }
-            "env" => {
-                let name = args.required()?.to_owned();
-                self.env.retain(|(earlier, _)| *earlier != name);
-                self.env.push((name, Template::parse(args.required()?)));
-            }
-            "pool" => {
-                let text = args.required()?;
-                let number = text.parse();
-                let wrong = |_| args.error(format!("positive integer expected, found {text}"));
-                self.pool = number.map_err(wrong)?;
-            }
-            "connect_timeout" => self.connect_timeout = duration(args)?,
-            "read_timeout" => self.read_timeout = duration(args)?,
-            "send_timeout" => self.send_timeout = duration(args)?,
-            _ => return Err(args.error(format!("unknown property '{word}'"))),
-        }
-        Ok(())
-    }
 }
 
 /// Whether the folder is on this machine and has something in it: a container often has an empty
 /// one in the place of the one that php-fpm sees.
 fn has_files(folder: &std::path::Path) -> bool {
     std::fs::read_dir(folder).map_or_else(|_| folder.is_dir(), |mut all| all.next().is_some())
-}
-
-fn duration(args: &mut Args<'_>) -> Result<Duration, ConfigError> {
-    let text = args.required()?;
-    let parsed = parse_duration(text).map_err(|message| args.error(message))?;
-    if parsed.is_zero() {
-        return Err(args.error(format!("'{text}' is no time to wait")));
-    }
-    Ok(parsed)
 }
 
 #[cfg(test)]
@@ -258,10 +214,10 @@ pub(super) mod tests {
             ("fastcgi /", "Wrong argument count"),
             ("fastcgi / a:1 php more", "Wrong argument count"),
             ("fastcgi / a:1 asp", "Invalid fastcgi rule preset 'asp'"),
-            ("fastcgi / a", "'a' is no address of a FastCGI server"),
-            ("fastcgi / a:1 {\npool -1\n}", "positive integer expected, found -1"),
-            ("fastcgi / a:1 {\nread_timeout x\n}", "x"),
-            ("fastcgi / a:1 {\nread_timeout 0\n}", "no time to wait"),
+            ("fastcgi / a", "'a' is not the address of a FastCGI server"),
+            ("fastcgi / a:1 {\npool -1\n}", "pool must be a whole number of at least 0, not '-1'"),
+            ("fastcgi / a:1 {\nread_timeout x\n}", "read_timeout must be a duration"),
+            ("fastcgi / a:1 {\nread_timeout 0\n}", "read_timeout must be more than 0"),
             ("fastcgi / a:1 {\nenv A\n}", "Wrong argument count"),
             ("fastcgi / a:1 {\nenv A b c\n}", "Wrong argument count"),
             ("fastcgi / a:1 {\nexcept\n}", "Wrong argument count"),

@@ -1,5 +1,5 @@
-//! `gzip`: compresses responses on their way out. Which requests and responses are meant is
-//! settled here; the compressing body is in `stream`.
+//! `gzip`: compresses responses on their way out. Chooses the requests and
+//! responses; the body that compresses is in `stream`.
 
 mod encoder;
 mod fields;
@@ -16,13 +16,13 @@ use crate::http::coding::Codings;
 use crate::http::{Body, Request};
 use crate::site::SiteBuilder;
 
+pub(super) use rules::OPTIONS;
 use rules::{By, Rule};
 use stream::GzipBody;
 
-/// `gzip [{ ext … ; not … ; level N ; min_length N }]`, several times; the first that means a
-/// request is used.
+/// Of several blocks, the first that means a request is used.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let rules = rules::parse(args, &mut site.warnings)?;
+    let rules = rules::parse(args)?;
     site.push(Gzip { rules });
     Ok(())
 }

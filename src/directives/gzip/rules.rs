@@ -1,11 +1,11 @@
-//! What `gzip` blocks say, and which requests they mean.
+//! Reads `gzip` blocks, and finds the one that applies to a request.
 
 use flate2::Compression;
 
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage};
+use crate::caddyfile::Repeat::{Accumulates, LastWins};
+use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::http::paths::{self, Prefix};
-use crate::warning::Warning;
 
 /// Extensions compressed where no `ext` says otherwise; the empty one is a path without any.
 const DEFAULT: [&str; 20] = [
@@ -21,7 +21,7 @@ const LEVEL: Compression = Compression::new(4);
 
 /// One `gzip` block.
 #[derive(Debug)]
-pub(super) struct Rule {
+pub(in super::super) struct Rule {
     /// With their dots; `*` is any.
     pub(super) extensions: Vec<String>,
     /// Path prefixes that stay as they are.
@@ -42,13 +42,20 @@ impl Default for Rule {
     }
 }
 
-/// The options, as they are written.
-const OPTIONS: &[Usage] = &[
-    ("ext .EXTENSION...", Repeat::Accumulates),
-    ("not /PATH...", Repeat::Accumulates),
-    ("level N, a number from 1 to 9", Repeat::LastWins),
-    ("min_length BYTES", Repeat::LastWins),
-];
+pub(in super::super) static OPTIONS: Options<Rule> = Options::new(&[
+    option("ext .EXTENSION..., such as: ext .html .css", Accumulates, |rule, args| {
+        args.each(extension).map(|extensions| rule.extensions.extend(extensions))
+    }),
+    option("not PATH..., such as: not /video", Accumulates, |rule, args| {
+        args.each(excluded).map(|paths| rule.not.extend(paths))
+    }),
+    option("level N, a number from 1 to 9", LastWins, |rule, args| {
+        level(args).map(|level| rule.level = level)
+    }),
+    option("min_length BYTES, such as: min_length 512", LastWins, |rule, args| {
+        args.number(0..).map(|bytes| rule.min_length = bytes)
+    }),
+]);
 
 impl Rule {
     /// Whether a request for this path is this block's, and what is left to decide.
@@ -78,88 +85,55 @@ pub(super) enum By {
 }
 
 /// Reads all `gzip` blocks of a site.
-pub(super) fn parse(
-    args: &mut Args<'_>,
-    warnings: &mut Vec<Warning>,
-) -> Result<Vec<Rule>, ConfigError> {
+pub(super) fn parse(args: &mut Args<'_>) -> Result<Vec<Rule>, ConfigError> {
     let mut rules = Vec::new();
     while args.next() {
-        if args.next_arg() {
-            return Err(args.arg_error());
-        }
-        let mut rule = Rule::default();
-        let mut extensions = Vec::new();
-        let mut options = Options::new(OPTIONS);
-        while args.next_block()? {
-            let word = args.val();
-            options.entry(args, |args| {
-                match word {
-                    "ext" => extensions.extend(self::extensions(args)?),
-                    "not" => rule.not.extend(excluded(args, warnings)?),
-                    "level" => rule.level = level(args, warnings)?,
-                    _ => rule.min_length = number(args)?,
-                }
-                Ok(())
-            })?;
-        }
-        warnings.append(&mut options.warnings);
-        if !extensions.is_empty() {
-            rule.extensions = extensions;
+        args.no_more()?;
+        let mut rule = Rule { extensions: Vec::new(), ..Rule::default() };
+        OPTIONS.read(&mut rule, args)?;
+        if rule.extensions.is_empty() {
+            rule.extensions = Rule::default().extensions;
         }
         rules.push(rule);
     }
     Ok(rules)
 }
 
-fn extensions(args: &mut Args<'_>) -> Result<Vec<String>, ConfigError> {
-    let words = args.one_or_more()?;
-    for word in &words {
-        if *word != "*" && !word.is_empty() && !word.starts_with('.') {
-            return Err(args
-                .error(format!("gzip: invalid extension \"{word}\" (must start with dot)"))
-                .hint(format!("write .{word}")));
-        }
+fn extension(args: &mut Args<'_>, word: &str) -> Result<String, ConfigError> {
+    if word != "*" && !word.is_empty() && !word.starts_with('.') {
+        let message = format!("gzip: invalid extension \"{word}\" (must start with dot)");
+        return Err(args.error_at(word, message).hint(format!("write .{word}")));
     }
-    Ok(words.into_iter().map(str::to_owned).collect())
+    Ok(word.to_owned())
 }
 
-fn excluded(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Vec<Prefix>, ConfigError> {
-    let words = args.one_or_more()?;
-    for word in &words {
-        if *word == "/" {
-            return Err(args
-                .error("gzip: `not /` would exclude every path")
-                .hint("remove the gzip directive instead"));
-        }
+fn excluded(args: &mut Args<'_>, word: &str) -> Result<Prefix, ConfigError> {
+    if word == "/" {
+        return Err(args
+            .error_at(word, "gzip: `not /` would exclude every path")
+            .hint("remove the gzip directive instead"));
     }
-    arguments::prefixes(args, &words, warnings)
+    arguments::prefix(args, word)
 }
 
 /// v1 took any number and compressed at its default where zlib has no such level.
-fn level(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Compression, ConfigError> {
-    let text = args.required()?;
-    let Ok(level) = text.parse::<i64>() else {
-        return Err(args.error(format!("gzip: level '{text}' is not a number from 1 to 9")));
-    };
+fn level(args: &mut Args<'_>) -> Result<Compression, ConfigError> {
+    let level: i64 = args.number(..)?;
     match u32::try_from(level) {
         Ok(level @ 1..=9) => Ok(Compression::new(level)),
         _ => {
             let used = LEVEL.level();
             let message = format!("gzip: level {level} is not from 1 to 9; {used} is used");
-            warnings.push(args.warning(message));
+            args.warn(args.error(message));
             Ok(LEVEL)
         }
     }
 }
 
-fn number(args: &mut Args<'_>) -> Result<u64, ConfigError> {
-    let text = args.required()?;
-    text.parse().map_err(|_| args.error(format!("gzip: '{text}' is not a number of bytes")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::warning::Warning;
 
     #[test]
     fn meant_requests() {
@@ -184,9 +158,9 @@ mod tests {
         let text = format!("localhost {{\n{text}\n}}\n");
         let dir = std::path::Path::new(".");
         let parsed = crate::caddyfile::parse("Caddyfile", &text, dir, &["gzip"]).unwrap();
-        let mut warnings = Vec::new();
-        let rules = parse(&mut Args::new(&parsed.blocks[0].directives[0]), &mut warnings);
-        rules.map(|rules| (rules, warnings)).map_err(|e| e.message)
+        let mut args = Args::new(&parsed.blocks[0].directives[0]);
+        let rules = parse(&mut args).map_err(|e| e.message)?;
+        Ok((rules, args.finish().unwrap()))
     }
 
     #[test]
@@ -211,8 +185,11 @@ mod tests {
             ("gzip {\n ext html\n}", "invalid extension \"html\""),
             ("gzip {\n ext\n}", "Wrong argument count"),
             ("gzip {\n not /\n}", "every path"),
-            ("gzip {\n level high\n}", "'high' is not a number"),
-            ("gzip {\n min_length -1\n}", "'-1' is not a number"),
+            ("gzip {\n level high\n}", "level must be a whole number, not 'high'"),
+            (
+                "gzip {\n min_length -1\n}",
+                "min_length must be a whole number of at least 0, not '-1'",
+            ),
             ("gzip {\n speed 1\n}", "'speed'"),
         ] {
             let message = read(text).unwrap_err();

@@ -19,10 +19,10 @@ use crate::http::sink::ErrorLog;
 use crate::http::{Request, fault_page};
 use crate::site::SiteBuilder;
 
+pub(super) use rules::OPTIONS;
 use rules::{Entry, Rule};
 
-/// `log`, `log FILE`, `log PATH FILE [FORMAT]`, each with an optional block. The first rule
-/// whose path holds a request is used.
+/// The first rule whose path holds a request is used.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let rules = rules::parse(args, site)?;
     site.push_witness(Log { rules, errors: ErrorLog::process(site.name()) });
@@ -40,7 +40,7 @@ impl Handler for Log {
         let route = req.route();
         let rule = self.rules.iter().find(|rule| rule.path.holds(&route));
         let entries = rule.map_or(&[][..], |rule| &rule.entries);
-        let meant = entries.iter().filter(|entry| !entry.options.leave_out(&route));
+        let meant = entries.iter().filter(|entry| !entry.privacy.leave_out(&route));
         let meant = Meant(meant.cloned().collect());
         drop(route);
         if meant.0.is_empty() {
@@ -88,7 +88,7 @@ impl Meant {
         let facts = ResponseFacts { status, size: 0, latency, headers };
         let client = req.peer.remote.ip();
         let line = |entry: &Arc<Entry>| Line {
-            text: entry.format.begin(req, &facts, entry.options.mask(client)),
+            text: entry.format.begin(req, &facts, entry.privacy.mask(client)),
             entry: entry.clone(),
         };
         self.0.iter().map(line).collect()

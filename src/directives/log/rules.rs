@@ -1,28 +1,44 @@
-//! What `log` lines and blocks say.
+//! Reads `log` lines and their blocks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::arguments;
-use crate::caddyfile::{self, Args, ConfigError, Repeat, Usage, rotation};
+use crate::arguments::{self, ROTATION_0_9, Rotated};
+use crate::caddyfile::Repeat::{Accumulates, LastWins};
+use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::http::paths::Prefix;
 use crate::http::sink::{Roll, Sink, SinkTarget};
 use crate::site::SiteBuilder;
-use crate::warning::Warning;
 
 use super::format::Format;
 
-/// The options, as they are written.
-const OPTIONS: &[Usage] = &[
-    ("rotate { size MB, age DAYS, keep N }", Repeat::LastWins),
-    ("rotate_size MB", Repeat::LastWins),
-    ("rotate_age DAYS", Repeat::LastWins),
-    ("rotate_keep N", Repeat::LastWins),
-    ("rotate_compress", Repeat::Accumulates),
-    ("rotate_disable", Repeat::Accumulates),
-    ("except PATH...", Repeat::Accumulates),
-    ("ipmask MASK [MASK]", Repeat::Accumulates),
-];
+pub(in super::super) static OPTIONS: Options<Block> = Options::<Block>::new(&[
+    option("rotate, and its block of size MB, age DAYS and keep N", LastWins, |block, args| {
+        block.roll = Roll::of_0_9();
+        ROTATION_0_9.read(&mut block.roll, args).map(drop)
+    }),
+    option("except PATH..., such as: except /health", Accumulates, |block, args| {
+        args.each(arguments::prefix).map(|paths| block.privacy.except.extend(paths))
+    }),
+    option("ipmask MASK [MASK6], such as: ipmask 255.255.255.0", Accumulates, |block, args| {
+        block.privacy.read_mask(args.required()?, args)?;
+        if args.next_arg() { block.privacy.read_mask(args.val(), args) } else { Ok(()) }
+    }),
+])
+.and(Block::ROTATION);
+
+/// What the block of a log sets.
+#[derive(Default)]
+pub(in super::super) struct Block {
+    privacy: Privacy,
+    roll: Roll,
+}
+
+impl Rotated for Block {
+    fn roll(&mut self) -> &mut Roll {
+        &mut self.roll
+    }
+}
 
 /// All logs of one path prefix.
 pub(super) struct Rule {
@@ -34,21 +50,33 @@ pub(super) struct Rule {
 pub(super) struct Entry {
     pub(super) sink: Arc<dyn Sink>,
     pub(super) format: Format,
-    pub(super) options: Options,
+    pub(super) privacy: Privacy,
 }
 
 /// Which requests a log leaves out, and what it leaves out of an address.
 #[derive(Debug, Default)]
-pub(super) struct Options {
+pub(super) struct Privacy {
     pub(super) except: Vec<Prefix>,
     pub(super) mask_v4: Option<Ipv4Addr>,
     pub(super) mask_v6: Option<Ipv6Addr>,
 }
 
-impl Options {
+impl Privacy {
     /// Whether a request for this path is left out.
     pub(super) fn leave_out(&self, path: &str) -> bool {
         self.except.iter().any(|prefix| prefix.holds(path))
+    }
+
+    fn read_mask(&mut self, mask: &str, args: &Args<'_>) -> Result<(), ConfigError> {
+        match mask.parse() {
+            Ok(IpAddr::V4(mask)) => self.mask_v4 = Some(mask),
+            Ok(IpAddr::V6(mask)) => self.mask_v6 = Some(mask),
+            Err(_) => {
+                let message = format!("IP Mask not valid IP Mask Format: {mask}");
+                return Err(args.error_at(mask, message).hint("write: ipmask 255.255.255.0"));
+            }
+        }
+        Ok(())
     }
 
     /// The address as this log may know it.
@@ -71,7 +99,7 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
             [path, output] => (path, output, ""),
             [path, output, format] => (path, output, format),
             [path, output, format, ..] => {
-                site.warnings.push(args.warning(format!(
+                args.warn(args.error(format!(
                     "log: only '{format}' is the format, what follows it is ignored; \
                      a format with spaces needs quotes"
                 )));
@@ -81,70 +109,32 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
         let path = if !path.starts_with('/') && output.contains('{') {
             let message = format!("log: '{output}' is read as the file, and '{path}' as a path");
             let hint = format!("for one format of all requests write: log / {path} {output}");
-            site.warnings.push(args.error_at(output, message).hint(hint).warning());
+            args.warn(args.error_at(output, message).hint(hint));
             Prefix::new(path)
         } else {
-            arguments::prefix(args, path, &mut site.warnings)?
+            arguments::prefix(args, path)?
         };
         if let Some(first) = rules.iter().find(|rule| rule.path.holds(path.as_str()))
             && first.path != path
         {
             let message = format!("log {path} gets nothing: log {} is before it", first.path);
             let hint = "write the longer path first";
-            site.warnings.push(args.error(message).hint(hint).warning());
+            args.warn(args.error(message).hint(hint));
         }
-        let (options, roll) = block(args, &mut site.warnings)?;
-        let target = SinkTarget::parse(output, roll);
+        let mut block = Block::default();
+        OPTIONS.read(&mut block, args)?;
+        let target = SinkTarget::parse(output, block.roll);
         let sink = site
             .sinks
             .open(&target)
             .map_err(|e| args.error(format!("log: cannot open '{output}': {e}")))?;
-        let entry = Arc::new(Entry { sink, format: Format::parse(format), options });
+        let entry = Arc::new(Entry { sink, format: Format::parse(format), privacy: block.privacy });
         match rules.iter_mut().find(|rule| rule.path == path) {
             Some(rule) => rule.entries.push(entry),
             None => rules.push(Rule { path, entries: vec![entry] }),
         }
     }
     Ok(rules)
-}
-
-fn block(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<(Options, Roll), ConfigError> {
-    let mut options = Options::default();
-    let mut roll = Roll::default();
-    let mut known = caddyfile::Options::new(OPTIONS);
-    while args.next_block()? {
-        let word = args.val();
-        known.entry(args, |args| match word {
-            "rotate" => {
-                roll = Roll::of_0_9();
-                rotation(args, |word, values| roll.set(word, values))
-            }
-            "except" => {
-                let paths = args.one_or_more()?;
-                options.except.extend(arguments::prefixes(args, &paths, warnings)?);
-                Ok(())
-            }
-            "ipmask" => ipmask(args, &mut options),
-            word => roll.set(word, &args.remaining()).map_err(|error| args.error(error)),
-        })?;
-    }
-    warnings.append(&mut known.warnings);
-    Ok((options, roll))
-}
-
-fn ipmask(args: &mut Args<'_>, options: &mut Options) -> Result<(), ConfigError> {
-    let masks = args.remaining();
-    if masks.is_empty() || masks.len() > 2 {
-        return Err(args.arg_error());
-    }
-    for mask in masks {
-        match mask.parse() {
-            Ok(IpAddr::V4(mask)) => options.mask_v4 = Some(mask),
-            Ok(IpAddr::V6(mask)) => options.mask_v6 = Some(mask),
-            Err(_) => return Err(args.error(format!("IP Mask not valid IP Mask Format: {mask}"))),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -160,10 +150,10 @@ mod tests {
 
     #[test]
     fn masks() {
-        let options = Options {
+        let options = Privacy {
             mask_v4: Some(Ipv4Addr::new(255, 255, 0, 0)),
             mask_v6: "ffff:ffff::".parse().ok(),
-            ..Options::default()
+            ..Privacy::default()
         };
         for (client, bare, masked) in [
             ("192.0.2.7", "192.0.2.7", "192.0.0.0"),
@@ -171,7 +161,7 @@ mod tests {
             ("2001:db8:1::1", "2001:db8:1::1", "2001:db8::"),
         ] {
             let client = client.parse().unwrap();
-            assert_eq!(Options::default().mask(client).to_string(), bare);
+            assert_eq!(Privacy::default().mask(client).to_string(), bare);
             assert_eq!(options.mask(client).to_string(), masked);
         }
     }
@@ -199,9 +189,9 @@ mod tests {
         let text = format!("localhost {{\n{text}\n}}\n");
         let parsed = crate::caddyfile::parse("Caddyfile", &text, Path::new("."), &["log"]).unwrap();
         let mut site = SiteBuilder::new(Address::default(), ".".into(), sinks.clone());
-        let rules = super::parse(&mut Args::new(&parsed.blocks[0].directives[0]), &mut site)
-            .map_err(|e| e.message)?;
-        Ok((rules, site.warnings.len()))
+        let mut args = Args::new(&parsed.blocks[0].directives[0]);
+        let rules = super::parse(&mut args, &mut site).map_err(|e| e.message)?;
+        Ok((rules, args.finish().unwrap().len()))
     }
 
     fn read(text: &str) -> Result<(Vec<Rule>, Vec<SinkTarget>), String> {
@@ -226,7 +216,7 @@ mod tests {
         assert_eq!(seen, [("/", 3), ("/a", 2)]);
         let names = ["access.log", "stdout", "a.log", "b.log", "a.log"];
         assert_eq!(targets, names.map(|name| SinkTarget::parse(name, Roll::default())));
-        let options = &rules[1].entries[1].options;
+        let options = &rules[1].entries[1].privacy;
         assert_eq!(options.except, ["/a/b", "/a/c"].map(Prefix::new));
         assert_eq!(options.mask_v4, Some(Ipv4Addr::new(255, 0, 0, 0)));
         assert_eq!(options.mask_v6, "ffff::".parse().ok());
@@ -269,10 +259,13 @@ mod tests {
         for (text, part) in [
             ("log refused", "cannot open 'refused'"),
             ("log x {\n colour\n}", "unknown property 'colour'"),
-            ("log x {\n rotate_size\n}", "rotate_size requires one number"),
-            ("log x {\n rotate_keep 1 2\n}", "rotate_keep requires one number"),
-            ("log x {\n rotate_age old\n}", "rotate_age: 'old' is not a number"),
-            ("log x {\n rotate_compress yes\n}", "takes no argument, got 'yes'"),
+            ("log x {\n rotate_size\n}", "Wrong argument count"),
+            ("log x {\n rotate_keep 1 2\n}", "Wrong argument count"),
+            (
+                "log x {\n rotate_age old\n}",
+                "rotate_age must be a whole number of at least 0, not 'old'",
+            ),
+            ("log x {\n rotate_compress yes\n}", "Wrong argument count"),
             ("log x {\n rotate {\n weight 1\n}\n}", "unknown property 'weight'"),
             ("log x {\n except\n}", "Wrong argument count"),
             ("log x {\n ipmask 255\n}", "255"),

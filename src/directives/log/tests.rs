@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 
 use super::format::Format;
-use super::rules::Options;
+use super::rules::Privacy;
 use super::*;
 use crate::http::paths::Prefix;
 use crate::http::sink::Sink;
@@ -44,7 +44,7 @@ impl Handler for Inner {
 
 fn entry(sink: &Arc<Memory>, format: &str) -> Arc<Entry> {
     let sink: Arc<dyn Sink> = sink.clone();
-    Arc::new(Entry { sink, format: Format::parse(format), options: Options::default() })
+    Arc::new(Entry { sink, format: Format::parse(format), privacy: Privacy::default() })
 }
 
 fn request(target: &str) -> Request {

@@ -23,21 +23,23 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::config::options::OPTIONS;
 use crate::caddyfile::{Args, ConfigError, Kind, Token};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::directives::proxy::rule::Rule;
 use crate::directives::proxy::serve::serve;
 use crate::http::Request;
 use crate::site::SiteBuilder;
-use crate::warning::Warning;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules: Vec<Rule> = Vec::new();
     let mut places = Vec::new();
     while args.next() {
         let place = args.token();
-        let mut rule = Rule::parse(args, &mut site.warnings)?;
-        site.warnings.extend(place.and_then(|at| hidden(&rule, at, rules.iter().zip(&places))));
+        let mut rule = Rule::parse(args)?;
+        if let Some(error) = place.and_then(|at| hidden(&rule, at, rules.iter().zip(&places))) {
+            args.warn(error);
+        }
         rule.site = site.name();
         site.answers_all |= rule.from.is_root() && rule.except.is_empty();
         site.tasks.extend(checks::tasks(&rule, &site.address.host, site.secure));
@@ -55,14 +57,14 @@ fn hidden<'a>(
     rule: &Rule,
     at: &Token,
     mut earlier: impl Iterator<Item = (&'a Rule, &'a Option<&'a Token>)>,
-) -> Option<Warning> {
+) -> Option<ConfigError> {
     let hides = |first: &Rule| first.from == rule.from && first.except.is_empty();
     let (_, first) = earlier.find(|(first, _)| hides(first))?;
     let from = &rule.from;
     let message = format!("this proxy never gets a request: an earlier one handles all of {from}");
     let place = first.map_or(String::new(), |first| format!(" at {}:{}", first.file, first.line));
     let hint = format!("leave one of them out; the other is{place}");
-    Some(ConfigError::at(at, Kind::Parse, message).hint(hint).warning())
+    Some(ConfigError::at(at, Kind::Parse, message).hint(hint))
 }
 
 /// All `proxy` lines of a site.

@@ -6,48 +6,73 @@ mod names;
 
 use std::sync::Arc;
 
-use crate::caddyfile::{Args, ConfigError, Options, Repeat::Accumulates, Usage};
+use crate::caddyfile::Repeat::Accumulates;
+use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::site::SiteBuilder;
 use crate::tls::clients::{Clients, Mode};
 use crate::tls::{Certificates, Files, Policy};
 
-/// The options, as they are written.
-const OPTIONS: &[Usage] = &[
-    ("protocols MIN [MAX]", Accumulates),
-    ("ciphers NAME...", Accumulates),
-    ("curves NAME...", Accumulates),
-    ("alpn NAME...", Accumulates),
-    ("key_type TYPE", Accumulates),
-    ("load DIRECTORY", Accumulates),
-    ("clients [request|require|verify_if_given] CA-FILE...", Accumulates),
-    ("max_certs N", Accumulates),
-    ("ask URL", Accumulates),
-    ("ca URL", Accumulates),
-    ("eab ID KEY", Accumulates),
-    ("profile NAME", Accumulates),
-    ("must_staple", Accumulates),
-    ("muststaple", Accumulates),
-    ("wildcard", Accumulates),
-    ("dns PROVIDER...", Accumulates),
-    ("storage file", Accumulates),
-];
+pub(super) static OPTIONS: Options<SiteBuilder> = Options::new(&[
+    option("protocols MIN [MAX], such as: protocols tls1.2 tls1.3", Accumulates, |site, args| {
+        names::protocols(args).map(|versions| site.tls.versions = versions)
+    }),
+    option("ciphers NAME...", Accumulates, |site, args| {
+        args.each(names::cipher).map(|suites| site.tls.suites.extend(suites))
+    }),
+    option("curves NAME..., such as: curves X25519 p256", Accumulates, |site, args| {
+        args.each(names::curve).map(|groups| site.tls.groups.extend(groups))
+    }),
+    option("alpn NAME..., such as: alpn h2 http/1.1", Accumulates, |site, args| {
+        args.each(|_, name| Ok(name.into())).map(|names| site.tls.alpn.extend(names))
+    }),
+    option("key_type TYPE, such as: key_type P256", Accumulates, |site, args| {
+        names::key_type(args).map(|kind| site.tls.key_type = kind)
+    }),
+    option("load DIRECTORY", Accumulates, load),
+    option("clients [request|require|verify_if_given] CA...", Accumulates, |site, args| {
+        clients(args).map(|clients| site.tls.clients = Some(Arc::new(clients)))
+    }),
+    option("ca URL, such as: ca https://acme-v02.api.letsencrypt.org/directory", Accumulates, {
+        |site, args| managed::ca(args).map(|url| site.tls.managed.ca = Some(url))
+    }),
+    option("eab ID KEY, as the CA shows them", Accumulates, |site, args| {
+        managed::eab(args).map(|eab| site.tls.managed.eab = Some(eab))
+    }),
+    option("profile NAME, such as: profile shortlived", Accumulates, |site, args| {
+        args.required().map(|name| site.tls.managed.profile = Some(name.to_owned()))
+    }),
+    option("must_staple", Accumulates, must_staple),
+    option("muststaple", Accumulates, must_staple),
+    option("dns PROVIDER..., such as: dns rfc2136", Accumulates, |site, args| {
+        managed::dns(args).map(|dns| site.tls.managed.dns = Some(dns))
+    }),
+    option("wildcard", Accumulates, |site, _| {
+        site.tls.managed.wildcard = true;
+        Ok(())
+    }),
+    option("max_certs N, such as: max_certs 100", Accumulates, |site, args| {
+        let most = managed::max_certs(args)?;
+        site.tls.managed.on_demand.get_or_insert_default().max = Some(most);
+        Ok(())
+    }),
+    option("ask URL, such as: ask http://localhost:9000/allowed", Accumulates, |site, args| {
+        let url = managed::ask(args)?;
+        site.tls.managed.on_demand.get_or_insert_default().ask = Some(url);
+        Ok(())
+    }),
+    option("storage file", Accumulates, |_, args| managed::storage(args)),
+]);
 
-/// `tls off | self_signed | EMAIL | CERT KEY [{ … }]` or `tls { … }`. Repeated lines add up.
+/// Repeated lines add up.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     while args.next() {
         let words = args.remaining();
         if words.len() > 2 {
             let message = format!("tls: words after '{}' are ignored", words[1]);
-            site.warnings.push(args.warning(message));
+            args.warn(args.error(message));
         }
         source(&words, args, site)?;
-        let mut entries = 0;
-        let mut options = Options::new(OPTIONS);
-        while args.next_block()? {
-            entries += 1;
-            options.entry(args, |args| entry(args, site))?;
-        }
-        if words.is_empty() && entries == 0 {
+        if OPTIONS.read(site, args)?.is_empty() && words.is_empty() {
             return Err(args.arg_error());
         }
         managed::check(args, &site.tls)?;
@@ -56,13 +81,13 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         || (site.address.scheme.is_empty() && site.address.port == "80");
     if plain && !matches!(site.tls.certificates, Some(Certificates::Off)) {
         let message = format!("TLS disabled for {}", site.address.original);
-        site.warnings.push(args.warning(message));
+        args.warn(args.error(message));
         site.tls.certificates = Some(Certificates::Off);
     }
     Ok(())
 }
 
-fn source(words: &[&str], args: &Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+fn source(words: &[&str], args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     match words {
         [] => {}
         // An unset environment variable: the default.
@@ -71,9 +96,9 @@ fn source(words: &[&str], args: &Args<'_>, site: &mut SiteBuilder) -> Result<(),
         ["self_signed"] => add(&mut site.tls, Certificates::SelfSigned),
         [email] => {
             if !email.contains('@') {
-                let taken = args.error(format!("tls: '{email}' is taken for an e-mail address"));
+                let taken = args.error(format!("tls: '{email}' is read as an e-mail address"));
                 let hint = "write: tls off, tls self_signed, tls E-MAIL, or tls CERTIFICATE KEY";
-                site.warnings.push(taken.hint(hint).warning());
+                args.warn(taken.hint(hint));
             }
             site.tls.managed.email = Some((*email).to_owned());
             add(&mut site.tls, Certificates::Managed);
@@ -84,8 +109,7 @@ fn source(words: &[&str], args: &Args<'_>, site: &mut SiteBuilder) -> Result<(),
                     .hint("write: tls CERTIFICATE KEY, two readable PEM files")
             };
             let files = Files::pair(cert, key).map_err(|error| failed(&error))?;
-            let complaints = files.complaints();
-            site.warnings.extend(complaints.into_iter().map(|text| args.warning(text)));
+            files.complaints().into_iter().for_each(|text| args.warn(args.error(text)));
             add(&mut site.tls, Certificates::Files(Arc::new(files)));
         }
     }
@@ -106,29 +130,19 @@ fn add(policy: &mut Policy, certificates: Certificates) {
     }
 }
 
-fn entry(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let policy = &mut site.tls;
-    match args.val() {
-        "protocols" => policy.versions = names::protocols(args)?,
-        "ciphers" => policy.suites.extend(names::ciphers(args)?),
-        "curves" => policy.groups.extend(names::curves(args)?),
-        "alpn" => {
-            policy.alpn.extend(args.one_or_more()?.iter().map(|name| name.as_bytes().to_vec()))
-        }
-        "key_type" => policy.key_type = names::key_type(args)?,
-        "load" => {
-            let dir = args.required()?;
-            let hint =
-                "write: load DIRECTORY, of *.pem files with a certificate chain and its key each";
-            let failed = |error: String| unusable(&error, args, site).hint(hint);
-            let files = Arc::new(Files::folder(dir).map_err(failed)?);
-            // One old file among many must not keep the others from being served.
-            site.warnings.extend(files.complaints().into_iter().map(|text| args.warning(text)));
-            add(&mut site.tls, Certificates::Files(files));
-        }
-        "clients" => policy.clients = Some(Arc::new(clients(args)?)),
-        _ => return managed::entry(args, &mut policy.managed),
-    }
+fn load(site: &mut SiteBuilder, args: &mut Args<'_>) -> Result<(), ConfigError> {
+    let folder = args.required()?;
+    let hint = "write: load DIRECTORY, of *.pem files with a certificate chain and its key each";
+    let failed = |error: String| unusable(&error, args, site).hint(hint);
+    let files = Arc::new(Files::folder(folder).map_err(failed)?);
+    // One old file among many must not keep the others from being served.
+    files.complaints().into_iter().for_each(|text| args.warn(args.error(text)));
+    add(&mut site.tls, Certificates::Files(files));
+    Ok(())
+}
+
+fn must_staple(site: &mut SiteBuilder, _: &mut Args<'_>) -> Result<(), ConfigError> {
+    site.tls.managed.must_staple = true;
     Ok(())
 }
 
@@ -145,7 +159,7 @@ fn clients(args: &mut Args<'_>) -> Result<Clients, ConfigError> {
         return Err(args.arg_error());
     }
     let failed =
-        |error| args.error(error).hint("write: clients [request|require|verify_if_given] CA-FILE…");
+        |error| args.error(error).hint("write: clients [request|require|verify_if_given] CA...");
     Clients::load(mode, files).map_err(failed)
 }
 

@@ -8,30 +8,16 @@ use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use crate::caddyfile::{Args, ConfigError};
 use crate::tls::KeyType;
 
-/// Why a name is refused, and what to write instead.
-struct Refusal {
-    message: String,
-    hint: &'static str,
-}
-
-impl Refusal {
-    fn at(self, args: &Args<'_>) -> ConfigError {
-        args.error(self.message).hint(self.hint)
-    }
+/// A name that stands for nothing here, and what to write instead.
+fn refused(args: &Args<'_>, what: &str, name: &str, hint: &str) -> ConfigError {
+    args.error_at(name, format!("Wrong {what} name or {what} not supported: '{name}'")).hint(hint)
 }
 
 pub(super) fn protocols(
     args: &mut Args<'_>,
 ) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
-    let words = args.one_or_more()?;
-    if words.len() > 2 {
-        return Err(args.arg_error());
-    }
-    let mut ranks = Vec::new();
-    for word in &words {
-        ranks.push(protocol(word).map_err(|refusal| refusal.at(args))?);
-    }
-    let (min, max) = (ranks[0], ranks[ranks.len() - 1]);
+    let min = args.required().and_then(|name| protocol(args, name))?;
+    let max = if args.next_arg() { protocol(args, args.val())? } else { min };
     if min > max {
         return Err(args
             .error("Minimum protocol version cannot be higher than maximum (reverse the order)"));
@@ -41,18 +27,14 @@ pub(super) fn protocols(
 }
 
 /// The index among the versions there are.
-fn protocol(name: &str) -> Result<usize, Refusal> {
+fn protocol(args: &Args<'_>, name: &str) -> Result<usize, ConfigError> {
     match name.to_ascii_lowercase().as_str() {
         "tls1.2" => Ok(0),
         "tls1.3" => Ok(1),
-        "tls1.0" | "tls1.1" => Err(Refusal {
-            message: format!("'{name}' is insecure and not supported (RFC 8996)"),
-            hint: "write 'protocols tls1.2 tls1.3', or leave the line out: that is the default",
-        }),
-        _ => Err(Refusal {
-            message: format!("Wrong protocol name or protocol not supported: '{name}'"),
-            hint: "there are tls1.2 and tls1.3",
-        }),
+        "tls1.0" | "tls1.1" => Err(args
+            .error_at(name, format!("'{name}' is insecure and not supported (RFC 8996)"))
+            .hint("write 'protocols tls1.2 tls1.3', or leave the line out: that is the default")),
+        _ => Err(refused(args, "protocol", name, "write tls1.2 or tls1.3")),
     }
 }
 
@@ -77,93 +59,66 @@ const OLD_CIPHERS: &[&str] = &[
     "RSA-3DES-EDE-CBC-SHA",
 ];
 
-pub(super) fn ciphers(args: &mut Args<'_>) -> Result<Vec<SupportedCipherSuite>, ConfigError> {
-    let words = args.one_or_more()?;
-    words.into_iter().map(|word| cipher(word).map_err(|refusal| refusal.at(args))).collect()
-}
-
-fn cipher(name: &str) -> Result<SupportedCipherSuite, Refusal> {
+pub(super) fn cipher(args: &mut Args<'_>, name: &str) -> Result<SupportedCipherSuite, ConfigError> {
     let upper = name.to_ascii_uppercase();
-    if let Some((_, suite)) = CIPHERS.iter().find(|(known, _)| *known == upper) {
-        return Ok(*suite);
-    }
-    let message = format!("Wrong cipher name or cipher not supported: '{name}'");
-    if OLD_CIPHERS.contains(&upper.as_str()) {
-        return Err(Refusal {
-            message,
-            hint: "CBC, 3DES and RSA key exchange are not offered any more; write \
-             ECDHE-ECDSA-AES128-GCM-SHA256 and ECDHE-RSA-AES128-GCM-SHA256 instead, or leave \
-             'ciphers' out",
-        });
-    }
-    Err(Refusal { message, hint: "leave 'ciphers' out for the default list" })
+    let found = CIPHERS.iter().find(|(known, _)| *known == upper).map(|(_, suite)| *suite);
+    found.ok_or_else(|| {
+        let hint = if OLD_CIPHERS.contains(&upper.as_str()) {
+            "CBC, 3DES and RSA key exchange are too weak; write ECDHE-ECDSA-AES128-GCM-SHA256 and \
+             ECDHE-RSA-AES128-GCM-SHA256 instead, or leave 'ciphers' out"
+        } else {
+            "leave 'ciphers' out for the default list"
+        };
+        refused(args, "cipher", name, hint)
+    })
 }
 
-pub(super) fn curves(
+pub(super) fn curve(
     args: &mut Args<'_>,
-) -> Result<Vec<&'static dyn SupportedKxGroup>, ConfigError> {
-    let words = args.one_or_more()?;
-    words.into_iter().map(|word| curve(word).map_err(|refusal| refusal.at(args))).collect()
-}
-
-fn curve(name: &str) -> Result<&'static dyn SupportedKxGroup, Refusal> {
+    name: &str,
+) -> Result<&'static dyn SupportedKxGroup, ConfigError> {
     match name.to_ascii_lowercase().as_str() {
         "x25519" => Ok(kx_group::X25519),
         "x25519mlkem768" => Ok(kx_group::X25519MLKEM768),
         "p256" => Ok(kx_group::SECP256R1),
         "p384" => Ok(kx_group::SECP384R1),
-        "p521" => Err(Refusal {
-            message: format!("Wrong curve name or curve not supported: '{name}'"),
-            hint: "write 'p384' instead of p521",
-        }),
-        _ => Err(Refusal {
-            message: format!("Wrong curve name or curve not supported: '{name}'"),
-            hint: "there are X25519MLKEM768, X25519, p256 and p384",
-        }),
+        "p521" => Err(refused(args, "curve", name, "write 'p384' instead of p521")),
+        _ => Err(refused(args, "curve", name, "write X25519MLKEM768, X25519, p256 or p384")),
     }
 }
 
 pub(super) fn key_type(args: &mut Args<'_>) -> Result<KeyType, ConfigError> {
     let name = args.required()?;
-    Ok(match name.to_ascii_uppercase().as_str() {
-        "P256" => KeyType::P256,
-        "P384" => KeyType::P384,
-        "RSA2048" => KeyType::Rsa2048,
-        "RSA4096" => KeyType::Rsa4096,
-        "RSA8192" => {
-            return Err(args
-                .error(format!("Wrong KeyType name or KeyType not supported: '{name}'"))
-                .hint("write RSA4096, or better P384"));
-        }
-        _ => {
-            return Err(args
-                .error(format!("Wrong KeyType name or KeyType not supported: '{name}'"))
-                .hint("there are P256, P384, RSA2048 and RSA4096"));
-        }
-    })
+    match name.to_ascii_uppercase().as_str() {
+        "P256" => Ok(KeyType::P256),
+        "P384" => Ok(KeyType::P384),
+        "RSA2048" => Ok(KeyType::Rsa2048),
+        "RSA4096" => Ok(KeyType::Rsa4096),
+        "RSA8192" => Err(refused(args, "KeyType", name, "write RSA4096, or better P384")),
+        _ => Err(refused(args, "KeyType", name, "write P256, P384, RSA2048 or RSA4096")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::caddyfile::Directive;
 
     #[test]
     fn weak_names_say_what_to_write_instead() {
         for (_, suite) in CIPHERS {
             assert!(suite.tls13().is_none());
         }
+        let directive = Directive { name: "tls".to_owned(), tokens: Vec::new() };
+        let mut args = Args::new(&directive);
         for name in OLD_CIPHERS {
-            let refusal = cipher(name).err().unwrap();
-            assert_eq!(
-                refusal.message,
-                format!("Wrong cipher name or cipher not supported: '{name}'")
-            );
-            assert!(refusal.hint.contains("ECDHE-ECDSA-AES128-GCM-SHA256"));
+            let error = cipher(&mut args, name).err().unwrap();
+            let message = format!("Wrong cipher name or cipher not supported: '{name}'");
+            assert_eq!(error.message, message);
+            assert!(error.hint.unwrap().contains("ECDHE-ECDSA-AES128-GCM-SHA256"));
         }
-        assert!(cipher("ecdhe-rsa-aes128-gcm-sha256").is_ok());
-        assert!(protocol("tls1.0").err().unwrap().hint.contains("tls1.2"));
-        assert!(protocol("ssl3").err().unwrap().message.contains("Wrong protocol name"));
-        assert!(curve("p521").err().unwrap().hint.contains("p384"));
-        assert!(curve("P256").is_ok());
+        assert!(cipher(&mut args, "ecdhe-rsa-aes128-gcm-sha256").is_ok());
+        assert!(protocol(&args, "tls1.0").err().unwrap().hint.unwrap().contains("tls1.2"));
+        assert!(curve(&mut args, "P256").is_ok());
     }
 }

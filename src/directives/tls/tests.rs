@@ -25,7 +25,9 @@ fn site(block: &str) -> Result<SiteBuilder, String> {
     let mut site = SiteBuilder::new(address, PathBuf::from("."), Arc::new(NoSinks));
     let mut args = Args::new(&parsed.blocks[0].directives[0]);
     let done = setup(&mut args, &mut site).and_then(|()| args.finish());
-    done.map(|()| site).map_err(|error| error.to_string())
+    let warnings = done.map_err(|error| error.to_string())?;
+    site.warnings.extend(warnings);
+    Ok(site)
 }
 
 fn check(block: &str, expected: &[&str]) {
@@ -58,16 +60,19 @@ fn wrong_lines_say_what_to_write() {
         ("tls {\nclients /none/ca.pem\n}", &["client CA '/none/ca.pem'", "write: clients"]),
         ("tls {\nmax_certs 0\n}", &["max_certs must be a positive integer"]),
         ("tls {\nmax_certs many\n}", &["max_certs must be a positive integer"]),
-        ("tls {\nask me\n}", &["'me' is not a URL", "write: ask http"]),
-        ("tls self_signed {\nmax_certs 5\n}", &["do not go with self_signed", "tls E-MAIL"]),
+        ("tls {\nask me\n}", &["ask must be an http or https URL, not 'me'", "write: ask URL"]),
+        (
+            "tls self_signed {\nmax_certs 5\n}",
+            &["cannot be combined with self_signed", "tls E-MAIL"],
+        ),
         ("tls {\nca http://ca.example/dir\n}", &["insecure CA URL (HTTPS required)"]),
         ("tls {\neab id\n}", &["Wrong argument count"]),
-        ("tls {\neab id ***\n}", &["not base64url", "HMAC-KEY"]),
+        ("tls {\neab id ***\n}", &["not base64url", "write: eab ID KEY"]),
         ("tls {\ndns\n}", &["Wrong argument count"]),
         ("tls {\ndns route53\n}", &["Unsupported DNS provider 'route53'", "rfc2136"]),
         ("tls {\ndns exec\n}", &["a command is missing", "present NAME VALUE"]),
-        ("tls {\ndns rfc2136 1.2.3.4\n}", &["takes no further words", "RFC2136_NAMESERVER"]),
-        ("tls {\nwildcard\n}", &["'wildcard' needs 'dns'", "DNS-01"]),
+        ("tls {\ndns rfc2136 1.2.3.4\n}", &["takes no arguments", "RFC2136_NAMESERVER"]),
+        ("tls {\nwildcard\n}", &["'wildcard' requires 'dns'", "DNS-01"]),
         ("tls {\nstorage consul\n}", &["Unsupported storage provider 'consul'", "file"]),
         ("tls {\nnonsense\n}", &["Caddyfile:3", "unknown property 'nonsense'"]),
     ] {

@@ -13,7 +13,8 @@ use http::{HeaderValue, Response, StatusCode};
 
 use self::output::{Framing, Type};
 use crate::arguments;
-use crate::caddyfile::{Args, ConfigError, Options, Repeat, Usage};
+use crate::caddyfile::Repeat::{Accumulates, LastWins};
+use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::Prefix;
 use crate::http::sink::ErrorLog;
@@ -21,20 +22,23 @@ use crate::http::upgrade::{WEBSOCKET_ACCEPT, WEBSOCKET_KEY, is_websocket, websoc
 use crate::http::{Fault, Reply, Request};
 use crate::limits::WEBSOCKET_MESSAGE;
 use crate::site::SiteBuilder;
-use crate::warning::Warning;
 
-/// The options, as they are written.
-const OPTIONS: &[Usage] = &[
-    ("type lines, or: type text, or: type binary", Repeat::LastWins),
-    ("bufsize BYTES", Repeat::LastWins),
-    ("respawn", Repeat::Accumulates),
-];
+pub(super) static OPTIONS: Options<Framing> = Options::new(&[
+    option("type lines|text|binary", LastWins, |framing, args| {
+        let types = [("lines", Type::Lines), ("text", Type::Text), ("binary", Type::Binary)];
+        args.one_of("type", &types).map(|kind| framing.kind = kind)
+    }),
+    option("bufsize BYTES, such as: bufsize 4096", LastWins, |framing, args| {
+        args.number(0..=WEBSOCKET_MESSAGE).map(|size| framing.size = size)
+    }),
+    // It has never done anything.
+    option("respawn", Accumulates, |_, _| Ok(())),
+]);
 
-/// `websocket [PATH] COMMAND [ARGUMENT…]`; a `respawn` in its block has never done anything.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules: Vec<Rule> = Vec::new();
     while args.next() {
-        let rule = rule(args, &mut site.warnings)?;
+        let rule = rule(args)?;
         if rules.iter().any(|earlier| earlier.path == rule.path) {
             let message = format!("Duplicate path: '{}'", rule.path);
             return Err(args.error(message).hint("give each path one command"));
@@ -47,8 +51,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
-fn rule(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Rule, ConfigError> {
-    args.written_as("websocket [PATH] COMMAND [ARGUMENT...]");
+fn rule(args: &mut Args<'_>) -> Result<Rule, ConfigError> {
     let words = args.remaining();
     let (path, words) = match words.split_first() {
         None => return Err(args.arg_error()),
@@ -56,49 +59,13 @@ fn rule(args: &mut Args<'_>, warnings: &mut Vec<Warning>) -> Result<Rule, Config
         Some((first, rest)) if !rest.is_empty() && first.starts_with('/') => (*first, rest),
         _ => ("/", &words[..]),
     };
-    let path = arguments::prefix(args, path, warnings)?;
-    let line = words.join(" ");
-    let command = shlex::split(&line).ok_or_else(|| {
-        args.error(format!("unclosed quote in the command '{line}'"))
-            .hint("close it; a quote that is meant is written \\' or \\\"")
-    })?;
-    if command.is_empty() {
-        let message = format!("no command contained in '{line}'");
-        return Err(args.error(message).hint("write: websocket /path COMMAND"));
-    }
+    let path = arguments::prefix(args, path)?;
+    let command = arguments::command(args, words)?;
     let mut framing = Framing::default();
-    let mut options = Options::new(OPTIONS);
-    while args.next_block()? {
-        let word = args.val();
-        options.entry(args, |args| option(word, args, &mut framing))?;
-    }
-    options.warn_no_effect("respawn", "as a command serves one connection", "leave it out")?;
-    warnings.append(&mut options.warnings);
+    let options = OPTIONS.read(&mut framing, args)?;
+    let why = "as a command serves one connection";
+    options.warn_no_effect(args, "respawn", why, "leave it out")?;
     Ok(Rule { path, command, framing })
-}
-
-fn option(word: &str, args: &mut Args<'_>, framing: &mut Framing) -> Result<(), ConfigError> {
-    match word {
-        "type" => {
-            framing.kind = match args.required()? {
-                "lines" => Type::Lines,
-                "text" => Type::Text,
-                "binary" => Type::Binary,
-                other => return Err(args.error(format!("unknown type '{other}'"))),
-            }
-        }
-        "bufsize" => {
-            let text = args.required()?;
-            let size = text.parse().ok().filter(|size| *size <= WEBSOCKET_MESSAGE);
-            framing.size = size.ok_or_else(|| {
-                args.error(format!(
-                    "bufsize '{text}' is not a number from 0 to {WEBSOCKET_MESSAGE}"
-                ))
-            })?;
-        }
-        _ => {}
-    }
-    Ok(())
 }
 
 /// One `websocket` line.

@@ -25,7 +25,7 @@ pub(super) enum Type {
 
 /// How messages are made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Framing {
+pub(in super::super) struct Framing {
     pub(super) kind: Type,
     /// Bytes of the longest message; 0: the default.
     pub(super) size: usize,

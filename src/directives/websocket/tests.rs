@@ -20,7 +20,7 @@ fn read(lines: &str) -> Result<Vec<(String, Vec<String>)>, String> {
     let mut args = Args::new(&parsed.blocks[0].directives[0]);
     let mut rules = vec![];
     while args.next() {
-        let rule = rule(&mut args, &mut Vec::new()).map_err(|error| error.message)?;
+        let rule = rule(&mut args).map_err(|error| error.message)?;
         rules.push((rule.path.to_string(), rule.command));
     }
     Ok(rules)

@@ -15,14 +15,6 @@ pub enum ProxyProtocol {
 }
 
 impl ProxyProtocol {
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "v1" => Some(Self::V1),
-            "v2" => Some(Self::V2),
-            _ => None,
-        }
-    }
-
     /// What connections that no client has caused start with.
     pub fn of_no_client(self) -> Self {
         match self {

@@ -8,6 +8,7 @@ use http::header::HeaderName;
 
 use super::rendezvous::rendezvous;
 use super::sticky::Sticky;
+use crate::caddyfile::suggestion;
 use crate::directives::proxy::host::set::Set;
 use crate::directives::proxy::host::upstream::Upstream;
 use crate::http::Request;
@@ -36,9 +37,7 @@ enum Choice {
 #[derive(Debug)]
 struct Spec {
     names: &'static [&'static str],
-    /// The name and its arguments, for error messages.
-    usage: &'static str,
-    /// Parses the arguments. `Ok(None)`: wrong number of arguments.
+    /// Reads the arguments. `Ok(None)` is a wrong number of them.
     read: fn(&[&str]) -> Result<Option<Choice>, String>,
     /// Weights have an effect.
     weighs: bool,
@@ -48,61 +47,30 @@ struct Spec {
     counts_requests: bool,
 }
 
-const SPEC: Spec = Spec {
-    names: &[],
-    usage: "",
-    read: |_| Ok(None),
-    weighs: true,
-    spreads: false,
-    counts_requests: false,
-};
+const SPEC: Spec =
+    Spec { names: &[], read: |_| Ok(None), weighs: true, spreads: false, counts_requests: false };
 
 /// The policies, the default one first.
 static SPECS: &[Spec] = &[
-    Spec {
-        names: &["random"],
-        usage: "random",
-        read: |a| Ok(alone(a, Choice::Random)),
-        spreads: true,
-        ..SPEC
-    },
+    Spec { names: &["random"], read: |a| Ok(alone(a, Choice::Random)), spreads: true, ..SPEC },
     Spec {
         names: &["round_robin"],
-        usage: "round_robin",
         read: |a| Ok(alone(a, Choice::RoundRobin(AtomicUsize::new(0)))),
         spreads: true,
         ..SPEC
     },
     Spec {
         names: &["least_conn"],
-        usage: "least_conn",
         read: |a| Ok(alone(a, Choice::LeastConn)),
         spreads: true,
         counts_requests: true,
         ..SPEC
     },
-    Spec {
-        names: &["first"],
-        usage: "first",
-        read: |a| Ok(alone(a, Choice::First)),
-        weighs: false,
-        ..SPEC
-    },
-    Spec { names: &["ip_hash"], usage: "ip_hash", read: |a| Ok(alone(a, Choice::IpHash)), ..SPEC },
-    Spec {
-        names: &["uri_hash"],
-        usage: "uri_hash",
-        read: |a| Ok(alone(a, Choice::UriHash)),
-        ..SPEC
-    },
-    Spec { names: &["header"], usage: "header NAME", read: header, ..SPEC },
-    Spec {
-        names: &["cookie", "sticky"],
-        usage: "cookie [NAME [SECRET]]",
-        read: cookie,
-        spreads: true,
-        ..SPEC
-    },
+    Spec { names: &["first"], read: |a| Ok(alone(a, Choice::First)), weighs: false, ..SPEC },
+    Spec { names: &["ip_hash"], read: |a| Ok(alone(a, Choice::IpHash)), ..SPEC },
+    Spec { names: &["uri_hash"], read: |a| Ok(alone(a, Choice::UriHash)), ..SPEC },
+    Spec { names: &["header"], read: header, ..SPEC },
+    Spec { names: &["cookie", "sticky"], read: cookie, spreads: true, ..SPEC },
 ];
 
 fn alone(args: &[&str], choice: Choice) -> Option<Choice> {
@@ -111,10 +79,10 @@ fn alone(args: &[&str], choice: Choice) -> Option<Choice> {
 
 fn header(args: &[&str]) -> Result<Option<Choice>, String> {
     match args {
-        [] => Err("policy header requires a header name".to_owned()),
+        [] => Err("policy header requires the name of a field".to_owned()),
         [field] => HeaderName::from_bytes(field.as_bytes())
             .map(|name| Some(Choice::Header(name)))
-            .map_err(|_| format!("'{field}' is not a header name")),
+            .map_err(|_| format!("'{field}' is not a header field name")),
         _ => Ok(None),
     }
 }
@@ -136,8 +104,8 @@ impl Policy {
     /// Parses `policy NAME [ARG...]`. `Ok(None)`: wrong number of arguments.
     pub(crate) fn parse(name: &str, args: &[&str]) -> Result<Option<Self>, String> {
         let Some(spec) = SPECS.iter().find(|spec| spec.names.contains(&name)) else {
-            let usages: Vec<_> = SPECS.iter().map(|spec| spec.usage).collect();
-            return Err(format!("unknown policy '{name}'; use one of {}", usages.join(", ")));
+            let names: Vec<_> = SPECS.iter().map(|spec| spec.names[0]).collect();
+            return Err(format!("unknown policy '{name}': {}", suggestion(name, &names)));
         };
         Ok((spec.read)(args)?.map(|choice| Self { spec, choice }))
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use http::HeaderValue;
 
+use crate::caddyfile::parse_port;
 use crate::directives::proxy::host::upstream::{Target, Upstream, Versions, shared_state};
 use crate::upstream::Host;
 
@@ -133,9 +134,8 @@ fn split_port(host_port: &str) -> (&str, Option<&str>) {
 
 fn ports(port: Option<&str>) -> Result<Vec<Option<u16>>, String> {
     let Some(text) = port else { return Ok(vec![None]) };
-    let number = |text: &str| {
-        text.parse::<u16>().map_err(|_| format!("upstream port '{text}' is not a port number"))
-    };
+    let number =
+        |text: &str| parse_port(text).map_err(|message| format!("upstream port {message}"));
     let Some((first, last)) = text.split_once('-') else {
         return Ok(vec![Some(number(text)?)]);
     };
@@ -255,13 +255,13 @@ mod tests {
         for (text, part) in [
             ("localhost:8090-8080", "port range [8090-8080] is invalid"),
             ("localhost:80-80", "port range [80-80] is invalid"),
-            ("localhost:80-A", "'A' is not a port number"),
-            ("localhost:99999", "not a port number"),
+            ("localhost:80-A", "must be a whole number from 1 to 65535, not 'A'"),
+            ("localhost:99999", "not '99999'"),
             ("quic://a", "scheme 'quic' is not supported"),
             ("srv://a", "scheme 'srv' is not supported"),
             ("http://", "has no host"),
             (":", "has no host"),
-            (":x", "'x' is not a port number"),
+            (":x", "upstream port must be a whole number from 1 to 65535, not 'x'"),
             ("unix:", "no socket path"),
             ("{host}:80", "placeholders"),
         ] {

@@ -44,7 +44,7 @@ impl HeaderRule {
             _ => (None, *first),
         };
         let name = HeaderName::from_bytes(bare.as_bytes())
-            .map_err(|_| format!("'{bare}' is not a header name"))?;
+            .map_err(|_| format!("'{bare}' is not a header field name"))?;
         let action = match (sign, rest) {
             (Some(b'-'), [] | [_]) => Action::Delete,
             (Some(_), [value]) => Action::Add(Value::Text(Template::parse(value))),

@@ -1,4 +1,4 @@
-//! What is wrong in a Caddyfile, where, and what to write instead.
+//! The error of a Caddyfile: what is wrong, where, and what to write instead.
 
 use std::fmt;
 use std::sync::Arc;

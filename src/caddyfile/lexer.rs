@@ -1,5 +1,5 @@
-//! Text to tokens: words, quoted words and comments. It knows no structure; `{` and `}` are
-//! words like any other.
+//! Splits text into tokens: words, quoted words and comments. It knows no structure; `{` and `}`
+//! are words like any other.
 
 use std::sync::Arc;
 

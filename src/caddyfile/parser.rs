@@ -1,5 +1,6 @@
-//! Tokens to blocks: addresses, then their directives. The stream of tokens replaces an import by
-//! what it names; see `splice.rs`.
+//! Parses tokens into blocks: addresses, then their directives. The stream of tokens replaces an
+//! import by what it names; see `splice.rs`.
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -234,8 +235,9 @@ impl Parser<'_> {
                 "no action found for directive '{}' with server type 'http' (missing a plugin?)",
                 name.text
             );
-            return Err(ConfigError::at(name, Kind::Parse, message)
-                .hint("Caddy or a plugin of it had this directive; this server has not"));
+            return Err(ConfigError::at(name, Kind::Parse, message).hint(
+                "Caddy or one of its plugins had this directive; this server does not have it",
+            ));
         }
         let error =
             ConfigError::at(name, Kind::Parse, format!("Unknown directive '{}'", name.text));

@@ -1,5 +1,5 @@
-//! Words that Caddy 0.9 to 1.0 had in its list, its own and its plugins'. One that nobody gives
-//! a meaning to is told apart from a typing error.
+//! Directives of Caddy 0.9 to 1.0 and its plugins that this server does not have. Their error
+//! differs from that for a typing error.
 
 /// Whether Caddy knew the word.
 pub(super) fn is_reserved(word: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Test facts of the grammar: what a text is read as, and what it is refused with.
+//! The grammar: what a text is parsed into, and with which error it is refused.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The text of a Caddyfile: from a regular file or a pipe, and no longer than anybody would write.
+//! Reads the text of a Caddyfile from a regular file or a pipe, up to a greatest length.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

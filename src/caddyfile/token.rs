@@ -1,4 +1,4 @@
-//! A word of a Caddyfile, and where it stands.
+//! A word of a Caddyfile with its place.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
-//! A site between its directives and its listeners.
+//! A site whose directives have been read, before it has a listener.
 
 use crate::http::paths::Prefix;
 use crate::site::SiteBuilder;
 
-/// A site whose directives have been read, on its way to a listener.
+/// One such site.
 pub(super) struct Draft {
     pub(super) site: SiteBuilder,
     pub(super) port: u16,

@@ -1,8 +1,8 @@
-//! Why a configuration cannot be put in force.
+//! The error of loading a configuration.
 
 use crate::caddyfile::ConfigError;
 
-/// Why a configuration cannot be put in force.
+/// Why a configuration was not loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(transparent)]

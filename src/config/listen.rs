@@ -1,5 +1,5 @@
-//! Sites to listeners: which address each is served on, and what the sites of one address agree
-//! on.
+//! Groups sites by the address that they are served on, and merges the settings of the sites of
+//! one listener.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,4 +1,4 @@
-//! What loading a Caddyfile makes.
+//! The result of loading a Caddyfile.
 
 use std::net::SocketAddr;
 

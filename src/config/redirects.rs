@@ -1,4 +1,4 @@
-//! The plain-HTTP sites that nobody wrote: each sends its host's clients to HTTPS.
+//! The implied sites for plain HTTP, which redirect a host's clients to HTTPS.
 
 use std::collections::HashSet;
 use std::future::ready;

@@ -1,4 +1,4 @@
-//! What the command line says about every site.
+//! Settings of the command line that apply to every site.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::congestion::Congestion;
 use crate::http::sink::OpenSink;
 use crate::tls::acme::Keeper;
 
-/// What the command line says about every site.
+/// Settings of the command line that apply to every site.
 pub struct Settings {
     pub host: String,
     pub port: String,

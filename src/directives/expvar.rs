@@ -27,9 +27,9 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             [path] => path,
             _ => return Err(args.arg_error()),
         };
-        let given = arguments::prefix(args, given, &mut site.warnings)?;
+        let given = arguments::prefix(args, given)?;
         if path.replace(given).is_some() {
-            return Err(args.error("expvar: it can be written once").hint("keep one path"));
+            return Err(args.error("expvar may be written only once").hint("keep one path"));
         }
     }
     site.push(Vars { path: path.unwrap_or_else(|| Prefix::new(DEFAULT_PATH)) });

@@ -17,7 +17,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
             if !word.starts_with('.') || !word.bytes().all(is_plain) {
                 return Err(args
-                    .error(format!("ext: '{word}' is no extension"))
+                    .error(format!("ext: '{word}' is not an extension"))
                     .hint("an extension starts with a dot: ext .html .php"));
             }
             exts.push(word.to_owned());
@@ -95,8 +95,8 @@ mod tests {
     fn what_is_refused() {
         for (lines, message) in [
             ("ext", "Wrong argument count or unexpected line ending after 'ext'"),
-            ("ext html", "ext: 'html' is no extension"),
-            ("ext ./x", "ext: './x' is no extension"),
+            ("ext html", "ext: 'html' is not an extension"),
+            ("ext ./x", "ext: './x' is not an extension"),
         ] {
             assert_eq!(testing::site("ext", setup, lines).err().as_deref(), Some(message));
         }

@@ -16,7 +16,7 @@ TYPES = "text/html"
 FIELD = ("X-Bench", "measured")
 
 
-def nginx(place, setup):
+def nginx(place, setup, quic=False):
     header = f"add_header {FIELD[0]} {FIELD[1]};" if setup.log_and_header else ""
     log = f"{place.home}/access.log combined buffer=64k flush=1s" if setup.log_and_header else "off"
     gzip = f"gzip on; gzip_comp_level {LEVEL}; gzip_proxied any;" if setup.gzip else ""
@@ -30,9 +30,13 @@ def nginx(place, setup):
     sites = []
     for number, name in enumerate(hosts(setup)):
         options = "" if number else " default_server reuseport backlog=4096"
+        http2, over_udp = "http2", ""
+        if quic:
+            first = "" if number else " default_server reuseport"
+            http2, over_udp = "", f"listen {place.address}:{place.port} quic{first}; http2 on;"
         sites.append(f"""
     server {{
-        listen 127.0.0.1:{place.port} ssl http2{options}; server_name {name};
+        listen {place.address}:{place.port} ssl {http2}{options}; {over_udp} server_name {name};
         ssl_certificate {place.cert}; ssl_certificate_key {place.key};
         location / {{ {serve} {header} }}
     }}""")
@@ -46,24 +50,34 @@ http {{
     keepalive_timeout {IDLE}; keepalive_requests 1000000000;
     server_names_hash_max_size 65536; server_names_hash_bucket_size 64;
     ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:10m; ssl_session_tickets on;
-    client_body_buffer_size 256k; proxy_request_buffering off; client_max_body_size 1m;
+    client_body_buffer_size 256k; proxy_request_buffering off; client_max_body_size 64m;
     client_body_temp_path {place.home}/nginx-body; proxy_temp_path {place.home}/nginx-proxy;
     upstream origin {{
         server 127.0.0.1:{place.origin_port};
         keepalive {KEPT}; keepalive_requests 1000000000; keepalive_timeout {IDLE};
     }}
+    {"quic_gso on; http3_max_concurrent_streams 256;" if quic else ""}
     {"".join(sites)}
 }}
 """
     return {"nginx.conf": text}
 
 
-def haproxy(place, setup):
+def nginx_quic(place, setup):
+    return nginx(place, setup, quic=True)
+
+
+def haproxy(place, setup, quic=False):
     log = "log stdout format raw local0" if setup.log_and_header else ""
     option = "log global\n    option httplog" if setup.log_and_header else ""
     header = f"http-response set-header {FIELD[0]} {FIELD[1]}" if setup.log_and_header else ""
     gzip = "" if not setup.gzip else f"compression algo gzip\n    compression type {TYPES}"
     level = "" if not setup.gzip else f"tune.comp.maxlevel {LEVEL}"
+    bbr, over_udp = "", ""
+    if quic:
+        bbr = "expose-experimental-directives"
+        over_udp = f"bind quic4@{place.address}:{place.port} ssl crt {place.both} alpn h3"
+        over_udp += " quic-cc-algo bbr"
     text = f"""
 global
     nbthread {setup.workers}
@@ -71,6 +85,7 @@ global
     no strict-limits
     {log}
     {level}
+    {bbr}
     ssl-default-bind-options ssl-min-ver TLSv1.2
 defaults
     mode http
@@ -82,7 +97,8 @@ defaults
     option forwardfor
     {option}
 frontend tls
-    bind 127.0.0.1:{place.port} ssl crt {place.both} alpn h2,http/1.1 backlog 4096
+    bind {place.address}:{place.port} ssl crt {place.both} alpn h2,http/1.1 backlog 4096
+    {over_udp}
     {gzip}
     {header}
     default_backend origin
@@ -91,6 +107,10 @@ backend origin
     server origin 127.0.0.1:{place.origin_port} pool-max-conn -1
 """
     return {"haproxy.cfg": text}
+
+
+def haproxy_quic(place, setup):
+    return haproxy(place, setup, quic=True)
 
 
 def h2o(place, setup):
@@ -153,7 +173,7 @@ def caddy(place, setup):
     sites = [
         f"""
 https://{name}:{place.port} {{
-    bind 127.0.0.1
+    bind {place.address}
     tls {place.cert} {place.key}
     {log}
     {header}
@@ -178,7 +198,7 @@ https://{name}:{place.port} {{
 def ours(place, setup):
     """This project's Caddyfile, of which Caddy 1 reads the same."""
     lines = [
-        "bind 127.0.0.1",
+        f"bind {place.address}",
         f"tls {place.cert} {place.key}",
         f"timeouts {{\n idle {IDLE}s\n }}",
     ]

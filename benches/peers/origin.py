@@ -17,7 +17,7 @@ http {{
     access_log off; default_type application/octet-stream; types {{ text/html html; }}
     sendfile on; tcp_nopush on; open_file_cache max=100;
     keepalive_timeout 3600; keepalive_requests 1000000000;
-    client_body_buffer_size 256k; client_max_body_size 1m; client_body_temp_path {home}/origin-body;
+    client_body_buffer_size 256k; client_max_body_size 64m; client_body_temp_path {home}/origin-body;
     proxy_temp_path {home}/origin-proxy;
     server {{
         listen 127.0.0.1:{port} backlog=4096;
@@ -39,9 +39,9 @@ def files(directory):
     www = os.path.join(directory, "www")
     os.makedirs(www, exist_ok=True)
     for name, size in SIZES.items():
-        _keep(os.path.join(www, name), size, lambda size=size: os.urandom(size))
-    _keep(os.path.join(www, "page.html"), SIZES["100k"], lambda: _text(SIZES["100k"]))
-    _keep(os.path.join(directory, "upload"), SIZES["100k"], lambda: os.urandom(SIZES["100k"]))
+        keep(os.path.join(www, name), size, lambda size=size: os.urandom(size))
+    keep(os.path.join(www, "page.html"), SIZES["100k"], lambda: _text(SIZES["100k"]))
+    keep(os.path.join(directory, "upload"), SIZES["100k"], lambda: os.urandom(SIZES["100k"]))
     return www
 
 
@@ -73,18 +73,20 @@ def certificate(directory):
     return cert, key
 
 
-def start(home, www, port, cores):
+def start(home, www, port, cores, prefix=()):
+    """`prefix` is put before the command line, such as what enters a namespace."""
     config = os.path.join(home, "origin.conf")
     user = "user root;" if os.geteuid() == 0 else ""
     with open(config, "w") as file:
         file.write(CONFIG.format(home=home, www=www, port=port, user=user))
-    child = Child("origin", ["nginx", "-e", f"{home}/origin-error.log", "-c", config], cores, home)
+    argv = [*prefix, "nginx", "-e", f"{home}/origin-error.log", "-c", config]
+    child = Child("origin", argv, cores, home)
     if not child.alive():
         raise Failed(f"the origin does not start: {child.tail()}")
     return child
 
 
-def _keep(path, size, content):
+def keep(path, size, content):
     if not os.path.exists(path) or os.path.getsize(path) != size:
         with open(path, "wb") as file:
             file.write(content())

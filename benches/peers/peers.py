@@ -40,17 +40,26 @@ class Peer:
         return able and protocol in self.protocols
 
 
-def table(binaries, venv, default_binary):
-    """Every peer by name. `binaries` is a list of (name, path) of builds of this project."""
-    caddy, envoy_path = (os.path.join(venv, "bin", name) for name in ("caddy", "envoy"))
+def table(binaries, bench, default_binary):
+    """Every peer by name. `bench` is where `setup.sh` puts them; `binaries` is a list of
+    (name, path) of builds of this project."""
+    caddy, envoy_path = (os.path.join(bench, "venv/bin", name) for name in ("caddy", "envoy"))
+    nginx, haproxy = (os.path.join(bench, name) for name in ("nginx", "haproxy"))
     one_kind = ("directives",)
     peers = [
         Peer("nginx", "nginx", _nginx, configs.nginx, TLS, one_kind, most_sites=10_000),
+        Peer("nginx-quic", nginx, _nginx, configs.nginx_quic, ALL, one_kind, most_sites=10_000),
         Peer("haproxy", "haproxy", _haproxy, configs.haproxy, TLS, ("static", *one_kind)),
         Peer("h2o", "h2o", _h2o, configs.h2o, TLS, one_kind),
         Peer("caddy", caddy, _caddy, configs.caddy, ALL, one_kind, 1000, _go),
         Peer("envoy", envoy_path, _envoy, envoy.envoy, ALL, ("static", *one_kind)),
     ]
+    # Of a distribution that is newer than the machine's, where it can be had.
+    if os.path.exists(haproxy):
+        cannot = ("static", *one_kind)
+        peers.append(
+            Peer("haproxy-quic", haproxy, _haproxy, configs.haproxy_quic, ALL, cannot)
+        )
     for name, path in binaries or [("ours", default_binary)]:
         path = os.path.abspath(path)
         peers.append(Peer(name, path, _ours, configs.ours, ALL, most_sites=10_000, is_ours=True))

@@ -27,6 +27,7 @@ class Place:
     cert: str
     key: str
     both: str
+    address: str = "127.0.0.1"
 
 
 def hosts(setup):

@@ -9,6 +9,7 @@ import unittest
 sys.dont_write_bytecode = True
 
 import cases
+import configs
 import peers
 import report
 from loads import Generators, Load, quantile
@@ -65,7 +66,7 @@ class Configurations(unittest.TestCase):
     def test_every_peer_writes_one_for_every_case_that_it_is_able_to_do(self):
         place = Place("/home", "/www", 1, 2, 3, "/cert", "/key", "/both")
         setups = {case.setup for case in cases.table("/upload").values()}
-        for peer in peers.table([], "/venv", "/caddy").values():
+        for peer in peers.table([], "/bench", "/caddy").values():
             for setup in setups:
                 if any(peer.able(protocol, setup) for protocol in peers.ALL):
                     for name, text in peer.config(place, setup).items():
@@ -74,9 +75,22 @@ class Configurations(unittest.TestCase):
                             json.loads(text)
 
     def test_haproxy_serves_no_files(self):
-        table = peers.table([], "/venv", "/caddy")
+        table = peers.table([], "/bench", "/caddy")
         self.assertFalse(table["haproxy"].able("h1", Setup(static=True)))
         self.assertFalse(table["nginx"].able("h3", Setup()))
+
+    def test_only_those_with_quic_listen_for_it(self):
+        place = Place("/home", "/www", 1, 2, 3, "/cert", "/key", "/both", address="10.99.0.2")
+        for make, want in (
+            (configs.nginx, False),
+            (configs.nginx_quic, True),
+            (configs.haproxy, False),
+            (configs.haproxy_quic, True),
+        ):
+            (text,) = make(place, Setup()).values()
+            self.assertEqual("quic" in text, want)
+            self.assertIn("10.99.0.2:1", text)
+            self.assertNotIn("127.0.0.1:1 ", text)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ SETTINGS ?= sysconfig
 # The scripts name /usr/local; an install elsewhere rewrites that.
 HOME_OF := sed 's|/usr/local|$(PREFIX)|g'
 
-.PHONY: help run build check test fuzz bench bench-micro install dist licences rpm deb tarball clean
+.PHONY: help run build check test fuzz bench bench-micro bench-road install dist licences rpm deb tarball clean
 
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
@@ -32,7 +32,8 @@ help:
 	@echo 'make check    formatting, lints, documentation, and what is depended on'
 	@echo 'make test     install what the tests need, then run everything'
 	@echo 'make fuzz     look for bytes that break a parser (RUNS=1000000 TARGET=framer)'
-	@echo 'make bench    measure against nginx, haproxy, h2o, Caddy and Envoy (RUN="--case h1-*")'
+	@echo 'make bench    measure against nginx, HAProxy, h2o, Caddy and Envoy (RUN="--case h1-*")'
+	@echo 'make bench-road  measure over roads with delay and loss (RUN="--cell 50ms-* --load 1m")'
 	@echo 'make bench-micro  count instructions of what a request passes through'
 	@echo 'make install  copy what is built into place (DESTDIR= PREFIX=/usr/local)'
 	@echo 'make dist     build target/dist/caddy for glibc 2.17 and later, with zig'
@@ -61,7 +62,9 @@ test:
 	$(MAKE) check
 	$(CARGO) build --release
 	$(CARGO) test
+	$(CARGO) test --quiet --manifest-path benches/road/link/Cargo.toml --target-dir target/roadlink
 	python3 -m unittest discover -q -s benches/peers
+	python3 -m unittest discover -q -s benches/road
 
 # For each target RUNS inputs, or SECONDS_EACH seconds. TARGET names one.
 fuzz:
@@ -76,6 +79,12 @@ bench: build
 bench-micro:
 	benches/micro/run.sh
 	benches/peers/page
+
+# RUN takes options of benches/road/run. Needs root, for network namespaces.
+bench-road: build
+	benches/road/setup.sh
+	benches/road/run $(RUN)
+	benches/road/page
 
 dist:
 	packaging/dist.sh

@@ -1,0 +1,228 @@
+"""The tables of docs/road.md, from the raw results."""
+
+import results
+from cells import cells, loads
+from targets import targets
+
+BUILD = "ours"
+OURS, OWN_TCP = f"{BUILD}-h3-bbr", (f"{BUILD}-h2-bbr", f"{BUILD}-h2-cubic")
+# Less than this apart is no difference.
+NOTHING = 0.05
+BUSY = 0.05
+
+
+def titles():
+    """A target's name as it stands in tables."""
+    names = {name: target.title for name, target in targets([BUILD]).items()}
+    return {name: title.replace(f"{BUILD} ", "this server, ", 1) for name, title in names.items()}
+
+
+def road(name):
+    """A cell in words."""
+    cell = cells()[name]
+    words = [f"{cell.rtt} ms", f"{cell.rate} Mbit/s" if cell.rate < 1000 else "1 Gbit/s"]
+    words.append(f"{cell.loss:g} % loss")
+    if cell.burst > 1:
+        words.append(f"in bursts of {cell.burst:.0f}")
+    if cell.queue:
+        words.append(f"queue of {cell.queue // 1024:,} KiB")
+    for value, text in (
+        (cell.jitter, f"up to {cell.jitter:.0f} ms of jitter"),
+        (cell.reorder, f"{cell.reorder} % reordered"),
+        (cell.mtu != 1500, f"MTU {cell.mtu}"),
+        (cell.move_after is not None, "client address changes"),
+        (cell.udp_dies_after is not None, "UDP blocked"),
+    ):
+        words += [text] if value else []
+    return ", ".join(words)
+
+
+def order(found):
+    """The measured (cell, load) pairs, in the order of the tables."""
+    table = cells()
+    names = sorted(table, key=lambda name: (table[name].rtt, table[name].rate, table[name].loss))
+    for load in loads():
+        for cell in names:
+            if load in found.get(cell, {}).get("loads", {}):
+                yield cell, load, found[cell]["loads"][load]
+
+
+def median(measured, target, column=0):
+    """Nothing where a run has failed: its time would be missing from the middle."""
+    rows = measured["runs"].get(target, [])
+    numbers = results.values(rows, column)
+    if not numbers or results.failed(rows) * 2 >= len(rows):
+        return None
+    return results.quartiles(numbers)[1]
+
+
+def timed(measured):
+    return measured["figures"][0] in ("ms", "load")
+
+
+def best(measured, names, column=0):
+    """(median, target) of the fastest of these; nothing if none was measured."""
+    medians = [(median(measured, name, column), name) for name in names]
+    return min((pair for pair in medians if pair[0] is not None), default=None)
+
+
+def rivals(measured, protocol):
+    known = targets([BUILD])
+    kept = (known[name] for name in measured["runs"] if name in known)
+    return [one.name for one in kept if not one.is_ours and one.protocol == protocol]
+
+
+def pays(found):
+    """This server's HTTP/3 next to its own HTTP/2, road by road."""
+    lines = ["| load | path | HTTP/3, ms | HTTP/2, ms (controller) | ratio |"]
+    lines += ["|---|---|---:|---:|---:|"]
+    for cell, load, measured in order(found):
+        tcp = best(measured, OWN_TCP) if timed(measured) else None
+        mine = median(measured, OURS)
+        if tcp is None or mine is None:
+            continue
+        controller = targets([BUILD])[tcp[1]].controller
+        lines.append(
+            f"| {loads()[load].title} | {road(cell)} | {mine:,.0f} | {tcp[0]:,.0f} ({controller}) "
+            f"| {verdict(measured, tcp[1])} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def compared(measured, other):
+    """How this server's HTTP/3 does next to another target: the ratio of the medians, and -1, 0 or 1
+    for faster, no difference and slower."""
+    low, middle, high = results.quartiles(results.values(measured["runs"][OURS], 0))
+    least, theirs, most = results.quartiles(results.values(measured["runs"][other], 0))
+    ratio = middle / theirs
+    if ratio < 1 - NOTHING and high < least:
+        return ratio, -1
+    return ratio, int(ratio > 1 + NOTHING and low > most)
+
+
+def verdict(measured, other):
+    ratio, sign = compared(measured, other)
+    return {-1: f"**{ratio:.2f}**", 0: f"{ratio:.2f}", 1: f"{ratio:.2f} (slower)"}[sign]
+
+
+def peers(found):
+    """This server's HTTP/3 next to the best HTTP/3 of another."""
+    rows = []
+    for cell, load, measured in order(found):
+        other = best(measured, rivals(measured, "h3")) if timed(measured) else None
+        mine = median(measured, OURS)
+        if other and mine:
+            rows.append((mine / other[0], cell, load, mine, *other, verdict(measured, other[1])))
+    lines = ["| load | path | this server, ms | fastest other, ms | ratio |", "|---|---|---:|---|---:|"]
+    for _, cell, load, mine, theirs, name, ratio in sorted(rows, reverse=True):
+        lines.append(
+            f"| {loads()[load].title} | {road(cell)} | {mine:,.0f} "
+            f"| {theirs:,.0f} ({titles()[name]}) | {ratio} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def summary(found):
+    """The two comparisons in a sentence each, counted."""
+    lines = []
+    for title, names in (
+        ("its own HTTP/2 (the faster of bbr and cubic)", lambda measured: OWN_TCP),
+        ("the fastest HTTP/3 of another server", lambda measured: rivals(measured, "h3")),
+    ):
+        found_out = []
+        for _, _, measured in order(found):
+            other = best(measured, names(measured)) if timed(measured) else None
+            mine = median(measured, OURS)
+            if other and mine:
+                found_out.append(compared(measured, other[1]))
+        if found_out:
+            ratios, signs = zip(*found_out)
+            low, middle, high = results.quartiles(ratios)
+            lines.append(
+                f"- HTTP/3 of this server, compared with {title}: faster in "
+                f"{signs.count(-1)} of {len(ratios)} cases (path and load), slower in "
+                f"{signs.count(1)}. Median ratio of the times: {middle:.2f} (quartiles {low:.2f} and "
+                f"{high:.2f}, minimum {min(ratios):.2f}, maximum {max(ratios):.2f})."
+            )
+    return "\n".join(lines) + "\n"
+
+
+HEADS = {
+    "ms": "total, ms", "first": "first byte, ms", "tls": "TLS done, ms", "load": "load, ms",
+    "slowest": "slowest user, ms", "paint": "first paint, ms", "mbit": "Mbit/s",
+    "beside": "TCP flow, Mbit/s", "added": "delay added to a ping, ms",
+    "added_p95": "its 95th percentile, ms", "cpu_ms": "CPU time of the server, ms",
+}
+
+
+def every(found, kinds):
+    """Every cell with all of its targets, for the loads whose figures begin so."""
+    parts = []
+    for cell, load, measured in order(found):
+        if loads()[load].kind not in kinds:
+            continue
+        parts += [f"#### {loads()[load].title}: {road(cell)}", "", *table(measured), ""]
+        first, last = measured["load_average"]
+        priority = "real-time" if measured["realtime"] else "normal"
+        parts += [f"Load average of the machine: {first:.1f} at the start, {last:.1f} at the end, with "
+                  f"{priority} priority{disturbed(measured)}. {measured['date']}.", ""]
+    return "\n".join(parts) or "Nothing has been measured.\n"
+
+
+def table(measured):
+    heads = [HEADS[name] for name in measured["figures"]]
+    lines = ["| server | " + " | ".join(heads) + " | queue full | lost | runs |"]
+    lines += ["|---|" + "---:|" * (len(heads) + 3)]
+    for name in (name for name in titles() if name in measured["runs"]):
+        rows = measured["runs"][name]
+        columns = [spread(results.values(rows, at), at == 0) for at in range(len(heads))]
+        lines.append("| " + " | ".join([titles()[name], *columns, *dropped(rows), runs(rows)]) + " |")
+    return lines
+
+
+def spread(numbers, whole):
+    if not numbers:
+        return "–"
+    low, middle, high = (f"{n:,.0f}" if n >= 100 else f"{n:.1f}" for n in results.quartiles(numbers))
+    return f"{middle} ({low}–{high})" if whole else middle
+
+
+def dropped(rows):
+    """The shares of packets towards the client that found the queue full, and that got lost."""
+    counted = [row[2] for row in rows if row[1] is not None]
+    sent = sum(one[0] for one in counted)
+    shares = [sum(one[at] for one in counted) / sent if sent else None for at in (1, 2)]
+    return ["–" if share is None else f"{share:.1%}".replace("%", " %") for share in shares]
+
+
+def runs(rows):
+    failed = results.failed(rows)
+    return f"{len(rows)}, {failed} failed" if failed else f"{len(rows)}"
+
+
+def disturbed(measured):
+    """Says when the link itself was late, which is the machine's doing."""
+    counted = [row[2] for rows in measured["runs"].values() for row in rows if row[1] is not None]
+    packets = sum(one[0] + one[4] for one in counted)
+    late = sum(one[3] for one in counted) / packets if packets else 0
+    text = f"; {late:.1%} of the packets left the link more than 2 ms late".replace("%", " %")
+    return text + (", so the load of the machine affected these figures" if late > BUSY else "")
+
+
+def missing(found):
+    """What the bench has and this page has not."""
+    lines = []
+    for load, about in loads().items():
+        measured = [cell for cell, name, _ in order(found) if name == load]
+        lines.append(f"| {about.title} | {len(measured)} | {'; '.join(map(road, measured)) or '–'} |")
+    return "\n".join(["| load | paths | measured |", "|---|---:|---|", *lines, ""])
+
+
+def machine(found):
+    newest = max((measured for _, _, measured in order(found)), key=lambda one: one["date"])
+    pairs = list(order(found))
+    count = sum(len(rows) for _, _, measured in pairs for rows in measured["runs"].values())
+    return (
+        f"{newest['processor']}, {newest['cores']} cores, Linux {newest['kernel']}, {newest['date']}: "
+        f"{len(pairs)} cases (path and load), {count:,} runs. The machine also did other work.\n"
+    )

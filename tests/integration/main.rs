@@ -62,6 +62,7 @@ mod proxy_protocol;
 mod quickstart;
 mod realip;
 mod reload;
+mod road;
 mod rpm;
 mod scanner;
 mod service;

@@ -61,6 +61,7 @@ mod proxy;
 mod proxy_protocol;
 mod quickstart;
 mod realip;
+mod records;
 mod reload;
 mod road;
 mod rpm;

@@ -1,7 +1,7 @@
 //! TLS on an accepted connection after its handshake. All that one poll of the protocol above
 //! writes leaves in one system call: hyper flushes after every HTTP/2 frame; here a flush only sets
 //! a mark, and [`Flusher::poll_send`] writes at the end of the connection's poll. A [`BatchedTls`]
-//! without its flusher never writes.
+//! without its flusher never writes. Records are small at the beginning and after a pause.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufRead, IoSlice, Read, Write};
@@ -16,11 +16,13 @@ use tokio::time::Instant;
 
 use super::client_stream::ClientStream;
 use super::guard::Readable;
+use super::record_size::{FULL, RecordSize};
 
 /// Writes below this are copied together first; larger ones are encrypted from where they are.
 const SMALL: usize = 8 * 1024;
-/// The plaintext of one record (RFC 8446 section 5.1).
-const RECORD: usize = 16 * 1024;
+/// Longer than the frame head (RFC 9113 section 4.1) or the chunk size before content: the first
+/// part of a write that is longer holds a head.
+const FRAME_HEAD: usize = 9;
 /// Bytes that wait for the socket before the protocol has to wait too.
 const QUEUE: usize = 128 * 1024;
 
@@ -42,6 +44,7 @@ struct Tls {
     small: Vec<u8>,
     /// Plaintext bytes encrypted since the socket last took everything.
     queued: usize,
+    records: RecordSize,
     /// The protocol waits for room in the queue.
     blocked: bool,
     /// Since when the socket takes nothing.
@@ -53,7 +56,15 @@ pub(crate) fn batch(socket: TcpStream, mut session: ServerConnection) -> (Batche
     // The queue is bounded here, where the protocol can be made to wait.
     session.set_buffer_limit(None);
     let socket = ClientStream::new(socket);
-    let tls = Tls { socket, session, small: Vec::new(), queued: 0, blocked: false, stalled: None };
+    let tls = Tls {
+        socket,
+        session,
+        small: Vec::new(),
+        queued: 0,
+        records: RecordSize::new(Instant::now()),
+        blocked: false,
+        stalled: None,
+    };
     let tls = Rc::new(RefCell::new(tls));
     (BatchedTls(tls.clone()), Flusher(tls))
 }
@@ -104,11 +115,37 @@ impl Tls {
             return Ok(());
         }
         let mut small = std::mem::take(&mut self.small);
-        self.session.writer().write_all(&small)?;
-        self.queued += small.len();
+        self.encrypt(&small)?;
         small.clear();
         SCRATCH.set(small);
         Ok(())
+    }
+
+    /// Encrypts in records of the size that the time asks for.
+    fn encrypt(&mut self, mut bytes: &[u8]) -> io::Result<usize> {
+        let total = bytes.len();
+        while !bytes.is_empty() {
+            let (record, rest) = bytes.split_at(bytes.len().min(self.records.next()));
+            self.session.writer().write_all(record)?;
+            self.records.sent(record.len());
+            bytes = rest;
+        }
+        self.queued += total;
+        Ok(total)
+    }
+
+    /// Encrypts the first of `slices`, or all: how many bytes.
+    fn encrypt_many(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut filled = slices.iter().filter(|slice| !slice.is_empty());
+        let first = filled.next().map_or(&[][..], |slice| &**slice);
+        // A head in the record of its content would wait for that.
+        let is_head = (FRAME_HEAD + 1..SMALL).contains(&first.len()) && filled.next().is_some();
+        if is_head || self.records.next() < FULL {
+            return self.encrypt(first);
+        }
+        let written = self.session.writer().write_vectored(slices)?;
+        self.queued += written;
+        Ok(written)
     }
 
     fn copy(&mut self, slices: &[IoSlice<'_>]) {
@@ -203,15 +240,16 @@ impl AsyncWrite for BatchedTls {
             tls.blocked = true;
             return Poll::Pending;
         }
+        if tls.queued == 0 && tls.small.is_empty() {
+            tls.records.resume(Instant::now());
+        }
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
-        if total < SMALL && tls.small.len() + total <= RECORD {
+        if total < SMALL && tls.small.len() + total <= FULL {
             tls.copy(slices);
             return Poll::Ready(Ok(total));
         }
         tls.seal()?;
-        let written = tls.session.writer().write_vectored(slices)?;
-        tls.queued += written;
-        Poll::Ready(Ok(written))
+        Poll::Ready(tls.encrypt_many(slices))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -7,6 +7,7 @@ pub(crate) mod guard;
 pub(crate) mod h2_gate;
 pub(crate) mod outgoing;
 pub(crate) mod proxy_protocol;
+mod record_size;
 pub(crate) mod serve;
 pub(crate) mod stall;
 pub(crate) mod stream;

@@ -1,0 +1,73 @@
+//! How much plaintext goes into one TLS record. Nothing of a record can be read before its last
+//! byte is there, so what a client gets while the congestion window is small comes in records of
+//! one packet: one of 16 KiB does not fit into the first window of TCP, 10 packets, and the client
+//! would wait another round trip for its first byte. Knows no socket.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The plaintext of a full record (RFC 8446 section 5.1).
+pub(super) const FULL: usize = 16 * 1024;
+/// That of a record which fits one packet over IPv6 with TCP timestamps and PPPoE, 1420 bytes:
+/// its header, content type and tag take 22 (RFC 8446 section 5.2), with TLS 1.2 up to 29.
+pub(super) const PACKET: usize = 1420 - 29;
+/// So much is sent in records of one packet: the first two flights and most of the third.
+const BEGINNING: usize = 64 * 1024;
+/// A pause after which the kernel may have forgotten the congestion window (RFC 9293 3.8.4,
+/// RFC 5681 section 4.1).
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct RecordSize {
+    /// Bytes still to be sent in records of one packet.
+    beginning: usize,
+    last: Instant,
+}
+
+impl RecordSize {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { beginning: BEGINNING, last: now }
+    }
+
+    /// Something is to be sent, and nothing waits before it.
+    pub(super) fn resume(&mut self, now: Instant) {
+        if now.duration_since(self.last) >= PAUSE {
+            self.beginning = BEGINNING;
+        }
+        self.last = now;
+    }
+
+    /// The most plaintext of the next record.
+    pub(super) fn next(&self) -> usize {
+        if self.beginning > 0 { PACKET } else { FULL }
+    }
+
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.beginning = self.beginning.saturating_sub(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_small_at_the_beginning_and_after_a_pause() {
+        let start = Instant::now();
+        let mut size = RecordSize::new(start);
+        let mut begin = |now| {
+            size.resume(now);
+            let small = std::iter::from_fn(|| {
+                let next = size.next();
+                size.sent(next);
+                (next == PACKET).then_some(next)
+            });
+            small.take(1000).sum::<usize>()
+        };
+        assert!((BEGINNING..BEGINNING + PACKET).contains(&begin(start)));
+        assert_eq!(begin(start + PAUSE / 2), 0);
+        assert_eq!(begin(start + PAUSE), 0, "counted from the last time");
+        assert!(begin(start + PAUSE * 2) >= BEGINNING);
+    }
+}

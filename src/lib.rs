@@ -22,6 +22,7 @@ pub mod fuzzing;
 pub mod http;
 pub mod limits;
 pub mod net;
+pub mod receive_credit;
 pub mod run;
 pub mod server;
 pub mod site;

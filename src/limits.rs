@@ -99,9 +99,20 @@ limits! {
     /// Over HTTP/2 as many further requests are queued.
     TUNNELS: u32 = 256,
         count "additional concurrent WebSocket streams; more count as requests";
-    STREAM_WINDOW: u32 = 256 * KB as u32, bytes "flow-control window of a stream";
+    STREAM_WINDOW: u32 = 256 * KB as u32, bytes "flow-control window of an HTTP/2 stream";
+    STREAM_WINDOW_MOST: u32 = 4 * MB as u32,
+        bytes "flow-control window of an HTTP/2 stream whose upload fills it and is read quickly";
     H2_CONNECTION_WINDOW: u32 = MB as u32, bytes "flow-control window of an HTTP/2 connection";
-    QUIC_CONNECTION_WINDOW: u32 = 2 * MB as u32, bytes "flow-control window of an HTTP/3 connection";
+    H2_CONNECTION_WINDOW_MOST: u32 = 8 * MB as u32,
+        bytes "flow-control window of an HTTP/2 connection with such uploads";
+    RECEIVE_CREDIT: u64 = 48 * MB as u64,
+        bytes "growth of all flow-control windows of the process; further uploads keep the initial window";
+    /// quinn sets it once for all streams of a connection.
+    QUIC_STREAM_WINDOW: u32 = 1792 * KB as u32, bytes "flow-control window of an HTTP/3 stream";
+    QUIC_CONNECTION_WINDOW: u32 = 512 * KB as u32,
+        bytes "flow-control window of an HTTP/3 connection";
+    QUIC_CONNECTION_WINDOW_MOST: u32 = 8 * MB as u32,
+        bytes "flow-control window of an HTTP/3 connection with uploads that fill it";
     QUIC_SEND_WINDOW: u64 = 4 * MB as u64,
         bytes "unacknowledged response data of an HTTP/3 connection";
     SEND_BUFFER: usize = 64 * KB,

@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 mod close;
+pub(crate) mod connection_window;
 pub(crate) mod control;
 mod control_stream;
 mod errors;

@@ -14,6 +14,7 @@ use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, Wri
 use quinn::{ConnectionError, ReadError};
 
 use super::close::{close, end, var_int};
+use super::connection_window::{ConnectionWindow, UploadReader};
 use super::control::{self, CLOSED, CRITICAL_STREAMS, Seen, StreamKind};
 use super::control_stream::ControlStream;
 use super::errors::{connection_error, read_error, write_error};
@@ -44,6 +45,7 @@ pub(crate) struct Transport {
     critical: u8,
     patience: Patience,
     refusals: Refusals,
+    window: ConnectionWindow,
     frame_bytes: u64,
 }
 
@@ -55,6 +57,7 @@ impl Transport {
         Self {
             plain: h3_quinn::Connection::new(quic.clone()),
             opener: Opener::new(quic.clone()),
+            window: ConnectionWindow::new(quic.clone()),
             quic,
             accepting: Box::pin(accepting),
             accepted: LastAccepted::default(),
@@ -73,6 +76,10 @@ impl Transport {
 
     pub(crate) fn refusals(&self) -> Refusals {
         self.refusals.clone()
+    }
+
+    pub(crate) fn window(&self) -> ConnectionWindow {
+        self.window.clone()
     }
 }
 
@@ -122,6 +129,7 @@ impl quic::Connection<Bytes> for Transport {
             quic: self.quic.clone(),
             patience: self.patience.clone(),
             refusals: self.refusals.clone(),
+            reader: UploadReader::new(self.window.clone()),
             is_over: false,
         };
         Poll::Ready(Ok(Bidi { send: Send { stream: answer, id, writing: None }, receive }))
@@ -317,6 +325,7 @@ pub(crate) struct Receive {
     quic: quinn::Connection,
     patience: Patience,
     refusals: Refusals,
+    reader: UploadReader,
     /// Nothing more is to come, or to be taken.
     is_over: bool,
 }
@@ -352,8 +361,12 @@ impl quic::RecvStream for Receive {
             }
             // The stream itself, and not this future, remembers who waits.
             let read = pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx);
+            if read.is_pending() {
+                self.reader.waits();
+            }
             let judged = match ready!(read) {
                 Ok(Some(chunk)) => {
+                    self.reader.read(chunk.bytes.len());
                     let judged = self.gate.take(&chunk.bytes);
                     if let Some(refused) = self.gate.refused() {
                         self.refusals.put(self.id, refused);

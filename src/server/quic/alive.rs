@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::limits;
 use crate::server::drain::InFlight;
+use crate::server::h3::connection_window::ConnectionWindow;
 
 /// When the connection is to show that it is there.
 #[derive(Default)]
@@ -20,23 +21,16 @@ pub(crate) struct Alive(Option<Pin<Box<Sleep>>>);
 
 impl Alive {
     /// Shows it when it is time to, once. Polled only while there are requests.
-    pub(crate) async fn keep(&mut self, quic: &quinn::Connection, requests: &InFlight) {
+    pub(crate) async fn keep(&mut self, window: &ConnectionWindow, requests: &InFlight) {
         let due = self.0.get_or_insert_with(|| Box::pin(sleep(limits::QUIC_ALIVE)));
         due.as_mut().await;
         // It may have been due while there was none: then the first one has only just come.
         let is_late = due.deadline().elapsed() > Duration::from_secs(1);
         due.as_mut().reset(Instant::now() + limits::QUIC_ALIVE);
         if !is_late && requests.count() > 0 {
-            send_keepalive(quic);
+            window.announce();
         }
     }
-}
-
-/// quinn sends no PING on demand. A larger window has to be announced (MAX_DATA), and making it
-/// smaller again takes the byte from what is announced next.
-fn send_keepalive(quic: &quinn::Connection) {
-    quic.set_receive_window((limits::QUIC_CONNECTION_WINDOW + 1).into());
-    quic.set_receive_window(limits::QUIC_CONNECTION_WINDOW.into());
 }
 
 /// `timeouts idle`: how long the connection may be without a request.

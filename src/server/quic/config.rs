@@ -56,7 +56,8 @@ fn transport(timeouts: &Timeouts, choice: Congestion) -> TransportConfig {
         .max_concurrent_bidi_streams(limits::STREAMS.into())
         // The control stream and the two of QPACK, and room for what a client greases.
         .max_concurrent_uni_streams(8u32.into())
-        .stream_receive_window(limits::STREAM_WINDOW.into())
+        .stream_receive_window(limits::QUIC_STREAM_WINDOW.into())
+        // Grows; that of a stream cannot.
         .receive_window(limits::QUIC_CONNECTION_WINDOW.into())
         .send_window(limits::QUIC_SEND_WINDOW)
         .max_idle_timeout(without_packets(timeouts).try_into().ok())

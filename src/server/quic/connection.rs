@@ -19,6 +19,7 @@ use crate::limits::{self, FIRST_REQUEST, TLS_HANDSHAKE};
 use crate::server::connection::{Connection, Settings, TlsSession};
 use crate::server::dispatch::Door;
 use crate::server::drain::{InFlight, Ticket};
+use crate::server::h3::connection_window::ConnectionWindow;
 use crate::server::h3::patience::Patience;
 use crate::server::h3::refusals::Refusals;
 use crate::server::h3::request::serve_stream;
@@ -47,6 +48,7 @@ pub(super) struct Standing {
     h3: Box<h3::server::Connection<Transport, Bytes>>,
     accepted_stream: LastAccepted,
     refusals: Refusals,
+    window: ConnectionWindow,
     patience: Patience,
     idle: Idle,
 }
@@ -81,14 +83,17 @@ pub(super) async fn establish(
     let frame_bytes = (header_bytes + limits::HEADER_EXCESS) as u64;
     let transport = Transport::new(quic.clone(), frame_bytes, patience.clone());
     let (accepted_stream, refusals) = (transport.last_accepted(), transport.refusals());
+    let window = transport.window();
     let h3 = set_up(transport, header_bytes).await;
     let h3 = h3.inspect_err(|error| log::debug!("HTTP/3 with {remote}: {error}")).ok()?;
-    Some(Standing { connection, quic, door, h3, accepted_stream, refusals, patience, idle })
+    let standing =
+        Standing { connection, quic, door, h3, accepted_stream, refusals, window, patience, idle };
+    Some(standing)
 }
 
 pub(super) async fn serve(standing: Standing) {
     let Standing { connection, quic, door, mut h3, accepted_stream, .. } = standing;
-    let Standing { refusals, patience, mut idle, .. } = standing;
+    let Standing { refusals, window, patience, mut idle, .. } = standing;
     let requests = InFlight::default();
     let tunnels = Tunnels::new(quic.clone());
     let (mut stage, mut is_fresh) = (Stage::Open, true);
@@ -136,7 +141,7 @@ pub(super) async fn serve(standing: Standing) {
                 }
             }
             () = requests.none_left(), if matches!(stage, Stage::Last) => break,
-            () = alive.keep(&quic, &requests), if requests.count() > 0 => {}
+            () = alive.keep(&window, &requests), if requests.count() > 0 => {}
             () = idle.is_over(&requests), if matches!(stage, Stage::Open) => {
                 stage = Stage::Closing(Instant::now());
                 is_fresh = false;

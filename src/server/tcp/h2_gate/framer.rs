@@ -1,14 +1,19 @@
 //! Follows the frames of an HTTP/2 client, checks each field block, and decides what h2 reads in
 //! its place. Does no I/O.
 
-use bytes::{BufMut, BytesMut};
+use std::time::Instant;
+
+use bytes::BytesMut;
 use http::{StatusCode, Version};
 
+use super::flow::{Flow, Way};
 use super::frame_format::{
-    self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, LARGEST_WINDOW, MOST,
-    PUSH_PROMISE, RST_STREAM, WINDOW_UPDATE, number, put_block, put_head,
+    self, ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST,
+    PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, number, put_block,
 };
 use super::refusals::Refusals;
+use super::sent::{Said, Sent};
+use super::stop::{Reason, Replacement, Stop};
 use super::windows::Windows;
 use crate::server::bad_head::{Refused, Told};
 use crate::server::compression::hpack::{Decoder, Mark, write_literal};
@@ -23,23 +28,6 @@ const ABUSE: usize = 4;
 /// Streams with content under way that are remembered: more than a client may have.
 const STREAMS: usize = 512;
 
-/// Where the framer stands in front of what h2 has not been handed yet.
-#[derive(Debug)]
-pub(super) enum Stop {
-    /// A frame that is not all here.
-    More,
-    /// So many bytes make way for others.
-    Replace(Box<Replacement>),
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Replacement {
-    pub(super) bytes: usize,
-    pub(super) by: BytesMut,
-    /// A request that gets no answer.
-    pub(super) unanswered: Option<Refused>,
-}
-
 #[derive(Debug)]
 pub(super) struct Framer {
     /// Bytes of a request's fields beyond which it is refused.
@@ -53,6 +41,8 @@ pub(super) struct Framer {
     /// Streams that the client has not ended, in order.
     open: Vec<u32>,
     windows: Windows,
+    flow: Flow,
+    sent: Sent,
     refusals: Refusals,
 }
 
@@ -77,14 +67,6 @@ struct Block<'a> {
     length: usize,
 }
 
-/// Why h2 is to end the connection.
-#[derive(Debug, Clone, Copy)]
-enum Reason {
-    Protocol,
-    FlowControl,
-    EnhanceYourCalm,
-}
-
 impl Framer {
     pub(super) fn new(most: usize, refusals: Refusals) -> Self {
         Self {
@@ -95,6 +77,8 @@ impl Framer {
             last: 0,
             open: Vec::new(),
             windows: Windows::default(),
+            flow: Flow::new(),
+            sent: Sent::default(),
             refusals,
         }
     }
@@ -104,15 +88,41 @@ impl Framer {
         self.at == At::Ended
     }
 
-    pub(super) fn sent(&mut self, bytes: usize) {
-        self.windows.sent(bytes);
+    /// What h2 has sent.
+    pub(super) fn sent(&mut self, bytes: &[u8]) {
+        self.windows.sent(bytes.len());
+        let flow = &mut self.flow;
+        self.sent.follow(bytes, |said| match said {
+            Said::Settings => flow.asked(Instant::now()),
+            Said::Opened { stream, step } => flow.opened(stream, step, Instant::now()),
+            Said::Reset(stream) => flow.reset(stream),
+        });
+    }
+
+    /// What the client is to be sent before the next frame of h2; nothing within one.
+    pub(super) fn owed(&mut self) -> Option<&mut BytesMut> {
+        let owed = self.flow.owed();
+        (self.sent.is_between() && !owed.is_empty()).then_some(owed)
+    }
+
+    /// Whether h2 has room again for what it had none for.
+    pub(super) fn has_ready(&self) -> bool {
+        self.at == At::Frame && self.flow.has_ready()
     }
 
     /// Judges `bytes`, the first of which follows the last that passed: how many may pass.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> (usize, Stop) {
         let mut at = 0;
-        while at < bytes.len() {
+        loop {
+            if self.at == At::Frame
+                && let Some(by) = self.flow.ready()
+            {
+                return (at, Stop::Replace(Replacement { by, ..Replacement::default() }.into()));
+            }
             let rest = &bytes[at..];
+            if rest.is_empty() {
+                return (at, Stop::More);
+            }
             match self.at {
                 At::Frame => match self.frame(rest) {
                     Ok(passed) => at += passed,
@@ -125,12 +135,10 @@ impl Framer {
                 }
                 At::Lost => return (bytes.len(), Stop::More),
                 At::Ended => {
-                    let nothing = Replacement { bytes: rest.len(), ..Replacement::default() };
-                    return (at, Stop::Replace(nothing.into()));
+                    return (at, Stop::nothing_for(rest.len()));
                 }
             }
         }
-        (at, Stop::More)
     }
 
     /// A frame begins: how much of it passes for now.
@@ -149,12 +157,38 @@ impl Framer {
                     return Err(self.end(Reason::FlowControl, bytes.len(), None));
                 }
             }
-            RST_STREAM => self.close(frame.stream),
-            DATA if frame.has(END_STREAM) => self.close(frame.stream),
+            RST_STREAM => {
+                self.close(frame.stream);
+                self.flow.dropped(frame.stream);
+            }
+            SETTINGS if frame.has(ACK) => self.flow.settled(Instant::now()),
+            DATA if frame.stream != 0 => return self.data(frame, bytes),
             _ => {}
         }
         self.at = At::Plain(frame.length);
         Ok(HEAD)
+    }
+
+    fn data(&mut self, frame: Frame, bytes: &[u8]) -> Result<usize, Stop> {
+        let way = self.flow.data(frame, Instant::now());
+        if way == Way::Excess {
+            return Err(self.end(Reason::FlowControl, bytes.len(), None));
+        }
+        if way != Way::Pass {
+            let whole = bytes.get(..HEAD + frame.length).ok_or(Stop::More)?;
+            match way {
+                Way::Park => self.flow.park(frame.stream, whole),
+                _ => self.flow.discarded(frame.length),
+            }
+        }
+        if frame.has(END_STREAM) {
+            self.close(frame.stream);
+        }
+        if way == Way::Pass {
+            self.at = At::Plain(frame.length);
+            return Ok(HEAD);
+        }
+        Err(Stop::nothing_for(HEAD + frame.length))
     }
 
     /// HEADERS and the CONTINUATION behind it.
@@ -215,7 +249,8 @@ impl Framer {
     fn judge(&mut self, block: &Block<'_>) -> Result<usize, Stop> {
         let &Block { stream, ends, length, fields, .. } = block;
         let (mark, most) = (self.decoder.mark(), self.most);
-        let mut literals = self.is_apart.then(BytesMut::new);
+        let waits = self.flow.waits(stream);
+        let mut literals = (self.is_apart || waits).then(BytesMut::new);
         let mut section = Section::default();
         let read = self.decoder.decode(fields, |line, field| {
             section.add(line, field);
@@ -279,14 +314,29 @@ impl Framer {
 
     /// A block that passes: as it came, or in literals.
     fn pass(&mut self, block: &Block<'_>, literals: Option<BytesMut>) -> Result<usize, Stop> {
-        match literals {
+        let passed = match literals {
+            Some(fields) if self.flow.waits(block.stream) => {
+                // The order of blocks is not that of the client from here on.
+                self.is_apart = true;
+                let mut frames = BytesMut::new();
+                put_block(&mut frames, block.stream, block.ends, &fields);
+                self.flow.park(block.stream, &frames);
+                Err(Stop::nothing_for(block.length))
+            }
             Some(fields) => Err(self.replace(block, &fields, None)),
             None => Ok(block.length),
+        };
+        if block.ends {
+            self.flow.ended(block.stream);
         }
+        passed
     }
 
     fn replace(&mut self, block: &Block<'_>, fields: &[u8], unanswered: Option<Refused>) -> Stop {
         self.is_apart = true;
+        if self.flow.waits(block.stream) {
+            self.flow.dropped(block.stream);
+        }
         let mut by = BytesMut::new();
         put_block(&mut by, block.stream, block.ends, fields);
         Stop::Replace(Replacement { bytes: block.length, by, unanswered }.into())
@@ -308,30 +358,10 @@ impl Framer {
         told.refused(status)
     }
 
-    /// Has h2 end the connection, by frames that it must end it for.
+    /// Has h2 end the connection.
     fn end(&mut self, reason: Reason, bytes: usize, unanswered: Option<Refused>) -> Stop {
         self.at = At::Ended;
-        let mut by = BytesMut::new();
-        let (kind, stream) = (CONTINUATION, 1);
-        let empty = Frame { length: 0, kind, flags: 0, stream };
-        match reason {
-            Reason::Protocol => put_head(&mut by, empty),
-            Reason::FlowControl => {
-                for _ in 0..2 {
-                    put_head(
-                        &mut by,
-                        Frame { length: 4, kind: WINDOW_UPDATE, flags: 0, stream: 0 },
-                    );
-                    by.put_u32(LARGEST_WINDOW);
-                }
-            }
-            Reason::EnhanceYourCalm => {
-                put_head(&mut by, Frame { kind: HEADERS, ..empty });
-                let frames = 2 * (self.most / MOST) + 6;
-                (0..frames).for_each(|_| put_head(&mut by, empty));
-            }
-        }
-        Stop::Replace(Replacement { bytes, by, unanswered }.into())
+        Stop::Replace(Replacement { bytes, by: reason.frames(self.most), unanswered }.into())
     }
 
     fn remember(&mut self, stream: u32) {

@@ -3,12 +3,18 @@
 //! reports none of it. A field block that passes is forwarded unchanged; any other is replaced by
 //! one that the service answers with an error or that ends the stream. From the first replacement
 //! on, h2's dynamic table differs from the client's, so all later blocks are forwarded as literals.
+//! Content waits here that comes in windows larger than those of h2.
 
+mod flow;
+#[cfg(test)]
+mod flow_tests;
 mod frame_format;
 mod framer;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod refusals;
+mod sent;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod windows;
@@ -17,11 +23,13 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf;
 use http::{Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use self::framer::{Framer, Replacement, Stop};
+use self::framer::Framer;
 pub(crate) use self::refusals::Refusals;
+use self::stop::{Replacement, Stop};
 use crate::server::bad_head::Refused;
 
 /// Room for bytes that are kept, which stays.
@@ -105,6 +113,9 @@ impl<T: AsyncRead + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncRead for
         let this = self.get_mut();
         let before = out.filled().len();
         loop {
+            if this.ready == 0 && this.framer.has_ready() {
+                this.judge_kept();
+            }
             if this.ready > 0 {
                 this.pass_kept(out);
                 return Poll::Ready(Ok(()));
@@ -124,16 +135,36 @@ impl<T: AsyncRead + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncRead for
     }
 }
 
+impl<T: AsyncWrite + Unpin, F: Fn(Request<()>, StatusCode)> H2Gate<T, F> {
+    /// Sends what the client is owed between two frames of h2.
+    fn poll_owed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(owed) = self.framer.owed() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, owed))?;
+            owed.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn sent(&mut self, slices: &[IoSlice<'_>], mut written: usize, cx: &mut Context<'_>) {
+        for slice in slices {
+            let part = &slice[..slice.len().min(written)];
+            self.framer.sent(part);
+            written -= part.len();
+        }
+        if self.framer.has_ready() {
+            // h2 may have read already in this turn.
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
 impl<T: AsyncWrite + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncWrite for H2Gate<T, F> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = ready!(Pin::new(&mut this.io).poll_write(cx, bytes))?;
-        this.framer.sent(written);
-        Poll::Ready(Ok(written))
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -142,8 +173,9 @@ impl<T: AsyncWrite + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncWrite f
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        ready!(this.poll_owed(cx))?;
         let written = ready!(Pin::new(&mut this.io).poll_write_vectored(cx, slices))?;
-        this.framer.sent(written);
+        this.sent(slices, written, cx);
         Poll::Ready(Ok(written))
     }
 
@@ -152,7 +184,9 @@ impl<T: AsyncWrite + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncWrite f
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(this.poll_owed(cx))?;
+        Pin::new(&mut this.io).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,0 +1,64 @@
+//! What the framer puts in the place of a client's bytes, and how it has h2 end a connection.
+
+use bytes::{BufMut, BytesMut};
+
+use super::frame_format::{CONTINUATION, Frame, HEADERS, LARGEST_WINDOW, MOST, WINDOW_UPDATE, put_head};
+use crate::server::bad_head::Refused;
+
+/// Where the framer stands in front of what h2 has not been handed yet.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// A frame that is not all here.
+    More,
+    /// So many bytes make way for others.
+    Replace(Box<Replacement>),
+}
+
+impl Stop {
+    pub(super) fn nothing_for(bytes: usize) -> Self {
+        Self::Replace(Replacement { bytes, ..Replacement::default() }.into())
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Replacement {
+    pub(super) bytes: usize,
+    pub(super) by: BytesMut,
+    /// A request that gets no answer.
+    pub(super) unanswered: Option<Refused>,
+}
+
+/// Why h2 is to end the connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Reason {
+    Protocol,
+    FlowControl,
+    EnhanceYourCalm,
+}
+
+impl Reason {
+    /// Frames that h2 must end the connection for.
+    pub(super) fn frames(self, most: usize) -> BytesMut {
+        let mut by = BytesMut::new();
+        let (kind, stream) = (CONTINUATION, 1);
+        let empty = Frame { length: 0, kind, flags: 0, stream };
+        match self {
+            Self::Protocol => put_head(&mut by, empty),
+            Self::FlowControl => {
+                for _ in 0..2 {
+                    put_head(
+                        &mut by,
+                        Frame { length: 4, kind: WINDOW_UPDATE, flags: 0, stream: 0 },
+                    );
+                    by.put_u32(LARGEST_WINDOW);
+                }
+            }
+            Self::EnhanceYourCalm => {
+                put_head(&mut by, Frame { kind: HEADERS, ..empty });
+                let frames = 2 * (most / MOST) + 6;
+                (0..frames).for_each(|_| put_head(&mut by, empty));
+            }
+        }
+        by
+    }
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::caddyfile::{parse_duration, parse_number, parse_port};
-use crate::congestion::Congestion;
+use crate::congestion::{Congestion, TcpCongestion};
 use crate::limits::{CA_TIMEOUT, DRAIN, LOG_ROLL_MB};
 
 /// The default of `-ca`.
@@ -28,6 +28,8 @@ pub struct Options {
     pub quic: bool,
     /// `-quic-congestion`.
     pub congestion: Congestion,
+    /// `-tcp-congestion`; the kernel's own choice otherwise.
+    pub tcp_congestion: Option<TcpCongestion>,
     pub http2: bool,
     pub grace: Duration,
     /// `-cpu`, in percent or workers.
@@ -98,6 +100,7 @@ impl Default for Options {
             root: None,
             quic: true,
             congestion: Congestion::default(),
+            tcp_congestion: None,
             http2: true,
             grace: DRAIN,
             cpu: Cpu::Percent(100),
@@ -192,6 +195,11 @@ static FLAGS: &[Flag] = &[
         "root",
         |o, v| directory(&mut o.root, v),
         "Root of sites without a root directive (\".\")",
+    ),
+    value(
+        "tcp-congestion",
+        |o, v| v.parse().map(|name| o.tcp_congestion = Some(name)),
+        "Congestion controller of HTTP/1.1 and HTTP/2, of the kernel's (its default)",
     ),
     value("type", |o, v| text(&mut o.server_type, v), "Server type (http)"),
     value("user", |o, v| set(&mut o.user, v), "Run as this user once the ports are bound"),
@@ -368,6 +376,10 @@ mod tests {
                 "-quic-congestion reno",
                 "invalid value \"reno\" for flag -quic-congestion: unknown congestion controller; \
                 use one of bbr, cubic\n",
+            ),
+            (
+                "-tcp-congestion nope",
+                "invalid value \"nope\" for flag -tcp-congestion: the kernel has ",
             ),
             ("-cpu 0%", "invalid CPU value: percentage must be between 1-100\n"),
         ] {

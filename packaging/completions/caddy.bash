@@ -24,6 +24,10 @@ _caddy() {
         mapfile -t COMPREPLY < <(compgen -W 'bbr cubic' -- "$current")
         return
         ;;
+    -tcp-congestion | --tcp-congestion)
+        mapfile -t COMPREPLY < <(compgen -W "$(cat /proc/sys/net/ipv4/tcp_allowed_congestion_control)" -- "$current")
+        return
+        ;;
     -type | --type)
         mapfile -t COMPREPLY < <(compgen -W 'http' -- "$current")
         return
@@ -34,7 +38,7 @@ _caddy() {
         mapfile -t COMPREPLY < <(compgen -W '-agree -ca -catimeout -conf -cpu -daemon
             -alt-svc-port -disable-http-challenge -disable-tls-alpn-challenge -email -grace -help -host -http-port
             -http2 -https-port -log -log-roll-compress -log-roll-mb -log-timestamps -pidfile
-            -plugins -port -quic -quic-congestion -quiet -revoke -root -type -user
+            -plugins -port -quic -quic-congestion -quiet -revoke -root -tcp-congestion -type -user
             -validate -version' -- "$current")
         ;;
     esac

@@ -87,6 +87,7 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
         root: Some(Path::new("/nonexistent").to_owned()),
         quic: true,
         congestion: Congestion::default(),
+        tcp_congestion: None,
         http2: true,
         sinks: Arc::new(Discard),
         keeper: Keeper::new(Folder::new("/nonexistent".into()), settings),

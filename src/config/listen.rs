@@ -171,6 +171,7 @@ fn listener(
     let proxy_protocol = proxy_protocol(drafts.iter().map(|draft| &draft.site));
     let sites = SiteTable::default();
     let congestion = settings.congestion;
+    let tcp_congestion = settings.tcp_congestion.clone();
     Ok(Listener {
         addr,
         tls,
@@ -180,6 +181,7 @@ fn listener(
         header_bytes,
         quic,
         congestion,
+        tcp_congestion,
         alt_svc,
     })
 }

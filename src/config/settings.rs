@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::congestion::Congestion;
+use crate::congestion::{Congestion, TcpCongestion};
 use crate::http::sink::OpenSink;
 use crate::tls::acme::Keeper;
 
@@ -19,6 +19,7 @@ pub struct Settings {
     pub root: Option<PathBuf>,
     pub quic: bool,
     pub congestion: Congestion,
+    pub tcp_congestion: Option<TcpCongestion>,
     pub http2: bool,
     pub sinks: Arc<dyn OpenSink>,
     /// Of certificates from a CA.

@@ -26,6 +26,7 @@ fn settings() -> Settings {
         root: None,
         quic: true,
         congestion: Congestion::default(),
+        tcp_congestion: None,
         http2: true,
         sinks: Arc::new(AnySink),
         keeper: Keeper::new(Folder::new("/nonexistent".into()), acme),

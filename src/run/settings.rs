@@ -18,6 +18,7 @@ pub(super) fn settings(options: &Options, sinks: Arc<dyn OpenSink>) -> Result<Se
         root: options.root.clone(),
         quic: options.quic,
         congestion: options.congestion,
+        tcp_congestion: options.tcp_congestion.clone(),
         http2: options.http2,
         sinks,
         keeper: certificates::keeper(options)?,

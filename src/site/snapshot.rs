@@ -7,7 +7,7 @@ use http::HeaderValue;
 use super::settings::ProxyProtocol;
 use super::table::SiteTable;
 use super::task::Hook;
-use crate::congestion::Congestion;
+use crate::congestion::{Congestion, TcpCongestion};
 use crate::http::timeouts::Timeouts;
 use crate::tls::TlsListener;
 
@@ -38,6 +38,8 @@ pub struct Listener {
     pub quic: bool,
     /// The congestion controller of its QUIC connections.
     pub congestion: Congestion,
+    /// That of its TCP connections, where it is not the kernel's choice.
+    pub tcp_congestion: Option<TcpCongestion>,
     /// The `Alt-Svc` field of responses over TCP.
     pub alt_svc: Option<HeaderValue>,
 }

@@ -2,15 +2,18 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Once;
 
 use super::handover::{HandoverSockets, duplicates};
 use super::inherited::inherited;
 use crate::limits::BACKLOG;
 use crate::server::quic::packets::{self, Outlets, Place};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Asked for; the kernel caps it at net.core.rmem_max and wmem_max.
 const UDP_BUFFER: usize = 4 << 20;
+/// The log says once that it is less.
+static SHORT_OF_BUFFERS: Once = Once::new();
 
 /// The sockets of one address. Dropping them closes them.
 pub struct Sockets {
@@ -98,6 +101,7 @@ pub fn bind(
         true => inherited().udp(addr, workers).map_err(failed("udp"))?,
         false => Vec::new(),
     };
+    udp.iter().try_for_each(|socket| enlarge(&SockRef::from(socket))).map_err(failed("udp"))?;
     let (bind_tcp, bind_udp) = (tcp.is_empty(), udp.is_empty() && quic);
     if alone && bind_tcp {
         probe(addr, Type::STREAM).map_err(failed("tcp"))?;
@@ -171,8 +175,51 @@ fn tcp_socket(addr: SocketAddr) -> io::Result<TcpListener> {
 fn udp_socket(addr: SocketAddr) -> io::Result<UdpSocket> {
     let socket = socket(addr, Type::DGRAM)?;
     socket.set_reuse_port(true)?;
-    socket.set_recv_buffer_size(UDP_BUFFER)?;
-    socket.set_send_buffer_size(UDP_BUFFER)?;
+    enlarge(&SockRef::from(&socket))?;
     socket.bind(&addr.into())?;
     Ok(socket.into())
+}
+
+/// Gives a UDP socket room for what comes and goes between two turns of its worker.
+fn enlarge(socket: &Socket) -> io::Result<()> {
+    socket.set_recv_buffer_size(UDP_BUFFER)?;
+    socket.set_send_buffer_size(UDP_BUFFER)?;
+    // The kernel tells twice what it took, for its own part of it (socket(7)).
+    let (receive, send) = (socket.recv_buffer_size()? / 2, socket.send_buffer_size()? / 2);
+    if let Some(complaint) = shortage(receive, send) {
+        SHORT_OF_BUFFERS.call_once(|| log::warn!("{complaint}"));
+    }
+    Ok(())
+}
+
+/// What is to be said of buffers that are smaller than asked for.
+fn shortage(receive: usize, send: usize) -> Option<String> {
+    let cut = [("receives", receive, "rmem_max"), ("sends", send, "wmem_max")];
+    let mut cut = cut.iter().filter(|(_, bytes, _)| *bytes < UDP_BUFFER).peekable();
+    cut.peek()?;
+    let (mut sizes, mut remedy) = (vec![], "sysctl -w".to_owned());
+    for (what, bytes, name) in cut {
+        sizes.push(format!("{what} through {} KB", bytes / 1024));
+        remedy += &format!(" net.core.{name}={UDP_BUFFER}");
+    }
+    Some(format!(
+        "HTTP/3 {} in place of {} KB: packets are lost when much comes or goes at once ({remedy})",
+        sizes.join(" and "),
+        UDP_BUFFER / 1024
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_buffers_are_named_with_the_remedy() {
+        assert_eq!(shortage(UDP_BUFFER, UDP_BUFFER), None);
+        let both = shortage(212_992, 212_992).unwrap();
+        assert!(both.contains("receives through 208 KB and sends through 208 KB in place of 4096"));
+        assert!(both.ends_with("(sysctl -w net.core.rmem_max=4194304 net.core.wmem_max=4194304)"));
+        let one = shortage(UDP_BUFFER, 1024).unwrap();
+        assert!(!one.contains("rmem_max") && one.contains("net.core.wmem_max=4194304"), "{one}");
+    }
 }

@@ -35,8 +35,7 @@ pub(crate) fn listen(
     socket: std::net::TcpListener,
     accepting: CancellationToken,
 ) -> io::Result<()> {
-    // Accepted connections have it from their listener.
-    let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
+    prepare(&worker, addr, &socket);
     let listener = TcpListener::from_std(socket)?;
     let mut acceptor = Acceptor { worker, addr, listener, accepting, waiting: None };
     tokio::task::spawn_local(async move {
@@ -50,6 +49,19 @@ pub(crate) fn listen(
         acceptor.accept_rest().await;
     });
     Ok(())
+}
+
+/// Sets what accepted connections have from their listener.
+fn prepare(worker: &Worker, addr: SocketAddr, socket: &std::net::TcpListener) {
+    let socket = SockRef::from(socket);
+    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
+    let snapshot = worker.snapshot();
+    let wanted = snapshot.listener(addr).and_then(|listener| listener.tcp_congestion.as_ref());
+    if let Some(wanted) = wanted
+        && let Err(error) = socket.set_tcp_congestion(wanted.name().as_bytes())
+    {
+        log::error!("-tcp-congestion {wanted} on {addr}: {error}; the kernel's default is used");
+    }
 }
 
 /// A listening socket of a worker.

@@ -165,3 +165,27 @@ impl Control for Cubic {
         self.cwnd as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_mark_of_the_network_counts_as_a_loss_once_in_a_round_trip() {
+        let start = Instant::now();
+        let mut cubic = Cubic::new(start, 1200);
+        cubic.on_sent(start, 20 * 1200);
+        let before = cubic.congestion_window();
+        let sent = |ms| start + Duration::from_millis(ms);
+        let mark = |sent| Lost { sent, bytes: 0, is_persistent: false };
+        cubic.on_lost(sent(50), mark(sent(1)));
+        let reduced = cubic.congestion_window();
+        assert_eq!(reduced, before * 7 / 10, "by RFC 9438 section 4.6");
+        cubic.on_lost(sent(60), mark(sent(40)));
+        assert_eq!(cubic.congestion_window(), reduced, "sent before the answer to the first");
+        cubic.on_lost(sent(120), mark(sent(70)));
+        assert!(cubic.congestion_window() < reduced);
+    }
+}

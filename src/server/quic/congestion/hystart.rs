@@ -81,3 +81,71 @@ impl HyStart {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    /// A round whose packets all have this RTT, ten of them; whether slow start ends in it.
+    fn round(hystart: &mut HyStart, start: &mut Instant, rtt: Duration) -> bool {
+        let sent = *start + ms(1);
+        *start = sent + rtt;
+        (0..10).fold(false, |ends, _| ends | hystart.on_acks(*start, sent))
+    }
+
+    #[test]
+    fn a_round_trip_that_grows_slows_the_start_and_five_rounds_end_it() {
+        let mut now = Instant::now();
+        let mut hystart = HyStart::new(now);
+        for rtt in [40, 40, 44] {
+            assert!(!round(&mut hystart, &mut now, ms(rtt)));
+            assert_eq!(hystart.growth(1000), 1000, "an eighth of 40 ms is 5 ms: {rtt}");
+        }
+        assert!(!round(&mut hystart, &mut now, ms(50)));
+        assert_eq!(hystart.growth(1000), 250, "44 ms and an eighth are exceeded");
+        let rounds = (0..20).take_while(|_| !round(&mut hystart, &mut now, ms(50))).count();
+        assert_eq!(rounds as u32, CSS_ROUNDS - 1);
+    }
+
+    #[test]
+    fn a_round_trip_that_falls_again_was_a_false_alarm() {
+        let mut now = Instant::now();
+        let mut hystart = HyStart::new(now);
+        for rtt in [40, 60] {
+            round(&mut hystart, &mut now, ms(rtt));
+        }
+        assert_eq!(hystart.growth(1000), 250);
+        round(&mut hystart, &mut now, ms(55));
+        assert_eq!(hystart.growth(1000), 1000);
+    }
+
+    #[test]
+    fn the_threshold_is_from_4_to_16_ms() {
+        for (before, least) in [(8, 4), (40, 5), (400, 16)] {
+            for (more, growth) in [(least - 1, 1000), (least, 250)] {
+                let mut now = Instant::now();
+                let mut hystart = HyStart::new(now);
+                round(&mut hystart, &mut now, ms(before));
+                round(&mut hystart, &mut now, ms(before + more));
+                assert_eq!(hystart.growth(1000), growth, "{before} and {more} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn fewer_than_eight_samples_say_nothing() {
+        let start = Instant::now();
+        let mut hystart = HyStart::new(start);
+        let mut now = start;
+        round(&mut hystart, &mut now, ms(40));
+        let sent = now + ms(1);
+        (0..N_RTT_SAMPLE - 1).for_each(|_| assert!(!hystart.on_acks(sent + ms(90), sent)));
+        assert_eq!(hystart.growth(1000), 1000);
+        assert!(!hystart.on_acks(sent + ms(90), sent));
+        assert_eq!(hystart.growth(1000), 250);
+    }
+}

@@ -216,3 +216,90 @@ impl Sampler {
         self.app_limited > 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKET: u64 = 1000;
+    const RTT: Duration = Duration::from_millis(50);
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_slower_of_sending_and_acknowledging() {
+        for (apart, ack_apart, rate) in [(1, 4, 250_000.0), (4, 4, 250_000.0), (4, 1, 250_000.0)] {
+            let start = Instant::now();
+            let mut sampler = Sampler::new(start);
+            for n in 0..100 {
+                sampler.on_sent(start + ms(n * apart), PACKET);
+            }
+            let first_ack = start + ms(99 * apart) + RTT;
+            let mut last = None;
+            for n in 0..100 {
+                let now = first_ack + ms(n * ack_apart);
+                sampler.on_ack(now, start + ms(n * apart), PACKET);
+                last = sampler.sample(now, (99 - n) * PACKET);
+            }
+            let sample = last.unwrap();
+            let got = sample.delivery_rate;
+            assert!(got <= rate * 1.02, "{apart} {ack_apart}: {got}");
+            assert_eq!((sample.newly_acked, sample.delivered), (PACKET, 100 * PACKET));
+        }
+    }
+
+    #[test]
+    fn a_sample_shorter_than_a_round_trip_has_no_rate() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        sampler.on_sent(start, PACKET);
+        sampler.on_ack(start + RTT, start, PACKET);
+        assert_eq!(sampler.sample(start + RTT, 0).unwrap().delivery_rate, 20_000.0);
+        sampler.on_sent(start + RTT, PACKET);
+        sampler.on_sent(start + RTT + ms(1), PACKET);
+        // The acknowledgement of the second comes faster than any did before it.
+        let now = start + RTT + ms(11);
+        sampler.on_ack(now, start + RTT + ms(1), PACKET);
+        let sample = sampler.sample(now, PACKET).unwrap();
+        assert!(sample.delivery_rate <= PACKET as f64 / 0.010, "{sample:?}");
+        assert!(sampler.sample(now, PACKET).is_none(), "nothing new, no sample");
+    }
+
+    #[test]
+    fn what_the_application_did_not_send_is_marked_until_it_is_delivered() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        sampler.on_sent(start, PACKET);
+        sampler.mark_app_limited();
+        sampler.on_sent(start + ms(1), PACKET);
+        let mut limited = vec![];
+        for n in 0..2 {
+            sampler.on_ack(start + RTT + ms(n), start + ms(n), PACKET);
+            limited.push(sampler.sample(start + RTT + ms(n), (1 - n) * PACKET).unwrap());
+        }
+        assert!(!limited[0].is_app_limited, "sent before the application ran out");
+        assert!(limited[1].is_app_limited);
+        assert!(!sampler.is_app_limited(), "what was in flight then has been delivered");
+    }
+
+    #[test]
+    fn losses_fall_on_the_oldest_batches() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        for n in 0..4 {
+            sampler.on_sent(start + ms(n), PACKET);
+        }
+        let mut remaining = 2 * PACKET;
+        let lost = |sampler: &mut Sampler, remaining: &mut u64| {
+            sampler.next_lost(start + ms(2), remaining).map(|batch| (batch.bytes, batch.lost))
+        };
+        assert_eq!(lost(&mut sampler, &mut remaining), Some((PACKET, PACKET)));
+        assert_eq!(lost(&mut sampler, &mut remaining), Some((PACKET, 2 * PACKET)));
+        assert_eq!(lost(&mut sampler, &mut remaining), None);
+        assert_eq!((sampler.in_flight, remaining), (2 * PACKET, 0));
+        sampler.on_ack(start + RTT, start + ms(3), PACKET);
+        assert_eq!(sampler.sample(start + RTT, PACKET).unwrap().lost, 2 * PACKET);
+    }
+}

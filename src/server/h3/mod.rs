@@ -13,6 +13,7 @@ pub(crate) mod refusals;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod section;
+mod sending;
 pub(crate) mod transport;
 pub(crate) mod tunnels;
 mod varint;

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt};
 use h3::error::Code;
 use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, WriteBuf};
@@ -17,12 +17,13 @@ use super::close::{close, end, var_int};
 use super::connection_window::{ConnectionWindow, UploadReader};
 use super::control::{self, CLOSED, CRITICAL_STREAMS, Seen, StreamKind};
 use super::control_stream::ControlStream;
-use super::errors::{connection_error, read_error, write_error};
+use super::errors::{connection_error, read_error};
 use super::frames::Violation;
 use super::gate::Gate;
 use super::patience::Patience;
 use super::refusals::Refusals;
 use super::response::{self, LastAccepted, Shared};
+use super::sending::Send;
 
 type Accepting =
     Pin<Box<dyn Stream<Item = Result<(quinn::SendStream, quinn::RecvStream), ConnectionError>>>>;
@@ -132,7 +133,7 @@ impl quic::Connection<Bytes> for Transport {
             reader: UploadReader::new(self.window.clone()),
             is_over: false,
         };
-        Poll::Ready(Ok(Bidi { send: Send { stream: answer, id, writing: None }, receive }))
+        Poll::Ready(Ok(Bidi { send: Send::new(answer, id), receive }))
     }
 
     fn opener(&self) -> Opener {
@@ -203,7 +204,7 @@ impl quic::OpenStreams<Bytes> for Opener {
         let id = stream_id(&opened).map_err(|connection_error| {
             StreamErrorIncoming::ConnectionErrorIncoming { connection_error }
         })?;
-        Poll::Ready(Ok(Send { stream: Rc::new(RefCell::new(opened)), id, writing: None }))
+        Poll::Ready(Ok(Send::new(Rc::new(RefCell::new(opened)), id)))
     }
 
     fn close(&mut self, code: Code, reason: &[u8]) {
@@ -249,7 +250,7 @@ impl quic::SendStream<Bytes> for Bidi {
     }
 
     fn send_id(&self) -> StreamId {
-        self.send.id
+        quic::SendStream::send_id(&self.send)
     }
 }
 
@@ -269,49 +270,6 @@ impl quic::RecvStream for Bidi {
 
     fn recv_id(&self) -> StreamId {
         self.receive.recv_id()
-    }
-}
-
-/// The response's half of a request stream, or a stream of our own.
-pub(crate) struct Send {
-    stream: Shared,
-    id: StreamId,
-    writing: Option<WriteBuf<Bytes>>,
-}
-
-impl quic::SendStream<Bytes> for Send {
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
-        if let Some(data) = &mut self.writing {
-            while data.has_remaining() {
-                let mut stream = self.stream.borrow_mut();
-                let written = Pin::new(&mut *stream).poll_write(cx, data.chunk());
-                data.advance(ready!(written).map_err(write_error)?);
-            }
-        }
-        self.writing = None;
-        Poll::Ready(Ok(()))
-    }
-
-    fn send_data<T: Into<WriteBuf<Bytes>>>(&mut self, data: T) -> Result<(), StreamErrorIncoming> {
-        if self.writing.is_some() {
-            return Err(StreamErrorIncoming::Unknown("a write before the last one ended".into()));
-        }
-        self.writing = Some(data.into());
-        Ok(())
-    }
-
-    fn poll_finish(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
-        let finished = self.stream.borrow_mut().finish();
-        Poll::Ready(finished.map_err(|error| StreamErrorIncoming::Unknown(error.into())))
-    }
-
-    fn reset(&mut self, code: u64) {
-        // An error says that the stream has ended already.
-        let _ = self.stream.borrow_mut().reset(var_int(code));
-    }
-
-    fn send_id(&self) -> StreamId {
-        self.id
     }
 }
 

@@ -2,7 +2,9 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::frame_format::{CONTINUATION, Frame, HEADERS, LARGEST_WINDOW, MOST, WINDOW_UPDATE, put_head};
+use super::frame_format::{
+    CONTINUATION, Frame, HEADERS, LARGEST_WINDOW, MOST, WINDOW_UPDATE, put_head,
+};
 use crate::server::bad_head::Refused;
 
 /// Where the framer stands in front of what h2 has not been handed yet.

@@ -72,6 +72,7 @@ mod smuggling;
 mod smuggling_h2;
 mod systemd;
 mod sysvinit;
+mod tcp_congestion;
 mod tls;
 mod transfer;
 mod tunnels;

@@ -265,7 +265,7 @@ fn a_fastcgi_server_without_an_address_is_502() {
     let url = format!("http://localhost:{}/", caddy.port());
     assert_eq!(curl(&[], &url).status, 502);
     wait_for("the line", PATIENCE, || {
-        let told = "fastcgi nowhere.up.test:9000: its name cannot be resolved: ";
+        let told = "fastcgi nowhere.up.test:9000: cannot resolve the host name: ";
         caddy.read("errors.log").contains(told).then_some(())
     });
 }

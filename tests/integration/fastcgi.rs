@@ -364,7 +364,7 @@ fn a_slow_script_is_504_and_cut_off() {
         assert_eq!(answer.status, 504, "{protocol}");
     }
     let log = caddy.read("errors.log");
-    assert_eq!(log.matches("it sent nothing for too long").count(), 3, "{log}");
+    assert_eq!(log.matches("reading the response timed out").count(), 3, "{log}");
 }
 
 #[test]

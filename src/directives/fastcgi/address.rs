@@ -7,10 +7,10 @@ use std::sync::atomic::AtomicU64;
 use crate::caddyfile::parse_port;
 use crate::upstream::{Host, Name};
 
-/// One responder as the Caddyfile names it.
+/// One responder of a rule.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    /// For logs, `{upstream}`, and the pool.
+    /// The name in logs, in `{upstream}` and in the pool.
     pub(super) name: Arc<str>,
     pub(super) target: Target,
     /// See [`super::turn`].
@@ -22,7 +22,7 @@ impl Upstream {
         Self { name: name.into(), target, avoided: AtomicU64::new(0) }
     }
 
-    /// The name that has to be resolved to reach it.
+    /// The host name to resolve, if any.
     pub(super) fn named(&self) -> Option<&Arc<Name>> {
         match &self.target {
             Target::Tcp(Host::Name(name), _) => Some(name),
@@ -37,7 +37,7 @@ pub(super) enum Target {
     Unix(PathBuf),
 }
 
-/// Reads one address. The error says what to write.
+/// Parses one address. The error is the remedy.
 pub(super) fn parse(text: &str) -> Result<Upstream, String> {
     let path = match text.strip_prefix("unix:") {
         Some(rest) => Some(rest.strip_prefix("//").unwrap_or(rest)),
@@ -55,7 +55,7 @@ pub(super) fn parse(text: &str) -> Result<Upstream, String> {
         format!("'{text}' is not the address of a FastCGI server: write HOST:PORT or unix:/path")
     };
     let (host, port) = match address.rsplit_once(':').ok_or_else(wrong)? {
-        // A port alone is one of this machine.
+        // A port without a host means this machine.
         ("", port) => ("localhost", port),
         named => named,
     };

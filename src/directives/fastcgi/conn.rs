@@ -1,4 +1,4 @@
-//! A connection to a responder: made, read event by event, and kept idle between requests.
+//! A connection to a responder: opened, read event by event, and kept idle between requests.
 
 use std::io;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use super::record::{Event, Reader};
 use crate::net::dial;
 use crate::upstream::{Idle, Io, Patience, Pool};
 
-/// What one read may take.
+/// Most bytes of one read.
 const READ: usize = 32 * 1024;
 
 thread_local! {
@@ -27,7 +27,7 @@ thread_local! {
 pub(super) struct Conn {
     pub(super) io: Io,
     input: BytesMut,
-    /// Records to be sent.
+    /// Records to send.
     pub(super) output: BytesMut,
     pub(super) patience: Patience,
     reader: Reader,
@@ -44,7 +44,7 @@ impl Conn {
         }
     }
 
-    /// The next thing that the responder says. The end of the stream is an error: what is whole
+    /// The next event from the responder. The end of the stream is an error, as a complete response
     /// ends with a record.
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, FastCgiError>> {
         loop {
@@ -63,7 +63,7 @@ impl Conn {
         }
     }
 
-    /// Whether nothing stands between this request and another.
+    /// Whether another request can be sent on this connection.
     pub(super) fn is_clean(&self) -> bool {
         self.input.is_empty() && self.output.is_empty()
     }
@@ -79,18 +79,18 @@ impl Idle for Box<Conn> {
     }
 }
 
-/// An idle connection; `certainly` open at a system call's cost.
+/// Takes an idle connection; `certainly` checks by a system call that it is still open.
 pub(super) fn pooled(upstream: &Upstream, certainly: bool) -> Option<Box<Conn>> {
     POOL.with(|pool| pool.take(&upstream.name, certainly, Instant::now()))
 }
 
-/// Keeps a connection, at most `limit` of them.
+/// Returns a connection to the pool, which holds `limit` of them at most.
 pub(super) fn keep(upstream: Arc<str>, conn: Box<Conn>, limit: usize) {
-    // A body may end while its thread is being torn down; then there is no pool any more.
+    // The thread-local pool is gone if a body ends while its thread is torn down.
     let _ = POOL.try_with(|pool| pool.give(upstream, conn, limit));
 }
 
-/// Makes a connection within `limit`.
+/// Opens a connection within `limit`.
 pub(super) async fn connect(
     upstream: &Upstream,
     limit: Duration,

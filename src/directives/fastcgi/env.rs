@@ -1,4 +1,4 @@
-//! What a script is told about its request and itself (RFC 3875 section 4.1), as FastCGI's pairs.
+//! The variables of a script (RFC 3875 section 4.1), encoded as name-value pairs of FastCGI.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -13,7 +13,7 @@ use crate::http::{Request, cgi};
 pub(super) fn params(rule: &Rule, req: &Request, script: &Script, length: u64) -> BytesMut {
     let mut out = BytesMut::with_capacity(2048);
     let mut set = |name: &str, value: &[u8]| {
-        // What the Caddyfile says goes before.
+        // Variables of the Caddyfile take precedence.
         if !rule.env.iter().any(|(own, _)| own == name) {
             pair(&mut out, name.as_bytes(), value);
         }

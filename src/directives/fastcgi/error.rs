@@ -1,4 +1,4 @@
-//! What can go wrong between us and a responder, and which status it is.
+//! Errors of exchanges with a responder, and the status codes that they lead to.
 
 use std::io;
 use std::sync::Arc;
@@ -8,42 +8,42 @@ use http::StatusCode;
 use crate::http::Fault;
 use crate::http::body::{self, BodyError};
 
-/// Why a request got no answer from a responder, or not all of it.
+/// Why a request got no response from a responder, or an incomplete one.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FastCgiError {
-    #[error("its name cannot be resolved")]
+    #[error("cannot resolve the host name")]
     Resolve(#[source] io::Error),
     #[error("cannot connect")]
     Connect(#[source] io::Error),
-    #[error("no connection in time")]
+    #[error("connecting timed out")]
     ConnectTimeout,
-    #[error("it took no more of the request for too long")]
+    #[error("sending the request timed out")]
     SendTimeout,
-    #[error("it sent nothing for too long")]
+    #[error("reading the response timed out")]
     ReadTimeout,
-    #[error("the connection broke")]
+    #[error("the connection failed")]
     Broken(#[source] io::Error),
-    #[error("bad answer: {0}")]
+    #[error("invalid response: {0}")]
     Malformed(&'static str),
-    #[error("it is overloaded")]
+    #[error("the responder is overloaded")]
     Overloaded,
-    #[error("it refused the request")]
+    #[error("the responder refused the request")]
     Refused,
-    #[error("failed to read the request's body")]
+    #[error("failed to read the request body")]
     ClientBody(#[source] BodyError),
-    #[error("cannot keep the request's body in a temporary file")]
+    #[error("cannot store the request body in a temporary file")]
     Spool(#[source] io::Error),
     #[error("fastcgi {0}")]
     At(Arc<str>, #[source] Box<Self>),
 }
 
 impl FastCgiError {
-    /// Names the responder it happened at.
+    /// Adds the responder's name.
     pub(super) fn at(self, upstream: &Arc<str>) -> Self {
         Self::At(upstream.clone(), Box::new(self))
     }
 
-    /// Whether the client, not the responder, is at fault.
+    /// Whether the client, not the responder, caused the error.
     pub(super) fn by_client(&self) -> bool {
         matches!(self, Self::ClientBody(_))
     }

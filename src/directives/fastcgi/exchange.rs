@@ -1,5 +1,5 @@
-//! One request and its answer on one connection: both directions move at once, and whoever drops
-//! it closes the connection, by which the responder learns that nobody waits any more.
+//! One request and its response on one connection. Both directions progress at the same time.
+//! Dropping an exchange closes the connection, which tells the responder that the client has left.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,14 +13,14 @@ use super::record::{Event, Verdict};
 use super::upload::{Upload, Waits};
 use crate::http::error_lines::ErrorLines;
 
-/// What an exchange holds of its rule.
+/// The settings of the rule that an exchange needs.
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
-    /// The pool to go back to.
+    /// The key of the connection pool.
     pub(super) upstream: Arc<str>,
-    /// Idle connections that may be kept; none closes this one.
+    /// Idle connections that may be kept; 0 closes this one.
     pub(super) pool: usize,
-    /// The longest that the responder may say nothing, and take nothing.
+    /// The longest time without progress in reading and in sending.
     pub(super) read: Duration,
     pub(super) send: Duration,
 }
@@ -29,11 +29,11 @@ pub(super) struct Terms {
 pub(super) struct Exchange {
     conn: Box<Conn>,
     upload: Option<Upload>,
-    /// The responder takes no more of the request; what it has answered still counts.
+    /// The error that stopped the request's upload; the response still counts.
     refused: Option<FastCgiError>,
     pub(super) stderr: ErrorLines,
     pub(super) terms: Terms,
-    /// Whether anything was said.
+    /// Whether no byte was received.
     pub(super) silent: bool,
     ended: bool,
 }
@@ -46,7 +46,7 @@ impl Exchange {
         Self { conn, upload, refused: None, stderr, terms, silent: true, ended: false }
     }
 
-    /// The next piece of the answer; `None` behind the last.
+    /// The next piece of the response; `None` after the last one.
     pub(super) fn poll_stdout(
         &mut self,
         cx: &mut Context<'_>,
@@ -79,7 +79,7 @@ impl Exchange {
         }
     }
 
-    /// Sends on. Only what went wrong on the client's side is an error.
+    /// Continues the upload. Only an error of the client is returned.
     fn send(&mut self, cx: &mut Context<'_>) -> Result<Waits, FastCgiError> {
         let Some(upload) = &mut self.upload else { return Ok(Waits::Done) };
         match upload.poll(&mut self.conn, cx) {
@@ -95,7 +95,7 @@ impl Exchange {
     fn poll_patience(&mut self, waits: Waits, cx: &mut Context<'_>) -> Poll<FastCgiError> {
         let patience = &mut self.conn.patience;
         match waits {
-            // A client has time limits of its own.
+            // The client has its own time limits.
             Waits::Client => Poll::Pending,
             Waits::Responder => {
                 patience.poll(self.terms.send, cx).map(|()| FastCgiError::SendTimeout)
@@ -104,7 +104,7 @@ impl Exchange {
         }
     }
 
-    /// Gives the connection back, if the responder is done with it.
+    /// Returns the connection to the pool if both sides have finished.
     pub(super) fn finish(self) {
         let clean = self.upload.is_none() && self.refused.is_none() && self.conn.is_clean();
         if self.ended && clean && self.terms.pool > 0 {

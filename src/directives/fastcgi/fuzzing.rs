@@ -1,4 +1,4 @@
-//! What holds of a responder's records and of the head in them, whoever writes them.
+//! Properties of a responder's records and of the header section in them, for arbitrary input.
 
 use bytes::{Buf as _, BytesMut};
 
@@ -27,7 +27,8 @@ const HEADS: &[&[u8]] = &[
     b"status:\r\n\r\n",
 ];
 
-/// What a responder said: of each stream all, how it ended, and whether it broke the protocol.
+/// The output of a responder: the content of each stream, how it ended, and whether it violated the
+/// protocol.
 #[derive(Debug, Default, PartialEq)]
 struct Said {
     stdout: Vec<u8>,
@@ -36,7 +37,7 @@ struct Said {
     broken: bool,
 }
 
-/// However records come, they say the same, and what a plain reader gets out of them.
+/// The result does not depend on how the records are split, and equals that of a simple parser.
 fn records(data: &[u8]) {
     let said = however_it_comes(data, |pieces| {
         let (mut reader, mut input, mut said) =
@@ -59,7 +60,7 @@ fn records(data: &[u8]) {
     assert_eq!(said, plainly(data));
 }
 
-/// Records as section 3.3 has them, read from what is all there.
+/// Parses complete records (section 3.3).
 fn plainly(mut rest: &[u8]) -> Said {
     let mut said = Said::default();
     while let Some((head, after)) = rest.split_first_chunk::<8>() {
@@ -85,7 +86,7 @@ fn plainly(mut rest: &[u8]) -> Said {
     said
 }
 
-/// What is written of a stream, and of a pair in it, is what a plain reader gets.
+/// A simple parser reads back a written stream and a pair in it.
 fn written(data: &[u8]) {
     let (name, value) = two(data);
     // Longer than one record.
@@ -118,8 +119,8 @@ fn written(data: &[u8]) {
     assert_eq!(read, value);
 }
 
-/// A head is taken when it is all here, says nothing of a connection, and has a status of a
-/// response.
+/// A header section is accepted if it is complete, has no connection-specific field, and has a
+/// final status code.
 fn head(data: &[u8]) {
     let mut input = BytesMut::from(data);
     let head = match respond::parse(&mut input) {

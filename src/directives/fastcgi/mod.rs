@@ -1,11 +1,11 @@
-//! `fastcgi`: hands requests to FastCGI responders, php-fpm above all.
+//! `fastcgi`: passes requests to FastCGI responders such as php-fpm.
 //!
-//! [`options`] reads the directive, [`script`] finds what is to run, [`env`] says what it is
-//! told; [`exchange`] moves [`record`]s both ways over a connection of [`conn`], and [`respond`]
-//! makes a response of them. This file decides whose turn it is, and when to try again.
+//! [`options`] reads the directive, [`script`] finds the script, [`env`] builds its variables;
+//! [`exchange`] moves [`record`]s in both directions over a connection of [`conn`], and [`respond`]
+//! builds the response. This file selects the responder and retries.
 //!
-//! The protocol is spoken here and not by a library: the one there is sends a whole request
-//! before it reads, so that a script that answers while it is fed stops both for ever.
+//! The protocol is implemented here because the available library sends a whole request before it
+//! reads: a script that responds while it still receives would deadlock.
 
 mod address;
 mod conn;
@@ -69,9 +69,9 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
-/// All `fastcgi` lines of a site.
+/// All `fastcgi` directives of a site.
 struct FastCgi {
-    /// In the order in which they are written: the first that has a script for a path answers.
+    /// In the order of the Caddyfile: the first with a script for a path responds.
     rules: Vec<Rule>,
     log: ErrorLog,
 }
@@ -122,7 +122,7 @@ async fn serve(rule: &Rule, log: &ErrorLog, req: &mut Request, script: &script::
     Err(failure.unwrap_or(FastCgiError::Refused).into())
 }
 
-/// The request's content, and how long it is.
+/// The request's content and its length.
 async fn content(req: &mut Request) -> Result<(Body, u64), FastCgiError> {
     let body = std::mem::take(&mut req.body);
     if body.is_end_stream() {
@@ -131,25 +131,25 @@ async fn content(req: &mut Request) -> Result<(Body, u64), FastCgiError> {
     let said = req.head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     match body.size_hint().exact().or_else(|| said.and_then(|text| text.parse().ok())) {
         Some(length) => Ok((body, length)),
-        // Rare, it has no place in every request's future.
+        // Boxed because it is rare: it would enlarge the future of every request.
         None => Box::pin(spool::spool(body)).await,
     }
 }
 
-/// A request in all that does not depend on the responder.
+/// The parts of a request that do not depend on the responder.
 struct Call<'a> {
     rule: &'a Rule,
     log: &'a ErrorLog,
     params: &'a [u8],
-    /// Gone when a responder has got some of it.
+    /// `None` once a responder has received some of it.
     body: Option<Body>,
     length: u64,
 }
 
-/// How a try ended.
+/// How an attempt ended.
 enum Outcome {
     Answered(Answer, Box<Exchange>),
-    /// `again`: another responder may be asked without harm.
+    /// `again`: the request may be sent to another responder.
     Failed {
         error: FastCgiError,
         again: bool,
@@ -157,11 +157,11 @@ enum Outcome {
 }
 
 impl Call<'_> {
-    /// One try at one responder: over an idle connection if there is one, else over a new one.
+    /// One attempt at one responder: over an idle connection if there is one, else over a new one.
     async fn attempt(&mut self, req: &Request, upstream: &Upstream) -> Outcome {
         let rule = self.rule;
         let safe = req.head.method.is_idempotent() && self.length == 0;
-        // What may not be sent twice deserves a connection that is known to be open.
+        // A request that must not be sent twice requires a connection that is known to be open.
         let mut pooled = if rule.pool > 0 { conn::pooled(upstream, !safe) } else { None };
         loop {
             let reused = pooled.is_some();
@@ -178,10 +178,10 @@ impl Call<'_> {
             let mut exchange = Exchange::new(conn, upload, stderr, self.terms(upstream));
             match receive(&mut exchange, &req.head.method).await {
                 Ok(answer) => return Outcome::Answered(answer, Box::new(exchange)),
-                // The responder closed the idle connection as the request was on its way.
+                // The responder closed the idle connection while the request was being sent.
                 Err(FastCgiError::Broken(_)) if reused && safe && exchange.silent => {}
                 Err(error) => {
-                    // An overloaded responder has not begun.
+                    // An overloaded responder has not started to process the request.
                     let again = matches!(error, FastCgiError::Overloaded) && self.length == 0;
                     return Outcome::Failed { error, again };
                 }

@@ -1,12 +1,11 @@
-//! FastCGI's records (FastCGI 1.0, sections 3.3, 3.4 and 5): how they are written, and how they
-//! are told apart in what comes. No socket and no HTTP.
+//! Encodes and decodes FastCGI records (FastCGI 1.0, sections 3.3, 3.4 and 5). Does no I/O.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::error::FastCgiError;
 
 const VERSION: u8 = 1;
-/// Requests are not multiplexed: each connection has one, by this number.
+/// The request id. Requests are not multiplexed: a connection carries one at a time.
 const REQUEST: u16 = 1;
 const HEADER: usize = 8;
 const RESPONDER: u16 = 1;
@@ -15,17 +14,17 @@ const BEGIN_REQUEST: u8 = 1;
 const END_REQUEST: u8 = 3;
 const STDOUT: u8 = 6;
 const STDERR: u8 = 7;
-/// Bytes of an END_REQUEST's body.
+/// Bytes of the body of END_REQUEST.
 const END_BODY: usize = 8;
 
-/// A stream that we send.
+/// A stream to the responder.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stream {
     Params = 4,
     Stdin = 5,
 }
 
-/// Opens a request; with `keep` the responder leaves the connection open behind it.
+/// Begins a request; with `keep` the responder leaves the connection open after it.
 pub(super) fn begin(out: &mut BytesMut, keep: bool) {
     put_header(out, BEGIN_REQUEST, 8);
     out.put_u16(RESPONDER);
@@ -33,7 +32,7 @@ pub(super) fn begin(out: &mut BytesMut, keep: bool) {
     out.put_bytes(0, 5);
 }
 
-/// Content of a stream, in as many records as it takes.
+/// Content of a stream, split into as many records as necessary.
 pub(super) fn write(out: &mut BytesMut, stream: Stream, content: &[u8]) {
     for piece in content.chunks(usize::from(u16::MAX)) {
         put_header(out, stream as u8, piece.len() as u16);
@@ -46,7 +45,7 @@ pub(super) fn end(out: &mut BytesMut, stream: Stream) {
     put_header(out, stream as u8, 0);
 }
 
-/// A name-value pair, as the content of `Params` is made of.
+/// A name-value pair of the `Params` stream.
 pub(super) fn pair(out: &mut BytesMut, name: &[u8], value: &[u8]) {
     for part in [name, value] {
         match u8::try_from(part.len()) {
@@ -66,7 +65,7 @@ fn put_header(out: &mut BytesMut, kind: u8, length: u16) {
     out.put_u16(0);
 }
 
-/// What a responder says.
+/// An event from the responder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
     Stdout(Bytes),
@@ -78,24 +77,24 @@ pub(super) enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Complete,
-    /// It was not begun: the responder has too much to do.
+    /// The responder rejected it as overloaded.
     Overloaded,
-    /// It was not begun for another reason.
+    /// The responder rejected it for another reason.
     Refused,
 }
 
-/// Where a reader stands in the records of one connection.
+/// The decoder's state within the records of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     kind: u8,
-    /// What is left of the current record.
+    /// Bytes left of the current record.
     content: usize,
     padding: usize,
 }
 
 impl Reader {
-    /// Takes the next event off the front of `input`, if it is there. A long record is handed on
-    /// in the pieces that it comes in.
+    /// Takes the next event from the front of `input`, if it is complete. A long record is returned
+    /// in pieces as they arrive.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Event>, FastCgiError> {
         loop {
             if self.content > 0 {
@@ -120,7 +119,7 @@ impl Reader {
         Some(match self.kind {
             STDOUT => Event::Stdout(bytes),
             STDERR => Event::Stderr(bytes),
-            // The application's exit status is in the first four bytes; it is nobody's concern.
+            // The first four bytes are the application's exit status, which is not used.
             _ => Event::End(match bytes[4] {
                 0 => Verdict::Complete,
                 2 => Verdict::Overloaded,
@@ -132,17 +131,17 @@ impl Reader {
     fn header(&mut self, header: &[u8]) -> Result<(), FastCgiError> {
         let length = u16::from_be_bytes([header[4], header[5]]);
         if header[0] != VERSION {
-            return Err(FastCgiError::Malformed("a record of another protocol"));
+            return Err(FastCgiError::Malformed("a record has an unknown version"));
         }
         if u16::from_be_bytes([header[2], header[3]]) != REQUEST {
-            return Err(FastCgiError::Malformed("a record of a request that was not made"));
+            return Err(FastCgiError::Malformed("a record has an unknown request id"));
         }
         match (header[1], usize::from(length)) {
             (STDOUT | STDERR, _) | (END_REQUEST, END_BODY) => {}
             (END_REQUEST, _) => {
-                return Err(FastCgiError::Malformed("an END_REQUEST of the wrong length"));
+                return Err(FastCgiError::Malformed("an END_REQUEST record has the wrong length"));
             }
-            _ => return Err(FastCgiError::Malformed("a record that no responder sends")),
+            _ => return Err(FastCgiError::Malformed("a record has an unexpected type")),
         }
         self.kind = header[1];
         self.content = usize::from(length);

@@ -1,5 +1,5 @@
-//! A responder's answer: the head that stands before the content (RFC 3875 section 6), and a
-//! body that is streamed as it comes.
+//! The response of a responder: the header section before the content (RFC 3875 section 6), and a
+//! body that is streamed.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,12 +14,12 @@ use super::exchange::Exchange;
 use crate::http::{Body, BodyError, hop};
 use crate::limits::{RESPONSE_FIELDS, RESPONSE_HEAD_BYTES};
 
-/// Content that nobody wants and that is read for the connection's sake.
+/// Bytes of discarded content that are read so that the connection can be reused.
 const DRAINED: usize = 256 * 1024;
 
 const STATUS: HeaderName = HeaderName::from_static("status");
 
-/// Reads the head, and ties the rest to the response's body.
+/// Reads the header section; the rest becomes the response's body.
 pub(super) async fn receive(
     exchange: &mut Exchange,
     method: &Method,
@@ -32,16 +32,16 @@ pub(super) async fn receive(
             return Ok(Answer { head, first: input.freeze(), bodiless });
         }
         if input.len() >= RESPONSE_HEAD_BYTES {
-            return Err(FastCgiError::Malformed("the head is too large"));
+            return Err(FastCgiError::Malformed("the header section is too large"));
         }
         match std::future::poll_fn(|cx| exchange.poll_stdout(cx)).await {
             Some(bytes) => input.extend_from_slice(&bytes?),
-            None => return Err(FastCgiError::Malformed("it ended before its head did")),
+            None => return Err(FastCgiError::Malformed("the header section is incomplete")),
         }
     }
 }
 
-/// A head, and what came with it.
+/// A header section, and the content that arrived with it.
 pub(super) struct Answer {
     head: Head,
     first: Bytes,
@@ -49,7 +49,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The response; its body holds the exchange.
+    /// The response; its body owns the exchange.
     pub(super) fn into_response(self, exchange: Exchange) -> Response<Body> {
         let Head { status, headers, length } = self.head;
         let body = if self.bodiless {
@@ -74,11 +74,11 @@ impl Answer {
 pub(super) struct Head {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// What Content-Length says.
+    /// The value of Content-Length.
     pub(super) length: Option<u64>,
 }
 
-/// Takes a whole head from the front of `input`, if there is one.
+/// Takes a header section from the front of `input`, if it is complete.
 pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Head>, FastCgiError> {
     let mut fields = [httparse::EMPTY_HEADER; RESPONSE_FIELDS];
     let (length, fields) = match httparse::parse_headers(input, &mut fields) {
@@ -87,13 +87,13 @@ pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Head>, FastCgiError> 
         Err(httparse::Error::TooManyHeaders) => {
             return Err(FastCgiError::Malformed("too many header fields"));
         }
-        Err(_) => return Err(FastCgiError::Malformed("its head is none of CGI's")),
+        Err(_) => return Err(FastCgiError::Malformed("the header section is not valid CGI")),
     };
     let mut headers = HeaderMap::with_capacity(fields.len() + 2);
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes());
         let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) else {
-            return Err(FastCgiError::Malformed("a field is none"));
+            return Err(FastCgiError::Malformed("invalid header field"));
         };
         headers.append(name, value);
     }
@@ -104,7 +104,7 @@ pub(super) fn parse(input: &mut BytesMut) -> Result<Option<Head>, FastCgiError> 
     Ok(Some(Head { status, headers, length }))
 }
 
-/// `Status`, else 302 where there is a `Location`, else 200 (RFC 3875 section 6.3.3, 6.2.3).
+/// `Status`, else 302 with a `Location`, else 200 (RFC 3875 sections 6.3.3 and 6.2.3).
 fn status(headers: &mut HeaderMap) -> Result<StatusCode, FastCgiError> {
     let Some(value) = headers.remove(STATUS) else {
         let moved = headers.contains_key(LOCATION);
@@ -113,7 +113,7 @@ fn status(headers: &mut HeaderMap) -> Result<StatusCode, FastCgiError> {
     let digits = value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
     match StatusCode::from_bytes(digits) {
         Ok(status) if !status.is_informational() => Ok(status),
-        _ => Err(FastCgiError::Malformed("its Status is none")),
+        _ => Err(FastCgiError::Malformed("invalid Status")),
     }
 }
 
@@ -124,21 +124,21 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, FastCgiError> {
     let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
     match number {
         Some(number) if lengths.next().is_none() => Ok(Some(number)),
-        _ => Err(FastCgiError::Malformed("its Content-Length is none")),
+        _ => Err(FastCgiError::Malformed("invalid Content-Length")),
     }
 }
 
-/// The content, as the responder writes it.
+/// The content, as the responder sends it.
 struct Content {
-    /// Gone when all has passed.
+    /// `None` when all content has been read.
     exchange: Option<Exchange>,
     first: Option<Bytes>,
-    /// What Content-Length still promises.
+    /// Bytes left of Content-Length.
     left: Option<u64>,
 }
 
 impl Content {
-    /// A piece, cut where Content-Length ends. What a script writes beyond is its own mistake.
+    /// A piece, truncated at Content-Length: excess output is discarded.
     fn piece(&mut self, mut bytes: Bytes) -> Bytes {
         if let Some(left) = &mut self.left {
             bytes.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -172,7 +172,7 @@ impl HttpBody for Content {
             Some(Ok(bytes)) => return Poll::Ready(Some(Ok(Frame::data(this.piece(bytes))))),
             Some(Err(error)) => error,
             None if this.left.is_some_and(|left| left > 0) => {
-                FastCgiError::Malformed("less than its Content-Length says")
+                FastCgiError::Malformed("the content is shorter than Content-Length")
             }
             None => {
                 this.exchange.take().into_iter().for_each(Exchange::finish);
@@ -194,8 +194,8 @@ impl HttpBody for Content {
     }
 }
 
-/// Reads an exchange to its end when the client has all of it: a script may have work to do
-/// behind its content, and would be cut off with the connection.
+/// Reads an exchange to its end after the client has received all content: a script may still work
+/// after its last output, and would be aborted with the connection.
 fn settle(mut exchange: Exchange) {
     if exchange.has_ended() {
         return exchange.finish();

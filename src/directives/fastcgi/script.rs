@@ -1,8 +1,8 @@
-//! From a request's path to the script that answers it: byte by byte, and never a file that the
-//! path does not name whole.
+//! Maps a request's path to a script, byte by byte. The path must name the script's file
+//! completely.
 //!
-//! A responder that is handed `/upload/a.jpg/x.php` may look for a file further up and run the
-//! picture. So a script must be a regular file, wherever this machine can tell.
+//! A responder that receives `/upload/a.jpg/x.php` may search for a file further up and run the
+//! picture. So a script must be a regular file if this machine can check it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -14,40 +14,40 @@ use percent_encoding::percent_decode_str;
 
 use crate::http::{Fault, paths};
 
-/// What a rule says about files.
+/// The settings of a rule for files.
 #[derive(Debug, Clone)]
 pub(super) struct Scripts {
-    /// As the responder sees it: DOCUMENT_ROOT.
+    /// DOCUMENT_ROOT, as the responder sees it.
     pub(super) root: PathBuf,
-    /// Whether that folder is on this machine, so that a script can be looked for.
+    /// Whether that directory exists on this machine, so that scripts can be checked.
     pub(super) local: bool,
-    /// The site's own root.
+    /// The site's root.
     pub(super) site: PathBuf,
-    /// What ends a script's name, such as `.php`; empty: no path is cut.
+    /// The ending of script names, such as `.php`; empty: paths are not split.
     pub(super) split: Vec<u8>,
-    /// What the name of a file ends with that is run and not sent; empty: all are run.
+    /// The ending of files that are run and not sent; empty: all are run.
     pub(super) ext: Vec<u8>,
-    /// File names that stand for a folder.
+    /// Index files of directories.
     pub(super) index: Vec<String>,
 }
 
-/// A script, all decoded.
+/// A script; both parts are percent-decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Script {
-    /// Begins with a slash, or is empty where no path is cut.
+    /// Starts with a slash, or is empty if paths are not split.
     pub(super) name: Vec<u8>,
     pub(super) path_info: Vec<u8>,
 }
 
 impl Scripts {
-    /// What the names of files end with that are run.
+    /// The endings of files that are run.
     pub(super) fn endings(&self) -> Vec<String> {
         let endings = [&self.ext, &self.split].into_iter().filter(|ending| !ending.is_empty());
         endings.map(|ending| String::from_utf8_lossy(ending).into_owned()).collect()
     }
 }
 
-/// Decides who answers a path: a script, or the next directive (`None`).
+/// Returns the script for a path, or `None` for the next directive.
 pub(super) async fn find(scripts: &Scripts, path: &str) -> Result<Option<Script>, Fault> {
     let mut path: Vec<u8> = percent_decode_str(path).collect();
     if path.split(|byte| *byte == b'/').any(|segment| segment == b"." || segment == b"..") {
@@ -58,7 +58,7 @@ pub(super) async fn find(scripts: &Scripts, path: &str) -> Result<Option<Script>
         return Ok(None);
     }
     if path.iter().any(u8::is_ascii_control) {
-        // What reads lines would see two of them.
+        // A program that reads lines would see two lines.
         return Err(Fault::status(StatusCode::BAD_REQUEST));
     }
     if scripts.split.is_empty() && !directory && scripts.ext.is_empty() {
@@ -70,7 +70,7 @@ pub(super) async fn find(scripts: &Scripts, path: &str) -> Result<Option<Script>
 }
 
 impl Scripts {
-    /// Where `path` is cut: behind the first `split` that ends a segment.
+    /// Where `path` is split: after the first `split` that ends a segment.
     fn split_at(&self, path: &[u8]) -> Option<usize> {
         let length = self.split.len();
         let ends = |at: &usize| {
@@ -81,7 +81,7 @@ impl Scripts {
         (0..=path.len().checked_sub(length)?).find(ends).map(|at| at + length)
     }
 
-    /// Whether every path is a script's, whatever files there are.
+    /// Whether every path is a script, regardless of the files.
     pub(super) fn run_all(&self) -> bool {
         self.split.is_empty() && self.ext.is_empty()
     }
@@ -90,7 +90,7 @@ impl Scripts {
         self.split.is_empty() || self.split_at(path).is_some()
     }
 
-    /// Looks on the disk; blocks.
+    /// Checks the file system; blocks.
     fn look(&self, mut path: Vec<u8>) -> Result<Option<Script>, Fault> {
         if path.ends_with(b"/")
             && let Some(name) = self.index_of(&path)
@@ -114,19 +114,19 @@ impl Scripts {
         Ok(Some(Script { name, path_info }))
     }
 
-    /// Whether a file of this name is run and not sent. Its source is not sent either where
-    /// somebody writes the ending in capitals.
+    /// Whether a file of this name is run and not sent. The case of the ending is ignored, so that
+    /// a script's source is not sent either.
     fn is_run(&self, path: &[u8]) -> bool {
         let end = path.len().checked_sub(self.ext.len()).map(|start| &path[start..]);
         end.is_some_and(|end| end.eq_ignore_ascii_case(&self.ext))
     }
 
-    /// Where files are looked for.
+    /// The directory in which files are looked up.
     fn base(&self) -> &Path {
         if self.local { &self.root } else { &self.site }
     }
 
-    /// The index file of a folder.
+    /// The index file of a directory.
     fn index_of(&self, folder: &[u8]) -> Option<&str> {
         let folder = under(self.base(), folder);
         self.index.iter().map(String::as_str).find(|name| folder.join(name).is_file())
@@ -135,22 +135,22 @@ impl Scripts {
     fn check(&self, name: &[u8]) -> Result<(), Fault> {
         let file = under(self.base(), name);
         let missing = |why: &str| {
-            let cause = format!("no script {}: {why}", file.display());
+            let cause = format!("script {} does not exist: {why}", file.display());
             Err(Fault::caused(StatusCode::NOT_FOUND, cause))
         };
         if name.contains(&b'\\') {
-            return missing("its name has a backslash");
+            return missing("the name contains a backslash");
         }
         match std::fs::metadata(&file) {
             Ok(about) if about.is_file() => Ok(()),
-            Ok(_) if self.local => missing("it is no file"),
-            // A file stands where the path needs a folder.
+            Ok(_) if self.local => missing("not a regular file"),
+            // A component of the path is a file.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                missing("it is in a file")
+                missing("a directory of the path is a file")
             }
             _ if !self.local => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let cause = format!("cannot look for the script {}: {error}", file.display());
+                let cause = format!("cannot access the script {}: {error}", file.display());
                 Err(Fault::caused(StatusCode::FORBIDDEN, cause))
             }
             Err(error) => missing(&error.to_string()),
@@ -159,7 +159,7 @@ impl Scripts {
     }
 }
 
-/// The path that dot segments lead to: the one that prefixes are compared with.
+/// Resolves dot segments, so that the path is the one that prefixes are compared with.
 fn cleaned(path: &[u8]) -> Vec<u8> {
     let segments = paths::resolve(path.split(|byte| *byte == b'/'));
     let mut clean =
@@ -170,7 +170,7 @@ fn cleaned(path: &[u8]) -> Vec<u8> {
     clean
 }
 
-/// A path of the site below a folder.
+/// A path of the site below a directory.
 pub(super) fn under(root: &Path, path: &[u8]) -> PathBuf {
     let start = path.iter().position(|byte| *byte != b'/').unwrap_or(path.len());
     root.join(OsStr::from_bytes(&path[start..]))
@@ -203,7 +203,7 @@ mod tests {
         dir
     }
 
-    /// What a path becomes: `NAME|PATH_INFO`, `next`, or a status.
+    /// The result for a path: `NAME|PATH_INFO`, `next`, or a status.
     async fn found(scripts: &Scripts, path: &str) -> String {
         match find(scripts, path).await {
             Ok(Some(script)) => [script.name, script.path_info]

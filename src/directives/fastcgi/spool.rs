@@ -1,6 +1,6 @@
-//! The content of a request that did not say how long it is. CGI has to know before it begins
-//! (RFC 3875 section 4.1.2): it is read to its end first, in memory while it is small and in a
-//! file without a name when it is not.
+//! Reads the content of a request without a length. CGI requires the length in advance (RFC 3875
+//! section 4.1.2), so the content is read completely first: in memory up to [`PIECE`], beyond that
+//! in an unnamed file.
 
 use std::io::{self, SeekFrom};
 
@@ -16,10 +16,10 @@ use crate::http::Body;
 use crate::http::body::TooLarge;
 use crate::limits::SPOOL_BYTES;
 
-/// Bytes kept in memory, and read from the file at once.
+/// Bytes kept in memory, and of one read from the file.
 const PIECE: usize = 64 * 1024;
 
-/// The content again, and its length.
+/// Returns the content and its length.
 pub(super) async fn spool(mut body: Body) -> Result<(Body, u64), FastCgiError> {
     let mut memory = BytesMut::new();
     let mut file: Option<File> = None;

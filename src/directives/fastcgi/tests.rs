@@ -1,4 +1,4 @@
-//! The directive against small responders on loopback, each a script of raw bytes.
+//! The directive with small responders on loopback, each a script of raw bytes.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::http::request::tests::request;
 
-/// The end of a request, that is of its STDIN.
+/// Ends a request: the end of STDIN.
 const END: &[u8] = b"\x01\x05\0\x01\0\0\0\0";
 
 fn record(kind: u8, content: &[u8]) -> Vec<u8> {
@@ -25,12 +25,12 @@ fn end(status: u8) -> Vec<u8> {
     record(3, &[0, 0, 0, 0, status, 0, 0, 0])
 }
 
-/// A whole answer.
+/// A complete response.
 fn answer(text: &str) -> Vec<u8> {
     [record(6, text.as_bytes()), end(0)].concat()
 }
 
-/// Answers each connection's requests by the list, and closes behind the last.
+/// Sends the listed responses to the requests of each connection, and closes after the last one.
 async fn responder(lists: Vec<Vec<Vec<u8>>>) -> (String, Rc<RefCell<Vec<Vec<u8>>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -70,7 +70,7 @@ fn rule(addresses: &[&str], options: &str) -> Rule {
     Rule::of(&format!("fastcgi / {{\n{}\n{options}\n}}", all.join("\n")))
 }
 
-/// Status and content, or that the content broke.
+/// Status and content, or the error of the content.
 async fn ask(rule: &Rule, mut req: Request) -> Result<(u16, String), String> {
     let path_info = req.path().as_bytes().to_vec();
     let script = script::Script { name: Vec::new(), path_info };
@@ -136,12 +136,12 @@ fn what_breaks_off_is_never_whole() {
         (end(1), "502"),
         (end(2), "503"),
         (end(3), "502"),
-        (whole(vec![]), "the connection broke"),
-        (whole(b"\x01\x06\0\x02\0\x01\0\0x".to_vec()), "was not made"),
-        (whole(b"\x01\x06\0\x01\xff\xff\0\0short".to_vec()), "the connection broke"),
+        (whole(vec![]), "the connection failed"),
+        (whole(b"\x01\x06\0\x02\0\x01\0\0x".to_vec()), "unknown request id"),
+        (whole(b"\x01\x06\0\x01\xff\xff\0\0short".to_vec()), "the connection failed"),
         (whole(b"\x01\x03\0\x01\0\0\0\0".to_vec()), "wrong length"),
-        (length(end(0)), "less than its Content-Length"),
-        (length(vec![]), "the connection broke"),
+        (length(end(0)), "shorter than Content-Length"),
+        (length(vec![]), "the connection failed"),
     ] {
         local(async {
             let (to, _) = responder(vec![vec![bytes.clone()]]).await;
@@ -168,7 +168,7 @@ fn another_responder_is_asked_only_where_none_has_begun() {
         let (to, seen) = responder(ok()).await;
         let both = rule(&[&to, &busy], "");
         assert_eq!(ask(&both, request("GET", "/")).await, Ok((200, "ok".to_owned())));
-        // The busy one is the last resort now.
+        // The overloaded responder is tried last now.
         assert!(ask(&rule(&[&busy], ""), post("x")).await.unwrap_err().starts_with("503"));
         assert_eq!(seen.borrow().len(), 1);
     });

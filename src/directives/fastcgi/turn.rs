@@ -1,4 +1,4 @@
-//! The responders of a line, and whose turn it is.
+//! The responders of a rule, in rotation.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -10,7 +10,8 @@ use crate::limits::FASTCGI_AVOIDED;
 pub(super) struct Upstreams {
     pub(super) all: Vec<Upstream>,
     turn: AtomicUsize,
-    /// `Upstream::avoided` counts milliseconds from here, to when it is one of many again.
+    /// The zero of the milliseconds in `Upstream::avoided`, which is when a responder is used as
+    /// usual again.
     since: Instant,
 }
 
@@ -21,8 +22,8 @@ impl Default for Upstreams {
 }
 
 impl Upstreams {
-    /// All of them, in the order in which one request tries them: the second first, then round
-    /// and round; those that could not be reached of late come last.
+    /// All responders in the order in which one request tries them: in rotation, starting with the
+    /// second; those that failed recently come last.
     pub(super) fn in_turn(&self) -> Vec<&Upstream> {
         let count = self.all.len();
         if count == 1 {

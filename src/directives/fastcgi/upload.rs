@@ -1,5 +1,5 @@
-//! A request on its way to a responder: its parameters, then its body, as the socket takes them
-//! and the client brings them.
+//! Sends a request to a responder: the parameters, then the body, as the client delivers it and the
+//! socket accepts it.
 
 use std::io;
 use std::pin::Pin;
@@ -14,14 +14,14 @@ use super::error::FastCgiError;
 use super::record::{self, Stream};
 use crate::http::{Body, BodyError};
 
-/// Bytes gathered before they are sent although more could come at once.
+/// Bytes collected before they are sent although more are available.
 const GATHERED: usize = 64 * 1024;
 
-/// What is still to be sent.
+/// The part of a request that has not been sent yet.
 #[derive(Debug)]
 pub(super) struct Upload {
     body: Body,
-    /// Bytes that CONTENT_LENGTH still promises.
+    /// Bytes left of CONTENT_LENGTH.
     left: u64,
     ended: bool,
 }
@@ -29,14 +29,14 @@ pub(super) struct Upload {
 /// What an upload waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Waits {
-    /// All is sent.
+    /// Everything has been sent.
     Done,
     Client,
     Responder,
 }
 
 impl Upload {
-    /// Writes all but the body into the connection's output; nothing is sent yet.
+    /// Writes everything except the body into the connection's output; nothing is sent yet.
     pub(super) fn start(
         conn: &mut Conn,
         keep: bool,
@@ -51,7 +51,7 @@ impl Upload {
         Self { body, left: length, ended: false }
     }
 
-    /// Sends what can be sent now.
+    /// Sends what can be sent without waiting.
     pub(super) fn poll(
         &mut self,
         conn: &mut Conn,
@@ -74,7 +74,7 @@ impl Upload {
         }
     }
 
-    /// Takes from the body what is there. Pending: more is to come, but not now.
+    /// Takes available bytes from the body. Pending: more bytes follow later.
     fn poll_gather(
         &mut self,
         output: &mut BytesMut,
@@ -84,7 +84,7 @@ impl Upload {
             let taken = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => self.data(&data, output),
-                    // CGI has no place for trailers.
+                    // CGI does not support trailers.
                     Err(_) => self.end(output),
                 },
                 Some(Err(error)) => Err(error),

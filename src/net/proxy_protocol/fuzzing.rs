@@ -21,11 +21,11 @@ const SEEDS: &[&[u8]] = &[
     b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00\r\n",
 ];
 
-/// Version 2 with all that it may hold.
+/// Bytes of the longest header of version 2.
 const MOST: usize = 16 + 4096;
 
-/// A header ends where its own bytes say, and whose it is does not hang on what follows. Nothing
-/// behind it is read.
+/// The bytes of a header alone decide where it ends and which client it names. Nothing after it is
+/// read.
 fn proxy_header(stream: &[u8]) {
     let mut at = 0;
     let client = loop {
@@ -57,7 +57,7 @@ fn proxy_header(stream: &[u8]) {
     }
 }
 
-/// Whom a header names that is known to be right: in words, or in a block of 4 or 16 bytes.
+/// The client's address in a valid header, as text or in a block of 4 or 16 bytes.
 fn named(header: &[u8]) -> Option<SocketAddr> {
     if let Ok(text) = std::str::from_utf8(header)
         && let Some(words) = text.strip_prefix("PROXY TCP")
@@ -73,7 +73,7 @@ fn named(header: &[u8]) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, u16::from_be_bytes([port[0], port[1]])))
 }
 
-/// An IPv4 address is the same where it is written as an IPv6 one.
+/// An IPv4-mapped IPv6 address equals its IPv4 address.
 fn plain(end: SocketAddr) -> (std::net::IpAddr, u16) {
     (end.ip().to_canonical(), end.port())
 }

@@ -6,21 +6,21 @@ pub(crate) mod fuzzing;
 pub mod reader;
 pub mod writer;
 
-/// What version 2 begins with.
+/// The first bytes of a version 2 header.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// Version 2 and its command: a connection of the sender's own.
+/// Version 2 and the command LOCAL: the sender's own connection.
 const LOCAL: u8 = 0x20;
-/// Version 2 and its command: a client's connection.
+/// Version 2 and the command PROXY: a connection on behalf of a client.
 const PROXY: u8 = 0x21;
 
-/// The family and protocol of what the addresses of version 2 are.
+/// Address family and transport protocol of a version 2 header.
 const UNSPECIFIED: u8 = 0x00;
 const TCP_IPV4: u8 = 0x11;
 const TCP_IPV6: u8 = 0x21;
 const UNIX_STREAM: u8 = 0x31;
 
-/// Bytes of a block of addresses.
+/// Lengths of the address blocks in bytes.
 const IPV4_BLOCK: usize = 12;
 const IPV6_BLOCK: usize = 36;
 const UNIX_BLOCK: usize = 216;
@@ -32,7 +32,7 @@ mod tests {
     use super::reader::{Step, step};
     use super::writer::ProxyProtocol::{V1, V2};
 
-    /// Both versions, of whichever families, name the client that they were written for.
+    /// Both versions, with any families, return the client's address.
     #[test]
     fn what_is_written_is_read() {
         let addresses = ["192.0.2.7:4321", "[2001:db8::7]:1", "[::ffff:192.0.2.9]:65535", "[::]:0"];

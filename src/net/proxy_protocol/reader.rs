@@ -8,29 +8,30 @@ use super::{
 };
 use crate::limits::{PROXY_BINARY_BYTES, PROXY_LINE_BYTES};
 
-/// No header is shorter: `PROXY UNKNOWN` and a line end.
+/// Bytes of the shortest header: `PROXY UNKNOWN` and the line end.
 const LEAST: usize = 15;
-/// Of version 1 with two IPv4 addresses, `PROXY TCP4 0.0.0.0 0.0.0.0 0 0` and a line end.
+/// Bytes of the shortest version 1 header with two IPv4 addresses, `PROXY TCP4 0.0.0.0 0.0.0.0 0 0`
+/// and the line end.
 const LEAST_TCP4: usize = 32;
 /// Bytes of version 2 before the addresses.
 const FIXED: usize = 16;
 
-/// Why the bytes are no header.
+/// Why the bytes are not a valid header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(&'static str);
 
-/// What to do next.
+/// What the caller does next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// So many bytes are sure to belong to the header.
+    /// Read this many more bytes; all of them belong to the header.
     Read(usize),
-    /// The header ends here. It names a client, or says that the connection has none but its
-    /// sender.
+    /// The header is complete. `None`: the connection is the sender's own, or the client has no IP
+    /// address.
     Done(Option<SocketAddr>),
 }
 
-/// Judges the bytes that came so far.
+/// Parses the bytes received so far.
 pub fn step(seen: &[u8]) -> Result<Step, Malformed> {
     if seen.is_empty() {
         Ok(Step::Read(LEAST))
@@ -39,7 +40,7 @@ pub fn step(seen: &[u8]) -> Result<Step, Malformed> {
     } else if seen.starts_with(b"PROXY ") {
         text(seen)
     } else {
-        Err(Malformed("a header of the PROXY protocol was expected"))
+        Err(Malformed("the connection does not start with a PROXY header"))
     }
 }
 
@@ -48,12 +49,12 @@ fn text(seen: &[u8]) -> Result<Step, Malformed> {
     if let Some(line) = seen.strip_suffix(b"\r\n") {
         return Ok(Step::Done(line_client(line)?));
     }
-    let (last, rest) = seen.split_last().ok_or(Malformed("an empty line"))?;
+    let (last, rest) = seen.split_last().ok_or(Malformed("empty line"))?;
     if *last == b'\n' || rest.iter().any(|byte| b"\r\n".contains(byte)) {
-        return Err(Malformed("a line end in the wrong place"));
+        return Err(Malformed("unexpected line end"));
     }
     if seen.len() >= PROXY_LINE_BYTES {
-        return Err(Malformed("a line of more than 107 bytes"));
+        return Err(Malformed("the line is longer than 107 bytes"));
     }
     let is_short = seen.starts_with(b"PROXY TCP4 ") && seen.len() < LEAST_TCP4;
     Ok(Step::Read(match last {
@@ -64,7 +65,7 @@ fn text(seen: &[u8]) -> Result<Step, Malformed> {
 }
 
 fn line_client(line: &[u8]) -> Result<Option<SocketAddr>, Malformed> {
-    let line = std::str::from_utf8(line).map_err(|_| Malformed("a line that is not text"))?;
+    let line = std::str::from_utf8(line).map_err(|_| Malformed("the line is not valid UTF-8"))?;
     let words: Vec<&str> = line.split(' ').collect();
     match words[..] {
         ["PROXY", "UNKNOWN", ..] => Ok(None),
@@ -72,22 +73,22 @@ fn line_client(line: &[u8]) -> Result<Option<SocketAddr>, Malformed> {
             let is_tcp6 = family == "TCP6";
             let ip = |text: &str| {
                 let ip = text.parse::<IpAddr>().ok();
-                ip.filter(|ip| ip.is_ipv6() == is_tcp6).ok_or(Malformed("an address is wrong"))
+                ip.filter(|ip| ip.is_ipv6() == is_tcp6).ok_or(Malformed("invalid address"))
             };
             let from = SocketAddr::new(ip(from)?, port(from_port)?);
             ip(to)?;
             port(to_port)?;
             Ok(Some(from))
         }
-        _ => Err(Malformed("a line that names no two addresses")),
+        _ => Err(Malformed("the line does not have two addresses and two ports")),
     }
 }
 
-/// Digits, without leading zeros.
+/// A decimal number without leading zeros.
 fn port(text: &str) -> Result<u16, Malformed> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     let is_plain = is_plain && (text == "0" || !text.starts_with('0'));
-    text.parse().ok().filter(|_| is_plain).ok_or(Malformed("a port is wrong"))
+    text.parse().ok().filter(|_| is_plain).ok_or(Malformed("invalid port"))
 }
 
 /// Version 2.
@@ -96,25 +97,25 @@ fn binary(seen: &[u8]) -> Result<Step, Malformed> {
         return Ok(Step::Read(FIXED - seen.len()));
     };
     let [.., version_and_command, family, high, low] = *fixed else {
-        return Err(Malformed("a header cut short"));
+        return Err(Malformed("incomplete header"));
     };
     let length = usize::from(u16::from_be_bytes([high, low]));
     if length > PROXY_BINARY_BYTES {
-        return Err(Malformed("a header of more than 4096 bytes"));
+        return Err(Malformed("more than 4096 bytes after the fixed part of the header"));
     }
     if rest.len() < length {
         return Ok(Step::Read(length - rest.len()));
     }
     match version_and_command {
-        // The sender's own, such as a health check; what follows means nothing.
+        // The sender's own connection, such as a health check: the addresses are ignored.
         LOCAL => Ok(Step::Done(None)),
         PROXY => Ok(Step::Done(block_client(family, rest)?)),
-        _ => Err(Malformed("an unknown version or command")),
+        _ => Err(Malformed("unknown version or command")),
     }
 }
 
 fn block_client(family: u8, block: &[u8]) -> Result<Option<SocketAddr>, Malformed> {
-    let cut = Malformed("addresses cut short");
+    let cut = Malformed("incomplete addresses");
     let (client, extensions) = match family {
         UNSPECIFIED => (None, block),
         TCP_IPV4 => {
@@ -129,21 +130,21 @@ fn block_client(family: u8, block: &[u8]) -> Result<Option<SocketAddr>, Malforme
             let port = u16::from_be_bytes([block[32], block[33]]);
             (Some(SocketAddr::from((Ipv6Addr::from(*ip), port))), rest)
         }
-        // A unix socket's client has no address of ours.
+        // The client of a unix socket has no IP address.
         UNIX_STREAM => (None, block.split_first_chunk::<UNIX_BLOCK>().ok_or(cut)?.1),
-        _ => return Err(Malformed("a family that is not TCP's")),
+        _ => return Err(Malformed("unsupported address family or transport protocol")),
     };
     extensions_fit(extensions)?;
     Ok(client)
 }
 
-/// Type, length, value, up to the end; no value is used.
+/// Checks that type-length-value entries fill the rest exactly. Their values are ignored.
 fn extensions_fit(mut rest: &[u8]) -> Result<(), Malformed> {
     while !rest.is_empty() {
         let value = rest.split_first_chunk::<3>().and_then(|([_, high, low], behind)| {
             behind.get(usize::from(u16::from_be_bytes([*high, *low]))..)
         });
-        rest = value.ok_or(Malformed("an extension longer than the header"))?;
+        rest = value.ok_or(Malformed("an extension exceeds the header"))?;
     }
     Ok(())
 }
@@ -152,8 +153,7 @@ fn extensions_fit(mut rest: &[u8]) -> Result<(), Malformed> {
 mod tests {
     use super::*;
 
-    /// Reads a header off the front of a stream, which may end early: who it names, and what is
-    /// left.
+    /// Reads a header at the start of a stream: the client's address, and the rest of the stream.
     fn read(stream: &[u8]) -> Result<(Option<String>, &[u8]), &'static str> {
         let mut at = 0;
         loop {
@@ -272,7 +272,7 @@ mod tests {
         }
     }
 
-    /// Whatever comes, it is judged within the bounds, and what is cut short is never accepted.
+    /// Arbitrary changes never cause a panic, and a truncated header is never accepted.
     #[test]
     fn random_changes() {
         let extended = v2(0x21, 0x11, &[&TCP4[..], &[4, 0, 3, 1, 2, 3]].concat());

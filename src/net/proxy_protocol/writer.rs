@@ -1,21 +1,21 @@
-//! Writes a PROXY header: what a connection to an upstream starts with, to tell whose it is.
+//! Writes a PROXY header, which names the client at the start of a connection to an upstream.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::{IPV4_BLOCK, IPV6_BLOCK, LOCAL, PROXY, SIGNATURE, TCP_IPV4, TCP_IPV6, UNSPECIFIED};
 
-/// The version of a header, and whether a client is behind it.
+/// The version of a header, and whether the connection belongs to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyProtocol {
     V1,
     V2,
-    /// As both of them say that the connection is no client's but the sender's own.
+    /// The forms for the sender's own connections.
     V1Unknown,
     V2Local,
 }
 
 impl ProxyProtocol {
-    /// What connections that no client has caused start with.
+    /// The form for connections that no client has caused, such as health checks.
     pub fn of_no_client(self) -> Self {
         match self {
             Self::V1 | Self::V1Unknown => Self::V1Unknown,
@@ -23,8 +23,8 @@ impl ProxyProtocol {
         }
     }
 
-    /// The header for a client's connection. Both addresses are of one family: an IPv4 one
-    /// beside an IPv6 one is written as IPv6.
+    /// The header for a client's connection. Both addresses get the same family: if only one is
+    /// IPv4, it is written as IPv6.
     pub fn header(self, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
         let (from, to) = of_one_family(from, to);
         match self {
@@ -58,7 +58,7 @@ fn version_1(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
     format!("PROXY {family} {from_ip} {to_ip} {} {}\r\n", from.port(), to.port()).into_bytes()
 }
 
-/// Over STREAM, also for clients of HTTP/3: what the upstream gets is a stream.
+/// The transport protocol is STREAM, also for clients of HTTP/3: the upstream gets a stream.
 fn version_2(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
     let mut header = SIGNATURE.to_vec();
     let (family, length) =

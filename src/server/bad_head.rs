@@ -7,17 +7,17 @@ use http::header::{HOST, HeaderValue};
 use http::{Method, Request, StatusCode, Uri, Version};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-/// Bytes of a target that are kept: more are none that a log would hold.
+/// Most bytes of a target that are kept for the log.
 const TARGET: usize = 8 * 1024;
 
-/// A host that is longer is none.
+/// Bytes of the longest host that is accepted.
 const HOST_BYTES: usize = 1024;
 
-/// What no target holds as it is.
+/// Bytes that a target cannot contain unescaped.
 const ODD: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'#');
 
-/// Bytes of a request that can be made out.
+/// The readable bytes of a request.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Told<'a> {
     pub(crate) method: Cow<'a, [u8]>,
@@ -26,7 +26,7 @@ pub(crate) struct Told<'a> {
     pub(crate) version: Version,
 }
 
-/// A request that is refused, with what there is to tell of it.
+/// A refused request, with what is known of it for the log.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) head: Request<()>,
@@ -34,7 +34,7 @@ pub(crate) struct Refused {
 }
 
 impl<'a> Told<'a> {
-    /// What a head of HTTP/1 says.
+    /// Parses an HTTP/1 head as far as possible.
     pub(crate) fn by_http1(head: &'a [u8]) -> Self {
         let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.trim_ascii());
         let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
@@ -58,7 +58,7 @@ impl<'a> Told<'a> {
         Refused { head, status }
     }
 
-    /// Puts it into the request that stands in for the one that came.
+    /// Copies the known parts into the request that replaces the invalid one.
     pub(crate) fn put_into<B>(&self, request: &mut Request<B>) {
         let method = Method::from_bytes(&self.method).ok();
         *request.method_mut() = method.filter(|_| self.method.len() <= 32).unwrap_or_else(unknown);
@@ -73,7 +73,7 @@ impl<'a> Told<'a> {
     }
 }
 
-/// The word at one end, and the rest.
+/// The first word, and the rest.
 fn cut(line: &[u8], last: bool) -> (&[u8], &[u8]) {
     let is_space = |byte: &u8| *byte == b' ';
     let at = if last { line.iter().rposition(is_space) } else { line.iter().position(is_space) };

@@ -16,23 +16,24 @@ use crate::http::request::{Peer, TlsFacts, unmapped};
 use crate::http::timeouts::Timeouts;
 use crate::tls::cipher_name;
 
-/// An accepted connection. It keeps its client's place and holds up a drain until it is dropped.
+/// An accepted connection. Until it is dropped, it occupies its client's place and a drain waits
+/// for it.
 pub(crate) struct Connection {
     pub(crate) worker: Rc<Worker>,
-    /// The address as bound, which names the listener in every snapshot.
+    /// The bound address, the key of the listener in every snapshot.
     pub(crate) addr: SocketAddr,
     pub(crate) remote: SocketAddr,
-    /// The listener closes or the process drains.
+    /// Completes when the listener closes or the process drains.
     pub(crate) closing: CancellationToken,
     _slot: OwnedSemaphorePermit,
     _ticket: Ticket,
 }
 
-/// What the listener's configuration says of every connection that it accepts.
+/// The listener's settings for each accepted connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) timeouts: Timeouts,
-    /// The most bytes of a request's header fields.
+    /// Most bytes of a request's header fields.
     pub(crate) header_bytes: usize,
 }
 
@@ -49,14 +50,14 @@ impl Connection {
         Self { worker, addr, remote, closing, _slot: slot, _ticket: ticket }
     }
 
-    /// From the snapshot in force; `None` where the address has left the configuration.
+    /// From the current snapshot; `None` if the address is no longer configured.
     pub(crate) fn settings(&self) -> Option<Settings> {
         let snapshot = self.worker.snapshot();
         let listener = snapshot.listener(self.addr)?;
         Some(Settings { timeouts: listener.timeouts, header_bytes: listener.header_bytes })
     }
 
-    /// The connection as requests see it. `local` is the address that the client came to.
+    /// The connection as requests see it. `local` is the destination address.
     pub(crate) fn peer(&self, local: SocketAddr, session: Option<TlsSession>) -> Rc<Peer> {
         Rc::new(Peer {
             remote: self.remote,
@@ -67,12 +68,12 @@ impl Connection {
     }
 }
 
-/// What a TLS handshake settled.
+/// The result of a TLS handshake.
 #[derive(Clone, Default)]
 pub(crate) struct TlsSession {
-    /// The name that the client asked for (SNI).
+    /// The server name of the client (SNI).
     pub(crate) server_name: Option<String>,
-    /// The certificates that the client has shown, its own first.
+    /// The client's certificate chain, its own certificate first.
     pub(crate) chain: Vec<CertificateDer<'static>>,
     protocol: &'static str,
     cipher: &'static str,

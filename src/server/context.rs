@@ -13,25 +13,26 @@ use super::drain::InFlight;
 use super::{Engine, ServiceKeys};
 use crate::site::Snapshot;
 
-/// What the tasks of one worker share.
+/// State shared by the tasks of one worker.
 pub(super) struct Worker {
     pub(super) engine: Arc<Engine>,
     pub(super) keys: Arc<ServiceKeys>,
-    /// The snapshot last used. Its own counter, which no other worker touches, counts requests.
+    /// The snapshot used last. Its reference counter belongs to this worker, so counting requests
+    /// causes no contention between workers.
     pub(super) held: RefCell<Rc<Held>>,
     pub(super) slots: Arc<Semaphore>,
-    /// Tells an idle client that its slot is wanted, the one that has waited longest first.
+    /// Asks the client that has been idle for longest to give up its slot.
     pub(super) room: Arc<Notify>,
     pub(super) in_flight: InFlight,
     /// As [`Drain::linger`].
     pub(super) linger: Cell<Duration>,
-    /// Told to finish what is under way and take nothing new.
+    /// Cancelled when tasks must finish and start nothing new.
     pub(super) draining: CancellationToken,
-    /// Told to end what is under way.
+    /// Cancelled when tasks must end at once.
     pub(super) parting: CancellationToken,
 }
 
-/// A worker's own hold on a snapshot.
+/// A worker's own reference to a snapshot.
 pub(super) struct Held(pub(super) Arc<Snapshot>);
 
 impl std::ops::Deref for Held {
@@ -43,7 +44,7 @@ impl std::ops::Deref for Held {
 }
 
 impl Worker {
-    /// The configuration in force, for as long as one request or handshake needs it.
+    /// The current configuration, held while one request or handshake requires it.
     pub(super) fn snapshot(&self) -> Rc<Held> {
         let mut held = self.held.borrow_mut();
         if !self.engine.is_current(&held.0) {

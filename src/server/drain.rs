@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
-/// Tasks that hold a [`Ticket`]: connections with work, requests in flight.
+/// Counts tasks that hold a [`Ticket`]: busy connections and requests in flight.
 #[derive(Clone, Default)]
 pub(super) struct InFlight(Rc<Counter>);
 
@@ -16,7 +16,7 @@ struct Counter {
 }
 
 impl InFlight {
-    /// Counts one until the ticket is dropped.
+    /// Increments the count until the ticket is dropped.
     pub(super) fn enter(&self) -> Ticket {
         self.0.count.set(self.0.count.get() + 1);
         Ticket(self.0.clone())
@@ -26,7 +26,7 @@ impl InFlight {
         self.0.count.get()
     }
 
-    /// Returns once nothing is in flight.
+    /// Returns when the count is zero.
     pub(super) async fn none_left(&self) {
         while self.0.count.get() > 0 {
             self.0.empty.notified().await;
@@ -34,7 +34,7 @@ impl InFlight {
     }
 }
 
-/// One thing in flight.
+/// One unit of the count.
 pub(super) struct Ticket(Rc<Counter>);
 
 impl Drop for Ticket {

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use crate::site::Snapshot;
 
-/// The configuration in force, shared by all workers and swapped whole on reload.
+/// The current configuration, shared by all workers. A reload replaces it as a whole.
 pub struct Engine {
     snapshot: ArcSwap<Snapshot>,
 }
@@ -16,7 +16,7 @@ impl Engine {
         Arc::new(Self { snapshot: ArcSwap::from_pointee(snapshot) })
     }
 
-    /// What requests see from now on, also on connections that are already open.
+    /// Replaces the configuration for new requests, also on open connections.
     pub fn store(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
     }
@@ -25,7 +25,7 @@ impl Engine {
         self.snapshot.load_full()
     }
 
-    /// Whether `snapshot` is what [`Engine::load`] gives, asked without counting a reference.
+    /// Whether `snapshot` is the current one. Changes no reference count.
     pub(super) fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
         Arc::ptr_eq(&self.snapshot.load(), snapshot)
     }

@@ -19,17 +19,17 @@ const PATH: u8 = 4;
 const PROTOCOL: u8 = 8;
 const SCHEME: u8 = 16;
 
-/// Longer numbers are no lengths, for h2 as well.
+/// Most digits of a length; h2 has the same bound.
 const LENGTH_DIGITS: usize = 19;
 
-/// What is wrong, the less first.
+/// Faults in order of severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     Refused,
     Malformed,
 }
 
-/// What a field is to the section that it stands in.
+/// The role of a field in its section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line {
     kind: Kind,
@@ -45,20 +45,20 @@ enum Kind {
     Connect,
 }
 
-/// What becomes of a section.
+/// The result of checking a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Pass,
-    /// The stream ends with PROTOCOL_ERROR.
+    /// The stream is reset with PROTOCOL_ERROR.
     Malformed,
-    /// It is answered.
+    /// The request gets a response.
     Refused(StatusCode),
 }
 
-/// What has been seen of a section.
+/// The state of a section while its fields are checked.
 #[derive(Debug, Default)]
 pub(crate) struct Section {
-    /// As SETTINGS_MAX_HEADER_LIST_SIZE counts.
+    /// The size as SETTINGS_MAX_HEADER_LIST_SIZE counts it.
     pub(crate) size: usize,
     seen: u8,
     pub(crate) is_connect: bool,
@@ -81,7 +81,7 @@ impl Section {
             Kind::Length => {
                 self.has_field = true;
                 let length = parse_length(field.value);
-                // As over the other protocols, a length is said once.
+                // A second Content-Length is an error, as over the other protocols.
                 if self.length.replace(length.unwrap_or_default()).is_some() {
                     self.fault = Some(Fault::Malformed);
                 }
@@ -103,7 +103,8 @@ impl Section {
         }
     }
 
-    /// The verdict on a head; `ends` if nothing follows it, `most` bytes and more are too many.
+    /// The verdict on a header section. `ends`: the stream ends with it. `most` bytes or more are
+    /// too large.
     pub(crate) fn as_head(&self, ends: bool, most: usize) -> Verdict {
         let is_plain_connect = self.is_connect && self.seen & PROTOCOL == 0;
         let is_whole = match self.seen & (METHOD | PATH | SCHEME) {
@@ -123,7 +124,7 @@ impl Section {
         }
     }
 
-    /// The verdict on trailers: there is no answer that would still be read.
+    /// The verdict on a trailer section. It is never a response, as the client would not read it.
     pub(crate) fn as_trailers(&self, most: usize) -> Verdict {
         let is_well_formed = self.fault.is_none() && !self.has_pseudo && self.size < most;
         if is_well_formed { Verdict::Pass } else { Verdict::Malformed }
@@ -144,14 +145,14 @@ impl Judged for Line {
         let by_value = value_fault(value);
         if let [b':', ..] = name {
             let (kind, fault) = pseudo(name, value);
-            // Its own rules are the narrower ones.
+            // Pseudo-header fields have stricter rules of their own.
             return Self { kind, fault: fault.max(by_value.filter(|by| *by == Fault::Malformed)) };
         }
         let is_length = name == b"content-length";
         let is_malformed = if is_length {
             parse_length(value).is_none()
         } else {
-            // h2 knows `trailers` in this case only.
+            // h2 allows `trailers` in this case only.
             is_connection_specific(name, value) || name == b"te" && value != b"trailers"
         };
         let fault = name_fault(name).max(by_value).max(is_malformed.then_some(Fault::Malformed));
@@ -194,12 +195,12 @@ fn pseudo(name: &[u8], value: &[u8]) -> (Kind, Option<Fault>) {
             let is_right = !value.is_empty() && Scheme::try_from(value).is_ok();
             (Kind::Pseudo(SCHEME), (!is_right).then_some(Malformed))
         }
-        // Of responses, or of nobody.
+        // Pseudo-header fields of responses, or unknown ones.
         _ => (Kind::Field, Some(Malformed)),
     }
 }
 
-/// RFC 9113 section 8.2.1, and what else no name is made of (RFC 9110 section 5.6.2).
+/// RFC 9113 section 8.2.1, and the characters of a token (RFC 9110 section 5.6.2).
 fn name_fault(name: &[u8]) -> Option<Fault> {
     if name.is_empty() {
         return Some(Fault::Malformed);
@@ -207,7 +208,7 @@ fn name_fault(name: &[u8]) -> Option<Fault> {
     name.iter().filter_map(|byte| NAME[usize::from(*byte)]).max()
 }
 
-/// The same of values.
+/// The same for values.
 fn value_fault(value: &[u8]) -> Option<Fault> {
     value.iter().filter_map(|byte| VALUE[usize::from(*byte)]).max()
 }
@@ -273,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    /// What http does not read, h2 ends the connection for.
+    /// h2 closes the connection for what http cannot parse.
     #[test]
     fn what_passes_is_what_http_reads() {
         for byte in 0..=255_u8 {
@@ -362,7 +363,7 @@ mod tests {
             (":authority", "", bad),
             (":authority", "a b", bad),
             (":authority", "a\r", Malformed),
-            // It needs a protocol, or nothing but a name.
+            // A protocol is required, or nothing but an authority.
             (":method", "CONNECT", Malformed),
         ] {
             let lines = GET.map(|(own, fine)| (own, if own == name { value } else { fine }));

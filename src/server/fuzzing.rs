@@ -16,7 +16,7 @@ use crate::server::quic::packets;
 use crate::server::tcp::{guard, h2_gate};
 use crate::server::tunnel::ws_frames;
 
-/// The targets of this floor.
+/// The targets of this module.
 pub fn targets() -> Vec<Target> {
     [
         TARGETS,
@@ -61,10 +61,11 @@ const WS_FRAMES: &[&[u8]] = &[
     b"\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04",
 ];
 
-/// The longest frame that is taken.
+/// Bytes of the longest frame that is accepted.
 const MOST: u64 = 40;
 
-/// However a control stream comes, the same is refused, and h3 sees SETTINGS and GOAWAY alone.
+/// The verdict on a control stream does not depend on how it is split, and h3 receives only
+/// SETTINGS and GOAWAY.
 fn h3_control(data: &[u8]) {
     let passed = however_it_comes(data, |pieces| {
         let mut control = Control::new(MOST);
@@ -79,7 +80,7 @@ fn h3_control(data: &[u8]) {
     assert!(frames.iter().all(|(kind, _)| [4, 7].contains(kind)), "{frames:?}");
 }
 
-/// The frames of a stream, however long their heads were written; the last may be cut off.
+/// The frames of a stream with any encoding of their headers; the last one may be incomplete.
 fn frames(mut rest: &[u8]) -> Vec<(u64, Vec<u8>)> {
     let mut frames = vec![];
     while let (Some(kind), Some(length)) = (number(&mut rest), number(&mut rest)) {
@@ -91,7 +92,7 @@ fn frames(mut rest: &[u8]) -> Vec<(u64, Vec<u8>)> {
     frames
 }
 
-/// An integer that is all there (RFC 9000 section 16).
+/// A complete integer (RFC 9000 section 16).
 fn number(rest: &mut &[u8]) -> Option<u64> {
     let first = *rest.first()?;
     let (bytes, after) = rest.split_at_checked(1 << (first >> 6))?;
@@ -99,8 +100,8 @@ fn number(rest: &mut &[u8]) -> Option<u64> {
     Some(bytes[1..].iter().fold(u64::from(first & 0x3f), |sum, byte| sum << 8 | u64::from(*byte)))
 }
 
-/// However a request's stream comes, the same is refused, and h3 sees a head, content, and at
-/// most one more field section at the end.
+/// The verdict on a request stream does not depend on how it is split, and h3 receives a header
+/// section, content, and at most one trailer section.
 fn h3_gate(data: &[u8]) {
     let passed = however_it_comes(data, |pieces| {
         let mut gate = Gate::new(MOST);
@@ -119,7 +120,7 @@ fn h3_gate(data: &[u8]) {
     assert!(kinds.is_empty() || kinds[0] == 1, "{kinds:?}");
 }
 
-/// What is written of a response's fields is what a reader of RFC 9204 gets out of it.
+/// A decoder of RFC 9204 reads back the fields of a response.
 fn qpack(data: &[u8]) {
     let (status, lines) = two(data);
     let status = std::str::from_utf8(status).ok().and_then(|text| text.parse::<u16>().ok());
@@ -145,7 +146,7 @@ fn qpack(data: &[u8]) {
     assert_eq!(static_table::read(&section), sent);
 }
 
-/// A tunnel is between two frames where a plain reader sees the end of one.
+/// A tunnel is between two frames exactly where a simple parser sees the end of one.
 fn ws_frames(data: &[u8]) {
     let (is_between, is_closed) = however_it_comes(data, |pieces| {
         let mut frames = ws_frames::Frames::default();
@@ -168,8 +169,7 @@ fn ws_frames(data: &[u8]) {
     assert!(!is_between || rest.is_empty());
 }
 
-/// The head of a frame that is all there: its opcode, and its payload's length (RFC 6455
-/// section 5.2).
+/// A complete frame header: its opcode, and the length of its payload (RFC 6455 section 5.2).
 fn ws_head(rest: &mut &[u8]) -> Option<(u8, u64)> {
     let (&[first, second], after) = rest.split_first_chunk()?;
     let bytes = [0, 2, 8][usize::from((second & 0x7f).saturating_sub(125))];

@@ -35,43 +35,43 @@ enum Command {
         udp: Vec<Place>,
     },
     Close(SocketAddr),
-    /// A new snapshot is in force: endpoints take its certificates.
+    /// A new snapshot is current: endpoints load its certificates.
     Reconfigured,
-    /// Answer, to show that the runtime turns.
+    /// Respond, which shows that the runtime is alive.
     Ping(std::sync::mpsc::Sender<()>),
     /// Whether another process reads the UDP sockets of these addresses.
     HandOver(Vec<SocketAddr>, bool, std::sync::mpsc::Sender<()>),
-    /// Stop accepting, let requests in flight end, then return.
+    /// Stop accepting, finish requests in flight, then return.
     Drain(Drain),
 }
 
-/// How workers end.
+/// How workers stop.
 #[derive(Clone)]
 pub struct Drain {
-    /// How long requests in flight may take.
+    /// The time limit of requests in flight.
     pub grace: Duration,
-    /// How long idle HTTP/1.1 connections are left open: a request may be on its way. The next
-    /// response says that they close.
+    /// How long idle HTTP/1.1 connections stay open for a request that may be in transit. The next
+    /// response announces the close.
     pub linger: Duration,
-    /// Packets are handed on up to then, though nothing is in flight here.
+    /// Until when packets are forwarded although this worker has nothing in flight.
     pub until: CancellationToken,
 }
 
-/// How long a worker may take to do what is done at once.
+/// The time limit of a command that a worker executes at once.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// All workers, seen from the control side.
+/// The control thread's handle of all workers.
 pub struct Workers {
     threads: Vec<(mpsc::UnboundedSender<Command>, JoinHandle<()>)>,
-    /// By address, what they listen on.
+    /// The listeners by address.
     handovers: Vec<HandoverSockets>,
 }
 
-/// Asks the workers whether they are alive, from any thread.
+/// Checks from any thread whether the workers respond.
 pub struct Pulse(Vec<mpsc::UnboundedSender<Command>>);
 
 impl Pulse {
-    /// Whether every worker answers within `patience`. One that drains does not.
+    /// Whether every worker responds within `patience`. A draining worker does not.
     pub fn beats(&self, patience: Duration) -> bool {
         let (answer, answers) = std::sync::mpsc::channel();
         for commands in &self.0 {
@@ -84,7 +84,7 @@ impl Pulse {
     }
 }
 
-/// Starts `count` workers that may together hold `connections` client connections.
+/// Starts `count` workers with a shared limit of `connections` client connections.
 pub fn spawn(
     engine: &Arc<Engine>,
     keys: &Arc<ServiceKeys>,
@@ -113,18 +113,18 @@ impl Workers {
         self.threads.len()
     }
 
-    /// Something to ask the workers with whether they are alive.
+    /// Returns a handle for the check whether the workers respond.
     pub fn pulse(&self) -> Pulse {
         Pulse(self.threads.iter().map(|(commands, _)| commands.clone()).collect())
     }
 
-    /// Hands each worker its sockets of the address.
+    /// Sends each worker its sockets of the address.
     pub fn open(&mut self, sockets: Sockets) {
         let addr = sockets.addr;
         let (hands, handover) = sockets.deal(self.count());
         self.handovers.push(handover);
         for ((commands, _), (tcp, udp)) in self.threads.iter().zip(hands) {
-            // A send fails only when the worker is gone; joining it tells.
+            // Sending fails only if the worker has ended, which joining it reports.
             let _ = commands.send(Command::Open { addr, tcp, udp });
         }
     }
@@ -135,19 +135,18 @@ impl Workers {
         self.tell(|| Command::Close(addr));
     }
 
-    /// Tells that a new snapshot is in force.
+    /// Announces a new snapshot to the workers.
     pub fn reconfigured(&self) {
         self.tell(|| Command::Reconfigured);
     }
 
-    /// What the next process is to have.
+    /// The sockets for the next process.
     pub fn handovers(&self) -> &[HandoverSockets] {
         &self.handovers
     }
 
-    /// Stops reading the UDP sockets of these addresses, as another process is to, or reads them
-    /// again. What was read by the time it returns is served; a worker that hangs is not waited
-    /// for.
+    /// Stops reading the UDP sockets of these addresses because another process will, or resumes
+    /// it. Packets read before the return are processed; a worker that hangs is not waited for.
     pub fn hand_over(&self, addrs: &[SocketAddr], handed_over: bool) {
         let (done, answers) = std::sync::mpsc::channel();
         self.tell(|| Command::HandOver(addrs.to_vec(), handed_over, done.clone()));
@@ -157,9 +156,9 @@ impl Workers {
         }
     }
 
-    /// Lets requests in flight end and waits for the workers.
+    /// Finishes requests in flight and waits for the workers.
     pub fn drain(mut self, how: &Drain) {
-        // Whoever else serves has sockets of its own.
+        // Other processes that serve have their own sockets.
         self.handovers.clear();
         self.tell(|| Command::Drain(how.clone()));
         for (_, thread) in self.threads {
@@ -236,7 +235,7 @@ async fn live(
                 worker.draining.cancel();
                 for open in open.values() {
                     open.accepting.cancel();
-                    // A client that comes now is for whoever has the socket next, and tries again.
+                    // Later clients are left to the process that reads the socket next.
                     open.quic.iter().for_each(|one| one.endpoint.set_server_config(None));
                 }
                 ending = Some(Box::pin(drained(worker.clone(), how)));
@@ -248,7 +247,7 @@ async fn live(
 
 type Ending = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Never, before the end has begun.
+/// Pending until the end has begun.
 async fn ended(ending: &mut Option<Ending>) {
     match ending {
         Some(ending) => ending.await,

@@ -15,7 +15,7 @@ use crate::server::connection::Connection;
 use crate::server::context::Worker;
 use crate::server::tunnel::Tunnel;
 
-/// What dispatch must know of the connection.
+/// What dispatch has to know of the connection.
 pub(crate) struct Door {
     pub(super) worker: Rc<Worker>,
     pub(super) addr: SocketAddr,
@@ -34,7 +34,7 @@ impl Door {
         self.timeouts.write.map(|write| Instant::now() + write)
     }
 
-    /// How long a response may wait for the client to take bytes.
+    /// How long a response waits for the client to read.
     pub(crate) fn write_idle(&self) -> Option<Duration> {
         self.timeouts.write_idle
     }
@@ -49,8 +49,7 @@ impl Door {
         self.timeouts.header.map(|header| Instant::now() + header)
     }
 
-    /// What a protocol took in, with its place on the heap: it is as large as all that a
-    /// request's future holds besides.
+    /// The body as received. Boxed because it is as large as the rest of a request's future.
     pub(crate) fn receive(&self, request: http::Request<Body>) -> Box<Request> {
         let (head, body) = request.into_parts();
         self.peer.kept.set_elsewhere(false);
@@ -68,12 +67,12 @@ impl Door {
         })
     }
 
-    /// A tunnel in a stream of this connection.
+    /// Creates a tunnel in a stream of this connection.
     pub(crate) fn tunnel(&self, protocol: &HeaderValue) -> Rc<Tunnel> {
         Tunnel::new(protocol, &self.worker.parting)
     }
 
-    /// Those of a request's body that begins to come.
+    /// The limits of a request body that starts now.
     pub(super) fn bounds(&self, bytes: Option<u64>) -> Bounds {
         Bounds { bytes, deadline: self.read_deadline(), silence: self.timeouts.silence }
     }

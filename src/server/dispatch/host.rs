@@ -2,8 +2,8 @@
 
 use http::{HeaderValue, Version, header};
 
-/// The host that decides the site, from the target's authority or from Host, which it makes
-/// agree (RFC 9112 section 3.2.2, RFC 9114 section 4.3.1).
+/// The host that selects the site, from the target's authority or from Host. Sets Host to the
+/// authority (RFC 9112 section 3.2.2, RFC 9114 section 4.3.1).
 pub(super) fn normalise_host(head: &mut http::request::Parts) -> Option<String> {
     let target = head.uri.authority().map(|authority| authority.as_str());
     let mut fields = head.headers.get_all(header::HOST).iter();
@@ -26,13 +26,13 @@ pub(super) fn normalise_host(head: &mut http::request::Parts) -> Option<String> 
     }
 }
 
-/// An empty port is as none (RFC 3986 section 6.2.3).
+/// An empty port equals no port (RFC 3986 section 6.2.3).
 fn is_same_authority(one: &str, other: &str) -> bool {
     let bare = |authority| str::strip_suffix(authority, ':').unwrap_or(authority);
     bare(one).eq_ignore_ascii_case(bare(other))
 }
 
-/// Lower-case, no port, no trailing dot, no brackets.
+/// Lower case, without port, trailing dot and brackets.
 fn host_of(authority: &str) -> Option<String> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {

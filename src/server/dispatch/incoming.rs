@@ -17,39 +17,39 @@ use crate::http::body::{TooLarge, TooSlow};
 use crate::http::{Body, BodyError};
 use crate::limits::MINIMUM_RATE;
 
-/// What a request's body may be.
+/// The limits of a request body.
 pub(crate) struct Bounds {
     pub(crate) bytes: Option<u64>,
-    /// `timeouts read`: the end of the whole request.
+    /// `timeouts read`: the deadline of the whole request.
     pub(crate) deadline: Option<Instant>,
-    /// The longest time in which nothing moves in either direction.
+    /// The longest time without progress in both directions.
     pub(crate) silence: Option<Duration>,
 }
 
-/// When the response last moved; nothing before it has begun.
+/// The time of the response's last progress; empty before it starts.
 #[derive(Debug, Default)]
 pub(crate) struct Answering(Cell<Option<Instant>>);
 
-/// One request's body under its limits.
+/// A request body under its limits.
 pub(crate) struct Incoming {
     body: Body,
     bounds: Bounds,
-    /// What is left of the bytes.
+    /// Bytes left of the size limit.
     left: u64,
-    /// Whether it has to keep the least rate: who does not say how much will come sends it as it
-    /// arises.
+    /// Whether the minimum rate applies. It does not to content of unknown length, which the client
+    /// may generate while it sends.
     paced: bool,
     answering: Rc<Answering>,
     heard: Instant,
-    /// Bytes since the window opened.
+    /// Bytes since the window began.
     moved: u64,
-    /// Fires at the end of the window, or at the deadline.
+    /// Fires at the end of the window or at the deadline.
     window: Option<Pin<Box<Sleep>>>,
 }
 
 impl Incoming {
-    /// Puts a body under limits, and gives what is to know of the response; an empty body needs
-    /// neither.
+    /// Applies the limits to a body and returns the state to update by the response. An empty body
+    /// requires neither.
     pub(crate) fn bound(
         body: Body,
         head: &HeaderMap,
@@ -80,7 +80,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// While the client is silent: whether its time is up.
+    /// Whether the silent client has exceeded its time.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<TooSlow> {
         loop {
             let Some(end) = self.window_end() else { return Poll::Pending };
@@ -96,7 +96,7 @@ impl Incoming {
         }
     }
 
-    /// When the client is to be looked at, seen from now.
+    /// When to check the client next, from now.
     fn window_end(&self) -> Option<Instant> {
         let since = if self.is_paced() { Instant::now() } else { self.last_moved() };
         let end = self.bounds.silence.map(|silence| since + silence);
@@ -123,13 +123,13 @@ impl Incoming {
     }
 }
 
-/// Messages of a call come when there is something to say, whatever its length.
+/// Messages of gRPC calls arrive at any time, even if the length is known.
 fn is_grpc(head: &HeaderMap) -> bool {
     head.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 impl Answering {
-    /// Watches a response for the body of its request, where that has not ended.
+    /// Updates the limits of the request's body while the response progresses.
     pub(crate) fn watch(self: Rc<Self>, response: Response<Body>) -> Response<Body> {
         self.0.set(Some(Instant::now()));
         if Rc::strong_count(&self) == 1 {
@@ -139,7 +139,7 @@ impl Answering {
     }
 }
 
-/// A response's body beside a request's that goes on.
+/// A response body with the request body that is still being received.
 struct Answer {
     body: Body,
     answering: Rc<Answering>,
@@ -207,7 +207,7 @@ mod tests {
 
     const SILENCE: Duration = Duration::from_millis(200);
 
-    /// A byte after each half of the longest silence, and an end.
+    /// A byte after each half of the longest silence, then the end.
     fn drip(bytes: usize) -> Body {
         let frames = stream::iter(0..bytes).then(|_| async {
             tokio::time::sleep(SILENCE / 2).await;
@@ -216,7 +216,7 @@ mod tests {
         Body::new(StreamBody::new(Box::pin(frames)))
     }
 
-    /// Nothing, for so long, and an end.
+    /// Silence for the given time, then the end.
     fn quiet(time: Duration) -> Body {
         let frames = stream::once(async move {
             tokio::time::sleep(time).await;
@@ -255,7 +255,7 @@ mod tests {
         Bounds { bytes: None, deadline: None, silence }
     }
 
-    /// Whether a body is read to its end.
+    /// Whether a body can be read to its end.
     async fn lives(body: Body, head: &HeaderMap, silence: Duration) -> bool {
         let (body, _answering) = Incoming::bound(body, head, bounds(Some(silence)));
         body.collect().await.inspect_err(|error| assert!(error.is::<TooSlow>(), "{error}")).is_ok()

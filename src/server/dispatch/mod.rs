@@ -28,8 +28,7 @@ use crate::limits::{HEADER_COUNT, URI_BYTES};
 use crate::site::{Listener, Site};
 use crate::tls::challenges::http_answer;
 
-/// Answers one request. `verdict` is the status of a request whose head broke the rules before
-/// it got here.
+/// Answers one request. `verdict` is the status of a request whose head was found invalid before.
 pub(super) async fn dispatch(
     door: &Door,
     request: Box<Request>,
@@ -41,7 +40,7 @@ pub(super) async fn dispatch(
     let may_switch = request.upgrade.is_some();
     let version = request.head.version;
     let Some(listener) = snapshot.listener(door.addr) else {
-        // The address left the configuration; this connection is on its way out.
+        // The address is no longer configured; this connection is about to close.
         return fault_page::render(Fault::status(StatusCode::SERVICE_UNAVAILABLE), is_head);
     };
     let admitted = match verdict {
@@ -61,7 +60,7 @@ pub(super) async fn dispatch(
             reply.unwrap_or_else(|fault| page(site, &request, fault))
         }
         Ok(Admitted::Answered(answer)) => answer,
-        // Rare, it has no place in every request's future.
+        // Boxed because it is rare: it would enlarge the future of every request.
         Err(refusal) => Box::pin(refuse(door, listener, &mut request, refusal)).await,
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
@@ -73,7 +72,7 @@ pub(super) async fn dispatch(
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         if request.head.method == Method::HEAD {
-            // The codec answers a stand-in, and would promise the content that HEAD leaves out.
+            // The codec sees a replacement for the HEAD request and would announce content.
             headers.remove(header::CONTENT_LENGTH);
         }
     }
@@ -91,11 +90,11 @@ pub(super) async fn dispatch(
 
 enum Admitted<'a> {
     To(&'a Site, Option<Rc<Answering>>),
-    /// No site was needed.
+    /// The response was made without a site.
     Answered(Response<Body>),
 }
 
-/// Defaults that the site's rules do not want.
+/// The default fields that the site's rules remove.
 fn take_away(removed: &Removed, headers: &mut HeaderMap) {
     if removed.server {
         headers.remove(header::SERVER);
@@ -105,14 +104,14 @@ fn take_away(removed: &Removed, headers: &mut HeaderMap) {
     }
 }
 
-/// What is answered before any site is looked for: plain HTTP where TLS is spoken, a question about
-/// the whole server, and a CA that validates a name by HTTP-01.
+/// Responses that require no site: plain HTTP on a TLS port, OPTIONS for the whole server, and the
+/// validation of a name by HTTP-01.
 fn aside(door: &Door, listener: &Listener, request: &Request) -> Option<Response<Body>> {
     if listener.tls.is_some() && door.peer.tls.is_none() {
         return Some(not_https(door, request));
     }
     if request.head.method == Method::OPTIONS && request.path() == "*" {
-        // About the server and no resource: it is there (RFC 9110 section 9.3.7).
+        // The request is about the server and not a resource (RFC 9110 section 9.3.7).
         return Some(Response::new(Body::empty()));
     }
     if listener.tls.is_some() {
@@ -125,7 +124,7 @@ fn aside(door: &Door, listener: &Listener, request: &Request) -> Option<Response
     Some(response)
 }
 
-/// Tells a client that the port wants TLS, and by which address it gets there.
+/// Tells a client that the port requires TLS, with the correct address.
 fn not_https(door: &Door, request: &Request) -> Response<Body> {
     let host = request.host_field();
     let local = door.peer.local.to_string();
@@ -139,7 +138,7 @@ fn not_https(door: &Door, request: &Request) -> Response<Body> {
     response
 }
 
-/// Runs the chain; a panic in it is this request's 500 and nobody else's trouble.
+/// Runs the chain. A panic becomes a 500 of this request alone.
 async fn run(site: &Site, request: &mut Request) -> Reply {
     settle_empty(request).await?;
     match AssertUnwindSafe(site.handle(request)).catch_unwind().await {
@@ -157,16 +156,16 @@ async fn run(site: &Site, request: &mut Request) -> Reply {
     }
 }
 
-/// A response whose request still comes moves for both directions.
+/// Progress of the response counts for a request that is still being received.
 fn beside(request: &mut Request, answering: Option<Rc<Answering>>, reply: Reply) -> Reply {
     let Some(answering) = answering else { return reply };
-    // Nobody reads on what no handler has taken.
+    // No handler has taken the body, so nothing reads the rest.
     request.body = Body::empty();
     reply.map(|response| answering.watch(response))
 }
 
-/// A request that promises no content without ending its stream: what follows must be nothing
-/// (RFC 9113 section 8.1.1), and nobody may act on it before that is known.
+/// For a request that announces no content but does not end its stream: waits for the end, as
+/// content is an error (RFC 9113 section 8.1.1) that must be known before a handler acts.
 async fn settle_empty(request: &mut Request) -> Result<(), Fault> {
     let promises_none = hyper::body::Body::size_hint(&request.body).exact() == Some(0);
     if !promises_none || hyper::body::Body::is_end_stream(&request.body) {
@@ -181,7 +180,7 @@ async fn settle_empty(request: &mut Request) -> Result<(), Fault> {
     }
 }
 
-/// Finds the site and brings the request into the one form the chain sees, or refuses it.
+/// Selects the site and normalizes the request for the chain, or refuses it.
 fn admit<'a>(
     door: &Door,
     listener: &'a Listener,
@@ -197,14 +196,14 @@ fn admit<'a>(
         hop::join_crumbs(&mut head.headers);
     }
     if let Some(upgrade) = &request.upgrade {
-        // As HTTP/1.1 says it, whatever protocol brought it.
+        // The form of HTTP/1.1, for all protocols.
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         head.headers.insert(header::UPGRADE, upgrade.protocol.clone());
     }
     request.host = normalise_host(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
     let tls = listener.tls.as_ref().zip(door.peer.tls.as_ref());
     if tls.is_some_and(|(tls, facts)| !tls.may_serve(facts.server_name.as_deref(), &request.host)) {
-        // The handshake asked for other client certificates (RFC 9110 section 15.5.20).
+        // The handshake applied another policy for client certificates (RFC 9110 section 15.5.20).
         return Err(refuse(StatusCode::MISDIRECTED_REQUEST));
     }
     let target = origin_form(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
@@ -229,7 +228,7 @@ fn admit<'a>(
     Ok((site, answering))
 }
 
-/// Size and count of what came, for the protocols whose codec does not hold our bounds itself.
+/// Limits size and number of fields for protocols whose codec does not apply our limits.
 fn bounded(head: &http::request::Parts, listener: &Listener) -> Result<(), StatusCode> {
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > URI_BYTES {
@@ -237,19 +236,19 @@ fn bounded(head: &http::request::Parts, listener: &Listener) -> Result<(), Statu
     }
     let sizes = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
     let bytes: usize = sizes.sum();
-    // Over HTTP/1 the guard has counted the bytes, without 32 for each field.
+    // Over HTTP/1 the guard has counted the bytes, without 32 bytes per field.
     let counted = if head.version >= Version::HTTP_2 { 0 } else { 32 * HEADER_COUNT };
     if head.headers.len() > HEADER_COUNT || bytes > listener.header_bytes + counted {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
     if head.method == "PRI" {
-        // The first word of HTTP/2's preface names no method (RFC 9113 section 11.6).
+        // The first word of the HTTP/2 preface is not a method (RFC 9113 section 11.6).
         return Err(StatusCode::BAD_REQUEST);
     }
     Ok(())
 }
 
-/// Path and query, with escapes that are escapes, no NUL, and one meaning.
+/// Path and query: valid escapes, no NUL, and unambiguous.
 fn origin_form(head: &http::request::Parts) -> Option<PathAndQuery> {
     let target = head.uri.path_and_query()?;
     if !target.path().starts_with('/') {
@@ -268,7 +267,7 @@ fn origin_form(head: &http::request::Parts) -> Option<PathAndQuery> {
     (!paths::is_ambiguous(target.path())).then(|| target.clone())
 }
 
-/// A site's own path is not part of what its directives see.
+/// Removes the site's own path, which directives do not see.
 fn strip_site_path(request: &mut Request, prefix: &Prefix) {
     if prefix.is_root() {
         return;
@@ -284,14 +283,14 @@ fn strip_site_path(request: &mut Request, prefix: &Prefix) {
     }
 }
 
-/// What every response carries, and what none may.
+/// Adds the fields of every response, and removes those that none may have.
 fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, is_head: bool) {
     let length = hyper::body::Body::size_hint(response.body()).exact();
     let is_http3 = version == Version::HTTP_3;
     let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if bodiless {
-        // A 204 may not claim any content (RFC 9110 section 8.6). A 304 could tell the length of
-        // the 200 that it stands for, but hyper leaves it out of HTTP/1.1: one answer for all.
+        // A 204 must not have a Content-Length (RFC 9110 section 8.6). A 304 could have that of the
+        // 200, but hyper omits it over HTTP/1.1, so all protocols omit it.
         response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = Body::empty();
     }
@@ -308,7 +307,7 @@ fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, 
     {
         headers.insert(header::ALT_SVC, alt_svc.clone());
     }
-    // What follows hyper does for the other versions.
+    // For the other versions hyper does the following.
     if is_http3 {
         headers.remove(header::CONNECTION);
         headers.remove(header::TRANSFER_ENCODING);
@@ -330,14 +329,14 @@ fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, 
     }
 }
 
-/// HTTP/1.0 knows no chunks: content of a length that nobody knows ends with the connection.
+/// HTTP/1.0 has no chunked coding: content of unknown length ends with the connection.
 fn close_http_1_0(response: &mut Response<Body>, length: Option<u64>) {
     let headers = response.headers_mut();
     if length.is_none() && !headers.contains_key(header::CONTENT_LENGTH) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if headers.get(header::CONNECTION).is_some_and(|said| said == "close") {
-        // hyper adds keep-alive to what it takes for an answer of HTTP/1.1.
+        // hyper adds keep-alive to a response that it considers to be HTTP/1.1.
         *response.version_mut() = Version::HTTP_10;
     }
 }

@@ -16,7 +16,7 @@ use crate::http::sink::ErrorLog;
 use crate::http::{Body, Fault, Request, fault_page};
 use crate::site::{Listener, Site};
 
-/// A request up to its response. Whoever keeps account of it is told where there is none.
+/// A request without a response yet. Its logs are informed if there is none.
 pub(super) struct Unanswered(pub(super) Box<Request>);
 
 impl Drop for Unanswered {
@@ -39,7 +39,7 @@ impl DerefMut for Unanswered {
     }
 }
 
-/// The page of a fault that no directive has taken care of.
+/// The default page of a fault that no directive has handled.
 pub(super) fn page(site: &Site, request: &Request, fault: Fault) -> Response<Body> {
     if let Some(cause) = &fault.cause {
         let log = ErrorLog::process(site.name.clone());
@@ -48,7 +48,7 @@ pub(super) fn page(site: &Site, request: &Request, fault: Fault) -> Response<Bod
     fault_page::render(fault, request.head.method == Method::HEAD)
 }
 
-/// Answers a request that no chain runs for, in the logs of the site that it belongs to.
+/// Answers a request without running a chain, and logs it to the logs of its site.
 pub(super) async fn refuse(
     door: &Door,
     listener: &Listener,
@@ -74,14 +74,14 @@ pub(super) async fn refuse(
     refusal.reply(request).unwrap_or_else(|fault| fault_page::render(fault, is_head))
 }
 
-/// Keeps account of a request that is refused below HTTP, by the end of its stream or connection:
-/// it is in the logs as if `status` had been answered. `head` is what could be made out of it.
+/// Logs a request that is refused by ending its stream or connection, with `status` as if it had
+/// been sent. `head` is what could be parsed of it.
 pub(crate) fn log_refused(door: &Rc<Door>, head: http::Request<()>, status: StatusCode) {
     let (door, request) = (door.clone(), door.receive(head.map(|()| Body::empty())));
     tokio::task::spawn_local(async move { drop(dispatch(&door, request, Some(status)).await) });
 }
 
-/// The site of the host, else of the name in the TLS handshake, else the only one.
+/// The site of the host, else of the name in the TLS handshake, else the only site.
 fn owner<'a>(door: &Door, listener: &'a Listener, request: &Request) -> Option<&'a Site> {
     let (sites, route) = (&listener.sites, request.route());
     let named = || door.peer.tls.as_ref().and_then(|tls| tls.server_name.as_deref());

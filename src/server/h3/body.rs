@@ -15,20 +15,20 @@ use crate::http::BodyError;
 
 pub(crate) type RequestReader = h3::server::RequestStream<transport::Receive, Bytes>;
 
-/// Where a body leaves its stream that nobody read to the end, for as long as somebody waits.
+/// Where a body that was not read to its end leaves its stream, while another task waits for it.
 pub(crate) type Unread = Rc<Cell<Option<RequestReader>>>;
 
-/// The receiving half of one request stream.
+/// The receiving half of a request stream.
 pub(crate) struct H3Body {
-    /// Until it is left to others.
+    /// `None` once it has been left to another task.
     stream: Option<RequestReader>,
     unread: Weak<Cell<Option<RequestReader>>>,
-    /// The response's half, which ends too where the request is malformed.
+    /// The sending half, which is reset as well if the request is malformed.
     answer: Shared,
     phase: Phase,
-    /// Bytes that Content-Length still promises.
+    /// Bytes left of Content-Length.
     promised: Option<u64>,
-    /// What came with the head.
+    /// Content that arrived with the header section.
     first: Option<Frame<Bytes>>,
 }
 
@@ -45,7 +45,7 @@ impl H3Body {
         Self { stream, unread, answer, phase: Phase::Data, promised, first: None }
     }
 
-    /// Where it is to leave its stream; nowhere if it has read all of it.
+    /// Where to leave the stream; `None` once everything has been read.
     pub(crate) fn unread(&mut self) -> Option<Unread> {
         if self.phase == Phase::Done {
             return None;
@@ -55,7 +55,7 @@ impl H3Body {
         Some(unread)
     }
 
-    /// Takes what has already arrived, so that a request without a body is seen as one.
+    /// Takes what has already arrived, to detect a request without content.
     pub(crate) fn peek(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
         if let Poll::Ready(Some(first)) = Pin::new(&mut *self).poll_frame(cx) {
             self.first = Some(first?);
@@ -81,7 +81,7 @@ impl H3Body {
         Poll::Ready(Some(kept))
     }
 
-    /// The stream ends, both ways (RFC 9114 section 4.1.2).
+    /// Ends the stream in both directions (RFC 9114 section 4.1.2).
     fn malformed(&mut self, why: BodyError) -> BodyError {
         self.phase = Phase::Done;
         if let Some(stream) = &mut self.stream {
@@ -99,13 +99,13 @@ impl H3Body {
     }
 }
 
-/// Ends the stream of a request that is malformed.
+/// Ends the stream of a malformed request.
 pub(crate) fn malformed(answer: &Shared, stream: &mut RequestReader) {
     reset(answer, Code::H3_MESSAGE_ERROR);
     stream.stop_sending(Code::H3_MESSAGE_ERROR);
 }
 
-/// Whether h3 has found so.
+/// Whether h3 reports a malformed request.
 fn is_malformed(error: &StreamError) -> bool {
     matches!(error, StreamError::StreamError { code, .. } if *code == Code::H3_MESSAGE_ERROR)
 }

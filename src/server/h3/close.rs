@@ -6,7 +6,7 @@ use quinn::VarInt;
 
 use super::frames::Violation;
 
-/// Ends a connection.
+/// Closes a connection.
 pub(crate) fn close(quic: &quinn::Connection, code: Code, reason: &[u8]) {
     quic.close(var_int(code.value()), reason);
 }
@@ -15,12 +15,12 @@ pub(super) fn var_int(code: u64) -> VarInt {
     VarInt::from_u64(code).unwrap_or(VarInt::MAX)
 }
 
-/// Ends the connection of a client that broke a rule for it.
+/// Closes the connection of a client that violated the protocol.
 pub(super) fn end(quic: &quinn::Connection, violation: Violation) -> ConnectionErrorIncoming {
     let why = violation.to_string();
     if let Violation::Connection(code, _) = violation {
         close(quic, code, why.as_bytes());
     }
-    // h3 closes too, which is too late to matter.
+    // h3 closes it too, but later, which has no effect.
     ConnectionErrorIncoming::InternalError(why)
 }

@@ -19,28 +19,28 @@ const PUSH: u64 = 0x1;
 const ENCODER: u64 = 0x2;
 const DECODER: u64 = 0x3;
 
-/// Settings that say yes or no (RFC 9220 section 3, RFC 9297 section 2.1.1).
+/// Boolean settings (RFC 9220 section 3, RFC 9297 section 2.1.1).
 const FLAGS: [u64; 2] = [0x8, 0x33];
-/// Settings of HTTP/2 that are not to be sent (RFC 9114 section 7.2.4.1).
+/// Settings of HTTP/2 that must not be sent (RFC 9114 section 7.2.4.1).
 const RESERVED: [u64; 5] = [0x0, 0x2, 0x3, 0x4, 0x5];
 
-/// How many streams either side has that the connection needs: the control stream and QPACK's.
+/// Number of critical streams of each side: the control stream and those of QPACK.
 pub(crate) const CRITICAL_STREAMS: u8 = 3;
 
-/// What it means that such a stream has ended, or that the client wants nothing of ours (RFC 9114
-/// section 6.2.1, RFC 9204 section 4.2).
+/// The error if such a stream ends, or if the client stops one of ours (RFC 9114 section 6.2.1, RFC
+/// 9204 section 4.2).
 pub(crate) const CLOSED: Violation =
     Violation::Connection(Code::H3_CLOSED_CRITICAL_STREAM, "a critical stream was closed");
 const CREATION: Code = Code::H3_STREAM_CREATION_ERROR;
 
-/// Which of the streams that the connection needs are here, a bit for each type.
+/// The critical streams that the client has opened, a bit for each type.
 pub(crate) type Seen = Rc<Cell<u8>>;
 
-/// What a stream turns out to be.
+/// The kind of a stream.
 pub(crate) enum StreamKind<S> {
-    /// The control stream, and what has come of it behind its type.
+    /// The control stream, and the bytes received after its type.
     Control(S, Bytes),
-    /// Nothing that anybody has to do with.
+    /// A stream that needs no further processing.
     Nothing,
 }
 
@@ -51,7 +51,7 @@ where
 {
     let mut number = VarIntReader::default();
     let (kind, mut bytes) = loop {
-        // It may end before its type is known.
+        // The stream may end before its type is complete.
         let Some(bytes) = next(&mut stream).await.ok().flatten() else {
             return Ok(StreamKind::Nothing);
         };
@@ -89,7 +89,7 @@ where
         bytes = match next(&mut stream).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) | Err(StreamErrorIncoming::StreamTerminated { .. }) => return Err(CLOSED),
-            // The connection is gone.
+            // The connection has ended.
             Err(_) => return Ok(StreamKind::Nothing),
         };
     }
@@ -101,8 +101,8 @@ async fn next<S: RecvStream<Buf = Bytes>>(
     poll_fn(|cx| stream.poll_data(cx)).await
 }
 
-/// The encoder's instructions. Our dynamic table has no room, so it may at most be told so
-/// (RFC 9204 section 4.3.1).
+/// The encoder stream. The capacity of our dynamic table is 0, and the only valid instruction sets
+/// it to 0 (RFC 9204 section 4.3.1).
 fn encoder(bytes: &[u8]) -> Result<(), Violation> {
     const NO_ROOM: u8 = 0x20;
     let why = "there is no dynamic table to write to";
@@ -110,11 +110,11 @@ fn encoder(bytes: &[u8]) -> Result<(), Violation> {
     fine.then_some(()).ok_or(Violation::Connection(Code::QPACK_ENCODER_STREAM_ERROR, why))
 }
 
-/// The decoder's instructions. We refer to no dynamic table, so there is nothing to acknowledge;
-/// a stream may be cancelled (RFC 9204 section 4.4.2).
+/// The decoder stream. We use no dynamic table, so there is nothing to acknowledge; the client may
+/// cancel a stream (RFC 9204 section 4.4.2).
 #[derive(Debug, Default)]
 struct Instructions {
-    /// Bytes so far of an integer that goes on.
+    /// Bytes so far of an unfinished integer.
     long: u8,
 }
 
@@ -126,7 +126,7 @@ impl Instructions {
             self.long = match self.long {
                 0 if byte >> 6 != 0b01 => return Err(wrong),
                 0 => u8::from(byte & 0x3f == 0x3f),
-                // More than any stream's number needs.
+                // More bytes than a stream ID needs.
                 10.. => return Err(wrong),
                 long if byte & 0x80 == 0x80 => long + 1,
                 _ => 0,
@@ -136,20 +136,20 @@ impl Instructions {
     }
 }
 
-/// The frames of the control stream. To h3 go those that it acts on.
+/// The frames of the control stream. h3 receives those that it handles.
 #[derive(Debug)]
 pub(crate) struct Control {
-    /// The longest frame that is taken.
+    /// Bytes of the longest frame that is accepted.
     most: u64,
     at: FrameState,
     number: VarIntReader,
-    /// What has come of a frame with a meaning.
+    /// The received part of a known frame.
     payload: Vec<u8>,
     is_settled: bool,
     /// The last MAX_PUSH_ID, and the last GOAWAY.
     push_id: Option<u64>,
     goaway: Option<u64>,
-    /// What goes to h3.
+    /// Bytes for h3.
     passed: BytesMut,
 }
 
@@ -157,7 +157,7 @@ pub(crate) struct Control {
 enum FrameState {
     Type,
     Length(u64),
-    /// So many bytes of a frame of this type are still to come.
+    /// A frame of this type with this many bytes left.
     Payload(u64, u64),
 }
 
@@ -173,13 +173,13 @@ impl Control {
         Some(self.passed.split().freeze()).filter(|passed| !passed.is_empty())
     }
 
-    /// What it means that the stream has ended.
+    /// The error if the stream has ended.
     pub(crate) fn end(&self) -> Violation {
         let is_between = matches!(self.at, FrameState::Type) && !self.number.is_begun();
         if is_between { CLOSED } else { Violation::frame("the last frame is incomplete") }
     }
 
-    /// Takes the next bytes.
+    /// Processes the next bytes.
     pub(crate) fn take(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
         while !bytes.is_empty() {
             self.at = match self.at {
@@ -218,7 +218,7 @@ impl Control {
         Ok(())
     }
 
-    /// Whether a frame may come now (RFC 9114 sections 6.2.1 and 7.2).
+    /// Whether a frame is allowed now (RFC 9114 sections 6.2.1 and 7.2).
     fn admit(&mut self, kind: u64) -> Result<(), Violation> {
         if !self.is_settled && kind != SETTINGS {
             let why = "the first frame is not SETTINGS";

@@ -8,10 +8,10 @@ use h3::quic::{self, StreamErrorIncoming, StreamId};
 use super::close::end;
 use super::control::Control;
 
-/// The client's control stream, with the frames that h3 acts on.
+/// The client's control stream, reduced to the frames that h3 handles.
 pub(crate) struct ControlStream {
     stream: h3_quinn::RecvStream,
-    /// Its type, and what has come behind it, while h3 has not seen them.
+    /// The stream's type and the bytes after it that h3 has not read yet.
     kind: Option<Bytes>,
     begun: Option<Bytes>,
     frames: Control,
@@ -19,7 +19,7 @@ pub(crate) struct ControlStream {
 }
 
 impl ControlStream {
-    /// `begun` is what has come behind its type; `frame_bytes` bounds a frame.
+    /// `begun` has the bytes after the type; `frame_bytes` bounds a frame.
     pub(super) fn new(
         stream: h3_quinn::RecvStream,
         begun: Bytes,

@@ -10,10 +10,10 @@ pub(crate) const SETTINGS: u64 = 0x4;
 pub(crate) const GOAWAY: u64 = 0x7;
 pub(crate) const MAX_PUSH_ID: u64 = 0xd;
 
-/// A rule that a client broke.
+/// A violation of the protocol by a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Violation {
-    /// The connection ends.
+    /// The connection is closed.
     #[error("{1}")]
     Connection(Code, &'static str),
     /// The request is malformed (RFC 9114 section 4.1.2) and its stream ends.
@@ -35,8 +35,8 @@ impl Violation {
     }
 }
 
-/// Whether a frame has a meaning, or had one in HTTP/2 (section 7.2.8). All others are passed
-/// over wherever they come.
+/// Whether a frame type is defined, or was in HTTP/2 (section 7.2.8). All others are ignored
+/// anywhere.
 pub(crate) fn is_known(kind: u64) -> bool {
     kind <= 0x9 || kind == MAX_PUSH_ID
 }

@@ -12,19 +12,19 @@ use super::varint::{self, VarIntReader};
 use crate::server::bad_head::Refused;
 use crate::server::field_section::Verdict;
 
-/// Where a request stream stands.
+/// The state of a request stream.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// The longest frame that is taken, DATA apart.
+    /// Bytes of the longest frame that is accepted, DATA excepted.
     most: u64,
     at: FramePart,
     number: VarIntReader,
     part: Part,
-    /// A field section that is not all here.
+    /// An incomplete field section.
     kept: BytesMut,
-    /// What may go on.
+    /// Bytes that may be passed on.
     passed: VecDeque<Bytes>,
-    /// The request, where it is not to be served.
+    /// The request, if it is refused.
     refused: Option<Box<Refused>>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Gate {
 enum FramePart {
     Type,
     Length(u64),
-    /// So many bytes of the payload are still to come.
+    /// This many bytes of the payload follow.
     Section(u64),
     Content(u64),
     Ignored(u64),
@@ -43,18 +43,18 @@ enum FramePart {
 enum Part {
     Head,
     Content,
-    /// Of CONNECT: nothing may follow it (RFC 9114 section 4.4).
+    /// CONNECT: no further field section may follow (RFC 9114 section 4.4).
     Tunnel,
     Nothing,
 }
 
-/// A chunk as it is looked through.
+/// A chunk that is being checked.
 struct Chunk<'a> {
     bytes: &'a Bytes,
     rest: &'a [u8],
-    /// From here on it is undecided whether it goes on as it came.
+    /// Start of the bytes that may not be passed on yet.
     from: usize,
-    /// Where the frame at hand begins, if it does so here.
+    /// Start of the current frame, if it is in this chunk.
     frame: Option<usize>,
 }
 
@@ -63,7 +63,7 @@ impl Chunk<'_> {
         self.bytes.len() - self.rest.len()
     }
 
-    /// Hands on what is undecided up to `end`.
+    /// Passes on the checked bytes up to `end`.
     fn pass_to(&mut self, end: usize, passed: &mut VecDeque<Bytes>) {
         if end > self.from {
             passed.push_back(self.bytes.slice(self.from..end));
@@ -71,7 +71,7 @@ impl Chunk<'_> {
         self.from = self.at();
     }
 
-    /// As much of the next bytes as a frame still has.
+    /// The next bytes of the chunk that belong to the current frame.
     fn take(&mut self, left: &mut u64) -> &[u8] {
         let length = self.rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
         let (taken, rest) = self.rest.split_at(length);
@@ -93,18 +93,18 @@ impl Gate {
         self.passed.pop_front()
     }
 
-    /// The request, if what was taken last says that it is not to be served.
+    /// The request, if the bytes taken last show that it must be refused.
     pub(crate) fn refused(&mut self) -> Option<Box<Refused>> {
         self.refused.take()
     }
 
-    /// The stream has ended.
+    /// Reports the end of the stream.
     pub(crate) fn end(&self) -> Result<(), Violation> {
         let is_between = matches!(self.at, FramePart::Type) && !self.number.is_begun();
         if is_between { Ok(()) } else { Err(Violation::frame("the last frame is incomplete")) }
     }
 
-    /// Takes the next bytes of the stream.
+    /// Checks the next bytes of the stream.
     pub(crate) fn take(&mut self, bytes: &Bytes) -> Result<(), Violation> {
         let mut chunk = Chunk { bytes, rest: bytes, from: 0, frame: None };
         while !chunk.rest.is_empty() {
@@ -141,14 +141,14 @@ impl Gate {
                 }
             }
         }
-        // The head of a frame that is not all here goes on when it is, in a form of its own.
+        // An incomplete frame header is passed on later, re-encoded.
         let is_in_head = matches!(self.at, FramePart::Length(_)) || self.number.is_begun();
         let end = if is_in_head { chunk.frame.unwrap_or(chunk.from) } else { bytes.len() };
         chunk.pass_to(end, &mut self.passed);
         Ok(())
     }
 
-    /// A frame begins, whose type and length are known.
+    /// A frame whose type and length are known.
     fn open(&mut self, kind: u64, length: u64, chunk: &mut Chunk<'_>) -> Result<(), Violation> {
         match (kind, self.part) {
             (DATA, Part::Content | Part::Tunnel) => {
@@ -163,7 +163,7 @@ impl Gate {
                 self.open_section(length, chunk)
             }
             (HEADERS, Part::Head) => {
-                // Nothing of it is read.
+                // The frame is skipped.
                 let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
                 self.refused = Some(section::unknown(status).into());
                 Err(Violation::too_long())
@@ -199,7 +199,7 @@ impl Gate {
         Ok(())
     }
 
-    /// Judges a field section that is all here, and says what is to go on in its place.
+    /// Checks a complete field section, and returns its replacement, if any.
     fn judge(&mut self, section: &[u8]) -> Result<Option<Vec<u8>>, Violation> {
         let (is_head, most) = (self.part == Part::Head, self.most as usize);
         let Judged { verdict, is_connect, respelled } = section::judge(section, is_head, most)?;
@@ -244,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    /// What goes on of a stream that comes in pieces of `size`.
+    /// The output for a stream that arrives in pieces of `size`.
     fn passed(stream: &[u8], size: usize) -> Result<Vec<u8>, Violation> {
         let mut gate = Gate::new(250);
         let mut out = vec![];
@@ -256,7 +256,7 @@ mod tests {
         Ok(out)
     }
 
-    /// HEADERS with `GET https://a/` and lines as given.
+    /// HEADERS with `GET https://a/` and the given lines.
     fn head(lines: &[u8]) -> Vec<u8> {
         section(b"\xd1", lines)
     }

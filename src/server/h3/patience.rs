@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::close::close;
 use crate::limits::{QUIC_BROKEN_OFF, QUIC_BROKEN_OFF_RATE};
 
-/// How much more of it a connection stands; shared by its streams.
+/// How many more aborted requests a connection tolerates; shared by its streams.
 #[derive(Clone, Debug)]
 pub(crate) struct Patience(Rc<Cell<(u32, Instant)>>);
 
@@ -20,7 +20,7 @@ impl Patience {
         Self(Rc::new(Cell::new((QUIC_BROKEN_OFF, Instant::now()))))
     }
 
-    /// A request was broken off; ends the connection where that was once too often.
+    /// Counts an aborted request, and closes the connection above the limit.
     pub(crate) fn strain(&self, quic: &quinn::Connection) {
         if self.is_at_end(Instant::now()) {
             close(quic, Code::H3_EXCESSIVE_LOAD, b"too many cancelled requests");
@@ -31,7 +31,7 @@ impl Patience {
         let (left, since) = self.0.get();
         let regained = now.duration_since(since).as_millis() * u128::from(QUIC_BROKEN_OFF_RATE);
         let regained = u32::try_from(regained / 1000).unwrap_or(u32::MAX);
-        // A fraction of one counts next time.
+        // The fraction counts next time.
         let since = if regained > 0 { now } else { since };
         let left = left.saturating_add(regained).min(QUIC_BROKEN_OFF);
         self.0.set((left.saturating_sub(1), since));

@@ -7,8 +7,8 @@ use h3::quic::StreamId;
 
 use crate::server::bad_head::Refused;
 
-/// The refusal of one connection that nobody has taken yet: it is there from when h3 reads a head
-/// up to when it says what has become of it.
+/// The refusal that has not been taken yet: it is set when h3 reads a header section, and taken
+/// when h3 returns the request.
 #[derive(Clone, Default)]
 pub(crate) struct Refusals(Rc<Cell<Option<Noted>>>);
 
@@ -22,7 +22,7 @@ impl Refusals {
         self.0.set(Some(Noted { stream, refused }));
     }
 
-    /// That of the request on this stream.
+    /// Takes the refusal of the request on this stream.
     pub(super) fn take(&self, stream: quinn::StreamId) -> Option<Box<Refused>> {
         let noted = self.0.take()?;
         (noted.stream.into_inner() == u64::from(stream)).then_some(noted.refused)

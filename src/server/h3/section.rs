@@ -19,27 +19,28 @@ use crate::server::compression::primitives::{Coded, read_integer, read_string};
 use crate::server::compression::qpack_table::TABLE;
 use crate::server::field_section::{Line, Section, Verdict};
 
-/// What h3 calls `websocket`.
+/// The protocol that h3 receives for `websocket`, which it does not know.
 pub(crate) const WEBSOCKET: Protocol = Protocol::CONNECT_UDP;
-/// What h3 calls any other protocol.
+/// The protocol that h3 receives for any other one.
 const OTHER: Protocol = Protocol::WEB_TRANSPORT;
 
-/// `GET https://-/`, which h3 is handed in place of a request that is refused.
+/// `GET https://-/`, which h3 receives instead of a refused request.
 pub(crate) const STAND_IN: &[u8] = b"\0\0\xd1\xd7\xc1\x50\x01-";
 
 const UNDECODABLE: Violation =
     Violation::Connection(Code::QPACK_DECOMPRESSION_FAILED, "cannot decode the field section");
 
-/// What a section is.
+/// The result of checking a section.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
     pub(crate) is_connect: bool,
-    /// To be put in its place where h3 would not understand it.
+    /// Bytes that replace the section if h3 would not accept it.
     pub(crate) respelled: Option<Vec<u8>>,
 }
 
-/// Judges the head of a request, or else its trailers; `most` bytes and more are too many.
+/// Checks the header section of a request, or its trailer section; `most` bytes and more are too
+/// many.
 pub(crate) fn judge(section: &[u8], is_head: bool, most: usize) -> Result<Judged, Violation> {
     let mut seen = Section::default();
     let (mut has_host, mut has_authority, mut respelled) = (false, false, None);
@@ -68,7 +69,7 @@ pub(crate) fn judge(section: &[u8], is_head: bool, most: usize) -> Result<Judged
     Ok(Judged { verdict, is_connect: seen.is_connect, respelled })
 }
 
-/// A request says its host, and but one (RFC 9114 section 4.3.1).
+/// A request must name one host (RFC 9114 section 4.3.1).
 fn judge_host(section: &[u8]) -> Result<Verdict, Violation> {
     let (mut host, mut is_one) = (None, true);
     each(section, |field| {
@@ -86,10 +87,10 @@ fn judge_host(section: &[u8]) -> Result<Verdict, Violation> {
     })
 }
 
-/// What there is to tell of the request that a section begins.
+/// Describes the request of a header section for the log.
 pub(crate) fn describe(section: &[u8], status: StatusCode) -> Refused {
     let mut told = Told { version: Version::HTTP_3, ..Told::default() };
-    // What cannot be decoded ends the connection, and is not described.
+    // A section that cannot be decoded closes the connection, and is not described.
     let _ = each(section, |field| {
         let value = || field.value.to_vec().into();
         match field.name {
@@ -103,7 +104,7 @@ pub(crate) fn describe(section: &[u8], status: StatusCode) -> Refused {
     told.refused(status)
 }
 
-/// What there is to tell of one whose head is not all here.
+/// Describes a request whose header section is incomplete.
 pub(crate) fn unknown(status: StatusCode) -> Refused {
     Told { version: Version::HTTP_3, ..Told::default() }.refused(status)
 }
@@ -116,7 +117,7 @@ fn each(section: &[u8], mut each: impl FnMut(Field<'_>)) -> Result<(), Violation
     Ok(())
 }
 
-/// Puts another value in the place of the string between two places.
+/// Replaces the value between two offsets of the section.
 fn respell(section: &[u8], value: &str, start: usize, end: usize) -> Vec<u8> {
     let mut out = section[..start].to_vec();
     out.push(value.len() as u8);
@@ -125,7 +126,7 @@ fn respell(section: &[u8], value: &str, start: usize, end: usize) -> Vec<u8> {
     out
 }
 
-/// What is thought of an entry of the static table.
+/// The verdict on each entry of the static table.
 fn fixed(index: usize) -> Option<Line> {
     static LINES: LazyLock<Vec<Line>> = LazyLock::new(|| {
         let field = |(name, value): &(&'static str, &'static str)| Field {
@@ -137,18 +138,18 @@ fn fixed(index: usize) -> Option<Line> {
     LINES.get(index).copied()
 }
 
-/// Reads the lines of a section.
+/// Reads the field lines of a section.
 struct Reader<'a> {
     rest: &'a [u8],
     length: usize,
 }
 
-/// One line.
+/// One field line.
 struct FieldLine<'a> {
     field: Field<'a>,
-    /// Of the static table, where the whole line is one.
+    /// The entry of the static table, if the whole line is one.
     entry: Option<usize>,
-    /// Where the string of its value begins, if it has one.
+    /// Offset of the value's string, if the line has one.
     value_at: usize,
 }
 
@@ -156,7 +157,7 @@ impl<'a> Reader<'a> {
     fn new(section: &'a [u8]) -> Result<Self, Violation> {
         let mut rest = section;
         // There is no dynamic table: Required Insert Count is 0 (RFC 9204 section 4.5.1), and no
-        // line may refer to one.
+        // line may refer to it.
         if integer(&mut rest, 8)? != 0 {
             return Err(UNDECODABLE);
         }
@@ -164,7 +165,7 @@ impl<'a> Reader<'a> {
         Ok(Self { rest, length: section.len() })
     }
 
-    /// The next field line (RFC 9204 section 4.5); `strings` has room for its decoded strings.
+    /// The next field line (RFC 9204 section 4.5); decoded strings are stored in `strings`.
     fn next<'s>(&mut self, strings: &'s mut Vec<u8>) -> Result<Option<FieldLine<'s>>, Violation>
     where
         'a: 's,
@@ -207,7 +208,7 @@ fn integer(bytes: &mut &[u8], bits: u32) -> Result<usize, Violation> {
     read_integer(bytes, bits).ok_or(UNDECODABLE)
 }
 
-/// Puts what a string means behind what is in `out`, where it is in Huffman code.
+/// Appends a string to `out`, decoded if it is in Huffman code.
 fn decode(string: Coded<'_>, out: &mut Vec<u8>) -> Result<(), Violation> {
     let is_sound = !string.is_huffman || huffman::decode(string.bytes, out);
     if is_sound { Ok(()) } else { Err(UNDECODABLE) }
@@ -224,13 +225,13 @@ mod tests {
         judge(&[b"\0\0", &lines.concat()[..]].concat(), true, MOST)
     }
 
-    /// What passes of `GET https://a/` with other lines, behind those.
+    /// The section that h3 receives for `GET https://a/` with further lines.
     fn verdict(lines: &[u8]) -> Verdict {
         head(&[b"\xd1\xd7\xc1\x50\x01a", lines]).unwrap().verdict
     }
 
-    /// `:method CONNECT`, `:scheme https`, `:path /` by index, a name by reference, and lines as
-    /// given.
+    /// `:method CONNECT`, `:scheme https`, `:path /` by index, a name by reference, and the given
+    /// lines.
     fn section(lines: &[u8]) -> Vec<u8> {
         [b"\0\0\xcf\xd7\xc1\x50\x03a.b", lines, b"\x23x-a\x01b"].concat()
     }
@@ -275,12 +276,12 @@ mod tests {
     #[test]
     fn pseudo_fields_come_once_and_first() {
         for lines in [
-            // `:path` by index, by its name's index, spelled out, and in Huffman code.
+            // `:path` by index, by its name's index, as a literal, and in Huffman code.
             &b"\xc1"[..],
             b"\x51\x01/",
             b"\x25:path\x01/",
             b"\x2c\xb9\x58\xd3\x3f\x01/",
-            // Of responses; of nobody.
+            // Fields of responses, and unknown ones.
             b"\xd9",
             b"\x5f\x09\x03200",
             b"\x27\0:status\x03200",
@@ -344,13 +345,14 @@ mod tests {
         for section in [
             &b""[..],
             b"\0",
-            // A dynamic table: counted, indexed, named, indexed behind the base.
+            // A dynamic table: Required Insert Count, index, name reference, post-base index.
             b"\x02\0",
             b"\0\0\x80",
             b"\0\0\x40\x01a",
             b"\0\0\x10",
             b"\0\0\x00\x01a",
-            // No such entry; cut off in a name, a value, an integer; an integer without an end.
+            // No such entry; truncated within a name, a value and an integer; an integer without an
+            // end.
             b"\0\0\xff\x24",
             b"\0\0\x27\x02:prot",
             b"\0\0\x51\x05/",
@@ -359,7 +361,7 @@ mod tests {
             // Huffman code with eight bits of padding, in a value and in a name.
             b"\0\0\x51\x82\x63\xff",
             b"\0\0\x2d\xb9\x58\xd3\x3f\xff\x01/",
-            // Malformed before it is undecodable.
+            // A malformed field before one that cannot be decoded.
             b"\0\0\xd9\x10",
         ] {
             assert_eq!(judge(section, true, MOST), Err(UNDECODABLE), "{section:x?}");

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::limits::{STREAMS, TUNNELS};
 
-/// Those of one connection.
+/// The tunnels of one connection.
 pub(crate) struct Tunnels {
     quic: quinn::Connection,
     open: Cell<u32>,
@@ -17,7 +17,7 @@ impl Tunnels {
         Rc::new(Self { quic, open: Cell::new(0) })
     }
 
-    /// Counts a tunnel for as long as what it gives lives.
+    /// Counts a tunnel until the returned value is dropped.
     pub(crate) fn open(self: &Rc<Self>) -> Open {
         self.set(self.open.get() + 1);
         Open(self.clone())

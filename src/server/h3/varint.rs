@@ -2,16 +2,16 @@
 
 use bytes::{BufMut, BytesMut};
 
-/// Reads an integer whose bytes may come one by one.
+/// Decodes an integer whose bytes may arrive one by one.
 #[derive(Debug, Default)]
 pub(super) struct VarIntReader {
     value: u64,
-    /// Bytes still to come; 0 before the first.
+    /// Bytes that are missing; 0 before the first one.
     left: u8,
 }
 
 impl VarIntReader {
-    /// The integer, once its last byte is here; `bytes` is then what follows it.
+    /// The integer after its last byte; `bytes` is then what follows it.
     pub(super) fn read(&mut self, bytes: &mut &[u8]) -> Option<u64> {
         while let Some((first, rest)) = bytes.split_first() {
             *bytes = rest;
@@ -29,13 +29,13 @@ impl VarIntReader {
         None
     }
 
-    /// Whether some of its bytes are here and others are not.
+    /// Whether the integer is incomplete.
     pub(super) fn is_begun(&self) -> bool {
         self.left > 0
     }
 }
 
-/// Writes an integer in the fewest bytes.
+/// Encodes an integer in the fewest bytes.
 pub(super) fn write(out: &mut BytesMut, value: usize) {
     match value as u64 {
         value @ ..0x40 => out.put_u8(value as u8),

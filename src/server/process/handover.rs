@@ -11,7 +11,7 @@ pub struct HandoverSockets {
     pub addr: SocketAddr,
     pub tcp: Vec<OwnedFd>,
     pub udp: Vec<OwnedFd>,
-    /// Where packets for each of the UDP sockets' endpoints are handed to.
+    /// Where packets for the endpoint of each UDP socket are sent.
     pub outlets: Vec<OwnedFd>,
 }
 

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use crate::site::Snapshot;
 
-/// File descriptors belong to the process, and so does this.
+/// File descriptors belong to the process, and so does this set.
 static INHERITED: OnceLock<Inherited> = OnceLock::new();
 
 #[derive(Default)]
@@ -17,16 +17,16 @@ pub(crate) struct Inherited {
     udp: Vec<(SocketAddr, UdpSocket)>,
 }
 
-/// Has [`crate::server::bind`] serve from these sockets wherever their addresses are wanted. The
-/// first call counts.
+/// Makes [`crate::server::bind`] use these sockets for their addresses. Only the first call has an
+/// effect.
 pub fn inherit(tcp: Vec<TcpListener>, udp: Vec<UdpSocket>) -> io::Result<()> {
     let inherited = Inherited::new(tcp, udp)?;
-    // A second set has nowhere to come from.
+    // A process inherits only one set.
     let _ = INHERITED.set(inherited);
     Ok(())
 }
 
-/// The inherited sockets that `snapshot` makes no use of: clients of theirs wait in vain.
+/// The inherited sockets that `snapshot` does not use: their clients would wait for ever.
 pub fn idle(snapshot: &Snapshot) -> Vec<String> {
     inherited().idle(|addr| {
         let listener = snapshot.listeners.iter().find(|listener| same(addr, listener.addr));
@@ -34,7 +34,7 @@ pub fn idle(snapshot: &Snapshot) -> Vec<String> {
     })
 }
 
-/// They are to stay the supervisor's in the next process too: TCP and UDP.
+/// The descriptors that remain the supervisor's in the next process: TCP and UDP.
 pub fn lent() -> (Vec<BorrowedFd<'static>>, Vec<BorrowedFd<'static>>) {
     let inherited = inherited();
     let tcp = inherited.tcp.iter().map(|(_, socket)| socket.as_fd());
@@ -60,15 +60,15 @@ impl Inherited {
         Ok(inherited)
     }
 
-    /// A TCP socket for each worker; workers beyond the number of sockets share them. Empty
-    /// when the address was not passed.
+    /// A TCP socket for each worker; workers beyond the number of sockets share them. Empty if the
+    /// address was not inherited.
     pub(crate) fn tcp(&self, addr: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
         let sockets: Vec<_> = of(&self.tcp, addr).collect();
         sockets.iter().cycle().take(workers).map(|socket| socket.try_clone()).collect()
     }
 
-    /// UDP sockets for as many workers as there are sockets: two that read one socket would take
-    /// each other's packets, and one that nobody reads would swallow its share of them.
+    /// UDP sockets for as many workers as there are sockets: two workers on one socket would read
+    /// each other's packets, and packets of an unread socket would be lost.
     pub(crate) fn udp(&self, addr: SocketAddr, workers: usize) -> io::Result<Vec<UdpSocket>> {
         let sockets: Vec<_> = of(&self.udp, addr).collect();
         let count = sockets.len();
@@ -86,7 +86,7 @@ impl Inherited {
         sockets.iter().map(|socket| socket.try_clone()).collect()
     }
 
-    /// `used` tells of an address whether it is served, and then whether over HTTP/3.
+    /// `used` returns whether an address is served, and whether over HTTP/3.
     fn idle(&self, used: impl Fn(SocketAddr) -> Option<bool>) -> Vec<String> {
         let tcp = self.tcp.iter().filter(|(addr, _)| used(*addr).is_none());
         let tcp = tcp.map(|(addr, _)| format!("tcp {addr}"));
@@ -99,7 +99,7 @@ fn of<T>(sockets: &[(SocketAddr, T)], wanted: SocketAddr) -> impl Iterator<Item 
     sockets.iter().filter(move |(addr, _)| same(*addr, wanted)).map(|(_, socket)| socket)
 }
 
-/// All interfaces are `[::]` or `0.0.0.0`, as the host has IPv6 or not.
+/// All interfaces are `[::]` or `0.0.0.0`, depending on whether the host has IPv6.
 fn same(passed: SocketAddr, wanted: SocketAddr) -> bool {
     let any = passed.ip().is_unspecified() && wanted.ip().is_unspecified();
     passed == wanted || any && passed.port() == wanted.port()

@@ -7,33 +7,33 @@ use aws_lc_rs::{hkdf, hmac, rand};
 
 use crate::server::quic::packets::Ids;
 
-/// The keys of a service, the same in all its workers and in the processes after this one.
+/// The keys of a service, shared by all its workers and by later processes.
 pub struct ServiceKeys {
     secret: [u8; 32],
-    /// 1 for the first process of a service, one more after each upgrade.
+    /// 1 for the first process of a service, plus 1 for each upgrade.
     generation: u32,
     pub(crate) ids: Ids,
     /// Authenticates stateless resets (RFC 9000 section 10.3).
     pub(crate) resets: Arc<hmac::Key>,
-    /// Encrypts the tokens by which a client proves its address (RFC 9000 section 8.1).
+    /// Encrypts address validation tokens (RFC 9000 section 8.1).
     pub(crate) tokens: Arc<hkdf::Prk>,
 }
 
 impl ServiceKeys {
-    /// New keys, for the first process of a service.
+    /// Generates keys, for the first process of a service.
     ///
     /// # Errors
-    /// The system has no randomness.
+    /// The system's random number generator fails.
     pub fn generate() -> Result<Arc<Self>, String> {
         let mut secret = [0; 32];
         rand::fill(&mut secret).map_err(|_| "no randomness from the system".to_owned())?;
         Self::of_generation(secret, 1)
     }
 
-    /// The keys of the process that is the `generation`th of its service.
+    /// The keys for the process with this `generation` of its service.
     ///
     /// # Errors
-    /// The keys cannot be made.
+    /// The keys cannot be created.
     pub fn of_generation(secret: [u8; 32], generation: u32) -> Result<Arc<Self>, String> {
         let ids = derive(&secret, "connection IDs");
         let ids = Ids::new(&ids[..16]).map_err(|_| "no key for connection IDs".to_owned())?;
@@ -43,7 +43,7 @@ impl ServiceKeys {
         Ok(Arc::new(Self { secret, generation, ids, resets, tokens }))
     }
 
-    /// For the process that is to come next, and for nobody else.
+    /// The secret to pass to the next process, and to no other.
     pub fn secret(&self) -> &[u8; 32] {
         &self.secret
     }

@@ -22,11 +22,11 @@ use self::ws_frames::{Frames, going_away};
 use crate::http::{Body, BodyError, upgrade};
 use crate::limits::TUNNEL_IDLE;
 
-/// What both directions know.
+/// The state that both directions share.
 pub(crate) struct Tunnel {
-    /// When a byte last passed, in whatever direction.
+    /// The time of the last byte in either direction.
     moved: Cell<Instant>,
-    /// The time for tunnels to end has come.
+    /// Cancelled when tunnels must end.
     parting: CancellationToken,
     /// The longest silence of both directions.
     idle: Duration,
@@ -51,12 +51,12 @@ impl Tunnel {
         })
     }
 
-    /// What comes from the client.
+    /// The client's bytes.
     pub(crate) fn inward(self: &Rc<Self>, body: Body) -> Body {
         Body::new(Half::new(self, body, Direction::Inward))
     }
 
-    /// What goes to the client.
+    /// The bytes for the client.
     pub(crate) fn outward(self: &Rc<Self>, body: Body) -> Body {
         Body::new(Half::new(self, body, Direction::Outward))
     }
@@ -71,7 +71,7 @@ enum Direction {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// The goodbye was handed out.
+    /// The Close frame has been sent.
     Parting,
     Ended,
 }
@@ -108,7 +108,7 @@ impl Half {
         }
     }
 
-    /// Ready when this direction is to end: the process stops, or nothing moves any more.
+    /// Ready when this direction must end: the process stops, or the tunnel is idle for too long.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.parting.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
@@ -125,7 +125,7 @@ impl Half {
         }
     }
 
-    /// Ends the direction where it may end: a frame is not cut.
+    /// Ends the direction if it is between two frames.
     fn part(&mut self) -> Poll<Option<Bytes>> {
         if !self.tunnel.is_websocket || self.frames.is_closed() {
             self.phase = Phase::Ended;
@@ -142,7 +142,8 @@ impl Half {
         match self.phase {
             Phase::Open => {}
             Phase::Parting => {
-                // The other direction lives in the handler's body: its goodbye goes out here.
+                // The other direction is owned by the handler's body, which sends its own Close
+                // frame.
                 let _ = Pin::new(&mut self.body).poll_frame(cx);
                 self.phase = Phase::Ended;
                 return Poll::Ready(None);
@@ -206,7 +207,7 @@ mod tests {
         Tunnel::patient_for(IDLE, &HeaderValue::from_static("websocket"), parting)
     }
 
-    /// A body and where its bytes come from; it is silent and open while nothing is sent.
+    /// A body and its sender; the body is open and silent until something is sent.
     fn channel() -> (mpsc::Sender<&'static [u8]>, Body) {
         let (send, receive) = mpsc::channel(4);
         let frames = stream::unfold(receive, |mut receive| async {

@@ -18,22 +18,22 @@ use crate::http::upgrade::{self, Upgrade, WEBSOCKET_ACCEPT, WEBSOCKET_KEY, is_ht
 use crate::http::{Body, Fault, fault_page};
 use crate::server::tcp::watch::Activity;
 
-/// Where an HTTP/1.1 connection leaves the tunnel that takes its place.
+/// Where an HTTP/1.1 connection finds the tunnel that replaces it.
 pub(crate) type Slot = Rc<Cell<Option<Granted>>>;
 
-/// A connection that is to leave HTTP.
+/// A connection that leaves HTTP.
 pub(crate) struct Granted {
     pub(crate) wire: Rc<Wire>,
     pub(crate) outgoing: Body,
 }
 
-/// What a connection needs to let requests leave HTTP.
+/// The state that lets requests of a connection leave HTTP.
 pub(crate) struct Switching {
-    /// Set where the whole connection leaves.
+    /// Set if the whole connection leaves HTTP.
     slot: Option<Slot>,
     activity: Activity,
     parting: CancellationToken,
-    /// How long a client may take nothing.
+    /// How long a client may take no bytes.
     write_idle: Option<Duration>,
 }
 
@@ -47,7 +47,7 @@ impl Switching {
         Self { slot, activity: activity.clone(), parting: parting.clone(), write_idle }
     }
 
-    /// What a request asks for, if it may have it; the error is the status that refuses it.
+    /// The requested protocol, if it is allowed. The error is the status of the refusal.
     pub(crate) fn offer(
         &self,
         request: &mut Request<Body>,
@@ -79,8 +79,8 @@ impl Switching {
     }
 }
 
-/// What an HTTP/1.1 request asks for. With content it would not be known where that ends and the
-/// other protocol begins, and another version of HTTP is not granted at all.
+/// The protocol of an HTTP/1.1 request. Requests with content are refused, as it would be unclear
+/// where the other protocol begins; other versions of HTTP are never allowed.
 fn by_http1(request: &Request<Body>) -> Option<HeaderValue> {
     let bodiless = hyper::body::Body::is_end_stream(request.body());
     if !bodiless || request.method() == Method::CONNECT || request.version() != Version::HTTP_11 {
@@ -89,8 +89,8 @@ fn by_http1(request: &Request<Body>) -> Option<HeaderValue> {
     upgrade::protocol(request.headers()).filter(|protocol| !is_http(protocol)).cloned()
 }
 
-/// Turns an extended CONNECT into what HTTP/1.1 would have asked, but for the fields that say so:
-/// they come when those of the client have been judged.
+/// Converts an extended CONNECT to the HTTP/1.1 handshake, without Connection and Upgrade: they are
+/// added after the client's fields have been checked.
 pub(crate) fn extended_connect<B>(
     request: &mut Request<B>,
     protocol: &str,
@@ -110,11 +110,11 @@ pub(crate) fn extended_connect<B>(
     Ok(protocol)
 }
 
-/// The answer to an extended CONNECT; whether it grants what was asked.
+/// The response to an extended CONNECT, and whether it accepts the protocol.
 pub(crate) fn extended_answer(response: Response<Body>) -> (Response<Body>, bool) {
     match response.status() {
         StatusCode::SWITCHING_PROTOCOLS => {}
-        // It would look like the tunnel that nobody has opened.
+        // A 2xx would claim a tunnel that does not exist.
         status if status.is_success() => {
             let fault = Fault::status(StatusCode::BAD_GATEWAY);
             return (fault_page::render(fault, false), false);
@@ -129,7 +129,7 @@ pub(crate) fn extended_answer(response: Response<Body>) -> (Response<Body>, bool
     (response, true)
 }
 
-/// A request that has offered another protocol.
+/// A request that offered another protocol.
 pub(crate) struct Switch {
     tunnel: Rc<Tunnel>,
     wire: Rc<Wire>,
@@ -143,7 +143,7 @@ enum How {
 }
 
 impl Switch {
-    /// Takes the tunnel out of a response that grants it.
+    /// Takes the tunnel from a response that accepts the protocol.
     pub(crate) fn settle(self, response: Response<Body>) -> Response<Body> {
         match self.how {
             How::Connection(slot) => {

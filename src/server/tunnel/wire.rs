@@ -19,27 +19,27 @@ use crate::http::{Body, BodyError};
 use crate::limits::LINGERING_CLOSE;
 use crate::server::tcp::batched_tls::Flusher;
 
-/// What one read takes at most.
+/// Most bytes of one read.
 const READ: usize = 16 * 1024;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
-/// The stream, which one side reads and the other writes. It is empty until the protocol changes.
+/// The stream, which one side reads and the other writes. `None` until the protocol changes.
 #[derive(Default)]
 pub(crate) struct Wire {
     state: RefCell<State>,
-    /// How long the client may take nothing.
+    /// How long the client may take no bytes.
     patience: Option<Duration>,
 }
 
 #[derive(Default)]
 struct State {
     io: Option<Box<dyn Stream>>,
-    /// What came behind the request before the protocol changed.
+    /// Bytes received after the request before the protocol changed.
     early: Bytes,
-    /// The client has ended its side, or nobody reads on.
+    /// The client has ended its direction, or the reader is gone.
     read_ended: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -50,13 +50,13 @@ impl Wire {
         Self { state: RefCell::default(), patience }
     }
 
-    /// What the client sends, as a body.
+    /// The client's bytes as a body.
     pub(crate) fn incoming(self: &Rc<Self>) -> Body {
         Body::new(Incoming(self.clone()))
     }
 
-    /// Passes `outgoing` to the client until it ends and the client's side has ended too.
-    /// `flusher` sends what the stream gathers.
+    /// Sends `outgoing` to the client until it ends and the client's direction has ended too.
+    /// `flusher` sends the stream's buffered bytes.
     pub(crate) async fn run<T>(
         &self,
         io: T,
@@ -73,7 +73,7 @@ impl Wire {
             loop {
                 let polled = pump.poll(self, cx)?;
                 match flusher.as_ref().map(|flusher| flusher.poll_send(cx)) {
-                    // The stream waited for this.
+                    // The stream waited for this flush.
                     Some(Poll::Ready(Ok(true))) if polled.is_pending() => {}
                     Some(Poll::Ready(Err(error))) => return Poll::Ready(Err(error.into())),
                     _ => return polled.map(Ok::<_, BodyError>),
@@ -151,12 +151,12 @@ impl Wire {
     }
 }
 
-/// Moves a body into the wire; one piece at a time is in memory.
+/// Copies a body into the wire; at most one piece is in memory.
 struct Pump {
     outgoing: Body,
     chunk: Bytes,
     ended: bool,
-    /// Runs while the client takes nothing.
+    /// Runs while the client takes no bytes.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
@@ -180,7 +180,7 @@ impl Pump {
                 Poll::Ready(Some(frame)) => self.chunk = frame?.into_data().unwrap_or_default(),
                 Poll::Ready(None) => {
                     self.ended = true;
-                    // The handler's side of the tunnel is over.
+                    // The handler has ended its side of the tunnel.
                     self.outgoing = Body::empty();
                 }
                 Poll::Pending => {
@@ -201,7 +201,7 @@ impl Pump {
     }
 }
 
-/// The reader's end of a [`Wire`].
+/// The reading end of a [`Wire`].
 struct Incoming(Rc<Wire>);
 
 impl HttpBody for Incoming {

@@ -5,22 +5,22 @@ use bytes::Bytes;
 
 const CLOSE: u8 = 0x8;
 const MASKED: u8 = 0x80;
-/// Close frame 1001, "going away" (RFC 6455 section 7.4.1).
+/// Close code 1001, "going away" (RFC 6455 section 7.4.1).
 const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();
 
 /// One direction of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    /// The frame head of which `have` bytes came: two, a longer length, a mask.
+    /// An incomplete frame header with `have` bytes: two, an extended length, a mask.
     head: [u8; 14],
     have: usize,
-    /// Bytes of the current frame's payload still to come.
+    /// Bytes left of the current frame's payload.
     payload: u64,
     closed: bool,
 }
 
 impl Frames {
-    /// Takes the next bytes of the direction.
+    /// Processes the next bytes of the direction.
     pub(crate) fn pass(&mut self, mut bytes: &[u8]) {
         loop {
             let skipped = bytes.len().min(usize::try_from(self.payload).unwrap_or(usize::MAX));
@@ -38,12 +38,12 @@ impl Frames {
         }
     }
 
-    /// Whether a frame may be put in here.
+    /// Whether a frame may be inserted here.
     pub(crate) fn is_between(&self) -> bool {
         self.have == 0 && self.payload == 0
     }
 
-    /// Whether this direction has had its Close frame.
+    /// Whether this direction has sent its Close frame.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -72,7 +72,7 @@ impl Frames {
     }
 }
 
-/// A Close frame that says that its sender goes away. What a client sends is masked.
+/// A Close frame with the code "going away". Frames of a client are masked.
 pub(crate) fn going_away(masked: bool) -> Bytes {
     let [high, low] = GOING_AWAY;
     if !masked {
@@ -87,7 +87,7 @@ pub(crate) fn going_away(masked: bool) -> Bytes {
 mod tests {
     use super::*;
 
-    /// Frames with their heads: short, 126, 127, masked, empty.
+    /// Frames with their headers: short, 126, 127, masked, empty.
     fn frames() -> Vec<Vec<u8>> {
         let frame = |head: &[u8], payload: usize| [head, &vec![0x88; payload]].concat();
         vec![

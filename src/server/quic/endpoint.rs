@@ -20,7 +20,7 @@ use crate::server::connection::Connection;
 use crate::server::context::Worker;
 use crate::server::drain::InFlight;
 
-/// An endpoint and the socket under it.
+/// An endpoint and its socket.
 #[derive(Clone)]
 pub(crate) struct Listening {
     pub(crate) endpoint: Endpoint,
@@ -47,7 +47,8 @@ pub(crate) fn listen(
     Ok(listening)
 }
 
-/// Ends what is left on the endpoints and waits until the last packets are out.
+/// Closes the remaining connections of the endpoints and waits until the last packets have been
+/// sent.
 pub(crate) async fn close_endpoints(all: impl Iterator<Item = &Listening>) {
     for Listening { endpoint, .. } in all {
         endpoint.close(VarInt::from_u32(Code::H3_NO_ERROR.value() as u32), b"");
@@ -55,10 +56,10 @@ pub(crate) async fn close_endpoints(all: impl Iterator<Item = &Listening>) {
     }
 }
 
-/// An endpoint that accepts.
+/// An endpoint that accepts connections.
 struct Acceptor {
     worker: Rc<Worker>,
-    /// As bound.
+    /// The bound address.
     addr: SocketAddr,
     listening: Listening,
     accepting: CancellationToken,
@@ -66,7 +67,7 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts until told to stop. What has come by then is served.
+    /// Accepts until told to stop. Connections that have arrived by then are served.
     async fn accept_all(self) {
         let endpoint = &self.listening.endpoint;
         loop {
@@ -96,7 +97,7 @@ impl Acceptor {
         let held = Handshake { _ticket: self.handshakes.enter(), _watch: watch };
         let (worker, closing) = (self.worker.clone(), self.accepting.clone());
         let connection = Connection::new(worker, self.addr, remote, closing, slot);
-        // Boxed, since setting up needs more than a connection that stands.
+        // Boxed because the setup needs more memory than an established connection.
         let standing = Box::pin(establish(connection, incoming, held));
         tokio::task::spawn_local(async move {
             if let Some(standing) = standing.await {
@@ -106,11 +107,11 @@ impl Acceptor {
     }
 }
 
-/// What becomes of a client's first packet.
+/// How a client's first packet is handled.
 #[derive(Debug, PartialEq, Eq)]
 enum Admission {
     Handshake,
-    /// Under a flood a client proves its address first (RFC 9000 section 8.1.2).
+    /// Under a flood, clients must validate their address first (RFC 9000 section 8.1.2).
     Retry,
     Refuse,
 }

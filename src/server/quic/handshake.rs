@@ -16,16 +16,16 @@ use rustls::{AlertDescription, CipherSuite};
 
 use crate::server::connection::TlsSession;
 
-/// What protects the first packets of a connection (RFC 9001 section 5.2).
+/// The initial salt (RFC 9001 section 5.2).
 const INITIAL: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;
-/// Drafts whose first keys are not those of the RFC.
+/// Drafts with another initial salt than the RFC.
 const DRAFTS: std::ops::RangeInclusive<u32> = 0xff00_001d..=0xff00_0020;
 
-/// Begins the handshakes of one endpoint.
+/// Starts the handshakes of one endpoint.
 pub(crate) struct Handshakes {
     tls: Arc<rustls::ServerConfig>,
     initial: Suite,
-    /// For what comes before a handshake.
+    /// The configuration for packets before a handshake.
     plain: QuicServerConfig,
 }
 
@@ -64,7 +64,7 @@ impl ServerConfig for Handshakes {
     }
 }
 
-/// What the handshake of a connection settled.
+/// The result of a connection's handshake.
 pub(crate) fn session(quic: &quinn::Connection) -> TlsSession {
     let settled = quic.handshake_data().and_then(|data| data.downcast().ok());
     settled.map_or_else(TlsSession::default, |settled| *settled)
@@ -75,9 +75,9 @@ fn settled(handshake: &ServerConnection) -> TlsSession {
 }
 
 struct Tls {
-    /// Until it is over.
+    /// During the handshake.
     handshake: Option<Box<ServerConnection>>,
-    /// From then on.
+    /// After the handshake.
     client: TlsSession,
     next: Option<Secrets>,
     initial: Suite,
@@ -112,7 +112,7 @@ impl Session for Tls {
         self.handshake.as_ref().is_some_and(|handshake| handshake.is_handshaking())
     }
 
-    /// Never says that [`Session::handshake_data`] has come: nobody waits for it alone.
+    /// Never reports that [`Session::handshake_data`] is available, as no caller waits for it.
     fn read_handshake(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
         let Some(handshake) = &mut self.handshake else {
             return Err(TransportError {
@@ -123,7 +123,8 @@ impl Session for Tls {
         };
         handshake.read_hs(bytes).map(|()| false).map_err(|error| {
             let alert = handshake.alert().map(|alert| match (&error, alert) {
-                // So rustls says that the resolver has no certificate for the client's name.
+                // rustls reports in this way that the resolver has no certificate for the server
+                // name.
                 (rustls::Error::General(_), AlertDescription::AccessDenied) => {
                     AlertDescription::UnrecognisedName
                 }

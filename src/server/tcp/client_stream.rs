@@ -15,7 +15,7 @@ use super::guard::Readable;
 
 pub(crate) struct ClientStream {
     socket: TcpStream,
-    /// Bytes wait of which tokio knows no more.
+    /// The socket has bytes, but tokio's readiness has been cleared.
     forgotten: bool,
 }
 
@@ -24,24 +24,24 @@ impl ClientStream {
         Self { socket, forgotten: false }
     }
 
-    /// Has tokio wait for the next event although bytes are there.
+    /// Clears tokio's readiness, so that it waits for the next event although bytes are available.
     fn forget(&mut self) {
         self.forgotten = true;
         let forget = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
         let _ = self.socket.try_io(Interest::READABLE, forget);
     }
 
-    /// Whether the client sends no more, or the connection has broken.
+    /// Whether the client has ended its direction, or the connection has failed.
     fn is_read_closed(&self) -> bool {
         let ready = self.socket.ready(Interest::READABLE).now_or_never();
         ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
     }
 
-    /// Reads what tokio was made to forget. Pending: there is nothing.
+    /// Reads bytes that tokio does not report. Pending: there are none.
     fn poll_forgotten(&mut self, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wanted = out.remaining();
         let read = (&*SockRef::from(&self.socket)).read(out.initialize_unfilled());
-        // A full buffer says nothing of what is left.
+        // After a full read there may be more bytes.
         self.forgotten = read.as_ref().is_ok_and(|read| *read == wanted);
         match read {
             Ok(read) => {
@@ -73,7 +73,7 @@ impl Readable for ClientStream {
     }
 
     fn reset_at_close(&self) {
-        // On a socket that is not connected any more there is nothing to drop.
+        // A socket that is not connected any more has nothing to drop.
         let _ = self.socket.set_zero_linger();
     }
 }

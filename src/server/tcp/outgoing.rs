@@ -16,25 +16,25 @@ use super::stream_slots::StreamSlot;
 use super::watch::Activity;
 use crate::http::{Body, BodyError};
 
-/// Content of an HTTP/2 DATA frame that fills one TLS record with its head of 9 bytes (RFC 9113
-/// section 4.1): a longer frame would leave a record of a few bytes behind each full one.
+/// Content of an HTTP/2 DATA frame that fills one TLS record together with its header of 9 bytes
+/// (RFC 9113 section 4.1): a longer frame would add a record of a few bytes after each full one.
 const PIECE: usize = 16 * 1024 - 9;
 
-/// One response's body. Its end is the request's end.
+/// The body of one response. Its end is the end of the request.
 pub(crate) struct Outgoing {
     body: Body,
     activity: Activity,
     stall: Option<Rc<Stall>>,
     _turn: Option<StreamSlot>,
-    /// What is left of a frame that was too long for one piece.
+    /// The rest of a frame that was too long for one piece.
     rest: Bytes,
-    /// A frame was handed out and the next one not yet asked for.
+    /// A frame was returned, and the next one not yet requested.
     unread: bool,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Outgoing {
-    /// What is held is let go of at the response's end.
+    /// Drops its values at the end of the response.
     pub(crate) fn new(
         body: Body,
         (activity, turn): (Activity, Option<StreamSlot>),
@@ -52,14 +52,14 @@ impl Outgoing {
         }
     }
 
-    /// The next frame, cut to what fits a record.
+    /// The next frame, limited to the size of a record.
     fn poll_piece(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.rest.is_empty() {
             let polled = Pin::new(&mut self.body).poll_frame(cx);
-            // Only HTTP/2 has a stall to watch, and frames of its own around the content.
+            // Only HTTP/2 detects stalls, and has a frame header before the content.
             let Poll::Ready(Some(Ok(frame))) = polled else { return polled };
             let is_long = frame.data_ref().is_some_and(|data| data.len() > PIECE);
             if self.stall.is_none() || !is_long {

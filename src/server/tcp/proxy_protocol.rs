@@ -14,7 +14,7 @@ use crate::http::request::unmapped;
 use crate::net::proxy_protocol::reader::{Malformed, Step, step};
 use crate::site::ProxyProtocol;
 
-/// Why a connection is closed that has named nobody.
+/// Why a connection is closed before it has named its client.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     #[error(transparent)]
@@ -26,7 +26,8 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
-    /// Tells the log: what is malformed is somebody's mistake, the rest is life.
+    /// Logs the reason. A malformed header is a configuration error, which is worth a warning; a
+    /// failed connection is not.
     pub(crate) fn report(&self, sender: SocketAddr) {
         let level = match self {
             Self::Malformed(_) => log::Level::Warn,
@@ -36,7 +37,7 @@ impl Refused {
     }
 }
 
-/// The client of a connection from `sender`: whom it names, if it is expected to.
+/// The client of a connection from `sender`: the address in its header if the rule applies.
 pub(crate) async fn client(
     rule: Option<&ProxyProtocol>,
     stream: &mut TcpStream,

@@ -17,16 +17,16 @@ tokio::task_local! {
     pub(super) static STALL: Rc<Stall>;
 }
 
-/// What is known of a stream beside its task.
+/// The state of a stream outside of its task.
 #[derive(Default)]
 pub(crate) struct Stall {
-    /// Since when the response waits for its client.
+    /// Since when the response has waited for its client.
     since: Cell<Option<Instant>>,
     pub(crate) unread: Unread,
 }
 
 impl Stall {
-    /// That of the stream whose task runs; other protocols have none.
+    /// The state of the stream whose task is running; other protocols have none.
     pub(crate) fn current() -> Option<Rc<Self>> {
         STALL.try_with(Rc::clone).ok()
     }
@@ -60,11 +60,11 @@ impl Stall {
     }
 }
 
-/// Where a stream's content is put by whoever has enough of it.
+/// The content of a request that its handler dropped before the end.
 #[derive(Default)]
 pub(crate) struct Unread {
     pub(super) rest: Cell<Option<Body>>,
-    /// Who waits for it.
+    /// The task that waits for it.
     pub(super) waiter: Cell<Option<Waker>>,
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::stall::{STALL, Stall};
 use super::unread::{BOUNDS, drain};
 
-/// Runs a stream's task until it ends or its client has taken nothing for longer than `patience`.
-/// An answer that is complete waits for the rest of the request.
+/// Runs a stream's task until it ends or its client has read nothing for `patience`. After a
+/// complete response, the rest of the request is read.
 pub(crate) async fn watched(task: impl Future, patience: Option<Duration>) {
     let stall = Rc::new(Stall::default());
     if answered(task, &stall, patience).await {
@@ -18,7 +18,7 @@ pub(crate) async fn watched(task: impl Future, patience: Option<Duration>) {
     }
 }
 
-/// Whether the task came to its end, and was not given up.
+/// Whether the task has ended by itself.
 async fn answered(task: impl Future, stall: &Rc<Stall>, patience: Option<Duration>) -> bool {
     let mut task = pin!(task);
     let mut timer = None;

@@ -18,7 +18,7 @@ impl StreamSlots {
         Rc::new(Self { left: Cell::new(most), waiting: RefCell::default() })
     }
 
-    /// Waits for a slot, which is free again when the returned value is dropped.
+    /// Waits for a slot, which becomes free when the returned value is dropped.
     pub(crate) async fn take(self: &Rc<Self>) -> StreamSlot {
         poll_fn(|cx| {
             if let Some(left) = self.left.get().checked_sub(1) {
@@ -33,14 +33,14 @@ impl StreamSlots {
     }
 }
 
-/// A request that runs.
+/// A running request.
 #[derive(Debug)]
 pub(crate) struct StreamSlot(Rc<StreamSlots>);
 
 impl Drop for StreamSlot {
     fn drop(&mut self) {
         self.0.left.set(self.0.left.get() + 1);
-        // All of them, as the first may have gone: it is rare, and they are few.
+        // Wakes all of them, as the first may have been dropped: it is rare, and they are few.
         self.0.waiting.take().into_iter().for_each(Waker::wake);
     }
 }

@@ -17,7 +17,7 @@ use super::stall::Stall;
 use crate::http::{Body, BodyError};
 use crate::limits::{UNREAD_BYTES, UNREAD_SILENCE, UNREAD_TIME};
 
-/// How much of what comes late is taken in, and how long.
+/// Limits in bytes and time of content that is read after the response.
 pub(crate) struct Bounds {
     bytes: u64,
     time: Duration,
@@ -27,14 +27,14 @@ pub(crate) struct Bounds {
 pub(crate) const BOUNDS: Bounds =
     Bounds { bytes: UNREAD_BYTES, time: UNREAD_TIME, silence: UNREAD_SILENCE };
 
-/// A body that is put aside when it is dropped before its end.
+/// Wraps a body whose rest is left in `stall` if it is dropped before its end.
 pub(crate) fn hold(stall: Rc<Stall>, body: Body) -> Body {
     Body::new(Held { body, stall })
 }
 
-/// Takes in what comes when the answer is complete, within bounds.
+/// Reads the rest of the request after the response is complete, within limits.
 pub(crate) async fn drain(stall: &Rc<Stall>, bounds: &Bounds) {
-    // Somebody may read on, though the answer is complete.
+    // A handler's task may still read the content.
     if !stall.unread.is_here() && !is_held(stall) {
         return;
     }
@@ -68,7 +68,7 @@ fn poll_bytes(stall: &Rc<Stall>, cx: &mut Context<'_>) -> Poll<Option<u64>> {
     })
 }
 
-/// A request's content, in whatever hands.
+/// The content of a request, whoever owns it.
 struct Held {
     body: Body,
     stall: Rc<Stall>,
@@ -116,7 +116,7 @@ mod tests {
         Bounds { bytes, time: SILENCE * 4, silence: SILENCE }
     }
 
-    /// Frames of four bytes, each after a while, and then nothing and no end.
+    /// Frames of four bytes, each after a delay, then silence without an end.
     fn late(frames: usize, each: Duration) -> Body {
         let frames = stream::iter(0..frames).then(move |_| async move {
             tokio::time::sleep(each).await;
@@ -125,7 +125,7 @@ mod tests {
         Body::new(StreamBody::new(Box::pin(frames.chain(stream::pending()))))
     }
 
-    /// Milliseconds for which the rest of a body that was dropped is taken in.
+    /// Milliseconds for which the rest of a dropped body is read.
     fn drained(body: Body, most: u64) -> u128 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

@@ -21,7 +21,7 @@ use crate::limits::{FIRST_REQUEST, REST_AFTER};
 use crate::server::connection::Connection;
 use crate::server::context::Worker;
 
-/// What one connection is doing, told by dispatch and by response bodies.
+/// The state of one connection, updated by dispatch and by response bodies.
 #[derive(Clone)]
 pub(crate) struct Activity(Rc<State>);
 
@@ -29,13 +29,13 @@ struct State {
     requests: Cell<usize>,
     /// Responses whose last frame waits for the client.
     unread: Cell<usize>,
-    /// A request ended, a frame was handed out: the last sign of progress.
+    /// The time of the last progress: a request ended or a frame was returned.
     progress: Cell<Instant>,
-    /// No request has come yet.
+    /// Whether no request has arrived yet.
     fresh: Cell<bool>,
-    /// The connection is to end.
+    /// Whether the connection must end.
     closing: Cell<bool>,
-    /// Over HTTP/1.1, the framing and who sends it.
+    /// Over HTTP/1.1, the framing and the sender of responses.
     guard: Option<(GuardHandle, Rc<Peer>)>,
 }
 
@@ -51,19 +51,19 @@ impl Activity {
         }))
     }
 
-    /// The verdict on the request that now begins, if its head broke the rules.
+    /// The verdict on the request that starts now, if its head is invalid.
     pub(crate) fn begin(&self) -> Option<http::StatusCode> {
         self.0.requests.set(self.0.requests.get() + 1);
         self.0.fresh.set(false);
         self.0.guard.as_ref().and_then(|(guard, _)| guard.begin_request())
     }
 
-    /// The head of the request that began, where there is a verdict on it.
+    /// The head of the current request, if there is a verdict on it.
     pub(crate) fn replaced(&self) -> Vec<u8> {
         self.0.guard.as_ref().map(|(guard, _)| guard.replaced()).unwrap_or_default()
     }
 
-    /// The request that began asks for an upgrade and gets an ordinary response.
+    /// The current request asks for an upgrade but gets an ordinary response.
     pub(crate) fn not_upgraded(&self) {
         if let Some((guard, _)) = &self.0.guard {
             guard.not_upgraded();
@@ -76,24 +76,24 @@ impl Activity {
         self.progress();
     }
 
-    /// Counts as a request for as long as what it gives lives.
+    /// Counts as a request until the returned value is dropped.
     pub(crate) fn busy(&self) -> Busy {
         self.0.requests.set(self.0.requests.get() + 1);
         Busy(self.clone())
     }
 
-    /// A response body handed a frame out, which the client has yet to take.
+    /// A response body returned a frame, which the client has to read.
     pub(crate) fn handed_out(&self) {
         self.0.unread.set(self.0.unread.get() + 1);
         self.progress();
     }
 
-    /// The frame was taken.
+    /// The frame was read.
     pub(crate) fn taken(&self) {
         self.0.unread.set(self.0.unread.get() - 1);
     }
 
-    /// Whether a response is to say that the connection closes behind it.
+    /// Whether a response must announce that the connection closes after it.
     pub(crate) fn is_last(&self) -> bool {
         self.0.closing.get() && self.0.guard.is_some()
     }
@@ -106,14 +106,14 @@ impl Activity {
         self.0.progress.set(Instant::now());
     }
 
-    /// When the connection is to be given up, as things stand.
+    /// The deadline of the connection in its current state.
     fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
         let state = &self.0;
         if let Some((guard, peer)) = &state.guard {
             let seen = guard.glance();
             let waits = state.requests.get() > 0 && state.unread.get() == 0 && !seen.unsent;
             if seen.left && waits && peer.kept.is_elsewhere() {
-                // Nobody waits for the answer.
+                // No client waits for the response.
                 return Some(state.progress.get());
             }
             if let Some(started) = seen.head_started {
@@ -128,13 +128,13 @@ impl Activity {
         write_idle.map(|limit| state.progress.get() + limit)
     }
 
-    /// Whether the client leaves a response where it is.
+    /// Whether the client does not read a response.
     fn is_unread(&self) -> bool {
         let unsent = self.0.guard.as_ref().is_some_and(|(guard, _)| guard.glance().unsent);
         unsent || self.0.unread.get() > 0
     }
 
-    /// When there is nothing to be done for the client, as things stand, for long enough.
+    /// When the connection has been idle for long enough to be suspended, in its current state.
     fn rest(&self) -> Option<Instant> {
         let state = &self.0;
         let rests = state.guard.as_ref().is_none_or(|(guard, _)| guard.may_rest());
@@ -142,7 +142,7 @@ impl Activity {
     }
 }
 
-/// A tunnel in a stream: as long as it lives, its connection is not idle.
+/// A tunnel in a stream: the connection is not idle until the tunnel is dropped.
 pub(crate) struct Busy(Activity);
 
 impl Drop for Busy {
@@ -151,28 +151,28 @@ impl Drop for Busy {
     }
 }
 
-/// A hyper connection that can be asked to end after the requests it has.
+/// A hyper connection that can be told to end after its current requests.
 pub(crate) trait Graceful: Future {
-    /// Whether only a response can say that the connection ends. A close of an idle one looks like
-    /// a failure to a client whose request is on its way.
+    /// Whether only a response may announce the end. Closing an idle connection is a failure to a
+    /// client whose request is in transit.
     const ENDS_WITH_A_RESPONSE: bool;
 
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
-/// What a connection's time is told by.
+/// The sources of a connection's deadlines.
 pub(crate) struct Clock {
     activity: Activity,
     timeouts: Timeouts,
-    /// Where what the connection writes is gathered.
+    /// Where the connection's output is buffered.
     flusher: Option<Flusher>,
     closing: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    /// Until when a connection that is to close waits for a request.
+    /// Until when a connection that will close waits for a request.
     ending: Option<Instant>,
-    /// Whether it waits though it has had one.
+    /// Whether it waits although it has had one.
     lingers: bool,
     worker: Rc<Worker>,
-    /// Where the connection is idle: its place is wanted.
+    /// Notified if an idle connection must make room for another client.
     room: Option<Pin<Box<OwnedNotified>>>,
     timer: Pin<Box<Sleep>>,
 }
@@ -198,8 +198,8 @@ impl Clock {
         }
     }
 
-    /// Waits, while nothing serves the connection, for the client to speak or a time to come.
-    /// False where its place is wanted for another client.
+    /// Waits, while nothing serves the connection, until the client sends something or a deadline
+    /// expires. False if the connection must make room for another client.
     pub(crate) async fn rest(
         &mut self,
         mut poll_client: impl FnMut(&mut Context<'_>) -> Poll<()>,
@@ -212,7 +212,7 @@ impl Clock {
                 return Poll::Ready(false);
             }
             let due = self.deadline().into_iter().chain(self.ending).min();
-            // The timer may still be set for what was due before.
+            // The timer may still be set for an earlier deadline.
             while self.poll_timer(due, cx).is_ready() {
                 if due.is_some_and(|at| at <= Instant::now()) {
                     return Poll::Ready(true);
@@ -225,18 +225,18 @@ impl Clock {
         stays
     }
 
-    /// Ready when an idle connection is to make room for another client.
+    /// Ready when an idle connection must make room for another client.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let wanted = || Box::pin(self.worker.room.clone().notified_owned());
         self.room.get_or_insert_with(wanted).as_mut().poll(cx)
     }
 
-    /// What sends for the connection, after its end.
+    /// Sends for the connection after its end.
     pub(crate) fn into_flusher(self) -> Option<Flusher> {
         self.flusher
     }
 
-    /// Whether something waits that the client does not take.
+    /// Whether unsent output waits for the client.
     pub(crate) fn is_stuck(&self) -> bool {
         self.stalled().is_some() || self.activity.is_unread()
     }
@@ -252,12 +252,12 @@ impl Clock {
     }
 
     fn rest_due(&self) -> Option<Instant> {
-        // What has been asked to end is no longer as good as new.
+        // A connection that was told to end cannot be reused.
         let is_ending = self.closing.is_none() && self.ending.is_none();
         self.activity.rest().filter(|_| self.stalled().is_none() && !is_ending)
     }
 
-    /// Ready when the connection is to close and nothing has been done about it.
+    /// Ready when the connection must close and has not been told to end.
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.closing.as_mut().map_or(Poll::Pending, |closing| closing.as_mut().poll(cx))
     }
@@ -271,13 +271,13 @@ impl Clock {
         self.ending = Some(Instant::now() + patience);
     }
 
-    /// Whether the time has come to ask for the end: a request is here, or did not come.
+    /// Whether to tell the connection to end: a request is here, or did not arrive in time.
     fn is_to_end(&self) -> bool {
         let waits = self.lingers || self.activity.is_fresh();
         self.ending.is_some_and(|at| !waits || at <= Instant::now())
     }
 
-    /// Ready when `due` or an earlier time has come.
+    /// Ready at `due` or at an earlier deadline.
     fn poll_timer(&mut self, due: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(due) = due.filter(|due| *due < self.timer.deadline()) {
             self.timer.as_mut().reset(due);
@@ -288,16 +288,16 @@ impl Clock {
     }
 }
 
-/// How driving a connection ended.
+/// How serving a connection ended.
 pub(crate) enum Ended<T> {
     Done(T),
     /// The client is too slow, silent for too long, or cannot be written to.
     GivenUp,
-    /// The client is idle. The connection is as good as new, and may be served by a new one.
+    /// The client is idle. The connection has no state, so a new hyper connection can continue it.
     AtRest,
 }
 
-/// Drives a connection until it ends or its time is up.
+/// Serves a connection until it ends or a deadline expires.
 pub(crate) struct Watched<C> {
     connection: Pin<Box<C>>,
     clock: Clock,
@@ -308,7 +308,7 @@ impl<C: Graceful> Watched<C> {
         Self { connection: Box::pin(connection), clock }
     }
 
-    /// The connection after its end or at rest, and its clock.
+    /// The connection after its end or while idle, and its clock.
     pub(crate) fn into_parts(self) -> (C, Clock)
     where
         C: Unpin,
@@ -320,11 +320,11 @@ impl<C: Graceful> Watched<C> {
         self.clock
     }
 
-    /// Polls the connection and sends what it wrote.
+    /// Polls the connection and sends its output.
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Ended<C::Output>> {
         loop {
             let polled = self.connection.as_mut().poll(cx);
-            // Also what is said last: there is no later poll.
+            // Also the last output, as there is no later poll.
             let sent = self.clock.flusher.as_ref().map(|flusher| flusher.poll_send(cx));
             if let Poll::Ready(output) = polled {
                 return Poll::Ready(Ended::Done(output));
@@ -359,7 +359,7 @@ impl<C: Graceful> Future for Watched<C> {
             }
             let (given_up, rest) = (this.clock.deadline(), this.clock.rest_due());
             if this.poll_stays(rest, cx).is_ready() {
-                // Its place is wanted: the end is asked for, and not again.
+                // The slot is required: the connection is told once to end.
                 this.clock.closing = None;
                 this.connection.as_mut().graceful_shutdown();
                 continue;
@@ -379,8 +379,8 @@ impl<C: Graceful> Future for Watched<C> {
 }
 
 impl<C: Graceful> Watched<C> {
-    /// Ready when a connection that cannot rest has been idle for as long as one that can, and is
-    /// to make room.
+    /// Ready when a connection that cannot be suspended has been idle for as long as one that can,
+    /// and must make room.
     fn poll_stays(&mut self, rest: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         if C::ENDS_WITH_A_RESPONSE || rest.is_none_or(|at| at > Instant::now()) {
             self.clock.room = None;
@@ -390,7 +390,7 @@ impl<C: Graceful> Watched<C> {
     }
 }
 
-/// Nothing is due: look again in a day.
+/// No deadline: check again in a day.
 fn far() -> Instant {
     Instant::now() + Duration::from_secs(24 * 3600)
 }

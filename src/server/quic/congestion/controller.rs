@@ -12,7 +12,7 @@ use super::control::{Acked, Control, INITIAL_WINDOW_PACKETS, Lost};
 use super::cubic::Cubic;
 use crate::congestion::Congestion;
 
-/// Makes the controllers of new paths.
+/// Creates the controllers of new paths.
 pub(in crate::server::quic) fn factory(
     choice: Congestion,
 ) -> Arc<dyn ControllerFactory + Send + Sync> {

@@ -36,7 +36,7 @@ fn median(path: Path, is_bbr: bool, bytes: u64) -> u64 {
     times[7]
 }
 
-/// Mbit/s at the link, of what arrived.
+/// Mbit/s that arrived over the link.
 fn rate(outcome: &Outcome, seconds: f64) -> f64 {
     outcome.received as f64 * 8.0 / 1e6 / seconds * 1228.0 / 1200.0
 }
@@ -47,8 +47,8 @@ fn queue_of(path: Path, bdps: f64) -> Path {
 
 #[test]
 fn bbr_downloads_in_time_over_lossy_paths() {
-    // Mbit/s, RTT in ms, loss, bytes, and ms that the median of 15 runs may take from the request's
-    // arrival on; the link alone needs 440, 440, 440 and 880 and half an RTT.
+    // Mbit/s, RTT in ms, loss, bytes, and the limit in ms for the median of 15 runs, from the
+    // arrival of the request on. The link alone needs 440, 440, 440 and 880 ms and half an RTT.
     for (megabit, rtt, loss, bytes, most) in [
         (20.0, 50, 0.0, MIB / 10, 125),
         (20.0, 16, 0.0, MIB, 465),
@@ -156,7 +156,8 @@ fn the_first_flight_is_paced_within_the_window() {
         let world = World::new(Path::new(20.0, 50, 0));
         let mut control = if choice { bbr(&world, 1) } else { cubic(&world) };
         assert_eq!(control.congestion_window(), 32 * 1200);
-        // Far from the limit the window is large, for the sake of the pace; near it, exact.
+        // Far from the limit the window is large to raise the pacing rate; near the limit it is
+        // exact.
         assert!(control.window() > 48 * 1200, "{}", control.window());
         control.on_sent(world.begin(), 22 * 1200);
         assert_eq!(control.window(), 32 * 1200);

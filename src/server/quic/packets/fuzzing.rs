@@ -15,8 +15,8 @@ const PACKETS: &[&[u8]] = &[
     b"\xc0\xff\xff\xff\xff\x10ABC",
 ];
 
-/// The ID that a packet is addressed to stands where RFC 8999 has it, whatever follows, and is
-/// not made up from what is not there.
+/// The destination ID is at the offset of RFC 8999, whatever follows, and is `None` if bytes are
+/// missing.
 fn addressed(packet: &[u8]) {
     let id = addressee(packet);
     let is_long = packet.first().is_some_and(|first| first & 0x80 != 0);
@@ -28,7 +28,7 @@ fn addressed(packet: &[u8]) {
     assert!(id.is_none() || addressee(&longer) == id);
 }
 
-/// What is sealed is read again, by nobody else, and not when a bit of it is another.
+/// An ID is decrypted with its own key only, and not if one of its bits has changed.
 fn connection_id(data: &[u8]) {
     let mut bytes = [0; 8];
     for (byte, given) in bytes.iter_mut().zip(data) {
@@ -44,7 +44,7 @@ fn connection_id(data: &[u8]) {
     };
     let Ok(mut id) = ours.issue(home) else { panic!("no randomness") };
     assert_eq!(ours.read(&id), Some(home));
-    // Two zeros of sixteen bits tell ours: one in 65,536 others has them, and names another home.
+    // Two zero bytes mark our IDs: one in 65,536 others has them too, and contains another home.
     assert_ne!(others.read(&id), Some(home));
     id[usize::from(byte) % LEN] ^= 1 << (bit % 8);
     assert_ne!(ours.read(&id), Some(home));

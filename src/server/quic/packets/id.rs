@@ -7,19 +7,19 @@ use aws_lc_rs::cipher::{
 };
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
-/// Bytes of an ID: one block.
+/// Bytes of an ID: one cipher block.
 pub(super) const LEN: usize = 16;
 
-/// Where a connection lives.
+/// The home of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Home {
-    /// The process.
+    /// The generation of the process.
     pub(super) generation: u32,
-    /// Its socket, among those of one address.
+    /// The place of the socket among those of its address.
     pub(super) place: u16,
 }
 
-/// Makes and reads IDs.
+/// Encrypts and decrypts IDs.
 pub(crate) struct Ids {
     seal: EncryptingKey,
     open: DecryptingKey,
@@ -33,7 +33,7 @@ impl Ids {
         })
     }
 
-    /// A new ID: generation, place, two zeros by which one of ours is known, and chance.
+    /// A new ID: generation, place, two zero bytes by which it is recognized, and random bytes.
     pub(super) fn issue(&self, home: Home) -> Result<[u8; LEN], Unspecified> {
         let mut block = [0; LEN];
         block[..4].copy_from_slice(&home.generation.to_be_bytes());
@@ -43,7 +43,7 @@ impl Ids {
         Ok(block)
     }
 
-    /// Whose an ID is; `None` where it is not one of ours.
+    /// The home in an ID; `None` if the ID is not ours.
     pub(super) fn read(&self, id: &[u8; LEN]) -> Option<Home> {
         let mut block = *id;
         self.open.decrypt(&mut block, DecryptionContext::None).ok()?;
@@ -53,7 +53,7 @@ impl Ids {
     }
 }
 
-/// The ID that a packet is addressed to, if it has the length of ours (RFC 8999 section 5).
+/// The destination connection ID of a packet, if it has the length of ours (RFC 8999 section 5).
 pub(super) fn addressee(packet: &[u8]) -> Option<&[u8; LEN]> {
     let at = match packet.first()? & 0x80 {
         0 => 1,

@@ -8,7 +8,7 @@ use quinn_proto::InvalidCid;
 use super::id::{Home, LEN};
 use crate::server::ServiceKeys;
 
-/// Issues the IDs of one endpoint.
+/// Issues the connection IDs of one endpoint.
 pub(super) struct Issuer {
     pub(super) keys: Arc<ServiceKeys>,
     pub(super) place: u16,
@@ -17,8 +17,8 @@ pub(super) struct Issuer {
 impl ConnectionIdGenerator for Issuer {
     fn generate_cid(&mut self) -> ConnectionId {
         let home = Home { generation: self.keys.generation(), place: self.place };
-        // Neither the cipher nor the system's randomness fails in practice. An ID that nobody can
-        // read works for as long as the client's address stays.
+        // Neither the cipher nor the system's random number generator fails in practice. An ID that
+        // cannot be decoded works as long as the client's address stays the same.
         let id = self.keys.ids.issue(home).unwrap_or_else(|_| {
             let mut noise = [0; LEN];
             noise.fill_with(|| fastrand::u8(..));
@@ -27,7 +27,7 @@ impl ConnectionIdGenerator for Issuer {
         ConnectionId::new(&id)
     }
 
-    /// A packet with an ID that we never issued is not worth a stateless reset.
+    /// A packet with an ID that we did not issue gets no stateless reset.
     fn validate(&self, id: &ConnectionId) -> Result<(), InvalidCid> {
         let id: &[u8; LEN] = id[..].try_into().map_err(|_| InvalidCid)?;
         self.keys.ids.read(id).map(drop).ok_or(InvalidCid)

@@ -36,23 +36,23 @@ use turns::Turn;
 use unproven::Unproven;
 pub(crate) use unproven::Watch;
 
-/// Packets that were handed to us are looked at after so many reads of a busy socket.
+/// After this many reads of a busy socket, the inbox is read.
 const TURN: u32 = 8;
 
-/// A UDP socket on its way to an endpoint, and where it stands among its like.
+/// A UDP socket for an endpoint, and its place among the sockets of its address.
 pub(crate) struct Place {
     pub(crate) udp: UdpSocket,
-    /// Packets that others handed on.
+    /// Packets that other endpoints forwarded.
     pub(crate) inbox: socket2::Socket,
     pub(crate) number: u16,
-    /// The places of this address in this process.
+    /// The outlets to the places of this address in this process.
     pub(crate) here: Outlets,
-    /// And in the process before it; it hands on what is of those before itself.
+    /// The outlets to those in the previous process, which forwards to processes before it.
     pub(crate) before: Option<Outlets>,
 }
 
 impl Place {
-    /// The endpoint's own settings: its connection IDs say that they are its.
+    /// The endpoint's settings, with connection IDs that contain its home.
     pub(crate) fn endpoint_config(&self, keys: &Arc<ServiceKeys>) -> EndpointConfig {
         let mut config = EndpointConfig::new(keys.resets.clone());
         let (keys, place) = (keys.clone(), self.number);
@@ -65,10 +65,10 @@ impl Place {
 pub(crate) struct Socket {
     io: tokio::net::UdpSocket,
     state: UdpSocketState,
-    /// Not one of datagrams, which tokio does not mind: it reads and writes nothing itself.
+    /// Not a datagram socket, which tokio accepts because it performs no I/O itself.
     inbox: tokio::net::UnixDatagram,
     routes: Routes,
-    /// Another process reads this socket now.
+    /// Whether another process reads this socket now.
     handed_over: AtomicBool,
     reads: AtomicU32,
     unproven: Arc<Unproven>,
@@ -81,7 +81,7 @@ struct Routes {
     before: Option<Outlets>,
 }
 
-/// Where a packet goes.
+/// The destination of a packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Stays,
@@ -103,13 +103,12 @@ impl Socket {
         }))
     }
 
-    /// Whether another process reads the socket from now on, and hands on what is ours.
+    /// Sets whether another process reads the socket from now on and forwards our packets.
     pub(crate) fn hand_over(&self, handed_over: bool) {
         self.handed_over.store(handed_over, Ordering::Relaxed);
     }
 
-    /// Holds what is sent to a client to what it may be, until the client has proved that the
-    /// address is its own.
+    /// Limits what is sent to a client until its address is validated.
     pub(crate) fn watch(&self, client: SocketAddr) -> Watch {
         self.unproven.watch(client)
     }
@@ -147,7 +146,7 @@ impl Socket {
                     }
                     Ok(None) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // We hold a sending end ourselves, so it never ends.
+                    // This process holds a sending end too, so the stream never ends.
                     Err(error) => return Poll::Ready(Err(error)),
                 }
             }
@@ -177,7 +176,7 @@ impl Socket {
         self.poll_inbox(cx, bufs, meta)
     }
 
-    /// Whether it is the inbox's turn, though the socket may have more.
+    /// Whether to read the inbox although the socket may have more packets.
     fn is_turn(&self) -> bool {
         let reads = self.reads.load(Ordering::Relaxed).wrapping_add(1);
         self.reads.store(reads, Ordering::Relaxed);
@@ -186,7 +185,7 @@ impl Socket {
 }
 
 impl Routes {
-    /// Hands on what belongs elsewhere; the rest stays, in order.
+    /// Forwards packets with another home; the others stay, in order.
     fn sift(&self, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) {
         if self.here.len() < 2 && self.before.is_none() {
             return;
@@ -196,8 +195,8 @@ impl Routes {
         }
     }
 
-    /// One read from the kernel: packets from one client, `stride` bytes each but for the last,
-    /// which may be of several connections.
+    /// One read from the kernel: packets from one client, `stride` bytes each except the last one.
+    /// They may belong to several connections.
     fn sift_one(&self, buf: &mut [u8], meta: &mut RecvMeta) {
         let (len, stride) = (meta.len.min(buf.len()), meta.stride.max(1));
         let way = |buf: &[u8], at: usize| self.way(&buf[at..len.min(at + stride)]);
@@ -218,8 +217,8 @@ impl Routes {
         meta.len = kept;
     }
 
-    /// A packet whose ID is not ours, or of a process that is gone, stays: it is a client's first
-    /// one, or due for a stateless reset.
+    /// A packet whose ID is not ours, or whose process has ended, stays: it is a client's first
+    /// one, or requires a stateless reset.
     fn way(&self, packet: &[u8]) -> Way {
         let home = id::addressee(packet).and_then(|id| self.keys.ids.read(id));
         let Some(Home { generation, place }) = home else { return Way::Stays };
@@ -236,7 +235,7 @@ impl Routes {
             Way::Here(place) => self.here.get(usize::from(place)),
             Way::Before(place) => {
                 let before = self.before.as_ref()?;
-                // The place may be one of a process before that, which had more of them.
+                // The place may be one of an earlier process, which had more places.
                 before.get(usize::from(place)).or_else(|| before.first())
             }
         }
@@ -256,7 +255,7 @@ impl AsyncUdpSocket for Socket {
             self.io.try_io(Interest::WRITABLE, || self.state.send((&self.io).into(), transmit))
         };
         match allowed {
-            // As if it were lost on the way; it is sent again when the client has sent more.
+            // Dropped, as if lost in the network; it is sent again after the client has sent more.
             0 if bytes > 0 => Ok(()),
             _ if allowed < bytes => send(&Transmit {
                 destination: transmit.destination,
@@ -305,7 +304,7 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// One task's wait for room to send; a socket has several.
+/// One task that waits for room to send; a socket has several.
 struct Writable {
     socket: Arc<Socket>,
     waiting: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>>,

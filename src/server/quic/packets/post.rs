@@ -9,31 +9,33 @@ use std::sync::Arc;
 use quinn::udp::{EcnCodepoint, RecvMeta};
 use socket2::{Domain, Socket, Type};
 
-/// Asked for on both ends; the kernel caps it. It holds a burst until the other side comes by.
+/// The requested buffer size of both ends, which the kernel caps. It holds a burst until the
+/// receiver reads.
 const BUFFER: usize = 1 << 20;
 
-/// What stands before the packets in a letter.
+/// Bytes before the packets of a message.
 const HEAD: usize = 48;
-/// The form of a letter. Another program version may be at the other end.
+/// The version of the message format. The receiver may be another version of the program.
 const FORM: u8 = 1;
 
-/// The places of one address to send to, by number.
+/// The destinations of one address, by place.
 pub(crate) type Outlets = Arc<[Socket]>;
 
-/// One way for each of `count` places: where all send to, and where each reads.
+/// One socket pair for each of `count` places: the sending ends, shared by all, and the receiving
+/// ends.
 pub(crate) fn open(count: usize) -> io::Result<(Outlets, Vec<Socket>)> {
     let pairs: io::Result<Vec<_>> = (0..count).map(|_| pair()).collect();
     let (outlets, inboxes): (Vec<_>, Vec<_>) = pairs?.into_iter().unzip();
     Ok((outlets.into(), inboxes))
 }
 
-/// The outlets of the process before this one.
+/// The outlets of the previous process.
 pub(crate) fn outlets(handed: Vec<OwnedFd>) -> Outlets {
     handed.into_iter().map(Socket::from).collect()
 }
 
 fn pair() -> io::Result<(Socket, Socket)> {
-    // Not datagrams: of those the kernel queues ten.
+    // Not SOCK_DGRAM, for which the kernel queues only ten messages.
     let (outlet, inbox) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
     for end in [&outlet, &inbox] {
         end.set_nonblocking(true)?;
@@ -42,8 +44,8 @@ fn pair() -> io::Result<(Socket, Socket)> {
     Ok((outlet, inbox))
 }
 
-/// Sends packets that came with `meta`. Whether they are gone: where nobody reads any more they
-/// are not. A full way loses them, as a full socket does.
+/// Sends packets that were received with `meta`. Returns false if the receiver has closed its end.
+/// If the buffer is full, packets are lost, as on a full socket.
 pub(super) fn send(outlet: &Socket, packets: &[u8], meta: &RecvMeta) -> bool {
     let head = head(meta);
     match outlet.send_vectored(&[IoSlice::new(&head), IoSlice::new(packets)]) {
@@ -52,7 +54,7 @@ pub(super) fn send(outlet: &Socket, packets: &[u8], meta: &RecvMeta) -> bool {
     }
 }
 
-/// Reads one letter. `None`: it was not one.
+/// Reads one message. `None`: it is invalid.
 pub(super) fn receive(inbox: &Socket, packets: &mut [u8]) -> io::Result<Option<RecvMeta>> {
     let mut head = [0; HEAD];
     let mut inbox = inbox;

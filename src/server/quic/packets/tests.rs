@@ -6,7 +6,7 @@ use quinn::ConnectionIdGenerator as _;
 
 use super::*;
 
-/// Two sockets of one address and a process before this one that had two as well.
+/// Two sockets of one address, and the previous process, which also had two.
 struct Desk {
     sockets: Vec<Arc<Socket>>,
     before: Vec<socket2::Socket>,
@@ -33,7 +33,7 @@ impl Desk {
         [&[0x40], &id[..], text.as_bytes()].concat()
     }
 
-    /// Packets of one size as one read brings them, at the first socket: what stays.
+    /// Packets of equal size from one read of the first socket; returns those that stay.
     fn sift(&self, packets: &[Vec<u8>]) -> String {
         let mut buf = packets.concat();
         let stride = packets[0].len();
@@ -44,7 +44,7 @@ impl Desk {
         texts(&buf[..meta.len], stride)
     }
 
-    /// What the inbox of place `place` of the process before this one holds.
+    /// The content of the inbox at `place` of the previous process.
     fn before(&self, place: usize) -> String {
         let mut buf = [0; 4096];
         match post::receive(&self.before[place], &mut buf) {
@@ -78,10 +78,11 @@ async fn packets_go_where_their_ids_say() {
     assert_eq!(desk.received(1).await, "b");
     assert_eq!(desk.sift(&[packet(4, 1, "c")]), "");
     assert_eq!(desk.before(1), "c");
-    // Of the process before that one, which had a third place: on by any way.
+    // A packet of the process before the previous one, which had a third place: forwarded to any
+    // place.
     assert_eq!(desk.sift(&[packet(1, 2, "d")]), "");
     assert_eq!(desk.before(0), "d");
-    // Of one that is yet to come, of a place that is not there, of nobody.
+    // Packets of a later process, of a place that does not exist, and with a foreign ID.
     assert_eq!(desk.sift(&[packet(6, 0, "e"), packet(5, 7, "f")]), "ef");
     assert_eq!(desk.sift(&[[&[0x40][..], &[9; id::LEN], b"g"].concat()]), "g");
 }

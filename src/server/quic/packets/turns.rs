@@ -13,15 +13,15 @@ use std::time::Instant;
 
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime};
 
-/// Calls beyond the first of a turn, after which a connection sends its packets together. More
+/// Calls beyond the first in one poll, after which a connection sends its packets in batches. More
 /// than a handshake and a few small responses need.
 const WORTH: u32 = 8;
 
-/// What quinn's tasks run on. Knows whose turn it is, for what [`Turn`] tells the socket.
+/// quinn's runtime. Records which task is polled, which the socket reads through [`Turn`].
 #[derive(Debug)]
 pub(crate) struct Tasks;
 
-/// One turn of a task.
+/// One poll of a task.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Turn {
     is_together: bool,
@@ -33,12 +33,12 @@ thread_local! {
 }
 
 impl Turn {
-    /// How many packets may leave in one call, where the socket can send `most`.
+    /// How many packets may be sent in one call, if the socket supports `most`.
     pub(super) fn packets(most: usize) -> usize {
         if TURN.get().is_together { most } else { most.min(1) }
     }
 
-    /// A call was made.
+    /// Counts a call.
     pub(super) fn count() {
         let turn = TURN.get();
         TURN.set(Self { calls: turn.calls.saturating_add(1), ..turn });
@@ -63,10 +63,10 @@ impl Runtime for Tasks {
     }
 }
 
-/// What drives one connection, or an endpoint.
+/// The task of one connection or of an endpoint.
 struct Task {
     task: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// Calls that sending together would have spared.
+    /// Calls that batching would have saved.
     spent: u32,
 }
 
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    /// A task that makes so many calls at each turn; what it may send at each.
+    /// A task that makes the given number of calls in each poll, and the batch size in each.
     fn packets(calls: u32, turns: usize) -> Vec<usize> {
         let (tell, told) = std::sync::mpsc::channel();
         let work = poll_fn(move |_| {

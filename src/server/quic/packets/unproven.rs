@@ -7,17 +7,17 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The bytes that may be sent for each that came.
+/// Bytes that may be sent per received byte.
 const FACTOR: usize = 3;
-/// The least that a client's first datagram has (RFC 9000 section 14.1).
+/// Least bytes of a client's first datagram (RFC 9000 section 14.1).
 const FIRST: usize = 1200;
-/// Addresses whose first packets are remembered until their handshakes begin.
+/// Most addresses whose first packets are recorded until their handshakes begin.
 const REMEMBERED: usize = 1024;
 
-/// The addresses of one socket's clients whose handshakes are under way.
+/// The unvalidated addresses of one socket's clients.
 #[derive(Debug, Default)]
 pub(super) struct Unproven {
-    /// Handshakes: without any, sending looks no further.
+    /// Number of handshakes: if it is zero, sending checks nothing.
     watched: AtomicUsize,
     budgets: Mutex<HashMap<SocketAddr, Budget>>,
 }
@@ -29,7 +29,7 @@ struct Budget {
     handshakes: usize,
 }
 
-/// A handshake under way with a client that has to prove its address.
+/// A handshake in progress with a client whose address is not validated.
 #[derive(Debug)]
 pub(crate) struct Watch {
     of: Arc<Unproven>,
@@ -46,13 +46,13 @@ impl Unproven {
         Watch { of: self.clone(), client }
     }
 
-    /// Takes note of what came in one read: datagrams of `stride` bytes each but for the last.
+    /// Records the datagrams of one read, `stride` bytes each except the last one.
     pub(super) fn received(&self, client: SocketAddr, bytes: &[u8], stride: usize) {
         for datagram in bytes.chunks(stride.max(1)) {
             match datagram.first().map(|first| first & 0xf0) {
-                // A long header, Initial: the first of a client, or more of it.
+                // A long header, Initial: from a client that connects.
                 Some(0xc0) => self.count(client, datagram.len()),
-                // Handshake: only who has read our answer can have made it.
+                // Handshake: only a client that has read our response can send it.
                 Some(0xe0) if self.is_watching() => drop(self.budgets().remove(&client)),
                 _ => {}
             }
@@ -123,14 +123,14 @@ mod tests {
         let watch = unproven.watch(client());
         assert_eq!(unproven.allow(client(), 1200, 1200), 1200);
         assert_eq!(unproven.allow(client(), 739, 739), 739);
-        // One of two datagrams fits; then a small one, and nothing.
+        // One of two datagrams is within the limit; then a small one, then none.
         assert_eq!(unproven.allow(client(), 2400, 1200), 1200);
         assert_eq!(unproven.allow(client(), 500, 500), 0);
         assert_eq!(unproven.allow(client(), 461, 461), 461);
         assert_eq!(unproven.allow(client(), 1, 1), 0);
-        // Others are not concerned.
+        // Other clients are not affected.
         assert_eq!(unproven.allow("192.0.2.2:1".parse().unwrap(), 5000, 1200), 5000);
-        // Two more in one read.
+        // Two more datagrams in one read.
         unproven.received(client(), &[INITIAL; 2400], 1200);
         assert_eq!(unproven.allow(client(), 7200, 1200), 7200);
         assert_eq!(unproven.allow(client(), 1, 1), 0);

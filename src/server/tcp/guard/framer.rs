@@ -7,13 +7,13 @@ use super::head::{self, Length};
 use super::limits::GuardLimits;
 use crate::http::chunked::Chunked;
 
-/// Room for the method, the version and the spaces of a request line.
+/// Bytes for the method, the version and the spaces of a request line.
 const LINE_SLACK: usize = 64;
 
-/// Why [`Framer::advance`] went no further.
+/// Why [`Framer::advance`] stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// All is judged but an unfinished head.
+    /// Everything is checked except an incomplete head.
     More,
     BadHead(StatusCode),
     BadBody,
@@ -23,16 +23,16 @@ pub(super) enum Stop {
 pub(super) struct Framer {
     limits: GuardLimits,
     state: State,
-    /// Bytes of the unfinished head already looked at.
+    /// Bytes of the incomplete head that have been checked.
     scanned: usize,
-    /// Where that head's current line starts.
+    /// Offset of that head's current line.
     line: usize,
-    /// The request line's length without its end; zero before it is known.
+    /// Length of the request line without its end; 0 until it is complete.
     request_line: usize,
-    /// An empty line came before this head: one is tolerated (RFC 9112 section 2.2).
+    /// Whether an empty line preceded this head: one is tolerated (RFC 9112 section 2.2).
     blank: bool,
     heads: u64,
-    /// The last head asks for another protocol and is unanswered.
+    /// Whether the last head requests an upgrade and has no response yet.
     upgrade: bool,
     connect: bool,
     released: bool,
@@ -43,7 +43,7 @@ enum State {
     Head,
     Sized(u64),
     Chunked(Chunked),
-    /// Behind a message that may turn the connection into something else.
+    /// After a message that may switch the connection to another protocol.
     Held,
 }
 
@@ -63,7 +63,7 @@ impl Framer {
         }
     }
 
-    /// Heads passed.
+    /// Number of heads passed.
     pub(super) fn heads(&self) -> u64 {
         self.heads
     }
@@ -84,7 +84,7 @@ impl Framer {
         self.connect
     }
 
-    /// The upgrade did not take place: what follows is HTTP.
+    /// The upgrade was refused: HTTP follows.
     pub(super) fn release(&mut self) {
         self.upgrade = false;
         if self.holds() {
@@ -98,7 +98,7 @@ impl Framer {
         std::mem::take(&mut self.released)
     }
 
-    /// Judges `bytes`, the first of which follows the last that passed: how many may pass.
+    /// Checks `bytes`, which follow those that passed last, and returns how many may pass.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> (usize, Stop) {
         let mut at = 0;
         while at < bytes.len() {
@@ -136,7 +136,7 @@ impl Framer {
         self.state = if self.upgrade { State::Held } else { State::Head };
     }
 
-    /// Bytes of a whole head (or of the empty line before it); zero if it is unfinished.
+    /// Bytes of a complete head (or of the empty line before it); 0 if it is incomplete.
     fn head(&mut self, bytes: &[u8]) -> Result<usize, StatusCode> {
         while let Some(&byte) = bytes.get(self.scanned) {
             let after_cr = self.scanned > self.line && bytes[self.scanned - 1] == b'\r';
@@ -163,7 +163,7 @@ impl Framer {
     fn check_size(&self, bytes: &[u8]) -> Result<(), StatusCode> {
         if self.request_line == 0 {
             if self.scanned > self.limits.uri_bytes + LINE_SLACK {
-                // A request line that has a target is one that is too long; else it is none.
+                // A request line with a target is too long; without one it is invalid.
                 let spaced = bytes[..LINE_SLACK.min(bytes.len())].contains(&b' ');
                 return Err(if spaced {
                     StatusCode::URI_TOO_LONG

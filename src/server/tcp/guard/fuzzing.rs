@@ -19,11 +19,11 @@ const SEEDS: &[&[u8]] = &[
 ];
 
 const LIMITS: GuardLimits = GuardLimits { header_bytes: 200, header_count: 8, uri_bytes: 60 };
-/// An unfinished head is held back, and no more than that: both limits, the rest of the request
-/// line, its line end and the head's.
+/// Most bytes of an incomplete head that are held: both limits, the rest of the request line, its
+/// line end and that of the head.
 const HELD_BACK: usize = 60 + 64 + 200 + 8;
 
-/// What passed, and what was said of the byte behind it.
+/// The bytes that passed, and the verdict on the next byte.
 #[derive(Debug, PartialEq)]
 struct Judged {
     passed: usize,
@@ -32,8 +32,8 @@ struct Judged {
     holds: bool,
 }
 
-/// However the bytes come, the same of them pass; and a reader that trusts what passed sees as
-/// many requests in it.
+/// The bytes that pass do not depend on how they are split, and a parser that trusts them finds the
+/// same number of requests.
 fn framer(data: &[u8]) {
     for released in [false, true] {
         let judged = however_it_comes(data, |pieces| judge(data, pieces, released));
@@ -45,7 +45,7 @@ fn framer(data: &[u8]) {
     }
 }
 
-/// With `released` each upgrade is turned down at once.
+/// With `released` each upgrade is refused at once.
 fn judge(data: &[u8], pieces: &[&[u8]], released: bool) -> Judged {
     let mut framer = Framer::new(LIMITS);
     let (mut passed, mut here, mut stop) = (0, 0, Stop::More);
@@ -68,7 +68,7 @@ fn judge(data: &[u8], pieces: &[&[u8]], released: bool) -> Judged {
     Judged { passed, stop, heads: framer.heads(), holds: framer.holds() }
 }
 
-/// How many requests a plain reader sees in what passed. It may not have to guess.
+/// How many requests a simple parser finds in what passed, without ambiguity.
 fn requests(mut rest: &[u8]) -> u64 {
     let mut count = 0;
     loop {
@@ -87,7 +87,7 @@ fn requests(mut rest: &[u8]) -> u64 {
     }
 }
 
-/// The body's length as RFC 9112 section 6.3 has it, where only one reading is left.
+/// The length of the body by RFC 9112 section 6.3, which must be unambiguous.
 fn body_length(request: &httparse::Request<'_, '_>, rest: &[u8]) -> usize {
     let of = |name: &str| {
         let named = request.headers.iter().filter(move |f| f.name.eq_ignore_ascii_case(name));

@@ -8,15 +8,15 @@ use http::StatusCode;
 use super::limits::GuardLimits;
 use crate::http::target;
 
-/// The most fields that are looked at, whatever the limit says.
+/// Most fields that are parsed, whatever the limit is.
 const MOST_FIELDS: usize = 256;
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
 
-/// What the framing needs to know of a valid head.
+/// The parts of a valid head that determine the framing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) length: Length,
-    /// It may turn the connection into something else than HTTP.
+    /// Whether it may switch the connection to another protocol.
     pub(super) upgrade: bool,
     pub(super) connect: bool,
 }
@@ -54,7 +54,7 @@ pub(super) fn check_line(line: &[u8], limits: &GuardLimits) -> Result<(), Status
     if form && !method.is_empty() { Ok(()) } else { Err(BAD) }
 }
 
-/// Checks a whole head, whose line ends and request line are known to be right.
+/// Checks a complete head whose line ends and request line are valid.
 pub(super) fn check(bytes: &[u8], limits: &GuardLimits) -> Result<Head, StatusCode> {
     let mut room = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let most = limits.header_count.min(MOST_FIELDS);
@@ -80,7 +80,7 @@ pub(super) fn check(bytes: &[u8], limits: &GuardLimits) -> Result<Head, StatusCo
     Ok(Head { length, upgrade: connect || (modern && fields.upgrade), connect })
 }
 
-/// The fields that framing and routing hang on; each may be there once.
+/// The fields that determine framing and routing; each may occur once.
 #[derive(Default)]
 struct Fields<'a> {
     host: Option<&'a [u8]>,
@@ -120,7 +120,7 @@ fn parse_length(value: &[u8]) -> Result<u64, StatusCode> {
     std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).ok_or(BAD)
 }
 
-/// `chunked` alone is understood; it must come last (RFC 9112 sections 6.1 and 6.3).
+/// Only `chunked` is supported; it must come last (RFC 9112 sections 6.1 and 6.3).
 fn check_coding(value: &[u8]) -> Result<Length, StatusCode> {
     if value.eq_ignore_ascii_case(b"chunked") {
         return Ok(Length::Chunked);
@@ -155,7 +155,7 @@ fn check_host(host: Option<&[u8]>, target: &[u8], needed: bool) -> Result<(), St
 /// `http://AUTHORITY…`
 struct Absolute<'a> {
     authority: &'a [u8],
-    /// The scheme's default one.
+    /// The default port of the scheme.
     port: &'static [u8],
     /// Path and query.
     rest: &'a [u8],
@@ -176,7 +176,7 @@ fn absolute(target: &[u8]) -> Option<Absolute<'_>> {
     is_authority(authority).then_some(Absolute { authority, port, rest })
 }
 
-/// `host[:port]`; user names and what no name server knows are refused.
+/// `host[:port]`; user information and characters outside of host names are refused.
 fn is_authority(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
     if let Some(rest) = text.strip_prefix('[') {
@@ -193,7 +193,7 @@ fn is_authority(text: &[u8]) -> bool {
     !name.is_empty() && name.bytes().all(named) && port.is_none_or(is_port)
 }
 
-/// A port may be empty behind its colon (RFC 3986 section 3.2.3).
+/// The port may be empty after its colon (RFC 3986 section 3.2.3).
 fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
         && (text.is_empty() || text.parse::<u16>().is_ok())

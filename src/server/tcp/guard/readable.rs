@@ -3,16 +3,16 @@
 use std::io;
 use std::task::{Context, Poll};
 
-/// What tells of a client without reading what it said.
+/// Detects activity of a client without reading its bytes.
 pub(crate) trait Readable {
-    /// Ready when the client has spoken; may be ready too early.
+    /// Ready when the client has sent something; may be ready too early.
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Ready when the client has ended its stream, or broken off, also behind what it has sent
-    /// before and nobody has read yet.
+    /// Ready when the client has ended its direction or aborted, even if earlier bytes are still
+    /// unread.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Has the close drop what the client does not take, where the kernel would keep it and try
-    /// on for minutes.
+    /// Makes the close discard unsent bytes, which the kernel would otherwise keep and retransmit
+    /// for minutes.
     fn reset_at_close(&self);
 }

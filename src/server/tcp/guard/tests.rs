@@ -15,7 +15,7 @@ impl Readable for DuplexStream {
         Poll::Ready(())
     }
 
-    /// Never: the tests that need it have sockets.
+    /// Never ready: tests that require readiness use sockets.
     fn poll_ended(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Poll::Pending
     }
@@ -32,7 +32,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// What comes out until the end, an error, or silence.
+/// The output until the end, an error, or silence.
 async fn drain(guard: &mut Guard<DuplexStream>) -> (Vec<u8>, bool) {
     let mut out = Vec::new();
     let mut chunk = [0; 512];
@@ -46,7 +46,8 @@ async fn drain(guard: &mut Guard<DuplexStream>) -> (Vec<u8>, bool) {
     }
 }
 
-/// Sends `input` in two parts and tells what passed, the verdict and whether the body broke.
+/// Sends `input` in two parts; returns what passed, the verdict, and whether the body's framing was
+/// invalid.
 async fn send(input: &[u8], split: usize) -> (Vec<u8>, Option<StatusCode>, bool) {
     let (mut client, mut guard) = guard();
     let handle = guard.handle();
@@ -223,7 +224,7 @@ fn the_phase_follows_the_bytes() {
     });
 }
 
-/// Serves `input` by hyper behind a guard: the status lines that the client gets.
+/// Serves `input` by hyper behind a guard; returns the status lines of the responses.
 async fn serve(input: &str) -> Vec<String> {
     let (mut client, guard) = guard();
     let handle = guard.handle();

@@ -12,12 +12,12 @@ use crate::server::compression::hpack::{Field, write_literal};
 
 const NAME: HeaderName = HeaderName::from_static("caddy-refused");
 
-/// The refusals of one connection, written by its reader and read by its service.
+/// The refusals of one connection, written by the gate and read by the service.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Refusals(Rc<Cell<u128>>);
 
 impl Refusals {
-    /// The field block of the head that stands in for `request`.
+    /// The field block that replaces the header section of `request`.
     pub(super) fn block(&self, request: &Request<()>, status: StatusCode) -> BytesMut {
         if self.0.get() == 0 {
             self.0.set(fastrand::u128(1..));
@@ -46,7 +46,7 @@ impl Refusals {
         Self(Rc::new(Cell::new(word)))
     }
 
-    /// The status that a request is to be answered with, if its head was replaced.
+    /// The status for a request whose header section was replaced.
     pub(crate) fn take<B>(&self, request: &mut Request<B>) -> Option<StatusCode> {
         if self.0.get() == 0 {
             return None;

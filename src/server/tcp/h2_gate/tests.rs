@@ -24,7 +24,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&out, payload].concat()
 }
 
-/// Fields as literals, characters as bytes.
+/// Fields as literals, with characters as bytes.
 fn literals(lines: Lines<'_>) -> Vec<u8> {
     let mut out = BytesMut::new();
     for (name, value) in lines {
@@ -34,7 +34,7 @@ fn literals(lines: Lines<'_>) -> Vec<u8> {
     out.to_vec()
 }
 
-/// A head that ends its stream.
+/// A header section that ends its stream.
 fn head(stream: u32, lines: Lines<'_>) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &literals(lines))
 }
@@ -43,8 +43,7 @@ fn get(stream: u32, path: &str, more: Lines<'_>) -> Vec<u8> {
     head(stream, &[&GET[..], &[(":path", path)], more].concat())
 }
 
-/// What h2 sees of each stream behind the gate: `METHOD URI`, and the status of one that is
-/// refused.
+/// What h2 sees of each stream behind the gate: `METHOD URI`, and the status if it is refused.
 fn seen(went: &Went) -> Vec<(u32, String, Option<StatusCode>)> {
     let answered = |(stream, seen): (u32, super::fuzzing::Seen)| {
         let mut request = http::Request::new(());
@@ -135,12 +134,12 @@ fn trailers_that_are_malformed_end_their_stream() {
         let passed = [&open[..], b"\0\0\x02\x01\x05\0\0\0\x01\x82\x82"].concat();
         assert_eq!(went, Went { passed, unanswered: vec![] }, "{bad:?}");
     }
-    // A stream that has ended has none: h2 says so.
+    // A stream that has ended has no content: h2 refuses it.
     let went = pass(&[&get(1, "/", &[]), &head(1, &[(":path", "/")])]);
     assert_eq!(went.passed, [get(1, "/", &[]), head(1, &[(":path", "/")])].concat());
 }
 
-/// Frames that h2 ends the connection for come last.
+/// Frames for which h2 closes the connection come last.
 #[test]
 fn what_ends_the_connection() {
     let protocol = frame(CONTINUATION, 0, 1, b"");
@@ -166,20 +165,20 @@ fn what_ends_the_connection() {
         let told: Vec<_> = told.into_iter().map(|line| (line.to_owned(), over)).collect();
         assert_eq!(went.unanswered, told);
     }
-    // A frame that is too long is for h2 to see.
+    // h2 has to see a frame that is too long.
     let long = [&b"\0\x40\x01\x01\x05\0\0\0\x01"[..], &[0; 50]].concat();
     assert_eq!(pass(&[&long]).passed, long);
 }
 
-/// A table that is soon full, and what asks for it.
+/// A small dynamic table, and the fields that fill it.
 const TABLE: usize = 256;
 const SMALL_TABLE: &[u8] = b"\x3f\xe1\x01";
 
-/// Writes blocks as clients do, with a table of its own.
+/// Encodes blocks as clients do, with its own dynamic table.
 #[derive(Default)]
 struct Encoder(VecDeque<(String, String)>);
 
-/// How a field is written where it is not in the table.
+/// The representation of a field that is not in the table.
 #[derive(Debug, Clone, Copy)]
 enum How {
     Kept,
@@ -249,8 +248,8 @@ fn how() -> impl Strategy<Value = How> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Requests good and bad on one connection, in a client's table: h2 is handed each good one as
-    /// it is, whatever came before it, and each bad one ends as it must.
+    /// Valid and invalid requests on one connection, with a client's table: h2 receives each valid
+    /// one unchanged, whatever preceded it, and each invalid one is refused correctly.
     #[test]
     fn a_table_survives_what_is_replaced(
         requests in prop::collection::vec(

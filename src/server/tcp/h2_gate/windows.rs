@@ -5,7 +5,7 @@
 
 use super::frame_format::LARGEST_WINDOW;
 
-/// Streams looked at: those with the largest sums.
+/// Most streams that are tracked: those with the largest sums.
 const STREAMS: usize = 8;
 
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl Windows {
         self.sent += bytes as u64;
     }
 
-    /// Notes a step; false if it leads too far.
+    /// Records an increment; false if the window becomes too large.
     pub(super) fn open(&mut self, stream: u32, step: u32) -> bool {
         let known = self.sums.iter().position(|sum| sum.stream == stream);
         let least = || (0..STREAMS).min_by_key(|at| self.sums[*at].steps);

@@ -7,7 +7,7 @@ use super::state::State;
 use super::{BETA, Bbr, INFINITE, LOSS_THRESH, ShortTerm, Signals};
 
 impl Bbr {
-    /// Near the start of an acknowledgement.
+    /// At the start of an acknowledgement.
     pub(super) fn update_latest_delivery_signals(&mut self, sample: &Sample) {
         let signals = &mut self.signals;
         signals.bw_latest = signals.bw_latest.max(sample.delivery_rate);
@@ -18,7 +18,7 @@ impl Bbr {
         }
     }
 
-    /// Near its end.
+    /// At its end.
     pub(super) fn advance_latest_delivery_signals(&mut self, sample: &Sample) {
         if self.signals.loss_round_start {
             self.signals.bw_latest = sample.delivery_rate;
@@ -79,7 +79,7 @@ impl Bbr {
         self.signals.recovery_round.get_or_insert(round);
     }
 
-    /// HandleLostPacket, for the part of a batch that was lost.
+    /// HandleLostPacket, for the lost part of a batch.
     pub(super) fn handle_lost(&mut self, now: Instant, lost: LostBatch) {
         if !self.probe.is_sample {
             return;
@@ -90,7 +90,7 @@ impl Bbr {
         }
     }
 
-    /// An ECN mark on what a probe sent: what was in flight was too much.
+    /// An ECN mark on packets of a probe: too much was in flight.
     pub(super) fn handle_congestion_mark(&mut self, now: Instant) {
         let in_flight = self.sampler.in_flight;
         self.handle_inflight_too_high(now, in_flight, self.sampler.is_app_limited());
@@ -114,7 +114,7 @@ impl Bbr {
     }
 }
 
-/// What was in flight when the loss rate crossed the threshold.
+/// The bytes in flight when the loss rate exceeded the threshold.
 fn inflight_at_loss(lost: &LostBatch) -> u64 {
     let before = lost.tx_in_flight.saturating_sub(lost.bytes) as f64;
     let lost_before = lost.lost.saturating_sub(lost.bytes) as f64;

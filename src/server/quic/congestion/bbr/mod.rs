@@ -38,7 +38,7 @@ const MIN_RTT_FILTER_LEN: Duration = Duration::from_secs(10);
 const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
 const PROBE_RTT_DURATION: Duration = Duration::from_millis(200);
 const STARTUP_FULL_LOSS_COUNT: u32 = 6;
-/// No bound is known.
+/// No bound.
 const INFINITE: u64 = u64::MAX;
 
 #[derive(Debug, Clone)]
@@ -70,7 +70,7 @@ pub(super) struct Bbr {
     random: fastrand::Rng,
 }
 
-/// Bounds that loss outside of probes sets (section 5.5.10.3).
+/// Bounds set by loss outside of probes (section 5.5.10.3).
 #[derive(Debug, Clone, Copy)]
 struct ShortTerm {
     bw: f64,
@@ -81,7 +81,7 @@ impl ShortTerm {
     const NONE: Self = Self { bw: f64::INFINITY, inflight: INFINITE };
 }
 
-/// What the round at hand has shown of the network.
+/// Signals of the current round.
 #[derive(Debug, Clone, Copy, Default)]
 struct Signals {
     is_loss_in_round: bool,
@@ -89,7 +89,7 @@ struct Signals {
     loss_round_start: bool,
     bw_latest: f64,
     inflight_latest: u64,
-    /// Ranges of lost packets in the round, and when losses began that have gone on since.
+    /// Ranges of lost packets in the round, and the start of an uninterrupted series of losses.
     loss_events: u32,
     recovery_round: Option<u64>,
 }
@@ -259,7 +259,7 @@ impl Bbr {
         self.cwnd = self.cwnd.min(cap);
     }
 
-    /// What is to be in flight for the pacing rate to be the rate of sending over a round trip.
+    /// The bytes in flight at which the rate over a round trip equals the pacing rate.
     fn paced_inflight(&self) -> u64 {
         let Some(rate) = self.pacing_rate else { return INFINITE };
         let by_rate = (rate * self.srtt.as_secs_f64()) as u64;

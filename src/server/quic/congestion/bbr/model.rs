@@ -7,7 +7,7 @@ use std::time::Instant;
 pub(super) struct Rounds {
     next_delivered: u64,
     pub(super) count: u64,
-    /// The acknowledgement at hand began a round.
+    /// The current acknowledgement started a round.
     pub(super) is_start: bool,
 }
 
@@ -25,7 +25,7 @@ impl Rounds {
     }
 }
 
-/// The highest delivery rate of this ProbeBW cycle and the one before (sections 5.5.3 to 5.5.6).
+/// The highest delivery rate of this ProbeBW cycle and the previous one (sections 5.5.3 to 5.5.6).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct MaxBw {
     current: f64,
@@ -37,7 +37,7 @@ impl MaxBw {
         self.current = self.current.max(rate);
     }
 
-    /// A cycle without a sample keeps what is known.
+    /// A cycle without a sample keeps the previous value.
     pub(super) fn advance(&mut self) {
         if self.current > 0.0 {
             self.previous = std::mem::take(&mut self.current);
@@ -49,14 +49,14 @@ impl MaxBw {
     }
 }
 
-/// Looks for a plateau of the delivery rate (section 5.3.1.2).
+/// Detects a plateau of the delivery rate (section 5.3.1.2).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FullPipe {
     baseline: f64,
     rounds: u32,
     /// The pipe is full in this probe.
     pub(super) is_now: bool,
-    /// It was full at some time.
+    /// The pipe has been full at some time.
     pub(super) is_reached: bool,
 }
 
@@ -68,7 +68,7 @@ impl FullPipe {
         *self = Self { baseline, rounds: 0, is_now: false, is_reached: self.is_reached };
     }
 
-    /// Once a round, with a sample that the application did not limit.
+    /// To be called once per round, with a sample that is not application-limited.
     pub(super) fn check(&mut self, rate: f64) {
         if self.is_now {
             return;
@@ -83,18 +83,18 @@ impl FullPipe {
     }
 }
 
-/// How much more than expected is acknowledged at once (section 5.5.9).
+/// Bytes acknowledged beyond the expected amount (section 5.5.9).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExtraAcked {
     pub(super) interval_start: Instant,
     delivered: u64,
-    /// The highest of this window and of the one before, and the round that the window began in.
+    /// The maxima of this window and the previous one, and the round in which the window began.
     windows: [u64; 2],
     window_start: u64,
 }
 
 impl ExtraAcked {
-    /// Half of ExtraAckedFilterLen: two windows are kept.
+    /// Half of ExtraAckedFilterLen, as two windows are kept.
     const FILTER_ROUNDS: u64 = 5;
 
     pub(super) fn new(now: Instant) -> Self {
@@ -114,7 +114,7 @@ impl ExtraAcked {
         self.windows[0] = self.windows[0].max(extra);
     }
 
-    /// Forgets what is older than the filter; in Startup that is one round.
+    /// Drops values older than the filter's length, which in Startup is one round.
     pub(super) fn age(&mut self, round: u64, is_startup: bool) {
         let length = if is_startup { 1 } else { Self::FILTER_ROUNDS };
         if round >= self.window_start + length {

@@ -6,7 +6,7 @@ use super::super::rate::Sample;
 use super::state::{AckPhase, State};
 use super::{Bbr, HEADROOM, INFINITE, LOSS_THRESH, ShortTerm};
 
-/// At most so many rounds between probes, for the sake of Reno and CUBIC (section 5.3.3.8.2).
+/// The most rounds between probes, for coexistence with Reno and CUBIC (section 5.3.3.8.2).
 const RENO_ROUNDS: u64 = 63;
 
 impl Bbr {
@@ -83,7 +83,7 @@ impl Bbr {
         self.full_pipe.is_now
     }
 
-    /// What is in flight at most while others are to have room.
+    /// The limit of the bytes in flight while headroom is left for other flows.
     pub(super) fn inflight_with_headroom(&self) -> u64 {
         if self.inflight_longterm == INFINITE {
             return INFINITE;
@@ -116,7 +116,7 @@ impl Bbr {
         }
     }
 
-    /// Moves the bounds of the long-term model; says whether that changed the state.
+    /// Adapts the bounds of the long-term model; returns whether the state changed.
     fn adapt_long_term_model(&mut self, sample: &Sample) -> bool {
         if self.ack_phase == AckPhase::ProbeStarting && self.rounds.is_start {
             self.ack_phase = AckPhase::ProbeFeedback;
@@ -134,7 +134,7 @@ impl Bbr {
                 }
             }
         }
-        // What was lost is answered as the loss is told.
+        // Losses are handled when they are reported.
         if sample.lost as f64 > sample.tx_in_flight as f64 * LOSS_THRESH {
             return false;
         }

@@ -38,7 +38,7 @@ impl Bbr {
     }
 
     fn handle_probe_rtt(&mut self, now: Instant) {
-        // The low rate of this state says nothing of the path.
+        // The low rate of this state is no sample of the path.
         self.sampler.mark_app_limited();
         if self.probe_rtt.done_stamp.is_some() {
             self.probe_rtt.is_round_done |= self.rounds.is_start;

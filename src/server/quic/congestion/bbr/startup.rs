@@ -15,7 +15,7 @@ impl Bbr {
         }
     }
 
-    /// Leaves Startup when a whole round of loss recovery shows that the path is too full.
+    /// Leaves Startup if a whole round of loss recovery shows excessive loss.
     fn check_startup_high_loss(&mut self, sample: &Sample) {
         if self.state != State::Startup || !self.signals.loss_round_start {
             return;

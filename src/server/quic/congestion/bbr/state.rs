@@ -35,13 +35,14 @@ impl State {
         matches!(self, ProbeBwDown | ProbeBwCruise | ProbeBwRefill | ProbeBwUp)
     }
 
-    /// Loss is expected and is answered at the end of the probe.
+    /// Loss is expected and is handled at the end of the probe.
     pub(super) fn is_probing(self) -> bool {
         matches!(self, Self::Startup | Self::ProbeBwRefill | Self::ProbeBwUp)
     }
 }
 
-/// Which acknowledgements come in, seen from the last bandwidth probe (section 5.3.3.9).
+/// The phase of the last bandwidth probe that incoming acknowledgements belong to (section
+/// 5.3.3.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AckPhase {
     Init,

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::super::control::{BATCH_PACKETS, Control};
 use super::{MAX_ACK_DELAY, MTU};
 
-/// What became of a flow.
+/// The result of a flow.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in super::super) struct Outcome {
-    /// When the client had everything.
+    /// When the client had received everything.
     pub(in super::super) done: Option<Duration>,
-    /// Bytes of packets that arrived.
+    /// Bytes of received packets.
     pub(in super::super) received: u64,
     pub(in super::super) sent: u64,
     pub(in super::super) lost: u64,
@@ -26,7 +26,7 @@ impl Outcome {
 /// A flow between a server and a client.
 pub(super) struct Flow {
     pub(super) control: Box<dyn Control>,
-    /// Bytes to send, or for ever.
+    /// Bytes to send; `None` is unlimited.
     pub(super) left: Option<u64>,
     pub(super) to_receive: u64,
     pub(super) next: u64,
@@ -40,14 +40,14 @@ pub(super) struct Flow {
     pub(super) tokens: f64,
     pub(super) filled: Duration,
     pub(super) wake: Option<Duration>,
-    /// The timer that counts; those set before it do not.
+    /// When the valid timer fires; timers set before it are ignored.
     pub(super) timer: Duration,
     pub(super) probes: u32,
-    /// Probes that carry no data.
+    /// Numbers of probes that carry no data.
     pub(super) pings: BTreeSet<u64>,
     pub(super) pto_count: u32,
     pub(super) last_sent: Duration,
-    /// The client's side: numbers in the order in which they came.
+    /// The client's state: packet numbers in order of arrival.
     pub(super) arrived: Vec<u64>,
     pub(super) acked: usize,
     pub(super) processed: usize,
@@ -87,7 +87,8 @@ impl Flow {
         self.srtt.unwrap_or(Duration::from_millis(333))
     }
 
-    /// None if a packet may leave, else when it may. The bucket holds 2 ms, at least a batch.
+    /// `None` if a packet may be sent now, else the time at which it may. The bucket holds 2 ms,
+    /// and a batch at least.
     pub(super) fn paced(&mut self, now: Duration) -> Option<Duration> {
         let (window, rtt) = (self.control.window() as f64, self.rtt().as_secs_f64());
         let capacity = (window * 0.002 / rtt).clamp(10.0 * MTU as f64, 256.0 * MTU as f64);

@@ -12,20 +12,20 @@ pub(super) use self::flow::Outcome;
 use super::control::{Acked, BATCH_PACKETS, Control, Lost};
 
 const MTU: u64 = 1200;
-/// UDP and IP.
+/// Bytes of the UDP and IP headers.
 const OVERHEAD: u64 = 28;
-/// Of a packet's bytes, what is not the application's.
+/// Bytes of a packet that carry no application data.
 const HEADERS: u64 = 30;
 const MAX_ACK_DELAY: Duration = Duration::from_millis(25);
 
-/// What lies between the senders and their clients.
+/// The path between the senders and their clients.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Path {
     /// Bits per second.
     pub(super) rate: f64,
     pub(super) rtt: Duration,
     pub(super) queue: u64,
-    /// Share of packets that are lost, in runs of `burst` on the average.
+    /// Share of lost packets, in bursts of `burst` on average.
     pub(super) loss: f64,
     pub(super) burst: f64,
     pub(super) seed: u64,
@@ -46,12 +46,12 @@ impl Path {
 enum Event {
     Arrive(usize, u64),
     DelayedAck(usize, u64),
-    /// The client had so many packets when it acknowledged.
+    /// An acknowledgement after this many received packets.
     Ack(usize, usize),
     Wake(usize),
 }
 
-/// A run over one path.
+/// A simulation of one path.
 pub(super) struct World {
     path: Path,
     origin: Instant,
@@ -62,7 +62,7 @@ pub(super) struct World {
     free_at: Duration,
     random: fastrand::Rng,
     is_bad: bool,
-    /// The longest that a packet has waited, from `watch_from` on.
+    /// The longest queueing delay of a packet, from `watch_from` on.
     pub(super) longest_wait: Duration,
     pub(super) watch_from: Duration,
 }
@@ -84,7 +84,7 @@ impl World {
         }
     }
 
-    /// The instant at which a controller of this run begins.
+    /// The time at which a controller of this run starts.
     pub(super) fn begin(&self) -> Instant {
         self.origin
     }
@@ -96,14 +96,14 @@ impl World {
     pub(super) fn add_at(&mut self, at: Duration, control: Box<dyn Control>, bytes: Option<u64>) {
         let mut flow = Flow::new(control, bytes);
         flow.filled = at;
-        // The handshake has measured the path.
+        // The handshake has provided an RTT sample.
         flow.update_rtt(self.path.rtt);
         flow.timer = at;
         self.flows.push(flow);
         self.at(at, Event::Wake(self.flows.len() - 1));
     }
 
-    /// Runs until everything has arrived or the time is over.
+    /// Runs until everything has arrived or the time has expired.
     pub(super) fn run(&mut self, end: Duration) -> Vec<Outcome> {
         while let Some(Reverse((at, _, event))) = self.events.pop() {
             if at > end || self.flows.iter().all(|flow| flow.outcome.done.is_some()) {
@@ -247,7 +247,7 @@ impl World {
         }
     }
 
-    /// A timer or an acknowledgement: finds losses, probes, sends.
+    /// Handles a timer or an acknowledgement: detects losses, probes, sends.
     fn wake(&mut self, at: usize) {
         self.detect_losses(at);
         let now = self.now;
@@ -260,7 +260,7 @@ impl World {
         self.set_timer(at);
     }
 
-    /// Sends up to a batch; says whether there may be more.
+    /// Sends a batch at most; returns whether more may be sent.
     fn send_batch(&mut self, at: usize) -> bool {
         let now = self.now;
         let mut numbers = Vec::new();
@@ -309,7 +309,7 @@ impl World {
         let pto = (flow.in_flight > 0).then(|| flow.last_sent + flow.pto());
         let due = [pacing, loss, pto].into_iter().flatten().min();
         if let Some(due) = due {
-            // A timer of a whole nanosecond later never finds itself too early.
+            // Rounding up to a whole nanosecond prevents a timer from firing early.
             let due = due.max(self.now + Duration::from_nanos(1));
             if due != flow.timer {
                 self.flows[at].timer = due;

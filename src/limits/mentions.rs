@@ -26,9 +26,9 @@ static MENTIONS: &[Mention] = &[
     ("docs/fastcgi.md", "take nothing of a request | {} |", || brief(FASTCGI_SILENCE)),
     ("docs/fastcgi.md", "this server is tried last for {}. A", || time(FASTCGI_AVOIDED)),
     ("docs/limits.md", "Default: {} of header", || bytes(HEADER_BYTES)),
-    ("docs/log.md", "A file is rotated at {} (", || format!("{LOG_ROLL_MB} MB")),
-    ("docs/log.md", "never); {} old files are kept for", || LOG_ROLL_KEEP.to_string()),
-    ("docs/log.md", "{} (0: no limit)", || time(LOG_ROLL_AGE)),
+    ("docs/log.md", "a file is rotated; 0: never | {} |", || LOG_ROLL_MB.to_string()),
+    ("docs/log.md", "how many old files are kept; 0: all | {} |", || LOG_ROLL_KEEP.to_string()),
+    ("docs/log.md", "files are kept; 0: for ever | {} |", || days(LOG_ROLL_AGE)),
     ("docs/migration.md", "`proxy` waits {} for the head", || time(UPSTREAM_FIRST_BYTE)),
     ("docs/migration.md", "may be silent for {} within its upload", || time(BODY_IDLE)),
     ("docs/operations.md", "(connections without a request for {} are closed)", || {
@@ -67,7 +67,7 @@ static MENTIONS: &[Mention] = &[
     ("docs/proxyprotocol.md", "bytes, more than {} bytes behind", || {
         PROXY_BINARY_BYTES.to_string()
     }),
-    ("docs/timeouts.md", "| `header` | the request's head | {} |", || time(HEADER_READ)),
+    ("docs/timeouts.md", "| the request's head | {} |", || time(HEADER_READ)),
     ("docs/timeouts.md", "a connection without a request | {} |", || time(KEEP_ALIVE_IDLE)),
     ("docs/timeouts.md", "after {} in which neither its", || time(BODY_IDLE)),
     ("docs/timeouts.md", "after {} in which it reads nothing", || time(WRITE_IDLE)),
@@ -79,6 +79,10 @@ static MENTIONS: &[Mention] = &[
     ("packaging/caddy.8", "log is rolled, {} by default", || LOG_ROLL_MB.to_string()),
     ("packaging/caddy.8", "to the CA; {} if not given", || brief(CA_TIMEOUT)),
 ];
+
+fn days(time: Duration) -> String {
+    (time.as_secs() / 86_400).to_string()
+}
 
 /// As a Caddyfile says it.
 fn brief(time: Duration) -> String {

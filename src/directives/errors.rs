@@ -1,4 +1,4 @@
-//! `errors`: logs faults and answers them with pages.
+//! `errors`: logs faults and answers them with error pages.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub(super) static OPTIONS: Options<Wanted> = Options::<Wanted>::new(&[option(
         if args.next_arg() {
             wanted.set_target(args.val());
         }
-        // The block of 0.9: log FILE { size 1; age 2; keep 3 }.
+        // The block of Caddy 0.9: log FILE { size 1; age 2; keep 3 }.
         if args.opens_block() {
             wanted.roll = Roll::of_0_9();
             ROTATION_0_9.read(&mut wanted.roll, args)?;
@@ -67,7 +67,7 @@ pub(super) struct Wanted {
     roll: Roll,
     pages: HashMap<u16, PathBuf>,
     default_page: Option<PathBuf>,
-    /// What pages are relative to.
+    /// The directory that pages are relative to.
     root: PathBuf,
 }
 
@@ -113,11 +113,11 @@ impl Rotated for Wanted {
 
 struct Errors {
     log: ErrorLog,
-    /// The client is shown the cause.
+    /// The cause is shown to the client.
     visible: bool,
     pages: HashMap<u16, PathBuf>,
     default_page: Option<PathBuf>,
-    /// Pages are sent as they are, scripts never.
+    /// Pages are sent unchanged, scripts never.
     scripts: Arc<Scripts>,
 }
 

@@ -1,4 +1,4 @@
-//! `expvar [PATH]`: what the process uses, as JSON.
+//! `expvar [PATH]`: the resource usage of the process as JSON.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::site::SiteBuilder;
 
 const DEFAULT_PATH: &str = "/debug/vars";
 
-/// About when the process started: the first configuration is read then.
+/// About the start of the process: the first configuration is read then.
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
@@ -56,7 +56,7 @@ impl Handler for Vars {
     }
 }
 
-/// From proc(5); what cannot be read is null.
+/// From proc(5); a value that cannot be read is null.
 async fn vars() -> Value {
     let status = tokio::fs::read_to_string("/proc/self/status").await.unwrap_or_default();
     let descriptors = tokio::task::spawn_blocking(|| {

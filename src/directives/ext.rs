@@ -1,4 +1,4 @@
-//! `ext .EXT…`: paths without an extension get the first one that makes them a file.
+//! `ext .EXT…`: appends the first extension that makes a path without one name a file.
 
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ struct Extensions {
 }
 
 impl Extensions {
-    /// The target with the first extension under which there is a file.
+    /// The target with the first extension for which a file exists.
     async fn found(&self, uri: &Uri) -> Option<Uri> {
         let bare = target::file(&self.root, uri.path())?;
         for ext in &self.exts {

@@ -1,4 +1,4 @@
-//! `header PATH [+|-]NAME [VALUE]`: fields of responses, and of faults on their way to a page.
+//! `header PATH [+|-]NAME [VALUE]`: changes fields of responses and of error pages.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -12,7 +12,7 @@ use crate::http::placeholders::{ResponseFacts, Template};
 use crate::http::response::Removed;
 use crate::site::SiteBuilder;
 
-/// All words may hold placeholders.
+/// All arguments may contain placeholders.
 pub(super) static OPTIONS: Options<Rule> = Options::<Rule>::new(&[]).others(templated(
     "[+|-]NAME [VALUE], such as: Cache-Control no-store",
     Accumulates,
@@ -53,7 +53,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
-/// Whether a field stands where the path belongs: what follows it is all of its value.
+/// Whether a field name is at the place of the path: the next words are then its value.
 fn is_field(word: &str, rest: &[&str]) -> bool {
     !word.starts_with('/') && (rest.len() == 1 || word.starts_with(['+', '-']))
 }
@@ -68,7 +68,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Adds a change of a field, by its name and what follows that.
+    /// Adds a change of a field, by its name and the words after it.
     fn change(
         &mut self,
         name: &str,
@@ -94,7 +94,7 @@ impl Rule {
 }
 
 enum Change {
-    /// Unless an inner handler gives the field itself.
+    /// Unless an inner handler sets the field.
     Set(HeaderName, Text),
     Add(HeaderName, Text),
     Delete(HeaderName),
@@ -122,7 +122,7 @@ impl Text {
     }
 }
 
-/// Control characters become spaces: no response splitting.
+/// Control characters become spaces, which prevents response splitting.
 fn sanitised(text: &str) -> Option<HeaderValue> {
     let space = |byte: u8| if byte.is_ascii_control() { b' ' } else { byte };
     let bytes: Vec<u8> = text.bytes().map(space).collect();
@@ -140,20 +140,20 @@ impl Change {
         if sign == '-' {
             return Ok(Self::Delete(field));
         }
-        // One argument is both name and value, as v1 had it.
+        // A single argument is both name and value, as in Caddy v1.
         let value = Text::parse(value.unwrap_or(bare));
         Ok(if sign == '+' { Self::Add(field, value) } else { Self::Set(field, value) })
     }
 
-    /// Whether it would change what says where a message ends.
+    /// Whether the field determines the framing of a message.
     fn is_framing(&self) -> bool {
         let (Self::Set(name, _) | Self::Add(name, _) | Self::Delete(name)) = self;
         name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING
     }
 }
 
-/// What our values win over, whoever else gives them: they tell the client how to treat the
-/// content, and are the reason why the rule was written.
+/// Fields whose configured values replace those of inner handlers: they are security policies for
+/// the content, and setting them is the purpose of the rule.
 static OURS: [HeaderName; 6] = [
     header::CONTENT_TYPE,
     header::CONTENT_DISPOSITION,
@@ -163,8 +163,9 @@ static OURS: [HeaderName; 6] = [
     header::EXPIRES,
 ];
 
-/// Sets, then adds, then deletes: of two that set a field the later one wins, and a set value
-/// gives way to an inner handler's unless it is one of [`OURS`]. What is deleted stays deleted.
+/// Sets, then adds, then deletes. The last value set for a field is used; a set value does not
+/// replace that of an inner handler unless the field is one of [`OURS`]. A deleted field stays
+/// deleted.
 fn apply<'a>(
     changes: impl Iterator<Item = &'a Change> + Clone,
     headers: &mut HeaderMap,
@@ -173,13 +174,13 @@ fn apply<'a>(
 ) {
     let latency = req.received.elapsed();
     let facts = ResponseFacts { status: status.as_u16(), size: 0, latency, headers };
-    // An error page of ours knows its own type.
+    // An error page has its own type.
     let is_page = req.upstream.is_none() && status.as_u16() >= 400;
     let gives_way = |name: &HeaderName| {
         let ours = OURS.contains(name) && !(is_page && name == header::CONTENT_TYPE);
         !ours && facts.headers.contains_key(name)
     };
-    // All values are those of the response as it came.
+    // Placeholders have the values of the original response.
     let given = changes.clone().filter_map(|change| match change {
         Change::Set(name, text) if !gives_way(name) => Some((change, name, text)),
         Change::Add(name, text) => Some((change, name, text)),

@@ -1,5 +1,5 @@
-//! `internal PATH`: paths that no client may ask for, and that an inner handler may answer with by
-//! the field `X-Accel-Redirect`.
+//! `internal PATH`: paths that clients cannot request. An inner handler can answer with them by the
+//! field `X-Accel-Redirect`.
 
 use std::future::ready;
 
@@ -43,7 +43,7 @@ impl Handler for Internal {
     }
 }
 
-/// Runs the inner handlers until one answers with something else than a redirect.
+/// Runs the inner handlers until one responds without an internal redirect.
 async fn follow(req: &mut Request, next: Next<'_>) -> Reply {
     let mut kept = HeaderMap::new();
     for _ in 0..=INTERNAL_REDIRECTS {
@@ -68,7 +68,7 @@ async fn follow(req: &mut Request, next: Next<'_>) -> Reply {
     Err(Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, cause))
 }
 
-/// What the one who redirects says of the content, although it is another's.
+/// Fields of the redirecting response that apply to the final one.
 static KEPT: [HeaderName; 4] =
     [header::SET_COOKIE, header::CONTENT_DISPOSITION, header::CACHE_CONTROL, header::EXPIRES];
 
@@ -97,7 +97,7 @@ fn with(mut response: Response<Body>, kept: HeaderMap) -> Response<Body> {
     response
 }
 
-/// The content of the request has been read by whoever redirects.
+/// The redirecting handler has consumed the content of the request.
 fn redirect(req: &mut Request) {
     if req.head.method != Method::HEAD {
         req.head.method = Method::GET;
@@ -117,8 +117,8 @@ mod tests {
     use crate::http::request::tests::request;
     use crate::site::Site;
 
-    /// Answers `/to/PATH` with a redirect to `/PATH`, `/loop` with one to itself, all else with
-    /// what it was asked.
+    /// Answers `/to/PATH` with an internal redirect to `/PATH`, `/loop` with one to itself,
+    /// everything else with the method and URI.
     fn inner(req: &mut Request) -> Reply {
         let asked = format!("{} {}", req.head.method, req.head.uri);
         let mut response = Response::new(Body::from(asked));

@@ -1,4 +1,4 @@
-//! `limits` and its older form `maxrequestbody`: how large a request may be.
+//! `limits` and the older `maxrequestbody`: the largest size of requests.
 
 use crate::arguments;
 use crate::caddyfile::Repeat::{Accumulates, LastWins};
@@ -71,7 +71,7 @@ fn body_of_line(
     body(site, path, bytes, args)
 }
 
-/// The last limit for a path wins; the longest path is looked at first.
+/// The last limit for a path is used; longer paths are checked first.
 fn body(
     site: &mut SiteBuilder,
     path: &str,

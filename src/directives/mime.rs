@@ -1,4 +1,4 @@
-//! `mime .EXT TYPE`: the media type of what is served under an extension.
+//! `mime .EXT TYPE`: sets the media type for an extension.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
 }
 
 pub(super) struct Types {
-    /// By extension with its dot, lower-case.
+    /// By extension with its dot, in lower case.
     types: HashMap<String, HeaderValue>,
 }
 
@@ -67,7 +67,7 @@ impl Handler for Types {
         Box::pin(async move {
             let mut response = next.run(req).await?;
             let headers = response.headers_mut();
-            // Several ranges have a type of their own around the content's.
+            // A multipart response has a type of its own.
             let is_multipart = headers
                 .get(header::CONTENT_TYPE)
                 .is_some_and(|now| now.as_bytes().starts_with(b"multipart/byteranges"));

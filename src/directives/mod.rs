@@ -38,16 +38,16 @@ pub use files::setup_static;
 
 type Setup = fn(&mut Args<'_>, &mut SiteBuilder) -> Result<(), ConfigError>;
 
-/// One directive: how it is written, and what it does with its arguments at load.
+/// A directive: its syntax, and the function that reads its arguments at load.
 pub struct Directive {
-    /// Its name and arguments; behind `, or: ` another form.
+    /// Its name and arguments; `, or: ` precedes another form.
     pub usage: &'static str,
     pub setup: Setup,
     /// The options of its block.
     pub options: Option<&'static dyn Syntax>,
-    /// Whether the arguments on its line may hold placeholders.
+    /// Whether the arguments may contain placeholders.
     pub templates: bool,
-    /// Placeholders that this directive alone knows.
+    /// Placeholders of this directive alone.
     pub own_placeholders: &'static [&'static str],
 }
 
@@ -73,8 +73,8 @@ impl Directive {
     }
 }
 
-/// THE TABLE. The order of the rows is the order of set-up and of execution: a request passes
-/// `log` before `rewrite`, `rewrite` before `proxy`. Static files are innermost.
+/// The table of directives. The order of the rows is the order of set-up and of execution: a
+/// request passes `log` before `rewrite`, `rewrite` before `proxy`. Static files come last.
 pub static DIRECTIVES: &[Directive] = &[
     row("root DIRECTORY", root::setup),
     row("index FILE...", index::setup),
@@ -179,7 +179,7 @@ mod documentation {
     }
 }
 
-/// What the tests of several words need.
+/// Helpers for the tests of several directives.
 #[cfg(test)]
 mod testing {
     use std::path::Path;
@@ -191,7 +191,7 @@ mod testing {
     use crate::http::sink::tests::NoSinks;
     use crate::http::{Reply, Request};
 
-    /// A site below `root` with this block, whose lines are all `word`'s; else the message.
+    /// A site below `root` whose lines are all directives `word`, or the error message.
     pub(super) fn site_in(
         root: &Path,
         word: &str,
@@ -208,12 +208,12 @@ mod testing {
         Ok(site)
     }
 
-    /// [`site_in`] where the root does not matter.
+    /// [`site_in`] if the root does not matter.
     pub(super) fn site(word: &str, setup: Setup, lines: &str) -> Result<SiteBuilder, String> {
         site_in(Path::new("/nonexistent"), word, setup, lines)
     }
 
-    /// A last handler that answers by a function.
+    /// A last handler that responds by a function.
     pub(super) struct Answer<F>(pub(super) F);
 
     impl<F: Fn(&mut Request) -> Reply + Send + Sync + 'static> Handler for Answer<F> {

@@ -1,5 +1,5 @@
-//! `on EVENT COMMAND…`, and `startup` and `shutdown` of Caddy 0.10 and before: commands that the
-//! service runs at points of its life.
+//! `on EVENT COMMAND…`, and `startup` and `shutdown` of Caddy 0.10 and earlier: commands that are
+//! run at events of the service.
 
 use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
@@ -50,7 +50,7 @@ fn every(event: Event, args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<()
     Ok(())
 }
 
-/// The rest of the line.
+/// The remaining words of the line.
 fn hook(event: Event, args: &mut Args<'_>) -> Result<Hook, ConfigError> {
     let mut words = args.remaining();
     let background = words.last() == Some(&"&");

@@ -1,4 +1,4 @@
-//! `proxyprotocol`: load balancers that name their client in front of each connection.
+//! `proxyprotocol`: accepts the PROXY protocol from load balancers.
 
 use crate::arguments;
 use crate::caddyfile::Repeat::LastWins;
@@ -21,7 +21,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         let mut has_range = false;
         while args.next_arg() {
             let word = args.val();
-            // A duration is the last word.
+            // The last word may be a duration.
             if has_range && parse_duration(word).is_ok() {
                 rule.timeout = args.parsed(word, parse_positive_duration)?;
                 args.no_more()?;

@@ -1,5 +1,6 @@
-//! `push [PATH [RESOURCE…]]`: tells browsers early what a page needs. HTTP/2's server push is gone
-//! from browsers; the field `Link` with `rel=preload` does its work over every protocol.
+//! `push [PATH [RESOURCE…]]`: tells browsers early which resources a page needs. Browsers have
+//! removed HTTP/2 server push; the field `Link` with `rel=preload` has the same effect over every
+//! protocol.
 
 use http::{HeaderValue, Method, header};
 
@@ -11,7 +12,7 @@ use crate::http::Request;
 use crate::http::paths::{self, Prefix};
 use crate::site::SiteBuilder;
 
-/// The request that a browser makes by itself has its own method and fields.
+/// A preload request of a browser has its own method and fields.
 pub(super) static OPTIONS: Options<Rule> = Options::<Rule>::new(&[
     option("method GET|HEAD", Accumulates, |_, args| {
         args.one_of("method", &[("GET", ()), ("HEAD", ())])
@@ -57,7 +58,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
 
 pub(super) struct Rule {
     path: Prefix,
-    /// The resource, and the value of `Link` that names it.
+    /// The resource and its `Link` value.
     links: Vec<(String, HeaderValue)>,
 }
 
@@ -76,7 +77,7 @@ impl Rule {
     }
 }
 
-/// Without its destination a browser does not use what it has loaded.
+/// Without `as`, a browser does not use the preloaded resource.
 fn destination(resource: &str) -> &'static str {
     let path = resource.split('?').next().unwrap_or_default();
     match paths::extension(path) {

@@ -1,6 +1,6 @@
-//! `realip`: behind proxies, the client is who they say it is. What an unknown sender says of
-//! itself is dropped. From here on the request's peer is the client, so that every directive
-//! behind has its address without knowing this one.
+//! `realip`: takes the client's address from the fields of trusted proxies, and removes these
+//! fields from other requests. The request's peer is then the client, so that later directives need
+//! not know of this one.
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -19,10 +19,10 @@ use crate::site::SiteBuilder;
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// Fields that name a client: an unknown sender may send none of them.
+/// Fields with the client's address, which untrusted senders must not set.
 const NAMING: [HeaderName; 3] = [FORWARDED, X_FORWARDED_FOR, HeaderName::from_static("x-real-ip")];
 
-/// The plugin took the last of `header` and `maxhops`.
+/// As in the plugin, the last `header` and `maxhops` are used.
 pub(super) static OPTIONS: Options<RealIp> = Options::new(&[
     option("from RANGE..., such as: from 10.0.0.0/8 private", Accumulates, |real, args| {
         args.each(|args, word| arguments::range(args, word, &mut real.from)).map(drop)
@@ -55,7 +55,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         OPTIONS.read_more(&mut real, args, &mut written)?;
     }
     if real.from.is_empty() {
-        let error = args.error("realip: nobody is trusted, and nothing would change");
+        let error = args.error("realip: no trusted addresses: the directive has no effect");
         return Err(error.hint("write: from RANGE"));
     }
     site.push(real);
@@ -63,7 +63,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
 }
 
 pub(super) struct RealIp {
-    /// The proxies.
+    /// The trusted proxies.
     from: Ranges,
     header: HeaderName,
     /// Whether other senders are refused.
@@ -72,7 +72,7 @@ pub(super) struct RealIp {
 }
 
 impl RealIp {
-    /// Finds the client, or says why the request is refused.
+    /// Finds the client, or returns why the request is refused.
     fn settle(&self, req: &mut Request) -> Result<(), Fault> {
         let sender = req.peer.remote;
         if !self.from.contains(sender.ip()) {
@@ -89,7 +89,7 @@ impl RealIp {
         let client = match self.client(&field) {
             Ok(client) => client,
             Err(entry) if self.strict => {
-                let cause = format!("realip: '{entry}' in {} is no address", self.header);
+                let cause = format!("realip: '{entry}' in {} is not an address", self.header);
                 return Err(Fault::caused(StatusCode::FORBIDDEN, cause));
             }
             Err(_) => None,
@@ -102,16 +102,16 @@ impl RealIp {
         Ok(())
     }
 
-    /// The nearest address that is not a proxy's, from the right: what stands left of it is only
-    /// what that client says. The farthest of the proxies where there are only such. An entry
-    /// that is no address ends the search as an error.
+    /// The rightmost address that is not a trusted proxy's, as the client controls everything to
+    /// the left of it. If all are trusted, the leftmost one. An invalid entry on the way is an
+    /// error.
     fn client<'f>(&self, field: &'f str) -> Result<Option<(IpAddr, Option<u16>)>, &'f str> {
         let is_forwarded = self.header == FORWARDED;
         let mut found = None;
         for entry in field.rsplit(',').map(str::trim).filter(|e| !e.is_empty()).take(self.hops) {
             let node = if is_forwarded { node(entry) } else { Some(entry) };
             let Some((ip, port)) = node.and_then(address) else {
-                // The proxy that is known already sent on what somebody without an address said.
+                // The last known proxy forwarded a request of a sender without an address.
                 return if found.is_some() { Ok(found) } else { Err(entry) };
             };
             found = Some((ip, port));
@@ -123,8 +123,8 @@ impl RealIp {
     }
 }
 
-/// The node of an element's `for` (RFC 7239 section 4). A comma within quotes would have split
-/// the element; no address has one.
+/// The node of an element's `for` (RFC 7239 section 4). A comma within quotes would split the
+/// element, but addresses contain none.
 fn node(element: &str) -> Option<&str> {
     element.split(';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -235,8 +235,8 @@ mod tests {
             ("realip cloudflare", None),
             ("realip 10.0.0.0/8 192.0.2.1", None),
             ("realip {\n from private\n from ::1\n header Forwarded\n strict\n maxhops 2\n}", None),
-            ("realip", Some("nobody is trusted")),
-            ("realip {\n strict\n}", Some("nobody is trusted")),
+            ("realip", Some("no trusted addresses")),
+            ("realip {\n strict\n}", Some("no trusted addresses")),
             ("realip everybody", Some("'everybody' is not a range")),
             ("realip {\n from 10.0.0.0/40\n}", Some("'10.0.0.0/40' is not a range")),
             ("realip private {\n header \"a b\"\n}", Some("'a b' is not a header field name")),

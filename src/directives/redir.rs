@@ -1,4 +1,4 @@
-//! `redir`: sends clients elsewhere.
+//! `redir`: redirects clients.
 
 use std::future::ready;
 
@@ -15,7 +15,7 @@ use crate::http::placeholders::Template;
 use crate::http::{Body, Fault, Request};
 use crate::site::SiteBuilder;
 
-/// All words may hold placeholders.
+/// All arguments may contain placeholders.
 pub(super) static OPTIONS: Options<Block> = Options::<Block>::new(&[])
     .and(Block::CONDITIONS)
     .others(templated("[FROM] TO [CODE]", Accumulates, |block, args| {
@@ -80,7 +80,7 @@ impl Conditional for Block {
 #[derive(Clone, Copy)]
 enum Kind {
     Code(StatusCode),
-    /// A page that the browser leaves by itself.
+    /// A page that redirects the browser.
     Meta,
 }
 
@@ -104,7 +104,7 @@ impl Kind {
 }
 
 struct Rule {
-    /// The exact path; `/` is every path.
+    /// The exact path; `/` matches every path.
     from: Prefix,
     to: Template,
     /// Whether the target is written `//host…`.
@@ -113,7 +113,7 @@ struct Rule {
     conditions: std::sync::Arc<Conditions>,
 }
 
-/// What may not stand in a URI (RFC 3986 section 2).
+/// Characters that a URI cannot contain (RFC 3986 section 2).
 const IN_LOCATION: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'|');
 
@@ -122,8 +122,8 @@ impl Rule {
         self.from.is_root() || self.from.as_str() == route
     }
 
-    /// Where to, as a URI reference. It names another host only if the Caddyfile does: a request
-    /// for `//host/` must not come back as such a reference.
+    /// The target as a URI reference. It names another host only if the Caddyfile does: a request
+    /// for `//host/` must not become such a reference.
     fn location(&self, req: &Request) -> String {
         let text = self.to.expand_location(req);
         let mut location = utf8_percent_encode(&text, IN_LOCATION).to_string();
@@ -138,7 +138,7 @@ fn parsed(words: &[&str], code: Option<Kind>, args: &mut Args<'_>) -> Result<Rul
     let default = code.unwrap_or(Kind::Code(StatusCode::MOVED_PERMANENTLY));
     let (from, to, kind) = match *words {
         [to] => ("/", to, default),
-        // Two words are FROM TO; TO CODE where the second is a code and the first no path.
+        // Two words are FROM TO, or TO CODE if the second is a code and the first is not a path.
         [to, code] if Kind::known(code).is_some() => ("/", to, Kind::parse(code, args)?),
         [from, to] => (from, to, default),
         [from, to, code] => (from, to, Kind::parse(code, args)?),
@@ -155,7 +155,7 @@ fn parsed(words: &[&str], code: Option<Kind>, args: &mut Args<'_>) -> Result<Rul
     Ok(Rule { from, to, names_host, kind, conditions: std::sync::Arc::default() })
 }
 
-/// FROM. What a prefix would hold takes a condition here.
+/// FROM. Only exact paths are allowed; patterns require a condition.
 fn path(args: &mut Args<'_>, word: &str) -> Result<Prefix, ConfigError> {
     let Some((before, _)) = word.split_once('*') else {
         return arguments::prefix(args, word);
@@ -190,7 +190,7 @@ impl Handler for Redirects {
     }
 }
 
-/// The target has no control characters left: no response splitting.
+/// Control characters are removed from the target, which prevents response splitting.
 fn redirect(target: &str, status: StatusCode) -> crate::http::Reply {
     let Ok(location) = HeaderValue::try_from(target) else {
         return Err(Fault::status(StatusCode::BAD_REQUEST));

@@ -1,4 +1,4 @@
-//! `request_id [FIELD]`: names each request, for `{request_id}`.
+//! `request_id [FIELD]`: gives each request an ID, for `{request_id}`.
 
 use http::HeaderName;
 
@@ -9,7 +9,7 @@ use crate::http::Request;
 use crate::http::placeholders::RequestId;
 use crate::site::SiteBuilder;
 
-/// `request_id`, or with the request field that may bring a name along.
+/// With an argument, the ID is taken from this request field.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut field = None;
     while args.next() {
@@ -43,7 +43,8 @@ impl Handler for Names {
     }
 }
 
-/// A UUID of version 4 (RFC 9562 section 5.4). It tells requests apart and keeps no secret.
+/// A UUID of version 4 (RFC 9562 section 5.4). It is unique but not secret, so a fast generator
+/// suffices.
 fn random() -> String {
     let bits = fastrand::u128(..) & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
     let hex = format!("{bits:032x}");

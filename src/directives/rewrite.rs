@@ -1,4 +1,4 @@
-//! `rewrite`: changes a request's target before the handlers behind it see it.
+//! `rewrite`: changes the target of a request for later handlers.
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         }
         rules.push(rule);
     }
-    // Among the rules that match, the longest base wins; then the first.
+    // Of several matching rules, the longest base is used, then the first.
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.base.as_str().len()));
     site.push(Rewrite { rules, root: site.root.clone() });
     Ok(())
@@ -82,7 +82,7 @@ fn compiled(pattern: &str, args: &Args<'_>) -> Result<Regex, ConfigError> {
 pub(super) struct Rule {
     base: Prefix,
     matcher: Matcher,
-    /// `.a` must be one of them, `!.a` must not, `/` is no extension.
+    /// `.a` must match, `!.a` must not, `/` means no extension.
     exts: Vec<String>,
     conditions: Conditions,
     to: Vec<Template>,
@@ -96,7 +96,7 @@ impl Conditional for Rule {
 
 pub(super) enum Matcher {
     Everything,
-    /// On the path behind the base.
+    /// Matches the path after the base.
     Pattern {
         regex: Regex,
         not: bool,
@@ -109,7 +109,7 @@ impl Rule {
         Self { base, matcher, exts: Vec::new(), conditions, to: Vec::new() }
     }
 
-    /// What the rule captured, if it applies.
+    /// The captures of the rule, if it applies.
     fn matches(&self, req: &Request) -> Option<Captures> {
         let route = req.route();
         let rest = self.base.rest(&route)?;
@@ -135,7 +135,7 @@ impl Rule {
     }
 }
 
-/// Groups from 1, encoded again: a capture stays what it was, a piece of a path.
+/// Groups from 1, percent-encoded again: a capture is part of a path.
 fn captured(found: &regex::Captures<'_>) -> Vec<String> {
     let encoded = |text| utf8_percent_encode(text, paths::IN_PATH).to_string();
     found
@@ -161,8 +161,8 @@ impl Handler for Rewrite {
     }
 }
 
-/// The first destination that exists under the root, else the last one. What cannot be a target
-/// is refused: the request must not go on under a path that the rule meant to replace.
+/// The first destination that exists below the root, else the last one. A destination that is not a
+/// valid target is refused: the request must not continue with its original path.
 async fn destination(
     rule: &Rule,
     req: &Request,
@@ -185,7 +185,7 @@ async fn destination(
     found.ok_or_else(|| Fault::status(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
-/// A destination without a query keeps the request's.
+/// A destination without a query keeps that of the request.
 fn destined(
     template: &Template,
     req: &Request,
@@ -198,7 +198,7 @@ fn destined(
     }
 }
 
-/// A path that ends in a slash must be a folder, any other a file.
+/// A path with a trailing slash must be a directory, any other a file.
 async fn exists(root: &Path, path: &str) -> bool {
     let Some(file) = target::file(root, path) else { return false };
     tokio::fs::metadata(file)

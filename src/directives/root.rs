@@ -1,4 +1,4 @@
-//! `root PATH`: the folder that the site's files are in.
+//! `root PATH`: the directory of the site's files.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `status CODE PATH…`: answers with a status and nothing else.
+//! `status CODE PATH…`: responds with a status and no content.
 
 use std::future::ready;
 
@@ -21,7 +21,7 @@ pub(super) static OPTIONS: Options<Block> =
 
 pub(super) struct Block {
     code: StatusCode,
-    /// With those of earlier lines.
+    /// Including those of earlier directives.
     rules: Vec<(Prefix, StatusCode)>,
 }
 

@@ -1,4 +1,4 @@
-//! `timeouts`: how long a client may take. Per listener the shortest that a site sets applies.
+//! `timeouts`: time limits for clients. Of all sites on a listener, the shortest values apply.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
-/// `none` and zero are no limit.
+/// `none` and 0 mean no limit.
 fn limit(args: &mut Args<'_>) -> Result<Option<Duration>, ConfigError> {
     let word = args.required()?;
     if word == "none" {

@@ -30,6 +30,6 @@ pub(super) fn find(
     // A third field is a comment.
     let hash = hash.split_once(':').map_or(hash, |(hash, _)| hash);
     Secret::parse(hash).map_err(|reason| {
-        args.error(format!("basicauth: the password of '{user}' in {file}: {reason}"))
+        args.error(format!("basicauth: invalid password of '{user}' in {file}: {reason}"))
     })
 }

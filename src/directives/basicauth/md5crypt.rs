@@ -2,7 +2,7 @@
 
 use md5::{Digest, Md5};
 
-/// The sum of a password as it stands behind the salt.
+/// The hash of a password, as written after the salt.
 pub(super) fn sum(password: &[u8], magic: &str, salt: &str) -> String {
     let (magic, salt) = (magic.as_bytes(), salt.as_bytes());
     let inner = digest(&[password, salt, password]);
@@ -35,7 +35,7 @@ fn digest(parts: &[&[u8]]) -> [u8; 16] {
     md5.finalize().into()
 }
 
-/// Six bits for a character, the low ones first; the bytes in the scheme's own order.
+/// Six bits per character, the low ones first; the scheme defines the order of the bytes.
 fn encoded(sum: &[u8; 16]) -> String {
     const CHARACTERS: &[u8; 64] =
         b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -1,4 +1,4 @@
-//! `basicauth`: asks for a user and a password (RFC 7617).
+//! `basicauth`: requires a user name and a password (RFC 7617).
 
 mod htpasswd;
 mod md5crypt;
@@ -73,8 +73,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     Ok(())
 }
 
-/// The value of `WWW-Authenticate`. Users and passwords are compared as UTF-8, which a client
-/// has to be told (RFC 7617 section 2.1).
+/// The value of `WWW-Authenticate`. User names and passwords are compared as UTF-8, which the
+/// client must be told (RFC 7617 section 2.1).
 fn challenge(realm: &str) -> Option<HeaderValue> {
     let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
     HeaderValue::try_from(format!("Basic realm=\"{quoted}\", charset=\"UTF-8\"")).ok()
@@ -90,12 +90,12 @@ struct Rule {
     user: String,
     secret: Arc<Secret>,
     challenge: HeaderValue,
-    /// Salted sum of the password that a slow comparison has accepted, so that it is done once
-    /// and not for each picture of a page.
+    /// Salted hash of a password that a slow comparison has accepted, so that later requests are
+    /// fast.
     accepted: OnceLock<Vec<u8>>,
 }
 
-/// What a client says of itself.
+/// The credentials of a client.
 struct Credentials {
     user: Vec<u8>,
     password: Vec<u8>,
@@ -116,7 +116,7 @@ impl Credentials {
     }
 }
 
-/// Comparisons at the same time that keep a core busy: more would leave none for the workers.
+/// Most slow comparisons at the same time: more would leave no core for the workers.
 static SLOW: LazyLock<Semaphore> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Semaphore::new(cores.div_ceil(2))
@@ -155,7 +155,7 @@ impl Rule {
         }
         let accepted = compare(self.secret.clone(), credentials.password.clone()).await;
         if accepted {
-            // Another request may have said so first.
+            // Another request may have set it first.
             let _ = self.accepted.set(sum);
         }
         accepted
@@ -163,7 +163,7 @@ impl Rule {
 }
 
 impl BasicAuth {
-    /// The rule that lets the client in.
+    /// The rule that accepts the credentials.
     async fn admitting(&self, rules: &[&Rule], credentials: &Credentials) -> Option<String> {
         let mut compared = false;
         for rule in rules {
@@ -174,7 +174,7 @@ impl BasicAuth {
                 compared |= rule.secret.is_slow();
             }
         }
-        // A user that is not there takes as long as a wrong password.
+        // An unknown user takes as long as a wrong password.
         let slow = rules.iter().find(|rule| rule.secret.is_slow());
         if let Some(decoy) = slow.filter(|_| !compared) {
             compare(decoy.secret.clone(), credentials.password.clone()).await;
@@ -201,7 +201,7 @@ impl Handler for BasicAuth {
                 return Err(fault);
             }
             req.user = user;
-            // It was for us, and no business of whoever is behind.
+            // The credentials are for this server only and not for upstreams.
             req.head.headers.remove(header::AUTHORIZATION);
             next.run(req).await
         })

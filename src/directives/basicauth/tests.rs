@@ -1,4 +1,4 @@
-//! Who is let in where.
+//! Which credentials are accepted for which paths.
 
 use http::Response;
 
@@ -22,7 +22,7 @@ fn built(lines: &str) -> Result<Site, String> {
     Ok(site.build())
 }
 
-/// The user that was let in; the challenge of a refusal.
+/// The accepted user, or the challenge.
 async fn ask(site: &Site, target: &str, credentials: &str) -> String {
     let mut req = request("GET", target);
     if !credentials.is_empty() {
@@ -96,7 +96,10 @@ fn what_is_refused() {
         ("basicauth bob hiccup", "basicauth: no path is protected"),
         ("basicauth / no htpasswd=users", "basicauth: user 'no' is not in users"),
         ("basicauth / kim htpasswd=none", "basicauth: cannot read "),
-        ("basicauth / old htpasswd=users", "basicauth: the password of 'old' in users: its form"),
+        (
+            "basicauth / old htpasswd=users",
+            "basicauth: invalid password of 'old' in users: unsupported hash format",
+        ),
         ("basicauth bob a {\n/x /y\n}", "Wrong argument count or unexpected line ending after"),
         ("basicauth bob a {\n/x\nrealm \"\u{7}\"\n}", "basicauth: '\u{7}' cannot be sent"),
     ] {

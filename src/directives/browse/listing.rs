@@ -1,4 +1,4 @@
-//! What is in a folder, in an order. Everything that reads the disk blocks.
+//! The sorted list of a directory. Functions that read the disk block.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use crate::http::Request;
 use crate::http::placeholders::Template;
 
-/// What a list is sorted by.
+/// The sort key of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     Name,
-    /// Folders come before files.
+    /// Directories come before files.
     NameDirFirst,
     Size,
     Time,
@@ -37,7 +37,7 @@ impl By {
     }
 }
 
-/// How a client wants the list.
+/// The order in which a client wants the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) by: By,
@@ -46,7 +46,8 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// By the query, else by the cookies of an earlier choice; and the choice, if it is new.
+    /// The order by the query, else by the cookies of an earlier choice; and the choice, if it is
+    /// new.
     pub(super) fn of(req: &Request) -> (Self, Option<Self>) {
         let value = |name: &str| Template::parse(name).expand(req, None, "");
         let by = |word: String| WORDS.iter().find(|(name, _)| *name == word).map(|(_, by)| *by);
@@ -72,7 +73,7 @@ impl Order {
 
 pub(super) struct Entry {
     pub(super) name: String,
-    /// Relative to the folder.
+    /// Relative to the directory.
     pub(super) url: String,
     pub(super) size: u64,
     pub(super) modified: SystemTime,
@@ -87,7 +88,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// `None` where `path` is no folder, or one that an index file stands for.
+    /// `None` if `path` is not a directory, or if it has an index file.
     pub(super) fn read(
         path: &Path,
         index: &[String],
@@ -104,7 +105,8 @@ impl Folder {
         let mut entries = Vec::new();
         for entry in fs::read_dir(path)? {
             let entry = entry?;
-            // Links are followed; one that leads nowhere is not there, as for who asks for it.
+            // Symbolic links are followed; a dangling one is left out, as a request for it is a
+            // 404.
             let Ok(about) = fs::metadata(entry.path()) else { continue };
             if (about.is_dir() || about.is_file()) && !is_hidden(&about) {
                 entries.push(Entry::new(&entry.file_name(), &about));
@@ -117,14 +119,15 @@ impl Folder {
         Ok(Some(Self { entries, dirs, files }))
     }
 
-    /// The list as v1 wrote it.
+    /// The list in the JSON format of Caddy v1.
     pub(super) fn json(&self) -> Vec<u8> {
         let entries: Vec<Value> = self.entries.iter().map(Entry::json).collect();
         Value::from(entries).to_string().into_bytes()
     }
 }
 
-/// What a path's segment cannot hold (RFC 3986 section 3.3), and what would have a meaning in it.
+/// Characters that a path segment cannot contain (RFC 3986 section 3.3), and those with a meaning
+/// in it.
 const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Entry {
@@ -145,7 +148,7 @@ impl Entry {
     }
 
     fn json(&self) -> Value {
-        // Go's bit for a folder.
+        // Go's mode bit for a directory.
         let mode = self.mode | if self.is_dir { 1 << 31 } else { 0 };
         json!({
             "IsDir": self.is_dir,

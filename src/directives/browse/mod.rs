@@ -1,4 +1,4 @@
-//! `browse`: lists folders that have no index file, as a page or as JSON.
+//! `browse`: lists directories without an index file, as HTML or JSON.
 
 mod listing;
 mod page;
@@ -65,7 +65,7 @@ struct Rule {
 }
 
 impl Rule {
-    /// Whether the folder above this one is listed too.
+    /// Whether the parent directory is listed too.
     fn holds_parent(&self, folder: &str) -> bool {
         let parent = folder.trim_end_matches('/').rsplit_once('/').map(|(parent, _)| parent);
         parent.is_some_and(|parent| self.path.holds(&format!("{parent}/")))
@@ -97,7 +97,7 @@ impl Handler for Browse {
 }
 
 impl Browse {
-    /// The list; none where the folder is none, or has an index file.
+    /// The list; `None` if the path is not a directory or has an index file.
     async fn list(
         &self,
         rule: &Rule,
@@ -142,7 +142,7 @@ fn reply(content: Vec<u8>, kind: &'static str, cookies: HeaderMap) -> Reply {
     *response.headers_mut() = cookies;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    // One address, two kinds of answer.
+    // The same URL has two representations.
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
     Ok(response)
 }
@@ -153,7 +153,7 @@ fn shown_path(req: &Request) -> String {
     percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 
-/// The order that was just chosen stays.
+/// Stores a newly chosen order in cookies.
 fn cookies(chosen: Option<Order>, rule: &Rule, req: &Request) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some(order) = chosen else { return headers };

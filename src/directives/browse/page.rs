@@ -1,4 +1,4 @@
-//! The page of a list: a template, ours or the operator's.
+//! Renders the page of a list by the built-in template or the operator's.
 
 use std::io;
 
@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::listing::{By, Folder, Order};
 
-/// A name that ends in `.html`, so that values are escaped.
+/// Ends with `.html`, so that values are escaped.
 const NAME: &str = "browse.html";
 
-/// A template, parsed.
+/// A parsed template.
 pub(super) struct Page(Environment<'static>);
 
-/// What a page shows.
+/// The values of a page.
 pub(super) struct View<'a> {
     pub(super) folder: &'a Folder,
     /// As the client sees it.
@@ -28,11 +28,11 @@ impl Page {
         Self::parse(include_str!("page.html").to_owned())
     }
 
-    /// The operator's own, from a file.
+    /// Reads the operator's template from a file.
     pub(super) fn read(file: &str) -> Result<Self, String> {
         let text = std::fs::read_to_string(file)
-            .map_err(|error| format!("cannot read the template {file}: {error}"))?;
-        Self::parse(text).map_err(|error| format!("the template {file}: {error}"))
+            .map_err(|error| format!("cannot read invalid template {file}: {error}"))?;
+        Self::parse(text).map_err(|error| format!("invalid template {file}: {error}"))
     }
 
     fn parse(text: String) -> Result<Self, String> {

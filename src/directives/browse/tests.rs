@@ -1,4 +1,4 @@
-//! Lists of a folder that was made for it.
+//! Lists of a directory made for the test.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn make(root: &Path) {
     std::os::unix::fs::symlink("nowhere", root.join("dangling")).unwrap();
 }
 
-/// Status, content and cookies for one request.
+/// Status, content and cookies of one request.
 async fn ask(lines: &str, target: &str, fields: &[(&'static str, &str)]) -> (u16, String, String) {
     let root = tempfile::tempdir().unwrap();
     make(root.path());
@@ -125,7 +125,7 @@ async fn a_template_of_one_s_own() {
     let (_, page, _) = ask(&format!("browse /sub {}", good.display()), "/sub/", &[]).await;
     assert_eq!(page, "z|&#x2f;sub&#x2f;");
     for (lines, message) in [
-        (format!("browse / {}", bad.display()), "browse: the template "),
+        (format!("browse / {}", bad.display()), "browse: invalid template "),
         ("browse / /nonexistent/file".to_owned(), "browse: cannot read the template "),
         ("browse /a\nbrowse /a".to_owned(), "duplicate browsing config for /a"),
         ("browse / a b".to_owned(), "Wrong argument count or unexpected line ending after"),

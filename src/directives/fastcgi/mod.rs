@@ -49,9 +49,9 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         let rule = Rule::parse(args, site)?;
         if !rule.scripts.local && !rule.scripts.split.is_empty() {
             args.warn(args.error(format!(
-                "fastcgi {}: {} {} here; scripts are passed on without a look",
+                "fastcgi {}: {} {} on this machine; scripts are passed on unchecked",
                 rule.path,
-                if rule.scripts.root.is_dir() { "nothing is in" } else { "there is no folder" },
+                if rule.scripts.root.is_dir() { "nothing is in" } else { "there is no directory" },
                 rule.scripts.root.display()
             )));
         }

@@ -1,4 +1,4 @@
-//! Reads a `fastcgi` line and its block into a [`Rule`].
+//! Reads a `fastcgi` directive and its block into a [`Rule`].
 
 use std::time::Duration;
 
@@ -52,13 +52,13 @@ pub(in super::super) static OPTIONS: Options<Rule> = Options::new(&[
     }),
 ]);
 
-/// One `fastcgi` line.
+/// One `fastcgi` directive.
 #[derive(Debug)]
 pub(in super::super) struct Rule {
     pub(super) path: Prefix,
     pub(super) except: Vec<Prefix>,
     pub(super) scripts: Scripts,
-    /// The site's own path, which its directives do not see, without a last slash.
+    /// The site's path without a trailing slash, which its directives do not see.
     pub(super) prefix: String,
     pub(super) env: Vec<(String, Template)>,
     pub(super) upstreams: Upstreams,
@@ -70,7 +70,7 @@ pub(in super::super) struct Rule {
 }
 
 impl Rule {
-    /// Reads the directive whose name `args` stands on.
+    /// Reads the directive at which `args` is positioned.
     pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Self, ConfigError> {
         let path = args.required()?;
         let path = arguments::prefix(args, path)?;
@@ -122,12 +122,12 @@ impl Rule {
         }
     }
 
-    /// Whether the line is about this path.
+    /// Whether the rule applies to this path.
     pub(super) fn covers(&self, route: &str) -> bool {
         self.path.holds(route) && !self.except.iter().any(|except| except.holds(route))
     }
 
-    /// Whether no path is left to another directive.
+    /// Whether the rule handles all paths.
     pub(super) fn answers_all(&self) -> bool {
         self.path.is_root() && self.except.is_empty() && self.scripts.run_all()
     }
@@ -140,8 +140,8 @@ impl Rule {
     }
 }
 
-/// Whether the folder is on this machine and has something in it: a container often has an empty
-/// one in the place of the one that php-fpm sees.
+/// Whether the directory exists on this machine and is not empty: containers often have an empty
+/// directory in place of the one that php-fpm uses.
 fn has_files(folder: &std::path::Path) -> bool {
     std::fs::read_dir(folder).map_or_else(|_| folder.is_dir(), |mut all| all.next().is_some())
 }
@@ -155,7 +155,7 @@ pub(super) mod tests {
     use crate::http::address::Address;
     use crate::http::sink::tests::NoSinks;
 
-    /// What a line means for a site at `/blog`.
+    /// The rule of a directive for a site at `/blog`.
     fn read(line: &str) -> Result<Rule, String> {
         let text = format!("host {{\n{line}\n}}");
         let parsed = crate::caddyfile::parse("Caddyfile", &text, Path::new("."), &["fastcgi"]);
@@ -168,7 +168,7 @@ pub(super) mod tests {
     }
 
     impl Rule {
-        /// The rule of a line, for a site without a path.
+        /// The rule of a directive for a site without a path.
         pub(in super::super) fn of(line: &str) -> Self {
             Self { prefix: String::new(), ..read(line).unwrap() }
         }

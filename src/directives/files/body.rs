@@ -1,5 +1,5 @@
-//! A file's bytes as a body: pieces of 64 KiB, so that a slow client costs one piece of memory.
-//! What the kernel has in memory is read at once, the rest on the blocking pool.
+//! The body of a file response, read in pieces of 64 KiB, so that a slow client occupies one piece
+//! of memory. Pages in the kernel's cache are read at once, others on the blocking pool.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -18,10 +18,10 @@ use tokio::task::JoinHandle;
 use super::find::{CHUNK, Source};
 use super::ranges::Span;
 
-/// What a body is made of.
+/// The parts of a body.
 #[derive(Debug)]
 pub(super) enum Piece {
-    /// A part's head in a multipart body.
+    /// The header section of a part in a multipart body.
     Text(Bytes),
     Span(Span),
 }
@@ -49,7 +49,7 @@ impl FileBody {
         Self { source, pieces: pieces.into(), reading: None, left }
     }
 
-    /// Takes the next bytes, or starts reading them.
+    /// Takes the next bytes, or starts to read them.
     fn advance(&mut self) -> io::Result<Option<Bytes>> {
         let span = match self.pieces.front_mut() {
             Some(Piece::Span(span)) => span,
@@ -108,11 +108,11 @@ fn slice(content: &Bytes, span: Span) -> io::Result<Bytes> {
     Ok(content.slice(start..start + len))
 }
 
-/// Reads what is in memory already; `None` where the disk is needed, or a file system cannot
-/// tell.
+/// Reads what is in the page cache; `None` if the disk must be read, or if the file system does not
+/// support the check.
 fn read_cached(file: &File, buffer: &mut [u8], at: u64) -> io::Result<Option<usize>> {
     match preadv2(file, &mut [IoSliceMut::new(buffer)], at, ReadWriteFlags::NOWAIT) {
-        // The file is shorter by now than what has been announced.
+        // The file has become shorter than the announced length.
         Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
         Ok(count) => Ok(Some(count)),
         Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(None),

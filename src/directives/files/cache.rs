@@ -1,10 +1,9 @@
-//! Files that were asked for lately, kept by each worker for itself: its requests need no lock
-//! and no trip to the blocking pool.
+//! A cache of recently requested files. Each worker has its own, so that a hit requires neither a
+//! lock nor the blocking pool.
 //!
-//! What is kept is looked up on the disk again once it is [`FRESH_FOR`] old, by the first
-//! request that comes then; until that one has its answer the others are served as before, but
-//! never what was confirmed more than [`MAX_STALE`] before they came. What nobody asks for is
-//! forgotten: a file that was removed must not take room on the disk for longer.
+//! An entry is looked up on the disk again by the first request after [`FRESH_FOR`]. Until that
+//! look-up returns, other requests are served from the entry, but never more than [`MAX_STALE`]
+//! after it was confirmed. Unused entries are dropped: a deleted file must not occupy disk space.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,43 +13,43 @@ use std::time::{Duration, Instant};
 
 use super::find::{Accepted, Opened, Place, Source};
 
-/// How long a file is served without a look at the disk.
+/// How long an entry is used without a look-up.
 const FRESH_FOR: Duration = Duration::from_millis(100);
-/// The same while that look is under way.
+/// How long it is used while a look-up is in progress.
 const MAX_STALE: Duration = Duration::from_secs(1);
-/// How long a file is kept that nobody asks for.
+/// How long an unused entry is kept.
 const IDLE: Duration = Duration::from_secs(10);
-/// Files kept.
+/// Most entries.
 const ENTRIES: usize = 1024;
-/// Of them, large ones, which are open and not in memory.
+/// Most entries of large files, which are open instead of in memory.
 const OPEN: usize = 64;
-/// Bytes of memory.
+/// Most bytes of memory.
 const BYTES: usize = 16 << 20;
-/// What an entry takes besides its content and path.
+/// Bytes of an entry besides its content and path.
 const OVERHEAD: usize = 512;
 
-/// What a response's content depends on.
+/// What determines the content of a response.
 #[derive(Clone, Copy)]
 pub(super) struct Key<'a> {
     pub(super) place: &'a Arc<Place>,
-    /// As the client spelled it.
+    /// As the client wrote it.
     pub(super) path: &'a str,
     pub(super) accepted: Accepted,
 }
 
-/// What the cache has for a request.
+/// The result of a cache look-up.
 pub(super) enum Kept {
     Fresh(Arc<Opened>),
-    /// To be looked up; the one that was there before.
+    /// Must be looked up on the disk; the previous entry, if any.
     Doubtful(Option<Arc<Opened>>),
 }
 
-/// The file for a request that came at `now`.
+/// The entry for a request that arrived at `now`.
 pub(super) fn get(key: Key<'_>, now: Instant) -> Kept {
     CACHE.with_borrow_mut(|cache| cache.get(key, now))
 }
 
-/// Keeps what the disk had at `asked`, or later; `None` is that there is no file.
+/// Stores the result of a look-up that started at `asked`; `None`: there is no file.
 pub(super) fn put(key: Key<'_>, found: Option<&Arc<Opened>>, asked: Instant) {
     let needs_tidying = CACHE.with_borrow_mut(|cache| {
         match found.filter(|file| file.is_settled) {
@@ -71,12 +70,12 @@ thread_local! {
 
 #[derive(Default)]
 struct Cache {
-    /// By the hash of the key. Should two keys share one, the later takes the place.
+    /// By the hash of the key. If two keys have the same hash, the later one replaces the entry.
     entries: HashMap<u64, CachedFile>,
     hasher: RandomState,
     bytes: usize,
     open: usize,
-    /// Whether [`tidy`] runs.
+    /// Whether [`tidy`] is running.
     is_tidied: bool,
 }
 
@@ -85,9 +84,9 @@ struct CachedFile {
     path: Box<str>,
     accepted: Accepted,
     file: Arc<Opened>,
-    /// When the disk was asked.
+    /// When the last look-up started.
     confirmed: Instant,
-    /// When to ask it again.
+    /// When to look the file up again.
     due: Instant,
     used: Instant,
 }
@@ -122,7 +121,7 @@ impl Cache {
         if now < entry.due {
             return Kept::Fresh(entry.file.clone());
         }
-        // Should this request not come back with an answer, another one asks.
+        // If this request is cancelled, a later one looks the file up.
         entry.due = (now + FRESH_FOR).min(entry.confirmed + MAX_STALE);
         Kept::Doubtful(Some(entry.file.clone()))
     }
@@ -178,7 +177,7 @@ impl Cache {
         }
     }
 
-    /// Drops those of a kind that were used least lately.
+    /// Drops the least recently used entries of a kind.
     fn make_room(&mut self, is_meant: fn(&CachedFile) -> bool, is_enough: fn(&Self) -> bool) {
         let meant = self.entries.iter().filter(|(_, entry)| is_meant(entry));
         let mut by_use: Vec<_> = meant.map(|(name, entry)| (entry.used, *name)).collect();
@@ -201,7 +200,7 @@ impl Cache {
     }
 }
 
-/// Runs on the worker for as long as its cache holds anything.
+/// Runs on the worker as long as its cache has entries.
 async fn tidy() {
     loop {
         tokio::time::sleep(IDLE / 4).await;

@@ -1,4 +1,4 @@
-//! Looks a file up on the disk. Everything here blocks and runs on the blocking pool.
+//! Looks up a file on the disk. All functions block and run on the blocking pool.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -16,81 +16,81 @@ use super::content_type;
 use super::preconditions::Validators;
 use crate::site::Scripts;
 
-/// Bytes of a file that are read at once, and of one that is read whole when it is found.
+/// Bytes of one read; smaller files are read completely at the look-up.
 pub(super) const CHUNK: u64 = 64 * 1024;
-/// Bytes of a file that is read whole when it is asked for again and again.
+/// A file up to this many bytes is read completely when it is requested repeatedly.
 const HOT: u64 = 128 * 1024;
-/// A file that changed less than this ago may change once more within one tick of the file
-/// system's clock, which would not show: it is not kept.
+/// A file that changed less than this ago may change again within the same tick of the file
+/// system's clock, which would be undetectable: it is not cached.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// Where a site's files are.
+/// Where the files of a site are.
 pub(super) struct Place {
     pub(super) root: PathBuf,
     pub(super) index: Vec<String>,
     pub(super) hidden: Vec<PathBuf>,
-    /// What is run and never sent.
+    /// Files that are run and never sent.
     pub(super) scripts: Arc<Scripts>,
 }
 
-/// Content codings of compressed siblings.
+/// Content codings of precompressed files.
 pub(super) const CODINGS: [&str; 2] = ["br", "gzip"];
 
-/// Those of [`CODINGS`] that the client takes, the most welcome first.
+/// The [`CODINGS`] that the client accepts, the preferred one first.
 pub(super) type Accepted = [Option<&'static str>; 2];
 
-/// What one request asks for.
+/// The parameters of a look-up.
 pub(super) struct Wanted {
-    /// Below the root.
+    /// Relative to the root.
     pub(super) path: PathBuf,
     pub(super) slash: bool,
     pub(super) accepted: Accepted,
-    /// What the same request got before.
+    /// The result of the previous look-up.
     pub(super) known: Option<Arc<Opened>>,
 }
 
-/// What is there.
+/// The result of a look-up.
 pub(super) enum Found {
     File(Arc<Opened>),
-    /// The path needs another ending.
+    /// The path must get or lose its trailing slash.
     Redirect(Slash),
 }
 
-/// What a path's ending lacks or has too much.
+/// The required change of a path's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slash {
     Add,
     Remove,
 }
 
-/// A file's content, or the way to it.
+/// The content of a file, or the open file.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     Content(Bytes),
     File(Arc<File>),
 }
 
-/// A file that was found, and what a response says about it.
+/// A file and the metadata for its response.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) source: Source,
     pub(super) size: u64,
     pub(super) length: HeaderValue,
     pub(super) validators: Validators,
-    /// The type of the original, also for a compressed sibling.
+    /// The type of the original, also for a precompressed file.
     pub(super) content_type: HeaderValue,
     pub(super) encoding: Option<&'static str>,
-    /// Whether another client may get another coding of it.
+    /// Whether the response depends on the client's Accept-Encoding.
     pub(super) varies: bool,
-    /// Whether a later change of the file is sure to show in its [`State`].
+    /// Whether any later change is detectable in its [`State`].
     pub(super) is_settled: bool,
-    /// Of the original and of what is sent.
+    /// The states of the original and of the file that is sent.
     states: [State; 2],
 }
 
 impl Opened {
-    /// Whether an open file still is what its response would say; what is in memory does not
-    /// change. It asks for what the kernel has at hand.
+    /// Whether an open file is unchanged; content in memory always is. The call needs no disk
+    /// access.
     pub(super) fn holds(&self) -> bool {
         match &self.source {
             Source::Content(_) => true,
@@ -101,8 +101,8 @@ impl Opened {
     }
 }
 
-/// What tells one state of one file from every other. The time of the last change is the
-/// kernel's own: nobody can set it back.
+/// Identifies a state of a file. It includes the kernel's time of the last change (ctime), which
+/// cannot be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
     device: u64,
@@ -129,7 +129,7 @@ impl State {
     }
 }
 
-/// Since 1970-01-01T00:00:00Z, as `stat` has it.
+/// Since 1970-01-01T00:00:00Z, as in `stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Timestamp {
     seconds: i64,
@@ -144,8 +144,8 @@ impl Timestamp {
     }
 }
 
-/// Finds the file, a directory's index file, or a compressed sibling of either. Where nothing
-/// changed since, what is known already comes back.
+/// Finds the file, a directory's index file, or a precompressed version of either. Returns the
+/// known result if nothing has changed.
 pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
     let mut path = place.root.join(&wanted.path);
     let (original, about) = match open(place, &path)? {
@@ -183,14 +183,14 @@ pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
     Ok(Found::File(Arc::new(Opened { content_type, encoding, varies, ..opened })))
 }
 
-/// Reads the file if it is small, and makes what its response says.
+/// Reads the file if it is small, and collects the metadata for its response.
 fn take(file: File, most: u64, states: [State; 2]) -> io::Result<Opened> {
     let State { size, modified, .. } = states[1];
     let modified = modified.system_time().filter(|time| *time > SystemTime::UNIX_EPOCH);
     let mut is_settled = states.iter().all(State::is_settled);
     let source = if size <= most {
         let content = read(&file, size)?;
-        // What was written to meanwhile is nobody's content but this request's.
+        // Content that was changed while it was read is used for this request only.
         is_settled &= State::of(&file.metadata()?) == states[1];
         Source::Content(content)
     } else {
@@ -209,7 +209,7 @@ fn take(file: File, most: u64, states: [State; 2]) -> io::Result<Opened> {
     })
 }
 
-/// Reads exactly the first `len` bytes; fewer are an error, for the file has just had them.
+/// Reads exactly the first `len` bytes; fewer are an error, as the file has just had them.
 fn read(file: &File, len: u64) -> io::Result<Bytes> {
     let mut buffer = vec![0; usize::try_from(len).map_err(io::Error::other)?];
     file.read_exact_at(&mut buffer, 0)?;
@@ -230,7 +230,7 @@ fn open(place: &Place, path: &Path) -> io::Result<Entry> {
     if !about.is_file() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    // Should the name have become a pipe since, opening it does not wait for a writer.
+    // If the name has become a pipe, opening it must not wait for a writer.
     let mut options = OpenOptions::new();
     let file = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     let about = file.metadata()?;
@@ -240,8 +240,8 @@ fn open(place: &Place, path: &Path) -> io::Result<Entry> {
     Ok(Entry::File(file, about))
 }
 
-/// Compares device and inode, asked anew each time: an editor replaces a file by another, and a
-/// link may give it any name.
+/// Compares device and inode, read anew each time: an editor may replace the file, and a link may
+/// give it any name.
 fn is_hidden(place: &Place, about: &Metadata) -> bool {
     place.hidden.iter().any(|path| {
         fs::metadata(path).is_ok_and(|own| own.dev() == about.dev() && own.ino() == about.ino())
@@ -275,7 +275,7 @@ fn sibling(
     })
 }
 
-/// Whether there is a compressed sibling for whoever accepts its coding.
+/// Whether there is a precompressed file for any of the codings.
 fn has_sibling(place: &Place, path: &Path) -> bool {
     CODINGS.iter().any(|coding| {
         let about = fs::metadata(coded(path, coding));

@@ -1,4 +1,4 @@
-//! What holds of a request for a file, whoever writes it.
+//! Properties of requests for a file, for arbitrary input.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -27,8 +27,8 @@ const CONDITIONS: &[&[u8]] = &[
     b"if-none-match: *\nif-none-match: \"a,b\"",
 ];
 
-/// Ranges lie within the file, are no more bytes than it has, and a single one is what RFC 9110
-/// section 14.1.2 says.
+/// Ranges lie within the file, do not exceed its size in total, and a single one equals that of RFC
+/// 9110 section 14.1.2.
 fn ranges(data: &[u8]) {
     let (size, field) = two(data);
     let (size, field) = (text(size), text(field));
@@ -65,7 +65,8 @@ fn ranges(data: &[u8]) {
     }
 }
 
-/// Conditions come to what RFC 9110 section 13.2.2 says of each by itself, in its order.
+/// The result of all preconditions equals that of each one, in the order of RFC 9110 section
+/// 13.2.2.
 fn preconditions(data: &[u8]) {
     let validators = Validators::new(Some(UNIX_EPOCH + Duration::from_secs(1_000_000_000)), 31);
     let mut fields = HeaderMap::new();
@@ -89,7 +90,7 @@ fn preconditions(data: &[u8]) {
     let (state, copy) = (only(&[of_state]), only(&[of_copy]));
     let expected = if state == Verdict::Send { copy } else { state };
     assert_eq!(validators.check(&fields), expected, "{fields:?}");
-    // A list that has our tag has it wherever it stands.
+    // A list with our tag matches, wherever the tag is.
     if let Some(tag) = &validators.etag {
         fields.append(header::IF_NONE_MATCH, tag.clone());
         assert_ne!(validators.check(&fields), Verdict::Send);

@@ -1,9 +1,9 @@
-//! Static files, innermost in every site: from a path to a file, its validators, its ranges and
-//! a body that is read in pieces. What may block runs on the blocking pool; what was asked for
-//! lately is kept.
+//! Static files, the last handler of every site: finds the file, checks preconditions and ranges,
+//! and streams the content. Calls that may block run on the blocking pool; recently requested files
+//! are cached.
 //!
-//! Symbolic links are followed wherever they lead, as v1 did: who may write into the root
-//! decides what it serves. A request's own path never leaves the root.
+//! Symbolic links are followed anywhere, as in Caddy v1: who can write to the root decides what it
+//! serves. A request's path cannot leave the root.
 
 mod body;
 mod cache;
@@ -33,10 +33,10 @@ use crate::site::SiteBuilder;
 use cache::{Kept, Key};
 use find::{Found, Opened, Place, Slash, Wanted};
 
-/// What may be asked of a file.
+/// The methods of a file.
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
-/// Ends a site's chain with its files.
+/// Adds the file handler at the end of a site's chain.
 pub fn setup_static(site: &mut SiteBuilder) {
     let index = site.index_names();
     let scripts = site.scripts.clone();
@@ -47,7 +47,7 @@ pub fn setup_static(site: &mut SiteBuilder) {
 
 struct Files {
     place: Arc<Place>,
-    /// The site's own path, which requests come without, between its slashes.
+    /// The site's path without outer slashes, which request paths do not include.
     prefix: String,
 }
 
@@ -102,8 +102,8 @@ fn options() -> Response<Body> {
     reply::empty(StatusCode::OK, HeaderMap::from_iter(fields))
 }
 
-/// To the same path with or without its last slash, behind the site's own path. The location is
-/// a path of one leading slash, whatever the client wrote, so that it cannot name another host.
+/// Redirects to the same path with or without its trailing slash, with the site's path in front.
+/// The location starts with exactly one slash, so that it cannot name another host.
 fn redirect(req: &Request, path: [&Path; 2], slash: Slash) -> Reply {
     let mut location = String::new();
     for name in path.into_iter().flatten() {
@@ -128,9 +128,9 @@ fn redirect(req: &Request, path: [&Path; 2], slash: Slash) -> Reply {
 fn fault(error: io::Error) -> Fault {
     use io::ErrorKind as Kind;
     match error.kind() {
-        // We say why ourselves.
+        // An error of our own, with its reason.
         Kind::NotFound if error.get_ref().is_some() => Fault::caused(StatusCode::NOT_FOUND, error),
-        // What no file of this name can cure is not found.
+        // Errors that mean that no such file can exist.
         Kind::NotFound | Kind::NotADirectory | Kind::InvalidFilename => {
             Fault::status(StatusCode::NOT_FOUND)
         }
@@ -140,7 +140,7 @@ fn fault(error: io::Error) -> Fault {
         }
         _ => {
             let mut fault = Fault::caused(StatusCode::SERVICE_UNAVAILABLE, error);
-            // Spread, so that clients do not come back all at once.
+            // Randomized, so that clients do not retry at the same time.
             let seconds = HeaderValue::from(fastrand::u16(3..=5));
             fault.headers.insert(header::RETRY_AFTER, seconds);
             fault

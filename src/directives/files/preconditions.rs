@@ -7,17 +7,17 @@ use http::header::{
     IF_UNMODIFIED_SINCE,
 };
 
-/// What tells one state of a file from another.
+/// Validators, which identify a state of a file.
 #[derive(Debug)]
 pub(super) struct Validators {
-    /// Weak, with its `W/` and quotes.
+    /// Weak, with `W/` and quotes.
     pub(super) etag: Option<HeaderValue>,
     pub(super) last_modified: Option<HeaderValue>,
-    /// In whole seconds, as the fields have it.
+    /// In whole seconds, the resolution of HTTP dates.
     modified: Option<SystemTime>,
 }
 
-/// What the conditions of a GET or HEAD come to.
+/// The result of the preconditions of a GET or HEAD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Send,
@@ -41,7 +41,7 @@ impl Validators {
     /// In the order of RFC 9110 section 13.2.2.
     pub(super) fn check(&self, headers: &HeaderMap) -> Verdict {
         if headers.contains_key(IF_MATCH) {
-            // Strong comparison: a weak tag equals nothing, only `*` can hold.
+            // Strong comparison: a weak tag matches nothing, so only `*` can match.
             if !tags(headers, IF_MATCH).any(|tag| tag == "*") {
                 return Verdict::Failed;
             }
@@ -58,7 +58,7 @@ impl Validators {
         Verdict::Send
     }
 
-    /// Whether a Range field may be heeded (RFC 9110 section 13.1.5). A tag never lets it: ours
+    /// Whether Range applies (RFC 9110 section 13.1.5). A tag in If-Range never matches, as ours
     /// are weak.
     pub(super) fn allow_range(&self, headers: &HeaderMap) -> bool {
         !headers.contains_key(IF_RANGE)
@@ -80,14 +80,14 @@ fn bare(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
-/// The entity tags of a field. A comma inside a tag splits it into pieces that equal no tag of
-/// ours, which hold none.
+/// The entity tags of a field. A comma within a tag splits it into parts that match none of our
+/// tags, which contain no comma.
 fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter();
     values.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim)
 }
 
-/// The one date of a field; with several there is none (RFC 9110 section 13.1.3).
+/// The date of a field, if it occurs once (RFC 9110 section 13.1.3).
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     let mut values = headers.get_all(name).into_iter();
     let only = values.next().filter(|_| values.next().is_none())?;

@@ -1,8 +1,9 @@
-//! The Range field (RFC 9110 section 14.2), bounded: many or overlapping ranges get the whole.
+//! The Range field (RFC 9110 section 14.2). Requests for many or overlapping ranges get the whole
+//! file.
 
 use crate::limits::FILE_RANGES;
 
-/// Bytes of a file.
+/// A range of bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) start: u64,
@@ -16,20 +17,20 @@ impl Span {
     }
 }
 
-/// What a Range field comes to.
+/// The result of a Range field.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ranges {
-    /// None, or one that is ignored: not understood, or asking for more than the file.
+    /// No Range, or one that is ignored: invalid, or for more bytes than the file has.
     Whole,
-    /// At least one.
+    /// At least one range.
     Spans(Vec<Span>),
-    /// All of them lie behind the file's end.
+    /// All ranges start behind the end of the file.
     Unsatisfiable,
 }
 
-/// Reads a Range field for a file of `size` bytes.
+/// Parses a Range field for a file of `size` bytes.
 pub(super) fn parse(field: &str, size: u64) -> Ranges {
-    // Some clients put a range on everything; an empty file has nothing to refuse.
+    // Some clients send a Range with every request: for an empty file it is ignored.
     match spans(field, size) {
         Some(_) if size == 0 => Ranges::Whole,
         Some(spans) if spans.is_empty() => Ranges::Unsatisfiable,

@@ -1,4 +1,4 @@
-//! From an open file to the response: 200, 206, 304, 412 or 416.
+//! Builds the response for an open file: 200, 206, 304, 412 or 416.
 
 use std::fmt::Display;
 
@@ -15,7 +15,7 @@ use super::find::{Opened, Source};
 use super::preconditions::Verdict;
 use super::ranges::{self, Ranges, Span};
 
-/// Answers a GET or HEAD with what was found.
+/// Answers a GET or HEAD for a file.
 pub(super) fn file(req: &Request, file: &Opened) -> Reply {
     let validators = &file.validators;
     let mut headers = representation(file);
@@ -52,9 +52,9 @@ fn with(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
     response
 }
 
-/// The fields that a 304 has too.
+/// The fields that a 304 includes too.
 fn representation(file: &Opened) -> HeaderMap {
-    // With room for what every response gets on its way out.
+    // With room for the fields that every response gets later.
     let mut headers = HeaderMap::with_capacity(12);
     if let Some(etag) = &file.validators.etag {
         headers.insert(ETAG, etag.clone());
@@ -75,7 +75,7 @@ fn wanted_ranges(req: &Request, file: &Opened) -> Ranges {
     let headers = &req.head.headers;
     let field = headers.get(RANGE).and_then(|v| v.to_str().ok());
     match field {
-        // Range is for GET alone (RFC 9110 section 14.2).
+        // Range is defined for GET only (RFC 9110 section 14.2).
         Some(field) if req.head.method == Method::GET && file.validators.allow_range(headers) => {
             ranges::parse(field, file.size)
         }
@@ -130,7 +130,7 @@ fn parts(file: &Opened, spans: &[Span], boundary: &str) -> Vec<Piece> {
     pieces
 }
 
-/// All values are made of digits, dates and media types, hence none is refused.
+/// The values consist of digits, dates and media types, so the conversion cannot fail.
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &impl Display) {
     if let Ok(value) = HeaderValue::try_from(value.to_string()) {
         headers.insert(name, value);

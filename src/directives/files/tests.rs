@@ -278,7 +278,7 @@ async fn compressed_siblings() {
         let answer = answer(&files, request(method, "/app.js", &[(field, value)])).await;
         assert_eq!((answer.status, answer.field("vary")), (status, "Accept-Encoding"), "{field}");
     }
-    // A folder, and a file that nobody may ask for, are no coding of it.
+    // A directory, and a hidden file, are no precompressed versions.
     for path in ["index.html.gz", "README.br"] {
         fs::create_dir(dir.path().join("www").join(path)).unwrap();
     }

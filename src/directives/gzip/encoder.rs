@@ -1,5 +1,5 @@
-//! A compressor with the bytes that it gave. Its tables are a quarter of a mebibyte, hence each
-//! worker keeps some that are done for the next responses.
+//! A compressor and its output buffer. Its tables need 256 KiB, so each worker keeps some for later
+//! responses.
 
 use std::cell::RefCell;
 use std::io;
@@ -7,9 +7,9 @@ use std::io;
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
-/// Compressors that a worker keeps.
+/// Most compressors that a worker keeps.
 const SPARE: usize = 8;
-/// Room made for compressed bytes at once.
+/// Bytes by which the output buffer grows.
 const ROOM: usize = 16 * 1024;
 /// The largest window, 32 KiB (RFC 1951 section 2).
 const WINDOW_BITS: u8 = 15;
@@ -18,10 +18,10 @@ thread_local! {
     static SPARES: RefCell<Vec<(Compression, Compress)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// One response's compression to gzip (RFC 1952).
+/// The gzip compression (RFC 1952) of one response.
 pub(super) struct Encoder {
     level: Compression,
-    /// There until it is given back.
+    /// `Some` until it is returned to the worker.
     compress: Option<Compress>,
     out: Vec<u8>,
 }
@@ -36,34 +36,34 @@ impl Encoder {
         Self { level, compress: Some(compress), out: Vec::new() }
     }
 
-    /// Compresses some more; what comes out waits.
+    /// Compresses more input; the output is buffered.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.run(bytes, FlushCompress::None)
     }
 
-    /// The number of bytes that wait.
+    /// Number of buffered bytes.
     pub(super) fn waiting(&self) -> usize {
         self.out.len()
     }
 
-    /// The bytes that wait.
+    /// The buffered bytes.
     pub(super) fn take(&mut self) -> Bytes {
         std::mem::take(&mut self.out).into()
     }
 
-    /// All that can be decoded so far.
+    /// Flushes, so that everything so far can be decompressed.
     pub(super) fn flush(&mut self) -> io::Result<Bytes> {
         self.run(&[], FlushCompress::Sync)?;
         Ok(self.take())
     }
 
-    /// The rest, and the end of the stream.
+    /// The remaining output and the end of the stream.
     pub(super) fn finish(&mut self) -> io::Result<Bytes> {
         self.run(&[], FlushCompress::Finish)?;
         Ok(self.take())
     }
 
-    /// Until all bytes are taken in, and what `flush` asks for is out: then there is room left.
+    /// Repeats until the input is consumed and `flush` is complete, which is when room is left.
     fn run(&mut self, mut bytes: &[u8], flush: FlushCompress) -> io::Result<()> {
         let compress = self.compress.as_mut().ok_or_else(|| io::Error::other("no compressor"))?;
         loop {
@@ -85,7 +85,7 @@ impl Encoder {
 impl Drop for Encoder {
     fn drop(&mut self) {
         let Some(mut compress) = self.compress.take() else { return };
-        // A thread that ends has no spares any more.
+        // The thread-local spares are gone when the thread ends.
         let _ = SPARES.try_with(|spares| {
             let mut spares = spares.borrow_mut();
             if spares.len() < SPARE {

@@ -1,15 +1,15 @@
-//! What a response's fields say of its content, where that is or may be compressed on its way.
+//! The header fields about the content of a response that is, or may be, compressed.
 
 use http::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue,
     IF_NONE_MATCH, TRAILER, VARY,
 };
 
-/// Sums over the content and over the representation. Both include the content coding (RFC 9530
-/// sections 2 and 3, RFC 3230 section 4.3.2, RFC 1864 section 2).
+/// Digest fields. They include the content coding (RFC 9530 sections 2 and 3, RFC 3230 section
+/// 4.3.2, RFC 1864 section 2).
 const SUMS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
-/// Compressible types whose names do not show it.
+/// Compressible types that the name patterns do not cover.
 const COMPRESSIBLE: [&str; 26] = [
     "application/ecmascript",
     "application/javascript",
@@ -39,8 +39,8 @@ const COMPRESSIBLE: [&str; 26] = [
     "image/x-icon",
 ];
 
-/// Whether content of this type is known to get smaller: text, what is written as text, and
-/// formats without a compression of their own.
+/// Whether content of this type is compressible: text, text-based formats, and formats without
+/// compression.
 pub(super) fn is_compressible(content_type: &HeaderValue) -> bool {
     let text = String::from_utf8_lossy(content_type.as_bytes());
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -49,7 +49,7 @@ pub(super) fn is_compressible(content_type: &HeaderValue) -> bool {
         || COMPRESSIBLE.binary_search(&essence.as_str()).is_ok()
 }
 
-/// Tells caches that the client's Accept-Encoding has a say in the answer.
+/// Tells caches that the response depends on Accept-Encoding.
 pub(super) fn add_vary(headers: &mut HeaderMap) {
     let mut values = headers.get_all(VARY).into_iter().filter_map(|v| v.to_str().ok());
     let is_named = values.any(|value| {
@@ -63,7 +63,7 @@ pub(super) fn add_vary(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes the fields those of the compressed content.
+/// Changes the fields to those of the compressed content.
 pub(super) fn recode(headers: &mut HeaderMap) {
     headers.remove(CONTENT_LENGTH);
     headers.remove(ACCEPT_RANGES);
@@ -73,7 +73,7 @@ pub(super) fn recode(headers: &mut HeaderMap) {
     announce_no_sums(headers);
 }
 
-/// The compressed bytes are not the ones a strong tag names (RFC 9110 section 8.8.1).
+/// A strong tag does not identify the compressed bytes (RFC 9110 section 8.8.1).
 pub(super) fn weaken_etag(headers: &mut HeaderMap) {
     let Some(strong) = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")) else {
         return;
@@ -83,7 +83,7 @@ pub(super) fn weaken_etag(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether the client names the very tag of a 304: it has the content as it was, for the tag of
+/// Whether the client sent exactly the tag of a 304: it has the uncompressed content, as the tag of
 /// the compressed one is weak.
 pub(super) fn has_as_it_was(asked: &HeaderMap, headers: &HeaderMap) -> bool {
     let Some(tag) = headers.get(ETAG).and_then(|tag| tag.to_str().ok()) else { return false };
@@ -91,7 +91,7 @@ pub(super) fn has_as_it_was(asked: &HeaderMap, headers: &HeaderMap) -> bool {
     values.flat_map(|value| value.split(',')).any(|one| one.trim() == tag)
 }
 
-/// Takes the sums away, from a head or a trailer section.
+/// Removes digests from a header or trailer section.
 pub(super) fn remove_sums(headers: &mut HeaderMap) {
     for name in SUMS {
         headers.remove(name);
@@ -102,7 +102,7 @@ fn is_sum(name: &str) -> bool {
     SUMS.iter().any(|sum| name.eq_ignore_ascii_case(sum))
 }
 
-/// The same of the trailers that are announced.
+/// Removes them from the announced trailers.
 fn announce_no_sums(headers: &mut HeaderMap) {
     let names = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
     let announced: Vec<String> = headers.get_all(TRAILER).iter().map(names).collect();

@@ -1,5 +1,5 @@
-//! `gzip`: compresses responses on their way out. Chooses the requests and
-//! responses; the body that compresses is in `stream`.
+//! `gzip`: compresses responses. Selects the requests and responses; the body that compresses is in
+//! `stream`.
 
 mod encoder;
 mod fields;
@@ -20,7 +20,7 @@ pub(super) use rules::OPTIONS;
 use rules::{By, Rule};
 use stream::GzipBody;
 
-/// Of several blocks, the first that means a request is used.
+/// Of several blocks, the first that matches a request is used.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let rules = rules::parse(args)?;
     site.push(Gzip { rules });
@@ -38,7 +38,7 @@ impl Handler for Gzip {
         drop(route);
         let Some((rule, by)) = meant else { return next.run(req) };
         Box::pin(async move {
-            // Handlers within may answer by another request.
+            // Inner handlers may change the request.
             let is_head = req.head.method == Method::HEAD;
             let accepted = Codings::of(req).take("gzip");
             let response = next.run(req).await?;
@@ -52,19 +52,19 @@ impl Handler for Gzip {
 }
 
 impl Rule {
-    /// Whether this response is compressed for whoever accepts it.
+    /// Whether this response is compressed if the client accepts it.
     fn may_compress(&self, response: &Response<Body>, by: By, is_head: bool) -> bool {
         let (status, headers) = (response.status(), response.headers());
         if is_fixed(status, headers) {
             return false;
         }
         if status == StatusCode::NOT_MODIFIED {
-            // It has neither type nor length to judge by.
+            // Without content there is neither a type nor a length.
             return true;
         }
         let is_part = status == StatusCode::PARTIAL_CONTENT;
         let kind = headers.get(CONTENT_TYPE);
-        // Several parts have the type of their envelope.
+        // A multipart response has the type of its container.
         let is_known = !is_part || headers.contains_key(CONTENT_RANGE);
         if by == By::Type && kind.is_some_and(|kind| is_known && !fields::is_compressible(kind)) {
             return false;
@@ -75,8 +75,8 @@ impl Rule {
         }
     }
 
-    /// Compresses for a client that accepts it, with these fields in its request. Every other
-    /// response only says that it depends on them.
+    /// Compresses if the client accepts it, by the given request fields. Otherwise the response
+    /// only gets Vary.
     fn compress(
         &self,
         mut response: Response<Body>,
@@ -88,9 +88,9 @@ impl Rule {
         fields::add_vary(headers);
         let Some(asked) = asked else { return response };
         match status {
-            // Ranges are of the content as it is.
+            // Ranges refer to the uncompressed content.
             StatusCode::PARTIAL_CONTENT => response,
-            // It describes the response that the client has, hence the same fields.
+            // A 304 describes the response that the client has, so it gets the same fields.
             StatusCode::NOT_MODIFIED => {
                 if !fields::has_as_it_was(asked, headers) {
                     fields::weaken_etag(headers);
@@ -108,7 +108,7 @@ impl Rule {
     }
 }
 
-/// The length of the whole content, where the response tells it.
+/// The length of the whole content, if the response has it.
 fn whole_length(response: &Response<Body>, is_head: bool) -> Option<u64> {
     let headers = response.headers();
     let number = |text: &str| text.parse().ok();
@@ -118,13 +118,13 @@ fn whole_length(response: &Response<Body>, is_head: bool) -> Option<u64> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let announced = announced.and_then(number);
     match response.body().size_hint().exact() {
-        // A response to HEAD only describes its content, which has a type if there is any.
+        // A response to HEAD only describes its content, which has a type if it is not empty.
         Some(0) if is_head => announced.or((!headers.contains_key(CONTENT_TYPE)).then_some(0)),
         exact => exact.or(announced),
     }
 }
 
-/// Whether the bytes must stay as they are, whoever asks for them.
+/// Whether the content must not be compressed, regardless of the client.
 fn is_fixed(status: StatusCode, headers: &HeaderMap) -> bool {
     let transform_forbidden = || {
         let values = headers.get_all(CACHE_CONTROL).into_iter();

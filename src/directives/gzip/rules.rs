@@ -7,27 +7,29 @@ use crate::caddyfile::Repeat::{Accumulates, LastWins};
 use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::http::paths::{self, Prefix};
 
-/// Extensions compressed where no `ext` says otherwise; the empty one is a path without any.
+/// Extensions that are compressed without an `ext`; the empty one means a path without an
+/// extension.
 const DEFAULT: [&str; 20] = [
     "", ".txt", ".htm", ".html", ".css", ".php", ".js", ".json", ".md", ".mdown", ".xml", ".svg",
     ".go", ".cgi", ".py", ".pl", ".aspx", ".asp", ".m3u8", ".wasm",
 ];
 
-/// Those that name no type of content: a path without any, and programs.
+/// Extensions that do not determine the content type: none, and those of programs.
 const UNTOLD: [&str; 7] = ["", ".php", ".cgi", ".py", ".pl", ".aspx", ".asp"];
 
-/// Where no `level` says otherwise: 2 to 3 % larger than at v1's 6, and a third cheaper.
+/// The default `level`: 2 to 3 % larger than with 6, the level of Caddy v1, at two thirds of the
+/// cost.
 const LEVEL: Compression = Compression::new(4);
 
 /// One `gzip` block.
 #[derive(Debug)]
 pub(in super::super) struct Rule {
-    /// With their dots; `*` is any.
+    /// With their dots; `*` matches any.
     pub(super) extensions: Vec<String>,
-    /// Path prefixes that stay as they are.
+    /// Path prefixes that are not compressed.
     pub(super) not: Vec<Prefix>,
     pub(super) level: Compression,
-    /// Bytes; above zero, a response of unknown length is not compressed.
+    /// In bytes; above 0, a response of unknown length is not compressed.
     pub(super) min_length: u64,
 }
 
@@ -58,7 +60,7 @@ pub(in super::super) static OPTIONS: Options<Rule> = Options::new(&[
 ]);
 
 impl Rule {
-    /// Whether a request for this path is this block's, and what is left to decide.
+    /// Whether the block applies to a request for this path, and by what its type is decided.
     pub(super) fn means(&self, path: &str) -> Option<By> {
         let extension = paths::extension(path);
         let listed = |wanted: &str| self.extensions.iter().any(|e| e.eq_ignore_ascii_case(wanted));
@@ -75,12 +77,12 @@ impl Rule {
     }
 }
 
-/// What decides whether content is of a type to compress.
+/// How to decide whether the content is compressible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
-    /// The path, and it has.
+    /// By the path: it is compressible.
     Path,
-    /// The response's Content-Type: the path tells nothing of the content.
+    /// By Content-Type, as the path does not determine the type.
     Type,
 }
 
@@ -116,7 +118,7 @@ fn excluded(args: &mut Args<'_>, word: &str) -> Result<Prefix, ConfigError> {
     arguments::prefix(args, word)
 }
 
-/// v1 took any number and compressed at its default where zlib has no such level.
+/// Caddy v1 accepted any number, and used its default for levels that zlib does not have.
 fn level(args: &mut Args<'_>) -> Result<Compression, ConfigError> {
     let level: i64 = args.number(..)?;
     match u32::try_from(level) {

@@ -1,5 +1,5 @@
-//! A body that compresses another one as it passes. When the source has nothing more to give
-//! for now, what it gave is flushed, so that events and slow pages arrive at once.
+//! A body that compresses another one while it is streamed. When the source has no more data for
+//! now, the output is flushed, so that events and slow pages are not delayed.
 
 use std::io;
 use std::pin::Pin;
@@ -14,32 +14,32 @@ use super::encoder::Encoder;
 use super::fields;
 use crate::http::{Body, BodyError};
 
-/// Compressed bytes worth a frame.
+/// Compressed bytes that are sent as a frame without waiting for more.
 const ENOUGH: usize = 16 * 1024;
-/// Source bytes given to the encoder at once.
+/// Source bytes passed to the encoder at once.
 const BITE: usize = 64 * 1024;
-/// Source bytes worked on before other tasks get their turn.
+/// Source bytes compressed before other tasks may run.
 const TURN: usize = 256 * 1024;
 
-/// The compressed form of a body. Trailers pass, but for sums of what it was.
+/// The compressed form of a body. Trailers are kept, except digests of the uncompressed content.
 pub(super) struct GzipBody {
     source: Body,
-    /// Of the source's last frame, what the encoder has not seen yet.
+    /// The part of the source's last frame that the encoder has not received yet.
     input: Bytes,
     state: State,
-    /// Whether the encoder holds bytes that a flush would bring out.
+    /// Whether the encoder holds bytes that a flush would return.
     is_dirty: bool,
 }
 
 enum State {
     Running(Encoder),
-    /// The data are out, trailers follow.
+    /// The data has been sent, trailers follow.
     Trailers(HeaderMap),
     Done,
 }
 
 impl State {
-    /// Behind the data, where these are the source's trailers.
+    /// The frame after the data, which may be trailers.
     fn of(mut trailers: HeaderMap) -> Self {
         fields::remove_sums(&mut trailers);
         if trailers.is_empty() { Self::Done } else { Self::Trailers(trailers) }
@@ -53,7 +53,7 @@ impl GzipBody {
         Self { source, input, state: State::Running(encoder), is_dirty: false }
     }
 
-    /// Ends the compressed data and says what is left of them.
+    /// Ends the compressed data and returns the rest of it.
     fn finish(&mut self, then: State) -> io::Result<Bytes> {
         match std::mem::replace(&mut self.state, then) {
             State::Running(mut encoder) => encoder.finish(),

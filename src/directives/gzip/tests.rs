@@ -1,4 +1,4 @@
-//! The handler over made-up responses.
+//! The handler with generated responses.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ use super::encoder::Encoder;
 use super::*;
 use crate::http::Peer;
 
-/// Answers with these fields and `Body` text of some length.
+/// Responds with these fields and `Body` text of a given length.
 struct Inner {
     status: u16,
     fields: &'static [(&'static str, &'static str)],
@@ -130,7 +130,7 @@ async fn head_says_what_get_would() {
     const SIZED: &[(&str, &str)] = &[("content-type", "text/html"), ("content-length", "100")];
     const EMPTY: &[(&str, &str)] = &[("content-type", "text/html"), ("content-length", "0")];
     for (fields, length, accepted, coding, left) in [
-        // As the handlers within answer: with the content, with its length, or with neither.
+        // The responses of inner handlers: with content, with a length, or with neither.
         (TYPED, 100, "gzip", "gzip", None),
         (SIZED, 0, "gzip", "gzip", None),
         (TYPED, 0, "gzip", "gzip", None),
@@ -226,7 +226,7 @@ async fn caches_learn_what_the_answer_depends_on() {
     }
 }
 
-/// Gives a frame, waits until it is let go, gives another one and trailers.
+/// Sends a frame, waits until it is released, then sends another one and trailers.
 struct Halting {
     step: u8,
     go: Rc<Cell<bool>>,
@@ -285,7 +285,7 @@ fn a_compressor_that_served_before_remembers_nothing() {
     };
     let fresh = compressed("a short page");
     for _ in 0..3 {
-        // One that is dropped halfway, as when a client leaves.
+        // A body that is dropped halfway, as when a client disconnects.
         Encoder::new(Compression::default()).write("a secret ".repeat(50_000).as_bytes()).unwrap();
         assert_eq!(compressed("a short page"), fresh);
     }

@@ -1,5 +1,5 @@
-//! A log format: text between values. A value is escaped, so that whatever a client sends, one
-//! request is one line.
+//! A log format: text and placeholders. Values are escaped, so that each request is exactly one
+//! line.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -12,21 +12,21 @@ use crate::limits::LOG_VALUE_BYTES;
 const COMMON: &str = r#"{remote} - {user} [{when}] "{method} {uri} {proto}" {status} {size}"#;
 const FIELDS: &str = r#" "{>Referer}" "{>User-Agent}""#;
 
-/// A format, parsed.
+/// A parsed format.
 #[derive(Debug, Clone)]
 pub(super) struct Format(Vec<Segment>);
 
 #[derive(Debug, Clone)]
 enum Segment {
     Text(String),
-    /// One placeholder, known when the chain returns.
+    /// A placeholder whose value is known when the chain returns.
     Value(Template),
     /// The client's address, which `ipmask` may shorten.
     Remote,
     Late(Late),
 }
 
-/// What is known only when the body has ended.
+/// A value that is known only when the body has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Late {
     Size,
@@ -34,11 +34,11 @@ enum Late {
     LatencyMs,
 }
 
-/// Stands in a line for what comes [`Late`]. No value has one, nor does a format.
+/// Marks the place of a [`Late`] value in a line. No value and no format contains it.
 const GAP: char = '\0';
 
 impl Format {
-    /// Parses; `{common}` and `{combined}` stand for whole formats, wherever they are.
+    /// Parses a format; `{common}` and `{combined}` are replaced by their formats.
     pub(super) fn parse(text: &str) -> Self {
         let text = if text.is_empty() { "{common}" } else { text };
         let whole = text.replace("{common}", COMMON);
@@ -46,12 +46,12 @@ impl Format {
         Self(split(&whole.replace(GAP, " ")))
     }
 
-    /// Whether the request's body is part of it.
+    /// Whether the format includes the request's body.
     pub(super) fn wants_body(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Segment::Value(value) if value.wants_body()))
     }
 
-    /// The line as far as it is known when the chain returns.
+    /// The line with the values that are known when the chain returns.
     pub(super) fn begin(&self, req: &Request, facts: &ResponseFacts<'_>, client: IpAddr) -> String {
         let mut line = String::with_capacity(256);
         for segment in &self.0 {
@@ -60,7 +60,7 @@ impl Format {
                 Segment::Value(value) => {
                     let start = line.len();
                     value.expand_into(&mut line, req, Some(facts), "-");
-                    // {request} has its escapes already.
+                    // {request} is escaped already.
                     if value.is_escaped() {
                         line.truncate(line.floor_char_boundary(start + LOG_VALUE_BYTES));
                     } else {
@@ -75,7 +75,7 @@ impl Format {
         line
     }
 
-    /// Fills in the rest of a line.
+    /// Inserts the remaining values into a line.
     pub(super) fn end(&self, begun: &str, size: u64, latency: Duration) -> String {
         let mut line = String::with_capacity(begun.len() + 16);
         let mut late = self.0.iter().filter_map(|segment| match segment {
@@ -95,7 +95,7 @@ impl Format {
     }
 }
 
-/// At placeholders. `\{` and `\}` are braces; an unpaired `{` is text.
+/// Splits at placeholders. `\{` and `\}` are braces; an unpaired `{` is text.
 fn split(format: &str) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut text = String::new();
@@ -135,8 +135,8 @@ fn segment(placeholder: &str) -> Segment {
     }
 }
 
-/// Control characters, line separators, quotes and backslashes of the value that begins at
-/// `start` become escapes.
+/// Escapes control characters, line separators, quotes and backslashes of the value from `start`
+/// on.
 fn escape(line: &mut String, start: usize) {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     let value = line.as_bytes().get(start..).unwrap_or_default();
@@ -161,7 +161,7 @@ fn escape(line: &mut String, start: usize) {
     }
 }
 
-/// As v1 wrote it: whole milliseconds, or whole microseconds below one, in Go's notation.
+/// As in Caddy v1: whole milliseconds, or whole microseconds below one, in Go's notation.
 fn rounded(latency: Duration) -> String {
     if latency < Duration::from_millis(1) {
         return match latency.as_micros() {

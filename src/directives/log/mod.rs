@@ -1,5 +1,5 @@
-//! `log`: one line per request, written when the response's body has ended, so that size and
-//! latency are those of the whole response.
+//! `log`: writes one line per request when the response's body has ended, so that size and latency
+//! are those of the whole response.
 
 mod format;
 mod rules;
@@ -22,7 +22,7 @@ use crate::site::SiteBuilder;
 pub(super) use rules::OPTIONS;
 use rules::{Entry, Rule};
 
-/// The first rule whose path holds a request is used.
+/// The first rule with a matching path is used.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let rules = rules::parse(args, site)?;
     site.push_witness(Log { rules, errors: ErrorLog::process(site.name()) });
@@ -31,7 +31,8 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
 
 struct Log {
     rules: Vec<Rule>,
-    /// A rendered fault's cause ends here, hence it goes to the process log.
+    /// The fault is rendered here, so no outer handler sees its cause: it is logged to the process
+    /// log.
     errors: ErrorLog,
 }
 
@@ -55,7 +56,7 @@ impl Handler for Log {
             let is_head = req.head.method == Method::HEAD;
             let response = match next.run(&mut *req).await {
                 Ok(response) => response,
-                // Rendered here, so that the line has the page's size.
+                // Rendered here, so that the line has the size of the page.
                 Err(fault) => {
                     if let Some(cause) = &fault.cause {
                         self.errors.write(req.about(fault.status), &display_chain(&**cause));
@@ -72,14 +73,14 @@ impl Handler for Log {
     }
 }
 
-/// What one log will get.
+/// The pending line of one log.
 struct Line {
     entry: Arc<Entry>,
-    /// As far as it is known.
+    /// The part that is known so far.
     text: String,
 }
 
-/// The logs that a request is for.
+/// The logs of a request.
 struct Meant(Vec<Arc<Entry>>);
 
 impl Meant {

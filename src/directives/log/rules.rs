@@ -1,4 +1,4 @@
-//! Reads `log` lines and their blocks.
+//! Reads `log` directives and their blocks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(in super::super) static OPTIONS: Options<Block> = Options::<Block>::new(&[
 ])
 .and(Block::ROTATION);
 
-/// What the block of a log sets.
+/// The settings of a log's block.
 #[derive(Default)]
 pub(in super::super) struct Block {
     privacy: Privacy,
@@ -53,7 +53,7 @@ pub(super) struct Entry {
     pub(super) privacy: Privacy,
 }
 
-/// Which requests a log leaves out, and what it leaves out of an address.
+/// The requests that a log excludes, and the bits that it removes from addresses.
 #[derive(Debug, Default)]
 pub(super) struct Privacy {
     pub(super) except: Vec<Prefix>,
@@ -62,7 +62,7 @@ pub(super) struct Privacy {
 }
 
 impl Privacy {
-    /// Whether a request for this path is left out.
+    /// Whether a request for this path is excluded.
     pub(super) fn leave_out(&self, path: &str) -> bool {
         self.except.iter().any(|prefix| prefix.holds(path))
     }
@@ -79,7 +79,7 @@ impl Privacy {
         Ok(())
     }
 
-    /// The address as this log may know it.
+    /// The address as this log may show it.
     pub(super) fn mask(&self, client: IpAddr) -> IpAddr {
         match (client.to_canonical(), self.mask_v4, self.mask_v6) {
             (IpAddr::V4(ip), Some(mask), _) => (ip & mask).into(),
@@ -89,7 +89,7 @@ impl Privacy {
     }
 }
 
-/// Reads all `log` lines of a site and opens what they write to.
+/// Reads all `log` directives of a site and opens their outputs.
 pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<Rule>, ConfigError> {
     let mut rules: Vec<Rule> = Vec::new();
     while args.next() {
@@ -117,7 +117,7 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
         if let Some(first) = rules.iter().find(|rule| rule.path.holds(path.as_str()))
             && first.path != path
         {
-            let message = format!("log {path} gets nothing: log {} is before it", first.path);
+            let message = format!("log {path} has no effect: log {} precedes it", first.path);
             let hint = "write the longer path first";
             args.warn(args.error(message).hint(hint));
         }

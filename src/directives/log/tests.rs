@@ -1,4 +1,4 @@
-//! Lines as a sink sees them.
+//! Lines as a sink receives them.
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -29,7 +29,7 @@ impl Sink for Memory {
     }
 }
 
-/// Answers `/missing` with a fault, all else with five bytes.
+/// Answers `/missing` with a fault, everything else with five bytes.
 struct Inner;
 
 impl Handler for Inner {

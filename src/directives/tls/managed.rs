@@ -1,4 +1,4 @@
-//! The options of a `tls` block that are about certificates from a CA.
+//! The options of a `tls` block for certificates from a CA.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::tls::acme::ca_url;
 use crate::tls::{Algorithm, Certificates, Dns, Eab, Policy, Rfc2136, dns_variable};
 
 const DNS_PORT: u16 = 53;
-/// How long an update may take to reach the zone's other servers, unless told.
+/// The default time for an update to reach the zone's other servers.
 const PROPAGATION: Duration = Duration::from_secs(2);
 
 pub(super) fn max_certs(args: &mut Args<'_>) -> Result<u32, ConfigError> {
@@ -33,7 +33,7 @@ pub(super) fn ca(args: &mut Args<'_>) -> Result<String, ConfigError> {
     ca_url(url).map_err(|error| args.error(error))
 }
 
-/// There is one storage: the folder `$CADDYPATH`.
+/// There is only one storage, the directory `$CADDYPATH`.
 pub(super) fn storage(args: &mut Args<'_>) -> Result<(), ConfigError> {
     match args.required()? {
         "file" => Ok(()),
@@ -64,7 +64,7 @@ pub(super) fn check(args: &Args<'_>, policy: &Policy) -> Result<(), ConfigError>
     Ok(())
 }
 
-/// `eab ID KEY`, the key as CAs show it: base64url.
+/// `eab ID KEY`, with the key in base64url, as CAs display it.
 pub(super) fn eab(args: &mut Args<'_>) -> Result<Eab, ConfigError> {
     let (id, key) = (args.required()?, args.required()?);
     let key = BASE64_URL_SAFE_NO_PAD
@@ -92,7 +92,7 @@ pub(super) fn dns(args: &mut Args<'_>) -> Result<Dns, ConfigError> {
     }
 }
 
-/// By the environment, as v1's providers were.
+/// Configured by environment variables, as in Caddy v1.
 fn rfc2136(args: &Args<'_>, var: impl Fn(&str) -> Option<String>) -> Result<Dns, ConfigError> {
     let missing = |name: &str| {
         args.error(format!("dns rfc2136: {name} is not set"))

@@ -1,5 +1,6 @@
-//! `tls`: where a site's certificate comes from, and which protocols, ciphers, curves and clients
-//! it allows. Files are read here, once, so that a bad one is an error that names its line.
+//! `tls`: the source of a site's certificate, and the protocols, ciphers, curves and client
+//! certificates that it accepts. Files are read at load, so that an invalid one is an error with
+//! its line.
 
 mod managed;
 mod names;
@@ -63,7 +64,7 @@ pub(super) static OPTIONS: Options<SiteBuilder> = Options::new(&[
     option("storage file", Accumulates, |_, args| managed::storage(args)),
 ]);
 
-/// Repeated lines add up.
+/// The settings of several directives are combined.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     while args.next() {
         let words = args.remaining();
@@ -90,7 +91,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
 fn source(words: &[&str], args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     match words {
         [] => {}
-        // An unset environment variable: the default.
+        // An unset environment variable means the default.
         [""] => add(&mut site.tls, Certificates::Managed),
         ["off"] => add(&mut site.tls, Certificates::Off),
         ["self_signed"] => add(&mut site.tls, Certificates::SelfSigned),
@@ -116,13 +117,13 @@ fn source(words: &[&str], args: &mut Args<'_>, site: &mut SiteBuilder) -> Result
     Ok(())
 }
 
-/// What files cannot be used for.
+/// Options that cannot be combined with certificate files.
 fn unusable(error: &str, args: &Args<'_>, site: &SiteBuilder) -> ConfigError {
     let host = &site.address.host;
     args.error(format!("Unable to load certificate and key files for '{host}': {error}"))
 }
 
-/// `off` and `self_signed` replace what was said before, files are added to it.
+/// `off` and `self_signed` replace earlier sources, files are added to them.
 fn add(policy: &mut Policy, certificates: Certificates) {
     match (&policy.certificates, certificates) {
         (Some(Certificates::Files(_)), Certificates::Files(files)) => policy.more.push(files),
@@ -135,7 +136,7 @@ fn load(site: &mut SiteBuilder, args: &mut Args<'_>) -> Result<(), ConfigError> 
     let hint = "write: load DIRECTORY, of *.pem files with a certificate chain and its key each";
     let failed = |error: String| unusable(&error, args, site).hint(hint);
     let files = Arc::new(Files::folder(folder).map_err(failed)?);
-    // One old file among many must not keep the others from being served.
+    // An expired file is a warning, so that the other certificates are still served.
     files.complaints().into_iter().for_each(|text| args.warn(args.error(text)));
     add(&mut site.tls, Certificates::Files(files));
     Ok(())

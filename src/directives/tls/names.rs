@@ -1,4 +1,4 @@
-//! The names in a `tls` block: protocols, ciphers, curves, kinds of keys.
+//! The names of protocols, ciphers, curves and key types in a `tls` block.
 
 use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::aws_lc_rs::{cipher_suite as suite, kx_group};
@@ -8,7 +8,7 @@ use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use crate::caddyfile::{Args, ConfigError};
 use crate::tls::KeyType;
 
-/// A name that stands for nothing here, and what to write instead.
+/// An unknown name, and the remedy.
 fn refused(args: &Args<'_>, what: &str, name: &str, hint: &str) -> ConfigError {
     args.error_at(name, format!("Wrong {what} name or {what} not supported: '{name}'")).hint(hint)
 }
@@ -26,7 +26,7 @@ pub(super) fn protocols(
     Ok(all[min..=max].to_vec())
 }
 
-/// The index among the versions there are.
+/// The index in the list of versions.
 fn protocol(args: &Args<'_>, name: &str) -> Result<usize, ConfigError> {
     match name.to_ascii_lowercase().as_str() {
         "tls1.2" => Ok(0),
@@ -47,7 +47,7 @@ const CIPHERS: &[(&str, SupportedCipherSuite)] = &[
     ("ECDHE-RSA-WITH-CHACHA20-POLY1305", suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
 ];
 
-/// Names that v1 knew and that are too weak to serve.
+/// Names that Caddy v1 knew and that are too weak.
 const OLD_CIPHERS: &[&str] = &[
     "ECDHE-RSA-AES128-CBC-SHA",
     "ECDHE-RSA-AES256-CBC-SHA",

@@ -1,4 +1,4 @@
-//! Every wrong `tls` line and what it is answered.
+//! Every invalid `tls` line and its error.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ impl OpenSink for NoSinks {
     }
 }
 
-/// Sets up the block of one site; the site or the error as text.
+/// Sets up the block of one site; returns the site or the error text.
 fn site(block: &str) -> Result<SiteBuilder, String> {
     let text = format!("a.example {{\n{block}\n}}\n");
     let parsed = caddyfile::parse("Caddyfile", &text, Path::new("."), &["tls"]);

@@ -1,5 +1,5 @@
-//! `websocket`: runs a command for each WebSocket connection; messages are lines of its standard
-//! input, lines of its standard output are messages, unless `type` says otherwise.
+//! `websocket`: runs a command for each WebSocket connection. Without `type`, each message is a
+//! line of its standard input, and each line of its standard output a message.
 
 mod output;
 mod program;
@@ -31,7 +31,7 @@ pub(super) static OPTIONS: Options<Framing> = Options::new(&[
     option("bufsize BYTES, such as: bufsize 4096", LastWins, |framing, args| {
         args.number(0..=WEBSOCKET_MESSAGE).map(|size| framing.size = size)
     }),
-    // It has never done anything.
+    // `respawn` had no effect in Caddy v1 either.
     option("respawn", Accumulates, |_, _| Ok(())),
 ]);
 
@@ -55,7 +55,7 @@ fn rule(args: &mut Args<'_>) -> Result<Rule, ConfigError> {
     let words = args.remaining();
     let (path, words) = match words.split_first() {
         None => return Err(args.arg_error()),
-        // One word is a command, as it ever was.
+        // A single word is a command, as in Caddy v1.
         Some((first, rest)) if !rest.is_empty() && first.starts_with('/') => (*first, rest),
         _ => ("/", &words[..]),
     };
@@ -68,7 +68,7 @@ fn rule(args: &mut Args<'_>) -> Result<Rule, ConfigError> {
     Ok(Rule { path, command, framing })
 }
 
-/// One `websocket` line.
+/// One `websocket` directive.
 #[derive(Debug)]
 struct Rule {
     path: Prefix,
@@ -77,7 +77,7 @@ struct Rule {
     framing: Framing,
 }
 
-/// All `websocket` lines of a site, the longest path first.
+/// All `websocket` directives of a site, the longest path first.
 struct WebSocket {
     rules: Vec<Rule>,
     log: ErrorLog,

@@ -1,4 +1,4 @@
-//! What a program writes, as messages: a line each, or what comes with each read.
+//! Converts the output of a program to messages: one per line, or one per read.
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio_tungstenite::tungstenite::protocol::Message;
@@ -6,24 +6,24 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::limits::WEBSOCKET_MESSAGE;
 
-/// Bytes of a message where the program's lines do not count.
+/// Most bytes of a message that is not a line.
 const PIECE: usize = 2048;
 /// Bytes of the longest character in UTF-8.
 const CHARACTER: usize = 4;
 
-/// What makes a message.
+/// How messages are delimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Type {
-    /// A line of the program, without its end, and one to it.
+    /// A line without its end is a message, in both directions.
     #[default]
     Lines,
-    /// What the program writes at a time, cut between characters.
+    /// One read of the program's output, split between characters.
     Text,
-    /// What the program writes at a time, as bytes.
+    /// One read of the program's output, as binary data.
     Binary,
 }
 
-/// How messages are made.
+/// The settings for messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in super::super) struct Framing {
     pub(super) kind: Type,
@@ -42,11 +42,11 @@ impl Framing {
     }
 }
 
-/// A program's output.
+/// The output of a program.
 pub(super) struct Output<R> {
     reader: BufReader<R>,
     framing: Framing,
-    /// Read, and no whole line or character yet.
+    /// Bytes of an incomplete line or character.
     pending: Vec<u8>,
 }
 
@@ -55,8 +55,7 @@ impl<R: AsyncRead + Unpin> Output<R> {
         Self { reader: BufReader::new(reader), framing, pending: Vec::new() }
     }
 
-    /// The next message, or the code that tells the client why there is none. Dropped before it
-    /// is done, it loses nothing.
+    /// The next message, or the close code. Cancelling the future loses no data.
     pub(super) async fn next(&mut self) -> Result<Message, CloseCode> {
         match self.framing.kind {
             Type::Lines => self.line().await,
@@ -65,7 +64,7 @@ impl<R: AsyncRead + Unpin> Output<R> {
     }
 
     async fn line(&mut self) -> Result<Message, CloseCode> {
-        // The line's end does not count.
+        // The limit does not include the line end.
         let room = self.framing.longest() + 1 - self.pending.len();
         let mut rest = (&mut self.reader).take(room as u64);
         match rest.read_until(b'\n', &mut self.pending).await {
@@ -109,7 +108,7 @@ impl<R: AsyncRead + Unpin> Output<R> {
     }
 }
 
-/// Where a character at the end begins of which not all bytes are there.
+/// Offset of an incomplete character at the end.
 fn whole(text: &[u8]) -> usize {
     match std::str::from_utf8(text) {
         Err(error) if error.error_len().is_none() => error.valid_up_to(),
@@ -117,7 +116,7 @@ fn whole(text: &[u8]) -> usize {
     }
 }
 
-/// What is no text goes as bytes.
+/// Invalid UTF-8 is sent as binary data.
 fn message(bytes: Vec<u8>) -> Message {
     match String::from_utf8(bytes) {
         Ok(text) => Message::text(text),
@@ -132,7 +131,8 @@ mod tests {
 
     use super::*;
 
-    /// The messages of these reads: text as it is, bytes in hexadecimal, the code last.
+    /// The messages of these reads: text unchanged, binary data in hexadecimal, the close code
+    /// last.
     async fn messages(kind: Type, size: usize, reads: &[&[u8]]) -> String {
         let reads = reads.iter().map(|read| Ok::<_, std::io::Error>(Bytes::copy_from_slice(read)));
         let program = StreamReader::new(futures_util::stream::iter(reads));

@@ -1,5 +1,5 @@
-//! The command of one connection: a process with three pipes, CGI's variables and nothing else of
-//! ours; ended with all that it has started.
+//! The command of one connection: a process with three pipes and a minimal environment with the CGI
+//! variables. It is stopped with all its child processes.
 
 use std::ffi::OsStr;
 use std::io;
@@ -25,15 +25,15 @@ pub(super) struct Program {
     pub(super) life: Life,
 }
 
-/// The process itself. Dropped, it is killed.
+/// The process. Dropping it kills the process group.
 #[derive(Debug)]
 pub(super) struct Life {
     child: Child,
-    /// Its group has the same number.
+    /// The process id, which is also that of the group.
     pid: Option<Pid>,
 }
 
-/// Starts a program in a process group of its own.
+/// Starts a program in a new process group.
 pub(super) fn start(command: &[String], req: &Request, log: &ErrorLog) -> io::Result<Program> {
     let (name, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut spawned = Command::new(name);
@@ -58,7 +58,7 @@ pub(super) fn start(command: &[String], req: &Request, log: &ErrorLog) -> io::Re
     Ok(Program { stdin, stdout, life })
 }
 
-/// Standard error, to the log.
+/// Copies standard error to the log.
 async fn complaints(mut stderr: ChildStderr, mut lines: ErrorLines) {
     let mut piece = [0; 4096];
     while let Ok(count @ 1..) = stderr.read(&mut piece).await {
@@ -67,7 +67,7 @@ async fn complaints(mut stderr: ChildStderr, mut lines: ErrorLines) {
 }
 
 impl Life {
-    /// Asks the program and its children to end, and makes them.
+    /// Stops the program and its children, by force if necessary.
     pub(super) async fn end(mut self) {
         self.signal(Signal::SIGINT);
         if timeout(PROGRAM_END, self.child.wait()).await.is_err() {

@@ -1,4 +1,5 @@
-//! A connection and its program: messages both ways, pings in between, until one of them ends.
+//! A connection and its program: forwards messages in both directions and sends pings until one of
+//! them ends.
 
 use std::future::poll_fn;
 use std::io;
@@ -24,7 +25,7 @@ use super::program::Program;
 use crate::http::Body;
 use crate::limits::{WEBSOCKET_CLOSE, WEBSOCKET_MESSAGE, WEBSOCKET_PING, WEBSOCKET_SILENCE};
 
-/// Bytes on their way to the client.
+/// Bytes of the buffer to the client.
 const PIPE: usize = 64 * 1024;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
@@ -33,7 +34,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 type Socket = WebSocketStream<Box<dyn Stream>>;
 
-/// Begins a session; what is returned goes to the client.
+/// Starts a session and returns the data for the client.
 pub(super) fn begin(incoming: Body, program: Program, framing: Framing) -> Body {
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let incoming = BodyDataStream::new(incoming).map_err(io::Error::other);
@@ -59,7 +60,7 @@ async fn run(stream: Box<dyn Stream>, program: Program, framing: Framing) {
         })
         .await
     };
-    // With the program's end in sight nobody reads on: the client's own Close has its answer.
+    // Nothing is read after the program has ended; the client's own Close has been answered.
     let farewell = async {
         if let Some(code) = code {
             let frame = CloseFrame { code, reason: "".into() };
@@ -70,7 +71,8 @@ async fn run(stream: Box<dyn Stream>, program: Program, framing: Framing) {
     let _ = tokio::join!(timeout(WEBSOCKET_CLOSE, farewell), life.end());
 }
 
-/// Messages to the program's input. The code is what the client is told; none where it has gone.
+/// Forwards messages to the program. Returns the close code, or `None` if the client has
+/// disconnected.
 async fn inward(
     mut source: SplitStream<Socket>,
     mut stdin: ChildStdin,
@@ -95,14 +97,14 @@ async fn inward(
         if kind == Type::Lines {
             bytes.push(b'\n');
         }
-        // A program that reads no more may still have much to say.
+        // A program that has closed its input may still write.
         if stdin.write_all(&bytes).await.is_err() {
             return std::future::pending().await;
         }
     }
 }
 
-/// The program's output to messages.
+/// Forwards the program's output as messages.
 async fn outward(
     sink: &mut SplitSink<Socket, Message>,
     mut output: Output<ChildStdout>,

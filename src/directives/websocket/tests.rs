@@ -1,4 +1,4 @@
-//! What a line means, and which handshakes are refused.
+//! Parsing of the directive, and refused handshakes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ fn handshakes_that_are_none() {
         ("13", "", 400),
         ("8", KEY, 426),
         ("", KEY, 426),
-        // This one is good; its command is not.
+        // This handshake is valid; the command does not exist.
         ("13", KEY, 500),
     ] {
         let mut req = request("GET", "/");

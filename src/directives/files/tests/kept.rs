@@ -1,4 +1,4 @@
-//! The handler over files that it keeps while they change.
+//! The handler with cached files that change.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn site_of(files: &[(&str, &str)]) -> (tempfile::TempDir, Files) {
     (dir, Files { place: Arc::new(place), prefix: String::new() })
 }
 
-/// Asks until the answer is as wanted.
+/// Repeats the request until the response is as expected.
 async fn until(
     files: &Files,
     target: &str,
@@ -35,7 +35,8 @@ async fn until(
     }
 }
 
-/// Asks until the file is kept, which it is not before it has settled.
+/// Repeats the request until the file is cached, which requires that it has been unchanged for a
+/// while.
 async fn kept(files: &Files, target: &str) {
     until(files, target, &[], |_| {
         let key = Key { place: &files.place, path: target, accepted: [None; 2] };
@@ -86,7 +87,7 @@ async fn every_change_is_seen() {
     }
 }
 
-/// Content that is read while it is sent never goes out under the fields of an earlier one.
+/// Content that is read while it is sent never has the header fields of an earlier version.
 #[tokio::test]
 async fn a_large_file_is_compared_each_time() {
     let (dir, files) = site_of(&[("large.txt", &"a".repeat(200_000))]);

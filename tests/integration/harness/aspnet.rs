@@ -1,5 +1,5 @@
-//! An ASP.NET site as an origin: Mono runs the pages of `tests/aspnet`, nginx is its HTTP server.
-//! Debian's own HTTP server for Mono, xsp4, does not start with the Mono that comes with it.
+//! An ASP.NET site as an origin: Mono runs the pages of `tests/aspnet` behind nginx. Debian's HTTP
+//! server for Mono, xsp4, does not start with Debian's Mono.
 
 use std::net::TcpStream;
 use std::path::Path;

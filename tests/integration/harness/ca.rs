@@ -1,4 +1,4 @@
-//! A small CA that validates nothing, over plain HTTP: for what pebble cannot be made to say.
+//! A small CA over plain HTTP that validates nothing, for responses that pebble cannot produce.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};

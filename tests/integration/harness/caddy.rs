@@ -1,5 +1,5 @@
-//! The server under test: started in a directory of its own, killed on drop, its log shown when
-//! the test fails.
+//! The server under test, started in a new directory. It is killed on drop, and its log is printed
+//! if the test fails.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What an origin does wrong with a request that it has read, by name.
+//! Faults of an origin after it has read a request, by name.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Debian's php-fpm with a configuration of its own, on a unix socket and a TCP port.
+//! Debian's php-fpm with a configuration for the test, on a unix socket and a TCP port.
 
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};

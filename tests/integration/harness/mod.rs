@@ -1,4 +1,4 @@
-//! What the tests stand on: the server under test, clients, origins, ports and waiting.
+//! The foundation of the tests: the server under test, clients, origins, ports and waiting.
 
 mod aspnet;
 mod bind;

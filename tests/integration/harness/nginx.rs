@@ -1,4 +1,4 @@
-//! Debian's nginx as an origin, with a configuration of its own in a directory of its own.
+//! Debian's nginx as an origin, with a configuration and directory for the test.
 
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,5 @@
-//! An origin of our own on plain threads: records every request byte for byte, and answers by
-//! path, rightly or wrongly.
+//! An origin on plain threads. It records every request byte for byte and sends the valid or
+//! invalid response that the path selects.
 //!
 //! `/echo` request body back; `/head` request head back; `/size/N` N pattern bytes; `/status/N`;
 //! `/upload` "LEN CRC"; `/slow/MS` waits first, `/hang/MS` too unless its client goes; `/drip/N`

@@ -1,5 +1,5 @@
-//! A CA of our own: Debian's pebble in its own process, with a DNS server that knows every name
-//! as this machine.
+//! A test CA: Debian's pebble in its own process, with a DNS server that resolves every name to
+//! this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

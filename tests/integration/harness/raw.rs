@@ -1,4 +1,4 @@
-//! Bytes to a socket and back, for what no proper client would send.
+//! Sends and receives raw bytes, for requests that no valid client would send.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -1,9 +1,9 @@
-//! A FastCGI responder of our own on plain threads: records every request, and answers by the
-//! path of REQUEST_URI, rightly or wrongly.
+//! A FastCGI responder on plain threads. It records every request and sends the valid or invalid
+//! response that the path of REQUEST_URI selects.
 //!
-//! `/echo` the content back; `/name/NAME` a variable; `/stderr/N` N bytes on standard error first;
-//! `/early` an answer before the content is read; `/close` behind an answer, though it should
-//! stay; what breaks rules is in [`FAULTS`].
+//! `/echo` the content; `/name/NAME` a variable; `/stderr/N` N bytes on standard error first;
+//! `/early` a response before the content is read; `/close` closes after a response despite
+//! KEEP_CONN; protocol violations are listed in [`FAULTS`].
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};

@@ -1,4 +1,4 @@
-//! WebSockets: an origin that echoes, and clients over HTTP/1.1, TLS, and HTTP/2 (RFC 8441).
+//! WebSockets: an echoing origin, and clients over HTTP/1.1, TLS, and HTTP/2 (RFC 8441).
 
 use std::future::Future;
 use std::net::SocketAddr;

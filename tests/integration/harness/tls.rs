@@ -1,4 +1,4 @@
-//! A TLS client for HTTP/1.1 that believes any certificate and hands out the plain stream.
+//! A TLS client for HTTP/1.1 that accepts any certificate and returns the plaintext stream.
 
 use std::net::TcpStream;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Ends a run in which a test hangs, and names the test: a run that is cut from outside does not.
+//! Ends the run when a test hangs, and reports its name, which a timeout from outside cannot.
 
 use std::io::Write;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! A machine of its own for a test, made of namespaces and an overlay of / by
-//! `tests/world/enter.sh`; and the RPM that is installed on it.
+//! An isolated system for a test, made of namespaces and an overlay of / by `tests/world/enter.sh`,
+//! on which the RPM is installed.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -24,7 +24,7 @@ use crate::server::tunnel::switch::{extended_answer, extended_connect};
 
 type Resolver = h3::server::RequestResolver<Transport, Bytes>;
 
-/// Bytes of a response beyond which it is worth asking whether the client has them all.
+/// Bytes of a response above which the delivery to the client is checked.
 const LARGE: u64 = 64 * 1024;
 
 pub(crate) async fn serve_stream(
@@ -41,7 +41,7 @@ pub(crate) async fn serve_stream(
     };
     let Ok(resolved) = in_time else {
         log::debug!("HTTP/3 request: the head timed out");
-        // The dropped half has stopped the client.
+        // Dropping the receiving half has stopped the client.
         response::reset(stream, Code::H3_REQUEST_INCOMPLETE);
         let Refused { head, status } = section::unknown(StatusCode::REQUEST_TIMEOUT);
         return log_refused(door, head, status);
@@ -57,7 +57,7 @@ pub(crate) async fn serve_stream(
             return;
         }
     };
-    // h3 counts the request as under way for as long as its half lives.
+    // h3 counts the request as in progress until its half is dropped.
     let (_counted, mut receive) = halves.split();
     if let Some(refused) = refused {
         let Refused { head, status } = *refused;
@@ -76,7 +76,7 @@ pub(crate) async fn serve_stream(
     serve_request(door, stream, request.map(|()| body), None).await;
 }
 
-/// Answers a request by what its site does, or by a verdict on its head.
+/// Answers a request by its site, or by the verdict on its head.
 async fn serve_request(
     door: &Rc<Door>,
     stream: &Shared,
@@ -84,7 +84,7 @@ async fn serve_request(
     verdict: Option<StatusCode>,
 ) {
     let body = request.body_mut();
-    // Takes what has come with the head; whoever reads on registers anew.
+    // Takes the content that arrived with the head; later readers register their own waker.
     if body.peek(&mut Context::from_waker(Waker::noop())).is_err() {
         return response::reset(stream, Code::H3_MESSAGE_ERROR);
     }
@@ -98,15 +98,15 @@ async fn serve_request(
     }
 }
 
-/// What its field section has not been judged by yet (RFC 9114 section 4.3.1).
+/// The checks that the gate has not made (RFC 9114 section 4.3.1).
 fn is_well_formed(request: &http::Request<()>) -> bool {
     let name = request.uri().authority();
     name.is_none_or(|authority| !authority.as_str().contains('@'))
 }
 
-/// Reads what a client still sends after its response. Told to stop within its content, Chromium
-/// never shows the page the response that it has; so it is told only when it is silent, slower
-/// than an upload may be, or at the end of `timeouts read`.
+/// Reads the rest of the request after the response. Chromium discards a complete response if it is
+/// told to stop within its content, so it is told only if it is silent, below the minimum rate of
+/// uploads, or at the end of `timeouts read`.
 async fn linger(mut rest: RequestReader, deadline: Option<Instant>) {
     let (mut window, mut moved) = (Instant::now() + QUIC_LINGER, 0);
     loop {
@@ -178,18 +178,19 @@ async fn send(
         }
     };
     match answered.await {
-        // Much of it may still be here, and the connection must not end before it has gone.
+        // Much of the response may still be unsent, and the connection must not close before it is
+        // delivered.
         Ok(length) if length > LARGE => delivered(stream).await,
         Ok(_) => {}
         Err(error) => {
-            // Dropping the stream would finish it, and a cut body would look whole.
+            // Dropping the stream would finish it, and an incomplete body would look complete.
             log::debug!("HTTP/3 response: {error}");
             response::reset(stream, Code::H3_INTERNAL_ERROR);
         }
     }
 }
 
-/// The gate has passed at most one field, of digits that fit.
+/// The gate has passed at most one Content-Length, which is valid.
 fn content_length(request: &http::Request<()>) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

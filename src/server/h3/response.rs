@@ -22,16 +22,16 @@ use super::{close, varint};
 use crate::http::{Body, BodyError};
 use crate::server::compression::qpack;
 
-/// Room for a frame's type and length before its payload is known.
+/// Bytes reserved for the frame type and length, which are known after the payload.
 const FRAME_HEAD: usize = 9;
-/// Bytes gathered before they are handed on although more could come at once.
+/// Bytes that are collected before they are sent although more are available.
 const GATHERED: usize = 64 * 1024;
 
-/// The sending half, which h3 holds too.
+/// The sending half, which is shared with h3.
 pub(crate) type Shared = Rc<RefCell<SendStream>>;
 
-/// The sending half of the request stream accepted last. To be taken right after h3 has given
-/// out its request.
+/// The sending half of the request stream accepted last. It must be taken right after h3 has
+/// returned the request.
 #[derive(Clone, Default)]
 pub(crate) struct LastAccepted(Rc<Cell<Option<Shared>>>);
 
@@ -70,13 +70,13 @@ pub(crate) async fn answer(
     .await
 }
 
-/// Returns when the client has it all, or has lost interest.
+/// Returns when the client has received everything, or has stopped reading.
 pub(crate) async fn delivered(stream: &Shared) {
     let stopped = stream.borrow().stopped();
     let _ = stopped.await;
 }
 
-/// Ends when the client stops the response, and then says so, or is gone.
+/// Returns when the client has stopped the response or disconnected; the result tells which.
 pub(crate) fn given_up(stream: &Shared) -> impl Future<Output = bool> + use<> {
     let stopped = stream.borrow().stopped();
     async move {
@@ -89,9 +89,9 @@ pub(crate) fn given_up(stream: &Shared) -> impl Future<Output = bool> + use<> {
     }
 }
 
-/// Ends the stream so that the response cannot look whole.
+/// Resets the stream, so that the response cannot look complete.
 pub(crate) fn reset(stream: &Shared, code: Code) {
-    // An error says that the stream has ended already.
+    // An error means that the stream has ended already.
     let _ = stream.borrow_mut().reset(close::var_int(code.value()));
 }
 
@@ -102,17 +102,17 @@ struct Queue {
     bytes: usize,
     /// Bytes of content so far.
     total: u64,
-    /// Frame heads and field sections that precede the next chunk.
+    /// Frame headers and field sections before the next chunk.
     scratch: BytesMut,
     ended: bool,
-    /// How long the client may take nothing.
+    /// How long the client may read nothing.
     patience: Option<Duration>,
-    /// Runs while the client takes nothing.
+    /// Runs while the client reads nothing.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
 impl Queue {
-    /// Takes from the body what is there. Pending: more is to come, but not now.
+    /// Takes available frames from the body. Pending: more follow later.
     fn poll_gather(
         &mut self,
         body: &mut Body,
@@ -152,7 +152,7 @@ impl Queue {
         self.scratch.reserve(512);
         self.scratch.put_bytes(0, FRAME_HEAD);
         write(&mut self.scratch);
-        // The frame's head goes right before its payload, whose length is known only now.
+        // The frame header is written directly before its payload, whose length is known only now.
         let mut head = BytesMut::with_capacity(FRAME_HEAD);
         head.put_u8(HEADERS as u8);
         varint::write(&mut head, self.scratch.len() - FRAME_HEAD);
@@ -161,7 +161,7 @@ impl Queue {
         self.scratch.advance(start);
     }
 
-    /// Makes the scratch a chunk.
+    /// Turns the scratch buffer into a chunk.
     fn seal(&mut self) {
         if !self.scratch.is_empty() {
             let chunk = self.scratch.split().freeze();
@@ -170,7 +170,7 @@ impl Queue {
         }
     }
 
-    /// Writes until all is handed on.
+    /// Writes until everything has been sent.
     fn poll_write(
         &mut self,
         stream: &mut SendStream,
@@ -178,7 +178,7 @@ impl Queue {
     ) -> Poll<Result<(), BodyError>> {
         self.seal();
         while self.bytes > 0 {
-            // The stream itself, and not this future, remembers who waits.
+            // The stream stores the waker, not this future.
             let Poll::Ready(written) = pin!(stream.write_chunks(&mut self.chunks)).poll(cx) else {
                 return self.poll_stall(cx).map(|()| Err(too_slow()));
             };

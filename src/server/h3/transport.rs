@@ -38,11 +38,11 @@ pub(crate) struct Transport {
     opener: Opener,
     accepting: Accepting,
     accepted: LastAccepted,
-    /// The client's unidirectional streams, and which of those that must be there are; and what
-    /// the client does to our own.
+    /// The client's unidirectional streams, which of the critical ones are open, and the client's
+    /// STOP_SENDING for ours.
     reading: FuturesUnordered<Reading>,
     seen: Seen,
-    /// How many of our streams that the connection needs are still to be opened.
+    /// How many of our critical streams are still to be opened.
     critical: u8,
     patience: Patience,
     refusals: Refusals,
@@ -51,7 +51,7 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// `frame_bytes` bounds every frame but DATA.
+    /// `frame_bytes` bounds every frame except DATA.
     pub(crate) fn new(quic: quinn::Connection, frame_bytes: u64, patience: Patience) -> Self {
         let accepting =
             stream::unfold(quic.clone(), |quic| async { Some((quic.accept_bi().await, quic)) });
@@ -88,7 +88,7 @@ impl quic::Connection<Bytes> for Transport {
     type RecvStream = ControlStream;
     type OpenStreams = Opener;
 
-    /// Gives h3 the control stream alone: it reads no other.
+    /// Passes only the control stream to h3: it must not read any other.
     fn poll_accept_recv(
         &mut self,
         cx: &mut Context<'_>,
@@ -149,7 +149,7 @@ impl quic::OpenStreams<Bytes> for Transport {
         self.opener.poll_open_bidi(cx)
     }
 
-    /// The first that h3 opens are those that the connection needs.
+    /// The first streams that h3 opens are the critical ones.
     fn poll_open_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<Send, StreamErrorIncoming>> {
         let opened = ready!(self.opener.poll_open_send(cx))?;
         if let Some(left) = self.critical.checked_sub(1) {
@@ -170,7 +170,7 @@ impl quic::OpenStreams<Bytes> for Transport {
 
 type Opening = Pin<Box<dyn Future<Output = Result<quinn::SendStream, ConnectionError>>>>;
 
-/// Opens streams while the connection itself is elsewhere.
+/// Opens streams independently of the connection.
 pub(crate) struct Opener {
     quic: quinn::Connection,
     opening: Option<Opening>,
@@ -278,7 +278,7 @@ pub(crate) struct Receive {
     stream: quinn::RecvStream,
     id: StreamId,
     gate: Gate,
-    /// The response's half, which ends too where the request is malformed.
+    /// The sending half, which is reset as well if the request is malformed.
     answer: Shared,
     quic: quinn::Connection,
     patience: Patience,
@@ -351,7 +351,7 @@ impl quic::RecvStream for Receive {
 
     fn stop_sending(&mut self, code: u64) {
         self.is_over = true;
-        // An error says that the stream has ended already.
+        // An error means that the stream has ended already.
         let _ = self.stream.stop(var_int(code));
     }
 
@@ -361,7 +361,7 @@ impl quic::RecvStream for Receive {
 }
 
 impl Drop for Receive {
-    /// quinn would stop the client with a code that HTTP/3 does not know.
+    /// quinn would stop the client with a code that HTTP/3 does not define.
     fn drop(&mut self) {
         if !self.is_over {
             quic::RecvStream::stop_sending(self, Code::H3_NO_ERROR.value());

@@ -19,17 +19,17 @@ static SHORT_OF_BUFFERS: Once = Once::new();
 pub struct Sockets {
     pub addr: SocketAddr,
     tcp: Vec<TcpListener>,
-    /// Empty where the address serves no HTTP/3.
+    /// Empty if the address does not serve HTTP/3.
     udp: Vec<UdpSocket>,
-    /// For packets that came to the wrong one of them, and where each finds its own.
+    /// Outlets and inboxes for packets that arrived at another socket of the address.
     outlets: Outlets,
     inboxes: Vec<socket2::Socket>,
-    /// Those of the process before this one, whose UDP sockets these are.
+    /// The outlets to the previous process, from which the UDP sockets come.
     before: Option<Outlets>,
     handover: HandoverSockets,
 }
 
-/// What one worker serves of an address.
+/// The sockets of an address that one worker serves.
 type Hand = (Vec<TcpListener>, Vec<Place>);
 
 impl Sockets {
@@ -44,12 +44,12 @@ impl Sockets {
         Ok(Self { addr, tcp, udp, outlets, inboxes, before: None, handover })
     }
 
-    /// Whether UDP packets come here that are still the process's before this one.
+    /// Whether packets arrive here that belong to connections of the previous process.
     pub fn has_before(&self) -> bool {
         self.before.is_some()
     }
 
-    /// What each of `workers` serves of them, and what is kept for the next process.
+    /// Divides the sockets among `workers`; the rest is what the next process gets.
     pub(crate) fn deal(self, workers: usize) -> (Vec<Hand>, HandoverSockets) {
         let mut hands: Vec<_> = (0..workers.max(1)).map(|_| (Vec::new(), Vec::new())).collect();
         for (at, tcp) in self.tcp.into_iter().enumerate() {
@@ -86,9 +86,9 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Binds one address for `workers` workers, but for what the process inherited of it. `alone`
-/// says that no other address of this process has its port, so that a port held by another
-/// process is told apart from our own group.
+/// Binds an address for `workers` workers, except for the sockets that the process inherited.
+/// `alone` means that no other address of this process has its port, so that a port in use by
+/// another process can be told apart from our own SO_REUSEPORT group.
 pub fn bind(
     addr: SocketAddr,
     workers: usize,
@@ -120,12 +120,12 @@ pub fn bind(
     Sockets::new(addr, tcp, udp).map_err(failed("udp"))
 }
 
-/// Takes over one address from the process before this one.
+/// Takes over an address from the previous process.
 pub fn adopt(handover: HandoverSockets, workers: usize, quic: bool) -> Result<Sockets, BindError> {
     let addr = handover.addr;
     let failed = |transport| move |source| BindError { addr, transport, source };
     let mut tcp: Vec<TcpListener> = handover.tcp.into_iter().map(Into::into).collect();
-    // A worker without one of its own shares another's.
+    // A worker without its own socket shares that of another.
     for at in tcp.len()..workers {
         let shared = tcp.get(at % tcp.len().max(1)).map(TcpListener::try_clone);
         tcp.extend(shared.transpose().map_err(failed("tcp"))?);
@@ -156,8 +156,8 @@ fn socket(addr: SocketAddr, kind: Type) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// A SO_REUSEPORT group lets any process of the same user in; a socket without the option
-/// does not, so binding one first shows whether the port is taken.
+/// A SO_REUSEPORT group accepts any process of the same user. Binding a socket without the option
+/// first shows whether the port is in use.
 fn probe(addr: SocketAddr, kind: Type) -> io::Result<()> {
     let socket = socket(addr, kind)?;
     socket.bind(&addr.into())?;

@@ -24,7 +24,7 @@ impl Alive {
     pub(crate) async fn keep(&mut self, window: &ConnectionWindow, requests: &InFlight) {
         let due = self.0.get_or_insert_with(|| Box::pin(sleep(limits::QUIC_ALIVE)));
         due.as_mut().await;
-        // It may have been due while there was none: then the first one has only just come.
+        // The time may have passed without a request: then the first one has only just arrived.
         let is_late = due.deadline().elapsed() > Duration::from_secs(1);
         due.as_mut().reset(Instant::now() + limits::QUIC_ALIVE);
         if !is_late && requests.count() > 0 {
@@ -36,7 +36,7 @@ impl Alive {
 /// `timeouts idle`: how long the connection may be without a request.
 pub(crate) struct Idle {
     limit: Option<Duration>,
-    /// Since when there is none, if there is none.
+    /// Since when there has been no request; `None` while there is one.
     since: Rc<Cell<Instant>>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -46,12 +46,12 @@ impl Idle {
         Self { limit, since: Rc::new(Cell::new(Instant::now())), timer: None }
     }
 
-    /// A request, until it is dropped.
+    /// Counts a request until the returned value is dropped.
     pub(crate) fn busy(&self) -> Busy {
         Busy(self.since.clone())
     }
 
-    /// Returns when there has been no request for as long as there may be none.
+    /// Returns when the connection has had no request for the allowed time.
     pub(crate) async fn is_over(&mut self, requests: &InFlight) {
         let Some(limit) = self.limit else { return pending().await };
         let since = &self.since;
@@ -68,7 +68,7 @@ impl Idle {
     }
 }
 
-/// One request under way.
+/// One request in progress.
 pub(crate) struct Busy(Rc<Cell<Instant>>);
 
 impl Drop for Busy {

@@ -16,7 +16,7 @@ use crate::server::connection::Connection;
 use crate::server::context::Worker;
 use crate::site::Listener;
 
-/// What new connections are offered, from the snapshot in force.
+/// The QUIC configuration of new connections, from the current snapshot.
 pub(crate) fn server_config(worker: &Worker, addr: SocketAddr) -> Option<quinn::ServerConfig> {
     let snapshot = worker.snapshot();
     let listener = snapshot.listener(addr)?;
@@ -24,7 +24,7 @@ pub(crate) fn server_config(worker: &Worker, addr: SocketAddr) -> Option<quinn::
     offer(tls, listener, worker)
 }
 
-/// The same for a connection to an address that has a certificate of its own.
+/// The same for a connection to an address that has its own certificate.
 pub(super) fn config_at(
     connection: &Connection,
     local: Option<IpAddr>,
@@ -66,8 +66,8 @@ fn transport(timeouts: &Timeouts, choice: Congestion) -> TransportConfig {
     transport
 }
 
-/// How long a connection may be without packets. A site that keeps idle clients for longer than
-/// others do keeps them here too; a client that is gone says nothing, so there is an end to it.
+/// How long a connection may be without packets. The longest idle timeout of all sites applies; the
+/// limit ends connections of clients that have vanished.
 fn without_packets(timeouts: &Timeouts) -> Duration {
     match timeouts.idle {
         None => limits::QUIC_IDLE_MOST,

@@ -29,18 +29,18 @@ use crate::server::h3::tunnels::Tunnels;
 
 /// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).
 const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
-/// Beyond three round trips, for requests that a client sent before it knew of the end.
+/// Added to three round trips, for requests that a client sent before it received GOAWAY.
 const LATE_REQUESTS: Duration = Duration::from_millis(50);
 
-/// What a handshake under way holds.
+/// The state of a handshake in progress.
 pub(super) struct Handshake {
-    /// Counts it.
+    /// Counts the handshake.
     pub(super) _ticket: Ticket,
-    /// Bounds what is sent to an address that has proved nothing.
+    /// Limits what is sent to an address that is not validated.
     pub(super) _watch: Option<packets::Watch>,
 }
 
-/// A connection that may have requests.
+/// A connection that is ready for requests.
 pub(super) struct Standing {
     connection: Connection,
     quic: quinn::Connection,
@@ -115,7 +115,7 @@ pub(super) async fn serve(standing: Standing) {
                         let _request = (request, busy);
                         tokio::select! {
                             biased;
-                            // Whatever is under way for the client ends too.
+                            // Ends the requests in progress too.
                             by_client = given_up(&stream) => if by_client {
                                 patience.strain(&quic);
                             },
@@ -134,8 +134,8 @@ pub(super) async fn serve(standing: Standing) {
             }
             () = stage.is_over() => {
                 stage = Stage::Last;
-                // h3 names the last request that it takes, and a client takes that for the first
-                // one refused.
+                // h3 sends the ID of the last accepted request, which clients read as that of the
+                // first refused one.
                 if h3.shutdown(1).await.is_err() {
                     break;
                 }
@@ -155,8 +155,7 @@ pub(super) async fn serve(standing: Standing) {
     last_packets(&quic).await;
 }
 
-/// Tells the client that the connection ends behind the requests that are on their way already;
-/// `None` where the connection is gone.
+/// Sends a GOAWAY that still accepts requests in transit; `None` if the connection is gone.
 async fn go_away(
     h3: &mut h3::server::Connection<Transport, Bytes>,
     quic: &quinn::Connection,
@@ -165,12 +164,12 @@ async fn go_away(
     Some(Stage::GoingAway(Instant::now() + quic.rtt() * 3 + LATE_REQUESTS))
 }
 
-/// How far a connection is on its way to its end (RFC 9114 section 5.2).
+/// The progress of a graceful shutdown (RFC 9114 section 5.2).
 enum Stage {
     Open,
-    /// Up to then a client that has just connected may send its first request.
+    /// Until then, a client that has just connected may send its first request.
     Closing(Instant),
-    /// The client knows; up to then come requests that it sent before it did.
+    /// GOAWAY was sent; until then, requests that were in transit may arrive.
     GoingAway(Instant),
     /// Later requests are refused.
     Last,
@@ -185,7 +184,7 @@ impl Stage {
     }
 }
 
-/// Opens the connection's own streams and says its SETTINGS.
+/// Opens the connection's own streams and sends SETTINGS.
 async fn set_up(
     transport: Transport,
     header_bytes: usize,
@@ -196,7 +195,7 @@ async fn set_up(
     settings.build(transport).await.map(Box::new)
 }
 
-/// Closing a connection drops what it has not sent; waits while the client still acknowledges.
+/// Closing a connection discards unsent data, so this waits while the client still acknowledges.
 async fn last_packets(quic: &quinn::Connection) {
     let mut heard = quic.stats().udp_rx.datagrams;
     while quic.close_reason().is_none() {
@@ -210,8 +209,8 @@ async fn last_packets(quic: &quinn::Connection) {
     }
 }
 
-/// Whether the client has shown what the site it named asks for: the endpoint's handshake is the
-/// same for all its sites and cannot tell.
+/// Whether the client has met the site's requirements for client certificates: the handshake is the
+/// same for all sites of an endpoint and cannot check them.
 fn is_admitted(connection: &Connection, client: &TlsSession) -> bool {
     let snapshot = connection.worker.snapshot();
     let Some(listener) = snapshot.listener(connection.addr) else { return false };

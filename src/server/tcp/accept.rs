@@ -23,12 +23,13 @@ use crate::limits::{TLS_HANDSHAKE, UNSENT_BYTES};
 use crate::server::connection::{Connection, TlsSession};
 use crate::server::context::Worker;
 
-/// How long accepting rests when the process has no descriptor left.
+/// The pause of accepting when the process has no free descriptor.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
-/// How often the log says that no more clients can be taken.
+/// How often the log may report that no more clients can be accepted.
 const COMPLAINTS: Duration = Duration::from_secs(60);
 
-/// Accepts on the worker's socket until told to stop. What has connected by then is served.
+/// Accepts on the worker's socket until told to stop. Connections that have arrived by then are
+/// served.
 pub(crate) fn listen(
     worker: Rc<Worker>,
     addr: SocketAddr,
@@ -67,11 +68,11 @@ fn prepare(worker: &Worker, addr: SocketAddr, socket: &std::net::TcpListener) {
 /// A listening socket of a worker.
 struct Acceptor {
     worker: Rc<Worker>,
-    /// As bound.
+    /// The bound address.
     addr: SocketAddr,
     listener: TcpListener,
     accepting: CancellationToken,
-    /// The client that there is no place for yet; those behind it wait in the kernel.
+    /// The accepted client that waits for a slot; later ones wait in the kernel's queue.
     waiting: Option<Accepted>,
 }
 
@@ -102,9 +103,9 @@ impl Acceptor {
         }
     }
 
-    /// Serves what has connected before the end.
+    /// Serves the connections that arrived before the end.
     async fn accept_rest(&mut self) {
-        // It is accepted already, and no other process can have it.
+        // It is already accepted, so no other process can serve it.
         if self.waiting.is_some()
             && let Ok(slot) = place(&self.worker).await
         {
@@ -130,8 +131,8 @@ impl Acceptor {
     }
 }
 
-/// A place for one more client: where there is none, the client that has been idle for longest
-/// makes room.
+/// A slot for one more client: if none is free, the client that has been idle for longest must make
+/// room.
 async fn place(worker: &Worker) -> Result<OwnedSemaphorePermit, AcquireError> {
     if let Ok(slot) = worker.slots.clone().try_acquire_owned() {
         return Ok(slot);
@@ -151,7 +152,7 @@ fn is_about_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-/// Keeps what every new client could repeat down to a line each minute.
+/// Limits messages that any new client could repeat to one per minute.
 struct Seldom(Mutex<Option<Instant>>);
 
 static FULL: Seldom = Seldom(Mutex::new(None));
@@ -169,7 +170,7 @@ impl Seldom {
 }
 
 async fn serve_client(mut connection: Connection, stream: TcpStream) {
-    // What a handshake needs is given back when the connection stands.
+    // The state of the handshake is dropped when the connection is established.
     match Box::pin(open(&mut connection, stream)).await {
         Some(Opened::Plain(peer, stream)) => {
             serve::serve_http1(connection, peer, stream, None).await;
@@ -184,7 +185,7 @@ async fn serve_client(mut connection: Connection, stream: TcpStream) {
     }
 }
 
-/// A connection that requests can come on.
+/// A connection that is ready for requests.
 enum Opened {
     Plain(Rc<Peer>, ClientStream),
     Secure(Rc<Peer>, Secure),
@@ -197,7 +198,7 @@ struct Secure {
 }
 
 async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Opened> {
-    // Without it the second small write of a response waits for the client's ACK.
+    // Without TCP_NODELAY the second small write of a response waits for the client's ACK.
     let _ = stream.set_nodelay(true);
     let local = stream.local_addr().unwrap_or(connection.addr);
     let snapshot = connection.worker.snapshot();
@@ -216,7 +217,7 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
         tls.accept(stream, local.ip()).await.map(Either::Right)
     };
     let stream = match tokio::time::timeout(TLS_HANDSHAKE, handshake).await {
-        // Dispatch answers that the port wants TLS.
+        // Dispatch responds that the port requires TLS.
         Ok(Ok(Either::Left(stream))) => {
             return Some(Opened::Plain(connection.peer(local, None), ClientStream::new(stream)));
         }
@@ -238,8 +239,8 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     Some(Opened::Secure(peer, Secure { io, flusher, http2 }))
 }
 
-/// Whether a client speaks plain HTTP, by what it says first. It stays in the socket; no TLS
-/// record begins with letters.
+/// Whether a client speaks plain HTTP, by its first bytes, which stay in the socket: no TLS record
+/// starts with letters.
 async fn begins_with_a_method(stream: &TcpStream) -> bool {
     let mut first = [0; 4];
     let Ok(4) = stream.peek(&mut first).await else { return false };

@@ -27,31 +27,31 @@ const FRAME_HEAD: usize = 9;
 const QUEUE: usize = 128 * 1024;
 
 thread_local! {
-    /// The memory for small writes. It is empty between polls, so that a worker needs but one.
+    /// The buffer for small writes. It is empty between polls, so a worker requires only one.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// The stream that a protocol reads and writes.
+/// The stream for the protocol above.
 pub(crate) struct BatchedTls(Rc<RefCell<Tls>>);
 
-/// The other end of a [`BatchedTls`]: sends what was gathered.
+/// The other handle of a [`BatchedTls`]: sends the buffered data.
 pub(crate) struct Flusher(Rc<RefCell<Tls>>);
 
 struct Tls {
     socket: ClientStream,
     session: ServerConnection,
-    /// Small writes of this poll, not yet encrypted.
+    /// Small writes of this poll, not encrypted yet.
     small: Vec<u8>,
     /// Plaintext bytes encrypted since the socket last took everything.
     queued: usize,
     records: RecordSize,
     /// The protocol waits for room in the queue.
     blocked: bool,
-    /// Since when the socket takes nothing.
+    /// Since when the socket has accepted nothing.
     stalled: Option<Instant>,
 }
 
-/// Takes over a connection whose handshake is done.
+/// Takes over a connection after its handshake.
 pub(crate) fn batch(socket: TcpStream, mut session: ServerConnection) -> (BatchedTls, Flusher) {
     // The queue is bounded here, where the protocol can be made to wait.
     session.set_buffer_limit(None);
@@ -70,7 +70,7 @@ pub(crate) fn batch(socket: TcpStream, mut session: ServerConnection) -> (Batche
 }
 
 impl Flusher {
-    /// Sends what is gathered. `Ready(true)`: the protocol waited for this and is to be polled
+    /// Sends the buffered data. `Ready(true)`: the protocol waited for this and must be polled
     /// again.
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let tls = &mut *self.0.borrow_mut();
@@ -83,7 +83,7 @@ impl Flusher {
         self.0.borrow().socket.reset_at_close();
     }
 
-    /// Since when the client takes nothing of what waits for it.
+    /// Since when the client has accepted nothing of the queue.
     pub(crate) fn stalled(&self) -> Option<Instant> {
         self.0.borrow().stalled
     }
@@ -175,7 +175,7 @@ impl Tls {
                 Err(error) => return Poll::Ready(Err(error)),
             }
             if let Err(error) = self.session.process_new_packets() {
-                // The alert that says why; whether it arrives is the client's affair.
+                // Sends the alert with the reason; its delivery is not required.
                 let _ = self.poll_send(cx);
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
             }
@@ -256,7 +256,7 @@ impl AsyncWrite for BatchedTls {
         true
     }
 
-    /// Left to the flusher.
+    /// The flusher sends it.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -270,7 +270,7 @@ impl AsyncWrite for BatchedTls {
     }
 }
 
-/// The socket as rustls reads and writes it: what would wait is `WouldBlock`.
+/// The socket for rustls: `WouldBlock` instead of waiting.
 struct Socket<'a, 'b>(&'a mut ClientStream, &'a mut Context<'b>);
 
 impl Read for Socket<'_, '_> {

@@ -33,7 +33,7 @@ use crate::server::connection::{Connection, Settings};
 use crate::server::dispatch::{Door, dispatch, log_refused};
 use crate::server::tunnel::switch::{Granted, Slot, Switching};
 
-/// Bytes beyond which hyper reads no further ahead on an HTTP/1.1 connection.
+/// Bytes up to which hyper reads ahead on an HTTP/1.1 connection.
 const READ_AHEAD: usize = 64 * 1024;
 
 /// Serves HTTP/1.0 and 1.1 until the connection ends.
@@ -57,9 +57,9 @@ pub(crate) async fn serve_http1<T>(
     let granted = Slot::default();
     let mut clock = Clock::new(activity.clone(), timeouts, flusher, &connection);
     let mut builder = http1::Builder::new();
-    // The guard has judged and bounded the head already; hyper's own cap must not be lower.
+    // The guard has checked and limited the head already; hyper's own limit must not be lower.
     builder.max_headers(limits::HEADER_COUNT + 1).max_buf_size(READ_AHEAD);
-    // hyper would read ahead to see a client go; the guard looks without a buffer.
+    // hyper would read ahead to detect a disconnect; the guard detects it without a buffer.
     builder.half_close(true);
     let (ended, served) = loop {
         let parting = &connection.worker.parting;
@@ -72,12 +72,12 @@ pub(crate) async fn serve_http1<T>(
         let (served, kept) = watched.into_parts();
         clock = kept;
         let Ended::AtRest = ended else { break (ended, served) };
-        // hyper's buffers are most of what an idle client would hold.
+        // hyper's buffers are most of the memory of an idle connection.
         let parts = served.into_parts();
         guard = parts.io.into_inner();
         guard.put_back(&parts.read_buf);
         if !clock.rest(|cx| guard.poll_readable(cx)).await {
-            // What the socket does not take at once of a goodbye is not worth the place.
+            // A final message that the socket does not accept at once is not worth a slot.
             let _ = guard.shutdown().now_or_never();
             return;
         }
@@ -146,7 +146,7 @@ pub(crate) async fn serve_http2(
     }
 }
 
-/// What the requests of one HTTP/2 connection share.
+/// The state that the requests of one HTTP/2 connection share.
 #[derive(Clone)]
 struct Streams {
     turns: Rc<StreamSlots>,
@@ -204,7 +204,7 @@ fn service(
                 response = switch.settle(response);
             }
             if response.extensions().get::<NeedsHttp1>().is_some() {
-                // The stream's end; only HTTP/2 is told so.
+                // The end of the stream, which only HTTP/2 reports.
                 return Err(h2::Reason::HTTP_1_1_REQUIRED.into());
             }
             let held = (running.hand_over(), turn);
@@ -218,7 +218,7 @@ fn may_leave(request: &Request<Body>) -> bool {
     request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE)
 }
 
-/// A request without a response yet: dropped with it when the client goes away.
+/// A request without a response yet: dropped if the client disconnects.
 struct Running(Option<Activity>);
 
 impl Running {
@@ -226,7 +226,7 @@ impl Running {
         self.0.as_ref().is_some_and(Activity::is_last)
     }
 
-    /// The response's body tells the end from here on.
+    /// From here on, the response's body reports the end.
     fn hand_over(mut self) -> Activity {
         self.0.take().unwrap_or_else(|| Activity::new(None))
     }
@@ -265,7 +265,7 @@ where
     }
 }
 
-/// Spawns an HTTP/2 stream's task onto the worker's own thread.
+/// Spawns the task of an HTTP/2 stream on the worker's own thread.
 #[derive(Clone, Copy)]
 struct Local {
     write_idle: Option<Duration>,

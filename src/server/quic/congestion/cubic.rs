@@ -10,7 +10,7 @@ const BETA: f64 = 0.7;
 /// alpha of the Reno-friendly region (section 4.3).
 const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
 const MIN_WINDOW_PACKETS: u64 = 2;
-/// Windows per round trip while the window doubles (RFC 9002 section 7.7 allows for more than 1).
+/// Windows per round trip while the window doubles (RFC 9002 section 7.7 allows more than 1).
 const SLOW_START_GAIN: f64 = 2.0;
 
 /// A congestion avoidance stage (section 4.1), in packets and seconds.
@@ -31,7 +31,7 @@ pub(super) struct Cubic {
     w_max: f64,
     cwnd_prior: f64,
     epoch: Option<Epoch>,
-    /// Packets sent by then belong to the loss that was answered.
+    /// Losses of packets sent by then belong to the last reduction.
     recovery_start: Option<Instant>,
     hystart: HyStart,
     in_flight: u64,
@@ -115,7 +115,7 @@ impl Control for Cubic {
         self.newest = self.newest.max(Some(acked.sent));
         self.in_flight = self.in_flight.saturating_sub(acked.bytes);
         let is_old = self.recovery_start.is_some_and(|start| acked.sent <= start);
-        // A window that was not used says nothing of what the path carries.
+        // A window that was not used gives no information about the path.
         if is_old || acked.app_limited && !self.is_limited {
             return;
         }

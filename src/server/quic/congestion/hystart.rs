@@ -9,7 +9,7 @@ const N_RTT_SAMPLE: u32 = 8;
 const CSS_GROWTH_DIVISOR: u64 = 4;
 const CSS_ROUNDS: u32 = 5;
 
-/// Conservative slow start: its rounds so far, and the RTT that made it begin.
+/// Conservative slow start: the number of its rounds, and the RTT at which it began.
 #[derive(Debug, Clone, Copy)]
 struct Conservative {
     rounds: u32,
@@ -18,7 +18,7 @@ struct Conservative {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HyStart {
-    /// A packet sent after this one ends the round.
+    /// An acknowledgement of a packet sent after this one ends the round.
     round_start: Instant,
     last_round_min: Option<Duration>,
     round_min: Option<Duration>,
@@ -37,12 +37,14 @@ impl HyStart {
         }
     }
 
-    /// Growth of the window for acknowledged bytes. Packets are paced, so there is no bound L.
+    /// The growth of the window for acknowledged bytes. Packets are paced, so the limit L does not
+    /// apply.
     pub(super) fn growth(&self, bytes: u64) -> u64 {
         bytes / if self.conservative.is_some() { CSS_GROWTH_DIVISOR } else { 1 }
     }
 
-    /// One acknowledgement with the newest packet's time of sending. Says whether slow start ends.
+    /// Processes an acknowledgement and the send time of its newest packet. Returns whether slow
+    /// start ends.
     pub(super) fn on_acks(&mut self, now: Instant, sent: Instant) -> bool {
         let is_round_over = sent > self.round_start;
         if is_round_over {

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What was known when a batch was sent.
+/// The state when a batch was sent.
 #[derive(Debug, Clone, Copy)]
 struct Batch {
     sent: Instant,
@@ -30,24 +30,24 @@ struct Batch {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
     pub(super) rtt: Duration,
-    /// Bytes per second; none when the interval is shorter than a round trip can be.
+    /// Bytes per second; none if the interval is shorter than the minimum RTT.
     pub(super) delivery_rate: f64,
     pub(super) delivered: u64,
     pub(super) prior_delivered: u64,
     pub(super) newly_acked: u64,
     pub(super) is_app_limited: bool,
-    /// In flight when the packet was sent, itself included.
+    /// Bytes in flight when the packet was sent, including it.
     pub(super) tx_in_flight: u64,
-    /// Lost since the packet was sent.
+    /// Bytes lost since the packet was sent.
     pub(super) lost: u64,
 }
 
-/// A part of a batch that is lost.
+/// A lost part of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LostBatch {
     pub(super) bytes: u64,
     pub(super) tx_in_flight: u64,
-    /// Lost since the batch was sent, itself included.
+    /// Bytes lost since the batch was sent, including it.
     pub(super) lost: u64,
     pub(super) is_app_limited: bool,
 }
@@ -60,15 +60,15 @@ pub(super) struct Sampler {
     lost: u64,
     delivered_time: Instant,
     first_send_time: Instant,
-    /// Samples are app-limited until this much has been delivered; 0 means that they are not.
+    /// Samples are app-limited until this much has been delivered; 0: they are not.
     app_limited: u64,
     min_rtt: Duration,
-    /// The newest packet of the acknowledgement that is being told.
+    /// The newest packet of the current acknowledgement.
     newest: Option<Batch>,
     newly_acked: u64,
 }
 
-/// Bounds the memory of a connection; batches this far apart share their state with the next.
+/// Bounds the memory of a connection: batches sent closer together share their state.
 const MAX_BATCHES: usize = 4096;
 
 impl Sampler {
@@ -126,7 +126,7 @@ impl Sampler {
         }
     }
 
-    /// Ends an acknowledgement; `in_flight` is what quinn counts.
+    /// Ends an acknowledgement; `in_flight` is quinn's count.
     pub(super) fn sample(&mut self, now: Instant, in_flight: u64) -> Option<Sample> {
         self.reconcile(in_flight);
         let newly_acked = std::mem::take(&mut self.newly_acked);
@@ -155,8 +155,8 @@ impl Sampler {
         })
     }
 
-    /// Takes what quinn does not count as in flight off the oldest batches, and forgets those of
-    /// which nothing is outstanding.
+    /// Removes bytes that quinn no longer counts as in flight from the oldest batches, and drops
+    /// batches without outstanding bytes.
     fn reconcile(&mut self, in_flight: u64) {
         let mut excess = self.in_flight.saturating_sub(in_flight);
         self.in_flight = in_flight;
@@ -171,7 +171,7 @@ impl Sampler {
         }
     }
 
-    /// The next batch, from the oldest on, that `remaining` lost bytes sent by `sent` fall on.
+    /// The next batch, from the oldest on, to which `remaining` lost bytes sent by `sent` belong.
     pub(super) fn next_lost(&mut self, sent: Instant, remaining: &mut u64) -> Option<LostBatch> {
         while let Some(front) = self.batches.front_mut() {
             if front.sent > sent || *remaining == 0 {
@@ -189,7 +189,7 @@ impl Sampler {
             }
             return Some(self.count_lost(bytes, batch));
         }
-        // Sent by a call that quinn does not tell of.
+        // Sent by a call that quinn does not report.
         let bytes = std::mem::take(remaining);
         self.lost += bytes;
         self.in_flight = self.in_flight.saturating_sub(bytes);
@@ -207,7 +207,7 @@ impl Sampler {
         }
     }
 
-    /// Samples of what is in flight now say no more than what the application sent.
+    /// Marks samples of the bytes in flight as app-limited.
     pub(super) fn mark_app_limited(&mut self) {
         self.app_limited = (self.delivered + self.in_flight).max(1);
     }

@@ -7,29 +7,29 @@ use std::task::Waker;
 use http::StatusCode;
 use tokio::time::Instant;
 
-/// Where a connection stands.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Between messages: nothing of the next head is here.
+    /// Between messages, without a byte of the next head.
     Idle,
-    /// Part of a head is here.
+    /// A part of a head has arrived.
     Head,
     Body,
 }
 
-/// The service's view of a [`Guard`].
+/// The service's handle of a [`Guard`].
 #[derive(Debug, Clone)]
 pub(crate) struct GuardHandle(pub(super) Rc<RefCell<Shared>>);
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Heads handed to hyper, stand-ins counted.
+    /// Heads passed to hyper, including replacements.
     pub(super) heads: u64,
-    /// Requests that the service began.
+    /// Requests that the service has started.
     pub(super) begun: u64,
     /// The status for a head that was replaced, and the number of its request.
     pub(super) verdict: Option<(u64, StatusCode)>,
-    /// The head that was replaced, or what came of it.
+    /// The original of the replaced head.
     pub(super) replaced: Vec<u8>,
     pub(super) broken: Option<StatusCode>,
     pub(super) phase: Phase,
@@ -37,46 +37,46 @@ pub(super) struct Shared {
     pub(super) transparent: bool,
     pub(super) refused: bool,
     pub(super) reader: Option<Waker>,
-    /// The next thing to come is the head of a request.
+    /// The next bytes are the head of a request.
     pub(super) quiet: bool,
     pub(super) unsent: bool,
     /// As in [`Guard`].
     pub(super) left: bool,
 }
 
-/// What the clock of a connection has to know of it.
+/// The state that the clock of a connection requires.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Glance {
-    /// When the first byte of an unfinished head came.
+    /// When the first byte of an incomplete head arrived.
     pub(crate) head_started: Option<Instant>,
-    /// The client has ended its stream while a request waited for its answer.
+    /// The client has ended its direction while a request waited for its response.
     pub(crate) left: bool,
-    /// The client does not take what is written.
+    /// The client does not read the output.
     pub(crate) unsent: bool,
 }
 
 impl GuardHandle {
-    /// To be called once for each request, in order: the status to answer this one with, where
-    /// its head was bad.
+    /// Must be called once per request, in order. Returns the status of the response if the head
+    /// was invalid.
     pub(crate) fn begin_request(&self) -> Option<StatusCode> {
         let mut shared = self.0.borrow_mut();
         shared.begun += 1;
         shared.verdict.filter(|(request, _)| *request == shared.begun).map(|(_, status)| status)
     }
 
-    /// Of a request that [`Self::begin_request`] gave a status for: its own head.
+    /// The original head of a request for which [`Self::begin_request`] returned a status.
     pub(crate) fn replaced(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.borrow_mut().replaced)
     }
 
-    /// The status for a request whose body's framing is broken, if it is unanswered.
+    /// The status for a request with invalid framing of its body, if it has no response yet.
     #[cfg(test)]
     pub(crate) fn broken(&self) -> Option<StatusCode> {
         self.0.borrow().broken
     }
 
-    /// Says that the request which asked for an upgrade gets an ordinary response, where the
-    /// guard cannot see that for itself (its head leaves behind the end of another response).
+    /// Reports that a request with Upgrade gets an ordinary response, if the guard cannot detect it
+    /// (the head of the response is sent after the end of another one).
     pub(crate) fn not_upgraded(&self) {
         let mut shared = self.0.borrow_mut();
         shared.refused = true;
@@ -88,7 +88,7 @@ impl GuardHandle {
         self.0.borrow().phase
     }
 
-    /// Whether all that is left to do is to wait for the next request.
+    /// Whether the connection only waits for its next request.
     pub(crate) fn may_rest(&self) -> bool {
         let shared = self.0.borrow();
         shared.quiet && !shared.unsent

@@ -29,9 +29,9 @@ use handle::{Phase, Shared, wake};
 pub(crate) use limits::GuardLimits;
 pub(crate) use readable::Readable;
 
-/// What hyper gets in place of a bad head.
+/// The head that hyper gets in place of an invalid one.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: invalid\r\nconnection: close\r\n\r\n";
-/// Bytes of a bad head that are kept for the log.
+/// Most bytes of an invalid head that are kept for the log.
 const REPLACED_BYTES: usize = 16 * 1024;
 
 /// The wrapper around a client's connection.
@@ -44,23 +44,23 @@ pub(crate) struct Guard<T> {
     kept: Vec<u8>,
     ready: usize,
     end: End,
-    /// The last write did not get through.
+    /// The last write is incomplete.
     unsent: bool,
-    /// Since the last flush something was written, or a read waits: an end will be seen there.
+    /// Since the last flush there was a write, or a read is pending: either detects a disconnect.
     attended: bool,
-    /// The client has ended its stream while nothing was read.
+    /// The client has ended its direction while nothing was read.
     left: bool,
-    /// Runs while the rest of an unread request is taken in before the close.
+    /// Runs while the rest of a request is read before the close.
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-/// How the connection ends, once that is known.
+/// How the connection ends, once it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Open,
-    /// The stand-in was handed over: nothing follows it.
+    /// The replacement was passed on: nothing follows it.
     Silent,
-    /// A body's framing is broken.
+    /// The framing of a body is invalid.
     Broken,
 }
 
@@ -105,7 +105,7 @@ impl<T> Guard<T> {
         is_begun.then(|| &self.kept[self.ready..])
     }
 
-    /// Takes back bytes that were passed last and not used.
+    /// Takes back bytes that were passed last and have not been used.
     pub(crate) fn put_back(&mut self, bytes: &[u8]) {
         self.kept.splice(..0, bytes.iter().copied());
         self.ready += bytes.len();
@@ -119,14 +119,14 @@ impl<T> Guard<T> {
         self.ready -= count;
     }
 
-    /// Judges what is kept.
+    /// Checks the buffered bytes.
     fn judge_kept(&mut self) {
         let (pass, stop) = self.framer.advance(&self.kept);
         self.ready = pass;
         self.settle(stop);
     }
 
-    /// Judges what was read into `out` behind `before`, and takes back what may not pass yet.
+    /// Checks the bytes read into `out` after `before`, and takes back those that may not pass yet.
     fn judge_read(&mut self, out: &mut ReadBuf<'_>, before: usize) {
         let fresh = &out.filled()[before..];
         let mut pass = 0;
@@ -180,8 +180,8 @@ impl<T> Guard<T> {
         shared.quiet = is_open && shared.phase == Phase::Idle;
     }
 
-    /// Learns from the response whether an upgrade took place. Requests before it were answered,
-    /// as the service begins one at a time.
+    /// Detects from the response whether an upgrade took place. Earlier requests have been
+    /// answered, as the service processes one at a time.
     fn observe_response(&mut self, bytes: &[u8]) {
         if !self.framer.may_upgrade() || !bytes.starts_with(b"HTTP/1.") {
             return;
@@ -210,10 +210,10 @@ impl<T> Guard<T> {
 }
 
 impl<T: Readable> Guard<T> {
-    /// Looks, while nobody reads, whether the client is still there: an error where it has broken
-    /// off. Within a body its reader is told of an end.
+    /// Checks, while nothing is read, whether the client is still connected; returns an error if it
+    /// has aborted. Within a body, its reader is informed of the end.
     fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        // A tunnel may end one way and go on the other, from its first byte on.
+        // A tunnel may be half-closed from its first byte on.
         if self.left || self.framer.may_upgrade() {
             return Ok(());
         }
@@ -324,8 +324,8 @@ impl<T: AsyncRead + AsyncWrite + Readable + Unpin> AsyncWrite for Guard<T> {
         self.io.is_write_vectored()
     }
 
-    /// hyper flushes each time it is polled. While a request waits for its answer it reads
-    /// nothing, so this is where a client that goes away is noticed.
+    /// hyper flushes on each poll. It does not read while a request waits for its response, so a
+    /// disconnect is detected here.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !std::mem::take(&mut this.attended) {
@@ -334,15 +334,15 @@ impl<T: AsyncRead + AsyncWrite + Readable + Unpin> AsyncWrite for Guard<T> {
         Pin::new(&mut this.io).poll_flush(cx)
     }
 
-    /// After an answer that did not wait for the whole request, what the client still sends is
-    /// taken and dropped for a while: closing at once would reset the connection and destroy the
-    /// answer (RFC 9112 section 9.6).
+    /// If the response did not wait for the whole request, the rest is read and discarded for a
+    /// while: closing at once would reset the connection and destroy the response (RFC 9112 section
+    /// 9.6).
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.shared.borrow_mut().quiet = false;
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-            // Behind a head that was replaced the rest of it is still to come.
+            // The rest of a replaced head follows.
             if this.end == End::Open && this.shared.borrow().phase == Phase::Idle {
                 return Poll::Ready(Ok(()));
             }

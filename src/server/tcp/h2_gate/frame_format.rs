@@ -16,14 +16,14 @@ pub(super) const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;
 
-/// Bytes of a frame's head.
+/// Bytes of a frame header.
 pub(super) const HEAD: usize = 9;
-/// The longest payload that a client may send without a word in SETTINGS.
+/// Bytes of the longest payload with the default SETTINGS.
 pub(super) const MOST: usize = 16 * 1024;
-/// The largest window, and the largest step of one (section 6.9.1).
+/// The largest window and increment (section 6.9.1).
 pub(super) const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
-/// The head of a frame.
+/// A frame header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) length: usize,
@@ -42,8 +42,8 @@ impl Frame {
         self.flags & flag != 0
     }
 
-    /// The part of a field block in the payload of HEADERS, without padding; none where the
-    /// payload is not made as it must be.
+    /// The field block fragment in the payload of HEADERS, without padding; `None` if the payload
+    /// is invalid.
     pub(super) fn fragment<'a>(&self, payload: &'a [u8]) -> Option<Fragment<'a>> {
         let mut bytes = payload;
         let padding = if self.has(PADDED) { take::<1>(&mut bytes)?[0] } else { 0 };
@@ -57,19 +57,19 @@ impl Frame {
     }
 }
 
-/// A part of a field block.
+/// A field block fragment.
 pub(super) struct Fragment<'a> {
     pub(super) bytes: &'a [u8],
-    /// The stream before which this one wants to be served.
+    /// The stream that this one depends on (priority).
     pub(super) depends_on: Option<u32>,
 }
 
-/// The length of a payload, with which a head begins.
+/// The length of the payload.
 pub(super) fn length([a, b, c]: [u8; 3]) -> usize {
     u32::from_be_bytes([0, a, b, c]) as usize
 }
 
-/// 31 bits behind a reserved one.
+/// 31 bits after a reserved one.
 pub(super) fn number(bytes: [u8; 4]) -> u32 {
     u32::from_be_bytes(bytes) & LARGEST_WINDOW
 }
@@ -87,7 +87,7 @@ pub(super) fn put_head(out: &mut BytesMut, frame: Frame) {
     out.put_u32(frame.stream);
 }
 
-/// A field block as HEADERS and what it takes of CONTINUATION.
+/// A field block as HEADERS, with CONTINUATION if required.
 pub(super) fn put_block(out: &mut BytesMut, stream: u32, ends: bool, block: &[u8]) {
     let mut kind = HEADERS;
     let mut flags = if ends { END_STREAM } else { 0 };

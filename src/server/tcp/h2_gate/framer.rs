@@ -19,24 +19,24 @@ use crate::server::bad_head::{Refused, Told};
 use crate::server::compression::hpack::{Decoder, Mark, write_literal};
 use crate::server::field_section::{Line, Section, Verdict};
 
-/// What a client sends first (RFC 9113 section 3.4).
+/// The connection preface (RFC 9113 section 3.4).
 const PREFACE: usize = 24;
-/// A field block that h2 ends its stream for, with PROTOCOL_ERROR: `:method GET` twice.
+/// A field block for which h2 resets the stream with PROTOCOL_ERROR: `:method GET` twice.
 const MALFORMED: &[u8] = b"\x82\x82";
-/// So many times what a head may have, and the connection ends; so says h2.
+/// h2 closes the connection if a header section exceeds its limit this many times.
 const ABUSE: usize = 4;
-/// Streams with content under way that are remembered: more than a client may have.
+/// Most streams with unfinished content that are tracked: more than a client may have.
 const STREAMS: usize = 512;
 
 #[derive(Debug)]
 pub(super) struct Framer {
-    /// Bytes of a request's fields beyond which it is refused.
+    /// Bytes of header fields from which a request is refused.
     most: usize,
     at: At,
     decoder: Decoder<Line>,
-    /// h2's table is no longer the client's: it is handed literals.
+    /// h2's dynamic table differs from the client's: blocks are re-encoded as literals.
     is_apart: bool,
-    /// The last stream that a head has opened.
+    /// The last stream that HEADERS has opened.
     last: u32,
     /// Streams that the client has not ended, in order.
     open: Vec<u32>,
@@ -49,15 +49,15 @@ pub(super) struct Framer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     Frame,
-    /// So many bytes that pass as they are.
+    /// This many bytes pass unchanged.
     Plain(usize),
-    /// h2 ends the connection at what it has been handed, and may have all.
+    /// h2 closes the connection for the frames that it has received, and may receive the rest.
     Lost,
-    /// The same, and the rest is for nobody.
+    /// h2 closes the connection, and the rest is discarded.
     Ended,
 }
 
-/// A field block that is all here.
+/// A complete field block.
 struct Block<'a> {
     stream: u32,
     ends: bool,
@@ -83,7 +83,7 @@ impl Framer {
         }
     }
 
-    /// Whether nothing of what follows is for anybody.
+    /// Whether all further bytes are discarded.
     pub(super) fn has_ended(&self) -> bool {
         self.at == At::Ended
     }
@@ -110,7 +110,7 @@ impl Framer {
         self.at == At::Frame && self.flow.has_ready()
     }
 
-    /// Judges `bytes`, the first of which follows the last that passed: how many may pass.
+    /// Checks `bytes`, which follow those that passed last, and returns how many may pass.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> (usize, Stop) {
         let mut at = 0;
         loop {
@@ -141,7 +141,7 @@ impl Framer {
         }
     }
 
-    /// A frame begins: how much of it passes for now.
+    /// Handles a new frame; returns how much of it passes now.
     fn frame(&mut self, bytes: &[u8]) -> Result<usize, Stop> {
         if bytes.first_chunk().is_some_and(|length| frame_format::length(*length) > MOST) {
             self.at = At::Lost;
@@ -213,17 +213,17 @@ impl Framer {
         if is_whole {
             return self.judge(&block);
         }
-        // As much as there is of it, for the log.
+        // As much as has arrived, for the log.
         let (mark, mut section) = (self.decoder.mark(), Section::default());
         let _ = self.decoder.decode(&fields, |line, field| section.add(line, field));
         let unanswered = self.describe(&fields, mark, section.too_large());
         Err(self.end(Reason::EnhanceYourCalm, bytes.len(), Some(unanswered)))
     }
 
-    /// The parts of a block in several frames; not whole if they are too many.
+    /// The fragments of a block in several frames; not complete if there are too many.
     fn row<'a>(&mut self, block: &Block<'a>, bytes: &'a [u8]) -> Result<Row<'a>, Stop> {
         let (mut fragments, mut length) = (vec![block.fields], block.length);
-        // Of those that end no block, so says h2.
+        // h2 counts the frames that do not end the block.
         let frames = (self.most / MOST).max(1);
         let mut left = (frames + frames / 4).max(5);
         loop {
@@ -272,7 +272,7 @@ impl Framer {
         } else if self.open.binary_search(&stream).is_ok() {
             section.as_trailers(most)
         } else {
-            // For h2 to say what is wrong with the stream, whatever the fields.
+            // h2 has to report the error of the stream, regardless of the fields.
             return self.pass(block, literals.map(|_| BytesMut::new()));
         };
         if ends {
@@ -296,8 +296,7 @@ impl Framer {
         }
     }
 
-    /// What there is to tell of a request of whose head only `bytes` are here as the connection
-    /// ends.
+    /// Describes a request for the log if the connection ends after `bytes` of its header section.
     pub(super) fn unfinished(&mut self, bytes: &[u8]) -> Option<Refused> {
         let frame = Frame::read(bytes.first_chunk()?);
         let is_head = frame.kind == HEADERS && frame.stream > self.last;
@@ -307,7 +306,7 @@ impl Framer {
         let payload = bytes[HEAD..].get(..frame.length).unwrap_or_default();
         let fields = frame.fragment(payload).map(|first| first.bytes).unwrap_or_default();
         let mark = self.decoder.mark();
-        // As much as there is of it.
+        // As much as has arrived.
         let _ = self.decoder.decode(fields, |_, _| {});
         Some(self.describe(fields, mark, StatusCode::REQUEST_TIMEOUT))
     }
@@ -342,7 +341,7 @@ impl Framer {
         Stop::Replace(Replacement { bytes: block.length, by, unanswered }.into())
     }
 
-    /// What there is to tell of the request that a block begins.
+    /// Describes the request of a block for the log.
     fn describe(&self, fields: &[u8], mark: Mark, status: StatusCode) -> Refused {
         let mut told = Told { version: Version::HTTP_2, ..Told::default() };
         self.decoder.recall(fields, mark, |field| {
@@ -378,7 +377,7 @@ impl Framer {
     }
 }
 
-/// Parts of a block.
+/// The fragments of a block.
 struct Row<'a> {
     fragments: Vec<&'a [u8]>,
     /// Bytes of their frames.

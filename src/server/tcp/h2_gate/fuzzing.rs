@@ -16,10 +16,10 @@ use crate::fuzzing::{Target, however_it_comes};
 pub(crate) const TARGETS: &[Target] = &[Target { name: "h2_gate", run: h2_gate, seeds: SEEDS }];
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Bytes of fields that are too many.
+/// A size of fields that is too large.
 pub(super) const MOST: usize = 500;
 
-/// Behind the preface.
+/// After the preface.
 const SEEDS: &[&[u8]] = &[
     b"\0\0\0\x04\0\0\0\0\0\0\0\x0c\x01\x05\0\0\0\x01\x82\x87\x84\x41\x03a.b\x40\x01x\x01y\
         \0\0\x05\x01\x05\0\0\0\x03\x82\x87\x84\xbf\xbe",
@@ -35,7 +35,7 @@ const SEEDS: &[&[u8]] = &[
     b"\0\0\x0b\x01\x05\0\0\0\x01\x3f\xe1\x1f\x82\x86\x44\x83\x63\xff\xff\x7e\x00",
 ];
 
-/// What a client sends, piece by piece, and then silence. What is sent to it is lost.
+/// A client that sends its input in pieces and then nothing. Output to it is discarded.
 #[derive(Clone)]
 pub(super) struct Client(VecDeque<Vec<u8>>);
 
@@ -79,15 +79,15 @@ impl AsyncWrite for Client {
     }
 }
 
-/// What came of the bytes of a client.
+/// The result for the bytes of a client.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Went {
-    /// To h2, the preface left out.
+    /// The bytes for h2, without the preface.
     pub(super) passed: Vec<u8>,
     pub(super) unanswered: Vec<(String, StatusCode)>,
 }
 
-/// Refusals with a word that is known.
+/// Refusals with a fixed word instead of a random one.
 pub(super) fn known() -> Refusals {
     Refusals::with_word(7)
 }
@@ -116,14 +116,14 @@ pub(super) fn pass(pieces: &[&[u8]]) -> Went {
     Went { passed, unanswered: unanswered.into_inner() }
 }
 
-/// A request as h2 hands it on.
+/// A request as h2 returns it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) head: String,
     pub(super) fields: HeaderMap,
 }
 
-/// The requests that h2 makes of a client's bytes, by stream.
+/// The requests that h2 reads from a client's bytes, by stream.
 pub(super) fn by_h2(bytes: &[u8]) -> BTreeMap<u32, Seen> {
     let mut seen = BTreeMap::new();
     let mut held = vec![];
@@ -142,8 +142,8 @@ pub(super) fn by_h2(bytes: &[u8]) -> BTreeMap<u32, Seen> {
     seen
 }
 
-/// However the bytes come, the same passes. A request that h2 then sees is the one that it would
-/// have seen, unless it says that it is refused; and none is the work of a broken table.
+/// The output does not depend on how the input is split. A request that h2 then returns is the same
+/// as without the gate, unless it is refused, and none results from an inconsistent table.
 fn h2_gate(data: &[u8]) {
     let went = however_it_comes(data, pass);
     let plain = by_h2(data);

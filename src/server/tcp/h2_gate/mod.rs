@@ -32,7 +32,7 @@ pub(crate) use self::refusals::Refusals;
 use self::stop::{Replacement, Stop};
 use crate::server::bad_head::Refused;
 
-/// Room for bytes that are kept, which stays.
+/// Capacity of the buffer that is kept.
 const KEPT: usize = 512;
 
 /// The wrapper around a client's connection.
@@ -60,12 +60,12 @@ impl<T, F: Fn(Request<()>, StatusCode)> H2Gate<T, F> {
         self.kept.drain(..count);
         self.ready -= count;
         if self.kept.is_empty() {
-            // Nothing of a long head is held for what may never come again.
+            // Releases a large buffer, which may never be required again.
             self.kept.shrink_to(KEPT);
         }
     }
 
-    /// Judges what is kept.
+    /// Checks the buffered bytes.
     fn judge_kept(&mut self) {
         loop {
             let (pass, stop) = self.framer.advance(&self.kept[self.ready..]);
@@ -77,7 +77,8 @@ impl<T, F: Fn(Request<()>, StatusCode)> H2Gate<T, F> {
         }
     }
 
-    /// Judges what was read into `out` behind `before`, and takes back what may not pass as it is.
+    /// Checks the bytes read into `out` after `before`, and takes back those that may not pass
+    /// unchanged.
     fn judge_read(&mut self, out: &mut ReadBuf<'_>, before: usize) {
         let fresh = &out.filled()[before..];
         if !self.kept.is_empty() {
@@ -94,7 +95,7 @@ impl<T, F: Fn(Request<()>, StatusCode)> H2Gate<T, F> {
         }
     }
 
-    /// Puts other bytes in the place of those behind what is ready.
+    /// Replaces bytes after those that are ready.
     fn replace(&mut self, Replacement { bytes, by, unanswered }: Replacement) {
         self.kept.splice(self.ready..self.ready + bytes, by.iter().copied());
         self.ready += by.len();
@@ -195,7 +196,7 @@ impl<T: AsyncWrite + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncWrite f
 }
 
 impl<T, F: Fn(Request<()>, StatusCode)> Drop for H2Gate<T, F> {
-    /// The connection has ended, and with it a request whose head is not all here.
+    /// The connection has ended with an incomplete header section.
     fn drop(&mut self) {
         if let Some(Refused { head, status }) = self.framer.unfinished(&self.kept[self.ready..]) {
             (self.refused)(head, status);

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use crate::limits::{QUIC_CONNECTION_WINDOW, QUIC_CONNECTION_WINDOW_MOST, QUIC_STREAM_WINDOW};
 use crate::receive_credit::{Drain, Grant};
 
-/// What other streams have beside one that is not read.
+/// The window for other streams beside one that is not read.
 const BESIDE: u32 = 256 * 1024;
-/// Content that waits for so long before it is read is read slowly.
+/// Content that waits for this long before it is read is read slowly.
 const LATE: Duration = Duration::from_millis(250);
 
 /// Shared by the streams of a connection.
@@ -22,7 +22,7 @@ pub(crate) struct ConnectionWindow(Rc<State>);
 struct State {
     quic: quinn::Connection,
     window: Cell<u32>,
-    /// Held until the connection ends: what a client was let have cannot be taken back.
+    /// Kept until the connection ends: credit given to a client cannot be revoked.
     grant: RefCell<Grant>,
     drain: RefCell<Drain>,
 }
@@ -37,7 +37,7 @@ impl ConnectionWindow {
         }))
     }
 
-    /// Notes what was read of a stream.
+    /// Records what was read of a stream.
     fn read(&self, bytes: usize, is_late: bool, now: Instant) {
         let State { quic, window, grant, drain } = &*self.0;
         let known = window.get();
@@ -53,9 +53,9 @@ impl ConnectionWindow {
         }
     }
 
-    /// Has the client hear of the server. quinn sends no PING on demand. A larger window has to be
-    /// announced (MAX_DATA), and making it smaller again takes the byte from what is announced
-    /// next.
+    /// Sends a packet to the client. quinn cannot send a PING on request. A larger window must be
+    /// announced (MAX_DATA), and reducing it afterwards subtracts the byte from the next
+    /// announcement.
     pub(crate) fn announce(&self) {
         let State { quic, window, .. } = &*self.0;
         quic.set_receive_window((window.get() + 1).into());
@@ -67,10 +67,10 @@ fn next(window: u32) -> u32 {
     (window * 2).clamp(QUIC_STREAM_WINDOW + BESIDE, QUIC_CONNECTION_WINDOW_MOST)
 }
 
-/// How one stream is read.
+/// How a stream is read.
 pub(crate) struct UploadReader {
     window: ConnectionWindow,
-    /// Since when its content may wait.
+    /// Since when its content may have been waiting.
     since: Option<Instant>,
 }
 
@@ -79,7 +79,7 @@ impl UploadReader {
         Self { window, since: Some(Instant::now()) }
     }
 
-    /// Nothing has come: what comes next is read as it comes.
+    /// Nothing has arrived: the next content is read on arrival.
     pub(crate) fn waits(&mut self) {
         self.since = None;
     }

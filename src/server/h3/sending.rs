@@ -10,7 +10,7 @@ use super::close::var_int;
 use super::errors::write_error;
 use super::response::Shared;
 
-/// The response's half of a request stream, or a stream of our own.
+/// The sending half of a request stream, or a stream of our own.
 pub(crate) struct Send {
     pub(super) stream: Shared,
     id: StreamId,
@@ -50,7 +50,7 @@ impl quic::SendStream<Bytes> for Send {
     }
 
     fn reset(&mut self, code: u64) {
-        // An error says that the stream has ended already.
+        // An error means that the stream has ended already.
         let _ = self.stream.borrow_mut().reset(var_int(code));
     }
 

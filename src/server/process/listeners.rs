@@ -10,9 +10,9 @@ use crate::limits::BACKLOG;
 use crate::server::quic::packets::{self, Outlets, Place};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// Asked for; the kernel caps it at net.core.rmem_max and wmem_max.
+/// The requested buffer size, which the kernel caps at net.core.rmem_max and wmem_max.
 const UDP_BUFFER: usize = 4 << 20;
-/// The log says once that it is less.
+/// A smaller size is logged once.
 static SHORT_OF_BUFFERS: Once = Once::new();
 
 /// The sockets of one address. Dropping them closes them.
@@ -180,11 +180,11 @@ fn udp_socket(addr: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Gives a UDP socket room for what comes and goes between two turns of its worker.
+/// Enlarges the buffers of a UDP socket for the time between two polls of its worker.
 fn enlarge(socket: &Socket) -> io::Result<()> {
     socket.set_recv_buffer_size(UDP_BUFFER)?;
     socket.set_send_buffer_size(UDP_BUFFER)?;
-    // The kernel tells twice what it took, for its own part of it (socket(7)).
+    // The kernel reports twice the usable size (socket(7)).
     let (receive, send) = (socket.recv_buffer_size()? / 2, socket.send_buffer_size()? / 2);
     if let Some(complaint) = shortage(receive, send) {
         SHORT_OF_BUFFERS.call_once(|| log::warn!("{complaint}"));
@@ -192,7 +192,7 @@ fn enlarge(socket: &Socket) -> io::Result<()> {
     Ok(())
 }
 
-/// What is to be said of buffers that are smaller than asked for.
+/// The message about buffers that are smaller than requested.
 fn shortage(receive: usize, send: usize) -> Option<String> {
     let cut = [("receives", receive, "rmem_max"), ("sends", send, "wmem_max")];
     let mut cut = cut.iter().filter(|(_, bytes, _)| *bytes < UDP_BUFFER).peekable();

@@ -9,18 +9,18 @@ use tokio::time::Instant;
 
 /// The plaintext of a full record (RFC 8446 section 5.1).
 pub(super) const FULL: usize = 16 * 1024;
-/// That of a record which fits one packet over IPv6 with TCP timestamps and PPPoE, 1420 bytes:
-/// its header, content type and tag take 22 (RFC 8446 section 5.2), with TLS 1.2 up to 29.
+/// The plaintext of a record that fits one packet over IPv6 with TCP timestamps and PPPoE, 1420
+/// bytes: header, content type and tag take 22 bytes (RFC 8446 section 5.2), with TLS 1.2 up to 29.
 pub(super) const PACKET: usize = 1420 - 29;
-/// So much is sent in records of one packet: the first two flights and most of the third.
+/// Bytes sent in records of one packet: the first two flights and most of the third.
 const BEGINNING: usize = 64 * 1024;
-/// A pause after which the kernel may have forgotten the congestion window (RFC 9293 3.8.4,
-/// RFC 5681 section 4.1).
+/// A pause after which the kernel may have reset the congestion window (RFC 9293 section 3.8.4, RFC
+/// 5681 section 4.1).
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct RecordSize {
-    /// Bytes still to be sent in records of one packet.
+    /// Bytes left to send in records of one packet.
     beginning: usize,
     last: Instant,
 }
@@ -30,7 +30,7 @@ impl RecordSize {
         Self { beginning: BEGINNING, last: now }
     }
 
-    /// Something is to be sent, and nothing waits before it.
+    /// Data is sent while nothing is queued.
     pub(super) fn resume(&mut self, now: Instant) {
         if now.duration_since(self.last) >= PAUSE {
             self.beginning = BEGINNING;

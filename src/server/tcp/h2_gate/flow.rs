@@ -16,55 +16,55 @@ use crate::receive_credit::{Drain, Grant};
 
 /// The window of a connection before any WINDOW_UPDATE (RFC 9113 section 6.9.2).
 const FIRST_WINDOW: i64 = 65_535;
-/// Streams with content under way that are followed: more than a client may have.
+/// Most streams with unfinished content that are tracked: more than a client may have.
 const STREAMS: usize = 512;
-/// Streams remembered that h2 has reset.
+/// Most streams reset by h2 that are remembered.
 const RESET: usize = 64;
 
-/// What becomes of a DATA frame.
+/// How a DATA frame is handled.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Way {
     Pass,
-    /// It is to be handed to [`Flow::park`] whole.
+    /// The complete frame must be passed to [`Flow::park`].
     Park,
-    /// It is for nobody.
+    /// It is discarded.
     Drop,
-    /// The client sends more than it may.
+    /// The client exceeds its window.
     Excess,
 }
 
 #[derive(Debug)]
 pub(super) struct Flow {
-    /// What h2 still takes on the connection.
+    /// The window of h2 on the connection.
     room: i64,
-    /// What it takes on a new stream.
+    /// The window of h2 for new streams.
     first: i64,
-    /// What the client was let have on the connection beyond h2's windows.
+    /// The client's credit on the connection beyond h2's windows.
     grant: Grant,
-    /// Part of it that streams have been given.
+    /// The part of it that streams use.
     given: u64,
     parked: usize,
     streams: Vec<Stream>,
     reset: VecDeque<u32>,
-    /// WINDOW_UPDATE for the client.
+    /// WINDOW_UPDATE frames for the client.
     owed: BytesMut,
     round_trip: RoundTrip,
 }
 
-/// A stream with content under way.
+/// A stream with unfinished content.
 #[derive(Debug)]
 struct Stream {
     id: u32,
-    /// What h2 still takes.
+    /// The window of h2 on the stream.
     room: i64,
-    /// What the client was let have beyond that.
+    /// The client's credit beyond it.
     extra: u64,
     drain: Drain,
-    /// Frames that h2 has no room for, DATA and at their end maybe HEADERS, in one piece each.
+    /// Frames for which h2 has no room: DATA, and at the end possibly HEADERS, each in one piece.
     parked: VecDeque<BytesMut>,
-    /// Content in them.
+    /// Bytes of content in them.
     bytes: usize,
-    /// The client has sent all.
+    /// The client has ended the stream.
     ended: bool,
 }
 
@@ -83,7 +83,7 @@ impl Flow {
         }
     }
 
-    /// Our first SETTINGS leave.
+    /// Our first SETTINGS are being sent.
     pub(super) fn asked(&mut self, now: Instant) {
         self.round_trip.asked.get_or_insert(now);
     }
@@ -99,7 +99,7 @@ impl Flow {
         self.streams.iter_mut().for_each(|stream| stream.room += more);
     }
 
-    /// Judges a DATA frame by its head. One that passes counts from now on.
+    /// Decides about a DATA frame by its header. A frame that passes is counted.
     pub(super) fn data(&mut self, frame: Frame, now: Instant) -> Way {
         let length = frame.length as i64;
         if self.reset.contains(&frame.stream) {
@@ -120,7 +120,7 @@ impl Flow {
         let is_within = beyond <= stream.extra as i64 && all <= self.grant.bytes() as i64;
         let in_turn = stream.parked.is_empty();
         match in_turn && (has_room && stream.room >= length || !is_within) {
-            // What is too much is for h2 to judge.
+            // h2 reports a frame that exceeds its window.
             true => {
                 (stream.room, self.room) = (stream.room - length, self.room - length);
                 if stream.ended {
@@ -133,7 +133,7 @@ impl Flow {
         }
     }
 
-    /// Keeps a frame for later.
+    /// Buffers a frame.
     pub(super) fn park(&mut self, stream: u32, frame: &[u8]) {
         let Some(at) = self.find(stream) else { return };
         let stream = &mut self.streams[at];
@@ -143,17 +143,17 @@ impl Flow {
         stream.parked.push_back(frame.into());
     }
 
-    /// Content is dropped that h2 would have given back.
+    /// Returns the credit of discarded content, which h2 would have returned.
     pub(super) fn discarded(&mut self, bytes: usize) {
         self.owe(0, bytes as u64);
     }
 
-    /// Whether a field block has to wait behind content.
+    /// Whether a field block must wait for buffered content.
     pub(super) fn waits(&self, stream: u32) -> bool {
         self.find(stream).is_some_and(|at| !self.streams[at].parked.is_empty())
     }
 
-    /// The client sends no more on a stream.
+    /// The client has ended a stream.
     pub(super) fn ended(&mut self, stream: u32) {
         if let Some(at) = self.find(stream) {
             self.streams[at].ended = true;
@@ -163,13 +163,13 @@ impl Flow {
         }
     }
 
-    /// A stream is over: what is parked of it is for nobody.
+    /// A stream has ended: its buffered frames are discarded.
     pub(super) fn dropped(&mut self, stream: u32) {
         if let Some(at) = self.find(stream) {
             let bytes = self.streams[at].bytes;
             self.parked -= bytes;
             self.remove(at);
-            // h2 never sees them, so it will not give them back.
+            // h2 never receives them, so it does not return their credit.
             self.discarded(bytes);
         }
     }
@@ -183,7 +183,7 @@ impl Flow {
         }
     }
 
-    /// h2 opens a window further, which the client is told.
+    /// h2 increases a window; the client receives its WINDOW_UPDATE too.
     pub(super) fn opened(&mut self, stream: u32, step: u32, now: Instant) {
         if stream == 0 {
             self.room += i64::from(step);
@@ -220,12 +220,12 @@ impl Flow {
         }
     }
 
-    /// What the client is to be told between two frames of h2.
+    /// WINDOW_UPDATE frames to send between two frames of h2.
     pub(super) fn owed(&mut self) -> &mut BytesMut {
         &mut self.owed
     }
 
-    /// Whether something is parked that h2 has room for.
+    /// Whether h2 has room for a buffered frame.
     pub(super) fn has_ready(&self) -> bool {
         self.parked > 0 && self.streams.iter().any(|stream| self.takes(stream))
     }
@@ -237,7 +237,7 @@ impl Flow {
         })
     }
 
-    /// The next frames that h2 has room for.
+    /// The buffered frames for which h2 has room.
     pub(super) fn ready(&mut self) -> Option<BytesMut> {
         if self.parked == 0 {
             return None;
@@ -274,7 +274,7 @@ impl Flow {
     }
 
     fn remove(&mut self, at: usize) {
-        // The client keeps what it has been given on the connection; another stream may have it.
+        // The client's credit on the connection cannot be revoked; another stream may use it.
         self.given -= self.streams.swap_remove(at).extra;
     }
 }
@@ -285,8 +285,8 @@ fn content(frame: &[u8]) -> usize {
     head.filter(|head| head.kind == DATA).map_or(0, |_| frame.len() - HEAD)
 }
 
-/// The time between our first SETTINGS and the client's acknowledgement of them, which it owes at
-/// once (RFC 9113 section 6.5.3).
+/// The time between our first SETTINGS and the client's acknowledgement, which it must send at once
+/// (RFC 9113 section 6.5.3).
 #[derive(Debug, Default)]
 struct RoundTrip {
     asked: Option<Instant>,

@@ -24,20 +24,20 @@ const GOAWAY: u8 = 7;
 const POST: [(&[u8], &[u8]); 4] =
     [(b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"a"), (b":path", b"/")];
 
-/// A client that counts what it may send.
+/// A client that tracks its windows.
 struct Client {
     wire: DuplexStream,
     read: BytesMut,
     connection: i64,
-    /// Of streams 1 and 3.
+    /// The windows of streams 1 and 3.
     streams: [i64; 2],
     sent: [usize; 2],
-    /// The server has gone away.
+    /// The server has closed the connection.
     is_over: bool,
 }
 
 impl Client {
-    /// Far away: its acknowledgement of SETTINGS takes a while.
+    /// A delay of the acknowledgement of SETTINGS, as on a long path.
     async fn connect(mut wire: DuplexStream) -> Self {
         wire.write_all(PREFACE).await.unwrap();
         let streams = [i64::from(STREAM_WINDOW); 2];
@@ -69,7 +69,7 @@ impl Client {
         self.write(HEADERS, flags | END_HEADERS, stream, &block).await;
     }
 
-    /// Takes in what the server says, at least a word.
+    /// Processes the server's frames, at least one.
     async fn hear(&mut self) {
         self.is_over |= self.wire.read_buf(&mut self.read).await.is_ok_and(|read| read == 0);
         while let Some(head) = self.read.first_chunk().map(Frame::read) {
@@ -92,7 +92,7 @@ impl Client {
         self.connection.min(self.streams[stream as usize / 2])
     }
 
-    /// Sends so much, waiting for the server as often as it must.
+    /// Sends this many bytes, and waits for the server if necessary.
     async fn send_all(&mut self, stream: u32, bytes: usize) {
         let until = self.sent[stream as usize / 2] + bytes;
         while let left @ 1.. = until - self.sent[stream as usize / 2] {
@@ -103,7 +103,7 @@ impl Client {
         }
     }
 
-    /// Sends all that it may while nobody reads: how much it has sent by then.
+    /// Sends as much as possible while nothing is read; returns how much that was.
     async fn fill(&mut self, stream: u32) -> usize {
         loop {
             self.send(stream, usize::MAX / 2).await;
@@ -113,7 +113,7 @@ impl Client {
         }
     }
 
-    /// Sends as much as it may at once, but no more than `most`.
+    /// Sends as much as possible at once, `most` bytes at most.
     async fn send(&mut self, stream: u32, most: usize) {
         let at = stream as usize / 2;
         let until = self.sent[at] + most;
@@ -126,7 +126,7 @@ impl Client {
     }
 }
 
-/// Reads so much of a stream, each frame of which has its number as content.
+/// Reads this many bytes of a stream; the content of each frame is its number.
 async fn read(body: &mut RecvStream, from: usize, bytes: usize) {
     let mut at = from;
     while at < from + bytes {
@@ -139,7 +139,7 @@ async fn read(body: &mut RecvStream, from: usize, bytes: usize) {
     }
 }
 
-/// Runs what a client and a server do with a connection between them.
+/// Runs a client and a server that are connected.
 fn meet<C: Future<Output = Client>, S: Future<Output = usize>>(
     client: impl FnOnce(Client) -> C,
     server: impl FnOnce(Vec<RecvStream>) -> S,

@@ -2,7 +2,7 @@
 
 use super::frame_format::{ACK, Frame, HEAD, RST_STREAM, SETTINGS, WINDOW_UPDATE, number};
 
-/// What a frame says.
+/// What a frame reports.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
     Settings,
@@ -10,15 +10,15 @@ pub(super) enum Said {
     Reset(u32),
 }
 
-/// The step of a WINDOW_UPDATE.
+/// The increment of a WINDOW_UPDATE.
 const STEP: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    /// The first bytes of a frame: its head, and a step.
+    /// The first bytes of a frame: its header, and an increment.
     head: [u8; HEAD + STEP],
     known: usize,
-    /// Bytes of its payload still to come.
+    /// Bytes left of its payload.
     left: usize,
 }
 
@@ -58,7 +58,7 @@ impl Sent {
         }
     }
 
-    /// Whether a frame has ended and no other has begun.
+    /// Whether the last frame is complete.
     pub(super) fn is_between(&self) -> bool {
         self.known == 0 && self.left == 0
     }

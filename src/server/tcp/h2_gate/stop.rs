@@ -7,12 +7,12 @@ use super::frame_format::{
 };
 use crate::server::bad_head::Refused;
 
-/// Where the framer stands in front of what h2 has not been handed yet.
+/// The state between what h2 has received and the client's next bytes.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// A frame that is not all here.
+    /// An incomplete frame.
     More,
-    /// So many bytes make way for others.
+    /// This many bytes are replaced.
     Replace(Box<Replacement>),
 }
 
@@ -26,11 +26,11 @@ impl Stop {
 pub(super) struct Replacement {
     pub(super) bytes: usize,
     pub(super) by: BytesMut,
-    /// A request that gets no answer.
+    /// A request that gets no response.
     pub(super) unanswered: Option<Refused>,
 }
 
-/// Why h2 is to end the connection.
+/// Why h2 must close the connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Reason {
     Protocol,
@@ -39,7 +39,7 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    /// Frames that h2 must end the connection for.
+    /// Frames for which h2 must close the connection.
     pub(super) fn frames(self, most: usize) -> BytesMut {
         let mut by = BytesMut::new();
         let (kind, stream) = (CONTINUATION, 1);

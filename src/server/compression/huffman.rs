@@ -1,10 +1,11 @@
 //! The Huffman code of RFC 7541. The code is canonical: the symbols of one length are consecutive,
 //! and those of a greater length follow them.
 
-/// How many symbols have a code of 5 to 30 bits (RFC 7541 appendix B), the end of string counted.
+/// Number of symbols with a code of 5 to 30 bits (RFC 7541 appendix B), including the end of
+/// string.
 const COUNTS: [u32; 26] =
     [10, 26, 32, 6, 0, 5, 3, 2, 6, 2, 3, 0, 0, 0, 3, 8, 13, 26, 29, 12, 4, 15, 19, 29, 0, 4];
-/// The symbols in the order of their codes, but for the end of string.
+/// The symbols in the order of their codes, without the end of string.
 const SYMBOLS: &[u8; 256] = b"\
     012aceiost %-./3456789=A_bdfghlmnpru:BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz&*,;XZ!\"()?'+|#>\0$\
     @[]~^}<`{\\\xc3\xd0\x80\x82\x83\xa2\xb8\xc2\xe0\xe2\x99\xa1\xa7\xac\xb0\xb1\xb3\xd1\xd8\
@@ -15,21 +16,21 @@ const SYMBOLS: &[u8; 256] = b"\
     \xf3\xff\xcb\xcc\xd3\xd4\xd6\xdd\xde\xdf\xf1\xf4\xf5\xf6\xf7\xf8\xfa\xfb\xfc\xfd\xfe\x02\
     \x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13\x14\x15\x17\x18\x19\x1a\x1b\x1c\
     \x1d\x1e\x1f\x7f\xdc\xf9\x0a\x0d\x16";
-/// Bits of the shortest code, and of the longest.
+/// Bits of the shortest and of the longest code.
 const SHORTEST: usize = 5;
 const LONGEST: usize = 30;
-/// Bits that tell the length of nearly every symbol in a field.
+/// Number of bits that determine the code length of nearly every symbol in a field.
 const COMMON: usize = 8;
 
-/// By length, the first window of 32 bits that begins with a longer code.
+/// By length, the first window of 32 bits that starts with a longer code.
 const LIMITS: [u64; COUNTS.len()] = limits();
-/// By the first byte of a window: the symbol of its code, where that has no more than 8 bits.
+/// By the first byte of a window, the symbol whose code has at most 8 bits.
 const SHORT: [Short; 1 << COMMON] = short();
 
 #[derive(Clone, Copy)]
 struct Short {
     symbol: u8,
-    /// 0 where the code is longer.
+    /// 0 if the code is longer.
     length: u8,
 }
 
@@ -58,7 +59,7 @@ const fn short() -> [Short; 1 << COMMON] {
     short
 }
 
-/// The length of the code that a window of 32 bits begins with.
+/// The length of the code at the start of a window of 32 bits.
 const fn length(window: u64) -> usize {
     let mut length = SHORTEST;
     while length < LONGEST && window >= LIMITS[length - SHORTEST] {
@@ -78,8 +79,8 @@ const fn symbol(window: u64, length: usize) -> u8 {
     SYMBOLS[before + ((window - first) >> (32 - length)) as usize]
 }
 
-/// Puts what the string means behind what is in `out`; false where it is not whole symbols, none of
-/// them the end of string, and behind them at most seven bits that are all ones (section 5.2).
+/// Appends the decoded string to `out`. False if the input is not a sequence of whole symbols
+/// without the end of string, followed by at most seven padding bits of ones (section 5.2).
 pub(crate) fn decode(string: &[u8], out: &mut Vec<u8>) -> bool {
     // The shortest code has 5 bits.
     out.reserve(string.len() * 8 / SHORTEST);
@@ -88,7 +89,7 @@ pub(crate) fn decode(string: &[u8], out: &mut Vec<u8>) -> bool {
 
 fn each_symbol(string: &[u8], mut each: impl FnMut(u8)) -> bool {
     let mut rest = string.iter();
-    // Bits not looked at yet, the next one on top.
+    // Bits that have not been decoded, the next one at the top.
     let (mut window, mut held) = (0_u64, 0_usize);
     loop {
         while held <= 56 {
@@ -135,16 +136,16 @@ mod tests {
             (b"\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff", true),
             (b"\xa8\xeb\x10\x64\x9c\xbf", true),
             (b"\x25\xa8\x49\xe9\x5b\xb8\xe8\xb4\xbf", true),
-            // The last symbol cut off, ones for zeros in the padding, and too much of it.
+            // The last symbol is incomplete, zeros in the padding, and too much padding.
             (b"\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4", false),
             (b"\xa8\xeb\x10\x64\x9c\xbe", false),
             (b"\xa8\xeb\x10\x64\x9c\xbf\xff", false),
             (b"\xff", false),
-            // A symbol of 28 bits (0x02), and of 30 (LF) with its two bits of padding.
+            // A symbol of 28 bits (0x02), and one of 30 (LF) with its two bits of padding.
             (b"\xff\xff\xfe\x2f", true),
             (b"\xff\xff\xff\xf3", true),
             (b"\xff\xff\xff\xf0", false),
-            // The end of string, alone and behind a symbol.
+            // The end of string, alone and after a symbol.
             (b"\xff\xff\xff\xff", false),
             (b"\x1f\xff\xff\xff\xff", false),
         ] {

@@ -1,8 +1,8 @@
-//! Integers and strings as HPACK and QPACK write them (RFC 7541 section 5, RFC 9204 section 4.1).
+//! Integers and strings of HPACK and QPACK (RFC 7541 section 5, RFC 9204 section 4.1).
 
 use bytes::{BufMut, BytesMut};
 
-/// A string as it came.
+/// An encoded string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Coded<'a> {
     pub(crate) bytes: &'a [u8],
@@ -10,13 +10,14 @@ pub(crate) struct Coded<'a> {
     pub(crate) is_huffman: bool,
 }
 
-/// An integer in the low `bits` of a byte and what follows; none that is cut off or too large.
+/// An integer in the low `bits` of a byte and the following bytes; `None` if it is incomplete or
+/// too large.
 pub(crate) fn read_integer(bytes: &mut &[u8], bits: u32) -> Option<usize> {
     let (first, mut rest) = bytes.split_first()?;
     let most = (1_usize << bits) - 1;
     let mut value = usize::from(*first) & most;
     if value == most {
-        // More than 28 bits are a length of nothing that is here.
+        // No length or index has more than 28 bits.
         for shift in (0..28).step_by(7) {
             let (next, after) = rest.split_first()?;
             rest = after;
@@ -32,7 +33,7 @@ pub(crate) fn read_integer(bytes: &mut &[u8], bits: u32) -> Option<usize> {
     Some(value)
 }
 
-/// A string whose length is in the low `bits`, behind the bit that says how it is coded.
+/// A string whose length is in the low `bits`, after the bit for Huffman code.
 pub(crate) fn read_string<'a>(bytes: &mut &'a [u8], bits: u32) -> Option<Coded<'a>> {
     let is_huffman = bytes.first().is_some_and(|first| first >> bits & 1 == 1);
     let length = read_integer(bytes, bits)?;
@@ -41,7 +42,7 @@ pub(crate) fn read_string<'a>(bytes: &mut &'a [u8], bits: u32) -> Option<Coded<'
     Some(Coded { bytes: string, is_huffman })
 }
 
-/// An integer in the low `bits` of a byte, behind `flags`, and what must follow.
+/// Encodes an integer in the low `bits` of a byte with `flags`, and in the following bytes.
 pub(crate) fn write_integer(out: &mut BytesMut, flags: u8, bits: u32, value: usize) {
     let most = (1_usize << bits) - 1;
     if value < most {
@@ -56,7 +57,7 @@ pub(crate) fn write_integer(out: &mut BytesMut, flags: u8, bits: u32, value: usi
     out.put_u8(rest as u8);
 }
 
-/// A string behind `flags`, its length in the low `bits` of the first byte.
+/// Encodes a string after `flags`, with its length in the low `bits` of the first byte.
 pub(crate) fn write_string(out: &mut BytesMut, flags: u8, bits: u32, bytes: &[u8]) {
     write_integer(out, flags, bits, bytes.len());
     out.extend_from_slice(bytes);

@@ -1,6 +1,6 @@
-//! QPACK field sections of responses (RFC 9204), written with the static table and literals.
-//! Without a dynamic table a section depends on no other stream, so a lost packet blocks none.
-//! Values are not Huffman-coded: the bytes saved are not worth the CPU time.
+//! Encodes QPACK field sections of responses (RFC 9204) with the static table and literals. Without
+//! a dynamic table a section depends on no other stream, so a lost packet blocks none. Values are
+//! not Huffman-coded: the saved bytes are not worth the CPU time.
 
 use bytes::{BufMut, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -27,7 +27,7 @@ const STATUSES: &[(u16, u8)] = &[
 /// The first entry named `:status`.
 const STATUS: u8 = 24;
 
-/// Writes the field section of a response's head.
+/// Encodes the header section of a response.
 pub(crate) fn write_head(out: &mut BytesMut, status: StatusCode, fields: &HeaderMap) {
     write_prefix(out);
     let code = status.as_u16();
@@ -41,7 +41,7 @@ pub(crate) fn write_head(out: &mut BytesMut, status: StatusCode, fields: &Header
     write_fields(out, fields);
 }
 
-/// Writes the field section of trailers.
+/// Encodes a trailer section.
 pub(crate) fn write_trailers(out: &mut BytesMut, fields: &HeaderMap) {
     write_prefix(out);
     write_fields(out, fields);
@@ -59,7 +59,7 @@ fn write_fields(out: &mut BytesMut, fields: &HeaderMap) {
 }
 
 fn write_field(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
-    // A value that may not be remembered by intermediaries stays a literal everywhere.
+    // A sensitive value must remain a literal at intermediaries.
     let never = u8::from(value.is_sensitive());
     let bytes = value.as_bytes();
     match known(name.as_str()) {
@@ -75,7 +75,7 @@ fn write_field(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
 
 type Known = (u8, &'static [(&'static str, u8)]);
 
-/// The static table's entry for a response field's name, and those with a value.
+/// The static entries for a field name: the one of the name, and those with values.
 fn known(name: &str) -> Option<Known> {
     Some(match name {
         "age" => (2, &[("0", 2)]),

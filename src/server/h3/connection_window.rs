@@ -1,7 +1,7 @@
-//! The receive window of an HTTP/3 connection. quinn sets that of a stream once, for all streams,
-//! so it is large; what is in memory is bounded by the window of the connection, which is small
-//! until an upload needs more: one that fills it and is read quickly, or one that is read so slowly
-//! that it would take all of it and block the connection's other requests.
+//! The receive window of an HTTP/3 connection. quinn sets the window of streams once for all of
+//! them, so it is large; the window of the connection limits the memory. It is small until an
+//! upload requires more: one that fills it and is read quickly, or one that is read so slowly that
+//! it would use all of it and block the connection's other requests.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! What h3 writes itself: to its own streams, and to a request's before the response.
+//! The streams that h3 itself writes to: its own, and those of requests before the response.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

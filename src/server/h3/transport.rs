@@ -317,7 +317,7 @@ impl quic::RecvStream for Receive {
             if self.is_over {
                 return Poll::Ready(Ok(None));
             }
-            // The stream itself, and not this future, remembers who waits.
+            // The stream stores the waker, not this future.
             let read = pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx);
             if read.is_pending() {
                 self.reader.waits();

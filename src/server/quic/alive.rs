@@ -15,12 +15,12 @@ use crate::limits;
 use crate::server::drain::InFlight;
 use crate::server::h3::connection_window::ConnectionWindow;
 
-/// When the connection is to show that it is there.
+/// When to send the next packet that keeps the connection alive.
 #[derive(Default)]
 pub(crate) struct Alive(Option<Pin<Box<Sleep>>>);
 
 impl Alive {
-    /// Shows it when it is time to, once. Polled only while there are requests.
+    /// Sends it once when it is due. Polled only while there are requests.
     pub(crate) async fn keep(&mut self, window: &ConnectionWindow, requests: &InFlight) {
         let due = self.0.get_or_insert_with(|| Box::pin(sleep(limits::QUIC_ALIVE)));
         due.as_mut().await;

@@ -54,7 +54,7 @@ fn transport(timeouts: &Timeouts, choice: Congestion) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(limits::STREAMS.into())
-        // The control stream and the two of QPACK, and room for what a client greases.
+        // The control stream, the two of QPACK, and further streams for GREASE.
         .max_concurrent_uni_streams(8u32.into())
         .stream_receive_window(limits::QUIC_STREAM_WINDOW.into())
         // Grows; that of a stream cannot.

@@ -52,7 +52,7 @@ pub(crate) fn listen(
     Ok(())
 }
 
-/// Sets what accepted connections have from their listener.
+/// Sets the socket options that accepted connections inherit.
 fn prepare(worker: &Worker, addr: SocketAddr, socket: &std::net::TcpListener) {
     let socket = SockRef::from(socket);
     let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);

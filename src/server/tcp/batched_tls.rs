@@ -18,7 +18,7 @@ use super::client_stream::ClientStream;
 use super::guard::Readable;
 use super::record_size::{FULL, RecordSize};
 
-/// Writes below this are copied together first; larger ones are encrypted from where they are.
+/// Smaller writes are collected in a buffer first; larger ones are encrypted in place.
 const SMALL: usize = 8 * 1024;
 /// Longer than the frame head (RFC 9113 section 4.1) or the chunk size before content: the first
 /// part of a write that is longer holds a head.

@@ -1,7 +1,7 @@
-//! How much plaintext goes into one TLS record. Nothing of a record can be read before its last
-//! byte is there, so what a client gets while the congestion window is small comes in records of
-//! one packet: one of 16 KiB does not fit into the first window of TCP, 10 packets, and the client
-//! would wait another round trip for its first byte. Knows no socket.
+//! The size of TLS records. A record can be decrypted only when its last byte has arrived, so
+//! records have the size of one packet while the congestion window is small: a record of 16 KiB
+//! exceeds TCP's initial window of 10 packets, and the client would wait another round trip for its
+//! first byte. Does no I/O.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use crate::fuzzing::Target;
 
 pub(crate) const TARGETS: &[Target] = &[Target { name: "hpack", run: hpack, seeds: SEEDS }];
 
-/// Blocks, each behind its length.
+/// Blocks, each preceded by its length.
 const SEEDS: &[&[u8]] = &[
     b"\x14\x82\x86\x84\x41\x0fwww.example.com\x0c\x82\x86\x84\xbe\x58\x08no-cache\
         \x1d\x82\x87\x85\xbf\x40\x0acustom-key\x0ccustom-value",
@@ -26,8 +26,8 @@ impl Judged for usize {
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Blocks as they come: what is thought of a field stays with it, the table keeps its limit, a
-/// block says the same once more, and in literals of our own.
+/// For any blocks, the verdict on a field stays with it, the table keeps its limit, and a block has
+/// the same fields when it is decoded again and when it is re-encoded as literals.
 fn hpack(mut data: &[u8]) {
     let mut decoder = Decoder::<usize>::new();
     while let Some((length, rest)) = data.split_first() {

@@ -1,5 +1,5 @@
-//! HPACK (RFC 7541): a decoder for clients' field blocks, with its dynamic table, and an encoder
-//! that writes literals, which need no table.
+//! HPACK (RFC 7541): a decoder for the field blocks of clients with its dynamic table, and an
+//! encoder that writes literals only, which requires no table.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -16,13 +16,13 @@ pub(crate) use self::table::fixed;
 use super::huffman;
 use super::primitives::{Coded, read_integer, read_string, write_string};
 
-/// Bytes of a dynamic table: what a peer has without a word in SETTINGS.
+/// The size of a dynamic table without a setting.
 const TABLE_BYTES: usize = 4096;
-/// Memory for literals that is kept for the next block.
+/// Bytes of memory for literals that are kept for the next block.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    /// Where literals are put together. It is empty between blocks, so that a worker needs but one.
+    /// The buffer for literals. It is empty between blocks, so a worker requires only one.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -34,35 +34,35 @@ pub(crate) struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// As tables and limits count it (section 4.1).
+    /// The size as tables and limits count it (section 4.1).
     pub(crate) fn size(&self) -> usize {
         self.name.len() + self.value.len() + 32
     }
 }
 
-/// What is thought of a field. It is kept in the table, so that a field which is sent with each
-/// request is judged once.
+/// The verdict on a field. It is stored in the table, so that a field which is sent with each
+/// request is checked once.
 pub(crate) trait Judged: Copy {
     fn judge(field: Field<'_>) -> Self;
-    /// The same of an entry of the static table, from 1 on.
+    /// The verdict on an entry of the static table, from 1 on.
     fn of_static(index: usize) -> Self;
 }
 
-/// A field block that cannot be decoded: nothing that follows on its connection can be either.
+/// A field block that cannot be decoded: all later blocks of the connection cannot either.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Undecodable;
 
-/// Reads the blocks of one direction of a connection, which must come in order.
+/// Decodes the blocks of one direction of a connection, which must be in order.
 #[derive(Debug)]
 pub(crate) struct Decoder<J> {
     table: Table<J>,
 }
 
-/// How much the table had taken in when a block began.
+/// The number of entries inserted into the table before a block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark(u64);
 
-/// One representation (section 6).
+/// A field representation (section 6).
 enum Line<'a> {
     Indexed(usize),
     Literal { name: Name<'a>, value: Coded<'a>, is_kept: bool },
@@ -83,7 +83,7 @@ impl<J: Judged> Decoder<J> {
         Mark(self.table.inserted())
     }
 
-    /// Hands the fields of a block to `each`, in order.
+    /// Passes the fields of a block to `each`, in order.
     pub(crate) fn decode(
         &mut self,
         block: &[u8],
@@ -143,11 +143,11 @@ impl<J: Judged> Decoder<J> {
         }
     }
 
-    /// Hands out once more the fields of the block that was decoded last, which began at `mark`:
-    /// those that can still be told.
+    /// Returns again the fields of the last block, which began at `mark`, except those whose
+    /// entries have been evicted.
     pub(crate) fn recall(&self, block: &[u8], mark: Mark, mut each: impl FnMut(Field<'_>)) {
         let mut scratch = SCRATCH.take();
-        // How far the block's own fields have moved the entries that it speaks of.
+        // The number of entries that the block has inserted so far, which shifts its indexes.
         let mut shift = (self.table.inserted() - mark.0) as usize;
         let mut rest = block;
         while let Some(line) = read_line(&mut rest) {
@@ -210,7 +210,7 @@ fn put_back(scratch: Vec<u8>) {
     }
 }
 
-/// Writes a field as a literal that is not kept in the table.
+/// Encodes a field as a literal without indexing.
 pub(crate) fn write_literal(out: &mut BytesMut, field: Field<'_>) {
     out.put_u8(0);
     write_string(out, 0, 7, field.name);

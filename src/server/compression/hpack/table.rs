@@ -1,10 +1,10 @@
-//! The tables of HPACK: the static one (RFC 7541 appendix A) and a peer's dynamic one.
+//! The tables of HPACK: the static table (RFC 7541 appendix A) and a peer's dynamic table.
 
 use std::collections::VecDeque;
 
 use super::{Field, Judged};
 
-/// Entries of the static table.
+/// Number of entries of the static table.
 pub(super) const FIXED: usize = STATIC.len();
 
 /// Names and values.
@@ -81,13 +81,13 @@ pub(crate) fn fixed(index: usize) -> Option<Field<'static>> {
 /// A dynamic table (section 2.3.2).
 #[derive(Debug)]
 pub(super) struct Table<J> {
-    /// The oldest first.
+    /// The oldest entry first.
     entries: VecDeque<Entry<J>>,
-    /// Names and values of the entries in one piece, behind some that have left.
+    /// Names and values of the entries in one buffer, after those of some evicted ones.
     bytes: Vec<u8>,
-    /// Bytes that came before those.
+    /// Bytes inserted before those in the buffer.
     dropped: usize,
-    /// As the limit counts.
+    /// The size as the limit counts it.
     size: usize,
     most: usize,
     inserted: u64,
@@ -96,7 +96,7 @@ pub(super) struct Table<J> {
 #[derive(Debug)]
 struct Entry<J> {
     judged: J,
-    /// Where it begins among all bytes that ever came.
+    /// Offset of the entry among all bytes ever inserted.
     at: usize,
     name: usize,
     value: usize,
@@ -108,17 +108,17 @@ impl<J: Judged> Table<J> {
         Self { entries, bytes, dropped: 0, size: 0, most, inserted: 0 }
     }
 
-    /// How many fields it has taken in so far.
+    /// Number of fields inserted so far.
     pub(super) fn inserted(&self) -> u64 {
         self.inserted
     }
 
-    /// Whether there is room for a field in it at all.
+    /// Whether the table can hold the field at all.
     pub(super) fn holds(&self, field: Field<'_>) -> bool {
         field.size() <= self.most
     }
 
-    /// An entry, 0 the newest.
+    /// An entry; 0 is the newest.
     pub(super) fn get(&self, back: usize) -> Option<(J, Field<'_>)> {
         let entry = self.entries.get(self.entries.len().checked_sub(back + 1)?)?;
         let bytes = self.bytes.get(entry.at - self.dropped..)?;
@@ -126,7 +126,7 @@ impl<J: Judged> Table<J> {
         Some((entry.judged, Field { name, value: rest.get(..entry.value)? }))
     }
 
-    /// Makes room by the oldest leaving (section 4.4). What is larger than the table empties it.
+    /// Evicts the oldest entries (section 4.4). A field larger than the table empties it.
     pub(super) fn insert(&mut self, judged: J, field: Field<'_>) {
         if !self.holds(field) {
             return self.shrink(0);
@@ -155,7 +155,7 @@ impl<J: Judged> Table<J> {
         }
     }
 
-    /// Lets go of bytes of entries that have left, where they are as many as the others.
+    /// Frees the bytes of evicted entries if they are at least half of the buffer.
     fn tidy(&mut self) {
         let end = self.dropped + self.bytes.len();
         let left = self.entries.front().map_or(end, |oldest| oldest.at) - self.dropped;
@@ -168,7 +168,7 @@ impl<J: Judged> Table<J> {
 
 #[cfg(any(test, fuzzing))]
 impl<J: Judged> Table<J> {
-    /// Whether what it holds is what it counts.
+    /// Whether the content agrees with the counted size.
     pub(super) fn check(&self) {
         let sizes = (0..self.entries.len()).filter_map(|back| Some(self.get(back)?.1.size()));
         assert_eq!(sizes.sum::<usize>(), self.size);

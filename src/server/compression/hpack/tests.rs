@@ -1,4 +1,4 @@
-//! The examples of RFC 7541 appendix C, what cannot be decoded, and what h2's own encoder writes.
+//! The examples of RFC 7541 appendix C, invalid blocks, and the output of h2's encoder.
 
 use std::cell::RefCell;
 use std::io;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
 
-/// No judgement.
+/// No verdict.
 impl Judged for () {
     fn judge(_: Field<'_>) -> Self {}
     fn of_static(_: usize) -> Self {}
@@ -79,16 +79,16 @@ fn entries_leave_a_table_that_is_full() {
     for n in b'a'..=b'z' {
         decode(&mut decoder, &keep(n)).unwrap();
     }
-    // Three of 1035 bytes each have room.
+    // The table has room for three of 1035 bytes each.
     for (index, name) in [(b'\xbe', "x-z"), (b'\xbf', "x-y"), (b'\xc0', "x-x")] {
         assert_eq!(decode(&mut decoder, &[index]).unwrap()[0].0, name);
     }
     assert_eq!(decode(&mut decoder, b"\xc1"), Err(Undecodable));
-    // The name of an entry that leaves for its own sake.
+    // The name of an entry that is evicted to make room for the new one.
     let heir = [&b"\x7f\x01\x7f\xe9\x06"[..], &[b'b'; 1000]].concat();
     assert_eq!(decode(&mut decoder, &heir).unwrap()[0].0, "x-x");
     assert_eq!(decode(&mut decoder, b"\xbe").unwrap()[0], ("x-x".to_owned(), "b".repeat(1000)));
-    // A smaller table, and one entry that is larger than all of it.
+    // A smaller table, and one entry that exceeds it.
     assert_eq!(decode(&mut decoder, b"\x3f\x95\x10\xbf").unwrap()[0].0, "x-z");
     assert_eq!(decode(&mut decoder, b"\x3f\xe1\x0f\xbf"), Err(Undecodable));
     let large = [&b"\x40\x01y\x7f\xf1\x1e"[..], &[b'c'; 4080]].concat();
@@ -100,13 +100,14 @@ fn entries_leave_a_table_that_is_full() {
 #[test]
 fn what_cannot_be_decoded() {
     for block in [
-        // Index 0, beyond the tables, in a name; a size that is too large, or comes too late.
+        // Index 0, indexes beyond the tables, also for a name; a size that is too large or too
+        // late.
         &b"\x80"[..],
         b"\xbe",
         b"\x7e\x01a",
         b"\x3f\xe2\x1f",
         b"\x82\x20",
-        // Cut off: an integer, a name, a value; an integer without an end.
+        // Incomplete: an integer, a name, a value; an integer without an end.
         b"\xff",
         b"\x40",
         b"\x40\x02a",
@@ -131,7 +132,7 @@ fn literals_are_read_as_they_are_written() {
     assert_eq!(decode(&mut Decoder::new(), &out), Ok(vec![("x-a".to_owned(), "b".repeat(300))]));
 }
 
-/// The server's end of a client's connection: it is silent and keeps what comes.
+/// The server's end of a connection: it sends nothing and stores what it receives.
 #[derive(Clone, Default)]
 struct Wire(Rc<RefCell<Vec<u8>>>);
 
@@ -164,7 +165,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// The field blocks that h2's client writes for requests.
+/// The field blocks of requests as h2's client encodes them.
 fn by_h2(requests: &[http::Request<()>]) -> Vec<Vec<u8>> {
     let (wire, cx) = (Wire::default(), &mut Context::from_waker(Waker::noop()));
     let mut builder = h2::client::Builder::new();

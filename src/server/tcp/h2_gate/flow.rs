@@ -1,7 +1,7 @@
-//! Receive windows that grow. h2's stay as they are; the client is let have more, stream by stream,
-//! where what it sends is drained quickly, and DATA beyond h2's windows is kept here until h2 has
-//! room. So a stream that is read quickly fills a long path, and one that is not read holds back
-//! none of the others.
+//! Receive windows that grow. h2's windows stay constant; the gate gives the client additional
+//! credit on each stream that is read quickly, and buffers DATA beyond h2's windows until h2 has
+//! room. A stream that is read quickly can use a path of high delay, and one that is not read does
+//! not block others.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Windows that grow: a client that uses all that it is let have, with h2 behind the gate.
+//! Windows that grow: a client that uses its full window, with h2 behind the gate.
 
 use std::future::Future;
 use std::pin::pin;

@@ -88,7 +88,7 @@ impl Framer {
         self.at == At::Ended
     }
 
-    /// What h2 has sent.
+    /// Processes the output of h2.
     pub(super) fn sent(&mut self, bytes: &[u8]) {
         self.windows.sent(bytes.len());
         let flow = &mut self.flow;
@@ -99,13 +99,13 @@ impl Framer {
         });
     }
 
-    /// What the client is to be sent before the next frame of h2; nothing within one.
+    /// Frames for the client before the next frame of h2; none within one.
     pub(super) fn owed(&mut self) -> Option<&mut BytesMut> {
         let owed = self.flow.owed();
         (self.sent.is_between() && !owed.is_empty()).then_some(owed)
     }
 
-    /// Whether h2 has room again for what it had none for.
+    /// Whether h2 has room again for buffered frames.
     pub(super) fn has_ready(&self) -> bool {
         self.at == At::Frame && self.flow.has_ready()
     }
@@ -191,7 +191,7 @@ impl Framer {
         Err(Stop::nothing_for(HEAD + frame.length))
     }
 
-    /// HEADERS and the CONTINUATION behind it.
+    /// HEADERS and its CONTINUATION frames.
     fn block(&mut self, frame: Frame, bytes: &[u8]) -> Result<usize, Stop> {
         let payload = bytes[HEAD..].get(..frame.length).ok_or(Stop::More)?;
         let Some(first) = frame.fragment(payload).filter(|_| frame.stream % 2 == 1) else {
@@ -315,7 +315,7 @@ impl Framer {
     fn pass(&mut self, block: &Block<'_>, literals: Option<BytesMut>) -> Result<usize, Stop> {
         let passed = match literals {
             Some(fields) if self.flow.waits(block.stream) => {
-                // The order of blocks is not that of the client from here on.
+                // From here on the order of blocks differs from the client's.
                 self.is_apart = true;
                 let mut frames = BytesMut::new();
                 put_block(&mut frames, block.stream, block.ends, &fields);

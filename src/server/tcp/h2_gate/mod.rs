@@ -47,8 +47,8 @@ pub(crate) struct H2Gate<T, F: Fn(Request<()>, StatusCode)> {
 }
 
 impl<T, F: Fn(Request<()>, StatusCode)> H2Gate<T, F> {
-    /// A request is refused whose fields have `most` bytes or more. What is answered comes out of
-    /// `refusals`, and `refused` is told of the rest.
+    /// Requests with fields of `most` bytes or more are refused. Those that get a response are in
+    /// `refusals`; `refused` is called for the others.
     pub(crate) fn new(io: T, most: usize, refusals: Refusals, refused: F) -> Self {
         let framer = Framer::new(most, refusals);
         Self { io, framer, kept: Vec::new(), ready: 0, refused }
@@ -137,7 +137,7 @@ impl<T: AsyncRead + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncRead for
 }
 
 impl<T: AsyncWrite + Unpin, F: Fn(Request<()>, StatusCode)> H2Gate<T, F> {
-    /// Sends what the client is owed between two frames of h2.
+    /// Sends the frames for the client that must be between two frames of h2.
     fn poll_owed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(owed) = self.framer.owed() {
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, owed))?;

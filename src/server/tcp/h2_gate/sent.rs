@@ -1,4 +1,4 @@
-//! Follows the frames that h2 sends, for what they say of windows and streams.
+//! Parses the frames that h2 sends for changes of windows and streams.
 
 use super::frame_format::{ACK, Frame, HEAD, RST_STREAM, SETTINGS, WINDOW_UPDATE, number};
 

@@ -1,4 +1,4 @@
-//! What the framer puts in the place of a client's bytes, and how it has h2 end a connection.
+//! Replaces a client's bytes, and makes h2 close a connection.
 
 use bytes::{BufMut, BytesMut};
 

@@ -71,7 +71,7 @@ where
             }
             seen.set(before | bit);
         }
-        PUSH => return Err(Violation::Connection(CREATION, "a push stream from a client")),
+        PUSH => return Err(Violation::Connection(CREATION, "clients must not open push streams")),
         _ => {
             stream.stop_sending(CREATION.value());
             return Ok(StreamKind::Nothing);
@@ -105,7 +105,7 @@ async fn next<S: RecvStream<Buf = Bytes>>(
 /// it to 0 (RFC 9204 section 4.3.1).
 fn encoder(bytes: &[u8]) -> Result<(), Violation> {
     const NO_ROOM: u8 = 0x20;
-    let why = "there is no dynamic table to write to";
+    let why = "the dynamic table has no capacity";
     let fine = bytes.iter().all(|byte| *byte == NO_ROOM);
     fine.then_some(()).ok_or(Violation::Connection(Code::QPACK_ENCODER_STREAM_ERROR, why))
 }
@@ -120,7 +120,7 @@ struct Instructions {
 
 impl Instructions {
     fn decoder(&mut self, bytes: &[u8]) -> Result<(), Violation> {
-        let why = "there is nothing to acknowledge";
+        let why = "no dynamic table entry was referenced";
         let wrong = Violation::Connection(Code::QPACK_DECODER_STREAM_ERROR, why);
         for byte in bytes {
             self.long = match self.long {
@@ -242,18 +242,18 @@ impl Control {
         }
         let value = VarIntReader::default().read(&mut payload);
         let Some(value) = value.filter(|_| payload.is_empty()) else {
-            return Err(Violation::frame("the frame does not hold exactly one integer"));
+            return Err(Violation::frame("the frame does not contain exactly one integer"));
         };
         match kind {
             MAX_PUSH_ID if self.push_id.is_some_and(|before| value < before) => {
-                return wrong("MAX_PUSH_ID has become smaller");
+                return wrong("MAX_PUSH_ID was reduced");
             }
             MAX_PUSH_ID => self.push_id = Some(value),
             GOAWAY if self.goaway.is_some_and(|before| value > before) => {
-                return wrong("GOAWAY names more than the one before");
+                return wrong("the ID of GOAWAY was increased");
             }
             GOAWAY => self.goaway = Some(value),
-            _ => return wrong("no push was promised that could be cancelled"),
+            _ => return wrong("no push with this ID was promised"),
         }
         Ok(())
     }
@@ -269,13 +269,13 @@ fn settings(mut payload: &[u8]) -> Result<(), Violation> {
             return Err(Violation::frame("SETTINGS is incomplete"));
         };
         if RESERVED.contains(&name) {
-            return wrong("a setting of HTTP/2");
+            return wrong("HTTP/2 settings are not allowed");
         }
         if FLAGS.contains(&name) && value > 1 {
-            return wrong("a setting that says yes or no has another value");
+            return wrong("a boolean setting is neither 0 nor 1");
         }
         if names.contains(&name) {
-            return wrong("a setting comes twice");
+            return wrong("duplicate setting");
         }
         names.push(name);
         if names.len() > QUIC_SETTINGS {

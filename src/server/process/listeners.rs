@@ -194,16 +194,16 @@ fn enlarge(socket: &Socket) -> io::Result<()> {
 
 /// The message about buffers that are smaller than requested.
 fn shortage(receive: usize, send: usize) -> Option<String> {
-    let cut = [("receives", receive, "rmem_max"), ("sends", send, "wmem_max")];
+    let cut = [("receive", receive, "rmem_max"), ("send", send, "wmem_max")];
     let mut cut = cut.iter().filter(|(_, bytes, _)| *bytes < UDP_BUFFER).peekable();
     cut.peek()?;
     let (mut sizes, mut remedy) = (vec![], "sysctl -w".to_owned());
     for (what, bytes, name) in cut {
-        sizes.push(format!("{what} through {} KB", bytes / 1024));
+        sizes.push(format!("{what} buffer of {} KB", bytes / 1024));
         remedy += &format!(" net.core.{name}={UDP_BUFFER}");
     }
     Some(format!(
-        "HTTP/3 {} in place of {} KB: packets are lost when much comes or goes at once ({remedy})",
+        "HTTP/3 has a UDP {} instead of {} KB: bursts of packets may be lost ({remedy})",
         sizes.join(" and "),
         UDP_BUFFER / 1024
     ))
@@ -217,7 +217,9 @@ mod tests {
     fn small_buffers_are_named_with_the_remedy() {
         assert_eq!(shortage(UDP_BUFFER, UDP_BUFFER), None);
         let both = shortage(212_992, 212_992).unwrap();
-        assert!(both.contains("receives through 208 KB and sends through 208 KB in place of 4096"));
+        assert!(
+            both.contains("receive buffer of 208 KB and send buffer of 208 KB instead of 4096")
+        );
         assert!(both.ends_with("(sysctl -w net.core.rmem_max=4194304 net.core.wmem_max=4194304)"));
         let one = shortage(UDP_BUFFER, 1024).unwrap();
         assert!(!one.contains("rmem_max") && one.contains("net.core.wmem_max=4194304"), "{one}");

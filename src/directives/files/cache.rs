@@ -38,14 +38,14 @@ pub(super) struct Key<'a> {
 }
 
 /// The result of a cache look-up.
-pub(super) enum Kept {
+pub(super) enum Cached {
     Fresh(Arc<Opened>),
     /// Must be looked up on the disk; the previous entry, if any.
-    Doubtful(Option<Arc<Opened>>),
+    Stale(Option<Arc<Opened>>),
 }
 
 /// The entry for a request that arrived at `now`.
-pub(super) fn get(key: Key<'_>, now: Instant) -> Kept {
+pub(super) fn get(key: Key<'_>, now: Instant) -> Cached {
     CACHE.with_borrow_mut(|cache| cache.get(key, now))
 }
 
@@ -112,18 +112,18 @@ impl CachedFile {
 }
 
 impl Cache {
-    fn get(&mut self, key: Key<'_>, now: Instant) -> Kept {
+    fn get(&mut self, key: Key<'_>, now: Instant) -> Cached {
         let name = self.name(key);
         let Some(entry) = self.entries.get_mut(&name).filter(|entry| entry.is(key)) else {
-            return Kept::Doubtful(None);
+            return Cached::Stale(None);
         };
         entry.used = now;
         if now < entry.due {
-            return Kept::Fresh(entry.file.clone());
+            return Cached::Fresh(entry.file.clone());
         }
         // If this request is cancelled, a later one looks the file up.
         entry.due = (now + FRESH_FOR).min(entry.confirmed + MAX_STALE);
-        Kept::Doubtful(Some(entry.file.clone()))
+        Cached::Stale(Some(entry.file.clone()))
     }
 
     fn insert(&mut self, key: Key<'_>, file: Arc<Opened>, asked: Instant) {
@@ -219,7 +219,7 @@ async fn tidy() {
 mod tests {
     use std::fs;
 
-    use super::super::find::{Found, Wanted, find};
+    use super::super::find::{Lookup, Outcome, find};
     use super::*;
 
     const MOMENT: Duration = Duration::from_millis(1);
@@ -239,8 +239,8 @@ mod tests {
 
     fn opened(place: &Place, name: &str) -> Arc<Opened> {
         let (path, accepted) = (name.into(), [None; 2]);
-        let wanted = Wanted { path, slash: false, accepted, known: None };
-        let Ok(Found::File(file)) = find(place, &wanted) else { panic!("{name}") };
+        let wanted = Lookup { path, slash: false, accepted, known: None };
+        let Ok(Outcome::File(file)) = find(place, &wanted) else { panic!("{name}") };
         file
     }
 
@@ -249,7 +249,7 @@ mod tests {
     }
 
     fn is_fresh(cache: &mut Cache, key: Key<'_>, now: Instant) -> bool {
-        matches!(cache.get(key, now), Kept::Fresh(_))
+        matches!(cache.get(key, now), Cached::Fresh(_))
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
         let (mut cache, start, key) = (Cache::default(), Instant::now(), key(&place, "/small"));
         cache.insert(key, opened(&place, "small"), start + MOMENT);
         cache.insert(key, opened(&place, "large"), start);
-        let Kept::Fresh(file) = cache.get(key, start + MOMENT) else { panic!("it was kept") };
+        let Cached::Fresh(file) = cache.get(key, start + MOMENT) else { panic!("it was kept") };
         assert_eq!(file.size, 1000);
         cache.forget(key, start);
         assert!(is_fresh(&mut cache, key, start + MOMENT));

@@ -40,7 +40,7 @@ pub(super) const CODINGS: [&str; 2] = ["br", "gzip"];
 pub(super) type Accepted = [Option<&'static str>; 2];
 
 /// The parameters of a look-up.
-pub(super) struct Wanted {
+pub(super) struct Lookup {
     /// Relative to the root.
     pub(super) path: PathBuf,
     pub(super) slash: bool,
@@ -50,7 +50,7 @@ pub(super) struct Wanted {
 }
 
 /// The result of a look-up.
-pub(super) enum Found {
+pub(super) enum Outcome {
     File(Arc<Opened>),
     /// The path must get or lose its trailing slash.
     Redirect(Slash),
@@ -146,11 +146,11 @@ impl Timestamp {
 
 /// Finds the file, a directory's index file, or a precompressed version of either. Returns the
 /// known result if nothing has changed.
-pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
+pub(super) fn find(place: &Place, wanted: &Lookup) -> io::Result<Outcome> {
     let mut path = place.root.join(&wanted.path);
     let (original, about) = match open(place, &path)? {
-        Entry::Directory if !wanted.slash => return Ok(Found::Redirect(Slash::Add)),
-        Entry::File(..) if wanted.slash => return Ok(Found::Redirect(Slash::Remove)),
+        Entry::Directory if !wanted.slash => return Ok(Outcome::Redirect(Slash::Add)),
+        Entry::File(..) if wanted.slash => return Ok(Outcome::Redirect(Slash::Remove)),
         Entry::File(file, about) => (file, about),
         Entry::Directory => {
             let (index, file, about) = index(place, &path)?;
@@ -169,7 +169,7 @@ pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
     if let Some(known) = known
         && (matches!(known.source, Source::Content(_)) || known.size > HOT)
     {
-        return Ok(Found::File(known.clone()));
+        return Ok(Outcome::File(known.clone()));
     }
     let content_type = match content_type::by_name(&path) {
         Some(known) => known,
@@ -180,7 +180,7 @@ pub(super) fn find(place: &Place, wanted: &Wanted) -> io::Result<Found> {
     let most = if known.is_some() { HOT } else { CHUNK };
     let opened = take(file, most, states)?;
     let content_type = HeaderValue::try_from(content_type).map_err(io::Error::other)?;
-    Ok(Found::File(Arc::new(Opened { content_type, encoding, varies, ..opened })))
+    Ok(Outcome::File(Arc::new(Opened { content_type, encoding, varies, ..opened })))
 }
 
 /// Reads the file if it is small, and collects the metadata for its response.

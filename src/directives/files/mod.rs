@@ -30,8 +30,8 @@ use crate::http::paths::{IN_PATH, clean};
 use crate::http::{Body, Fault, Reply, Request, target};
 use crate::site::SiteBuilder;
 
-use cache::{Kept, Key};
-use find::{Found, Opened, Place, Slash, Wanted};
+use cache::{Cached, Key};
+use find::{Lookup, Opened, Outcome, Place, Slash};
 
 /// The methods of a file.
 const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -67,9 +67,9 @@ impl Files {
         let accepted = Codings::of(req).choose(find::CODINGS);
         let key = Key { place: &self.place, path: req.path(), accepted };
         match cache::get(key, req.received) {
-            Kept::Fresh(file) if file.holds() => reply::file(req, &file),
-            Kept::Fresh(file) => self.look_up(req, key, Some(file)).await,
-            Kept::Doubtful(known) => self.look_up(req, key, known).await,
+            Cached::Fresh(file) if file.holds() => reply::file(req, &file),
+            Cached::Fresh(file) => self.look_up(req, key, Some(file)).await,
+            Cached::Stale(known) => self.look_up(req, key, known).await,
         }
     }
 
@@ -77,19 +77,19 @@ impl Files {
         let path = target::relative(req.path());
         let path = path.ok_or_else(|| Fault::status(StatusCode::NOT_FOUND))?;
         let slash = req.route().ends_with('/');
-        let wanted = Wanted { path: path.clone(), slash, accepted: key.accepted, known };
+        let wanted = Lookup { path: path.clone(), slash, accepted: key.accepted, known };
         let (place, asked) = (Arc::clone(&self.place), Instant::now());
         let found = tokio::task::spawn_blocking(move || find::find(&place, &wanted))
             .await
             .map_err(|e| Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, e))?;
         let file = match &found {
-            Ok(Found::File(file)) => Some(file),
-            Ok(Found::Redirect(_)) | Err(_) => None,
+            Ok(Outcome::File(file)) => Some(file),
+            Ok(Outcome::Redirect(_)) | Err(_) => None,
         };
         cache::put(key, file, asked);
         match found {
-            Ok(Found::File(file)) => reply::file(req, &file),
-            Ok(Found::Redirect(slash)) => redirect(req, [Path::new(&self.prefix), &path], slash),
+            Ok(Outcome::File(file)) => reply::file(req, &file),
+            Ok(Outcome::Redirect(slash)) => redirect(req, [Path::new(&self.prefix), &path], slash),
             Err(error) => Err(fault(error)),
         }
     }

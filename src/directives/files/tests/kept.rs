@@ -40,7 +40,7 @@ async fn until(
 async fn kept(files: &Files, target: &str) {
     until(files, target, &[], |_| {
         let key = Key { place: &files.place, path: target, accepted: [None; 2] };
-        matches!(cache::get(key, Instant::now()), Kept::Fresh(_))
+        matches!(cache::get(key, Instant::now()), Cached::Fresh(_))
     })
     .await;
 }

@@ -15,7 +15,7 @@ use crate::http::sink::{ErrorLog, Roll, SinkTarget};
 use crate::http::{Body, Fault, Request, fault_page};
 use crate::site::{Scripts, SiteBuilder};
 
-pub(super) static OPTIONS: Options<Wanted> = Options::<Wanted>::new(&[option(
+pub(super) static OPTIONS: Options<Settings> = Options::<Settings>::new(&[option(
     "log [FILE|visible], such as: log errors.log",
     LastWins,
     |wanted, args| {
@@ -30,11 +30,11 @@ pub(super) static OPTIONS: Options<Wanted> = Options::<Wanted>::new(&[option(
         Ok(())
     },
 )])
-.and(Wanted::ROTATION)
-.others(option("CODE|* PAGE, such as: 404 notfound.html", Accumulates, Wanted::page));
+.and(Settings::ROTATION)
+.others(option("CODE|* PAGE, such as: 404 notfound.html", Accumulates, Settings::page));
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let mut wanted = Wanted { root: site.root.clone(), ..Wanted::default() };
+    let mut wanted = Settings { root: site.root.clone(), ..Settings::default() };
     while args.next() {
         match args.remaining().as_slice() {
             [] => {}
@@ -61,7 +61,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
 }
 
 #[derive(Default)]
-pub(super) struct Wanted {
+pub(super) struct Settings {
     target: Option<String>,
     visible: bool,
     roll: Roll,
@@ -71,7 +71,7 @@ pub(super) struct Wanted {
     root: PathBuf,
 }
 
-impl Wanted {
+impl Settings {
     fn set_target(&mut self, target: &str) {
         if target == "visible" {
             self.visible = true;
@@ -105,7 +105,7 @@ impl Wanted {
     }
 }
 
-impl Rotated for Wanted {
+impl Rotated for Settings {
     fn roll(&mut self) -> &mut Roll {
         &mut self.roll
     }

@@ -19,7 +19,7 @@ const ODD: &AsciiSet =
 
 /// The readable bytes of a request.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Told<'a> {
+pub(crate) struct RequestSummary<'a> {
     pub(crate) method: Cow<'a, [u8]>,
     pub(crate) target: Cow<'a, [u8]>,
     pub(crate) host: Option<Cow<'a, [u8]>>,
@@ -33,7 +33,7 @@ pub(crate) struct Refused {
     pub(crate) status: StatusCode,
 }
 
-impl<'a> Told<'a> {
+impl<'a> RequestSummary<'a> {
     /// Parses an HTTP/1 head as far as possible.
     pub(crate) fn by_http1(head: &'a [u8]) -> Self {
         let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.trim_ascii());
@@ -113,14 +113,14 @@ mod tests {
             ("", "-", "/", None),
         ] {
             let mut request = Request::new(());
-            Told::by_http1(head.as_bytes()).put_into(&mut request);
+            RequestSummary::by_http1(head.as_bytes()).put_into(&mut request);
             let told = request.headers().get(HOST).map(|host| host.to_str().unwrap());
             let seen = (request.method().as_str(), request.uri().to_string(), told);
             assert_eq!(seen, (method, target.to_owned(), host), "{head:?}");
         }
         let mut request = Request::new(());
         let long = format!("GET /{} HTTP/1.0\r\n", "x".repeat(70_000));
-        Told::by_http1(long.as_bytes()).put_into(&mut request);
+        RequestSummary::by_http1(long.as_bytes()).put_into(&mut request);
         assert_eq!(request.uri().path().len(), TARGET);
     }
 }

@@ -12,7 +12,7 @@ use http::uri::Authority;
 use http::{StatusCode, Version};
 
 use super::frames::Violation;
-use crate::server::bad_head::{Refused, Told};
+use crate::server::bad_head::{Refused, RequestSummary};
 use crate::server::compression::hpack::{Field, Judged as _};
 use crate::server::compression::huffman;
 use crate::server::compression::primitives::{Coded, read_integer, read_string};
@@ -89,7 +89,7 @@ fn judge_host(section: &[u8]) -> Result<Verdict, Violation> {
 
 /// Describes the request of a header section for the log.
 pub(crate) fn describe(section: &[u8], status: StatusCode) -> Refused {
-    let mut told = Told { version: Version::HTTP_3, ..Told::default() };
+    let mut told = RequestSummary { version: Version::HTTP_3, ..RequestSummary::default() };
     // A section that cannot be decoded closes the connection, and is not described.
     let _ = each(section, |field| {
         let value = || field.value.to_vec().into();
@@ -106,7 +106,7 @@ pub(crate) fn describe(section: &[u8], status: StatusCode) -> Refused {
 
 /// Describes a request whose header section is incomplete.
 pub(crate) fn unknown(status: StatusCode) -> Refused {
-    Told { version: Version::HTTP_3, ..Told::default() }.refused(status)
+    RequestSummary { version: Version::HTTP_3, ..RequestSummary::default() }.refused(status)
 }
 
 fn each(section: &[u8], mut each: impl FnMut(Field<'_>)) -> Result<(), Violation> {

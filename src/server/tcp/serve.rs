@@ -28,7 +28,7 @@ use crate::http::Body;
 use crate::http::request::Peer;
 use crate::http::response::NeedsHttp1;
 use crate::limits;
-use crate::server::bad_head::{Refused, Told};
+use crate::server::bad_head::{Refused, RequestSummary};
 use crate::server::connection::{Connection, Settings};
 use crate::server::dispatch::{Door, dispatch, log_refused};
 use crate::server::tunnel::switch::{Granted, Slot, Switching};
@@ -86,7 +86,8 @@ pub(crate) async fn serve_http1<T>(
     let parts = served.into_parts();
     let guard = parts.io.into_inner();
     if let Some(head) = guard.unfinished() {
-        let Refused { head, status } = Told::by_http1(head).refused(StatusCode::REQUEST_TIMEOUT);
+        let Refused { head, status } =
+            RequestSummary::by_http1(head).refused(StatusCode::REQUEST_TIMEOUT);
         log_refused(&door, head, status);
     }
     if is_stuck {
@@ -170,7 +171,7 @@ fn service(
         let turns = streams.as_ref().map(|streams| streams.turns.clone());
         let mut request = request.map(Into::into);
         if verdict.is_some() {
-            Told::by_http1(&activity.replaced()).put_into(&mut request);
+            RequestSummary::by_http1(&activity.replaced()).put_into(&mut request);
         } else if let Some(streams) = &streams {
             verdict = streams.refusals.take(&mut request);
         }

@@ -15,7 +15,7 @@ use super::refusals::Refusals;
 use super::sent::{Said, Sent};
 use super::stop::{Reason, Replacement, Stop};
 use super::windows::Windows;
-use crate::server::bad_head::{Refused, Told};
+use crate::server::bad_head::{Refused, RequestSummary};
 use crate::server::compression::hpack::{Decoder, Mark, write_literal};
 use crate::server::field_section::{Line, Section, Verdict};
 
@@ -343,7 +343,7 @@ impl Framer {
 
     /// Describes the request of a block for the log.
     fn describe(&self, fields: &[u8], mark: Mark, status: StatusCode) -> Refused {
-        let mut told = Told { version: Version::HTTP_2, ..Told::default() };
+        let mut told = RequestSummary { version: Version::HTTP_2, ..RequestSummary::default() };
         self.decoder.recall(fields, mark, |field| {
             let value = || field.value.to_vec().into();
             match field.name {

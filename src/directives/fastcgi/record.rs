@@ -188,14 +188,14 @@ mod tests {
     #[test]
     fn records_that_lie_are_refused() {
         for (bytes, said) in [
-            (b"\x02\x06\0\x01\0\0\0\0", "another protocol"),
-            (b"HTTP/1.1", "another protocol"),
-            (b"\x01\x06\0\x02\0\0\0\0", "was not made"),
-            (b"\x01\x06\0\0\0\0\0\0", "was not made"),
+            (b"\x02\x06\0\x01\0\0\0\0", "unknown version"),
+            (b"HTTP/1.1", "unknown version"),
+            (b"\x01\x06\0\x02\0\0\0\0", "unknown request id"),
+            (b"\x01\x06\0\0\0\0\0\0", "unknown request id"),
             (b"\x01\x03\0\x01\0\x07\0\0", "wrong length"),
             (b"\x01\x03\0\x01\xff\xff\0\0", "wrong length"),
-            (b"\x01\x05\0\x01\0\x01\0\0", "no responder sends"),
-            (b"\x01\x63\0\x01\0\x01\0\0", "no responder sends"),
+            (b"\x01\x05\0\x01\0\x01\0\0", "unexpected type"),
+            (b"\x01\x63\0\x01\0\x01\0\0", "unexpected type"),
         ] {
             let error = events(bytes, 8).unwrap_err();
             assert!(error.contains(said), "{bytes:?}: {error}");

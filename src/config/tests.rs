@@ -105,7 +105,7 @@ fn every_warning_has_its_place() {
         ("errors {\n404 a.html\n}", "3:5", "Unable to open error page"),
         ("push /", "2:6", "no resource is named"),
         ("tls self_signed", "2:5", "TLS disabled for"),
-        ("fastcgi / 127.0.0.1:9 php {\nroot /nonexistent/x\n}", "4:1", "there is no folder"),
+        ("fastcgi / 127.0.0.1:9 php {\nroot /nonexistent/x\n}", "4:1", "there is no directory"),
         ("proxy / 127.0.0.1:9 {\nkeepalive 2\nkeepalive 3\n}", "4:1", "twice"),
         ("timeouts {\nread 1s\nread 2s\n}", "4:1", "read"),
         ("maxrequestbody 1\nmaxrequestbody 2", "3:16", "two limits"),

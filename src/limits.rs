@@ -109,7 +109,7 @@ limits! {
         bytes "growth of all flow-control windows of the process; further uploads keep the initial window";
     /// quinn sets it once for all streams of a connection.
     QUIC_STREAM_WINDOW: u32 = 1792 * KB as u32, bytes "flow-control window of an HTTP/3 stream";
-    QUIC_CONNECTION_WINDOW: u32 = 512 * KB as u32,
+    QUIC_CONNECTION_WINDOW: u32 = 2 * MB as u32,
         bytes "flow-control window of an HTTP/3 connection";
     QUIC_CONNECTION_WINDOW_MOST: u32 = 8 * MB as u32,
         bytes "flow-control window of an HTTP/3 connection with uploads that fill it";

@@ -14,7 +14,7 @@ use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, Wri
 use quinn::{ConnectionError, ReadError};
 
 use super::close::{close, end, var_int};
-use super::connection_window::{ConnectionWindow, UploadReader};
+use super::connection_window::ConnectionWindow;
 use super::control::{self, CLOSED, CRITICAL_STREAMS, Seen, StreamKind};
 use super::control_stream::ControlStream;
 use super::errors::{connection_error, read_error};
@@ -130,7 +130,7 @@ impl quic::Connection<Bytes> for Transport {
             quic: self.quic.clone(),
             patience: self.patience.clone(),
             refusals: self.refusals.clone(),
-            reader: UploadReader::new(self.window.clone()),
+            window: self.window.clone(),
             is_over: false,
         };
         Poll::Ready(Ok(Bidi { send: Send::new(answer, id), receive }))
@@ -283,7 +283,7 @@ pub(crate) struct Receive {
     quic: quinn::Connection,
     patience: Patience,
     refusals: Refusals,
-    reader: UploadReader,
+    window: ConnectionWindow,
     /// Nothing more is to come, or to be taken.
     is_over: bool,
 }
@@ -319,12 +319,9 @@ impl quic::RecvStream for Receive {
             }
             // The stream stores the waker, not this future.
             let read = pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx);
-            if read.is_pending() {
-                self.reader.waits();
-            }
             let judged = match ready!(read) {
                 Ok(Some(chunk)) => {
-                    self.reader.read(chunk.bytes.len());
+                    self.window.read(chunk.bytes.len());
                     let judged = self.gate.take(&chunk.bytes);
                     if let Some(refused) = self.gate.refused() {
                         self.refusals.put(self.id, refused);

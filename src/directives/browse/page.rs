@@ -31,7 +31,7 @@ impl Page {
     /// Reads the operator's template from a file.
     pub(super) fn read(file: &str) -> Result<Self, String> {
         let text = std::fs::read_to_string(file)
-            .map_err(|error| format!("cannot read invalid template {file}: {error}"))?;
+            .map_err(|error| format!("cannot read the template {file}: {error}"))?;
         Self::parse(text).map_err(|error| format!("invalid template {file}: {error}"))
     }
 

@@ -40,6 +40,8 @@ pub struct Options {
     pub log_roll_compress: bool,
     pub log_timestamps: bool,
     pub pidfile: Option<PathBuf>,
+    /// `-control`: the control socket.
+    pub control: Option<PathBuf>,
     pub user: Option<String>,
     pub server_type: String,
     pub quiet: bool,
@@ -69,6 +71,8 @@ pub enum Action {
     Version,
     Plugins,
     Revoke,
+    /// Has the running service reload.
+    Reload,
 }
 
 /// `-cpu`: the share of the processors to use.
@@ -109,6 +113,7 @@ impl Default for Options {
             log_roll_compress: true,
             log_timestamps: true,
             pidfile: None,
+            control: None,
             user: None,
             server_type: "http".to_owned(),
             quiet: false,
@@ -166,6 +171,11 @@ static FLAGS: &[Flag] = &[
         |o, v| set(&mut o.conf, v),
         "Caddyfile to load (default \"Caddyfile\"), or stdin",
     ),
+    value(
+        "control",
+        |o, v| set(&mut o.control, v),
+        "Control socket to open, or to use with -reload (/var/run/caddy/caddy.sock)",
+    ),
     value("cpu", |o, v| cpu(v).map(|cpu| o.cpu = cpu), "CPU cap: N% or a number of workers"),
     switch("daemon", |o, on| o.daemon = on, "Run in the background once listening"),
     switch("disable-http-challenge", |o, on| o.http_challenge = !on, "Disable HTTP-01"),
@@ -190,6 +200,11 @@ static FLAGS: &[Flag] = &[
         "Congestion controller of HTTP/3: bbr or cubic (bbr)",
     ),
     switch("quiet", |o, on| o.quiet = on, "Suppress output at start"),
+    switch(
+        "reload",
+        |o, on| act(o, on, Action::Reload),
+        "Reload the running service, print the result and exit",
+    ),
     value("revoke", revoke, "Revoke the certificate of this host and exit"),
     value(
         "root",
@@ -332,67 +347,4 @@ fn cpu(value: &str) -> Result<Cpu, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Result<Options, String> {
-        parse(line.split_whitespace().map(str::to_owned))
-    }
-
-    #[test]
-    fn go_flag_syntax() {
-        for line in ["-conf=x -quic", "--conf x -quic=true", "-conf x --quic=1"] {
-            let options = parsed(line).unwrap();
-            assert_eq!(options.conf.as_deref(), Some("x"), "{line}");
-            assert!(options.quic, "{line}");
-        }
-        assert!(!parsed("-http2=false").unwrap().http2);
-        assert_eq!(parsed("").unwrap().congestion, Congestion::Bbr);
-        assert_eq!(parsed("-quic-congestion cubic").unwrap().congestion, Congestion::Cubic);
-    }
-
-    #[test]
-    fn parsing_stops_at_the_first_word_that_is_no_flag() {
-        let options = parsed("-port 8080 browse -quic=false").unwrap();
-        assert_eq!(options.lines, ["browse", "-quic=false"]);
-        assert!(options.quic);
-    }
-
-    #[test]
-    fn bad_flags_name_themselves() {
-        for (line, message) in [
-            ("---conf", "bad flag syntax: ---conf\n"),
-            ("-=x", "bad flag syntax: -=x\n"),
-            ("-http-port 0", "must be a whole number from 1 to 65535, not '0'\n"),
-            ("-log-roll-mb -1", "must be a whole number of at least 0, not '-1'\n"),
-            ("-nope", "flag provided but not defined: -nope\n"),
-            ("-conf", "flag needs an argument: -conf\n"),
-            ("-quic=maybe", "invalid boolean value \"maybe\" for -quic\n"),
-            (
-                "-grace 5",
-                "for flag -grace: must be a duration such as 30s, not '5', which has no unit",
-            ),
-            (
-                "-quic-congestion reno",
-                "invalid value \"reno\" for flag -quic-congestion: unknown congestion controller; \
-                use one of bbr, cubic\n",
-            ),
-            (
-                "-tcp-congestion nope",
-                "invalid value \"nope\" for flag -tcp-congestion: the kernel has ",
-            ),
-            ("-cpu 0%", "invalid CPU value: percentage must be between 1-100\n"),
-        ] {
-            let error = parsed(line).unwrap_err();
-            assert!(error.contains(message), "{line}: {error}");
-            assert!(error.contains("Usage of caddy:"), "{line}");
-        }
-    }
-
-    #[test]
-    fn workers_from_percent_and_count() {
-        assert_eq!(Cpu::Percent(50).workers(8), 4);
-        assert_eq!(Cpu::Percent(1).workers(2), 1);
-        assert_eq!(Cpu::Count(16).workers(2), 2);
-    }
-}
+mod tests;

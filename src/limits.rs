@@ -246,6 +246,11 @@ limits! {
         time "time for workers to stop, after `-grace`";
     UPGRADE_READY: Duration = secs(30),
         time "time for the new process of an upgrade to be ready; then the upgrade is cancelled";
+    /// Longer than a reload takes: names of addresses to listen on may have to be looked up.
+    CONTROL_ANSWER: Duration = secs(60),
+        time "time that `-reload` waits for the answer of the service";
+    CONTROL_REQUEST: Duration = secs(2),
+        time "time for a request on the control socket to arrive";
 }
 
 #[cfg(test)]

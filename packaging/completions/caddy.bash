@@ -4,7 +4,7 @@ _caddy() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
     case $previous in
-    -conf | --conf | -pidfile | --pidfile)
+    -conf | --conf | -control | --control | -pidfile | --pidfile)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
@@ -35,10 +35,10 @@ _caddy() {
     esac
     case $current in
     -*)
-        mapfile -t COMPREPLY < <(compgen -W '-agree -ca -catimeout -conf -cpu -daemon
+        mapfile -t COMPREPLY < <(compgen -W '-agree -ca -catimeout -conf -control -cpu -daemon
             -alt-svc-port -disable-http-challenge -disable-tls-alpn-challenge -email -grace -help -host -http-port
             -http2 -https-port -log -log-roll-compress -log-roll-mb -log-timestamps -pidfile
-            -plugins -port -quic -quic-congestion -quiet -revoke -root -tcp-congestion -type -user
+            -plugins -port -quic -quic-congestion -quiet -reload -revoke -root -tcp-congestion -type -user
             -validate -version' -- "$current")
         ;;
     esac

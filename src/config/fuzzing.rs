@@ -62,7 +62,7 @@ fn config(data: &[u8]) {
             assert!(!error.message.is_empty());
             Err(error.to_string())
         }
-        Err(LoadError::Site(message)) => {
+        Err(LoadError::Site(message) | LoadError::Address(message)) => {
             assert!(!message.is_empty());
             Err(message)
         }

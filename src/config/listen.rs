@@ -125,7 +125,7 @@ fn addresses(draft: &Draft) -> Result<Vec<SocketAddr>, LoadError> {
             Err(_) => (host, draft.port)
                 .to_socket_addrs()
                 .map_err(|error| {
-                    LoadError::Site(format!("{} - bind {bind}: {error}", draft.place))
+                    LoadError::Address(format!("{} - bind {bind}: {error}", draft.place))
                 })?
                 .take(1)
                 .collect(),

@@ -26,7 +26,7 @@ pub struct Readiness {
 
 /// Forks the background process. Must run before any thread exists. Keeps the working directory,
 /// for relative paths, and sets the umask to 027. In the parent it returns when the child is
-/// ready (exit code 0) or has failed (message on stderr, exit code 1).
+/// ready (exit code 0) or has failed (message on stderr, and its exit code).
 ///
 /// # Errors
 /// The pipe or the first fork failed; then there is no second process.
@@ -43,7 +43,7 @@ pub fn detach() -> io::Result<Side> {
             Ok(Side::Child(Readiness { pipe }))
         }
         Outcome::Child(Err(err)) => {
-            Readiness { pipe }.failed(&format!("cannot detach: {err}"));
+            Readiness { pipe }.failed(1, &format!("cannot detach: {err}"));
             Ok(Side::Parent(1))
         }
     }
@@ -56,9 +56,9 @@ impl Readiness {
         let _ = self.pipe.write_all(&[READY]);
     }
 
-    /// The start failed: the parent prints `message` to stderr and exits with 1.
-    pub fn failed(mut self, message: &str) {
-        let mut text = vec![FAILED];
+    /// The start failed: the parent prints `message` to stderr and exits with `code`.
+    pub fn failed(mut self, code: u8, message: &str) {
+        let mut text = vec![FAILED, code];
         text.extend_from_slice(message.as_bytes());
         let _ = self.pipe.write_all(&text);
     }
@@ -68,17 +68,19 @@ impl Readiness {
 fn await_child(mut pipe: PipeReader, terminal: &mut dyn Write) -> i32 {
     let mut said = Vec::new();
     let read = pipe.read_to_end(&mut said);
-    let message = match said.split_first() {
-        Some((&READY, _)) => return 0,
-        Some((&FAILED, message)) => String::from_utf8_lossy(message).trim_end().to_owned(),
+    let (code, message) = match said.as_slice() {
+        [READY, ..] => return 0,
+        [FAILED, code, message @ ..] => {
+            (i32::from(*code), String::from_utf8_lossy(message).trim_end().to_owned())
+        }
         _ => match read {
-            Ok(_) => "the background process ended before it was ready".to_owned(),
-            Err(err) => format!("cannot wait for the background process: {err}"),
+            Ok(_) => (1, "the background process ended before it was ready".to_owned()),
+            Err(err) => (1, format!("cannot wait for the background process: {err}")),
         },
     };
     // If stderr is closed, the exit code still reports the failure.
     let _ = writeln!(terminal, "{message}");
-    1
+    code
 }
 
 #[cfg(test)]
@@ -92,7 +94,7 @@ mod tests {
     fn exit_code_and_text() {
         let cases: &[(&[u8], i32, &str)] = &[
             (b"+", 0, ""),
-            (b"-bind: in use\n", 1, "bind: in use\n"),
+            (b"-\x06bind: in use\n", 6, "bind: in use\n"),
             (b"", 1, "the background process ended before it was ready\n"),
             (b"?", 1, "the background process ended before it was ready\n"),
         ];
@@ -114,7 +116,7 @@ mod tests {
             Side::Parent(code) => std::process::exit(code),
             Side::Child(readiness) => match how.to_str() {
                 Some("ready") => readiness.ready(),
-                Some("failed") => readiness.failed("no such port"),
+                Some("failed") => readiness.failed(6, "no such port"),
                 _ => {}
             },
         }
@@ -125,7 +127,7 @@ mod tests {
     fn a_real_detach() {
         for (how, code, text) in [
             ("ready", 0, ""),
-            ("failed", 1, "no such port\n"),
+            ("failed", 6, "no such port\n"),
             ("silent", 1, "the background process ended before it was ready\n"),
         ] {
             let out = Command::new(std::env::current_exe().expect("exe"))

@@ -4,6 +4,7 @@
 pub mod activation;
 pub mod command;
 pub mod console;
+pub mod control;
 pub mod detach;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

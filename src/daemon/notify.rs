@@ -8,6 +8,12 @@ use sd_notify::NotifyState;
 /// The environment variables of the supervisor, which children do not get.
 pub const VARIABLES: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
+/// Whether a supervisor expects notifications.
+#[must_use]
+pub fn is_wanted() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// The start or reload is complete; `systemctl status` shows `status`.
 pub fn ready(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);

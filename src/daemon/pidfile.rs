@@ -7,12 +7,16 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 /// A file longer than this contains something other than a process ID.
 const MAX_LEN: u64 = 64;
+/// How long a lock is waited for that may be no server's.
+const LOOK: Duration = Duration::from_millis(300);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The locked pid file of this process; removed on drop if it still holds this process's pid.
 #[derive(Debug)]
@@ -174,9 +178,16 @@ fn open(path: &Path) -> Result<File, PidFileError> {
     }
 }
 
+/// Who only looks whether the file is locked, as the init script does, has it for a moment.
 fn lock(path: &Path, file: &File) -> Result<(), PidFileError> {
     let path = path.to_owned();
-    match file.try_lock() {
+    let end = Instant::now() + LOOK;
+    let mut locked = file.try_lock();
+    while matches!(locked, Err(TryLockError::WouldBlock)) && Instant::now() < end {
+        std::thread::sleep(PAUSE);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(PidFileError::Held { path, pid: read_pid(file) }),
         Err(TryLockError::Error(source)) => {
@@ -264,6 +275,21 @@ mod tests {
         new.name(std::process::id()).expect("write");
         drop(new);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_look_at_the_lock_does_not_stop_a_start() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("caddy.pid");
+        fs::write(&path, "1\n").expect("write");
+        let look = File::open(&path).expect("open");
+        look.lock_shared().expect("lock");
+        let looking = std::thread::spawn(move || {
+            std::thread::sleep(LOOK / 6);
+            drop(look);
+        });
+        drop(PidFile::acquire(&path).expect("acquired"));
+        looking.join().expect("thread");
     }
 
     #[test]

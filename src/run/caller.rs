@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::exit::Failure;
 use super::handover::HandoverIn;
 use super::output;
 use crate::daemon::detach::Readiness;
@@ -47,11 +48,11 @@ impl Caller {
         Ok(self)
     }
 
-    pub(super) fn failed(self, error: &str) {
+    pub(super) fn failed(self, why: &Failure) {
         match self {
-            Self::Terminal => output::error(error),
-            Self::Parent(readiness) => readiness.failed(error),
-            Self::Predecessor(before) => before.failed(error),
+            Self::Terminal => output::error(&why.text),
+            Self::Parent(readiness) => readiness.failed(why.code, &why.text),
+            Self::Predecessor(before) => before.failed(&why.text),
         }
     }
 }

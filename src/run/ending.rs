@@ -46,8 +46,9 @@ impl Service {
     }
 
     /// Drains the requests in flight while the new process serves.
-    pub(super) fn leave(self, new: Serving, events: &mpsc::Receiver<Event>) -> u8 {
+    pub(super) fn leave(mut self, new: Serving, events: &mpsc::Receiver<Event>) -> u8 {
         self.watchdog.stop();
+        self.control.release();
         // The new process rotates the logs and renews the certificates.
         logfile::disable_rotation();
         self.settings.keeper.stop();

@@ -1,10 +1,52 @@
-//! The exit codes of the process.
+//! The exit codes of the process. Those of a configuration and of what does not run are LSB's for
+//! init scripts, which systemd shows by name too.
+
+use crate::config::LoadError;
 
 /// Normal stop.
 pub(super) const OK: u8 = 0;
-/// The configuration or the start failed.
+/// The start failed for a reason that may pass: a busy port, a missing address.
 pub(super) const FAILED: u8 = 1;
 /// A second signal cut the drain short.
 pub(super) const FORCED: u8 = 2;
+/// What is asked for does not exist.
+pub(super) const USAGE: u8 = 2;
 /// A command of `on shutdown` failed.
 pub(super) const SHUTDOWN_FAILED: u8 = 4;
+/// The configuration is bad: another try cannot help before somebody has changed it.
+pub(super) const NOT_CONFIGURED: u8 = 6;
+/// There is no service to ask.
+pub(super) const NOT_RUNNING: u8 = 7;
+
+/// Why something was not done, and the exit code for that.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) text: String,
+    pub(super) code: u8,
+}
+
+impl Failure {
+    /// Of what is configured.
+    pub(super) fn configured(text: String) -> Self {
+        Self { text, code: NOT_CONFIGURED }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { text, code: FAILED }
+    }
+}
+
+impl From<&LoadError> for Failure {
+    fn from(error: &LoadError) -> Self {
+        let code = if error.may_pass() { FAILED } else { NOT_CONFIGURED };
+        Self { text: error.to_string(), code }
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self::from(&error)
+    }
+}

@@ -19,6 +19,7 @@ pub(super) struct HandoverOut<'a> {
     pub(super) keys: &'a ServiceKeys,
     pub(super) handovers: &'a [HandoverSockets],
     pub(super) pidfile: Option<BorrowedFd<'a>>,
+    pub(super) control: Option<BorrowedFd<'a>>,
     /// Whether a Caddyfile was found.
     pub(super) found: bool,
     /// The active Caddyfile, if it was read from the standard input.
@@ -30,6 +31,7 @@ pub(super) struct HandoverIn {
     pub(super) keys: Arc<ServiceKeys>,
     pub(super) handovers: Vec<HandoverSockets>,
     pub(super) pidfile: Option<OwnedFd>,
+    pub(super) control: Option<OwnedFd>,
     pub(super) found: bool,
     pub(super) stdin: Option<String>,
 }
@@ -51,6 +53,7 @@ impl HandoverOut<'_> {
             "pidfile": usize::from(self.pidfile.is_some()),
             "handovers": handovers.collect::<Vec<_>>(),
             "lent": { "tcp": tcp.len(), "udp": udp.len() },
+            "control": usize::from(self.control.is_some()),
         })
         .to_string()
     }
@@ -60,7 +63,7 @@ impl HandoverOut<'_> {
         let (tcp, udp) = server::lent();
         let own =
             self.pidfile.into_iter().chain(self.handovers.iter().flat_map(HandoverSockets::files));
-        own.chain(tcp).chain(udp).collect()
+        own.chain(tcp).chain(udp).chain(self.control).collect()
     }
 }
 
@@ -79,12 +82,15 @@ impl HandoverIn {
             handovers.iter().map(|counts| handover(&mut files, counts)).collect();
         let tcp = some(&mut files, &text["lent"]["tcp"]).ok_or_else(odd)?;
         let udp = some(&mut files, &text["lent"]["udp"]).ok_or_else(odd)?;
+        // A version that has no control socket says nothing of it.
+        let control = some(&mut files, &text["control"]).and_then(|mut files| files.pop());
         let (tcp, udp) = (tcp.into_iter().map(Into::into), udp.into_iter().map(Into::into));
         server::inherit(tcp.collect(), udp.collect()).map_err(|error| error.to_string())?;
         Ok(Self {
             keys: keys(&text).ok_or_else(odd)??,
             handovers: handovers.ok_or_else(odd)?,
             pidfile,
+            control,
             found: text["found"].as_bool().unwrap_or_default(),
             stdin: text["stdin"].as_str().map(str::to_owned),
         })
@@ -117,6 +123,7 @@ fn some(files: &mut impl Iterator<Item = OwnedFd>, count: &Value) -> Option<Vec<
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, UdpSocket};
+    use std::os::fd::AsFd as _;
 
     use super::*;
 
@@ -139,10 +146,14 @@ mod tests {
     #[test]
     fn what_is_sent_arrives() {
         let handover = open(text(|_| {})).expect("handover");
+        assert!(handover.control.is_none(), "an older version has none");
+        let control = TcpListener::bind("127.0.0.1:0").expect("control");
+        let control_address = control.local_addr().expect("address");
         let sent = HandoverOut {
             keys: &handover.keys,
             handovers: &handover.handovers,
             pidfile: None,
+            control: Some(control.as_fd()),
             found: true,
             stdin: handover.stdin.as_deref(),
         };
@@ -151,6 +162,8 @@ mod tests {
         let next = HandoverIn::open(parcel).expect("handover");
         assert_eq!((next.keys.generation(), next.keys.secret()), (8, &[5; 32]));
         assert_eq!((next.stdin.as_deref(), next.pidfile.is_none()), (Some(":80"), true));
+        let control = TcpListener::from(next.control.expect("control")).local_addr();
+        assert_eq!(control.expect("address"), control_address);
         assert_eq!((handover.found, next.found), (false, true));
         let handover = &next.handovers[0];
         assert_eq!(handover.addr.to_string(), "[::]:443");

@@ -4,6 +4,8 @@
 mod background;
 mod caller;
 mod certificates;
+mod check;
+mod control;
 mod ending;
 mod exit;
 mod handover;
@@ -16,22 +18,18 @@ mod sockets;
 mod upgrade;
 mod watchdog;
 
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 
 use crate::cli::{Action, Options};
-use crate::config;
 use crate::daemon::activation;
 use crate::daemon::detach::{self, Side};
 use crate::daemon::signals::Event;
-use crate::daemon::{notify, privileges, processlog};
+use crate::daemon::{notify, processlog};
 use crate::server;
-use crate::warning::Warning;
 use caller::Caller;
-use exit::{FAILED, FORCED, OK};
+use exit::{FAILED, FORCED, Failure, OK};
 use handover::HandoverIn;
 use service::Service;
-use settings::{settings, wanted};
-use sinks::NoSinks;
 use upgrade::Upgrade;
 
 /// Runs the action of the command line and returns the exit code.
@@ -43,7 +41,8 @@ pub fn run(options: &Options) -> u8 {
     match options.action {
         Action::Version => output::line(concat!("Caddy ", env!("CARGO_PKG_VERSION"))),
         Action::Plugins => output::plugins(),
-        Action::Validate => return validate(options),
+        Action::Validate => return check::validate(options),
+        Action::Reload => return control::reload(options),
         Action::Revoke => return revoke(options),
         Action::Serve => return begin(options),
     }
@@ -55,10 +54,10 @@ fn begin(options: &Options) -> u8 {
     match caller::predecessor() {
         Ok(Some((caller, handover))) => return serve(options, caller, Some(handover)),
         Ok(None) => {}
-        Err((caller, error)) => return failed(caller, &error),
+        Err((caller, error)) => return failed(caller, &error.into()),
     }
     if let Err(error) = inherit() {
-        return failed(Caller::Terminal, &error);
+        return failed(Caller::Terminal, &error.into());
     }
     if options.daemon { in_background(options) } else { serve(options, Caller::Terminal, None) }
 }
@@ -67,30 +66,6 @@ fn begin(options: &Options) -> u8 {
 fn inherit() -> Result<(), String> {
     let (tcp, udp) = activation::passed()?;
     server::inherit(tcp, udp).map_err(|error| format!("socket activation: {error}"))
-}
-
-fn validate(options: &Options) -> u8 {
-    match check(options) {
-        Ok(warnings) => {
-            warnings.iter().for_each(|warning| output::warning(&warning.to_string()));
-            output::line("Caddyfile is valid");
-            OK
-        }
-        Err(error) => {
-            output::error(&error);
-            FAILED
-        }
-    }
-}
-
-/// Performs the checks of a start without side effects; returns the warnings.
-fn check(options: &Options) -> Result<Vec<Warning>, String> {
-    options.user.as_deref().map(privileges::lookup).transpose()?;
-    processlog::check(&processlog::parse_target(&options.log))?;
-    let settings = settings(options, Arc::new(NoSinks))?;
-    let source = wanted(options).read(&settings)?;
-    let loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
-    Ok(loaded.warnings)
 }
 
 fn revoke(options: &Options) -> u8 {
@@ -113,7 +88,7 @@ fn in_background(options: &Options) -> u8 {
     match detach::detach() {
         Ok(Side::Parent(code)) => u8::try_from(code).unwrap_or(FAILED),
         Ok(Side::Child(readiness)) => serve(options, Caller::Parent(readiness), None),
-        Err(error) => failed(Caller::Terminal, &format!("cannot detach: {error}")),
+        Err(error) => failed(Caller::Terminal, &format!("cannot detach: {error}").into()),
     }
 }
 
@@ -131,7 +106,7 @@ fn serve(options: &Options, caller: Caller, handover: Option<HandoverIn>) -> u8 
         Err(error) => {
             // A predecessor logs this itself, in the same log.
             if !caller.is_predecessor() && !options.log.is_empty() {
-                log::error!("{}", on_one_line(&error));
+                log::error!("{}", on_one_line(&error.text));
             }
             processlog::flush();
             return failed(caller, &error);
@@ -163,9 +138,9 @@ fn serve(options: &Options, caller: Caller, handover: Option<HandoverIn>) -> u8 
     service.live(&events)
 }
 
-fn failed(caller: Caller, error: &str) -> u8 {
-    caller.failed(error);
-    FAILED
+fn failed(caller: Caller, why: &Failure) -> u8 {
+    caller.failed(why);
+    why.code
 }
 
 impl Service {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::background::Background;
+use super::control::{self, Control};
+use super::exit::{Failure, OK};
 use super::handover::HandoverIn;
 use super::settings::{log_style, settings, wanted};
 use super::sinks::Sinks;
@@ -13,6 +15,7 @@ use super::watchdog::Watchdog;
 use super::{certificates, hooks, output, sockets};
 use crate::cli::Options;
 use crate::config::{self, LoadError, Settings, Source, Wanted};
+use crate::daemon::control::Answer;
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::signals::{Event, Signals};
 use crate::daemon::upgrade::Program;
@@ -20,6 +23,7 @@ use crate::daemon::{limits, notify, privileges, processlog};
 use crate::limits::CONNECTION_SHARE;
 use crate::server::{self, Engine, ServiceKeys, Sockets, Workers};
 use crate::site::{self, Task};
+use crate::warning::Warning;
 
 /// Descriptors that a worker opens for itself, with some reserve.
 const DESCRIPTORS_OF_WORKER: u64 = 6;
@@ -49,43 +53,41 @@ pub(super) struct Service {
     pub(super) alone: CancellationToken,
     /// Removed when the service is dropped.
     pub(super) pidfile: Option<PidFile>,
+    pub(super) control: Control,
+    /// Where the control socket sends what it is asked.
+    events: mpsc::Sender<Event>,
 }
 
 impl Service {
     /// Builds and binds everything; [`Self::open`] serves.
     pub(super) fn start(
         options: &Options,
-        handover: Option<HandoverIn>,
-    ) -> Result<(Self, mpsc::Receiver<Event>), String> {
+        mut handover: Option<HandoverIn>,
+    ) -> Result<(Self, mpsc::Receiver<Event>), Failure> {
         let program = Program::this()
             .map_err(|error| format!("cannot find the file of this program: {error}"))?;
         let user = user(options)?;
-        let events = signals()?;
-        processlog::install(&log_style(options), user.as_ref())
-            .map_err(|error| format!("process log {}: {error}", options.log))?;
-        let mut handover = handover;
+        let (sender, events) = signals()?;
+        open_log(options, user.as_ref())?;
         let pidfile = pidfile(options, handover.as_mut())?;
+        let control = control(options, user.as_ref(), handover.as_mut())?;
         let sinks = Arc::new(Sinks::of(user.clone()));
-        let settings = settings(options, sinks.clone())?;
+        let settings = settings(options, sinks.clone()).map_err(Failure::configured)?;
         let wanted = wanted(options);
-        let source = source(&wanted, &settings, handover.as_mut())?;
-        let mut loaded = config::load(&source, &settings).map_err(|error| error.to_string())?;
+        let source = source(&wanted, &settings, handover.as_mut()).map_err(Failure::configured)?;
+        let mut loaded = config::load(&source, &settings)?;
         output::activating(options.quiet);
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let descriptors = limits::raise_nofile();
-        let available = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = options.cpu.workers(available);
+        let count =
+            options.cpu.workers(std::thread::available_parallelism().map_or(1, usize::from));
         let is_next = handover.is_some();
         let (keys, handovers) = match handover {
             Some(handover) => (handover.keys, handover.handovers),
             None => (ServiceKeys::generate()?, Vec::new()),
         };
         let bind = || sockets::bind_new(&mut loaded, None, handovers, count);
-        // As the user: sockets of one port in a later reload have to have the same owner.
-        let opening = match &user {
-            Some(user) => privileges::acting_as(user, bind)??,
-            None => bind()?,
-        };
+        let opening = bind_as(user.as_ref(), bind)?;
         let sites = loaded.lines();
         let engine = Engine::new(loaded.snapshot);
         if let Some(user) = &user {
@@ -114,6 +116,8 @@ impl Service {
             program,
             alone: CancellationToken::new(),
             pidfile,
+            control,
+            events: sender,
         };
         Ok((service, events))
     }
@@ -122,6 +126,9 @@ impl Service {
     pub(super) fn open(&mut self) {
         for sockets in std::mem::take(&mut self.opening) {
             self.workers.open(sockets);
+        }
+        if let Err(error) = self.control.serve(self.events.clone()) {
+            log::error!("control socket: cannot start a thread: {error}");
         }
         if let Err(error) = self.watchdog.start(self.workers.pulse()) {
             log::error!("watchdog: {error}");
@@ -158,21 +165,33 @@ impl Service {
     pub(super) fn reload(&mut self, signal: &str) {
         log::info!("{signal}: Reloading");
         log::info!("Reloading");
+        // Init scripts of Caddy's early days stop by HUP.
+        if signal == "SIGHUP" && self.pidfile.is_none() && !notify::is_wanted() {
+            let pid = std::process::id();
+            log::warn!(
+                "SIGHUP reloads and does not stop this server; to stop it: kill -TERM {pid}"
+            );
+        }
         notify::reloading();
         processlog::reopen();
         self.sinks.reopen();
-        match self.try_reload() {
-            Ok(()) => {
+        let waiting = self.control.waiting();
+        let answer = match self.try_reload() {
+            Ok(warnings) => {
                 log::info!("Reloading complete");
                 self.tell_restarted();
                 notify::ready("serving");
+                Answer { code: OK, text: lines(&warnings) }
             }
             Err(error) => {
                 log::error!("{signal}: {}", error.line());
                 let why = error.brief();
                 notify::ready(&format!("serving as before; the reload failed: {why}"));
+                let Failure { text, code } = Failure::from(error);
+                Answer { code, text }
             }
-        }
+        };
+        control::tell(waiting, &answer);
     }
 
     /// Runs the commands for a new configuration of a running service.
@@ -182,14 +201,15 @@ impl Service {
         hooks::run_aside(hooks, site::Event::InstanceStartup, &[]);
     }
 
-    fn try_reload(&mut self) -> Result<(), LoadError> {
+    /// Returns the warnings of the new configuration.
+    fn try_reload(&mut self) -> Result<Vec<Warning>, LoadError> {
         let reread = self.wanted.reread(&self.source, &self.settings);
         let source = reread.map_err(LoadError::Site)?;
         let mut loaded = config::load(&source, &self.settings)?;
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let old = self.engine.load();
         let bound = sockets::bind_new(&mut loaded, Some(&old), Vec::new(), self.workers.count())
-            .map_err(LoadError::Site)?;
+            .map_err(LoadError::Address)?;
         let gone = sockets::gone(&old, &loaded.snapshot);
         self.sites = loaded.lines();
         self.engine.store(loaded.snapshot);
@@ -199,7 +219,7 @@ impl Service {
         self.settings.keeper.configure(certificates::listeners(&self.engine.load()));
         self.background.replace(loaded.tasks);
         self.source = source;
-        Ok(())
+        Ok(loaded.warnings)
     }
 }
 
@@ -216,6 +236,47 @@ fn pidfile(
     pidfile.map(Some).map_err(|error| error.to_string())
 }
 
+/// Opens the process log.
+fn open_log(options: &Options, user: Option<&privileges::User>) -> Result<(), Failure> {
+    processlog::check(&processlog::parse_target(&options.log)).map_err(Failure::configured)?;
+    processlog::install(&log_style(options), user)
+        .map_err(|error| format!("process log {}: {error}", options.log).into())
+}
+
+/// Binds as the user: sockets of one port in a later reload have to have the same owner.
+fn bind_as(
+    user: Option<&privileges::User>,
+    bind: impl FnOnce() -> Result<Vec<Sockets>, String>,
+) -> Result<Vec<Sockets>, String> {
+    match user {
+        Some(user) => privileges::acting_as(user, bind)?,
+        None => bind(),
+    }
+}
+
+/// The control socket that the previous process passed on, or a new one. An upgrade does not fail
+/// for want of it.
+fn control(
+    options: &Options,
+    user: Option<&privileges::User>,
+    handover: Option<&mut HandoverIn>,
+) -> Result<Control, String> {
+    let is_next = handover.is_some();
+    let handed = handover.and_then(|handover| handover.control.take());
+    match Control::open(options, user, handed) {
+        Err(error) if is_next => {
+            log::warn!("{error}");
+            Ok(Control::default())
+        }
+        done => done,
+    }
+}
+
+/// One line for each.
+fn lines(warnings: &[Warning]) -> String {
+    warnings.iter().map(|warning| format!("{warning}\n")).collect()
+}
+
 /// Runs the startup commands. Clients that connect meanwhile wait, as the ports are bound.
 fn start_commands(engine: &Engine, events: &mpsc::Receiver<Event>) -> Result<(), String> {
     let give_up = || matches!(events.try_recv(), Ok(Event::Stop(_) | Event::StopNow(_)));
@@ -225,15 +286,16 @@ fn start_commands(engine: &Engine, events: &mpsc::Receiver<Event>) -> Result<(),
 }
 
 /// Signals arrive on a thread of their own, so that waiting for them never delays a drain.
-fn signals() -> Result<mpsc::Receiver<Event>, String> {
+fn signals() -> Result<(mpsc::Sender<Event>, mpsc::Receiver<Event>), String> {
     let mut signals =
         Signals::install().map_err(|error| format!("cannot install signal handlers: {error}"))?;
     let (events, inbox) = mpsc::channel();
+    let sender = events.clone();
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || while events.send(signals.wait()).is_ok() {})
         .map_err(|error| format!("cannot start a thread: {error}"))?;
-    Ok(inbox)
+    Ok((sender, inbox))
 }
 
 /// Looks up the user to run as. From here on no child process can gain privileges.

@@ -79,6 +79,7 @@ impl Service {
             keys: &self.keys,
             handovers: self.workers.handovers(),
             pidfile: self.pidfile.as_ref().map(PidFile::file),
+            control: self.control.socket(),
             found: !self.source.is_implied(),
             stdin: self.wanted.is_stdin().then_some(self.source.text.as_str()),
         };

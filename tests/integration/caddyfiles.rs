@@ -2,7 +2,7 @@
 //! `caddyfiles.txt` and, for `tls` alone, `tls_lines.txt`: a name behind `==`, the text, `--`,
 //! the line. `options.txt` has the options of blocks, each with its place and remedy too.
 
-use crate::harness::Setup;
+use crate::harness::{NOT_CONFIGURED, Setup};
 
 const TABLES: [&str; 2] = [include_str!("caddyfiles.txt"), include_str!("tls_lines.txt")];
 
@@ -30,7 +30,7 @@ fn each_broken_caddyfile_gets_its_message() {
         // The first line, behind date and time.
         let first = said.lines().next().unwrap_or_default();
         let message = first.get(20..).unwrap_or(first);
-        if message != setup.fill(want) || done.status.code() != Some(1) {
+        if message != setup.fill(want) || done.status.code() != Some(NOT_CONFIGURED) {
             wrong.push(format!("{name}: {:?}\n want {want}\n got  {message}", done.status.code()));
         }
     }
@@ -86,7 +86,7 @@ impl Row {
             None => {
                 let first = format!("Caddyfile:{line} - Parse error: {}\n", self.message);
                 let mark = format!("^ column {column}\n");
-                (1, vec![first, mark, format!("\n  hint: {}\n", self.hint)])
+                (NOT_CONFIGURED, vec![first, mark, format!("\n  hint: {}\n", self.hint)])
             }
         };
         let right = done.status.code() == Some(code) && wanted.iter().all(|w| said.contains(w));
@@ -182,7 +182,7 @@ fn validate_refuses_what_a_start_would() {
             let setup = Setup::new(&format!("http://:@PORT@\n{line}\n")).arg(arg).arg(mode);
             let done = setup.output();
             let said = String::from_utf8_lossy(&done.stderr).to_lowercase();
-            assert_eq!(done.status.code(), Some(1), "{line} {arg} {mode}: {said}");
+            assert_eq!(done.status.code(), Some(NOT_CONFIGURED), "{line} {arg} {mode}: {said}");
             assert!(said.contains(&want.to_lowercase()), "{line} {arg} {mode}: {said}");
         }
     }

@@ -3,7 +3,7 @@
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
-use crate::harness::Setup;
+use crate::harness::{NOT_CONFIGURED, Setup};
 
 /// A certificate for `localhost` valid in these years, and its key, as PEM.
 fn pair(from: i32, until: i32) -> (String, String) {
@@ -33,7 +33,7 @@ fn each_wrong_pair_is_named() {
             let setup = args.iter().fold(setup(cert, key), |setup, arg| setup.arg(arg));
             let done = setup.output();
             let said = String::from_utf8_lossy(&done.stderr).into_owned();
-            assert_eq!(done.status.code(), Some(1), "{want}: {said}");
+            assert_eq!(done.status.code(), Some(NOT_CONFIGURED), "{want}: {said}");
             assert!(said.contains("Caddyfile:2 - "), "{said}");
             assert!(said.contains(want) && said.contains(".pem'"), "{want}: {said}");
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{BINARY, Caddy, Setup, curl, free_port, wait_for};
+use crate::harness::{BINARY, Caddy, NOT_CONFIGURED, Setup, curl, free_port, wait_for};
 
 const SITE: &str = "http://:@PORT@ {\n status 201 /\n}\n";
 
@@ -21,7 +21,7 @@ fn a_caddyfile_without_a_site_is_an_error() {
         for args in [&["-validate"][..], &[]] {
             let done = setup.command().args(args).output().unwrap();
             let said = String::from_utf8_lossy(&done.stderr).into_owned();
-            assert_eq!(done.status.code(), Some(1), "{text:?} {args:?}: {said}");
+            assert_eq!(done.status.code(), Some(NOT_CONFIGURED), "{text:?} {args:?}: {said}");
             assert!(said.contains("no site in Caddyfile"), "{text:?} {args:?}: {said}");
         }
     }
@@ -145,7 +145,7 @@ fn nothing_is_implied_in_the_root_directory() {
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&run.stderr).into_owned();
-        assert_eq!(run.status.code(), Some(1), "{args:?}: {said}");
+        assert_eq!(run.status.code(), Some(NOT_CONFIGURED), "{args:?}: {said}");
         assert!(said.contains("the working directory is /"), "{args:?}: {said}");
     }
 }
@@ -167,6 +167,6 @@ fn an_empty_pipe_opens_nothing() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert_eq!(done.status.code(), Some(NOT_CONFIGURED), "{said}");
     assert!(said.contains("no site in stdin"), "{said}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Answer, Caddy, Fpm, Origin, Setup, curl, wait_for};
+use crate::harness::{Answer, Caddy, Fpm, NOT_CONFIGURED, Origin, Setup, curl, wait_for};
 
 const SITE: &str = "http://:@PORT@, http://:@PORT2@";
 
@@ -67,7 +67,7 @@ fn every_path_passes_one_check() {
         let line = 3 + lines.lines().position(|line| line.contains("/x/*")).unwrap();
         let (code, said) = validated(&lines);
         let first = format!("Caddyfile:{line} - Parse error: '/x/*' matches no path");
-        assert!(code == Some(1) && said.contains(&first), "{lines}: {said}");
+        assert!(code == Some(NOT_CONFIGURED) && said.contains(&first), "{lines}: {said}");
         assert!(said.contains("hint: ") && said.contains("/x"), "{lines}: {said}");
     }
     for place in PLACES {
@@ -95,7 +95,10 @@ fn arguments_in_the_wrong_order_are_named() {
         ("redir http://a /b", "redir / http://a"),
     ] {
         let (code, said) = validated(line);
-        assert!(code == Some(1) && said.contains("Caddyfile:3 - Parse error"), "{line}: {said}");
+        assert!(
+            code == Some(NOT_CONFIGURED) && said.contains("Caddyfile:3 - Parse error"),
+            "{line}: {said}"
+        );
         assert!(said.contains(&format!("hint: write: {hint}")) || said.contains(hint), "{said}");
     }
     let (code, said) = validated("proxy /api localhost:1\nproxy /API localhost:2");
@@ -107,7 +110,10 @@ fn arguments_in_the_wrong_order_are_named() {
     assert!(!validated(excepted).1.contains("gets no request"));
     let done = Setup::new("http://:@PORT@/x/* {\n root .\n}\n").arg("-validate").output();
     let (code, said) = (done.status.code(), String::from_utf8_lossy(&done.stderr));
-    assert!(code == Some(1) && said.contains("Caddyfile:1 - Parse error: '/x/*'"), "{said}");
+    assert!(
+        code == Some(NOT_CONFIGURED) && said.contains("Caddyfile:1 - Parse error: '/x/*'"),
+        "{said}"
+    );
 }
 
 /// A directive for `/wp`, and how an answer shows that it was obeyed.

@@ -45,6 +45,9 @@ pub use world::{World, package};
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_caddy");
 
+/// The exit code for a configuration that cannot be served.
+pub const NOT_CONFIGURED: i32 = 6;
+
 /// A port nobody listens on, over TCP nor UDP. Below the range that the kernel hands out to
 /// clients, so that nothing takes it in between.
 pub fn free_port() -> u16 {

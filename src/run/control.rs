@@ -1,0 +1,122 @@
+//! What is asked at the control socket. A request for a reload waits here for the verdict on the
+//! configuration that it asks for.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use super::exit::{FAILED, NOT_RUNNING, USAGE};
+use super::output;
+use crate::cli::Options;
+use crate::daemon::control::{self, Answer, Request};
+use crate::daemon::privileges::User;
+use crate::daemon::signals::Event;
+
+/// Where it is unless `-control` says otherwise: what the init script and the unit name.
+const USUAL_PLACE: &str = "/var/run/caddy/caddy.sock";
+/// The request for a reload.
+const RELOAD: &str = "reload";
+/// What a reload is named by in the log, where others are named by their signal.
+const BY: &str = "control socket";
+
+/// The socket, and who waits for the result of a reload.
+#[derive(Default)]
+pub(super) struct Control {
+    socket: Option<control::Control>,
+    waiting: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Control {
+    /// Opens what `-control` names, or takes it over from the previous process. Without the flag
+    /// there is none.
+    pub(super) fn open(
+        options: &Options,
+        user: Option<&User>,
+        handed: Option<OwnedFd>,
+    ) -> Result<Self, String> {
+        let Some(path) = &options.control else { return Ok(Self::default()) };
+        let socket = match handed {
+            Some(handed) => control::Control::inherit(path, handed),
+            None => control::Control::open(path, user),
+        };
+        let failed = |error| format!("control socket {}: {error}", path.display());
+        Ok(Self { socket: Some(socket.map_err(failed)?), waiting: Arc::default() })
+    }
+
+    /// Takes requests from now on.
+    pub(super) fn serve(&mut self, events: mpsc::Sender<Event>) -> io::Result<()> {
+        let Some(socket) = &mut self.socket else { return Ok(()) };
+        let waiting = self.waiting.clone();
+        socket.serve(move |request| match request.text.as_str() {
+            RELOAD => {
+                waiting.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+                let _ = events.send(Event::Reload(BY));
+            }
+            _ => {
+                let text = format!("unknown request '{}'\n", request.text.escape_debug());
+                request.answer(&Answer { code: USAGE, text });
+            }
+        })
+    }
+
+    /// Those who have asked for a reload up to now.
+    pub(super) fn waiting(&self) -> Vec<Request> {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(control::Control::socket)
+    }
+
+    /// Another process has the socket now, and the last word on what is asked for.
+    pub(super) fn release(&mut self) {
+        if let Some(socket) = &mut self.socket {
+            socket.release();
+        }
+        let text = "another process has taken over meanwhile: repeat the command\n".to_owned();
+        tell(self.waiting(), &Answer { code: FAILED, text });
+    }
+}
+
+/// Gives all of them the same answer.
+pub(super) fn tell(waiting: Vec<Request>, answer: &Answer) {
+    waiting.into_iter().for_each(|request| request.answer(answer));
+}
+
+/// Has the running service reload, and returns what it says of that as the exit code.
+pub(super) fn reload(options: &Options) -> u8 {
+    let path = options.control.clone().unwrap_or_else(|| PathBuf::from(USUAL_PLACE));
+    match control::ask(&path, RELOAD) {
+        Ok(Answer { code: 0, text }) => {
+            text.lines().for_each(output::warning);
+            0
+        }
+        Ok(Answer { code, text }) => {
+            output::error(text.trim_end());
+            code
+        }
+        Err(error) => {
+            output::error(&unanswered(&path, &error));
+            match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => NOT_RUNNING,
+                _ => FAILED,
+            }
+        }
+    }
+}
+
+fn unanswered(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!(
+            "no service listens on the control socket {path}: is it running, and started with \
+             -control {path}?"
+        ),
+        io::ErrorKind::UnexpectedEof => {
+            format!("the service ended before it answered on the control socket {path}")
+        }
+        io::ErrorKind::TimedOut => format!("no answer on the control socket {path} in time"),
+        _ => format!("control socket {path}: {error}"),
+    }
+}

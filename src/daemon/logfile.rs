@@ -27,10 +27,19 @@ pub struct Roll {
     pub compress: bool,
 }
 
+/// Reports a failure of a log.
+pub type Complain = fn(&str);
+
 /// An open log. All handles of one path share a writer; dropping the last one flushes it.
 #[derive(Clone)]
 pub struct LogFile {
     shared: Arc<Shared>,
+}
+
+/// What tells the process log from others.
+struct Kind {
+    utc: bool,
+    complain: Complain,
 }
 
 struct Shared {
@@ -55,15 +64,22 @@ impl LogFile {
     /// # Errors
     /// The file or its directory cannot be created or opened.
     pub fn open(path: impl AsRef<Path>, roll: Roll, mode: u32) -> io::Result<Self> {
-        Self::open_named(path.as_ref(), roll, mode, false)
+        let complain = |text: &str| log::warn!("{text}");
+        Self::open_named(path.as_ref(), roll, mode, Kind { utc: false, complain })
     }
 
-    /// As [`Self::open`], with UTC in the names of rotated files (the process log).
+    /// As [`Self::open`], for the process log: with UTC in the names of rotated files, and a
+    /// report of failures that does not only go to the log itself.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_utc(path: impl AsRef<Path>, roll: Roll, mode: u32) -> io::Result<Self> {
-        Self::open_named(path.as_ref(), roll, mode, true)
+    pub fn open_process_log(
+        path: impl AsRef<Path>,
+        roll: Roll,
+        mode: u32,
+        complain: Complain,
+    ) -> io::Result<Self> {
+        Self::open_named(path.as_ref(), roll, mode, Kind { utc: true, complain })
     }
 
     /// Queues one line; the newline is added. Never blocks.
@@ -82,7 +98,7 @@ impl LogFile {
         self.shared.queue.flush();
     }
 
-    fn open_named(path: &Path, roll: Roll, mode: u32, utc: bool) -> io::Result<Self> {
+    fn open_named(path: &Path, roll: Roll, mode: u32, kind: Kind) -> io::Result<Self> {
         let path = real(path)?;
         let mut open = lock(&OPEN);
         let open = open.get_or_insert_default();
@@ -94,7 +110,7 @@ impl LogFile {
         }
         open.retain(|_, log| log.strong_count() > 0);
         let control = Arc::new(Control { reopen: AtomicBool::new(false), roll: Mutex::new(roll) });
-        let writer = Writer::open(path.clone(), mode, utc, control.clone())?;
+        let writer = Writer::open(path.clone(), mode, kind.utc, control.clone(), kind.complain)?;
         let shared = Arc::new(Shared { queue: Queue::start("log", writer)?, control });
         open.insert(path, Arc::downgrade(&shared));
         Ok(Self { shared })

@@ -45,7 +45,8 @@ pub fn parse_target(text: &str) -> Target {
         "stdout" => Target::Stdout,
         "stderr" => Target::Stderr,
         "syslog" => Target::Syslog,
-        _ if text.starts_with("syslog://") || text.starts_with("syslog+") => {
+        // A scheme that nobody knows is refused where it is opened, and makes no folder.
+        _ if text.contains("://") || text.starts_with("syslog+") => {
             Target::RemoteSyslog(text.to_owned())
         }
         _ => Target::File(text.into()),
@@ -134,7 +135,7 @@ impl ProcessLog {
             Target::Stdout => Sink::Console(Console::open(Stream::Out)?),
             Target::Unsaid | Target::Stderr => Sink::Console(Console::open(Stream::Err)?),
             Target::File(path) => {
-                let open = || LogFile::open_utc(path, style.roll(), MODE);
+                let open = || LogFile::open_process_log(path, style.roll(), MODE, complain);
                 Sink::File(open_as(user, path, MODE, open)?)
             }
             Target::Syslog => Sink::Syslog(Syslog::local(Facility::Daemon)?),
@@ -142,20 +143,6 @@ impl ProcessLog {
         };
         let brief = style.target == Target::Unsaid;
         Ok(Self { sink, timestamps: style.timestamps, brief })
-    }
-
-    fn line(&self, level: Level, text: &str) -> String {
-        let word = match level {
-            Level::Error => "ERROR",
-            Level::Warn => "WARNING",
-            Level::Info => "INFO",
-            Level::Debug | Level::Trace => "DEBUG",
-        };
-        if self.timestamps {
-            format!("{} [{word}] {text}", chrono::Local::now().format("%Y/%m/%d %H:%M:%S"))
-        } else {
-            format!("[{word}] {text}")
-        }
     }
 }
 
@@ -174,8 +161,11 @@ impl Log for ProcessLog {
         let level = record.level();
         let text = escape(&record.args().to_string());
         match &self.sink {
-            Sink::Console(console) => console.write_line(&self.line(level, &text)),
-            Sink::File(file) => file.write_line(&self.line(level, &text)),
+            Sink::Console(console) => {
+                let dated = self.timestamps && !console.is_journal();
+                console.write_line(severity(level), &line(dated, level, &text));
+            }
+            Sink::File(file) => file.write_line(&line(self.timestamps, level, &text)),
             Sink::Syslog(syslog) => syslog.write_line(severity(level), &text),
         }
     }
@@ -186,6 +176,29 @@ impl Log for ProcessLog {
             Sink::Syslog(syslog) => syslog.flush(),
             Sink::Console(console) => console.flush(),
         }
+    }
+}
+
+fn line(dated: bool, level: Level, text: &str) -> String {
+    let word = match level {
+        Level::Error => "ERROR",
+        Level::Warn => "WARNING",
+        Level::Info => "INFO",
+        Level::Debug | Level::Trace => "DEBUG",
+    };
+    if dated {
+        format!("{} [{word}] {text}", chrono::Local::now().format("%Y/%m/%d %H:%M:%S"))
+    } else {
+        format!("[{word}] {text}")
+    }
+}
+
+/// What is wrong with the file of the process log, which may not be able to tell of it.
+fn complain(text: &str) {
+    static SYSLOG: OnceLock<Option<Syslog>> = OnceLock::new();
+    log::warn!("{text}");
+    if let Some(syslog) = SYSLOG.get_or_init(|| Syslog::local(Facility::Daemon).ok()) {
+        syslog.write_line(Severity::Warning, text);
     }
 }
 

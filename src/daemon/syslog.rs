@@ -45,6 +45,19 @@ pub enum Severity {
     Debug,
 }
 
+impl Severity {
+    /// As RFC 5424 section 6.2.1 numbers it.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Error => 3,
+            Self::Warning => 4,
+            Self::Info => 6,
+            Self::Debug => 7,
+        }
+    }
+}
+
 /// A stream of lines to one syslog. Dropping it flushes.
 pub struct Syslog {
     queue: Queue<Vec<(Severity, String)>>,

@@ -12,6 +12,36 @@ use crate::limits::{LOG_ROLL_AGE, LOG_ROLL_KEEP, LOG_ROLL_MB};
 /// Writes lines (without their line feed) without blocking.
 pub trait Sink: Send + Sync {
     fn write_line(&self, line: &str);
+
+    /// Takes a line of the errors log that stands beside lines of the process log, and looks like
+    /// them.
+    fn write_event(&self, event: Event, line: &str) {
+        self.write_line(&dated(event, line));
+    }
+}
+
+/// The line with its time, as the process log has it.
+pub fn dated(event: Event, line: &str) -> String {
+    format!("{} [{}] {line}", Local::now().format("%Y/%m/%d %H:%M:%S"), event.word())
+}
+
+/// What a line of the errors log tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A request failed.
+    Error,
+    /// Something that is no failure of the request.
+    Notice,
+}
+
+impl Event {
+    /// As it stands in the line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "ERROR",
+            Self::Notice => "NOTICE",
+        }
+    }
 }
 
 /// The error log of a site, or the process log if it has none.
@@ -55,28 +85,24 @@ impl ErrorLog {
 
     /// Writes a line, with control characters replaced. Files have the format of Caddy 1.0.
     pub fn write(&self, about: About<'_>, text: &str) {
-        self.line("ERROR", about, text);
+        self.line(Event::Error, about, text);
     }
 
     /// As [`Self::write`], with the level NOTICE.
     pub fn notice(&self, about: About<'_>, text: &str) {
-        self.line("NOTICE", about, text);
+        self.line(Event::Notice, about, text);
     }
 
-    fn line(&self, level: &str, about: About<'_>, text: &str) {
+    fn line(&self, event: Event, about: About<'_>, text: &str) {
         let About { status, path, .. } = about;
         let plain = |line: String| line.replace(char::is_control, " ");
         match &self.to {
             To::File(sink) => {
                 let now = Local::now().format("%d/%b/%Y:%H:%M:%S %z");
-                let line = plain(format!("[{level} {status} {path}] {text}"));
+                let line = plain(format!("[{} {status} {path}] {text}", event.word()));
                 sink.write_line(&format!("{now} {line}"));
             }
-            To::Stream(sink) => {
-                let now = Local::now().format("%Y/%m/%d %H:%M:%S");
-                let line = plain(self.told(about, text));
-                sink.write_line(&format!("{now} [{level}] {line}"));
-            }
+            To::Stream(sink) => sink.write_event(event, &plain(self.told(about, text))),
             // Client errors need no attention of the operator.
             To::Process if (400..500).contains(&status) => {
                 log::info!("{}", plain(self.told(about, text)));
@@ -131,7 +157,8 @@ impl SinkTarget {
             "stdout" => Self::Stdout,
             "" | "stderr" => Self::Stderr,
             "syslog" => Self::Syslog(None),
-            url if url.starts_with("syslog://") || url.starts_with("syslog+") => {
+            // A scheme that nobody knows is refused where it is opened, and makes no folder.
+            url if url.contains("://") || url.starts_with("syslog+") => {
                 Self::Syslog(Some(url.to_owned()))
             }
             path => Self::File { path: path.into(), roll },

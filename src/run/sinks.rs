@@ -11,7 +11,7 @@ use crate::daemon::logfile::{self, LogFile};
 use crate::daemon::owned::open_as;
 use crate::daemon::privileges::User;
 use crate::daemon::syslog::{Facility, Severity, Syslog};
-use crate::http::sink::{OpenSink, Sink, SinkTarget};
+use crate::http::sink::{Event, OpenSink, Sink, SinkTarget, dated};
 
 /// Mode of an access or error log file.
 const LOG_MODE: u32 = 0o644;
@@ -98,9 +98,22 @@ impl Writer {
 impl Sink for Writer {
     fn write_line(&self, line: &str) {
         match self {
-            Self::Console(console) => console.write_line(line),
+            Self::Console(console) => console.write_line(Severity::Info, line),
             Self::Syslog(syslog) => syslog.write_line(Severity::Info, line),
             Self::File(file) => file.write_line(line),
+        }
+    }
+
+    fn write_event(&self, event: Event, line: &str) {
+        let severity = match event {
+            Event::Error => Severity::Error,
+            Event::Notice => Severity::Info,
+        };
+        match self {
+            Self::Console(console) if console.is_journal() => {
+                console.write_line(severity, &format!("[{}] {line}", event.word()));
+            }
+            _ => self.write_line(&dated(event, line)),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Caddy, Setup, curl, low_port, wait_for};
+use crate::harness::{Caddy, NOT_CONFIGURED, Setup, curl, low_port, wait_for};
 
 const PLAIN: &str = "http://:@PORT@\nstatus 204 /\n";
 
@@ -52,7 +52,7 @@ fn a_stale_pidfile_is_taken_over() {
 #[test]
 fn a_failed_start_leaves_no_pidfile() {
     let setup = Setup::new("http://:@PORT@\nnope\n").arg("-pidfile=@DIR@/caddy.pid");
-    assert_eq!(setup.output().status.code(), Some(1));
+    assert_eq!(setup.output().status.code(), Some(NOT_CONFIGURED));
     assert!(!setup.dir().join("caddy.pid").exists());
 }
 
@@ -86,13 +86,14 @@ fn daemon_returns_when_it_listens() {
 fn daemon_says_why_it_could_not_start() {
     let first = Caddy::start(PLAIN);
     let taken = format!("http://:{}\n", first.port());
-    for (text, words) in
-        [(taken.as_str(), "in use"), ("http://:@PORT@\nnope\n", "Unknown directive 'nope'")]
-    {
+    for (text, words, code) in [
+        (taken.as_str(), "in use", 1),
+        ("http://:@PORT@\nnope\n", "Unknown directive 'nope'", NOT_CONFIGURED),
+    ] {
         let setup = Setup::new(text).arg("-daemon").arg("-pidfile=@DIR@/caddy.pid");
         let done = setup.output();
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert_eq!(done.status.code(), Some(1), "{said}");
+        assert_eq!(done.status.code(), Some(code), "{said}");
         assert!(said.to_lowercase().contains(&words.to_lowercase()), "{said}");
         assert!(!setup.dir().join("caddy.pid").exists());
     }
@@ -258,4 +259,48 @@ fn a_dropped_user_can_open_its_logs_again() {
     caddy.signal(Signal::SIGTERM);
     assert_eq!(caddy.wait(), Some(0));
     assert_eq!(caddy.read("caddy.pid"), "", "no pid stays behind where only root may remove it");
+}
+
+#[test]
+fn hup_without_a_supervisor_names_what_stops() {
+    let mut caddy = Caddy::start(PLAIN);
+    caddy.signal(Signal::SIGHUP);
+    let remedy = format!("does not stop this server; to stop it: kill -TERM {}", caddy.pid());
+    wait_for("the remedy", Duration::from_secs(10), || caddy.log().contains(&remedy).then_some(()));
+    let supervised = with_pidfile().start();
+    supervised.signal(Signal::SIGHUP);
+    wait_for("the reload", Duration::from_secs(10), || {
+        supervised.log().contains("Reloading complete").then_some(())
+    });
+    assert!(!supervised.log().contains("does not stop"), "{}", supervised.log());
+    caddy.signal(Signal::SIGTERM);
+    assert_eq!(caddy.wait(), Some(0));
+}
+
+#[test]
+fn the_journal_gets_priorities_and_no_time() {
+    let setup = Setup::new("http://:@PORT@ {\n status 204 /\n log / stderr {?q}\n tls a\n}\n");
+    let path = setup.dir().join("journal");
+    let file = std::fs::File::create(&path).unwrap();
+    let meta = file.metadata().unwrap();
+    let mut command = setup.command();
+    command
+        .args(["-quiet", "-log", "stderr"])
+        .env("JOURNAL_STREAM", format!("{}:{}", meta.dev(), meta.ino()))
+        .stderr(file);
+    let mut child = command.spawn().unwrap();
+    let url = format!("http://localhost:{}/?q=%3C0%3Eforged", setup.ports[0]);
+    let read = || std::fs::read_to_string(&path).unwrap();
+    wait_for("an answer", Duration::from_secs(20), || {
+        (curl(&[], &url).status == 204).then_some(())
+    });
+    wait_for("the line", Duration::from_secs(10), || read().contains("forged").then_some(()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said = read();
+    let starts =
+        |line: &str| ["<4>[WARNING] ", "<6>[INFO] ", "<6>"].iter().any(|one| line.starts_with(one));
+    assert!(said.lines().all(starts), "{said}");
+    assert!(said.contains("\n<6>%3C0%3Eforged\n") || said.contains("\n<6><0>forged\n"), "{said}");
+    assert!(said.contains("<4>[WARNING] "), "{said}");
 }

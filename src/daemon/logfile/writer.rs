@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
 
-use super::{Control, lock, lost_line};
+use super::{Complain, Control, lock, lost_line};
 use crate::daemon::queue::{BatchSink, Lost};
 use crate::daemon::rolled::Archive;
 
@@ -25,6 +25,7 @@ pub(super) struct Writer {
     mode: u32,
     utc: bool,
     control: Arc<Control>,
+    complain: Complain,
     file: Option<Current>,
     /// When to check next whether the path still names this file.
     check: Instant,
@@ -81,12 +82,14 @@ impl Writer {
         mode: u32,
         utc: bool,
         control: Arc<Control>,
+        complain: Complain,
     ) -> io::Result<Self> {
         let mut writer = Self {
             path,
             mode,
             utc,
             control,
+            complain,
             file: None,
             check: Instant::now(),
             rolled: NaiveDateTime::MIN,
@@ -135,7 +138,7 @@ impl Writer {
         }
         let Err(err) = self.open_file() else { return };
         if !std::mem::replace(&mut self.unopenable, true) {
-            log_failure(&self.path, "cannot open", &err);
+            (self.complain)(&failure(&self.path, "cannot open", &err));
         }
         let is_nameless = |one: &Current| one.file.metadata().is_ok_and(|it| it.nlink() == 0);
         if self.file.as_ref().is_some_and(is_nameless) {
@@ -167,7 +170,7 @@ impl Writer {
         match result {
             Ok(()) => self.unwritable &= text.is_empty(),
             Err(err) if !std::mem::replace(&mut self.unwritable, true) => {
-                log_failure(&self.path, "cannot write", &err);
+                (self.complain)(&failure(&self.path, "cannot write", &err));
             }
             Err(_) => {}
         }
@@ -179,7 +182,7 @@ impl Writer {
         let name = archive.next_name(&mut self.rolled);
         let rolled = fs::rename(&self.path, name).and_then(|()| self.open_file());
         if let Err(err) = rolled {
-            log_failure(&self.path, "cannot roll", &err);
+            (self.complain)(&failure(&self.path, "cannot roll", &err));
             // Retried only after the limit is reached again.
             if let Some(current) = &mut self.file {
                 current.size = 0;
@@ -192,13 +195,13 @@ impl Writer {
     fn tidy(&mut self) {
         self.tidy = Instant::now() + DAY;
         let archive = self.archive();
-        let before = self.tidying.take();
+        let (before, complain) = (self.tidying.take(), self.complain);
         let work = move || {
             if let Some(before) = before {
                 let _ = before.join();
             }
             if let Err(err) = archive.tidy() {
-                log_failure(&archive.path, "cannot tidy the rolled files of", &err);
+                complain(&failure(&archive.path, "cannot tidy the rolled files of", &err));
             }
         };
         self.tidying = thread::Builder::new().name("log-tidy".to_owned()).spawn(work).ok();
@@ -243,8 +246,8 @@ impl Current {
     }
 }
 
-fn log_failure(path: &Path, what: &str, err: &io::Error) {
-    log::warn!("log: {what} {}: {err}", path.display());
+fn failure(path: &Path, what: &str, err: &io::Error) -> String {
+    format!("log: {what} {}: {err}", path.display())
 }
 
 #[cfg(test)]
@@ -258,7 +261,7 @@ mod tests {
     fn writer(path: impl Into<PathBuf>) -> Writer {
         let roll = Roll { size: None, age: Duration::ZERO, keep: 0, compress: false };
         let control = Control { reopen: AtomicBool::new(false), roll: Mutex::new(roll) };
-        Writer::open(path.into(), 0o644, false, Arc::new(control)).expect("open")
+        Writer::open(path.into(), 0o644, false, Arc::new(control), |_| {}).expect("open")
     }
 
     fn read(writer: &Writer) -> String {

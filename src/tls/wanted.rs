@@ -14,6 +14,8 @@ pub struct Wanted {
     pub ca: String,
     /// Empty: the account used last, or one without an address.
     pub email: String,
+    /// Whether an operator wrote the address beside the site, and so agreed to the terms of the CA.
+    pub agreed: bool,
     pub key_type: KeyType,
     pub must_staple: bool,
     pub profile: Option<String>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Origin, Setup, curl, h3_one, wait_for};
+use crate::harness::{Ca, Origin, Setup, curl, h3_one, wait_for};
 
 /// Host and e-mail replaced; everything else as in the article.
 const ARTICLE: &str = "https://localhost:@PORT@ {
@@ -34,16 +34,32 @@ fn runs_with_a_warning_that_names_the_block() {
     );
 }
 
+/// As a service: without a terminal, without `-agree`.
 #[test]
-fn with_an_e_mail_it_runs_and_says_what_is_missing() {
-    let origin = Origin::start();
-    let text =
-        ARTICLE.replace("self_signed", "admin@example.test").replace("localhost", "site.test");
-    let caddy = Setup::new(&text).set("ORIGIN", origin.addr).arg("-quic").start();
-    wait_for("the warning", Duration::from_secs(5), || {
-        let said = format!("{}{}", caddy.log(), caddy.read("stderr")).to_lowercase();
-        said.contains("have not been accepted").then_some(())
-    });
+fn with_an_e_mail_it_has_a_certificate_from_the_ca() {
+    let (origin, ca) = (Origin::start(), Ca::start());
+    let text = ARTICLE
+        .replace("self_signed", "admin@example.test")
+        .replace("localhost:@PORT@", "site.test, https://other.test");
+    let caddy = Setup::new(&text)
+        .set("ORIGIN", origin.addr)
+        .arg("-quic")
+        .arg("-http-port=@PORT2@")
+        .arg("-https-port=@PORT@")
+        .arg(&format!("-ca={}", ca.url()))
+        .env("CADDYPATH", "store")
+        .start();
+    for name in ["site.test", "other.test"] {
+        let entry = format!("store/acme/{}/sites/{name}/{name}.crt", ca.addr);
+        wait_for(&entry, Duration::from_secs(30), || caddy.path(&entry).exists().then_some(()));
+    }
+    let told = format!(
+        "with the e-mail address admin@example.test in 'tls' you agree to the terms of {}: \
+         http://{}/terms.pdf",
+        ca.url(),
+        ca.addr
+    );
+    assert_eq!(caddy.log().matches(&told).count(), 1, "{}", caddy.log());
     let resolve = format!("site.test:{}:127.0.0.1", caddy.port());
     let url = format!("https://site.test:{}/", caddy.port());
     assert_eq!(curl(&["--resolve", &resolve], &url).text(), "hello");

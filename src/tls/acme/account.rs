@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::time::Duration;
 
 use instant_acme::{Account, AccountBuilder, Key};
@@ -32,6 +32,8 @@ pub(super) struct Ca {
     pub(super) permits: Semaphore,
     /// Accounts by e-mail. Locked during a registration, so that it happens only once.
     pub(super) accounts: tokio::sync::Mutex<HashMap<String, Account>>,
+    /// Whether it has been said who agreed to its terms.
+    pub(super) told: AtomicBool,
 }
 
 impl Ca {
@@ -41,6 +43,7 @@ impl Ca {
             pause: Arc::default(),
             permits: Semaphore::new(PARALLEL),
             accounts: tokio::sync::Mutex::default(),
+            told: AtomicBool::new(false),
         }
     }
 

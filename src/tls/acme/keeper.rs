@@ -144,6 +144,7 @@ impl Keeper {
         let _lock = self.lock(&places::accounts_lock(&ca.url)).await?;
         let account = owner.account(&*self.store).await?;
         accounts.insert(email.clone(), account.clone());
+        self.account_made();
         Ok(account)
     }
 

@@ -158,9 +158,9 @@ impl OnDemand {
                 "an earlier attempt failed, and the next one is not due yet",
             ));
         }
-        if !self.keeper.has_agreed(&wanted.ca) {
+        if !self.keeper.has_agreed(&wanted) {
             return Err(Failure::refused(
-                "the terms of the CA have not been accepted: start with -agree",
+                "the terms of the CA have not been accepted: start with -agree, or write 'tls E-MAIL'",
             ));
         }
         let is_new = managed.current().is_none();

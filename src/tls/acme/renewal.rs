@@ -43,11 +43,11 @@ pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
             backoff = other;
         }
         if managed.is_due() && backoff.next <= unix_now() {
-            if !keeper.has_agreed(&wanted.ca) {
+            if !keeper.has_agreed(wanted) {
                 if !std::mem::replace(&mut told, true) {
                     log::error!(
                         "{}: no certificate: the terms of {} have not been accepted. Read them and \
-                        start with -agree; until then the site uses a self-signed certificate",
+                        start with -agree, or write 'tls E-MAIL'; until then the site uses a self-signed certificate",
                         wanted.name,
                         wanted.ca
                     );
@@ -101,6 +101,7 @@ pub(super) fn remembered(keeper: &Keeper, managed: &Managed) -> Option<Backoff> 
 pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Backoff) {
     let name = &managed.wanted().name;
     let retry = Places::of(managed.wanted()).retry();
+    keeper.tell_agreement(managed.wanted()).await;
     let kept = match keeper.obtain(managed).await {
         Ok(()) => {
             *backoff = Backoff::default();
@@ -126,7 +127,7 @@ pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Ba
 /// Fetches renewal information; returns the seconds until the next request.
 async fn advice(keeper: &Keeper, managed: &Managed) -> i64 {
     let wanted = managed.wanted();
-    if !keeper.has_agreed(&wanted.ca) {
+    if !keeper.has_agreed(wanted) {
         return ADVICE_AGAIN;
     }
     let Ok(account) = keeper.account(wanted).await else { return ADVICE_AGAIN };

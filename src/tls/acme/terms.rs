@@ -1,6 +1,8 @@
-//! Agreement to a CA's terms: by `-agree`, by an existing account, or at the terminal.
+//! Agreement to a CA's terms: given by `-agree`, by an e-mail address that an operator wrote in
+//! `tls`, by an account that is there already, or by a person at a terminal.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use serde_json::Value;
 use super::account;
 use super::keeper::Keeper;
 use crate::tls::settings::TlsListener;
+use crate::tls::wanted::Wanted;
 
 /// The interval of checks for an account of another process.
 const LOOK: Duration = Duration::from_secs(600);
@@ -32,7 +35,7 @@ impl Keeper {
     ) -> Option<Undecided> {
         listeners
             .flat_map(|listener| listener.resolver.wanted())
-            .find(|wanted| !self.has_agreed(&wanted.ca))
+            .find(|wanted| !self.has_agreed(wanted))
             .map(|wanted| Undecided {
                 needs_email: wanted.email.is_empty()
                     && account::latest_email(&*self.store, &wanted.ca).is_none(),
@@ -43,9 +46,13 @@ impl Keeper {
     /// Fetches the URL of the CA's terms. Blocks.
     pub fn terms_of(&self, ca: &str) -> Option<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        runtime.block_on(self.terms(ca))
+    }
+
+    async fn terms(&self, ca: &str) -> Option<String> {
         let request = Request::get(ca).body(Full::<Bytes>::default()).ok()?;
         let client = self.ca(ca).client(self.settings().timeout);
-        let directory = runtime.block_on(client.fetch(request)).ok()?;
+        let directory = client.fetch(request).await.ok()?;
         let directory: Value = serde_json::from_slice(&directory).ok()?;
         directory["meta"]["termsOfService"].as_str().map(str::to_owned)
     }
@@ -57,14 +64,43 @@ impl Keeper {
         self.agreed.send_replace(true);
     }
 
-    /// Whether the terms of this CA have been accepted.
-    pub(super) fn has_agreed(&self, ca: &str) -> bool {
+    /// Whether the CA may be asked for this certificate.
+    pub(super) fn has_agreed(&self, wanted: &Wanted) -> bool {
+        wanted.agreed || self.has_account(&wanted.ca)
+    }
+
+    fn has_account(&self, ca: &str) -> bool {
         *self.agreed.borrow() || account::any(&*self.store, ca)
     }
 
-    /// Waits for an agreement, for at most [`LOOK`].
+    /// Says, once for each CA, that an e-mail address in the Caddyfile agrees to its terms.
+    pub(super) async fn tell_agreement(&self, wanted: &Wanted) {
+        let told = &self.ca(&wanted.ca).told;
+        if !wanted.agreed || self.has_account(&wanted.ca) || told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        match self.terms(&wanted.ca).await {
+            Some(terms) => log::info!(
+                "{}: with the e-mail address {} in 'tls' you agree to the terms of {}: {terms}",
+                wanted.name,
+                wanted.email,
+                wanted.ca
+            ),
+            // Said when the CA can be reached.
+            None => told.store(false, Ordering::Relaxed),
+        }
+    }
+
+    /// Has certificates that wait for an agreement look again: the CA has an account.
+    pub(super) fn account_made(&self) {
+        self.agreed.send_modify(|_| {});
+    }
+
+    /// Waits until the terms may have been agreed to.
     pub(super) async fn agreement(&self) {
         let mut agreed = self.agreed.subscribe();
-        let _ = tokio::time::timeout(LOOK, agreed.wait_for(|agreed| *agreed)).await;
+        if !*agreed.borrow_and_update() {
+            let _ = tokio::time::timeout(LOOK, agreed.changed()).await;
+        }
     }
 }

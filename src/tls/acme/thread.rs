@@ -74,6 +74,7 @@ impl Issuer for Arc<Keeper> {
             name: asked.subject(host).unwrap_or_default(),
             ca: asked.ca.clone().unwrap_or_else(|| settings.ca.clone()),
             email: asked.email.clone().unwrap_or_else(|| settings.email.clone()),
+            agreed: asked.email.as_deref().is_some_and(|email| email.contains('@')),
             key_type: policy.key_type,
             must_staple: asked.must_staple,
             profile: asked.profile.clone(),

@@ -115,7 +115,11 @@ install:
 	chmod 0755 $(INITD)/caddy
 	for unit in caddy.service caddy.socket; do \
 	    $(HOME_OF) systemd/$$unit > $(UNITS)/$$unit && chmod 0644 $(UNITS)/$$unit || exit 1; done
+	$(HOME_OF) systemd/caddy.service | sed -f packaging/instance.sed > $(UNITS)/caddy@.service
 	$(HOME_OF) systemd/old-systemd.conf > $(SHARE)/caddy/old-systemd.conf
+	$(HOME_OF) systemd/old-systemd.conf | sed -f packaging/instance.sed \
+	    > $(SHARE)/caddy/old-systemd@.conf
+	chmod 0644 $(UNITS)/caddy@.service $(SHARE)/caddy/old-systemd@.conf
 	$(HOME_OF) packaging/upgrade.sh > $(SHARE)/caddy/upgrade
 	chmod 0755 $(SHARE)/caddy/upgrade
 	$(HOME_OF) packaging/caddy.8 > $(MAN)/caddy.8

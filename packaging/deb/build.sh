@@ -17,6 +17,10 @@ make -s -C "$tree" install BINARY="$binary" DESTDIR="$root" PREFIX=/usr SETTINGS
 gzip -9n "$root/usr/share/man/man8/caddy.8"
 mv "$root/usr/share/doc/caddy/LICENSE" "$root/usr/share/doc/caddy/copyright"
 
+# Run level 2 is Debian's usual one.
+sed -i -e 's/^# Default-Start: .*/# Default-Start: 2 3 4 5/' \
+    -e 's/^# Default-Stop: .*/# Default-Stop: 0 1 6/' "$root/etc/init.d/caddy"
+
 # The oldest glibc that has all its symbols.
 glibc=$(objdump -T "$binary" | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1)
 install -d "$root/DEBIAN"

@@ -16,6 +16,7 @@ PIDFILE=$D/run/caddy.pid
 LOGFILE=$D/log/caddy.log
 CADDYPATH=$D/state
 LOCK=$D/lock/caddy
+ACTION_LOCK=$D/action
 STOP_TIMEOUT=10
 USER=root
 NOFILE=1024
@@ -33,6 +34,19 @@ started() { init start >/dev/null || exit 98; }
 pid() { cat "$PIDFILE"; }
 # A process that is none of ours, its PID in $stranger and in the pid file.
 stranger() { sleep 60 >/dev/null 2>&1 & stranger=$!; disown; echo $stranger >"$PIDFILE"; }
+# A process of another program that holds the lock on the pid file, its PID in $stranger.
+lock_holder() {
+    (exec 9>>"$PIDFILE"; flock 9; exec -a caddy sleep 60) >/dev/null 2>&1 & stranger=$!
+    disown
+    sleep 0.3
+}
+# A key that only root may read, for a site on $PORT.
+roots_key() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days "$1" -keyout "$D/key" \
+        -out "$D/crt" -subj /CN=localhost -addext subjectAltName=DNS:localhost
+    chmod "$2" "$D/key"
+    printf 'https://localhost:%s {\n tls '"$D/crt $D/key"'\n status 203 /\n}\n' "$PORT" >"$D/Caddyfile"
+}
 # A caddy that another user runs.
 others_caddy() {
     printf 'http://:%s\n' "$PORT2" >"$D/other"

@@ -9,12 +9,12 @@ use tempfile::TempDir;
 
 use crate::harness::{World, package};
 
-const SITES: &str = "https://localhost {\n tls self_signed\n status 203 /\n}\n\
+pub(crate) const SITES: &str = "https://localhost {\n tls self_signed\n status 203 /\n}\n\
                      http://localhost:80 {\n root /srv\n}\n";
 
 /// A machine that systemd has booted, with the service running. `also` are further files of
 /// /share, which `tests/world/systemd` looks for.
-fn machine(releases: &[u32], also: &[&str]) -> Option<World> {
+pub(crate) fn machine(releases: &[u32], also: &[&str]) -> Option<World> {
     let share = World::share()?;
     for release in releases {
         package(share.path(), *release);
@@ -25,14 +25,14 @@ fn machine(releases: &[u32], also: &[&str]) -> Option<World> {
     Some(booted(share))
 }
 
-fn booted(share: TempDir) -> World {
+pub(crate) fn booted(share: TempDir) -> World {
     let world = World::boot("systemd", share);
     world.until("systemctl is-active caddy.service");
     world.ok("truncate -s 30M /srv/big");
     world
 }
 
-fn pid(world: &World) -> String {
+pub(crate) fn pid(world: &World) -> String {
     world.ok("systemctl show --value -p MainPID caddy.service").trim().to_owned()
 }
 
@@ -42,7 +42,7 @@ fn row(world: &World, name: &str) -> String {
     row.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
 }
 
-fn serves(world: &World, status: u64) {
+pub(crate) fn serves(world: &World, status: u64) {
     for version in ["--http1.1", "--http2"] {
         let got = world.curl(&[version], "https://localhost/");
         assert!(got.starts_with(&status.to_string()), "{version}: {got}");
@@ -131,7 +131,8 @@ fn upgrades(world: &World) {
     let before = pid(world);
     world.ok("printf 'http://bad {\\n nope\\n}\\n' >>/etc/caddy/Caddyfile");
     let said = upgraded(world, 3);
-    assert!(said.contains("the Caddyfile is not valid; the old process keeps running"), "{said}");
+    assert!(said.contains("/etc/caddy/Caddyfile is not valid"), "{said}");
+    assert!(said.contains("the upgrade failed; the old process keeps running"), "{said}");
     assert_eq!(pid(world), before);
     serves(world, 202);
     world.ok("cp /tmp/good /etc/caddy/Caddyfile");

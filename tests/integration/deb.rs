@@ -54,27 +54,52 @@ fn installed_started_upgraded_purged() {
 }
 
 #[test]
-fn the_archive_runs_where_it_is_unpacked() {
+fn lintian_finds_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let archive = made("tarball.sh", directory.path());
-    let here = directory.path();
-    let unpacked = Command::new("tar").args(["-xzf", &archive]).current_dir(here).status();
-    assert!(unpacked.unwrap().success());
-    for name in [
-        "README.txt",
-        "CHANGES.txt",
-        "LICENSES.txt",
-        "init/linux-sysv/caddy",
-        "init/linux-sysv/sysconfig",
-        "init/linux-systemd/caddy.service",
-        "init/linux-systemd/caddy.socket",
-        "docs/README.md",
-    ] {
-        assert!(here.join(name).exists(), "{name}");
+    let package = made("deb/build.sh", directory.path());
+    let done = Command::new("lintian").args(["--allow-root", &package]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// The commands below a heading of the archive's `init/README`.
+fn commands(readme: &str, heading: &str) -> String {
+    let section = readme.split(&format!("\n{heading}\n")).nth(1).expect(heading);
+    let lines = section.lines().skip(2).skip_while(|line| line.is_empty());
+    // The next heading has a line of dashes below it.
+    let lines = lines.take_while(|line| !line.starts_with("---"));
+    lines.filter_map(|line| line.strip_prefix("    ")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_archive_is_installed_as_it_says() {
+    let Some(share) = World::share() else { return };
+    let archive = made("tarball.sh", share.path());
+    std::fs::rename(archive, share.path().join("caddy.tar.gz")).unwrap();
+    let world = World::boot("debian", share);
+    world.until("test -e /share/ready");
+    world.ok("mkdir /opt/caddy && tar -xzf /share/caddy.tar.gz -C /opt/caddy");
+    let said = world.ok("/opt/caddy/caddy -version");
+    assert_eq!(said, format!("Caddy {}\n", env!("CARGO_PKG_VERSION")));
+
+    let readme = world.ok("cat /opt/caddy/init/README");
+    let install = commands(&readme, "Program, user, Caddyfile");
+    let start = commands(&readme, "SysV init: Debian, Devuan");
+    assert!(install.contains("useradd") && start.contains("update-rc.d"), "{install}\n{start}");
+    world.ok(&format!("cd /opt/caddy && set -e\n{install}\n{start}"));
+    assert_eq!(world.curl(&[], "http://localhost/").split(' ').next(), Some("200"));
+    let pid = world.ok("cat /var/run/caddy/caddy.pid");
+    assert_eq!(world.ok(&format!("ps -o user= -p {pid}")).trim(), "caddy");
+
+    let upgrade = commands(&readme, "Another version");
+    assert!(upgrade.contains("service caddy upgrade"), "{upgrade}");
+    world.ok(&format!("cd /opt/caddy && set -e\n{upgrade}"));
+    assert_ne!(world.ok("cat /var/run/caddy/caddy.pid"), pid);
+    assert_eq!(world.curl(&[], "http://localhost/").split(' ').next(), Some("200"));
+    // What the other headings name is there.
+    for line in readme.lines().filter_map(|line| line.strip_prefix("    install ")) {
+        for file in line.split(' ').filter(|word| word.starts_with("init/")) {
+            world.ok(&format!("cd /opt/caddy && ls {file}"));
+        }
     }
-    let said = Command::new(here.join("caddy")).arg("-version").output().unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&said.stdout),
-        format!("Caddy {}\n", env!("CARGO_PKG_VERSION"))
-    );
 }

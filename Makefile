@@ -12,6 +12,8 @@ DIST    := target/dist/$(ARCH)/caddy
 
 # What install takes; `make dist` leaves one for old systems in target/dist.
 BINARY  ?= target/release/caddy
+# The name of the image that `make image` builds.
+IMAGE   ?= caddy
 # STRIP=no leaves its debug information in.
 STRIP   ?= yes
 LICENCES := target/package/LICENSES
@@ -34,7 +36,7 @@ SETTINGS ?= sysconfig
 # The scripts name /usr/local; an install elsewhere rewrites that.
 HOME_OF := sed 's|/usr/local|$(PREFIX)|g'
 
-.PHONY: help run build check test fuzz bench bench-micro bench-road install dist licences rpm srpm srpm-rebuild deb tarball clean
+.PHONY: help run build check test fuzz bench bench-micro bench-road install dist licences rpm srpm srpm-rebuild deb tarball image clean
 
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
@@ -50,6 +52,7 @@ help:
 	@echo 'make rpm      that as an RPM, in target/rpm; make deb and make tarball likewise'
 	@echo '              (ARCH=aarch64: each of these for ARM64)'
 	@echo 'make srpm     the source RPM, with all dependencies; make srpm-rebuild builds from it'
+	@echo 'make image    a container image (IMAGE=caddy), by buildah, podman or docker'
 	@echo 'make clean    remove what was built'
 
 run: build
@@ -122,6 +125,9 @@ deb: dist licences
 
 tarball: dist licences
 	packaging/tarball.sh $(DIST) target/tarball
+
+image: build
+	packaging/container/build.sh $(BINARY) target/image $(IMAGE)
 
 # Needs `make build` first, so that root does not have to run cargo.
 install:

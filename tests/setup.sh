@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(curl haproxy nginx-light nodejs chromium nghttp2-client procps openssl python3-venv binutils
+packages=(buildah curl haproxy nginx-light nodejs chromium nghttp2-client procps openssl python3-venv binutils
     debugedit elfutils fish iproute2 lintian logrotate man-db passwd rpm rpmlint shellcheck systemd util-linux pebble bsdextrautils bind9
     bind9-dnsutils libnss3-tools php8.2-fpm
     mono-fastcgi-server4 zsh)
@@ -47,6 +47,19 @@ if [ ! -x "$sysvinit/sbin/init" ]; then
     echo "tests/setup.sh: unpacking sysvinit-core in $sysvinit"
     mkdir -p "$sysvinit"
     (cd "$sysvinit" && apt-get download -q sysvinit-core && dpkg-deb -x sysvinit-core_*.deb .)
+fi
+
+# OpenRC likewise.
+openrc=target/tools/openrc
+if [ ! -x "$openrc/sbin/openrc-run" ]; then
+    echo "tests/setup.sh: unpacking openrc in $openrc"
+    mkdir -p "$openrc"
+    (
+        cd "$openrc"
+        apt-get download -q openrc librc1 libeinfo1
+        for package in ./*.deb; do dpkg-deb -x "$package" .; done
+        rm ./*.deb
+    )
 fi
 
 # The testssl.sh that gives grades: Debian 12 has it in its backports only.

@@ -1,5 +1,5 @@
-//! docs/backup.md, as it stands: the archive of one machine takes its certificates to another, which
-//! cannot reach the CA.
+//! docs/backup.md, as it stands: the archive of one machine takes its certificates to another,
+//! which cannot reach the CA.
 
 use std::time::Duration;
 

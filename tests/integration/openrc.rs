@@ -1,0 +1,73 @@
+//! The script for OpenRC, run by Debian's OpenRC: started, reloaded, upgraded, stopped.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::World;
+
+fn machine() -> Option<World> {
+    let share = World::share()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let openrc = root.join("target/tools/openrc");
+    assert!(openrc.exists(), "{} is missing: run tests/setup.sh", openrc.display());
+    for (from, to) in [
+        (openrc, "openrc"),
+        (root.join("target/release/caddy"), "caddy"),
+        (root.join("openrc/caddy"), "script"),
+        (root.join("packaging/sysconfig/caddy"), "settings"),
+    ] {
+        let copied = Command::new("cp").arg("-a").arg(from).arg(share.path().join(to)).status();
+        assert!(copied.unwrap().success(), "{to}");
+    }
+    let world = World::boot("openrc", share);
+    world.until("test -e /share/ready");
+    world.ok("set -e; install -m 0755 /share/caddy /usr/local/bin/caddy
+         useradd -r -d /var/lib/caddy -s /sbin/nologin caddy
+         install -m 0755 /share/script /etc/init.d/caddy
+         install -D -m 0644 /share/settings /etc/conf.d/caddy
+         mkdir /etc/caddy && printf 'http://:80 {\n status 202 /\n}\n' >/etc/caddy/Caddyfile");
+    Some(world)
+}
+
+fn status(world: &World) -> String {
+    world.curl(&[], "http://localhost/").split(' ').next().unwrap_or_default().to_owned()
+}
+
+fn pid(world: &World) -> String {
+    world.ok("cat /run/caddy/caddy.pid").trim().to_owned()
+}
+
+#[test]
+fn openrc_starts_reloads_upgrades_and_stops_it() {
+    let Some(world) = machine() else { return };
+    world.ok("rc-update add caddy default && rc-service caddy start && rc-service caddy status");
+    assert_eq!(status(&world), "202");
+    let first = pid(&world);
+    assert_eq!(world.ok(&format!("ps -o user= -p {first}")).trim(), "caddy");
+    assert_eq!(world.ok("stat -c '%U %a' /var/lib/caddy"), "caddy 700\n");
+
+    world.ok("sed -i s/202/203/ /etc/caddy/Caddyfile && rc-service caddy reload");
+    world.until("[ $(curl -so /dev/null -w '%{http_code}' http://localhost/) = 203 ]");
+    world.ok(
+        "cp /etc/caddy/Caddyfile /tmp/good && echo 'http://bad { nope }' >>/etc/caddy/Caddyfile",
+    );
+    for action in ["reload", "upgrade", "restart", "configtest"] {
+        let said = world.expect(&format!("rc-service caddy {action}"), 1);
+        assert!(said.contains("Caddyfile:4") && said.contains("'nope'"), "{action}: {said}");
+        assert_eq!((pid(&world), status(&world).as_str()), (first.clone(), "203"), "{action}");
+    }
+    world.ok("cp /tmp/good /etc/caddy/Caddyfile");
+
+    world.ok("cp /share/caddy /usr/local/bin/new && mv /usr/local/bin/new /usr/local/bin/caddy");
+    world.ok("rc-service caddy upgrade && rc-service caddy status");
+    let second = pid(&world);
+    assert_ne!(second, first);
+    assert_eq!(status(&world), "203");
+    world.ok("rc-service caddy restart");
+    assert_ne!(pid(&world), second);
+    assert_eq!(status(&world), "203");
+
+    world.ok("rc-service caddy stop");
+    assert_eq!(status(&world), "000");
+    world.expect("rc-service caddy status", 3);
+}

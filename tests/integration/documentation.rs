@@ -26,6 +26,15 @@ fn examples_of(page: &Path) -> Vec<Example> {
         .collect()
 }
 
+/// The Caddyfiles of the manual page: among its blocks, those that begin with an address.
+fn manual_examples() -> Vec<Example> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/man/caddyfile.5");
+    let text = std::fs::read_to_string(page).unwrap();
+    let blocks = text.split("\n.nf\n").skip(1).map(|block| block.split(".fi").next().unwrap());
+    let sites = blocks.filter(|block| block.starts_with("http"));
+    sites.map(|text| Example { page: "caddyfile.5".to_owned(), text: text.to_owned() }).collect()
+}
+
 fn docs() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
 }
@@ -46,8 +55,11 @@ fn every_example_is_valid() {
     let mut pages: Vec<_> =
         std::fs::read_dir(docs()).unwrap().flatten().map(|e| e.path()).collect();
     pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
-    let examples: Vec<_> = pages.iter().flat_map(|page| examples_of(page)).collect();
+    let mut examples: Vec<_> = pages.iter().flat_map(|page| examples_of(page)).collect();
     assert!(examples.len() >= 20, "{} examples", examples.len());
+    let manual = manual_examples();
+    assert_eq!(manual.len(), 3, "of the manual");
+    examples.extend(manual);
     let mut wrong = vec![];
     for Example { page, text } in examples {
         let done = with_files(&whole(&text)).arg("-validate").output();

@@ -147,7 +147,8 @@ install:
 	    > $(SHARE)/caddy/old-systemd@.conf
 	chmod 0644 $(UNITS)/caddy@.service $(SHARE)/caddy/old-systemd@.conf
 	$(HOME_OF) openrc/caddy > $(SHARE)/caddy/openrc
-	chmod 0755 $(SHARE)/caddy/openrc
+	@# Not executable: rpm would require OpenRC.
+	chmod 0644 $(SHARE)/caddy/openrc
 	$(HOME_OF) packaging/upgrade.sh > $(SHARE)/caddy/upgrade
 	chmod 0755 $(SHARE)/caddy/upgrade
 	$(HOME_OF) packaging/selinux.sh > $(SHARE)/caddy/selinux

@@ -53,7 +53,7 @@ fn an_image_serves_as_its_own_user() {
          </dev/null >/share/log 2>&1 &"
     ));
     let page = world.until("curl -sf http://localhost/");
-    assert!(page.contains("Caddy serves"), "{page}");
+    assert!(page.contains("Caddy is running"), "{page}");
     assert_eq!(world.ok("ps -o uid= -C caddy").trim(), "998");
     assert_eq!(world.ok("stat -c %u /share/root/data"), "998\n");
     world.ok("kill -TERM $(pgrep -x caddy)");

@@ -7,6 +7,7 @@ _arguments -S \
     '-ca[URL of the ACME directory]:URL:_urls' \
     '-catimeout[timeout of a request to the CA]:duration' \
     '-conf[the Caddyfile, or stdin]:Caddyfile:_files' \
+    '-control[control socket to open, or to use]:file:_files' \
     '-cpu[share of the processors, or number of workers]:N% or N' \
     '-daemon[go to the background when the ports are open]' \
     '-disable-http-challenge[no ACME HTTP-01]' \
@@ -28,8 +29,10 @@ _arguments -S \
     '-quic[HTTP/3 on every TLS listener (on)]' \
     '-quic-congestion[congestion controller of HTTP/3]:name:(bbr cubic)' \
     '-quiet[print nothing at start]' \
+    '-reload[have the running service reload]' \
     '-revoke[host whose certificate is revoked]:host:_hosts' \
     '-root[root of sites that name none]:directory:_files -/' \
+    '-tcp-congestion[congestion control of TCP]:name:($(</proc/sys/net/ipv4/tcp_allowed_congestion_control))' \
     '-type[server type]:type:(http)' \
     '-user[user to become once the ports are open]:user:_users' \
     '-validate[check the Caddyfile and exit]' \

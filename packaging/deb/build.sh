@@ -40,10 +40,6 @@ gzip -9n "$share"/man/man?/* "$doc/changelog" "$doc/changelog.Debian"
 sed -i -e 's/^# Default-Start: .*/# Default-Start: 2 3 4 5/' \
     -e 's/^# Default-Stop: .*/# Default-Stop: 0 1 6/' "$root/etc/init.d/caddy"
 
-# Run level 2 is Debian's usual one.
-sed -i -e 's/^# Default-Start: .*/# Default-Start: 2 3 4 5/' \
-    -e 's/^# Default-Stop: .*/# Default-Stop: 0 1 6/' "$root/etc/init.d/caddy"
-
 # The oldest glibc that has all its symbols.
 glibc=$(readelf --dyn-syms -W "$binary" | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1)
 install -d "$root/DEBIAN"

@@ -101,8 +101,13 @@ impl<'a> Args<'a> {
 
     /// The one argument there must be, one of the `known` words; `what` they are called.
     pub fn one_of<V: Copy>(&mut self, what: &str, known: &[(&str, V)]) -> Result<V, ConfigError> {
-        let word = self.required()?;
-        let found = known.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+        self.required()?;
+        self.known(what, known)
+    }
+
+    /// The current word, one of the `known` ones.
+    pub fn known<V: Copy>(&self, what: &str, known: &[(&str, V)]) -> Result<V, ConfigError> {
+        let found = known.iter().find(|(name, _)| *name == self.val()).map(|(_, value)| *value);
         found.ok_or_else(|| {
             let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
             self.unknown(what, &names)

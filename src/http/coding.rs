@@ -33,6 +33,22 @@ impl<'a> Codings<'a> {
         weight > 0 && weight >= self.named("identity").unwrap_or(0)
     }
 
+    /// The acceptable one of `offered` with the highest weight; of several, the first.
+    pub fn best<C: Copy>(
+        &self,
+        offered: impl Iterator<Item = C>,
+        name: impl Fn(C) -> &'static str,
+    ) -> Option<C> {
+        let mut best = None;
+        for coding in offered.filter(|coding| self.take(name(*coding))) {
+            let weight = self.weight(name(coding));
+            if best.is_none_or(|(most, _)| weight > most) {
+                best = Some((weight, coding));
+            }
+        }
+        best.map(|(_, coding)| coding)
+    }
+
     /// The acceptable ones of `offered`, by weight, then in the order of the offer.
     pub fn choose<'c, const N: usize>(&self, offered: [&'c str; N]) -> [Option<&'c str>; N] {
         let mut taken = offered.map(|one| self.take(one).then_some(one));

@@ -22,7 +22,8 @@ impl Scripts {
     pub fn has(&self, path: &Path) -> bool {
         let Some(endings) = self.endings.get() else { return false };
         let name = path.as_os_str().as_encoded_bytes();
-        let bare = [&b".gz"[..], b".br"].iter().find_map(|coding| name.strip_suffix(*coding));
+        let copies = [&b".gz"[..], b".br", b".zst"];
+        let bare = copies.iter().find_map(|coding| name.strip_suffix(*coding));
         [Some(name), bare].into_iter().flatten().any(|name| {
             endings.iter().any(|ending| {
                 let end = name.len().checked_sub(ending.len()).map(|start| &name[start..]);

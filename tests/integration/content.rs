@@ -75,6 +75,40 @@ fn head_of_a_gzip_site_says_what_get_does() {
 }
 
 #[test]
+fn codings_beside_gzip_are_offered_where_the_site_says_so() {
+    let caddy = site("gzip {\n codings zstd br gzip\n }").start();
+    let text = "a page ".repeat(100);
+    for (accepted, coding) in [
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, deflate, br", "br"),
+        ("br;q=0.2, zstd;q=0.3, gzip", "gzip"),
+        ("identity", ""),
+    ] {
+        let asked = each(&caddy, "GET", "/page.html", &[("accept-encoding", accepted)]);
+        let head = each(&caddy, "HEAD", "/page.html", &[("accept-encoding", accepted)]);
+        for ((protocol, get), (_, head)) in asked.iter().zip(&head) {
+            let at = format!("{protocol} {accepted}");
+            assert_eq!((get.status, get.header("content-encoding")), (200, coding), "{at}");
+            assert_eq!(get.header("vary"), "Accept-Encoding", "{at}");
+            assert!(coding.is_empty() || get.header("etag").starts_with("W/"), "{at}");
+            assert_eq!(get.body, asked[0].1.body, "{at}");
+            assert_eq!(get.len < 100, !coding.is_empty(), "{at}");
+            assert_eq!(said(head), said(get), "{at}");
+        }
+        let field = format!("accept-encoding: {accepted}");
+        let decoded = curl(&["--compressed", "-H", &field], &caddy.url("/page.html"));
+        assert_eq!(decoded.text(), text, "{accepted}");
+    }
+    // v1's directive without a word offers what it always did.
+    let plain = site("gzip").start();
+    for (protocol, get) in
+        each(&plain, "GET", "/page.html", &[("accept-encoding", "br, zstd, gzip;q=0.1")])
+    {
+        assert_eq!(get.header("content-encoding"), "gzip", "{protocol}");
+    }
+}
+
+#[test]
 fn every_variant_names_what_it_depends_on() {
     let caddy = site("gzip").start();
     let bare = site("").start();

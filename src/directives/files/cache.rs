@@ -238,14 +238,14 @@ mod tests {
     }
 
     fn opened(place: &Place, name: &str) -> Arc<Opened> {
-        let (path, accepted) = (name.into(), [None; 2]);
+        let (path, accepted) = (name.into(), [None; 3]);
         let wanted = Lookup { path, slash: false, accepted, known: None };
         let Ok(Outcome::File(file)) = find(place, &wanted) else { panic!("{name}") };
         file
     }
 
     fn key<'a>(place: &'a Arc<Place>, path: &'a str) -> Key<'a> {
-        Key { place, path, accepted: [None; 2] }
+        Key { place, path, accepted: [None; 3] }
     }
 
     fn is_fresh(cache: &mut Cache, key: Key<'_>, now: Instant) -> bool {
@@ -295,7 +295,7 @@ mod tests {
         assert!(is_fresh(&mut cache, key(&one, "/small"), now));
         assert!(!is_fresh(&mut cache, key(&one, "/Small"), now));
         assert!(!is_fresh(&mut cache, key(&other, "/small"), now));
-        let zipped = Key { accepted: [Some("gzip"), None], ..key(&one, "/small") };
+        let zipped = Key { accepted: [Some("gzip"), None, None], ..key(&one, "/small") };
         assert!(!is_fresh(&mut cache, zipped, now));
     }
 

@@ -33,11 +33,11 @@ pub(super) struct Place {
     pub(super) scripts: Arc<Scripts>,
 }
 
-/// Content codings of precompressed files.
-pub(super) const CODINGS: [&str; 2] = ["br", "gzip"];
+/// Content codings of precompressed files; of these, Brotli's are the smallest.
+pub(super) const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];
 
 /// The [`CODINGS`] that the client accepts, the preferred one first.
-pub(super) type Accepted = [Option<&'static str>; 2];
+pub(super) type Accepted = [Option<&'static str>; CODINGS.len()];
 
 /// The parameters of a look-up.
 pub(super) struct Lookup {
@@ -285,6 +285,10 @@ fn has_sibling(place: &Place, path: &Path) -> bool {
 
 fn coded(path: &Path, coding: &str) -> PathBuf {
     let mut name = OsString::from(path.as_os_str());
-    name.push(if coding == "br" { ".br" } else { ".gz" });
+    name.push(match coding {
+        "br" => ".br",
+        "zstd" => ".zst",
+        _ => ".gz",
+    });
     name.into()
 }

@@ -49,10 +49,12 @@ fn site() -> (TempDir, Files) {
         ("app.js", "original"),
         ("app.js.br", "brotli"),
         ("app.js.gz", "zipped"),
+        ("app.js.zst", "zstd"),
         ("locked.txt", "locked"),
         ("run.php", "source"),
         ("Run.PHP", "source"),
         ("run.php.gz", "source"),
+        ("run.php.zst", "source"),
         ("run.php.bak", "a copy"),
         ("README", "words"),
         ("../outside.txt", "outside"),
@@ -260,7 +262,9 @@ async fn compressed_siblings() {
     for (accepted, encoding, content) in [
         ("", "", "original"),
         ("gzip", "gzip", "zipped"),
-        ("gzip, br", "br", "brotli"),
+        ("gzip, br, zstd", "br", "brotli"),
+        ("gzip, br;q=0.9, zstd", "zstd", "zstd"),
+        ("gzip, zstd", "zstd", "zstd"),
         ("br;q=0, gzip;q=0.5", "gzip", "zipped"),
         ("br; q=0.000", "", "original"),
     ] {

@@ -5,6 +5,8 @@ use http::header::{
     IF_NONE_MATCH, TRAILER, VARY,
 };
 
+use super::encoder::Coding;
+
 /// Digest fields. They include the content coding (RFC 9530 sections 2 and 3, RFC 3230 section
 /// 4.3.2, RFC 1864 section 2).
 const SUMS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
@@ -64,10 +66,10 @@ pub(super) fn add_vary(headers: &mut HeaderMap) {
 }
 
 /// Changes the fields to those of the compressed content.
-pub(super) fn recode(headers: &mut HeaderMap) {
+pub(super) fn recode(headers: &mut HeaderMap, coding: Coding) {
     headers.remove(CONTENT_LENGTH);
     headers.remove(ACCEPT_RANGES);
-    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
     weaken_etag(headers);
     remove_sums(headers);
     announce_no_sums(headers);

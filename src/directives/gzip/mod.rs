@@ -16,9 +16,10 @@ use crate::http::coding::Codings;
 use crate::http::{Body, Request};
 use crate::site::SiteBuilder;
 
+use encoder::{Coding, Parameters};
 pub(super) use rules::OPTIONS;
 use rules::{By, Rule};
-use stream::GzipBody;
+use stream::CodedBody;
 
 /// Of several blocks, the first that matches a request is used.
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
@@ -40,18 +41,22 @@ impl Handler for Gzip {
         Box::pin(async move {
             // Inner handlers may change the request.
             let is_head = req.head.method == Method::HEAD;
-            let accepted = Codings::of(req).take("gzip");
+            let coding = rule.choose(&Codings::of(req));
             let response = next.run(req).await?;
             if !rule.may_compress(&response, by, is_head) {
                 return Ok(response);
             }
-            let asked = accepted.then_some(&req.head.headers);
-            Ok(rule.compress(response, asked, is_head))
+            Ok(rule.compress(response, coding, &req.head.headers, is_head))
         })
     }
 }
 
 impl Rule {
+    /// The coding with the client's highest preference; of several, the first that is offered.
+    fn choose(&self, accepted: &Codings<'_>) -> Option<Coding> {
+        accepted.best(self.codings.iter().copied(), Coding::name)
+    }
+
     /// Whether this response is compressed if the client accepts it.
     fn may_compress(&self, response: &Response<Body>, by: By, is_head: bool) -> bool {
         let (status, headers) = (response.status(), response.headers());
@@ -80,13 +85,15 @@ impl Rule {
     fn compress(
         &self,
         mut response: Response<Body>,
-        asked: Option<&HeaderMap>,
+        coding: Option<Coding>,
+        asked: &HeaderMap,
         is_head: bool,
     ) -> Response<Body> {
         let status = response.status();
+        let length = whole_length(&response, is_head);
         let headers = response.headers_mut();
         fields::add_vary(headers);
-        let Some(asked) = asked else { return response };
+        let Some(coding) = coding else { return response };
         match status {
             // Ranges refer to the uncompressed content.
             StatusCode::PARTIAL_CONTENT => response,
@@ -98,10 +105,11 @@ impl Rule {
                 response
             }
             _ => {
-                fields::recode(headers);
+                fields::recode(headers, coding);
+                let parameters = Parameters { coding, level: self.level, length };
                 response.map(|body| match is_head {
                     true => Body::empty(),
-                    false => Body::new(GzipBody::new(body, self.level)),
+                    false => Body::new(CodedBody::new(body, parameters)),
                 })
             }
         }

@@ -2,8 +2,9 @@
 
 use flate2::Compression;
 
+use super::encoder::Coding;
 use crate::arguments;
-use crate::caddyfile::Repeat::{Accumulates, LastWins};
+use crate::caddyfile::Repeat::{Accumulates, Forbidden, LastWins};
 use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::http::paths::{self, Prefix};
 
@@ -28,6 +29,9 @@ pub(in super::super) struct Rule {
     pub(super) extensions: Vec<String>,
     /// Path prefixes that are not compressed.
     pub(super) not: Vec<Prefix>,
+    /// The codings that are offered, the preferred one first.
+    pub(super) codings: Vec<Coding>,
+    /// Applies to gzip.
     pub(super) level: Compression,
     /// In bytes; above 0, a response of unknown length is not compressed.
     pub(super) min_length: u64,
@@ -38,6 +42,7 @@ impl Default for Rule {
         Self {
             extensions: DEFAULT.map(str::to_owned).to_vec(),
             not: Vec::new(),
+            codings: vec![Coding::Gzip],
             level: LEVEL,
             min_length: 0,
         }
@@ -50,6 +55,9 @@ pub(in super::super) static OPTIONS: Options<Rule> = Options::new(&[
     }),
     option("not PATH..., such as: not /video", Accumulates, |rule, args| {
         args.each(excluded).map(|paths| rule.not.extend(paths))
+    }),
+    option("codings CODING..., such as: codings zstd gzip", Forbidden, |rule, args| {
+        codings(args).map(|codings| rule.codings = codings)
     }),
     option("level N, a number from 1 to 9", LastWins, |rule, args| {
         level(args).map(|level| rule.level = level)
@@ -92,7 +100,11 @@ pub(super) fn parse(args: &mut Args<'_>) -> Result<Vec<Rule>, ConfigError> {
     while args.next() {
         args.no_more()?;
         let mut rule = Rule { extensions: Vec::new(), ..Rule::default() };
-        OPTIONS.read(&mut rule, args)?;
+        let options = OPTIONS.read(&mut rule, args)?;
+        if !rule.codings.contains(&Coding::Gzip) {
+            let why = "without gzip among `codings`";
+            options.warn_no_effect(args, "level", why, "leave it out")?;
+        }
         if rule.extensions.is_empty() {
             rule.extensions = Rule::default().extensions;
         }
@@ -116,6 +128,21 @@ fn excluded(args: &mut Args<'_>, word: &str) -> Result<Prefix, ConfigError> {
             .hint("remove the gzip directive instead"));
     }
     arguments::prefix(args, word)
+}
+
+/// The codings in order of preference.
+fn codings(args: &mut Args<'_>) -> Result<Vec<Coding>, ConfigError> {
+    let known = Coding::ALL.map(|coding| (coding.name(), coding));
+    let mut codings = vec![args.one_of("coding", &known)?];
+    while args.next_arg() {
+        let coding = args.known("coding", &known)?;
+        if codings.contains(&coding) {
+            let message = format!("gzip: {} is written twice", coding.name());
+            return Err(args.error(message).hint("leave one of them out"));
+        }
+        codings.push(coding);
+    }
+    Ok(codings)
 }
 
 /// Caddy v1 accepted any number, and used its default for levels that zlib does not have.
@@ -169,15 +196,21 @@ mod tests {
     fn blocks_are_read() {
         let (rules, warnings) = read(
             "gzip\n gzip {\n ext .a *\n not /x /y\n level 9\n min_length 7\n}\n\
-             gzip {\n level 12\n}",
+             gzip {\n level 12\n codings zstd gzip\n}\ngzip {\n codings br\n level 3\n}",
         )
         .unwrap();
-        let [first, second, third] = &rules[..] else { panic!("{rules:?}") };
+        let [first, second, third, fourth] = &rules[..] else { panic!("{rules:?}") };
         assert_eq!((first.extensions.len(), first.min_length), (DEFAULT.len(), 0));
         assert_eq!(second.extensions, [".a", "*"]);
         assert_eq!(second.not, ["/x", "/y"].map(Prefix::new));
         assert_eq!((second.level.level(), second.min_length), (9, 7));
-        assert_eq!((third.level, warnings.len()), (LEVEL, 1));
+        assert_eq!(third.level, LEVEL);
+        let codings = [first, third, fourth].map(|rule| &rule.codings[..]);
+        let (zstd, br, gzip) = (Coding::Zstd, Coding::Brotli, Coding::Gzip);
+        assert_eq!(codings, [&[gzip][..], &[zstd, gzip], &[br]]);
+        let warnings: Vec<_> = warnings.iter().map(|warning| warning.to_string()).collect();
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[1].contains("level has no effect"), "{warnings:?}");
     }
 
     #[test]
@@ -192,6 +225,10 @@ mod tests {
                 "gzip {\n min_length -1\n}",
                 "min_length must be a whole number of at least 0, not '-1'",
             ),
+            ("gzip {\n codings\n}", "Wrong argument count"),
+            ("gzip {\n codings gzip brotli\n}", "'brotli'"),
+            ("gzip {\n codings br gzip br\n}", "br is written twice"),
+            ("gzip {\n codings br\n codings gzip\n}", "written twice"),
             ("gzip {\n speed 1\n}", "'speed'"),
         ] {
             let message = read(text).unwrap_err();

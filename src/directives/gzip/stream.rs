@@ -6,11 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use flate2::Compression;
 use http::HeaderMap;
 use hyper::body::Frame;
 
-use super::encoder::Encoder;
+use super::encoder::{Encoder, Parameters};
 use super::fields;
 use crate::http::{Body, BodyError};
 
@@ -22,7 +21,7 @@ const BITE: usize = 64 * 1024;
 const TURN: usize = 256 * 1024;
 
 /// The compressed form of a body. Trailers are kept, except digests of the uncompressed content.
-pub(super) struct GzipBody {
+pub(super) struct CodedBody {
     source: Body,
     /// The part of the source's last frame that the encoder has not received yet.
     input: Bytes,
@@ -46,9 +45,9 @@ impl State {
     }
 }
 
-impl GzipBody {
-    pub(super) fn new(source: Body, level: Compression) -> Self {
-        let encoder = Encoder::new(level);
+impl CodedBody {
+    pub(super) fn new(source: Body, parameters: Parameters) -> Self {
+        let encoder = Encoder::new(parameters);
         let input = Bytes::new();
         Self { source, input, state: State::Running(encoder), is_dirty: false }
     }
@@ -100,7 +99,7 @@ impl GzipBody {
     }
 }
 
-impl hyper::body::Body for GzipBody {
+impl hyper::body::Body for CodedBody {
     type Data = Bytes;
     type Error = BodyError;
 

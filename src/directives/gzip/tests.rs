@@ -9,14 +9,13 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use flate2::Compression;
 use flate2::read::GzDecoder;
 use http::HeaderValue;
 use http::header::{ACCEPT_RANGES, ETAG, VARY};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 
-use super::encoder::Encoder;
+use super::encoder::{Encoder, Parameters};
 use super::*;
 use crate::http::Peer;
 
@@ -67,9 +66,54 @@ async fn run(rule: Rule, mut req: Request, inner: Inner) -> Response<Body> {
 }
 
 fn unzip(bytes: &[u8]) -> String {
+    decoded(Coding::Gzip, bytes)
+}
+
+fn decoded(coding: Coding, bytes: &[u8]) -> String {
     let mut text = String::new();
-    GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+    let read = match coding {
+        Coding::Gzip => GzDecoder::new(bytes).read_to_string(&mut text),
+        Coding::Brotli => brotli::Decompressor::new(bytes, 4096).read_to_string(&mut text),
+        Coding::Zstd => zstd::Decoder::new(bytes).unwrap().read_to_string(&mut text),
+    };
+    read.unwrap();
     text
+}
+
+fn parameters(coding: Coding) -> Parameters {
+    Parameters { coding, level: Rule::default().level, length: None }
+}
+
+#[tokio::test]
+async fn the_coding_is_the_one_that_is_liked_best() {
+    use Coding::{Brotli, Gzip, Zstd};
+    for (offered, accepted, expected) in [
+        (&[Gzip][..], "gzip, deflate, br, zstd", Some(Gzip)),
+        (&[Gzip], "br, zstd", None),
+        (&[Zstd, Brotli, Gzip], "gzip, deflate, br, zstd", Some(Zstd)),
+        (&[Brotli, Zstd, Gzip], "gzip, deflate, br, zstd", Some(Brotli)),
+        (&[Zstd, Brotli, Gzip], "gzip, deflate, br", Some(Brotli)),
+        (&[Zstd, Brotli, Gzip], "gzip", Some(Gzip)),
+        (&[Zstd, Brotli, Gzip], "zstd;q=0.5, gzip;q=0.9, br;q=0.4", Some(Gzip)),
+        (&[Zstd, Brotli, Gzip], "zstd;q=0, *;q=0.1", Some(Brotli)),
+        (&[Zstd, Gzip], "identity, zstd;q=0.9", None),
+        (&[Zstd, Brotli, Gzip], "", None),
+    ] {
+        let inner = Inner { status: 200, fields: &[("etag", "\"t\"")], length: 5000 };
+        let rule = Rule { codings: offered.to_vec(), ..Rule::default() };
+        let (head, body) = run(rule, request("GET", accepted), inner).await.into_parts();
+        let at = format!("{offered:?} {accepted}");
+        let coding = head.headers.get(CONTENT_ENCODING).map(|v| v.to_str().unwrap());
+        assert_eq!(coding, expected.map(Coding::name), "{at}");
+        assert_eq!(head.headers[VARY], "Accept-Encoding", "{at}");
+        let tag = if expected.is_some() { "W/\"t\"" } else { "\"t\"" };
+        assert_eq!(head.headers[ETAG], tag, "{at}");
+        let bytes = body.collect().await.unwrap().to_bytes();
+        if let Some(coding) = expected {
+            assert!(bytes.len() < 200, "{at}");
+            assert_eq!(decoded(coding, &bytes), "x".repeat(5000), "{at}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -257,44 +301,77 @@ impl hyper::body::Body for Halting {
     }
 }
 
+/// What a decoder makes of the beginning of a stream.
+fn decoded_so_far(coding: Coding, bytes: &[u8]) -> Vec<u8> {
+    let mut seen = Vec::new();
+    match coding {
+        Coding::Gzip => {
+            let mut decoder = flate2::write::GzDecoder::new(&mut seen);
+            decoder.write_all(bytes).unwrap();
+            decoder.flush().unwrap();
+        }
+        Coding::Brotli => {
+            let mut decoder = brotli::DecompressorWriter::new(&mut seen, 4096);
+            decoder.write_all(bytes).unwrap();
+            decoder.flush().unwrap();
+        }
+        Coding::Zstd => {
+            let mut decoder = zstd::stream::write::Decoder::new(&mut seen).unwrap();
+            decoder.write_all(bytes).unwrap();
+            decoder.flush().unwrap();
+        }
+    }
+    seen
+}
+
 #[tokio::test]
 async fn what_is_there_is_flushed_and_trailers_pass() {
-    let go = Rc::new(Cell::new(false));
-    let source = Body::new(Halting { step: 0, go: go.clone() });
-    let mut body = GzipBody::new(source, Compression::default());
-    let mut bytes = body.frame().await.unwrap().unwrap().into_data().unwrap().to_vec();
-    let mut seen = flate2::write::GzDecoder::new(Vec::new());
-    seen.write_all(&bytes).unwrap();
-    seen.flush().unwrap();
-    assert_eq!(seen.get_ref(), b"event 1\n");
+    for coding in Coding::ALL {
+        let go = Rc::new(Cell::new(false));
+        let source = Body::new(Halting { step: 0, go: go.clone() });
+        let mut body = CodedBody::new(source, parameters(coding));
+        let mut bytes = body.frame().await.unwrap().unwrap().into_data().unwrap().to_vec();
+        assert_eq!(decoded_so_far(coding, &bytes), b"event 1\n", "{coding:?}");
 
-    go.set(true);
-    let rest = body.collect().await.unwrap();
-    let trailers: Vec<_> = rest.trailers().unwrap().keys().collect();
-    assert_eq!(trailers, ["x-sum"]);
-    bytes.extend_from_slice(&rest.to_bytes());
-    assert_eq!(unzip(&bytes), "event 1\nevent 2\n");
+        go.set(true);
+        let rest = body.collect().await.unwrap();
+        let trailers: Vec<_> = rest.trailers().unwrap().keys().collect();
+        assert_eq!(trailers, ["x-sum"]);
+        bytes.extend_from_slice(&rest.to_bytes());
+        assert_eq!(decoded(coding, &bytes), "event 1\nevent 2\n");
+    }
 }
 
 #[test]
 fn a_compressor_that_served_before_remembers_nothing() {
-    let compressed = |text: &str| {
-        let mut encoder = Encoder::new(Compression::default());
-        encoder.write(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    };
-    let fresh = compressed("a short page");
-    for _ in 0..3 {
-        // A body that is dropped halfway, as when a client disconnects.
-        Encoder::new(Compression::default()).write("a secret ".repeat(50_000).as_bytes()).unwrap();
-        assert_eq!(compressed("a short page"), fresh);
+    for coding in Coding::ALL {
+        let compressed = |text: &str, length| {
+            let mut encoder = Encoder::new(Parameters { length, ..parameters(coding) });
+            encoder.write(text.as_bytes()).unwrap();
+            encoder.finish().unwrap()
+        };
+        let fresh = compressed("a short page", None);
+        for length in [None, Some(450_000), Some(1)] {
+            // A body that is dropped halfway, as when a client disconnects.
+            let mut left = Encoder::new(Parameters { length, ..parameters(coding) });
+            left.write("a secret ".repeat(50_000).as_bytes()).unwrap();
+            drop(left);
+            assert_eq!(compressed("a short page", None), fresh, "{coding:?} {length:?}");
+        }
+        assert_eq!(decoded(coding, &fresh), "a short page");
     }
-    assert_eq!(unzip(&fresh), "a short page");
 }
 
 #[tokio::test]
 async fn large_bodies_survive() {
     let text: String = (0..200_000).map(|i| format!("{i:x} ")).collect();
-    let body = GzipBody::new(text.clone().into(), Compression::fast());
-    assert_eq!(unzip(&body.collect().await.unwrap().to_bytes()), text);
+    for coding in Coding::ALL {
+        // Also where the length that was said is not the one that comes.
+        for length in [None, Some(text.len() as u64), Some(10)] {
+            let body =
+                CodedBody::new(text.clone().into(), Parameters { length, ..parameters(coding) });
+            let bytes = body.collect().await.unwrap().to_bytes();
+            assert_eq!(decoded(coding, &bytes), text, "{coding:?} {length:?}");
+        }
+    }
 }

@@ -39,7 +39,7 @@ async fn until(
 /// while.
 async fn kept(files: &Files, target: &str) {
     until(files, target, &[], |_| {
-        let key = Key { place: &files.place, path: target, accepted: [None; 2] };
+        let key = Key { place: &files.place, path: target, accepted: [None; 3] };
         matches!(cache::get(key, Instant::now()), Cached::Fresh(_))
     })
     .await;

@@ -22,8 +22,8 @@ static MENTIONS: &[Mention] = &[
     ("docs/fastcgi.md", "`connect_timeout DURATION` | for connecting | {} |", || {
         brief(UPSTREAM_CONNECT)
     }),
-    ("docs/fastcgi.md", "before and within its answer | {} |", || brief(FASTCGI_SILENCE)),
-    ("docs/fastcgi.md", "take nothing of a request | {} |", || brief(FASTCGI_SILENCE)),
+    ("docs/fastcgi.md", "before and within the response | {} |", || brief(FASTCGI_SILENCE)),
+    ("docs/fastcgi.md", "server reads nothing of a request | {} |", || brief(FASTCGI_SILENCE)),
     ("docs/fastcgi.md", "this server is tried last for {}. A", || time(FASTCGI_AVOIDED)),
     ("docs/limits.md", "Default: {} of header", || bytes(HEADER_BYTES)),
     ("docs/log.md", "a file is rotated; 0: never | {} |", || LOG_ROLL_MB.to_string()),
@@ -40,14 +40,14 @@ static MENTIONS: &[Mention] = &[
     }),
     ("docs/operations.md", "compressed, with at most {}", || LOG_ROLL_KEEP.to_string()),
     ("docs/operations.md", "old files of at most {}; `stdout`", || time(LOG_ROLL_AGE)),
-    ("docs/proxy.md", "have `max_conns` | none wait; {} |", || brief(UPSTREAM_QUEUE)),
-    ("docs/proxy.md", "for connecting: name, TCP and TLS | {} |", || brief(UPSTREAM_CONNECT)),
+    ("docs/proxy.md", "have reached `max_conns` | 0; {} |", || brief(UPSTREAM_QUEUE)),
+    ("docs/proxy.md", "for connecting: name resolution, TCP and TLS | {} |", || {
+        brief(UPSTREAM_CONNECT)
+    }),
     ("docs/proxy.md", "end of the request and the response | {} |", || brief(UPSTREAM_FIRST_BYTE)),
     ("docs/proxy.md", "silence within the response | {} |", || brief(UPSTREAM_BODY_IDLE)),
-    ("docs/proxy.md", "`health_check_interval DURATION` | how often | {} |", || {
-        brief(HEALTH_INTERVAL)
-    }),
-    ("docs/proxy.md", "how long the whole answer may take | {} |", || brief(HEALTH_TIMEOUT)),
+    ("docs/proxy.md", "DURATION` | time between checks | {} |", || brief(HEALTH_INTERVAL)),
+    ("docs/proxy.md", "how long the whole check may take | {} |", || brief(HEALTH_TIMEOUT)),
     ("docs/proxy.md", "one, or after {} without a", || time(CONTINUE_WAIT)),
     ("docs/proxy.md", "are limited to {} of the", || percent(RETRY_SHARE)),
     ("docs/proxy.md", "requests of the last {} s plus", || RETRY_WINDOW.to_string()),
@@ -75,9 +75,9 @@ static MENTIONS: &[Mention] = &[
     ("docs/websocket.md", "and SIGKILL after {}.", || time(PROGRAM_END)),
     ("docs/websocket.md", "The client gets a PING every {}, and", || time(WEBSOCKET_PING)),
     ("docs/websocket.md", "disconnected after {} without data", || time(WEBSOCKET_SILENCE)),
-    ("packaging/caddy.8", "requests in flight. Default: {}.", || brief(DRAIN)),
-    ("packaging/caddy.8", "log is rolled, {} by default", || LOG_ROLL_MB.to_string()),
-    ("packaging/caddy.8", "to the CA; {} if not given", || brief(CA_TIMEOUT)),
+    ("packaging/man/caddy.8", "requests in flight. Default: {}.", || brief(DRAIN)),
+    ("packaging/man/caddy.8", "log is rolled, {} by default", || LOG_ROLL_MB.to_string()),
+    ("packaging/man/caddy.8", "to the CA; {} if not given", || brief(CA_TIMEOUT)),
 ];
 
 fn days(time: Duration) -> String {

@@ -106,6 +106,7 @@ pub fn load(text: String) -> Loaded {
         root: None,
         quic: true,
         congestion: Congestion::default(),
+        tcp_congestion: None,
         http2: true,
         sinks: Arc::new(Discard),
         keeper: keeper(),

@@ -41,7 +41,7 @@ pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for")
 /// differently.
 const END_TO_END: &[&str] = &["host", "content-length", "content-type", "content-encoding"];
 
-/// The names in `Connection`, without [`END_TO_END`].
+/// The names in `Connection`, without fields that are always end-to-end.
 pub fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     let values = headers.get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok());
     values.flat_map(|value| value.split(',')).filter_map(|name| may_be_named(name.trim()))

@@ -35,7 +35,7 @@ fn floods_that_end_the_http_2_connection() {
         // What fits into the sockets' buffers is sent before the end is noticed.
         ("rapid_reset", 300_000, 200_000),
         ("made_you_reset", 300_000, 200_000),
-        ("continuation", 100_000, 2_000),
+        ("continuation", 100_000, 20_000),
         ("empty_continuation", 100_000, 20_000),
         ("empty_data", 100_000, 20_000),
         ("bomb", 100, 100),

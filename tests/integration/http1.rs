@@ -56,8 +56,8 @@ fn plain_http_on_a_tls_port_is_told_the_address() {
     assert_eq!(seen.status, 400, "{seen:?}");
     assert!(seen.text().contains(&format!("https://localhost:{port}/")), "{}", seen.text());
     assert_eq!(seen.header("connection"), "close");
-    let said = format!("plain HTTP at https://localhost:{port}, from 127.0.0.1:");
-    wait_for("the line", QUIET, || caddy.log().contains(&said).then_some(()));
+    let said = format!("plain HTTP request to https://localhost:{port} from 127.0.0.1:");
+    wait_for("the line", Duration::from_secs(20), || caddy.log().contains(&said).then_some(()));
     assert_eq!(caddy.log().matches(&said).count(), 1);
     let upload = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nbegun";
     assert_eq!(statuses(&exchange(port, upload, QUIET)), [400], "an upload that has begun");

@@ -18,11 +18,13 @@ fn term_finishes_a_download_over_each_protocol() {
     for protocol in ["--http1.1", "--http2", "h3"] {
         let mut caddy = Caddy::proxy(origin.addr, "");
         let (url, port) = (caddy.url(SLOW), caddy.port());
+        origin.clear();
         let download = thread::spawn(move || match protocol {
             "h3" => h3_one(port, json!({"path": SLOW})),
             version => curl(&[version], &url),
         });
-        thread::sleep(Duration::from_millis(1_500));
+        let limit = Duration::from_secs(20);
+        wait_for("the download", limit, || (!origin.requests().is_empty()).then_some(()));
         caddy.signal(Signal::SIGTERM);
         thread::sleep(Duration::from_millis(300));
         assert!(

@@ -28,7 +28,8 @@ pub(super) fn validate(options: &Options) -> u8 {
 
 /// Checks with the rights of `-user`, which the service has when it reloads.
 fn check(options: &Options) -> Result<Vec<Warning>, Failure> {
-    match options.user.as_deref().map(privileges::lookup).transpose()? {
+    let user = options.user.as_deref().map(privileges::lookup).transpose();
+    match user.map_err(Failure::configured)? {
         Some(user) => privileges::acting_as(&user, || load(options))?,
         None => load(options),
     }

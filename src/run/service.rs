@@ -299,8 +299,9 @@ fn signals() -> Result<(mpsc::Sender<Event>, mpsc::Receiver<Event>), String> {
 }
 
 /// Looks up the user to run as. From here on no child process can gain privileges.
-fn user(options: &Options) -> Result<Option<privileges::User>, String> {
-    let user = options.user.as_deref().map(privileges::lookup).transpose()?;
+fn user(options: &Options) -> Result<Option<privileges::User>, Failure> {
+    let user = options.user.as_deref().map(privileges::lookup).transpose();
+    let user = user.map_err(Failure::configured)?;
     if let Some(user) = &user {
         privileges::forbid_gaining()?;
         privileges::settle(user)?;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::harness::{BINARY, Caddy, Setup, curl, free_port, wait_for};
+use crate::harness::{BINARY, Caddy, NOT_CONFIGURED, Setup, curl, free_port, wait_for};
 
 fn run(args: &[&str]) -> Output {
     let dir = tempfile::tempdir().unwrap();
@@ -27,18 +27,18 @@ const RUNS: &[(&[&str], i32, &str, &str)] = &[
     (&["--version=true"], 0, "Caddy ", ""),
     (&["-plugins"], 0, "Server types:\n  http\n", ""),
     (&["-plugins"], 0, "\n  http.proxy\n", ""),
-    (&["-conf", "none"], 1, "", "via flag: open none: no such file or directory\n"),
-    (&["-conf", "."], 1, "", "loading Caddyfile via flag: read .: is a directory\n"),
+    (&["-conf", "none"], NOT_CONFIGURED, "", "via flag: open none: no such file or directory\n"),
+    (&["-conf", "."], NOT_CONFIGURED, "", "loading Caddyfile via flag: read .: is a directory\n"),
     (
         &["-conf", "none", "browse"],
-        1,
+        NOT_CONFIGURED,
         "",
         "Caddyfile loaded multiple times; first by short, then by flag",
     ),
     (&["-type", "ftp"], 1, "", "unknown server type 'ftp'"),
     (&["-cpu", "0%"], 2, "", "invalid CPU value: percentage must be between 1-100"),
     (&["-validate"], 0, "Caddyfile is valid\n", ""),
-    (&["-validate", "nope"], 1, "", "args:2 - Parse error: Unknown directive 'nope'"),
+    (&["-validate", "nope"], NOT_CONFIGURED, "", "args:2 - Parse error: Unknown directive 'nope'"),
     (
         &["-agree", "-email", "a@b.test", "-ca=https://ca.test", "-catimeout=5s", "-version"],
         0,

@@ -1,6 +1,7 @@
 //! Headless Chromium: the site over HTTP/3, as the operator of the main job sees it, a page
 //! with a WebSocket, and one whose uploads are refused.
 
+use std::collections::HashMap;
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -125,24 +126,27 @@ const LONG_UPLOAD: &str = "<!doctype html><title>t</title><script>
 })();
 </script>";
 
-/// A road to the port of this machine on which clients get 100 KB a second through.
+/// A path to the port of this machine on which clients get 100 KB a second through. As behind a NAT,
+/// each address of a client, of which a browser may use several, has one of its own towards the
+/// server.
 fn slow_road(port: u16) -> u16 {
     let road = UdpSocket::bind("127.0.0.1:0").unwrap();
     let at = road.local_addr().unwrap().port();
-    let beyond = UdpSocket::bind("127.0.0.1:0").unwrap();
-    beyond.connect(("127.0.0.1", port)).unwrap();
     std::thread::spawn(move || {
-        let (mut packet, mut back) = (vec![0; 65536], None);
+        let (mut packet, mut mappings) = (vec![0; 65536], HashMap::new());
         while let Ok((bytes, client)) = road.recv_from(&mut packet) {
-            if back.is_none() {
-                let (road, beyond) = (road.try_clone().unwrap(), beyond.try_clone().unwrap());
-                back = Some(std::thread::spawn(move || {
+            let beyond = mappings.entry(client).or_insert_with(|| {
+                let beyond = UdpSocket::bind("127.0.0.1:0").unwrap();
+                beyond.connect(("127.0.0.1", port)).unwrap();
+                let (back, from) = (road.try_clone().unwrap(), beyond.try_clone().unwrap());
+                std::thread::spawn(move || {
                     let mut packet = vec![0; 65536];
-                    while let Ok(bytes) = beyond.recv(&mut packet) {
-                        let _ = road.send_to(&packet[..bytes], client);
+                    while let Ok(bytes) = from.recv(&mut packet) {
+                        let _ = back.send_to(&packet[..bytes], client);
                     }
-                }));
-            }
+                });
+                beyond
+            });
             std::thread::sleep(Duration::from_micros(bytes as u64 * 10));
             let _ = beyond.send(&packet[..bytes]);
         }

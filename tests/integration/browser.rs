@@ -126,9 +126,9 @@ const LONG_UPLOAD: &str = "<!doctype html><title>t</title><script>
 })();
 </script>";
 
-/// A path to the port of this machine on which clients get 100 KB a second through. As behind a NAT,
-/// each address of a client, of which a browser may use several, has one of its own towards the
-/// server.
+/// A path to the port of this machine on which clients get 100 KB a second through. As behind a
+/// NAT, each address of a client, of which a browser may use several, has one of its own towards
+/// the server.
 fn slow_road(port: u16) -> u16 {
     let road = UdpSocket::bind("127.0.0.1:0").unwrap();
     let at = road.local_addr().unwrap().port();

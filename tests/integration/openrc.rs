@@ -51,8 +51,14 @@ fn openrc_starts_reloads_upgrades_and_stops_it() {
     world.ok(
         "cp /etc/caddy/Caddyfile /tmp/good && echo 'http://bad { nope }' >>/etc/caddy/Caddyfile",
     );
-    for action in ["reload", "upgrade", "restart", "configtest"] {
-        let said = world.expect(&format!("rc-service caddy {action}"), NOT_CONFIGURED);
+    // OpenRC itself returns 1 for a restart that stop_pre has refused.
+    for (action, code) in [
+        ("reload", NOT_CONFIGURED),
+        ("upgrade", NOT_CONFIGURED),
+        ("restart", 1),
+        ("configtest", NOT_CONFIGURED),
+    ] {
+        let said = world.expect(&format!("rc-service caddy {action}"), code);
         assert!(said.contains("Caddyfile:4") && said.contains("'nope'"), "{action}: {said}");
         assert_eq!((pid(&world), status(&world).as_str()), (first.clone(), "203"), "{action}");
     }

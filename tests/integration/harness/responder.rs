@@ -173,16 +173,21 @@ impl Conn {
     }
 
     fn answer(&mut self, content: &[u8]) -> std::io::Result<()> {
-        content.chunks(60_000).try_for_each(|piece| self.record(6, piece))?;
-        self.record(6, b"")?;
-        self.record(3, &[0; 8])
+        let mut records: Vec<_> = content.chunks(60_000).map(|piece| record(6, piece)).collect();
+        records.extend([record(6, b""), record(3, &[0; 8])]);
+        // In one write, so that a short response has its end with it.
+        self.stream.write_all(&records.concat())
     }
 
     fn record(&mut self, kind: u8, content: &[u8]) -> std::io::Result<()> {
-        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
-        let head = [1, kind, 0, 1, length[0], length[1], 0, 0];
-        self.stream.write_all(&[&head, content].concat())
+        self.stream.write_all(&record(kind, content))
     }
+}
+
+fn record(kind: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let head = [1, kind, 0, 1, length[0], length[1], 0, 0];
+    [&head, content].concat()
 }
 
 fn length(bytes: &mut &[u8]) -> usize {

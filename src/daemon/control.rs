@@ -5,14 +5,13 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 
 use super::privileges::{User, acting_as};
@@ -58,12 +57,12 @@ impl Control {
     /// # Errors
     /// Another service listens there, the path is no socket, or it cannot be made.
     pub fn open(path: &Path, user: Option<&User>) -> io::Result<Self> {
-        let open = || {
+        let open = || -> io::Result<UnixListener> {
             remove_stale(path)?;
-            let before = umask(Mode::from_bits_truncate(0o111));
-            let bound = UnixListener::bind(path);
-            umask(before);
-            bound
+            let bound = UnixListener::bind(path)?;
+            // Not by umask, which would hold for the files of all threads.
+            fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+            Ok(bound)
         };
         let listener = match user {
             Some(user) => match acting_as(user, open).map_err(io::Error::other)? {
@@ -224,8 +223,6 @@ fn receive(stream: UnixStream) -> Option<Request> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn echo(path: &Path) -> Control {

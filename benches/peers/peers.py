@@ -80,19 +80,25 @@ def versions(names, table):
     return found
 
 
+def prepare(peer, setup, place, installer):
+    """Writes the configuration of a peer; returns the path of its program."""
+    program = shutil.which(peer.program)
+    if program is None:
+        raise Failed(f"{peer.name}: {peer.program} is missing; `{installer}` installs it")
+    os.makedirs(place.home, exist_ok=True)
+    for name, text in peer.config(place, setup).items():
+        with open(os.path.join(place.home, name), "w") as file:
+            file.write(text)
+    return program
+
+
 class Server:
     """A peer that runs, with one `Setup`."""
 
     def __init__(self, peer, setup, place, cores):
         self.peer, self.setup, self.place = peer, setup, place
         self.compressed = 0  # length of a body by gzip, once it has been checked
-        program = shutil.which(peer.program)
-        if program is None:
-            raise Failed(f"{peer.name}: {peer.program} is not there; `make bench` installs the peers")
-        os.makedirs(place.home, exist_ok=True)
-        for name, text in peer.config(place, setup).items():
-            with open(os.path.join(place.home, name), "w") as file:
-                file.write(text)
+        program = prepare(peer, setup, place, "make bench")
         environment = peer.environment(setup)
         self.started = time.monotonic()
         self.child = Child(

@@ -90,13 +90,7 @@ class Servers:
         self._wait({ORIGIN_PORT, *self.ports.values()})
 
     def _start(self, road, peer, place, arguments, cores):
-        program = shutil.which(peer.program)
-        if program is None:
-            raise Failed(f"{peer.name}: {peer.program} is not there; `make bench-road` installs it")
-        os.makedirs(place.home, exist_ok=True)
-        for name, text in peer.config(place, SETUP).items():
-            with open(os.path.join(place.home, name), "w") as file:
-                file.write(text)
+        program = peers.prepare(peer, SETUP, place, "make bench-road")
         argv = road.servers.command(*road.priority, program, *arguments)
         return Child(peer.name, argv, cores, place.home, peer.environment(SETUP))
 

@@ -9,7 +9,7 @@ mod task;
 
 pub use builder::{INDEX, Site, SiteBuilder};
 pub use scripts::Scripts;
-pub use settings::ProxyProtocol;
+pub use settings::{ListenerSettings, ProxyProtocol};
 pub use snapshot::{Listener, Snapshot};
 pub use table::SiteTable;
 pub use task::{Event, Hook, Task, Work};

@@ -5,16 +5,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderValue;
 use socket2::{Domain, Socket, Type};
 
 use super::draft::Draft;
 use super::{LoadError, Loaded, Redirects, Settings};
-use crate::http::timeouts::{TimeoutOverrides, Timeouts};
-use crate::limits::HEADER_BYTES;
-use crate::site::{Listener, ProxyProtocol, SiteBuilder, SiteTable, Snapshot};
+use crate::site::{Listener, ListenerSettings, SiteTable, Snapshot};
 use crate::tls::build_listener;
 
 /// How long a client may remember that the site speaks HTTP/3, in seconds (30 days).
@@ -165,59 +162,18 @@ fn listener(
         .then(|| settings.alt_svc_port.unwrap_or(addr.port()))
         .map(|port| format!("h3=\":{port}\"; ma={ALT_SVC_MAX_AGE}"))
         .and_then(|value| HeaderValue::try_from(value).ok());
-    let timeouts = timeouts(drafts.iter().map(|draft| &draft.site));
-    let header_bytes =
-        drafts.iter().filter_map(|d| d.site.limits.header).min().unwrap_or(HEADER_BYTES);
-    let proxy_protocol = proxy_protocol(drafts.iter().map(|draft| &draft.site));
-    let sites = SiteTable::default();
-    let congestion = settings.congestion;
-    let tcp_congestion = settings.tcp_congestion.clone();
+    let mut joined = ListenerSettings::default();
+    drafts.iter().for_each(|draft| joined.join(&draft.site.listener));
     Ok(Listener {
         addr,
         tls,
-        sites,
-        timeouts,
-        proxy_protocol,
-        header_bytes,
+        sites: SiteTable::default(),
+        settings: joined,
         quic,
-        congestion,
-        tcp_congestion,
+        congestion: settings.congestion,
+        tcp_congestion: settings.tcp_congestion.clone(),
         alt_svc,
     })
-}
-
-/// Who may name clients is not known to be one site's before the connection has a name: all that
-/// any site trusts, and the shortest timeout.
-fn proxy_protocol<'a>(sites: impl Iterator<Item = &'a SiteBuilder>) -> Option<ProxyProtocol> {
-    sites.filter_map(|site| site.proxy_protocol.clone()).reduce(|mut all, one| {
-        all.from.join(&one.from);
-        all.timeout = all.timeout.min(one.timeout);
-        all
-    })
-}
-
-/// Per field, the shortest that any site sets; the default where none does.
-fn timeouts<'a>(sites: impl Iterator<Item = &'a SiteBuilder> + Clone) -> Timeouts {
-    let default = Timeouts::default();
-    let least = |said: fn(&TimeoutOverrides) -> Option<Option<Duration>>, default| {
-        sites
-            .clone()
-            .filter_map(|site| said(&site.timeouts))
-            .min_by_key(|set| set.unwrap_or(Duration::MAX))
-            .unwrap_or(default)
-    };
-    // `read none` and `write none` lift what holds within the message too. A limit on the whole
-    // leaves it as it is.
-    let read = least(|said| said.read, Some(Duration::MAX));
-    let write = least(|said| said.write, Some(Duration::MAX));
-    Timeouts {
-        silence: read.and(default.silence),
-        write_idle: write.and(default.write_idle),
-        read: least(|said| said.read, default.read),
-        header: least(|said| said.header, default.header),
-        write: least(|said| said.write, default.write),
-        idle: least(|said| said.idle, default.idle),
-    }
 }
 
 /// A site as the start prints it: `https://example.com`, `http://:2015`.

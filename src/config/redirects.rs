@@ -35,7 +35,7 @@ pub(super) fn implied(drafts: &[Draft], settings: &Settings) -> Vec<Draft> {
         let root = draft.site.root.clone();
         let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
         site.binds.clone_from(&draft.site.binds);
-        site.proxy_protocol.clone_from(&draft.site.proxy_protocol);
+        site.listener.proxy_protocol.clone_from(&draft.site.listener.proxy_protocol);
         let host = draft.site.address.host.clone();
         site.push(ToHttps { host, port: draft.port });
         redirects.push(Draft { site, port: settings.http_port, place: draft.place.clone() });

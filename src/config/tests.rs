@@ -138,7 +138,7 @@ fn the_shortest_timeout_that_a_site_says() {
     ] {
         let text = format!("http://a {{\n{one}\n}}\nhttp://b {{\n{other}\n}}\n");
         let loaded = load(&source(&text), &settings()).unwrap();
-        let timeouts = loaded.snapshot.listeners[0].timeouts;
+        let timeouts = loaded.snapshot.listeners[0].settings.timeouts.over_defaults();
         let seen = [timeouts.idle, timeouts.silence, timeouts.write_idle];
         let want = [idle, silence, write_idle].map(|limit| limit.map(Duration::from_secs));
         assert_eq!(seen, want, "{one} and {other}");

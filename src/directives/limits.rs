@@ -7,7 +7,7 @@ use crate::site::SiteBuilder;
 
 pub(super) static OPTIONS: Options<SiteBuilder> = Options::<SiteBuilder>::new(&[
     option("header SIZE, such as: header 32KB", LastWins, |site, args| {
-        args.size().map(|bytes| site.limits.header = Some(header_size(bytes)))
+        args.size().map(|bytes| site.listener.header_bytes = Some(header_size(bytes)))
     }),
     option("body [PATH] SIZE, such as: body /upload 1GB", Accumulates, |site, args| {
         let words = args.remaining();
@@ -29,7 +29,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         let is_alone = args.next_arg();
         if is_alone {
             let bytes = args.parsed(args.val(), parse_size)?;
-            site.limits.header = Some(header_size(bytes));
+            site.listener.header_bytes = Some(header_size(bytes));
             body(site, "/", bytes, args)?;
             args.no_more()?;
         }

@@ -35,7 +35,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     if rule.from.is_empty() {
         return Err(args.arg_error());
     }
-    site.proxy_protocol = Some(rule);
+    site.listener.proxy_protocol = Some(rule);
     Ok(())
 }
 
@@ -55,7 +55,8 @@ mod tests {
             ("proxyprotocol private 192.0.2.1 {\n timeout 3s\n}", 3),
             ("proxyprotocol private\nproxyprotocol 192.0.2.1", 5),
         ] {
-            let rule = site("proxyprotocol", setup, lines).unwrap().proxy_protocol.unwrap();
+            let rule =
+                site("proxyprotocol", setup, lines).unwrap().listener.proxy_protocol.unwrap();
             assert!(rule.from.contains([192, 0, 2, 1].into()), "{lines}");
             assert_eq!(rule.timeout, Duration::from_secs(seconds), "{lines}");
         }

@@ -27,10 +27,11 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         let is_block = args.opens_block();
         if !is_block {
             let all = Some(limit(args)?);
-            site.timeouts = TimeoutOverrides { read: all, header: all, write: all, idle: all };
+            site.listener.timeouts =
+                TimeoutOverrides { read: all, header: all, write: all, idle: all };
             args.no_more()?;
         }
-        if OPTIONS.read(&mut site.timeouts, args)?.is_empty() && is_block {
+        if OPTIONS.read(&mut site.listener.timeouts, args)?.is_empty() && is_block {
             return Err(args.arg_error());
         }
     }

@@ -28,6 +28,39 @@ pub struct TimeoutOverrides {
     pub idle: Option<Option<Duration>>,
 }
 
+impl TimeoutOverrides {
+    /// Of each timeout, the shorter of the two.
+    pub fn join(&mut self, other: &Self) {
+        let Self { read, header, write, idle } = other;
+        shorten(&mut self.read, *read);
+        shorten(&mut self.header, *header);
+        shorten(&mut self.write, *write);
+        shorten(&mut self.idle, *idle);
+    }
+
+    /// The defaults with these changes. `read none` and `write none` also remove the limits on
+    /// idle time within a message. A limit on the whole message keeps them.
+    pub fn over_defaults(&self) -> Timeouts {
+        let default = Timeouts::default();
+        let unless_none = |whole: Option<Option<Duration>>, idle: Option<Duration>| match whole {
+            Some(None) => None,
+            _ => idle,
+        };
+        Timeouts {
+            silence: unless_none(self.read, default.silence),
+            write_idle: unless_none(self.write, default.write_idle),
+            read: self.read.unwrap_or(default.read),
+            header: self.header.unwrap_or(default.header),
+            write: self.write.unwrap_or(default.write),
+            idle: self.idle.unwrap_or(default.idle),
+        }
+    }
+}
+
+fn shorten(set: &mut Option<Option<Duration>>, other: Option<Option<Duration>>) {
+    *set = set.iter().copied().chain(other).min_by_key(|limit| limit.unwrap_or(Duration::MAX));
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {

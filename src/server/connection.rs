@@ -14,6 +14,7 @@ use super::drain::Ticket;
 use crate::http::kept::Kept;
 use crate::http::request::{Peer, TlsFacts, unmapped};
 use crate::http::timeouts::Timeouts;
+use crate::site::ListenerSettings;
 use crate::tls::cipher_name;
 
 /// An accepted connection. Until it is dropped, it occupies its client's place and a drain waits
@@ -37,6 +38,13 @@ pub(crate) struct Settings {
     pub(crate) header_bytes: usize,
 }
 
+impl Settings {
+    fn of(set: &ListenerSettings) -> Self {
+        let timeouts = set.timeouts.over_defaults();
+        Self { timeouts, header_bytes: set.header_bytes() }
+    }
+}
+
 impl Connection {
     pub(crate) fn new(
         worker: Rc<Worker>,
@@ -54,7 +62,7 @@ impl Connection {
     pub(crate) fn settings(&self) -> Option<Settings> {
         let snapshot = self.worker.snapshot();
         let listener = snapshot.listener(self.addr)?;
-        Some(Settings { timeouts: listener.timeouts, header_bytes: listener.header_bytes })
+        Some(Settings::of(&listener.settings))
     }
 
     /// The connection as requests see it. `local` is the destination address.

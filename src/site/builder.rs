@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::scripts::Scripts;
-use super::settings::{Limits, ProxyProtocol};
+use super::settings::{Limits, ListenerSettings};
 use super::task::{Hook, Task};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::Request;
@@ -14,7 +14,6 @@ use crate::http::address::Address;
 use crate::http::paths::Prefix;
 use crate::http::refusal::Refusal;
 use crate::http::sink::{ErrorLog, OpenSink};
-use crate::http::timeouts::TimeoutOverrides;
 use crate::tls::Policy;
 use crate::warning::Warning;
 
@@ -38,8 +37,7 @@ pub struct SiteBuilder {
     pub hidden: Vec<PathBuf>,
     pub tls: Policy,
     pub limits: Limits,
-    pub timeouts: TimeoutOverrides,
-    pub proxy_protocol: Option<ProxyProtocol>,
+    pub listener: ListenerSettings,
     pub sinks: Arc<dyn OpenSink>,
     /// The log of `errors`, for other directives that write to it.
     pub error_log: Option<ErrorLog>,
@@ -66,8 +64,7 @@ impl SiteBuilder {
             hidden: Vec::new(),
             tls: Policy::default(),
             limits: Limits::default(),
-            timeouts: TimeoutOverrides::default(),
-            proxy_protocol: None,
+            listener: ListenerSettings::default(),
             sinks,
             error_log: None,
             scripts: Arc::default(),

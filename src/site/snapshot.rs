@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 
 use http::HeaderValue;
 
-use super::settings::ProxyProtocol;
+use super::settings::ListenerSettings;
 use super::table::SiteTable;
 use super::task::Hook;
 use crate::congestion::{Congestion, TcpCongestion};
-use crate::http::timeouts::Timeouts;
 use crate::tls::TlsListener;
 
 /// A loaded configuration. A reload builds a new one and replaces this one as a whole.
@@ -30,10 +29,8 @@ pub struct Listener {
     pub addr: SocketAddr,
     pub tls: Option<TlsListener>,
     pub sites: SiteTable,
-    pub timeouts: Timeouts,
-    pub proxy_protocol: Option<ProxyProtocol>,
-    /// Bytes of a request's field section.
-    pub header_bytes: usize,
+    /// Those of all its sites, joined.
+    pub settings: ListenerSettings,
     /// HTTP/3 on the same port number.
     pub quic: bool,
     /// The congestion controller of its QUIC connections.

@@ -238,7 +238,7 @@ fn bounded(head: &http::request::Parts, listener: &Listener) -> Result<(), Statu
     let bytes: usize = sizes.sum();
     // Over HTTP/1 the guard has counted the bytes, without 32 bytes per field.
     let counted = if head.version >= Version::HTTP_2 { 0 } else { 32 * HEADER_COUNT };
-    if head.headers.len() > HEADER_COUNT || bytes > listener.header_bytes + counted {
+    if head.headers.len() > HEADER_COUNT || bytes > listener.settings.header_bytes() + counted {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
     if head.method == "PRI" {

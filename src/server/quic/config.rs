@@ -46,7 +46,10 @@ fn offer(
     };
     let mut config = quinn::ServerConfig::new(Arc::new(crypto), worker.keys.tokens.clone());
     config.max_incoming(limits::QUIC_INCOMING);
-    config.transport_config(Arc::new(transport(&listener.timeouts, listener.congestion)));
+    config.transport_config(Arc::new(transport(
+        &listener.settings.timeouts.over_defaults(),
+        listener.congestion,
+    )));
     Some(config)
 }
 

@@ -203,7 +203,7 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     let local = stream.local_addr().unwrap_or(connection.addr);
     let snapshot = connection.worker.snapshot();
     let listener = snapshot.listener(connection.addr)?;
-    let rule = listener.proxy_protocol.as_ref();
+    let rule = listener.settings.proxy_protocol.as_ref();
     let named = proxy_protocol::client(rule, &mut stream, connection.remote).await;
     let remote = named.map_err(|why| why.report(connection.remote)).ok()?;
     connection.remote = remote;

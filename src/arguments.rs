@@ -19,8 +19,8 @@ pub fn prefix(args: &mut Args<'_>, word: &str) -> Result<Prefix, ConfigError> {
     }
     let (prefix, remark) =
         Prefix::parse(word).map_err(|wrong| args.error_at(word, wrong.message).hint(wrong.hint))?;
-    if let Some(said) = remark {
-        args.warn(args.error_at(word, said.message).hint(said.hint));
+    if let Some(warning) = remark {
+        args.warn(args.error_at(word, warning.message).hint(warning.hint));
     }
     Ok(prefix)
 }

@@ -51,7 +51,7 @@ fn config(data: &[u8]) {
         dir: "/nonexistent".into(),
         path: None,
     };
-    let said = [(); 2].map(|()| match load(&source, &SETTINGS) {
+    let results = [(); 2].map(|()| match load(&source, &SETTINGS) {
         Ok(loaded) => {
             assert!(loaded.lines().iter().all(|line| !line.is_empty()));
             Ok((loaded.lines(), loaded.warnings))
@@ -67,7 +67,7 @@ fn config(data: &[u8]) {
             Err(message)
         }
     });
-    assert_eq!(said[0], said[1]);
+    assert_eq!(results[0], results[1]);
 }
 
 static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {

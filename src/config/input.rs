@@ -21,16 +21,16 @@ pub struct Source {
     pub path: Option<PathBuf>,
 }
 
-/// Where the command line says to look.
+/// The Caddyfile that the command line names.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct Input {
     /// `-conf`.
     pub conf: Option<String>,
     /// Positional arguments, a Caddyfile line each.
     pub lines: Vec<String>,
 }
 
-impl Wanted {
+impl Input {
     /// Reads the text, for a start.
     pub fn read(&self, settings: &Settings) -> Result<Source, String> {
         match (&self.conf, self.lines.as_slice()) {

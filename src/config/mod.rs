@@ -28,7 +28,7 @@ use crate::warning::Warning;
 use draft::Draft;
 
 pub use error::LoadError;
-pub use input::{Source, Wanted};
+pub use input::{Input, Source};
 pub use loaded::{Loaded, Redirects};
 pub use settings::Settings;
 
@@ -121,7 +121,8 @@ fn draft(
     let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
     site.root_is_named = settings.root.is_some();
     site.hidden.extend_from_slice(files);
-    site.warnings.extend(remark.map(|said| at_key(said.message).hint(said.hint).warning()));
+    site.warnings
+        .extend(remark.map(|warning| at_key(warning.message).hint(warning.hint).warning()));
     for row in DIRECTIVES {
         if let Some(directive) = block.directives.iter().find(|one| one.name == row.name()) {
             let mut args = Args::new(directive);
@@ -162,10 +163,10 @@ fn settle_tls(site: &mut SiteBuilder, key: &Key, settings: &Settings) {
     let warning = |message: String| ConfigError::at(&key.token, Kind::Parse, message).warning();
     let address = &site.address;
     let plain = address.scheme == "http" || address.port == settings.http_port.to_string();
-    let asked = site.tls.certificates.take();
+    let certificates = site.tls.certificates.take();
     let managed = &site.tls.managed;
     let can_be_managed = managed.on_demand.is_some() || managed.subject(&address.host).is_some();
-    let settled = match asked {
+    let settled = match certificates {
         Some(certificates) if plain => {
             if !matches!(certificates, Certificates::Off) {
                 site.warnings.push(warning(format!("TLS disabled for {address}")));

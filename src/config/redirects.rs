@@ -22,9 +22,9 @@ pub(super) fn implied(drafts: &[Draft], settings: &Settings) -> Vec<Draft> {
         drafts.iter().map(|draft| place(draft, draft.port)).collect();
     for draft in drafts {
         let is_managed = matches!(draft.site.tls.certificates, Some(Certificates::Managed));
-        let wanted = draft.port == settings.https_port
+        let has_redirect = draft.port == settings.https_port
             || is_managed && !taken.contains(&place(draft, settings.https_port));
-        if !draft.site.secure || !wanted || !taken.insert(place(draft, settings.http_port)) {
+        if !draft.site.secure || !has_redirect || !taken.insert(place(draft, settings.http_port)) {
             continue;
         }
         let address = Address {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn where_to() {
-        for (site, asked, target, port, expected) in [
+        for (site, host, target, port, expected) in [
             ("a.test", "a.test", "/x?y", 443, Some("https://a.test/x?y")),
             ("", "b.test", "/", 8443, Some("https://b.test:8443/")),
             ("::1", "::1", "/", 443, Some("https://[::1]/")),
@@ -99,10 +99,10 @@ mod tests {
             ("a.test", "a.test", "*", 443, None),
         ] {
             let mut req = request("GET", target);
-            asked.clone_into(&mut req.host);
+            host.clone_into(&mut req.host);
             let location = ToHttps { host: site.to_owned(), port }.location(&req);
             let shown = location.as_ref().map(|value| value.to_str().unwrap());
-            assert_eq!(shown, expected, "{site} {asked} {target}");
+            assert_eq!(shown, expected, "{site} {host} {target}");
         }
     }
 }

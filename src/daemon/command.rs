@@ -44,7 +44,7 @@ pub fn spawn<'a>(
 pub fn wait(child: &mut Child, mut give_up: impl FnMut() -> bool) -> io::Result<Exit> {
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(said(status));
+            return Ok(exit_of(status));
         }
         if give_up() {
             child.kill()?;
@@ -57,10 +57,10 @@ pub fn wait(child: &mut Child, mut give_up: impl FnMut() -> bool) -> io::Result<
 
 /// Waits until the child has ended, without a limit.
 pub fn reap(mut child: Child) -> io::Result<Exit> {
-    child.wait().map(said)
+    child.wait().map(exit_of)
 }
 
-fn said(status: ExitStatus) -> Exit {
+fn exit_of(status: ExitStatus) -> Exit {
     if status.success() { Exit::Success } else { Exit::Failed(status.to_string()) }
 }
 

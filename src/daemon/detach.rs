@@ -66,9 +66,9 @@ impl Readiness {
 
 /// Waits for the child's report and returns the parent's exit code.
 fn await_child(mut pipe: PipeReader, terminal: &mut dyn Write) -> i32 {
-    let mut said = Vec::new();
-    let read = pipe.read_to_end(&mut said);
-    let (code, message) = match said.as_slice() {
+    let mut bytes = Vec::new();
+    let read = pipe.read_to_end(&mut bytes);
+    let (code, message) = match bytes.as_slice() {
         [READY, ..] => return 0,
         [FAILED, code, message @ ..] => {
             (i32::from(*code), String::from_utf8_lossy(message).trim_end().to_owned())
@@ -98,9 +98,9 @@ mod tests {
             (b"", 1, "the background process ended before it was ready\n"),
             (b"?", 1, "the background process ended before it was ready\n"),
         ];
-        for (said, code, text) in cases {
+        for (bytes, code, text) in cases {
             let (reader, mut pipe) = io::pipe().expect("pipe");
-            pipe.write_all(said).expect("write");
+            pipe.write_all(bytes).expect("write");
             drop(pipe);
             let mut terminal = Vec::new();
             assert_eq!(await_child(reader, &mut terminal), *code);

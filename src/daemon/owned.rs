@@ -92,8 +92,8 @@ mod tests {
 
         let roots = dir.path().join("roots.log");
         fs::write(&roots, "").expect("write");
-        let told = open(&roots).expect_err("root's").to_string();
-        assert!(told.contains("user 54321 cannot write to it (try: chown 54321 "), "{told}");
+        let message = open(&roots).expect_err("root's").to_string();
+        assert!(message.contains("user 54321 cannot write to it (try: chown 54321 "), "{message}");
         assert_eq!(owner(&roots).expect("meta").0, 0);
 
         // The user's link to a file of root, and to one that root would create.

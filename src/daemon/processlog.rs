@@ -272,8 +272,8 @@ mod tests {
             (Level::Info, "hyper", false, false),
         ] {
             let meta = Metadata::builder().level(level).target(target).build();
-            let told = (open("").enabled(&meta), open("stderr").enabled(&meta));
-            assert_eq!(told, (brief, whole), "{level} {target}");
+            let enabled = (open("").enabled(&meta), open("stderr").enabled(&meta));
+            assert_eq!(enabled, (brief, whole), "{level} {target}");
         }
     }
 

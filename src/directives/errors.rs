@@ -18,14 +18,14 @@ use crate::site::{Scripts, SiteBuilder};
 pub(super) static OPTIONS: Options<Settings> = Options::<Settings>::new(&[option(
     "log [FILE|visible], such as: log errors.log",
     LastWins,
-    |wanted, args| {
+    |settings, args| {
         if args.next_arg() {
-            wanted.set_target(args.val());
+            settings.set_target(args.val());
         }
         // The block of Caddy 0.9: log FILE { size 1; age 2; keep 3 }.
         if args.opens_block() {
-            wanted.roll = Roll::of_0_9();
-            ROTATION_0_9.read(&mut wanted.roll, args)?;
+            settings.roll = Roll::of_0_9();
+            ROTATION_0_9.read(&mut settings.roll, args)?;
         }
         Ok(())
     },
@@ -34,16 +34,16 @@ pub(super) static OPTIONS: Options<Settings> = Options::<Settings>::new(&[option
 .others(option("CODE|* PAGE, such as: 404 notfound.html", Accumulates, Settings::page));
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let mut wanted = Settings { root: site.root.clone(), ..Settings::default() };
+    let mut settings = Settings { root: site.root.clone(), ..Settings::default() };
     while args.next() {
         match args.remaining().as_slice() {
             [] => {}
-            [target] => wanted.set_target(target),
+            [target] => settings.set_target(target),
             _ => return Err(args.arg_error()),
         }
-        OPTIONS.read(&mut wanted, args)?;
+        OPTIONS.read(&mut settings, args)?;
     }
-    let target = SinkTarget::parse(wanted.target.as_deref().unwrap_or("stderr"), wanted.roll);
+    let target = SinkTarget::parse(settings.target.as_deref().unwrap_or("stderr"), settings.roll);
     let sink = site
         .sinks
         .open(&target)
@@ -52,9 +52,9 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     site.error_log = Some(log.clone());
     site.push_witness(Errors {
         log,
-        visible: wanted.visible,
-        pages: wanted.pages,
-        default_page: wanted.default_page,
+        visible: settings.visible,
+        pages: settings.pages,
+        default_page: settings.default_page,
         scripts: site.scripts.clone(),
     });
     Ok(())

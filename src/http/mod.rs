@@ -7,12 +7,12 @@ pub mod cgi;
 pub mod chunked;
 pub mod coding;
 pub mod condition;
+pub mod connection_values;
 pub mod error_lines;
 pub mod fault_page;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod hop;
-pub mod kept;
 pub mod paths;
 pub mod placeholders;
 pub mod ranges;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use http::{HeaderValue, StatusCode, Uri, header, request::Parts};
 
-use super::kept::Kept;
+use super::connection_values::ConnectionValues;
 use super::sink::About;
 use super::{Body, Upgrade, paths};
 
@@ -47,23 +47,23 @@ pub struct Peer {
     pub remote: SocketAddr,
     pub local: SocketAddr,
     pub tls: Option<TlsFacts>,
-    pub kept: Kept,
+    pub values: ConnectionValues,
 }
 
 impl Peer {
     /// The same connection with the address of one of its clients, and without the values kept for
     /// others.
     pub fn named(&self, remote: SocketAddr) -> Self {
-        Self { remote, local: self.local, tls: self.tls.clone(), kept: self.kept.of_another() }
+        Self { remote, local: self.local, tls: self.tls.clone(), values: self.values.of_another() }
     }
 
     /// The client's address as a field value.
     pub fn address(&self) -> &HeaderValue {
-        self.kept.address.get_or_init(|| address_value(self.remote.ip()))
+        self.values.address.get_or_init(|| address_value(self.remote.ip()))
     }
 
     pub fn local_port(&self) -> &HeaderValue {
-        self.kept.local_port.get_or_init(|| self.local.port().into())
+        self.values.local_port.get_or_init(|| self.local.port().into())
     }
 }
 
@@ -200,7 +200,7 @@ pub(crate) mod tests {
                 remote: ([127, 0, 0, 1], 1234).into(),
                 local: ([127, 0, 0, 1], 8080).into(),
                 tls: None,
-                kept: crate::http::kept::Kept::default(),
+                values: crate::http::connection_values::ConnectionValues::default(),
             }),
             host: "example.com".to_owned(),
             user: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::exit::{Failure, OK};
 use super::output;
-use super::settings::{settings, wanted};
+use super::settings::{input, settings};
 use super::sinks::NoSinks;
 use crate::cli::Options;
 use crate::config;
@@ -39,7 +39,7 @@ fn check(options: &Options) -> Result<Vec<Warning>, Failure> {
 fn load(options: &Options) -> Result<Vec<Warning>, Failure> {
     processlog::check(&processlog::parse_target(&options.log)).map_err(Failure::configured)?;
     let settings = settings(options, Arc::new(NoSinks)).map_err(Failure::configured)?;
-    let source = wanted(options).read(&settings).map_err(Failure::configured)?;
+    let source = input(options).read(&settings).map_err(Failure::configured)?;
     let loaded = config::load(&source, &settings)?;
     let implied = |addr| loaded.redirects.iter().any(|only| only.addr == addr);
     let addresses = loaded.snapshot.listeners.iter().map(|listener| listener.addr);

@@ -9,12 +9,12 @@ use super::background::Background;
 use super::control::{self, Control};
 use super::exit::{Failure, OK};
 use super::handover::HandoverIn;
-use super::settings::{log_style, settings, wanted};
+use super::settings::{input, log_style, settings};
 use super::sinks::Sinks;
 use super::watchdog::Watchdog;
 use super::{certificates, hooks, output, sockets};
 use crate::cli::Options;
-use crate::config::{self, LoadError, Settings, Source, Wanted};
+use crate::config::{self, Input, LoadError, Settings, Source};
 use crate::daemon::control::Answer;
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::signals::{Event, Signals};
@@ -32,7 +32,7 @@ const DESCRIPTORS_TO_SPARE: u64 = 8;
 
 pub(super) struct Service {
     pub(super) settings: Settings,
-    pub(super) wanted: Wanted,
+    pub(super) input: Input,
     /// The active configuration text; `stdin` cannot be read again.
     pub(super) source: Source,
     pub(super) sinks: Arc<Sinks>,
@@ -73,8 +73,8 @@ impl Service {
         let control = control(options, user.as_ref(), handover.as_mut())?;
         let sinks = Arc::new(Sinks::of(user.clone()));
         let settings = settings(options, sinks.clone()).map_err(Failure::configured)?;
-        let wanted = wanted(options);
-        let source = source(&wanted, &settings, handover.as_mut()).map_err(Failure::configured)?;
+        let input = input(options);
+        let source = source(&input, &settings, handover.as_mut()).map_err(Failure::configured)?;
         let mut loaded = config::load(&source, &settings)?;
         output::activating(options.quiet);
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
@@ -101,7 +101,7 @@ impl Service {
             .map_err(|error| format!("cannot start the workers: {error}"))?;
         let service = Self {
             settings,
-            wanted,
+            input,
             source,
             sinks,
             engine,
@@ -203,7 +203,7 @@ impl Service {
 
     /// Returns the warnings of the new configuration.
     fn try_reload(&mut self) -> Result<Vec<Warning>, LoadError> {
-        let reread = self.wanted.reread(&self.source, &self.settings);
+        let reread = self.input.reread(&self.source, &self.settings);
         let source = reread.map_err(LoadError::Site)?;
         let mut loaded = config::load(&source, &self.settings)?;
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
@@ -311,14 +311,14 @@ fn user(options: &Options) -> Result<Option<privileges::User>, Failure> {
 
 /// The configuration text: from the standard input of the previous process, or from the options.
 fn source(
-    wanted: &Wanted,
+    input: &Input,
     settings: &Settings,
     handover: Option<&mut HandoverIn>,
 ) -> Result<Source, String> {
-    let Some(handover) = handover else { return wanted.read(settings) };
+    let Some(handover) = handover else { return input.read(settings) };
     let source = match handover.stdin.take() {
         Some(text) => Source::from_stdin(text),
-        None => wanted.read(settings)?,
+        None => input.read(settings)?,
     };
     source.succeeds(!handover.found)?;
     Ok(source)

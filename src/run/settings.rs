@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::certificates;
 use crate::cli::Options;
-use crate::config::{Settings, Wanted};
+use crate::config::{Input, Settings};
 use crate::daemon::processlog;
 use crate::http::sink::OpenSink;
 
@@ -34,6 +34,6 @@ pub(super) fn log_style(options: &Options) -> processlog::Style {
     }
 }
 
-pub(super) fn wanted(options: &Options) -> Wanted {
-    Wanted { conf: options.conf.clone(), lines: options.lines.clone() }
+pub(super) fn input(options: &Options) -> Input {
+    Input { conf: options.conf.clone(), lines: options.lines.clone() }
 }

@@ -81,7 +81,7 @@ impl Service {
             pidfile: self.pidfile.as_ref().map(PidFile::file),
             control: self.control.socket(),
             found: !self.source.is_implied(),
-            stdin: self.wanted.is_stdin().then_some(self.source.text.as_str()),
+            stdin: self.input.is_stdin().then_some(self.source.text.as_str()),
         };
         let (text, files) = (handover.text(), handover.files());
         let mut successor =

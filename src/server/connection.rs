@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Worker;
 use super::drain::Ticket;
-use crate::http::kept::Kept;
+use crate::http::connection_values::ConnectionValues;
 use crate::http::request::{Peer, TlsFacts, unmapped};
 use crate::http::timeouts::Timeouts;
 use crate::site::ListenerSettings;
@@ -71,7 +71,7 @@ impl Connection {
             remote: self.remote,
             local: unmapped(local),
             tls: session.map(TlsSession::into_facts),
-            kept: Kept::default(),
+            values: ConnectionValues::default(),
         })
     }
 }

@@ -56,14 +56,14 @@ impl Files {
 
     /// The same at the time `now`.
     pub(super) fn complaints_at(&self, now: i64) -> Vec<String> {
-        let said = |(at, one): (usize, &Loaded)| {
+        let complaint_of = |(at, one): (usize, &Loaded)| {
             let place = match &self.place {
                 Place::Pair { cert, .. } => format!("'{}'", cert.display()),
                 Place::Folder(dir) => format!("'{}' (certificate {})", dir.display(), at + 1),
             };
             one.complaint(now).map(|complaint| format!("{place}: {complaint}"))
         };
-        self.loaded().iter().enumerate().filter_map(said).collect()
+        self.loaded().iter().enumerate().filter_map(complaint_of).collect()
     }
 
     /// The certificates as last read.
@@ -84,9 +84,9 @@ impl Files {
     pub(super) fn refresh(&self) -> Result<bool, String> {
         let stamp = self.place.stamp();
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = std::mem::replace(&mut read.trouble, stamp.as_ref().err().cloned());
+        let reported = std::mem::replace(&mut read.trouble, stamp.as_ref().err().cloned());
         let stamp = match stamp {
-            Err(trouble) if told.as_ref() == Some(&trouble) => return Ok(false),
+            Err(trouble) if reported.as_ref() == Some(&trouble) => return Ok(false),
             Ok(stamp) if stamp == read.stamp => return Ok(false),
             other => other?,
         };
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(files.refresh(), Ok(false), "each state is judged once");
         std::fs::remove_file(&path).unwrap();
         assert!(files.refresh().unwrap_err().contains("cannot read"));
-        assert_eq!(files.refresh(), Ok(false), "and each trouble told once");
+        assert_eq!(files.refresh(), Ok(false), "and each error is reported once");
         assert_eq!(files.loaded()[0].names, ["longer.example"]);
     }
 }

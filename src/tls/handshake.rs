@@ -50,8 +50,8 @@ impl TlsListener {
     /// Whether the site of `server_name` accepts a client that presented `chain`: for QUIC, whose
     /// handshake accepts any.
     pub fn admits(&self, server_name: Option<&str>, chain: &[CertificateDer<'_>]) -> bool {
-        let asked = self.clients.find(server_name.unwrap_or_default());
-        asked.is_none_or(|clients| clients.admits(chain))
+        let policy = self.clients.find(server_name.unwrap_or_default());
+        policy.is_none_or(|clients| clients.admits(chain))
     }
 
     async fn accept_by_name<S>(&self, stream: S, local: IpAddr) -> io::Result<TlsStream<S>>
@@ -80,7 +80,7 @@ impl TlsListener {
 
 /// Sends unrecognized_name and closes the connection.
 async fn refuse(mut stream: impl AsyncWrite + Unpin, name: &str) -> io::Error {
-    let told = stream.write_all(&UNRECOGNIZED_NAME).await;
+    let sent = stream.write_all(&UNRECOGNIZED_NAME).await;
     let ended = stream.shutdown().await;
-    told.and(ended).err().unwrap_or_else(|| io::Error::other(format!("no certificate for {name}")))
+    sent.and(ended).err().unwrap_or_else(|| io::Error::other(format!("no certificate for {name}")))
 }

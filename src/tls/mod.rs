@@ -1,6 +1,7 @@
 //! TLS: the policies of sites, the sources of certificates, and the configurations for rustls.
 
 pub mod acme;
+mod certificate_spec;
 pub mod challenges;
 pub mod clients;
 mod dns;
@@ -20,18 +21,17 @@ mod self_signed;
 mod settings;
 mod source;
 mod storage;
-mod wanted;
 mod watch;
 
 use rustls::CipherSuite;
 
+pub use certificate_spec::Eab;
 pub use dns::{Algorithm, Dns, Rfc2136, VARIABLES as DNS_VARIABLES, variable as dns_variable};
 pub use files::Files;
 pub use key_type::KeyType;
 pub use policy::{Certificates, ManagedPolicy, Policy};
 pub use settings::{TlsListener, build_listener};
 pub use storage::Folder;
-pub use wanted::Eab;
 
 /// The IANA name of a cipher suite, which rustls does not give for those of TLS 1.3.
 pub fn cipher_name(suite: CipherSuite) -> &'static str {

@@ -236,8 +236,8 @@ mod tests {
             [(2000, 2001, "expired on 2001-01-01"), (3999, 4000, "not valid before 3999-01-01")]
         {
             let (cert, key) = pair(from, until);
-            let said = load(&cert, &key).unwrap().complaint(unix_now()).unwrap();
-            assert!(said.contains(complaint), "{said}");
+            let message = load(&cert, &key).unwrap().complaint(unix_now()).unwrap();
+            assert!(message.contains(complaint), "{message}");
         }
         assert_eq!(load(&cert, &key).unwrap().complaint(unix_now()), None);
         assert_eq!(load(&cert, &key).unwrap().names, ["a.example"]);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rustls::crypto::SupportedKxGroup;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
+use super::certificate_spec::{Eab, OnDemandLimits};
 use super::clients::Clients;
 use super::dns::Dns;
 use super::files::Files;
 use super::key_type::KeyType;
 use super::names::qualifies;
-use super::wanted::{Eab, OnDemandLimits};
 
 /// The source of a site's certificate.
 #[derive(Debug, Clone)]

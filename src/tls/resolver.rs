@@ -9,6 +9,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::certificate_spec::CertificateSpec;
 use super::challenges;
 use super::files::Files;
 use super::names::{covers, patterns};
@@ -16,7 +17,6 @@ use super::pem::Loaded;
 use super::policy::{Certificates, Policy};
 use super::self_signed::SelfSigned;
 use super::source::{CertificateSource, Issuer};
-use super::wanted::Wanted;
 
 /// The certificates of one listener.
 #[derive(Debug)]
@@ -87,8 +87,8 @@ impl Resolver {
     }
 
     /// The certificates to obtain and renew in the background.
-    pub(super) fn wanted(&self) -> impl Iterator<Item = &Wanted> {
-        self.issued().filter_map(|source| source.wanted())
+    pub(super) fn spec(&self) -> impl Iterator<Item = &CertificateSpec> {
+        self.issued().filter_map(|source| source.spec())
     }
 
     fn issued(&self) -> impl Iterator<Item = &Arc<dyn CertificateSource>> {
@@ -212,15 +212,15 @@ impl Table {
                 .or(found.first());
             let Some((best, _)) = best.cloned() else { continue };
             // A client without SNI has probably connected to a site by its IP address.
-            let wanted = if host.parse::<IpAddr>().is_ok() {
+            let kind = if host.parse::<IpAddr>().is_ok() {
                 3
             } else if host.is_empty() {
                 2
             } else {
                 1
             };
-            if wanted > rank {
-                rank = wanted;
+            if kind > rank {
+                rank = kind;
                 table.unnamed = Some(best.clone());
             }
             if host.is_empty() {

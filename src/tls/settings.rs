@@ -245,8 +245,8 @@ fn suites(policies: &[&Policy]) -> Vec<SupportedCipherSuite> {
         .partition(|suite| suite.tls13().is_some());
     suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
     for policy in policies {
-        let asked = if policy.suites.is_empty() { &classic } else { &policy.suites };
-        for suite in asked {
+        let listed = if policy.suites.is_empty() { &classic } else { &policy.suites };
+        for suite in listed {
             if !suites.contains(suite) {
                 suites.push(*suite);
             }
@@ -258,8 +258,8 @@ fn suites(policies: &[&Policy]) -> Vec<SupportedCipherSuite> {
 fn groups(policies: &[&Policy]) -> Vec<&'static dyn SupportedKxGroup> {
     let mut groups: Vec<&'static dyn SupportedKxGroup> = Vec::new();
     for policy in policies {
-        let asked = if policy.groups.is_empty() { &GROUPS[..] } else { &policy.groups };
-        for group in asked {
+        let listed = if policy.groups.is_empty() { &GROUPS[..] } else { &policy.groups };
+        for group in listed {
             if !groups.iter().any(|known| known.name() == group.name()) {
                 groups.push(*group);
             }
@@ -281,8 +281,8 @@ fn alpn(policies: &[&Policy], http2: bool) -> Vec<Vec<u8>> {
     let defaults = [b"h2".to_vec(), b"http/1.1".to_vec()];
     let mut names: Vec<Vec<u8>> = Vec::new();
     for policy in policies {
-        let asked = if policy.alpn.is_empty() { &defaults[..] } else { &policy.alpn };
-        for name in asked {
+        let listed = if policy.alpn.is_empty() { &defaults[..] } else { &policy.alpn };
+        for name in listed {
             if !names.contains(name) && (http2 || name != b"h2") {
                 names.push(name.clone());
             }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
 
+use super::certificate_spec::CertificateSpec;
 use super::pem::Loaded;
 use super::policy::Policy;
-use super::wanted::Wanted;
 
 /// The certificates of one site.
 pub trait CertificateSource: Debug + Send + Sync {
@@ -17,7 +17,7 @@ pub trait CertificateSource: Debug + Send + Sync {
     fn certified(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>>;
 
     /// The certificate to obtain and renew in the background; `None` for on-demand TLS.
-    fn wanted(&self) -> Option<&Wanted>;
+    fn spec(&self) -> Option<&CertificateSpec>;
 
     /// The current certificate, if it can have an OCSP staple.
     fn current(&self) -> Option<Arc<Loaded>>;

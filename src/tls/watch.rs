@@ -86,20 +86,20 @@ mod tests {
         let until = params.not_after.unix_timestamp();
         let (begin, end) = (until - 16 * DAY + 7, until + 3 * DAY);
         let mut daily = Daily::new(begin);
-        let mut said = vec![];
+        let mut lines = vec![];
         for now in (begin..end).step_by(EVERY.as_secs() as usize) {
-            said.extend(daily.complaints(shown(), now).into_iter().map(|line| (now, line)));
+            lines.extend(daily.complaints(shown(), now).into_iter().map(|line| (now, line)));
         }
-        let days: Vec<_> = said.iter().map(|(now, _)| (*now - until).div_euclid(DAY)).collect();
-        assert_eq!(days, (-14..3).collect::<Vec<_>>(), "{said:?}");
-        for (left, (now, line)) in (0..14).rev().zip(&said) {
+        let days: Vec<_> = lines.iter().map(|(now, _)| (*now - until).div_euclid(DAY)).collect();
+        assert_eq!(days, (-14..3).collect::<Vec<_>>(), "{lines:?}");
+        for (left, (now, line)) in (0..14).rev().zip(&lines) {
             let expires = "the certificate expires on 2030-01-01 00:00 UTC";
             let want = format!("'{cert}': {expires}, in {left} days");
             assert!(line.starts_with(&want), "{line}");
             // With the first look of the day.
             assert!(now.rem_euclid(DAY) < EVERY.as_secs() as i64, "{now}");
         }
-        for (_, line) in &said[14..] {
+        for (_, line) in &lines[14..] {
             assert!(line.contains("the certificate expired on 2030-01-01"), "{line}");
         }
     }

@@ -175,7 +175,7 @@ impl<T: PartialEq> Lookup<T> {
     /// Repeats the lookup whenever the TTL ends.
     async fn keep(
         &self,
-        ask: impl AsyncFn(&mut Resolver, &str) -> Result<(Vec<T>, Duration), String>,
+        resolve: impl AsyncFn(&mut Resolver, &str) -> Result<(Vec<T>, Duration), String>,
     ) {
         let _keeping = Keeping::new(self);
         let mut resolver = Resolver::default();
@@ -184,7 +184,7 @@ impl<T: PartialEq> Lookup<T> {
         loop {
             match self.schedule.claim(ttl) {
                 Ok(turn) => {
-                    self.learn(ask(&mut resolver, &self.question).await);
+                    self.learn(resolve(&mut resolver, &self.question).await);
                     turn.done();
                 }
                 Err(due) => sleep_until(due).await,

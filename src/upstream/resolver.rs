@@ -44,11 +44,11 @@ impl Resolver {
         &mut self,
         name: &str,
     ) -> Result<(Vec<IpAddr>, Duration), String> {
-        let asked = match self.resolver() {
+        let answer = match self.resolver() {
             Ok(resolver) => resolver.lookup_ip(name).await.map_err(|error| display_chain(&error)),
             Err(error) => Err(error),
         };
-        match asked {
+        match answer {
             Ok(answer) => {
                 let mut found: Vec<IpAddr> = answer.iter().collect();
                 found.sort();
@@ -70,8 +70,8 @@ impl Resolver {
         &mut self,
         service: &str,
     ) -> Result<(Vec<Server>, Duration), String> {
-        let asked = self.resolver()?.srv_lookup(service).await;
-        let answer = asked.map_err(|error| {
+        let answer = self.resolver()?.srv_lookup(service).await;
+        let answer = answer.map_err(|error| {
             self.0 = None;
             display_chain(&error)
         })?;

@@ -128,12 +128,12 @@ impl Writer {
         if now >= self.tidy {
             self.tidy();
         }
-        let asked = self.control.reopen.swap(false, Ordering::AcqRel);
-        if !asked && now < self.check {
+        let reopens = self.control.reopen.swap(false, Ordering::AcqRel);
+        if !reopens && now < self.check {
             return;
         }
         self.check = now + PAUSE;
-        if !asked && self.is_current() {
+        if !reopens && self.is_current() {
             return;
         }
         let Err(err) = self.open_file() else { return };

@@ -119,8 +119,8 @@ impl Answer {
     /// # Errors
     /// It reported neither.
     pub fn wait(self) -> io::Result<Result<String, String>> {
-        let said = Parcel::receive(&self.0)?.text;
-        let (word, rest) = said.split_once('\n').unwrap_or((&said, ""));
+        let text = Parcel::receive(&self.0)?.text;
+        let (word, rest) = text.split_once('\n').unwrap_or((&text, ""));
         match word {
             READY => Ok(Ok(rest.to_owned())),
             FAILED => Ok(Err(rest.to_owned())),

@@ -48,8 +48,8 @@ fn a_successor_gets_everything_and_serves_when_told() {
     let mut file = tempfile::tempfile().expect("file");
     let many = vec![file.as_fd(); 150];
     let successor = start("serves", &many);
-    let said = successor.answer().expect("answer").wait().expect("a word");
-    assert_eq!(said, Ok("all that is mine 150".to_owned()));
+    let verdict = successor.answer().expect("answer").wait().expect("a word");
+    assert_eq!(verdict, Ok("all that is mine 150".to_owned()));
     let length = || file.metadata().expect("meta").len();
     assert_eq!(length(), 0, "not before the word");
     successor.go().expect("go").ended();
@@ -69,11 +69,11 @@ fn a_successor_that_cannot_serve_says_why() {
         ("hangs", "the new process was not ready in time"),
     ] {
         let mut successor = start(how, &[file.as_fd()]);
-        let said = match successor.answer().expect("answer").wait() {
-            Ok(said) => said.expect_err("it cannot serve"),
+        let verdict = match successor.answer().expect("answer").wait() {
+            Ok(verdict) => verdict.expect_err("it cannot serve"),
             Err(error) => successor.silence(&error),
         };
-        assert_eq!(said, says);
+        assert_eq!(verdict, says);
         drop(successor);
     }
 }

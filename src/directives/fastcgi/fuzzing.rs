@@ -30,7 +30,7 @@ const HEADS: &[&[u8]] = &[
 /// The output of a responder: the content of each stream, how it ended, and whether it violated the
 /// protocol.
 #[derive(Debug, Default, PartialEq)]
-struct Said {
+struct Output {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     ends: Vec<Verdict>,
@@ -39,43 +39,43 @@ struct Said {
 
 /// The result does not depend on how the records are split, and equals that of a simple parser.
 fn records(data: &[u8]) {
-    let said = however_it_comes(data, |pieces| {
-        let (mut reader, mut input, mut said) =
-            (Reader::default(), BytesMut::new(), Said::default());
+    let output = however_it_comes(data, |pieces| {
+        let (mut reader, mut input, mut output) =
+            (Reader::default(), BytesMut::new(), Output::default());
         for piece in pieces {
             input.extend_from_slice(piece);
             loop {
                 match reader.next(&mut input) {
-                    Ok(Some(Event::Stdout(bytes))) => said.stdout.extend_from_slice(&bytes),
-                    Ok(Some(Event::Stderr(bytes))) => said.stderr.extend_from_slice(&bytes),
-                    Ok(Some(Event::End(verdict))) => said.ends.push(verdict),
+                    Ok(Some(Event::Stdout(bytes))) => output.stdout.extend_from_slice(&bytes),
+                    Ok(Some(Event::Stderr(bytes))) => output.stderr.extend_from_slice(&bytes),
+                    Ok(Some(Event::End(verdict))) => output.ends.push(verdict),
                     Ok(None) => break,
-                    Err(_) => return Said { broken: true, ..said },
+                    Err(_) => return Output { broken: true, ..output },
                 }
             }
             assert!(input.len() < 8, "{} bytes are kept", input.len());
         }
-        said
+        output
     });
-    assert_eq!(said, plainly(data));
+    assert_eq!(output, plainly(data));
 }
 
 /// Parses complete records (section 3.3).
-fn plainly(mut rest: &[u8]) -> Said {
-    let mut said = Said::default();
+fn plainly(mut rest: &[u8]) -> Output {
+    let mut output = Output::default();
     while let Some((head, after)) = rest.split_first_chunk::<8>() {
         let [version, kind, id_high, id_low, high, low, padding, _] = *head;
         let length = usize::from(u16::from_be_bytes([high, low]));
         let known = matches!((kind, length), (6 | 7, _) | (3, 8));
         if version != 1 || (id_high, id_low) != (0, 1) || !known {
-            said.broken = true;
-            return said;
+            output.broken = true;
+            return output;
         }
         let content = &after[..length.min(after.len())];
         match kind {
-            6 => said.stdout.extend_from_slice(content),
-            7 => said.stderr.extend_from_slice(content),
-            _ => said.ends.extend(content.get(..8).map(|body| match body[4] {
+            6 => output.stdout.extend_from_slice(content),
+            7 => output.stderr.extend_from_slice(content),
+            _ => output.ends.extend(content.get(..8).map(|body| match body[4] {
                 0 => Verdict::Complete,
                 2 => Verdict::Overloaded,
                 _ => Verdict::Refused,
@@ -83,7 +83,7 @@ fn plainly(mut rest: &[u8]) -> Said {
         }
         rest = after.get(length + usize::from(padding)..).unwrap_or_default();
     }
-    said
+    output
 }
 
 /// A simple parser reads back a written stream and a pair in it.

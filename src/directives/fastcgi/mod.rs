@@ -89,7 +89,7 @@ impl Handler for FastCgi {
                 if rule.covers(&req.route())
                     && let Some(script) = script::find(&rule.scripts, req.path()).await?
                 {
-                    req.peer.kept.set_elsewhere(true);
+                    req.peer.values.set_awaits_upstream(true);
                     return serve(rule, &self.log, req, &script).await;
                 }
             }

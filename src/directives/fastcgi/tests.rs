@@ -95,8 +95,8 @@ fn post(text: &'static str) -> Request {
 #[test]
 fn content_goes_both_ways() {
     local(async {
-        let said = answer("Status: 201 Made\r\nX: y\r\n\r\nyes");
-        let (to, seen) = responder(vec![vec![said]]).await;
+        let output = answer("Status: 201 Made\r\nX: y\r\n\r\nyes");
+        let (to, seen) = responder(vec![vec![output]]).await;
         assert_eq!(ask(&rule(&[&to], ""), post("four")).await, Ok((201, "yes".to_owned())));
         let request = seen.borrow()[0].clone();
         assert!(request.starts_with(b"\x01\x01\0\x01\0\x08\0\0\0\x01\0"), "{request:?}");
@@ -127,7 +127,7 @@ fn what_breaks_off_is_never_whole() {
     let head = record(6, b"X: y\r\n\r\nhalf");
     let whole = |tail: Vec<u8>| [head.clone(), tail].concat();
     let length = |tail: Vec<u8>| [record(6, b"Content-Length: 9\r\n\r\nhalf"), tail].concat();
-    for (bytes, said) in [
+    for (bytes, output) in [
         (vec![], "502"),
         (b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), "502"),
         (record(6, b"X: y\r\n"), "502"),
@@ -146,7 +146,7 @@ fn what_breaks_off_is_never_whole() {
         local(async {
             let (to, _) = responder(vec![vec![bytes.clone()]]).await;
             let error = ask(&rule(&[&to], ""), request("GET", "/")).await.unwrap_err();
-            assert!(error.contains(said), "{bytes:?}: {error}");
+            assert!(error.contains(output), "{bytes:?}: {error}");
         });
     }
 }

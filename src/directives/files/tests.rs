@@ -90,7 +90,7 @@ fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> Request {
             remote: address,
             local: address,
             tls: None,
-            kept: crate::http::kept::Kept::default(),
+            values: crate::http::connection_values::ConnectionValues::default(),
         }),
         host: "localhost".to_owned(),
         user: None,

@@ -87,9 +87,9 @@ pub(super) fn weaken_etag(headers: &mut HeaderMap) {
 
 /// Whether the client sent exactly the tag of a 304: it has the uncompressed content, as the tag of
 /// the compressed one is weak.
-pub(super) fn has_as_it_was(asked: &HeaderMap, headers: &HeaderMap) -> bool {
+pub(super) fn has_as_it_was(request: &HeaderMap, headers: &HeaderMap) -> bool {
     let Some(tag) = headers.get(ETAG).and_then(|tag| tag.to_str().ok()) else { return false };
-    let values = asked.get_all(IF_NONE_MATCH).into_iter().filter_map(|v| v.to_str().ok());
+    let values = request.get_all(IF_NONE_MATCH).into_iter().filter_map(|v| v.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|one| one.trim() == tag)
 }
 

@@ -86,7 +86,7 @@ impl Rule {
         &self,
         mut response: Response<Body>,
         coding: Option<Coding>,
-        asked: &HeaderMap,
+        request: &HeaderMap,
         is_head: bool,
     ) -> Response<Body> {
         let status = response.status();
@@ -99,7 +99,7 @@ impl Rule {
             StatusCode::PARTIAL_CONTENT => response,
             // A 304 describes the response that the client has, so it gets the same fields.
             StatusCode::NOT_MODIFIED => {
-                if !fields::has_as_it_was(asked, headers) {
+                if !fields::has_as_it_was(request, headers) {
                     fields::weaken_etag(headers);
                 }
                 response

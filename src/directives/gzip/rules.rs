@@ -71,7 +71,8 @@ impl Rule {
     /// Whether the block applies to a request for this path, and by what its type is decided.
     pub(super) fn means(&self, path: &str) -> Option<By> {
         let extension = paths::extension(path);
-        let listed = |wanted: &str| self.extensions.iter().any(|e| e.eq_ignore_ascii_case(wanted));
+        let listed =
+            |extension: &str| self.extensions.iter().any(|e| e.eq_ignore_ascii_case(extension));
         let by = if listed("*") {
             By::Path
         } else if !listed(extension) {

@@ -59,7 +59,7 @@ fn request(target: &str) -> Request {
             remote: address,
             local: address,
             tls: None,
-            kept: crate::http::kept::Kept::default(),
+            values: crate::http::connection_values::ConnectionValues::default(),
         }),
         host: String::new(),
         user: None,

@@ -21,7 +21,7 @@ use crate::directives::proxy::host::upstream::{Slot, Target, Upstream};
 use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::directives::proxy::rule::Rule;
 use crate::error_chain::display_chain;
-use crate::http::kept::Kept;
+use crate::http::connection_values::ConnectionValues;
 use crate::http::paths::Prefix;
 use crate::http::request::{Peer, TlsFacts};
 use crate::http::{Body, Request};
@@ -180,7 +180,12 @@ impl Checker {
             head,
             body: Body::empty(),
             upgrade: None,
-            peer: Rc::new(Peer { remote: nobody, local: nobody, tls, kept: Kept::default() }),
+            peer: Rc::new(Peer {
+                remote: nobody,
+                local: nobody,
+                tls,
+                values: ConnectionValues::default(),
+            }),
             host: self.site.clone(),
             user: None,
             upstream: None,

@@ -25,7 +25,7 @@ pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
     if req.head.method == Method::CONNECT {
         return Err(Fault::not_allowed(Fault::METHODS));
     }
-    req.peer.kept.set_elsewhere(true);
+    req.peer.values.set_awaits_upstream(true);
     let started = Instant::now();
     let found = match &rule.discovery {
         Some(discovery) => {

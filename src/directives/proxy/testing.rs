@@ -32,7 +32,7 @@ pub(super) fn request(method: &str, uri: &str) -> Request {
             remote: "192.0.2.7:4321".parse().unwrap(),
             local: "192.0.2.1:8080".parse().unwrap(),
             tls: None,
-            kept: crate::http::kept::Kept::default(),
+            values: crate::http::connection_values::ConnectionValues::default(),
         }),
         host: "site.test".to_owned(),
         user: None,

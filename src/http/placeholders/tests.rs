@@ -27,7 +27,7 @@ fn request() -> Request {
             remote: "[::ffff:192.0.2.7]:4711".parse().unwrap(),
             local: ([127, 0, 0, 1], 443).into(),
             tls: None,
-            kept: crate::http::kept::Kept::default(),
+            values: crate::http::connection_values::ConnectionValues::default(),
         }),
         host: "www.example.com".to_owned(),
         original_uri: "/old/%61dmin?q=a+b%26&r=2".parse().unwrap(),

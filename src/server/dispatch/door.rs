@@ -52,7 +52,7 @@ impl Door {
     /// The body as received. Boxed because it is as large as the rest of a request's future.
     pub(crate) fn receive(&self, request: http::Request<Body>) -> Box<Request> {
         let (head, body) = request.into_parts();
-        self.peer.kept.set_elsewhere(false);
+        self.peer.values.set_awaits_upstream(false);
         Box::new(Request {
             head,
             body,

@@ -112,7 +112,7 @@ impl Activity {
         if let Some((guard, peer)) = &state.guard {
             let seen = guard.glance();
             let waits = state.requests.get() > 0 && state.unread.get() == 0 && !seen.unsent;
-            if seen.left && waits && peer.kept.is_elsewhere() {
+            if seen.left && waits && peer.values.awaits_upstream() {
                 // No client waits for the response.
                 return Some(state.progress.get());
             }

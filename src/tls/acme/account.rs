@@ -16,9 +16,9 @@ use tokio::sync::Semaphore;
 use super::binding::Binding;
 use super::failure::Failure;
 use super::places;
+use crate::tls::certificate_spec::Eab;
 use crate::tls::https_client::Client;
 use crate::tls::storage::Storage;
-use crate::tls::wanted::Eab;
 
 /// Maximum number of certificates that are obtained from a CA concurrently.
 const PARALLEL: usize = 8;
@@ -33,7 +33,7 @@ pub(super) struct Ca {
     /// Accounts by e-mail. Locked during a registration, so that it happens only once.
     pub(super) accounts: tokio::sync::Mutex<HashMap<String, Account>>,
     /// Whether it has been said who agreed to its terms.
-    pub(super) told: AtomicBool,
+    pub(super) logged: AtomicBool,
 }
 
 impl Ca {
@@ -43,7 +43,7 @@ impl Ca {
             pause: Arc::default(),
             permits: Semaphore::new(PARALLEL),
             accounts: tokio::sync::Mutex::default(),
-            told: AtomicBool::new(false),
+            logged: AtomicBool::new(false),
         }
     }
 

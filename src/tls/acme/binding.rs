@@ -13,8 +13,8 @@ use instant_acme::{Error, Problem};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use crate::tls::certificate_spec::Eab;
 use crate::tls::https_client::Client;
-use crate::tls::wanted::Eab;
 
 /// Maximum number of attempts with another nonce.
 const NONCES: usize = 5;

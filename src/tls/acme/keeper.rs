@@ -15,11 +15,11 @@ use super::managed::Managed;
 use super::places;
 use super::quota::Quota;
 use super::settings::Settings;
+use crate::tls::certificate_spec::CertificateSpec;
 use crate::tls::key_type::KeyType;
 use crate::tls::resolver::Resolver;
 use crate::tls::self_signed::SelfSigned;
 use crate::tls::storage::Storage;
-use crate::tls::wanted::Wanted;
 
 /// Called with the name of a new certificate.
 pub type Renewed = Box<dyn Fn(&str) + Send + Sync>;
@@ -32,7 +32,7 @@ pub struct Keeper {
     /// The e-mail address entered at the terminal.
     pub(super) answered: Mutex<String>,
     /// The certificates that a configuration uses.
-    known: Mutex<HashMap<Wanted, Weak<Managed>>>,
+    known: Mutex<HashMap<CertificateSpec, Weak<Managed>>>,
     pub(super) cas: Mutex<HashMap<String, Arc<Ca>>>,
     pub(super) commands: mpsc::UnboundedSender<Command>,
     pub(super) inbox: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
@@ -81,35 +81,35 @@ impl Keeper {
         *locked(&self.renewed) = hook;
     }
 
-    /// The certificate for `wanted`: a known one, or from the storage.
-    pub(super) fn managed(&self, wanted: Wanted) -> Result<Arc<Managed>, String> {
+    /// The certificate for `spec`: a known one, or from the storage.
+    pub(super) fn managed(&self, spec: CertificateSpec) -> Result<Arc<Managed>, String> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let fallback = || SelfSigned::for_host(&wanted.name, KeyType::P256, &provider).map(Some);
-        self.known_or(&wanted, fallback)
+        let fallback = || SelfSigned::for_host(&spec.name, KeyType::P256, &provider).map(Some);
+        self.known_or(&spec, fallback)
     }
 
-    /// The certificate for `wanted`, if a configuration uses it.
-    pub(super) fn known(&self, wanted: &Wanted) -> Option<Arc<Managed>> {
-        locked(&self.known).get(wanted).and_then(Weak::upgrade)
+    /// The certificate for `spec`, if a configuration uses it.
+    pub(super) fn known(&self, spec: &CertificateSpec) -> Option<Arc<Managed>> {
+        locked(&self.known).get(spec).and_then(Weak::upgrade)
     }
 
     /// As [`Self::managed`], without a self-signed fallback.
-    pub(super) fn managed_bare(&self, wanted: &Wanted) -> Result<Arc<Managed>, String> {
-        self.known_or(wanted, || Ok(None))
+    pub(super) fn managed_bare(&self, spec: &CertificateSpec) -> Result<Arc<Managed>, String> {
+        self.known_or(spec, || Ok(None))
     }
 
     fn known_or(
         &self,
-        wanted: &Wanted,
+        spec: &CertificateSpec,
         fallback: impl FnOnce() -> Result<Option<Arc<SelfSigned>>, String>,
     ) -> Result<Arc<Managed>, String> {
         let mut known = locked(&self.known);
-        if let Some(managed) = known.get(wanted).and_then(Weak::upgrade) {
+        if let Some(managed) = known.get(spec).and_then(Weak::upgrade) {
             return Ok(managed);
         }
         known.retain(|_, managed| managed.strong_count() > 0);
-        let managed = Arc::new(Managed::open(wanted.clone(), fallback()?, &*self.store));
-        known.insert(wanted.clone(), Arc::downgrade(&managed));
+        let managed = Arc::new(Managed::open(spec.clone(), fallback()?, &*self.store));
+        known.insert(spec.clone(), Arc::downgrade(&managed));
         Ok(managed)
     }
 
@@ -123,10 +123,10 @@ impl Keeper {
         locked(&self.cas).entry(url.to_owned()).or_insert_with(fresh).clone()
     }
 
-    /// The account for `wanted`; registers one if there is none.
-    pub(super) async fn account(&self, wanted: &Wanted) -> Result<Account, Failure> {
-        let ca = self.ca(&wanted.ca);
-        let email = match wanted.email.as_str() {
+    /// The account for `spec`; registers one if there is none.
+    pub(super) async fn account(&self, spec: &CertificateSpec) -> Result<Account, Failure> {
+        let ca = self.ca(&spec.ca);
+        let email = match spec.email.as_str() {
             "" => account::latest_email(&*self.store, &ca.url)
                 .unwrap_or_else(|| locked(&self.answered).clone()),
             email => email.to_owned(),
@@ -134,7 +134,7 @@ impl Keeper {
         let owner = Owner {
             ca: &ca,
             email: &email,
-            eab: wanted.eab.as_ref(),
+            eab: spec.eab.as_ref(),
             timeout: self.settings.timeout,
         };
         let mut accounts = ca.accounts.lock().await;
@@ -150,8 +150,8 @@ impl Keeper {
 
     /// Forgets the accounts of a CA that no longer knows them; the next use registers the keys
     /// again.
-    pub(super) async fn forget_account(&self, wanted: &Wanted) -> Result<(), Failure> {
-        let ca = self.ca(&wanted.ca);
+    pub(super) async fn forget_account(&self, spec: &CertificateSpec) -> Result<(), Failure> {
+        let ca = self.ca(&spec.ca);
         for (email, _) in ca.accounts.lock().await.drain() {
             let owner = Owner { ca: &ca, email: &email, eab: None, timeout: self.settings.timeout };
             owner.forget(&*self.store)?;

@@ -11,18 +11,18 @@ use rustls::sign::CertifiedKey;
 
 use super::order::Issued;
 use super::places::Places;
+use crate::tls::certificate_spec::CertificateSpec;
 use crate::tls::pem::{self, Loaded, Pem, unix_now};
 use crate::tls::self_signed::SelfSigned;
 use crate::tls::source::CertificateSource;
 use crate::tls::storage::Storage;
-use crate::tls::wanted::Wanted;
 
 const DAY: i64 = 24 * 3600;
 
 /// A certificate from a CA. Configurations with the same specification share it.
 #[derive(Debug)]
 pub(super) struct Managed {
-    wanted: Wanted,
+    spec: CertificateSpec,
     current: ArcSwapOption<Loaded>,
     /// Used until there is a certificate.
     fallback: Option<Arc<SelfSigned>>,
@@ -33,11 +33,11 @@ pub(super) struct Managed {
 impl Managed {
     /// Opens it with the stored certificate; only reads the storage.
     pub(super) fn open(
-        wanted: Wanted,
+        spec: CertificateSpec,
         fallback: Option<Arc<SelfSigned>>,
         store: &dyn Storage,
     ) -> Self {
-        let managed = Self::empty(wanted, fallback);
+        let managed = Self::empty(spec, fallback);
         if let Some(found) = managed.found(store).filter(|found| managed.fits(found)) {
             managed.show(found);
         }
@@ -45,26 +45,25 @@ impl Managed {
     }
 
     /// Opens it with any stored certificate of the name.
-    pub(super) fn open_any(wanted: Wanted, store: &dyn Storage) -> Self {
-        let managed = Self::empty(wanted, None);
+    pub(super) fn open_any(spec: CertificateSpec, store: &dyn Storage) -> Self {
+        let managed = Self::empty(spec, None);
         if let Some(found) = managed.found(store) {
             managed.show(found);
         }
         managed
     }
 
-    fn empty(wanted: Wanted, fallback: Option<Arc<SelfSigned>>) -> Self {
+    fn empty(spec: CertificateSpec, fallback: Option<Arc<SelfSigned>>) -> Self {
         let current = ArcSwapOption::empty();
-        Self { wanted, current, fallback, renew_at: AtomicI64::new(0) }
+        Self { spec, current, fallback, renew_at: AtomicI64::new(0) }
     }
 
     fn found(&self, store: &dyn Storage) -> Option<Loaded> {
-        stored(&Places::of(&self.wanted), store)
-            .or_else(|| stored(&Places::old(&self.wanted)?, store))
+        stored(&Places::of(&self.spec), store).or_else(|| stored(&Places::old(&self.spec)?, store))
     }
 
-    pub(super) fn wanted(&self) -> &Wanted {
-        &self.wanted
+    pub(super) fn spec(&self) -> &CertificateSpec {
+        &self.spec
     }
 
     /// The certificate for handshakes, or the fallback.
@@ -106,7 +105,7 @@ impl Managed {
     /// Repairs the storage: completes an interrupted installation, renames damaged entries, and
     /// loads a newer certificate of another process. The caller holds the lock of the name.
     pub(super) fn settle(&self, store: &dyn Storage) -> std::io::Result<()> {
-        let places = Places::of(&self.wanted);
+        let places = Places::of(&self.spec);
         if let Some(both) = store.read(&places.arrived())? {
             match parse(&both, &both, &store.place(&places.arrived())) {
                 Ok(_) => install(&places, &both, store)?,
@@ -128,14 +127,14 @@ impl Managed {
         let both = format!("{}{}", issued.chain.trim_end(), "\n") + &issued.key;
         let loaded = parse(both.as_bytes(), both.as_bytes(), "the response of the CA")?;
         if let Err(error) = self.put_away(&both, store) {
-            log::error!("{}: cannot store the new certificate: {error}", self.wanted.name);
+            log::error!("{}: cannot store the new certificate: {error}", self.spec.name);
         }
         self.show(loaded);
         Ok(())
     }
 
     fn put_away(&self, both: &str, store: &dyn Storage) -> std::io::Result<()> {
-        let places = Places::of(&self.wanted);
+        let places = Places::of(&self.spec);
         store.write(&places.arrived(), both.as_bytes())?;
         install(&places, both.as_bytes(), store)?;
         store.remove(&places.order())
@@ -150,7 +149,7 @@ impl Managed {
     /// Whether a stored certificate is for the name. Other differences (key type, profile) wait for
     /// the next renewal, as the CA may have ignored them.
     fn fits(&self, found: &Loaded) -> bool {
-        found.names.contains(&self.wanted.name)
+        found.names.contains(&self.spec.name)
     }
 }
 
@@ -159,8 +158,8 @@ impl CertificateSource for Managed {
         self.certified()
     }
 
-    fn wanted(&self) -> Option<&Wanted> {
-        Some(&self.wanted)
+    fn spec(&self) -> Option<&CertificateSpec> {
+        Some(&self.spec)
     }
 
     fn current(&self) -> Option<Arc<Loaded>> {
@@ -237,14 +236,14 @@ mod tests {
         Issued { chain: made.cert.pem(), key: made.signing_key.serialize_pem() }
     }
 
-    fn wanted() -> Wanted {
+    fn spec() -> CertificateSpec {
         let (name, ca) = ("a.example".to_owned(), "https://ca.example/dir".to_owned());
-        Wanted { name, ca, ..Wanted::default() }
+        CertificateSpec { name, ca, ..CertificateSpec::default() }
     }
 
     /// A certificate that was made now for so many days.
     fn lasting(days: i64) -> Managed {
-        let managed = Managed::empty(wanted(), None);
+        let managed = Managed::empty(spec(), None);
         let made = issued();
         let key = parse(made.chain.as_bytes(), made.key.as_bytes(), "here").unwrap();
         let from = unix_now();
@@ -273,15 +272,15 @@ mod tests {
     fn a_crash_between_two_files_loses_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let store = Folder::new(dir.path().to_owned());
-        let places = Places::of(&wanted());
-        Managed::open(wanted(), None, &store).accept(&issued(), &store).unwrap();
-        let first = Managed::open(wanted(), None, &store).current().unwrap();
+        let places = Places::of(&spec());
+        Managed::open(spec(), None, &store).accept(&issued(), &store).unwrap();
+        let first = Managed::open(spec(), None, &store).current().unwrap();
         // The key is already the new one, the certificate not yet.
         let new = issued();
         let both = format!("{}{}", new.chain, new.key);
         store.write(&places.arrived(), both.as_bytes()).unwrap();
         store.write(&places.key(), new.key.as_bytes()).unwrap();
-        let again = Managed::open(wanted(), None, &store);
+        let again = Managed::open(spec(), None, &store);
         assert_ne!(again.current().unwrap().key.cert, first.key.cert);
         again.settle(&store).unwrap();
         assert_eq!(store.read(&places.arrived()).unwrap(), None);
@@ -293,11 +292,11 @@ mod tests {
     fn damaged_files_are_set_aside_and_not_trusted() {
         let dir = tempfile::tempdir().unwrap();
         let store = Folder::new(dir.path().to_owned());
-        let places = Places::of(&wanted());
+        let places = Places::of(&spec());
         let good = issued();
         store.write(&places.certificate(), &good.chain.as_bytes()[..100]).unwrap();
         store.write(&places.key(), good.key.as_bytes()).unwrap();
-        let managed = Managed::open(wanted(), None, &store);
+        let managed = Managed::open(spec(), None, &store);
         assert!(managed.current().is_none() && managed.is_due());
         managed.settle(&store).unwrap();
         let mut left = store.list("acme/ca.example/sites/a.example").unwrap();
@@ -309,13 +308,13 @@ mod tests {
     fn a_certificate_for_another_name_is_not_taken() {
         let dir = tempfile::tempdir().unwrap();
         let store = Folder::new(dir.path().to_owned());
-        Managed::open(wanted(), None, &store).accept(&issued(), &store).unwrap();
-        assert!(!Managed::open(wanted(), None, &store).is_due());
-        let places = Places::of(&wanted());
+        Managed::open(spec(), None, &store).accept(&issued(), &store).unwrap();
+        assert!(!Managed::open(spec(), None, &store).is_due());
+        let places = Places::of(&spec());
         let other = rcgen::generate_simple_self_signed(vec!["b.example".to_owned()]).unwrap();
         store.write(&places.certificate(), other.cert.pem().as_bytes()).unwrap();
         store.write(&places.key(), other.signing_key.serialize_pem().as_bytes()).unwrap();
-        assert!(Managed::open(wanted(), None, &store).is_due());
+        assert!(Managed::open(spec(), None, &store).is_due());
     }
 
     #[test]
@@ -323,11 +322,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Folder::new(dir.path().to_owned());
         let ca = "https://acme-v02.api.letsencrypt.org/directory".to_owned();
-        let wanted = Wanted { ca, ..wanted() };
-        let old = Places::old(&wanted).unwrap();
+        let spec = CertificateSpec { ca, ..spec() };
+        let old = Places::old(&spec).unwrap();
         let made = issued();
         store.write(&old.certificate(), made.chain.as_bytes()).unwrap();
         store.write(&old.key(), made.key.as_bytes()).unwrap();
-        assert!(Managed::open(wanted, None, &store).is_valid());
+        assert!(Managed::open(spec, None, &store).is_valid());
     }
 }

@@ -13,9 +13,9 @@ use super::order::{Issued, Job};
 use super::places::Places;
 use super::settings::Challenge;
 use crate::limits::ACME_ATTEMPT;
+use crate::tls::certificate_spec::CertificateSpec;
 use crate::tls::pem::{date, unix_now};
 use crate::tls::storage::Held;
-use crate::tls::wanted::Wanted;
 
 /// The interval of attempts to take a lock that another process holds.
 const LOCK_STEP: Duration = Duration::from_millis(300);
@@ -26,7 +26,7 @@ impl Keeper {
     /// Obtains the certificate, if it is still due once a permit is available.
     pub(super) async fn obtain(&self, managed: &Managed) -> Result<(), Failure> {
         let stopping = |_| Failure::trouble("the process is stopping");
-        let ca = self.ca(&managed.wanted().ca);
+        let ca = self.ca(&managed.spec().ca);
         let _permit = ca.permits.acquire().await.map_err(stopping)?;
         match tokio::time::timeout(ACME_ATTEMPT, self.attempt(managed)).await {
             Ok(done) => done,
@@ -45,14 +45,14 @@ impl Keeper {
     }
 
     async fn attempt(&self, managed: &Managed) -> Result<(), Failure> {
-        let wanted = managed.wanted();
-        let places = Places::of(wanted);
+        let spec = managed.spec();
+        let places = Places::of(spec);
         let _lock = self.lock(&places.lock()).await?;
         managed.settle(&*self.store)?;
         if !managed.is_due() {
             return Ok(());
         }
-        let pause = self.ca(&wanted.ca).pause.load(Ordering::Relaxed);
+        let pause = self.ca(&spec.ca).pause.load(Ordering::Relaxed);
         if pause > unix_now() {
             return Err(busy(pause));
         }
@@ -64,7 +64,7 @@ impl Keeper {
             // The order is resumed.
             done = self.ask(managed, &places).await;
         }
-        let pause = self.ca(&wanted.ca).pause.load(Ordering::Relaxed);
+        let pause = self.ca(&spec.ca).pause.load(Ordering::Relaxed);
         done.map_err(|failure| match failure.kind {
             Kind::Busy(None) if pause > unix_now() => {
                 Failure { kind: Kind::Busy(Some(pause)), ..failure }
@@ -74,35 +74,32 @@ impl Keeper {
     }
 
     async fn ask(&self, managed: &Managed, places: &Places) -> Result<(), Failure> {
-        let wanted = managed.wanted();
-        log::info!("{}: requesting a certificate from {}", wanted.name, wanted.ca);
-        let account = self.account(wanted).await?;
+        let spec = managed.spec();
+        log::info!("{}: requesting a certificate from {}", spec.name, spec.ca);
+        let account = self.account(spec).await?;
         let replaces = managed.current().and_then(|current| {
             let leaf = current.key.cert.first()?.clone();
             CertificateIdentifier::try_from(&leaf).ok().map(CertificateIdentifier::into_owned)
         });
-        let mut job = Job { account: &account, wanted, places, store: &*self.store, replaces };
+        let mut job = Job { account: &account, spec, places, store: &*self.store, replaces };
         let had = managed.current().is_some();
         let (issued, challenge) = match self.by_any_challenge(&job).await {
             Err(failure) if failure.is_unknown_account() => {
-                log::warn!(
-                    "{}: the CA no longer knows the account: registering it again",
-                    wanted.ca
-                );
-                self.forget_account(wanted).await?;
-                let account: Account = self.account(wanted).await?;
+                log::warn!("{}: the CA no longer knows the account: registering it again", spec.ca);
+                self.forget_account(spec).await?;
+                let account: Account = self.account(spec).await?;
                 job.account = &account;
                 self.by_any_challenge(&job).await?
             }
             other => other?,
         };
         managed.accept(&issued, &*self.store).map_err(Failure::trouble)?;
-        let facts = json!({ "domain": wanted.name, "challenge": challenge.to_string() });
+        let facts = json!({ "domain": spec.name, "challenge": challenge.to_string() });
         self.store.write(&places.facts(), facts.to_string().as_bytes())?;
         let until = managed.current().map_or(0, |current| current.until);
         let what = if had { "renewed" } else { "obtained" };
-        log::info!("{}: certificate {what}, valid until {}", wanted.name, date(until));
-        self.tell_renewed(&wanted.name);
+        log::info!("{}: certificate {what}, valid until {}", spec.name, date(until));
+        self.tell_renewed(&spec.name);
         Ok(())
     }
 
@@ -110,7 +107,7 @@ impl Keeper {
     /// next one; other errors would repeat.
     async fn by_any_challenge(&self, job: &Job<'_>) -> Result<(Issued, Challenge), Failure> {
         let mut failures: Vec<Failure> = Vec::new();
-        for challenge in self.challenges(job.wanted, job.places) {
+        for challenge in self.challenges(job.spec, job.places) {
             match job.run(challenge).await {
                 Ok(issued) => return Ok((issued, challenge)),
                 Err(failure) if failure.kind == Kind::Refused => failures.push(failure),
@@ -126,11 +123,11 @@ impl Keeper {
         }))
     }
 
-    fn challenges(&self, wanted: &Wanted, places: &Places) -> Vec<Challenge> {
-        if wanted.dns.is_some() {
+    fn challenges(&self, spec: &CertificateSpec, places: &Places) -> Vec<Challenge> {
+        if spec.dns.is_some() {
             return vec![Challenge::Dns];
         }
-        if wanted.name.starts_with('*') {
+        if spec.name.starts_with('*') {
             return Vec::new();
         }
         let mut challenges = self.settings().challenges.clone();

@@ -17,18 +17,18 @@ use super::keeper::{Keeper, locked};
 use super::managed::Managed;
 use super::renewal;
 use crate::limits::{ON_DEMAND_FAILED, ON_DEMAND_NAMES, ON_DEMAND_WAITING};
+use crate::tls::certificate_spec::{CertificateSpec, OnDemandLimits};
 use crate::tls::https_client::Client;
 use crate::tls::names::{covers, qualifies};
 use crate::tls::pem::{Loaded, unix_now};
 use crate::tls::source::CertificateSource;
-use crate::tls::wanted::{OnDemandLimits, Wanted};
 
 /// A site with on-demand TLS.
 #[derive(Debug)]
 pub(super) struct OnDemand {
     keeper: Arc<Keeper>,
     /// The specification of its certificates, without a name.
-    wanted: Wanted,
+    spec: CertificateSpec,
     /// The site's host: empty, a name, or a pattern with `*`.
     host: String,
     limits: OnDemandLimits,
@@ -45,7 +45,7 @@ impl CertificateSource for OnDemand {
         self.known.load().get(&name?.to_ascii_lowercase())?.certified()
     }
 
-    fn wanted(&self) -> Option<&Wanted> {
+    fn spec(&self) -> Option<&CertificateSpec> {
         None
     }
 
@@ -65,12 +65,12 @@ impl OnDemand {
     pub(super) fn new(
         keeper: &Arc<Keeper>,
         host: &str,
-        wanted: Wanted,
+        spec: CertificateSpec,
         limits: OnDemandLimits,
     ) -> Arc<Self> {
-        let fresh = |wanted| Self {
+        let fresh = |spec| Self {
             keeper: keeper.clone(),
-            wanted,
+            spec,
             host: host.to_owned(),
             limits: limits.clone(),
             known: ArcSwap::default(),
@@ -82,13 +82,13 @@ impl OnDemand {
         let same = |site: &Arc<Self>| {
             Arc::ptr_eq(&site.keeper, keeper)
                 && site.host == host
-                && site.wanted == wanted
+                && site.spec == spec
                 && site.limits == limits
         };
         if let Some(site) = sites.iter().filter_map(Weak::upgrade).find(same) {
             return site;
         }
-        let site = Arc::new(fresh(wanted));
+        let site = Arc::new(fresh(spec));
         sites.push(Arc::downgrade(&site));
         site
     }
@@ -147,8 +147,8 @@ impl OnDemand {
     }
 
     async fn fetch(&self, name: &str) -> Result<Arc<Managed>, Failure> {
-        let wanted = Wanted { name: name.to_owned(), ..self.wanted.clone() };
-        let managed = self.keeper.managed_bare(&wanted).map_err(Failure::trouble)?;
+        let spec = CertificateSpec { name: name.to_owned(), ..self.spec.clone() };
+        let managed = self.keeper.managed_bare(&spec).map_err(Failure::trouble)?;
         if managed.is_valid() && !managed.is_due() {
             return Ok(managed);
         }
@@ -158,7 +158,7 @@ impl OnDemand {
                 "an earlier attempt failed, and the next one is not due yet",
             ));
         }
-        if !self.keeper.has_agreed(&wanted) {
+        if !self.keeper.has_agreed(&spec) {
             return Err(Failure::refused(
                 "the terms of the CA have not been accepted: start with -agree, or write 'tls E-MAIL'",
             ));

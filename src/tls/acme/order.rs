@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use super::failure::{Failure, Kind, kind_of};
 use super::places::Places;
 use super::settings::Challenge;
+use crate::tls::certificate_spec::CertificateSpec;
 use crate::tls::challenges::Answer;
 use crate::tls::dns::{self, Dns};
 use crate::tls::https_client::for_one_order;
 use crate::tls::storage::Storage;
-use crate::tls::wanted::Wanted;
 
 /// Polling of the CA while it validates or signs.
 const PATIENCE: RetryPolicy = RetryPolicy::new()
@@ -31,7 +31,7 @@ const MUST_STAPLE: &[u8] = &[0x30, 0x03, 0x02, 0x01, 0x05];
 /// The inputs of an order.
 pub(super) struct Job<'a> {
     pub(super) account: &'a Account,
-    pub(super) wanted: &'a Wanted,
+    pub(super) spec: &'a CertificateSpec,
     pub(super) places: &'a Places,
     pub(super) store: &'a dyn Storage,
     /// The certificate to be replaced (RFC 9773 section 5).
@@ -60,7 +60,7 @@ impl Job<'_> {
         if let Some((order, key)) = self.resume().await? {
             match self.finish(order, key, challenge).await {
                 Err(failure) if failure.kind == Kind::Refused => {
-                    log::info!("{}: the earlier order cannot be used: {failure}", self.wanted.name);
+                    log::info!("{}: the earlier order cannot be used: {failure}", self.spec.name);
                     self.store.remove(&self.places.order())?;
                 }
                 done => return done,
@@ -76,8 +76,8 @@ impl Job<'_> {
 
     async fn start(&self) -> Result<(Order, KeyPair), Failure> {
         let key =
-            self.wanted.key_type.generate().map_err(|error| Failure::trouble(error.to_string()))?;
-        let names = [Identifier::Dns(self.wanted.name.clone())];
+            self.spec.key_type.generate().map_err(|error| Failure::trouble(error.to_string()))?;
+        let names = [Identifier::Dns(self.spec.name.clone())];
         let profile = self.profile()?;
         // Fails on an unwritable storage before the CA is contacted.
         self.note("", &key)?;
@@ -94,16 +94,16 @@ impl Job<'_> {
 
     /// The profile to request, if the CA has profiles.
     fn profile(&self) -> Result<Option<&str>, Failure> {
-        let Some(wanted) = self.wanted.profile.as_deref() else { return Ok(None) };
+        let Some(profile) = self.spec.profile.as_deref() else { return Ok(None) };
         let mut there: Vec<_> = self.account.profiles().map(|profile| profile.name).collect();
         there.sort_unstable();
         if there.is_empty() {
-            let (name, ca) = (&self.wanted.name, &self.wanted.ca);
-            log::warn!("{name}: {ca} has no profiles: 'profile {wanted}' is ignored");
+            let (name, ca) = (&self.spec.name, &self.spec.ca);
+            log::warn!("{name}: {ca} has no profiles: 'profile {profile}' is ignored");
             return Ok(None);
         }
-        let why = || format!("the CA has no profile '{wanted}'; it has {}", there.join(", "));
-        there.contains(&wanted).then_some(Some(wanted)).ok_or_else(|| Failure::refused(why()))
+        let why = || format!("the CA has no profile '{profile}'; it has {}", there.join(", "));
+        there.contains(&profile).then_some(Some(profile)).ok_or_else(|| Failure::refused(why()))
     }
 
     async fn ask(&self, names: &[Identifier], profile: Option<&str>) -> Result<Order, Error> {
@@ -183,11 +183,11 @@ impl Job<'_> {
                 Failure::refused(format!("the CA does not offer {challenge} for this name"))
             })?;
             let proof = offered.key_authorization();
-            match (challenge, &self.wanted.dns) {
+            match (challenge, &self.spec.dns) {
                 (Challenge::Http, _) => answers.push(Answer::http(&offered.token, proof.as_str())),
                 (Challenge::TlsAlpn, _) => {
                     let digest = proof.digest();
-                    let answer = Answer::tls(&self.wanted.name, digest.as_ref());
+                    let answer = Answer::tls(&self.spec.name, digest.as_ref());
                     answers.push(answer.map_err(Failure::trouble)?);
                 }
                 (Challenge::Dns, Some(provider)) => {
@@ -218,15 +218,15 @@ impl Job<'_> {
         provider: &'p Dns,
         value: &str,
     ) -> Result<dns::Record<'p>, Failure> {
-        provider.publish(&self.wanted.name, value).await.map_err(Failure::trouble)
+        provider.publish(&self.spec.name, value).await.map_err(Failure::trouble)
     }
 
     /// The certificate signing request.
     fn request(&self, key: &KeyPair) -> Result<Vec<u8>, Failure> {
         let failed = |error: rcgen::Error| Failure::trouble(error.to_string());
-        let mut params = CertificateParams::new(vec![self.wanted.name.clone()]).map_err(failed)?;
+        let mut params = CertificateParams::new(vec![self.spec.name.clone()]).map_err(failed)?;
         params.distinguished_name = DistinguishedName::new();
-        if self.wanted.must_staple {
+        if self.spec.must_staple {
             let demand = CustomExtension::from_oid_content(TLS_FEATURE, MUST_STAPLE.to_vec());
             params.custom_extensions.push(demand);
         }

@@ -1,7 +1,7 @@
 //! The storage keys of a CA: the layout of Caddy 0.9 to 1.0, so that its folder can be reused, and
 //! additional files.
 
-use crate::tls::wanted::Wanted;
+use crate::tls::certificate_spec::CertificateSpec;
 
 /// Let's Encrypt's old host name, under which v1 stored its certificates.
 const OLD_NAMES: &[(&str, &str)] =
@@ -15,15 +15,15 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn of(wanted: &Wanted) -> Self {
-        Self::at(&ca_host(&wanted.ca), &wanted.name)
+    pub(super) fn of(spec: &CertificateSpec) -> Self {
+        Self::at(&ca_host(&spec.ca), &spec.name)
     }
 
     /// The keys of v1, if they differ.
-    pub(super) fn old(wanted: &Wanted) -> Option<Self> {
-        let host = ca_host(&wanted.ca);
+    pub(super) fn old(spec: &CertificateSpec) -> Option<Self> {
+        let host = ca_host(&spec.ca);
         let (_, old) = OLD_NAMES.iter().find(|(new, _)| *new == host)?;
-        Some(Self::at(old, &wanted.name))
+        Some(Self::at(old, &spec.name))
     }
 
     fn at(ca_host: &str, name: &str) -> Self {
@@ -102,21 +102,21 @@ mod tests {
 
     #[test]
     fn the_layout_is_that_of_v1() {
-        let wanted = |name: &str, ca: &str| Wanted {
+        let spec = |name: &str, ca: &str| CertificateSpec {
             name: name.to_owned(),
             ca: ca.to_owned(),
-            ..Wanted::default()
+            ..CertificateSpec::default()
         };
         let le = "https://acme-v02.api.letsencrypt.org/directory";
-        let places = Places::of(&wanted("A.example", le));
+        let places = Places::of(&spec("A.example", le));
         assert_eq!(
             places.certificate(),
             "acme/acme-v02.api.letsencrypt.org/sites/a.example/a.example.crt"
         );
-        let old = Places::old(&wanted("a.example", le)).unwrap();
+        let old = Places::old(&spec("a.example", le)).unwrap();
         assert!(old.key().starts_with("acme/acme-v01.api.letsencrypt.org/sites/"));
-        assert!(Places::old(&wanted("a.example", "https://ca.example/dir")).is_none());
-        let star = Places::of(&wanted("*.a.example", "https://127.0.0.1:14000/dir"));
+        assert!(Places::old(&spec("a.example", "https://ca.example/dir")).is_none());
+        let star = Places::of(&spec("*.a.example", "https://127.0.0.1:14000/dir"));
         assert_eq!(
             star.key(),
             "acme/127.0.0.1:14000/sites/wildcard_.a.example/wildcard_.a.example.key"

@@ -22,15 +22,15 @@ const ADVICE_EVERY: (i64, i64) = (60, 24 * 3600);
 
 /// Keeps the certificate renewed while the task runs.
 pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
-    let wanted = managed.wanted();
+    let spec = managed.spec();
     let mut backoff = settle(&keeper, &managed).await;
     if managed.is_due() && backoff.next > unix_now() {
-        let entry = keeper.store.place(&Places::of(wanted).retry());
+        let entry = keeper.store.place(&Places::of(spec).retry());
         let next = date(backoff.next);
         log::warn!(
             "{}: earlier attempts failed; the next is at {next} (remove {entry} and reload to \
              try at once)",
-            wanted.name
+            spec.name
         );
     }
     let mut advice_at = 0;
@@ -43,13 +43,13 @@ pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
             backoff = other;
         }
         if managed.is_due() && backoff.next <= unix_now() {
-            if !keeper.has_agreed(wanted) {
+            if !keeper.has_agreed(spec) {
                 if !std::mem::replace(&mut told, true) {
                     log::error!(
                         "{}: no certificate: the terms of {} have not been accepted. Read them and \
                         start with -agree, or write 'tls E-MAIL'; until then the site uses a self-signed certificate",
-                        wanted.name,
-                        wanted.ca
+                        spec.name,
+                        spec.ca
                     );
                 }
                 keeper.agreement().await;
@@ -73,20 +73,20 @@ pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
 
 /// Repairs the storage after a crash.
 async fn settle(keeper: &Keeper, managed: &Managed) -> Backoff {
-    let places = Places::of(managed.wanted());
+    let places = Places::of(managed.spec());
     let settled = match keeper.lock(&places.lock()).await {
         Ok(_lock) => managed.settle(&*keeper.store).map_err(Failure::from),
         Err(failure) => Err(failure),
     };
     if let Err(failure) = settled {
-        log::error!("{}: {failure}", managed.wanted().name);
+        log::error!("{}: {failure}", managed.spec().name);
     }
     remembered(keeper, managed).unwrap_or_default()
 }
 
 /// The stored backoff, of this process or another.
 pub(super) fn remembered(keeper: &Keeper, managed: &Managed) -> Option<Backoff> {
-    let retry = Places::of(managed.wanted()).retry();
+    let retry = Places::of(managed.spec()).retry();
     let kept = keeper.store.read(&retry).ok().flatten()?;
     let backoff = Backoff::from_bytes(&kept, unix_now());
     if backoff.is_none()
@@ -99,9 +99,9 @@ pub(super) fn remembered(keeper: &Keeper, managed: &Managed) -> Option<Backoff> 
 
 /// Makes an attempt and stores the backoff.
 pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Backoff) {
-    let name = &managed.wanted().name;
-    let retry = Places::of(managed.wanted()).retry();
-    keeper.tell_agreement(managed.wanted()).await;
+    let name = &managed.spec().name;
+    let retry = Places::of(managed.spec()).retry();
+    keeper.log_agreement(managed.spec()).await;
     let kept = match keeper.obtain(managed).await {
         Ok(()) => {
             *backoff = Backoff::default();
@@ -126,11 +126,11 @@ pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Ba
 
 /// Fetches renewal information; returns the seconds until the next request.
 async fn advice(keeper: &Keeper, managed: &Managed) -> i64 {
-    let wanted = managed.wanted();
-    if !keeper.has_agreed(wanted) {
+    let spec = managed.spec();
+    if !keeper.has_agreed(spec) {
         return ADVICE_AGAIN;
     }
-    let Ok(account) = keeper.account(wanted).await else { return ADVICE_AGAIN };
+    let Ok(account) = keeper.account(spec).await else { return ADVICE_AGAIN };
     let Some(leaf) = managed.current().and_then(|current| current.key.cert.first().cloned()) else {
         return ADVICE_AGAIN;
     };
@@ -145,7 +145,7 @@ async fn advice(keeper: &Keeper, managed: &Managed) -> i64 {
                 managed.renew_by_advice(fastrand::i64(start..end));
                 log::info!(
                     "{}: the CA advises renewal at {}{}",
-                    wanted.name,
+                    spec.name,
                     date(managed.renew_at()),
                     info.explanation_url.map_or(String::new(), |url| format!(" (see {url})"))
                 );
@@ -155,7 +155,7 @@ async fn advice(keeper: &Keeper, managed: &Managed) -> i64 {
         }
         Err(Error::Unsupported(_)) => ADVICE_EVERY.1,
         Err(error) => {
-            log::debug!("{}: renewal information: {error}", wanted.name);
+            log::debug!("{}: renewal information: {error}", spec.name);
             ADVICE_AGAIN
         }
     }

@@ -6,31 +6,31 @@ use super::failure::Failure;
 use super::keeper::Keeper;
 use super::managed::Managed;
 use super::places::Places;
-use crate::tls::wanted::Wanted;
+use crate::tls::certificate_spec::CertificateSpec;
 
 /// Revokes the stored certificate of `host` with the account of the CA. The key is kept, as in v1.
 pub fn revoke(keeper: &Keeper, host: &str) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let wanted = Wanted {
+    let spec = CertificateSpec {
         name: host.to_ascii_lowercase(),
         ca: keeper.settings().ca.clone(),
         email: keeper.settings().email.clone(),
-        ..Wanted::default()
+        ..CertificateSpec::default()
     };
-    runtime.block_on(keeper.revoke(wanted))
+    runtime.block_on(keeper.revoke(spec))
 }
 
 impl Keeper {
-    async fn revoke(&self, wanted: Wanted) -> Result<(), Failure> {
-        let places = Places::of(&wanted);
+    async fn revoke(&self, spec: CertificateSpec) -> Result<(), Failure> {
+        let places = Places::of(&spec);
         let _lock = self.lock(&places.lock()).await?;
-        let managed = Managed::open_any(wanted, &*self.store);
+        let managed = Managed::open_any(spec, &*self.store);
         let leaf = managed.current().and_then(|current| current.key.cert.first().cloned());
         let Some(leaf) = leaf else {
             let place = self.store.place(&places.certificate());
             return Err(Failure::refused(format!("no certificate to revoke in {place}")));
         };
-        let account = self.account(managed.wanted()).await?;
+        let account = self.account(managed.spec()).await?;
         let request =
             RevocationRequest { certificate: &leaf, reason: Some(RevocationReason::Unspecified) };
         account.revoke(&request).await?;

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::account;
 use super::keeper::Keeper;
+use crate::tls::certificate_spec::CertificateSpec;
 use crate::tls::settings::TlsListener;
-use crate::tls::wanted::Wanted;
 
 /// The interval of checks for an account of another process.
 const LOOK: Duration = Duration::from_secs(600);
@@ -34,12 +34,12 @@ impl Keeper {
         listeners: impl Iterator<Item = &'a TlsListener>,
     ) -> Option<Undecided> {
         listeners
-            .flat_map(|listener| listener.resolver.wanted())
-            .find(|wanted| !self.has_agreed(wanted))
-            .map(|wanted| Undecided {
-                needs_email: wanted.email.is_empty()
-                    && account::latest_email(&*self.store, &wanted.ca).is_none(),
-                ca: wanted.ca.clone(),
+            .flat_map(|listener| listener.resolver.spec())
+            .find(|spec| !self.has_agreed(spec))
+            .map(|spec| Undecided {
+                needs_email: spec.email.is_empty()
+                    && account::latest_email(&*self.store, &spec.ca).is_none(),
+                ca: spec.ca.clone(),
             })
     }
 
@@ -65,8 +65,8 @@ impl Keeper {
     }
 
     /// Whether the CA may be asked for this certificate.
-    pub(super) fn has_agreed(&self, wanted: &Wanted) -> bool {
-        wanted.agreed || self.has_account(&wanted.ca)
+    pub(super) fn has_agreed(&self, spec: &CertificateSpec) -> bool {
+        spec.agreed || self.has_account(&spec.ca)
     }
 
     fn has_account(&self, ca: &str) -> bool {
@@ -74,20 +74,20 @@ impl Keeper {
     }
 
     /// Says, once for each CA, that an e-mail address in the Caddyfile agrees to its terms.
-    pub(super) async fn tell_agreement(&self, wanted: &Wanted) {
-        let told = &self.ca(&wanted.ca).told;
-        if !wanted.agreed || self.has_account(&wanted.ca) || told.swap(true, Ordering::Relaxed) {
+    pub(super) async fn log_agreement(&self, spec: &CertificateSpec) {
+        let logged = &self.ca(&spec.ca).logged;
+        if !spec.agreed || self.has_account(&spec.ca) || logged.swap(true, Ordering::Relaxed) {
             return;
         }
-        match self.terms(&wanted.ca).await {
+        match self.terms(&spec.ca).await {
             Some(terms) => log::info!(
                 "{}: with the e-mail address {} in 'tls' you agree to the terms of {}: {terms}",
-                wanted.name,
-                wanted.email,
-                wanted.ca
+                spec.name,
+                spec.email,
+                spec.ca
             ),
             // Said when the CA can be reached.
-            None => told.store(false, Ordering::Relaxed),
+            None => logged.store(false, Ordering::Relaxed),
         }
     }
 

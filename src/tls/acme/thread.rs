@@ -11,10 +11,10 @@ use super::keeper::{Command, Keeper, locked};
 use super::on_demand::OnDemand;
 use super::renewal;
 use super::settings::Challenge;
+use crate::tls::certificate_spec::CertificateSpec;
 use crate::tls::policy::Policy;
 use crate::tls::settings::TlsListener;
 use crate::tls::source::{CertificateSource, Issuer};
-use crate::tls::wanted::Wanted;
 use crate::tls::{ocsp, watch};
 
 impl Keeper {
@@ -32,23 +32,23 @@ impl Keeper {
     /// Keeps the certificates of these listeners, and stops the tasks of others.
     pub fn configure<'a>(&self, listeners: impl Iterator<Item = &'a TlsListener>) {
         let resolvers: Vec<_> = listeners.map(|listener| &listener.resolver).collect();
-        let wanted = resolvers.iter().flat_map(|resolver| resolver.wanted());
-        let wanted = wanted.filter_map(|wanted| self.known(wanted)).collect();
+        let spec = resolvers.iter().flat_map(|resolver| resolver.spec());
+        let spec = spec.filter_map(|spec| self.known(spec)).collect();
         let resolvers = resolvers.into_iter().map(Arc::downgrade).collect();
         // Fails only if the thread was never started or has ended.
-        let _ = self.commands.send(Command::Configure(wanted, resolvers));
+        let _ = self.commands.send(Command::Configure(spec, resolvers));
     }
 }
 
 async fn live(keeper: Arc<Keeper>, mut inbox: mpsc::UnboundedReceiver<Command>) {
-    let mut tasks: HashMap<Wanted, AbortOnDropHandle<()>> = HashMap::new();
+    let mut tasks: HashMap<CertificateSpec, AbortOnDropHandle<()>> = HashMap::new();
     let mut watching = None;
     while let Some(command) = inbox.recv().await {
         match command {
-            Command::Configure(wanted, resolvers) => {
-                tasks.retain(|key, _| wanted.iter().any(|managed| managed.wanted() == key));
-                for managed in wanted {
-                    let key = managed.wanted().clone();
+            Command::Configure(spec, resolvers) => {
+                tasks.retain(|key, _| spec.iter().any(|managed| managed.spec() == key));
+                for managed in spec {
+                    let key = managed.spec().clone();
                     let task = || tokio::spawn(renewal::keep(keeper.clone(), managed));
                     tasks.entry(key).or_insert_with(|| AbortOnDropHandle::new(task()));
                 }
@@ -70,7 +70,7 @@ impl Issuer for Arc<Keeper> {
     fn source(&self, host: &str, policy: &Policy) -> Result<Arc<dyn CertificateSource>, String> {
         let asked = &policy.managed;
         let settings = self.settings();
-        let wanted = Wanted {
+        let spec = CertificateSpec {
             name: asked.subject(host).unwrap_or_default(),
             ca: asked.ca.clone().unwrap_or_else(|| settings.ca.clone()),
             email: asked.email.clone().unwrap_or_else(|| settings.email.clone()),
@@ -82,8 +82,8 @@ impl Issuer for Arc<Keeper> {
             dns: asked.dns.clone(),
         };
         Ok(match &asked.on_demand {
-            Some(limits) => OnDemand::new(self, host, wanted, limits.clone()),
-            None => self.managed(wanted)?,
+            Some(limits) => OnDemand::new(self, host, spec, limits.clone()),
+            None => self.managed(spec)?,
         })
     }
 

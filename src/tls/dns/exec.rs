@@ -32,11 +32,11 @@ fn wait(mut prepared: Command) -> Result<(), String> {
     let mut child = prepared.spawn().map_err(|error| error.to_string())?;
     let stderr = child.stderr.take();
     let reader = std::thread::spawn(move || {
-        let mut said = Vec::new();
+        let mut output = Vec::new();
         if let Some(stderr) = stderr {
-            let _ = stderr.take(4096).read_to_end(&mut said);
+            let _ = stderr.take(4096).read_to_end(&mut output);
         }
-        String::from_utf8_lossy(&said).trim().to_owned()
+        String::from_utf8_lossy(&output).trim().to_owned()
     });
     let end = Instant::now() + DNS_CHALLENGE;
     let status = loop {
@@ -54,8 +54,8 @@ fn wait(mut prepared: Command) -> Result<(), String> {
     if status.success() {
         return Ok(());
     }
-    let said = reader.join().unwrap_or_default();
-    Err(if said.is_empty() { status.to_string() } else { format!("{status}: {said}") })
+    let output = reader.join().unwrap_or_default();
+    Err(if output.is_empty() { status.to_string() } else { format!("{status}: {output}") })
 }
 
 #[cfg(test)]

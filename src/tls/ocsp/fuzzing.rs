@@ -45,8 +45,8 @@ fn made(data: &[u8]) {
         let single = der(0x30, &[&id, &der(status, &[]), &time(from), &next]);
         let responder = der(0xa2, &[&der(4, &[b"key"])]);
         let list = der(0x30, &[&single]);
-        let told = der(0x30, &[&responder, &time(from), &list]);
-        let basic = der(0x30, &[&told, &der(0x30, &[]), &der(3, &[b"\0signature"])]);
+        let data = der(0x30, &[&responder, &time(from), &list]);
+        let basic = der(0x30, &[&data, &der(0x30, &[]), &der(3, &[b"\0signature"])]);
         let typed = der(0x30, &[&der(6, &[b"type"]), &der(4, &[&basic])]);
         let whole = der(0x30, &[&der(10, &[&[0]]), &der(0xa0, &[&typed])]);
         let read = message::read(&whole, serial);

@@ -127,7 +127,7 @@ fn the_name_asked_for_chooses_the_certificate() {
     let named = build_listener(&sites(&["a.example", "*.b.example"]), true, &keeper()).unwrap().tcp;
     let open = build_listener(&sites(&["a.example", ""]), true, &keeper()).unwrap().tcp;
     let address = build_listener(&sites(&["a.example", "127.0.0.1"]), true, &keeper()).unwrap().tcp;
-    for (server, asked, expected) in [
+    for (server, client, expected) in [
         (&named, "a.example", Some("DNSName(a.example)")),
         (&named, "A.Example", Some("DNSName(a.example)")),
         (&named, "x.b.example", Some("DNSName(*.b.example)")),
@@ -137,7 +137,7 @@ fn the_name_asked_for_chooses_the_certificate() {
         (&open, "c.example", Some("DNSName(localhost)")),
         (&address, "127.0.0.1", Some("IPAddress(7F:00:00:01)")),
     ] {
-        let got = shown(server, asked);
+        let got = shown(server, client);
         let same = match (&got, expected) {
             (Some(got), Some(expected)) => {
                 got == expected || (expected.starts_with("IP") && got.starts_with("IP"))
@@ -145,7 +145,7 @@ fn the_name_asked_for_chooses_the_certificate() {
             (None, None) => true,
             _ => false,
         };
-        assert!(same, "{asked}: {got:?}, not {expected:?}");
+        assert!(same, "{client}: {got:?}, not {expected:?}");
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Affinity {
 /// Whether the request needs a connection that is bound to its client.
 pub(crate) fn of(settings: &Settings, req: &Request) -> Option<Affinity> {
     if req.head.headers.get(AUTHORIZATION).is_some_and(is_connection_bound)
-        || !req.peer.kept.is_empty() && req.peer.kept.any(|own: &Own| own.authenticated)
+        || !req.peer.values.is_empty() && req.peer.values.any(|own: &Own| own.authenticated)
     {
         return Some(Affinity::Authentication);
     }
@@ -62,7 +62,7 @@ fn is_connection_bound(value: &HeaderValue) -> bool {
 /// Takes the client's connection to an upstream.
 pub(crate) fn take(peer: &Peer, upstream: u64) -> Option<Box<Conn>> {
     while let Some(Own { mut conn, authenticated, .. }) =
-        peer.kept.take(|own: &Own| own.upstream == upstream)
+        peer.values.take(|own: &Own| own.upstream == upstream)
     {
         let is_young = authenticated || conn.patience.since().elapsed() < UPSTREAM_IDLE;
         if is_young && conn.is_reusable(true) {
@@ -75,15 +75,15 @@ pub(crate) fn take(peer: &Peer, upstream: u64) -> Option<Box<Conn>> {
 /// Binds a connection to the client's connection after an exchange.
 pub(crate) fn give(peer: &Rc<Peer>, upstream: u64, mut conn: Box<Conn>, affinity: Affinity) {
     conn.patience.moved_at(Instant::now());
-    peer.kept.put(Own { upstream, conn, authenticated: affinity == Affinity::Authentication });
+    peer.values.put(Own { upstream, conn, authenticated: affinity == Affinity::Authentication });
 }
 
 /// The upstream to which the client has an authenticated connection.
 pub(crate) fn host(hosts: &[Upstream], peer: &Peer) -> Option<usize> {
-    if peer.kept.is_empty() {
+    if peer.values.is_empty() {
         return None;
     }
-    let owns = |id| peer.kept.any(|own: &Own| own.authenticated && own.upstream == id);
+    let owns = |id| peer.values.any(|own: &Own| own.authenticated && own.upstream == id);
     hosts.iter().position(|host| owns(host.state.id))
 }
 

@@ -7,7 +7,7 @@ use super::key_type::KeyType;
 
 /// A certificate to obtain: its name, its CA and its properties.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Wanted {
+pub struct CertificateSpec {
     /// In lower case; may begin with `*.`.
     pub name: String,
     /// The URL of the directory.

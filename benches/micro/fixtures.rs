@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use caddy::config::{self, Loaded, Settings, Source};
 use caddy::congestion::Congestion;
 use caddy::http::address::Address;
-use caddy::http::kept::Kept;
+use caddy::http::connection_values::ConnectionValues;
 use caddy::http::placeholders::Template;
 use caddy::http::sink::{OpenSink, Sink, SinkTarget};
 use caddy::http::{Body, Peer, Request};
@@ -172,7 +172,7 @@ pub fn request() -> Request {
         remote: SocketAddr::from(([192, 0, 2, 1], 50_000)),
         local: SocketAddr::from(([192, 0, 2, 2], 8080)),
         tls: None,
-        kept: Kept::default(),
+        values: ConnectionValues::default(),
     };
     Request {
         original_uri: head.uri.clone(),

@@ -38,7 +38,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             return Err(fail(&if number.is_empty() {
                 String::new()
             } else {
-                format!("; '{unit}' is no unit: these are ns, us, ms, s, m and h")
+                format!("; '{unit}' is not a unit: use ns, us, ms, s, m or h")
             }));
         };
         nanos += scaled(number, *scale).ok_or_else(|| fail(""))?;

@@ -133,7 +133,7 @@ impl Parser<'_> {
             return Err(self
                 .stream
                 .error_behind(Kind::Parse, "Unexpected EOF")
-                .hint("a comma says that another address follows; remove it or add one"));
+                .hint("remove the comma, or write another address after it"));
         }
         Ok(keys)
     }

@@ -178,7 +178,8 @@ fn open(path: &Path) -> Result<File, PidFileError> {
     }
 }
 
-/// Who only looks whether the file is locked, as the init script does, has it for a moment.
+/// Retries for a moment: a process that tests whether the file is locked, as the init script does,
+/// holds the lock briefly.
 fn lock(path: &Path, file: &File) -> Result<(), PidFileError> {
     let path = path.to_owned();
     let end = Instant::now() + LOOK;

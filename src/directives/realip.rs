@@ -1,6 +1,6 @@
 //! `realip`: takes the client's address from the fields of trusted proxies, and removes these
-//! fields from other requests. The request's peer is then the client, so that later directives need
-//! not know of this one.
+//! fields from other requests. It sets the request's peer to the client, so later directives work
+//! unchanged.
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;

@@ -9,7 +9,7 @@ pub(super) const OK: u8 = 0;
 pub(super) const FAILED: u8 = 1;
 /// A second signal cut the drain short.
 pub(super) const FORCED: u8 = 2;
-/// What is asked for does not exist.
+/// A wrong flag or argument.
 pub(super) const USAGE: u8 = 2;
 /// A command of `on shutdown` failed.
 pub(super) const SHUTDOWN_FAILED: u8 = 4;

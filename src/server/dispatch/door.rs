@@ -1,4 +1,4 @@
-//! What the dispatcher knows of a connection.
+//! The properties of a connection that the dispatcher uses.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use crate::server::connection::Connection;
 use crate::server::context::Worker;
 use crate::server::tunnel::Tunnel;
 
-/// What dispatch has to know of the connection.
+/// The properties of a connection that the dispatcher uses.
 pub(crate) struct Door {
     pub(super) worker: Rc<Worker>,
     pub(super) addr: SocketAddr,

@@ -1,5 +1,5 @@
-//! The one entry of all protocols: checks a request, brings it into one form, runs its site's
-//! chain, and makes a response of whatever the result is.
+//! The single entry point of all protocols: validates and normalises a request, runs its site's
+//! chain, and turns the result into a response.
 
 mod door;
 mod host;

@@ -1,5 +1,5 @@
-//! What a congestion controller is told and what it answers, without quinn: time and the smoothed
-//! RTT are passed in.
+//! The interface of a congestion controller, independent of quinn: time and the smoothed RTT are
+//! passed in.
 
 use std::time::{Duration, Instant};
 

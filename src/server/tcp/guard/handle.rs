@@ -1,4 +1,4 @@
-//! What the service and the connection's clock know of a guard, and tell it.
+//! The state of a guard that the HTTP service and the connection's timer read and set.
 
 use std::cell::RefCell;
 use std::rc::Rc;

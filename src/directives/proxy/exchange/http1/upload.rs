@@ -50,11 +50,11 @@ enum Wait {
 /// The check of a 101.
 pub(crate) enum Grant {
     Whole,
-    /// Only Sec-WebSocket-Accept is wrong, which the client checks itself.
+    /// Only Sec-WebSocket-Accept is invalid, which the client checks itself.
     WrongAccept,
 }
 
-pub(crate) const WRONG_ACCEPT: &str = "the Sec-WebSocket-Accept is wrong";
+pub(crate) const WRONG_ACCEPT: &str = "Sec-WebSocket-Accept is invalid";
 
 #[derive(Debug)]
 struct Requested {

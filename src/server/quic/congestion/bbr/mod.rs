@@ -7,9 +7,9 @@
 //!   window shown is therefore the smaller of `cwnd` and of what the pacing rate sends in one
 //!   smoothed RTT, and at least `pacing_gain * BDP` and what acknowledgements that come together
 //!   need. Faster than 1.25 windows (Startup) goes by `paced_window`.
-//! - quinn forgets packets that it takes for lost, so a late acknowledgement of one is not told and
-//!   a loss is never known to be spurious: section 5.5.11 has nothing to start it and is left out.
-//! - Losses are told after the acknowledgement that shows them, and together. Each such event
+//! - quinn forgets packets that it declares lost and does not report a late acknowledgement of one,
+//!   so spurious losses cannot be detected: section 5.5.11 is left out.
+//! - quinn reports losses after the acknowledgement that reveals them, all in one event. Each such event
 //!   counts as one range of lost packets in section 5.3.1.3.
 //! - An ECN mark (RFC 9002 section 7.1 asks for an answer, the draft has none) counts as loss in
 //!   the short-term model, and ends a bandwidth probe.

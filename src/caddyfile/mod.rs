@@ -24,7 +24,7 @@ pub use args::Args;
 pub use duration::parse_duration;
 pub use error::{ConfigError, Kind};
 pub use nearest::{nearest, suggestion};
-pub use options::{OptionRow, Options, Repeat, Written, option, templated};
+pub use options::{OptionRow, Options, Repeat, Written, name_in, option, templated};
 pub use parser::{Directive, Key, Parsed, ServerBlock, parse};
 pub use syntax::Syntax;
 pub use text::{read_file, read_text};

@@ -21,6 +21,7 @@ type Set<T> = fn(&mut T, &mut Args<'_>) -> Result<(), ConfigError>;
 
 /// One option.
 pub struct OptionRow<T> {
+    name: &'static str,
     /// How it is written, its name first; behind the first `, ` an example or a remark.
     usage: &'static str,
     repeat: Repeat,
@@ -30,18 +31,21 @@ pub struct OptionRow<T> {
 
 /// A row of a table of options.
 pub const fn option<T>(usage: &'static str, repeat: Repeat, set: Set<T>) -> OptionRow<T> {
-    OptionRow { usage, repeat, set, templates: false }
+    OptionRow { name: name_in(usage), usage, repeat, set, templates: false }
 }
 
 /// The same of an option whose arguments may hold placeholders.
 pub const fn templated<T>(usage: &'static str, repeat: Repeat, set: Set<T>) -> OptionRow<T> {
-    OptionRow { usage, repeat, set, templates: true }
+    OptionRow { templates: true, ..option(usage, repeat, set) }
 }
 
-impl<T> OptionRow<T> {
-    fn name(&self) -> &'static str {
-        self.usage.split([' ', ',']).next().unwrap_or(self.usage)
+/// The name that a usage begins with.
+pub const fn name_in(usage: &'static str) -> &'static str {
+    let (bytes, mut end) = (usage.as_bytes(), 0);
+    while end < bytes.len() && !matches!(bytes[end], b' ' | b',') {
+        end += 1;
     }
+    usage.split_at(end).0
 }
 
 /// The options of one block, which set parts of a `T`.
@@ -119,12 +123,12 @@ impl<T> Options<T> {
         let Some(token) = args.token() else { return Ok(()) };
         let named = self.row(&token.text);
         let Some(row) = named.or(self.others.as_ref()) else {
-            let names: Vec<_> = self.named().map(OptionRow::name).collect();
+            let names: Vec<_> = self.named().map(|row| row.name).collect();
             return Err(args.unknown("property", &names));
         };
         let outside = args.reading;
         args.reading.usage = Some(row.usage);
-        args.reading.option = named.map(OptionRow::name);
+        args.reading.option = named.map(|row| row.name);
         args.reading.stops = named.filter(|_| args.shares_line()).map(|_| self as &dyn Syntax);
         let first = args.clone();
         let end = |args: &mut Args<'a>| named.map_or(Ok(()), |row| self.end(row, args, first));
@@ -173,7 +177,7 @@ impl<T> Options<T> {
     }
 
     fn row(&self, name: &str) -> Option<&OptionRow<T>> {
-        self.named().find(|row| row.name() == name)
+        self.named().find(|row| row.name == name)
     }
 }
 

@@ -17,7 +17,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use crate::caddyfile::{self, Args, ConfigError, Key, Kind, ServerBlock, parse_number};
-use crate::directives::{DIRECTIVES, Directive, setup_static};
+use crate::directives::{DIRECTIVES, setup_static};
 use crate::http::address::Address;
 use crate::http::paths::{Prefix, Remark};
 use crate::net::roots;
@@ -98,7 +98,7 @@ fn open_root(site: &SiteBuilder) -> Option<String> {
 
 /// The words of a Caddyfile, sorted.
 pub fn directive_names() -> Vec<&'static str> {
-    let mut names: Vec<_> = DIRECTIVES.iter().map(Directive::name).collect();
+    let mut names: Vec<_> = DIRECTIVES.iter().map(|row| row.name).collect();
     names.sort_unstable();
     names
 }
@@ -124,7 +124,7 @@ fn draft(
     site.warnings
         .extend(remark.map(|warning| at_key(warning.message).hint(warning.hint).warning()));
     for row in DIRECTIVES {
-        if let Some(directive) = block.directives.iter().find(|one| one.name == row.name()) {
+        if let Some(directive) = block.directives.iter().find(|one| one.name == row.name) {
             let mut args = Args::new(directive);
             args.written_as(row.usage);
             (row.setup)(&mut args, &mut site)?;
@@ -132,7 +132,7 @@ fn draft(
             let mut warn = |error: ConfigError| site.warnings.push(error.warning());
             placeholders::check(directive, row, &mut warn)?;
         }
-        if row.name() == "tls" {
+        if row.name == "tls" {
             settle_tls(&mut site, key, settings);
         }
     }

@@ -31,7 +31,7 @@ mod timeouts;
 mod tls;
 mod websocket;
 
-use crate::caddyfile::{Args, ConfigError, Syntax};
+use crate::caddyfile::{Args, ConfigError, Syntax, name_in};
 use crate::site::SiteBuilder;
 
 pub use files::setup_static;
@@ -40,6 +40,7 @@ type Setup = fn(&mut Args<'_>, &mut SiteBuilder) -> Result<(), ConfigError>;
 
 /// A directive: its syntax, and the function that reads its arguments at load.
 pub struct Directive {
+    pub name: &'static str,
     /// Its name and arguments; `, or: ` precedes another form.
     pub usage: &'static str,
     pub setup: Setup,
@@ -52,14 +53,17 @@ pub struct Directive {
 }
 
 const fn row(usage: &'static str, setup: Setup) -> Directive {
-    Directive { usage, setup, options: None, templates: false, own_placeholders: &[] }
+    Directive {
+        name: name_in(usage),
+        usage,
+        setup,
+        options: None,
+        templates: false,
+        own_placeholders: &[],
+    }
 }
 
 impl Directive {
-    pub fn name(&self) -> &'static str {
-        self.usage.split([' ', ',']).next().unwrap_or(self.usage)
-    }
-
     const fn block(self, options: &'static dyn Syntax) -> Self {
         Self { options: Some(options), ..self }
     }
@@ -155,7 +159,7 @@ mod documentation {
         let mut known: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for row in DIRECTIVES {
             let options = row.options.map(|options| options.usages()).unwrap_or_default();
-            known.entry(page(row.name())).or_default().extend(options);
+            known.entry(page(row.name)).or_default().extend(options);
         }
         for (page, known) in known {
             let path = format!("{}/docs/{page}.md", env!("CARGO_MANIFEST_DIR"));
@@ -172,9 +176,9 @@ mod documentation {
         for row in DIRECTIVES {
             let usages = row.options.map(|options| options.usages()).unwrap_or_default();
             let names: BTreeSet<_> = usages.iter().map(|usage| usage.split(' ').next()).collect();
-            assert_eq!(names.len(), usages.len(), "{}: {usages:?}", row.name());
+            assert_eq!(names.len(), usages.len(), "{}: {usages:?}", row.name);
         }
-        let names: BTreeSet<_> = DIRECTIVES.iter().map(super::Directive::name).collect();
+        let names: BTreeSet<_> = DIRECTIVES.iter().map(|row| row.name).collect();
         assert_eq!(names.len(), DIRECTIVES.len());
     }
 }

@@ -111,7 +111,8 @@ pub(super) async fn serve(standing: Standing) {
                     let (door, request) = (door.clone(), requests.enter());
                     let (tunnels, refusals) = (tunnels.clone(), refusals.clone());
                     let (patience, quic, busy) = (patience.clone(), quic.clone(), idle.busy());
-                    tokio::task::spawn_local(async move {
+                    // Boxed, as tokio moves a future several times.
+                    tokio::task::spawn_local(Box::pin(async move {
                         let _request = (request, busy);
                         tokio::select! {
                             biased;
@@ -121,7 +122,7 @@ pub(super) async fn serve(standing: Standing) {
                             },
                             () = serve_stream(&door, resolver, &stream, &tunnels, &refusals) => {}
                         }
-                    });
+                    }));
                 }
                 Ok(None) => break,
                 Err(error) => {

@@ -277,6 +277,7 @@ where
     F: Future + 'static,
 {
     fn execute(&self, future: F) {
-        tokio::task::spawn_local(stream::watched(future, self.write_idle));
+        // Boxed, as tokio moves a future several times.
+        tokio::task::spawn_local(stream::watched(Box::pin(future), self.write_idle));
     }
 }

@@ -11,6 +11,7 @@ use super::frame_format::{
     self, ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST,
     PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, number, put_block,
 };
+use super::open_streams::OpenStreams;
 use super::refusals::Refusals;
 use super::sent::{Said, Sent};
 use super::stop::{Reason, Replacement, Stop};
@@ -25,8 +26,6 @@ const PREFACE: usize = 24;
 const MALFORMED: &[u8] = b"\x82\x82";
 /// h2 closes the connection if a header section exceeds its limit this many times.
 const ABUSE: usize = 4;
-/// Most streams with unfinished content that are tracked: more than a client may have.
-const STREAMS: usize = 512;
 
 #[derive(Debug)]
 pub(super) struct Framer {
@@ -38,8 +37,7 @@ pub(super) struct Framer {
     is_apart: bool,
     /// The last stream that HEADERS has opened.
     last: u32,
-    /// Streams that the client has not ended, in order.
-    open: Vec<u32>,
+    open: OpenStreams,
     windows: Windows,
     flow: Flow,
     sent: Sent,
@@ -75,7 +73,7 @@ impl Framer {
             decoder: Decoder::new(),
             is_apart: false,
             last: 0,
-            open: Vec::new(),
+            open: OpenStreams::default(),
             windows: Windows::default(),
             flow: Flow::new(),
             sent: Sent::default(),
@@ -158,7 +156,7 @@ impl Framer {
                 }
             }
             RST_STREAM => {
-                self.close(frame.stream);
+                self.open.close(frame.stream);
                 self.flow.dropped(frame.stream);
             }
             SETTINGS if frame.has(ACK) => self.flow.settled(Instant::now()),
@@ -182,7 +180,7 @@ impl Framer {
             }
         }
         if frame.has(END_STREAM) {
-            self.close(frame.stream);
+            self.open.close(frame.stream);
         }
         if way == Way::Pass {
             self.at = At::Plain(frame.length);
@@ -269,16 +267,16 @@ impl Framer {
         let verdict = if is_head {
             self.last = stream;
             section.as_head(ends, most)
-        } else if self.open.binary_search(&stream).is_ok() {
+        } else if self.open.contains(stream) {
             section.as_trailers(most)
         } else {
             // h2 has to report the error of the stream, regardless of the fields.
             return self.pass(block, literals.map(|_| BytesMut::new()));
         };
         if ends {
-            self.close(stream);
+            self.open.close(stream);
         } else if is_head {
-            self.remember(stream);
+            self.open.open(stream);
         }
         let is_malformed = block.depends_on_itself || verdict == Verdict::Malformed;
         match verdict {
@@ -361,19 +359,6 @@ impl Framer {
     fn end(&mut self, reason: Reason, bytes: usize, unanswered: Option<Refused>) -> Stop {
         self.at = At::Ended;
         Stop::Replace(Replacement { bytes, by: reason.frames(self.most), unanswered }.into())
-    }
-
-    fn remember(&mut self, stream: u32) {
-        if self.open.len() == STREAMS {
-            self.open.remove(0);
-        }
-        self.open.push(stream);
-    }
-
-    fn close(&mut self, stream: u32) {
-        if let Ok(at) = self.open.binary_search(&stream) {
-            self.open.remove(at);
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod frame_format;
 mod framer;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod open_streams;
 mod refusals;
 mod sent;
 mod stop;

@@ -100,7 +100,7 @@ impl Framer {
     /// Frames for the client before the next frame of h2; none within one.
     pub(super) fn owed(&mut self) -> Option<&mut BytesMut> {
         let owed = self.flow.owed();
-        (self.sent.is_between() && !owed.is_empty()).then_some(owed)
+        (!owed.is_empty() && self.sent.is_between()).then_some(owed)
     }
 
     /// Whether h2 has room again for buffered frames.

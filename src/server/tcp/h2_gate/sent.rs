@@ -1,6 +1,6 @@
 //! Parses the frames that h2 sends for changes of windows and streams.
 
-use super::frame_format::{ACK, Frame, HEAD, RST_STREAM, SETTINGS, WINDOW_UPDATE, number};
+use super::frame_format::{ACK, Frame, HEAD, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE, number};
 
 /// What a frame reports.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,10 +24,16 @@ pub(super) struct Sent {
 
 impl Sent {
     pub(super) fn follow(&mut self, mut bytes: &[u8], mut said: impl FnMut(Said)) {
-        while !bytes.is_empty() {
-            let skipped = self.left.min(bytes.len());
-            self.left -= skipped;
-            bytes = &bytes[skipped..];
+        while self.left < bytes.len() {
+            bytes = &bytes[std::mem::take(&mut self.left)..];
+            if self.known == 0
+                && let Some((head, rest)) = bytes.split_first_chunk()
+                && Frame::read(head).kind <= HEADERS
+            {
+                // A part of a response: most frames, and they report nothing.
+                (self.left, bytes) = (Frame::read(head).length, rest);
+                continue;
+            }
             let wanted = if self.known < HEAD { HEAD } else { HEAD + STEP };
             let (part, rest) = bytes.split_at(bytes.len().min(wanted - self.known));
             self.head[self.known..][..part.len()].copy_from_slice(part);
@@ -37,6 +43,7 @@ impl Sent {
                 self.read().into_iter().for_each(&mut said);
             }
         }
+        self.left -= bytes.len();
     }
 
     fn read(&mut self) -> Option<Said> {

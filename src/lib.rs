@@ -5,7 +5,8 @@
 //! what a site does; [`directives`] has one module per Caddyfile word, over [`arguments`] that
 //! many take, and [`upstream`] where it speaks to another server; [`config`] makes a snapshot of
 //! them; [`tls`] keeps certificates; [`net`] is below all that opens connections; [`congestion`]
-//! names the congestion controllers of QUIC; [`server`] listens and serves; [`daemon`] deals with
+//! names the congestion controllers of QUIC; [`https_records`] looks after what DNS says of the
+//! sites; [`server`] listens and serves; [`daemon`] deals with
 //! the operating system; [`run`] is the life of the process and [`cli`] its command line.
 
 pub mod arguments;
@@ -20,6 +21,7 @@ pub mod error_chain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod http;
+pub mod https_records;
 pub mod limits;
 pub mod net;
 pub mod receive_credit;

@@ -214,7 +214,14 @@ limits! {
     CA_ANSWER_BYTES: usize = MB,
         bytes "one response of a CA or another HTTPS service that certificates need";
     DNS_CHALLENGE: Duration = secs(120),
-        time "setting a DNS challenge through a name server or program";
+        time "setting a DNS record through a name server or program";
+    /// After the start; a machine's network may come later than its services.
+    HTTPS_RECORD_DELAY: Duration = secs(5),
+        time "time before DNS is asked for the HTTPS records of a new configuration";
+    HTTPS_RECORD_CHECK: Duration = secs(24 * 3600), time "interval of that";
+    HTTPS_RECORD_RETRY: Duration = secs(3600),
+        time "time before it is repeated after a failure";
+    HTTPS_RECORD_TTL: u32 = 300, seconds "TTL of an HTTPS record that is published";
     OCSP_TIMEOUT: Duration = secs(10), time "response of an OCSP responder";
     ON_DEMAND_WAITING: usize = 500,
         count "handshakes of one site that wait for an on-demand certificate; more are refused";
@@ -286,7 +293,7 @@ mod tests {
     pub(super) fn time(time: Duration) -> String {
         match time.as_secs() {
             0 => format!("{} ms", time.as_millis()),
-            n if n % 86_400 == 0 => format!("{} days", n / 86_400),
+            n if n % 86_400 == 0 && n > 86_400 => format!("{} days", n / 86_400),
             n if n % 3600 == 0 => format!("{} h", n / 3600),
             n if n % 60 == 0 && n > 60 => format!("{} min", n / 60),
             n => format!("{n} s"),

@@ -1,6 +1,7 @@
 //! A site whose directives have been read, before it has a listener.
 
 use crate::http::paths::Prefix;
+use crate::https_records::RecordSpec;
 use crate::site::SiteBuilder;
 
 /// One such site.
@@ -9,6 +10,8 @@ pub(super) struct Draft {
     pub(super) port: u16,
     /// `FILE:LINE` of its address.
     pub(super) place: String,
+    /// The HTTPS record that it should have.
+    pub(super) record: Option<RecordSpec>,
 }
 
 impl Draft {

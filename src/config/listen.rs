@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::draft::Draft;
 use super::{LoadError, Loaded, Redirects, Settings};
-use crate::site::{Listener, ListenerSettings, SiteTable, Snapshot};
+use crate::site::{Listener, ListenerSettings, SiteBuilder, SiteTable, Snapshot};
 use crate::tls::build_listener;
 
 /// How long a client may remember that the site speaks HTTP/3, in seconds (30 days).
@@ -186,13 +186,17 @@ fn display(draft: &Draft) -> String {
         address.host.clone()
     };
     let port = if draft.port == usual { String::new() } else { format!(":{}", draft.port) };
-    let local = draft.site.binds.iter().any(|bind| is_loopback(bind));
-    let note = if local && !is_loopback(&address.host) {
+    let note = if is_local(&draft.site) && !is_loopback(&address.host) {
         " (only accessible on this machine)"
     } else {
         ""
     };
     format!("{scheme}://{host}{port}{}{note}", address.path)
+}
+
+/// Whether the site listens on this machine's own addresses.
+pub(super) fn is_local(site: &SiteBuilder) -> bool {
+    site.binds.iter().any(|bind| is_loopback(bind))
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -9,6 +9,7 @@ mod input;
 mod listen;
 mod loaded;
 mod placeholders;
+mod records;
 mod redirects;
 mod settings;
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
             drafts.push(draft);
         }
     }
+    tasks.extend(records::task(&mut drafts));
     let redirects = redirects::implied(&drafts, settings);
     let mut loaded = Loaded { warnings, tasks, ..listen::group(drafts, redirects, settings)? };
     loaded.snapshot.hooks = hooks;
@@ -141,8 +143,9 @@ fn draft(
     }
     setup_static(&mut site);
     let port = port(&site, settings).map_err(at_key)?;
+    let record = records::spec(&mut site, port, key, settings);
     let place = format!("{}:{}", key.token.file, key.token.line);
-    Ok(Draft { site, port, place })
+    Ok(Draft { site, port, place, record })
 }
 
 /// What is to be said of the path of an address.

@@ -38,7 +38,8 @@ pub(super) fn implied(drafts: &[Draft], settings: &Settings) -> Vec<Draft> {
         site.listener.proxy_protocol.clone_from(&draft.site.listener.proxy_protocol);
         let host = draft.site.address.host.clone();
         site.push(ToHttps { host, port: draft.port });
-        redirects.push(Draft { site, port: settings.http_port, place: draft.place.clone() });
+        let (port, place) = (settings.http_port, draft.place.clone());
+        redirects.push(Draft { site, port, place, record: None });
     }
     redirects
 }

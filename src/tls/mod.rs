@@ -26,10 +26,13 @@ mod watch;
 use rustls::CipherSuite;
 
 pub use certificate_spec::Eab;
-pub use dns::{Algorithm, Dns, Rfc2136, VARIABLES as DNS_VARIABLES, variable as dns_variable};
+pub use dns::{
+    Algorithm, Change as DnsChange, Dns, Replaced, Rfc2136, VARIABLES as DNS_VARIABLES,
+    Value as DnsValue, variable as dns_variable,
+};
 pub use files::Files;
 pub use key_type::KeyType;
-pub use policy::{Certificates, ManagedPolicy, Policy};
+pub use policy::{Certificates, HttpsRecord, ManagedPolicy, Policy};
 pub use settings::{TlsListener, build_listener};
 pub use storage::Folder;
 

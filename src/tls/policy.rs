@@ -24,6 +24,16 @@ pub enum Certificates {
     Managed,
 }
 
+/// What is done about a site's HTTPS record in DNS (RFC 9460).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpsRecord {
+    Off,
+    /// The log says what is missing.
+    Check,
+    /// It is published by the DNS provider.
+    Publish,
+}
+
 /// The TLS settings of a site; an empty list means the default.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
@@ -39,6 +49,8 @@ pub struct Policy {
     /// Client certificates.
     pub clients: Option<Arc<Clients>>,
     pub managed: ManagedPolicy,
+    /// `https_record`, where it is written.
+    pub https_record: Option<HttpsRecord>,
 }
 
 /// The settings for certificates from a CA.

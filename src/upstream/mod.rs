@@ -13,6 +13,6 @@ pub use idle::{Idle, Pool};
 pub use io::Io;
 pub use names::{Host, Name, Service, keep_resolved};
 pub use patience::Patience;
-pub use resolver::Server;
+pub use resolver::{Resolver, Server};
 pub use schedule::Schedule;
 pub use shared::Shared;

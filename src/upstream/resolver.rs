@@ -1,11 +1,12 @@
-//! DNS lookups with the system's name servers.
+//! DNS lookups with the system's name servers: addresses, SRV and HTTPS records.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::LookupIpStrategy;
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::config::{LookupIpStrategy, ResolveHosts};
+use hickory_resolver::proto::rr::rdata::svcb::SVCB;
+use hickory_resolver::proto::rr::{RData, RecordType};
 
 use crate::error_chain::display_chain;
 use crate::limits::NAME_RETRY;
@@ -23,20 +24,29 @@ pub struct Server {
 /// A resolver with the system's settings, which are read at the first lookup and again after each
 /// failure.
 #[derive(Default)]
-pub(super) struct Resolver(Option<TokioResolver>);
+pub struct Resolver {
+    made: Option<TokioResolver>,
+    hosts: ResolveHosts,
+}
 
 impl Resolver {
+    /// One that does not look into /etc/hosts.
+    pub fn without_hosts() -> Self {
+        Self { made: None, hosts: ResolveHosts::Never }
+    }
+
     fn resolver(&mut self) -> Result<&TokioResolver, String> {
-        if self.0.is_none() {
+        if self.made.is_none() {
             let unread = |error| format!("/etc/resolv.conf: {error}");
             let mut builder = TokioResolver::builder_tokio().map_err(unread)?;
             let options = builder.options_mut();
-            // [`super::names`] caches the answers.
+            // Whoever asks keeps the answers.
             options.cache_size = 0;
+            options.use_hosts_file = self.hosts;
             options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-            self.0 = Some(builder.build().map_err(unread)?);
+            self.made = Some(builder.build().map_err(unread)?);
         }
-        self.0.as_ref().ok_or_else(|| "no DNS resolver".to_owned())
+        self.made.as_ref().ok_or_else(|| "no DNS resolver".to_owned())
     }
 
     /// The addresses of a name, IPv4 first, and their TTL.
@@ -55,7 +65,7 @@ impl Resolver {
                 Ok((found, left(answer.valid_until())))
             }
             Err(error) => {
-                self.0 = None;
+                self.made = None;
                 // Other sources (nsswitch.conf) are known to the C library only.
                 match dial::resolve((name, 0)).await {
                     Ok(found) => Ok((found.iter().map(SocketAddr::ip).collect(), NAME_RETRY)),
@@ -72,7 +82,7 @@ impl Resolver {
     ) -> Result<(Vec<Server>, Duration), String> {
         let answer = self.resolver()?.srv_lookup(service).await;
         let answer = answer.map_err(|error| {
-            self.0 = None;
+            self.made = None;
             display_chain(&error)
         })?;
         let mut found: Vec<Server> = answer
@@ -93,6 +103,45 @@ impl Resolver {
             return Err("no SRV record names a server".to_owned());
         }
         Ok((found, left(answer.valid_until())))
+    }
+}
+
+impl Resolver {
+    /// The HTTPS records of a name (RFC 9460), also behind a CNAME.
+    pub async fn https(&mut self, name: &str) -> Result<Vec<SVCB>, String> {
+        let https = |data| match data {
+            RData::HTTPS(record) => Some(record.0),
+            _ => None,
+        };
+        Ok(self.records(name, RecordType::HTTPS).await?.into_iter().filter_map(https).collect())
+    }
+
+    /// The name that a name is an alias of by a CNAME, without its final dot.
+    pub async fn cname(&mut self, name: &str) -> Result<Option<String>, String> {
+        let cname = |data| match data {
+            RData::CNAME(target) => Some(target.to_ascii().trim_end_matches('.').to_owned()),
+            _ => None,
+        };
+        Ok(self.records(name, RecordType::CNAME).await?.into_iter().find_map(cname))
+    }
+
+    /// Whether DNS has an address for a name.
+    pub async fn has_address(&mut self, name: &str) -> Result<bool, String> {
+        Ok(!self.records(name, RecordType::A).await?.is_empty()
+            || !self.records(name, RecordType::AAAA).await?.is_empty())
+    }
+
+    /// The records of a name in DNS alone; no domain is appended to it.
+    async fn records(&mut self, name: &str, kind: RecordType) -> Result<Vec<RData>, String> {
+        let name = format!("{}.", name.trim_end_matches('.'));
+        match self.resolver()?.lookup(name, kind).await {
+            Ok(answer) => Ok(answer.answers().iter().map(|record| record.data.clone()).collect()),
+            Err(error) if error.is_no_records_found() => Ok(Vec::new()),
+            Err(error) => {
+                self.made = None;
+                Err(display_chain(&error))
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names of upstreams, by Debian's BIND behind `/etc/resolv.conf` of the server's own.
 
 use std::collections::BTreeSet;
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -20,8 +20,7 @@ struct Zone {
 impl Zone {
     fn start(records: &str) -> Self {
         let bind = Bind::serve("up.test", &text(1, records), "");
-        let ip = format!("127.53.{}.{}", bind.port / 250, bind.port % 250 + 1);
-        relay(&ip, bind.port);
+        let ip = bind.resolver().ip;
         Self { bind, ip, serial: 1 }
     }
 
@@ -39,28 +38,6 @@ impl Zone {
 
 fn text(serial: u32, records: &str) -> String {
     format!("$TTL 1\n@ SOA ns a {serial} 60 60 600 1\n@ NS ns\nns A 127.0.0.1\n{records}\n")
-}
-
-/// Passes questions on to BIND, which listens on no address that no interface has.
-fn relay(ip: &str, port: u16) {
-    let outside = UdpSocket::bind((ip, 53)).unwrap();
-    let inside = UdpSocket::bind("127.0.0.1:0").unwrap();
-    inside.connect(("127.0.0.1", port)).unwrap();
-    inside.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    thread::spawn(move || {
-        let mut packet = [0; 4096];
-        while let Ok((len, client)) = outside.recv_from(&mut packet) {
-            let id = [packet[0], packet[1]];
-            let _ = inside.send(&packet[..len]);
-            while let Ok(len) = inside.recv(&mut packet) {
-                // An answer that came too late for its question is not for this one.
-                if packet[..2] == id {
-                    let _ = outside.send_to(&packet[..len], client);
-                    break;
-                }
-            }
-        }
-    });
 }
 
 /// A site whose names come from the zone.

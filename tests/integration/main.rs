@@ -46,6 +46,7 @@ mod h3_rules;
 mod health;
 mod hooks;
 mod http1;
+mod https_records;
 mod init_script;
 mod leaving;
 mod limits;

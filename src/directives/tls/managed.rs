@@ -6,7 +6,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 
 use crate::caddyfile::{Args, ConfigError, parse_duration, parse_number, parse_port};
 use crate::tls::acme::ca_url;
-use crate::tls::{Algorithm, Certificates, Dns, Eab, Policy, Rfc2136, dns_variable};
+use crate::tls::{Algorithm, Certificates, Dns, Eab, HttpsRecord, Policy, Rfc2136, dns_variable};
 
 const DNS_PORT: u16 = 53;
 /// The default time for an update to reach the zone's other servers.
@@ -43,6 +43,19 @@ pub(super) fn storage(args: &mut Args<'_>) -> Result<(), ConfigError> {
     }
 }
 
+/// `https_record off|check|publish`.
+pub(super) fn https_record(args: &mut Args<'_>) -> Result<HttpsRecord, ConfigError> {
+    match args.required()? {
+        "off" => Ok(HttpsRecord::Off),
+        "check" => Ok(HttpsRecord::Check),
+        "publish" => Ok(HttpsRecord::Publish),
+        other => {
+            Err(args
+                .error(format!("unknown https_record '{other}': write one of off, check, publish")))
+        }
+    }
+}
+
 /// Checks which options may be combined.
 pub(super) fn check(args: &Args<'_>, policy: &Policy) -> Result<(), ConfigError> {
     let managed = &policy.managed;
@@ -50,6 +63,11 @@ pub(super) fn check(args: &Args<'_>, policy: &Policy) -> Result<(), ConfigError>
         return Err(args
             .error("tls: 'wildcard' requires 'dns'")
             .hint("a CA issues for *.NAME only by DNS-01; add: dns rfc2136, or dns exec COMMAND"));
+    }
+    if policy.https_record == Some(HttpsRecord::Publish) && managed.dns.is_none() {
+        return Err(args
+            .error("tls: 'https_record publish' requires 'dns'")
+            .hint("add: dns rfc2136, or dns exec COMMAND; or write: https_record check"));
     }
     let own = match policy.certificates {
         Some(Certificates::SelfSigned) => "self_signed",

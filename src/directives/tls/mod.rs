@@ -7,7 +7,7 @@ mod names;
 
 use std::sync::Arc;
 
-use crate::caddyfile::Repeat::Accumulates;
+use crate::caddyfile::Repeat::{Accumulates, Forbidden};
 use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::site::SiteBuilder;
 use crate::tls::clients::{Clients, Mode};
@@ -60,6 +60,9 @@ pub(super) static OPTIONS: Options<SiteBuilder> = Options::new(&[
         let url = managed::ask(args)?;
         site.tls.managed.on_demand.get_or_insert_default().ask = Some(url);
         Ok(())
+    }),
+    option("https_record off|check|publish", Forbidden, |site, args| {
+        managed::https_record(args).map(|mode| site.tls.https_record = Some(mode))
     }),
     option("storage file", Accumulates, |_, args| managed::storage(args)),
 ]);

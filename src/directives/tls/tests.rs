@@ -7,6 +7,7 @@ use super::*;
 use crate::caddyfile;
 use crate::http::address::Address;
 use crate::http::sink::{OpenSink, Sink, SinkTarget};
+use crate::tls::HttpsRecord;
 
 struct NoSinks;
 
@@ -73,6 +74,19 @@ fn wrong_lines_say_what_to_write() {
         ("tls {\ndns exec\n}", &["a command is missing", "present NAME VALUE"]),
         ("tls {\ndns rfc2136 1.2.3.4\n}", &["takes no arguments", "RFC2136_NAMESERVER"]),
         ("tls {\nwildcard\n}", &["'wildcard' requires 'dns'", "DNS-01"]),
+        ("tls {\nhttps_record\n}", &["Wrong argument count"]),
+        (
+            "tls {\nhttps_record yes\n}",
+            &["Caddyfile:3", "unknown https_record 'yes': write one of off, check, publish"],
+        ),
+        (
+            "tls {\nhttps_record off\nhttps_record check\n}",
+            &["Caddyfile:4", "https_record is written twice"],
+        ),
+        (
+            "tls {\nhttps_record publish\n}",
+            &["'https_record publish' requires 'dns'", "dns rfc2136"],
+        ),
         ("tls {\nstorage consul\n}", &["Unsupported storage provider 'consul'", "file"]),
         ("tls {\nnonsense\n}", &["Caddyfile:3", "unknown property 'nonsense'"]),
     ] {
@@ -85,7 +99,7 @@ fn right_lines_are_taken() {
     let got = site(
         "tls me@mail.example {\n ca ca.example/dir\n max_certs 5\n ask http://localhost/ok\n \
          must_staple\n key_type P384\n eab id c2VjcmV0\n dns exec /bin/x y\n wildcard\n \
-         profile short\n storage file\n clients request\n}",
+         profile short\n storage file\n https_record publish\n clients request\n}",
     );
     let site = got.unwrap_or_else(|error| panic!("{error}"));
     let managed = &site.tls.managed;
@@ -95,6 +109,7 @@ fn right_lines_are_taken() {
     assert_eq!(managed.eab.as_ref().map(|eab| eab.key.clone()), Some(b"secret".to_vec()));
     assert_eq!(managed.subject("www.a.example").as_deref(), Some("*.a.example"));
     assert!(managed.must_staple && site.tls.clients.is_some());
+    assert_eq!(site.tls.https_record, Some(HttpsRecord::Publish));
     let demand = managed.on_demand.clone().unwrap();
     assert_eq!((demand.max, demand.ask.as_deref()), (Some(5), Some("http://localhost/ok")));
 }

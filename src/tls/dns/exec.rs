@@ -1,5 +1,6 @@
-//! DNS-01 by a program: `COMMAND present NAME VALUE`, `COMMAND cleanup NAME VALUE`. It exits when
-//! the record is visible; a status other than 0 is a failure, with the reason on stderr.
+//! Records by a program: `COMMAND present NAME VALUE` and `COMMAND cleanup NAME VALUE` for DNS-01,
+//! `COMMAND add NAME TTL HTTPS VALUE` and `COMMAND delete NAME HTTPS VALUE` for HTTPS records. It
+//! exits when the record is visible; a status other than 0 is a failure, with the reason on stderr.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -9,17 +10,13 @@ use crate::limits::DNS_CHALLENGE;
 
 const STEP: Duration = Duration::from_millis(50);
 
-pub(super) async fn run(
-    command: &[String],
-    action: &str,
-    name: &str,
-    value: &str,
-) -> Result<(), String> {
+/// Runs the command with these words behind its own.
+pub(super) async fn run(command: &[String], words: &[&str]) -> Result<(), String> {
     let Some((program, fixed)) = command.split_first() else {
         return Err("dns exec: no command".to_owned());
     };
     let mut prepared = Command::new(program);
-    prepared.args(fixed).args([action, name, value]);
+    prepared.args(fixed).args(words);
     prepared.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let program = program.clone();
     tokio::task::spawn_blocking(move || wait(prepared))
@@ -64,7 +61,7 @@ mod tests {
 
     async fn shell(script: &str) -> Result<(), String> {
         let command: Vec<_> = ["sh", "-c", script, "x"].map(str::to_owned).to_vec();
-        run(&command, "present", "_acme-challenge.a.example.", "value").await
+        run(&command, &["present", "_acme-challenge.a.example.", "value"]).await
     }
 
     #[tokio::test]
@@ -73,7 +70,7 @@ mod tests {
         assert_eq!(shell(check).await, Ok(()));
         let error = shell("echo no such zone >&2; exit 3").await.unwrap_err();
         assert_eq!(error, "dns exec sh: exit status: 3: no such zone");
-        let missing = run(&["/nonexistent".to_owned()], "present", "a", "b").await;
+        let missing = run(&["/nonexistent".to_owned()], &["present", "a", "b"]).await;
         assert!(missing.unwrap_err().contains("/nonexistent"));
     }
 }

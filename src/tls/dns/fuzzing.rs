@@ -4,7 +4,7 @@ use aws_lc_rs::hmac::{HMAC_SHA256, Key};
 use hickory_resolver::proto::op::Message as Judge;
 use hickory_resolver::proto::rr::RData;
 
-use super::message::{self, Message, Signer, UPDATE};
+use super::message::{self, Entry, Message, Section, Signer, UPDATE};
 use crate::fuzzing::{Target, text, two};
 
 pub(crate) const TARGETS: &[Target] = &[
@@ -37,7 +37,11 @@ fn update(data: &[u8]) {
     let (name, value) = (text(name), text(value));
     let mut message = Message::new(0x1234, UPDATE);
     let put = message.question(&name, message::SOA);
-    let put = put.and_then(|()| message.txt(&name, message::IN, 60, &value));
+    let put = put.and_then(|()| {
+        let data = message::txt(&value)?;
+        let (section, kind, class) = (Section::Update, message::TXT, message::IN);
+        message.record(&Entry { section, name: &name, kind, class, ttl: 60, data: &data })
+    });
     let signer = Signer {
         key_name: "key.example.",
         algorithm: "hmac-sha256.",

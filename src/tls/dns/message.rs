@@ -6,11 +6,13 @@ use aws_lc_rs::hmac;
 pub(super) const QUERY: u16 = 0;
 pub(super) const UPDATE: u16 = 5 << 11;
 /// Types and classes.
+pub(super) const CNAME: u16 = 5;
 pub(super) const SOA: u16 = 6;
 pub(super) const TXT: u16 = 16;
+pub(super) const HTTPS: u16 = 65;
 const TSIG: u16 = 250;
 pub(super) const IN: u16 = 1;
-/// The class that deletes a record by its value.
+/// The class that deletes a record by its value, and of a prerequisite that there is none.
 pub(super) const NONE: u16 = 254;
 const ANY: u16 = 255;
 
@@ -22,6 +24,24 @@ const FUDGE: u16 = 300;
 /// A message under construction.
 pub(super) struct Message {
     bytes: Vec<u8>,
+}
+
+/// The sections of an update (RFC 2136 section 2), by the place of their record counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Section {
+    Prerequisite = 6,
+    Update = 8,
+}
+
+/// A record of an update.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) section: Section,
+    pub(super) name: &'a str,
+    pub(super) kind: u16,
+    pub(super) class: u16,
+    pub(super) ttl: u32,
+    pub(super) data: &'a [u8],
 }
 
 /// A TSIG key.
@@ -52,23 +72,13 @@ impl Message {
         Ok(())
     }
 
-    /// Adds a TXT record to the update section (the third).
-    pub(super) fn txt(
-        &mut self,
-        name: &str,
-        class: u16,
-        ttl: u32,
-        value: &str,
-    ) -> Result<(), String> {
-        let length = u8::try_from(value.len()).map_err(|_| "the value is too long".to_owned())?;
-        self.name(name)?;
-        self.number(TXT);
-        self.number(class);
-        self.bytes.extend(ttl.to_be_bytes());
-        self.number(u16::from(length) + 1);
-        self.bytes.push(length);
-        self.bytes.extend(value.as_bytes());
-        self.count(8);
+    pub(super) fn record(&mut self, entry: &Entry<'_>) -> Result<(), String> {
+        self.name(entry.name)?;
+        self.number(entry.kind);
+        self.number(entry.class);
+        self.bytes.extend(entry.ttl.to_be_bytes());
+        self.sized(entry.data)?;
+        self.count(entry.section as usize);
         Ok(())
     }
 
@@ -138,6 +148,12 @@ impl Message {
     }
 }
 
+/// The data of a TXT record.
+pub(super) fn txt(value: &str) -> Result<Vec<u8>, String> {
+    let length = u8::try_from(value.len()).map_err(|_| "the value is too long".to_owned())?;
+    Ok([&[length], value.as_bytes()].concat())
+}
+
 /// The RCODE of the response to the message with this ID; `None` if it is not that response.
 pub(super) fn code(answer: &[u8], id: u16) -> Option<u8> {
     let head: &[u8; 12] = answer.first_chunk()?;
@@ -149,6 +165,10 @@ pub(super) fn code(answer: &[u8], id: u16) -> Option<u8> {
 pub(super) fn answers(answer: &[u8]) -> u16 {
     answer.get(6..8).map_or(0, |count| u16::from_be_bytes([count[0], count[1]]))
 }
+
+/// The RCODEs of a prerequisite that does not hold: there is a record, or not the one named.
+pub(super) const YXRRSET: u8 = 7;
+pub(super) const NXRRSET: u8 = 8;
 
 /// The meaning of an RCODE (RFC 2136 section 2.2).
 pub(super) fn meaning(code: u8) -> &'static str {
@@ -171,7 +191,15 @@ mod tests {
     fn an_update_is_laid_out_as_the_rfc_says() {
         let mut message = Message::new(0x1234, UPDATE);
         message.question("Example.", SOA).unwrap();
-        message.txt("_acme-challenge.example.", IN, 60, "abc").unwrap();
+        let entry = Entry {
+            section: Section::Update,
+            name: "_acme-challenge.example.",
+            kind: TXT,
+            class: IN,
+            ttl: 60,
+            data: &txt("abc").unwrap(),
+        };
+        message.record(&entry).unwrap();
         let bytes = message.finish(None).unwrap();
         let expected: &[u8] = &[
             &[0x12, 0x34, 0x28, 0, 0, 1, 0, 0, 0, 1, 0, 0][..],

@@ -6,7 +6,8 @@ use aws_lc_rs::hmac;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-use super::message::{self, Message, Signer};
+use super::message::{self, Entry, Message, Section, Signer};
+use super::{Change, Replaced};
 use crate::limits::DNS_CHALLENGE;
 use crate::net::dial;
 use crate::tls::pem::unix_now;
@@ -23,6 +24,27 @@ pub(super) const VARIABLES: &[&str] = &[
 const TTL: u32 = 60;
 /// The share of the time for an update that one connection may take: an update takes several.
 const CONNECT_SHARE: u32 = 8;
+
+/// What happens to the record of an entry.
+enum Class {
+    Add,
+    Delete,
+}
+
+impl Class {
+    fn entry<'a>(self, name: &'a str, kind: u16, ttl: u32, data: &'a [u8]) -> Entry<'a> {
+        let (class, ttl) = match self {
+            Self::Add => (message::IN, ttl),
+            Self::Delete => (message::NONE, 0),
+        };
+        Entry { section: Section::Update, name, kind, class, ttl, data }
+    }
+}
+
+/// The prerequisite that a name has no records of this type.
+fn absent(name: &str, kind: u16) -> Entry<'_> {
+    Entry { section: Section::Prerequisite, name, kind, class: message::NONE, ttl: 0, data: &[] }
+}
 
 /// A name server that accepts updates.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -67,50 +89,89 @@ impl Algorithm {
 
 impl Rfc2136 {
     pub(super) async fn add(&self, name: &str, value: &str) -> Result<(), String> {
-        self.update(name, value, message::IN, TTL).await
+        self.txt(name, value, Class::Add).await
     }
 
     pub(super) async fn delete(&self, name: &str, value: &str) -> Result<(), String> {
-        self.update(name, value, message::NONE, 0).await
+        self.txt(name, value, Class::Delete).await
     }
 
-    async fn update(&self, name: &str, value: &str, class: u16, ttl: u32) -> Result<(), String> {
+    async fn txt(&self, name: &str, value: &str, class: Class) -> Result<(), String> {
+        let data = message::txt(value)?;
+        let entry = class.entry(name, message::TXT, TTL, &data);
+        match self.update(name, &[entry]).await? {
+            0 => Ok(()),
+            code => Err(self.failed(message::meaning(code))),
+        }
+    }
+
+    /// Puts `new` in the place of `old`, if the HTTPS records of the name are `old`. A server
+    /// ignores a record beside a CNAME without a word (RFC 2136 section 3.4.2.2), so that there
+    /// must be none.
+    pub(super) async fn replace_https(
+        &self,
+        name: &str,
+        change: &Change<'_>,
+    ) -> Result<Replaced, String> {
+        let (https, ttl) = (message::HTTPS, change.ttl);
+        let mut entries = vec![absent(name, message::CNAME)];
+        match change.old {
+            Some(old) => {
+                entries.push(Entry {
+                    section: Section::Prerequisite,
+                    name,
+                    kind: https,
+                    class: message::IN,
+                    ttl: 0,
+                    data: &old.data,
+                });
+                entries.push(Class::Delete.entry(name, https, 0, &old.data));
+            }
+            None => entries.push(absent(name, https)),
+        }
+        entries.extend(change.new.map(|new| Class::Add.entry(name, https, ttl, &new.data)));
+        match self.update(name, &entries).await? {
+            0 => Ok(Replaced::Done),
+            message::YXRRSET | message::NXRRSET => Ok(Replaced::Differs),
+            code => Err(self.failed(message::meaning(code))),
+        }
+    }
+
+    /// Sends an update; the RCODE of the response.
+    async fn update(&self, name: &str, entries: &[Entry<'_>]) -> Result<u8, String> {
         let work = async {
             let zone = self.zone(name).await?;
             let id = fastrand::u16(..);
             let mut update = Message::new(id, message::UPDATE);
             update.question(&zone, message::SOA)?;
-            update.txt(name, class, ttl, value)?;
+            entries.iter().try_for_each(|entry| update.record(entry))?;
             let answer = self.ask(update.finish(self.signer().as_ref())?).await?;
-            match message::code(&answer, id) {
-                Some(0) => Ok(()),
-                Some(code) => Err(format!("zone {zone}: {}", message::meaning(code))),
-                None => Err("the response does not match the update".to_owned()),
-            }
+            message::code(&answer, id)
+                .ok_or_else(|| "the response does not match the update".to_owned())
         };
         match tokio::time::timeout(DNS_CHALLENGE, work).await {
-            Ok(done) => done.map_err(|error| format!("dns rfc2136 {}: {error}", self.server)),
-            Err(_) => {
-                Err(format!("dns rfc2136 {}: no response within {DNS_CHALLENGE:?}", self.server))
-            }
+            Ok(done) => done.map_err(|error| self.failed(&error)),
+            Err(_) => Err(self.failed(&format!("no response within {DNS_CHALLENGE:?}"))),
         }
     }
 
-    /// The zone of `name`: the nearest parent with a SOA record on this server.
+    fn failed(&self, error: &str) -> String {
+        format!("dns rfc2136 {}: {error}", self.server)
+    }
+
+    /// The zone of `name`: the name itself, or the nearest parent, with a SOA record on this
+    /// server.
     async fn zone(&self, name: &str) -> Result<String, String> {
         let mut rest = name;
-        while let Some((_, parent)) = rest.split_once('.') {
-            if parent.is_empty() {
-                break;
-            }
+        while !rest.is_empty() {
             let id = fastrand::u16(..);
             let mut query = Message::new(id, message::QUERY);
-            query.question(parent, message::SOA)?;
+            query.question(rest, message::SOA)?;
             let answer = self.ask(query.finish(None)?).await?;
             if message::code(&answer, id) == Some(0) && message::answers(&answer) > 0 {
-                return Ok(parent.to_owned());
+                return Ok(rest.to_owned());
             }
-            rest = parent;
+            rest = rest.split_once('.').map_or("", |(_, parent)| parent);
         }
         Err(format!("the server has no zone for {name}"))
     }

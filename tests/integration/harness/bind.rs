@@ -1,6 +1,9 @@
 //! Debian's BIND with one zone.
 
+use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -65,6 +68,24 @@ impl Bind {
         self.wait_said(loaded);
     }
 
+    /// The same server at port 53 of a loopback address of its own, for a resolv.conf.
+    pub fn resolver(&self) -> Resolver {
+        let ip = format!("127.53.{}.{}", self.port / 250, self.port % 250 + 1);
+        let asked = Arc::default();
+        relay(&ip, self.port, Arc::clone(&asked));
+        Resolver { ip, asked }
+    }
+
+    /// What `dig` prints for a question, without the head.
+    pub fn dig(&self, name: &str, kind: &str) -> String {
+        let port = self.port.to_string();
+        let done = Command::new("dig")
+            .args(["@127.0.0.1", "-p", &port, "+norec", "+short", name, kind])
+            .output()
+            .unwrap();
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    }
+
     pub fn stop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -77,6 +98,53 @@ impl Bind {
     fn wait_said(&self, text: &str) {
         wait_for("named", PATIENCE, || self.log().contains(text).then_some(()));
     }
+}
+
+/// A name server's address, and what it was asked.
+pub struct Resolver {
+    pub ip: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Resolver {
+    /// Each question as `NAME/TYPE`, in lower case and with the type's number.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// Passes questions on to BIND, which listens on no address that no interface has.
+fn relay(ip: &str, port: u16, asked: Arc<Mutex<Vec<String>>>) {
+    let outside = UdpSocket::bind((ip, 53)).unwrap();
+    let inside = UdpSocket::bind("127.0.0.1:0").unwrap();
+    inside.connect(("127.0.0.1", port)).unwrap();
+    inside.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    thread::spawn(move || {
+        let mut packet = [0; 4096];
+        while let Ok((len, client)) = outside.recv_from(&mut packet) {
+            let id = [packet[0], packet[1]];
+            asked.lock().unwrap().push(question(&packet[12..len]));
+            let _ = inside.send(&packet[..len]);
+            while let Ok(len) = inside.recv(&mut packet) {
+                // An answer that came too late for its question is not for this one.
+                if packet[..2] == id {
+                    let _ = outside.send_to(&packet[..len], client);
+                    break;
+                }
+            }
+        }
+    });
+}
+
+/// The question that a message begins with, after its head.
+fn question(mut rest: &[u8]) -> String {
+    let mut labels = Vec::new();
+    while let Some((length @ 1.., tail)) = rest.split_first() {
+        let (label, tail) = tail.split_at(usize::from(*length));
+        labels.push(String::from_utf8_lossy(label).to_ascii_lowercase());
+        rest = tail;
+    }
+    format!("{}/{}", labels.join("."), u16::from_be_bytes([rest[1], rest[2]]))
 }
 
 impl Drop for Bind {

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 pub use aspnet::AspNet;
-pub use bind::{Bind, SECRET};
+pub use bind::{Bind, Resolver, SECRET};
 pub use ca::Ca;
 pub use caddy::{Caddy, Setup, has_ended, install};
 pub use client::{

@@ -38,6 +38,7 @@ mod early;
 mod fastcgi;
 mod fastcgi_faults;
 mod faults;
+mod first_visit;
 mod grpc;
 mod h2_rules;
 mod h2_upstreams;

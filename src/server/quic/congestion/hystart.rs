@@ -16,6 +16,11 @@ struct Conservative {
     baseline: Duration,
 }
 
+/// The increase of the RTT that shows a queue.
+pub(super) fn rtt_threshold(baseline: Duration) -> Duration {
+    (baseline / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH)
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HyStart {
     /// An acknowledgement of a packet sent after this one ends the round.
@@ -74,8 +79,7 @@ impl HyStart {
                 self.conservative = None;
             }
             (None, Some(last)) => {
-                let threshold = (last / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
-                if round_min >= last + threshold {
+                if round_min >= last + rtt_threshold(last) {
                     self.conservative = Some(Conservative { rounds: 0, baseline: round_min });
                 }
             }

@@ -83,6 +83,33 @@ fn bbr_fills_a_link_and_loses_little() {
     }
 }
 
+/// Startup ends before the queue overflows.
+#[test]
+fn bbr_loses_little_in_a_short_download() {
+    for (megabit, rtt, bytes) in
+        [(20.0, 50, MIB), (20.0, 16, MIB), (100.0, 16, MIB), (100.0, 50, 10 * MIB)]
+    {
+        let path = queue_of(Path::new(megabit, rtt, 0), 1.0);
+        for seed in 1..=15 {
+            let path = Path { seed, ..path };
+            let (outcome, _) = alone(path, true, Some(bytes), Duration::from_secs(120));
+            assert!(outcome.loss() <= 0.005, "{megabit} Mbit/s {rtt} ms: {outcome:?}");
+        }
+    }
+}
+
+/// A delay that varies is not mistaken for a queue for long: Startup goes on. The link alone needs
+/// 900 ms.
+#[test]
+fn bbr_downloads_in_time_over_a_path_with_jitter() {
+    for (jitter, most) in [(10, 1160), (30, 1360)] {
+        let jitter = Duration::from_millis(jitter);
+        let path = Path { jitter, ..queue_of(Path::new(100.0, 50, 0), 1.0) };
+        let took = median(path, true, 10 * MIB);
+        assert!(took <= most, "{jitter:?}: {took} ms");
+    }
+}
+
 #[test]
 fn bbr_leaves_a_long_queue_empty() {
     let path = Path::new(20.0, 50, 2 * MIB);

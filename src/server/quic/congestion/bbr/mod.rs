@@ -11,6 +11,9 @@
 //!   so spurious losses cannot be detected: section 5.5.11 is left out.
 //! - quinn reports losses after the acknowledgement that reveals them, all in one event. Each such event
 //!   counts as one range of lost packets in section 5.3.1.3.
+//! - Startup limits what is in flight to less than two BDPs while the RTT shows that its queue grows
+//!   (`queue_delay.rs`). With a queue of one BDP, two BDPs overflow it before the rate has been on
+//!   its plateau for three rounds.
 //! - An ECN mark (RFC 9002 section 7.1 asks for an answer, the draft has none) counts as loss in
 //!   the short-term model, and ends a bandwidth probe.
 
@@ -18,18 +21,22 @@ mod loss;
 mod model;
 mod probe_bw;
 mod probe_rtt;
+mod queue_delay;
 mod startup;
 mod state;
 
 use std::time::{Duration, Instant};
 
 use self::model::{ExtraAcked, FullPipe, MaxBw, Rounds};
+use self::queue_delay::QueueDelay;
 use self::state::{AckPhase, State};
 use super::control::{Acked, BATCH_PACKETS, Control, INITIAL_WINDOW_PACKETS, Lost, paced_window};
 use super::rate::{Sample, Sampler};
 
 const LOSS_THRESH: f64 = 0.02;
 const BETA: f64 = 0.7;
+/// `cwnd_gain` of Startup while its queue grows.
+const STARTUP_QUEUE_CWND_GAIN: f64 = 1.75;
 const HEADROOM: f64 = 0.15;
 const MIN_PIPE_PACKETS: u64 = 4;
 /// `PacingMarginPercent` as a factor.
@@ -54,6 +61,7 @@ pub(super) struct Bbr {
     srtt: Duration,
     rounds: Rounds,
     full_pipe: FullPipe,
+    queue_delay: QueueDelay,
     extra_acked: ExtraAcked,
     max_bw: MaxBw,
     bw: f64,
@@ -133,6 +141,7 @@ impl Bbr {
             srtt: Duration::ZERO,
             rounds: Rounds::default(),
             full_pipe: FullPipe::default(),
+            queue_delay: QueueDelay::default(),
             extra_acked: ExtraAcked::new(now),
             max_bw: MaxBw::default(),
             bw: 0.0,
@@ -175,6 +184,7 @@ impl Bbr {
         if self.rounds.is_start && !sample.is_app_limited {
             self.full_pipe.check(sample.delivery_rate);
         }
+        self.queue_delay.update(self.rounds.is_start, sample.rtt);
         self.check_startup_done(sample);
         self.check_drain_done(now);
         self.update_probe_bw_cycle_phase(now, sample);
@@ -234,9 +244,10 @@ impl Bbr {
 
     /// SetCwnd of section 5.6.4.6.
     fn set_cwnd(&mut self, newly_acked: u64) {
-        let cap = self.bdp_multiple(self.state.cwnd_gain()) + self.extra_acked.get();
-        let max_inflight = self.quantized(cap);
-        if self.full_pipe.is_reached {
+        let is_queue_growing = self.state == State::Startup && self.queue_delay.is_growing();
+        let gain = if is_queue_growing { STARTUP_QUEUE_CWND_GAIN } else { self.state.cwnd_gain() };
+        let max_inflight = self.quantized(self.bdp_multiple(gain) + self.extra_acked.get());
+        if self.full_pipe.is_reached || is_queue_growing {
             self.cwnd = (self.cwnd + newly_acked).min(max_inflight);
         } else if self.cwnd < max_inflight || self.sampler.delivered < self.initial_window {
             self.cwnd += newly_acked;

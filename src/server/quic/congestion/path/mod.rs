@@ -28,13 +28,23 @@ pub(super) struct Path {
     /// Share of lost packets, in bursts of `burst` on average.
     pub(super) loss: f64,
     pub(super) burst: f64,
+    /// The most by which the delay of a packet varies; packets stay in order.
+    pub(super) jitter: Duration,
     pub(super) seed: u64,
 }
 
 impl Path {
     pub(super) fn new(megabit: f64, rtt_ms: u64, queue: u64) -> Self {
         let rtt = Duration::from_millis(rtt_ms);
-        Self { rate: megabit * 1e6, rtt, queue, loss: 0.0, burst: 1.0, seed: 1 }
+        Self {
+            rate: megabit * 1e6,
+            rtt,
+            queue,
+            loss: 0.0,
+            burst: 1.0,
+            jitter: Duration::ZERO,
+            seed: 1,
+        }
     }
 
     pub(super) fn bdp(&self) -> u64 {
@@ -60,6 +70,7 @@ pub(super) struct World {
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
     count: u64,
     free_at: Duration,
+    last_arrival: Duration,
     random: fastrand::Rng,
     is_bad: bool,
     /// The longest queueing delay of a packet, from `watch_from` on.
@@ -77,6 +88,7 @@ impl World {
             events: BinaryHeap::new(),
             count: 0,
             free_at: Duration::ZERO,
+            last_arrival: Duration::ZERO,
             random: fastrand::Rng::with_seed(path.seed),
             is_bad: false,
             longest_wait: Duration::ZERO,
@@ -158,7 +170,9 @@ impl World {
         }
         let bits = ((size + OVERHEAD) * 8) as f64;
         self.free_at = start + Duration::from_secs_f64(bits / self.path.rate);
-        self.at(self.free_at + self.path.rtt / 2, Event::Arrive(flow, number));
+        let late = self.path.jitter.mul_f64(self.random.f64());
+        self.last_arrival = self.last_arrival.max(self.free_at + self.path.rtt / 2 + late);
+        self.at(self.last_arrival, Event::Arrive(flow, number));
     }
 
     fn arrive(&mut self, at: usize, number: u64) {

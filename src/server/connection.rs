@@ -14,6 +14,7 @@ use super::drain::Ticket;
 use crate::http::connection_values::ConnectionValues;
 use crate::http::request::{Peer, TlsFacts, unmapped};
 use crate::http::timeouts::Timeouts;
+use crate::metrics::Protocol;
 use crate::site::ListenerSettings;
 use crate::tls::cipher_name;
 
@@ -58,6 +59,13 @@ impl Connection {
         Self { worker, addr, remote, closing, _slot: slot, _ticket: ticket }
     }
 
+    /// Counts the connection by its protocol until the result is dropped.
+    pub(crate) fn speaks(&self, protocol: Protocol) -> OpenConnection {
+        let worker = self.worker.clone();
+        worker.metrics.connections(protocol).open();
+        OpenConnection { worker, protocol }
+    }
+
     /// From the current snapshot; `None` if the address is no longer configured.
     pub(crate) fn settings(&self) -> Option<Settings> {
         let snapshot = self.worker.snapshot();
@@ -73,6 +81,18 @@ impl Connection {
             tls: session.map(TlsSession::into_facts),
             values: ConnectionValues::default(),
         })
+    }
+}
+
+/// A connection whose protocol is known.
+pub(crate) struct OpenConnection {
+    worker: Rc<Worker>,
+    protocol: Protocol,
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.worker.metrics.connections(self.protocol).close();
     }
 }
 

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::InFlight;
 use super::{Engine, ServiceKeys};
+use crate::limits::DRAIN_IDLE;
+use crate::metrics::WorkerMetrics;
 use crate::site::Snapshot;
 
 /// State shared by the tasks of one worker.
@@ -24,6 +26,8 @@ pub(super) struct Worker {
     /// Asks the client that has been idle for longest to give up its slot.
     pub(super) room: Arc<Notify>,
     pub(super) in_flight: InFlight,
+    /// Written by this worker only.
+    pub(super) metrics: Arc<WorkerMetrics>,
     /// As [`Drain::linger`].
     pub(super) linger: Cell<Duration>,
     /// Cancelled when tasks must finish and start nothing new.
@@ -44,6 +48,26 @@ impl std::ops::Deref for Held {
 }
 
 impl Worker {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        keys: Arc<ServiceKeys>,
+        slots: Arc<Semaphore>,
+        metrics: Arc<WorkerMetrics>,
+    ) -> Self {
+        Self {
+            keys,
+            held: RefCell::new(Rc::new(Held(engine.load()))),
+            engine,
+            slots,
+            room: Arc::default(),
+            in_flight: InFlight::default(),
+            metrics,
+            linger: Cell::new(DRAIN_IDLE),
+            draining: CancellationToken::new(),
+            parting: CancellationToken::new(),
+        }
+    }
+
     /// The current configuration, held while one request or handshake requires it.
     pub(super) fn snapshot(&self) -> Rc<Held> {
         let mut held = self.held.borrow_mut();

@@ -1,7 +1,6 @@
 //! Worker threads, each with a current-thread runtime and its own sockets, and the commands that
 //! they take from the control thread.
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
@@ -16,9 +15,9 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{BLOCKING_THREADS, DRAIN_IDLE, TUNNEL_GOODBYE};
-use crate::server::context::{Held, Worker};
-use crate::server::drain::InFlight;
+use crate::limits::{BLOCKING_THREADS, TUNNEL_GOODBYE};
+use crate::metrics::{Metrics, WorkerMetrics};
+use crate::server::context::Worker;
 use crate::server::process::handover::HandoverSockets;
 use crate::server::process::listeners::Sockets;
 use crate::server::quic::packets::Place;
@@ -63,6 +62,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The control thread's handle of all workers.
 pub struct Workers {
     threads: Vec<(mpsc::UnboundedSender<Command>, JoinHandle<()>)>,
+    metrics: Metrics,
     /// The listeners by address.
     handovers: Vec<HandoverSockets>,
 }
@@ -92,25 +92,34 @@ pub fn spawn(
     connections: usize,
 ) -> io::Result<Workers> {
     let mut threads = Vec::with_capacity(count);
-    for number in 0..count {
+    let counters: Vec<Arc<WorkerMetrics>> = (0..count).map(|_| Arc::default()).collect();
+    for (number, metrics) in counters.iter().enumerate() {
         let (commands, inbox) = mpsc::unbounded_channel();
-        let (engine, keys) = (engine.clone(), keys.clone());
+        let (engine, keys, metrics) = (engine.clone(), keys.clone(), metrics.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
             .build()?;
-        let slots = (connections / count).max(1);
-        let thread = std::thread::Builder::new()
-            .name(format!("worker-{number}"))
-            .spawn(move || LocalSet::new().block_on(&runtime, live(engine, keys, slots, inbox)))?;
+        let slots = Arc::new(Semaphore::new((connections / count).max(1)));
+        let thread =
+            std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                let worker = Worker::new(engine, keys, slots, metrics);
+                LocalSet::new().block_on(&runtime, live(Rc::new(worker), inbox));
+            })?;
         threads.push((commands, thread));
     }
-    Ok(Workers { threads, handovers: Vec::new() })
+    let metrics = counters.into_iter().collect();
+    Ok(Workers { threads, metrics, handovers: Vec::new() })
 }
 
 impl Workers {
     pub fn count(&self) -> usize {
         self.threads.len()
+    }
+
+    /// What the workers count.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Returns a handle for the check whether the workers respond.
@@ -178,23 +187,7 @@ struct Open {
     quic: Vec<endpoint::Listening>,
 }
 
-async fn live(
-    engine: Arc<Engine>,
-    keys: Arc<ServiceKeys>,
-    slots: usize,
-    mut inbox: mpsc::UnboundedReceiver<Command>,
-) {
-    let worker = Rc::new(Worker {
-        keys,
-        held: RefCell::new(Rc::new(Held(engine.load()))),
-        engine,
-        slots: Arc::new(Semaphore::new(slots)),
-        room: Arc::default(),
-        in_flight: InFlight::default(),
-        linger: Cell::new(DRAIN_IDLE),
-        draining: CancellationToken::new(),
-        parting: CancellationToken::new(),
-    });
+async fn live(worker: Rc<Worker>, mut inbox: mpsc::UnboundedReceiver<Command>) {
     let mut open: HashMap<SocketAddr, Open> = HashMap::new();
     let mut ending: Option<Ending> = None;
     loop {

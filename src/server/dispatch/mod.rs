@@ -5,6 +5,7 @@ mod door;
 mod host;
 mod incoming;
 mod refuse;
+mod tally;
 
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -20,6 +21,7 @@ use self::host::normalise_host;
 use self::incoming::{Answering, Incoming};
 pub(crate) use self::refuse::log_refused;
 use self::refuse::{Unanswered, page, refuse};
+pub(crate) use self::tally::{Counted, Tally};
 use crate::http::paths::{self, Prefix};
 use crate::http::refusal::Refusal;
 use crate::http::response::{NeedsHttp1, Removed};
@@ -33,15 +35,17 @@ pub(super) async fn dispatch(
     door: &Door,
     request: Box<Request>,
     verdict: Option<StatusCode>,
-) -> Response<Body> {
+) -> Counted {
     let mut request = Unanswered(request);
     let snapshot = door.worker.snapshot();
     let is_head = request.head.method == Method::HEAD;
     let may_switch = request.upgrade.is_some();
     let version = request.head.version;
+    let tally = Tally::begin(&door.worker, version);
     let Some(listener) = snapshot.listener(door.addr) else {
         // The address is no longer configured; this connection is about to close.
-        return fault_page::render(Fault::status(StatusCode::SERVICE_UNAVAILABLE), is_head);
+        let fault = Fault::status(StatusCode::SERVICE_UNAVAILABLE);
+        return tally.answer(fault_page::render(fault, is_head), request.received);
     };
     let admitted = match verdict {
         Some(status) => Err(Refusal::Rule(status)),
@@ -69,12 +73,7 @@ pub(super) async fn dispatch(
         response = fault_page::render(Fault::status(StatusCode::INTERNAL_SERVER_ERROR), is_head);
     }
     if verdict.is_some() && version < Version::HTTP_2 {
-        let headers = response.headers_mut();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        if request.head.method == Method::HEAD {
-            // The codec sees a replacement for the HEAD request and would announce content.
-            headers.remove(header::CONTENT_LENGTH);
-        }
+        close_after(response.headers_mut(), is_head);
     }
     finish(&mut response, listener, version, is_head);
     if version >= Version::HTTP_2
@@ -85,13 +84,22 @@ pub(super) async fn dispatch(
     if let Some(removed) = request.head.extensions.get::<Removed>() {
         take_away(removed, response.headers_mut());
     }
-    response
+    tally.answer(response, request.received)
 }
 
 enum Admitted<'a> {
     To(&'a Site, Option<Rc<Answering>>),
     /// The response was made without a site.
     Answered(Response<Body>),
+}
+
+/// Ends the connection with the response to a head that was invalid.
+fn close_after(headers: &mut HeaderMap, is_head: bool) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if is_head {
+        // The codec sees a replacement for the HEAD request and would announce content.
+        headers.remove(header::CONTENT_LENGTH);
+    }
 }
 
 /// The default fields that the site's rules remove.

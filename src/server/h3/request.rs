@@ -19,7 +19,7 @@ use crate::http::response::NeedsHttp1;
 use crate::http::{Body, Upgrade};
 use crate::limits::{MINIMUM_RATE, QUIC_LINGER, QUIC_LINGER_SILENCE};
 use crate::server::bad_head::Refused;
-use crate::server::dispatch::{Door, dispatch, log_refused};
+use crate::server::dispatch::{Counted, Door, dispatch, log_refused};
 use crate::server::tunnel::switch::{extended_answer, extended_connect};
 
 type Resolver = h3::server::RequestResolver<Transport, Bytes>;
@@ -91,8 +91,8 @@ async fn serve_request(
     let unread = body.unread();
     let request = door.receive(request.map(Body::new));
     let (deadline, read_deadline) = (door.response_deadline(), door.read_deadline());
-    let response = dispatch(door, request, verdict).await;
-    send(door, stream, response, deadline).await;
+    let answer = dispatch(door, request, verdict).await;
+    send(door, stream, answer, deadline).await;
     if let Some(rest) = unread.and_then(|unread| unread.take()) {
         linger(rest, read_deadline).await;
     }
@@ -152,26 +152,27 @@ async fn serve_tunnel(
         request.upgrade = Some(Box::new(Upgrade { protocol, incoming }));
         tunnel = Some(opened);
     }
-    let (response, granted) = extended_answer(dispatch(door, request, verdict).await);
+    let Counted { response, tally } = dispatch(door, request, verdict).await;
+    let (response, granted) = extended_answer(response);
     let _open = granted.then(|| tunnels.open());
     let response = match tunnel.filter(|_| granted) {
         Some(tunnel) => response.map(|body| tunnel.outward(body)),
         None => response,
     };
-    send(door, stream, response, None).await;
+    send(door, stream, Counted { response, tally }, None).await;
 }
 
 async fn send(
     door: &Door,
     stream: &Shared,
-    response: http::Response<Body>,
+    Counted { response, tally }: Counted,
     deadline: Option<Instant>,
 ) {
     if response.extensions().get::<NeedsHttp1>().is_some() {
         return response::reset(stream, Code::H3_VERSION_FALLBACK);
     }
     let answered = async {
-        let answered = answer(stream, response, door.write_idle());
+        let answered = answer(stream, response, door.write_idle(), &tally);
         match deadline {
             Some(at) => timeout_at(at, answered).await?,
             None => answered.await,

@@ -21,6 +21,7 @@ use super::frames::{DATA, HEADERS};
 use super::{close, varint};
 use crate::http::{Body, BodyError};
 use crate::server::compression::qpack;
+use crate::server::dispatch::Tally;
 
 /// Bytes reserved for the frame type and length, which are known after the payload.
 const FRAME_HEAD: usize = 9;
@@ -51,6 +52,7 @@ pub(crate) async fn answer(
     stream: &Shared,
     response: Response<Body>,
     patience: Option<Duration>,
+    tally: &Tally,
 ) -> Result<u64, BodyError> {
     let (head, mut body) = response.into_parts();
     let mut queue = Queue { patience, ..Queue::default() };
@@ -58,7 +60,9 @@ pub(crate) async fn answer(
     drop(head);
     poll_fn(|cx| {
         loop {
+            let before = queue.total;
             let gathered = queue.poll_gather(&mut body, cx)?;
+            tally.sent(queue.total - before);
             ready!(queue.poll_write(&mut stream.borrow_mut(), cx))?;
             ready!(gathered);
             if queue.ended {

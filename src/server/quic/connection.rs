@@ -16,7 +16,8 @@ use super::config::config_at;
 use super::handshake;
 use super::packets;
 use crate::limits::{self, FIRST_REQUEST, TLS_HANDSHAKE};
-use crate::server::connection::{Connection, Settings, TlsSession};
+use crate::metrics::Protocol;
+use crate::server::connection::{Connection, OpenConnection, Settings, TlsSession};
 use crate::server::dispatch::Door;
 use crate::server::drain::{InFlight, Ticket};
 use crate::server::h3::connection_window::ConnectionWindow;
@@ -51,6 +52,8 @@ pub(super) struct Standing {
     window: ConnectionWindow,
     patience: Patience,
     idle: Idle,
+    /// Counts it as open.
+    _open: OpenConnection,
 }
 
 pub(super) async fn establish(
@@ -86,14 +89,24 @@ pub(super) async fn establish(
     let window = transport.window();
     let h3 = set_up(transport, header_bytes).await;
     let h3 = h3.inspect_err(|error| log::debug!("HTTP/3 with {remote}: {error}")).ok()?;
-    let standing =
-        Standing { connection, quic, door, h3, accepted_stream, refusals, window, patience, idle };
-    Some(standing)
+    let _open = connection.speaks(Protocol::Http3);
+    Some(Standing {
+        connection,
+        quic,
+        door,
+        h3,
+        accepted_stream,
+        refusals,
+        window,
+        patience,
+        idle,
+        _open,
+    })
 }
 
 pub(super) async fn serve(standing: Standing) {
     let Standing { connection, quic, door, mut h3, accepted_stream, .. } = standing;
-    let Standing { refusals, window, patience, mut idle, .. } = standing;
+    let Standing { refusals, window, patience, mut idle, _open, .. } = standing;
     let requests = InFlight::default();
     let tunnels = Tunnels::new(quic.clone());
     let (mut stage, mut is_fresh) = (Stage::Open, true);

@@ -15,6 +15,7 @@ use super::stall::Stall;
 use super::stream_slots::StreamSlot;
 use super::watch::Activity;
 use crate::http::{Body, BodyError};
+use crate::server::dispatch::Tally;
 
 /// Content of an HTTP/2 DATA frame that fills one TLS record together with its header of 9 bytes
 /// (RFC 9113 section 4.1): a longer frame would add a record of a few bytes after each full one.
@@ -23,9 +24,8 @@ const PIECE: usize = 16 * 1024 - 9;
 /// The body of one response. Its end is the end of the request.
 pub(crate) struct Outgoing {
     body: Body,
-    activity: Activity,
+    held: InProgress,
     stall: Option<Rc<Stall>>,
-    _turn: Option<StreamSlot>,
     /// The rest of a frame that was too long for one piece.
     rest: Bytes,
     /// A frame was returned, and the next one not yet requested.
@@ -33,23 +33,18 @@ pub(crate) struct Outgoing {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
+/// What a request holds until the end of its response.
+pub(crate) struct InProgress {
+    pub(crate) activity: Activity,
+    pub(crate) tally: Tally,
+    /// Its place among the streams of an HTTP/2 connection.
+    pub(crate) _turn: Option<StreamSlot>,
+}
+
 impl Outgoing {
-    /// Drops its values at the end of the response.
-    pub(crate) fn new(
-        body: Body,
-        (activity, turn): (Activity, Option<StreamSlot>),
-        deadline: Option<Instant>,
-    ) -> Self {
+    pub(crate) fn new(body: Body, held: InProgress, deadline: Option<Instant>) -> Self {
         let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
-        Self {
-            body,
-            activity,
-            stall: Stall::current(),
-            _turn: turn,
-            rest: Bytes::new(),
-            unread: false,
-            deadline,
-        }
+        Self { body, held, stall: Stall::current(), rest: Bytes::new(), unread: false, deadline }
     }
 
     /// The next frame, limited to the size of a record.
@@ -73,7 +68,7 @@ impl Outgoing {
 
     fn taken(&mut self) {
         if std::mem::take(&mut self.unread) {
-            self.activity.taken();
+            self.held.activity.taken();
             if let Some(stall) = &self.stall {
                 stall.end();
             }
@@ -97,9 +92,11 @@ impl HttpBody for Outgoing {
         }
         let polled = self.poll_piece(cx);
         match &polled {
-            Poll::Ready(Some(Ok(_))) => {
+            Poll::Ready(Some(Ok(frame))) => {
                 self.unread = true;
-                self.activity.handed_out();
+                self.held.activity.handed_out();
+                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.held.tally.sent(bytes);
                 if let Some(stall) = &self.stall {
                     stall.begin();
                 }
@@ -122,6 +119,6 @@ impl HttpBody for Outgoing {
 impl Drop for Outgoing {
     fn drop(&mut self) {
         self.taken();
-        self.activity.end();
+        self.held.activity.end();
     }
 }

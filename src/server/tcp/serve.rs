@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use super::batched_tls::{BatchedTls, Flusher};
 use super::guard::{Guard, GuardLimits, Readable};
 use super::h2_gate::{H2Gate, Refusals};
-use super::outgoing::Outgoing;
+use super::outgoing::{InProgress, Outgoing};
 use super::stall::Stall;
 use super::stream;
 use super::stream_slots::StreamSlots;
@@ -28,9 +28,10 @@ use crate::http::Body;
 use crate::http::request::Peer;
 use crate::http::response::NeedsHttp1;
 use crate::limits;
+use crate::metrics::Protocol;
 use crate::server::bad_head::{Refused, RequestSummary};
 use crate::server::connection::{Connection, Settings};
-use crate::server::dispatch::{Door, dispatch, log_refused};
+use crate::server::dispatch::{Counted, Door, dispatch, log_refused};
 use crate::server::tunnel::switch::{Granted, Slot, Switching};
 
 /// Bytes up to which hyper reads ahead on an HTTP/1.1 connection.
@@ -46,6 +47,7 @@ pub(crate) async fn serve_http1<T>(
     T: AsyncRead + AsyncWrite + Readable + Unpin + 'static,
 {
     let Some(Settings { timeouts, header_bytes }) = connection.settings() else { return };
+    let _open = connection.speaks(Protocol::Http1);
     let bounds = GuardLimits {
         header_bytes,
         header_count: limits::HEADER_COUNT,
@@ -110,6 +112,7 @@ pub(crate) async fn serve_http2(
     flusher: Flusher,
 ) {
     let Some(Settings { timeouts, header_bytes }) = connection.settings() else { return };
+    let _open = connection.speaks(Protocol::Http2);
     let activity = Activity::new(None);
     let door = Door::new(&connection, peer, timeouts);
     let parting = &connection.worker.parting;
@@ -197,7 +200,7 @@ fn service(
                 None => None,
             };
             let deadline = door.response_deadline();
-            let mut response = dispatch(&door, request, verdict).await;
+            let Counted { mut response, tally } = dispatch(&door, request, verdict).await;
             if running.is_last() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -208,7 +211,7 @@ fn service(
                 // The end of the stream, which only HTTP/2 reports.
                 return Err(h2::Reason::HTTP_1_1_REQUIRED.into());
             }
-            let held = (running.hand_over(), turn);
+            let held = InProgress { activity: running.hand_over(), tally, _turn: turn };
             Ok(response.map(|body| Outgoing::new(body, held, deadline)))
         }
     })

@@ -14,6 +14,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::TlsListener;
 use super::challenges::{ALPN, is_validation};
+use super::report::CertificateState;
 
 /// A fatal, unencrypted unrecognized_name alert (RFC 6066 section 3). rustls sends access_denied if
 /// its resolver finds no certificate.
@@ -29,6 +30,11 @@ impl TlsListener {
         let stream = self.accept_by_name(stream, local).await?;
         let is_validation = stream.get_ref().1.alpn_protocol() == Some(ALPN);
         Ok((!is_validation).then_some(stream))
+    }
+
+    /// What a report says of the certificates from files and from a CA.
+    pub fn certificates(&self) -> Vec<CertificateState> {
+        self.resolver.report()
     }
 
     /// The configuration for QUIC connections to this address, if it differs from the listener's.

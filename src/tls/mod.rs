@@ -16,6 +16,7 @@ mod names;
 mod ocsp;
 mod pem;
 pub mod policy;
+mod report;
 pub mod resolver;
 mod self_signed;
 mod settings;
@@ -33,6 +34,7 @@ pub use dns::{
 pub use files::Files;
 pub use key_type::KeyType;
 pub use policy::{Certificates, HttpsRecord, ManagedPolicy, Policy};
+pub use report::{CertificateState, RenewalFailure};
 pub use settings::{TlsListener, build_listener};
 pub use storage::Folder;
 

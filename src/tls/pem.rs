@@ -14,7 +14,7 @@ use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificat
 /// A day, in seconds.
 pub(super) const DAY: i64 = 24 * 3600;
 /// Warnings begin this long before a certificate expires.
-const NOTICE: i64 = 14 * DAY;
+pub(super) const NOTICE: i64 = 14 * DAY;
 
 /// id-ad-ocsp.
 const OCSP: &str = "1.3.6.1.5.5.7.48.1";

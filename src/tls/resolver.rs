@@ -15,6 +15,7 @@ use super::files::Files;
 use super::names::{covers, patterns};
 use super::pem::Loaded;
 use super::policy::{Certificates, Policy};
+use super::report::CertificateState;
 use super::self_signed::SelfSigned;
 use super::source::{CertificateSource, Issuer};
 
@@ -112,6 +113,17 @@ impl Resolver {
             Origin::Issued(source) => {
                 source.current().iter().map(|one| one.as_ref().clone()).collect()
             }
+            Origin::SelfSigned(_) => Vec::new(),
+        };
+        self.origins().flat_map(of).collect()
+    }
+
+    /// As [`Self::certificates`], with those of names that are only known by a handshake and those
+    /// that could not be obtained.
+    pub(super) fn report(&self) -> Vec<CertificateState> {
+        let of = |origin: &Origin| match origin {
+            Origin::Files(files) => files.loaded().iter().map(CertificateState::of).collect(),
+            Origin::Issued(source) => source.report(),
             Origin::SelfSigned(_) => Vec::new(),
         };
         self.origins().flat_map(of).collect()

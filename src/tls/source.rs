@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 use super::certificate_spec::CertificateSpec;
 use super::pem::Loaded;
 use super::policy::Policy;
+use super::report::CertificateState;
 
 /// The certificates of one site.
 pub trait CertificateSource: Debug + Send + Sync {
@@ -21,6 +22,9 @@ pub trait CertificateSource: Debug + Send + Sync {
 
     /// The current certificate, if it can have an OCSP staple.
     fn current(&self) -> Option<Arc<Loaded>>;
+
+    /// Its certificates, those that could not be obtained included.
+    fn report(&self) -> Vec<CertificateState>;
 
     /// Replaces the key of the same certificate by one with another staple.
     fn staple(&self, key: &Arc<CertifiedKey>);

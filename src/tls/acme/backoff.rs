@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::failure::{Failure, Kind};
+use crate::tls::report::RenewalFailure;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -43,11 +44,19 @@ impl Backoff {
         })
     }
 
-    pub(super) fn to_bytes(&self, why: &str) -> Vec<u8> {
+    pub(super) fn to_bytes(&self, last: &RenewalFailure) -> Vec<u8> {
         let value = json!({
-            "refusals": self.refusals, "troubles": self.troubles, "next": self.next, "why": why,
+            "refusals": self.refusals, "troubles": self.troubles, "next": self.next,
+            "at": last.at, "why": last.error,
         });
         value.to_string().into_bytes()
+    }
+
+    /// The last failure in the output of [`Self::to_bytes`]. An older version wrote no time.
+    pub(super) fn last_failure(bytes: &[u8]) -> Option<RenewalFailure> {
+        let value: Value = serde_json::from_slice(bytes).ok()?;
+        let (at, error) = (value["at"].as_i64()?, value["why"].as_str()?.to_owned());
+        Some(RenewalFailure { at, error, next: value["next"].as_i64()? })
     }
 
     /// Counts a failure; returns the wait until the next attempt.
@@ -108,7 +117,11 @@ mod tests {
         }
         let wait = backoff.failed(&failure(Kind::Busy(Some(1100))), 1000).as_secs();
         assert!((100..=126).contains(&wait), "{wait}");
-        let bytes = backoff.to_bytes("why");
+        let last = RenewalFailure { at: 1000, error: "why".to_owned(), next: backoff.next };
+        let bytes = backoff.to_bytes(&last);
+        assert_eq!(Backoff::last_failure(&bytes), Some(last));
+        let old = br#"{"refusals":1,"troubles":0,"next":5,"why":"no time"}"#;
+        assert_eq!(Backoff::last_failure(old), None);
         assert_eq!(Backoff::from_bytes(&bytes, 1000), Some(backoff));
         assert_eq!(Backoff::from_bytes(b"{", 1000), None);
     }

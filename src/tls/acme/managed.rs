@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use rustls::crypto::aws_lc_rs;
@@ -13,6 +13,7 @@ use super::order::Issued;
 use super::places::Places;
 use crate::tls::certificate_spec::CertificateSpec;
 use crate::tls::pem::{self, Loaded, Pem, unix_now};
+use crate::tls::report::{CertificateState, RenewalFailure};
 use crate::tls::self_signed::SelfSigned;
 use crate::tls::source::CertificateSource;
 use crate::tls::storage::Storage;
@@ -28,6 +29,8 @@ pub(super) struct Managed {
     fallback: Option<Arc<SelfSigned>>,
     /// Unix second at which it is renewed.
     renew_at: AtomicI64,
+    /// The last attempt, if it failed.
+    failure: Mutex<Option<RenewalFailure>>,
 }
 
 impl Managed {
@@ -55,7 +58,8 @@ impl Managed {
 
     fn empty(spec: CertificateSpec, fallback: Option<Arc<SelfSigned>>) -> Self {
         let current = ArcSwapOption::empty();
-        Self { spec, current, fallback, renew_at: AtomicI64::new(0) }
+        let (renew_at, failure) = (AtomicI64::new(0), Mutex::default());
+        Self { spec, current, fallback, renew_at, failure }
     }
 
     fn found(&self, store: &dyn Storage) -> Option<Loaded> {
@@ -77,6 +81,25 @@ impl Managed {
     /// The certificate from the CA, valid or not.
     pub(super) fn current(&self) -> Option<Arc<Loaded>> {
         self.current.load_full()
+    }
+
+    /// Keeps how the last attempt ended.
+    pub(super) fn attempted(&self, failure: Option<RenewalFailure>) {
+        *self.failure() = failure;
+    }
+
+    /// What a report says of it.
+    pub(super) fn state(&self) -> CertificateState {
+        let failure = self.failure().clone();
+        let name = self.spec.name.clone();
+        match self.current() {
+            Some(current) => CertificateState { failure, ..CertificateState::of(&current) },
+            None => CertificateState { names: vec![name], until: None, failure },
+        }
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<RenewalFailure>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the certificate is valid now.
@@ -164,6 +187,10 @@ impl CertificateSource for Managed {
 
     fn current(&self) -> Option<Arc<Loaded>> {
         self.current()
+    }
+
+    fn report(&self) -> Vec<CertificateState> {
+        vec![self.state()]
     }
 
     fn staple(&self, key: &Arc<CertifiedKey>) {

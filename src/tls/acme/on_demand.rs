@@ -21,6 +21,7 @@ use crate::tls::certificate_spec::{CertificateSpec, OnDemandLimits};
 use crate::tls::https_client::Client;
 use crate::tls::names::{covers, qualifies};
 use crate::tls::pem::{Loaded, unix_now};
+use crate::tls::report::CertificateState;
 use crate::tls::source::CertificateSource;
 
 /// A site with on-demand TLS.
@@ -51,6 +52,10 @@ impl CertificateSource for OnDemand {
 
     fn current(&self) -> Option<Arc<Loaded>> {
         None
+    }
+
+    fn report(&self) -> Vec<CertificateState> {
+        self.known.load().values().map(|managed| managed.state()).collect()
     }
 
     fn staple(&self, _: &Arc<CertifiedKey>) {}

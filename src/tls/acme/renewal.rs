@@ -12,6 +12,7 @@ use super::keeper::Keeper;
 use super::managed::Managed;
 use super::places::Places;
 use crate::tls::pem::{date, unix_now};
+use crate::tls::report::RenewalFailure;
 
 /// The maximum sleep in seconds, as the clock may be changed.
 const NAP: i64 = 600;
@@ -89,6 +90,9 @@ pub(super) fn remembered(keeper: &Keeper, managed: &Managed) -> Option<Backoff> 
     let retry = Places::of(managed.spec()).retry();
     let kept = keeper.store.read(&retry).ok().flatten()?;
     let backoff = Backoff::from_bytes(&kept, unix_now());
+    if let Some(last) = Backoff::last_failure(&kept) {
+        managed.attempted(Some(last));
+    }
     if backoff.is_none()
         && let Err(error) = keeper.store.set_aside_damaged(&retry, "not a record of retries")
     {
@@ -105,11 +109,16 @@ pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Ba
     let kept = match keeper.obtain(managed).await {
         Ok(()) => {
             *backoff = Backoff::default();
+            managed.attempted(None);
             keeper.store.remove(&retry)
         }
         Err(failure) => {
-            let wait = backoff.failed(&failure, unix_now());
-            let kept = keeper.store.write(&retry, &backoff.to_bytes(&failure.text));
+            let at = unix_now();
+            let wait = backoff.failed(&failure, at);
+            let error = failure.text.clone();
+            let last = RenewalFailure { at, error, next: backoff.next };
+            let kept = keeper.store.write(&retry, &backoff.to_bytes(&last));
+            managed.attempted(Some(last));
             let state = if managed.is_valid() {
                 "the certificate in use is still valid"
             } else {

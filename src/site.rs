@@ -1,6 +1,7 @@
 //! A site: the chain that is built from its block; and a snapshot of all sites.
 
 mod builder;
+mod report;
 mod scripts;
 mod settings;
 mod snapshot;
@@ -8,6 +9,7 @@ mod table;
 mod task;
 
 pub use builder::{INDEX, Site, SiteBuilder};
+pub use report::{UpstreamReport, UpstreamState};
 pub use scripts::Scripts;
 pub use settings::{ListenerSettings, ProxyProtocol};
 pub use snapshot::{Listener, Snapshot};

@@ -63,7 +63,7 @@ pub(super) fn group(
     for (group, listener) in groups.iter().zip(&mut listeners) {
         group.sites.iter().for_each(|at| listener.sites.insert(sites[*at].clone()));
     }
-    let snapshot = Snapshot { listeners, hooks: Vec::new() };
+    let snapshot = Snapshot { listeners, ..Snapshot::default() };
     let (tasks, warnings) = (Vec::new(), Vec::new());
     Ok(Loaded { snapshot, tasks, sites: lines, redirects, warnings })
 }

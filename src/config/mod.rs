@@ -46,6 +46,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     let mut tasks = Vec::new();
     let mut drafts = Vec::new();
     let mut hooks = Vec::new();
+    let mut upstreams = Vec::new();
     for block in &parsed.blocks {
         for (nth, key) in block.keys.iter().enumerate() {
             let mut draft = draft(block, key, &files, settings)?;
@@ -54,6 +55,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
             draft.site.warnings.retain(|warning| !warnings.contains(warning));
             warnings.append(&mut draft.site.warnings);
             tasks.append(&mut draft.site.tasks);
+            upstreams.append(&mut draft.site.upstreams);
             if nth == 0 {
                 hooks.append(&mut draft.site.hooks);
             }
@@ -64,6 +66,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     let redirects = redirects::implied(&drafts, settings);
     let mut loaded = Loaded { warnings, tasks, ..listen::group(drafts, redirects, settings)? };
     loaded.snapshot.hooks = hooks;
+    loaded.snapshot.upstreams = upstreams;
     Ok(loaded)
 }
 

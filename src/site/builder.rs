@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use super::report::UpstreamReport;
 use super::scripts::Scripts;
 use super::settings::{Limits, ListenerSettings};
 use super::task::{Hook, Task};
@@ -48,6 +49,7 @@ pub struct SiteBuilder {
     pub warnings: Vec<Warning>,
     pub hooks: Vec<Hook>,
     pub tasks: Vec<Task>,
+    pub upstreams: Vec<UpstreamReport>,
     handlers: Vec<Box<dyn Handler>>,
     witnesses: Vec<Box<dyn Handler>>,
 }
@@ -72,6 +74,7 @@ impl SiteBuilder {
             warnings: Vec::new(),
             hooks: Vec::new(),
             tasks: Vec::new(),
+            upstreams: Vec::new(),
             handlers: Vec::new(),
             witnesses: Vec::new(),
         }

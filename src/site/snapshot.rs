@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use http::HeaderValue;
 
+use super::report::UpstreamReport;
 use super::settings::ListenerSettings;
 use super::table::SiteTable;
 use super::task::Hook;
@@ -15,6 +16,8 @@ use crate::tls::TlsListener;
 pub struct Snapshot {
     pub listeners: Vec<Listener>,
     pub hooks: Vec<Hook>,
+    /// Who tells of the upstreams of its sites.
+    pub upstreams: Vec<UpstreamReport>,
 }
 
 impl Snapshot {

@@ -2,8 +2,8 @@
 //!
 //! [`config`] parses the directive into a [`rule`]. [`serve`] chooses an upstream by [`balance`]
 //! and tries it by [`exchange`], which opens connections and rewrites the messages by [`rewrite`];
-//! [`host`] holds the shared state of upstreams. [`checks`] runs in the background. This file
-//! selects the rule of a request.
+//! [`host`] holds the shared state of upstreams. [`checks`] runs in the background, and [`report`]
+//! tells of the upstreams when asked. This file selects the rule of a request.
 
 mod balance;
 mod checks;
@@ -12,6 +12,7 @@ mod exchange;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod host;
+mod report;
 mod rewrite;
 mod rule;
 mod serve;
@@ -43,6 +44,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         rule.site = site.name();
         site.answers_all |= rule.from.is_root() && rule.except.is_empty();
         site.tasks.extend(checks::tasks(&rule, &site.address.host, site.secure));
+        site.upstreams.push(report::upstreams(&rule));
         rules.push(rule);
         places.push(place);
     }

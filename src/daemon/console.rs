@@ -92,7 +92,9 @@ impl BatchSink<String> for Output {
         };
         if written.is_err() {
             let lines = batch.lines().count() as u64;
-            lost.add(missing + lines - u64::from(missing > 0));
+            lost.put_back(missing);
+            // The report of what is missing is none of them.
+            lost.add(lines - u64::from(missing > 0));
         }
     }
 }

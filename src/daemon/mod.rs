@@ -20,3 +20,5 @@ mod rolled;
 pub mod signals;
 pub mod syslog;
 pub mod upgrade;
+
+pub use queue::lines_lost;

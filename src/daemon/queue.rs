@@ -19,6 +19,15 @@ const GATHER: Duration = Duration::from_millis(2);
 /// How long a flush waits, as the writer may be blocked in the kernel.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Entries that all sinks of the process have lost.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// The number of lines that the logs of this process have lost since its start.
+#[must_use]
+pub fn lines_lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
+
 /// The number of entries dropped and not yet reported.
 #[derive(Clone, Default)]
 pub(super) struct Lost(Arc<AtomicU64>);
@@ -104,8 +113,16 @@ struct State<B> {
 }
 
 impl Lost {
-    /// Adds `n`.
+    /// Adds `n` entries that are lost now.
     pub(super) fn add(&self, n: u64) {
+        if n > 0 {
+            LOST.fetch_add(n, Ordering::Relaxed);
+            self.put_back(n);
+        }
+    }
+
+    /// Adds `n` that were taken and could not be reported.
+    pub(super) fn put_back(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 

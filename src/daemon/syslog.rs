@@ -220,7 +220,7 @@ impl BatchSink<Vec<(Severity, String)>> for Sender {
         for (severity, line) in batch.drain(..) {
             let missing = lost.take();
             if missing > 0 && !self.send(Severity::Warning, lost_line(missing).trim_end()) {
-                lost.add(missing);
+                lost.put_back(missing);
             }
             if !self.send(severity, &line) {
                 lost.add(1);

@@ -56,7 +56,7 @@ impl BatchSink<String> for Writer {
         self.refresh();
         let missing = lost.take();
         if missing > 0 && self.append(lost_line(missing).as_bytes()) > 0 {
-            lost.add(missing);
+            lost.put_back(missing);
         }
         let limit = lock(&self.control.roll).size;
         let (mut start, mut end) = (0, 0);

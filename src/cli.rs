@@ -57,6 +57,8 @@ pub struct Options {
     pub http_challenge: bool,
     pub tls_alpn_challenge: bool,
     pub action: Action,
+    /// `-json`: what `-status` prints.
+    pub json: bool,
     /// `-revoke`.
     pub revoke: String,
     /// Positional arguments: one Caddyfile line each.
@@ -73,6 +75,8 @@ pub enum Action {
     Revoke,
     /// Has the running service reload.
     Reload,
+    /// Has it tell its status.
+    Status,
 }
 
 /// `-cpu`: the share of the processors to use.
@@ -126,6 +130,7 @@ impl Default for Options {
             tls_alpn_challenge: true,
             revoke: String::new(),
             action: Action::Serve,
+            json: false,
             lines: Vec::new(),
         }
     }
@@ -174,7 +179,7 @@ static FLAGS: &[Flag] = &[
     value(
         "control",
         |o, v| set(&mut o.control, v),
-        "Control socket to open, or to use with -reload (/var/run/caddy/caddy.sock)",
+        "Control socket to open, or to use with -reload and -status (/var/run/caddy/caddy.sock)",
     ),
     value("cpu", |o, v| cpu(v).map(|cpu| o.cpu = cpu), "CPU cap: N% or a number of workers"),
     switch("daemon", |o, on| o.daemon = on, "Run in the background once listening"),
@@ -186,6 +191,7 @@ static FLAGS: &[Flag] = &[
     value("http-port", |o, v| port(v, &mut o.http_port), "Port of http:// sites (80)"),
     switch("http2", |o, on| o.http2 = on, "Enable HTTP/2 (on)"),
     value("https-port", |o, v| port(v, &mut o.https_port), "Port of https:// sites (443)"),
+    switch("json", |o, on| o.json = on, "With -status: print JSON"),
     value("log", |o, v| text(&mut o.log, v), "Process log: a file, stdout, stderr or syslog"),
     switch("log-roll-compress", |o, on| o.log_roll_compress = on, "Gzip rotated process logs (on)"),
     value("log-roll-mb", |o, v| number(v, &mut o.log_roll_mb), "Size of a process log, MB (100)"),
@@ -210,6 +216,11 @@ static FLAGS: &[Flag] = &[
         "root",
         |o, v| directory(&mut o.root, v),
         "Root of sites without a root directive (\".\")",
+    ),
+    switch(
+        "status",
+        |o, on| act(o, on, Action::Status),
+        "Print the status of the running service and exit",
     ),
     value(
         "tcp-congestion",
@@ -240,6 +251,9 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Options, String> 
         one(&mut options, &flag, &mut args).map_err(|error| format!("{error}{}", usage()))?;
     }
     options.lines = args.collect();
+    if options.json && options.action != Action::Status {
+        return Err(format!("-json needs -status\n{}", usage()));
+    }
     Ok(options)
 }
 

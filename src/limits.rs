@@ -256,6 +256,11 @@ limits! {
     /// Longer than a reload takes: names of addresses to listen on may have to be looked up.
     CONTROL_ANSWER: Duration = secs(60),
         time "time that `-reload` waits for the answer of the service";
+    /// The service answers at once, also during a reload.
+    STATUS_ANSWER: Duration = secs(5), time "time that `-status` waits for the answer of the service";
+    /// A rate of the last minute needs no finer samples.
+    STATUS_INTERVAL: Duration = secs(10),
+        time "interval at which `systemctl status` gets new figures";
     CONTROL_REQUEST: Duration = secs(2),
         time "time for a request on the control socket to arrive";
 }

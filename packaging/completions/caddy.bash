@@ -37,8 +37,8 @@ _caddy() {
     -*)
         mapfile -t COMPREPLY < <(compgen -W '-agree -ca -catimeout -conf -control -cpu -daemon
             -alt-svc-port -disable-http-challenge -disable-tls-alpn-challenge -email -grace -help -host -http-port
-            -http2 -https-port -log -log-roll-compress -log-roll-mb -log-timestamps -pidfile
-            -plugins -port -quic -quic-congestion -quiet -reload -revoke -root -tcp-congestion -type -user
+            -http2 -https-port -json -log -log-roll-compress -log-roll-mb -log-timestamps -pidfile
+            -plugins -port -quic -quic-congestion -quiet -reload -revoke -root -status -tcp-congestion -type -user
             -validate -version' -- "$current")
         ;;
     esac

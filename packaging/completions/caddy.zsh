@@ -19,6 +19,7 @@ _arguments -S \
     '-http-port[port of http:// sites]:port' \
     '-http2[HTTP/2 (on)]' \
     '-https-port[port of https:// sites]:port' \
+    '-json[with -status: print JSON]' \
     '-log[where the process log goes]:log:{ _alternative "files\:file\:_files" "words\:word\:(stdout stderr syslog)" }' \
     '-log-roll-compress[gzip rolled process logs (on)]' \
     '-log-roll-mb[megabytes at which the process log is rolled]:megabytes' \
@@ -32,6 +33,7 @@ _arguments -S \
     '-reload[have the running service reload]' \
     '-revoke[host whose certificate is revoked]:host:_hosts' \
     '-root[root of sites that name none]:directory:_files -/' \
+    '-status[print the status of the running service]' \
     '-tcp-congestion[congestion control of TCP]:name:($(</proc/sys/net/ipv4/tcp_allowed_congestion_control))' \
     '-type[server type]:type:(http)' \
     '-user[user to become once the ports are open]:user:_users' \

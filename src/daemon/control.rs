@@ -15,7 +15,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 
 use super::privileges::{User, acting_as};
-use crate::limits::{CONTROL_ANSWER, CONTROL_REQUEST};
+use crate::limits::CONTROL_REQUEST;
 
 /// A longer line is no request.
 const MAX_REQUEST: u64 = 256;
@@ -144,13 +144,13 @@ impl Request {
     }
 }
 
-/// Asks the service behind the socket, and waits for its answer.
+/// Asks the service behind the socket, and waits for its answer for as long as `patience`.
 ///
 /// # Errors
 /// Nobody listens, or no answer comes.
-pub fn ask(path: &Path, request: &str) -> io::Result<Answer> {
+pub fn ask(path: &Path, request: &str, patience: Duration) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(CONTROL_ANSWER))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(CONTROL_REQUEST))?;
     // Who may not ask is answered and left before the request is read: the rest of the exchange
     // fails then, and the answer is there.
@@ -225,6 +225,8 @@ fn receive(stream: UnixStream) -> Option<Request> {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(10);
+
     fn echo(path: &Path) -> Control {
         let mut control = Control::open(path, None).expect("open");
         let answer = |request: Request| {
@@ -241,12 +243,15 @@ mod tests {
         let path = dir.path().join("caddy.sock");
         let control = echo(&path);
         let hello = Answer { code: 3, text: "hello!\n".to_owned() };
-        assert_eq!(ask(&path, "hello").expect("answer"), hello);
+        assert_eq!(ask(&path, "hello", PATIENCE).expect("answer"), hello);
         let mode = fs::metadata(&path).expect("file").permissions().mode();
         assert_eq!(mode & 0o777, 0o666, "the credentials decide, not the mode");
         drop(control);
         assert!(!path.exists());
-        assert_eq!(ask(&path, "hello").expect_err("gone").kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            ask(&path, "hello", PATIENCE).expect_err("gone").kind(),
+            io::ErrorKind::NotFound
+        );
     }
 
     #[test]
@@ -275,7 +280,7 @@ mod tests {
         drop(old);
         let answer = |request: Request| request.answer(&Answer { code: 0, text: String::new() });
         new.serve(answer).expect("serve");
-        assert_eq!(ask(&path, "reload").expect("answer").code, 0);
+        assert_eq!(ask(&path, "reload", PATIENCE).expect("answer").code, 0);
     }
 
     #[test]
@@ -292,6 +297,6 @@ mod tests {
             let _ = stream.read_to_string(&mut said);
             assert_eq!(said, "", "{odd}");
         }
-        assert_eq!(ask(&path, "hello").expect("answer").code, 3);
+        assert_eq!(ask(&path, "hello", PATIENCE).expect("answer").code, 3);
     }
 }

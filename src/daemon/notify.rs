@@ -19,6 +19,11 @@ pub fn ready(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// `systemctl status` shows `status` from now on.
+pub fn status(status: &str) {
+    send(&[NotifyState::Status(status)]);
+}
+
 /// A reload begins. `Type=notify-reload` requires the monotonic time in the same message.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
@@ -81,6 +86,7 @@ mod tests {
             return;
         }
         ready("serving 2 sites");
+        status("serving 3 sites");
         reloading();
         main_pid(77);
         extend_timeout(Duration::from_secs(3));
@@ -107,6 +113,7 @@ mod tests {
             String::from_utf8_lossy(&buf[..len]).into_owned()
         };
         assert_eq!(next(), "READY=1\nSTATUS=serving 2 sites\n");
+        assert_eq!(next(), "STATUS=serving 3 sites\n");
         let reload = next();
         assert!(reload.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reload}");
         for want in ["MAINPID=77\n", "EXTEND_TIMEOUT_USEC=3000000\n", "WATCHDOG=1\n"] {

@@ -1,10 +1,8 @@
-//! What the service counts. Each worker counts into memory of its own, with plain loads and stores,
-//! and whoever asks reads the counters of all workers and sums them. Knows no server and no
-//! configuration.
+//! Counters of the service. Each worker counts in memory of its own, with plain loads and stores; a
+//! reader sums the counters of all workers. Independent of the server and the configuration.
 //!
-//! [`Requests`] is the unit: a worker has one for each protocol. What else requests are to be
-//! counted by (sites, upstreams) gets a list of its own in [`WorkerMetrics`], whose length the
-//! configuration gives and never a client.
+//! [`Requests`] is the unit: a worker has one for each protocol. Further divisions (by site, by
+//! upstream) are lists in [`WorkerMetrics`] whose length the configuration sets, never a client.
 
 mod counter;
 mod histogram;

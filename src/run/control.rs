@@ -6,17 +6,22 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use super::exit::{FAILED, NOT_RUNNING, USAGE};
+use super::exit::{FAILED, NOT_RUNNING, OK, STOPPED, UNKNOWN, USAGE};
 use super::output;
+use super::status::Status;
 use crate::cli::Options;
 use crate::daemon::control::{self, Answer, Request};
 use crate::daemon::privileges::User;
 use crate::daemon::signals::Event;
+use crate::limits::{CONTROL_ANSWER, STATUS_ANSWER};
 
 /// Where it is unless `-control` says otherwise: what the init script and the unit name.
 const USUAL_PLACE: &str = "/var/run/caddy/caddy.sock";
 /// The request for a reload.
 const RELOAD: &str = "reload";
+/// The requests for the status, as text and as JSON.
+const STATUS: &str = "status";
+const STATUS_JSON: &str = "status json";
 /// What a reload is named by in the log, where others are named by their signal.
 const BY: &str = "control socket";
 
@@ -45,7 +50,11 @@ impl Control {
     }
 
     /// Takes requests from now on.
-    pub(super) fn serve(&mut self, events: mpsc::Sender<Event>) -> io::Result<()> {
+    pub(super) fn serve(
+        &mut self,
+        events: mpsc::Sender<Event>,
+        status: Arc<Status>,
+    ) -> io::Result<()> {
         let Some(socket) = &mut self.socket else { return Ok(()) };
         let waiting = self.waiting.clone();
         socket.serve(move |request| match request.text.as_str() {
@@ -53,6 +62,9 @@ impl Control {
                 waiting.lock().unwrap_or_else(PoisonError::into_inner).push(request);
                 let _ = events.send(Event::Reload(BY));
             }
+            // Answered on this thread, so also during a reload or an upgrade.
+            STATUS => request.answer(&Answer { code: OK, text: status.text() }),
+            STATUS_JSON => request.answer(&Answer { code: OK, text: status.json() }),
             _ => {
                 let text = format!("unknown request '{}'\n", request.text.escape_debug());
                 request.answer(&Answer { code: USAGE, text });
@@ -86,8 +98,8 @@ pub(super) fn tell(waiting: Vec<Request>, answer: &Answer) {
 
 /// Has the running service reload, and returns what it says of that as the exit code.
 pub(super) fn reload(options: &Options) -> u8 {
-    let path = options.control.clone().unwrap_or_else(|| PathBuf::from(USUAL_PLACE));
-    match control::ask(&path, RELOAD) {
+    let path = place(options);
+    match control::ask(&path, RELOAD, CONTROL_ANSWER) {
         Ok(Answer { code: 0, text }) => {
             text.lines().for_each(output::warning);
             0
@@ -98,25 +110,63 @@ pub(super) fn reload(options: &Options) -> u8 {
         }
         Err(error) => {
             output::error(&unanswered(&path, &error));
-            match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => NOT_RUNNING,
-                _ => FAILED,
-            }
+            if is_stopped(&error) { NOT_RUNNING } else { FAILED }
         }
     }
+}
+
+/// Prints the status of the running service. The exit codes are LSB's for the status of a service.
+pub(super) fn status(options: &Options) -> u8 {
+    let path = place(options);
+    let request = if options.json { STATUS_JSON } else { STATUS };
+    match control::ask(&path, request, STATUS_ANSWER) {
+        Ok(Answer { code: 0, text }) => {
+            output::text(&text);
+            OK
+        }
+        Ok(Answer { code: USAGE, .. }) => {
+            let text = "the running service is too old to tell its status: restart or upgrade it";
+            output::error(text);
+            UNKNOWN
+        }
+        Ok(Answer { code, text }) => {
+            output::error(text.trim_end());
+            code
+        }
+        Err(error) => {
+            output::error(&unanswered(&path, &error));
+            if is_stopped(&error) { STOPPED } else { UNKNOWN }
+        }
+    }
+}
+
+fn place(options: &Options) -> PathBuf {
+    options.control.clone().unwrap_or_else(|| PathBuf::from(USUAL_PLACE))
+}
+
+/// Whether nobody listens.
+fn is_stopped(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
 fn unanswered(path: &Path, error: &io::Error) -> String {
     let path = path.display();
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => format!(
+        _ if is_stopped(error) => format!(
             "no service listens on the control socket {path}: is it running, and started with \
              -control {path}?"
         ),
+        io::ErrorKind::PermissionDenied => {
+            format!(
+                "control socket {path}: permission denied: run it as root or the service's user"
+            )
+        }
         io::ErrorKind::UnexpectedEof => {
             format!("the service ended before it answered on the control socket {path}")
         }
-        io::ErrorKind::TimedOut => format!("no answer on the control socket {path} in time"),
+        io::ErrorKind::TimedOut => {
+            format!("no answer on the control socket {path} in time: see the log of the service")
+        }
         _ => format!("control socket {path}: {error}"),
     }
 }

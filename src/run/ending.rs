@@ -22,6 +22,7 @@ impl Service {
     /// Drains the requests in flight and runs the shutdown commands; a second signal ends both at
     /// once.
     pub(super) fn stop(self, events: &mpsc::Receiver<Event>) -> u8 {
+        self.status.stop();
         notify::stopping();
         self.settings.keeper.stop();
         // systemd must not end the process before `-grace` does.
@@ -48,6 +49,7 @@ impl Service {
     /// Drains the requests in flight while the new process serves.
     pub(super) fn leave(mut self, new: Serving, events: &mpsc::Receiver<Event>) -> u8 {
         self.watchdog.stop();
+        self.status.stop();
         self.control.release();
         // The new process rotates the logs and renews the certificates.
         logfile::disable_rotation();

@@ -11,6 +11,10 @@ pub(super) const FAILED: u8 = 1;
 pub(super) const FORCED: u8 = 2;
 /// A wrong flag or argument.
 pub(super) const USAGE: u8 = 2;
+/// `-status`: there is no service to ask (LSB: program is not running).
+pub(super) const STOPPED: u8 = 3;
+/// `-status`: the service does not tell (LSB: status unknown).
+pub(super) const UNKNOWN: u8 = 4;
 /// A command of `on shutdown` failed.
 pub(super) const SHUTDOWN_FAILED: u8 = 4;
 /// The configuration is bad: another try cannot help before somebody has changed it.

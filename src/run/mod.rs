@@ -15,6 +15,7 @@ mod service;
 mod settings;
 mod sinks;
 mod sockets;
+mod status;
 mod upgrade;
 mod watchdog;
 
@@ -43,6 +44,7 @@ pub fn run(options: &Options) -> u8 {
         Action::Plugins => output::plugins(),
         Action::Validate => return check::validate(options),
         Action::Reload => return control::reload(options),
+        Action::Status => return control::status(options),
         Action::Revoke => return revoke(options),
         Action::Serve => return begin(options),
     }
@@ -134,7 +136,7 @@ fn serve(options: &Options, caller: Caller, handover: Option<HandoverIn>) -> u8 
         }
         Caller::Terminal => ending::alone(None),
     };
-    notify::ready("serving");
+    notify::ready(&service.status.line());
     service.live(&events)
 }
 

@@ -12,6 +12,11 @@ pub(super) fn line(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// Prints text that ends with a line feed.
+pub(super) fn text(text: &str) {
+    let _ = write!(std::io::stdout(), "{text}");
+}
+
 /// Prints a prompt to stdout.
 pub(super) fn prompt(text: &str) {
     let mut out = std::io::stdout();

@@ -11,6 +11,7 @@ use super::exit::{Failure, OK};
 use super::handover::HandoverIn;
 use super::settings::{input, log_style, settings};
 use super::sinks::Sinks;
+use super::status::{Configuration, Status};
 use super::watchdog::Watchdog;
 use super::{certificates, hooks, output, sockets};
 use crate::cli::Options;
@@ -54,6 +55,7 @@ pub(super) struct Service {
     /// Removed when the service is dropped.
     pub(super) pidfile: Option<PidFile>,
     pub(super) control: Control,
+    pub(super) status: Arc<Status>,
     /// Where the control socket sends what it is asked.
     events: mpsc::Sender<Event>,
 }
@@ -99,6 +101,9 @@ impl Service {
         }
         let workers = server::spawn(&engine, &keys, count, connections)
             .map_err(|error| format!("cannot start the workers: {error}"))?;
+        let configuration = Configuration::new(&source.name, sites.len());
+        let metrics = workers.metrics().clone();
+        let status = Status::new(engine.clone(), metrics, keys.generation(), configuration);
         let service = Self {
             settings,
             input,
@@ -117,6 +122,7 @@ impl Service {
             alone: CancellationToken::new(),
             pidfile,
             control,
+            status,
             events: sender,
         };
         Ok((service, events))
@@ -127,8 +133,11 @@ impl Service {
         for sockets in std::mem::take(&mut self.opening) {
             self.workers.open(sockets);
         }
-        if let Err(error) = self.control.serve(self.events.clone()) {
+        if let Err(error) = self.control.serve(self.events.clone(), self.status.clone()) {
             log::error!("control socket: cannot start a thread: {error}");
+        }
+        if let Err(error) = self.status.keep_current() {
+            log::error!("status: cannot start a thread: {error}");
         }
         if let Err(error) = self.watchdog.start(self.workers.pulse()) {
             log::error!("watchdog: {error}");
@@ -180,17 +189,18 @@ impl Service {
             Ok(warnings) => {
                 log::info!("Reloading complete");
                 self.tell_restarted();
-                notify::ready("serving");
+                let configuration = Configuration::new(&self.source.name, self.sites.len());
+                self.status.reloaded(signal, configuration);
                 Answer { code: OK, text: lines(&warnings) }
             }
             Err(error) => {
                 log::error!("{signal}: {}", error.line());
-                let why = error.brief();
-                notify::ready(&format!("serving as before; the reload failed: {why}"));
+                self.status.reload_failed(signal, &error.brief());
                 let Failure { text, code } = Failure::from(error);
                 Answer { code, text }
             }
         };
+        notify::ready(&self.status.line());
         control::tell(waiting, &answer);
     }
 

@@ -52,7 +52,8 @@ impl Service {
             Err(Missed::Failed(reason)) => {
                 log::error!("SIGUSR2: the upgrade failed, this process keeps serving: {reason}");
                 let reason = reason.lines().next().unwrap_or_default();
-                notify::ready(&format!("serving as before; the upgrade failed: {reason}"));
+                self.status.upgrade_failed("SIGUSR2", reason);
+                notify::ready(&self.status.line());
                 if let Some(signal) = reload {
                     self.reload(signal);
                 }

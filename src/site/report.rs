@@ -1,8 +1,8 @@
-//! What a directive tells of the servers behind it when it is asked.
+//! The state of upstreams as a directive reports it.
 
 use std::sync::Arc;
 
-/// Tells of the upstreams of one line of the Caddyfile. Asked beside requests, never for one.
+/// Reports the upstreams of one line of the Caddyfile. Not called for requests.
 pub type UpstreamReport = Box<dyn Fn() -> Vec<UpstreamState> + Send + Sync>;
 
 /// An upstream as its site finds it.

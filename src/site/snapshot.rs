@@ -16,7 +16,7 @@ use crate::tls::TlsListener;
 pub struct Snapshot {
     pub listeners: Vec<Listener>,
     pub hooks: Vec<Hook>,
-    /// Who tells of the upstreams of its sites.
+    /// The reports of the upstreams of its sites.
     pub upstreams: Vec<UpstreamReport>,
 }
 

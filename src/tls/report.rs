@@ -1,4 +1,4 @@
-//! What is told of a certificate in a report.
+//! The state of a certificate in a report.
 
 use super::pem::{Loaded, NOTICE};
 

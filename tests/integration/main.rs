@@ -74,6 +74,7 @@ mod rpm_service;
 mod scanner;
 mod service;
 mod service_faults;
+mod service_status;
 mod smuggling;
 mod smuggling_h2;
 mod source_rpm;

@@ -3,7 +3,7 @@
 //! [`config`] parses the directive into a [`rule`]. [`serve`] chooses an upstream by [`balance`]
 //! and tries it by [`exchange`], which opens connections and rewrites the messages by [`rewrite`];
 //! [`host`] holds the shared state of upstreams. [`checks`] runs in the background, and [`report`]
-//! tells of the upstreams when asked. This file selects the rule of a request.
+//! reports the state of the upstreams. This file selects the rule of a request.
 
 mod balance;
 mod checks;

@@ -1,4 +1,4 @@
-//! Tells which upstreams of a rule are down, and why.
+//! Reports which upstreams of a rule are down, and why.
 
 use super::host::upstream::{Tolerance, Upstream};
 use super::rule::Rule;

@@ -1,0 +1,104 @@
+//! The status as JSON. Times are in RFC 3339, spans in seconds, and what is not known is null.
+
+use chrono::{DateTime, Local, SecondsFormat, TimeZone as _};
+use serde_json::{Map, Value, json};
+
+use super::configuration::Attempt;
+use super::report::Report;
+use crate::metrics::{Latencies, Protocol};
+use crate::tls::CertificateState;
+
+pub(super) fn of(report: &Report) -> String {
+    let configuration = &report.configuration;
+    let status = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": report.pid,
+        "generation": report.generation,
+        "started": rfc3339(report.now - report.uptime),
+        "uptime_seconds": report.uptime.as_secs_f64(),
+        "configuration": {
+            "file": configuration.file,
+            "sites": configuration.sites,
+            "loaded": rfc3339(configuration.loaded),
+            "last_reload": configuration.reload.as_ref().map(attempt),
+            "last_failed_upgrade": configuration.upgrade.as_ref().map(attempt),
+        },
+        "requests": requests(report),
+        "connections": by_protocol(|one| report.totals.of(one).open.into()),
+        "upstreams": upstreams(report),
+        "certificates": certificates(report),
+        "log_lines_lost": report.lines_lost,
+    });
+    format!("{status:#}\n")
+}
+
+fn attempt(attempt: &Attempt) -> Value {
+    json!({ "at": rfc3339(attempt.at), "by": attempt.by, "error": attempt.error })
+}
+
+/// A value for each protocol, by its name in ALPN.
+fn by_protocol(value: impl Fn(Protocol) -> Value) -> Value {
+    let name = |protocol| match protocol {
+        Protocol::Http1 => "http/1.1",
+        Protocol::Http2 => "h2",
+        Protocol::Http3 => "h3",
+    };
+    let values = Protocol::ALL.map(|protocol| (name(protocol).to_owned(), value(protocol)));
+    Value::Object(Map::from_iter(values))
+}
+
+fn requests(report: &Report) -> Value {
+    let totals = &report.totals;
+    let classes = totals.classes();
+    let classes = classes.iter().zip(1..).map(|(n, class)| (format!("{class}xx"), json!(n)));
+    json!({
+        "total": totals.requests(),
+        "in_flight": totals.sum(|one| one.in_flight),
+        "per_second": { "last_minute": report.last_minute, "since_start": report.since_start() },
+        "by_protocol": by_protocol(|one| totals.of(one).requests().into()),
+        "share": by_protocol(|one| json!(totals.share(one))),
+        "by_status": Value::Object(classes.collect()),
+        "content_bytes": totals.sum(|one| one.bytes),
+        "response_seconds": response_seconds(&totals.latency()),
+    })
+}
+
+fn response_seconds(latency: &Latencies) -> Value {
+    let of = |share| latency.quantile(share).map(|time| time.as_secs_f64());
+    json!({ "p50": of(0.5), "p95": of(0.95), "p99": of(0.99) })
+}
+
+fn upstreams(report: &Report) -> Value {
+    let down =
+        report.down().map(|one| json!({ "name": &*one.name, "site": &*one.site, "why": one.down }));
+    json!({ "total": report.upstreams.len(), "down": down.collect::<Vec<_>>() })
+}
+
+fn certificates(report: &Report) -> Value {
+    let one = |one: &CertificateState| {
+        json!({
+            "names": one.names,
+            "ends": one.until.and_then(at),
+            "days": one.until.map(|until| report.days_until(until)),
+        })
+    };
+    let failed = report.failed().into_iter().map(|(name, failure)| {
+        json!({
+            "name": name, "at": at(failure.at), "error": failure.error, "next": at(failure.next),
+        })
+    });
+    json!({
+        "total": report.certificates.len(),
+        "next": report.next().map(|(next, _)| one(next)),
+        "ending_within_14_days": report.ending().map(one).collect::<Vec<_>>(),
+        "failed_renewals": failed.collect::<Vec<_>>(),
+    })
+}
+
+fn rfc3339(at: DateTime<Local>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn at(unix: i64) -> Option<String> {
+    Local.timestamp_opt(unix, 0).single().map(rfc3339)
+}

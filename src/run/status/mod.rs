@@ -1,0 +1,117 @@
+//! The status of the service: for `-status`, and as one line for systemd.
+
+mod configuration;
+mod json;
+mod line;
+mod report;
+mod text;
+mod words;
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use self::configuration::Attempt;
+pub(super) use self::configuration::Configuration;
+use self::report::{Counted, Report};
+use crate::daemon::notify;
+use crate::limits::STATUS_INTERVAL;
+use crate::metrics::{Metrics, Window};
+use crate::server::Engine;
+
+/// The state that a status is made of, for any thread.
+pub(super) struct Status {
+    engine: Arc<Engine>,
+    metrics: Metrics,
+    /// As of its keys: 1 for the first process of the service.
+    generation: u32,
+    started: Instant,
+    configuration: Mutex<Configuration>,
+    window: Mutex<Window>,
+    stopped: AtomicBool,
+}
+
+impl Status {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        metrics: Metrics,
+        generation: u32,
+        configuration: Configuration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            engine,
+            metrics,
+            generation,
+            started: Instant::now(),
+            configuration: Mutex::new(configuration),
+            window: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        })
+    }
+
+    /// A reload has put a configuration in force. An upgrade that failed before is forgotten.
+    pub(super) fn reloaded(&self, by: &str, new: Configuration) {
+        *locked(&self.configuration) = Configuration { reload: Attempt::now(by, None), ..new };
+    }
+
+    pub(super) fn reload_failed(&self, by: &str, error: &str) {
+        locked(&self.configuration).reload = Attempt::now(by, Some(error));
+    }
+
+    pub(super) fn upgrade_failed(&self, by: &str, error: &str) {
+        locked(&self.configuration).upgrade = Attempt::now(by, Some(error));
+    }
+
+    /// One line, as `systemctl status` shows it.
+    pub(super) fn line(&self) -> String {
+        line::of(&self.report())
+    }
+
+    /// For people: the line, then one line for each subject.
+    pub(super) fn text(&self) -> String {
+        let report = self.report();
+        format!("{}\n{}", line::of(&report), text::of(&report))
+    }
+
+    pub(super) fn json(&self) -> String {
+        json::of(&self.report())
+    }
+
+    /// Keeps the counts of the last minute and systemd's text current, from a thread.
+    pub(super) fn keep_current(self: &Arc<Self>) -> io::Result<()> {
+        let status = self.clone();
+        let keep = move || {
+            loop {
+                thread::sleep(STATUS_INTERVAL);
+                if status.stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let requests = status.metrics.totals().requests();
+                locked(&status.window).keep(status.started.elapsed(), requests);
+                if notify::is_wanted() {
+                    notify::status(&status.line());
+                }
+            }
+        };
+        thread::Builder::new().name("status".to_owned()).spawn(keep).map(drop)
+    }
+
+    /// Stops that: another process notifies systemd from now on, or this one ends.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn report(&self) -> Report {
+        let (totals, uptime) = (self.metrics.totals(), self.started.elapsed());
+        let last_minute = locked(&self.window).per_second(uptime, totals.requests());
+        let configuration = locked(&self.configuration).clone();
+        let counted = Counted { totals, uptime, last_minute };
+        Report::new(&self.engine.load(), configuration, counted, self.generation)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -76,8 +76,8 @@ static MENTIONS: &[Mention] = &[
     ("docs/websocket.md", "The client gets a PING every {}, and", || time(WEBSOCKET_PING)),
     ("docs/websocket.md", "disconnected after {} without data", || time(WEBSOCKET_SILENCE)),
     ("packaging/man/caddy.8", "requests in flight. Default: {}.", || brief(DRAIN)),
-    ("packaging/man/caddy.8", "log is rolled, {} by default", || LOG_ROLL_MB.to_string()),
-    ("packaging/man/caddy.8", "to the CA; {} if not given", || brief(CA_TIMEOUT)),
+    ("packaging/man/caddy.8", "is rotated. Default: {}. 0", || LOG_ROLL_MB.to_string()),
+    ("packaging/man/caddy.8", "to the CA. Default: {}.", || brief(CA_TIMEOUT)),
 ];
 
 fn days(time: Duration) -> String {

@@ -40,6 +40,8 @@ static MENTIONS: &[Mention] = &[
     }),
     ("docs/operations.md", "compressed, with at most {}", || LOG_ROLL_KEEP.to_string()),
     ("docs/operations.md", "old files of at most {}; `stdout`", || time(LOG_ROLL_AGE)),
+    ("docs/operations.md", "[status](#status), refreshed every {},", || time(STATUS_INTERVAL)),
+    ("docs/operations.md", "does not respond within {},", || time(STATUS_ANSWER)),
     ("docs/proxy.md", "have reached `max_conns` | 0; {} |", || brief(UPSTREAM_QUEUE)),
     ("docs/proxy.md", "for connecting: name resolution, TCP and TLS | {} |", || {
         brief(UPSTREAM_CONNECT)

@@ -45,7 +45,8 @@ pub(super) async fn dispatch(
     let Some(listener) = snapshot.listener(door.addr) else {
         // The address is no longer configured; this connection is about to close.
         let fault = Fault::status(StatusCode::SERVICE_UNAVAILABLE);
-        return tally.answer(fault_page::render(fault, is_head), request.received);
+        tally.answered(fault.status, request.received);
+        return Counted { response: fault_page::render(fault, is_head), tally };
     };
     let admitted = match verdict {
         Some(status) => Err(Refusal::Rule(status)),
@@ -84,7 +85,8 @@ pub(super) async fn dispatch(
     if let Some(removed) = request.head.extensions.get::<Removed>() {
         take_away(removed, response.headers_mut());
     }
-    tally.answer(response, request.received)
+    tally.answered(response.status(), request.received);
+    Counted { response, tally }
 }
 
 enum Admitted<'a> {

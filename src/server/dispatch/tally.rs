@@ -51,15 +51,13 @@ impl Tally {
     }
 
     /// The head of the response is ready. `received`: that of the request was.
-    pub(super) fn answer(self, response: Response<Body>, received: Instant) -> Counted {
-        let status = response.status();
+    pub(super) fn answered(&self, status: StatusCode, received: Instant) {
         self.requests().answer(status.as_u16(), received.elapsed());
         let leaves = status == StatusCode::SWITCHING_PROTOCOLS;
         if leaves {
             self.requests().end();
         }
         self.stage.set(if leaves { Stage::Left } else { Stage::Answering });
-        Counted { response, tally: self }
     }
 
     /// Content of the response has been handed out.

@@ -22,10 +22,11 @@ def browser(arguments, profile, prefix=()):
 
 
 class Page:
-    """A tab."""
+    """A tab; a `fresh` one shares nothing with others, as in a private window."""
 
-    def __init__(self, owner):
-        target = owner.ask("Target.createTarget", url="about:blank")
+    def __init__(self, owner, fresh=False):
+        where = owner.ask("Target.createBrowserContext") if fresh else {}
+        target = owner.ask("Target.createTarget", url="about:blank", **where)
         attached = owner.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self.browser, self.session = owner, attached["sessionId"]
         owner.ask("Page.enable", self.session)
@@ -60,7 +61,7 @@ def first_page(url, make_browser):
         came = page.load(url)
         if came:
             return one, page, came
-        one.close()
+        leave(one)
     sys.exit(f"{url} does not load")
 
 

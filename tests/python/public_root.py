@@ -1,4 +1,4 @@
-"""A certificate that Chromium takes for one of a public CA.
+"""Certificates that Chromium takes for those of a public CA.
 
 Chromium uses QUIC only with a certificate from its own root store, unless a flag forces QUIC on for a
 host. The store is a component that the browser updates by itself, and which it reads from its
@@ -8,25 +8,30 @@ profile: `profile()` makes a profile whose store has the test's CA and no other.
 import os
 import subprocess
 
-SHELL = """
+AUTHORITY = """
 cd "$1" && exec 2>/dev/null
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 \
     -subj /O=Test/CN=Test -keyout ca.key -out ca.pem \
     -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign &&
+openssl x509 -in ca.pem -outform der -out ca.der
+"""
+CERTIFICATE = """
+cd "$1" && exec 2>/dev/null
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" \
-    -keyout key.pem -out leaf.csr &&
+    -keyout "$2.key" -out leaf.csr &&
 printf '%s\\n' "subjectAltName=DNS:$2" basicConstraints=CA:FALSE extendedKeyUsage=serverAuth >ext &&
 openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 80 -extfile ext \
-    -out cert.pem &&
-openssl x509 -in ca.pem -outform der -out ca.der
+    -out "$2.pem"
 """
 # Above any that a browser is delivered with.
 STORE_VERSION = 1_000_000
 
 
-def certificate(home, host):
-    """`ca.der`, `cert.pem` and `key.pem` in a directory."""
-    subprocess.run(["sh", "-c", SHELL, "sh", home, host], check=True)
+def certificates(home, *hosts):
+    """The CA in a directory, and `HOST.pem` and `HOST.key` for each host."""
+    subprocess.run(["sh", "-c", AUTHORITY, "sh", home], check=True)
+    for host in hosts:
+        subprocess.run(["sh", "-c", CERTIFICATE, "sh", home, host], check=True)
 
 
 def profile(home, path):

@@ -29,6 +29,7 @@ mod cli;
 mod configuration;
 mod container;
 mod content;
+mod dead_udp;
 mod deb;
 mod defaults;
 mod descriptors;

@@ -10,8 +10,13 @@ use crate::harness::{BINARY, World, python_script};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const LINK: &str = "target/roadlink";
 
-/// The bench's own program, as it is in this tree.
-fn build_link() {
+/// The road's program.
+pub fn link() -> String {
+    format!("{ROOT}/{LINK}/release/roadlink")
+}
+
+/// Builds it as it is in this tree.
+pub fn build_link() {
     let done = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--release", "--target-dir", LINK])
         .args(["--manifest-path", "benches/road/link/Cargo.toml"])
@@ -30,7 +35,7 @@ fn one_mebibyte_comes_over_every_road_by_http_3() {
         .args(["--cell", "16ms-20m-0,50ms-20m-2,50ms-20m-0-move", "--load", "1m"])
         .args(["--target", "ours-h3-*", "--runs", "1", "--roads", "1"])
         .args(["--python", ".venv/bin/python", "--binary", &format!("ours={BINARY}")])
-        .args(["--link", &format!("{ROOT}/{LINK}/release/roadlink")])
+        .args(["--link", &link()])
         .arg("--home")
         .arg(at("home"))
         .arg("--results")

@@ -72,7 +72,10 @@ impl RecordSpec {
         }
         let publish = mode == Some(HttpsRecord::Publish);
         let why = match why_not(offer) {
-            None if offer.http3 || publish => return Self::made(offer, publish).map(Some),
+            None if offer.http3 || publish => match Self::made(offer, publish) {
+                Ok(spec) => return Ok(Some(spec)),
+                Err(why) => why,
+            },
             None => "HTTP/3 is off",
             Some(why) => why,
         };
@@ -85,7 +88,10 @@ impl RecordSpec {
             HTTPS_PORT => (host.clone(), ".".to_owned()),
             port => (format!("_{port}._https.{host}"), format!("{host}.")),
         };
-        let target = Name::from_ascii(&target).map_err(|_| "its name does not fit into DNS")?;
+        let name =
+            |text: &str| Name::from_ascii(text).map_err(|_| "its name does not fit into DNS");
+        name(&owner)?;
+        let target = name(&target)?;
         let http2 = offer.http2 && is_offered(offer.policy, b"h2");
         let record = offer.http3.then(|| record::own(&target, http2));
         let provider = offer.policy.managed.dns.clone();
@@ -208,6 +214,10 @@ pub(super) mod tests {
         assert!(why(offer("localhost", &managed)).contains("public DNS"));
         assert!(why(offer("*.example.com", &managed)).contains("'dns'"));
         assert_eq!(why(Offer { http3: false, ..offer("example.com", &managed) }), "HTTP/3 is off");
+        let long = format!("{}.com", ["a"; 126].join("."));
+        assert!(why(offer(&long, &managed)).contains("does not fit into DNS"));
+        managed.https_record = None;
+        assert!(RecordSpec::of(&offer(&long, &managed)).unwrap().is_none());
         managed.https_record = Some(HttpsRecord::Off);
         assert!(RecordSpec::of(&offer("localhost", &managed)).unwrap().is_none());
         assert!(RecordSpec::of(&offer("example.com", &managed)).unwrap().is_none());

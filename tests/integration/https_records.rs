@@ -189,6 +189,19 @@ fn a_record_is_published_changed_and_removed_by_dynamic_update() {
 }
 
 #[test]
+fn another_port_is_published_with_its_host() {
+    let bind = bind("www A 127.0.0.1");
+    let caddy = setup(&bind.resolver(), &site("www.example.com", BY_UPDATE))
+        .env("RFC2136_NAMESERVER", &format!("127.0.0.1:{}", bind.port))
+        .env("RFC2136_TSIG_KEY", "acme-key.")
+        .env("RFC2136_TSIG_SECRET", SECRET)
+        .start();
+    wait_log(&caddy, "HTTPS record published");
+    let name = format!("_{}._https.www.example.com", caddy.port());
+    assert_eq!(bind.dig(&name, "HTTPS"), "1 www.example.com. alpn=\"h3,h2\"");
+}
+
+#[test]
 fn a_refused_update_is_said_with_the_line() {
     let options = "update-policy { grant acme-key zonesub TXT; };";
     let bind = Bind::serve(ZONE, &zone(1, "www A 127.0.0.1"), options);

@@ -16,7 +16,7 @@ BINARY  ?= target/release/caddy
 IMAGE   ?= caddy
 # STRIP=no leaves its debug information in.
 STRIP   ?= yes
-LICENCES := target/package/LICENSES
+LICENCES := target/package/$(ARCH)/LICENSES
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 BIN     := $(DESTDIR)$(PREFIX)/bin
@@ -107,7 +107,7 @@ dist:
 licences:
 	@mkdir -p $(dir $(LICENCES))
 	@# Several packages may be made at a time, each of which comes here.
-	new=$$(mktemp $(LICENCES).XXXXXX) && packaging/licences.py > $$new && \
+	new=$$(mktemp $(LICENCES).XXXXXX) && packaging/licences.py $(ARCH) > $$new && \
 		chmod 0644 $$new && mv $$new $(LICENCES)
 
 rpm: dist licences
@@ -162,7 +162,9 @@ install:
 	install -m 0644 packaging/completions/caddy.fish $(FISH)/caddy.fish
 	install -m 0644 packaging/firewalld/caddy.xml $(FIREWALLD)/caddy.xml
 	install -m 0644 README.md CHANGELOG.md SECURITY.md LICENSE $(DOC)
-	test ! -e $(LICENCES) || install -m 0644 $(LICENCES) $(DOC)
+	@# Of the machine that the program is for.
+	list=target/package/$$(packaging/machine.sh $(BINARY) 2>/dev/null)/LICENSES && \
+	    { test ! -e "$$list" || install -m 0644 "$$list" $(DOC); }
 	cp -R docs $(DOC)/
 	chmod -R u=rwX,go=rX $(DOC)
 	install -m 0644 packaging/default/index.html $(SHARE)/caddy/html/index.html

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Prints the licences of everything that is compiled into the program, with their full texts.
 
-Reads `cargo metadata` for the machine it runs on. Equal texts are printed once, with all the
+Lists what `cargo tree` finds for the machine that is named, as uname -m names it, or for this one:
+a program for another machine may contain other packages. Equal texts are printed once, with all the
 packages that they come from. Fails when a package names no licence.
+
+Usage: packaging/licences.py [ARCH]
 """
 import hashlib
 import json
@@ -17,17 +20,18 @@ RULE = "=" * 78
 
 
 def main():
-    metadata = json.loads(subprocess.run(
-        ["cargo", "metadata", "--format-version=1", "--locked", "--filter-platform", platform()],
-        check=True, stdout=subprocess.PIPE).stdout)
-    packages = {package["id"]: package for package in metadata["packages"]}
+    target = platform()
+    metadata = json.loads(cargo("metadata", "--format-version=1", "--filter-platform", target))
+    # The first line is the program itself.
+    lines = cargo("tree", "--edges=normal", "--prefix=none", "--target", target).splitlines()[1:]
+    found = {" ".join(line.replace(" v", " ", 1).split()[:2]) for line in lines}
     root = metadata["resolve"]["root"]
-    used = sorted((packages[i] for i in linked(metadata["resolve"], root) if i != root),
+    used = sorted((package for package in metadata["packages"] if label(package) in found),
                   key=lambda package: (package["name"], package["version"]))
     without = [label(package) for package in used if not package["license"]]
     if without:
         sys.exit(f"no licence is named by: {', '.join(without)}")
-    own = packages[root]
+    own = next(package for package in metadata["packages"] if package["id"] == root)
     print(f"caddy {own['version']} is under the licence {own['license']}; see LICENSE.\n\n"
           "It contains the packages below, each under its own licence, and the standard library\n"
           "of Rust (MIT OR Apache-2.0). The texts follow the list.\n")
@@ -38,22 +42,18 @@ def main():
 
 
 def platform():
+    if len(sys.argv) > 1:
+        return f"{sys.argv[1]}-unknown-linux-gnu"
     version = subprocess.run(["rustc", "-vV"], check=True, stdout=subprocess.PIPE, text=True)
     return re.search(r"^host: (.*)$", version.stdout, re.MULTILINE)[1]
 
 
-def linked(resolve, root):
-    """What the root needs at run time, itself included: no build and no test dependencies."""
-    nodes = {node["id"]: node for node in resolve["nodes"]}
-    found, todo = set(), [root]
-    while todo:
-        node = todo.pop()
-        if node in found:
-            continue
-        found.add(node)
-        todo += [need["pkg"] for need in nodes[node]["deps"]
-                 if any(kind["kind"] is None for kind in need["dep_kinds"])]
-    return found
+def cargo(*args):
+    """What cargo prints. It knows which features the program has; the graph in its metadata has
+    those of the tests too."""
+    done = subprocess.run(["cargo", args[0], "--locked", *args[1:]], check=True, text=True,
+                          stdout=subprocess.PIPE)
+    return done.stdout
 
 
 def label(package):

@@ -5,6 +5,7 @@
 set -euo pipefail
 tree=$(cd "$(dirname "$0")/.." && pwd)
 machine=$("$tree/packaging/machine.sh" "$1")
+[ -e "$tree/target/package/$machine/LICENSES" ] || make -s -C "$tree" licences ARCH="$machine" >&2
 mkdir -p "$2"
 out=$(realpath "$2")
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$tree/Cargo.toml" | head -n 1)
@@ -18,7 +19,7 @@ chmod 0755 "$root/caddy"
 cd "$tree"
 cp packaging/archive/README.txt "$root/README.txt"
 cp CHANGELOG.md "$root/CHANGES.txt"
-cat LICENSE target/package/LICENSES >"$root/LICENSES.txt"
+cat LICENSE "target/package/$machine/LICENSES" >"$root/LICENSES.txt"
 install -d "$root/init/linux-sysv" "$root/init/linux-systemd" "$root/init/linux-openrc"
 install -m 0644 packaging/archive/init.README "$root/init/README"
 install -m 0755 init.d/caddy "$root/init/linux-sysv/caddy"

@@ -8,11 +8,13 @@ binary=$(realpath "$1")
 mkdir -p "$2"
 out=$(realpath "$2")
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$tree/Cargo.toml" | head -n 1)
-case $("$tree/packaging/machine.sh" "$binary") in
+arch=$("$tree/packaging/machine.sh" "$binary")
+case $arch in
 x86_64) machine=amd64 ;;
 aarch64) machine=arm64 ;;
 *) exit 1 ;;
 esac
+[ -e "$tree/target/package/$arch/LICENSES" ] || make -s -C "$tree" licences ARCH="$arch" >&2
 maintainer="${DEBFULLNAME:-The caddy project} <${DEBEMAIL:-caddy@caddy.invalid}>"
 
 root=$(mktemp -d "$out/build.XXXXXX")

@@ -1,5 +1,6 @@
 //! The scripts that build and install: they are clean, and refuse what would not run.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -51,6 +52,37 @@ fn every_dependency_has_its_licence() {
         assert!(said.contains(part), "{part}");
     }
     assert!(!said.contains("\ncc "), "only what is in the program");
+}
+
+/// Name and version of a package, the first two words of a line.
+fn label(line: &str) -> String {
+    line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn licences_are_those_of_the_machine_that_the_program_is_for() {
+    let packages = |machine: &str| {
+        let target = format!("{machine}-unknown-linux-gnu");
+        let tree =
+            ["tree", "--locked", "--offline", "-e", "normal", "--prefix", "none", "--target"];
+        let (code, said) = run("cargo", &[&["--quiet"], &tree[..], &[&target]].concat());
+        assert_eq!(code, 0, "{said}");
+        // The first line is the program itself.
+        said.lines()
+            .skip(1)
+            .map(|line| label(&line.replacen(" v", " ", 1)))
+            .collect::<BTreeSet<_>>()
+    };
+    for machine in ["x86_64", "aarch64"] {
+        let script = format!("packaging/licences.py {machine} 2>/dev/null");
+        let (code, said) = run("sh", &["-c", &script]);
+        assert_eq!(code, 0, "{said}");
+        let list = said.split("\n\n").nth(2).unwrap();
+        let listed: BTreeSet<_> = list.lines().map(label).collect();
+        assert_eq!(listed, packages(machine), "{machine}");
+    }
+    // What the second list is for.
+    assert_ne!(packages("x86_64"), packages("aarch64"));
 }
 
 /// The flags that `caddy -help` lists.
@@ -148,6 +180,15 @@ fn a_package_is_for_the_machine_of_its_program() {
         assert_eq!(code, 0, "{said}");
         let package = said.trim().lines().last().unwrap_or_default();
         assert!(package.ends_with(name) && Path::new(package).exists(), "{said}");
+        let listed = match name {
+            "aarch64.rpm" => "rpm2cpio $0 | cpio -i --quiet --to-stdout '*/LICENSES'",
+            "arm64.deb" => "dpkg-deb --fsys-tarfile $0 | tar -xO ./usr/share/doc/caddy/LICENSES",
+            _ => "tar -xzOf $0 LICENSES.txt",
+        };
+        let (_, listed) = run("sh", &["-c", listed, package]);
+        // Without what cargo says of locks.
+        let (_, of_arm) = run("sh", &["-c", "packaging/licences.py aarch64 2>/dev/null"]);
+        assert!(listed.ends_with(&of_arm) && !of_arm.is_empty(), "{name}: {}", listed.len());
     }
     let (code, said) = run("packaging/machine.sh", &["Makefile"]);
     assert_ne!(code, 0, "{said}");

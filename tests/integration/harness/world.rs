@@ -185,7 +185,7 @@ pub fn package(directory: &Path, release: u32) {
     let binary = source("target/release/caddy");
     assert!(binary.exists(), "{}: run make build first", binary.display());
     let script = format!(
-        "set -e; cd '{root}'; test -e target/package/LICENSES || make -s licences >&2
+        "set -e; cd '{root}'
          work=$(mktemp -d); trap 'rm -rf \"$work\"' EXIT; echo {release} >\"$work/mark\"
          objcopy --strip-debug --add-section .mark=\"$work/mark\" '{binary}' \"$work/caddy\"
          mv \"$(packaging/rpm/build.sh \"$work/caddy\" \"$work/out\" {release})\" \

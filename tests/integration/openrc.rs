@@ -40,14 +40,30 @@ fn pid(world: &World) -> String {
 #[test]
 fn openrc_starts_reloads_upgrades_and_stops_it() {
     let Some(world) = machine() else { return };
-    world.ok("rc-update add caddy default && rc-service caddy start && rc-service caddy status");
+    world.ok("rc-update add caddy default && rc-service caddy start");
+    let said = world.ok("rc-service caddy status");
+    assert!(said.contains("status: started"), "{said}");
+    assert!(said.contains("serving 1 site, 0.0 requests/s, 0 connections"), "{said}");
     assert_eq!(status(&world), "202");
     let first = pid(&world);
     assert_eq!(world.ok(&format!("ps -o user= -p {first}")).trim(), "caddy");
     assert_eq!(world.ok("stat -c '%U %a' /var/lib/caddy"), "caddy 700\n");
 
+    // It has been taken when the command returns.
     world.ok("sed -i s/202/203/ /etc/caddy/Caddyfile && rc-service caddy reload");
-    world.until("[ $(curl -so /dev/null -w '%{http_code}' http://localhost/) = 203 ]");
+    assert_eq!(status(&world), "203");
+    // What only the running server can know: its user may not read the file.
+    world.ok("chmod 600 /etc/caddy/Caddyfile");
+    let said = world.expect("rc-service caddy reload", NOT_CONFIGURED);
+    assert!(said.contains("/etc/caddy/Caddyfile: permission denied"), "{said}");
+    assert!(said.contains("the running configuration is unchanged"), "{said}");
+    world.ok("chmod 644 /etc/caddy/Caddyfile");
+    // A server that an older script has started has no control socket.
+    world.ok("mv /run/caddy/caddy.sock /run/caddy/away && sed -i s/203/204/ /etc/caddy/Caddyfile");
+    world.ok("rc-service caddy reload");
+    world.until("[ $(curl -so /dev/null -w '%{http_code}' http://localhost/) = 204 ]");
+    world.ok("mv /run/caddy/away /run/caddy/caddy.sock && rc-service caddy status");
+    world.ok("sed -i s/204/203/ /etc/caddy/Caddyfile && rc-service caddy reload");
     world.ok(
         "cp /etc/caddy/Caddyfile /tmp/good && echo 'http://bad { nope }' >>/etc/caddy/Caddyfile",
     );

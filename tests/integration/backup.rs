@@ -39,7 +39,7 @@ fn machine() -> Option<World> {
 #[test]
 fn certificates_move_to_another_machine() {
     let (Some(old), Some(new)) = (machine(), machine()) else { return };
-    let [archive, restore, look] = &blocks()[..] else { panic!("{:?}", blocks()) };
+    let [archive, restore, look, ..] = &blocks()[..] else { panic!("{:?}", blocks()) };
     let ca = Ca::start();
     obtain(&ca, &old.path(""));
     assert_eq!(ca.orders().len(), 1);
@@ -66,5 +66,38 @@ fn certificates_move_to_another_machine() {
     assert_eq!(new.ok("find /var/lib/caddy -not -user caddy -o -perm /077"), "");
     let log = new.ok("cat /var/log/caddy/caddy.log");
     assert!(!log.contains("www.example.com: certificate"), "{log}");
+    assert_eq!(ca.orders().len(), 1);
+}
+
+#[test]
+fn an_instance_moves_to_another_machine() {
+    let (Some(old), Some(new)) = (machine(), machine()) else { return };
+    let [.., look, archive, restore] = &blocks()[..] else { panic!("{:?}", blocks()) };
+    let ca = Ca::start();
+    obtain(&ca, &old.path(""));
+    let options = format!("OPTIONS=\"-agree -ca {}\"", ca.url());
+    old.ok("ln -s caddy /etc/rc.d/init.d/caddy-two && mkdir /etc/caddy-two");
+    old.ok(&format!("echo '{options}' >/etc/sysconfig/caddy-two"));
+    old.ok("printf 'www.example.com\nstatus 203 /\n' >/etc/caddy-two/Caddyfile");
+    old.ok("cp -R /share/store /var/lib/caddy-two && chown -R caddy: /var/lib/caddy-two");
+    old.ok("service caddy-two start");
+    let certificate = old.ok(look);
+    assert!(certificate.contains("serial="), "{certificate}");
+
+    old.ok(archive);
+    assert_eq!(old.ok("stat -c %a /root/caddy-two-backup.tar.gz"), "600\n");
+    old.ok("cp /root/caddy-two-backup.tar.gz /share/backup");
+    std::fs::copy(old.path("backup"), new.path("backup")).unwrap();
+    new.ok("mv /share/backup /root/caddy-two-backup.tar.gz");
+    new.ok(&format!("set -e\n{restore}"));
+    assert_eq!(new.ok(look), certificate);
+    let here = ["--resolve", "www.example.com:443:127.0.0.1"];
+    assert_eq!(new.curl(&here, "https://www.example.com/").split(' ').next(), Some("203"));
+    let status = new.ok("service caddy-two status");
+    assert!(status.contains("caddy-two (pid "), "{status}");
+    assert!(
+        status.contains("; next certificate ends in ") && status.contains(": www.example.com"),
+        "{status}"
+    );
     assert_eq!(ca.orders().len(), 1);
 }

@@ -119,7 +119,10 @@ fn upgrades(world: &World) {
         assert_eq!(download.join().unwrap(), format!("200 1.1 {}", 30 << 20));
     });
     assert_eq!(row(world, "CapEff"), "0000000000000400");
-    assert_eq!(world.ok("systemctl show --value -p StatusText caddy"), "serving\n");
+    let said = world.ok("systemctl show --value -p StatusText caddy");
+    assert!(said.starts_with("serving ") && said.contains(" requests/s"), "{said}");
+    assert!(!said.contains("failed"), "{said}");
+    world.until("systemctl status --no-pager caddy | grep -E 'Status: .serving .* requests/s'");
     // The new process is the service: systemd sees its end.
     world.until(&format!("! test -e /proc/{before}"));
     let restarts = world.ok("systemctl show --value -p NRestarts caddy");

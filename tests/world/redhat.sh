@@ -4,7 +4,7 @@
 set -euo pipefail
 
 rm -rf /etc/init.d /etc/rc?.d /etc/rc.d /usr/bin/systemctl /lib/systemd/systemd
-mkdir -p /etc/rc.d/init.d /run/lock/subsys
+mkdir -p /etc/rc.d/init.d /etc/sysconfig /run/lock/subsys
 ln -s rc.d/init.d /etc/init.d
 for level in 0 1 2 3 4 5 6; do
     mkdir "/etc/rc.d/rc$level.d"

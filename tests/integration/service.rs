@@ -146,11 +146,15 @@ impl Manager {
 fn systemd_hears_of_ready_reloading_and_stopping() {
     let manager = Manager::new();
     let mut caddy = Setup::new(PLAIN).env("NOTIFY_SOCKET", &manager.path).start();
-    let serving = "READY=1\nSTATUS=serving 1 site, 0.0 requests/s, 0 connections\n";
-    assert_eq!(manager.hear("READY=1"), serving);
+    // The connection that looked whether it listens may still be open.
+    let serving = |said: String| {
+        let is_quiet = said.starts_with("READY=1\nSTATUS=serving 1 site, 0.0 requests/s, ");
+        assert!(is_quiet && !said.contains("failed"), "{said}");
+    };
+    serving(manager.hear("READY=1"));
     caddy.signal(Signal::SIGHUP);
     assert!(manager.hear("RELOADING=1").contains("\nMONOTONIC_USEC="));
-    assert_eq!(manager.hear("READY=1"), serving);
+    serving(manager.hear("READY=1"));
     caddy.rewrite("http://:@PORT@\nnope\n");
     caddy.signal(Signal::SIGHUP);
     manager.hear("RELOADING=1");

@@ -115,7 +115,7 @@ fn what_goes_on_now_is_told_and_then_no_more() {
 fn the_configuration_and_what_became_of_attempts_to_change_it() {
     let caddy = setup("http://:@PORT@\nstatus 200 /\n").start();
     let first = text(&caddy);
-    assert!(first.starts_with("serving 1 site, 0.0 requests/s, 0 connections\n"), "{first}");
+    assert!(first.starts_with("serving 1 site, 0.0 requests/s, "), "{first}");
     assert!(
         row(&first, "configuration").starts_with("Caddyfile with 1 site, loaded 20"),
         "{first}"

@@ -78,10 +78,8 @@ impl HyStart {
             (Some(Conservative { baseline, .. }), _) if round_min < baseline => {
                 self.conservative = None;
             }
-            (None, Some(last)) => {
-                if round_min >= last + rtt_threshold(last) {
-                    self.conservative = Some(Conservative { rounds: 0, baseline: round_min });
-                }
+            (None, Some(last)) if round_min >= last + rtt_threshold(last) => {
+                self.conservative = Some(Conservative { rounds: 0, baseline: round_min });
             }
             _ => {}
         }

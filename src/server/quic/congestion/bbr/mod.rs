@@ -9,11 +9,11 @@
 //!   need. Faster than 1.25 windows (Startup) goes by `paced_window`.
 //! - quinn forgets packets that it declares lost and does not report a late acknowledgement of one,
 //!   so spurious losses cannot be detected: section 5.5.11 is left out.
-//! - quinn reports losses after the acknowledgement that reveals them, all in one event. Each such event
+//! - quinn reports losses after the acknowledgement that reveals them, all in one event, which
 //!   counts as one range of lost packets in section 5.3.1.3.
-//! - Startup limits what is in flight to less than two BDPs while the RTT shows that its queue grows
-//!   (`queue_delay.rs`). With a queue of one BDP, two BDPs overflow it before the rate has been on
-//!   its plateau for three rounds.
+//! - Startup limits what is in flight to less than two BDPs while the RTT shows that its queue
+//!   grows (`queue_delay.rs`). With a queue of one BDP, two BDPs overflow it before the rate has
+//!   been on its plateau for three rounds.
 //! - An ECN mark (RFC 9002 section 7.1 asks for an answer, the draft has none) counts as loss in
 //!   the short-term model, and ends a bandwidth probe.
 

@@ -6,10 +6,11 @@ use std::time::Instant;
 use bytes::BytesMut;
 use http::{StatusCode, Version};
 
+use super::field_block::{self, Block, Row};
 use super::flow::{Flow, Way};
 use super::frame_format::{
-    self, ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST,
-    PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, number, put_block,
+    self, ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST, PUSH_PROMISE, RST_STREAM,
+    SETTINGS, WINDOW_UPDATE, number, put_block,
 };
 use super::open_streams::OpenStreams;
 use super::refusals::Refusals;
@@ -53,16 +54,6 @@ enum At {
     Lost,
     /// h2 closes the connection, and the rest is discarded.
     Ended,
-}
-
-/// A complete field block.
-struct Block<'a> {
-    stream: u32,
-    ends: bool,
-    depends_on_itself: bool,
-    fields: &'a [u8],
-    /// Bytes of its frames.
-    length: usize,
 }
 
 impl Framer {
@@ -205,7 +196,11 @@ impl Framer {
         if frame.has(END_HEADERS) {
             return self.judge(&block);
         }
-        let Row { fragments, length, is_whole } = self.row(&block, bytes)?;
+        let row = field_block::row(&block, bytes, self.most);
+        let Row { fragments, length, is_whole } = row.map_err(|reason| match reason {
+            Some(reason) => self.end(reason, bytes.len(), None),
+            None => Stop::More,
+        })?;
         let fields = fragments.concat();
         (block.fields, block.length) = (&fields, length);
         if is_whole {
@@ -216,32 +211,6 @@ impl Framer {
         let _ = self.decoder.decode(&fields, |line, field| section.add(line, field));
         let unanswered = self.describe(&fields, mark, section.too_large());
         Err(self.end(Reason::EnhanceYourCalm, bytes.len(), Some(unanswered)))
-    }
-
-    /// The fragments of a block in several frames; not complete if there are too many.
-    fn row<'a>(&mut self, block: &Block<'a>, bytes: &'a [u8]) -> Result<Row<'a>, Stop> {
-        let (mut fragments, mut length) = (vec![block.fields], block.length);
-        // h2 counts the frames that do not end the block.
-        let frames = (self.most / MOST).max(1);
-        let mut left = (frames + frames / 4).max(5);
-        loop {
-            let rest = &bytes[length..];
-            let next = Frame::read(rest.first_chunk().ok_or(Stop::More)?);
-            let belongs = next.kind == CONTINUATION && next.stream == block.stream;
-            if !belongs || next.length > MOST {
-                return Err(self.end(Reason::Protocol, bytes.len(), None));
-            }
-            let is_whole = next.has(END_HEADERS);
-            if !is_whole && left == 0 {
-                return Ok(Row { fragments, length, is_whole });
-            }
-            left -= usize::from(!is_whole);
-            fragments.push(rest[HEAD..].get(..next.length).ok_or(Stop::More)?);
-            length += HEAD + next.length;
-            if is_whole {
-                return Ok(Row { fragments, length, is_whole });
-            }
-        }
     }
 
     fn judge(&mut self, block: &Block<'_>) -> Result<usize, Stop> {
@@ -360,12 +329,4 @@ impl Framer {
         self.at = At::Ended;
         Stop::Replace(Replacement { bytes, by: reason.frames(self.most), unanswered }.into())
     }
-}
-
-/// The fragments of a block.
-struct Row<'a> {
-    fragments: Vec<&'a [u8]>,
-    /// Bytes of their frames.
-    length: usize,
-    is_whole: bool,
 }

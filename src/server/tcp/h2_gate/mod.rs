@@ -5,6 +5,7 @@
 //! on, h2's dynamic table differs from the client's, so all later blocks are forwarded as literals.
 //! Content waits here that comes in windows larger than those of h2.
 
+mod field_block;
 mod flow;
 #[cfg(test)]
 mod flow_tests;

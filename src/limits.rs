@@ -148,6 +148,8 @@ limits! {
     RESPONSE_FIELDS: usize = 128, count "header fields of a response; more are 502";
     RESPONSE_TRAILERS: usize = 64, count "trailer fields of a response; more abort the response";
     INFORMATIONAL: u8 = 32, count "1xx responses before the final one; more are 502";
+    EARLY_HINTS: u8 = 8, count "103 responses that a client gets for one request; more are discarded";
+    EARLY_HINT_BYTES: usize = 16 * KB, bytes "size of their header fields; what exceeds it is discarded";
     /// To another upstream.
     RETRY_BODY: u64 = MB as u64, bytes "request body kept for retries";
     RETRY_WINDOW: usize = 10,

@@ -1,5 +1,8 @@
 //! `header PATH [+|-]NAME [VALUE]`: changes fields of responses and of error pages.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::arguments;
@@ -7,6 +10,7 @@ use crate::caddyfile::Repeat::Accumulates;
 use crate::caddyfile::{Args, ConfigError, Options, templated};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::Request;
+use crate::http::early_hints::FieldRules;
 use crate::http::paths::Prefix;
 use crate::http::placeholders::{ResponseFacts, Template};
 use crate::http::response::Removed;
@@ -28,7 +32,7 @@ pub(super) static OPTIONS: Options<Rule> = Options::<Rule>::new(&[]).others(temp
 ));
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
-    let mut rules: Vec<Rule> = Vec::new();
+    let mut rules = Vec::new();
     while args.next() {
         let word = args.required()?;
         let words = args.remaining();
@@ -47,7 +51,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             return Err(args.arg_error());
         }
         rule.changes.retain(|change| !change.is_framing());
-        rules.push(rule);
+        rules.push(Arc::new(rule));
     }
     site.push(Headers { rules });
     Ok(())
@@ -59,9 +63,10 @@ fn is_field(word: &str, rest: &[&str]) -> bool {
 }
 
 struct Headers {
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
 }
 
+#[derive(Debug)]
 pub(super) struct Rule {
     path: Prefix,
     changes: Vec<Change>,
@@ -93,6 +98,7 @@ impl Rule {
     }
 }
 
+#[derive(Debug)]
 enum Change {
     /// Unless an inner handler sets the field.
     Set(HeaderName, Text),
@@ -100,6 +106,7 @@ enum Change {
     Delete(HeaderName),
 }
 
+#[derive(Debug)]
 enum Text {
     Fixed(HeaderValue),
     Template(Template),
@@ -203,17 +210,34 @@ fn apply<'a>(
     }
 }
 
+/// The rules of one request.
+#[derive(Debug)]
+struct Applied(Vec<Arc<Rule>>);
+
+impl FieldRules<Request> for Applied {
+    fn apply(&self, fields: &mut HeaderMap, req: &Request) {
+        let changes = self.0.iter().flat_map(|rule| &rule.changes);
+        apply(changes, fields, req, StatusCode::EARLY_HINTS);
+    }
+}
+
 impl Handler for Headers {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let route = req.route();
         let of_path = self.rules.iter().filter(|rule| rule.path.holds(&route));
-        let rules: Vec<&Rule> = of_path.filter(|rule| !rule.changes.is_empty()).collect();
+        let rules: Vec<&Arc<Rule>> = of_path.filter(|rule| !rule.changes.is_empty()).collect();
         drop(route);
         if rules.is_empty() {
             return next.run(req);
         }
         Box::pin(async move {
+            if let Some(hints) = &mut req.early_hints {
+                hints.push(Rc::new(Applied(rules.iter().copied().cloned().collect())));
+            }
             let mut reply = next.run(&mut *req).await;
+            if let Some(hints) = &mut req.early_hints {
+                hints.pop();
+            }
             let (headers, status) = match &mut reply {
                 Ok(response) => {
                     let status = response.status();

@@ -8,6 +8,7 @@ pub mod chunked;
 pub mod coding;
 pub mod condition;
 pub mod connection_values;
+pub mod early_hints;
 pub mod error_lines;
 pub mod fault_page;
 #[cfg(any(test, fuzzing))]

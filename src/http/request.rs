@@ -9,6 +9,7 @@ use std::time::Instant;
 use http::{HeaderValue, StatusCode, Uri, header, request::Parts};
 
 use super::connection_values::ConnectionValues;
+use super::early_hints::EarlyHints;
 use super::sink::About;
 use super::{Body, Upgrade, paths};
 
@@ -31,6 +32,8 @@ pub struct Request {
     pub upstream: Option<Arc<str>>,
     /// Notified if the request ends without a response.
     pub watcher: Option<Arc<dyn Watcher>>,
+    /// Set if the client may get interim responses.
+    pub early_hints: Option<Box<EarlyHints<Self>>>,
     pub received: Instant,
 }
 
@@ -206,6 +209,7 @@ pub(crate) mod tests {
             user: None,
             upstream: None,
             watcher: None,
+            early_hints: None,
             received: Instant::now(),
         }
     }

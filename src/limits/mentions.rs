@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::tests::{bytes, percent, time};
+use super::tests::{bytes, count, percent, time};
 use super::*;
 
 /// A page, the text of a line around a value, which `{}` stands for, and the value.
@@ -51,6 +51,8 @@ static MENTIONS: &[Mention] = &[
     ("docs/proxy.md", "DURATION` | time between checks | {} |", || brief(HEALTH_INTERVAL)),
     ("docs/proxy.md", "how long the whole check may take | {} |", || brief(HEALTH_TIMEOUT)),
     ("docs/proxy.md", "one, or after {} without a", || time(CONTINUE_WAIT)),
+    ("docs/proxy.md", "no more than {} for a request, with", || count(EARLY_HINTS)),
+    ("docs/proxy.md", "a request, with {} of fields", || bytes(EARLY_HINT_BYTES)),
     ("docs/proxy.md", "are limited to {} of the", || percent(RETRY_SHARE)),
     ("docs/proxy.md", "requests of the last {} s plus", || RETRY_WINDOW.to_string()),
     ("docs/proxy.md", "s plus {} per second", || RETRY_FLOOR.to_string()),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{EchoSockets, Setup, certificate, wait_for};
+use crate::harness::{EchoSockets, Origin, Setup, certificate, wait_for};
 
 const PAGE: &str = "<!doctype html><title>t</title><p id=p>none</p><script>
 const entry = performance.getEntriesByType('navigation')[0];
@@ -54,6 +54,40 @@ fn chromium_reports_h3() {
         .expect("chromium");
     let dom = String::from_utf8_lossy(&done.stdout);
     assert!(dom.contains("protocol=h3"), "{dom}\n{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn chromium_loads_what_early_hints_name() {
+    let keys = tempfile::tempdir().unwrap();
+    let (cert, key, pin) = certificate(keys.path(), "10");
+    for protocol in ["HTTP/2.0", "HTTP/3.0"] {
+        let origin = Origin::start();
+        let site = format!(
+            "https://localhost:@PORT@ {{\n tls {cert} {key}\n proxy / {}\n \
+             log / access.log \"{{proto}} {{uri}} {{status}}\"\n}}\n",
+            origin.addr
+        );
+        let caddy = Setup::new(&site).arg("-quic").start();
+        let profile = tempfile::tempdir().unwrap();
+        let mut browser = chromium(profile.path(), &pin, 60);
+        if protocol == "HTTP/3.0" {
+            let forced = format!("--origin-to-force-quic-on=localhost:{}", caddy.port());
+            browser.args(["--enable-quic", &forced]);
+        }
+        let mut browser = browser
+            .arg("--remote-debugging-port=0")
+            .arg(caddy.url("/fault/hinted-page"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromium");
+        let log = wait_for("the file of the hint", Duration::from_secs(60), || {
+            Some(caddy.read("access.log")).filter(|log| log.contains("/preloaded.css"))
+        });
+        kill(Pid::from_raw(browser.id() as i32), Signal::SIGTERM).unwrap();
+        browser.wait().unwrap();
+        assert!(log.contains(&format!("{protocol} /preloaded.css 200")), "{log}");
+    }
 }
 
 const CHAT: &str = "<!doctype html><title>t</title><script>

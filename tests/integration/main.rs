@@ -36,6 +36,7 @@ mod descriptors;
 mod dns;
 mod documentation;
 mod early;
+mod early_hints;
 mod fastcgi;
 mod fastcgi_faults;
 mod faults;

@@ -18,7 +18,7 @@ linger: seconds to stay when all is done; tell: a file to make then.
 moves: seconds between changes of the client's port, as a NAT makes them.
 freeze: true never opens a window again, with a PING every 5 s; patient: true only the PING; rebel: true ignores the stream limit.
 Result: {offered: {idle, streams, window, stream_window} in the server's transport parameters,
-answers: [{status, headers, trailers, interim (1xx), len, crc, body (first 64 KiB, latin-1),
+answers: [{status, headers, trailers, interim (fields of each 1xx), len, crc, body (first 64 KiB, latin-1),
 error, seconds}],
 lost: why the connection ended by itself or null}; for a loop {ok, failed, lost, first_error,
 connections, refused (requests that the GOAWAY gave back)}.
@@ -157,7 +157,7 @@ class Client(QuicConnectionProtocol):
         if status is None:
             exchange.trailers = fields
         elif status < 200:
-            exchange.interim.append(status)
+            exchange.interim.append(fields)
         else:
             exchange.status = status
             exchange.headers = [f for f in fields if not f[0].startswith(":")]

@@ -96,6 +96,7 @@ fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> Request {
         user: None,
         upstream: None,
         watcher: None,
+        early_hints: None,
         received: Instant::now(),
     }
 }

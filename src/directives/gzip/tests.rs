@@ -56,6 +56,7 @@ fn request(method: &str, accepted: &str) -> Request {
         user: None,
         upstream: None,
         watcher: None,
+        early_hints: None,
         received: Instant::now(),
     }
 }

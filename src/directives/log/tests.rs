@@ -65,6 +65,7 @@ fn request(target: &str) -> Request {
         user: None,
         upstream: None,
         watcher: None,
+        early_hints: None,
         received: Instant::now(),
     }
 }

@@ -68,6 +68,7 @@ fn settings(rule: &Rule) -> Settings {
         idle: never_first,
         without: Prefix::default(),
         upstream_headers,
+        downstream_headers: Vec::new(),
         tls: rule.exchange.tls.clone(),
         proxy_protocol: rule.exchange.proxy_protocol.map(ProxyProtocol::of_no_client),
     }
@@ -190,6 +191,7 @@ impl Checker {
             user: None,
             upstream: None,
             watcher: None,
+            early_hints: None,
             received: std::time::Instant::now(),
         })
     }

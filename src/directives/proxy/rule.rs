@@ -13,7 +13,6 @@ use crate::directives::proxy::exchange::trust::{ClientFiles, Trust};
 use crate::directives::proxy::host::health::Check;
 use crate::directives::proxy::host::set::Set;
 use crate::directives::proxy::host::upstream::{Tolerance, Versions};
-use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::http::Request;
 use crate::http::paths::Prefix;
 
@@ -45,7 +44,6 @@ pub(super) struct Rule {
     pub(super) exchange: Settings,
     /// `rewrite_location`.
     pub(super) rewrite_location: bool,
-    pub(super) downstream_headers: Vec<HeaderRule>,
     pub(super) trust: Trust,
     pub(super) tls_client: Option<ClientFiles>,
 }
@@ -70,7 +68,6 @@ impl Rule {
             check: Check::default(),
             exchange: Settings::default(),
             rewrite_location: false,
-            downstream_headers: Vec::new(),
             trust: Trust::default(),
             tls_client: None,
         }

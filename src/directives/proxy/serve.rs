@@ -60,6 +60,10 @@ pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
                         if !error.by_client() {
                             host.state.fail(&rule.site, &host.name, &error, rule.tolerance);
                         }
+                        if req.early_hints.as_ref().is_some_and(|hints| hints.are_sent()) {
+                            // The next server has its own, and the client has acted on these.
+                            req.early_hints = None;
+                        }
                         let error = error.at(&host.name);
                         if fate == Fate::Final || !payload.available() {
                             return Err(error.into());
@@ -128,7 +132,7 @@ fn answered(
         let places = Places { upstream: host, without, upstream_headers, req };
         places.reverse(response.headers_mut());
     }
-    if !rule.downstream_headers.is_empty() {
+    if !rule.exchange.downstream_headers.is_empty() {
         let before = response.headers().clone();
         let facts = ResponseFacts {
             status: response.status().as_u16(),
@@ -136,8 +140,13 @@ fn answered(
             latency: started.elapsed(),
             headers: &before,
         };
-        header_rules::apply(&rule.downstream_headers, response.headers_mut(), req, Some(&facts));
-        if rule.downstream_headers.iter().any(|rule| rule.removes(&ALT_SVC)) {
+        header_rules::apply(
+            &rule.exchange.downstream_headers,
+            response.headers_mut(),
+            req,
+            Some(&facts),
+        );
+        if rule.exchange.downstream_headers.iter().any(|rule| rule.removes(&ALT_SVC)) {
             // The server's own Alt-Svc must not replace it; `Server` is removed by `header`.
             Removed::note(&mut req.head.extensions, &ALT_SVC);
         }

@@ -38,6 +38,7 @@ pub(super) fn request(method: &str, uri: &str) -> Request {
         user: None,
         upstream: None,
         watcher: None,
+        early_hints: None,
         received: Instant::now(),
     }
 }

@@ -34,6 +34,7 @@ fn request() -> Request {
         user: Some("kim".to_owned()),
         upstream: None,
         watcher: None,
+        early_hints: None,
         received: Instant::now(),
     }
 }

@@ -63,6 +63,7 @@ impl Door {
             user: None,
             upstream: None,
             watcher: None,
+            early_hints: None,
             received: std::time::Instant::now(),
         })
     }

@@ -8,6 +8,7 @@ mod control_stream;
 mod errors;
 pub(crate) mod frames;
 pub(crate) mod gate;
+mod interim;
 pub(crate) mod patience;
 pub(crate) mod refusals;
 pub(crate) mod request;

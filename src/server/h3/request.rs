@@ -4,17 +4,19 @@
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
 use h3::error::Code;
 use http::{StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::{H3Body, RequestReader, malformed};
+use super::interim::Interim;
 use super::refusals::Refusals;
 use super::response::{self, Shared, answer, delivered};
 use super::section::{self, WEBSOCKET};
 use super::transport::Transport;
 use super::tunnels::Tunnels;
+use crate::http::early_hints::{self, EarlyHints, InterimWriter};
 use crate::http::response::NeedsHttp1;
 use crate::http::{Body, Upgrade};
 use crate::limits::{MINIMUM_RATE, QUIC_LINGER, QUIC_LINGER_SILENCE};
@@ -89,10 +91,14 @@ async fn serve_request(
         return response::reset(stream, Code::H3_MESSAGE_ERROR);
     }
     let unread = body.unread();
-    let request = door.receive(request.map(Body::new));
+    let mut request = door.receive(request.map(Body::new));
+    let interim = early_hints::are_for(&request.head.headers).then(|| Interim::new(stream));
+    let writer = interim.clone().map(|interim| interim as Rc<dyn InterimWriter>);
+    request.early_hints = writer.map(|writer| Box::new(EarlyHints::new(writer)));
     let (deadline, read_deadline) = (door.response_deadline(), door.read_deadline());
     let answer = dispatch(door, request, verdict).await;
-    send(door, stream, answer, deadline).await;
+    let before = interim.map(|interim| interim.unsent()).unwrap_or_default();
+    send(door, stream, before, answer, deadline).await;
     if let Some(rest) = unread.and_then(|unread| unread.take()) {
         linger(rest, read_deadline).await;
     }
@@ -159,12 +165,13 @@ async fn serve_tunnel(
         Some(tunnel) => response.map(|body| tunnel.outward(body)),
         None => response,
     };
-    send(door, stream, Counted { response, tally }, None).await;
+    send(door, stream, BytesMut::new(), Counted { response, tally }, None).await;
 }
 
 async fn send(
     door: &Door,
     stream: &Shared,
+    before: BytesMut,
     Counted { response, tally }: Counted,
     deadline: Option<Instant>,
 ) {
@@ -172,7 +179,7 @@ async fn send(
         return response::reset(stream, Code::H3_VERSION_FALLBACK);
     }
     let answered = async {
-        let answered = answer(stream, response, door.write_idle(), &tally);
+        let answered = answer(stream, response, before, door.write_idle(), &tally);
         match deadline {
             Some(at) => timeout_at(at, answered).await?,
             None => answered.await,

@@ -46,16 +46,18 @@ impl LastAccepted {
     }
 }
 
-/// Sends the response to its end and gives its length; on an error the stream is to be [`reset`].
+/// Sends `before`, and the response to its end; gives the length of the latter. On an error the
+/// stream is to be [`reset`].
 /// A client that takes nothing for `patience` is one.
 pub(crate) async fn answer(
     stream: &Shared,
     response: Response<Body>,
+    before: BytesMut,
     patience: Option<Duration>,
     tally: &Tally,
 ) -> Result<u64, BodyError> {
     let (head, mut body) = response.into_parts();
-    let mut queue = Queue { patience, ..Queue::default() };
+    let mut queue = Queue { scratch: before, patience, ..Queue::default() };
     queue.push_section(|out| qpack::write_head(out, head.status, &head.headers));
     drop(head);
     poll_fn(|cx| {
@@ -97,6 +99,20 @@ pub(crate) fn given_up(stream: &Shared) -> impl Future<Output = bool> + use<> {
 pub(crate) fn reset(stream: &Shared, code: Code) {
     // An error means that the stream has ended already.
     let _ = stream.borrow_mut().reset(close::var_int(code.value()));
+}
+
+/// Writes a HEADERS frame to an empty buffer.
+pub(super) fn write_section(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
+    out.reserve(512);
+    out.put_bytes(0, FRAME_HEAD);
+    write(out);
+    // The frame header is written directly before its payload, whose length is known only now.
+    let mut head = BytesMut::with_capacity(FRAME_HEAD);
+    head.put_u8(HEADERS as u8);
+    varint::write(&mut head, out.len() - FRAME_HEAD);
+    let start = FRAME_HEAD - head.len();
+    out[start..FRAME_HEAD].copy_from_slice(&head);
+    out.advance(start);
 }
 
 /// What is to be written.
@@ -153,16 +169,7 @@ impl Queue {
     /// Adds a HEADERS frame.
     fn push_section(&mut self, write: impl FnOnce(&mut BytesMut)) {
         self.seal();
-        self.scratch.reserve(512);
-        self.scratch.put_bytes(0, FRAME_HEAD);
-        write(&mut self.scratch);
-        // The frame header is written directly before its payload, whose length is known only now.
-        let mut head = BytesMut::with_capacity(FRAME_HEAD);
-        head.put_u8(HEADERS as u8);
-        varint::write(&mut head, self.scratch.len() - FRAME_HEAD);
-        let start = FRAME_HEAD - head.len();
-        self.scratch[start..FRAME_HEAD].copy_from_slice(&head);
-        self.scratch.advance(start);
+        write_section(&mut self.scratch, write);
     }
 
     /// Turns the scratch buffer into a chunk.

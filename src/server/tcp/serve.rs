@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -16,8 +16,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::batched_tls::{BatchedTls, Flusher};
-use super::guard::{Guard, GuardLimits, Readable};
-use super::h2_gate::{H2Gate, Refusals};
+use super::guard::{Guard, GuardHandle, GuardLimits, Readable};
+use super::h2_gate::{H2Gate, Interim, Refusals};
 use super::outgoing::{InProgress, Outgoing};
 use super::stall::Stall;
 use super::stream;
@@ -25,6 +25,7 @@ use super::stream_slots::StreamSlots;
 use super::unread;
 use super::watch::{Activity, Clock, Ended, Graceful, Watched};
 use crate::http::Body;
+use crate::http::early_hints::{self, EarlyHints};
 use crate::http::request::Peer;
 use crate::http::response::NeedsHttp1;
 use crate::limits;
@@ -67,7 +68,8 @@ pub(crate) async fn serve_http1<T>(
         let parting = &connection.worker.parting;
         let slot = Some(granted.clone());
         let switching = Switching::new(slot, &activity, parting, timeouts.write_idle);
-        let service = service(door.clone(), activity.clone(), switching, None);
+        let protocol = ProtocolState::Http1(guard.handle());
+        let service = service(door.clone(), activity.clone(), switching, protocol);
         let served = builder.serve_connection(TokioIo::new(guard), service);
         let mut watched = Watched::new(served, clock);
         let ended = (&mut watched).await;
@@ -117,16 +119,20 @@ pub(crate) async fn serve_http2(
     let door = Door::new(&connection, peer, timeouts);
     let parting = &connection.worker.parting;
     let switching = Switching::new(None, &activity, parting, timeouts.write_idle);
-    let streams =
-        Streams { turns: StreamSlots::new(limits::STREAMS), refusals: Refusals::default() };
+    let streams = Streams {
+        turns: StreamSlots::new(limits::STREAMS),
+        refusals: Refusals::default(),
+        interim: Interim::default(),
+    };
     // What is too much is for dispatch to say, by the same rules for all protocols.
     let head = header_bytes + limits::H2_HEADER_EXCESS;
     let refused = {
         let door = door.clone();
         move |head, status| log_refused(&door, head, status)
     };
-    let io = H2Gate::new(io, head, streams.refusals.clone(), refused);
-    let service = service(door, activity.clone(), switching, Some(streams));
+    let (refusals, interim) = (streams.refusals.clone(), streams.interim.clone());
+    let io = H2Gate::new(io, head, refusals, interim, refused);
+    let service = service(door, activity.clone(), switching, ProtocolState::Http2(streams));
     let served = http2::Builder::new(Local { write_idle: timeouts.write_idle })
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::STREAMS + limits::TUNNELS)
@@ -151,17 +157,47 @@ pub(crate) async fn serve_http2(
 }
 
 /// The state that the requests of one HTTP/2 connection share.
-#[derive(Clone)]
 struct Streams {
     turns: Rc<StreamSlots>,
     refusals: Refusals,
+    interim: Interim,
+}
+
+/// What a protocol has of its own.
+enum ProtocolState {
+    Http1(GuardHandle),
+    Http2(Streams),
+}
+
+impl ProtocolState {
+    fn streams(&self) -> Option<&Streams> {
+        match self {
+            Self::Http1(_) => None,
+            Self::Http2(streams) => Some(streams),
+        }
+    }
+
+    /// The way of early hints to the client, if this request may get them.
+    fn early_hints(
+        &self,
+        request: &mut Request<Body>,
+    ) -> Option<Box<EarlyHints<crate::http::Request>>> {
+        match self {
+            Self::Http2(streams) => streams.interim.take(request),
+            Self::Http1(guard) => {
+                let knows = request.version() == Version::HTTP_11;
+                let wanted = knows && early_hints::are_for(request.headers());
+                wanted.then(|| Box::new(EarlyHints::new(Rc::new(guard.clone()))))
+            }
+        }
+    }
 }
 
 fn service(
     door: Rc<Door>,
     activity: Activity,
     switching: Switching,
-    streams: Option<Streams>,
+    protocol: ProtocolState,
 ) -> impl HttpService<
     Incoming,
     ResBody = Outgoing,
@@ -171,11 +207,11 @@ fn service(
     service_fn(move |request: Request<Incoming>| {
         let mut verdict = activity.begin();
         let (door, running) = (door.clone(), Running(Some(activity.clone())));
-        let turns = streams.as_ref().map(|streams| streams.turns.clone());
+        let turns = protocol.streams().map(|streams| streams.turns.clone());
         let mut request = request.map(Into::into);
         if verdict.is_some() {
             RequestSummary::by_http1(&activity.replaced()).put_into(&mut request);
-        } else if let Some(streams) = &streams {
+        } else if let Some(streams) = protocol.streams() {
             verdict = streams.refusals.take(&mut request);
         }
         let (mut switch, mut upgrade) = (None, None);
@@ -188,8 +224,9 @@ fn service(
                 Err(refused) => verdict = Some(refused),
             }
         }
+        let early_hints = protocol.early_hints(&mut request);
         let mut request = door.receive(request);
-        request.upgrade = upgrade;
+        (request.upgrade, request.early_hints) = (upgrade, early_hints);
         async move {
             // Only HTTP/2 has a stall to watch, and a stream that would be reset.
             if let Some(stall) = Stall::current().filter(|_| !request.body.is_end_stream()) {

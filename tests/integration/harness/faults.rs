@@ -54,13 +54,57 @@ pub fn commit(name: &str, stream: &mut TcpStream) -> std::io::Result<bool> {
             let hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(1_000);
             silence(stream, &hints)?;
         }
+        name if name.contains("hint") => return hint(name, stream),
+        // A whole answer that promises to stay, and a close.
+        "quit" => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nquit")?,
+        other => panic!("no fault '{other}'"),
+    }
+    Ok(false)
+}
+
+/// The same of one that sends early hints.
+fn hint(name: &str, stream: &mut TcpStream) -> std::io::Result<bool> {
+    match name {
         "some-hints" => {
             stream.write_all(&b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(5))?;
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nafter")?;
             return Ok(true);
         }
-        // A whole answer that promises to stay, and a close.
-        "quit" => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nquit")?,
+        // With more than goes to a client: of its fields, of its size, of their number.
+        "rich-hints" => {
+            let fields = "Link: </a>\r\nServer: s\r\nSet-Cookie: a=b\r\nConnection: x-hop\r\n\
+                X-Hop: 1\r\nReferrer-Policy: origin\r\n";
+            write!(stream, "HTTP/1.1 103 Early Hints\r\n{fields}\r\n")?;
+            let long = "x".repeat(20_000);
+            write!(stream, "HTTP/1.1 103 Early Hints\r\nLink: {long}\r\n\r\n")?;
+            write!(stream, "HTTP/1.1 102 Processing\r\nLink: </no>\r\n\r\n")?;
+            write!(stream, "HTTP/1.1 103 Early Hints\r\nServer: s\r\n\r\n")?;
+            stream.write_all(&b"HTTP/1.1 103 Early Hints\r\nLink: </b>\r\n\r\n".repeat(20))?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nafter")?;
+            return Ok(true);
+        }
+        // A page that refers to nothing.
+        "hinted-page" => {
+            let link = "</preloaded.css>; rel=preload; as=style";
+            apart(stream, format!("HTTP/1.1 103 Early Hints\r\nLink: {link}\r\n\r\n").as_bytes())?;
+            let page = "<!doctype html><title>t</title>";
+            let length = page.len();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{page}"
+            )?;
+            return Ok(true);
+        }
+        "hints-close" => apart(stream, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")?,
+        "hints-garbage" => {
+            apart(stream, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nx\r\n\r\n")?
+        }
+        // Behind the final head and its content, where the next response is expected.
+        "late-hints" => {
+            let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nafter{hints}")?;
+            return Ok(true);
+        }
         other => panic!("no fault '{other}'"),
     }
     Ok(false)

@@ -102,7 +102,7 @@ pub(crate) static OPTIONS: Options<Line> = Options::new(&[
         header(args).map(|rule| line.rule.exchange.upstream_headers.push(rule))
     }),
     templated(HEADER_DOWNSTREAM, Accumulates, |line, args| {
-        header(args).map(|rule| line.rule.downstream_headers.push(rule))
+        header(args).map(|rule| line.rule.exchange.downstream_headers.push(rule))
     }),
     option("rewrite_location", Accumulates, |line, _| {
         line.rule.rewrite_location = true;

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::affinity::{self, Affinity};
 use super::connect::{Dial, connect};
+use super::hints;
 use super::http1::connection::Conn;
 use super::http1::exchange::{Broken, Exchange};
 use super::http1::pool;
@@ -51,7 +52,8 @@ pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
             Err(error) => return Outcome::failed(error, false),
         };
         let mut exchange = Exchange::start(conn, message, now);
-        match exchange.answer(settings.first_byte).await {
+        let hints = |fields| hints::forward(settings, req, fields);
+        match exchange.answer(settings.first_byte, hints).await {
             Ok(answer) => {
                 if affinity::refuses(req, answer.head.status, &answer.head.headers) {
                     return Outcome::failed(ProxyError::NeedsHttp1, false);

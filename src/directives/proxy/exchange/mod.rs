@@ -3,6 +3,7 @@
 pub(crate) mod affinity;
 pub(crate) mod attempt;
 pub(crate) mod connect;
+mod hints;
 pub(crate) mod http1;
 pub(crate) mod http2;
 pub(crate) mod outcome;

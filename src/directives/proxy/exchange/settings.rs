@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     /// The prefix that is removed from the paths of requests.
     pub(crate) without: Prefix,
     pub(crate) upstream_headers: Vec<HeaderRule>,
+    pub(crate) downstream_headers: Vec<HeaderRule>,
     /// Set if an upstream uses TLS.
     pub(crate) tls: Option<ClientConfigs>,
     /// The PROXY header of connections, each of which then serves one client only.
@@ -38,6 +39,7 @@ impl Default for Settings {
             idle: UPSTREAM_BODY_IDLE,
             without: Prefix::default(),
             upstream_headers: Vec::new(),
+            downstream_headers: Vec::new(),
             tls: None,
             proxy_protocol: None,
         }

@@ -4,8 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::Waker;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
+
+use super::interim::Interim;
+use crate::http::early_hints::InterimWriter;
 
 /// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,7 @@ pub(super) struct Shared {
     pub(super) unsent: bool,
     /// As in [`Guard`].
     pub(super) left: bool,
+    pub(super) interim: Interim,
 }
 
 /// The state that the clock of a connection requires.
@@ -97,6 +101,12 @@ impl GuardHandle {
     pub(crate) fn glance(&self) -> Glance {
         let Shared { head_started, left, unsent, .. } = *self.0.borrow();
         Glance { head_started, left, unsent }
+    }
+}
+
+impl InterimWriter for GuardHandle {
+    fn write(&self, fields: &HeaderMap) {
+        self.0.borrow_mut().interim.push(fields);
     }
 }
 

@@ -8,6 +8,7 @@ mod framer;
 pub(crate) mod fuzzing;
 mod handle;
 mod head;
+mod interim;
 mod limits;
 mod readable;
 
@@ -26,6 +27,7 @@ use crate::limits::{LINGERING_CLOSE, UPGRADE_AHEAD_BYTES};
 use framer::{Framer, Stop};
 pub(crate) use handle::GuardHandle;
 use handle::{Phase, Shared, wake};
+use interim::Interim;
 pub(crate) use limits::GuardLimits;
 pub(crate) use readable::Readable;
 
@@ -80,6 +82,7 @@ impl<T> Guard<T> {
             quiet: true,
             unsent: false,
             left: false,
+            interim: Interim::default(),
         };
         Self {
             io,
@@ -199,7 +202,7 @@ impl<T> Guard<T> {
         wake(&mut shared);
     }
 
-    fn note_write(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn note_write<N>(&mut self, written: Poll<io::Result<N>>) -> Poll<io::Result<N>> {
         self.attended = true;
         if self.unsent != written.is_pending() {
             self.unsent = !self.unsent;
@@ -295,6 +298,27 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
     }
 }
 
+impl<T: AsyncWrite + Unpin> Guard<T> {
+    /// Sends the interim responses, of which hyper knows nothing.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut shared = self.shared.borrow_mut();
+        if !shared.interim.is_waiting() {
+            return Poll::Ready(Ok(()));
+        }
+        let written = shared.interim.poll_write(&mut self.io, cx);
+        drop(shared);
+        self.note_write(written)
+    }
+
+    /// hyper writes `bytes`.
+    fn poll_begin(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_interim(cx))?;
+        self.shared.borrow_mut().interim.begun();
+        self.observe_response(bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<T: AsyncRead + AsyncWrite + Readable + Unpin> AsyncWrite for Guard<T> {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -302,7 +326,7 @@ impl<T: AsyncRead + AsyncWrite + Readable + Unpin> AsyncWrite for Guard<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.observe_response(bytes);
+        ready!(this.poll_begin(bytes, cx))?;
         let written = Pin::new(&mut this.io).poll_write(cx, bytes);
         this.note_write(written)
     }
@@ -313,9 +337,8 @@ impl<T: AsyncRead + AsyncWrite + Readable + Unpin> AsyncWrite for Guard<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if let Some(first) = slices.iter().find(|slice| !slice.is_empty()) {
-            this.observe_response(first);
-        }
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        ready!(this.poll_begin(first.map_or(&[], |slice| slice), cx))?;
         let written = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
         this.note_write(written)
     }
@@ -331,6 +354,8 @@ impl<T: AsyncRead + AsyncWrite + Readable + Unpin> AsyncWrite for Guard<T> {
         if !std::mem::take(&mut this.attended) {
             this.look(cx)?;
         }
+        this.shared.borrow_mut().interim.flushed();
+        ready!(this.poll_interim(cx))?;
         Pin::new(&mut this.io).poll_flush(cx)
     }
 

@@ -6,6 +6,7 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::{Guard, GuardLimits, Phase, Readable, STAND_IN};
+use crate::http::early_hints::InterimWriter;
 
 const LIMITS: GuardLimits =
     GuardLimits { header_bytes: 16 * 1024, header_count: 100, uri_bytes: 8 * 1024 };
@@ -301,5 +302,64 @@ fn what_is_put_back_comes_first() {
         guard.put_back(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
         let (passed, _) = drain(&mut guard).await;
         assert!(passed.starts_with(b"GET /a ") && passed.len() == 56, "{}", passed.escape_ascii());
+    });
+}
+
+fn link() -> http::HeaderMap {
+    [(http::header::LINK, http::HeaderValue::from_static("</a>"))].into_iter().collect()
+}
+
+const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+
+#[test]
+fn an_interim_response_goes_before_the_response() {
+    block_on(async {
+        // Each write is accepted in part.
+        let (mut client, server) = tokio::io::duplex(7);
+        let mut guard = Guard::new(server, LIMITS);
+        let handle = guard.handle();
+        handle.write(&link());
+        let serve = async {
+            guard.flush().await.unwrap();
+            handle.write(&link());
+            guard.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            guard.flush().await.unwrap();
+            drop(guard);
+        };
+        let mut seen = String::new();
+        let (_, read) = tokio::join!(serve, client.read_to_string(&mut seen));
+        read.unwrap();
+        assert_eq!(seen, format!("{HINTS}{HINTS}HTTP/1.1 200 OK\r\n\r\n"));
+    });
+}
+
+#[test]
+fn an_interim_response_goes_nowhere_within_another_response() {
+    block_on(async {
+        let (mut client, mut guard) = guard();
+        let handle = guard.handle();
+        guard.write_all(b"HTTP/1.1 200 OK\r\n").await.unwrap();
+        handle.write(&link());
+        guard.write_all(b"\r\n").await.unwrap();
+        guard.flush().await.unwrap();
+        handle.write(&link());
+        guard.flush().await.unwrap();
+        drop(guard);
+        let mut seen = String::new();
+        client.read_to_string(&mut seen).await.unwrap();
+        assert_eq!(seen, format!("HTTP/1.1 200 OK\r\n\r\n{HINTS}"));
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_an_interim_response_is_known() {
+    block_on(async {
+        let (client, server) = tokio::io::duplex(7);
+        let mut guard = Guard::new(server, LIMITS);
+        let handle = guard.handle();
+        handle.write(&link());
+        assert!(futures_util::FutureExt::now_or_never(guard.flush()).is_none());
+        assert!(handle.glance().unsent);
+        drop(client);
     });
 }

@@ -1,6 +1,7 @@
 //! Follows the frames of an HTTP/2 client, checks each field block, and decides what h2 reads in
 //! its place. Does no I/O.
 
+use std::task::Context;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -12,6 +13,7 @@ use super::frame_format::{
     self, ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST, PUSH_PROMISE, RST_STREAM,
     SETTINGS, WINDOW_UPDATE, number, put_block,
 };
+use super::interim::{self, Interim, TAG_BYTES};
 use super::open_streams::OpenStreams;
 use super::refusals::Refusals;
 use super::sent::{Said, Sent};
@@ -43,6 +45,7 @@ pub(super) struct Framer {
     flow: Flow,
     sent: Sent,
     refusals: Refusals,
+    interim: Interim,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +60,7 @@ enum At {
 }
 
 impl Framer {
-    pub(super) fn new(most: usize, refusals: Refusals) -> Self {
+    pub(super) fn new(most: usize, refusals: Refusals, interim: Interim) -> Self {
         Self {
             most,
             at: At::Plain(PREFACE),
@@ -69,6 +72,7 @@ impl Framer {
             flow: Flow::new(),
             sent: Sent::default(),
             refusals,
+            interim,
         }
     }
 
@@ -80,18 +84,36 @@ impl Framer {
     /// Processes the output of h2.
     pub(super) fn sent(&mut self, bytes: &[u8]) {
         self.windows.sent(bytes.len());
-        let flow = &mut self.flow;
+        let (flow, interim) = (&mut self.flow, &self.interim);
         self.sent.follow(bytes, |said| match said {
             Said::Settings => flow.asked(Instant::now()),
             Said::Opened { stream, step } => flow.opened(stream, step, Instant::now()),
-            Said::Reset(stream) => flow.reset(stream),
+            Said::Reset(stream) => {
+                flow.reset(stream);
+                interim.close(stream);
+            }
+            Said::Fields(stream) => interim.answered(stream),
         });
     }
 
     /// Frames for the client before the next frame of h2; none within one.
     pub(super) fn owed(&mut self) -> Option<&mut BytesMut> {
         let owed = self.flow.owed();
-        (!owed.is_empty() && self.sent.is_between()).then_some(owed)
+        if !self.sent.is_between() {
+            return None;
+        }
+        self.interim.collect(owed);
+        (!owed.is_empty()).then_some(owed)
+    }
+
+    /// How many of these bytes of h2 come before an interim response that waits.
+    pub(super) fn before_interim(&self, bytes: &[u8]) -> Option<usize> {
+        self.interim.is_waiting().then(|| self.sent.until_between(bytes))
+    }
+
+    /// The task of the connection.
+    pub(super) fn register(&self, cx: &Context<'_>) {
+        self.interim.register(cx);
     }
 
     /// Whether h2 has room again for buffered frames.
@@ -149,8 +171,13 @@ impl Framer {
             RST_STREAM => {
                 self.open.close(frame.stream);
                 self.flow.dropped(frame.stream);
+                self.interim.close(frame.stream);
             }
             SETTINGS if frame.has(ACK) => self.flow.settled(Instant::now()),
+            SETTINGS => {
+                let payload = bytes[HEAD..].get(..frame.length).ok_or(Stop::More)?;
+                self.interim.settings(payload);
+            }
             DATA if frame.stream != 0 => return self.data(frame, bytes),
             _ => {}
         }
@@ -218,9 +245,10 @@ impl Framer {
         let (mark, most) = (self.decoder.mark(), self.most);
         let waits = self.flow.waits(stream);
         let mut literals = (self.is_apart || waits).then(BytesMut::new);
-        let mut section = Section::default();
+        let (mut section, mut gets_interim) = (Section::default(), false);
         let read = self.decoder.decode(fields, |line, field| {
             section.add(line, field);
+            gets_interim |= interim::asks(field);
             if let Some(literals) = literals.as_mut().filter(|_| section.size < most) {
                 write_literal(literals, field);
             }
@@ -259,6 +287,9 @@ impl Framer {
                 let fields = self.refusals.block(&head, status);
                 Err(self.replace(block, &fields, None))
             }
+            _ if is_head && gets_interim && section.size + TAG_BYTES < most => {
+                self.pass_tagged(block, literals)
+            }
             _ => self.pass(block, literals),
         }
     }
@@ -296,6 +327,21 @@ impl Framer {
             self.flow.ended(block.stream);
         }
         passed
+    }
+
+    /// A head that passes with the name of its stream.
+    fn pass_tagged(
+        &mut self,
+        block: &Block<'_>,
+        literals: Option<BytesMut>,
+    ) -> Result<usize, Stop> {
+        let Some(tag) = self.interim.tag(block.stream) else { return self.pass(block, literals) };
+        let mut fields = literals.unwrap_or_else(|| block.fields.into());
+        fields.unsplit(tag);
+        let mut by = BytesMut::new();
+        put_block(&mut by, block.stream, block.ends, &fields);
+        let (bytes, unanswered) = (block.length, None);
+        Err(Stop::Replace(Replacement { bytes, by, unanswered }.into()))
     }
 
     fn replace(&mut self, block: &Block<'_>, fields: &[u8], unanswered: Option<Refused>) -> Stop {

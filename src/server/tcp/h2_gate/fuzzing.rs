@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use http::{HeaderMap, Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{H2Gate, Refusals};
+use super::{H2Gate, Interim, Refusals};
 use crate::fuzzing::{Target, however_it_comes};
 
 pub(crate) const TARGETS: &[Target] = &[Target { name: "h2_gate", run: h2_gate, seeds: SEEDS }];
@@ -98,7 +98,7 @@ pub(super) fn pass(pieces: &[&[u8]]) -> Went {
         let line = format!("{} {} {:?}", head.method(), head.uri(), head.headers().get("host"));
         unanswered.borrow_mut().push((line, status));
     };
-    let mut gate = H2Gate::new(Client::new(pieces), MOST, known(), refused);
+    let mut gate = H2Gate::new(Client::new(pieces), MOST, known(), Interim::default(), refused);
     let mut passed = vec![];
     let cx = &mut Context::from_waker(Waker::noop());
     loop {

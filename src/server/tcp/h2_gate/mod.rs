@@ -13,8 +13,12 @@ mod frame_format;
 mod framer;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod interim;
+#[cfg(test)]
+mod interim_tests;
 mod open_streams;
 mod refusals;
+mod secret;
 mod sent;
 mod stop;
 #[cfg(test)]
@@ -30,6 +34,7 @@ use http::{Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::framer::Framer;
+pub(crate) use self::interim::Interim;
 pub(crate) use self::refusals::Refusals;
 use self::stop::{Replacement, Stop};
 use crate::server::bad_head::Refused;
@@ -51,8 +56,14 @@ pub(crate) struct H2Gate<T, F: Fn(Request<()>, StatusCode)> {
 impl<T, F: Fn(Request<()>, StatusCode)> H2Gate<T, F> {
     /// Requests with fields of `most` bytes or more are refused. Those that get a response are in
     /// `refusals`; `refused` is called for the others.
-    pub(crate) fn new(io: T, most: usize, refusals: Refusals, refused: F) -> Self {
-        let framer = Framer::new(most, refusals);
+    pub(crate) fn new(
+        io: T,
+        most: usize,
+        refusals: Refusals,
+        interim: Interim,
+        refused: F,
+    ) -> Self {
+        let framer = Framer::new(most, refusals, interim);
         Self { io, framer, kept: Vec::new(), ready: 0, refused }
     }
 
@@ -126,6 +137,7 @@ impl<T: AsyncRead + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncRead for
             if this.framer.has_ended() {
                 return Poll::Ready(Ok(()));
             }
+            this.framer.register(cx);
             ready!(Pin::new(&mut this.io).poll_read(cx, out))?;
             if out.filled().len() == before {
                 return Poll::Ready(Ok(()));
@@ -177,6 +189,10 @@ impl<T: AsyncWrite + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncWrite f
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         ready!(this.poll_owed(cx))?;
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        let cut = first.and_then(|first| Some(&first[..this.framer.before_interim(first)?]));
+        let cut = cut.map(|cut| [IoSlice::new(cut)]);
+        let slices = cut.as_ref().map_or(slices, |cut| &cut[..]);
         let written = ready!(Pin::new(&mut this.io).poll_write_vectored(cx, slices))?;
         this.sent(slices, written, cx);
         Poll::Ready(Ok(written))

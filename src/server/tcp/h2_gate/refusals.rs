@@ -1,29 +1,26 @@
 //! Passes an error status from the gate to the service: hyper reads another head with a field that
 //! refers to it. The value of that field is secret.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::BytesMut;
 use http::header::{HOST, HeaderName};
 use http::{Method, Request, StatusCode};
 
+use super::secret::Secret;
 use crate::server::compression::hpack::{Field, write_literal};
 
 const NAME: HeaderName = HeaderName::from_static("caddy-refused");
 
 /// The refusals of one connection, written by the gate and read by the service.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Refusals(Rc<Cell<u128>>);
+pub(crate) struct Refusals(Rc<Secret>);
 
 impl Refusals {
     /// The field block that replaces the header section of `request`.
     pub(super) fn block(&self, request: &Request<()>, status: StatusCode) -> BytesMut {
-        if self.0.get() == 0 {
-            self.0.set(fastrand::u128(1..));
-        }
         let (method, uri) = (request.method(), request.uri());
-        let refusal = format!("{:x} {} {method}", self.0.get(), status.as_str());
+        let refusal = format!("{} {} {method}", self.0.word(), status.as_str());
         let path = uri.path_and_query().map_or("/", |target| target.as_str());
         let host = request.headers().get(HOST).map(|host| host.as_bytes());
         let mut block = BytesMut::new();
@@ -43,17 +40,17 @@ impl Refusals {
 
     #[cfg(any(test, fuzzing))]
     pub(super) fn with_word(word: u128) -> Self {
-        Self(Rc::new(Cell::new(word)))
+        Self(Rc::new(Secret::known(word)))
     }
 
     /// The status for a request whose header section was replaced.
     pub(crate) fn take<B>(&self, request: &mut Request<B>) -> Option<StatusCode> {
-        if self.0.get() == 0 {
+        if !self.0.is_used() {
             return None;
         }
         let field = request.headers_mut().remove(NAME)?;
         let mut words = field.to_str().ok()?.split(' ');
-        if u128::from_str_radix(words.next()?, 16) != Ok(self.0.get()) {
+        if !self.0.is(words.next()?) {
             return None;
         }
         let status = words.next()?.parse().ok()?;

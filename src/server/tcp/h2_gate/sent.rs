@@ -1,25 +1,35 @@
 //! Parses the frames that h2 sends for changes of windows and streams.
 
-use super::frame_format::{ACK, Frame, HEAD, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE, number};
+use super::frame_format::{
+    ACK, CONTINUATION, DATA, END_HEADERS, Frame, HEAD, HEADERS, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE, number,
+};
 
 /// What a frame reports.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
     Settings,
-    Opened { stream: u32, step: u32 },
+    /// The final response of a stream begins, or its trailers.
+    Fields(u32),
+    Opened {
+        stream: u32,
+        step: u32,
+    },
     Reset(u32),
 }
 
 /// The increment of a WINDOW_UPDATE.
 const STEP: usize = 4;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Sent {
     /// The first bytes of a frame: its header, and an increment.
     head: [u8; HEAD + STEP],
     known: usize,
     /// Bytes left of its payload.
     left: usize,
+    /// A field block has begun: nothing but CONTINUATION may follow.
+    in_block: bool,
 }
 
 impl Sent {
@@ -28,10 +38,13 @@ impl Sent {
             bytes = &bytes[std::mem::take(&mut self.left)..];
             if self.known == 0
                 && let Some((head, rest)) = bytes.split_first_chunk()
-                && Frame::read(head).kind <= HEADERS
+                && let frame @ Frame { kind: DATA | HEADERS, .. } = Frame::read(head)
             {
-                // A part of a response: most frames, and they report nothing.
-                (self.left, bytes) = (Frame::read(head).length, rest);
+                // A part of a response, as most frames.
+                (self.left, bytes) = (frame.length, rest);
+                if frame.kind == HEADERS {
+                    said(self.fields(frame));
+                }
                 continue;
             }
             let wanted = if self.known < HEAD { HEAD } else { HEAD + STEP };
@@ -59,15 +72,36 @@ impl Sent {
         }
         (self.known, self.left) = (0, frame.length);
         match frame.kind {
+            HEADERS => Some(self.fields(frame)),
+            CONTINUATION => {
+                self.in_block = !frame.has(END_HEADERS);
+                None
+            }
             RST_STREAM => Some(Said::Reset(stream)),
             SETTINGS if !frame.has(ACK) => Some(Said::Settings),
             _ => None,
         }
     }
 
-    /// Whether the last frame is complete.
+    fn fields(&mut self, frame: Frame) -> Said {
+        self.in_block = !frame.has(END_HEADERS);
+        Said::Fields(frame.stream)
+    }
+
+    /// Whether another frame may follow what was sent.
     pub(super) fn is_between(&self) -> bool {
-        self.known == 0 && self.left == 0
+        self.known == 0 && self.left == 0 && !self.in_block
+    }
+
+    /// How many of the next bytes come before another frame may follow.
+    pub(super) fn until_between(&self, bytes: &[u8]) -> usize {
+        let (mut ahead, mut at) = (self.clone(), 0);
+        while at < bytes.len() && (at == 0 || !ahead.is_between()) {
+            let step = ahead.left.clamp(1, bytes.len() - at);
+            ahead.follow(&bytes[at..at + step], |_| {});
+            at += step;
+        }
+        at
     }
 }
 
@@ -89,6 +123,29 @@ mod tests {
             assert!(sent.is_between());
             sent.follow(b"\0", |_| {});
             assert!(!sent.is_between());
+        }
+    }
+
+    #[test]
+    fn a_field_block_is_one_piece() {
+        // HEADERS without END_HEADERS, CONTINUATION with it, DATA without and with content.
+        let frames: [&[u8]; 4] = [
+            b"\0\0\x02\x01\0\0\0\0\x01ab",
+            b"\0\0\x01\x09\x04\0\0\0\x01c",
+            b"\0\0\0\0\0\0\0\0\x01",
+            b"\0\0\x03\0\x01\0\0\0\x01def",
+        ];
+        let (all, ends) = (frames.concat(), [0, 21, 30, 42]);
+        for size in [1, 2, 5, 100] {
+            let (mut sent, mut at) = (Sent::default(), 0);
+            for part in all.chunks(size) {
+                assert_eq!(sent.is_between(), ends.contains(&at), "{at} by {size}");
+                let next = ends.iter().find(|end| **end > at).unwrap() - at;
+                assert_eq!(sent.until_between(&all[at..]), next, "{at} by {size}");
+                sent.follow(part, |_| {});
+                at += part.len();
+            }
+            assert!(sent.is_between());
         }
     }
 }

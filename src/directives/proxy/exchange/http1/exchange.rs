@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::time::Instant;
 
 use super::answer::{Answer, Framing};
@@ -68,13 +68,18 @@ impl Exchange {
         if sent.is_err() || self.upload.is_none() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    pub(crate) async fn answer(&mut self, silence: Duration) -> Result<Answer, Broken> {
+    /// Waits for the head of the final response; `hints` gets the fields of each 103 before it.
+    pub(crate) async fn answer(
+        &mut self,
+        silence: Duration,
+        hints: impl Fn(HeaderMap),
+    ) -> Result<Answer, Broken> {
         let answer = poll_fn(|cx| {
             loop {
                 self.send(cx)?;
                 match self.conn.poll_answer(&self.method, cx) {
                     Poll::Ready(Ok(answer)) if answer.head.status.is_informational() => {
-                        if let Some(last) = self.interim(answer)? {
+                        if let Some(last) = self.interim(answer, &hints)? {
                             return Poll::Ready(Ok(last));
                         }
                     }
@@ -97,13 +102,19 @@ impl Exchange {
             }
         });
         answer.await.map_err(|error| match error {
-            ProxyError::Answer(_) if !self.conn.has_input() => Broken::Closed(error),
+            ProxyError::Answer(_) if !self.conn.has_input() && self.informational == 0 => {
+                Broken::Closed(error)
+            }
             _ => Broken::Failed(error),
         })
     }
 
-    /// Handles a 1xx response: 101 is final, others are skipped.
-    fn interim(&mut self, mut answer: Answer) -> Result<Option<Answer>, ProxyError> {
+    /// Handles a 1xx response: 101 is final.
+    fn interim(
+        &mut self,
+        mut answer: Answer,
+        hints: impl Fn(HeaderMap),
+    ) -> Result<Option<Answer>, ProxyError> {
         match answer.head.status {
             StatusCode::SWITCHING_PROTOCOLS => {
                 let upload = self.upload.as_mut().ok_or(ProxyError::UNASKED)?;
@@ -119,6 +130,7 @@ impl Exchange {
                 return Ok(Some(answer));
             }
             StatusCode::CONTINUE => self.upload.iter_mut().for_each(Upload::continue_content),
+            StatusCode::EARLY_HINTS => hints(answer.head.headers),
             _ => {}
         }
         self.informational += 1;

@@ -7,7 +7,8 @@
 //! and the bytes of a loss fall on batches from the oldest on.
 //!
 //! The bytes of a batch include packets that are never acknowledged (those with ACK frames alone).
-//! What quinn says is in flight at the end of an acknowledgement corrects that.
+//! quinn's count of the bytes in flight at the end of an acknowledgement corrects the sum, and a
+//! batch is dropped when packets sent an RTT after it have been acknowledged.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -68,7 +69,7 @@ pub(super) struct Sampler {
     newly_acked: u64,
 }
 
-/// Bounds the memory of a connection: batches sent closer together share their state.
+/// Bounds the memory of a connection: the oldest batch gives way to a new one.
 const MAX_BATCHES: usize = 4096;
 
 impl Sampler {
@@ -93,13 +94,15 @@ impl Sampler {
             self.delivered_time = now;
         }
         self.in_flight += bytes;
-        let is_full = self.batches.len() >= MAX_BATCHES;
         if let Some(last) = self.batches.back_mut()
-            && (last.sent == now || is_full)
+            && last.sent == now
         {
             last.outstanding += bytes;
             last.in_flight = self.in_flight;
             return;
+        }
+        if self.batches.len() >= MAX_BATCHES {
+            self.batches.pop_front();
         }
         self.batches.push_back(Batch {
             sent: now,
@@ -128,7 +131,7 @@ impl Sampler {
 
     /// Ends an acknowledgement; `in_flight` is quinn's count.
     pub(super) fn sample(&mut self, now: Instant, in_flight: u64) -> Option<Sample> {
-        self.reconcile(in_flight);
+        self.reconcile(now, in_flight);
         let newly_acked = std::mem::take(&mut self.newly_acked);
         if self.app_limited > 0 && self.delivered > self.app_limited {
             self.app_limited = 0;
@@ -155,16 +158,16 @@ impl Sampler {
         })
     }
 
-    /// Removes bytes that quinn no longer counts as in flight from the oldest batches, and drops
-    /// batches without outstanding bytes.
-    fn reconcile(&mut self, in_flight: u64) {
-        let mut excess = self.in_flight.saturating_sub(in_flight);
+    /// Takes over quinn's count, and drops batches of which nothing can be acknowledged or lost any
+    /// more. quinn declares a packet lost when one that was sent an eighth of an RTT later is
+    /// acknowledged, so quinn never counted what is outstanding of a batch a whole RTT older.
+    fn reconcile(&mut self, now: Instant, in_flight: u64) {
         self.in_flight = in_flight;
-        while let Some(front) = self.batches.front_mut() {
-            let part = excess.min(front.outstanding);
-            front.outstanding -= part;
-            excess -= part;
-            if front.outstanding > 0 && in_flight > 0 {
+        let newest = self.newest.map_or(now, |newest| newest.sent);
+        let rtt = now.saturating_duration_since(newest);
+        while let Some(front) = self.batches.front() {
+            let is_stale = front.sent + rtt < newest;
+            if front.outstanding > 0 && in_flight > 0 && !is_stale {
                 break;
             }
             self.batches.pop_front();
@@ -265,6 +268,26 @@ mod tests {
         let sample = sampler.sample(now, PACKET).unwrap();
         assert!(sample.delivery_rate <= PACKET as f64 / 0.010, "{sample:?}");
         assert!(sampler.sample(now, PACKET).is_none(), "nothing new, no sample");
+    }
+
+    /// The bytes of packets that are never acknowledged must not stay in the batches.
+    #[test]
+    fn packets_without_acknowledgements_leave_no_batch() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        for n in 0..2 * MAX_BATCHES as u64 {
+            let sent = start + ms(n);
+            sampler.on_sent(sent, PACKET + 40);
+            if let Some(acked) = n.checked_sub(50) {
+                sampler.on_ack(sent, start + ms(acked), PACKET);
+                let sample = sampler.sample(sent, 50 * PACKET).unwrap();
+                assert_eq!(sample.rtt, RTT);
+                // The acknowledgements of one RTT lie between sending and acknowledging.
+                let in_rtt = sample.delivered;
+                assert!(in_rtt <= 51 * PACKET, "{n}: {sample:?}");
+            }
+            assert!(sampler.batches.len() <= 102, "{n}: {}", sampler.batches.len());
+        }
     }
 
     #[test]

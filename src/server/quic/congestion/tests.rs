@@ -113,8 +113,10 @@ fn bbr_downloads_in_time_over_a_path_with_jitter() {
 #[test]
 fn bbr_leaves_a_long_queue_empty() {
     let path = Path::new(20.0, 50, 2 * MIB);
-    let (outcome, world) = alone(path, true, None, Duration::from_secs(30));
+    let (outcome, world) = alone(path, true, None, Duration::from_secs(60));
     assert!(world.longest_wait <= 2 * path.rtt, "{:?}", world.longest_wait);
+    let rate = rate(&outcome, 60.0);
+    assert!(rate >= 0.95 * 20.0, "{rate}");
     assert!(outcome.lost == 0, "{}", outcome.lost);
 }
 

@@ -5,7 +5,7 @@ use std::task::Context;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use http::{StatusCode, Version};
+use http::StatusCode;
 
 use super::field_block::{self, Block, Row};
 use super::flow::{Flow, Way};
@@ -15,12 +15,12 @@ use super::frame_format::{
 };
 use super::interim::{self, Interim, TAG_BYTES};
 use super::open_streams::OpenStreams;
-use super::refusals::Refusals;
+use super::refusals::{Refusals, describe};
 use super::sent::{Said, Sent};
 use super::stop::{Reason, Replacement, Stop};
 use super::windows::Windows;
-use crate::server::bad_head::{Refused, RequestSummary};
-use crate::server::compression::hpack::{Decoder, Mark, write_literal};
+use crate::server::bad_head::Refused;
+use crate::server::compression::hpack::{Decoder, write_literal};
 use crate::server::field_section::{Line, Section, Verdict};
 
 /// The connection preface (RFC 9113 section 3.4).
@@ -236,7 +236,7 @@ impl Framer {
         // As much as has arrived, for the log.
         let (mark, mut section) = (self.decoder.mark(), Section::default());
         let _ = self.decoder.decode(&fields, |line, field| section.add(line, field));
-        let unanswered = self.describe(&fields, mark, section.too_large());
+        let unanswered = describe(&self.decoder, &fields, mark, section.too_large());
         Err(self.end(Reason::EnhanceYourCalm, bytes.len(), Some(unanswered)))
     }
 
@@ -258,7 +258,7 @@ impl Framer {
         }
         let is_head = stream > self.last;
         if section.size >= most * ABUSE {
-            let unanswered = self.describe(fields, mark, section.too_large());
+            let unanswered = describe(&self.decoder, fields, mark, section.too_large());
             return Err(self.end(Reason::EnhanceYourCalm, length, Some(unanswered)));
         }
         let verdict = if is_head {
@@ -278,12 +278,12 @@ impl Framer {
         let is_malformed = block.depends_on_itself || verdict == Verdict::Malformed;
         match verdict {
             _ if is_malformed => {
-                let about = || self.describe(fields, mark, StatusCode::BAD_REQUEST);
+                let about = || describe(&self.decoder, fields, mark, StatusCode::BAD_REQUEST);
                 let unanswered = is_head.then(about);
                 Err(self.replace(block, MALFORMED, unanswered))
             }
             Verdict::Refused(status) => {
-                let Refused { head, status } = self.describe(fields, mark, status);
+                let Refused { head, status } = describe(&self.decoder, fields, mark, status);
                 let fields = self.refusals.block(&head, status);
                 Err(self.replace(block, &fields, None))
             }
@@ -306,7 +306,7 @@ impl Framer {
         let mark = self.decoder.mark();
         // As much as has arrived.
         let _ = self.decoder.decode(fields, |_, _| {});
-        Some(self.describe(fields, mark, StatusCode::REQUEST_TIMEOUT))
+        Some(describe(&self.decoder, fields, mark, StatusCode::REQUEST_TIMEOUT))
     }
 
     /// A block that passes: as it came, or in literals.
@@ -352,22 +352,6 @@ impl Framer {
         let mut by = BytesMut::new();
         put_block(&mut by, block.stream, block.ends, fields);
         Stop::Replace(Replacement { bytes: block.length, by, unanswered }.into())
-    }
-
-    /// Describes the request of a block for the log.
-    fn describe(&self, fields: &[u8], mark: Mark, status: StatusCode) -> Refused {
-        let mut told = RequestSummary { version: Version::HTTP_2, ..RequestSummary::default() };
-        self.decoder.recall(fields, mark, |field| {
-            let value = || field.value.to_vec().into();
-            match field.name {
-                b":method" => told.method = value(),
-                b":path" => told.target = value(),
-                b":authority" => told.host = Some(value()),
-                b"host" if told.host.is_none() => told.host = Some(value()),
-                _ => {}
-            }
-        });
-        told.refused(status)
     }
 
     /// Has h2 end the connection.

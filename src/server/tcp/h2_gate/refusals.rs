@@ -5,10 +5,12 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 use http::header::{HOST, HeaderName};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, Version};
 
 use super::secret::Secret;
-use crate::server::compression::hpack::{Field, write_literal};
+use crate::server::bad_head::{Refused, RequestSummary};
+use crate::server::compression::hpack::{Decoder, Field, Mark, write_literal};
+use crate::server::field_section::Line;
 
 const NAME: HeaderName = HeaderName::from_static("caddy-refused");
 
@@ -57,4 +59,25 @@ impl Refusals {
         *request.method_mut() = Method::from_bytes(words.next()?.as_bytes()).ok()?;
         Some(status)
     }
+}
+
+/// Describes the request of a block for the log.
+pub(super) fn describe(
+    decoder: &Decoder<Line>,
+    fields: &[u8],
+    mark: Mark,
+    status: StatusCode,
+) -> Refused {
+    let mut told = RequestSummary { version: Version::HTTP_2, ..RequestSummary::default() };
+    decoder.recall(fields, mark, |field| {
+        let value = || field.value.to_vec().into();
+        match field.name {
+            b":method" => told.method = value(),
+            b":path" => told.target = value(),
+            b":authority" => told.host = Some(value()),
+            b"host" if told.host.is_none() => told.host = Some(value()),
+            _ => {}
+        }
+    });
+    told.refused(status)
 }

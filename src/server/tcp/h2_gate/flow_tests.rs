@@ -216,6 +216,32 @@ fn a_stream_that_is_not_read_holds_back_no_other() {
     assert_eq!(client.sent[0], got);
 }
 
+/// An empty frame is the last that the client sends.
+#[test]
+fn what_waits_is_passed_on_behind_an_empty_frame() {
+    let (stalled, silent) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
+    let (fills, ends) = (stalled.clone(), silent.clone());
+    let client = |mut client: Client| async move {
+        client.send_all(1, QUICK).await;
+        fills.notified().await;
+        client.fill(1).await;
+        client.write(DATA, 0, 3, &[]).await;
+        ends.notify_one();
+        client
+    };
+    let server = |mut bodies: Vec<RecvStream>| async move {
+        read(&mut bodies[0], 0, QUICK).await;
+        stalled.notify_one();
+        silent.notified().await;
+        sleep(Duration::from_millis(100)).await;
+        let rest = 4 * STREAM_WINDOW as usize;
+        read(&mut bodies[0], QUICK, rest).await;
+        QUICK + rest
+    };
+    let (client, got) = meet(client, server);
+    assert!(client.sent[0] >= got);
+}
+
 #[test]
 fn what_is_given_up_returns_its_credit() {
     let stalled = Rc::new(Notify::new());

@@ -59,6 +59,12 @@ enum At {
     Ended,
 }
 
+impl At {
+    fn payload(length: usize) -> Self {
+        if length == 0 { Self::Frame } else { Self::Plain(length) }
+    }
+}
+
 impl Framer {
     pub(super) fn new(most: usize, refusals: Refusals, interim: Interim) -> Self {
         Self {
@@ -181,7 +187,7 @@ impl Framer {
             DATA if frame.stream != 0 => return self.data(frame, bytes),
             _ => {}
         }
-        self.at = At::Plain(frame.length);
+        self.at = At::payload(frame.length);
         Ok(HEAD)
     }
 
@@ -201,7 +207,7 @@ impl Framer {
             self.open.close(frame.stream);
         }
         if way == Way::Pass {
-            self.at = At::Plain(frame.length);
+            self.at = At::payload(frame.length);
             return Ok(HEAD);
         }
         Err(Stop::nothing_for(HEAD + frame.length))

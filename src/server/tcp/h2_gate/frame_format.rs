@@ -16,6 +16,10 @@ pub(super) const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;
 
+/// The error codes NO_ERROR and CANCEL (section 7).
+pub(super) const NO_ERROR: u32 = 0;
+const CANCEL: u32 = 8;
+
 /// Bytes of a frame header.
 pub(super) const HEAD: usize = 9;
 /// Bytes of the longest payload with the default SETTINGS.
@@ -85,6 +89,14 @@ pub(super) fn put_head(out: &mut BytesMut, frame: Frame) {
     out.put_u8(frame.kind);
     out.put_u8(frame.flags);
     out.put_u32(frame.stream);
+}
+
+/// A RST_STREAM for h2. Its code is not NO_ERROR, which hyper takes for the end of the content.
+pub(super) fn cancel(stream: u32) -> BytesMut {
+    let mut reset = BytesMut::new();
+    put_head(&mut reset, Frame { length: 4, kind: RST_STREAM, flags: 0, stream });
+    reset.put_u32(CANCEL);
+    reset
 }
 
 /// A field block as HEADERS, with CONTINUATION if required.

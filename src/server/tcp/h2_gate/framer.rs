@@ -10,8 +10,8 @@ use http::StatusCode;
 use super::field_block::{self, Block, Row};
 use super::flow::{Flow, Way};
 use super::frame_format::{
-    self, ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST, PUSH_PROMISE, RST_STREAM,
-    SETTINGS, WINDOW_UPDATE, number, put_block,
+    self, ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST, NO_ERROR, PUSH_PROMISE,
+    RST_STREAM, SETTINGS, WINDOW_UPDATE, cancel, number, put_block,
 };
 use super::interim::{self, Interim, TAG_BYTES};
 use super::open_streams::OpenStreams;
@@ -174,11 +174,7 @@ impl Framer {
                     return Err(self.end(Reason::FlowControl, bytes.len(), None));
                 }
             }
-            RST_STREAM => {
-                self.open.close(frame.stream);
-                self.flow.dropped(frame.stream);
-                self.interim.close(frame.stream);
-            }
+            RST_STREAM => return self.reset(frame, bytes),
             SETTINGS if frame.has(ACK) => self.flow.settled(Instant::now()),
             SETTINGS => {
                 let payload = bytes[HEAD..].get(..frame.length).ok_or(Stop::More)?;
@@ -186,6 +182,19 @@ impl Framer {
             }
             DATA if frame.stream != 0 => return self.data(frame, bytes),
             _ => {}
+        }
+        self.at = At::payload(frame.length);
+        Ok(HEAD)
+    }
+
+    fn reset(&mut self, frame: Frame, bytes: &[u8]) -> Result<usize, Stop> {
+        let payload = bytes[HEAD..].get(..frame.length).ok_or(Stop::More)?;
+        self.open.close(frame.stream);
+        self.flow.dropped(frame.stream);
+        self.interim.close(frame.stream);
+        if *payload == NO_ERROR.to_be_bytes() {
+            let (bytes, by) = (HEAD + frame.length, cancel(frame.stream));
+            return Err(Stop::Replace(Replacement { bytes, by, ..Default::default() }.into()));
         }
         self.at = At::payload(frame.length);
         Ok(HEAD)

@@ -65,7 +65,8 @@ pub(crate) struct Section {
     has_field: bool,
     has_pseudo: bool,
     path_length: usize,
-    length: Option<u64>,
+    /// The value of Content-Length.
+    pub(crate) length: Option<u64>,
     fault: Option<Fault>,
 }
 

@@ -77,6 +77,7 @@ mod scanner;
 mod service;
 mod service_faults;
 mod service_status;
+mod short_uploads;
 mod smuggling;
 mod smuggling_h2;
 mod source_rpm;

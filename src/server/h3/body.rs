@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
 use h3::error::{Code, StreamError};
@@ -15,14 +15,39 @@ use crate::http::BodyError;
 
 pub(crate) type RequestReader = h3::server::RequestStream<transport::Receive, Bytes>;
 
-/// Where a body that was not read to its end leaves its stream, while another task waits for it.
-pub(crate) type Unread = Rc<Cell<Option<RequestReader>>>;
+/// What the task of a request shares with the body that it has not read to its end.
+#[derive(Default)]
+pub(crate) struct Unread {
+    /// Where the body leaves its stream when it is dropped.
+    rest: Cell<Option<RequestReader>>,
+    is_answered: Cell<bool>,
+    /// Who reads a body that ends short of its Content-Length.
+    reader: Cell<Option<Waker>>,
+}
+
+impl Unread {
+    /// The response begins.
+    pub(crate) fn answer(&self) {
+        self.is_answered.set(true);
+    }
+
+    pub(crate) fn take(&self) -> Option<RequestReader> {
+        self.rest.take()
+    }
+}
+
+impl Drop for Unread {
+    /// The response has ended.
+    fn drop(&mut self) {
+        self.reader.take().into_iter().for_each(Waker::wake);
+    }
+}
 
 /// The receiving half of a request stream.
 pub(crate) struct H3Body {
     /// `None` once it has been left to another task.
     stream: Option<RequestReader>,
-    unread: Weak<Cell<Option<RequestReader>>>,
+    unread: Weak<Unread>,
     /// The sending half, which is reset as well if the request is malformed.
     answer: Shared,
     phase: Phase,
@@ -35,6 +60,8 @@ pub(crate) struct H3Body {
 #[derive(PartialEq, Eq)]
 enum Phase {
     Data,
+    /// The client has ended the stream short of Content-Length, after the response began.
+    Short,
     Trailers,
     Done,
 }
@@ -45,12 +72,12 @@ impl H3Body {
         Self { stream, unread, answer, phase: Phase::Data, promised, first: None }
     }
 
-    /// Where to leave the stream; `None` once everything has been read.
-    pub(crate) fn unread(&mut self) -> Option<Unread> {
+    /// What is shared with the request's task; `None` once everything has been read.
+    pub(crate) fn unread(&mut self) -> Option<Rc<Unread>> {
         if self.phase == Phase::Done {
             return None;
         }
-        let unread = Unread::default();
+        let unread = Rc::new(Unread::default());
         self.unread = Rc::downgrade(&unread);
         Some(unread)
     }
@@ -64,14 +91,13 @@ impl H3Body {
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if self.phase == Phase::Short {
+            return self.poll_end(cx);
+        }
         let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
         let data = match ready!(stream.poll_recv_data(cx)) {
             Ok(Some(mut data)) => data.copy_to_bytes(data.remaining()),
-            Ok(None) => {
-                self.phase = Phase::Trailers;
-                let is_kept = self.promised.is_none_or(|left| left == 0);
-                return Poll::Ready((!is_kept).then(|| Err(self.malformed(broken_promise()))));
-            }
+            Ok(None) => return self.poll_end(cx),
             Err(error) => {
                 self.phase = Phase::Done;
                 return Poll::Ready(Some(Err(error.into())));
@@ -79,6 +105,28 @@ impl H3Body {
         };
         let kept = self.keep_promise(data).map_err(|why| self.malformed(why));
         Poll::Ready(Some(kept))
+    }
+
+    /// After the last content. A client may end its upload when a response begins that makes the
+    /// rest pointless; curl does so from status 300 on. A reset would cost it the response, so the
+    /// upload stays unfinished until that has ended.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if self.promised.is_none_or(|left| left == 0) {
+            self.phase = Phase::Trailers;
+            return Poll::Ready(None);
+        }
+        let unread = self.unread.upgrade().filter(|unread| unread.is_answered.get());
+        if let Some(unread) = unread {
+            self.phase = Phase::Short;
+            unread.reader.set(Some(cx.waker().clone()));
+            return Poll::Pending;
+        }
+        let why = broken_promise();
+        if self.phase == Phase::Data {
+            return Poll::Ready(Some(Err(self.malformed(why))));
+        }
+        self.phase = Phase::Done;
+        Poll::Ready(Some(Err(why)))
     }
 
     /// Ends the stream in both directions (RFC 9114 section 4.1.2).
@@ -125,7 +173,7 @@ impl HttpBody for H3Body {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        if self.phase == Phase::Data {
+        if matches!(self.phase, Phase::Data | Phase::Short) {
             match self.poll_data(cx) {
                 Poll::Ready(None) => {}
                 other => return other.map(|data| data.map(|data| data.map(Frame::data))),
@@ -167,7 +215,7 @@ impl Drop for H3Body {
         if self.phase != Phase::Done
             && let Some(unread) = self.unread.upgrade()
         {
-            unread.set(self.stream.take());
+            unread.rest.set(self.stream.take());
         }
     }
 }

@@ -97,6 +97,7 @@ async fn serve_request(
     request.early_hints = writer.map(|writer| Box::new(EarlyHints::new(writer)));
     let (deadline, read_deadline) = (door.response_deadline(), door.read_deadline());
     let answer = dispatch(door, request, verdict).await;
+    unread.iter().for_each(|unread| unread.answer());
     let before = interim.map(|interim| interim.unsent()).unwrap_or_default();
     send(door, stream, before, answer, deadline).await;
     if let Some(rest) = unread.and_then(|unread| unread.take()) {

@@ -162,6 +162,14 @@ pub fn h3_by(mut command: Command, port: u16, mut job: Value) -> Value {
         .unwrap_or_else(|error| panic!("h3.py: {error}: {}", String::from_utf8_lossy(&done.stderr)))
 }
 
+/// Uploads by curl over HTTP/3, by `tests/python/curl_h3.py`; its head says what a job may hold.
+pub fn curl_h3(port: u16, mut job: Value) -> Vec<Value> {
+    job["port"] = json!(port);
+    let done = python_script("curl_h3.py").arg(job.to_string()).output().unwrap();
+    serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
+}
+
 /// The connections of `tests/python/h3tls.py`.
 pub fn h3_tls(job: Value) -> Value {
     let done = python_script("h3tls.py").arg(job.to_string()).output().unwrap();

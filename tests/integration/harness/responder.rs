@@ -2,8 +2,9 @@
 //! response that the path of REQUEST_URI selects.
 //!
 //! `/echo` the content; `/name/NAME` a variable; `/stderr/N` N bytes on standard error first;
-//! `/early` a response before the content is read; `/close` closes after a response despite
-//! KEEP_CONN; protocol violations are listed in [`FAULTS`].
+//! `/early` a response before the content is read, `/early/MS` with its content so much later;
+//! `/close` closes after a response despite KEEP_CONN; protocol violations are listed in
+//! [`FAULTS`].
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -92,6 +93,14 @@ impl Conn {
             let mut words = uri.trim_start_matches('/').splitn(2, '/');
             let word = words.next().unwrap_or_default().to_owned();
             let rest = words.next().unwrap_or_default().to_owned();
+            if let ("early", Ok(wait)) = (word.as_str(), rest.parse()) {
+                self.record(6, b"Status: 401 No\r\n\r\n")?;
+                std::thread::sleep(Duration::from_millis(wait));
+                self.answer(b"no")?;
+                asked.complete = self.content(&mut asked.content).is_ok();
+                self.log.lock().unwrap().push(asked);
+                return Ok(());
+            }
             if word == "early" {
                 self.log.lock().unwrap().push(asked);
                 self.answer(b"Status: 401 No\r\n\r\nno")?;

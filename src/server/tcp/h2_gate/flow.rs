@@ -133,14 +133,22 @@ impl Flow {
         }
     }
 
-    /// Buffers a frame.
-    pub(super) fn park(&mut self, stream: u32, frame: &[u8]) {
+    /// Buffers a DATA frame.
+    pub(super) fn park(&mut self, frame: Frame, payload: &[u8]) {
+        let mut parked = BytesMut::with_capacity(HEAD + payload.len());
+        put_head(&mut parked, frame);
+        parked.extend_from_slice(payload);
+        self.park_frames(frame.stream, parked);
+    }
+
+    /// Buffers a DATA frame, or the frames of a field block.
+    pub(super) fn park_frames(&mut self, stream: u32, frames: BytesMut) {
         let Some(at) = self.find(stream) else { return };
         let stream = &mut self.streams[at];
-        let bytes = content(frame);
+        let bytes = content(&frames);
         stream.bytes += bytes;
         self.parked += bytes;
-        stream.parked.push_back(frame.into());
+        stream.parked.push_back(frames);
     }
 
     /// Returns the credit of discarded content, which h2 would have returned.

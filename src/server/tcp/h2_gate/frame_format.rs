@@ -13,7 +13,7 @@ pub(super) const CONTINUATION: u8 = 9;
 pub(super) const ACK: u8 = 1;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
-const PADDED: u8 = 8;
+pub(super) const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;
 
 /// The error codes NO_ERROR and CANCEL (section 7).
@@ -44,6 +44,16 @@ impl Frame {
 
     pub(super) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Bytes of content in DATA, which are those without padding; `None` if `payload` does not
+    /// contain the length of that.
+    pub(super) fn content(&self, payload: &[u8]) -> Option<usize> {
+        if !self.has(PADDED) || self.length == 0 {
+            return Some(self.length);
+        }
+        let padding = usize::from(*payload.first()?);
+        Some((self.length - 1).saturating_sub(padding))
     }
 
     /// The field block fragment in the payload of HEADERS, without padding; `None` if the payload

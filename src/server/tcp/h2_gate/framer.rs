@@ -11,13 +11,14 @@ use super::field_block::{self, Block, Row};
 use super::flow::{Flow, Way};
 use super::frame_format::{
     self, ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST, NO_ERROR, PUSH_PROMISE,
-    RST_STREAM, SETTINGS, WINDOW_UPDATE, cancel, number, put_block,
+    RST_STREAM, SETTINGS, WINDOW_UPDATE, cancel, number, put_block, put_head,
 };
 use super::interim::{self, Interim, TAG_BYTES};
 use super::open_streams::OpenStreams;
 use super::refusals::{Refusals, describe};
 use super::sent::{Said, Sent};
 use super::stop::{Reason, Replacement, Stop};
+use super::uploads::Uploads;
 use super::windows::Windows;
 use crate::server::bad_head::Refused;
 use crate::server::compression::hpack::{Decoder, write_literal};
@@ -43,6 +44,7 @@ pub(super) struct Framer {
     open: OpenStreams,
     windows: Windows,
     flow: Flow,
+    uploads: Uploads,
     sent: Sent,
     refusals: Refusals,
     interim: Interim,
@@ -76,6 +78,7 @@ impl Framer {
             open: OpenStreams::default(),
             windows: Windows::default(),
             flow: Flow::new(),
+            uploads: Uploads::default(),
             sent: Sent::default(),
             refusals,
             interim,
@@ -90,26 +93,32 @@ impl Framer {
     /// Processes the output of h2.
     pub(super) fn sent(&mut self, bytes: &[u8]) {
         self.windows.sent(bytes.len());
-        let (flow, interim) = (&mut self.flow, &self.interim);
+        let (flow, uploads, interim) = (&mut self.flow, &mut self.uploads, &self.interim);
         self.sent.follow(bytes, |said| match said {
+            Said::Response(frame) => {
+                interim.answered(frame);
+                if uploads.answer(frame) {
+                    flow.dropped(frame.stream);
+                }
+            }
             Said::Settings => flow.asked(Instant::now()),
             Said::Opened { stream, step } => flow.opened(stream, step, Instant::now()),
             Said::Reset(stream) => {
                 flow.reset(stream);
+                uploads.close(stream);
                 interim.close(stream);
             }
-            Said::Fields(stream) => interim.answered(stream),
         });
     }
 
     /// Frames for the client before the next frame of h2; none within one.
     pub(super) fn owed(&mut self) -> Option<&mut BytesMut> {
         let owed = self.flow.owed();
-        if !self.sent.is_between() {
-            return None;
+        let is_between = self.sent.is_between();
+        if is_between {
+            self.interim.collect(owed);
         }
-        self.interim.collect(owed);
-        (!owed.is_empty()).then_some(owed)
+        (is_between && !owed.is_empty()).then_some(owed)
     }
 
     /// How many of these bytes of h2 come before an interim response that waits.
@@ -122,9 +131,9 @@ impl Framer {
         self.interim.register(cx);
     }
 
-    /// Whether h2 has room again for buffered frames.
+    /// Whether there are frames for h2: buffered ones for which it has room again, or our own.
     pub(super) fn has_ready(&self) -> bool {
-        self.at == At::Frame && self.flow.has_ready()
+        self.at == At::Frame && (self.uploads.has_ready() || self.flow.has_ready())
     }
 
     /// Checks `bytes`, which follow those that passed last, and returns how many may pass.
@@ -132,7 +141,7 @@ impl Framer {
         let mut at = 0;
         loop {
             if self.at == At::Frame
-                && let Some(by) = self.flow.ready()
+                && let Some(by) = self.uploads.ready().or_else(|| self.flow.ready())
             {
                 return (at, Stop::Replace(Replacement { by, ..Replacement::default() }.into()));
             }
@@ -191,6 +200,7 @@ impl Framer {
         let payload = bytes[HEAD..].get(..frame.length).ok_or(Stop::More)?;
         self.open.close(frame.stream);
         self.flow.dropped(frame.stream);
+        self.uploads.close(frame.stream);
         self.interim.close(frame.stream);
         if *payload == NO_ERROR.to_be_bytes() {
             let (bytes, by) = (HEAD + frame.length, cancel(frame.stream));
@@ -201,25 +211,32 @@ impl Framer {
     }
 
     fn data(&mut self, frame: Frame, bytes: &[u8]) -> Result<usize, Stop> {
+        let content = frame.content(&bytes[HEAD..]).ok_or(Stop::More)?;
         let way = self.flow.data(frame, Instant::now());
         if way == Way::Excess {
             return Err(self.end(Reason::FlowControl, bytes.len(), None));
         }
-        if way != Way::Pass {
-            let whole = bytes.get(..HEAD + frame.length).ok_or(Stop::More)?;
-            match way {
-                Way::Park => self.flow.park(frame.stream, whole),
-                _ => self.flow.discarded(frame.length),
-            }
-        }
+        let length = if way == Way::Pass { HEAD } else { HEAD + frame.length };
+        let whole = bytes.get(..length).ok_or(Stop::More)?;
+        let Some(for_h2) = self.uploads.receive(frame, content) else {
+            return Err(self.end(Reason::Protocol, bytes.len(), None));
+        };
         if frame.has(END_STREAM) {
             self.open.close(frame.stream);
         }
-        if way == Way::Pass {
-            self.at = At::payload(frame.length);
-            return Ok(HEAD);
+        let mut by = BytesMut::new();
+        match way {
+            Way::Pass => {
+                self.at = At::payload(frame.length);
+                if for_h2 == frame {
+                    return Ok(HEAD);
+                }
+                put_head(&mut by, for_h2);
+            }
+            Way::Park => self.flow.park(for_h2, &whole[HEAD..]),
+            Way::Drop | Way::Excess => self.flow.discarded(frame.length),
         }
-        Err(Stop::nothing_for(HEAD + frame.length))
+        Err(Stop::Replace(Replacement { bytes: length, by, ..Replacement::default() }.into()))
     }
 
     /// HEADERS and its CONTINUATION frames.
@@ -302,10 +319,15 @@ impl Framer {
                 let fields = self.refusals.block(&head, status);
                 Err(self.replace(block, &fields, None))
             }
-            _ if is_head && gets_interim && section.size + TAG_BYTES < most => {
-                self.pass_tagged(block, literals)
+            _ => {
+                if is_head && !ends {
+                    self.uploads.begin(stream, section.length);
+                }
+                if is_head && gets_interim && section.size + TAG_BYTES < most {
+                    return self.pass_tagged(block, literals);
+                }
+                self.pass(block, literals)
             }
-            _ => self.pass(block, literals),
         }
     }
 
@@ -332,7 +354,7 @@ impl Framer {
                 self.is_apart = true;
                 let mut frames = BytesMut::new();
                 put_block(&mut frames, block.stream, block.ends, &fields);
-                self.flow.park(block.stream, &frames);
+                self.flow.park_frames(block.stream, frames);
                 Err(Stop::nothing_for(block.length))
             }
             Some(fields) => Err(self.replace(block, &fields, None)),

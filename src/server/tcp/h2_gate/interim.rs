@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use http::header::{HeaderMap, HeaderName};
 use http::{Request, StatusCode};
 
-use super::frame_format::put_block;
+use super::frame_format::{Frame, HEADERS, put_block};
 use super::secret::Secret;
 use crate::http::early_hints::{EarlyHints, InterimWriter, NAVIGATE, SEC_FETCH_MODE};
 use crate::server::compression::hpack::{Field, write_literal};
@@ -114,10 +114,12 @@ impl Interim {
         }
     }
 
-    /// h2 sends a field block of this stream.
-    pub(super) fn answered(&self, stream: u32) {
-        self.0.must_resize.set(false);
-        self.close(stream);
+    /// h2 sends a part of a response, which begins with a field block.
+    pub(super) fn answered(&self, frame: Frame) {
+        if frame.kind == HEADERS {
+            self.0.must_resize.set(false);
+            self.close(frame.stream);
+        }
     }
 
     /// Reads SETTINGS of the client.
@@ -192,6 +194,10 @@ mod tests {
         hints.send(fields, &crate::http::request::tests::request("GET", "/"));
     }
 
+    fn head(stream: u32) -> Frame {
+        Frame { length: 0, kind: HEADERS, flags: 0, stream }
+    }
+
     #[test]
     fn a_stream_is_named_by_the_gate_alone() {
         let interim = Interim::default();
@@ -212,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_stream_that_has_its_response_or_is_reset_gets_none() {
-        for end in [Interim::answered, Interim::close] {
+        let answered = |interim: &Interim, stream| interim.answered(head(stream));
+        for end in [answered, Interim::close] {
             let interim = Interim::default();
             let (ended, other) = (take(&interim, 1).unwrap(), take(&interim, 3).unwrap());
             hint(&ended);
@@ -252,7 +259,7 @@ mod tests {
             }
             hint(&hints);
             assert_eq!(!interim.is_waiting(), waits, "{sizes:?}");
-            interim.answered(9);
+            interim.answered(head(9));
             hint(&hints);
             assert!(interim.is_waiting());
         }

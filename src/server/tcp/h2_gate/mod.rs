@@ -23,6 +23,9 @@ mod sent;
 mod stop;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upload_tests;
+mod uploads;
 mod windows;
 
 use std::io::{self, IoSlice};

@@ -8,9 +8,9 @@ use super::frame_format::{
 /// What a frame reports.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
+    /// HEADERS or DATA.
+    Response(Frame),
     Settings,
-    /// The final response of a stream begins, or its trailers.
-    Fields(u32),
     Opened {
         stream: u32,
         step: u32,
@@ -38,13 +38,12 @@ impl Sent {
             bytes = &bytes[std::mem::take(&mut self.left)..];
             if self.known == 0
                 && let Some((head, rest)) = bytes.split_first_chunk()
-                && let frame @ Frame { kind: DATA | HEADERS, .. } = Frame::read(head)
+                && let frame = Frame::read(head)
+                && frame.kind <= HEADERS
             {
-                // A part of a response, as most frames.
+                // A part of a response, as most frames, whose heads are seldom cut.
                 (self.left, bytes) = (frame.length, rest);
-                if frame.kind == HEADERS {
-                    said(self.fields(frame));
-                }
+                said(self.response(frame));
                 continue;
             }
             let wanted = if self.known < HEAD { HEAD } else { HEAD + STEP };
@@ -72,7 +71,7 @@ impl Sent {
         }
         (self.known, self.left) = (0, frame.length);
         match frame.kind {
-            HEADERS => Some(self.fields(frame)),
+            DATA | HEADERS => Some(self.response(frame)),
             CONTINUATION => {
                 self.in_block = !frame.has(END_HEADERS);
                 None
@@ -83,9 +82,9 @@ impl Sent {
         }
     }
 
-    fn fields(&mut self, frame: Frame) -> Said {
-        self.in_block = !frame.has(END_HEADERS);
-        Said::Fields(frame.stream)
+    fn response(&mut self, frame: Frame) -> Said {
+        self.in_block = frame.kind == HEADERS && !frame.has(END_HEADERS);
+        Said::Response(frame)
     }
 
     /// Whether another frame may follow what was sent.
@@ -118,7 +117,8 @@ mod tests {
             let (mut sent, mut said) = (Sent::default(), vec![]);
             bytes.chunks(size).for_each(|part| sent.follow(part, |what| said.push(what)));
             let opened = |stream, step| Said::Opened { stream, step };
-            let want = [Said::Settings, opened(3, 256), Said::Reset(5), opened(0, 7)];
+            let data = Said::Response(Frame { length: 4, kind: DATA, flags: 0, stream: 1 });
+            let want = [Said::Settings, data, opened(3, 256), Said::Reset(5), opened(0, 7)];
             assert_eq!(said, want, "by {size}");
             assert!(sent.is_between());
             sent.follow(b"\0", |_| {});

@@ -175,6 +175,7 @@ pub fn request() -> Request {
         values: ConnectionValues::default(),
     };
     Request {
+        early_hints: None,
         original_uri: head.uri.clone(),
         head,
         body: Body::empty(),

@@ -102,7 +102,9 @@ fn hint(name: &str, stream: &mut TcpStream) -> std::io::Result<bool> {
         // Behind the final head and its content, where the next response is expected.
         "late-hints" => {
             let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nafter{hints}")?;
+            // In one segment: hints that come after the next request belong to it.
+            let all = format!("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nafter{hints}");
+            stream.write_all(all.as_bytes())?;
             return Ok(true);
         }
         other => panic!("no fault '{other}'"),

@@ -52,6 +52,18 @@ impl<'a> RequestSummary<'a> {
         Self { method: method.into(), target: target.into(), host, version }
     }
 
+    /// Reads a field of a decoded header section.
+    pub(crate) fn read(&mut self, name: &[u8], value: &[u8]) {
+        let value = || value.to_vec().into();
+        match name {
+            b":method" => self.method = value(),
+            b":path" => self.target = value(),
+            b":authority" => self.host = Some(value()),
+            b"host" if self.host.is_none() => self.host = Some(value()),
+            _ => {}
+        }
+    }
+
     pub(crate) fn refused(&self, status: StatusCode) -> Refused {
         let mut head = Request::new(());
         self.put_into(&mut head);

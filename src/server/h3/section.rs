@@ -89,19 +89,10 @@ fn judge_host(section: &[u8]) -> Result<Verdict, Violation> {
 
 /// Describes the request of a header section for the log.
 pub(crate) fn describe(section: &[u8], status: StatusCode) -> Refused {
-    let mut told = RequestSummary { version: Version::HTTP_3, ..RequestSummary::default() };
+    let mut summary = RequestSummary { version: Version::HTTP_3, ..RequestSummary::default() };
     // A section that cannot be decoded closes the connection, and is not described.
-    let _ = each(section, |field| {
-        let value = || field.value.to_vec().into();
-        match field.name {
-            b":method" => told.method = value(),
-            b":path" => told.target = value(),
-            b":authority" => told.host = Some(value()),
-            b"host" if told.host.is_none() => told.host = Some(value()),
-            _ => {}
-        }
-    });
-    told.refused(status)
+    let _ = each(section, |field| summary.read(field.name, field.value));
+    summary.refused(status)
 }
 
 /// Describes a request whose header section is incomplete.

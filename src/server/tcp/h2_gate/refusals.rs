@@ -68,16 +68,7 @@ pub(super) fn describe(
     mark: Mark,
     status: StatusCode,
 ) -> Refused {
-    let mut told = RequestSummary { version: Version::HTTP_2, ..RequestSummary::default() };
-    decoder.recall(fields, mark, |field| {
-        let value = || field.value.to_vec().into();
-        match field.name {
-            b":method" => told.method = value(),
-            b":path" => told.target = value(),
-            b":authority" => told.host = Some(value()),
-            b"host" if told.host.is_none() => told.host = Some(value()),
-            _ => {}
-        }
-    });
-    told.refused(status)
+    let mut summary = RequestSummary { version: Version::HTTP_2, ..RequestSummary::default() };
+    decoder.recall(fields, mark, |field| summary.read(field.name, field.value));
+    summary.refused(status)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{EchoSockets, Origin, Setup, certificate, wait_for};
+use crate::harness::{Caddy, EchoSockets, Origin, Setup, certificate, wait_for};
 
 const PAGE: &str = "<!doctype html><title>t</title><p id=p>none</p><script>
 const entry = performance.getEntriesByType('navigation')[0];
@@ -56,6 +56,23 @@ fn chromium_reports_h3() {
     assert!(dom.contains("protocol=h3"), "{dom}\n{}", String::from_utf8_lossy(&done.stderr));
 }
 
+/// Opens a page until the access log contains `part`, and returns the log.
+fn visit(mut browser: Command, caddy: &Caddy, page: &str, part: &str) -> String {
+    let mut browser = browser
+        .arg("--remote-debugging-port=0")
+        .arg(caddy.url(page))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromium");
+    let log = wait_for(part, Duration::from_secs(60), || {
+        Some(caddy.read("access.log")).filter(|log| log.contains(part))
+    });
+    kill(Pid::from_raw(browser.id() as i32), Signal::SIGTERM).unwrap();
+    browser.wait().unwrap();
+    log
+}
+
 #[test]
 fn chromium_loads_what_early_hints_name() {
     let keys = tempfile::tempdir().unwrap();
@@ -74,18 +91,7 @@ fn chromium_loads_what_early_hints_name() {
             let forced = format!("--origin-to-force-quic-on=localhost:{}", caddy.port());
             browser.args(["--enable-quic", &forced]);
         }
-        let mut browser = browser
-            .arg("--remote-debugging-port=0")
-            .arg(caddy.url("/fault/hinted-page"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromium");
-        let log = wait_for("the file of the hint", Duration::from_secs(60), || {
-            Some(caddy.read("access.log")).filter(|log| log.contains("/preloaded.css"))
-        });
-        kill(Pid::from_raw(browser.id() as i32), Signal::SIGTERM).unwrap();
-        browser.wait().unwrap();
+        let log = visit(browser, &caddy, "/fault/hinted-page", "/preloaded.css");
         assert!(log.contains(&format!("{protocol} /preloaded.css 200")), "{log}");
     }
 }
@@ -114,18 +120,7 @@ fn chromium_sends_ten_thousand_messages() {
     );
     let caddy = Setup::new(&site).file("www/index.html", CHAT).start();
     let profile = tempfile::tempdir().unwrap();
-    let mut browser = chromium(profile.path(), &pin, 60)
-        .arg("--remote-debugging-port=0")
-        .arg(caddy.url("/"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("chromium");
-    let log = wait_for("the page's word", Duration::from_secs(60), || {
-        Some(caddy.read("access.log")).filter(|log| log.contains("/told"))
-    });
-    kill(Pid::from_raw(browser.id() as i32), Signal::SIGTERM).unwrap();
-    browser.wait().unwrap();
+    let log = visit(chromium(profile.path(), &pin, 60), &caddy, "/", "/told");
     assert!(log.contains("/told?10000%201000%20true"), "{log}");
     assert!(log.contains("HTTP/2.0 /chat 101"), "Chromium opens a stream: {log}");
 }

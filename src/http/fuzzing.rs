@@ -7,6 +7,7 @@ use super::chunked::Chunked;
 use super::coding::Codings;
 use super::paths::Prefix;
 use super::placeholders::Template;
+use super::priority::Parameters;
 use super::{paths, ranges, target};
 use crate::fuzzing::{Target, however_it_comes, splits, text, two};
 
@@ -19,6 +20,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "file_of_path", run: file_of_path, seeds: PATHS },
     Target { name: "made_target", run: made_target, seeds: PATHS },
     Target { name: "accept_encoding", run: accept_encoding, seeds: CODINGS },
+    Target { name: "priority", run: priority, seeds: PRIORITIES },
     Target { name: "placeholders", run: placeholders, seeds: TEMPLATES },
     Target { name: "site_address", run: site_address, seeds: ADDRESSES },
     Target { name: "address_ranges", run: address_ranges, seeds: RANGES },
@@ -48,6 +50,11 @@ const PREFIXES: &[&[u8]] = &[
 ];
 const CODINGS: &[&[u8]] =
     &[b"gzip, br;q=0.5, *;q=0", b"x-gzip ; Q=1.000,identity;q=0.001", b",,;q=1,deflate;level=9"];
+const PRIORITIES: &[&[u8]] = &[
+    b"u=1, i",
+    b"u=7;x=\"y\\\"\", i=?0\t,u=2, a=(1 :YQ==: *t);b=1.5",
+    b"i, u=8, u=-1, u=999999999999999",
+];
 const TEMPLATES: &[&[u8]] = &[
     b"{host}:{port}{uri} {>User-Agent} {~cookie} {?arg} {<Server} {1} {label1}",
     b"\\{host\\} {{x}} {unclosed",
@@ -236,6 +243,21 @@ fn accept_encoding(data: &[u8]) {
         assert_eq!(upper.take(coding), codings.take(coding), "{coding} in capitals");
     }
     assert!(chosen[0].is_some() || chosen[1].is_none(), "{chosen:?}");
+}
+
+/// Later members replace earlier ones, and an invalid field states nothing.
+fn priority(data: &[u8]) {
+    let stated = Parameters::parse(data);
+    assert!(stated.urgency() <= 7);
+    let with = |more: &[u8]| Parameters::parse(&[data, more].concat());
+    if stated != Parameters::default() {
+        assert_eq!(with(b",u=6"), Parameters::parse(b"u=6").over(stated));
+        assert_eq!(with(b", i=?0"), Parameters::parse(b"i=?0").over(stated));
+        assert_eq!(with(b", x=(\"u=0\" i)"), stated);
+    }
+    for end in [&b","[..], b",U=1", b",u=", b"\0"] {
+        assert_eq!(with(end), Parameters::default(), "{end:?}");
+    }
 }
 
 /// Text without placeholders is itself, and braces that are escaped are braces.

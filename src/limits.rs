@@ -99,6 +99,12 @@ limits! {
     /// Over HTTP/2 as many further requests are queued.
     TUNNELS: u32 = 256,
         count "additional concurrent WebSocket streams; more count as requests";
+    /// The number of streams that a client may have, as RFC 9218 section 7.1 asks.
+    H2_PRIORITIES: usize = (STREAMS + TUNNELS) as usize,
+        count "HTTP/2 requests in progress and priorities of requests that have not arrived (`PRIORITY_UPDATE`), together; more end the connection (`PROTOCOL_ERROR`)";
+    /// Some are of requests that have ended, which looks the same.
+    H3_PRIORITIES: usize = 200,
+        count "priorities of HTTP/3 requests that have not arrived (`PRIORITY_UPDATE`); the oldest is dropped";
     STREAM_WINDOW: u32 = 256 * KB as u32, bytes "flow-control window of an HTTP/2 stream";
     STREAM_WINDOW_MOST: u32 = 4 * MB as u32,
         bytes "flow-control window of an HTTP/2 stream whose upload fills it and is read quickly";

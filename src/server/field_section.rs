@@ -64,7 +64,7 @@ pub(crate) struct Section {
     pub(crate) is_connect: bool,
     has_field: bool,
     has_pseudo: bool,
-    path_length: usize,
+    pub(crate) path_length: usize,
     /// The value of Content-Length.
     pub(crate) length: Option<u64>,
     fault: Option<Fault>,

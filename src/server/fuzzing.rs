@@ -12,6 +12,7 @@ use crate::server::compression::{hpack, qpack};
 use crate::server::h3::control::Control;
 use crate::server::h3::frames::Violation;
 use crate::server::h3::gate::Gate;
+use crate::server::h3::priorities::Priorities;
 use crate::server::quic::packets;
 use crate::server::tcp::{guard, h2_gate};
 use crate::server::tunnel::ws_frames;
@@ -39,6 +40,7 @@ const H3_FRAMES: &[&[u8]] = &[
     b"\x01\x03abc\x00\x40\x05hello\x21\x00\x01\x02de",
     b"\x00\x04\x04\x06\x80\x00\x01\x00\x07\x01\x00",
     b"\x02\x3f\xe1\x1f",
+    b"\x04\x00\x80\x0f\x07\x00\x04\x04u=1\x80\x0f\x07\x01\x01\x00",
     b"\xc0\x00\x00\x00\x00\x00\x00\x21\xff\xff\xff\xff\xff\xff\xff\xff",
 ];
 const H3_HEADS: &[&[u8]] = &[
@@ -68,7 +70,7 @@ const MOST: u64 = 40;
 /// SETTINGS and GOAWAY.
 fn h3_control(data: &[u8]) {
     let passed = however_it_comes(data, |pieces| {
-        let mut control = Control::new(MOST);
+        let mut control = Control::new(MOST, Priorities::default());
         let mut went = vec![];
         for piece in pieces {
             control.take(piece)?;

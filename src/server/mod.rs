@@ -14,6 +14,7 @@ pub mod fuzzing;
 mod h3;
 mod process;
 mod quic;
+mod schedule;
 mod tcp;
 mod tunnel;
 mod worker;

@@ -62,6 +62,7 @@ mod openrc;
 mod packaging;
 mod paths;
 mod policies;
+mod priorities;
 mod process;
 mod protocols;
 mod proxy;

@@ -261,8 +261,10 @@ def after_answer(client, count):
 
 
 def frames(client, count):
-    """The frames `then`, in hexadecimal, until `count` streams have ended."""
+    """The frames `then`, in hexadecimal, after `times` those of `many`, until `count` streams have
+    ended."""
     out = client.out
+    client.send(bytes.fromhex(client.job.get("many", "")) * client.job.get("times", 1))
     client.send(bytes.fromhex(client.job["then"]))
     client.listen(lambda: len({*out["ended"], *out["resets"]}) >= count or out["goaway"], 10)
 

@@ -9,7 +9,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use h3::error::Code;
 use h3::quic::{RecvStream, StreamErrorIncoming};
 
-use super::frames::{CANCEL_PUSH, GOAWAY, MAX_PUSH_ID, SETTINGS, Violation, is_known};
+use super::frames::{
+    CANCEL_PUSH, GOAWAY, MAX_PUSH_ID, PRIORITY_UPDATE, PRIORITY_UPDATE_PUSH, SETTINGS, Violation,
+    is_known,
+};
+use super::priorities::Priorities;
 use super::varint::{self, VarIntReader};
 use crate::limits::QUIC_SETTINGS;
 
@@ -149,6 +153,7 @@ pub(crate) struct Control {
     /// The last MAX_PUSH_ID, and the last GOAWAY.
     push_id: Option<u64>,
     goaway: Option<u64>,
+    priorities: Priorities,
     /// Bytes for h3.
     passed: BytesMut,
 }
@@ -162,10 +167,11 @@ enum FrameState {
 }
 
 impl Control {
-    pub(crate) fn new(most: u64) -> Self {
+    pub(crate) fn new(most: u64, priorities: Priorities) -> Self {
         let (at, number, payload) = (FrameState::Type, VarIntReader::default(), vec![]);
         let passed = BytesMut::new();
-        Self { most, at, number, payload, is_settled: false, push_id: None, goaway: None, passed }
+        let (is_settled, push_id, goaway) = (false, None, None);
+        Self { most, at, number, payload, is_settled, push_id, goaway, priorities, passed }
     }
 
     /// The next bytes for h3.
@@ -227,6 +233,7 @@ impl Control {
         let fits = match kind {
             SETTINGS => !self.is_settled,
             CANCEL_PUSH | GOAWAY | MAX_PUSH_ID => true,
+            PRIORITY_UPDATE | PRIORITY_UPDATE_PUSH => true,
             _ => !is_known(kind),
         };
         self.is_settled = true;
@@ -237,6 +244,9 @@ impl Control {
         let wrong = |why| Err(Violation::Connection(Code::H3_ID_ERROR, why));
         match kind {
             SETTINGS => return settings(payload),
+            PRIORITY_UPDATE | PRIORITY_UPDATE_PUSH => {
+                return self.priorities.update(kind, payload);
+            }
             CANCEL_PUSH | GOAWAY | MAX_PUSH_ID => {}
             _ => return Ok(()),
         }
@@ -290,7 +300,7 @@ mod tests {
     use super::*;
 
     fn control(frames: &[u8], size: usize) -> Result<Vec<u8>, u64> {
-        let mut control = Control::new(1000);
+        let mut control = Control::new(1000, Priorities::default());
         let mut passed = vec![];
         for piece in frames.chunks(size) {
             control.take(piece).map_err(code)?;

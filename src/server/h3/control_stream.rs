@@ -7,6 +7,7 @@ use h3::quic::{self, StreamErrorIncoming, StreamId};
 
 use super::close::end;
 use super::control::Control;
+use super::priorities::Priorities;
 
 /// The client's control stream, reduced to the frames that h3 handles.
 pub(crate) struct ControlStream {
@@ -25,8 +26,9 @@ impl ControlStream {
         begun: Bytes,
         frame_bytes: u64,
         quic: quinn::Connection,
+        priorities: Priorities,
     ) -> Self {
-        let (kind, frames) = (Bytes::from_static(b"\0"), Control::new(frame_bytes));
+        let (kind, frames) = (Bytes::from_static(b"\0"), Control::new(frame_bytes, priorities));
         Self { stream, kind: Some(kind), begun: Some(begun), frames, quic }
     }
 }

@@ -9,6 +9,9 @@ pub(crate) const CANCEL_PUSH: u64 = 0x3;
 pub(crate) const SETTINGS: u64 = 0x4;
 pub(crate) const GOAWAY: u64 = 0x7;
 pub(crate) const MAX_PUSH_ID: u64 = 0xd;
+/// RFC 9218 section 7.2, for requests and for pushed responses.
+pub(crate) const PRIORITY_UPDATE: u64 = 0xf_0700;
+pub(crate) const PRIORITY_UPDATE_PUSH: u64 = 0xf_0701;
 
 /// A violation of the protocol by a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,5 +41,5 @@ impl Violation {
 /// Whether a frame type is defined, or was in HTTP/2 (section 7.2.8). All others are ignored
 /// anywhere.
 pub(crate) fn is_known(kind: u64) -> bool {
-    kind <= 0x9 || kind == MAX_PUSH_ID
+    kind <= 0x9 || matches!(kind, MAX_PUSH_ID | PRIORITY_UPDATE | PRIORITY_UPDATE_PUSH)
 }

@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn what_h3_knows_goes_on_and_the_rest_is_left_out() {
         let long = [&[0, 0x80, 1, 0x11, 0x70][..], &[0xff; 70_000]].concat();
-        let unknown = b"\x21\x03abc\x40\x41\0\x80\x0f\x07\0\x01a";
+        let unknown = b"\x21\x03abc\x40\x41\0\x80\x0f\x08\0\x01a";
         let websocket = b"\x27\x02:protocol\x09websocket";
         let respelled = b"\x27\x02:protocol\x0bconnect-udp";
         let plain = head(b"");

@@ -12,8 +12,9 @@ use tokio::time::{Instant, timeout_at};
 use super::body::{H3Body, RequestReader, malformed};
 use super::interim::Interim;
 use super::refusals::Refusals;
-use super::response::{self, Shared, answer, delivered};
+use super::response::{self, Sending, Shared, answer, delivered};
 use super::section::{self, WEBSOCKET};
+use super::send_order::{Ordered, SendOrder};
 use super::transport::Transport;
 use super::tunnels::Tunnels;
 use crate::http::early_hints::{self, EarlyHints, InterimWriter};
@@ -29,13 +30,16 @@ type Resolver = h3::server::RequestResolver<Transport, Bytes>;
 /// Bytes of a response above which the delivery to the client is checked.
 const LARGE: u64 = 64 * 1024;
 
-pub(crate) async fn serve_stream(
-    door: &Rc<Door>,
-    resolver: Resolver,
-    stream: &Shared,
-    tunnels: &Rc<Tunnels>,
-    refusals: &Refusals,
-) {
+/// What the requests of a connection share.
+pub(crate) struct Common {
+    pub(crate) door: Rc<Door>,
+    pub(crate) tunnels: Rc<Tunnels>,
+    pub(crate) refusals: Refusals,
+    pub(crate) order: SendOrder,
+}
+
+pub(crate) async fn serve_stream(common: &Common, resolver: Resolver, stream: &Shared) {
+    let Common { door, tunnels, refusals, order } = common;
     let head = resolver.resolve_request();
     let in_time = match door.header_deadline() {
         Some(at) => timeout_at(at, head).await,
@@ -64,18 +68,19 @@ pub(crate) async fn serve_stream(
     if let Some(refused) = refused {
         let Refused { head, status } = *refused;
         let body = H3Body::new(receive, stream.clone(), None);
-        return serve_request(door, stream, head.map(|()| body), Some(status)).await;
+        return serve_request(door, stream, head.map(|()| body), Some(status), None).await;
     }
     if !is_well_formed(&request) {
         malformed(stream, &mut receive);
         return log_refused(door, request, StatusCode::BAD_REQUEST);
     }
+    let ordered = order.enter(stream.borrow().id(), request.headers());
     if request.extensions().get::<h3::ext::Protocol>().is_some() {
         let body = H3Body::new(receive, stream.clone(), None);
-        return Box::pin(serve_tunnel(door, request, body, (stream, tunnels))).await;
+        return Box::pin(serve_tunnel(door, request, body, (stream, tunnels), ordered)).await;
     }
     let body = H3Body::new(receive, stream.clone(), content_length(&request));
-    serve_request(door, stream, request.map(|()| body), None).await;
+    serve_request(door, stream, request.map(|()| body), None, Some(ordered)).await;
 }
 
 /// Answers a request by its site, or by the verdict on its head.
@@ -84,6 +89,7 @@ async fn serve_request(
     stream: &Shared,
     mut request: http::Request<H3Body>,
     verdict: Option<StatusCode>,
+    order: Option<Ordered>,
 ) {
     let body = request.body_mut();
     // Takes the content that arrived with the head; later readers register their own waker.
@@ -99,7 +105,8 @@ async fn serve_request(
     let answer = dispatch(door, request, verdict).await;
     unread.iter().for_each(|unread| unread.answer());
     let before = interim.map(|interim| interim.unsent()).unwrap_or_default();
-    send(door, stream, before, answer, deadline).await;
+    send(door, stream, answer, How { before, deadline, order: order.as_ref() }).await;
+    drop(order);
     if let Some(rest) = unread.and_then(|unread| unread.take()) {
         linger(rest, read_deadline).await;
     }
@@ -144,6 +151,7 @@ async fn serve_tunnel(
     mut request: http::Request<()>,
     body: H3Body,
     (stream, tunnels): (&Shared, &Rc<Tunnels>),
+    ordered: Ordered,
 ) {
     let is_websocket = request.extensions().get() == Some(&WEBSOCKET);
     let name = if is_websocket { "websocket" } else { "" };
@@ -166,21 +174,29 @@ async fn serve_tunnel(
         Some(tunnel) => response.map(|body| tunnel.outward(body)),
         None => response,
     };
-    send(door, stream, BytesMut::new(), Counted { response, tally }, None).await;
+    ordered.scheduled.become_tunnel();
+    let how = How { before: BytesMut::new(), deadline: None, order: Some(&ordered) };
+    send(door, stream, Counted { response, tally }, how).await;
 }
 
-async fn send(
-    door: &Door,
-    stream: &Shared,
+/// How a response is sent.
+struct How<'a> {
+    /// Interim responses that have not been sent.
     before: BytesMut,
-    Counted { response, tally }: Counted,
     deadline: Option<Instant>,
-) {
+    order: Option<&'a Ordered>,
+}
+
+async fn send(door: &Door, stream: &Shared, counted: Counted, how: How<'_>) {
+    let Counted { response, tally } = counted;
+    let How { before, deadline, order } = how;
+    order.iter().for_each(|order| order.scheduled.respond(response.headers()));
     if response.extensions().get::<NeedsHttp1>().is_some() {
         return response::reset(stream, Code::H3_VERSION_FALLBACK);
     }
     let answered = async {
-        let answered = answer(stream, response, before, door.write_idle(), &tally);
+        let patience = door.write_idle();
+        let answered = answer(stream, response, Sending { before, patience, tally: &tally, order });
         match deadline {
             Some(at) => timeout_at(at, answered).await?,
             None => answered.await,

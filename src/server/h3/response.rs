@@ -18,6 +18,7 @@ use quinn::SendStream;
 use tokio::time::{Sleep, sleep};
 
 use super::frames::{DATA, HEADERS};
+use super::send_order::Ordered;
 use super::{close, varint};
 use crate::http::{Body, BodyError};
 use crate::server::compression::qpack;
@@ -46,18 +47,25 @@ impl LastAccepted {
     }
 }
 
-/// Sends `before`, and the response to its end; gives the length of the latter. On an error the
-/// stream is to be [`reset`].
-/// A client that takes nothing for `patience` is one.
+/// How a response is sent.
+pub(crate) struct Sending<'a> {
+    /// Goes before it.
+    pub(crate) before: BytesMut,
+    /// A client that takes nothing for so long is an error.
+    pub(crate) patience: Option<Duration>,
+    pub(crate) tally: &'a Tally,
+    pub(crate) order: Option<&'a Ordered>,
+}
+
+/// Sends the response to its end and gives its length; on an error the stream is to be [`reset`].
 pub(crate) async fn answer(
     stream: &Shared,
     response: Response<Body>,
-    before: BytesMut,
-    patience: Option<Duration>,
-    tally: &Tally,
+    sending: Sending<'_>,
 ) -> Result<u64, BodyError> {
+    let Sending { before, patience, tally, order } = sending;
     let (head, mut body) = response.into_parts();
-    let mut queue = Queue { scratch: before, patience, ..Queue::default() };
+    let mut queue = Queue { scratch: before, patience, has_head: true, ..Queue::default() };
     queue.push_section(|out| qpack::write_head(out, head.status, &head.headers));
     drop(head);
     poll_fn(|cx| {
@@ -65,7 +73,7 @@ pub(crate) async fn answer(
             let before = queue.total;
             let gathered = queue.poll_gather(&mut body, cx)?;
             tally.sent(queue.total - before);
-            ready!(queue.poll_write(&mut stream.borrow_mut(), cx))?;
+            ready!(queue.poll_write(&mut stream.borrow_mut(), order, cx))?;
             ready!(gathered);
             if queue.ended {
                 stream.borrow_mut().finish()?;
@@ -125,6 +133,8 @@ struct Queue {
     /// Frame headers and field sections before the next chunk.
     scratch: BytesMut,
     ended: bool,
+    /// The first chunk is the head, which waits for no other response.
+    has_head: bool,
     /// How long the client may read nothing.
     patience: Option<Duration>,
     /// Runs while the client reads nothing.
@@ -185,19 +195,31 @@ impl Queue {
     fn poll_write(
         &mut self,
         stream: &mut SendStream,
+        order: Option<&Ordered>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BodyError>> {
         self.seal();
         while self.bytes > 0 {
+            let waits = order.is_some_and(|order| order.poll_turn(stream, cx).is_pending());
+            if waits && !self.has_head {
+                self.stall = None;
+                return Poll::Pending;
+            }
+            let some = if waits { 1 } else { self.chunks.len() };
             // The stream stores the waker, not this future.
-            let Poll::Ready(written) = pin!(stream.write_chunks(&mut self.chunks)).poll(cx) else {
+            let written = pin!(stream.write_chunks(&mut self.chunks[..some])).poll(cx);
+            let Poll::Ready(written) = written else {
+                order.filter(|_| !waits).iter().for_each(|order| order.poll_blocked(cx));
                 return self.poll_stall(cx).map(|()| Err(too_slow()));
             };
             let written = written?;
+            order.iter().for_each(|order| order.wrote(written.bytes));
             self.chunks.drain(..written.chunks);
             self.bytes -= written.bytes;
+            self.has_head &= written.chunks == 0;
             self.stall = None;
         }
+        order.iter().for_each(|order| order.rest());
         Poll::Ready(Ok(()))
     }
 

@@ -21,8 +21,10 @@ use super::errors::{connection_error, read_error};
 use super::frames::Violation;
 use super::gate::Gate;
 use super::patience::Patience;
+use super::priorities::Priorities;
 use super::refusals::Refusals;
 use super::response::{self, LastAccepted, Shared};
+use super::send_order::{FIRST, SendOrder};
 use super::sending::Send;
 
 type Accepting =
@@ -47,6 +49,7 @@ pub(crate) struct Transport {
     patience: Patience,
     refusals: Refusals,
     window: ConnectionWindow,
+    priorities: Priorities,
     frame_bytes: u64,
 }
 
@@ -67,6 +70,7 @@ impl Transport {
             critical: CRITICAL_STREAMS,
             patience,
             refusals: Refusals::default(),
+            priorities: Priorities::default(),
             frame_bytes,
         }
     }
@@ -81,6 +85,10 @@ impl Transport {
 
     pub(crate) fn window(&self) -> ConnectionWindow {
         self.window.clone()
+    }
+
+    pub(crate) fn send_order(&self) -> SendOrder {
+        SendOrder::new(self.quic.clone(), self.priorities.clone())
     }
 }
 
@@ -104,7 +112,9 @@ impl quic::Connection<Bytes> for Transport {
                 Ok(StreamKind::Nothing) => {}
                 Ok(StreamKind::Control(stream, begun)) => {
                     let (most, quic) = (self.frame_bytes, self.quic.clone());
-                    return Poll::Ready(Ok(ControlStream::new(stream, begun, most, quic)));
+                    let priorities = self.priorities.clone();
+                    let control = ControlStream::new(stream, begun, most, quic, priorities);
+                    return Poll::Ready(Ok(control));
                 }
                 Err(violation) => return Poll::Ready(Err(end(&self.quic, violation))),
             }
@@ -122,6 +132,7 @@ impl quic::Connection<Bytes> for Transport {
         let id = stream_id(&send)?;
         let answer = Rc::new(RefCell::new(send));
         self.accepted.put(answer.clone());
+        self.priorities.accepted();
         let receive = Receive {
             stream: receive,
             id,
@@ -201,6 +212,8 @@ impl quic::OpenStreams<Bytes> for Opener {
         let opened = opened.map_err(|error| StreamErrorIncoming::ConnectionErrorIncoming {
             connection_error: connection_error(error),
         })?;
+        // An error means that the stream has ended.
+        let _ = opened.set_priority(FIRST);
         let id = stream_id(&opened).map_err(|connection_error| {
             StreamErrorIncoming::ConnectionErrorIncoming { connection_error }
         })?;

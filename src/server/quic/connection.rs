@@ -23,8 +23,9 @@ use crate::server::drain::{InFlight, Ticket};
 use crate::server::h3::connection_window::ConnectionWindow;
 use crate::server::h3::patience::Patience;
 use crate::server::h3::refusals::Refusals;
-use crate::server::h3::request::serve_stream;
+use crate::server::h3::request::{Common, serve_stream};
 use crate::server::h3::response::{self, LastAccepted, given_up};
+use crate::server::h3::send_order::SendOrder;
 use crate::server::h3::transport::Transport;
 use crate::server::h3::tunnels::Tunnels;
 
@@ -50,6 +51,7 @@ pub(super) struct Standing {
     accepted_stream: LastAccepted,
     refusals: Refusals,
     window: ConnectionWindow,
+    order: SendOrder,
     patience: Patience,
     idle: Idle,
     /// Counts it as open.
@@ -86,7 +88,7 @@ pub(super) async fn establish(
     let frame_bytes = (header_bytes + limits::HEADER_EXCESS) as u64;
     let transport = Transport::new(quic.clone(), frame_bytes, patience.clone());
     let (accepted_stream, refusals) = (transport.last_accepted(), transport.refusals());
-    let window = transport.window();
+    let (window, order) = (transport.window(), transport.send_order());
     let h3 = set_up(transport, header_bytes).await;
     let h3 = h3.inspect_err(|error| log::debug!("HTTP/3 with {remote}: {error}")).ok()?;
     let _open = connection.speaks(Protocol::Http3);
@@ -98,6 +100,7 @@ pub(super) async fn establish(
         accepted_stream,
         refusals,
         window,
+        order,
         patience,
         idle,
         _open,
@@ -106,9 +109,10 @@ pub(super) async fn establish(
 
 pub(super) async fn serve(standing: Standing) {
     let Standing { connection, quic, door, mut h3, accepted_stream, .. } = standing;
-    let Standing { refusals, window, patience, mut idle, _open, .. } = standing;
+    let Standing { refusals, window, order, patience, mut idle, _open, .. } = standing;
     let requests = InFlight::default();
     let tunnels = Tunnels::new(quic.clone());
+    let common = Rc::new(Common { door, tunnels, refusals, order });
     let (mut stage, mut is_fresh) = (Stage::Open, true);
     let mut alive = Alive::default();
     loop {
@@ -121,8 +125,7 @@ pub(super) async fn serve(standing: Standing) {
                         continue;
                     }
                     is_fresh = false;
-                    let (door, request) = (door.clone(), requests.enter());
-                    let (tunnels, refusals) = (tunnels.clone(), refusals.clone());
+                    let (common, request) = (common.clone(), requests.enter());
                     let (patience, quic, busy) = (patience.clone(), quic.clone(), idle.busy());
                     // Boxed, as tokio moves a future several times.
                     tokio::task::spawn_local(Box::pin(async move {
@@ -133,7 +136,7 @@ pub(super) async fn serve(standing: Standing) {
                             by_client = given_up(&stream) => if by_client {
                                 patience.strain(&quic);
                             },
-                            () = serve_stream(&door, resolver, &stream, &tunnels, &refusals) => {}
+                            () = serve_stream(&common, resolver, &stream) => {}
                         }
                     }));
                 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::client_stream::ClientStream;
 use super::guard::Readable;
 use super::record_size::{FULL, RecordSize};
+use super::send_order::SendOrder;
 
 /// Smaller writes are collected in a buffer first; larger ones are encrypted in place.
 const SMALL: usize = 8 * 1024;
@@ -49,6 +50,8 @@ struct Tls {
     blocked: bool,
     /// Since when the socket has accepted nothing.
     stalled: Option<Instant>,
+    /// Told when the protocol has nothing more to send.
+    order: Option<Rc<SendOrder>>,
 }
 
 /// Takes over a connection after its handshake.
@@ -64,6 +67,7 @@ pub(crate) fn batch(socket: TcpStream, mut session: ServerConnection) -> (Batche
         records: RecordSize::new(Instant::now()),
         blocked: false,
         stalled: None,
+        order: None,
     };
     let tls = Rc::new(RefCell::new(tls));
     (BatchedTls(tls.clone()), Flusher(tls))
@@ -75,7 +79,16 @@ impl Flusher {
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let tls = &mut *self.0.borrow_mut();
         ready!(tls.poll_send(cx))?;
-        Poll::Ready(Ok(std::mem::take(&mut tls.blocked)))
+        let is_blocked = std::mem::take(&mut tls.blocked);
+        if let Some(order) = tls.order.as_ref().filter(|_| !is_blocked) {
+            order.drained();
+        }
+        Poll::Ready(Ok(is_blocked))
+    }
+
+    /// Tells `order` each time when all that the protocol had to send is sent.
+    pub(crate) fn report_to(&self, order: Rc<SendOrder>) {
+        self.0.borrow_mut().order = Some(order);
     }
 
     /// As [`Readable::reset_at_close`].

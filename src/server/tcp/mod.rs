@@ -8,6 +8,7 @@ pub(crate) mod h2_gate;
 pub(crate) mod outgoing;
 pub(crate) mod proxy_protocol;
 mod record_size;
+pub(crate) mod send_order;
 pub(crate) mod serve;
 pub(crate) mod stall;
 pub(crate) mod stream;

@@ -5,12 +5,13 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::send_order::Ordered;
 use super::stall::Stall;
 use super::stream_slots::StreamSlot;
 use super::watch::Activity;
@@ -26,7 +27,7 @@ pub(crate) struct Outgoing {
     body: Body,
     held: InProgress,
     stall: Option<Rc<Stall>>,
-    /// The rest of a frame that was too long for one piece.
+    /// The rest of a frame that was too long for one piece, or waits for its turn.
     rest: Bytes,
     /// A frame was returned, and the next one not yet requested.
     unread: bool,
@@ -37,6 +38,8 @@ pub(crate) struct Outgoing {
 pub(crate) struct InProgress {
     pub(crate) activity: Activity,
     pub(crate) tally: Tally,
+    /// Its place in the order of the responses of an HTTP/2 connection.
+    pub(crate) order: Option<Ordered>,
     /// Its place among the streams of an HTTP/2 connection.
     pub(crate) _turn: Option<StreamSlot>,
 }
@@ -56,13 +59,17 @@ impl Outgoing {
             let polled = Pin::new(&mut self.body).poll_frame(cx);
             // Only HTTP/2 detects stalls, and has a frame header before the content.
             let Poll::Ready(Some(Ok(frame))) = polled else { return polled };
-            let is_long = frame.data_ref().is_some_and(|data| data.len() > PIECE);
-            if self.stall.is_none() || !is_long {
+            let has_content = frame.data_ref().is_some_and(|data| !data.is_empty());
+            if self.stall.is_none() || !has_content {
                 return Poll::Ready(Some(Ok(frame)));
             }
             self.rest = frame.into_data().unwrap_or_default();
         }
-        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        let bytes = self.rest.len().min(PIECE);
+        if let Some(order) = &self.held.order {
+            ready!(order.poll_turn(bytes, cx));
+        }
+        let piece = self.rest.split_to(bytes);
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

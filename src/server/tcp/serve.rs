@@ -17,8 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::batched_tls::{BatchedTls, Flusher};
 use super::guard::{Guard, GuardHandle, GuardLimits, Readable};
-use super::h2_gate::{H2Gate, Interim, Refusals};
+use super::h2_gate::{GateLinks, H2Gate, Interim, Refusals};
 use super::outgoing::{InProgress, Outgoing};
+use super::send_order::SendOrder;
 use super::stall::Stall;
 use super::stream;
 use super::stream_slots::StreamSlots;
@@ -119,19 +120,17 @@ pub(crate) async fn serve_http2(
     let door = Door::new(&connection, peer, timeouts);
     let parting = &connection.worker.parting;
     let switching = Switching::new(None, &activity, parting, timeouts.write_idle);
-    let streams = Streams {
-        turns: StreamSlots::new(limits::STREAMS),
-        refusals: Refusals::default(),
-        interim: Interim::default(),
-    };
+    let order = SendOrder::new();
+    flusher.report_to(order.clone());
+    let links = GateLinks { refusals: Refusals::default(), interim: Interim::default(), order };
+    let streams = Streams { turns: StreamSlots::new(limits::STREAMS), links: links.clone() };
     // What is too much is for dispatch to say, by the same rules for all protocols.
     let head = header_bytes + limits::H2_HEADER_EXCESS;
     let refused = {
         let door = door.clone();
         move |head, status| log_refused(&door, head, status)
     };
-    let (refusals, interim) = (streams.refusals.clone(), streams.interim.clone());
-    let io = H2Gate::new(io, head, refusals, interim, refused);
+    let io = H2Gate::new(io, head, links, refused);
     let service = service(door, activity.clone(), switching, ProtocolState::Http2(streams));
     let served = http2::Builder::new(Local { write_idle: timeouts.write_idle })
         .timer(TokioTimer::new())
@@ -159,8 +158,7 @@ pub(crate) async fn serve_http2(
 /// The state that the requests of one HTTP/2 connection share.
 struct Streams {
     turns: Rc<StreamSlots>,
-    refusals: Refusals,
-    interim: Interim,
+    links: GateLinks,
 }
 
 /// What a protocol has of its own.
@@ -183,7 +181,7 @@ impl ProtocolState {
         request: &mut Request<Body>,
     ) -> Option<Box<EarlyHints<crate::http::Request>>> {
         match self {
-            Self::Http2(streams) => streams.interim.take(request),
+            Self::Http2(streams) => streams.links.interim.take(request),
             Self::Http1(guard) => {
                 let knows = request.version() == Version::HTTP_11;
                 let wanted = knows && early_hints::are_for(request.headers());
@@ -212,8 +210,10 @@ fn service(
         if verdict.is_some() {
             RequestSummary::by_http1(&activity.replaced()).put_into(&mut request);
         } else if let Some(streams) = protocol.streams() {
-            verdict = streams.refusals.take(&mut request);
+            verdict = streams.links.refusals.take(&mut request);
         }
+        let streams = protocol.streams().filter(|_| verdict.is_none());
+        let ordered = streams.map(|streams| streams.links.order.enter(&request));
         let (mut switch, mut upgrade) = (None, None);
         if verdict.is_none() && may_leave(&request) {
             match switching.offer(&mut request) {
@@ -243,12 +243,15 @@ fn service(
             }
             if let Some(switch) = switch {
                 response = switch.settle(response);
+                ordered.iter().for_each(|ordered| ordered.scheduled.become_tunnel());
             }
             if response.extensions().get::<NeedsHttp1>().is_some() {
                 // The end of the stream, which only HTTP/2 reports.
                 return Err(h2::Reason::HTTP_1_1_REQUIRED.into());
             }
-            let held = InProgress { activity: running.hand_over(), tally, _turn: turn };
+            ordered.iter().for_each(|ordered| ordered.scheduled.respond(response.headers()));
+            let activity = running.hand_over();
+            let held = InProgress { activity, tally, order: ordered, _turn: turn };
             Ok(response.map(|body| Outgoing::new(body, held, deadline)))
         }
     })

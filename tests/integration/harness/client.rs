@@ -118,6 +118,22 @@ pub fn h2_abuse(port: u16, mut job: Value) -> Value {
         .unwrap_or_else(|_| panic!("{job}: {}", String::from_utf8_lossy(&done.stderr)))
 }
 
+/// GETs in an order of their own, by `tests/python/h2order.py`; its head says what a job may hold.
+pub fn h2_order(port: u16, mut job: Value) -> Value {
+    job["port"] = json!(port);
+    let done = python_script("h2order.py").arg(job.to_string()).output().unwrap();
+    serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
+}
+
+/// The same over HTTP/3, by `tests/python/h3order.py`.
+pub fn h3_order(port: u16, mut job: Value) -> Value {
+    job["port"] = json!(port);
+    let done = python_script("h3order.py").arg(job.to_string()).output().unwrap();
+    serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
+}
+
 /// One WebSocket by `tests/python/h3ws.py`; its head says what a job may hold.
 pub fn h3_socket(port: u16, mut job: Value) -> Value {
     job["port"] = json!(port);

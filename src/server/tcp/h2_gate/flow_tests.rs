@@ -11,12 +11,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::H2Gate;
 use super::frame_format::{
     ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, number, put_head,
 };
-use super::fuzzing::{PREFACE, known};
-use super::{H2Gate, Interim};
+use super::fuzzing::{PREFACE, links};
 use crate::limits::{H2_CONNECTION_WINDOW, STREAM_WINDOW, STREAM_WINDOW_MOST};
 use crate::server::compression::hpack::{Field, write_literal};
 
@@ -147,7 +147,7 @@ fn meet<C: Future<Output = Client>, S: Future<Output = usize>>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let (near, far) = duplex(64 * 1024);
-        let gate = H2Gate::new(far, 16 * 1024, known(), Interim::default(), |_, _| {});
+        let gate = H2Gate::new(far, 16 * 1024, links(), |_, _| {});
         let serve = async {
             let mut builder = h2::server::Builder::new();
             builder.initial_window_size(STREAM_WINDOW);

@@ -9,6 +9,7 @@ pub(super) const SETTINGS: u8 = 4;
 pub(super) const PUSH_PROMISE: u8 = 5;
 pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
+pub(super) const PRIORITY_UPDATE: u8 = 0x10;
 
 pub(super) const ACK: u8 = 1;
 pub(super) const END_STREAM: u8 = 1;

@@ -7,15 +7,19 @@ use std::time::Instant;
 use bytes::BytesMut;
 use http::StatusCode;
 
+use super::GateLinks;
 use super::field_block::{self, Block, Row};
 use super::flow::{Flow, Way};
 use super::frame_format::{
-    self, ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST, NO_ERROR, PUSH_PROMISE,
-    RST_STREAM, SETTINGS, WINDOW_UPDATE, cancel, number, put_block, put_head,
+    self, ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST, NO_ERROR,
+    PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, cancel, number, put_block,
+    put_head,
 };
-use super::interim::{self, Interim, TAG_BYTES};
+use super::interim::{self, TAG_BYTES};
 use super::open_streams::OpenStreams;
-use super::refusals::{Refusals, describe};
+use super::position::At;
+use super::priorities;
+use super::refusals::describe;
 use super::sent::{Said, Sent};
 use super::stop::{Reason, Replacement, Stop};
 use super::uploads::Uploads;
@@ -46,29 +50,11 @@ pub(super) struct Framer {
     flow: Flow,
     uploads: Uploads,
     sent: Sent,
-    refusals: Refusals,
-    interim: Interim,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
-    Frame,
-    /// This many bytes pass unchanged.
-    Plain(usize),
-    /// h2 closes the connection for the frames that it has received, and may receive the rest.
-    Lost,
-    /// h2 closes the connection, and the rest is discarded.
-    Ended,
-}
-
-impl At {
-    fn payload(length: usize) -> Self {
-        if length == 0 { Self::Frame } else { Self::Plain(length) }
-    }
+    links: GateLinks,
 }
 
 impl Framer {
-    pub(super) fn new(most: usize, refusals: Refusals, interim: Interim) -> Self {
+    pub(super) fn new(most: usize, links: GateLinks) -> Self {
         Self {
             most,
             at: At::Plain(PREFACE),
@@ -80,8 +66,7 @@ impl Framer {
             flow: Flow::new(),
             uploads: Uploads::default(),
             sent: Sent::default(),
-            refusals,
-            interim,
+            links,
         }
     }
 
@@ -93,10 +78,10 @@ impl Framer {
     /// Processes the output of h2.
     pub(super) fn sent(&mut self, bytes: &[u8]) {
         self.windows.sent(bytes.len());
-        let (flow, uploads, interim) = (&mut self.flow, &mut self.uploads, &self.interim);
+        let (flow, uploads, links) = (&mut self.flow, &mut self.uploads, &self.links);
         self.sent.follow(bytes, |said| match said {
             Said::Response(frame) => {
-                interim.answered(frame);
+                links.answered(frame);
                 if uploads.answer(frame) {
                     flow.dropped(frame.stream);
                 }
@@ -106,9 +91,16 @@ impl Framer {
             Said::Reset(stream) => {
                 flow.reset(stream);
                 uploads.close(stream);
-                interim.close(stream);
+                links.interim.close(stream);
             }
         });
+    }
+
+    /// Replaces the first bytes of h2's output: how many.
+    pub(super) fn begin(&mut self, bytes: &[u8]) -> Option<usize> {
+        let replaced = priorities::extend(bytes, self.flow.owed())?;
+        self.sent(&bytes[..replaced]);
+        Some(replaced)
     }
 
     /// Frames for the client before the next frame of h2; none within one.
@@ -116,19 +108,19 @@ impl Framer {
         let owed = self.flow.owed();
         let is_between = self.sent.is_between();
         if is_between {
-            self.interim.collect(owed);
+            self.links.interim.collect(owed);
         }
         (is_between && !owed.is_empty()).then_some(owed)
     }
 
     /// How many of these bytes of h2 come before an interim response that waits.
     pub(super) fn before_interim(&self, bytes: &[u8]) -> Option<usize> {
-        self.interim.is_waiting().then(|| self.sent.until_between(bytes))
+        self.links.interim.is_waiting().then(|| self.sent.until_between(bytes))
     }
 
     /// The task of the connection.
     pub(super) fn register(&self, cx: &Context<'_>) {
-        self.interim.register(cx);
+        self.links.interim.register(cx);
     }
 
     /// Whether there are frames for h2: buffered ones for which it has room again, or our own.
@@ -177,17 +169,20 @@ impl Framer {
         match frame.kind {
             HEADERS => return self.block(frame, bytes),
             PUSH_PROMISE => return Err(self.end(Reason::Protocol, bytes.len(), None)),
-            WINDOW_UPDATE if frame.stream != 0 && frame.length == 4 => {
+            WINDOW_UPDATE if frame.length == 4 => {
                 let step = bytes[HEAD..].first_chunk().ok_or(Stop::More)?;
-                if !self.windows.open(frame.stream, number(*step)) {
+                if frame.stream == 0 {
+                    self.links.order.opened(number(*step));
+                } else if !self.windows.open(frame.stream, number(*step)) {
                     return Err(self.end(Reason::FlowControl, bytes.len(), None));
                 }
             }
             RST_STREAM => return self.reset(frame, bytes),
             SETTINGS if frame.has(ACK) => self.flow.settled(Instant::now()),
-            SETTINGS => {
+            SETTINGS | PRIORITY_UPDATE => {
                 let payload = bytes[HEAD..].get(..frame.length).ok_or(Stop::More)?;
-                self.interim.settings(payload);
+                let read = self.links.read(frame, payload, self.last);
+                read.map_err(|reason| self.end(reason, bytes.len(), None))?;
             }
             DATA if frame.stream != 0 => return self.data(frame, bytes),
             _ => {}
@@ -201,7 +196,7 @@ impl Framer {
         self.open.close(frame.stream);
         self.flow.dropped(frame.stream);
         self.uploads.close(frame.stream);
-        self.interim.close(frame.stream);
+        self.links.interim.close(frame.stream);
         if *payload == NO_ERROR.to_be_bytes() {
             let (bytes, by) = (HEAD + frame.length, cancel(frame.stream));
             return Err(Stop::Replace(Replacement { bytes, by, ..Default::default() }.into()));
@@ -316,10 +311,13 @@ impl Framer {
             }
             Verdict::Refused(status) => {
                 let Refused { head, status } = describe(&self.decoder, fields, mark, status);
-                let fields = self.refusals.block(&head, status);
+                let fields = self.links.refusals.block(&head, status);
                 Err(self.replace(block, &fields, None))
             }
             _ => {
+                if is_head {
+                    self.links.order.passed(stream, section.path_length);
+                }
                 if is_head && !ends {
                     self.uploads.begin(stream, section.length);
                 }
@@ -372,7 +370,9 @@ impl Framer {
         block: &Block<'_>,
         literals: Option<BytesMut>,
     ) -> Result<usize, Stop> {
-        let Some(tag) = self.interim.tag(block.stream) else { return self.pass(block, literals) };
+        let Some(tag) = self.links.interim.tag(block.stream) else {
+            return self.pass(block, literals);
+        };
         let mut fields = literals.unwrap_or_else(|| block.fields.into());
         fields.unsplit(tag);
         let mut by = BytesMut::new();

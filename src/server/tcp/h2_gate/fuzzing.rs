@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use http::{HeaderMap, Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{H2Gate, Interim, Refusals};
+use super::{GateLinks, H2Gate, Interim, Refusals, SendOrder};
 use crate::fuzzing::{Target, however_it_comes};
 
 pub(crate) const TARGETS: &[Target] = &[Target { name: "h2_gate", run: h2_gate, seeds: SEEDS }];
@@ -87,6 +87,10 @@ pub(super) struct Went {
     pub(super) unanswered: Vec<(String, StatusCode)>,
 }
 
+pub(super) fn links() -> GateLinks {
+    GateLinks { refusals: known(), interim: Interim::default(), order: SendOrder::new() }
+}
+
 /// Refusals with a fixed word instead of a random one.
 pub(super) fn known() -> Refusals {
     Refusals::with_word(7)
@@ -98,7 +102,7 @@ pub(super) fn pass(pieces: &[&[u8]]) -> Went {
         let line = format!("{} {} {:?}", head.method(), head.uri(), head.headers().get("host"));
         unanswered.borrow_mut().push((line, status));
     };
-    let mut gate = H2Gate::new(Client::new(pieces), MOST, known(), Interim::default(), refused);
+    let mut gate = H2Gate::new(Client::new(pieces), MOST, links(), refused);
     let mut passed = vec![];
     let cx = &mut Context::from_waker(Waker::noop());
     loop {

@@ -10,7 +10,7 @@ use http::{Request, Response, StatusCode};
 use tokio::io::duplex;
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
-use super::{H2Gate, Interim, Refusals};
+use super::{GateLinks, H2Gate, Interim, Refusals, SendOrder};
 use crate::http::request::tests;
 
 /// A field section in three frames.
@@ -49,7 +49,9 @@ async fn answer(interim: Interim, mut request: Request<()>, mut respond: SendRes
 async fn client(builder: &Builder) -> SendRequest<Bytes> {
     let (near, far) = duplex(997);
     let interim = Interim::default();
-    let gate = H2Gate::new(far, 1 << 20, Refusals::default(), interim.clone(), |_, _| {});
+    let (refusals, order) = (Refusals::default(), SendOrder::new());
+    let links = GateLinks { refusals, interim: interim.clone(), order };
+    let gate = H2Gate::new(far, 1 << 20, links, |_, _| {});
     spawn_local(async move {
         let mut server = h2::server::handshake(gate).await.unwrap();
         while let Some(Ok((request, respond))) = server.accept().await {

@@ -17,6 +17,8 @@ mod interim;
 #[cfg(test)]
 mod interim_tests;
 mod open_streams;
+mod position;
+mod priorities;
 mod refusals;
 mod secret;
 mod sent;
@@ -30,20 +32,50 @@ mod windows;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use http::{Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use self::frame_format::{DATA, Frame, SETTINGS};
 use self::framer::Framer;
 pub(crate) use self::interim::Interim;
 pub(crate) use self::refusals::Refusals;
-use self::stop::{Replacement, Stop};
+use self::stop::{Reason, Replacement, Stop};
+use super::send_order::SendOrder;
 use crate::server::bad_head::Refused;
 
 /// Capacity of the buffer that is kept.
 const KEPT: usize = 512;
+
+/// What the gate shares with the service.
+#[derive(Debug, Clone)]
+pub(crate) struct GateLinks {
+    pub(crate) refusals: Refusals,
+    pub(crate) interim: Interim,
+    pub(crate) order: Rc<SendOrder>,
+}
+
+impl GateLinks {
+    /// h2 sends HEADERS or DATA.
+    fn answered(&self, frame: Frame) {
+        self.interim.answered(frame);
+        if frame.kind == DATA {
+            self.order.sent(frame.length);
+        }
+    }
+
+    /// Reads SETTINGS or a PRIORITY_UPDATE; `last` is the last stream that the client has opened.
+    fn read(&self, frame: Frame, payload: &[u8], last: u32) -> Result<(), Reason> {
+        if frame.kind != SETTINGS {
+            return priorities::update(&self.order, frame, payload, last);
+        }
+        self.interim.settings(payload);
+        priorities::settings(&self.order, payload)
+    }
+}
 
 /// The wrapper around a client's connection.
 pub(crate) struct H2Gate<T, F: Fn(Request<()>, StatusCode)> {
@@ -52,6 +84,8 @@ pub(crate) struct H2Gate<T, F: Fn(Request<()>, StatusCode)> {
     /// Bytes received and not yet passed on; the first `ready` of them may pass.
     kept: Vec<u8>,
     ready: usize,
+    /// h2 has sent nothing.
+    is_fresh: bool,
     /// Told of each request that is refused without an answer.
     refused: F,
 }
@@ -59,15 +93,9 @@ pub(crate) struct H2Gate<T, F: Fn(Request<()>, StatusCode)> {
 impl<T, F: Fn(Request<()>, StatusCode)> H2Gate<T, F> {
     /// Requests with fields of `most` bytes or more are refused. Those that get a response are in
     /// `refusals`; `refused` is called for the others.
-    pub(crate) fn new(
-        io: T,
-        most: usize,
-        refusals: Refusals,
-        interim: Interim,
-        refused: F,
-    ) -> Self {
-        let framer = Framer::new(most, refusals, interim);
-        Self { io, framer, kept: Vec::new(), ready: 0, refused }
+    pub(crate) fn new(io: T, most: usize, links: GateLinks, refused: F) -> Self {
+        let framer = Framer::new(most, links);
+        Self { io, framer, kept: Vec::new(), ready: 0, is_fresh: true, refused }
     }
 
     fn pass_kept(&mut self, out: &mut ReadBuf<'_>) {
@@ -192,6 +220,11 @@ impl<T: AsyncWrite + Unpin, F: Fn(Request<()>, StatusCode) + Unpin> AsyncWrite f
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         ready!(this.poll_owed(cx))?;
+        if std::mem::take(&mut this.is_fresh)
+            && let Some(replaced) = slices.first().and_then(|slice| this.framer.begin(slice))
+        {
+            return Poll::Ready(Ok(replaced));
+        }
         let first = slices.iter().find(|slice| !slice.is_empty());
         let cut = first.and_then(|first| Some(&first[..this.framer.before_interim(first)?]));
         let cut = cut.map(|cut| [IoSlice::new(cut)]);

@@ -36,6 +36,7 @@ pub(super) enum Reason {
     Protocol,
     FlowControl,
     EnhanceYourCalm,
+    FrameSize,
 }
 
 impl Reason {
@@ -46,6 +47,7 @@ impl Reason {
         let empty = Frame { length: 0, kind, flags: 0, stream };
         match self {
             Self::Protocol => put_head(&mut by, empty),
+            Self::FrameSize => put_head(&mut by, Frame { length: MOST + 1, ..empty }),
             Self::FlowControl => {
                 for _ in 0..2 {
                     put_head(

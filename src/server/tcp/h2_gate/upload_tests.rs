@@ -13,8 +13,7 @@ use super::frame_format::{
     ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, PADDED, RST_STREAM, SETTINGS,
     put_head,
 };
-use super::fuzzing::{PREFACE, known};
-use super::interim::Interim;
+use super::fuzzing::{PREFACE, links};
 use crate::server::compression::hpack::{Field, write_literal};
 
 const GOAWAY: u8 = 7;
@@ -104,7 +103,7 @@ fn upload(then: &[BytesMut]) -> (Vec<Frame>, Option<(usize, End)>) {
     runtime.block_on(async {
         let (mut near, far) = duplex(64 * 1024);
         let serve = async {
-            let gate = H2Gate::new(far, 16 * 1024, known(), Interim::default(), |_, _| {});
+            let gate = H2Gate::new(far, 16 * 1024, links(), |_, _| {});
             let mut connection = server::handshake(gate).await.unwrap();
             let (request, respond) = connection.accept().await.unwrap().unwrap();
             let answer = answer(respond, request.into_body());

@@ -1,6 +1,7 @@
 //! Arguments and options that several directives take: paths, ranges of addresses, names of
 //! fields, commands, conditions, and when a log file is rotated.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use http::HeaderName;
@@ -64,6 +65,25 @@ pub fn range(args: &Args<'_>, word: &str, ranges: &mut Ranges) -> Result<(), Con
     }
     let message = format!("{}: '{word}' is not a range of addresses", args.directive());
     Err(args.error_at(word, message).hint(Ranges::HINT))
+}
+
+/// Reads the address of a site for the operator: an IP address or `localhost`, and a port. Without
+/// a host it is all addresses of this machine.
+pub fn admin_address(args: &Args<'_>, word: &str) -> Result<SocketAddr, ConfigError> {
+    let unknown = || {
+        args.error_at(word, format!("'{word}' is not an address to listen on"))
+            .hint("write an IP address or localhost and a port, such as localhost:9180")
+    };
+    let (host, port) = word.rsplit_once(':').ok_or_else(unknown)?;
+    let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(unknown)?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let ip = match (host, bare) {
+        ("", _) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+        ("localhost", _) => IpAddr::from(Ipv4Addr::LOCALHOST),
+        (_, Some(v6)) => v6.parse::<Ipv6Addr>().map_err(|_| unknown())?.into(),
+        (v4, None) => v4.parse::<Ipv4Addr>().map_err(|_| unknown())?.into(),
+    };
+    Ok(SocketAddr::new(ip, port))
 }
 
 /// Reads the name of a header field.

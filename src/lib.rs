@@ -6,8 +6,9 @@
 //! many take, and [`upstream`] where it speaks to another server; [`config`] makes a snapshot of
 //! them; [`tls`] keeps certificates; [`net`] is below all that opens connections; [`congestion`]
 //! names the congestion controllers of QUIC; [`https_records`] looks after what DNS says of the
-//! sites; [`metrics`] counts; [`server`] listens and serves; [`daemon`] deals with the operating
-//! system; [`run`] is the life of the process and [`cli`] its command line.
+//! sites; [`metrics`] counts, and [`report`] is what an operator sees of the process; [`server`]
+//! listens and serves; [`daemon`] deals with the operating system; [`run`] is the life of the
+//! process and [`cli`] its command line.
 
 pub mod arguments;
 pub mod caddyfile;
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod metrics;
 pub mod net;
 pub mod receive_credit;
+pub mod report;
 pub mod run;
 pub mod server;
 pub mod site;

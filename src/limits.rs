@@ -269,6 +269,7 @@ limits! {
     /// A rate of the last minute needs no finer samples.
     STATUS_INTERVAL: Duration = secs(10),
         time "interval at which `systemctl status` gets new figures";
+    CHANGES_KEPT: usize = 20, count "reloads and failed upgrades that the history shows";
     CONTROL_REQUEST: Duration = secs(2),
         time "time for a request on the control socket to arrive";
 }

@@ -1,15 +1,15 @@
 //! A site: the chain that is built from its block; and a snapshot of all sites.
 
+mod admin;
 mod builder;
-mod report;
 mod scripts;
 mod settings;
 mod snapshot;
 mod table;
 mod task;
 
-pub use builder::{INDEX, Site, SiteBuilder};
-pub use report::{UpstreamReport, UpstreamState};
+pub use admin::AdminSite;
+pub use builder::{INDEX, Site, SiteBuilder, is_loopback};
 pub use scripts::Scripts;
 pub use settings::{ListenerSettings, ProxyProtocol};
 pub use snapshot::{Listener, Snapshot};

@@ -17,6 +17,7 @@ use caddy::http::connection_values::ConnectionValues;
 use caddy::http::placeholders::Template;
 use caddy::http::sink::{OpenSink, Sink, SinkTarget};
 use caddy::http::{Body, Peer, Request};
+use caddy::report::Process;
 use caddy::site::{SiteBuilder, SiteTable};
 use caddy::tls::Folder;
 use caddy::tls::acme::{self, Keeper};
@@ -109,6 +110,7 @@ pub fn load(text: String) -> Loaded {
         tcp_congestion: None,
         http2: true,
         sinks: Arc::new(Discard),
+        process: Process::default(),
         keeper: keeper(),
     };
     config::load(&source, &settings).unwrap_or_else(|error| panic!("{error}"))

@@ -12,6 +12,8 @@ pub(super) struct Draft {
     pub(super) place: String,
     /// The HTTPS record that it should have.
     pub(super) record: Option<RecordSpec>,
+    /// A site for the operator, which the start does not list.
+    pub(super) is_admin: bool,
 }
 
 impl Draft {

@@ -9,6 +9,7 @@ use super::{LoadError, Settings, Source, load};
 use crate::congestion::Congestion;
 use crate::fuzzing::{Target, text};
 use crate::http::sink::{OpenSink, Sink, SinkTarget};
+use crate::report::Process;
 use crate::tls::Folder;
 use crate::tls::acme::{self, Keeper};
 
@@ -90,6 +91,7 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
         tcp_congestion: None,
         http2: true,
         sinks: Arc::new(Discard),
+        process: Process::default(),
         keeper: Keeper::new(Folder::new("/nonexistent".into()), settings),
     }
 });

@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::draft::Draft;
 use super::{LoadError, Loaded, Redirects, Settings};
-use crate::site::{Listener, ListenerSettings, SiteBuilder, SiteTable, Snapshot};
+use crate::site::{Listener, ListenerSettings, SiteBuilder, SiteTable, Snapshot, is_loopback};
 use crate::tls::build_listener;
 
 /// How long a client may remember that the site speaks HTTP/3, in seconds (30 days).
@@ -44,7 +44,8 @@ pub(super) fn group(
         }
     }
     let line = |at: usize| display(&drafts[at]);
-    let mut lines: Vec<String> = (0..written).map(line).collect();
+    let listed = |at: &usize| !drafts[*at].is_admin;
+    let mut lines: Vec<String> = (0..written).filter(listed).map(line).collect();
     let mut redirects = Vec::new();
     for group in &groups {
         let implied = group.sites.iter().filter(|at| **at >= written).map(|at| line(*at));
@@ -197,8 +198,4 @@ fn display(draft: &Draft) -> String {
 /// Whether the site listens on this machine's own addresses.
 pub(super) fn is_local(site: &SiteBuilder) -> bool {
     site.binds.iter().any(|bind| is_loopback(bind))
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }

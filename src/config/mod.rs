@@ -1,6 +1,7 @@
 //! Loads a Caddyfile into a snapshot by the table of directives. `-validate` makes the same call.
 //! Loading opens no socket; when it fails, the old configuration stays in use.
 
+mod admin;
 mod draft;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -64,6 +65,8 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     }
     tasks.extend(records::task(&mut drafts));
     let redirects = redirects::implied(&drafts, settings);
+    let admin = admin::drafts(&mut drafts, settings);
+    drafts.extend(admin);
     let mut loaded = Loaded { warnings, tasks, ..listen::group(drafts, redirects, settings)? };
     loaded.snapshot.hooks = hooks;
     loaded.snapshot.upstreams = upstreams;
@@ -125,6 +128,7 @@ fn draft(
     let root = settings.root.clone().unwrap_or_else(|| PathBuf::from("."));
     let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
     site.root_is_named = settings.root.is_some();
+    site.process = settings.process.clone();
     site.hidden.extend_from_slice(files);
     site.warnings
         .extend(remark.map(|warning| at_key(warning.message).hint(warning.hint).warning()));
@@ -148,7 +152,7 @@ fn draft(
     let port = port(&site, settings).map_err(at_key)?;
     let record = records::spec(&mut site, port, key, settings);
     let place = format!("{}:{}", key.token.file, key.token.line);
-    Ok(Draft { site, port, place, record })
+    Ok(Draft { site, port, place, record, is_admin: false })
 }
 
 /// What is to be said of the path of an address.

@@ -39,7 +39,7 @@ pub(super) fn implied(drafts: &[Draft], settings: &Settings) -> Vec<Draft> {
         let host = draft.site.address.host.clone();
         site.push(ToHttps { host, port: draft.port });
         let (port, place) = (settings.http_port, draft.place.clone());
-        redirects.push(Draft { site, port, place, record: None });
+        redirects.push(Draft { site, port, place, record: None, is_admin: false });
     }
     redirects
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::congestion::{Congestion, TcpCongestion};
 use crate::http::sink::OpenSink;
+use crate::report::Process;
 use crate::tls::acme::Keeper;
 
 /// Settings of the command line that apply to every site.
@@ -22,6 +23,8 @@ pub struct Settings {
     pub tcp_congestion: Option<TcpCongestion>,
     pub http2: bool,
     pub sinks: Arc<dyn OpenSink>,
+    /// What handlers for the operator read.
+    pub process: Process,
     /// Of certificates from a CA.
     pub keeper: Arc<Keeper>,
 }

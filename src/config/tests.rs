@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::congestion::Congestion;
 use crate::http::sink::tests::AnySink;
+use crate::report::Process;
 use crate::tls::Folder;
 use crate::tls::acme::{Challenge, Keeper};
 
@@ -29,6 +30,7 @@ fn settings() -> Settings {
         tcp_congestion: None,
         http2: true,
         sinks: Arc::new(AnySink),
+        process: Process::default(),
         keeper: Keeper::new(Folder::new("/nonexistent".into()), acme),
     }
 }

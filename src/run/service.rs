@@ -11,7 +11,7 @@ use super::exit::{Failure, OK};
 use super::handover::HandoverIn;
 use super::settings::{input, log_style, settings};
 use super::sinks::Sinks;
-use super::status::{Configuration, Status};
+use super::status::Status;
 use super::watchdog::Watchdog;
 use super::{certificates, hooks, output, sockets};
 use crate::cli::Options;
@@ -22,6 +22,7 @@ use crate::daemon::signals::{Event, Signals};
 use crate::daemon::upgrade::Program;
 use crate::daemon::{limits, notify, privileges, processlog};
 use crate::limits::CONNECTION_SHARE;
+use crate::report::Configuration;
 use crate::server::{self, Engine, ServiceKeys, Sockets, Workers};
 use crate::site::{self, Task};
 use crate::warning::Warning;
@@ -130,6 +131,7 @@ impl Service {
 
     /// Serves the bound sockets. From here on no failure is fatal.
     pub(super) fn open(&mut self) {
+        self.settings.process.set(self.status.clone());
         for sockets in std::mem::take(&mut self.opening) {
             self.workers.open(sockets);
         }

@@ -7,6 +7,7 @@ use crate::cli::Options;
 use crate::config::{Input, Settings};
 use crate::daemon::processlog;
 use crate::http::sink::OpenSink;
+use crate::report::Process;
 
 pub(super) fn settings(options: &Options, sinks: Arc<dyn OpenSink>) -> Result<Settings, String> {
     Ok(Settings {
@@ -21,6 +22,7 @@ pub(super) fn settings(options: &Options, sinks: Arc<dyn OpenSink>) -> Result<Se
         tcp_congestion: options.tcp_congestion.clone(),
         http2: options.http2,
         sinks,
+        process: Process::default(),
         keeper: certificates::keeper(options)?,
     })
 }

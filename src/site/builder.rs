@@ -1,11 +1,12 @@
 //! A site: the chain that is built from its block.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::report::UpstreamReport;
+use super::admin::AdminSite;
 use super::scripts::Scripts;
 use super::settings::{Limits, ListenerSettings};
 use super::task::{Hook, Task};
@@ -15,6 +16,7 @@ use crate::http::address::Address;
 use crate::http::paths::Prefix;
 use crate::http::refusal::Refusal;
 use crate::http::sink::{ErrorLog, OpenSink};
+use crate::report::{Process, UpstreamReport};
 use crate::tls::Policy;
 use crate::warning::Warning;
 
@@ -40,6 +42,8 @@ pub struct SiteBuilder {
     pub limits: Limits,
     pub listener: ListenerSettings,
     pub sinks: Arc<dyn OpenSink>,
+    /// What handlers for the operator read.
+    pub process: Process,
     /// The log of `errors`, for other directives that write to it.
     pub error_log: Option<ErrorLog>,
     /// Files that `fastcgi` runs, and whose source is never sent.
@@ -50,6 +54,10 @@ pub struct SiteBuilder {
     pub hooks: Vec<Hook>,
     pub tasks: Vec<Task>,
     pub upstreams: Vec<UpstreamReport>,
+    /// Paths that only users with a password reach.
+    pub authenticated: Vec<Prefix>,
+    /// Sites that its directives serve at other addresses.
+    pub admin: Vec<AdminSite>,
     handlers: Vec<Box<dyn Handler>>,
     witnesses: Vec<Box<dyn Handler>>,
 }
@@ -68,6 +76,7 @@ impl SiteBuilder {
             limits: Limits::default(),
             listener: ListenerSettings::default(),
             sinks,
+            process: Process::default(),
             error_log: None,
             scripts: Arc::default(),
             secure: false,
@@ -75,6 +84,8 @@ impl SiteBuilder {
             hooks: Vec::new(),
             tasks: Vec::new(),
             upstreams: Vec::new(),
+            authenticated: Vec::new(),
+            admin: Vec::new(),
             handlers: Vec::new(),
             witnesses: Vec::new(),
         }
@@ -102,9 +113,20 @@ impl SiteBuilder {
         self.witnesses.push(Box::new(handler));
     }
 
+    /// Whether only users with a password, or only this machine, reach a path.
+    pub fn is_private(&self, path: &str) -> bool {
+        let is_local = |host: &String| is_loopback(host.trim_matches(['[', ']']));
+        !self.binds.is_empty() && self.binds.iter().all(is_local)
+            || self.authenticated.iter().any(|prefix| prefix.holds(path))
+    }
+
     /// Appends a handler to the chain.
     pub fn push(&mut self, handler: impl Handler) {
-        self.handlers.push(Box::new(handler));
+        self.push_boxed(Box::new(handler));
+    }
+
+    pub fn push_boxed(&mut self, handler: Box<dyn Handler>) {
+        self.handlers.push(handler);
     }
 
     /// The finished site.
@@ -122,6 +144,11 @@ impl SiteBuilder {
             refusing,
         }
     }
+}
+
+/// Whether a host to listen on is of this machine alone.
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 fn name(address: &Address) -> Arc<str> {

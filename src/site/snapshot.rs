@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use http::HeaderValue;
 
-use super::report::UpstreamReport;
 use super::settings::ListenerSettings;
 use super::table::SiteTable;
 use super::task::Hook;
 use crate::congestion::{Congestion, TcpCongestion};
+use crate::report::UpstreamReport;
 use crate::tls::TlsListener;
 
 /// A loaded configuration. A reload builds a new one and replaces this one as a whole.

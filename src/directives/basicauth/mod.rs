@@ -64,6 +64,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         let challenge = challenge(&block.realm).ok_or_else(|| {
             args.error(format!("basicauth: '{}' cannot be sent as a realm", block.realm))
         })?;
+        site.authenticated.extend_from_slice(&block.paths);
         rules.push(Rule::new(block.paths, user, secret, challenge));
     }
     let mut salt = vec![0; 16];

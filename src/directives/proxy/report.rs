@@ -2,7 +2,7 @@
 
 use super::host::upstream::{Tolerance, Upstream};
 use super::rule::Rule;
-use crate::site::{UpstreamReport, UpstreamState};
+use crate::report::{UpstreamReport, UpstreamState};
 
 /// The report of a rule.
 pub(super) fn upstreams(rule: &Rule) -> UpstreamReport {

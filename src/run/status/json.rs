@@ -3,9 +3,8 @@
 use chrono::{DateTime, Local, SecondsFormat, TimeZone as _};
 use serde_json::{Map, Value, json};
 
-use super::configuration::Attempt;
-use super::report::Report;
 use crate::metrics::{Latencies, Protocol};
+use crate::report::{Attempt, Report};
 use crate::tls::CertificateState;
 
 pub(super) fn of(report: &Report) -> String {
@@ -20,8 +19,8 @@ pub(super) fn of(report: &Report) -> String {
             "file": configuration.file,
             "sites": configuration.sites,
             "loaded": rfc3339(configuration.loaded),
-            "last_reload": configuration.reload.as_ref().map(attempt),
-            "last_failed_upgrade": configuration.upgrade.as_ref().map(attempt),
+            "last_reload": report.changes.last_reload.as_ref().map(attempt),
+            "last_failed_upgrade": report.changes.last_failed_upgrade.as_ref().map(attempt),
         },
         "requests": requests(report),
         "connections": by_protocol(|one| report.totals.of(one).open.into()),

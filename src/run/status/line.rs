@@ -1,8 +1,8 @@
 //! The status as one line: the most important figures, and what is wrong.
 
-use super::report::Report;
 use super::words::{count, named, when_ended};
 use crate::metrics::Protocol;
+use crate::report::Report;
 
 pub(super) fn of(report: &Report) -> String {
     let sites = count(report.configuration.sites as u64, "site");
@@ -23,8 +23,8 @@ pub(super) fn of(report: &Report) -> String {
         line += &format!("; no new certificate for {name}: {}", failure.error);
     }
     // Last, as init scripts take what follows for the reason.
-    let tried = &report.configuration;
-    let tried = [("reload", &tried.reload), ("upgrade", &tried.upgrade)];
+    let tried = &report.changes;
+    let tried = [("reload", &tried.last_reload), ("upgrade", &tried.last_failed_upgrade)];
     let failed = tried.iter().filter_map(|(what, attempt)| {
         let attempt = attempt.as_ref()?;
         Some((attempt.at, what, attempt.error.as_ref()?))

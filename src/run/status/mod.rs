@@ -1,9 +1,8 @@
 //! The status of the service: for `-status`, and as one line for systemd.
 
-mod configuration;
+mod collect;
 mod json;
 mod line;
-mod report;
 mod text;
 mod words;
 
@@ -13,12 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use self::configuration::Attempt;
-pub(super) use self::configuration::Configuration;
-use self::report::{Counted, Report};
+use self::collect::Kept;
 use crate::daemon::notify;
 use crate::limits::STATUS_INTERVAL;
 use crate::metrics::{Metrics, Window};
+use crate::report::{Changes, Configuration, Report, ReportSource};
 use crate::server::Engine;
 
 /// The state that a status is made of, for any thread.
@@ -29,6 +27,7 @@ pub(super) struct Status {
     generation: u32,
     started: Instant,
     configuration: Mutex<Configuration>,
+    changes: Mutex<Changes>,
     window: Mutex<Window>,
     stopped: AtomicBool,
 }
@@ -46,6 +45,7 @@ impl Status {
             generation,
             started: Instant::now(),
             configuration: Mutex::new(configuration),
+            changes: Mutex::default(),
             window: Mutex::default(),
             stopped: AtomicBool::new(false),
         })
@@ -53,15 +53,16 @@ impl Status {
 
     /// A reload has put a configuration in force. An upgrade that failed before is forgotten.
     pub(super) fn reloaded(&self, by: &str, new: Configuration) {
-        *locked(&self.configuration) = Configuration { reload: Attempt::now(by, None), ..new };
+        *locked(&self.configuration) = new;
+        locked(&self.changes).reloaded(by, None);
     }
 
     pub(super) fn reload_failed(&self, by: &str, error: &str) {
-        locked(&self.configuration).reload = Attempt::now(by, Some(error));
+        locked(&self.changes).reloaded(by, Some(error));
     }
 
     pub(super) fn upgrade_failed(&self, by: &str, error: &str) {
-        locked(&self.configuration).upgrade = Attempt::now(by, Some(error));
+        locked(&self.changes).upgrade_failed(by, error);
     }
 
     /// One line, as `systemctl status` shows it.
@@ -102,13 +103,21 @@ impl Status {
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
+}
 
+impl ReportSource for Status {
     fn report(&self) -> Report {
         let (totals, uptime) = (self.metrics.totals(), self.started.elapsed());
         let last_minute = locked(&self.window).per_second(uptime, totals.requests());
-        let configuration = locked(&self.configuration).clone();
-        let counted = Counted { totals, uptime, last_minute };
-        Report::new(&self.engine.load(), configuration, counted, self.generation)
+        let kept = Kept {
+            configuration: locked(&self.configuration).clone(),
+            changes: locked(&self.changes).clone(),
+            totals,
+            uptime,
+            last_minute,
+            generation: self.generation,
+        };
+        collect::report(&self.engine.load(), kept)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Local, TimeZone as _};
 
-use super::report::Report;
 use super::words::{bytes, count, named, span, when_ended};
 use crate::metrics::Protocol;
+use crate::report::{Report, UpstreamState};
 use crate::tls::CertificateState;
 
 pub(super) fn of(report: &Report) -> String {
@@ -49,8 +49,7 @@ fn configuration(report: &Report) -> String {
 }
 
 fn last_reload(report: &Report) -> String {
-    let now = &report.configuration;
-    let mut text = match &now.reload {
+    let mut text = match &report.changes.last_reload {
         None => "none".to_owned(),
         Some(one) => {
             let (at, by) = (time(one.at), &one.by);
@@ -60,7 +59,7 @@ fn last_reload(report: &Report) -> String {
             }
         }
     };
-    if let Some(one) = &now.upgrade
+    if let Some(one) = &report.changes.last_failed_upgrade
         && let Some(why) = &one.error
     {
         text += &format!("\nlast upgrade    {} by {}: failed: {why}", time(one.at), one.by);
@@ -110,9 +109,7 @@ fn connections(report: &Report) -> String {
 }
 
 fn upstreams(report: &Report) -> String {
-    let said = |one: &crate::site::UpstreamState| {
-        format!("{} ({})", one.name, one.down.unwrap_or_default())
-    };
+    let said = |one: &UpstreamState| format!("{} ({})", one.name, one.down.unwrap_or_default());
     let down: Vec<String> = report.down().map(said).collect();
     let all = report.upstreams.len();
     if down.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::Report;
+use crate::report::Report;
 
 /// Names up to which all are said in one line.
 const NAMES: usize = 5;

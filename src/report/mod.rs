@@ -1,0 +1,13 @@
+//! The state of the process at one time, as `-status`, the metrics and the status page show it:
+//! data, and the handle by which handlers read it. Collected by `run`, which alone sees all of its
+//! sources.
+
+mod configuration;
+mod process;
+mod state;
+mod upstreams;
+
+pub use configuration::{Attempt, Change, Changes, Configuration, Outcomes};
+pub use process::{Process, ReportSource};
+pub use state::Report;
+pub use upstreams::{UpstreamReport, UpstreamState};

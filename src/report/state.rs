@@ -1,0 +1,71 @@
+//! The content of a report.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Local};
+
+use super::configuration::{Changes, Configuration};
+use super::upstreams::UpstreamState;
+use crate::metrics::{Protocol, Totals};
+use crate::tls::{CertificateState, RenewalFailure};
+
+/// The state of the process at one time.
+pub struct Report {
+    pub now: DateTime<Local>,
+    pub pid: u32,
+    /// 1 for the first process of the service, plus 1 for each upgrade.
+    pub generation: u32,
+    pub uptime: Duration,
+    pub configuration: Configuration,
+    /// Reloads and failed upgrades, with the latest of them.
+    pub changes: Changes,
+    pub totals: Totals,
+    /// Requests per second in the last minute.
+    pub last_minute: f64,
+    /// Each name once.
+    pub upstreams: Vec<UpstreamState>,
+    /// Each certificate once, the one that ends first in front.
+    pub certificates: Vec<CertificateState>,
+    pub lines_lost: u64,
+}
+
+impl Report {
+    /// Requests per second since the start.
+    pub fn since_start(&self) -> f64 {
+        let seconds = self.uptime.as_secs_f64();
+        if seconds > 0.0 { self.totals.requests() as f64 / seconds } else { 0.0 }
+    }
+
+    /// The share of a protocol in all requests, in whole percent; `None` without requests.
+    pub fn percent(&self, protocol: Protocol) -> Option<u64> {
+        self.totals.share(protocol).map(|share| (share * 100.0).round() as u64)
+    }
+
+    pub fn down(&self) -> impl Iterator<Item = &UpstreamState> {
+        self.upstreams.iter().filter(|upstream| upstream.down.is_some())
+    }
+
+    /// The certificates that end within 14 days, or have ended.
+    pub fn ending(&self) -> impl Iterator<Item = &CertificateState> {
+        let now = self.now.timestamp();
+        self.certificates.iter().filter(move |one| one.ends_soon(now))
+    }
+
+    /// The certificate that ends first.
+    pub fn next(&self) -> Option<(&CertificateState, i64)> {
+        self.certificates.iter().find_map(|one| Some((one, one.until?)))
+    }
+
+    /// Certificates whose last attempt failed, the latest first.
+    pub fn failed(&self) -> Vec<(&str, &RenewalFailure)> {
+        let of = |one: &'_ CertificateState| one.failure.is_some();
+        let mut failed: Vec<_> = self.certificates.iter().filter(|one| of(one)).collect();
+        failed.sort_by_key(|one| std::cmp::Reverse(one.failure.as_ref().map(|why| why.at)));
+        failed.into_iter().filter_map(|one| Some((one.name(), one.failure.as_ref()?))).collect()
+    }
+
+    /// The days until a Unix second; negative when it has passed.
+    pub fn days_until(&self, at: i64) -> i64 {
+        (at - self.now.timestamp()).div_euclid(24 * 3600)
+    }
+}

@@ -163,11 +163,12 @@ impl Sampler {
     /// acknowledged, so quinn never counted what is outstanding of a batch a whole RTT older.
     fn reconcile(&mut self, now: Instant, in_flight: u64) {
         self.in_flight = in_flight;
-        let newest = self.newest.map_or(now, |newest| newest.sent);
-        let rtt = now.saturating_duration_since(newest);
+        let newest = self.newest.map(|newest| newest.sent);
+        let is_stale = |sent: Instant| {
+            newest.is_some_and(|newest| sent + now.saturating_duration_since(newest) < newest)
+        };
         while let Some(front) = self.batches.front() {
-            let is_stale = front.sent + rtt < newest;
-            if front.outstanding > 0 && in_flight > 0 && !is_stale {
+            if front.outstanding > 0 && in_flight > 0 && !is_stale(front.sent) {
                 break;
             }
             self.batches.pop_front();
@@ -288,6 +289,18 @@ mod tests {
             }
             assert!(sampler.batches.len() <= 102, "{n}: {}", sampler.batches.len());
         }
+    }
+
+    /// quinn ends an acknowledgement also when only packets that ask for none were acknowledged.
+    #[test]
+    fn an_acknowledgement_of_nothing_drops_no_batch() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        sampler.on_sent(start, PACKET);
+        sampler.on_sent(start + ms(1), PACKET);
+        assert!(sampler.sample(start + ms(20), 2 * PACKET).is_none());
+        sampler.on_ack(start + RTT, start, PACKET);
+        assert_eq!(sampler.sample(start + RTT, PACKET).unwrap().delivery_rate, 20_000.0);
     }
 
     #[test]

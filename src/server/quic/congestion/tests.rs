@@ -110,6 +110,31 @@ fn bbr_downloads_in_time_over_a_path_with_jitter() {
     }
 }
 
+/// A page: its document, and its other files when the client has asked for them. A client that is
+/// busy acknowledges late, which is no queue. The link alone needs 400 ms from the second part on.
+#[test]
+fn bbr_downloads_a_page_in_time() {
+    for (late, most) in [(0, 1), (10, 1), (20, 1)] {
+        let mut times: Vec<u64> = (1..=15).map(|seed| page(Duration::from_millis(late), seed)).collect();
+        times.sort_unstable();
+        eprintln!("{late} {times:?} {most}");
+    }
+}
+
+fn page(late: Duration, seed: u64) -> u64 {
+    let path = Path {
+        loss: 0.02,
+        client_delay: late,
+        client_delay_end: Duration::from_millis(300),
+        seed,
+        ..queue_of(Path::new(20.0, 50, 0), 1.0)
+    };
+    let mut world = World::new(path);
+    let control = bbr(&world, seed);
+    world.add_in_two_parts(control, 4 << 10, Duration::from_millis(80), 1_000_000);
+    world.run(Duration::from_secs(120))[0].done.unwrap().as_millis() as u64
+}
+
 #[test]
 fn bbr_leaves_a_long_queue_empty() {
     let path = Path::new(20.0, 50, 2 * MIB);

@@ -18,6 +18,9 @@ const OVERHEAD: u64 = 28;
 const HEADERS: u64 = 30;
 /// Bytes of a packet that only acknowledges.
 const ACK_PACKET: u64 = 40;
+/// Before every so many packets, an acknowledgement comes that acknowledges only packets that ask
+/// for none.
+const ACK_OF_NOTHING: usize = 8;
 const MAX_ACK_DELAY: Duration = Duration::from_millis(25);
 
 /// The path between the senders and their clients.
@@ -32,6 +35,9 @@ pub(super) struct Path {
     pub(super) burst: f64,
     /// The most by which the delay of a packet varies; packets stay in order.
     pub(super) jitter: Duration,
+    /// The client acknowledges so much later, for so long from the start.
+    pub(super) client_delay: Duration,
+    pub(super) client_delay_end: Duration,
     pub(super) seed: u64,
 }
 
@@ -45,6 +51,8 @@ impl Path {
             loss: 0.0,
             burst: 1.0,
             jitter: Duration::ZERO,
+            client_delay: Duration::ZERO,
+            client_delay_end: Duration::ZERO,
             seed: 1,
         }
     }
@@ -61,6 +69,8 @@ enum Event {
     /// An acknowledgement after this many received packets.
     Ack(usize, usize),
     Wake(usize),
+    /// The application has this many more bytes to send.
+    More(usize, u64),
 }
 
 /// A simulation of one path.
@@ -117,6 +127,20 @@ impl World {
         self.at(at, Event::Wake(self.flows.len() - 1));
     }
 
+    /// A flow that sends `first` bytes, and from `at` on the rest of `bytes`.
+    pub(super) fn add_in_two_parts(
+        &mut self,
+        control: Box<dyn Control>,
+        first: u64,
+        at: Duration,
+        bytes: u64,
+    ) {
+        self.add(control, Some(first));
+        let flow = self.flows.len() - 1;
+        self.flows[flow].to_receive = bytes;
+        self.at(at, Event::More(flow, bytes - first));
+    }
+
     /// Runs until everything has arrived or the time has expired.
     pub(super) fn run(&mut self, end: Duration) -> Vec<Outcome> {
         while let Some(Reverse((at, _, event))) = self.events.pop() {
@@ -130,6 +154,10 @@ impl World {
                 Event::Ack(flow, upto) => self.acknowledged(flow, upto),
                 Event::Wake(flow) if self.flows[flow].timer == at => self.wake(flow),
                 Event::Wake(_) => {}
+                Event::More(flow, bytes) => {
+                    self.flows[flow].left = self.flows[flow].left.map(|left| left + bytes);
+                    self.wake(flow);
+                }
             }
         }
         self.flows.iter().map(|flow| flow.outcome).collect()
@@ -205,7 +233,9 @@ impl World {
     fn send_ack(&mut self, at: usize) {
         self.flows[at].acked = self.flows[at].arrived.len();
         if !self.is_lost() {
-            self.at(self.now + self.path.rtt / 2, Event::Ack(at, self.flows[at].acked));
+            let Path { client_delay, client_delay_end, .. } = self.path;
+            let late = if self.now < client_delay_end { client_delay } else { Duration::ZERO };
+            self.at(self.now + late + self.path.rtt / 2, Event::Ack(at, self.flows[at].acked));
         }
     }
 
@@ -214,6 +244,9 @@ impl World {
         let flow = &mut self.flows[at];
         let mut newest = None;
         let srtt = flow.rtt();
+        if upto % ACK_OF_NOTHING == 0 {
+            flow.control.on_end_acks(now, flow.in_flight);
+        }
         for index in flow.processed..upto {
             let number = flow.arrived[index];
             let Some((sent, size)) = flow.unacked.remove(&number) else { continue };

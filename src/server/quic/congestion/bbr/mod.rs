@@ -246,7 +246,11 @@ impl Bbr {
     fn set_cwnd(&mut self, newly_acked: u64) {
         let is_queue_growing = self.state == State::Startup && self.queue_delay.is_growing();
         let gain = if is_queue_growing { STARTUP_QUEUE_CWND_GAIN } else { self.state.cwnd_gain() };
-        let max_inflight = self.quantized(self.bdp_multiple(gain) + self.extra_acked.get());
+        let mut max_inflight = self.quantized(self.bdp_multiple(gain) + self.extra_acked.get());
+        if self.state == State::Startup {
+            // The rate of the first requests is that of the application.
+            max_inflight = max_inflight.max(self.initial_window);
+        }
         if self.full_pipe.is_reached || is_queue_growing {
             self.cwnd = (self.cwnd + newly_acked).min(max_inflight);
         } else if self.cwnd < max_inflight || self.sampler.delivered < self.initial_window {

@@ -35,9 +35,9 @@ pub(super) struct Path {
     pub(super) burst: f64,
     /// The most by which the delay of a packet varies; packets stay in order.
     pub(super) jitter: Duration,
-    /// The client acknowledges so much later, for so long from the start.
+    /// Between these times the client acknowledges later, by `client_delay`.
+    pub(super) client_busy: (Duration, Duration),
     pub(super) client_delay: Duration,
-    pub(super) client_delay_end: Duration,
     pub(super) seed: u64,
 }
 
@@ -51,8 +51,8 @@ impl Path {
             loss: 0.0,
             burst: 1.0,
             jitter: Duration::ZERO,
+            client_busy: (Duration::ZERO, Duration::ZERO),
             client_delay: Duration::ZERO,
-            client_delay_end: Duration::ZERO,
             seed: 1,
         }
     }
@@ -233,8 +233,9 @@ impl World {
     fn send_ack(&mut self, at: usize) {
         self.flows[at].acked = self.flows[at].arrived.len();
         if !self.is_lost() {
-            let Path { client_delay, client_delay_end, .. } = self.path;
-            let late = if self.now < client_delay_end { client_delay } else { Duration::ZERO };
+            let Path { client_busy: (from, until), client_delay, .. } = self.path;
+            let is_late = (from..until).contains(&self.now);
+            let late = if is_late { client_delay } else { Duration::ZERO };
             self.at(self.now + late + self.path.rtt / 2, Event::Ack(at, self.flows[at].acked));
         }
     }
@@ -244,7 +245,7 @@ impl World {
         let flow = &mut self.flows[at];
         let mut newest = None;
         let srtt = flow.rtt();
-        if upto % ACK_OF_NOTHING == 0 {
+        if upto.is_multiple_of(ACK_OF_NOTHING) {
             flow.control.on_end_acks(now, flow.in_flight);
         }
         for index in flow.processed..upto {

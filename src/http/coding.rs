@@ -1,5 +1,6 @@
 //! The content codings that a client accepts: Accept-Encoding (RFC 9110 section 12.5.3).
 
+use std::array;
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
@@ -49,11 +50,26 @@ impl<'a> Codings<'a> {
         best.map(|(_, coding)| coding)
     }
 
-    /// The acceptable ones of `offered`, by weight, then in the order of the offer.
+    /// The acceptable ones of `offered`, by weight, then in the order of the offer. The field is
+    /// read once: every request of a file comes here.
     pub fn choose<'c, const N: usize>(&self, offered: [&'c str; N]) -> [Option<&'c str>; N] {
-        let mut taken = offered.map(|one| self.take(one).then_some(one));
-        taken.sort_by_key(|one| Reverse(one.and_then(|one| self.weight(one))));
-        taken
+        let mut weights = [None; N];
+        let (mut identity, mut others) = (None, None);
+        for (name, parameter) in self.entries() {
+            let is = |coding: &&str| name.eq_ignore_ascii_case(coding);
+            let known = match offered.iter().position(is) {
+                Some(at) => &mut weights[at],
+                None if is(&"identity") => &mut identity,
+                None if name == "*" => &mut others,
+                None => continue,
+            };
+            known.get_or_insert_with(|| weight_of(parameter));
+        }
+        let least = identity.unwrap_or(0).max(1);
+        let weights = weights.map(|named| named.or(others).filter(|weight| *weight >= least));
+        let mut order = array::from_fn(|at| (Reverse(weights[at]), at));
+        order.sort_unstable();
+        order.map(|(Reverse(weight), at)| weight.map(|_| offered[at]))
     }
 
     fn weight(&self, coding: &str) -> Option<u16> {
@@ -62,16 +78,29 @@ impl<'a> Codings<'a> {
     }
 
     fn named(&self, coding: &str) -> Option<u16> {
-        self.0.split(',').find_map(|entry| {
-            let mut parts = entry.split(';').map(str::trim);
-            let name = parts.next()?;
+        let mut entries = self.entries();
+        let entry = entries.find(|(name, _)| name.eq_ignore_ascii_case(coding));
+        entry.map(|(_, parameter)| weight_of(parameter))
+    }
+
+    /// Each coding with its first parameter.
+    fn entries(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.split(',').map(|entry| {
+            let (name, parameters) = match entry.split_once(';') {
+                Some((name, parameters)) => (name, parameters.split(';').next()),
+                None => (entry, None),
+            };
+            let name = name.trim();
             // An alias of gzip (RFC 9110 section 8.4.1.3).
             let name = if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name };
-            // An invalid weight counts as 0.
-            let weight = || parts.next().map_or(FULL, |text| weight(text).unwrap_or(0));
-            name.eq_ignore_ascii_case(coding).then(weight)
+            (name, parameters.map(str::trim))
         })
     }
+}
+
+/// An invalid weight counts as 0.
+fn weight_of(parameter: Option<&str>) -> u16 {
+    parameter.map_or(FULL, |text| weight(text).unwrap_or(0))
 }
 
 /// Parses `q=0.5` to thousandths.

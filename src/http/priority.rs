@@ -1,10 +1,10 @@
 //! Priorities of responses (RFC 9218 sections 4, 5 and 8).
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::structured::{Item, read_dictionary};
 
-pub const PRIORITY: &str = "priority";
+pub static PRIORITY: HeaderName = HeaderName::from_static("priority");
 
 /// The urgency of a request that states none.
 const URGENCY: u8 = 3;
@@ -35,7 +35,7 @@ impl Parameters {
 
     /// Those of a message; `None` if it has no Priority field.
     pub fn of(fields: &HeaderMap) -> Option<Self> {
-        let mut lines = fields.get_all(PRIORITY).iter().map(|line| Self::parse(line.as_bytes()));
+        let mut lines = fields.get_all(&PRIORITY).iter().map(|line| Self::parse(line.as_bytes()));
         let first = lines.next()?;
         Some(lines.fold(first, |stated, line| line.over(stated)))
     }
@@ -107,7 +107,7 @@ mod tests {
         let mut fields = HeaderMap::new();
         assert_eq!(Parameters::of(&fields), None);
         for line in ["u=1", "i", "u=4"] {
-            fields.append(PRIORITY, HeaderValue::from_static(line));
+            fields.append(&PRIORITY, HeaderValue::from_static(line));
         }
         assert_eq!(Parameters::of(&fields), Some(Parameters::parse(b"u=4, i")));
     }

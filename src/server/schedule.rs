@@ -240,7 +240,7 @@ mod tests {
 
     fn fields(value: &'static str) -> HeaderMap {
         let value = http::HeaderValue::from_static(value);
-        HeaderMap::from_iter([(http::HeaderName::from_static(PRIORITY), value)])
+        HeaderMap::from_iter([(PRIORITY.clone(), value)])
     }
 
     /// The order in which responses with content for so many turns of a quantum send it.

@@ -9,7 +9,7 @@ use http::header::{HeaderMap, HeaderName, LINK};
 
 use crate::limits::{EARLY_HINT_BYTES, EARLY_HINTS};
 
-pub const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+pub static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub const NAVIGATE: &[u8] = b"navigate";
 
 /// The fields that browsers read in a 103: the links, and the policies that apply to loading them.
@@ -45,7 +45,7 @@ pub struct EarlyHints<R> {
 /// Whether a request is that of a browser which loads a page. Browsers use early hints only then,
 /// and some other clients take a 103 for the response (RFC 8297 section 3).
 pub fn are_for(request: &HeaderMap) -> bool {
-    request.get(SEC_FETCH_MODE).is_some_and(|mode| mode.as_bytes() == NAVIGATE)
+    request.get(&SEC_FETCH_MODE).is_some_and(|mode| mode.as_bytes() == NAVIGATE)
 }
 
 impl<R> EarlyHints<R> {

@@ -52,7 +52,7 @@ struct Awaiting {
 
 /// Whether a field is that of a request that may get early hints.
 pub(super) fn asks(field: Field<'_>) -> bool {
-    field.name == SEC_FETCH_MODE.as_bytes() && field.value == NAVIGATE
+    field.name == SEC_FETCH_MODE.as_str().as_bytes() && field.value == NAVIGATE
 }
 
 impl Interim {

@@ -18,9 +18,10 @@ PAINT_PATIENCE = 1.0
 FIGURES = """JSON.stringify((() => {
   const page = performance.getEntriesByType('navigation')[0];
   const paint = performance.getEntriesByName('first-paint')[0];
+  const drawn = performance.getEntriesByName('drawn')[0];
   const parts = performance.getEntriesByType('resource');
   return {load: page.loadEventEnd, first: page.responseStart, paint: paint ? paint.startTime : null,
-    protocol: page.nextHopProtocol, length: parts.length + 1,
+    drawn: drawn ? drawn.startTime : null, protocol: page.nextHopProtocol, length: parts.length + 1,
     protocols: [...new Set(parts.map(part => part.nextHopProtocol))],
     failed: parts.filter(part => part.responseStatus != 200).length};
 })())"""

@@ -85,6 +85,7 @@ def loads():
     table["up"] = Load("upload of 10 MiB", path="/up", upload=10 * MIB)
     table["users"] = Load("20 users, 100 KiB each", path="/100k", length=100 * KIB, users=20)
     table["page"] = Load("page of 42 files in Chromium", kind="page", path="/page/")
+    table["late"] = Load("script behind 60 images in Chromium", kind="late", path="/late/")
     table["fair"] = Load(
         "60 s beside one cubic TCP flow", kind="fair", path="/1g", length=1 << 30, seconds=60.0
     )

@@ -9,6 +9,7 @@ import subprocess
 from account import cpu_ns
 from process import Failed
 from roads import BESIDE, SERVER
+from site_files import FILES
 from targets import HOST, targets
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -17,6 +18,7 @@ FIGURES = {
     "fetch": ("ms", "first", "tls"),
     "users": ("ms", "slowest"),
     "page": ("load", "first", "paint"),
+    "late": ("drawn", "load", "paint"),
     "fair": ("mbit", "beside"),
     "ping": ("mbit", "added", "added_p95"),
     "rate": ("mbit", "ms", "cpu_ms"),
@@ -96,17 +98,17 @@ class Bench:
         return figures, counted(counts)
 
     def _client(self, load, target):
-        kind = load.kind
-        name = f"page-{target.protocol}" if kind == "page" else "fetch"
+        is_page = load.path in FILES
+        name = f"page-{target.protocol}" if is_page else "fetch"
         if name not in self.clients:
-            if kind == "page":
+            if is_page:
                 quic = target.protocol == "h3"
                 ports = [str(port) for port in self.servers.ports.values()] if quic else []
                 argv = ["python3", "browser.py", HOST, SERVER, self.pin, *ports]
             else:
                 argv = [self.python, "fetch.py"]
             self.clients[name] = Client(self.road, argv)
-            if kind == "page":
+            if is_page:
                 # Chromium's first page takes longer than those after it.
                 with self.road.link(["--rtt", "1"], DRAIN):
                     self.clients[name].ask(self._work(load, target), load.seconds)
@@ -120,7 +122,7 @@ class Bench:
 
     def _work(self, load, target):
         port = self.servers.ports[target.server]
-        if load.kind == "page":
+        if load.path in FILES:
             return {"url": f"https://{HOST}:{port}{load.path}"}
         user = {
             "host": HOST, "server": SERVER, "port": port, "h3": target.protocol == "h3",
@@ -147,12 +149,15 @@ class Bench:
             return [statistics.median(times), times[-1], 0]
         return [users[0]["ms"], users[0]["first"], users[0]["tls"]]
 
+    def _late(self, found, cell, load, target):
+        return self._page(found, cell, load, target)
+
     def _page(self, found, cell, load, target):
         if found["protocol"] != target.protocol or found["protocols"] != [target.protocol]:
             raise Refused(f"the page came over {found['protocol']} and {found['protocols']}")
-        if found["failed"] or found["length"] < 42:
+        if found["failed"] or found["length"] != FILES[load.path]:
             raise Refused(f"{found['length']} files, {found['failed']} of them failed")
-        return [round(found[name], 1) if found[name] else None for name in ("load", "first", "paint")]
+        return [round(found[name], 1) if found[name] else None for name in FIGURES[load.kind]]
 
     def _fair(self, found, cell, load, target):
         return endless(found["users"], load.seconds)

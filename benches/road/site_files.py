@@ -1,4 +1,4 @@
-"""The site behind every server: files of some sizes, and a page of 42 files."""
+"""The site behind every server: files of some sizes, and two pages."""
 
 import os
 import random
@@ -10,13 +10,14 @@ from origin import keep
 SIZES = {"10k": 10 << 10, "100k": 100 << 10, "1m": 1 << 20, "10m": 10 << 20, "100m": 100 << 20}
 ENDLESS = {"1g": 1 << 30}
 IMAGES, SCRIPTS, STYLES = 30, 8, 3
-FILES = 1 + IMAGES + SCRIPTS + STYLES
+LATE_IMAGES = 60
+# The files of each page.
+FILES = {"/page/": 1 + IMAGES + SCRIPTS + STYLES, "/late/": 2 + LATE_IMAGES}
 
 
 def files(directory, paths):
     """Makes those files once that are at `paths`; {path: CRC-32} of those that are loaded whole."""
     www = os.path.join(directory, "www")
-    os.makedirs(os.path.join(www, "page"), exist_ok=True)
     sums = {}
     for name, size in wanted(SIZES, paths):
         path = os.path.join(www, name)
@@ -26,9 +27,11 @@ def files(directory, paths):
     for name, size in wanted(ENDLESS, paths):
         with open(os.path.join(www, name), "ab") as file:
             file.truncate(size)
-    for name, content in page().items():
-        with open(os.path.join(www, "page", name), "wb") as file:
-            file.write(content)
+    for folder, made in (("page", page()), ("late", late_script())):
+        os.makedirs(os.path.join(www, folder), exist_ok=True)
+        for name, content in made.items():
+            with open(os.path.join(www, folder, name), "wb") as file:
+                file.write(content)
     return www, sums
 
 
@@ -48,6 +51,19 @@ def page():
     head += [f'<script defer src="{n}.js"></script>' for n in range(SCRIPTS)]
     body = [f'<p>{n} {pick.randbytes(60).hex()} <img src="{n}.png" alt="">' for n in range(IMAGES)]
     text = '<!doctype html><title>page</title><link rel="icon" href="data:,">' + "\n".join([*head, *body])
+    return made | {"index.html": text.encode()}
+
+
+def late_script():
+    """60 images and behind them, at the end, the script that writes what the page is about."""
+    pick = random.Random(43)
+    made = {f"{n}.png": picture(pick, 90) for n in range(LATE_IMAGES)}
+    draw = "requestAnimationFrame(() => performance.mark('drawn'))"
+    write = "document.body.prepend(Object.assign(document.createElement('h1'), {textContent: 'page'}))"
+    made["late.js"] = f"{write}; {draw}; // {pick.randbytes(30_000).hex()}\n".encode()
+    body = [f'<img src="{n}.png" alt="" width="90" height="90">' for n in range(LATE_IMAGES)]
+    head = '<!doctype html><title>page</title><link rel="icon" href="data:,"><body>'
+    text = "\n".join([head, *body, '<script src="late.js"></script>'])
     return made | {"index.html": text.encode()}
 
 

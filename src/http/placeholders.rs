@@ -21,6 +21,7 @@ pub use body::RequestBody;
 pub use facts::{Captures, RequestId, ResponseFacts};
 pub use names::{known, translated};
 use parse::Part;
+pub use parse::opens_object;
 use scope::Scope;
 use table::{Read, Value};
 

@@ -126,7 +126,7 @@ mod tests {
         for (text, unknown) in [
             ("{remote_ip} {method} {remote.ip}", &["remote_ip", "remote.ip"][..]),
             ("{>X-A} {<X-A} {~c} {?a} {label1} {1} {when_iso}", &[]),
-            ("{\"a\":\"{remote}\"}", &[]),
+            ("{\"a\":\"{remote}\",\"b\":{remot}}", &["remot"]),
             ("^/[a-z]{2,3}/(\\d{4})$ {$X} {}", &[]),
             ("\\{remote_ip\\} {unclosed", &[]),
             ("{Method}", &["Method"]),

@@ -11,7 +11,8 @@ pub(super) enum Part {
     Unknown(String),
 }
 
-/// A placeholder extends from `{` to the next `}`.
+/// A placeholder extends from `{` to the next `}`. The `{` before a quote begins a JSON object, and
+/// is text.
 pub(super) fn parts(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut plain = String::new();
@@ -23,7 +24,8 @@ pub(super) fn parts(text: &str) -> Vec<Part> {
             rest = &rest[at + 1..];
             continue;
         }
-        let end = if rest[at..].starts_with('{') { closing(&rest[at + 1..]) } else { None };
+        let begins = rest[at..].starts_with('{') && !opens_object(&rest[at..]);
+        let end = if begins { closing(&rest[at + 1..]) } else { None };
         let Some(end) = end else {
             plain.push_str(&rest[..=at]);
             rest = &rest[at + 1..];
@@ -42,6 +44,11 @@ pub(super) fn parts(text: &str) -> Vec<Part> {
         parts.push(Part::Text(plain));
     }
     parts
+}
+
+/// Whether the text, which begins with `{`, is a JSON object's first name.
+pub fn opens_object(text: &str) -> bool {
+    text.strip_prefix('{').is_some_and(|rest| rest.trim_start().starts_with('"'))
 }
 
 /// The position of the first `}` that is not escaped.

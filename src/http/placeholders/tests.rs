@@ -61,6 +61,10 @@ fn values_of_a_request() {
         ("Bad {>Custom placeholder {>ShorterVal}", "Bad -"),
         ("Bad {host placeholder...", "Bad {host placeholder..."),
         ("\\{host\\} } {}", "{host} } -"),
+        (
+            "{\"a\":\"{method}\", \"b\":{ \"c\":\"{nothing}\"}}",
+            "{\"a\":\"POST\", \"b\":{ \"c\":\"-\"}}",
+        ),
     ] {
         assert_eq!(Template::parse(text).expand(&req, None, "-"), expected, "{text}");
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use http::HeaderName;
 
 use crate::caddyfile::Repeat::{Accumulates, LastWins};
-use crate::caddyfile::{Args, ConfigError, OptionRow, Options, option, suggestion, templated};
+use crate::caddyfile::{
+    Args, ConfigError, OptionRow, Options, option, parse_number, suggestion, templated,
+};
 use crate::http::condition::{Condition, Conditions, OPERATORS};
 use crate::http::paths::Prefix;
 use crate::http::ranges::Ranges;
@@ -84,6 +86,15 @@ pub fn admin_address(args: &Args<'_>, word: &str) -> Result<SocketAddr, ConfigEr
         (v4, None) => v4.parse::<Ipv4Addr>().map_err(|_| unknown())?.into(),
     };
     Ok(SocketAddr::new(ip, port))
+}
+
+/// Reads the one argument of an option that chooses some of many: 1/N.
+pub fn one_in(args: &mut Args<'_>) -> Result<u32, ConfigError> {
+    let word = args.required()?;
+    args.parsed(word, |text| {
+        let number = text.strip_prefix("1/").and_then(|number| parse_number(number, 1..).ok());
+        number.ok_or_else(|| format!("must be 1/N, such as 1/100, not '{text}'"))
+    })
 }
 
 /// Reads the name of a header field.

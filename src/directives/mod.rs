@@ -29,6 +29,7 @@ mod root;
 mod status;
 mod timeouts;
 mod tls;
+mod tracing;
 mod websocket;
 
 use crate::caddyfile::{Args, ConfigError, Syntax, name_in};
@@ -94,10 +95,11 @@ pub static DIRECTIVES: &[Directive] = &[
     row("on EVENT COMMAND [ARGUMENT...] [&]", on::setup),
     row("realip RANGE..., or: realip with a block", realip::setup).block(&realip::OPTIONS),
     row("request_id [FIELD]", request_id::setup),
+    row("tracing", tracing::setup).block(&tracing::OPTIONS),
     row("log [FILE], or: log PATH FILE [FORMAT]", log::setup)
         .block(&log::OPTIONS)
         .templates()
-        .own_placeholders(&["common", "combined"]),
+        .own_placeholders(&["common", "combined", "json"]),
     row("rewrite [not] FROM TO..., or: rewrite [BASE] with a block", rewrite::setup)
         .block(&rewrite::OPTIONS)
         .templates(),

@@ -25,6 +25,7 @@ pub mod sink;
 mod structured;
 pub mod target;
 pub mod timeouts;
+pub mod trace;
 pub mod upgrade;
 
 pub use body::{Body, BodyError};

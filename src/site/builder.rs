@@ -48,6 +48,8 @@ pub struct SiteBuilder {
     pub error_log: Option<ErrorLog>,
     /// Files that `fastcgi` runs, and whose source is never sent.
     pub scripts: Arc<Scripts>,
+    /// Whether requests belong to a trace (`tracing`).
+    pub is_traced: bool,
     /// Whether this site is served over TLS.
     pub secure: bool,
     pub warnings: Vec<Warning>,
@@ -79,6 +81,7 @@ impl SiteBuilder {
             process: Process::default(),
             error_log: None,
             scripts: Arc::default(),
+            is_traced: false,
             secure: false,
             warnings: Vec::new(),
             hooks: Vec::new(),

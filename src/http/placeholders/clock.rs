@@ -4,6 +4,8 @@ use std::cell::RefCell;
 
 use chrono::{DateTime, Local, Utc};
 
+use super::read::put;
+
 /// A time format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -24,7 +26,18 @@ thread_local! {
 
 /// Appends the time.
 pub(super) fn write(out: &mut String, form: Form) {
+    write_at(out, form, Utc::now());
+}
+
+/// Appends the time in UTC with its milliseconds: `2006-01-02T15:04:05.678Z`.
+pub(super) fn write_iso_ms(out: &mut String) {
     let now = Utc::now();
+    write_at(out, Form::Iso, now);
+    out.truncate(out.len() - 1);
+    put(out, format_args!(".{:03}Z", now.timestamp_subsec_millis().min(999)));
+}
+
+fn write_at(out: &mut String, form: Form, now: DateTime<Utc>) {
     SHOWN.with_borrow_mut(|shown| {
         let (second, text) = &mut shown[form as usize];
         if *second != now.timestamp() || text.is_empty() {
@@ -50,6 +63,18 @@ mod tests {
     use chrono::SubsecRound;
 
     use super::*;
+
+    #[test]
+    fn milliseconds_are_of_the_same_moment() {
+        for _ in 0..1000 {
+            let before = Utc::now().timestamp_millis();
+            let mut text = "at ".to_owned();
+            write_iso_ms(&mut text);
+            let time = DateTime::parse_from_rfc3339(&text[3..]).unwrap().timestamp_millis();
+            assert!((before..=Utc::now().timestamp_millis()).contains(&time), "{text}");
+            assert_eq!(text.len(), "at 2006-01-02T15:04:05.678Z".len());
+        }
+    }
 
     #[test]
     fn the_current_second_in_each_form() {

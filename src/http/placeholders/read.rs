@@ -34,6 +34,17 @@ pub(super) fn proto(version: Version) -> &'static str {
     }
 }
 
+/// As OpenTelemetry writes it (`network.protocol.version`).
+pub(super) fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        Version::HTTP_3 => "3",
+        _ => "1.1",
+    }
+}
+
 pub(super) fn target(uri: &Uri) -> &str {
     uri.path_and_query().map_or("/", |target| target.as_str())
 }

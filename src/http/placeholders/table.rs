@@ -9,10 +9,11 @@ use super::client;
 use super::clock::{self, Form};
 use super::escape::escape;
 use super::facts::{RequestId, ResponseFacts};
-use super::read::{proto, put, rounded, split, target};
+use super::read::{proto, put, rounded, split, target, version};
 use super::scope::Scope;
 use crate::http::Peer;
 use crate::http::paths::normal;
+use crate::http::trace::Trace;
 
 /// A placeholder whose name is a word.
 pub(super) struct Word {
@@ -102,6 +103,7 @@ static FAMILIES: &[Family] = &[
 pub(super) static WORDS: &[Word] = &[
     request("method", Ready, |out, of| out.push_str(of.req.head.method.as_str())),
     request("proto", Ready, |out, of| out.push_str(proto(of.req.head.version))),
+    request("http_version", Ready, |out, of| out.push_str(version(of.req.head.version))),
     request("scheme", Ready, |out, of| out.push_str(of.req.scheme())),
     request("host", Plain, |out, of| out.push_str(of.req.host_field())),
     request("hostonly", Plain, |out, of| out.push_str(&of.req.host)),
@@ -123,6 +125,7 @@ pub(super) static WORDS: &[Word] = &[
     connection("server_port", |out, peer| put(out, peer.local.port())),
     time("when", |out| clock::write(out, Form::Log)),
     time("when_iso", |out| clock::write(out, Form::Iso)),
+    time("when_iso_ms", clock::write_iso_ms),
     time("when_iso_local", |out| clock::write(out, Form::IsoLocal)),
     time("when_unix", |out| put(out, Utc::now().timestamp())),
     time("when_unix_ms", |out| put(out, Utc::now().timestamp_millis())),
@@ -130,6 +133,12 @@ pub(super) static WORDS: &[Word] = &[
     word("request_body", Plain, Read::Content),
     request("request_id", Plain, |out, of| {
         out.push_str(of.req.head.extensions.get::<RequestId>().map_or("", |id| &id.0));
+    }),
+    request("trace_id", Ready, |out, of| {
+        out.push_str(of.req.head.extensions.get::<Trace>().map_or("", Trace::id));
+    }),
+    request("span_id", Ready, |out, of| {
+        out.push_str(of.req.head.extensions.get::<Trace>().map_or("", Trace::span));
     }),
     request("user", Plain, |out, of| out.push_str(of.req.user.as_deref().unwrap_or(""))),
     request("upstream", Ready, |out, of| out.push_str(of.req.upstream.as_deref().unwrap_or(""))),
@@ -153,6 +162,9 @@ pub(super) static WORDS: &[Word] = &[
     response("size", |out, facts| put(out, facts.size)),
     response("latency", |out, facts| put(out, format_args!("{:?}", rounded(facts.latency)))),
     response("latency_ms", |out, facts| put(out, facts.latency.as_millis())),
+    response("latency_s", |out, facts| {
+        put(out, format_args!("{:.6}", facts.latency.as_secs_f64()))
+    }),
 ];
 
 const fn word(name: &'static str, text: Text, read: Read) -> Word {

@@ -35,6 +35,8 @@ pub struct Options {
     /// `-cpu`, in percent or workers.
     pub cpu: Cpu,
     pub log: String,
+    /// `-log-format json`.
+    pub log_json: bool,
     /// Size in MB at which the process log is rotated; 0: never.
     pub log_roll_mb: u32,
     pub log_roll_compress: bool,
@@ -113,6 +115,7 @@ impl Default for Options {
             grace: DRAIN,
             cpu: Cpu::Percent(100),
             log: String::new(),
+            log_json: false,
             log_roll_mb: LOG_ROLL_MB,
             log_roll_compress: true,
             log_timestamps: true,
@@ -193,6 +196,11 @@ static FLAGS: &[Flag] = &[
     value("https-port", |o, v| port(v, &mut o.https_port), "Port of https:// sites (443)"),
     switch("json", |o, on| o.json = on, "With -status: print JSON"),
     value("log", |o, v| text(&mut o.log, v), "Process log: a file, stdout, stderr or syslog"),
+    value(
+        "log-format",
+        |o, v| log_format(v).map(|json| o.log_json = json),
+        "Format of the process log: text or json (text)",
+    ),
     switch("log-roll-compress", |o, on| o.log_roll_compress = on, "Gzip rotated process logs (on)"),
     value("log-roll-mb", |o, v| number(v, &mut o.log_roll_mb), "Size of a process log, MB (100)"),
     switch("log-timestamps", |o, on| o.log_timestamps = on, "Timestamps in process logs (on)"),
@@ -254,6 +262,8 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Options, String> 
     if options.json && options.action != Action::Status {
         return Err(format!("-json needs -status\n{}", usage()));
     }
+    // What -quiet suppresses is text, and is in the log too.
+    options.quiet |= options.log_json && options.log == "stdout";
     Ok(options)
 }
 
@@ -335,6 +345,15 @@ fn number(value: &str, slot: &mut u32) -> Result<(), String> {
 fn duration(value: &str, slot: &mut Duration) -> Result<(), String> {
     *slot = parse_duration(value)?;
     Ok(())
+}
+
+/// Whether it is JSON.
+fn log_format(value: &str) -> Result<bool, String> {
+    match value {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        _ => Err("use text or json".to_owned()),
+    }
 }
 
 fn act(options: &mut Options, on: bool, action: Action) {

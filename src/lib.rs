@@ -23,6 +23,7 @@ pub mod error_chain;
 pub mod fuzzing;
 pub mod http;
 pub mod https_records;
+pub mod json_string;
 pub mod limits;
 pub mod metrics;
 pub mod net;

@@ -12,6 +12,10 @@ _caddy() {
         mapfile -t COMPREPLY < <(compgen -f -W 'stdout stderr syslog' -- "$current")
         return
         ;;
+    -log-format | --log-format)
+        mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$current")
+        return
+        ;;
     -root | --root)
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         return
@@ -37,7 +41,7 @@ _caddy() {
     -*)
         mapfile -t COMPREPLY < <(compgen -W '-agree -ca -catimeout -conf -control -cpu -daemon
             -alt-svc-port -disable-http-challenge -disable-tls-alpn-challenge -email -grace -help -host -http-port
-            -http2 -https-port -json -log -log-roll-compress -log-roll-mb -log-timestamps -pidfile
+            -http2 -https-port -json -log -log-format -log-roll-compress -log-roll-mb -log-timestamps -pidfile
             -plugins -port -quic -quic-congestion -quiet -reload -revoke -root -status -tcp-congestion -type -user
             -validate -version' -- "$current")
         ;;

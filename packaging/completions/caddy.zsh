@@ -21,6 +21,7 @@ _arguments -S \
     '-https-port[port of https:// sites]:port' \
     '-json[with -status: print JSON]' \
     '-log[where the process log goes]:log:{ _alternative "files\:file\:_files" "words\:word\:(stdout stderr syslog)" }' \
+    '-log-format[format of the process log]:format:(text json)' \
     '-log-roll-compress[gzip rolled process logs (on)]' \
     '-log-roll-mb[megabytes at which the process log is rolled]:megabytes' \
     '-log-timestamps[date and time in the process log (on)]' \

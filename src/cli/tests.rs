@@ -14,6 +14,13 @@ fn go_flag_syntax() {
         assert!(options.quic, "{line}");
     }
     assert!(!parsed("-http2=false").unwrap().http2);
+    for (line, quiet) in [
+        ("-log-format json -log stdout", true),
+        ("-log-format=json -log stderr", false),
+        ("-log-format text -log stdout", false),
+    ] {
+        assert_eq!(parsed(line).unwrap().quiet, quiet, "{line}");
+    }
     assert_eq!(parsed("").unwrap().congestion, Congestion::Bbr);
     assert_eq!(parsed("-quic-congestion cubic").unwrap().congestion, Congestion::Cubic);
 }
@@ -45,6 +52,7 @@ fn bad_flags_name_themselves() {
             "-tcp-congestion nope",
             "invalid value \"nope\" for flag -tcp-congestion: the kernel has ",
         ),
+        ("-log-format xml", "invalid value \"xml\" for flag -log-format: use text or json\n"),
         ("-cpu 0%", "invalid CPU value: percentage must be between 1-100\n"),
     ] {
         let error = parsed(line).unwrap_err();

@@ -9,9 +9,8 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
-use super::logfile::lost_line;
 use super::queue::{BatchSink, Lost, Queue};
-use super::syslog::Severity;
+use super::record::{Layout, Severity};
 
 /// Standard output or standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +31,8 @@ pub struct Console {
 struct Output {
     stream: Stream,
     is_journal: bool,
+    /// That of the last lines.
+    layout: Layout,
 }
 
 impl Console {
@@ -41,7 +42,8 @@ impl Console {
     /// The thread cannot be started.
     pub fn open(stream: Stream) -> io::Result<Self> {
         let is_journal = std::env::var("JOURNAL_STREAM").is_ok_and(|name| stream.is(&name));
-        let queue = Queue::start("log-console", Output { stream, is_journal })?;
+        let queue =
+            Queue::start("log-console", Output { stream, is_journal, layout: Layout::default() })?;
         Ok(Self { queue, is_journal })
     }
 
@@ -81,10 +83,14 @@ impl Stream {
 
 impl BatchSink<String> for Output {
     fn write(&mut self, batch: &mut String, lost: &Lost) {
+        if !batch.is_empty() {
+            let priority = if self.is_journal { "<6>".len() } else { 0 };
+            self.layout = Layout::of(batch.get(priority..).unwrap_or_default());
+        }
         let missing = lost.take();
         if missing > 0 {
             let priority = if self.is_journal { "<4>" } else { "" };
-            batch.insert_str(0, &format!("{priority}{}", lost_line(missing)));
+            batch.insert_str(0, &format!("{priority}{}", self.layout.lost_line(missing)));
         }
         let written = match self.stream {
             Stream::Out => write(&mut io::stdout().lock(), batch),

@@ -126,12 +126,6 @@ pub fn disable_rotation() {
     }
 }
 
-/// The line that reports `n` dropped lines.
-pub(super) fn lost_line(n: u64) -> String {
-    let now = chrono::Local::now().format("%Y/%m/%d %H:%M:%S");
-    format!("{now} [WARNING] {n} lines lost\n")
-}
-
 /// The absolute path with the links of its directories resolved, so that each file has one key.
 fn real(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;

@@ -16,6 +16,7 @@ pub mod pidfile;
 pub mod privileges;
 pub mod processlog;
 mod queue;
+pub mod record;
 mod rolled;
 pub mod signals;
 pub mod syslog;

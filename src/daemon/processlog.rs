@@ -1,7 +1,6 @@
 //! The process log (`-log`): writes the records of the `log` crate, one line each, to the target
 //! on the command line. Control characters are escaped, so that no record can forge a line.
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -12,8 +11,9 @@ use super::console::{Console, Stream};
 use super::logfile::{LogFile, Roll};
 use super::owned::open_as;
 use super::privileges::User;
-use super::syslog::{Facility, Severity, Syslog};
-use crate::limits::{LOG_ROLL_AGE, LOG_ROLL_KEEP};
+use super::record::{self, Layout, Severity};
+use super::syslog::{Facility, Syslog};
+use crate::limits::{LOG_ROLL_AGE, LOG_ROLL_KEEP, SYSLOG_BYTES};
 
 /// The module whose INFO records are shown even without `-log`: a first certificate takes time.
 const PROGRESS: &str = "caddy::tls::acme";
@@ -60,8 +60,9 @@ pub struct Style {
     pub roll_mb: u32,
     /// Whether rotated files are compressed with gzip.
     pub compress: bool,
-    /// Whether lines begin with date and time; syslog adds its own.
+    /// Whether lines have date and time; syslog and the journal add their own to text.
     pub timestamps: bool,
+    pub layout: Layout,
 }
 
 impl Style {
@@ -114,11 +115,17 @@ pub fn flush() {
     }
 }
 
+/// The form of its lines.
+pub fn layout() -> Layout {
+    LOG.get().map_or_else(Layout::default, |log| log.layout)
+}
+
 static LOG: OnceLock<ProcessLog> = OnceLock::new();
 
 struct ProcessLog {
     sink: Sink,
     timestamps: bool,
+    layout: Layout,
     /// Write only warnings, errors and the progress of certificates.
     brief: bool,
 }
@@ -142,7 +149,7 @@ impl ProcessLog {
             Target::RemoteSyslog(url) => Sink::Syslog(Syslog::remote(url, Facility::Daemon)?),
         };
         let brief = style.target == Target::Unsaid;
-        Ok(Self { sink, timestamps: style.timestamps, brief })
+        Ok(Self { sink, timestamps: style.timestamps, layout: style.layout, brief })
     }
 }
 
@@ -158,15 +165,24 @@ impl Log for ProcessLog {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let level = record.level();
-        let text = escape(&record.args().to_string());
+        let severity = severity(record.level());
+        let text = record.args().to_string();
+        let is_json = self.layout == Layout::Json;
         match &self.sink {
             Sink::Console(console) => {
-                let dated = self.timestamps && !console.is_journal();
-                console.write_line(severity(level), &line(dated, level, &text));
+                // What reads an object out of the journal sees no other time.
+                let dated = self.timestamps && (is_json || !console.is_journal());
+                console.write_line(severity, &self.layout.line(dated, severity, &text));
             }
-            Sink::File(file) => file.write_line(&line(self.timestamps, level, &text)),
-            Sink::Syslog(syslog) => syslog.write_line(severity(level), &text),
+            Sink::File(file) => {
+                file.write_line(&self.layout.line(self.timestamps, severity, &text));
+            }
+            Sink::Syslog(syslog) if is_json => {
+                let dated = self.timestamps;
+                let line = self.layout.line_within(SYSLOG_BYTES, dated, severity, &text);
+                syslog.write_line(severity, &line);
+            }
+            Sink::Syslog(syslog) => syslog.write_line(severity, &record::escaped(&text)),
         }
     }
 
@@ -176,20 +192,6 @@ impl Log for ProcessLog {
             Sink::Syslog(syslog) => syslog.flush(),
             Sink::Console(console) => console.flush(),
         }
-    }
-}
-
-fn line(dated: bool, level: Level, text: &str) -> String {
-    let word = match level {
-        Level::Error => "ERROR",
-        Level::Warn => "WARNING",
-        Level::Info => "INFO",
-        Level::Debug | Level::Trace => "DEBUG",
-    };
-    if dated {
-        format!("{} [{word}] {text}", chrono::Local::now().format("%Y/%m/%d %H:%M:%S"))
-    } else {
-        format!("[{word}] {text}")
     }
 }
 
@@ -209,22 +211,6 @@ fn severity(level: Level) -> Severity {
         Level::Info => Severity::Info,
         Level::Debug | Level::Trace => Severity::Debug,
     }
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.trim_end_matches('\n').chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -247,21 +233,16 @@ mod tests {
     }
 
     #[test]
-    fn one_line_per_record() {
-        for (text, want) in [
-            ("plain ü\n", "plain ü"),
-            ("a\nb\r\tc", "a\\nb\\r\\tc"),
-            ("\x1b[31mred\x7f", "\\u{1b}[31mred\\u{7f}"),
-        ] {
-            assert_eq!(escape(text), want);
-        }
-    }
-
-    #[test]
     fn without_a_place_only_what_needs_attention_is_told() {
         let open = |text: &str| {
             let target = parse_target(text);
-            let style = Style { target, roll_mb: 1, compress: false, timestamps: true };
+            let style = Style {
+                target,
+                roll_mb: 1,
+                compress: false,
+                timestamps: true,
+                layout: Layout::Text,
+            };
             ProcessLog::open(&style, None).expect("open")
         };
         for (level, target, brief, whole) in [
@@ -282,7 +263,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("sub/caddy.log");
         let target = Target::File(path.clone());
-        let style = Style { target, roll_mb: 1, compress: false, timestamps: true };
+        let style =
+            Style { target, roll_mb: 1, compress: false, timestamps: true, layout: Layout::Text };
         let log = ProcessLog::open(&style, None).expect("open");
         for (level, target, text) in [
             (Level::Error, "caddy::run", "one\ntwo"),

@@ -15,8 +15,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use syslog::{LogFormat, Logger, LoggerBackend};
 
-use super::logfile::lost_line;
 use super::queue::{BatchSink, Lost, Queue};
+use super::record::{Layout, Severity};
 use crate::limits::{SYSLOG_BYTES, SYSLOG_TIMEOUT};
 use crate::net::dial;
 
@@ -30,32 +30,6 @@ pub enum Facility {
     Local0,
     /// The process log.
     Daemon,
-}
-
-/// The severity of one line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Something failed.
-    Error,
-    /// Something may fail.
-    Warning,
-    /// Normal operation, including access log lines.
-    Info,
-    /// For developers.
-    Debug,
-}
-
-impl Severity {
-    /// As RFC 5424 section 6.2.1 numbers it.
-    #[must_use]
-    pub fn number(self) -> u8 {
-        match self {
-            Self::Error => 3,
-            Self::Warning => 4,
-            Self::Info => 6,
-            Self::Debug => 7,
-        }
-    }
 }
 
 /// A stream of lines to one syslog. Dropping it flushes.
@@ -219,7 +193,8 @@ impl BatchSink<Vec<(Severity, String)>> for Sender {
     fn write(&mut self, batch: &mut Vec<(Severity, String)>, lost: &Lost) {
         for (severity, line) in batch.drain(..) {
             let missing = lost.take();
-            if missing > 0 && !self.send(Severity::Warning, lost_line(missing).trim_end()) {
+            let report = || Layout::of(&line).lost_line(missing);
+            if missing > 0 && !self.send(Severity::Warning, report().trim_end()) {
                 lost.put_back(missing);
             }
             if !self.send(severity, &line) {

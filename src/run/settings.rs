@@ -6,6 +6,7 @@ use super::certificates;
 use crate::cli::Options;
 use crate::config::{Input, Settings};
 use crate::daemon::processlog;
+use crate::daemon::record::Layout;
 use crate::http::sink::OpenSink;
 use crate::report::Process;
 
@@ -33,6 +34,7 @@ pub(super) fn log_style(options: &Options) -> processlog::Style {
         roll_mb: options.log_roll_mb,
         compress: options.log_roll_compress,
         timestamps: options.log_timestamps,
+        layout: if options.log_json { Layout::Json } else { Layout::Text },
     }
 }
 

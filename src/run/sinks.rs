@@ -10,7 +10,9 @@ use crate::daemon::console::{Console, Stream};
 use crate::daemon::logfile::{self, LogFile};
 use crate::daemon::owned::open_as;
 use crate::daemon::privileges::User;
-use crate::daemon::syslog::{Facility, Severity, Syslog};
+use crate::daemon::processlog;
+use crate::daemon::record::{Layout, Severity};
+use crate::daemon::syslog::{Facility, Syslog};
 use crate::http::sink::{Event, OpenSink, Sink, SinkTarget, dated};
 
 /// Mode of an access or error log file.
@@ -110,6 +112,9 @@ impl Sink for Writer {
             Event::Notice => Severity::Info,
         };
         match self {
+            Self::Console(console) if processlog::layout() == Layout::Json => {
+                console.write_line(severity, &Layout::Json.line(true, severity, line));
+            }
             Self::Console(console) if console.is_journal() => {
                 console.write_line(severity, &format!("[{}] {line}", event.word()));
             }

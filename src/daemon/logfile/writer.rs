@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
 
-use super::{Complain, Control, lock, lost_line};
+use super::{Complain, Control, lock};
 use crate::daemon::queue::{BatchSink, Lost};
+use crate::daemon::record::Layout;
 use crate::daemon::rolled::Archive;
 
 /// How often the path is checked for a file that was moved or removed.
@@ -26,6 +27,8 @@ pub(super) struct Writer {
     utc: bool,
     control: Arc<Control>,
     complain: Complain,
+    /// That of the last lines.
+    layout: Layout,
     file: Option<Current>,
     /// When to check next whether the path still names this file.
     check: Instant,
@@ -54,8 +57,11 @@ struct Current {
 impl BatchSink<String> for Writer {
     fn write(&mut self, batch: &mut String, lost: &Lost) {
         self.refresh();
+        if !batch.is_empty() {
+            self.layout = Layout::of(batch);
+        }
         let missing = lost.take();
-        if missing > 0 && self.append(lost_line(missing).as_bytes()) > 0 {
+        if missing > 0 && self.append(self.layout.lost_line(missing).as_bytes()) > 0 {
             lost.put_back(missing);
         }
         let limit = lock(&self.control.roll).size;
@@ -90,6 +96,7 @@ impl Writer {
             utc,
             control,
             complain,
+            layout: Layout::default(),
             file: None,
             check: Instant::now(),
             rolled: NaiveDateTime::MIN,

@@ -53,6 +53,7 @@ mod https_records;
 mod init_script;
 mod leaving;
 mod limits;
+mod log_formats;
 mod log_lines;
 mod logs;
 mod moving;

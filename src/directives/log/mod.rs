@@ -2,6 +2,8 @@
 //! are those of the whole response.
 
 mod format;
+#[cfg(test)]
+mod fuzzed;
 mod rules;
 
 use std::fmt;
@@ -92,7 +94,7 @@ impl Meant {
             text: entry.format.begin(req, &facts, entry.privacy.mask(client)),
             entry: entry.clone(),
         };
-        self.0.iter().map(line).collect()
+        self.0.iter().filter(|entry| entry.sample.takes(status)).map(line).collect()
     }
 }
 

@@ -4,18 +4,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::arguments::{self, ROTATION_0_9, Rotated};
-use crate::caddyfile::Repeat::{Accumulates, LastWins};
+use crate::caddyfile::Repeat::{Accumulates, Forbidden, LastWins};
 use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::http::paths::Prefix;
 use crate::http::sink::{Roll, Sink, SinkTarget};
 use crate::site::SiteBuilder;
 
-use super::format::Format;
+use super::format::{Format, Unusable};
 
 pub(in super::super) static OPTIONS: Options<Block> = Options::<Block>::new(&[
     option("rotate, and its block of size MB, age DAYS and keep N", LastWins, |block, args| {
         block.roll = Roll::of_0_9();
         ROTATION_0_9.read(&mut block.roll, args).map(drop)
+    }),
+    option("sample 1/N, such as: sample 1/100", Forbidden, |block, args| {
+        arguments::one_in(args).map(|one_in| block.sample = Sample(one_in))
     }),
     option("except PATH..., such as: except /health", Accumulates, |block, args| {
         args.each(arguments::prefix).map(|paths| block.privacy.except.extend(paths))
@@ -31,6 +34,7 @@ pub(in super::super) static OPTIONS: Options<Block> = Options::<Block>::new(&[
 #[derive(Default)]
 pub(in super::super) struct Block {
     privacy: Privacy,
+    sample: Sample,
     roll: Roll,
 }
 
@@ -51,6 +55,24 @@ pub(super) struct Entry {
     pub(super) sink: Arc<dyn Sink>,
     pub(super) format: Format,
     pub(super) privacy: Privacy,
+    pub(super) sample: Sample,
+}
+
+/// Of so many requests, one is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sample(pub(super) u32);
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl Sample {
+    /// Whether to log a request with this status. What the server has failed at always is.
+    pub(super) fn takes(self, status: u16) -> bool {
+        self.0 == 1 || status >= 500 || fastrand::u32(..self.0) == 0
+    }
 }
 
 /// The requests that a log excludes, and the bits that it removes from addresses.
@@ -128,13 +150,35 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
             .sinks
             .open(&target)
             .map_err(|e| args.error(format!("log: cannot open '{output}': {e}")))?;
-        let entry = Arc::new(Entry { sink, format: Format::parse(format), privacy: block.privacy });
+        let format = read_format(format, &target, args, site.is_traced)?;
+        let entry = Entry { sink, format, privacy: block.privacy, sample: block.sample };
+        let entry = Arc::new(entry);
         match rules.iter_mut().find(|rule| rule.path == path) {
             Some(rule) => rule.entries.push(entry),
             None => rules.push(Rule { path, entries: vec![entry] }),
         }
     }
     Ok(rules)
+}
+
+fn read_format(
+    text: &str,
+    target: &SinkTarget,
+    args: &mut Args<'_>,
+    is_traced: bool,
+) -> Result<Format, ConfigError> {
+    let format = Format::parse(text).map_err(|Unusable { message, hint }| {
+        args.error_at(text, format!("log: {message}")).hint(hint)
+    })?;
+    let traced = ["{trace_id}", "{span_id}"].into_iter().find(|name| text.contains(name));
+    if let Some(name) = traced.filter(|_| !is_traced) {
+        let message = format!("log: {name} is always empty, as requests are not traced");
+        args.warn(args.error_at(text, message).hint("add the directive `tracing` to the site"));
+    }
+    Ok(match target {
+        SinkTarget::Syslog(_) => format.for_syslog(),
+        SinkTarget::Stdout | SinkTarget::Stderr | SinkTarget::File { .. } => format,
+    })
 }
 
 #[cfg(test)]
@@ -231,6 +275,8 @@ mod tests {
             ("log /a a.log\nlog / b.log\nlog /A c.log", 0),
             ("log / a.log {combined}", 0),
             ("log a.log", 0),
+            ("log / a.log \"{trace_id}\"", 1),
+            ("log / a.log {json}", 0),
         ] {
             assert_eq!(warned(text), warnings, "{text}");
         }
@@ -269,6 +315,9 @@ mod tests {
             ("log x {\n rotate {\n weight 1\n}\n}", "unknown property 'weight'"),
             ("log x {\n except\n}", "Wrong argument count"),
             ("log x {\n ipmask 255\n}", "255"),
+            ("log x {\n sample 100\n}", "sample must be 1/N, such as 1/100, not '100'"),
+            ("log x {\n sample 1/2\n sample 1/3\n}", "sample is written twice"),
+            ("log / x \"{\\\"a\\\":{uri}\"", "log: the format begins as a JSON object, but at"),
         ] {
             let message = read(text).map(|_| ()).unwrap_err();
             assert!(message.contains(part), "{text}: {message}");

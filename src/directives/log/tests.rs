@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 
 use super::format::Format;
-use super::rules::Privacy;
+use super::rules::{Privacy, Sample};
 use super::*;
 use crate::http::paths::Prefix;
 use crate::http::sink::Sink;
@@ -44,7 +44,8 @@ impl Handler for Inner {
 
 fn entry(sink: &Arc<Memory>, format: &str) -> Arc<Entry> {
     let sink: Arc<dyn Sink> = sink.clone();
-    Arc::new(Entry { sink, format: Format::parse(format), privacy: Privacy::default() })
+    let format = Format::parse(format).unwrap();
+    Arc::new(Entry { sink, format, privacy: Privacy::default(), sample: Sample::default() })
 }
 
 fn request(target: &str) -> Request {
@@ -124,4 +125,25 @@ async fn all_entries_of_the_first_rule_are_written() {
     drop(run(rules, "/a").await);
     let lines = [first.lines(), second.lines(), other.lines()];
     assert_eq!(lines, [vec!["1".to_owned()], vec!["2".to_owned()], vec![]]);
+}
+
+#[tokio::test]
+async fn of_many_requests_some_are_written_and_every_failure() {
+    let sink = Arc::new(Memory::default());
+    let sampled = |sample| Entry {
+        sink: sink.clone(),
+        format: Format::parse("x").unwrap(),
+        privacy: Privacy::default(),
+        sample: Sample(sample),
+    };
+    for (sample, status, fewest, most) in
+        [(1, 200, 1000, 1000), (4, 200, 150, 350), (4, 499, 150, 350), (4, 500, 1000, 1000)]
+    {
+        let meant = Meant(vec![Arc::new(sampled(sample))]);
+        for _ in 0..1000 {
+            meant.ended(&request("/"), status);
+        }
+        let lines = std::mem::take(&mut *sink.0.lock().unwrap()).len();
+        assert!((fewest..=most).contains(&lines), "1/{sample} of status {status}: {lines}");
+    }
 }

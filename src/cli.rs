@@ -1,143 +1,14 @@
 //! Parses the command line, in Go's flag syntax (`-conf=x`, `-conf x`, `--conf x`,
 //! `-quic=false`), into [`Options`]. Opens no file.
 
+mod options;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::caddyfile::{parse_duration, parse_number, parse_port};
-use crate::congestion::{Congestion, TcpCongestion};
-use crate::limits::{CA_TIMEOUT, DRAIN, LOG_ROLL_MB};
-
-/// The default of `-ca`.
-const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
-
-/// The parsed command line.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// `-conf`: a file, or `stdin`.
-    pub conf: Option<String>,
-    pub host: String,
-    pub port: String,
-    pub http_port: u16,
-    pub https_port: u16,
-    /// `-alt-svc-port`: the port in `Alt-Svc`, instead of the listener's.
-    pub alt_svc_port: Option<u16>,
-    /// `-root`, if given.
-    pub root: Option<PathBuf>,
-    pub quic: bool,
-    /// `-quic-congestion`.
-    pub congestion: Congestion,
-    /// `-tcp-congestion`; the kernel's own choice otherwise.
-    pub tcp_congestion: Option<TcpCongestion>,
-    pub http2: bool,
-    pub grace: Duration,
-    /// `-cpu`, in percent or workers.
-    pub cpu: Cpu,
-    pub log: String,
-    /// `-log-format json`.
-    pub log_json: bool,
-    /// Size in MB at which the process log is rotated; 0: never.
-    pub log_roll_mb: u32,
-    pub log_roll_compress: bool,
-    pub log_timestamps: bool,
-    pub pidfile: Option<PathBuf>,
-    /// `-control`: the control socket.
-    pub control: Option<PathBuf>,
-    pub user: Option<String>,
-    pub server_type: String,
-    pub quiet: bool,
-    pub daemon: bool,
-    /// `-agree`: the operator accepts the terms of the CA.
-    pub agree: bool,
-    /// `-ca`: URL of the ACME directory.
-    pub ca: String,
-    /// `-catimeout`.
-    pub ca_timeout: Duration,
-    /// `-email`; may be empty.
-    pub email: String,
-    pub http_challenge: bool,
-    pub tls_alpn_challenge: bool,
-    pub action: Action,
-    /// `-json`: what `-status` prints.
-    pub json: bool,
-    /// `-revoke`.
-    pub revoke: String,
-    /// Positional arguments: one Caddyfile line each.
-    pub lines: Vec<String>,
-}
-
-/// What the process is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    Serve,
-    Validate,
-    Version,
-    Plugins,
-    Revoke,
-    /// Has the running service reload.
-    Reload,
-    /// Has it tell its status.
-    Status,
-}
-
-/// `-cpu`: the share of the processors to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cpu {
-    Percent(usize),
-    Count(usize),
-}
-
-impl Cpu {
-    /// The number of workers on a machine with `available` processors.
-    pub fn workers(self, available: usize) -> usize {
-        match self {
-            Self::Percent(percent) => (available * percent / 100).max(1),
-            Self::Count(count) => count.min(available).max(1),
-        }
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            conf: None,
-            host: String::new(),
-            port: "2015".to_owned(),
-            http_port: 80,
-            https_port: 443,
-            alt_svc_port: None,
-            root: None,
-            quic: true,
-            congestion: Congestion::default(),
-            tcp_congestion: None,
-            http2: true,
-            grace: DRAIN,
-            cpu: Cpu::Percent(100),
-            log: String::new(),
-            log_json: false,
-            log_roll_mb: LOG_ROLL_MB,
-            log_roll_compress: true,
-            log_timestamps: true,
-            pidfile: None,
-            control: None,
-            user: None,
-            server_type: "http".to_owned(),
-            quiet: false,
-            daemon: false,
-            agree: false,
-            ca: LETS_ENCRYPT.to_owned(),
-            ca_timeout: CA_TIMEOUT,
-            email: String::new(),
-            http_challenge: true,
-            tls_alpn_challenge: true,
-            revoke: String::new(),
-            action: Action::Serve,
-            json: false,
-            lines: Vec::new(),
-        }
-    }
-}
+pub use options::{Action, Cpu, Options};
 
 enum Set {
     /// A switch: `-quic`, `-quic=false`.

@@ -1,6 +1,7 @@
 //! Flags as they are written, and the messages of wrong ones.
 
 use super::*;
+use crate::congestion::Congestion;
 
 fn parsed(line: &str) -> Result<Options, String> {
     parse(line.split_whitespace().map(str::to_owned))

@@ -8,7 +8,7 @@ use http::HeaderName;
 
 use crate::caddyfile::Repeat::{Accumulates, LastWins};
 use crate::caddyfile::{
-    Args, ConfigError, OptionRow, Options, option, parse_number, suggestion, templated,
+    Args, ConfigError, OptionRow, Options, option, parse_one_in, suggestion, templated,
 };
 use crate::http::condition::{Condition, Conditions, OPERATORS};
 use crate::http::paths::Prefix;
@@ -90,11 +90,7 @@ pub fn admin_address(args: &Args<'_>, word: &str) -> Result<SocketAddr, ConfigEr
 
 /// Reads the one argument of an option that chooses some of many: 1/N.
 pub fn one_in(args: &mut Args<'_>) -> Result<u32, ConfigError> {
-    let word = args.required()?;
-    args.parsed(word, |text| {
-        let number = text.strip_prefix("1/").and_then(|number| parse_number(number, 1..).ok());
-        number.ok_or_else(|| format!("must be 1/N, such as 1/100, not '{text}'"))
-    })
+    args.required().and_then(|word| args.parsed(word, parse_one_in))
 }
 
 /// Reads the name of a header field.

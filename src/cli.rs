@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::caddyfile::{parse_duration, parse_number, parse_port};
+use crate::caddyfile::{parse_duration, parse_number, parse_one_in, parse_port};
+use crate::http::ranges::Ranges;
 pub use options::{Action, Cpu, Options};
 
 enum Set {
@@ -78,6 +79,21 @@ static FLAGS: &[Flag] = &[
     value("pidfile", |o, v| set(&mut o.pidfile, v), "File to write the process ID to"),
     switch("plugins", |o, on| act(o, on, Action::Plugins), "List built-in plugins and exit"),
     value("port", |o, v| text(&mut o.port, v), "Default port (2015)"),
+    value(
+        "qlog",
+        |o, v| directory(&mut o.qlog, v),
+        "Directory for qlog files of HTTP/3 connections (none)",
+    ),
+    value(
+        "qlog-from",
+        |o, v| ranges(v, o.qlog_from.get_or_insert_default()),
+        "With -qlog: record only these clients, ranges of addresses with commas between",
+    ),
+    value(
+        "qlog-sample",
+        |o, v| parse_one_in(v).map(|one_in| o.qlog_sample = one_in),
+        "With -qlog: record one of N connections, 1/N (1/1)",
+    ),
     switch("quic", |o, on| o.quic = on, "Enable HTTP/3 on TLS listeners (on)"),
     value(
         "quic-congestion",
@@ -132,6 +148,9 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Options, String> 
     options.lines = args.collect();
     if options.json && options.action != Action::Status {
         return Err(format!("-json needs -status\n{}", usage()));
+    }
+    if options.qlog.is_none() && (options.qlog_from.is_some() || options.qlog_sample != 1) {
+        return Err(format!("-qlog-from and -qlog-sample need -qlog\n{}", usage()));
     }
     // What -quiet suppresses is text, and is in the log too.
     options.quiet |= options.log_json && options.log == "stdout";
@@ -216,6 +235,14 @@ fn number(value: &str, slot: &mut u32) -> Result<(), String> {
 fn duration(value: &str, slot: &mut Duration) -> Result<(), String> {
     *slot = parse_duration(value)?;
     Ok(())
+}
+
+fn ranges(value: &str, ranges: &mut Ranges) -> Result<(), String> {
+    value
+        .split(',')
+        .all(|word| ranges.add(word))
+        .then_some(())
+        .ok_or_else(|| Ranges::HINT.to_owned())
 }
 
 /// Whether it is JSON.

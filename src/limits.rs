@@ -210,6 +210,10 @@ limits! {
     /// More does not fit into one datagram everywhere.
     SYSLOG_BYTES: usize = 8 * KB, bytes "one message to syslog";
     SYSLOG_TIMEOUT: Duration = secs(5), time "connecting to syslog, and one write to it";
+    QLOG_OPEN: usize = 64, count "connections that qlog records at a time; further ones are not recorded";
+    QLOG_FILE_BYTES: usize = 10 * MB, bytes "one file of qlog; later events are left out";
+    QLOG_FILES: usize = 1000, count "files in the directory of qlog; the oldest are removed";
+    QLOG_BYTES: u64 = 256 * MB as u64, bytes "size of all of them; the oldest are removed";
     /// As v1 since 0.10; so are the next two.
     LOG_ROLL_MB: u32 = 100, megabytes "size at which a log file is rotated";
     LOG_ROLL_AGE: Duration = secs(14 * 24 * 3600), time "age at which a rotated file is removed";

@@ -16,7 +16,7 @@ _caddy() {
         mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$current")
         return
         ;;
-    -root | --root)
+    -root | --root | -qlog | --qlog)
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         return
         ;;
@@ -42,7 +42,7 @@ _caddy() {
         mapfile -t COMPREPLY < <(compgen -W '-agree -ca -catimeout -conf -control -cpu -daemon
             -alt-svc-port -disable-http-challenge -disable-tls-alpn-challenge -email -grace -help -host -http-port
             -http2 -https-port -json -log -log-format -log-roll-compress -log-roll-mb -log-timestamps -pidfile
-            -plugins -port -quic -quic-congestion -quiet -reload -revoke -root -status -tcp-congestion -type -user
+            -plugins -port -qlog -qlog-from -qlog-sample -quic -quic-congestion -quiet -reload -revoke -root -status -tcp-congestion -type -user
             -validate -version' -- "$current")
         ;;
     esac

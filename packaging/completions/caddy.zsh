@@ -28,6 +28,9 @@ _arguments -S \
     '-pidfile[file to write the process ID to]:file:_files' \
     '-plugins[list what is built in]' \
     '-port[port of sites that name none]:port' \
+    '-qlog[directory for qlog files of HTTP/3 connections]:directory:_files -/' \
+    '-qlog-from[clients that qlog records]:ranges' \
+    '-qlog-sample[share of connections that qlog records]:1/N' \
     '-quic[HTTP/3 on every TLS listener (on)]' \
     '-quic-congestion[congestion controller of HTTP/3]:name:(bbr cubic)' \
     '-quiet[print nothing at start]' \

@@ -29,4 +29,4 @@ pub use parser::{Directive, Key, Parsed, ServerBlock, parse};
 pub use syntax::Syntax;
 pub use text::{read_file, read_text};
 pub use token::Token;
-pub use values::{parse_number, parse_port, parse_positive_duration, parse_size};
+pub use values::{parse_number, parse_one_in, parse_port, parse_positive_duration, parse_size};

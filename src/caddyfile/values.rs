@@ -36,6 +36,12 @@ where
         .ok_or_else(|| format!("must be {expected}, not '{text}'"))
 }
 
+/// One of so many, 1/N.
+pub fn parse_one_in(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix("1/").and_then(|number| parse_number(number, 1..).ok());
+    number.ok_or_else(|| format!("must be 1/N, such as 1/100, not '{text}'"))
+}
+
 /// A port.
 pub fn parse_port(text: &str) -> Result<u16, String> {
     parse_number(text, 1..=u16::MAX)

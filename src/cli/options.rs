@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::congestion::{Congestion, TcpCongestion};
+use crate::http::ranges::Ranges;
 use crate::limits::{CA_TIMEOUT, DRAIN, LOG_ROLL_MB};
 
 /// The default of `-ca`.
@@ -27,6 +28,12 @@ pub struct Options {
     pub congestion: Congestion,
     /// `-tcp-congestion`; the kernel's own choice otherwise.
     pub tcp_congestion: Option<TcpCongestion>,
+    /// `-qlog`: the directory for records of QUIC connections.
+    pub qlog: Option<PathBuf>,
+    /// `-qlog-sample`: of so many connections, one is recorded.
+    pub qlog_sample: u32,
+    /// `-qlog-from`: only those of these clients.
+    pub qlog_from: Option<Ranges>,
     pub http2: bool,
     pub grace: Duration,
     /// `-cpu`, in percent or workers.
@@ -108,6 +115,9 @@ impl Default for Options {
             quic: true,
             congestion: Congestion::default(),
             tcp_congestion: None,
+            qlog: None,
+            qlog_sample: 1,
+            qlog_from: None,
             http2: true,
             grace: DRAIN,
             cpu: Cpu::Percent(100),

@@ -54,6 +54,12 @@ fn bad_flags_name_themselves() {
             "invalid value \"nope\" for flag -tcp-congestion: the kernel has ",
         ),
         ("-log-format xml", "invalid value \"xml\" for flag -log-format: use text or json\n"),
+        (
+            "-qlog x -qlog-sample 0.1",
+            "for flag -qlog-sample: must be 1/N, such as 1/100, not '0.1'",
+        ),
+        ("-qlog x -qlog-from 10.0.0.0/8,some", "for flag -qlog-from: write a range such as"),
+        ("-qlog-sample 1/5", "-qlog-from and -qlog-sample need -qlog\n"),
         ("-cpu 0%", "invalid CPU value: percentage must be between 1-100\n"),
     ] {
         let error = parsed(line).unwrap_err();

@@ -20,6 +20,7 @@ pub mod record;
 mod rolled;
 pub mod signals;
 pub mod syslog;
+pub mod traces;
 pub mod upgrade;
 
 pub use queue::lines_lost;

@@ -103,6 +103,9 @@ impl Service {
             log::info!("Shutdown complete");
         }
         self.sinks.flush();
+        if let Some(traces) = &self.traces {
+            traces.flush();
+        }
         processlog::flush();
         code
     }

@@ -11,6 +11,7 @@ mod exit;
 mod handover;
 mod hooks;
 mod output;
+mod qlog;
 mod service;
 mod settings;
 mod sinks;

@@ -13,12 +13,13 @@ use super::settings::{input, log_style, settings};
 use super::sinks::Sinks;
 use super::status::Status;
 use super::watchdog::Watchdog;
-use super::{certificates, hooks, output, sockets};
+use super::{certificates, hooks, output, qlog, sockets};
 use crate::cli::Options;
 use crate::config::{self, Input, LoadError, Settings, Source};
 use crate::daemon::control::Answer;
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::signals::{Event, Signals};
+use crate::daemon::traces::Traces;
 use crate::daemon::upgrade::Program;
 use crate::daemon::{limits, notify, privileges, processlog};
 use crate::limits::CONNECTION_SHARE;
@@ -38,6 +39,7 @@ pub(super) struct Service {
     /// The active configuration text; `stdin` cannot be read again.
     pub(super) source: Source,
     pub(super) sinks: Arc<Sinks>,
+    pub(super) traces: Option<Arc<Traces>>,
     pub(super) engine: Arc<Engine>,
     pub(super) keys: Arc<ServiceKeys>,
     pub(super) workers: Workers,
@@ -93,14 +95,13 @@ impl Service {
         let opening = bind_as(user.as_ref(), bind)?;
         let sites = loaded.lines();
         let engine = Engine::new(loaded.snapshot);
-        if let Some(user) = &user {
-            privileges::drop_to(user)?;
-        }
+        let traces = settle(options, user.as_ref())?;
         let connections = connections(descriptors, opening.len(), count);
         if !is_next {
             start_commands(&engine, &events)?;
         }
-        let workers = server::spawn(&engine, &keys, count, connections)
+        let recorded = qlog::choice(options, traces.as_ref());
+        let workers = server::spawn(&engine, &keys, count, connections, recorded)
             .map_err(|error| format!("cannot start the workers: {error}"))?;
         let configuration = Configuration::new(&source.name, sites.len());
         let metrics = workers.metrics().clone();
@@ -110,6 +111,7 @@ impl Service {
             input,
             source,
             sinks,
+            traces,
             engine,
             keys,
             workers,
@@ -233,6 +235,17 @@ impl Service {
         self.source = source;
         Ok(loaded.warnings)
     }
+}
+
+/// Becomes the user to run as, and opens what that user may write.
+fn settle(
+    options: &Options,
+    user: Option<&privileges::User>,
+) -> Result<Option<Arc<Traces>>, Failure> {
+    if let Some(user) = user {
+        privileges::drop_to(user)?;
+    }
+    qlog::open(options)
 }
 
 /// Inherits the pid file of the previous process, or creates one.

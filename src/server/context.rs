@@ -10,7 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::drain::InFlight;
-use super::{Engine, ServiceKeys};
+use super::{Engine, Qlog, ServiceKeys};
 use crate::limits::DRAIN_IDLE;
 use crate::metrics::WorkerMetrics;
 use crate::site::Snapshot;
@@ -22,6 +22,8 @@ pub(super) struct Worker {
     /// The snapshot used last. Its reference counter belongs to this worker, so counting requests
     /// causes no contention between workers.
     pub(super) held: RefCell<Rc<Held>>,
+    /// Records some QUIC connections.
+    pub(super) qlog: Option<Arc<Qlog>>,
     pub(super) slots: Arc<Semaphore>,
     /// Asks the client that has been idle for longest to give up its slot.
     pub(super) room: Arc<Notify>,
@@ -53,9 +55,11 @@ impl Worker {
         keys: Arc<ServiceKeys>,
         slots: Arc<Semaphore>,
         metrics: Arc<WorkerMetrics>,
+        qlog: Option<Arc<Qlog>>,
     ) -> Self {
         Self {
             keys,
+            qlog,
             held: RefCell::new(Rc::new(Held(engine.load()))),
             engine,
             slots,

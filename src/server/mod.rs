@@ -24,4 +24,5 @@ pub use process::handover::HandoverSockets;
 pub use process::inherited::{idle, inherit, lent};
 pub use process::listeners::{Sockets, adopt, bind};
 pub use process::service_keys::ServiceKeys;
+pub use quic::qlog::{Qlog, TraceFiles};
 pub use worker::{Drain, Pulse, Workers, spawn};

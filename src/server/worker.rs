@@ -22,7 +22,7 @@ use crate::server::process::handover::HandoverSockets;
 use crate::server::process::listeners::Sockets;
 use crate::server::quic::packets::Place;
 use crate::server::{
-    Engine, ServiceKeys,
+    Engine, Qlog, ServiceKeys,
     quic::{config, endpoint},
     tcp::accept,
 };
@@ -90,12 +90,15 @@ pub fn spawn(
     keys: &Arc<ServiceKeys>,
     count: usize,
     connections: usize,
+    qlog: Option<Qlog>,
 ) -> io::Result<Workers> {
+    let qlog = qlog.map(Arc::new);
     let mut threads = Vec::with_capacity(count);
     let counters: Vec<Arc<WorkerMetrics>> = (0..count).map(|_| Arc::default()).collect();
     for (number, metrics) in counters.iter().enumerate() {
         let (commands, inbox) = mpsc::unbounded_channel();
         let (engine, keys, metrics) = (engine.clone(), keys.clone(), metrics.clone());
+        let qlog = qlog.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
@@ -103,7 +106,7 @@ pub fn spawn(
         let slots = Arc::new(Semaphore::new((connections / count).max(1)));
         let thread =
             std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                let worker = Worker::new(engine, keys, slots, metrics);
+                let worker = Worker::new(engine, keys, slots, metrics, qlog);
                 LocalSet::new().block_on(&runtime, live(Rc::new(worker), inbox));
             })?;
         threads.push((commands, thread));

@@ -68,6 +68,7 @@ mod process;
 mod protocols;
 mod proxy;
 mod proxy_protocol;
+mod qlog;
 mod quickstart;
 mod realip;
 mod records;

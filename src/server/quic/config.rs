@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::TransportConfig;
+use quinn_proto::QlogStream;
 
 use super::congestion;
 use super::handshake::Handshakes;
@@ -33,6 +34,19 @@ pub(super) fn config_at(
     let listener = snapshot.listener(connection.addr)?;
     let tls = listener.tls.as_ref()?.quic_at(local?)?.clone();
     offer(tls, listener, &connection.worker)
+}
+
+/// A configuration for one connection that is recorded.
+pub(super) fn recorded(
+    connection: &Connection,
+    local: Option<IpAddr>,
+    stream: QlogStream,
+) -> Option<quinn::ServerConfig> {
+    let config = config_at(connection, local);
+    let mut config = config.or_else(|| server_config(&connection.worker, connection.addr))?;
+    // Nobody else has it yet.
+    Arc::get_mut(&mut config.transport)?.qlog_stream(Some(stream));
+    Some(config)
 }
 
 fn offer(

@@ -12,7 +12,7 @@ use quinn::VarInt;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::alive::{Alive, Idle};
-use super::config::config_at;
+use super::config::{config_at, recorded};
 use super::handshake;
 use super::packets;
 use crate::limits::{self, FIRST_REQUEST, TLS_HANDSHAKE};
@@ -65,7 +65,14 @@ pub(super) async fn establish(
 ) -> Option<Standing> {
     let remote = connection.remote;
     let trouble = |error: &dyn Display| log::debug!("QUIC handshake with {remote}: {error}");
-    let connecting = match config_at(&connection, incoming.local_ip()) {
+    let local = incoming.local_ip();
+    let qlog = connection.worker.qlog.as_ref();
+    let stream = qlog.and_then(|qlog| qlog.stream(remote.ip(), incoming.orig_dst_cid()));
+    let config = match stream {
+        None => config_at(&connection, local),
+        Some(stream) => recorded(&connection, local, stream),
+    };
+    let connecting = match config {
         Some(config) => incoming.accept_with(Arc::new(config)),
         None => incoming.accept(),
     };

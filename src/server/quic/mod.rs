@@ -7,3 +7,4 @@ mod connection;
 pub(crate) mod endpoint;
 pub(crate) mod handshake;
 pub(crate) mod packets;
+pub(crate) mod qlog;

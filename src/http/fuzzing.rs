@@ -2,12 +2,15 @@
 
 use std::path::{Component, Path};
 
+use http::{HeaderMap, HeaderValue};
+
 use super::address::Address;
 use super::chunked::Chunked;
 use super::coding::Codings;
 use super::paths::Prefix;
 use super::placeholders::Template;
 use super::priority::Parameters;
+use super::trace::{TRACEPARENT, Trace};
 use super::{paths, ranges, target};
 use crate::fuzzing::{Target, however_it_comes, splits, text, two};
 
@@ -21,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "made_target", run: made_target, seeds: PATHS },
     Target { name: "accept_encoding", run: accept_encoding, seeds: CODINGS },
     Target { name: "priority", run: priority, seeds: PRIORITIES },
+    Target { name: "traceparent", run: traceparent, seeds: TRACEPARENTS },
     Target { name: "placeholders", run: placeholders, seeds: TEMPLATES },
     Target { name: "site_address", run: site_address, seeds: ADDRESSES },
     Target { name: "address_ranges", run: address_ranges, seeds: RANGES },
@@ -55,6 +59,11 @@ const PRIORITIES: &[&[u8]] = &[
     b"u=7;x=\"y\\\"\", i=?0\t,u=2, a=(1 :YQ==: *t);b=1.5",
     b"i, u=8, u=-1, u=999999999999999",
 ];
+const TRACEPARENTS: &[&[u8]] = &[
+    b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    b"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff-more",
+    b"ff-00000000000000000000000000000000-0000000000000000-0A",
+];
 const TEMPLATES: &[&[u8]] = &[
     b"{host}:{port}{uri} {>User-Agent} {~cookie} {?arg} {<Server} {1} {label1}",
     b"\\{host\\} {{x}} {unclosed",
@@ -70,6 +79,18 @@ const ADDRESSES: &[&[u8]] = &[
 ];
 const RANGES: &[&[u8]] =
     &[b"10.0.0.0/8 2001:db8::/32\n10.1.2.3", b"private cloudflare\n::ffff:10.0.0.1"];
+
+/// A trace that is continued has the ID that was sent, in version 00, and goes on from there.
+fn traceparent(data: &[u8]) {
+    let Ok(sent) = HeaderValue::from_bytes(data) else { return };
+    let mut headers = HeaderMap::from_iter([(TRACEPARENT, sent)]);
+    let Some(trace) = Trace::continued(&headers) else { return };
+    assert_eq!(data[3..35], *trace.id().as_bytes());
+    headers.insert(TRACEPARENT, trace.value());
+    let next = Trace::continued(&headers);
+    assert_eq!(next.as_ref().map(Trace::id), Some(trace.id()));
+    assert_ne!(next.as_ref().map(Trace::span), Some(trace.span()));
+}
 
 /// Content and length of a chunked body that is all there, as a plain reader has them: lines and
 /// what they say, and no care for what else stands in them.

@@ -11,6 +11,8 @@
 //!   so spurious losses cannot be detected: section 5.5.11 is left out.
 //! - quinn reports losses after the acknowledgement that reveals them, all in one event, which
 //!   counts as one range of lost packets in section 5.3.1.3.
+//! - Startup paces by 4.0 instead of 2.77, which is the least that doubles the rate in each round.
+//!   The later packets of a flight then leave earlier, and what is in flight is bounded as before.
 //! - Startup limits what is in flight to less than two BDPs while the RTT shows that its queue
 //!   grows (`queue_delay.rs`). With a queue of one BDP, two BDPs overflow it before the rate has
 //!   been on its plateau for three rounds.

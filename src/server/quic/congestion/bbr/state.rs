@@ -14,7 +14,7 @@ pub(super) enum State {
 impl State {
     pub(super) fn pacing_gain(self) -> f64 {
         match self {
-            Self::Startup => 2.77,
+            Self::Startup => 4.0,
             Self::Drain => 0.5,
             Self::ProbeBwDown => 0.9,
             Self::ProbeBwCruise | Self::ProbeBwRefill | Self::ProbeRtt => 1.0,

@@ -9,6 +9,7 @@ use super::Settings;
 use super::draft::Draft;
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::address::Address;
+use crate::http::ranges::Ranges;
 use crate::http::{Fault, Request};
 use crate::site::{AdminSite, SiteBuilder};
 use crate::tls::Certificates;
@@ -41,6 +42,9 @@ fn draft(admin: AdminSite, settings: &Settings) -> Draft {
     if ip.is_loopback() {
         site.push(LocalHosts);
     }
+    if !admin.allowed.is_empty() {
+        site.push(Readers(admin.allowed));
+    }
     site.push_boxed(admin.handler);
     Draft { site, port, place: admin.place, record: None, is_admin: true }
 }
@@ -64,6 +68,19 @@ impl Handler for LocalHosts {
 /// `host` is as in [`Request::host`].
 fn is_local(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok()
+}
+
+/// Refuses clients that may not read.
+struct Readers(Ranges);
+
+impl Handler for Readers {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        if self.0.contains(req.peer.remote.ip()) {
+            return next.run(req);
+        }
+        let cause = format!("{} is not among those that may read this", req.peer.remote.ip());
+        Box::pin(ready(Err(Fault::caused(StatusCode::FORBIDDEN, cause))))
+    }
 }
 
 #[cfg(test)]

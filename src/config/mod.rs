@@ -47,7 +47,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     let mut tasks = Vec::new();
     let mut drafts = Vec::new();
     let mut hooks = Vec::new();
-    let mut upstreams = Vec::new();
+    let (mut upstreams, mut series) = (Vec::new(), Vec::new());
     for block in &parsed.blocks {
         for (nth, key) in block.keys.iter().enumerate() {
             let mut draft = draft(block, key, &files, settings)?;
@@ -57,6 +57,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
             warnings.append(&mut draft.site.warnings);
             tasks.append(&mut draft.site.tasks);
             upstreams.append(&mut draft.site.upstreams);
+            series.extend(draft.site.series.take());
             if nth == 0 {
                 hooks.append(&mut draft.site.hooks);
             }
@@ -70,6 +71,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     let mut loaded = Loaded { warnings, tasks, ..listen::group(drafts, redirects, settings)? };
     loaded.snapshot.hooks = hooks;
     loaded.snapshot.upstreams = upstreams;
+    loaded.snapshot.series = series;
     Ok(loaded)
 }
 

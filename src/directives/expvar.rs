@@ -11,6 +11,7 @@ use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::Prefix;
 use crate::http::{Body, Request};
+use crate::report::Usage;
 use crate::site::SiteBuilder;
 
 const DEFAULT_PATH: &str = "/debug/vars";
@@ -56,26 +57,20 @@ impl Handler for Vars {
     }
 }
 
-/// From proc(5); a value that cannot be read is null.
+/// A value that cannot be read is null.
 async fn vars() -> Value {
-    let status = tokio::fs::read_to_string("/proc/self/status").await.unwrap_or_default();
-    let descriptors = tokio::task::spawn_blocking(|| {
-        std::fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1))
-    });
-    let kib = |name| number(&status, name).map(|kib| kib.saturating_mul(1024));
+    let usage = tokio::task::spawn_blocking(Usage::read).await.unwrap_or_default();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
         "uptime_seconds": STARTED.elapsed().as_secs(),
-        "threads": number(&status, "Threads"),
-        "descriptors": descriptors.await.ok().flatten(),
-        "memory": { "resident_bytes": kib("VmRSS"), "peak_resident_bytes": kib("VmHWM") },
+        "threads": usage.threads,
+        "descriptors": usage.descriptors,
+        "memory": {
+            "resident_bytes": usage.resident_bytes,
+            "peak_resident_bytes": usage.peak_resident_bytes,
+        },
     })
-}
-
-fn number(status: &str, name: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::counter::Counter;
 
 /// Buckets of one power of two.
-const PARTS: u64 = 4;
+pub(super) const PARTS: u64 = 4;
 const PART_BITS: u32 = PARTS.ilog2();
 /// Buckets up to 2^27 µs, which is 134 s; the last one has what is longer too.
-const BUCKETS: usize = 104;
+pub(super) const BUCKETS: usize = 104;
 
 /// How many values fell into each bucket, and their sum in microseconds.
 #[derive(Debug)]
@@ -25,14 +25,27 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    pub fn record(&self, time: Duration) {
-        let micros = time.as_secs() * 1_000_000 + u64::from(time.subsec_micros());
-        self.buckets[bucket(micros)].add(1);
-        self.sum.add(micros);
+    pub fn record(&self, time: Measured) {
+        self.buckets[time.bucket].add(1);
+        self.sum.add(time.micros);
     }
 }
 
-fn bucket(micros: u64) -> usize {
+/// A time, and its bucket in every histogram.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured {
+    pub(super) micros: u64,
+    pub(super) bucket: usize,
+}
+
+impl From<Duration> for Measured {
+    fn from(time: Duration) -> Self {
+        let micros = time.as_secs() * 1_000_000 + u64::from(time.subsec_micros());
+        Self { micros, bucket: bucket(micros) }
+    }
+}
+
+pub(super) fn bucket(micros: u64) -> usize {
     if micros < PARTS {
         return micros as usize;
     }
@@ -122,7 +135,7 @@ mod tests {
     #[test]
     fn quantiles_are_a_quarter_too_long_at_most() {
         let (counted, mut read) = (Histogram::default(), Latencies::default());
-        (1..=1000).for_each(|millis| counted.record(Duration::from_millis(millis)));
+        (1..=1000).for_each(|millis| counted.record(Duration::from_millis(millis).into()));
         read.add(&counted);
         assert_eq!((read.count(), read.sum()), (1000, Duration::from_micros(500_500_000)));
         for (share, millis) in [(0.0, 1), (0.5, 500), (0.95, 950), (1.0, 1000)] {

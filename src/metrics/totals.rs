@@ -1,8 +1,13 @@
 //! The sums of all workers' counters at one time.
 
+use std::sync::Arc;
+
 use super::WorkerMetrics;
 use super::histogram::Latencies;
-use super::requests::{CLASSES, Protocol};
+use super::powers::Distribution;
+use super::protocol::Protocol;
+use super::status::{CLASSES, STATUSES, class_of};
+use super::traffic::{Family, Traffic};
 
 /// What all workers have counted since the start of the process.
 #[derive(Debug, Clone, Default)]
@@ -31,18 +36,26 @@ impl ProtocolTotals {
     pub fn requests(&self) -> u64 {
         self.classes.iter().sum()
     }
+
+    fn add(&mut self, traffic: &Traffic) {
+        for (place, counted) in traffic.statuses.iter().enumerate() {
+            self.classes[class_of(place)] += counted.get();
+        }
+        self.in_flight += traffic.in_flight.get();
+        self.bytes += traffic.bytes.get();
+    }
 }
 
 impl Totals {
-    pub(super) fn add(&mut self, worker: &WorkerMetrics) {
+    /// `sites`: the numbers of all.
+    pub(super) fn add(&mut self, worker: &WorkerMetrics, sites: &[u32]) {
         for (sum, protocol) in self.protocols.iter_mut().zip(Protocol::ALL) {
-            let (requests, connections) = (worker.requests(protocol), worker.connections(protocol));
-            for (class, counted) in sum.classes.iter_mut().zip(&requests.classes) {
-                *class += counted.get();
+            for site in sites.iter().filter_map(|number| worker.sites.get(*number)) {
+                let kinds = Family::ALL.iter().filter_map(|family| site.get(protocol, *family));
+                kinds.for_each(|traffic| sum.add(traffic));
             }
-            sum.in_flight += requests.in_flight.get();
-            sum.bytes += requests.bytes.get();
-            sum.latency.add(&requests.latency);
+            let connections = worker.connections(protocol);
+            sum.latency.add(worker.latency(protocol));
             sum.open += connections.open.get();
             sum.opened += connections.opened.get();
         }
@@ -78,5 +91,84 @@ impl Totals {
     /// The sum of `value` over all protocols.
     pub fn sum(&self, value: impl Fn(&ProtocolTotals) -> u64) -> u64 {
         self.protocols.iter().map(value).sum()
+    }
+}
+
+/// The requests of one site over one protocol and one family of addresses, of all workers.
+#[derive(Debug, Clone)]
+pub struct SiteTotals {
+    /// As in logs; `None` for requests that no site was found for.
+    pub site: Option<Arc<str>>,
+    pub protocol: Protocol,
+    pub family: Family,
+    pub in_flight: u64,
+    /// Content of responses.
+    pub bytes: u64,
+    /// From the head of a request to the end of its response, in microseconds.
+    pub duration: Distribution,
+    /// By place: see [`super::status::label`].
+    pub statuses: [u64; STATUSES],
+    /// By the class of the status, 1xx first; `None` where there was none.
+    pub classes: [Option<ClassTotals>; CLASSES],
+}
+
+/// The responses of one class of status codes.
+#[derive(Debug, Clone, Default)]
+pub struct ClassTotals {
+    /// From the head of a request to that of its response, in microseconds.
+    pub latency: Distribution,
+    /// Content of responses that have ended, in bytes.
+    pub size: Distribution,
+}
+
+impl SiteTotals {
+    pub(super) fn new(site: Option<Arc<str>>, protocol: Protocol, family: Family) -> Self {
+        Self {
+            site,
+            protocol,
+            family,
+            in_flight: 0,
+            bytes: 0,
+            duration: Distribution::default(),
+            statuses: [0; STATUSES],
+            classes: Default::default(),
+        }
+    }
+
+    pub(super) fn add(&mut self, traffic: &Traffic) {
+        self.in_flight += traffic.in_flight.get();
+        self.bytes += traffic.bytes.get();
+        self.duration.add(&traffic.duration);
+        for (sum, counted) in self.statuses.iter_mut().zip(&traffic.statuses) {
+            *sum += counted.get();
+        }
+        for (sum, class) in self.classes.iter_mut().zip(&traffic.classes) {
+            if let Some(class) = class.get() {
+                let sum = sum.get_or_insert_default();
+                sum.latency.add(&class.latency);
+                sum.size.add(&class.size);
+            }
+        }
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.statuses.iter().sum()
+    }
+
+    /// Adds those of another site that is shown as the same.
+    pub fn merge(&mut self, more: &Self) {
+        self.in_flight += more.in_flight;
+        self.bytes += more.bytes;
+        self.duration.merge(&more.duration);
+        for (sum, counted) in self.statuses.iter_mut().zip(more.statuses) {
+            *sum += counted;
+        }
+        for (sum, class) in self.classes.iter_mut().zip(&more.classes) {
+            if let Some(class) = class {
+                let sum = sum.get_or_insert_default();
+                sum.latency.merge(&class.latency);
+                sum.size.merge(&class.size);
+            }
+        }
     }
 }

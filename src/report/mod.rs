@@ -6,8 +6,10 @@ mod configuration;
 mod process;
 mod state;
 mod upstreams;
+mod usage;
 
 pub use configuration::{Attempt, Change, Changes, Configuration, Outcomes};
 pub use process::{Process, ReportSource};
-pub use state::Report;
+pub use state::{Report, Series};
 pub use upstreams::{UpstreamReport, UpstreamState};
+pub use usage::Usage;

@@ -1,15 +1,28 @@
 //! The content of a report.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Local};
 
 use super::configuration::{Changes, Configuration};
 use super::upstreams::UpstreamState;
-use crate::metrics::{Protocol, Totals};
+use crate::metrics::{Metrics, Protocol, Totals};
 use crate::tls::{CertificateState, RenewalFailure};
 
+/// How the requests of a site are named where metrics are exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// As [`crate::metrics::SiteTotals`] has it.
+    pub site: Arc<str>,
+    /// The label `host`.
+    pub host: String,
+    /// Further labels with their values.
+    pub labels: Vec<(String, String)>,
+}
+
 /// The state of the process at one time.
+#[derive(Debug)]
 pub struct Report {
     pub now: DateTime<Local>,
     pub pid: u32,
@@ -20,6 +33,10 @@ pub struct Report {
     /// Reloads and failed upgrades, with the latest of them.
     pub changes: Changes,
     pub totals: Totals,
+    /// Where the totals come from, for further sums: by site, upstream, handshake, path.
+    pub metrics: Metrics,
+    /// How sites are named where metrics are exported, of those that have `prometheus`.
+    pub series: Vec<Series>,
     /// Requests per second in the last minute.
     pub last_minute: f64,
     /// Each name once.

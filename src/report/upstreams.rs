@@ -13,4 +13,10 @@ pub struct UpstreamState {
     pub site: Arc<str>,
     /// Why it is down.
     pub down: Option<&'static str>,
+    /// What its requests are counted by: of servers that DNS names, the name of their service.
+    pub counted_as: Arc<str>,
+    /// How often failures or health checks kept requests away.
+    pub ejections: u64,
+    /// Requests that wait for a place.
+    pub queued: usize,
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use rustls::pki_types::CertificateDer;
-use rustls::{CommonState, ProtocolVersion};
+use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use super::drain::Ticket;
 use crate::http::connection_values::ConnectionValues;
 use crate::http::request::{Peer, TlsFacts, unmapped};
 use crate::http::timeouts::Timeouts;
-use crate::metrics::Protocol;
+use crate::metrics::{Handshake, Protocol};
 use crate::site::ListenerSettings;
 use crate::tls::cipher_name;
 
@@ -103,6 +103,7 @@ pub(crate) struct TlsSession {
     pub(crate) server_name: Option<String>,
     /// The client's certificate chain, its own certificate first.
     pub(crate) chain: Vec<CertificateDer<'static>>,
+    is_resumed: bool,
     protocol: &'static str,
     cipher: &'static str,
 }
@@ -112,6 +113,7 @@ impl TlsSession {
         let chain = tls.peer_certificates().unwrap_or_default();
         Self {
             server_name: server_name.map(str::to_owned),
+            is_resumed: tls.handshake_kind() == Some(HandshakeKind::Resumed),
             chain: chain.iter().map(|one| one.clone().into_owned()).collect(),
             protocol: match tls.protocol_version() {
                 Some(ProtocolVersion::TLSv1_2) => "tls1.2",
@@ -119,6 +121,11 @@ impl TlsSession {
             },
             cipher: tls.negotiated_cipher_suite().map_or("", |suite| cipher_name(suite.suite())),
         }
+    }
+
+    /// How it is counted.
+    pub(crate) fn handshake(&self) -> Handshake {
+        Handshake::new(self.protocol == "tls1.3", self.is_resumed)
     }
 
     fn into_facts(self) -> TlsFacts {

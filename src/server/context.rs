@@ -29,7 +29,7 @@ pub(super) struct Worker {
     pub(super) room: Arc<Notify>,
     pub(super) in_flight: InFlight,
     /// Written by this worker only.
-    pub(super) metrics: Arc<WorkerMetrics>,
+    pub(super) metrics: &'static WorkerMetrics,
     /// As [`Drain::linger`].
     pub(super) linger: Cell<Duration>,
     /// Cancelled when tasks must finish and start nothing new.
@@ -54,7 +54,7 @@ impl Worker {
         engine: Arc<Engine>,
         keys: Arc<ServiceKeys>,
         slots: Arc<Semaphore>,
-        metrics: Arc<WorkerMetrics>,
+        metrics: &'static WorkerMetrics,
         qlog: Option<Arc<Qlog>>,
     ) -> Self {
         Self {

@@ -12,6 +12,7 @@ mod field_section;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod h3;
+mod handshake_failure;
 mod process;
 mod quic;
 mod schedule;

@@ -94,11 +94,10 @@ pub fn spawn(
 ) -> io::Result<Workers> {
     let qlog = qlog.map(Arc::new);
     let mut threads = Vec::with_capacity(count);
-    let counters: Vec<Arc<WorkerMetrics>> = (0..count).map(|_| Arc::default()).collect();
-    for (number, metrics) in counters.iter().enumerate() {
+    let counters: Vec<_> = (0..count).map(|_| WorkerMetrics::begin()).collect();
+    for (number, metrics) in counters.iter().copied().enumerate() {
         let (commands, inbox) = mpsc::unbounded_channel();
-        let (engine, keys, metrics) = (engine.clone(), keys.clone(), metrics.clone());
-        let qlog = qlog.clone();
+        let (engine, keys, qlog) = (engine.clone(), keys.clone(), qlog.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
@@ -106,6 +105,7 @@ pub fn spawn(
         let slots = Arc::new(Semaphore::new((connections / count).max(1)));
         let thread =
             std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                metrics.enter();
                 let worker = Worker::new(engine, keys, slots, metrics, qlog);
                 LocalSet::new().block_on(&runtime, live(Rc::new(worker), inbox));
             })?;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::chain::Handler;
+use crate::http::ranges::Ranges;
 
 /// A site that a directive serves at an address of its own, beside the site that it is written in.
 /// Several sites may ask for the same one; it is served once.
@@ -12,6 +13,8 @@ pub struct AdminSite {
     pub addr: SocketAddr,
     /// The path that it is served at. Sites with different paths may share an address.
     pub path: String,
+    /// Who may read it; empty: everyone who can connect.
+    pub allowed: Ranges,
     /// `FILE:LINE` of the directive.
     pub place: String,
     pub handler: Box<dyn Handler>,
@@ -20,7 +23,7 @@ pub struct AdminSite {
 impl AdminSite {
     /// Whether both are the same site.
     pub fn is_same(&self, other: &Self) -> bool {
-        let key = |site: &Self| (site.name, site.addr, site.path.clone());
+        let key = |site: &Self| (site.name, site.addr, site.path.clone(), site.allowed.clone());
         key(self) == key(other)
     }
 }

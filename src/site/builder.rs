@@ -16,7 +16,8 @@ use crate::http::address::Address;
 use crate::http::paths::Prefix;
 use crate::http::refusal::Refusal;
 use crate::http::sink::{ErrorLog, OpenSink};
-use crate::report::{Process, UpstreamReport};
+use crate::metrics::SiteNumber;
+use crate::report::{Process, Series, UpstreamReport};
 use crate::tls::Policy;
 use crate::warning::Warning;
 
@@ -56,6 +57,8 @@ pub struct SiteBuilder {
     pub hooks: Vec<Hook>,
     pub tasks: Vec<Task>,
     pub upstreams: Vec<UpstreamReport>,
+    /// How its requests are named where metrics are exported.
+    pub series: Option<Series>,
     /// Paths that only users with a password reach.
     pub authenticated: Vec<Prefix>,
     /// Sites that its directives serve at other addresses.
@@ -87,6 +90,7 @@ impl SiteBuilder {
             hooks: Vec::new(),
             tasks: Vec::new(),
             upstreams: Vec::new(),
+            series: None,
             authenticated: Vec::new(),
             admin: Vec::new(),
             handlers: Vec::new(),
@@ -141,6 +145,7 @@ impl SiteBuilder {
         Site {
             address: self.address,
             path,
+            number: SiteNumber::of(&name),
             name,
             limits: self.limits,
             chain: self.handlers,
@@ -167,6 +172,8 @@ pub struct Site {
     pub address: Address,
     /// The name of the site in logs.
     pub name: Arc<str>,
+    /// What its requests are counted by.
+    pub number: SiteNumber,
     /// The path of the address; requests reach the directives without it.
     pub path: Prefix,
     pub limits: Limits,

@@ -8,7 +8,7 @@ use super::settings::ListenerSettings;
 use super::table::SiteTable;
 use super::task::Hook;
 use crate::congestion::{Congestion, TcpCongestion};
-use crate::report::UpstreamReport;
+use crate::report::{Series, UpstreamReport};
 use crate::tls::TlsListener;
 
 /// A loaded configuration. A reload builds a new one and replaces this one as a whole.
@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub hooks: Vec<Hook>,
     /// The reports of the upstreams of its sites.
     pub upstreams: Vec<UpstreamReport>,
+    /// The names of its sites where metrics are exported.
+    pub series: Vec<Series>,
 }
 
 impl Snapshot {

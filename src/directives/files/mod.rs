@@ -28,6 +28,7 @@ use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::coding::Codings;
 use crate::http::paths::{IN_PATH, clean};
 use crate::http::{Body, Fault, Reply, Request, target};
+use crate::metrics::WorkerMetrics;
 use crate::site::SiteBuilder;
 
 use cache::{Cached, Key};
@@ -67,13 +68,22 @@ impl Files {
         let accepted = Codings::of(req).choose(find::CODINGS);
         let key = Key { place: &self.place, path: req.path(), accepted };
         match cache::get(key, req.received) {
-            Cached::Fresh(file) if file.holds() => reply::file(req, &file),
+            Cached::Fresh(file) if file.holds() => {
+                WorkerMetrics::current().files().hit();
+                reply::file(req, &file)
+            }
             Cached::Fresh(file) => self.look_up(req, key, Some(file)).await,
             Cached::Stale(known) => self.look_up(req, key, known).await,
         }
     }
 
     async fn look_up(&self, req: &Request, key: Key<'_>, known: Option<Arc<Opened>>) -> Reply {
+        let files = WorkerMetrics::current().files();
+        if known.is_some() {
+            files.stale()
+        } else {
+            files.miss()
+        }
         let path = target::relative(req.path());
         let path = path.ok_or_else(|| Fault::status(StatusCode::NOT_FOUND))?;
         let slash = req.route().ends_with('/');

@@ -1,5 +1,7 @@
 //! Reports which upstreams of a rule are down, and why.
 
+use std::sync::atomic::Ordering;
+
 use super::host::upstream::{Tolerance, Upstream};
 use super::rule::Rule;
 use crate::report::{UpstreamReport, UpstreamState};
@@ -12,6 +14,9 @@ pub(super) fn upstreams(rule: &Rule) -> UpstreamReport {
             name: host.name.clone(),
             site: site.clone(),
             down: down(host, tolerance),
+            counted_as: host.number.name(),
+            ejections: host.state.ejections() + host.health.as_ref().map_or(0, |h| h.ejections()),
+            queued: host.state.waiting.load(Ordering::Relaxed),
         };
         hosts.now().iter().map(state).collect()
     })

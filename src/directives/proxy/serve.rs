@@ -18,6 +18,7 @@ use crate::directives::proxy::rule::Rule;
 use crate::http::placeholders::ResponseFacts;
 use crate::http::response::{NeedsHttp1, Removed};
 use crate::http::{Body, Fault, Reply, Request};
+use crate::metrics::WorkerMetrics;
 
 /// Has one of the rule's upstreams answer a request.
 pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
@@ -42,8 +43,10 @@ pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
     let mut retries = Retries::new(started);
     loop {
         let none = match turn(rule, hosts, req, &retries).await {
-            Ok((index, slot)) => {
+            Ok((index, mut slot)) => {
                 let host = &hosts[index];
+                let traffic = WorkerMetrics::current().upstream(host.number);
+                slot.count(traffic, retries.is_again());
                 let settings = &rule.exchange;
                 let this = Attempt { settings, host, req, payload: &mut payload };
                 match attempt(this, slot).await {
@@ -54,6 +57,7 @@ pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {
                     }
                     Outcome::Failed { error, fate } => {
                         req.upstream = Some(host.name.clone());
+                        error.failure().into_iter().for_each(|why| traffic.fail(why));
                         if matches!(error, ProxyError::NeedsHttp1) {
                             req.head.extensions.insert(NeedsHttp1);
                         }

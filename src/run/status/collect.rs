@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::Local;
 
 use crate::daemon;
-use crate::metrics::Totals;
+use crate::metrics::{Metrics, Totals};
 use crate::report::{Changes, Configuration, Report, UpstreamState};
 use crate::site::Snapshot;
 use crate::tls::CertificateState;
@@ -15,13 +15,14 @@ pub(super) struct Kept {
     pub(super) configuration: Configuration,
     pub(super) changes: Changes,
     pub(super) totals: Totals,
+    pub(super) metrics: Metrics,
     pub(super) uptime: Duration,
     pub(super) last_minute: f64,
     pub(super) generation: u32,
 }
 
 pub(super) fn report(snapshot: &Snapshot, kept: Kept) -> Report {
-    let Kept { configuration, changes, totals, uptime, last_minute, generation } = kept;
+    let Kept { configuration, changes, totals, metrics, uptime, last_minute, generation } = kept;
     Report {
         now: Local::now(),
         pid: std::process::id(),
@@ -30,6 +31,8 @@ pub(super) fn report(snapshot: &Snapshot, kept: Kept) -> Report {
         configuration,
         changes,
         totals,
+        metrics,
+        series: snapshot.series.clone(),
         last_minute,
         upstreams: upstreams(snapshot),
         certificates: certificates(snapshot),

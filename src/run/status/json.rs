@@ -37,12 +37,7 @@ fn attempt(attempt: &Attempt) -> Value {
 
 /// A value for each protocol, by its name in ALPN.
 fn by_protocol(value: impl Fn(Protocol) -> Value) -> Value {
-    let name = |protocol| match protocol {
-        Protocol::Http1 => "http/1.1",
-        Protocol::Http2 => "h2",
-        Protocol::Http3 => "h3",
-    };
-    let values = Protocol::ALL.map(|protocol| (name(protocol).to_owned(), value(protocol)));
+    let values = Protocol::ALL.map(|protocol| (protocol.alpn().to_owned(), value(protocol)));
     Value::Object(Map::from_iter(values))
 }
 

@@ -113,6 +113,7 @@ impl ReportSource for Status {
             configuration: locked(&self.configuration).clone(),
             changes: locked(&self.changes).clone(),
             totals,
+            metrics: self.metrics.clone(),
             uptime,
             last_minute,
             generation: self.generation,

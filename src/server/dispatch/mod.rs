@@ -21,12 +21,14 @@ use self::host::normalise_host;
 use self::incoming::{Answering, Incoming};
 pub(crate) use self::refuse::log_refused;
 use self::refuse::{Unanswered, page, refuse};
+use self::tally::Kind;
 pub(crate) use self::tally::{Counted, Tally};
 use crate::http::paths::{self, Prefix};
 use crate::http::refusal::Refusal;
 use crate::http::response::{NeedsHttp1, Removed};
 use crate::http::{Body, Fault, Reply, Request, body, fault_page, hop};
 use crate::limits::{HEADER_COUNT, URI_BYTES};
+use crate::metrics::NO_SITE;
 use crate::site::{Listener, Site};
 use crate::tls::challenges::http_answer;
 
@@ -41,11 +43,12 @@ pub(super) async fn dispatch(
     let is_head = request.head.method == Method::HEAD;
     let may_switch = request.upgrade.is_some();
     let version = request.head.version;
-    let tally = Tally::begin(&door.worker, version);
+    let kind = Kind { version, received: request.received };
     let Some(listener) = snapshot.listener(door.addr) else {
         // The address is no longer configured; this connection is about to close.
         let fault = Fault::status(StatusCode::SERVICE_UNAVAILABLE);
-        tally.answered(fault.status, request.received);
+        let tally = Tally::begin(door, NO_SITE, kind);
+        tally.answered(fault.status);
         return Counted { response: fault_page::render(fault, is_head), tally };
     };
     let admitted = match verdict {
@@ -58,15 +61,20 @@ pub(super) async fn dispatch(
             }
         },
     };
-    let mut response = match admitted {
+    let (mut response, tally) = match admitted {
         Ok(Admitted::To(site, answering)) => {
+            let tally = Tally::begin(door, site.number, kind);
             let reply = run(site, &mut request).await;
             let reply = beside(&mut request, answering, reply);
-            reply.unwrap_or_else(|fault| page(site, &request, fault))
+            (reply.unwrap_or_else(|fault| page(site, &request, fault)), tally)
         }
-        Ok(Admitted::Answered(answer)) => answer,
-        // Boxed because it is rare: it would enlarge the future of every request.
-        Err(refusal) => Box::pin(refuse(door, listener, &mut request, refusal)).await,
+        Ok(Admitted::Answered(answer)) => (answer, Tally::begin(door, NO_SITE, kind)),
+        Err(refusal) => {
+            let owner = refuse::owner(door, listener, &mut request);
+            let tally = Tally::begin(door, owner.map_or(NO_SITE, |site| site.number), kind);
+            // Boxed because it is rare: it would enlarge the future of every request.
+            (Box::pin(refuse(door, owner, &mut request, refusal)).await, tally)
+        }
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
         let uri = &request.original_uri;
@@ -85,7 +93,7 @@ pub(super) async fn dispatch(
     if let Some(removed) = request.head.extensions.get::<Removed>() {
         take_away(removed, response.headers_mut());
     }
-    tally.answered(response.status(), request.received);
+    tally.answered(response.status());
     Counted { response, tally }
 }
 

@@ -48,20 +48,18 @@ pub(super) fn page(site: &Site, request: &Request, fault: Fault) -> Response<Bod
     fault_page::render(fault, request.head.method == Method::HEAD)
 }
 
-/// Answers a request without running a chain, and logs it to the logs of its site.
+/// Answers a request without running a chain, and logs it to the logs of the site that it belongs
+/// to.
 pub(super) async fn refuse(
     door: &Door,
-    listener: &Listener,
+    owner: Option<&Site>,
     request: &mut Request,
     refusal: Refusal,
 ) -> Response<Body> {
-    if request.host.is_empty() {
-        request.host = normalise_host(&mut request.head).unwrap_or_default();
-    }
     if request.original_uri == "/" {
         request.original_uri = request.head.uri.clone();
     }
-    if let Some(site) = owner(door, listener, request) {
+    if let Some(site) = owner {
         request.head.extensions.insert(refusal);
         return match site.refuse(request).await {
             Ok(response) => response,
@@ -81,8 +79,16 @@ pub(crate) fn log_refused(door: &Rc<Door>, head: http::Request<()>, status: Stat
     tokio::task::spawn_local(async move { drop(dispatch(&door, request, Some(status)).await) });
 }
 
-/// The site of the host, else of the name in the TLS handshake, else the only site.
-fn owner<'a>(door: &Door, listener: &'a Listener, request: &Request) -> Option<&'a Site> {
+/// The site that a refused request belongs to: that of the host, else of the name in the TLS
+/// handshake, else the only site.
+pub(super) fn owner<'a>(
+    door: &Door,
+    listener: &'a Listener,
+    request: &mut Request,
+) -> Option<&'a Site> {
+    if request.host.is_empty() {
+        request.host = normalise_host(&mut request.head).unwrap_or_default();
+    }
     let (sites, route) = (&listener.sites, request.route());
     let named = || door.peer.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     let by_host = sites.find(&request.host, &route);

@@ -1,22 +1,26 @@
-//! Counts one request in the metrics of its worker, from dispatch to the end of its response.
+//! Counts one request in the metrics of its worker, from the choice of its site to the end of its
+//! response.
 
 use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Instant;
 
 use http::{Response, StatusCode, Version};
 
+use super::door::Door;
 use crate::http::Body;
 use crate::http::response::CLIENT_LEFT;
-use crate::metrics::{Protocol, Requests};
-use crate::server::context::Worker;
+use crate::metrics::{Family, Measured, Protocol, SiteNumber, Traffic, WorkerMetrics};
 
 /// A request that is counted. Its end is that of the response; without an answer before, its client
 /// has left.
 pub(crate) struct Tally {
-    worker: Rc<Worker>,
+    worker: &'static WorkerMetrics,
+    traffic: &'static Traffic,
     protocol: Protocol,
+    received: Instant,
     stage: Cell<Stage>,
+    /// Content of the response.
+    bytes: Cell<u64>,
 }
 
 /// The answer to a request, which is counted until its end.
@@ -28,42 +32,51 @@ pub(crate) struct Counted {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Unanswered,
-    Answering,
+    /// With this status.
+    Answering(u16),
     /// The stream has left HTTP: a tunnel is no request in flight, and its bytes are no content.
     Left,
 }
 
+/// The parts of a request that it is counted by.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    pub(super) version: Version,
+    /// When the head had come.
+    pub(super) received: Instant,
+}
+
 impl Tally {
-    pub(super) fn begin(worker: &Rc<Worker>, version: Version) -> Self {
-        let protocol = match version {
+    pub(super) fn begin(door: &Door, site: SiteNumber, kind: Kind) -> Self {
+        let protocol = match kind.version {
             Version::HTTP_3 => Protocol::Http3,
             Version::HTTP_2 => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        let stage = Cell::new(Stage::Unanswered);
-        let tally = Self { worker: worker.clone(), protocol, stage };
-        tally.requests().begin();
-        tally
+        let worker = door.worker.metrics;
+        let traffic = worker.traffic(site, protocol, Family::of(door.peer.remote.ip()));
+        traffic.begin();
+        let (stage, bytes) = (Cell::new(Stage::Unanswered), Cell::new(0));
+        Self { worker, traffic, protocol, received: kind.received, stage, bytes }
     }
 
-    fn requests(&self) -> &Requests {
-        self.worker.metrics.requests(self.protocol)
-    }
-
-    /// The head of the response is ready. `received`: that of the request was.
-    pub(super) fn answered(&self, status: StatusCode, received: Instant) {
-        self.requests().answer(status.as_u16(), received.elapsed());
+    /// The head of the response is ready.
+    pub(super) fn answered(&self, status: StatusCode) {
+        let after = Measured::from(self.received.elapsed());
+        self.worker.latency(self.protocol).record(after);
+        self.traffic.answer(status.as_u16(), after);
         let leaves = status == StatusCode::SWITCHING_PROTOCOLS;
         if leaves {
-            self.requests().end();
+            self.traffic.end();
         }
-        self.stage.set(if leaves { Stage::Left } else { Stage::Answering });
+        self.stage.set(if leaves { Stage::Left } else { Stage::Answering(status.as_u16()) });
     }
 
     /// Content of the response has been handed out.
     pub(crate) fn sent(&self, bytes: u64) {
-        if self.stage.get() == Stage::Answering {
-            self.requests().sent(bytes);
+        if matches!(self.stage.get(), Stage::Answering(_)) {
+            self.traffic.sent(bytes);
+            self.bytes.set(self.bytes.get() + bytes);
         }
     }
 }
@@ -72,9 +85,12 @@ impl Drop for Tally {
     fn drop(&mut self) {
         match self.stage.get() {
             Stage::Left => return,
-            Stage::Unanswered => self.requests().leave(CLIENT_LEFT),
-            Stage::Answering => {}
+            Stage::Unanswered => self.traffic.leave(CLIENT_LEFT),
+            Stage::Answering(status) => {
+                let after = self.received.elapsed().into();
+                self.traffic.finish(status, after, self.bytes.get());
+            }
         }
-        self.requests().end();
+        self.traffic.end();
     }
 }

@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h3::error::Code;
-use quinn::VarInt;
+use quinn::{ConnectionError, VarInt};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::alive::{Alive, Idle};
 use super::config::{config_at, recorded};
 use super::handshake;
 use super::packets;
+use crate::http::request::unmapped;
 use crate::limits::{self, FIRST_REQUEST, TLS_HANDSHAKE};
-use crate::metrics::Protocol;
+use crate::metrics::{self, HandshakeFailure, Path, Protocol};
 use crate::server::connection::{Connection, OpenConnection, Settings, TlsSession};
 use crate::server::dispatch::Door;
 use crate::server::drain::{InFlight, Ticket};
@@ -28,6 +29,7 @@ use crate::server::h3::response::{self, LastAccepted, given_up};
 use crate::server::h3::send_order::SendOrder;
 use crate::server::h3::transport::Transport;
 use crate::server::h3::tunnels::Tunnels;
+use crate::server::handshake_failure;
 
 /// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).
 const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
@@ -76,16 +78,23 @@ pub(super) async fn establish(
         Some(config) => incoming.accept_with(Arc::new(config)),
         None => incoming.accept(),
     };
-    let connecting = connecting.inspect_err(|error| trouble(error)).ok()?;
+    let handshakes = connection.worker.metrics.handshakes(metrics::Transport::Quic);
+    let failed = |error: &ConnectionError| {
+        trouble(error);
+        handshakes.failed(handshake_failure::of_quic(error));
+    };
+    let connecting = connecting.inspect_err(failed).ok()?;
     let in_time = timeout(TLS_HANDSHAKE, connecting).await;
     drop(held);
-    let connected = in_time.inspect_err(|error| trouble(error)).ok()?;
-    let quic = connected.inspect_err(|error| trouble(error)).ok()?;
+    let in_time = in_time.inspect_err(|_| failed(&ConnectionError::TimedOut)).ok()?;
+    let quic = in_time.inspect_err(failed).ok()?;
     let client = handshake::session(&quic);
     if !is_admitted(&connection, &client) {
+        handshakes.failed(HandshakeFailure::ClientCertificate);
         quic.close(CERTIFICATE_REQUIRED, b"this site requires a client certificate");
         return None;
     }
+    handshakes.done(client.handshake());
     let Settings { timeouts, header_bytes } = connection.settings()?;
     let local =
         SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
@@ -176,7 +185,30 @@ pub(super) async fn serve(standing: Standing) {
             stage = next;
         }
     }
-    last_packets(&quic).await;
+    finish(&connection, &quic).await;
+}
+
+/// Waits for the last packets, and counts what the connection knows of its path.
+async fn finish(connection: &Connection, quic: &quinn::Connection) {
+    last_packets(quic).await;
+    connection.worker.metrics.quic().close(path(connection, quic));
+}
+
+/// What the connection knows of its path at its end.
+fn path(connection: &Connection, quic: &quinn::Connection) -> Path {
+    let (stats, remote) = (quic.stats(), unmapped(quic.remote_address()));
+    Path {
+        migrated: remote != connection.remote,
+        datagrams_sent: stats.udp_tx.datagrams,
+        datagrams_received: stats.udp_rx.datagrams,
+        packets_sent: stats.path.sent_packets,
+        packets_lost: stats.path.lost_packets,
+        bytes_lost: stats.path.lost_bytes,
+        congestion_events: stats.path.congestion_events,
+        black_holes: stats.path.black_holes_detected,
+        rtt: stats.path.rtt,
+        window: stats.path.cwnd,
+    }
 }
 
 /// Sends a GOAWAY that still accepts requests in transit; `None` if the connection is gone.

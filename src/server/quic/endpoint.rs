@@ -87,11 +87,14 @@ impl Acceptor {
         let (remote, is_proven) = (incoming.remote_address(), incoming.remote_address_validated());
         match admission(self.handshakes.count(), is_proven) {
             Admission::Handshake => {}
-            Admission::Retry => return drop(incoming.retry()),
-            Admission::Refuse => return incoming.refuse(),
+            Admission::Retry => {
+                self.worker.metrics.quic().retry();
+                return drop(incoming.retry());
+            }
+            Admission::Refuse => return self.refuse(incoming),
         }
         let Ok(slot) = self.worker.slots.clone().try_acquire_owned() else {
-            return incoming.refuse();
+            return self.refuse(incoming);
         };
         let watch = (!is_proven).then(|| self.listening.socket.watch(remote));
         let held = Handshake { _ticket: self.handshakes.enter(), _watch: watch };
@@ -104,6 +107,11 @@ impl Acceptor {
                 serve(standing).await;
             }
         });
+    }
+
+    fn refuse(&self, incoming: quinn::Incoming) {
+        self.worker.metrics.quic().refuse();
+        incoming.refuse();
     }
 }
 

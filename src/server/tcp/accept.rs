@@ -20,8 +20,10 @@ use super::proxy_protocol;
 use super::serve;
 use crate::http::request::Peer;
 use crate::limits::{TLS_HANDSHAKE, UNSENT_BYTES};
+use crate::metrics::{HandshakeFailure, Transport};
 use crate::server::connection::{Connection, TlsSession};
 use crate::server::context::Worker;
+use crate::server::handshake_failure;
 
 /// The pause of accepting when the process has no free descriptor.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
@@ -210,6 +212,7 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     let Some(tls) = &listener.tls else {
         return Some(Opened::Plain(connection.peer(local, None), ClientStream::new(stream)));
     };
+    let handshakes = connection.worker.metrics.handshakes(Transport::Tcp);
     let handshake = async {
         if begins_with_a_method(&stream).await {
             return Ok(Either::Left(stream));
@@ -224,15 +227,18 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
         Ok(Ok(Either::Right(stream))) => stream?,
         Ok(Err(error)) => {
             log::debug!("TLS handshake with {remote}: {error}");
+            handshakes.failed(handshake_failure::of_tls(&error));
             return None;
         }
         Err(_) => {
             log::debug!("TLS handshake with {remote}: timed out");
+            handshakes.failed(HandshakeFailure::Timeout);
             return None;
         }
     };
     let (socket, session) = stream.into_inner();
     let settled = TlsSession::of(session.server_name(), &session);
+    handshakes.done(settled.handshake());
     let peer = connection.peer(local, Some(settled));
     let http2 = session.alpn_protocol() == Some(b"h2");
     let (io, flusher) = batch(socket, session);

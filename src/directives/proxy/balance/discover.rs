@@ -139,6 +139,8 @@ impl Discovery {
         let named =
             Upstream::new(&format!("{scheme}://{authority}{}", pattern.base_path), target, state);
         let mut upstream = Upstream {
+            // DNS may name any number of servers; what is counted is the service.
+            number: pattern.number,
             versions: pattern.versions,
             host_field: pattern.host_field,
             base_path: pattern.base_path,

@@ -34,6 +34,11 @@ impl Retries {
         Self { started, tried, delivered: false, repeated: false, last: None }
     }
 
+    /// Whether an attempt has failed.
+    pub(crate) fn is_again(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// Whether another attempt counts against the budget. A request that no upstream has received
     /// may be sent to a healthy one without.
     pub(crate) fn cost(&self, suspect: bool) -> bool {

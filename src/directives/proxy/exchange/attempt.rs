@@ -16,6 +16,7 @@ use super::settings::Settings;
 use crate::directives::proxy::host::error::ProxyError;
 use crate::directives::proxy::host::upstream::{Slot, Upstream, Versions};
 use crate::http::Request;
+use crate::metrics::WorkerMetrics;
 
 /// Sends the request and waits for the head of the response.
 pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
@@ -40,7 +41,10 @@ pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {
     loop {
         let reused = pooled.is_some();
         let conn = match pooled.take() {
-            Some(conn) => conn,
+            Some(conn) => {
+                WorkerMetrics::current().upstream(host.number).reuse();
+                conn
+            }
             // Boxed: it is rare, and would enlarge the future of every request.
             None => match Box::pin(connect_http1(settings, host, req)).await {
                 Ok(conn) => conn,

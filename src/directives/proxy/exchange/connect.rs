@@ -12,6 +12,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::directives::proxy::host::error::ProxyError;
 use crate::directives::proxy::host::upstream::{Target, Upstream};
+use crate::metrics::WorkerMetrics;
 use crate::net::dial;
 use crate::upstream::Io;
 
@@ -28,6 +29,9 @@ pub(crate) struct Dial<'a> {
 pub(crate) async fn connect(upstream: &Upstream, dial: Dial<'_>) -> Result<Io, ProxyError> {
     let deadline = Instant::now() + dial.limit;
     let opened = timeout_at(deadline, open(upstream, &dial, deadline)).await;
+    if let Ok(Ok(_)) = opened {
+        WorkerMetrics::current().upstream(upstream.number).connect();
+    }
     opened.unwrap_or_else(|_| Err(ProxyError::ConnectTimeout(upstream.name.to_string())))
 }
 

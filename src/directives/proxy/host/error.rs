@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use crate::http::Fault;
 use crate::http::body::{self, BodyError};
+use crate::metrics::UpstreamFailure;
 
 /// Why a request got no response from an upstream.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +100,32 @@ impl ProxyError {
     /// Whether the client caused the error, not the upstream.
     pub(crate) fn by_client(&self) -> bool {
         matches!(self, Self::ClientBody(_) | Self::Request(_) | Self::NoUpgrade | Self::NeedsHttp1)
+    }
+
+    /// How a failed try is counted; `None` where the upstream did not fail.
+    pub(crate) fn failure(&self) -> Option<UpstreamFailure> {
+        Some(match self {
+            Self::Resolve(..) => UpstreamFailure::Resolve,
+            Self::Connect(..) => UpstreamFailure::Connect,
+            Self::ConnectTimeout(_) => UpstreamFailure::ConnectTimeout,
+            Self::Tls(..) => UpstreamFailure::Tls,
+            Self::FirstByte | Self::BodyIdle => UpstreamFailure::Timeout,
+            Self::Answer(_) => UpstreamFailure::Closed,
+            Self::Malformed(_) | Self::Http2(_) | Self::WantsHttp1 | Self::NotContinued => {
+                UpstreamFailure::Protocol
+            }
+            Self::Refused(_) => UpstreamFailure::Refused,
+            Self::At(_, error) => return error.failure(),
+            Self::NoHost
+            | Self::Busy
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::Budget
+            | Self::NoUpgrade
+            | Self::NeedsHttp1
+            | Self::Request(_)
+            | Self::ClientBody(_) => return None,
+        })
     }
 
     fn status(&self) -> StatusCode {

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -78,6 +78,7 @@ impl Check {
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     down: AtomicBool,
+    ejections: AtomicU64,
     pub(crate) schedule: Schedule,
 }
 
@@ -88,7 +89,14 @@ impl Health {
 
     /// Records a result; returns whether it changes the state.
     pub(crate) fn set_down(&self, down: bool) -> bool {
-        self.down.swap(down, Ordering::Relaxed) != down
+        let changes = self.down.swap(down, Ordering::Relaxed) != down;
+        self.ejections.fetch_add((changes && down).into(), Ordering::Relaxed);
+        changes
+    }
+
+    /// How often it went down.
+    pub(crate) fn ejections(&self) -> u64 {
+        self.ejections.load(Ordering::Relaxed)
     }
 }
 

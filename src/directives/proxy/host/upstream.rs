@@ -14,6 +14,7 @@ use super::digest;
 use super::error::ProxyError;
 use super::health::Health;
 use crate::error_chain::display_chain;
+use crate::metrics::{UpstreamNumber, UpstreamTraffic};
 use crate::upstream::{Host, Name, Shared};
 
 /// One upstream of a rule.
@@ -21,6 +22,8 @@ use crate::upstream::{Host, Name, Shared};
 pub(crate) struct Upstream {
     /// For logs and `{upstream}`; without credentials.
     pub(crate) name: Arc<str>,
+    /// What its requests are counted by.
+    pub(crate) number: UpstreamNumber,
     pub(crate) target: Target,
     pub(crate) versions: Versions,
     /// The Host field of requests to it.
@@ -44,8 +47,11 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn new(name: &str, target: Target, state: Arc<State>) -> Self {
+        let seed = digest::hash(name.as_bytes());
+        let name = Arc::from(name);
         Self {
-            name: name.into(),
+            number: UpstreamNumber::of(&name),
+            name,
             target,
             versions: Versions::Http1,
             host_field: HeaderValue::from_static("socket"),
@@ -56,7 +62,7 @@ impl Upstream {
             health: None,
             weight: 1,
             priority: 0,
-            seed: digest::hash(name.as_bytes()),
+            seed,
             tag: Box::default(),
         }
     }
@@ -107,6 +113,8 @@ pub(crate) struct State {
     pub(crate) freed: Notify,
     /// The number of requests that wait for a place.
     pub(crate) waiting: AtomicUsize,
+    /// How often `max_fails` was reached.
+    ejections: AtomicU64,
 }
 
 /// When failures make an upstream unavailable: `max_fails` and `fail_timeout`.
@@ -133,7 +141,12 @@ impl State {
                 (max == 0 || n < max).then_some(n + 1)
             })
             .ok()
-            .map(|_| Slot(Some(self.clone())))
+            .map(|_| Slot { state: Some(self.clone()), traffic: None })
+    }
+
+    /// How often requests were kept away because of failures.
+    pub(crate) fn ejections(&self) -> u64 {
+        self.ejections.load(Ordering::Relaxed)
     }
 
     /// Whether the last request failed, so that other upstreams are preferred.
@@ -162,6 +175,7 @@ impl State {
             return;
         }
         if self.fails.fetch_add(1, Ordering::Relaxed) + 1 == limit.fails {
+            self.ejections.fetch_add(1, Ordering::Relaxed);
             let (fails, timeout) = (limit.fails, limit.timeout);
             let why = display_chain(error);
             log::warn!(
@@ -203,14 +217,28 @@ fn now() -> u64 {
     EPOCH.elapsed().as_millis() as u64
 }
 
-/// A request in flight to an upstream; dropping it frees the place. It is empty where requests are
-/// not counted, which avoids contention between workers.
+/// A request in flight to an upstream; dropping it frees the place. It has no place where places
+/// are not counted, which avoids contention between workers.
 #[derive(Debug, Default)]
-pub(crate) struct Slot(Option<Arc<State>>);
+pub(crate) struct Slot {
+    state: Option<Arc<State>>,
+    traffic: Option<&'static UpstreamTraffic>,
+}
+
+impl Slot {
+    /// Has the metrics count the request until the slot is dropped. `again`: it was tried before.
+    pub(crate) fn count(&mut self, traffic: &'static UpstreamTraffic, again: bool) {
+        traffic.begin(again);
+        self.traffic = Some(traffic);
+    }
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(state) = &self.0 {
+        if let Some(traffic) = self.traffic {
+            traffic.end();
+        }
+        if let Some(state) = &self.state {
             // Not relaxed: a new waiter either sees the free place or is seen here.
             state.conns.fetch_sub(1, Ordering::SeqCst);
             if state.waiting.load(Ordering::SeqCst) > 0 {

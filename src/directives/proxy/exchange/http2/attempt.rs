@@ -18,6 +18,7 @@ use crate::directives::proxy::exchange::settings::Settings;
 use crate::directives::proxy::host::error::{Fate, ProxyError};
 use crate::directives::proxy::host::upstream::{Slot, Target, Upstream, Versions};
 use crate::http::{Body, hop};
+use crate::metrics::WorkerMetrics;
 
 /// The result of an attempt over HTTP/2.
 pub(crate) enum Ended {
@@ -55,7 +56,7 @@ pub(crate) async fn attempt(
     // SETTINGS_MAX_CONCURRENT_STREAMS has arrived.
     let (mut reused, mut refused) = (true, false);
     loop {
-        let client = match connections::take(host.state.id) {
+        let client = match take(host) {
             Some(client) => client,
             None => match open(settings, host).await {
                 Ok(Opened::New(client)) => {
@@ -104,6 +105,13 @@ pub(crate) async fn attempt(
     }
 }
 
+/// An open connection with room for a request.
+fn take(host: &Upstream) -> Option<Client> {
+    let client = connections::take(host.state.id)?;
+    WorkerMetrics::current().upstream(host.number).reuse();
+    Some(client)
+}
+
 /// The result of opening a connection.
 enum Opened {
     New(Client),
@@ -117,7 +125,7 @@ async fn open(settings: &Settings, host: &Upstream) -> Result<Opened, ProxyError
     let id = host.state.id;
     let Some(dialing) = connections::dialing(id) else { return Ok(Opened::Http1) };
     let _dialing = dialing.lock().await;
-    if let Some(client) = connections::take(id) {
+    if let Some(client) = take(host) {
         return Ok(Opened::Shared(client));
     }
     if connections::dialing(id).is_none() {

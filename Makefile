@@ -165,7 +165,7 @@ install:
 	@# Of the machine that the program is for.
 	list=target/package/$$(packaging/machine.sh $(BINARY) 2>/dev/null)/LICENSES && \
 	    { test ! -e "$$list" || install -m 0644 "$$list" $(DOC); }
-	cp -R docs $(DOC)/
+	cp -R docs packaging/monitoring $(DOC)/
 	chmod -R u=rwX,go=rX $(DOC)
 	install -m 0644 packaging/default/index.html $(SHARE)/caddy/html/index.html
 	test -e $(ETC)/caddy/Caddyfile || \

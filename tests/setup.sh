@@ -62,6 +62,14 @@ if [ ! -x "$openrc/sbin/openrc-run" ]; then
     )
 fi
 
+# Prometheus and promtool, unpacked and not installed: they need nothing of their package but themselves.
+prometheus=target/tools/prometheus
+if [ ! -x "$prometheus/usr/bin/promtool" ]; then
+    echo "tests/setup.sh: unpacking prometheus in $prometheus"
+    mkdir -p "$prometheus"
+    (cd "$prometheus" && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb)
+fi
+
 # The testssl.sh that gives grades: Debian 12 has it in its backports only.
 testssl=target/tools/testssl
 if [ ! -x "$testssl/usr/bin/testssl" ]; then

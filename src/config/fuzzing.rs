@@ -33,6 +33,7 @@ const FILES: &[&[u8]] = &[
     b"https://a {\n tls self_signed {\n  protocols tls1.2 tls1.3\n  ciphers ECDHE-RSA-AES128-GCM-SHA256\n  \
         curves x25519 p256\n  clients require ca.pem\n  alpn h2\n }\n basicauth /s u p\n \
         basicauth u p {\n  realm r\n  /t\n }\n browse /b\n push /p {\n  /p.css\n }\n expvar /v\n \
+        prometheus [::1]:9180 {\n  path /m\n  hostname h\n  label a b\n  allow private\n }\n \
         request_id X-Id\n realip {\n  from private\n  strict\n  maxhops 2\n }\n root /nonexistent\n}",
     b"http://a {\n websocket /ws cat {\n  respawn\n }\n proxyprotocol 10.0.0.0/8 {\n  timeout 5s\n }\n \
         on startup true x\n tls off\n root /nonexistent\n}",

@@ -146,3 +146,29 @@ fn the_shortest_timeout_that_a_site_says() {
         assert_eq!(seen, want, "{one} and {other}");
     }
 }
+
+/// The addresses of the listeners for the operator, or the error.
+fn admin(text: &str) -> Result<Vec<String>, String> {
+    let loaded = load(&source(text), &settings()).map_err(|error| error.to_string())?;
+    assert!(loaded.sites.iter().all(|site| !site.contains("9180")), "{:?}", loaded.sites);
+    let addrs = loaded.snapshot.listeners.iter().map(|listener| listener.addr.to_string());
+    Ok(addrs.filter(|addr| !addr.ends_with(":80")).collect())
+}
+
+#[test]
+fn sites_share_the_address_of_their_metrics() {
+    for (of_a, of_b, expected) in [
+        ("prometheus", "prometheus", &["127.0.0.1:9180"][..]),
+        ("prometheus", "root /", &["127.0.0.1:9180"]),
+        ("prometheus", "prometheus {\n path /m\n }", &["127.0.0.1:9180"]),
+        ("prometheus", "prometheus [::1]:9180", &["127.0.0.1:9180", "[::1]:9180"]),
+    ] {
+        let text = format!("http://a.example {{\n {of_a}\n}}\nhttp://b.example {{\n {of_b}\n}}\n");
+        assert_eq!(admin(&text).unwrap(), expected, "{text}");
+    }
+    // Whoever is not allowed by one of them would read it by the other.
+    let text = "http://a.example {\n prometheus :9180 {\n  allow 10.0.0.1\n }\n}\n\
+                http://b.example {\n prometheus :9180 {\n  allow 10.0.0.2\n }\n}\n";
+    let error = admin(text).unwrap_err();
+    assert!(error.contains("Caddyfile:7 - duplicate site address: metrics at"), "{error}");
+}

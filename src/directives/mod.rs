@@ -18,6 +18,7 @@ mod limits;
 mod log;
 mod mime;
 mod on;
+mod prometheus;
 mod proxy;
 mod proxyprotocol;
 mod push;
@@ -114,6 +115,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("mime .EXT TYPE", mime::setup).block(&mime::OPTIONS),
     row("internal PATH", internal::setup),
     row("expvar [PATH]", expvar::setup),
+    row("prometheus [HOST:PORT]", prometheus::setup).block(&prometheus::OPTIONS),
     row("push [PATH [RESOURCE...]]", push::setup).block(&push::OPTIONS),
     row("proxy FROM TO...", proxy::setup).block(&proxy::OPTIONS),
     row("fastcgi PATH ADDRESS [php]", fastcgi::setup).block(&fastcgi::OPTIONS),

@@ -56,6 +56,7 @@ mod limits;
 mod log_formats;
 mod log_lines;
 mod logs;
+mod metrics;
 mod moving;
 mod on_demand;
 mod opening;

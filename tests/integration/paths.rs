@@ -37,6 +37,7 @@ const PLACES: &[&str] = &[
     "status 403 {\n PATH\n}",
     "internal PATH",
     "expvar PATH",
+    "prometheus {\n path PATH\n}",
     "push PATH /a.css",
     "proxy / localhost:1 {\n without PATH\n}",
     "fastcgi PATH localhost:1",

@@ -1,0 +1,99 @@
+//! Upstreams. Servers that DNS names are summed under the name of their service, so that no answer
+//! of DNS adds a series.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::families::{Families, Family, Sample, labels};
+use crate::metrics::{UpstreamFailure, UpstreamTotals};
+use crate::report::Report;
+
+/// The servers under one name.
+#[derive(Default)]
+struct Servers {
+    up: u64,
+    down: u64,
+    ejections: u64,
+    queued: usize,
+}
+
+pub(super) fn write(families: &mut Families<'_>, report: &Report) -> fmt::Result {
+    let mut servers: BTreeMap<&str, Servers> = BTreeMap::new();
+    for one in &report.upstreams {
+        let sum = servers.entry(&one.counted_as).or_default();
+        if one.down.is_some() {
+            sum.down += 1
+        } else {
+            sum.up += 1
+        }
+        sum.ejections += one.ejections;
+        // A request waits for a place on any of them, so it waits at each.
+        sum.queued = sum.queued.max(one.queued);
+    }
+    states(families, &servers)?;
+    // Those of configurations before have no server any more.
+    let traffic = report.metrics.upstreams();
+    let is_known = |one: &&UpstreamTotals| servers.contains_key(&*one.name);
+    let traffic: Vec<_> = traffic.iter().filter(is_known).collect();
+    requests(families, &traffic)
+}
+
+fn states(families: &mut Families<'_>, servers: &BTreeMap<&str, Servers>) -> fmt::Result {
+    let family = Family { name: "caddy_upstream_servers", help: "Servers, by their state." };
+    let states = servers.iter().flat_map(|(name, one)| {
+        let states = [("up", one.up), ("down", one.down)];
+        states.map(|(state, count)| {
+            Sample::new(labels([("upstream", name), ("state", state)]), count as f64)
+        })
+    });
+    families.gauge(family, states)?;
+    let family = Family {
+        name: "caddy_upstream_ejections",
+        help: "How often failures or a health check have kept requests away.",
+    };
+    let of = |name| labels([("upstream", name)]);
+    families
+        .counter(family, servers.iter().map(|(name, one)| Sample::new(of(name), one.ejections)))?;
+    let family = Family {
+        name: "caddy_upstream_queued_requests",
+        help: "Requests that wait for a place because of max_conns.",
+    };
+    let queued = servers.iter().map(|(name, one)| Sample::new(of(name), one.queued as f64));
+    families.gauge(family, queued)
+}
+
+/// Reads one of the counters.
+type Count = fn(&UpstreamTotals) -> u64;
+
+fn requests(families: &mut Families<'_>, traffic: &[&UpstreamTotals]) -> fmt::Result {
+    let of = |one: &UpstreamTotals| labels([("upstream", &one.name)]);
+    let counters: [(_, _, Count); 4] = [
+        ("caddy_upstream_requests", "Requests sent, each try of a retry too.", |one| one.requests),
+        ("caddy_upstream_retries", "Requests sent after another try had failed.", |one| {
+            one.retries
+        }),
+        ("caddy_upstream_connections_opened", "Connections opened.", |one| one.connected),
+        (
+            "caddy_upstream_connections_reused",
+            "Requests sent over a connection that was open.",
+            |one| one.reused,
+        ),
+    ];
+    for (name, help, count) in counters {
+        let samples = traffic.iter().map(|one| Sample::new(of(one), count(one)));
+        families.counter(Family { name, help }, samples)?;
+    }
+    let family = Family {
+        name: "caddy_upstream_requests_in_flight",
+        help: "Requests whose response has not ended.",
+    };
+    families.gauge(family, traffic.iter().map(|one| Sample::new(of(one), one.in_flight as f64)))?;
+    let family = Family { name: "caddy_upstream_failures", help: "Tries that failed, and why." };
+    let failures = traffic.iter().flat_map(|one| {
+        UpstreamFailure::ALL.into_iter().map(|cause| {
+            let pairs = [("upstream", &*one.name), ("cause", cause.label())];
+            Sample::new(labels(pairs), one.failed(cause))
+        })
+    });
+    families.counter(family, failures)
+}

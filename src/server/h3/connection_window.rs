@@ -7,8 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::credit::{Drain, Grant};
 use crate::limits::{QUIC_CONNECTION_WINDOW, QUIC_CONNECTION_WINDOW_MOST, QUIC_STREAM_WINDOW};
-use crate::receive_credit::{Drain, Grant};
 
 /// Left for other streams beside one that is not read.
 const BESIDE: u32 = 256 * 1024;

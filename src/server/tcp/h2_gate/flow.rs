@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, BytesMut};
 
 use super::frame_format::{DATA, END_STREAM, Frame, HEAD, WINDOW_UPDATE, put_head};
+use crate::credit::{Drain, Grant};
 use crate::limits::{
     H2_CONNECTION_WINDOW, H2_CONNECTION_WINDOW_MOST, STREAM_WINDOW, STREAM_WINDOW_MOST,
 };
-use crate::receive_credit::{Drain, Grant};
 
 /// The window of a connection before any WINDOW_UPDATE (RFC 9113 section 6.9.2).
 const FIRST_WINDOW: i64 = 65_535;

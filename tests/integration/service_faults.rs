@@ -1,10 +1,11 @@
 //! What may go wrong with the service: each row is arranged, run, and its exit code and message
 //! compared. The table is `service_faults.txt`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use crate::harness::{BINARY, Setup};
+use crate::harness::{BINARY, Setup, wait_for};
 
 /// What the rows may use. `init` runs the script, `as_nobody` what follows as that user.
 const WORDS: &str = r#"
@@ -60,12 +61,15 @@ others_caddy() {
 }
 "#;
 
-/// Ends what a row left running.
+/// Ends what a row leaves running, however the row ends.
 const AFTER: &str = r#"
-[ -z "${stranger-}" ] || kill -KILL "$stranger"
-for pid in $(ls -l /proc/[0-9]*/exe 2>/dev/null | grep -F " $D/bin/" | sed 's|.*/proc/||; s|/.*||'); do
-    kill -KILL "$pid"
-done
+after() {
+    [ -z "${stranger-}" ] || kill -KILL "$stranger"
+    for pid in $(ls -l /proc/[0-9]*/exe 2>/dev/null | grep -F " -> $D/" | sed 's|.*/proc/||; s|/.*||'); do
+        kill -KILL "$pid"
+    done
+}
+trap after EXIT
 "#;
 
 struct Row<'a> {
@@ -87,6 +91,13 @@ fn row(line: &str) -> Row<'_> {
     let fields: Vec<_> = line.split(" ; ").map(str::trim).collect();
     let [name, before, run, code, says] = fields[..] else { panic!("five fields: {line}") };
     Row { name, before, run, code: code.parse().unwrap(), says }
+}
+
+/// Processes whose program lies in the directory.
+fn running(dir: &Path) -> Vec<PathBuf> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let programs = processes.filter_map(|process| process.path().join("exe").read_link().ok());
+    programs.filter(|program| program.starts_with(dir)).collect()
 }
 
 /// What is wrong with the row, if anything is.
@@ -112,8 +123,11 @@ fn check(row: &Row<'_>) -> Option<String> {
             .unwrap()
             .code()
     };
-    let script = format!("{WORDS}\n{{ {}; }} >/dev/null 2>&1\n{{ {}; }}", row.before, row.run);
-    let code = shell(format!("{script}\ncode=$?\n{AFTER}\nexit $code"), "out");
+    let (before, run) = (row.before, row.run);
+    let script = format!("{WORDS}\n{AFTER}\n{{ {before}; }} >/dev/null 2>&1\n{{ {run}; }}");
+    let code = shell(script, "out");
+    let over = || running(dir).is_empty().then_some(());
+    wait_for(&format!("the processes of `{}` to end", row.run), Duration::from_secs(20), over);
     let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap_or_default();
     let said = read("out") + &read("out.err");
     let says = if row.says == "-" { said.is_empty() } else { said.contains(row.says) };

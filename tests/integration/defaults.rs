@@ -106,7 +106,7 @@ fn stop(caddy: &Caddy, version: &str) -> Took {
 fn idle(caddy: &Caddy) -> Took {
     let mut stream = connect(caddy, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let began = Instant::now();
-    stream.set_read_timeout(Some(Duration::from_secs(100))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(110))).unwrap();
     while stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {}
     began.elapsed().as_secs_f64()
 }
@@ -129,10 +129,13 @@ fn seconds(value: &serde_json::Value) -> Took {
 /// More than the buffers on its way take.
 const BIG: &str = "/size/50000000";
 
+/// A loaded machine may take 25 s longer. What a client does by itself ends later than that.
+const MINUTE: (Took, Took) = (55.0, 85.0);
+const LONG: (Took, Took) = (68.0, 95.0);
+const IDLE: (Took, Took) = (70.0, 100.0);
+
 #[test]
 fn every_long_default_holds() {
-    const MINUTE: (Took, Took) = (55.0, 72.0);
-    const LONG: (Took, Took) = (68.0, 85.0);
     let waits = [
         wait("a slow body over HTTP/1.1", MINUTE, |caddy, _| slow_upload(caddy)),
         wait("a slow body over HTTP/2", MINUTE, |caddy, _| {
@@ -154,7 +157,7 @@ fn every_long_default_holds() {
             origin_left(origin)
         }),
         wait("a window of 0 over HTTP/2", MINUTE, |caddy, origin| {
-            let job = json!({"attack": "zero_window", "count": 20, "path": BIG, "seconds": 80});
+            let job = json!({"attack": "zero_window", "count": 20, "path": BIG, "seconds": 95});
             let port = caddy.port();
             let client = std::thread::spawn(move || h2_abuse(port, job));
             let took = origin_left(origin);
@@ -179,16 +182,16 @@ fn every_long_default_holds() {
             assert_eq!(curl(&[], &caddy.plain("/hang/90000")).status, 504);
             began.elapsed().as_secs_f64()
         }),
-        wait("an idle upstream connection", (55.0, 80.0), |caddy, origin| {
+        wait("an idle upstream connection", MINUTE, |caddy, origin| {
             assert_eq!(curl(&[], &caddy.plain("/")).status, 200);
             origin_left(origin)
         }),
-        wait("an idle HTTP/1.1 connection", (70.0, 85.0), |caddy, _| idle(caddy)),
-        wait("an idle HTTP/2 connection", (70.0, 85.0), |caddy, _| {
-            let job = json!({"attack": "idle", "seconds": 95});
+        wait("an idle HTTP/1.1 connection", IDLE, |caddy, _| idle(caddy)),
+        wait("an idle HTTP/2 connection", IDLE, |caddy, _| {
+            let job = json!({"attack": "idle", "seconds": 110});
             seconds(&h2_abuse(caddy.port(), job)["seconds"])
         }),
-        wait("a stop with a request under way", (28.0, 36.0), |caddy, _| drain(caddy)),
+        wait("a stop with a request under way", (28.0, 55.0), |caddy, _| drain(caddy)),
     ];
     check(waits);
 }

@@ -111,16 +111,25 @@ limits! {
     H2_CONNECTION_WINDOW: u32 = MB as u32, bytes "flow-control window of an HTTP/2 connection";
     H2_CONNECTION_WINDOW_MOST: u32 = 8 * MB as u32,
         bytes "flow-control window of an HTTP/2 connection with such uploads";
-    RECEIVE_CREDIT: u64 = 48 * MB as u64,
-        bytes "growth of all flow-control windows of the process; further uploads keep the initial window";
+    RECEIVE_CREDIT: u64 = 64 * MB as u64,
+        bytes "growth of all flow-control windows of the process; a connection gets at most an eighth of what is left";
     /// quinn sets it once for all streams of a connection.
-    QUIC_STREAM_WINDOW: u32 = 1792 * KB as u32, bytes "flow-control window of an HTTP/3 stream";
-    QUIC_CONNECTION_WINDOW: u32 = 2 * MB as u32,
+    QUIC_STREAM_WINDOW: u32 = 1792 * KB as u32,
+        bytes "flow-control window of an HTTP/3 stream, within that of its connection";
+    QUIC_CONNECTION_WINDOW: u32 = 256 * KB as u32,
         bytes "flow-control window of an HTTP/3 connection";
     QUIC_CONNECTION_WINDOW_MOST: u32 = 8 * MB as u32,
-        bytes "flow-control window of an HTTP/3 connection with uploads that fill it";
-    QUIC_SEND_WINDOW: u64 = 4 * MB as u64,
-        bytes "unacknowledged response data of an HTTP/3 connection";
+        bytes "flow-control window of an HTTP/3 connection with uploads that fill it, or with content that is not read";
+    QUIC_UNREAD: Duration = Duration::from_millis(200),
+        time "time that content is not read before the window grows for the other requests of the connection";
+    UNREAD_CREDIT: u64 = 24 * MB as u64,
+        bytes "part of this growth for HTTP/3 connections with content that is not read";
+    QUIC_SEND_WINDOW: u64 = 256 * KB as u64,
+        bytes "unacknowledged and unsent response data of an HTTP/3 connection";
+    QUIC_SEND_WINDOW_MOST: u64 = 16 * MB as u64,
+        bytes "unacknowledged and unsent response data of an HTTP/3 connection whose congestion window requires more";
+    SEND_CREDIT: u64 = 128 * MB as u64,
+        bytes "growth of this data for all connections of the process; a connection gets at most an eighth of what is left";
     SEND_BUFFER: usize = 64 * KB,
         bytes "unsent response data of an HTTP/1.1 or HTTP/2 connection, in the server";
     /// Data in flight is not counted, so that connections with a long round trip stay full.

@@ -47,6 +47,7 @@ mod h2_upstreams;
 mod h3_clients;
 mod h3_rules;
 mod health;
+mod held;
 mod hooks;
 mod http1;
 mod https_records;

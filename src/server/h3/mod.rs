@@ -1,5 +1,6 @@
 //! HTTP/3 on a QUIC connection: its streams and frames, requests and responses.
 
+mod backlog;
 pub(crate) mod body;
 mod close;
 pub(crate) mod connection_window;
@@ -16,6 +17,7 @@ pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod section;
 pub(crate) mod send_order;
+mod send_window;
 mod sending;
 pub(crate) mod transport;
 pub(crate) mod tunnels;

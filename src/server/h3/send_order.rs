@@ -15,7 +15,7 @@ use quinn::SendStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::priorities::Priorities;
-use crate::limits::{QUIC_SEND_WINDOW, UNSENT_BYTES};
+use super::send_window::SendWindow;
 use crate::server::schedule::Scheduled;
 
 /// Of the streams that carry no response.
@@ -25,8 +25,6 @@ pub(super) const FIRST: i32 = i32::MAX;
 const DEFAULT_URGENCY: i32 = 3;
 /// The order of so many requests is kept within an urgency.
 const REQUESTS: u64 = 1 << 20;
-/// Bytes written before the window is set again.
-const STEP: u64 = 32 * 1024;
 /// Added to two round trips, for a response that waits for room.
 const ACKNOWLEDGED: Duration = Duration::from_millis(20);
 
@@ -39,30 +37,20 @@ struct Room {
     priorities: Priorities,
     /// The response that waits for room in QUIC. Less urgent ones do not try.
     blocked: Cell<Option<u64>>,
-    /// Bytes that QUIC may hold, and bytes written while a response was alone, since there was
-    /// none: they may still be there.
-    window: Cell<u64>,
-    alone: Cell<u64>,
-    /// Bytes written since the window was set.
-    since: Cell<u64>,
+    window: SendWindow,
 }
 
 impl SendOrder {
     pub(super) fn new(quic: quinn::Connection, priorities: Priorities) -> Self {
-        let (blocked, alone, since) = (Cell::new(None), Cell::new(0), Cell::new(0));
-        let window = Cell::new(QUIC_SEND_WINDOW);
-        Self(Rc::new(Room { quic, priorities, blocked, window, alone, since }))
+        let (blocked, window) = (Cell::new(None), SendWindow::new(quic.clone()));
+        Self(Rc::new(Room { quic, priorities, blocked, window }))
     }
 
     /// Adds the response to a request.
     pub(super) fn enter(&self, stream: quinn::StreamId, fields: &HeaderMap) -> Ordered {
         let stream = u64::from(stream);
-        let schedule = self.0.priorities.schedule();
-        if schedule.count() == 0 {
-            self.0.alone.set(0);
-        }
         Ordered {
-            scheduled: schedule.enter(stream, fields),
+            scheduled: self.0.priorities.schedule().enter(stream, fields),
             stream,
             order: self.clone(),
             level: Cell::new(0),
@@ -77,29 +65,6 @@ impl SendOrder {
     fn unblock(&self, stream: u64) {
         if self.0.blocked.get() == Some(stream) {
             self.0.blocked.set(None);
-        }
-    }
-
-    /// Bounds what QUIC holds.
-    fn bound(&self, is_shared: bool) {
-        let Room { quic, window, alone, since, .. } = &*self.0;
-        if !is_shared {
-            if window.get() != QUIC_SEND_WINDOW {
-                window.set(QUIC_SEND_WINDOW);
-                quic.set_send_window(QUIC_SEND_WINDOW);
-            }
-            return;
-        }
-        if since.get() < STEP {
-            return;
-        }
-        since.set(0);
-        let wanted = quic.stats().path.cwnd + u64::from(UNSENT_BYTES);
-        // Less than QUIC holds would stop all responses.
-        let wanted = wanted.max(alone.get()).min(QUIC_SEND_WINDOW);
-        if window.get().abs_diff(wanted) > window.get() / 8 {
-            window.set(wanted);
-            quic.set_send_window(wanted);
         }
     }
 }
@@ -132,7 +97,7 @@ impl Ordered {
             }
             ready!(turn);
         }
-        self.order.bound(is_shared);
+        state.window.follow(is_shared);
         self.set_level(stream);
         Poll::Ready(())
     }
@@ -152,14 +117,12 @@ impl Ordered {
     /// QUIC has taken so many bytes.
     pub(super) fn wrote(&self, bytes: usize) {
         self.order.unblock(self.stream);
-        if self.order.0.priorities.schedule().is_shared() {
+        let Room { priorities, window, .. } = &*self.order.0;
+        let is_shared = priorities.schedule().is_shared();
+        if is_shared {
             self.scheduled.sent(bytes);
-            let since = &self.order.0.since;
-            since.set(since.get() + bytes as u64);
-        } else {
-            let alone = &self.order.0.alone;
-            alone.set(alone.get().saturating_add(bytes as u64));
         }
+        window.wrote(bytes as u64, is_shared);
     }
 
     /// QUIC has no room: for any stream, or because the client opens no window for this one. After
@@ -194,5 +157,9 @@ impl Ordered {
 impl Drop for Ordered {
     fn drop(&mut self) {
         self.order.unblock(self.stream);
+        let Room { priorities, window, .. } = &*self.order.0;
+        if !priorities.schedule().is_shared() {
+            window.rest();
+        }
     }
 }

@@ -14,7 +14,7 @@ use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, Wri
 use quinn::{ConnectionError, ReadError};
 
 use super::close::{close, end, var_int};
-use super::connection_window::ConnectionWindow;
+use super::connection_window::{ConnectionWindow, StreamReader};
 use super::control::{self, CLOSED, CRITICAL_STREAMS, Seen, StreamKind};
 use super::control_stream::ControlStream;
 use super::errors::{connection_error, read_error};
@@ -141,7 +141,7 @@ impl quic::Connection<Bytes> for Transport {
             quic: self.quic.clone(),
             patience: self.patience.clone(),
             refusals: self.refusals.clone(),
-            window: self.window.clone(),
+            reader: StreamReader::new(self.window.clone()),
             is_over: false,
         };
         Poll::Ready(Ok(Bidi { send: Send::new(answer, id), receive }))
@@ -296,14 +296,19 @@ pub(crate) struct Receive {
     quic: quinn::Connection,
     patience: Patience,
     refusals: Refusals,
-    window: ConnectionWindow,
+    reader: StreamReader,
     /// Nothing more is to come, or to be taken.
     is_over: bool,
 }
 
 impl Receive {
-    fn broken(&mut self, violation: Violation) -> StreamErrorIncoming {
+    fn end(&mut self) {
         self.is_over = true;
+        self.reader.end();
+    }
+
+    fn broken(&mut self, violation: Violation) -> StreamErrorIncoming {
+        self.end();
         if violation != Violation::Message {
             let connection_error = end(&self.quic, violation);
             return StreamErrorIncoming::ConnectionErrorIncoming { connection_error };
@@ -325,6 +330,7 @@ impl quic::RecvStream for Receive {
     ) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
         loop {
             if let Some(bytes) = self.gate.next() {
+                self.reader.passed();
                 return Poll::Ready(Ok(Some(bytes)));
             }
             if self.is_over {
@@ -332,9 +338,13 @@ impl quic::RecvStream for Receive {
             }
             // The stream stores the waker, not this future.
             let read = pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx);
-            let judged = match ready!(read) {
+            let Poll::Ready(read) = read else {
+                self.reader.waits(cx);
+                return Poll::Pending;
+            };
+            let judged = match read {
                 Ok(Some(chunk)) => {
-                    self.window.read(chunk.bytes.len());
+                    self.reader.read(chunk.bytes.len());
                     let judged = self.gate.take(&chunk.bytes);
                     if let Some(refused) = self.gate.refused() {
                         self.refusals.put(self.id, refused);
@@ -342,11 +352,11 @@ impl quic::RecvStream for Receive {
                     judged
                 }
                 Ok(None) => {
-                    self.is_over = true;
+                    self.end();
                     self.gate.end()
                 }
                 Err(error) => {
-                    self.is_over = true;
+                    self.end();
                     if matches!(error, ReadError::Reset(_)) {
                         self.patience.strain(&self.quic);
                     }
@@ -360,7 +370,7 @@ impl quic::RecvStream for Receive {
     }
 
     fn stop_sending(&mut self, code: u64) {
-        self.is_over = true;
+        self.end();
         // An error means that the stream has ended already.
         let _ = self.stream.stop(var_int(code));
     }

@@ -1,6 +1,7 @@
 //! An HTTP/3 connection from its handshake to its last response.
 
 use std::fmt::Display;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::metrics::{self, HandshakeFailure, Path, Protocol};
 use crate::server::connection::{Connection, OpenConnection, Settings, TlsSession};
 use crate::server::dispatch::Door;
 use crate::server::drain::{InFlight, Ticket};
-use crate::server::h3::connection_window::ConnectionWindow;
+use crate::server::h3::connection_window::{ConnectionWindow, Lookout};
 use crate::server::h3::patience::Patience;
 use crate::server::h3::refusals::Refusals;
 use crate::server::h3::request::{Common, serve_stream};
@@ -126,11 +127,10 @@ pub(super) async fn establish(
 pub(super) async fn serve(standing: Standing) {
     let Standing { connection, quic, door, mut h3, accepted_stream, .. } = standing;
     let Standing { refusals, window, order, patience, mut idle, _open, .. } = standing;
-    let requests = InFlight::default();
-    let tunnels = Tunnels::new(quic.clone());
+    let (requests, tunnels) = (InFlight::default(), Tunnels::new(quic.clone()));
     let common = Rc::new(Common { door, tunnels, refusals, order });
     let (mut stage, mut is_fresh) = (Stage::Open, true);
-    let mut alive = Alive::default();
+    let (mut alive, mut lookout) = (Alive::default(), Lookout::default());
     loop {
         tokio::select! {
             accepted = h3.accept() => match accepted {
@@ -175,6 +175,7 @@ pub(super) async fn serve(standing: Standing) {
             }
             () = requests.none_left(), if matches!(stage, Stage::Last) => break,
             () = alive.keep(&window, &requests), if requests.count() > 0 => {}
+            () = poll_fn(|cx| lookout.poll(&window, cx)) => {}
             () = idle.is_over(&requests), if matches!(stage, Stage::Open) => {
                 stage = Stage::Closing(Instant::now());
                 is_fresh = false;

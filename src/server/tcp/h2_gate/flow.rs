@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, BytesMut};
 
 use super::frame_format::{DATA, END_STREAM, Frame, HEAD, WINDOW_UPDATE, put_head};
-use crate::credit::{Drain, Grant};
+use crate::credit::{Drain, Grant, RECEIVE};
 use crate::limits::{
     H2_CONNECTION_WINDOW, H2_CONNECTION_WINDOW_MOST, STREAM_WINDOW, STREAM_WINDOW_MOST,
 };
@@ -73,7 +73,7 @@ impl Flow {
         Self {
             room: FIRST_WINDOW,
             first: FIRST_WINDOW,
-            grant: Grant::default(),
+            grant: Grant::new(&RECEIVE),
             given: 0,
             parked: 0,
             streams: Vec::new(),
@@ -202,7 +202,7 @@ impl Flow {
         stream.room += i64::from(step);
         let window = u64::from(STREAM_WINDOW) + stream.extra;
         let Some(rtt) = rtt else { return };
-        if stream.drain.drained(step.into(), window, rtt, now) && !stream.ended {
+        if stream.drain.drained(step.into(), window, now, || rtt) && !stream.ended {
             self.grow(at, window.min(u64::from(STREAM_WINDOW_MOST) - window));
         }
     }
@@ -212,7 +212,7 @@ impl Flow {
         let missing = bytes.saturating_sub(spare);
         let most = u64::from(H2_CONNECTION_WINDOW_MOST - H2_CONNECTION_WINDOW);
         let is_within = self.grant.bytes() + missing <= most;
-        if bytes == 0 || !is_within || missing > 0 && !self.grant.grow(missing) {
+        if bytes == 0 || !is_within || missing > 0 && !self.grant.grow_within_share(missing) {
             return;
         }
         self.given += bytes;

@@ -20,7 +20,7 @@ use super::open_streams::OpenStreams;
 use super::position::At;
 use super::priorities;
 use super::refusals::describe;
-use super::sent::{Said, Sent};
+use super::sent::{Sent, SentEvent};
 use super::stop::{Reason, Replacement, Stop};
 use super::uploads::Uploads;
 use super::windows::Windows;
@@ -79,16 +79,16 @@ impl Framer {
     pub(super) fn sent(&mut self, bytes: &[u8]) {
         self.windows.sent(bytes.len());
         let (flow, uploads, links) = (&mut self.flow, &mut self.uploads, &self.links);
-        self.sent.follow(bytes, |said| match said {
-            Said::Response(frame) => {
+        self.sent.follow(bytes, |event| match event {
+            SentEvent::Response(frame) => {
                 links.answered(frame);
                 if uploads.answer(frame) {
                     flow.dropped(frame.stream);
                 }
             }
-            Said::Settings => flow.asked(Instant::now()),
-            Said::Opened { stream, step } => flow.opened(stream, step, Instant::now()),
-            Said::Reset(stream) => {
+            SentEvent::Settings => flow.asked(Instant::now()),
+            SentEvent::Opened { stream, step } => flow.opened(stream, step, Instant::now()),
+            SentEvent::Reset(stream) => {
                 flow.reset(stream);
                 uploads.close(stream);
                 links.interim.close(stream);

@@ -7,7 +7,7 @@ use super::frame_format::{
 
 /// What a frame reports.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum SentEvent {
     /// HEADERS or DATA.
     Response(Frame),
     Settings,
@@ -33,7 +33,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    pub(super) fn follow(&mut self, mut bytes: &[u8], mut said: impl FnMut(Said)) {
+    pub(super) fn follow(&mut self, mut bytes: &[u8], mut report: impl FnMut(SentEvent)) {
         while self.left < bytes.len() {
             bytes = &bytes[std::mem::take(&mut self.left)..];
             if self.known == 0
@@ -43,7 +43,7 @@ impl Sent {
             {
                 // A part of a response, as most frames, whose heads are seldom cut.
                 (self.left, bytes) = (frame.length, rest);
-                said(self.response(frame));
+                report(self.response(frame));
                 continue;
             }
             let wanted = if self.known < HEAD { HEAD } else { HEAD + STEP };
@@ -52,19 +52,19 @@ impl Sent {
             self.known += part.len();
             bytes = rest;
             if self.known == wanted {
-                self.read().into_iter().for_each(&mut said);
+                self.read().into_iter().for_each(&mut report);
             }
         }
         self.left -= bytes.len();
     }
 
-    fn read(&mut self) -> Option<Said> {
+    fn read(&mut self) -> Option<SentEvent> {
         let (head, step) = self.head.split_first_chunk()?;
         let frame = Frame::read(head);
         let stream = frame.stream;
         if self.known > HEAD {
             self.known = 0;
-            return Some(Said::Opened { stream, step: number(*step.first_chunk()?) });
+            return Some(SentEvent::Opened { stream, step: number(*step.first_chunk()?) });
         }
         if frame.kind == WINDOW_UPDATE && frame.length == STEP {
             return None;
@@ -76,15 +76,15 @@ impl Sent {
                 self.in_block = !frame.has(END_HEADERS);
                 None
             }
-            RST_STREAM => Some(Said::Reset(stream)),
-            SETTINGS if !frame.has(ACK) => Some(Said::Settings),
+            RST_STREAM => Some(SentEvent::Reset(stream)),
+            SETTINGS if !frame.has(ACK) => Some(SentEvent::Settings),
             _ => None,
         }
     }
 
-    fn response(&mut self, frame: Frame) -> Said {
+    fn response(&mut self, frame: Frame) -> SentEvent {
         self.in_block = frame.kind == HEADERS && !frame.has(END_HEADERS);
-        Said::Response(frame)
+        SentEvent::Response(frame)
     }
 
     /// Whether another frame may follow what was sent.
@@ -114,12 +114,13 @@ mod tests {
             \0\0\x04\x08\0\0\0\0\x03\0\0\x01\0\0\0\x04\x03\0\0\0\0\x05\0\0\0\x08\
             \0\0\x04\x08\0\0\0\0\0\0\0\0\x07";
         for size in 1..bytes.len() {
-            let (mut sent, mut said) = (Sent::default(), vec![]);
-            bytes.chunks(size).for_each(|part| sent.follow(part, |what| said.push(what)));
-            let opened = |stream, step| Said::Opened { stream, step };
-            let data = Said::Response(Frame { length: 4, kind: DATA, flags: 0, stream: 1 });
-            let want = [Said::Settings, data, opened(3, 256), Said::Reset(5), opened(0, 7)];
-            assert_eq!(said, want, "by {size}");
+            let (mut sent, mut events) = (Sent::default(), vec![]);
+            bytes.chunks(size).for_each(|part| sent.follow(part, |what| events.push(what)));
+            let opened = |stream, step| SentEvent::Opened { stream, step };
+            let data = SentEvent::Response(Frame { length: 4, kind: DATA, flags: 0, stream: 1 });
+            let want =
+                [SentEvent::Settings, data, opened(3, 256), SentEvent::Reset(5), opened(0, 7)];
+            assert_eq!(events, want, "by {size}");
             assert!(sent.is_between());
             sent.follow(b"\0", |_| {});
             assert!(!sent.is_between());

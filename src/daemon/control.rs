@@ -1,6 +1,6 @@
-//! The control socket: a unix socket at which root and the service's own user ask the running
-//! service. A request is one line. The answer is a line `exit CODE`, with the exit code for who
-//! asked, and a text for people up to the end of the stream.
+//! The control socket: a Unix socket on which the running service accepts requests of root and of its
+//! own user. A request is one line. The response is a line `exit CODE`, with the exit code for the
+//! requesting process, and a text for people up to the end of the stream.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -17,11 +17,11 @@ use nix::unistd::geteuid;
 use super::privileges::{User, acting_as};
 use crate::limits::CONTROL_REQUEST;
 
-/// A longer line is no request.
+/// Bytes of a request line; a longer line is invalid.
 const MAX_REQUEST: u64 = 256;
-/// Before the next try where a connection could not be accepted.
+/// The delay after a failed accept.
 const PAUSE: Duration = Duration::from_millis(100);
-/// `EX_NOPERM` of who may not ask, as LSB numbers it for init scripts.
+/// The exit code for a client without permission, as LSB numbers it for init scripts.
 const NOT_ALLOWED: u8 = 4;
 
 /// The socket of a running service. Its file is removed on drop, if it is still this one.
@@ -34,28 +34,28 @@ pub struct Control {
     accepting: Option<io::PipeWriter>,
 }
 
-/// What somebody asks, who waits for the answer.
+/// A request whose client waits for the response.
 pub struct Request {
     /// The line, without its end.
     pub text: String,
     stream: UnixStream,
 }
 
-/// What the service says to it.
+/// The response to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// What the process that asked exits with.
+    /// The exit code for the requesting process.
     pub code: u8,
     /// For people; may be empty.
     pub text: String,
 }
 
 impl Control {
-    /// Opens the socket, as `user` where that user may. Anybody may connect: who is answered is
-    /// decided by the credentials of the connection.
+    /// Opens the socket, as `user` where that user has permission. Any user can connect; the
+    /// credentials of the connection decide whether the request is accepted.
     ///
     /// # Errors
-    /// Another service listens there, the path is no socket, or it cannot be made.
+    /// Another service listens there, the path is no socket, or the socket cannot be created.
     pub fn open(path: &Path, user: Option<&User>) -> io::Result<Self> {
         let open = || -> io::Result<UnixListener> {
             remove_stale(path)?;
@@ -77,7 +77,7 @@ impl Control {
     /// The socket that the previous process has passed on.
     ///
     /// # Errors
-    /// It is not a socket that can be listened at.
+    /// It is not a listening socket.
     pub fn inherit(path: &Path, handed: OwnedFd) -> io::Result<Self> {
         Self::of(path, UnixListener::from(handed))
     }
@@ -88,12 +88,12 @@ impl Control {
         Ok(Self { path: path.to_owned(), listener, file, accepting: None })
     }
 
-    /// The open socket, for the process that is to have it next.
+    /// The open socket, for the process that takes over.
     pub fn socket(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
 
-    /// Passes requests to `inbox`, from a thread.
+    /// Passes requests to `inbox`, on a thread of its own.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -138,22 +138,22 @@ impl Drop for Control {
 }
 
 impl Request {
-    /// Answers. Who has gone meanwhile hears nothing.
+    /// Sends the response. A client that has disconnected is ignored.
     pub fn answer(mut self, answer: &Answer) {
         let _ = write!(self.stream, "exit {}\n{}", answer.code, answer.text);
     }
 }
 
-/// Asks the service behind the socket, and waits for its answer for as long as `patience`.
+/// Sends a request to the service and waits up to `patience` for the response.
 ///
 /// # Errors
-/// Nobody listens, or no answer comes.
+/// No process listens, or no response arrives.
 pub fn ask(path: &Path, request: &str, patience: Duration) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(CONTROL_REQUEST))?;
-    // Who may not ask is answered and left before the request is read: the rest of the exchange
-    // fails then, and the answer is there.
+    // The service responds to a client without permission and closes before it reads the request.
+    // Sending fails then, but the response has arrived.
     let sent = writeln!(stream, "{request}");
     let mut said = Vec::new();
     let read = stream.read_to_end(&mut said);
@@ -175,7 +175,7 @@ fn parse(said: &str) -> Option<Answer> {
     Some(Answer { code, text: text.to_owned() })
 }
 
-/// A socket that nobody listens at is left of a process that was killed.
+/// Removes a socket without a listener, which a killed process has left.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -193,7 +193,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Whether there may be somebody to accept; false at the end.
+/// Waits for a connection; false when the thread must end.
 fn wait(listener: &UnixListener, ended: &io::PipeReader) -> bool {
     let mut ready = [
         PollFd::new(listener.as_fd(), PollFlags::POLLIN),
@@ -203,7 +203,7 @@ fn wait(listener: &UnixListener, ended: &io::PipeReader) -> bool {
     ready[1].revents().is_none_or(|said| said.is_empty())
 }
 
-/// The request of somebody who may ask.
+/// Reads a request of a client with permission.
 fn receive(stream: UnixStream) -> Option<Request> {
     stream.set_nonblocking(false).ok()?;
     stream.set_read_timeout(Some(CONTROL_REQUEST)).ok()?;

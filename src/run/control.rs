@@ -1,5 +1,5 @@
-//! What is asked at the control socket. A request for a reload waits here for the verdict on the
-//! configuration that it asks for.
+//! Requests on the control socket. A reload request waits here until its configuration has been
+//! accepted or rejected.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -15,17 +15,17 @@ use crate::daemon::privileges::User;
 use crate::daemon::signals::Event;
 use crate::limits::{CONTROL_ANSWER, STATUS_ANSWER};
 
-/// Where it is unless `-control` says otherwise: what the init script and the unit name.
+/// The default path, which the init script and the unit use.
 const USUAL_PLACE: &str = "/var/run/caddy/caddy.sock";
 /// The request for a reload.
 const RELOAD: &str = "reload";
 /// The requests for the status, as text and as JSON.
 const STATUS: &str = "status";
 const STATUS_JSON: &str = "status json";
-/// What a reload is named by in the log, where others are named by their signal.
+/// The origin of a reload in the log, where other reloads name their signal.
 const BY: &str = "control socket";
 
-/// The socket, and who waits for the result of a reload.
+/// The socket, and the requests that wait for the result of a reload.
 #[derive(Default)]
 pub(super) struct Control {
     socket: Option<control::Control>,
@@ -33,8 +33,8 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Opens what `-control` names, or takes it over from the previous process. Without the flag
-    /// there is none.
+    /// Opens the socket of `-control`, or takes it over from the previous process. Without the flag
+    /// there is no socket.
     pub(super) fn open(
         options: &Options,
         user: Option<&User>,
@@ -49,7 +49,7 @@ impl Control {
         Ok(Self { socket: Some(socket.map_err(failed)?), waiting: Arc::default() })
     }
 
-    /// Takes requests from now on.
+    /// Starts to accept requests.
     pub(super) fn serve(
         &mut self,
         events: mpsc::Sender<Event>,
@@ -72,7 +72,7 @@ impl Control {
         })
     }
 
-    /// Those who have asked for a reload up to now.
+    /// The reload requests so far.
     pub(super) fn waiting(&self) -> Vec<Request> {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -81,7 +81,7 @@ impl Control {
         self.socket.as_ref().map(control::Control::socket)
     }
 
-    /// Another process has the socket now, and the last word on what is asked for.
+    /// Another process has the socket now and responds to later requests.
     pub(super) fn release(&mut self) {
         if let Some(socket) = &mut self.socket {
             socket.release();
@@ -91,12 +91,12 @@ impl Control {
     }
 }
 
-/// Gives all of them the same answer.
+/// Sends the same response to all of them.
 pub(super) fn tell(waiting: Vec<Request>, answer: &Answer) {
     waiting.into_iter().for_each(|request| request.answer(answer));
 }
 
-/// Has the running service reload, and returns what it says of that as the exit code.
+/// Requests a reload of the running service and returns the exit code of its response.
 pub(super) fn reload(options: &Options) -> u8 {
     let path = place(options);
     match control::ask(&path, RELOAD, CONTROL_ANSWER) {
@@ -144,7 +144,7 @@ fn place(options: &Options) -> PathBuf {
     options.control.clone().unwrap_or_else(|| PathBuf::from(USUAL_PLACE))
 }
 
-/// Whether nobody listens.
+/// Whether no process listens.
 fn is_stopped(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }

@@ -1,6 +1,6 @@
-//! The control socket: a Unix socket on which the running service accepts requests of root and of its
-//! own user. A request is one line. The response is a line `exit CODE`, with the exit code for the
-//! requesting process, and a text for people up to the end of the stream.
+//! The control socket: a Unix socket on which the running service accepts requests of root and of
+//! its own user. A request is one line. The response is a line `exit CODE`, with the exit code for
+//! the requesting process, and a text for people up to the end of the stream.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};

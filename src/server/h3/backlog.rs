@@ -27,7 +27,7 @@ pub(super) struct Backlog {
 
 /// What a look finds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unread {
+pub(super) struct UnreadContent {
     pub(super) streams: usize,
     /// Not more than this.
     pub(super) bytes: u64,
@@ -76,7 +76,7 @@ impl Backlog {
     }
 
     /// What has been waiting for long, given the bytes of all packets so far.
-    pub(super) fn look(&self, packets: u64, now: Instant) -> Option<Unread> {
+    pub(super) fn look(&self, packets: u64, now: Instant) -> Option<UnreadContent> {
         let came = packets - self.packets.replace(packets);
         let read = self.read.take();
         let estimate = match self.was_empty.take() {
@@ -89,7 +89,7 @@ impl Backlog {
             return None;
         };
         let is_old = now.duration_since(since) >= QUIC_UNREAD;
-        is_old.then(|| Unread { streams: self.streams.get(), bytes: estimate })
+        is_old.then(|| UnreadContent { streams: self.streams.get(), bytes: estimate })
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
         backlog.add();
         assert_eq!(backlog.look(2 * KB, Instant::now()), None);
         backlog.add();
-        let two = Unread { streams: 2, bytes: 10 * KB };
+        let two = UnreadContent { streams: 2, bytes: 10 * KB };
         assert_eq!(backlog.look(11 * KB, later()), Some(two));
         backlog.remove();
         assert_eq!(backlog.look(11 * KB, later()).unwrap().streams, 1);

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use tokio::time::{Sleep, sleep};
 
-use super::backlog::{Backlog, Unread};
+use super::backlog::{Backlog, UnreadContent};
 use crate::credit::{Drain, Grant, RECEIVE};
 use crate::limits::{
     QUIC_CONNECTION_WINDOW, QUIC_CONNECTION_WINDOW_MOST, QUIC_STREAM_WINDOW, QUIC_UNREAD,
@@ -81,7 +81,7 @@ impl State {
     }
 
     /// Gives the client room beside content that waits.
-    fn make_room(&self, unread: &Unread) {
+    fn make_room(&self, unread: &UnreadContent) {
         let (window, wanted) = (self.window.get(), holding(unread.streams));
         let is_full = unread.bytes + u64::from(BESIDE / 2) > window.into();
         if is_full && wanted > window {

@@ -1,6 +1,6 @@
-//! How much of its responses a connection may hold: bytes that the client has not acknowledged, sent
-//! or not. quinn takes responses up to a window that does not follow the path; it is set here, from
-//! the congestion window.
+//! How much of its responses a connection may hold: bytes that the client has not acknowledged,
+//! sent or not. quinn takes responses up to a window that does not follow the path; it is set here,
+//! from the congestion window.
 
 use std::cell::{Cell, RefCell};
 

@@ -117,6 +117,30 @@ impl Drain {
     }
 }
 
+/// The time from a question to its answer, which is measured once for each connection.
+#[derive(Debug, Default)]
+pub struct RoundTrip {
+    asked: Option<Instant>,
+    time: Option<Duration>,
+}
+
+impl RoundTrip {
+    pub fn asked(&mut self, now: Instant) {
+        self.asked.get_or_insert(now);
+    }
+
+    /// Records the answer; false if nothing was asked, or the answer is known.
+    pub fn answered(&mut self, now: Instant) -> bool {
+        let (Some(asked), None) = (self.asked, self.time) else { return false };
+        self.time = Some(now.duration_since(asked));
+        true
+    }
+
+    pub fn time(&self) -> Option<Duration> {
+        self.time
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,6 +23,7 @@ pub mod error_chain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod http;
+pub mod http2_frames;
 pub mod https_records;
 pub mod json_string;
 pub mod limits;

@@ -1,7 +1,7 @@
 //! A field block: HEADERS, with CONTINUATION if necessary.
 
-use super::frame_format::{CONTINUATION, END_HEADERS, Frame, HEAD, MOST};
 use super::stop::Reason;
+use crate::http2_frames::{CONTINUATION, END_HEADERS, Frame, HEAD, MOST};
 
 /// A complete field block.
 pub(super) struct Block<'a> {

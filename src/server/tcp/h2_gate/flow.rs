@@ -4,18 +4,18 @@
 //! not block others.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
-use super::frame_format::{DATA, END_STREAM, Frame, HEAD, WINDOW_UPDATE, put_head};
-use crate::credit::{Drain, Grant, RECEIVE};
+use crate::credit::{Drain, Grant, RECEIVE, RoundTrip};
+use crate::http2_frames::{
+    DATA, END_STREAM, FIRST_WINDOW, Frame, HEAD, put_head, put_window_update,
+};
 use crate::limits::{
     H2_CONNECTION_WINDOW, H2_CONNECTION_WINDOW_MOST, STREAM_WINDOW, STREAM_WINDOW_MOST,
 };
 
-/// The window of a connection before any WINDOW_UPDATE (RFC 9113 section 6.9.2).
-const FIRST_WINDOW: i64 = 65_535;
 /// Most streams with unfinished content that are tracked: more than a client may have.
 const STREAMS: usize = 512;
 /// Most streams reset by h2 that are remembered.
@@ -48,6 +48,8 @@ pub(super) struct Flow {
     reset: VecDeque<u32>,
     /// WINDOW_UPDATE frames for the client.
     owed: BytesMut,
+    /// From our first SETTINGS to the client's acknowledgement, which it must send at once (RFC
+    /// 9113 section 6.5.3).
     round_trip: RoundTrip,
 }
 
@@ -71,8 +73,8 @@ struct Stream {
 impl Flow {
     pub(super) fn new() -> Self {
         Self {
-            room: FIRST_WINDOW,
-            first: FIRST_WINDOW,
+            room: FIRST_WINDOW.into(),
+            first: FIRST_WINDOW.into(),
             grant: Grant::new(&RECEIVE),
             given: 0,
             parked: 0,
@@ -85,15 +87,14 @@ impl Flow {
 
     /// Our first SETTINGS are being sent.
     pub(super) fn asked(&mut self, now: Instant) {
-        self.round_trip.asked.get_or_insert(now);
+        self.round_trip.asked(now);
     }
 
     /// The client acknowledges SETTINGS: the first ones set the window of all streams.
     pub(super) fn settled(&mut self, now: Instant) {
-        let RoundTrip { asked: Some(asked), time: time @ None } = &mut self.round_trip else {
+        if !self.round_trip.answered(now) {
             return;
-        };
-        *time = Some(now.duration_since(*asked));
+        }
         let more = i64::from(STREAM_WINDOW) - self.first;
         self.first += more;
         self.streams.iter_mut().for_each(|stream| stream.room += more);
@@ -198,7 +199,7 @@ impl Flow {
             return;
         }
         let Some(at) = self.find(stream) else { return };
-        let (rtt, stream) = (self.round_trip.time, &mut self.streams[at]);
+        let (rtt, stream) = (self.round_trip.time(), &mut self.streams[at]);
         stream.room += i64::from(step);
         let window = u64::from(STREAM_WINDOW) + stream.extra;
         let Some(rtt) = rtt else { return };
@@ -223,8 +224,7 @@ impl Flow {
 
     fn owe(&mut self, stream: u32, bytes: u64) {
         if bytes > 0 {
-            put_head(&mut self.owed, Frame { length: 4, kind: WINDOW_UPDATE, flags: 0, stream });
-            self.owed.put_u32(bytes as u32);
+            put_window_update(&mut self.owed, stream, bytes as u32);
         }
     }
 
@@ -291,12 +291,4 @@ impl Flow {
 fn content(frame: &[u8]) -> usize {
     let head = frame.first_chunk().map(Frame::read);
     head.filter(|head| head.kind == DATA).map_or(0, |_| frame.len() - HEAD)
-}
-
-/// The time between our first SETTINGS and the client's acknowledgement, which it must send at once
-/// (RFC 9113 section 6.5.3).
-#[derive(Debug, Default)]
-struct RoundTrip {
-    asked: Option<Instant>,
-    time: Option<Duration>,
 }

@@ -12,11 +12,11 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::H2Gate;
-use super::frame_format::{
+use super::fuzzing::{PREFACE, links};
+use crate::http2_frames::{
     ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, number, put_head,
 };
-use super::fuzzing::{PREFACE, links};
 use crate::limits::{H2_CONNECTION_WINDOW, STREAM_WINDOW, STREAM_WINDOW_MOST};
 use crate::server::compression::hpack::{Field, write_literal};
 

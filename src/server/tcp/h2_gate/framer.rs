@@ -10,11 +10,6 @@ use http::StatusCode;
 use super::GateLinks;
 use super::field_block::{self, Block, Row};
 use super::flow::{Flow, Way};
-use super::frame_format::{
-    self, ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST, NO_ERROR,
-    PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, cancel, number, put_block,
-    put_head,
-};
 use super::interim::{self, TAG_BYTES};
 use super::open_streams::OpenStreams;
 use super::position::At;
@@ -24,12 +19,15 @@ use super::sent::{Sent, SentEvent};
 use super::stop::{Reason, Replacement, Stop};
 use super::uploads::Uploads;
 use super::windows::Windows;
+use crate::http2_frames::{
+    self, ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, MOST, NO_ERROR, PREFACE,
+    PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, cancel, number, put_block,
+    put_head,
+};
 use crate::server::bad_head::Refused;
 use crate::server::compression::hpack::{Decoder, write_literal};
 use crate::server::field_section::{Line, Section, Verdict};
 
-/// The connection preface (RFC 9113 section 3.4).
-const PREFACE: usize = 24;
 /// A field block for which h2 resets the stream with PROTOCOL_ERROR: `:method GET` twice.
 const MALFORMED: &[u8] = b"\x82\x82";
 /// h2 closes the connection if a header section exceeds its limit this many times.
@@ -161,7 +159,7 @@ impl Framer {
 
     /// Handles a new frame; returns how much of it passes now.
     fn frame(&mut self, bytes: &[u8]) -> Result<usize, Stop> {
-        if bytes.first_chunk().is_some_and(|length| frame_format::length(*length) > MOST) {
+        if bytes.first_chunk().is_some_and(|length| http2_frames::length(*length) > MOST) {
             self.at = At::Lost;
             return Ok(0);
         }

@@ -10,9 +10,9 @@ use bytes::BytesMut;
 use http::header::{HeaderMap, HeaderName};
 use http::{Request, StatusCode};
 
-use super::frame_format::{Frame, HEADERS, put_block};
 use super::secret::Secret;
 use crate::http::early_hints::{EarlyHints, InterimWriter, NAVIGATE, SEC_FETCH_MODE};
+use crate::http2_frames::{Frame, HEADERS, SETTING, put_block};
 use crate::server::compression::hpack::{Field, write_literal};
 
 static NAME: HeaderName = HeaderName::from_static("caddy-stream");
@@ -23,8 +23,6 @@ const STREAMS: usize = 512;
 /// SETTINGS_HEADER_TABLE_SIZE (RFC 9113 section 6.5.2), and its initial value.
 const HEADER_TABLE_SIZE: u16 = 1;
 const FIRST_TABLE: u32 = 4096;
-/// Bytes of a setting: identifier and value.
-const SETTING: usize = 6;
 
 /// The interim responses of one connection.
 #[derive(Debug, Clone, Default)]

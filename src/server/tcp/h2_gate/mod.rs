@@ -9,7 +9,6 @@ mod field_block;
 mod flow;
 #[cfg(test)]
 mod flow_tests;
-mod frame_format;
 mod framer;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -39,12 +38,12 @@ use bytes::Buf;
 use http::{Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use self::frame_format::{DATA, Frame, SETTINGS};
 use self::framer::Framer;
 pub(crate) use self::interim::Interim;
 pub(crate) use self::refusals::Refusals;
 use self::stop::{Reason, Replacement, Stop};
 use super::send_order::SendOrder;
+use crate::http2_frames::{DATA, Frame, SETTINGS};
 use crate::server::bad_head::Refused;
 
 /// Capacity of the buffer that is kept.

@@ -2,15 +2,13 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::frame_format::{Frame, HEAD, SETTINGS, number, put_head};
 use super::stop::Reason;
 use crate::http::priority::Parameters;
+use crate::http2_frames::{Frame, HEAD, SETTING, SETTINGS, number, put_head};
 use crate::server::tcp::send_order::SendOrder;
 
 /// SETTINGS_NO_RFC7540_PRIORITIES.
 const NO_RFC7540_PRIORITIES: u16 = 0x9;
-/// Bytes of a setting: identifier and value.
-const SETTING: usize = 6;
 
 /// Reads a PRIORITY_UPDATE; `last` is the last stream that the client has opened.
 pub(super) fn update(

@@ -1,6 +1,6 @@
 //! Parses the frames that h2 sends for changes of windows and streams.
 
-use super::frame_format::{
+use crate::http2_frames::{
     ACK, CONTINUATION, DATA, END_HEADERS, Frame, HEAD, HEADERS, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, number,
 };

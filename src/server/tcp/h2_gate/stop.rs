@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::frame_format::{
+use crate::http2_frames::{
     CONTINUATION, Frame, HEADERS, LARGEST_WINDOW, MOST, WINDOW_UPDATE, put_head,
 };
 use crate::server::bad_head::Refused;

@@ -6,10 +6,10 @@ use bytes::BytesMut;
 use http::StatusCode;
 use proptest::prelude::*;
 
-use super::frame_format::{
+use super::fuzzing::{MOST, Went, by_h2, known, pass};
+use crate::http2_frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, WINDOW_UPDATE, put_block, put_head,
 };
-use super::fuzzing::{MOST, Went, by_h2, known, pass};
 use crate::server::compression::hpack::{Field, write_literal};
 
 type Lines<'a> = &'a [(&'a str, &'a str)];

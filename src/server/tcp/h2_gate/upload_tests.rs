@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::timeout;
 
 use super::H2Gate;
-use super::frame_format::{
+use super::fuzzing::{PREFACE, links};
+use crate::http2_frames::{
     ACK, DATA, END_HEADERS, END_STREAM, Frame, HEAD, HEADERS, PADDED, RST_STREAM, SETTINGS,
     put_head,
 };
-use super::fuzzing::{PREFACE, links};
 use crate::server::compression::hpack::{Field, write_literal};
 
 const GOAWAY: u8 = 7;

@@ -6,7 +6,7 @@
 
 use bytes::BytesMut;
 
-use super::frame_format::{END_STREAM, Frame, HEADERS, cancel};
+use crate::http2_frames::{END_STREAM, Frame, HEADERS, cancel};
 
 /// Most uploads that are tracked: more than a client may have.
 const STREAMS: usize = 512;

@@ -3,7 +3,7 @@
 //! and compared with all that the connection has been sent, so that a client that follows the rules
 //! is never affected.
 
-use super::frame_format::LARGEST_WINDOW;
+use crate::http2_frames::LARGEST_WINDOW;
 
 /// Most streams that are tracked: those with the largest sums.
 const STREAMS: usize = 8;

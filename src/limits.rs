@@ -185,7 +185,12 @@ limits! {
     UPSTREAM_KEEPALIVE: usize = 32, count "idle connections per upstream and worker";
     UPSTREAM_STREAMS: usize = 100,
         count "concurrent requests on an HTTP/2 connection to an upstream; more open another connection";
-    UPSTREAM_STREAM_WINDOW: u32 = 512 * KB as u32, bytes "flow-control window of a stream to an upstream";
+    UPSTREAM_STREAM_WINDOW: u32 = 512 * KB as u32,
+        bytes "flow-control window of a response on an HTTP/2 connection to an upstream";
+    UPSTREAM_STREAM_WINDOW_MOST: u32 = 8 * MB as u32,
+        bytes "flow-control window of such a response that fills it and that the client reads quickly";
+    UPSTREAM_WINDOW_GROWTH: u32 = 16 * MB as u32,
+        bytes "growth of these windows on one connection";
     /// With requests in flight.
     UPSTREAM_PING: Duration = secs(20), time "idle time of such a connection before a PING";
     UPSTREAM_PONG: Duration = secs(10), time "time for the response to the PING";

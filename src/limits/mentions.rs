@@ -65,6 +65,10 @@ static MENTIONS: &[Mention] = &[
     ("docs/proxy.md", "within {}. A connection that is idle", || time(UPSTREAM_BODY_IDLE)),
     ("docs/proxy.md", "is idle for {} with open requests", || time(UPSTREAM_PING)),
     ("docs/proxy.md", "response does not arrive within {}.", || time(UPSTREAM_PONG)),
+    ("docs/proxy.md", "may send {} of a response ahead", || bytes(UPSTREAM_STREAM_WINDOW as usize)),
+    ("docs/proxy.md", "window grows up to {} while", || {
+        bytes(UPSTREAM_STREAM_WINDOW_MOST as usize)
+    }),
     ("docs/proxy.md", "and so all others for {}, per", || time(UPSTREAM_HTTP1)),
     ("docs/proxyprotocol.md", "TIMEOUT (default {});", || brief(PROXY_HEADER)),
     ("docs/proxyprotocol.md", "a line of more than {} bytes", || PROXY_LINE_BYTES.to_string()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Caddy, Origin, Setup, exchange, h3};
+use crate::harness::{Caddy, Origin, Service, Setup, exchange, h3};
 
 const NAVIGATION: &str = "sec-fetch-mode: navigate";
 const PROTOCOLS: [&str; 3] = ["1.1", "2", "3"];
@@ -81,6 +81,28 @@ fn hints_reach_a_browser_that_loads_a_page() {
     }
     let lines = caddy.read("access.log");
     assert_eq!(lines.trim_end(), ["/hints 200"; 9].join("\n"), "one line for each request");
+}
+
+#[test]
+fn hints_of_an_http_2_upstream_are_hints_too() {
+    let upstream = Service::start("h2upstream.py", &[]);
+    let text = format!(
+        "https://localhost:@PORT@ {{\n tls self_signed\n proxy / h2c://{}\n}}\n",
+        upstream.addr
+    );
+    let caddy = Setup::new(&text).start();
+    for protocol in PROTOCOLS {
+        let seen = get(&caddy, protocol, "/hints", NAVIGATION);
+        assert_eq!(seen, received(&["link: </a>"], 200, "GET 2 "), "{protocol}");
+        let seen = get(&caddy, protocol, "/hints", "sec-fetch-mode: cors");
+        assert_eq!(seen, received(&[], 200, "GET 2 "), "{protocol}");
+        let seen = get(&caddy, protocol, "/rich", NAVIGATION);
+        let hints = [&["link: </a>, referrer-policy: origin"][..], &["link: </b>"; 7]].concat();
+        assert_eq!(seen, received(&hints, 200, "GET 2 "), "{protocol}");
+        // More than an upstream may send.
+        let (hints, status, _) = get(&caddy, protocol, "/storm", NAVIGATION);
+        assert_eq!((hints.len(), status), (8, 502), "{protocol}");
+    }
 }
 
 #[test]

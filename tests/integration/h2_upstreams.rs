@@ -122,6 +122,64 @@ fn a_ping_is_answered_and_requests_go_on() {
     assert!(made.len() == 6 && made.iter().all(|one| one.0 == made[0].0), "{made:?}");
 }
 
+/// RST_STREAM with NO_ERROR is for uploads: it completes no response (RFC 9113 section 8.1).
+#[test]
+fn a_response_that_is_cut_off_is_not_complete() {
+    let (_upstream, caddy) = plain();
+    for protocol in PROTOCOLS {
+        let answer = ask(&caddy, protocol, "GET", "/broken");
+        assert_ne!(answer.error, "", "{protocol}: {answer:?}");
+    }
+}
+
+/// A response may end before the upload does, and the upstream then asks for no more of it.
+#[test]
+fn a_complete_response_may_end_an_upload() {
+    let (_upstream, caddy) = plain();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("upload");
+    std::fs::write(&file, vec![b'x'; 4 * 1024 * 1024]).unwrap();
+    for version in ["--http1.1", "--http2"] {
+        for _ in 0..3 {
+            let upload = format!("@{}", file.display());
+            let answer = curl(&[version, "--data-binary", &upload], &caddy.url("/early"));
+            assert_eq!((answer.status, answer.text().as_str()), (200, "early"), "{answer:?}");
+        }
+    }
+    let made = seen(&caddy, "/seen");
+    assert!(made.iter().all(|one| one.0 == 0), "on one connection: {made:?}");
+    assert_eq!(errors(&caddy), "");
+}
+
+#[test]
+fn a_protocol_cannot_be_switched() {
+    let (_upstream, caddy) = plain();
+    assert_eq!(ask(&caddy, "h2", "GET", "/switch").status, 502);
+    assert!(errors(&caddy).contains("101 without a request to switch"), "{}", errors(&caddy));
+}
+
+#[test]
+fn an_upstream_that_answers_no_ping_is_left() {
+    let (_upstream, caddy) = plain();
+    let (answer, page) = std::thread::scope(|scope| {
+        let frozen = scope.spawn(|| ask(&caddy, "h1", "POST", "/frozen"));
+        (frozen.join().unwrap(), text(&caddy, "h1", "GET", "/x"))
+    });
+    assert_eq!((answer.status, page.as_str()), (502, "GET 2 "), "a new connection takes over");
+    let log = errors(&caddy);
+    assert!(log.contains("the upstream did not respond to a PING"), "{log}");
+}
+
+/// Rules of a site may name fields that HTTP/2 forbids.
+#[test]
+fn fields_of_one_connection_stay_behind() {
+    let upstream = Service::start("h2upstream.py", &[]);
+    let fields = ["Keep-Alive 5", "Upgrade h2c", "Proxy-Connection x", "TE gzip", "Connection x-a"];
+    let rules = fields.map(|field| format!(" header_upstream {field}")).join("\n");
+    let caddy = before(&format!("h2c://{}", upstream.addr), &rules);
+    assert_eq!(text(&caddy, "h2", "POST", "/x"), "POST 2 abc");
+}
+
 #[test]
 fn an_https_upstream_that_asks_for_http_1_gets_it() {
     let keys = tempfile::tempdir().unwrap();

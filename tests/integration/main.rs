@@ -44,6 +44,7 @@ mod first_visit;
 mod grpc;
 mod h2_rules;
 mod h2_upstreams;
+mod h2_windows;
 mod h3_clients;
 mod h3_rules;
 mod health;

@@ -9,6 +9,16 @@ The path says what becomes of a request; all others, and those that are left, ar
 /taken     GOAWAY that has this request in, and the end of the connection
 /ping      a PING first, and the answer when it has come back
 /http1     over HTTP/2: HTTP_1_1_REQUIRED
+/hints     103 with </a> and a Server field first, then the answer
+/rich      103 with Link and Referrer-Policy, and eleven more with Link
+/storm     103 without end
+/switch    101
+/broken    some content, and RST_STREAM with NO_ERROR in place of the rest
+/early     when the head is here: a whole answer, and RST_STREAM with NO_ERROR
+/frozen    nothing, not even responses to PING, on this connection from then on
+/size/N    N bytes, as the window of the stream allows
+/hold/N    the same, without the end of the stream
+/window    answered with the largest window of a stream so far, and what /hold has sent, JSON
 /seen      answered with the requests before, JSON: [[connection, method, version, path], ...]
 """
 import ctypes
@@ -20,14 +30,15 @@ import struct
 import sys
 import threading
 
-from h2raw import exactly, frame
+from h2raw import exactly, field, frame
 
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM, END_HEADERS, PADDED, PRIORITY, ACK = 1, 4, 8, 32, 1
 REFUSED_STREAM, HTTP_1_1_REQUIRED = 7, 13
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 seen, counts, lock = [], {}, threading.Lock()
+largest, held = [0], [0]
 numbers = itertools.count()
 
 
@@ -72,15 +83,25 @@ def first(path, count):
 
 
 def answer(method, version, path, body):
+    if path == "/window":
+        return json.dumps([largest[0], held[0]]).encode()
     if path == "/seen":
         return json.dumps(seen[:-1]).encode()
     return f"{method} {version} ".encode() + body
+
+
+class Long:
+    """A response in progress that is as long as its window is not."""
+
+    def __init__(self, name, left, room):
+        self.name, self.left, self.room = name, left, room
 
 
 class Connection:
     def __init__(self, stream):
         self.stream, self.number = stream, next(numbers)
         self.inflater, self.open, self.waiting = Inflater(), {}, {}
+        self.first, self.connection, self.long = 65535, 65535, {}
 
     def send(self, kind, flags, stream, payload=b""):
         self.stream.sendall(frame(kind, flags, stream, payload))
@@ -94,7 +115,17 @@ class Connection:
             kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
             payload = exactly(self.stream, int.from_bytes(head[:3], "big"))
             if kind == SETTINGS and not flags & ACK:
+                for at in range(0, len(payload), 6):
+                    if payload[at : at + 2] == b"\0\x04":
+                        self.first = int.from_bytes(payload[at + 2 : at + 6], "big")
                 self.send(SETTINGS, ACK, 0)
+            elif kind == WINDOW_UPDATE:
+                step = int.from_bytes(payload, "big")
+                if stream == 0:
+                    self.connection += step
+                elif stream in self.long:
+                    self.long[stream].room += step
+                self.fill()
             elif kind == PING and not flags & ACK:
                 self.send(PING, ACK, 0, payload)
             elif kind == PING and payload in self.waiting:
@@ -103,9 +134,14 @@ class Connection:
                 assert flags & END_HEADERS and not flags & PADDED
                 fields = self.inflater.fields(payload[5:] if flags & PRIORITY else payload)
                 self.open.setdefault(stream, (fields, bytearray()))
-            elif kind == DATA:
+                if fields[":path"] == "/early":
+                    self.reply(stream, b"early")
+                    self.send(RST_STREAM, 0, stream, struct.pack(">I", 0))
+                    del self.open[stream]
+                    continue
+            elif kind == DATA and stream in self.open:
                 self.open[stream][1].extend(payload)
-            if kind in (HEADERS, DATA) and flags & END_STREAM:
+            if kind in (HEADERS, DATA) and flags & END_STREAM and stream in self.open:
                 fields, body = self.open.pop(stream)
                 if not self.request(stream, fields[":method"], fields[":path"], bytes(body)):
                     return
@@ -125,6 +161,27 @@ class Connection:
         elif name == "taken":
             self.send(GOAWAY, 0, 0, struct.pack(">II", stream, 0))
             return False
+        elif name in ("hints", "rich"):
+            self.hint(stream, ("link", "</a>"), ("referrer-policy" if name == "rich" else "server", "origin"))
+            for _ in range(11 if name == "rich" else 0):
+                self.hint(stream, ("link", "</b>"))
+            self.reply(stream, answer(method, "2", path, body))
+        elif name == "storm":
+            for _ in range(1000):
+                self.hint(stream, ("link", "</a>"))
+        elif name == "switch":
+            self.send(HEADERS, END_HEADERS, stream, field(":status", "101"))
+        elif name == "broken":
+            self.send(HEADERS, END_HEADERS, stream, b"\x88")
+            self.send(DATA, 0, stream, b"some")
+            self.send(RST_STREAM, 0, stream, struct.pack(">I", 0))
+        elif name == "frozen":
+            while True:
+                exactly(self.stream, 1)
+        elif name in ("size", "hold"):
+            self.send(HEADERS, END_HEADERS, stream, b"\x88")
+            self.long[stream] = Long(name, int(count), self.first)
+            self.fill()
         elif name == "ping":
             mark = struct.pack(">Q", stream)
             self.waiting[mark] = stream, answer(method, "2", path, body)
@@ -132,6 +189,25 @@ class Connection:
         else:
             self.reply(stream, answer(method, "2", path, body))
         return True
+
+    def hint(self, stream, *fields):
+        block = b"".join(field(*one) for one in ((":status", "103"), *fields))
+        self.send(HEADERS, END_HEADERS, stream, block)
+
+    def fill(self):
+        """Sends what the windows allow."""
+        for stream, long in list(self.long.items()):
+            with lock:
+                largest[0] = max(largest[0], long.room)
+            while long.left and (part := min(long.left, long.room, self.connection, 16384)) > 0:
+                long.left, long.room = long.left - part, long.room - part
+                self.connection -= part
+                ends = long.left == 0 and long.name == "size"
+                self.send(DATA, END_STREAM if ends else 0, stream, bytes(part))
+                if long.name == "hold":
+                    held[0] += part
+            if not long.left:
+                del self.long[stream]
 
     def reply(self, stream, body):
         self.send(HEADERS, END_HEADERS, stream, b"\x88")

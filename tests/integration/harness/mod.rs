@@ -5,6 +5,7 @@ mod bind;
 mod ca;
 mod caddy;
 mod client;
+mod delay;
 mod faults;
 mod fpm;
 mod nginx;
@@ -31,6 +32,7 @@ pub use client::{
     Answer, by_all, curl, curl_h3, curl_raw, h2_abuse, h2_order, h2_raw, h3, h3_flood, h3_one,
     h3_order, h3_patient, h3_raw, h3_socket, h3_tls, python_script,
 };
+pub use delay::delayed;
 pub use fpm::Fpm;
 pub use nginx::Nginx;
 pub use origin::Origin;

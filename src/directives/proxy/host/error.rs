@@ -37,9 +37,11 @@ pub(crate) enum ProxyError {
     #[error("invalid response from the upstream: {0}")]
     Malformed(&'static str),
     #[error("the HTTP/2 exchange with the upstream failed")]
-    Http2(#[source] hyper::Error),
+    Http2(#[source] h2::Error),
+    #[error("the upstream did not respond to a PING")]
+    NoPong,
     #[error("the upstream refused the request")]
-    Refused(#[source] hyper::Error),
+    Refused(#[source] h2::Error),
     #[error(
         "the upstream requires HTTP/1.1 (HTTP_1_1_REQUIRED): write https:// for h2://, and http:// \
     for h2c://"
@@ -109,7 +111,7 @@ impl ProxyError {
             Self::Connect(..) => UpstreamFailure::Connect,
             Self::ConnectTimeout(_) => UpstreamFailure::ConnectTimeout,
             Self::Tls(..) => UpstreamFailure::Tls,
-            Self::FirstByte | Self::BodyIdle => UpstreamFailure::Timeout,
+            Self::FirstByte | Self::BodyIdle | Self::NoPong => UpstreamFailure::Timeout,
             Self::Answer(_) => UpstreamFailure::Closed,
             Self::Malformed(_) | Self::Http2(_) | Self::WantsHttp1 | Self::NotContinued => {
                 UpstreamFailure::Protocol

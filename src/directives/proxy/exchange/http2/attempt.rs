@@ -1,14 +1,15 @@
 //! An attempt at an upstream that may support HTTP/2.
 
-use http::header::{CONNECTION, EXPECT, HOST, TRANSFER_ENCODING};
+use h2::RecvStream;
+use http::header::{EXPECT, HOST};
 use http::uri::{Authority, Scheme};
 use http::{Response, Uri, Version};
-use http_body_util::BodyExt;
-use hyper::body::Frame;
 
-use super::connections::{self, Client, ResponseBody, Unanswered};
+use super::connections::{self, Client};
+use super::exchange::{Exchange, Unanswered, asks_for_http1};
 use crate::directives::proxy::exchange::affinity::{self, Affinity};
 use crate::directives::proxy::exchange::connect::{Dial, connect};
+use crate::directives::proxy::exchange::hints;
 use crate::directives::proxy::exchange::http1::connection::Conn;
 use crate::directives::proxy::exchange::http1::pool;
 use crate::directives::proxy::exchange::outcome::{Attempt, Outcome, is_idempotent};
@@ -17,7 +18,7 @@ use crate::directives::proxy::exchange::response::clean;
 use crate::directives::proxy::exchange::settings::Settings;
 use crate::directives::proxy::host::error::{Fate, ProxyError};
 use crate::directives::proxy::host::upstream::{Slot, Target, Upstream, Versions};
-use crate::http::{Body, hop};
+use crate::http::{Body, Request, hop};
 use crate::metrics::WorkerMetrics;
 
 /// The result of an attempt over HTTP/2.
@@ -73,21 +74,19 @@ pub(crate) async fn attempt(
                 }
             },
         };
-        let message = outgoing(req, host, settings, payload.take()).map(Message::into_request);
-        let message = match message.and_then(|message| adapt(message, host)) {
-            Ok(message) => message,
-            Err(error) => return failed(error),
-        };
-        let sent = client.exchange(message, settings.first_byte, settings.idle).await;
-        let Unanswered { error, body } = match sent {
-            Ok(answer) if affinity::refuses(req, answer.status(), answer.headers()) => {
+        let asked = ask(client, settings, host, req, payload.take()).await;
+        let Unanswered { error, body } = match asked {
+            Ok((_, answer)) if affinity::refuses(req, answer.status(), answer.headers()) => {
                 return failed(ProxyError::NeedsHttp1);
             }
-            Ok(answer) => return Ended::Here(Outcome::Answered(received(answer, slot))),
+            Ok((exchange, answer)) => {
+                let answer = received(exchange.receive(answer, settings.idle, slot));
+                return Ended::Here(Outcome::Answered(answer));
+            }
             Err(unanswered) => unanswered,
         };
         body.into_iter().for_each(|body| payload.give_back(body));
-        if connections::asks_for_http1(&error) {
+        if asks_for_http1(&error) {
             if host.versions == Versions::Http2 {
                 return failed(ProxyError::WantsHttp1);
             }
@@ -110,6 +109,25 @@ fn take(host: &Upstream) -> Option<Client> {
     let client = connections::take(host.state.id)?;
     WorkerMetrics::current().upstream(host.number).reuse();
     Some(client)
+}
+
+/// Sends the request on a connection and waits for the head of the response.
+async fn ask(
+    client: Client,
+    settings: &Settings,
+    host: &Upstream,
+    req: &Request,
+    body: Body,
+) -> Result<(Exchange, Response<RecvStream>), Unanswered> {
+    let message = outgoing(req, host, settings, body).map(Message::into_request);
+    let message = message.and_then(|message| adapt(message, host))?;
+    let mut exchange = Exchange::start(client, message)?;
+    let hints = |mut fields| {
+        clean(&mut fields);
+        hints::forward(settings, req, fields);
+    };
+    let answer = exchange.answer(settings.first_byte, hints).await?;
+    Ok((exchange, answer))
 }
 
 /// The result of opening a connection.
@@ -161,10 +179,17 @@ fn adapt(
     host: &Upstream,
 ) -> Result<http::Request<Body>, ProxyError> {
     let fields = message.headers_mut();
-    for name in [CONNECTION, TRANSFER_ENCODING, EXPECT] {
+    fields.remove(EXPECT);
+    let authority = fields.remove(HOST).unwrap_or_else(|| host.host_field.clone());
+    // Some belong to HTTP/1.1, and rules may have set others.
+    let specific: Vec<_> = fields
+        .iter()
+        .filter(|(name, value)| hop::is_connection_specific(name.as_ref(), value.as_bytes()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in specific {
         fields.remove(name);
     }
-    let authority = fields.remove(HOST).unwrap_or_else(|| host.host_field.clone());
     let authority =
         Authority::from_maybe_shared(bytes::Bytes::copy_from_slice(authority.as_bytes()));
     let mut parts = std::mem::take(message.uri_mut()).into_parts();
@@ -179,25 +204,10 @@ fn adapt(
 }
 
 /// Converts the response.
-fn received(answer: Response<ResponseBody>, slot: Slot) -> Response<Body> {
+fn received(answer: Response<Body>) -> Response<Body> {
     let (mut head, body) = answer.into_parts();
     clean(&mut head.headers);
     head.version = Version::HTTP_11;
     head.extensions.clear();
-    let body = body.map_frame(move |frame| {
-        let _held = &slot;
-        frame_of(frame)
-    });
-    Response::from_parts(head, Body::new(body))
-}
-
-/// Removes trailer fields that are not allowed.
-fn frame_of(frame: Frame<bytes::Bytes>) -> Frame<bytes::Bytes> {
-    match frame.into_trailers() {
-        Ok(trailers) => {
-            let kept = trailers.iter().filter(|(name, _)| hop::may_trail(name));
-            Frame::trailers(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
-        }
-        Err(frame) => frame,
-    }
+    Response::from_parts(head, body)
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use crate::credit::{Drain, Grant, RECEIVE, RoundTrip};
+use crate::credit::{Credit, Drain, Grant, RECEIVE, RoundTrip};
 use crate::http2_frames::{FIRST_WINDOW, put_window_update};
 use crate::limits::{
     UPSTREAM_STREAM_WINDOW, UPSTREAM_STREAM_WINDOW_MOST, UPSTREAM_STREAMS, UPSTREAM_WINDOW_GROWTH,
@@ -26,8 +26,10 @@ const STEP: u64 = 4;
 #[error("the server exceeded the flow-control window")]
 pub(super) struct Excess;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Windows {
+    /// What all windows of the process may grow by.
+    credit: &'static Credit,
     /// In the order of their IDs.
     streams: Vec<Stream>,
     /// Growth of all streams.
@@ -58,11 +60,27 @@ impl Stream {
     }
 }
 
+impl Default for Windows {
+    fn default() -> Self {
+        Self::within(&RECEIVE)
+    }
+}
+
 impl Windows {
+    fn within(credit: &'static Credit) -> Self {
+        Self {
+            credit,
+            streams: Vec::new(),
+            grown: 0,
+            round_trip: RoundTrip::default(),
+            owed: BytesMut::new(),
+        }
+    }
+
     /// A request is being sent. Its ID is the highest.
     pub(super) fn open(&mut self, id: u32, now: Instant) {
         let first = if self.is_settled() { UPSTREAM_STREAM_WINDOW } else { FIRST_WINDOW };
-        let (room, drain, grant) = (first.into(), Drain::new(now), Grant::new(&RECEIVE));
+        let (room, drain, grant) = (first.into(), Drain::new(now), Grant::new(self.credit));
         self.streams.push(Stream { id, room, due: 0, drain, grant, has_ended: false });
     }
 
@@ -184,7 +202,9 @@ mod tests {
 
     /// Windows with a measured round trip, and the time of now.
     fn settled() -> (Windows, Instant) {
-        let (mut windows, now) = (Windows::default(), Instant::now());
+        // Tests run side by side, and each is to have all that it asks for.
+        static AMPLE: Credit = Credit::new(1 << 40);
+        let (mut windows, now) = (Windows::within(&AMPLE), Instant::now());
         windows.asked(now);
         windows.settled(now + RTT);
         (windows, now + RTT)

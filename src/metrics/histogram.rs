@@ -94,6 +94,13 @@ impl Latencies {
         self.sum += more.sum;
     }
 
+    /// Those that have come since `earlier`.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let grown = |at: usize| self.buckets[at].saturating_sub(earlier.buckets[at]);
+        let sum = self.sum.saturating_sub(earlier.sum);
+        Self { buckets: std::array::from_fn(grown), sum }
+    }
+
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }

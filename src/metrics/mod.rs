@@ -19,7 +19,6 @@ mod table;
 mod totals;
 mod traffic;
 mod upstreams;
-mod window;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -36,7 +35,6 @@ pub use table::Table;
 pub use totals::{ClassTotals, ProtocolTotals, SiteTotals, Totals};
 pub use traffic::{Family, SiteTraffic, Traffic};
 pub use upstreams::{UpstreamFailure, UpstreamNumber, UpstreamTotals, UpstreamTraffic};
-pub use window::Window;
 
 static SITES: names::Names = names::Names::new();
 /// For requests that no site was found for.

@@ -29,6 +29,15 @@ pub enum Change {
     Upgrade,
 }
 
+impl Change {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reload => "reload",
+            Self::Upgrade => "upgrade",
+        }
+    }
+}
+
 /// A reload, or an upgrade that failed: one that succeeds is the end of its process.
 #[derive(Debug, Clone)]
 pub struct Attempt {
@@ -44,6 +53,10 @@ impl Attempt {
     fn now(change: Change, by: &str, error: Option<&str>) -> Self {
         let error = error.map(|error| error.lines().collect::<Vec<_>>().join("; "));
         Self { change, at: Local::now(), by: by.to_owned(), error }
+    }
+
+    pub fn result(&self) -> String {
+        self.error.as_ref().map_or_else(|| "done".to_owned(), |why| format!("failed: {why}"))
     }
 }
 

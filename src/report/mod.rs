@@ -3,12 +3,17 @@
 //! sources.
 
 mod configuration;
+mod history;
+mod json;
 mod process;
 mod state;
 mod upstreams;
 mod usage;
+pub mod words;
 
 pub use configuration::{Attempt, Change, Changes, Configuration, Outcomes};
+pub use history::{History, Minute, Second};
+pub use json::of as json;
 pub use process::{Process, ReportSource};
 pub use state::{Report, Series};
 pub use upstreams::{UpstreamReport, UpstreamState};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Local};
 
 use super::configuration::{Changes, Configuration};
+use super::history::Minute;
 use super::upstreams::UpstreamState;
 use crate::metrics::{Metrics, Protocol, Totals};
 use crate::tls::{CertificateState, RenewalFailure};
@@ -37,8 +38,7 @@ pub struct Report {
     pub metrics: Metrics,
     /// How sites are named where metrics are exported, of those that have `prometheus`.
     pub series: Vec<Series>,
-    /// Requests per second in the last minute.
-    pub last_minute: f64,
+    pub minute: Minute,
     /// Each name once.
     pub upstreams: Vec<UpstreamState>,
     /// Each certificate once, the one that ends first in front.
@@ -47,6 +47,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// Requests per second in the last minute.
+    pub fn last_minute(&self) -> f64 {
+        self.minute.per_second(self.minute.counted.all())
+    }
+
     /// Requests per second since the start.
     pub fn since_start(&self) -> f64 {
         let seconds = self.uptime.as_secs_f64();

@@ -74,6 +74,9 @@ fn requests_are_counted_by_protocol_on_all_workers() {
     assert!((12_000..13_500).contains(&bytes), "{bytes}");
     let (rate, up) = (&requests["per_second"]["since_start"], &now["uptime_seconds"]);
     assert!((rate.as_f64().unwrap() * up.as_f64().unwrap() - 15.0).abs() < 1e-6, "{now}");
+    let minute = &now["last_minute"];
+    assert_eq!(minute["by_protocol"], requests["by_protocol"]);
+    assert_eq!(minute["by_status"], json!({"4xx": 2, "5xx": 1}));
     let times = ["p50", "p95", "p99"].map(|part| requests["response_seconds"][part].as_f64());
     assert!(times.is_sorted() && times[0] > Some(0.0), "{times:?}");
 }
@@ -138,7 +141,15 @@ fn the_configuration_and_what_became_of_attempts_to_change_it() {
     assert_eq!(configuration["sites"], 2);
     assert_eq!(configuration["last_reload"]["by"], "SIGHUP");
     assert_eq!(configuration["last_reload"]["error"], Value::Null);
-    assert!(!text(&caddy).contains("failed"), "{now}");
+    let said = text(&caddy);
+    assert!(!said.lines().next().unwrap().contains("failed"), "{said}");
+    assert!(row(&said, "last reload").ends_with(" by SIGHUP: done"), "{said}");
+    // The history keeps both, the last one first.
+    let history: Vec<_> = said.lines().filter(|line| line.starts_with("history ")).collect();
+    assert!(history[0].ends_with(": reload by SIGHUP: done"), "{said}");
+    assert!(history[1].ends_with(&format!(": reload by SIGHUP: failed: {failed}")), "{said}");
+    let changes = [&now["changes"][0]["error"], &now["changes"][1]["error"]];
+    assert_eq!(changes, [&Value::Null, &json!(failed)]);
 }
 
 #[test]
@@ -165,10 +176,12 @@ fn upstreams_that_are_down_are_named_with_the_reason() {
     });
     let (name, site) =
         (format!("http://127.0.0.1:{}", caddy.port2()), format!("http://:{}", caddy.port()));
-    assert_eq!(
-        checked,
-        json!({"total": 3, "down": [{"name": name, "site": site, "why": "health check failed"}]})
-    );
+    let down = json!([{"name": name, "site": site, "why": "health check failed"}]);
+    assert_eq!((&checked["total"], &checked["down"]), (&json!(3), &down));
+    let all = checked["all"].as_array().unwrap().iter();
+    let is_down: Vec<_> =
+        all.filter(|one| one["is_down"] == true).map(|one| &one["name"]).collect();
+    assert_eq!(is_down, [&json!(name)]);
     assert_eq!(curl(&[], &caddy.third("/")).status, 502);
     let now = text(&caddy);
     assert!(

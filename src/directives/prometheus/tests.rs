@@ -15,7 +15,7 @@ use crate::metrics::{
     self, Family, Handshake, Metrics as Counters, NO_SITE, Path, Protocol, SiteNumber, Transport,
     UpstreamFailure, UpstreamNumber, WorkerMetrics,
 };
-use crate::report::{Changes, Configuration, Report, ReportSource, UpstreamState};
+use crate::report::{Changes, Configuration, History, Report, ReportSource, UpstreamState};
 use crate::tls::CertificateState;
 
 /// A report in which every family of metrics has a sample.
@@ -49,7 +49,7 @@ impl ReportSource for Fixed {
             totals: self.metrics.totals(),
             metrics: self.metrics.clone(),
             series: self.series.clone(),
-            last_minute: 0.0,
+            minute: History::default().minute(Duration::from_secs(60), &self.metrics.totals()),
             upstreams: vec![upstream("http://a:1", None), upstream("http://b:1", Some("down"))],
             certificates: vec![
                 certificate("a.example", Some(1_900_000_000)),

@@ -6,7 +6,7 @@ use chrono::Local;
 
 use crate::daemon;
 use crate::metrics::{Metrics, Totals};
-use crate::report::{Changes, Configuration, Report, UpstreamState};
+use crate::report::{Changes, Configuration, Minute, Report, UpstreamState};
 use crate::site::Snapshot;
 use crate::tls::CertificateState;
 
@@ -17,12 +17,12 @@ pub(super) struct Kept {
     pub(super) totals: Totals,
     pub(super) metrics: Metrics,
     pub(super) uptime: Duration,
-    pub(super) last_minute: f64,
+    pub(super) minute: Minute,
     pub(super) generation: u32,
 }
 
 pub(super) fn report(snapshot: &Snapshot, kept: Kept) -> Report {
-    let Kept { configuration, changes, totals, metrics, uptime, last_minute, generation } = kept;
+    let Kept { configuration, changes, totals, metrics, uptime, minute, generation } = kept;
     Report {
         now: Local::now(),
         pid: std::process::id(),
@@ -33,7 +33,7 @@ pub(super) fn report(snapshot: &Snapshot, kept: Kept) -> Report {
         totals,
         metrics,
         series: snapshot.series.clone(),
-        last_minute,
+        minute,
         upstreams: upstreams(snapshot),
         certificates: certificates(snapshot),
         lines_lost: daemon::lines_lost(),

@@ -1,13 +1,13 @@
 //! The status as one line: the most important figures, and what is wrong.
 
-use super::words::{count, named, when_ended};
 use crate::metrics::Protocol;
 use crate::report::Report;
+use crate::report::words::{count, named, when_ended};
 
 pub(super) fn of(report: &Report) -> String {
     let sites = count(report.configuration.sites as u64, "site");
     let connections = count(report.totals.sum(|one| one.open), "connection");
-    let mut line = format!("serving {sites}, {:.1} requests/s", report.last_minute);
+    let mut line = format!("serving {sites}, {:.1} requests/s", report.last_minute());
     if let Some(percent) = report.percent(Protocol::Http3) {
         line += &format!(" ({percent}% HTTP/3)");
     }

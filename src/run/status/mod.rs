@@ -1,22 +1,20 @@
 //! The status of the service: for `-status`, and as one line for systemd.
 
 mod collect;
-mod json;
 mod line;
 mod text;
-mod words;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::collect::Kept;
 use crate::daemon::notify;
 use crate::limits::STATUS_INTERVAL;
-use crate::metrics::{Metrics, Window};
-use crate::report::{Changes, Configuration, Report, ReportSource};
+use crate::metrics::Metrics;
+use crate::report::{self, Changes, Configuration, History, Report, ReportSource};
 use crate::server::Engine;
 
 /// The state that a status is made of, for any thread.
@@ -28,7 +26,7 @@ pub(super) struct Status {
     started: Instant,
     configuration: Mutex<Configuration>,
     changes: Mutex<Changes>,
-    window: Mutex<Window>,
+    history: Mutex<History>,
     stopped: AtomicBool,
 }
 
@@ -46,7 +44,7 @@ impl Status {
             started: Instant::now(),
             configuration: Mutex::new(configuration),
             changes: Mutex::default(),
-            window: Mutex::default(),
+            history: Mutex::default(),
             stopped: AtomicBool::new(false),
         })
     }
@@ -77,22 +75,24 @@ impl Status {
     }
 
     pub(super) fn json(&self) -> String {
-        json::of(&self.report())
+        report::json(&self.report())
     }
 
     /// Keeps the counts of the last minute and systemd's text current, from a thread.
     pub(super) fn keep_current(self: &Arc<Self>) -> io::Result<()> {
         let status = self.clone();
         let keep = move || {
+            let mut notified = Duration::ZERO;
             loop {
-                thread::sleep(STATUS_INTERVAL);
+                thread::sleep(to_next_second(status.started.elapsed()));
                 if status.stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let requests = status.metrics.totals().requests();
-                locked(&status.window).keep(status.started.elapsed(), requests);
-                if notify::is_wanted() {
+                let (now, totals) = (status.started.elapsed(), status.metrics.totals());
+                locked(&status.history).keep(now, &totals);
+                if notify::is_wanted() && now.saturating_sub(notified) >= STATUS_INTERVAL {
                     notify::status(&status.line());
+                    notified = now;
                 }
             }
         };
@@ -108,18 +108,23 @@ impl Status {
 impl ReportSource for Status {
     fn report(&self) -> Report {
         let (totals, uptime) = (self.metrics.totals(), self.started.elapsed());
-        let last_minute = locked(&self.window).per_second(uptime, totals.requests());
+        let minute = locked(&self.history).minute(uptime, &totals);
         let kept = Kept {
             configuration: locked(&self.configuration).clone(),
             changes: locked(&self.changes).clone(),
             totals,
             metrics: self.metrics.clone(),
             uptime,
-            last_minute,
+            minute,
             generation: self.generation,
         };
         collect::report(&self.engine.load(), kept)
     }
+}
+
+/// So that no second is missed, however long the work of each takes.
+fn to_next_second(now: Duration) -> Duration {
+    Duration::from_secs(1) - Duration::from_nanos(now.subsec_nanos().into())
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

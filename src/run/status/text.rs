@@ -1,9 +1,9 @@
 //! The status as text for people.
 
-use chrono::{DateTime, Local, TimeZone as _};
-
-use super::words::{bytes, count, named, span, when_ended};
-use crate::metrics::Protocol;
+use crate::metrics::{Latencies, Protocol};
+use crate::report::words::{
+    bytes, configuration, date, day, millis, named, names, percent, program, time, when_ended,
+};
 use crate::report::{Report, UpstreamState};
 use crate::tls::CertificateState;
 
@@ -14,6 +14,7 @@ pub(super) fn of(report: &Report) -> String {
     row("configuration", configuration(report));
     row("last reload", last_reload(report));
     row("requests", requests(report));
+    row("last minute", last_minute(report));
     row("protocols", protocols(report));
     row("responses", responses(report));
     row("response time", response_time(report));
@@ -27,36 +28,21 @@ pub(super) fn of(report: &Report) -> String {
         let (at, next) = (date(failure.at), date(failure.next));
         row("renewal failed", format!("{name} on {at}: {}; next attempt {next}", failure.error));
     }
+    for one in report.changes.recent() {
+        row(
+            "history",
+            format!("{}: {} by {}: {}", time(one.at), one.change.name(), one.by, one.result()),
+        );
+    }
     row("log lines lost", report.lines_lost.to_string());
     text
-}
-
-fn program(report: &Report) -> String {
-    let (version, pid) = (env!("CARGO_PKG_VERSION"), report.pid);
-    let started = report.now - report.uptime;
-    let mut text =
-        format!("caddy {version}, pid {pid}, up {} since {}", span(report.uptime), time(started));
-    if report.generation > 1 {
-        text += &format!(", after {}", count(u64::from(report.generation - 1), "upgrade"));
-    }
-    text
-}
-
-fn configuration(report: &Report) -> String {
-    let now = &report.configuration;
-    let sites = count(now.sites as u64, "site");
-    format!("{} with {sites}, loaded {}", now.file, time(now.loaded))
 }
 
 fn last_reload(report: &Report) -> String {
     let mut text = match &report.changes.last_reload {
         None => "none".to_owned(),
         Some(one) => {
-            let (at, by) = (time(one.at), &one.by);
-            match &one.error {
-                None => format!("{at} by {by}: done"),
-                Some(why) => format!("{at} by {by}: failed: {why}"),
-            }
+            format!("{} by {}: {}", time(one.at), one.by, one.result())
         }
     };
     if let Some(one) = &report.changes.last_failed_upgrade
@@ -71,7 +57,7 @@ fn requests(report: &Report) -> String {
     let totals = &report.totals;
     format!(
         "{:.1}/s in the last minute, {:.1}/s since the start, {} in all, {} in flight",
-        report.last_minute,
+        report.last_minute(),
         report.since_start(),
         totals.requests(),
         totals.sum(|one| one.in_flight),
@@ -94,10 +80,30 @@ fn responses(report: &Report) -> String {
     format!("{}, {bytes} of content", classes.collect::<Vec<_>>().join(", "))
 }
 
+fn last_minute(report: &Report) -> String {
+    let minute = &report.minute;
+    let of = |protocol: Protocol| {
+        let requests = minute.counted.of_protocol(protocol);
+        let share = minute.share(protocol).map_or("0%".to_owned(), percent);
+        format!("{} {share} ({requests})", protocol.name())
+    };
+    let errors = &minute.counted.errors;
+    format!(
+        "{}; 4xx {}, 5xx {}; {}",
+        Protocol::ALL.map(of).join(", "),
+        errors.client,
+        errors.server,
+        within(&minute.latency.all()),
+    )
+}
+
 fn response_time(report: &Report) -> String {
-    let latency = report.totals.latency();
+    within(&report.totals.latency())
+}
+
+fn within(times: &Latencies) -> String {
     let of =
-        |share: f64| Some(format!("{:.0}% within {:?}", share * 100.0, latency.quantile(share)?));
+        |share: f64| Some(format!("{} within {}", percent(share), millis(times.quantile(share)?)));
     let known: Option<Vec<_>> = [0.5, 0.95, 0.99].into_iter().map(of).collect();
     known.map_or("no request yet".to_owned(), |known| known.join(", "))
 }
@@ -143,22 +149,4 @@ fn certificates(report: &Report) -> String {
 fn ending(report: &Report, one: &CertificateState) -> String {
     let until = one.until.unwrap_or_default();
     format!("{}: {} ({})", names(one), when_ended(report, until), day(until))
-}
-
-fn names(one: &CertificateState) -> String {
-    let names: Vec<&str> = one.names.iter().map(String::as_str).collect();
-    if names.is_empty() { one.name().to_owned() } else { named(&names) }
-}
-
-fn time(at: DateTime<Local>) -> String {
-    at.format("%Y-%m-%d %H:%M:%S %z").to_string()
-}
-
-fn date(unix: i64) -> String {
-    Local.timestamp_opt(unix, 0).single().map_or_else(String::new, time)
-}
-
-fn day(unix: i64) -> String {
-    let at = Local.timestamp_opt(unix, 0).single();
-    at.map_or_else(String::new, |at| at.format("%Y-%m-%d").to_string())
 }

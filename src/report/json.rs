@@ -3,11 +3,14 @@
 use chrono::{DateTime, Local, SecondsFormat, TimeZone as _};
 use serde_json::{Map, Value, json};
 
+use super::configuration::Attempt;
+use super::history::Second;
+use super::state::Report;
+use super::upstreams::UpstreamState;
 use crate::metrics::{Latencies, Protocol};
-use crate::report::{Attempt, Report};
 use crate::tls::CertificateState;
 
-pub(super) fn of(report: &Report) -> String {
+pub fn of(report: &Report) -> String {
     let configuration = &report.configuration;
     let status = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -22,7 +25,9 @@ pub(super) fn of(report: &Report) -> String {
             "last_reload": report.changes.last_reload.as_ref().map(attempt),
             "last_failed_upgrade": report.changes.last_failed_upgrade.as_ref().map(attempt),
         },
+        "changes": report.changes.recent().map(change).collect::<Vec<_>>(),
         "requests": requests(report),
+        "last_minute": last_minute(report),
         "connections": by_protocol(|one| report.totals.of(one).open.into()),
         "upstreams": upstreams(report),
         "certificates": certificates(report),
@@ -33,6 +38,12 @@ pub(super) fn of(report: &Report) -> String {
 
 fn attempt(attempt: &Attempt) -> Value {
     json!({ "at": rfc3339(attempt.at), "by": attempt.by, "error": attempt.error })
+}
+
+fn change(attempt: &Attempt) -> Value {
+    json!({
+        "what": attempt.change.name(), "at": rfc3339(attempt.at), "by": attempt.by, "error": attempt.error,
+    })
 }
 
 /// A value for each protocol, by its name in ALPN.
@@ -48,12 +59,28 @@ fn requests(report: &Report) -> Value {
     json!({
         "total": totals.requests(),
         "in_flight": totals.sum(|one| one.in_flight),
-        "per_second": { "last_minute": report.last_minute, "since_start": report.since_start() },
+        "per_second": { "last_minute": report.last_minute(), "since_start": report.since_start() },
         "by_protocol": by_protocol(|one| totals.of(one).requests().into()),
         "share": by_protocol(|one| json!(totals.share(one))),
         "by_status": Value::Object(classes.collect()),
         "content_bytes": totals.sum(|one| one.bytes),
         "response_seconds": response_seconds(&totals.latency()),
+    })
+}
+
+fn last_minute(report: &Report) -> Value {
+    let minute = &report.minute;
+    let seconds = |value: &dyn Fn(&Second) -> u64| -> Value {
+        minute.seconds.iter().map(value).collect::<Vec<_>>().into()
+    };
+    let counted = &minute.counted;
+    json!({
+        "seconds": minute.length.as_secs_f64(),
+        "by_protocol": by_protocol(|one| counted.of_protocol(one).into()),
+        "share": by_protocol(|one| json!(minute.share(one))),
+        "by_status": { "4xx": counted.errors.client, "5xx": counted.errors.server },
+        "response_seconds": response_seconds(&minute.latency.all()),
+        "each_second": by_protocol(|one| seconds(&|second| second.of_protocol(one))),
     })
 }
 
@@ -65,7 +92,12 @@ fn response_seconds(latency: &Latencies) -> Value {
 fn upstreams(report: &Report) -> Value {
     let down =
         report.down().map(|one| json!({ "name": &*one.name, "site": &*one.site, "why": one.down }));
-    json!({ "total": report.upstreams.len(), "down": down.collect::<Vec<_>>() })
+    let all = |one: &UpstreamState| json!({ "name": &*one.name, "site": &*one.site, "is_down": one.down.is_some() });
+    json!({
+        "total": report.upstreams.len(),
+        "down": down.collect::<Vec<_>>(),
+        "all": report.upstreams.iter().map(all).collect::<Vec<_>>(),
+    })
 }
 
 fn certificates(report: &Report) -> Value {
@@ -84,6 +116,7 @@ fn certificates(report: &Report) -> Value {
     json!({
         "total": report.certificates.len(),
         "next": report.next().map(|(next, _)| one(next)),
+        "all": report.certificates.iter().map(one).collect::<Vec<_>>(),
         "ending_within_14_days": report.ending().map(one).collect::<Vec<_>>(),
         "failed_renewals": failed.collect::<Vec<_>>(),
     })

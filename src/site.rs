@@ -2,6 +2,7 @@
 
 mod admin;
 mod builder;
+pub mod local_hosts;
 mod scripts;
 mod settings;
 mod snapshot;

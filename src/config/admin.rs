@@ -1,7 +1,6 @@
 //! Sites for the operator that directives ask for at addresses of their own, as drafts of sites.
 
 use std::future::ready;
-use std::net::IpAddr;
 
 use http::StatusCode;
 
@@ -11,6 +10,7 @@ use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::address::Address;
 use crate::http::ranges::Ranges;
 use crate::http::{Fault, Request};
+use crate::site::local_hosts::LocalHosts;
 use crate::site::{AdminSite, SiteBuilder};
 use crate::tls::Certificates;
 
@@ -49,27 +49,6 @@ fn draft(admin: AdminSite, settings: &Settings) -> Draft {
     Draft { site, port, place: admin.place, record: None, is_admin: true }
 }
 
-/// Refuses requests for other hosts than this machine. A page of any site could otherwise give its
-/// own name the address 127.0.0.1 and have a browser on this machine read what is served only here
-/// (DNS rebinding).
-struct LocalHosts;
-
-impl Handler for LocalHosts {
-    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        if is_local(&req.host) {
-            return next.run(req);
-        }
-        let cause = format!("{} is not this machine: ask localhost or its address", req.host);
-        let fault = Fault::caused(StatusCode::MISDIRECTED_REQUEST, cause);
-        Box::pin(ready(Err(fault)))
-    }
-}
-
-/// `host` is as in [`Request::host`].
-fn is_local(host: &str) -> bool {
-    host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok()
-}
-
 /// Refuses clients that may not read.
 struct Readers(Ranges);
 
@@ -80,26 +59,5 @@ impl Handler for Readers {
         }
         let cause = format!("{} is not among those that may read this", req.peer.remote.ip());
         Box::pin(ready(Err(Fault::caused(StatusCode::FORBIDDEN, cause))))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_others_are_no_hosts_of_this_machine() {
-        for (host, local) in [
-            ("localhost", true),
-            ("a.localhost", true),
-            ("127.0.0.1", true),
-            ("::1", true),
-            ("example.com", false),
-            ("localhost.example.com", false),
-            ("127.0.0.1.example.com", false),
-            ("", false),
-        ] {
-            assert_eq!(is_local(host), local, "{host}");
-        }
     }
 }

@@ -10,29 +10,17 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Caddy, EchoSockets, Origin, Setup, certificate, wait_for};
+use crate::harness::{self, Caddy, EchoSockets, Origin, Setup, certificate, wait_for};
 
 const PAGE: &str = "<!doctype html><title>t</title><p id=p>none</p><script>
 const entry = performance.getEntriesByType('navigation')[0];
 document.getElementById('p').textContent = 'protocol=' + entry.nextHopProtocol;
 </script>";
 
-/// Headless, for so long at most, with a profile of its own.
+/// Which trusts a certificate by its key.
 fn chromium(profile: &Path, pin: &str, seconds: u64) -> Command {
-    let mut command = Command::new("timeout");
-    command
-        .args([
-            &seconds.to_string(),
-            "chromium",
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-        ])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .arg("--disable-dev-shm-usage")
-        .arg(format!("--ignore-certificate-errors-spki-list={pin}"))
-        .arg(format!("--user-data-dir={}", profile.display()));
+    let mut command = harness::chromium(profile, seconds);
+    command.arg(format!("--ignore-certificate-errors-spki-list={pin}"));
     command
 }
 

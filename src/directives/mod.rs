@@ -28,6 +28,7 @@ mod request_id;
 mod rewrite;
 mod root;
 mod status;
+mod status_page;
 mod timeouts;
 mod tls;
 mod tracing;
@@ -110,6 +111,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("errors [FILE|visible]", errors::setup).block(&errors::OPTIONS),
     row("basicauth PATH USER PASSWORD, or: basicauth USER PASSWORD with a block", basicauth::setup)
         .block(&basicauth::OPTIONS),
+    row("status_page [ADDRESS|PATH]", status_page::setup),
     row("redir TO, or: redir FROM TO [CODE]", redir::setup).block(&redir::OPTIONS).templates(),
     row("status CODE PATH", status::setup).block(&status::OPTIONS),
     row("mime .EXT TYPE", mime::setup).block(&mime::OPTIONS),

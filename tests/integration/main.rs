@@ -87,6 +87,7 @@ mod short_uploads;
 mod smuggling;
 mod smuggling_h2;
 mod source_rpm;
+mod status_page;
 mod systemd;
 mod systemd_service;
 mod sysvinit;

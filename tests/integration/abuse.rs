@@ -107,7 +107,7 @@ fn streams_beyond_the_limit_are_refused() {
     let kept = h3(caddy.port(), json!({"requests": &crowd[..100], "parallel": true}));
     let answers = kept["answers"].as_array().unwrap();
     assert!(answers.iter().all(|answer| answer["status"] == 200), "{answers:?}");
-    let (window, stream_window) = (2 * 1024 * 1024, 1792 * 1024);
+    let (window, stream_window) = (256 * 1024, 1792 * 1024);
     let offered = json!({
         "idle": 30.0, "streams": 100, "window": window, "stream_window": stream_window,
     });

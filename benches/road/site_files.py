@@ -18,6 +18,9 @@ FILES = {"/page/": 1 + IMAGES + SCRIPTS + STYLES, "/late/": 2 + LATE_IMAGES}
 def files(directory, paths):
     """Makes those files once that are at `paths`; {path: CRC-32} of those that are loaded whole."""
     www = os.path.join(directory, "www")
+    pages = {"page": page(), "late": late_script()}
+    for folder in pages:
+        os.makedirs(os.path.join(www, folder), exist_ok=True)
     sums = {}
     for name, size in wanted(SIZES, paths):
         path = os.path.join(www, name)
@@ -27,8 +30,7 @@ def files(directory, paths):
     for name, size in wanted(ENDLESS, paths):
         with open(os.path.join(www, name), "ab") as file:
             file.truncate(size)
-    for folder, made in (("page", page()), ("late", late_script())):
-        os.makedirs(os.path.join(www, folder), exist_ok=True)
+    for folder, made in pages.items():
         for name, content in made.items():
             with open(os.path.join(www, folder, name), "wb") as file:
                 file.write(content)

@@ -182,7 +182,7 @@ fn the_servers_of_a_service_prove_that_they_are_the_services() {
         "upstream {name} is down: max_fails 1 reached in 60s: TLS handshake with {name} failed: \
          the certificate of the server is for host.up.test, not up.test"
     );
-    assert!(caddy.log().contains(&why), "{}", caddy.log());
+    wait_for("the reason", PATIENCE, || caddy.log().contains(&why).then_some(()));
 
     zone.change(&format!("{host}\n{right}\n{wrong}"));
     wait_for("both servers", PATIENCE, || (ask().status == 200).then_some(()));

@@ -51,7 +51,8 @@ def platform():
 def cargo(*args):
     """What cargo prints. It knows which features the program has; the graph in its metadata has
     those of the tests too."""
-    done = subprocess.run(["cargo", args[0], "--locked", *args[1:]], check=True, text=True,
+    command = ["cargo", args[0], "--quiet", "--locked", *args[1:]]
+    done = subprocess.run(command, check=True, text=True,
                           stdout=subprocess.PIPE)
     return done.stdout
 

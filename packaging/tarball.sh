@@ -5,7 +5,7 @@
 set -euo pipefail
 tree=$(cd "$(dirname "$0")/.." && pwd)
 machine=$("$tree/packaging/machine.sh" "$1")
-[ -e "$tree/target/package/$machine/LICENSES" ] || make -s -C "$tree" licences ARCH="$machine" >&2
+make -s -C "$tree" licences ARCH="$machine" >&2
 mkdir -p "$2"
 out=$(realpath "$2")
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$tree/Cargo.toml" | head -n 1)

@@ -14,7 +14,7 @@ x86_64) machine=amd64 ;;
 aarch64) machine=arm64 ;;
 *) exit 1 ;;
 esac
-[ -e "$tree/target/package/$arch/LICENSES" ] || make -s -C "$tree" licences ARCH="$arch" >&2
+make -s -C "$tree" licences ARCH="$arch" >&2
 maintainer="${DEBFULLNAME:-The caddy project} <${DEBEMAIL:-caddy@caddy.invalid}>"
 
 root=$(mktemp -d "$out/build.XXXXXX")

@@ -9,7 +9,7 @@ mkdir -p "$2"
 out=$(realpath "$2")
 release=${3:-1}
 machine=$("$tree/packaging/machine.sh" "$binary")
-[ -e "$tree/target/package/$machine/LICENSES" ] || make -s -C "$tree" licences ARCH="$machine" >&2
+make -s -C "$tree" licences ARCH="$machine" >&2
 
 case $(readelf -SW "$binary") in
 *' .debug_info '*) debuginfo=--with ;;

@@ -1,10 +1,11 @@
 //! Arguments and options that several directives take: paths, ranges of addresses, names of
-//! fields, commands, conditions, and when a log file is rotated.
+//! fields, patterns, commands, conditions, and when a log file is rotated.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use http::HeaderName;
+use regex::Regex;
 
 use crate::caddyfile::Repeat::{Accumulates, LastWins};
 use crate::caddyfile::{
@@ -98,6 +99,14 @@ pub fn field_name(args: &Args<'_>, word: &str) -> Result<HeaderName, ConfigError
     HeaderName::try_from(word).map_err(|_| {
         args.error_at(word, format!("'{word}' is not a header field name"))
             .hint("a name has letters, digits and '-', and no ':'")
+    })
+}
+
+/// Reads a regular expression.
+pub fn pattern(args: &Args<'_>, word: &str) -> Result<Regex, ConfigError> {
+    Regex::new(word).map_err(|error| {
+        let message = format!("invalid regular expression '{word}'");
+        args.error_at(word, message).hint(error.to_string())
     })
 }
 

@@ -61,22 +61,17 @@ fn simple(words: &[&str], args: &Args<'_>) -> Result<Rule, ConfigError> {
     if to.is_empty() {
         return Err(args.arg_error());
     }
-    let matcher = Matcher::Pattern { regex: compiled(from, args)?, not };
+    let matcher = Matcher::Pattern { regex: arguments::pattern(args, from)?, not };
     let mut rule = Rule::new(Prefix::default(), matcher);
     rule.to = to.iter().map(|to| Template::parse(to)).collect();
     Ok(rule)
 }
 
 fn pattern(rule: &mut Rule, args: &mut Args<'_>) -> Result<(), ConfigError> {
-    let regex = compiled(args.required()?, args)?;
+    let word = args.required()?;
+    let regex = arguments::pattern(args, word)?;
     rule.matcher = Matcher::Pattern { regex, not: false };
     Ok(())
-}
-
-fn compiled(pattern: &str, args: &Args<'_>) -> Result<Regex, ConfigError> {
-    Regex::new(pattern).map_err(|error| {
-        args.error(format!("invalid regular expression '{pattern}'")).hint(error.to_string())
-    })
 }
 
 pub(super) struct Rule {

@@ -1,6 +1,6 @@
 //! The result of a handler: a response, or a fault.
 
-use http::header::{self, ALLOW, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, ALLOW, HeaderMap, HeaderName, HeaderValue, VARY};
 use http::{Extensions, Response, StatusCode};
 
 use super::{Body, BodyError};
@@ -69,3 +69,14 @@ impl Removed {
 
 /// 499, as in nginx's log: the client disconnected before the response.
 pub const CLIENT_LEFT: u16 = 499;
+
+/// Tells caches that the response depends on a field of the request.
+pub fn add_vary(headers: &mut HeaderMap, name: &'static str) {
+    let mut values = headers.get_all(VARY).into_iter().filter_map(|v| v.to_str().ok());
+    let is_named = values.any(|value| {
+        value.split(',').map(str::trim).any(|n| n == "*" || n.eq_ignore_ascii_case(name))
+    });
+    if !is_named {
+        headers.append(VARY, HeaderValue::from_static(name));
+    }
+}

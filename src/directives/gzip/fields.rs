@@ -2,7 +2,7 @@
 
 use http::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_NONE_MATCH, TRAILER, VARY,
+    IF_NONE_MATCH, TRAILER,
 };
 
 use super::encoder::Coding;
@@ -49,20 +49,6 @@ pub(super) fn is_compressible(content_type: &HeaderValue) -> bool {
     essence.starts_with("text/")
         || ["+json", "+xml", "+yaml", "+text"].iter().any(|suffix| essence.ends_with(suffix))
         || COMPRESSIBLE.binary_search(&essence.as_str()).is_ok()
-}
-
-/// Tells caches that the response depends on Accept-Encoding.
-pub(super) fn add_vary(headers: &mut HeaderMap) {
-    let mut values = headers.get_all(VARY).into_iter().filter_map(|v| v.to_str().ok());
-    let is_named = values.any(|value| {
-        value
-            .split(',')
-            .map(str::trim)
-            .any(|n| n == "*" || n.eq_ignore_ascii_case("accept-encoding"))
-    });
-    if !is_named {
-        headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
 }
 
 /// Changes the fields to those of the compressed content.

@@ -13,6 +13,7 @@ use hyper::body::Body as _;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::coding::Codings;
+use crate::http::response::add_vary;
 use crate::http::{Body, Request};
 use crate::site::SiteBuilder;
 
@@ -92,7 +93,7 @@ impl Rule {
         let status = response.status();
         let length = whole_length(&response, is_head);
         let headers = response.headers_mut();
-        fields::add_vary(headers);
+        add_vary(headers, "Accept-Encoding");
         let Some(coding) = coding else { return response };
         match status {
             // Ranges refer to the uncompressed content.

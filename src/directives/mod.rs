@@ -3,7 +3,9 @@
 mod basicauth;
 mod bind;
 mod browse;
+mod cors;
 mod errors;
+mod expires;
 mod expvar;
 mod ext;
 mod fastcgi;
@@ -109,11 +111,13 @@ pub static DIRECTIVES: &[Directive] = &[
     row("gzip", gzip::setup).block(&gzip::OPTIONS),
     row("header PATH [+|-]NAME [VALUE]", header::setup).block(&header::OPTIONS).templates(),
     row("errors [FILE|visible]", errors::setup).block(&errors::OPTIONS),
+    row("expires with a block", expires::setup).block(&expires::OPTIONS),
     row("basicauth PATH USER PASSWORD, or: basicauth USER PASSWORD with a block", basicauth::setup)
         .block(&basicauth::OPTIONS),
     row("status_page [ADDRESS|PATH]", status_page::setup),
     row("redir TO, or: redir FROM TO [CODE]", redir::setup).block(&redir::OPTIONS).templates(),
     row("status CODE PATH", status::setup).block(&status::OPTIONS),
+    row("cors [PATH [ORIGIN...]]", cors::setup).block(&cors::OPTIONS),
     row("mime .EXT TYPE", mime::setup).block(&mime::OPTIONS),
     row("internal PATH", internal::setup),
     row("expvar [PATH]", expvar::setup),

@@ -29,6 +29,7 @@ mod cli;
 mod configuration;
 mod container;
 mod content;
+mod cross_origin;
 mod dead_udp;
 mod deb;
 mod defaults;

@@ -36,6 +36,7 @@ enum Stage {
     Answering(u16),
     /// The stream has left HTTP: a tunnel is no request in flight, and its bytes are no content.
     Left,
+    Ended,
 }
 
 /// The parts of a request that it is counted by.
@@ -79,18 +80,25 @@ impl Tally {
             self.bytes.set(self.bytes.get() + bytes);
         }
     }
-}
 
-impl Drop for Tally {
-    fn drop(&mut self) {
-        match self.stage.get() {
-            Stage::Left => return,
+    /// The response has ended. Without a call, it ends when this is dropped.
+    pub(crate) fn end(&self, now: Instant) {
+        match self.stage.replace(Stage::Ended) {
+            Stage::Left | Stage::Ended => return,
             Stage::Unanswered => self.traffic.leave(CLIENT_LEFT),
             Stage::Answering(status) => {
-                let after = self.received.elapsed().into();
+                let after = now.duration_since(self.received).into();
                 self.traffic.finish(status, after, self.bytes.get());
             }
         }
         self.traffic.end();
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        if self.stage.get() != Stage::Ended {
+            self.end(Instant::now());
+        }
     }
 }

@@ -101,11 +101,12 @@ impl HttpBody for Outgoing {
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 self.unread = true;
-                self.held.activity.handed_out();
+                let now = Instant::now();
+                self.held.activity.handed_out(now);
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
                 self.held.tally.sent(bytes);
                 if let Some(stall) = &self.stall {
-                    stall.begin();
+                    stall.begin(now);
                 }
             }
             Poll::Ready(Some(Err(error))) => log::debug!("response body: {error}"),
@@ -126,6 +127,8 @@ impl HttpBody for Outgoing {
 impl Drop for Outgoing {
     fn drop(&mut self) {
         self.taken();
-        self.held.activity.end();
+        let now = Instant::now();
+        self.held.activity.end(now);
+        self.held.tally.end(now.into_std());
     }
 }

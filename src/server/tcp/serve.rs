@@ -14,6 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 use super::batched_tls::{BatchedTls, Flusher};
 use super::guard::{Guard, GuardHandle, GuardLimits, Readable};
@@ -279,7 +280,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(activity) = &self.0 {
-            activity.end();
+            activity.end(Instant::now());
         }
     }
 }

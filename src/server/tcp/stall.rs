@@ -31,8 +31,8 @@ impl Stall {
         STALL.try_with(Rc::clone).ok()
     }
 
-    pub(crate) fn begin(&self) {
-        self.since.set(Some(Instant::now()));
+    pub(crate) fn begin(&self, now: Instant) {
+        self.since.set(Some(now));
     }
 
     pub(crate) fn end(&self) {

@@ -34,7 +34,7 @@ async fn answered(task: impl Future, stall: &Rc<Stall>, patience: Option<Duratio
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::timeout;
+    use tokio::time::{Instant, timeout};
 
     use super::*;
 
@@ -43,7 +43,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let waits = || async {
-                Stall::current().unwrap().begin();
+                Stall::current().unwrap().begin(Instant::now());
                 std::future::pending::<()>().await;
             };
             for (patience, ends) in [(Some(Duration::from_millis(50)), true), (None, false)] {

@@ -71,9 +71,9 @@ impl Activity {
     }
 
     /// A response is complete, failed or dropped.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&self, now: Instant) {
         self.0.requests.set(self.0.requests.get() - 1);
-        self.progress();
+        self.0.progress.set(now);
     }
 
     /// Counts as a request until the returned value is dropped.
@@ -83,9 +83,9 @@ impl Activity {
     }
 
     /// A response body returned a frame, which the client has to read.
-    pub(crate) fn handed_out(&self) {
+    pub(crate) fn handed_out(&self, now: Instant) {
         self.0.unread.set(self.0.unread.get() + 1);
-        self.progress();
+        self.0.progress.set(now);
     }
 
     /// The frame was read.
@@ -100,10 +100,6 @@ impl Activity {
 
     fn is_fresh(&self) -> bool {
         self.0.fresh.get()
-    }
-
-    fn progress(&self) {
-        self.0.progress.set(Instant::now());
     }
 
     /// The deadline of the connection in its current state.
@@ -147,7 +143,7 @@ pub(crate) struct Busy(Activity);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.end();
+        self.0.end(Instant::now());
     }
 }
 

@@ -12,13 +12,6 @@ use http_body_util::BodyExt;
 use tokio::time::{sleep_until, timeout};
 
 use crate::directives::proxy::balance::discover::Hosts;
-use crate::directives::proxy::exchange::attempt::attempt;
-use crate::directives::proxy::exchange::outcome::{Attempt, Outcome};
-use crate::directives::proxy::exchange::payload::Payload;
-use crate::directives::proxy::exchange::settings::Settings;
-use crate::directives::proxy::host::health::{Check, Health};
-use crate::directives::proxy::host::upstream::{Slot, Target, Upstream};
-use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::directives::proxy::rule::Rule;
 use crate::error_chain::display_chain;
 use crate::http::connection_values::ConnectionValues;
@@ -28,6 +21,13 @@ use crate::http::{Body, Request};
 use crate::limits::HEALTH_BODY;
 use crate::net::proxy_protocol::writer::ProxyProtocol;
 use crate::site::Task;
+use crate::upstream::exchange::attempt::attempt;
+use crate::upstream::exchange::outcome::{Attempt, Outcome};
+use crate::upstream::exchange::payload::Payload;
+use crate::upstream::exchange::settings::Settings;
+use crate::upstream::host::health::{Check, Health};
+use crate::upstream::host::upstream::{Slot, Target, Upstream};
+use crate::upstream::rewrite::header_rules::HeaderRule;
 
 /// The background tasks of a rule: health checks, and name resolution.
 pub(super) fn tasks(rule: &Rule, site: &str, secure: bool) -> Vec<Task> {

@@ -4,9 +4,9 @@ use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, TRAILER};
 use http::{Method, StatusCode};
 
-use crate::directives::proxy::exchange::http1::answer::{Answer, Framing, parse};
 use crate::fuzzing::{Target, two};
 use crate::http::hop;
+use crate::upstream::exchange::http1::answer::{Answer, Framing, parse};
 
 pub(crate) const TARGETS: &[Target] = &[Target { name: "answer", run: answer, seeds: SEEDS }];
 

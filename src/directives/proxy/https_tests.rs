@@ -3,10 +3,10 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::exchange::trust::Trust;
 use super::rule::Rule;
 use super::testing::{local, ok, request};
 use super::tests::text;
+use crate::upstream::exchange::trust::Trust;
 
 /// An https origin with a certificate of its own; what it got for a server name is returned.
 async fn tls_origin(dir: &std::path::Path) -> (u16, String) {

@@ -1,19 +1,16 @@
 //! `proxy`: forwards requests to upstream HTTP servers and returns their responses.
 //!
 //! [`config`] parses the directive into a [`rule`]. [`serve`] chooses an upstream by [`balance`]
-//! and tries it by [`exchange`], which opens connections and rewrites the messages by [`rewrite`];
-//! [`host`] holds the shared state of upstreams. [`checks`] runs in the background, and [`report`]
-//! reports the state of the upstreams. This file selects the rule of a request.
+//! and tries it by [`exchange`](crate::upstream::exchange). [`checks`] runs in the background, and
+//! [`report`] reports the state of the upstreams. This file selects the rule of a request.
 
 mod balance;
 mod checks;
 mod config;
-mod exchange;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
-mod host;
+mod location;
 mod report;
-mod rewrite;
 mod rule;
 mod serve;
 

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::host::upstream::{Tolerance, Upstream};
 use super::rule::Rule;
 use crate::report::{UpstreamReport, UpstreamState};
+use crate::upstream::host::upstream::{Tolerance, Upstream};
 
 /// The report of a rule.
 pub(super) fn upstreams(rule: &Rule) -> UpstreamReport {
@@ -38,10 +38,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::super::host::health::Health;
-    use super::super::host::upstream::{State, Target};
     use super::*;
-    use crate::directives::proxy::host::error::ProxyError;
+    use crate::upstream::host::error::ProxyError;
+    use crate::upstream::host::health::Health;
+    use crate::upstream::host::upstream::{State, Target};
 
     #[test]
     fn the_reason_is_the_one_that_keeps_requests_away() {

@@ -8,13 +8,13 @@ use crate::directives::proxy::balance::discover::{Discovery, Hosts};
 use crate::directives::proxy::balance::policy::Policy;
 use crate::directives::proxy::balance::queue::Queue;
 use crate::directives::proxy::balance::select::Selector;
-use crate::directives::proxy::exchange::settings::Settings;
-use crate::directives::proxy::exchange::trust::{ClientFiles, Trust};
-use crate::directives::proxy::host::health::Check;
-use crate::directives::proxy::host::set::Set;
-use crate::directives::proxy::host::upstream::{Tolerance, Versions};
 use crate::http::Request;
 use crate::http::paths::Prefix;
+use crate::upstream::exchange::settings::Settings;
+use crate::upstream::exchange::trust::{ClientFiles, Trust};
+use crate::upstream::host::health::Check;
+use crate::upstream::host::set::Set;
+use crate::upstream::host::upstream::{Tolerance, Versions};
 
 /// One `proxy` line.
 #[derive(Debug)]

@@ -5,20 +5,20 @@ use http::{Method, Response};
 use tokio::time::Instant;
 
 use crate::directives::proxy::balance::retry::{Retries, RetryLimits};
-use crate::directives::proxy::exchange::affinity;
-use crate::directives::proxy::exchange::attempt::attempt;
-use crate::directives::proxy::exchange::outcome::{Attempt, Outcome, is_idempotent};
-use crate::directives::proxy::exchange::payload::Payload;
-use crate::directives::proxy::host::error::{Fate, ProxyError};
-use crate::directives::proxy::host::set::Set;
-use crate::directives::proxy::host::upstream::{Slot, Upstream};
-use crate::directives::proxy::rewrite::header_rules;
-use crate::directives::proxy::rewrite::location::Places;
+use crate::directives::proxy::location::Places;
 use crate::directives::proxy::rule::Rule;
 use crate::http::placeholders::ResponseFacts;
 use crate::http::response::{NeedsHttp1, Removed};
 use crate::http::{Body, Fault, Reply, Request};
 use crate::metrics::WorkerMetrics;
+use crate::upstream::exchange::affinity;
+use crate::upstream::exchange::attempt::attempt;
+use crate::upstream::exchange::outcome::{Attempt, Outcome, is_idempotent};
+use crate::upstream::exchange::payload::Payload;
+use crate::upstream::host::error::{Fate, ProxyError};
+use crate::upstream::host::set::Set;
+use crate::upstream::host::upstream::{Slot, Upstream};
+use crate::upstream::rewrite::header_rules;
 
 /// Has one of the rule's upstreams answer a request.
 pub(crate) async fn serve(rule: &Rule, req: &mut Request) -> Reply {

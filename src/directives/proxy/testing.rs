@@ -4,44 +4,18 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use http::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::directives::proxy::config::address;
-use crate::directives::proxy::exchange::trust::Trust;
-use crate::directives::proxy::host::set::Set;
 use crate::directives::proxy::rule::Rule;
 use crate::http::paths::Prefix;
-use crate::http::{Body, Peer, Request};
-
-/// A request of a client at 192.0.2.7 for `site.test`.
-pub(super) fn request(method: &str, uri: &str) -> Request {
-    let (mut head, ()) =
-        http::Request::builder().method(method).uri(uri).body(()).unwrap().into_parts();
-    head.headers.insert("host", HeaderValue::from_static("site.test"));
-    Request {
-        original_uri: head.uri.clone(),
-        head,
-        body: Body::empty(),
-        upgrade: None,
-        peer: Rc::new(Peer {
-            remote: "192.0.2.7:4321".parse().unwrap(),
-            local: "192.0.2.1:8080".parse().unwrap(),
-            tls: None,
-            values: crate::http::connection_values::ConnectionValues::default(),
-        }),
-        host: "site.test".to_owned(),
-        user: None,
-        upstream: None,
-        watcher: None,
-        early_hints: None,
-        received: Instant::now(),
-    }
-}
+use crate::upstream::exchange::trust::Trust;
+use crate::upstream::host::address;
+use crate::upstream::host::set::Set;
+pub(super) use crate::upstream::testing::request;
 
 /// Upstreams with these weights.
 pub(super) fn weighted(weights: &[u32]) -> Set {

@@ -12,13 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use crate::directives::proxy::balance::policy::Policy;
-use crate::directives::proxy::exchange::http1::pool;
 use crate::directives::proxy::rule::Rule;
 use crate::directives::proxy::serve::serve;
 use crate::directives::proxy::testing::{Then, dead, local, ok, origin, request};
 use crate::directives::proxy::*;
 use crate::http::body::TooLarge;
 use crate::http::{Body, BodyError};
+use crate::upstream::exchange::http1::pool;
 
 async fn send(rule: &Rule, mut req: Request) -> Result<(u16, HeaderMap, Body), u16> {
     let reply = serve(rule, &mut req).await;

@@ -8,10 +8,10 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::sticky::Sticky;
-use crate::directives::proxy::host::health::Check;
-use crate::directives::proxy::host::set::Set;
-use crate::directives::proxy::host::upstream::{Target, Upstream, shared_state};
 use crate::limits::UPSTREAM_WEIGHT;
+use crate::upstream::host::health::Check;
+use crate::upstream::host::set::Set;
+use crate::upstream::host::upstream::{Target, Upstream, shared_state};
 use crate::upstream::{Host, Server, Service, keep_resolved};
 
 /// The upstreams of a rule.

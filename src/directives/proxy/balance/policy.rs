@@ -9,9 +9,9 @@ use http::header::HeaderName;
 use super::rendezvous::rendezvous;
 use super::sticky::Sticky;
 use crate::caddyfile::suggestion;
-use crate::directives::proxy::host::set::Set;
-use crate::directives::proxy::host::upstream::Upstream;
 use crate::http::Request;
+use crate::upstream::host::set::Set;
+use crate::upstream::host::upstream::Upstream;
 
 /// How a rule chooses among its available upstreams.
 #[derive(Debug)]

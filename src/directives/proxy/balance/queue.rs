@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::future::select_all;
 use tokio::time::{Instant, timeout_at};
 
-use crate::directives::proxy::host::error::ProxyError;
-use crate::directives::proxy::host::set::Set;
+use crate::upstream::host::error::ProxyError;
+use crate::upstream::host::set::Set;
 
 /// `queue N [TIMEOUT]`.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 //! upstream is removed, only its keys move, each to the next best; a new upstream takes an equal
 //! share from all others.
 
-use crate::directives::proxy::host::digest::{hash, mix};
-use crate::directives::proxy::host::set::Set;
+use crate::upstream::host::digest::{hash, mix};
+use crate::upstream::host::set::Set;
 
 /// The available upstream with the highest score for `key`.
 pub(crate) fn rendezvous(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::directives::proxy::host::error::{Fate, ProxyError};
+use crate::upstream::host::error::{Fate, ProxyError};
 
 /// `try_duration` and `try_interval`.
 #[derive(Debug, Clone, Copy)]

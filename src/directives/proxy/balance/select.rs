@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::policy::Policy;
 use super::retry::Tried;
-use crate::directives::proxy::host::error::ProxyError;
-use crate::directives::proxy::host::set::Set;
-use crate::directives::proxy::host::upstream::{Slot, Tolerance, Upstream};
 use crate::http::Request;
+use crate::upstream::host::error::ProxyError;
+use crate::upstream::host::set::Set;
+use crate::upstream::host::upstream::{Slot, Tolerance, Upstream};
 
 /// The smallest fraction of its share that a host gets after it has recovered.
 const LEAST_SHARE: f64 = 0.05;

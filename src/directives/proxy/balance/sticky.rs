@@ -8,8 +8,8 @@ use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use http::header::{COOKIE, HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
-use crate::directives::proxy::host::set::Set;
-use crate::directives::proxy::host::upstream::Upstream;
+use crate::upstream::host::set::Set;
+use crate::upstream::host::upstream::Upstream;
 
 /// Bytes of the HMAC in the cookie.
 const SIGNED: usize = 16;

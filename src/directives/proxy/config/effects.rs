@@ -1,9 +1,9 @@
 //! Warns of options of a `proxy` line that have no effect beside the others.
 
 use crate::caddyfile::{Args, ConfigError, Written};
-use crate::directives::proxy::host::upstream::Target;
 use crate::directives::proxy::rule::Rule;
 use crate::http::paths::Prefix;
+use crate::upstream::host::upstream::Target;
 
 /// Complains of each such option, where it is written.
 pub(crate) fn check(

@@ -1,6 +1,5 @@
 //! A `proxy` line read into a rule.
 
-pub(crate) mod address;
 pub(crate) mod effects;
 pub(crate) mod options;
 pub(crate) mod upstreams;

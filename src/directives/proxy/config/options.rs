@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 
-use super::address;
 use super::effects;
 use super::upstreams::Unusable;
 use crate::arguments::{excepted, not_a_path, prefix};
@@ -16,13 +15,14 @@ use crate::caddyfile::{
 };
 use crate::directives::proxy::balance::policy::Policy;
 use crate::directives::proxy::balance::queue::Queue;
-use crate::directives::proxy::exchange::trust::{ClientFiles, Trust};
-use crate::directives::proxy::host::health::Check;
-use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::directives::proxy::rule::Rule;
 use crate::http::paths::Prefix;
 use crate::limits::{UPSTREAM_QUEUE, UPSTREAM_WEIGHT};
 use crate::net::proxy_protocol::writer::ProxyProtocol;
+use crate::upstream::exchange::trust::{ClientFiles, Trust};
+use crate::upstream::host::address;
+use crate::upstream::host::health::Check;
+use crate::upstream::rewrite::header_rules::HeaderRule;
 
 /// A `proxy` line as far as it has been read.
 pub(crate) struct Line {

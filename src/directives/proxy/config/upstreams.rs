@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::address;
 use crate::directives::proxy::balance::discover::{Discovery, Finish};
-use crate::directives::proxy::exchange::trust::ClientFiles;
-use crate::directives::proxy::host::set::Set;
-use crate::directives::proxy::host::upstream::{Target, Upstream, Versions};
 use crate::directives::proxy::rule::Rule;
+use crate::upstream::exchange::trust::ClientFiles;
+use crate::upstream::host::address;
+use crate::upstream::host::set::Set;
+use crate::upstream::host::upstream::{Target, Upstream, Versions};
 
 /// Why upstreams cannot be used.
 #[derive(Debug)]

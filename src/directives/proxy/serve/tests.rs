@@ -200,3 +200,39 @@ fn a_host_that_comes_back_starts_slowly() {
         assert!([0, 2_000].contains(&share(&rule)), "a hash stays where it is");
     });
 }
+
+/// What a GET gets where the upstream answers so: content and trailers, or that it broke.
+fn answered(text: &'static str) -> Option<(String, Vec<String>)> {
+    local(async move {
+        let (to, _) = origin(move |_| (text.as_bytes().to_vec(), Then::Close)).await;
+        let mut req = request("GET", "/");
+        let response = serve(&Rule::of("/", &[to]), &mut req).await.ok()?;
+        let collected = response.into_body().collect().await.ok()?;
+        let trailers = collected.trailers().map(|trailers| trailers.keys());
+        let trailers = trailers.into_iter().flatten().map(ToString::to_string).collect();
+        Some((String::from_utf8(collected.to_bytes().to_vec()).unwrap(), trailers))
+    })
+}
+
+#[test]
+fn content_is_cut_out_of_its_framing() {
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let whole = |text: &str, trailers: &[&str]| {
+        Some((text.to_owned(), trailers.iter().map(|name| (*name).to_owned()).collect()))
+    };
+    for (body, want) in [
+        ("3\r\nabc\r\n0\r\n\r\n", whole("abc", &[])),
+        ("3  \r\nabc\r\n02;x=y\r\nde\r\n0\r\n\r\n", whole("abcde", &[])),
+        ("1\r\na\r\n0\r\nx-sum: 1\r\ncontent-length: 9\r\n\r\n", whole("a", &["x-sum"])),
+        ("3\r\nab", None),
+        ("3\r\nabcd\r\n0\r\n\r\n", None),
+        ("x\r\nabc\r\n0\r\n\r\n", None),
+        ("3\r\nabc\r\n0\r\nno colon\r\n\r\n", None),
+        ("3\r\nabc\r\n", None),
+    ] {
+        let text = format!("{CHUNKED}{body}").leak();
+        assert_eq!(answered(text), want, "{body:?}");
+    }
+    assert_eq!(answered("HTTP/1.1 200 OK\r\n\r\nuntil the end"), whole("until the end", &[]));
+    assert_eq!(answered("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort"), None);
+}

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use http::HeaderValue;
 
 use crate::caddyfile::parse_port;
-use crate::directives::proxy::host::upstream::{Target, Upstream, Versions, shared_state};
 use crate::upstream::Host;
+use crate::upstream::host::upstream::{Target, Upstream, Versions, shared_state};
 
 /// Reads one TO; a port range gives one upstream per port. `identity` is what else a connection
 /// depends on (TLS settings).

@@ -4,9 +4,9 @@ use http::{Method, Response};
 
 use super::payload::Payload;
 use super::settings::Settings;
-use crate::directives::proxy::host::error::{Fate, ProxyError};
-use crate::directives::proxy::host::upstream::Upstream;
 use crate::http::{Body, Request};
+use crate::upstream::host::error::{Fate, ProxyError};
+use crate::upstream::host::upstream::Upstream;
 
 /// The inputs of an attempt.
 pub(crate) struct Attempt<'a> {

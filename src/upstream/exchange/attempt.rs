@@ -13,10 +13,10 @@ use super::outcome::{Attempt, Outcome, is_idempotent};
 use super::request::outgoing;
 use super::response::{Lease, receive};
 use super::settings::Settings;
-use crate::directives::proxy::host::error::ProxyError;
-use crate::directives::proxy::host::upstream::{Slot, Upstream, Versions};
 use crate::http::Request;
 use crate::metrics::WorkerMetrics;
+use crate::upstream::host::error::ProxyError;
+use crate::upstream::host::upstream::{Slot, Upstream, Versions};
 
 /// Sends the request and waits for the head of the response.
 pub(crate) async fn attempt(mut this: Attempt<'_>, mut slot: Slot) -> Outcome {

@@ -7,10 +7,10 @@ use bytes::BytesMut;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, response::Parts};
 
-use crate::directives::proxy::host::error::ProxyError;
-use crate::directives::proxy::rewrite::names;
 use crate::http::hop;
 use crate::limits::RESPONSE_FIELDS;
+use crate::upstream::host::error::ProxyError;
+use crate::upstream::rewrite::names;
 
 /// How the content of a response ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

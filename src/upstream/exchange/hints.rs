@@ -3,9 +3,9 @@
 use http::{HeaderMap, StatusCode};
 
 use super::settings::Settings;
-use crate::directives::proxy::rewrite::header_rules;
 use crate::http::Request;
 use crate::http::placeholders::ResponseFacts;
+use crate::upstream::rewrite::header_rules;
 
 /// Sends the fields of a 103, without hop-by-hop fields, to a client that may get them.
 pub(crate) fn forward(settings: &Settings, req: &Request, mut fields: HeaderMap) {

@@ -11,13 +11,13 @@ use http::{HeaderMap, Method, Uri, Version};
 use hyper::body::Body as _;
 
 use super::settings::Settings;
-use crate::directives::proxy::host::error::ProxyError;
-use crate::directives::proxy::host::upstream::Upstream;
-use crate::directives::proxy::rewrite::header_rules::{self, Change};
-use crate::directives::proxy::rewrite::overlay::Fields;
 use crate::http::hop::{self, FORWARDED_FOR};
 use crate::http::paths::Prefix;
 use crate::http::{Body, Request};
+use crate::upstream::host::error::ProxyError;
+use crate::upstream::host::upstream::Upstream;
+use crate::upstream::rewrite::header_rules::{self, Change};
+use crate::upstream::rewrite::overlay::Fields;
 
 /// A request to an upstream.
 pub(crate) struct Message<'a> {
@@ -181,9 +181,8 @@ pub(crate) fn announced(headers: &HeaderMap, name: HeaderName) -> Vec<HeaderValu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directives::proxy::config::address::parse;
-    use crate::directives::proxy::rule::Rule;
-    use crate::directives::proxy::testing::request;
+    use crate::upstream::host::address::parse;
+    use crate::upstream::testing::request;
 
     #[test]
     fn targets_follow_the_table() {
@@ -219,8 +218,8 @@ mod tests {
         for (name, value) in fields {
             req.head.headers.append(*name, HeaderValue::from_static(value));
         }
-        let rule = Rule::of("/", &[to.to_owned()]);
-        let out = outgoing(&req, &rule.hosts[0], &rule.exchange, Body::empty());
+        let (upstream, settings) = (&parse(to, "").unwrap()[0], Settings::default());
+        let out = outgoing(&req, upstream, &settings, Body::empty());
         out.unwrap().fields.to_map()
     }
 

@@ -9,10 +9,10 @@ use hyper::body::Frame;
 
 use super::answer::Framing;
 use super::connection::Conn;
-use crate::directives::proxy::host::error::ProxyError;
 use crate::http::chunked::Chunked;
 use crate::http::hop;
 use crate::limits::{RESPONSE_HEAD_BYTES, RESPONSE_TRAILERS};
+use crate::upstream::host::error::ProxyError;
 
 /// The rest of the content.
 #[derive(Debug)]
@@ -134,49 +134,4 @@ fn trailers(conn: &mut Conn) -> Result<Option<HeaderMap>, ProxyError> {
 
 fn not_cut(bytes: Bytes) -> io::Result<Bytes> {
     if bytes.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
-}
-
-#[cfg(test)]
-mod tests {
-    use http_body_util::BodyExt;
-
-    use crate::directives::proxy::rule::Rule;
-    use crate::directives::proxy::serve::serve;
-    use crate::directives::proxy::testing::{Then, local, origin, request};
-
-    /// What a GET gets where the upstream answers so: content and trailers, or that it broke.
-    fn answered(text: &'static str) -> Option<(String, Vec<String>)> {
-        local(async move {
-            let (to, _) = origin(move |_| (text.as_bytes().to_vec(), Then::Close)).await;
-            let mut req = request("GET", "/");
-            let response = serve(&Rule::of("/", &[to]), &mut req).await.ok()?;
-            let collected = response.into_body().collect().await.ok()?;
-            let trailers = collected.trailers().map(|trailers| trailers.keys());
-            let trailers = trailers.into_iter().flatten().map(ToString::to_string).collect();
-            Some((String::from_utf8(collected.to_bytes().to_vec()).unwrap(), trailers))
-        })
-    }
-
-    #[test]
-    fn content_is_cut_out_of_its_framing() {
-        const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-        let whole = |text: &str, trailers: &[&str]| {
-            Some((text.to_owned(), trailers.iter().map(|name| (*name).to_owned()).collect()))
-        };
-        for (body, want) in [
-            ("3\r\nabc\r\n0\r\n\r\n", whole("abc", &[])),
-            ("3  \r\nabc\r\n02;x=y\r\nde\r\n0\r\n\r\n", whole("abcde", &[])),
-            ("1\r\na\r\n0\r\nx-sum: 1\r\ncontent-length: 9\r\n\r\n", whole("a", &["x-sum"])),
-            ("3\r\nab", None),
-            ("3\r\nabcd\r\n0\r\n\r\n", None),
-            ("x\r\nabc\r\n0\r\n\r\n", None),
-            ("3\r\nabc\r\n0\r\nno colon\r\n\r\n", None),
-            ("3\r\nabc\r\n", None),
-        ] {
-            let text = format!("{CHUNKED}{body}").leak();
-            assert_eq!(answered(text), want, "{body:?}");
-        }
-        assert_eq!(answered("HTTP/1.1 200 OK\r\n\r\nuntil the end"), whole("until the end", &[]));
-        assert_eq!(answered("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort"), None);
-    }
 }

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use super::http1::connection::Conn;
 use super::settings::Settings;
-use crate::directives::proxy::host::upstream::Upstream;
 use crate::http::{Peer, Request};
 use crate::limits::UPSTREAM_IDLE;
+use crate::upstream::host::upstream::Upstream;
 
 /// A bound connection and its upstream.
 struct Own {

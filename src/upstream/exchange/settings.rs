@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::trust::ClientConfigs;
-use crate::directives::proxy::rewrite::header_rules::HeaderRule;
 use crate::http::paths::Prefix;
 use crate::limits::{
     UPSTREAM_BODY_IDLE, UPSTREAM_CONNECT, UPSTREAM_FIRST_BYTE, UPSTREAM_KEEPALIVE,
 };
 use crate::net::proxy_protocol::writer::ProxyProtocol;
+use crate::upstream::rewrite::header_rules::HeaderRule;
 
 /// The settings for all upstreams of a rule.
 #[derive(Debug, Clone)]

@@ -11,9 +11,9 @@ use http::Method;
 use tokio_util::io::poll_read_buf;
 
 use super::answer::{self, Answer};
-use crate::directives::proxy::host::error::ProxyError;
 use crate::http::chunked::Chunked;
 use crate::limits::RESPONSE_HEAD_BYTES;
+use crate::upstream::host::error::ProxyError;
 use crate::upstream::{Io, Patience};
 
 /// Sizes of one read: for a head, for a body, and for a long body that the client receives as fast

@@ -17,10 +17,10 @@ use super::http1::content::Content;
 use super::http1::exchange::Exchange;
 use super::http1::pool;
 use super::request::announced;
-use crate::directives::proxy::host::error::ProxyError;
-use crate::directives::proxy::host::upstream::Slot;
 use crate::error_chain::display_chain;
 use crate::http::{Body, Peer, hop};
+use crate::upstream::host::error::ProxyError;
+use crate::upstream::host::upstream::Slot;
 
 /// The settings and resources that a response holds until its end.
 #[derive(Debug)]

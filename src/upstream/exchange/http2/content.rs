@@ -14,10 +14,10 @@ use tokio::time::Instant;
 
 use super::gate::Place;
 use super::upload::trailers_of;
-use crate::directives::proxy::host::error::ProxyError;
-use crate::directives::proxy::host::upstream::Slot;
 use crate::http::BodyError;
 use crate::upstream::Patience;
+use crate::upstream::host::error::ProxyError;
+use crate::upstream::host::upstream::Slot;
 
 pub(super) struct Content {
     pub(super) stream: RecvStream,

@@ -17,11 +17,11 @@ use super::connections::Client;
 use super::content::Content;
 use super::gate::Place;
 use super::upload::Upload;
-use crate::directives::proxy::host::error::ProxyError;
-use crate::directives::proxy::host::upstream::Slot;
 use crate::http::Body;
 use crate::limits::INFORMATIONAL;
 use crate::upstream::Patience;
+use crate::upstream::host::error::ProxyError;
+use crate::upstream::host::upstream::Slot;
 
 /// A request without a response.
 pub(crate) struct Unanswered {

@@ -14,13 +14,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::gate::{Gate, Link};
 use super::windows::CONNECTION_WINDOW;
-use crate::directives::proxy::host::error::ProxyError;
 use crate::http2_frames::LARGEST_WINDOW;
 use crate::limits::{
     RESPONSE_HEAD_BYTES, UPSTREAM_HTTP1, UPSTREAM_IDLE, UPSTREAM_PING, UPSTREAM_PONG,
     UPSTREAM_STREAMS,
 };
 use crate::upstream::Io;
+use crate::upstream::host::error::ProxyError;
 
 thread_local! {
     static KNOWN: RefCell<HashMap<u64, Known>> = RefCell::default();

@@ -10,11 +10,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use crate::directives::proxy::host::error::ProxyError;
-use crate::directives::proxy::host::upstream::{Target, Upstream};
 use crate::metrics::WorkerMetrics;
 use crate::net::dial;
 use crate::upstream::Io;
+use crate::upstream::host::error::ProxyError;
+use crate::upstream::host::upstream::{Target, Upstream};
 
 /// The settings of a new connection.
 pub(crate) struct Dial<'a> {

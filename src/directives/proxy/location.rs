@@ -6,11 +6,11 @@ use std::borrow::Cow;
 use http::header::{CONTENT_LOCATION, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::header_rules::{self, Change, HeaderRule};
-use super::overlay::Fields;
-use crate::directives::proxy::host::upstream::{Target, Upstream};
 use crate::http::Request;
 use crate::http::paths::Prefix;
+use crate::upstream::host::upstream::{Target, Upstream};
+use crate::upstream::rewrite::header_rules::{self, Change, HeaderRule};
+use crate::upstream::rewrite::overlay::Fields;
 
 /// The names of the upstream and of the site in URLs.
 pub(crate) struct Places<'a> {
@@ -147,7 +147,6 @@ fn each(fields: &mut HeaderMap, name: HeaderName, turn: impl Fn(&str) -> Option<
 mod tests {
 
     use super::*;
-    use crate::directives::proxy::rewrite::header_rules::HeaderRule;
     use crate::directives::proxy::rule::Rule;
     use crate::directives::proxy::testing::request;
     use crate::http::paths::Prefix;

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use super::answer::{Answer, Framing};
 use super::connection::Conn;
 use super::upload::{Grant, Upload, WRONG_ACCEPT};
-use crate::directives::proxy::exchange::request::Message;
-use crate::directives::proxy::host::error::ProxyError;
 use crate::limits::INFORMATIONAL;
+use crate::upstream::exchange::request::Message;
+use crate::upstream::host::error::ProxyError;
 
 /// A request and its response on a connection.
 #[derive(Debug)]

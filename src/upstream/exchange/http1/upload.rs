@@ -13,12 +13,12 @@ use tokio::io::AsyncWrite;
 use tokio::time::Sleep;
 
 use super::connection::Conn;
-use crate::directives::proxy::exchange::request::Message;
-use crate::directives::proxy::host::error::ProxyError;
-use crate::directives::proxy::rewrite::overlay::Fields;
 use crate::http::upgrade::{self, WEBSOCKET_ACCEPT, WEBSOCKET_KEY};
 use crate::http::{Body, BodyError, hop};
 use crate::limits::CONTINUE_WAIT;
+use crate::upstream::exchange::request::Message;
+use crate::upstream::host::error::ProxyError;
+use crate::upstream::rewrite::overlay::Fields;
 
 /// Smaller pieces are copied to the output buffer: over HTTP/3 they arrive in datagrams.
 const SMALL: usize = 8 * 1024;

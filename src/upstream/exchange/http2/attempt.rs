@@ -7,19 +7,19 @@ use http::{Response, Uri, Version};
 
 use super::connections::{self, Client};
 use super::exchange::{Exchange, Unanswered, asks_for_http1};
-use crate::directives::proxy::exchange::affinity::{self, Affinity};
-use crate::directives::proxy::exchange::connect::{Dial, connect};
-use crate::directives::proxy::exchange::hints;
-use crate::directives::proxy::exchange::http1::connection::Conn;
-use crate::directives::proxy::exchange::http1::pool;
-use crate::directives::proxy::exchange::outcome::{Attempt, Outcome, is_idempotent};
-use crate::directives::proxy::exchange::request::{Message, outgoing};
-use crate::directives::proxy::exchange::response::clean;
-use crate::directives::proxy::exchange::settings::Settings;
-use crate::directives::proxy::host::error::{Fate, ProxyError};
-use crate::directives::proxy::host::upstream::{Slot, Target, Upstream, Versions};
 use crate::http::{Body, Request, hop};
 use crate::metrics::WorkerMetrics;
+use crate::upstream::exchange::affinity::{self, Affinity};
+use crate::upstream::exchange::connect::{Dial, connect};
+use crate::upstream::exchange::hints;
+use crate::upstream::exchange::http1::connection::Conn;
+use crate::upstream::exchange::http1::pool;
+use crate::upstream::exchange::outcome::{Attempt, Outcome, is_idempotent};
+use crate::upstream::exchange::request::{Message, outgoing};
+use crate::upstream::exchange::response::clean;
+use crate::upstream::exchange::settings::Settings;
+use crate::upstream::host::error::{Fate, ProxyError};
+use crate::upstream::host::upstream::{Slot, Target, Upstream, Versions};
 
 /// The result of an attempt over HTTP/2.
 pub(crate) enum Ended {

@@ -1,5 +1,6 @@
 //! Upstreams: their addresses, and the state that all workers share.
 
+pub(crate) mod address;
 pub(crate) mod digest;
 pub(crate) mod error;
 pub(crate) mod health;

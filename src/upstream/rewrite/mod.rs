@@ -1,6 +1,5 @@
 //! Changes of header fields in requests to upstreams and in their responses.
 
 pub(crate) mod header_rules;
-pub(crate) mod location;
 pub(crate) mod names;
 pub(crate) mod overlay;

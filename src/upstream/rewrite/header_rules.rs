@@ -176,7 +176,7 @@ fn replace(value: &mut HeaderValue, pattern: &Regex, replacement: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directives::proxy::testing::request;
+    use crate::upstream::testing::request;
 
     fn values(rule: &[&str], initial: &[(&'static str, &'static str)]) -> String {
         let mut headers = HeaderMap::new();

@@ -157,6 +157,9 @@ limits! {
     UPSTREAM_FIRST_BYTE: Duration = secs(60), time "waiting for the head of the response";
     UPSTREAM_BODY_IDLE: Duration = secs(60),
         time "idle time within the response while the request body is idle too";
+    FORWARD_AUTH: Duration = secs(10), time "answer of the server that decides, `forward_auth`; 504";
+    EXTAUTH: Duration = secs(30), time "answer of the server that decides, `extauth`; 504";
+    REAUTH: Duration = secs(60), time "answer of a server that knows the users, `reauth`; 504";
     /// The upstream may not support it (RFC 9110 section 10.1.1).
     CONTINUE_WAIT: Duration = secs(1), time "waiting for 100 (Continue)";
     RESPONSE_HEAD_BYTES: usize = 64 * KB, bytes "size of a response head, also of FastCGI; more is 502";

@@ -16,7 +16,6 @@ static WORDS: &[&str] = &[
     "search",
     "forwardproxy",
     "login",
-    "reauth",
     "jwt",
     "jsonp",
     "upload",

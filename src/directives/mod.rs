@@ -8,8 +8,10 @@ mod errors;
 mod expires;
 mod expvar;
 mod ext;
+mod extauth;
 mod fastcgi;
 mod files;
+mod forward_auth;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod gzip;
@@ -25,6 +27,7 @@ mod proxy;
 mod proxyprotocol;
 mod push;
 mod realip;
+mod reauth;
 mod redir;
 mod request_id;
 mod rewrite;
@@ -114,11 +117,14 @@ pub static DIRECTIVES: &[Directive] = &[
     row("expires with a block", expires::setup).block(&expires::OPTIONS),
     row("basicauth PATH USER PASSWORD, or: basicauth USER PASSWORD with a block", basicauth::setup)
         .block(&basicauth::OPTIONS),
+    row("forward_auth PATH SERVER", forward_auth::setup).block(&forward_auth::OPTIONS),
     row("status_page [ADDRESS|PATH]", status_page::setup),
     row("redir TO, or: redir FROM TO [CODE]", redir::setup).block(&redir::OPTIONS).templates(),
     row("status CODE PATH", status::setup).block(&status::OPTIONS),
     row("cors [PATH [ORIGIN...]]", cors::setup).block(&cors::OPTIONS),
     row("mime .EXT TYPE", mime::setup).block(&mime::OPTIONS),
+    row("reauth", reauth::setup).block(&reauth::OPTIONS),
+    row("extauth URL, or: extauth with a block", extauth::setup).block(&extauth::OPTIONS),
     row("internal PATH", internal::setup),
     row("expvar [PATH]", expvar::setup),
     row("prometheus [HOST:PORT]", prometheus::setup).block(&prometheus::OPTIONS),

@@ -27,6 +27,7 @@ pub mod target;
 pub mod timeouts;
 pub mod trace;
 pub mod upgrade;
+pub mod vouched;
 
 pub use body::{Body, BodyError};
 pub use request::{Peer, Request};

@@ -26,7 +26,7 @@ pub struct Request {
     pub host: String,
     /// The URI before any rewrite and before the site's path was removed, in origin form.
     pub original_uri: Uri,
-    /// The user that `basicauth` has authenticated.
+    /// The user, once authenticated.
     pub user: Option<String>,
     /// The name of the upstream that responded; set by `proxy`.
     pub upstream: Option<Arc<str>>,

@@ -19,12 +19,14 @@ static MENTIONS: &[Mention] = &[
     ("docs/command-line.md", "| `-log-roll-mb N` | `{}` |", || LOG_ROLL_MB.to_string()),
     ("docs/command-line.md", "0: never. At most {} old files", || LOG_ROLL_KEEP.to_string()),
     ("docs/command-line.md", "old files of at most {} are kept |", || time(LOG_ROLL_AGE)),
+    ("docs/extauth.md", "question to the head of the response | {} |", || brief(EXTAUTH)),
     ("docs/fastcgi.md", "`connect_timeout DURATION` | for connecting | {} |", || {
         brief(UPSTREAM_CONNECT)
     }),
     ("docs/fastcgi.md", "before and within the response | {} |", || brief(FASTCGI_SILENCE)),
     ("docs/fastcgi.md", "server reads nothing of a request | {} |", || brief(FASTCGI_SILENCE)),
     ("docs/fastcgi.md", "this server is tried last for {}. A", || time(FASTCGI_AVOIDED)),
+    ("docs/forward_auth.md", "question to the head of the response | {} |", || brief(FORWARD_AUTH)),
     ("docs/limits.md", "Default: {} of header", || bytes(HEADER_BYTES)),
     ("docs/log.md", "a file is rotated; 0: never | {} |", || LOG_ROLL_MB.to_string()),
     ("docs/log.md", "how many old files are kept; 0: all | {} |", || LOG_ROLL_KEEP.to_string()),
@@ -86,6 +88,7 @@ static MENTIONS: &[Mention] = &[
     ("packaging/man/caddy.8", "requests in flight. Default: {}.", || brief(DRAIN)),
     ("packaging/man/caddy.8", "is rotated. Default: {}. 0", || LOG_ROLL_MB.to_string()),
     ("packaging/man/caddy.8", "to the CA. Default: {}.", || brief(CA_TIMEOUT)),
+    ("docs/reauth.md", "`timeout=DURATION` ({}), and", || brief(REAUTH)),
 ];
 
 fn days(time: Duration) -> String {

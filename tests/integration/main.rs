@@ -42,6 +42,7 @@ mod fastcgi;
 mod fastcgi_faults;
 mod faults;
 mod first_visit;
+mod forward_auth;
 mod grpc;
 mod h2_rules;
 mod h2_upstreams;

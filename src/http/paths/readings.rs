@@ -25,6 +25,16 @@ impl<'a> Readings<'a> {
     pub fn touch(&self, prefix: &Prefix) -> bool {
         prefix.holds(&self.route) || self.unresolved.as_ref().is_some_and(|path| prefix.holds(path))
     }
+
+    /// Whether `prefix` may be an exception of such a rule: every reading begins with it.
+    pub fn lie_in(&self, prefix: &Prefix) -> bool {
+        prefix.holds(&self.route) && self.unresolved.as_ref().is_none_or(|path| prefix.holds(path))
+    }
+
+    /// Whether servers may read the path in more than one way.
+    pub fn differ(&self) -> bool {
+        self.unresolved.is_some()
+    }
 }
 
 /// Whether servers may disagree about a path in more than dot segments: whether an encoded slash or

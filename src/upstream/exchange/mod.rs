@@ -6,6 +6,7 @@ pub(crate) mod connect;
 mod hints;
 pub(crate) mod http1;
 pub(crate) mod http2;
+pub(crate) mod one_server;
 pub(crate) mod outcome;
 pub(crate) mod payload;
 pub(crate) mod request;

@@ -62,11 +62,16 @@ impl HeaderRule {
     pub(crate) fn transparent() -> [Self; 4] {
         let set = |name: HeaderName, value| Self { name, action: Action::Set(value) };
         [
-            set(http::header::HOST, Value::Host),
+            Self::host(),
             set(HeaderName::from_static("x-real-ip"), Value::ClientIp),
             set(HeaderName::from_static("x-forwarded-proto"), Value::Scheme),
             set(HeaderName::from_static("x-forwarded-port"), Value::ServerPort),
         ]
+    }
+
+    /// The rule that keeps the client's Host.
+    pub(crate) fn host() -> Self {
+        Self { name: http::header::HOST, action: Action::Set(Value::Host) }
     }
 
     /// Sets a field to a fixed value.

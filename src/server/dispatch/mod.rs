@@ -1,7 +1,7 @@
 //! The single entry point of all protocols: validates and normalises a request, runs its site's
 //! chain, and turns the result into a response.
 
-mod door;
+mod connection_context;
 mod host;
 mod incoming;
 mod refuse;
@@ -16,7 +16,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 
-pub(crate) use self::door::Door;
+pub(crate) use self::connection_context::ConnectionContext;
 use self::host::normalise_host;
 use self::incoming::{Answering, Incoming};
 pub(crate) use self::refuse::log_refused;
@@ -34,46 +34,46 @@ use crate::tls::challenges::http_answer;
 
 /// Answers one request. `verdict` is the status of a request whose head was found invalid before.
 pub(super) async fn dispatch(
-    door: &Door,
+    context: &ConnectionContext,
     request: Box<Request>,
     verdict: Option<StatusCode>,
 ) -> Counted {
     let mut request = Unanswered(request);
-    let snapshot = door.worker.snapshot();
+    let snapshot = context.worker.snapshot();
     let is_head = request.head.method == Method::HEAD;
     let may_switch = request.upgrade.is_some();
     let version = request.head.version;
     let kind = Kind { version, received: request.received };
-    let Some(listener) = snapshot.listener(door.addr) else {
+    let Some(listener) = snapshot.listener(context.addr) else {
         // The address is no longer configured; this connection is about to close.
         let fault = Fault::status(StatusCode::SERVICE_UNAVAILABLE);
-        let tally = Tally::begin(door, NO_SITE, kind);
+        let tally = Tally::begin(context, NO_SITE, kind);
         tally.answered(fault.status);
         return Counted { response: fault_page::render(fault, is_head), tally };
     };
     let admitted = match verdict {
         Some(status) => Err(Refusal::Rule(status)),
-        None => match aside(door, listener, &request) {
+        None => match aside(context, listener, &request) {
             Some(answer) => Ok(Admitted::Answered(answer)),
             None => {
-                let admitted = admit(door, listener, &mut request);
+                let admitted = admit(context, listener, &mut request);
                 admitted.map(|(site, answering)| Admitted::To(site, answering))
             }
         },
     };
     let (mut response, tally) = match admitted {
         Ok(Admitted::To(site, answering)) => {
-            let tally = Tally::begin(door, site.number, kind);
+            let tally = Tally::begin(context, site.number, kind);
             let reply = run(site, &mut request).await;
             let reply = beside(&mut request, answering, reply);
             (reply.unwrap_or_else(|fault| page(site, &request, fault)), tally)
         }
-        Ok(Admitted::Answered(answer)) => (answer, Tally::begin(door, NO_SITE, kind)),
+        Ok(Admitted::Answered(answer)) => (answer, Tally::begin(context, NO_SITE, kind)),
         Err(refusal) => {
-            let owner = refuse::owner(door, listener, &mut request);
-            let tally = Tally::begin(door, owner.map_or(NO_SITE, |site| site.number), kind);
+            let owner = refuse::owner(context, listener, &mut request);
+            let tally = Tally::begin(context, owner.map_or(NO_SITE, |site| site.number), kind);
             // Boxed because it is rare: it would enlarge the future of every request.
-            (Box::pin(refuse(door, owner, &mut request, refusal)).await, tally)
+            (Box::pin(refuse(context, owner, &mut request, refusal)).await, tally)
         }
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
@@ -124,9 +124,13 @@ fn take_away(removed: &Removed, headers: &mut HeaderMap) {
 
 /// Responses that require no site: plain HTTP on a TLS port, OPTIONS for the whole server, and the
 /// validation of a name by HTTP-01.
-fn aside(door: &Door, listener: &Listener, request: &Request) -> Option<Response<Body>> {
-    if listener.tls.is_some() && door.peer.tls.is_none() {
-        return Some(not_https(door, request));
+fn aside(
+    context: &ConnectionContext,
+    listener: &Listener,
+    request: &Request,
+) -> Option<Response<Body>> {
+    if listener.tls.is_some() && context.peer.tls.is_none() {
+        return Some(not_https(context, request));
     }
     if request.head.method == Method::OPTIONS && request.path() == "*" {
         // The request is about the server and not a resource (RFC 9110 section 9.3.7).
@@ -143,13 +147,13 @@ fn aside(door: &Door, listener: &Listener, request: &Request) -> Option<Response
 }
 
 /// Tells a client that the port requires TLS, with the correct address.
-fn not_https(door: &Door, request: &Request) -> Response<Body> {
+fn not_https(context: &ConnectionContext, request: &Request) -> Response<Body> {
     let host = request.host_field();
-    let local = door.peer.local.to_string();
+    let local = context.peer.local.to_string();
     let authority = if host.is_empty() { &local } else { host };
     log::info!(
         "plain HTTP request to https://{authority} from {}: responded with 400",
-        door.peer.remote
+        context.peer.remote
     );
     let mut response = fault_page::wants_https(authority, request.head.method == Method::HEAD);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -200,7 +204,7 @@ async fn settle_empty(request: &mut Request) -> Result<(), Fault> {
 
 /// Selects the site and normalizes the request for the chain, or refuses it.
 fn admit<'a>(
-    door: &Door,
+    context: &ConnectionContext,
     listener: &'a Listener,
     request: &mut Request,
 ) -> Result<(&'a Site, Option<Rc<Answering>>), Refusal> {
@@ -219,7 +223,7 @@ fn admit<'a>(
         head.headers.insert(header::UPGRADE, upgrade.protocol.clone());
     }
     request.host = normalise_host(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST))?;
-    let tls = listener.tls.as_ref().zip(door.peer.tls.as_ref());
+    let tls = listener.tls.as_ref().zip(context.peer.tls.as_ref());
     if tls.is_some_and(|(tls, facts)| !tls.may_serve(facts.server_name.as_deref(), &request.host)) {
         // The handshake applied another policy for client certificates (RFC 9110 section 15.5.20).
         return Err(refuse(StatusCode::MISDIRECTED_REQUEST));
@@ -229,8 +233,8 @@ fn admit<'a>(
     request.original_uri = head.uri.clone();
     let route = request.route();
     let Some(site) = listener.sites.find(&request.host, &route) else {
-        let addr = door.addr;
-        log::info!("{} - No such site at {addr} (Remote: {})", request.host, door.peer.remote);
+        let addr = context.addr;
+        log::info!("{} - No such site at {addr} (Remote: {})", request.host, context.peer.remote);
         return Err(Refusal::NoSuchSite);
     };
     drop(route);
@@ -240,7 +244,7 @@ fn admit<'a>(
     if limit.is_some_and(|limit| declared > limit) {
         return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE));
     }
-    let (body, bounds) = (std::mem::take(&mut request.body), door.bounds(limit));
+    let (body, bounds) = (std::mem::take(&mut request.body), context.bounds(limit));
     let (body, answering) = Incoming::bound(body, &request.head.headers, bounds);
     request.body = body;
     Ok((site, answering))

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use http::{Method, Response, StatusCode};
 
+use super::connection_context::ConnectionContext;
 use super::dispatch;
-use super::door::Door;
 use super::host::normalise_host;
 use crate::error_chain::display_chain;
 use crate::http::refusal::Refusal;
@@ -51,7 +51,7 @@ pub(super) fn page(site: &Site, request: &Request, fault: Fault) -> Response<Bod
 /// Answers a request without running a chain, and logs it to the logs of the site that it belongs
 /// to.
 pub(super) async fn refuse(
-    door: &Door,
+    context: &ConnectionContext,
     owner: Option<&Site>,
     request: &mut Request,
     refusal: Refusal,
@@ -66,7 +66,7 @@ pub(super) async fn refuse(
             Err(fault) => page(site, request, fault),
         };
     }
-    let (about, remote) = (&request.head, door.peer.remote);
+    let (about, remote) = (&request.head, context.peer.remote);
     log::info!("refused {} {} from {remote}: {refusal}", about.method, about.uri);
     let is_head = about.method == Method::HEAD;
     refusal.reply(request).unwrap_or_else(|fault| fault_page::render(fault, is_head))
@@ -74,15 +74,19 @@ pub(super) async fn refuse(
 
 /// Logs a request that is refused by ending its stream or connection, with `status` as if it had
 /// been sent. `head` is what could be parsed of it.
-pub(crate) fn log_refused(door: &Rc<Door>, head: http::Request<()>, status: StatusCode) {
-    let (door, request) = (door.clone(), door.receive(head.map(|()| Body::empty())));
-    tokio::task::spawn_local(async move { drop(dispatch(&door, request, Some(status)).await) });
+pub(crate) fn log_refused(
+    context: &Rc<ConnectionContext>,
+    head: http::Request<()>,
+    status: StatusCode,
+) {
+    let (context, request) = (context.clone(), context.receive(head.map(|()| Body::empty())));
+    tokio::task::spawn_local(async move { drop(dispatch(&context, request, Some(status)).await) });
 }
 
 /// The site that a refused request belongs to: that of the host, else of the name in the TLS
 /// handshake, else the only site.
 pub(super) fn owner<'a>(
-    door: &Door,
+    context: &ConnectionContext,
     listener: &'a Listener,
     request: &mut Request,
 ) -> Option<&'a Site> {
@@ -90,7 +94,7 @@ pub(super) fn owner<'a>(
         request.host = normalise_host(&mut request.head).unwrap_or_default();
     }
     let (sites, route) = (&listener.sites, request.route());
-    let named = || door.peer.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+    let named = || context.peer.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     let by_host = sites.find(&request.host, &route);
     by_host.or_else(|| sites.find(named()?, &route)).or_else(|| sites.only())
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use http::{Response, StatusCode, Version};
 
-use super::door::Door;
+use super::connection_context::ConnectionContext;
 use crate::http::Body;
 use crate::http::response::CLIENT_LEFT;
 use crate::metrics::{Family, Measured, Protocol, SiteNumber, Traffic, WorkerMetrics};
@@ -48,14 +48,14 @@ pub(super) struct Kind {
 }
 
 impl Tally {
-    pub(super) fn begin(door: &Door, site: SiteNumber, kind: Kind) -> Self {
+    pub(super) fn begin(context: &ConnectionContext, site: SiteNumber, kind: Kind) -> Self {
         let protocol = match kind.version {
             Version::HTTP_3 => Protocol::Http3,
             Version::HTTP_2 => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        let worker = door.worker.metrics;
-        let traffic = worker.traffic(site, protocol, Family::of(door.peer.remote.ip()));
+        let worker = context.worker.metrics;
+        let traffic = worker.traffic(site, protocol, Family::of(context.peer.remote.ip()));
         traffic.begin();
         let (stage, bytes) = (Cell::new(Stage::Unanswered), Cell::new(0));
         Self { worker, traffic, protocol, received: kind.received, stage, bytes }

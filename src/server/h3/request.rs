@@ -22,7 +22,7 @@ use crate::http::response::NeedsHttp1;
 use crate::http::{Body, Upgrade};
 use crate::limits::{MINIMUM_RATE, QUIC_LINGER, QUIC_LINGER_SILENCE};
 use crate::server::bad_head::Refused;
-use crate::server::dispatch::{Counted, Door, dispatch, log_refused};
+use crate::server::dispatch::{ConnectionContext, Counted, dispatch, log_refused};
 use crate::server::tunnel::switch::{extended_answer, extended_connect};
 
 type Resolver = h3::server::RequestResolver<Transport, Bytes>;
@@ -32,16 +32,16 @@ const LARGE: u64 = 64 * 1024;
 
 /// What the requests of a connection share.
 pub(crate) struct Common {
-    pub(crate) door: Rc<Door>,
+    pub(crate) context: Rc<ConnectionContext>,
     pub(crate) tunnels: Rc<Tunnels>,
     pub(crate) refusals: Refusals,
     pub(crate) order: SendOrder,
 }
 
 pub(crate) async fn serve_stream(common: &Common, resolver: Resolver, stream: &Shared) {
-    let Common { door, tunnels, refusals, order } = common;
+    let Common { context, tunnels, refusals, order } = common;
     let head = resolver.resolve_request();
-    let in_time = match door.header_deadline() {
+    let in_time = match context.header_deadline() {
         Some(at) => timeout_at(at, head).await,
         None => Ok(head.await),
     };
@@ -50,7 +50,7 @@ pub(crate) async fn serve_stream(common: &Common, resolver: Resolver, stream: &S
         // Dropping the receiving half has stopped the client.
         response::reset(stream, Code::H3_REQUEST_INCOMPLETE);
         let Refused { head, status } = section::unknown(StatusCode::REQUEST_TIMEOUT);
-        return log_refused(door, head, status);
+        return log_refused(context, head, status);
     };
     let refused = refusals.take(stream.borrow().id());
     let (request, halves) = match resolved {
@@ -58,7 +58,7 @@ pub(crate) async fn serve_stream(common: &Common, resolver: Resolver, stream: &S
         Err(error) => {
             log::debug!("HTTP/3 request: {error}");
             if let Some(refused) = refused {
-                log_refused(door, refused.head, refused.status);
+                log_refused(context, refused.head, refused.status);
             }
             return;
         }
@@ -68,24 +68,24 @@ pub(crate) async fn serve_stream(common: &Common, resolver: Resolver, stream: &S
     if let Some(refused) = refused {
         let Refused { head, status } = *refused;
         let body = H3Body::new(receive, stream.clone(), None);
-        return serve_request(door, stream, head.map(|()| body), Some(status), None).await;
+        return serve_request(context, stream, head.map(|()| body), Some(status), None).await;
     }
     if !is_well_formed(&request) {
         malformed(stream, &mut receive);
-        return log_refused(door, request, StatusCode::BAD_REQUEST);
+        return log_refused(context, request, StatusCode::BAD_REQUEST);
     }
     let ordered = order.enter(stream.borrow().id(), request.headers());
     if request.extensions().get::<h3::ext::Protocol>().is_some() {
         let body = H3Body::new(receive, stream.clone(), None);
-        return Box::pin(serve_tunnel(door, request, body, (stream, tunnels), ordered)).await;
+        return Box::pin(serve_tunnel(context, request, body, (stream, tunnels), ordered)).await;
     }
     let body = H3Body::new(receive, stream.clone(), content_length(&request));
-    serve_request(door, stream, request.map(|()| body), None, Some(ordered)).await;
+    serve_request(context, stream, request.map(|()| body), None, Some(ordered)).await;
 }
 
 /// Answers a request by its site, or by the verdict on its head.
 async fn serve_request(
-    door: &Rc<Door>,
+    context: &Rc<ConnectionContext>,
     stream: &Shared,
     mut request: http::Request<H3Body>,
     verdict: Option<StatusCode>,
@@ -97,15 +97,15 @@ async fn serve_request(
         return response::reset(stream, Code::H3_MESSAGE_ERROR);
     }
     let unread = body.unread();
-    let mut request = door.receive(request.map(Body::new));
+    let mut request = context.receive(request.map(Body::new));
     let interim = early_hints::are_for(&request.head.headers).then(|| Interim::new(stream));
     let writer = interim.clone().map(|interim| interim as Rc<dyn InterimWriter>);
     request.early_hints = writer.map(|writer| Box::new(EarlyHints::new(writer)));
-    let (deadline, read_deadline) = (door.response_deadline(), door.read_deadline());
-    let answer = dispatch(door, request, verdict).await;
+    let (deadline, read_deadline) = (context.response_deadline(), context.read_deadline());
+    let answer = dispatch(context, request, verdict).await;
     unread.iter().for_each(|unread| unread.answer());
     let before = interim.map(|interim| interim.unsent()).unwrap_or_default();
-    send(door, stream, answer, How { before, deadline, order: order.as_ref() }).await;
+    send(context, stream, answer, How { before, deadline, order: order.as_ref() }).await;
     drop(order);
     if let Some(rest) = unread.and_then(|unread| unread.take()) {
         linger(rest, read_deadline).await;
@@ -147,7 +147,7 @@ async fn linger(mut rest: RequestReader, deadline: Option<Instant>) {
 
 /// A request for another protocol on its stream (RFC 9220).
 async fn serve_tunnel(
-    door: &Rc<Door>,
+    context: &Rc<ConnectionContext>,
     mut request: http::Request<()>,
     body: H3Body,
     (stream, tunnels): (&Shared, &Rc<Tunnels>),
@@ -159,15 +159,15 @@ async fn serve_tunnel(
         Ok(protocol) => (Some(protocol), None),
         Err(refused) => (None, Some(refused)),
     };
-    let mut request = door.receive(request.map(|()| Body::empty()));
+    let mut request = context.receive(request.map(|()| Body::empty()));
     let mut tunnel = None;
     if let Some(protocol) = protocol {
-        let opened = door.tunnel(&protocol);
+        let opened = context.tunnel(&protocol);
         let incoming = opened.inward(Body::new(body));
         request.upgrade = Some(Box::new(Upgrade { protocol, incoming }));
         tunnel = Some(opened);
     }
-    let Counted { response, tally } = dispatch(door, request, verdict).await;
+    let Counted { response, tally } = dispatch(context, request, verdict).await;
     let (response, granted) = extended_answer(response);
     let _open = granted.then(|| tunnels.open());
     let response = match tunnel.filter(|_| granted) {
@@ -176,7 +176,7 @@ async fn serve_tunnel(
     };
     ordered.scheduled.become_tunnel();
     let how = How { before: BytesMut::new(), deadline: None, order: Some(&ordered) };
-    send(door, stream, Counted { response, tally }, how).await;
+    send(context, stream, Counted { response, tally }, how).await;
 }
 
 /// How a response is sent.
@@ -187,7 +187,7 @@ struct How<'a> {
     order: Option<&'a Ordered>,
 }
 
-async fn send(door: &Door, stream: &Shared, counted: Counted, how: How<'_>) {
+async fn send(context: &ConnectionContext, stream: &Shared, counted: Counted, how: How<'_>) {
     let Counted { response, tally } = counted;
     let How { before, deadline, order } = how;
     order.iter().for_each(|order| order.scheduled.respond(response.headers()));
@@ -195,7 +195,7 @@ async fn send(door: &Door, stream: &Shared, counted: Counted, how: How<'_>) {
         return response::reset(stream, Code::H3_VERSION_FALLBACK);
     }
     let answered = async {
-        let patience = door.write_idle();
+        let patience = context.write_idle();
         let answered = answer(stream, response, Sending { before, patience, tally: &tally, order });
         match deadline {
             Some(at) => timeout_at(at, answered).await?,

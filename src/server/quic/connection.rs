@@ -20,7 +20,7 @@ use crate::http::request::unmapped;
 use crate::limits::{self, FIRST_REQUEST, TLS_HANDSHAKE};
 use crate::metrics::{self, HandshakeFailure, Path, Protocol};
 use crate::server::connection::{Connection, OpenConnection, Settings, TlsSession};
-use crate::server::dispatch::Door;
+use crate::server::dispatch::ConnectionContext;
 use crate::server::drain::{InFlight, Ticket};
 use crate::server::h3::connection_window::{ConnectionWindow, Lookout};
 use crate::server::h3::patience::Patience;
@@ -49,7 +49,7 @@ pub(super) struct Handshake {
 pub(super) struct Standing {
     connection: Connection,
     quic: quinn::Connection,
-    door: Rc<Door>,
+    context: Rc<ConnectionContext>,
     h3: Box<h3::server::Connection<Transport, Bytes>>,
     accepted_stream: LastAccepted,
     refusals: Refusals,
@@ -100,7 +100,7 @@ pub(super) async fn establish(
     let local =
         SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
     let peer = connection.peer(local, Some(client));
-    let door = Door::new(&connection, peer, timeouts);
+    let context = ConnectionContext::new(&connection, peer, timeouts);
     let (patience, idle) = (Patience::new(), Idle::new(timeouts.idle));
     let frame_bytes = (header_bytes + limits::HEADER_EXCESS) as u64;
     let transport = Transport::new(quic.clone(), frame_bytes, patience.clone());
@@ -112,7 +112,7 @@ pub(super) async fn establish(
     Some(Standing {
         connection,
         quic,
-        door,
+        context,
         h3,
         accepted_stream,
         refusals,
@@ -125,10 +125,10 @@ pub(super) async fn establish(
 }
 
 pub(super) async fn serve(standing: Standing) {
-    let Standing { connection, quic, door, mut h3, accepted_stream, .. } = standing;
+    let Standing { connection, quic, context, mut h3, accepted_stream, .. } = standing;
     let Standing { refusals, window, order, patience, mut idle, _open, .. } = standing;
     let (requests, tunnels) = (InFlight::default(), Tunnels::new(quic.clone()));
-    let common = Rc::new(Common { door, tunnels, refusals, order });
+    let common = Rc::new(Common { context, tunnels, refusals, order });
     let (mut stage, mut is_fresh) = (Stage::Open, true);
     let (mut alive, mut lookout) = (Alive::default(), Lookout::default());
     loop {

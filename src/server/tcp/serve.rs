@@ -34,7 +34,7 @@ use crate::limits;
 use crate::metrics::Protocol;
 use crate::server::bad_head::{Refused, RequestSummary};
 use crate::server::connection::{Connection, Settings};
-use crate::server::dispatch::{Counted, Door, dispatch, log_refused};
+use crate::server::dispatch::{ConnectionContext, Counted, dispatch, log_refused};
 use crate::server::tunnel::switch::{Granted, Slot, Switching};
 
 /// Bytes up to which hyper reads ahead on an HTTP/1.1 connection.
@@ -58,7 +58,7 @@ pub(crate) async fn serve_http1<T>(
     };
     let mut guard = Guard::new(io, bounds);
     let activity = Activity::new(Some((guard.handle(), peer.clone())));
-    let door = Door::new(&connection, peer, timeouts);
+    let context = ConnectionContext::new(&connection, peer, timeouts);
     let granted = Slot::default();
     let mut clock = Clock::new(activity.clone(), timeouts, flusher, &connection);
     let mut builder = http1::Builder::new();
@@ -71,7 +71,7 @@ pub(crate) async fn serve_http1<T>(
         let slot = Some(granted.clone());
         let switching = Switching::new(slot, &activity, parting, timeouts.write_idle);
         let protocol = ProtocolState::Http1(guard.handle());
-        let service = service(door.clone(), activity.clone(), switching, protocol);
+        let service = service(context.clone(), activity.clone(), switching, protocol);
         let served = builder.serve_connection(TokioIo::new(guard), service);
         let mut watched = Watched::new(served, clock);
         let ended = (&mut watched).await;
@@ -94,7 +94,7 @@ pub(crate) async fn serve_http1<T>(
     if let Some(head) = guard.unfinished() {
         let Refused { head, status } =
             RequestSummary::by_http1(head).refused(StatusCode::REQUEST_TIMEOUT);
-        log_refused(&door, head, status);
+        log_refused(&context, head, status);
     }
     if is_stuck {
         guard.reset_at_close();
@@ -118,7 +118,7 @@ pub(crate) async fn serve_http2(
     let Some(Settings { timeouts, header_bytes }) = connection.settings() else { return };
     let _open = connection.speaks(Protocol::Http2);
     let activity = Activity::new(None);
-    let door = Door::new(&connection, peer, timeouts);
+    let context = ConnectionContext::new(&connection, peer, timeouts);
     let parting = &connection.worker.parting;
     let switching = Switching::new(None, &activity, parting, timeouts.write_idle);
     let order = SendOrder::new();
@@ -128,11 +128,11 @@ pub(crate) async fn serve_http2(
     // What is too much is for dispatch to say, by the same rules for all protocols.
     let head = header_bytes + limits::H2_HEADER_EXCESS;
     let refused = {
-        let door = door.clone();
-        move |head, status| log_refused(&door, head, status)
+        let context = context.clone();
+        move |head, status| log_refused(&context, head, status)
     };
     let io = H2Gate::new(io, head, links, refused);
-    let service = service(door, activity.clone(), switching, ProtocolState::Http2(streams));
+    let service = service(context, activity.clone(), switching, ProtocolState::Http2(streams));
     let served = http2::Builder::new(Local { write_idle: timeouts.write_idle })
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::STREAMS + limits::TUNNELS)
@@ -193,7 +193,7 @@ impl ProtocolState {
 }
 
 fn service(
-    door: Rc<Door>,
+    context: Rc<ConnectionContext>,
     activity: Activity,
     switching: Switching,
     protocol: ProtocolState,
@@ -205,7 +205,7 @@ fn service(
 > {
     service_fn(move |request: Request<Incoming>| {
         let mut verdict = activity.begin();
-        let (door, running) = (door.clone(), Running(Some(activity.clone())));
+        let (context, running) = (context.clone(), Running(Some(activity.clone())));
         let turns = protocol.streams().map(|streams| streams.turns.clone());
         let mut request = request.map(Into::into);
         if verdict.is_some() {
@@ -226,7 +226,7 @@ fn service(
             }
         }
         let early_hints = protocol.early_hints(&mut request);
-        let mut request = door.receive(request);
+        let mut request = context.receive(request);
         (request.upgrade, request.early_hints) = (upgrade, early_hints);
         async move {
             // Only HTTP/2 has a stall to watch, and a stream that would be reset.
@@ -237,8 +237,8 @@ fn service(
                 Some(turns) => Some(turns.take().await),
                 None => None,
             };
-            let deadline = door.response_deadline();
-            let Counted { mut response, tally } = dispatch(&door, request, verdict).await;
+            let deadline = context.response_deadline();
+            let Counted { mut response, tally } = dispatch(&context, request, verdict).await;
             if running.is_last() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }

@@ -16,14 +16,14 @@ use crate::server::context::Worker;
 use crate::server::tunnel::Tunnel;
 
 /// The properties of a connection that the dispatcher uses.
-pub(crate) struct Door {
+pub(crate) struct ConnectionContext {
     pub(super) worker: Rc<Worker>,
     pub(super) addr: SocketAddr,
     pub(super) peer: Rc<Peer>,
     timeouts: Timeouts,
 }
 
-impl Door {
+impl ConnectionContext {
     pub(crate) fn new(connection: &Connection, peer: Rc<Peer>, timeouts: Timeouts) -> Rc<Self> {
         let worker = connection.worker.clone();
         Rc::new(Self { worker, addr: connection.addr, peer, timeouts })

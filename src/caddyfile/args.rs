@@ -14,6 +14,15 @@ pub struct Args<'a> {
     left_inner: bool,
     pub(super) reading: Reading,
     warnings: Vec<Warning>,
+    /// Errors beside the one that the set-up returns.
+    errors: Vec<ConfigError>,
+}
+
+/// A place in the directive's words.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    at: usize,
+    nesting: usize,
 }
 
 /// What of the directive is being read; [`super::Options`] sets it.
@@ -36,6 +45,7 @@ impl<'a> Args<'a> {
             left_inner: false,
             reading: Reading::default(),
             warnings: Vec::new(),
+            errors: Vec::new(),
         }
     }
 
@@ -191,21 +201,46 @@ impl<'a> Args<'a> {
     pub fn error(&self, message: impl Into<String>) -> ConfigError {
         match self.token().or_else(|| self.directive.tokens.first()) {
             Some(token) => ConfigError::at(token, Kind::Parse, message),
-            None => ConfigError {
-                kind: Kind::Parse,
-                file: "".into(),
-                line: 0,
-                column: 0,
-                source_line: None,
-                message: message.into(),
-                hint: None,
-            },
+            None => ConfigError::nowhere(Kind::Parse, message),
         }
     }
 
     /// Keeps what is no error after all, for whoever calls the set-up: `args.warn(args.error(…))`.
     pub fn warn(&mut self, error: ConfigError) {
         self.warnings.push(error.warning());
+    }
+
+    /// Keeps an error beside the one that the set-up will return.
+    pub(super) fn also(&mut self, error: ConfigError) {
+        self.errors.push(error);
+    }
+
+    /// What [`Options`](super::Options) found beside the error that the set-up has returned.
+    pub fn others(&mut self) -> Vec<ConfigError> {
+        std::mem::take(&mut self.errors)
+    }
+
+    /// The words behind the run of the directive that this error is in.
+    pub fn behind(&self, error: &ConfigError) -> Option<Directive> {
+        let tokens = &self.directive.tokens;
+        let is_there = |token: &Token| {
+            (&token.file, token.line, token.column) == (&error.file, error.line, error.column)
+        };
+        let at = tokens.iter().position(is_there)?;
+        let mut depth = 0usize;
+        let mut next = None;
+        for (nth, token) in tokens.iter().enumerate() {
+            match token.text.as_str() {
+                "{" => depth += 1,
+                "}" => depth = depth.saturating_sub(1),
+                name if depth == 0 && nth > at && *name == self.directive.name => {
+                    next = next.or((!tokens[nth - 1].shares_line(token)).then_some(nth));
+                }
+                _ => {}
+            }
+        }
+        let name = self.directive.name.clone();
+        next.map(|next| Directive { name, tokens: tokens[next..].to_vec() })
     }
 
     /// [`Args::error`] at one of the words that have been read.
@@ -230,6 +265,28 @@ impl<'a> Args<'a> {
         Err(self
             .error(format!("Unexpected token '{}' in '{name}'", self.val()))
             .hint(format!("`{name}` takes no block inside its block here")))
+    }
+
+    /// Where an entry of a block begins, for [`Args::skip_entry`].
+    pub(super) fn place(&self) -> Place {
+        Place { at: self.at, nesting: self.nesting }
+    }
+
+    /// Goes to the end of the entry that begins there, over its own block.
+    pub(super) fn skip_entry(&mut self, from: Place) {
+        self.at = from.at;
+        self.nesting = from.nesting;
+        self.left_inner = false;
+        let mut depth = 0usize;
+        while let Some(next) = self.peek().filter(|_| depth > 0 || self.same_line().is_some()) {
+            match next.text.as_str() {
+                "{" => depth += 1,
+                "}" if depth == 0 => return,
+                "}" => depth -= 1,
+                _ => {}
+            }
+            self.step();
+        }
     }
 
     fn peek(&self) -> Option<&'a Token> {

@@ -22,9 +22,20 @@ impl Kind {
     }
 }
 
-/// One error. `Display` prints `FILE:LINE - Parse error: MSG`, then column, source line and
-/// marker, then the hint.
-#[derive(Debug)]
+/// What the word that an error is at was taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The name of a directive, and there is none of that name.
+    Directive,
+    /// The name of an option, and there is none of that name.
+    Option,
+    /// Anything else.
+    Argument,
+}
+
+/// One error. `Display` prints `FILE:LINE - Parse error: MSG`, then the place, the source line
+/// with the word marked, and the hint.
+#[derive(Debug, Clone)]
 pub struct ConfigError {
     pub kind: Kind,
     pub file: Arc<str>,
@@ -34,19 +45,36 @@ pub struct ConfigError {
     pub source_line: Option<String>,
     pub message: String,
     pub hint: Option<String>,
+    /// The word it is at.
+    pub word: Box<str>,
+    pub role: Role,
 }
 
 impl ConfigError {
     /// An error at a token.
     pub fn at(token: &Token, kind: Kind, message: impl Into<String>) -> Self {
         Self {
-            kind,
             file: token.file.clone(),
             line: token.line,
             column: token.column,
             source_line: token.source_line(),
+            word: token.text.as_str().into(),
+            ..Self::nowhere(kind, message)
+        }
+    }
+
+    /// An error of a text that has no word to point at.
+    pub(super) fn nowhere(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            file: "".into(),
+            line: 1,
+            column: 1,
+            source_line: None,
             message: message.into(),
             hint: None,
+            word: "".into(),
+            role: Role::Argument,
         }
     }
 
@@ -56,10 +84,20 @@ impl ConfigError {
         self
     }
 
+    /// The same of a word in this role.
+    pub fn role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+
+    /// Whether both are at the same word.
+    pub fn shares_place(&self, other: &Self) -> bool {
+        (&self.file, self.line, self.column) == (&other.file, other.line, other.column)
+    }
+
     /// The same on one line, without the source, for a log.
     pub fn line(&self) -> String {
-        let hint = self.hint.iter().map(|hint| format!("; {hint}")).collect::<String>();
-        format!("{}{hint}", self.brief())
+        format!("{}{}", self.brief(), self.hint_behind())
     }
 
     /// Where it is and what, without what to write instead.
@@ -70,9 +108,12 @@ impl ConfigError {
 
     /// The same as a warning, on one line, as it goes to the log.
     pub fn warning(&self) -> Warning {
-        let hint = self.hint.iter().map(|hint| format!("; {hint}")).collect::<String>();
-        let message = format!("{}{hint}", self.message);
+        let message = format!("{}{}", self.message, self.hint_behind());
         Warning::at(&self.file, self.line, self.column, &message)
+    }
+
+    fn hint_behind(&self) -> String {
+        self.hint.iter().map(|hint| format!("; {hint}")).collect()
     }
 }
 
@@ -82,13 +123,13 @@ impl fmt::Display for ConfigError {
         write!(f, "{}:{} - {stage}{}", self.file, self.line, self.message)?;
         if let Some(source) = &self.source_line {
             let margin = self.line.to_string();
-            let tabs_kept: String = source
-                .chars()
-                .take(self.column.saturating_sub(1) as usize)
-                .map(|c| if c == '\t' { '\t' } else { ' ' })
-                .collect();
+            let before = self.column.saturating_sub(1) as usize;
+            let tabs_kept: String =
+                source.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            let marks = "^".repeat(word_length(source.chars().skip(before)));
+            write!(f, "\n  --> {}:{}:{}", self.file, self.line, self.column)?;
             write!(f, "\n  {margin} | {source}")?;
-            write!(f, "\n  {:1$} | {tabs_kept}^ column {2}", "", margin.len(), self.column)?;
+            write!(f, "\n  {:1$} | {tabs_kept}{marks}", "", margin.len())?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n  hint: {hint}")?;
@@ -98,3 +139,42 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// How many characters the word has that begins here, its quotes among them; at least one.
+fn word_length(mut rest: impl Iterator<Item = char>) -> usize {
+    let Some(first) = rest.next() else { return 1 };
+    let mut length = 1;
+    let mut is_escaped = false;
+    for c in rest {
+        if first != '"' && c.is_whitespace() {
+            break;
+        }
+        length += 1;
+        if first == '"' && c == '"' && !is_escaped {
+            break;
+        }
+        is_escaped = c == '\\' && !is_escaped;
+    }
+    length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word_length;
+
+    #[test]
+    fn a_word_is_marked_whole() {
+        for (rest, length) in [
+            ("proxy / a", 5),
+            ("{", 1),
+            ("\"a b\" c", 5),
+            ("\"a \\\" b\" c", 8),
+            ("\"C:\\\\\" c", 6),
+            ("\"open to its end", 16),
+            ("é\tb", 1),
+            ("", 1),
+        ] {
+            assert_eq!(word_length(rest.chars()), length, "{rest}");
+        }
+    }
+}

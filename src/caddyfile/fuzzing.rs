@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::import::expand;
-use super::lexer::lex;
-use super::parser::parse_with;
+use super::lexer::{lex, scan};
+use super::parser::read_with;
 use super::{Args, ConfigError, Token, parse_duration};
 use crate::fuzzing::{Target, text};
 
@@ -40,21 +40,16 @@ fn env(name: &str) -> Option<String> {
     }
 }
 
-/// Whatever the text, it is parsed to blocks whose every word has its place in it, or there is
-/// one error with its place. What stands in the blocks is walked to its end.
+/// Whatever the text, it is parsed to blocks whose every word has its place in it, and errors
+/// that have theirs. What stands in the blocks is walked to its end.
 fn caddyfile(data: &[u8]) {
     let whole = text(data);
-    let lexed = match lex("F", &whole) {
-        Ok(tokens) => tokens,
-        Err(error) => return placed(&error, &whole),
-    };
-    if imports_files(&lexed) {
+    let lexed = scan("F", &whole);
+    if imports_files(&lexed.tokens) {
         return;
     }
-    let parsed = match parse_with(lexed, Path::new("/nonexistent"), KNOWN, &env) {
-        Ok(parsed) => parsed,
-        Err(error) => return placed(&error, &whole),
-    };
+    let parsed = read_with(lexed, Path::new("/nonexistent"), KNOWN, &env);
+    parsed.errors.iter().for_each(|error| placed(error, &whole));
     for warning in &parsed.warnings {
         assert!(warning.to_string().starts_with("F:"), "{warning}");
     }

@@ -5,8 +5,21 @@ use std::sync::Arc;
 
 use super::{ConfigError, Kind, Token};
 
-/// Splits `text` into tokens. The only error is a quote that never ends.
+/// The tokens of a text.
+pub(super) struct Lexed {
+    pub(super) tokens: Vec<Token>,
+    /// A quote that never ends; the tokens are those before it.
+    pub(super) error: Option<ConfigError>,
+}
+
+/// [`scan`] of a text whose quotes all end.
 pub(super) fn lex(name: &str, text: &str) -> Result<Vec<Token>, ConfigError> {
+    let Lexed { tokens, error } = scan(name, text);
+    error.map_or(Ok(tokens), Err)
+}
+
+/// Splits `text` into tokens. The only error is a quote that never ends.
+pub(super) fn scan(name: &str, text: &str) -> Lexed {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lexer = Lexer {
         chars: text.chars(),
@@ -18,15 +31,15 @@ pub(super) fn lex(name: &str, text: &str) -> Result<Vec<Token>, ConfigError> {
     let mut tokens = Vec::new();
     while let Some(first) = lexer.skip_blank() {
         let mut token = lexer.begin();
-        if first == '"' {
-            lexer.quoted(&mut token)?;
-        } else {
+        if first != '"' {
             lexer.word(&mut token);
+        } else if let Err(error) = lexer.quoted(&mut token) {
+            return Lexed { tokens, error: Some(error) };
         }
         token.end_line = lexer.line;
         tokens.push(token);
     }
-    Ok(tokens)
+    Lexed { tokens, error: None }
 }
 
 struct Lexer<'a> {
@@ -161,6 +174,6 @@ mod tests {
     fn an_open_quote_is_an_error_with_its_place() {
         let error = lex("Caddyfile", "a\n  \"unterminated x\n").unwrap_err().to_string();
         assert!(error.starts_with("Caddyfile:2 - Syntax error: Unterminated quote"), "{error}");
-        assert!(error.contains("column 3"), "{error}");
+        assert!(error.contains("--> Caddyfile:2:3"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! Parses a Caddyfile's text into blocks of directives. It knows neither what a directive means
 //! nor HTTP. Of the machine it reads imported files and the environment only.
 
+mod advice;
 mod args;
 mod duration;
 mod error;
@@ -22,10 +23,12 @@ mod values;
 
 pub use args::Args;
 pub use duration::parse_duration;
-pub use error::{ConfigError, Kind};
+pub use error::{ConfigError, Kind, Role};
 pub use nearest::{nearest, suggestion};
 pub use options::{OptionRow, Options, Repeat, Written, name_in, option, templated};
-pub use parser::{Directive, Key, Parsed, ServerBlock, parse};
+#[cfg(any(test, fuzzing))]
+pub use parser::parse;
+pub use parser::{Directive, Key, Parsed, ServerBlock, read};
 pub use syntax::Syntax;
 pub use text::{read_file, read_text};
 pub use token::Token;

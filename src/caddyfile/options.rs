@@ -3,7 +3,7 @@
 //! documentation are compared with it.
 
 use super::nearest::suggestion;
-use super::{Args, ConfigError, Kind, Syntax, Token};
+use super::{Args, ConfigError, Kind, Role, Syntax, Token};
 
 /// What happens to an option that is written twice, or has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,17 +96,27 @@ impl<T> Options<T> {
         Ok(written)
     }
 
-    /// As [`Self::read`], where several blocks count as one.
+    /// As [`Self::read`], where several blocks count as one. An entry that is wrong does not keep
+    /// those behind it from being checked; what they add up to is not.
     pub fn read_more<'a>(
         &'static self,
         target: &mut T,
         args: &mut Args<'a>,
         written: &mut Written<'a>,
     ) -> Result<(), ConfigError> {
-        while args.next_block()? {
-            self.entry(target, args, written)?;
+        let mut first = None;
+        loop {
+            match args.next_block() {
+                Ok(true) => {}
+                Ok(false) => return first.map_or(Ok(()), Err),
+                Err(error) => return Err(keep(args, first, error)),
+            }
+            let place = args.place();
+            if let Err(error) = self.entry(target, args, written) {
+                first = Some(keep(args, first, error));
+                args.skip_entry(place);
+            }
         }
-        Ok(())
     }
 
     /// Reads the entry that `args` stands on. An error without a hint gets the option's usage.
@@ -124,7 +134,7 @@ impl<T> Options<T> {
         let named = self.row(&token.text);
         let Some(row) = named.or(self.others.as_ref()) else {
             let names: Vec<_> = self.named().map(|row| row.name).collect();
-            return Err(args.unknown("property", &names));
+            return Err(args.unknown("property", &names).role(Role::Option));
         };
         let outside = args.reading;
         args.reading.usage = Some(row.usage);
@@ -228,6 +238,17 @@ impl<'a> Written<'a> {
 
     fn first(&self, option: &str) -> Option<(&'a Token, Repeat)> {
         self.entries.iter().find(|(token, _)| token.text == option).copied()
+    }
+}
+
+/// The first of two errors; `args` keeps the other one.
+fn keep(args: &mut Args<'_>, first: Option<ConfigError>, error: ConfigError) -> ConfigError {
+    match first {
+        None => error,
+        Some(first) => {
+            args.also(error);
+            first
+        }
     }
 }
 

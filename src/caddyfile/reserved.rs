@@ -1,40 +1,219 @@
-//! Directives of Caddy 0.9 to 1.0 and its plugins that this server does not have. Their error
-//! differs from that for a typing error.
+//! Directives of Caddy 0.9 to 1.0 and its plugins that this server does not have: what each did,
+//! and what to do instead. Their error differs from that for a typing error.
 
-/// Whether Caddy knew the word.
-pub(super) fn is_reserved(word: &str) -> bool {
-    WORDS.contains(&word)
+/// A word that this server does not have.
+pub(super) struct Reserved {
+    word: &'static str,
+    /// What it did, as the end of a sentence that begins with the word.
+    did: &'static str,
+    /// What to do instead.
+    instead: &'static str,
 }
 
-static WORDS: &[&str] = &[
-    "git",
-    "locale",
-    "filter",
-    "minify",
-    "ipfilter",
-    "ratelimit",
-    "search",
-    "forwardproxy",
-    "login",
-    "jwt",
-    "jsonp",
-    "upload",
-    "multipass",
-    "pprof",
-    "datadog",
-    "prometheus",
-    "templates",
-    "cgi",
-    "filemanager",
-    "webdav",
-    "markdown",
-    "hugo",
-    "mailout",
-    "awslambda",
-    "grpc",
-    "gopkg",
-    "restic",
-    "nobots",
-    "cache",
-    "geoip",
+impl Reserved {
+    /// What it did, and what to do instead.
+    pub(super) fn hint(&self) -> String {
+        let Self { word, did, instead } = self;
+        format!("`{word}` {did}; this server does not have it: {instead}")
+    }
+}
+
+/// The word, if Caddy knew it.
+pub(super) fn reserved(word: &str) -> Option<&'static Reserved> {
+    WORDS.iter().find(|row| row.word == word)
+}
+
+const fn row(word: &'static str, did: &'static str, instead: &'static str) -> Reserved {
+    Reserved { word, did, instead }
+}
+
+static WORDS: &[Reserved] = &[
+    row(
+        "authz",
+        "asked Casbin whether a user may do what a request does",
+        "let the application decide, or a server that `proxy` leads to",
+    ),
+    row(
+        "awses",
+        "signed requests to Elasticsearch on AWS",
+        "run a signing proxy beside this server and name it in `proxy`",
+    ),
+    row(
+        "awslambda",
+        "called functions of AWS Lambda",
+        "give the function a URL and name that in `proxy`",
+    ),
+    row(
+        "cache",
+        "kept responses in a cache",
+        "put a cache such as Varnish between `proxy` and the application",
+    ),
+    row("cgi", "ran a program per request", "use `fastcgi` with fcgiwrap"),
+    row("cors", "let pages of other sites read responses", "write the fields with `header`"),
+    row("datadog", "sent metrics to Datadog", "use `prometheus`, which the agent of Datadog reads"),
+    row(
+        "dyndns",
+        "told a DNS provider the address of the machine",
+        "use a client such as ddclient",
+    ),
+    row(
+        "expires",
+        "set Cache-Control and Expires by path",
+        "write `header PATH Cache-Control max-age=SECONDS`",
+    ),
+    row(
+        "filebrowser",
+        "managed files in the browser",
+        "run File Browser as a service of its own and name it in `proxy`",
+    ),
+    row(
+        "filemanager",
+        "managed files in the browser",
+        "run File Browser as a service of its own and name it in `proxy`",
+    ),
+    row("filter", "replaced text in responses", "change the text where it is made"),
+    row(
+        "forwardproxy",
+        "made the server a proxy for browsers",
+        "use a forward proxy such as Squid or Dante",
+    ),
+    row(
+        "geoip",
+        "found out the country of a client",
+        "use the field of a CDN that names it, or a library in the application",
+    ),
+    row(
+        "git",
+        "fetched the site from a repository",
+        "run `git pull` by a timer, or in a hook of the repository",
+    ),
+    row(
+        "gopkg",
+        "gave Go packages names of one's own",
+        "serve a page with the go-import meta element",
+    ),
+    row(
+        "grpc",
+        "gave gRPC services to browsers (gRPC-Web)",
+        "name a gRPC-Web proxy such as Envoy in `proxy`; plain gRPC passes through `proxy` as it is",
+    ),
+    row(
+        "hugo",
+        "built and edited a site made with Hugo",
+        "run `hugo` where the site changes, and serve its folder `public` with `root`",
+    ),
+    row(
+        "ipfilter",
+        "let clients in by address and country",
+        "use the packet filter of the machine",
+    ),
+    row(
+        "jekyll",
+        "built a site made with Jekyll",
+        "run `jekyll build` where the site changes, and serve its folder `_site` with `root`",
+    ),
+    row(
+        "jsonp",
+        "wrapped JSON in a function call",
+        "let the application do so, or send JSON with the fields of CORS",
+    ),
+    row("jwt", "checked tokens", "check them in the application"),
+    row(
+        "linkup",
+        "showed links of a site and whether they work",
+        "run a link checker where the site changes",
+    ),
+    row(
+        "locale",
+        "found out the language of a client",
+        "read Accept-Language in the application, or in `rewrite` with `if {>Accept-Language}`",
+    ),
+    row(
+        "login",
+        "was a page to log in that issued tokens",
+        "log in in the application, or use `basicauth`",
+    ),
+    row(
+        "mailout",
+        "sent what a form posted as mail",
+        "post the form to a service for forms, or to a script by `fastcgi`",
+    ),
+    row(
+        "markdown",
+        "made pages of Markdown",
+        "make the pages with a site generator, and serve its folder with `root`",
+    ),
+    row(
+        "minify",
+        "took white space out of files",
+        "minify the files where they are made; `gzip` makes them smaller on their way",
+    ),
+    row(
+        "multipass",
+        "let users log in by a link in a mail",
+        "log in in the application, or use `basicauth`",
+    ),
+    row(
+        "nobots",
+        "sent bots a bomb of compressed data",
+        "write `rewrite { if {>User-Agent} match BOT to /blocked }` and `status 403 /blocked`",
+    ),
+    row(
+        "permission",
+        "let users in by path and method",
+        "check in the application, or use `basicauth`",
+    ),
+    row(
+        "pprof",
+        "showed profiles of the Go program",
+        "use `perf` on the process; `expvar` and `prometheus` show its figures",
+    ),
+    row(
+        "pubsub",
+        "passed messages between clients",
+        "run a broker with WebSockets and name it in `proxy`",
+    ),
+    row(
+        "ratelimit",
+        "limited the requests of a client",
+        "limit them in the application or at the packet filter",
+    ),
+    row("recaptcha", "checked Google's reCAPTCHA", "check it in the application"),
+    row("restic", "was a store for backups by restic", "run rest-server and name it in `proxy`"),
+    row(
+        "s3browser",
+        "listed the files of a bucket",
+        "name the bucket's URL in `proxy`, or copy the files and use `browse`",
+    ),
+    row(
+        "search",
+        "searched the files of a site",
+        "make the index where the site is made, for example with Pagefind",
+    ),
+    row(
+        "supervisor",
+        "ran a program and started it again",
+        "make it a service of systemd and name its address in `proxy`",
+    ),
+    row(
+        "templates",
+        "ran Go templates in pages",
+        "make the pages with a site generator, or use `fastcgi`",
+    ),
+    row(
+        "torproxy",
+        "reached onion services",
+        "run Tor and an HTTP proxy before it, and name that in `proxy`",
+    ),
+    row(
+        "upload",
+        "wrote uploads to files",
+        "let an application take them; `proxy` leads to it and `limits` bounds them",
+    ),
+    row("webdav", "was a WebDAV server", "run a WebDAV server of its own and name it in `proxy`"),
+    row(
+        "wkd",
+        "served OpenPGP keys (Web Key Directory)",
+        "export the keys by `gpg-wks-client` to .well-known/openpgpkey below `root`",
+    ),
 ];

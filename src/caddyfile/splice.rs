@@ -78,6 +78,13 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// The tokens that are next and stand on one line.
+    pub(super) fn line(&self) -> &[Token] {
+        let rest = self.tokens.get(self.at..).unwrap_or_default();
+        let ends = rest.windows(2).position(|two| !two[0].shares_line(&two[1]));
+        &rest[..ends.map_or(rest.len(), |last| last + 1)]
+    }
+
     /// Whether an `import` is next.
     pub(super) fn is_at_import(&self) -> bool {
         self.next_is("import") && self.at_line_start()
@@ -93,15 +100,7 @@ impl<'a> Stream<'a> {
         let last = self.tokens.get(self.at.saturating_sub(1)).or_else(|| self.tokens.last());
         match last {
             Some(token) => ConfigError::at(token, kind, message),
-            None => ConfigError {
-                kind,
-                file: "".into(),
-                line: 1,
-                column: 1,
-                source_line: None,
-                message: message.into(),
-                hint: None,
-            },
+            None => ConfigError::nowhere(kind, message),
         }
     }
 

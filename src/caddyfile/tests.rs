@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::parser::{Parsed, parse_with};
+use super::parser::{Parsed, read_with};
 use crate::caddyfile::ConfigError;
-use crate::caddyfile::lexer::lex;
+use crate::caddyfile::lexer::scan;
 
 const KNOWN: &[&str] = &["dir1", "dir2", "dir3", "proxy", "tls"];
 
@@ -20,7 +20,7 @@ fn env(name: &str) -> Option<String> {
 }
 
 fn read(text: &str, dir: &Path) -> Result<Parsed, ConfigError> {
-    parse_with(lex("Caddyfile", text)?, dir, KNOWN, &env)
+    read_with(scan("Caddyfile", text), dir, KNOWN, &env).whole()
 }
 
 /// `key,key|dir1:3 dir2:1`, blocks joined by ` ; `.
@@ -127,7 +127,7 @@ fn refuses_with_place_and_reason() {
         let error = read(text, Path::new("/nonexistent")).unwrap_err();
         let shown = error.to_string();
         assert!(shown.starts_with(&format!("Caddyfile:{expected}")), "{text:?}: {shown}");
-        assert!(error.hint.is_some() && shown.contains("^ column "), "{text:?}: {shown}");
+        assert!(error.hint.is_some() && shown.contains("  --> Caddyfile:"), "{text:?}: {shown}");
     }
 }
 

@@ -1,12 +1,17 @@
 //! The error of loading a configuration.
 
+use std::fmt;
+
 use crate::caddyfile::ConfigError;
+
+/// How many errors of a Caddyfile are shown.
+const SHOWN: usize = 20;
 
 /// Why a configuration was not loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(transparent)]
-    Caddyfile(#[from] ConfigError),
+    Caddyfile(#[from] ConfigErrors),
     /// Something that shows only when sites are put together: a certificate, an address.
     #[error("{0}")]
     Site(String),
@@ -21,21 +26,90 @@ impl LoadError {
         matches!(self, Self::Address(_))
     }
 
-    /// On one line, for a log.
-    pub fn line(&self) -> String {
+    /// One line for each error, for a log.
+    pub fn lines(&self) -> Vec<String> {
         match self {
-            Self::Caddyfile(error) => error.line(),
-            Self::Site(text) | Self::Address(text) => text.replace('\n', "; "),
+            Self::Caddyfile(errors) => errors.lines(),
+            Self::Site(text) | Self::Address(text) => vec![text.replace('\n', "; ")],
         }
     }
 
     /// What is wrong, without the remedy: for where there is room for a short line.
     pub fn brief(&self) -> String {
         match self {
-            Self::Caddyfile(error) => error.brief(),
+            Self::Caddyfile(errors) => errors.brief(),
             Self::Site(text) | Self::Address(text) => {
                 text.lines().next().unwrap_or_default().to_owned()
             }
         }
     }
 }
+
+/// The errors of a Caddyfile, in the order of their places; at least one.
+#[derive(Debug, Default)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+impl ConfigErrors {
+    /// Adds errors, each once: a block is read once for each of its addresses, and a snippet
+    /// wherever it is imported.
+    pub(super) fn extend(&mut self, errors: impl IntoIterator<Item = ConfigError>) {
+        for error in errors {
+            let is_known =
+                |one: &ConfigError| one.shares_place(&error) && one.message == error.message;
+            if !self.0.iter().any(is_known) {
+                self.0.push(error);
+            }
+        }
+    }
+
+    /// Nothing, if there is none; else they, sorted by file, the Caddyfile first.
+    pub(super) fn check(&mut self, main: &str) -> Result<(), Self> {
+        let mut errors = std::mem::take(&mut self.0);
+        if errors.is_empty() {
+            return Ok(());
+        }
+        let mut files = vec![main.to_owned()];
+        for error in &errors {
+            if !files.iter().any(|file| **file == *error.file) {
+                files.push(error.file.to_string());
+            }
+        }
+        errors.sort_by_key(|error| {
+            (files.iter().position(|file| **file == *error.file), error.line, error.column)
+        });
+        Err(Self(errors))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
+        self.0.iter()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let shown = self.0.iter().take(SHOWN).map(ConfigError::line);
+        shown.chain(self.left_out()).collect()
+    }
+
+    fn brief(&self) -> String {
+        let first = self.0.first().map(ConfigError::brief).unwrap_or_default();
+        match self.0.len().saturating_sub(1) {
+            0 => first,
+            more => format!("{first} (and {more} more)"),
+        }
+    }
+
+    /// What is to be said of the errors that are not shown.
+    fn left_out(&self) -> Option<String> {
+        let more = self.0.len().checked_sub(SHOWN).filter(|more| *more > 0)?;
+        Some(format!("and {more} more errors"))
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.0.iter().take(SHOWN).map(ToString::to_string).chain(self.left_out());
+        f.write_str(&lines.next().unwrap_or_default())?;
+        lines.try_for_each(|line| write!(f, "\n\n{line}"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}

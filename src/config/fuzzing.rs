@@ -39,7 +39,7 @@ const FILES: &[&[u8]] = &[
         on startup true x\n tls off\n root /nonexistent\n}",
 ];
 
-/// Whatever the text, it loads or there is one error that says where; the second time likewise.
+/// Whatever the text, it loads or there are errors that say where; the second time likewise.
 fn config(data: &[u8]) {
     let written = text(data);
     // Files are the machine's, and some of them never end.
@@ -58,11 +58,14 @@ fn config(data: &[u8]) {
             assert!(loaded.lines().iter().all(|line| !line.is_empty()));
             Ok((loaded.lines(), loaded.warnings))
         }
-        Err(LoadError::Caddyfile(error)) => {
-            assert!(["F", ""].contains(&&*error.file), "{error:?}");
-            assert!(error.line >= 1 && error.column >= 1, "{error:?}");
-            assert!(!error.message.is_empty());
-            Err(error.to_string())
+        Err(LoadError::Caddyfile(errors)) => {
+            assert!(errors.iter().next().is_some());
+            for error in errors.iter() {
+                assert!(["F", ""].contains(&&*error.file), "{error:?}");
+                assert!(error.line >= 1 && error.column >= 1, "{error:?}");
+                assert!(!error.message.is_empty());
+            }
+            Err(errors.to_string())
         }
         Err(LoadError::Site(message) | LoadError::Address(message)) => {
             assert!(!message.is_empty());

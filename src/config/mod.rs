@@ -18,8 +18,8 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use crate::caddyfile::{self, Args, ConfigError, Key, Kind, ServerBlock, parse_number};
-use crate::directives::{DIRECTIVES, setup_static};
+use crate::caddyfile::{self, Args, ConfigError, Directive, Key, Kind, ServerBlock, parse_number};
+use crate::directives::{DIRECTIVES, Directive as Row, setup_static};
 use crate::http::address::Address;
 use crate::http::paths::{Prefix, Remark};
 use crate::net::roots;
@@ -29,7 +29,7 @@ use crate::warning::Warning;
 
 use draft::Draft;
 
-pub use error::LoadError;
+pub use error::{ConfigErrors, LoadError};
 pub use input::{Input, Source};
 pub use loaded::{Loaded, Redirects};
 pub use settings::Settings;
@@ -38,11 +38,13 @@ pub use settings::Settings;
 pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     roots::forget();
     let names = directive_names();
-    let parsed = caddyfile::parse(&source.name, &source.text, &source.dir, &names)?;
-    if parsed.blocks.is_empty() {
+    let parsed = caddyfile::read(&source.name, &source.text, &source.dir, &names);
+    if parsed.blocks.is_empty() && parsed.errors.is_empty() {
         return Err(LoadError::Site(no_site(source, &parsed.warnings)));
     }
     let files: Vec<PathBuf> = source.path.iter().chain(&parsed.files).cloned().collect();
+    let mut errors = ConfigErrors::default();
+    errors.extend(parsed.errors);
     let mut warnings = parsed.warnings;
     let mut tasks = Vec::new();
     let mut drafts = Vec::new();
@@ -50,7 +52,13 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     let (mut upstreams, mut series) = (Vec::new(), Vec::new());
     for block in &parsed.blocks {
         for (nth, key) in block.keys.iter().enumerate() {
-            let mut draft = draft(block, key, &files, settings)?;
+            let mut draft = match draft(block, key, &files, settings) {
+                Ok(draft) => draft,
+                Err(wrong) => {
+                    errors.extend(wrong);
+                    continue;
+                }
+            };
             // A block is set up once for each of its addresses; its warnings are said once, and
             // its commands run once.
             draft.site.warnings.retain(|warning| !warnings.contains(warning));
@@ -64,6 +72,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
             drafts.push(draft);
         }
     }
+    errors.check(&source.name)?;
     tasks.extend(records::task(&mut drafts));
     let redirects = redirects::implied(&drafts, settings);
     let admin = admin::drafts(&mut drafts, settings);
@@ -120,10 +129,18 @@ fn draft(
     key: &Key,
     files: &[PathBuf],
     settings: &Settings,
-) -> Result<Draft, LoadError> {
+) -> Result<Draft, Vec<ConfigError>> {
     let at_key = |message: String| ConfigError::at(&key.token, Kind::Parse, message);
-    let mut address = Address::parse(&key.text).map_err(at_key)?;
-    let remark = path_remark(&address).map_err(|wrong| at_key(wrong.message).hint(wrong.hint))?;
+    let mut errors = Vec::new();
+    let address = Address::parse(&key.text).map_err(at_key);
+    let mut address = address.unwrap_or_else(|error| {
+        errors.push(error);
+        Address::default()
+    });
+    let remark = path_remark(&address).unwrap_or_else(|wrong| {
+        errors.push(at_key(wrong.message).hint(wrong.hint));
+        None
+    });
     if address.host.is_empty() {
         address.host.clone_from(&settings.host);
     }
@@ -136,25 +153,43 @@ fn draft(
         .extend(remark.map(|warning| at_key(warning.message).hint(warning.hint).warning()));
     for row in DIRECTIVES {
         if let Some(directive) = block.directives.iter().find(|one| one.name == row.name) {
-            let mut args = Args::new(directive);
-            args.written_as(row.usage);
-            (row.setup)(&mut args, &mut site)?;
-            site.warnings.extend(args.finish()?);
-            let mut warn = |error: ConfigError| site.warnings.push(error.warning());
-            placeholders::check(directive, row, &mut warn)?;
+            set_up(directive, row, &mut site, &mut errors);
         }
         if row.name == "tls" {
             settle_tls(&mut site, key, settings);
         }
     }
+    // What follows concerns the site as a whole, which is not known where something is wrong.
+    if block.is_broken || !errors.is_empty() {
+        return Err(errors);
+    }
     if let Some(error) = open_root(&site) {
-        return Err(at_key(error).hint(WRITE_ROOT).into());
+        return Err(vec![at_key(error).hint(WRITE_ROOT)]);
     }
     setup_static(&mut site);
-    let port = port(&site, settings).map_err(at_key)?;
+    let port = port(&site, settings).map_err(|message| vec![at_key(message)])?;
     let record = records::spec(&mut site, port, key, settings);
     let place = format!("{}:{}", key.token.file, key.token.line);
     Ok(Draft { site, port, place, record, is_admin: false })
+}
+
+/// Runs a directive's set-up. Where one of its lines is wrong, those behind it are checked too.
+fn set_up(directive: &Directive, row: &Row, site: &mut SiteBuilder, errors: &mut Vec<ConfigError>) {
+    let mut args = Args::new(directive);
+    args.written_as(row.usage);
+    let done = (row.setup)(&mut args, site);
+    let others = args.others();
+    let rest = done.as_ref().err().and_then(|error| args.behind(error));
+    let done = done.and_then(|()| args.finish()).and_then(|warnings| {
+        site.warnings.extend(warnings);
+        let mut warn = |error: ConfigError| site.warnings.push(error.warning());
+        placeholders::check(directive, row, &mut warn)
+    });
+    errors.extend(done.err());
+    errors.extend(others);
+    if let Some(rest) = rest {
+        set_up(&rest, row, site, errors);
+    }
 }
 
 /// What is to be said of the path of an address.

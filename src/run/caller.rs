@@ -52,7 +52,7 @@ impl Caller {
         match self {
             Self::Terminal => output::error(&why.text),
             Self::Parent(readiness) => readiness.failed(why.code, &why.text),
-            Self::Predecessor(before) => before.failed(&why.text),
+            Self::Predecessor(before) => before.failed(&why.lines.join("\n")),
         }
     }
 }

@@ -27,30 +27,34 @@ pub(super) const NOT_RUNNING: u8 = 7;
 pub(super) struct Failure {
     pub(super) text: String,
     pub(super) code: u8,
+    /// The same for a log, a line for each error.
+    pub(super) lines: Vec<String>,
 }
 
 impl Failure {
     /// Of what is configured.
     pub(super) fn configured(text: String) -> Self {
-        Self { text, code: NOT_CONFIGURED }
+        Self { code: NOT_CONFIGURED, ..Self::from(text) }
     }
+}
+
+/// Joins an error of several lines into one.
+fn on_one_line(error: &str) -> String {
+    let lines: Vec<_> =
+        error.lines().map(|line| line.trim().trim_start_matches("hint: ")).collect();
+    lines.join("; ")
 }
 
 impl From<String> for Failure {
     fn from(text: String) -> Self {
-        Self { text, code: FAILED }
-    }
-}
-
-impl From<&LoadError> for Failure {
-    fn from(error: &LoadError) -> Self {
-        let code = if error.may_pass() { FAILED } else { NOT_CONFIGURED };
-        Self { text: error.to_string(), code }
+        let lines = vec![on_one_line(&text)];
+        Self { text, code: FAILED, lines }
     }
 }
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
-        Self::from(&error)
+        let code = if error.may_pass() { FAILED } else { NOT_CONFIGURED };
+        Self { text: error.to_string(), code, lines: error.lines() }
     }
 }

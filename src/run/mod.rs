@@ -11,6 +11,7 @@ mod exit;
 mod handover;
 mod hooks;
 mod output;
+mod paint;
 mod qlog;
 mod service;
 mod settings;
@@ -95,13 +96,6 @@ fn in_background(options: &Options) -> u8 {
     }
 }
 
-/// Joins an error of several lines into one, without the source excerpt.
-fn on_one_line(error: &str) -> String {
-    let lines = error.lines().filter(|line| !line.contains(" | "));
-    let lines: Vec<_> = lines.map(|line| line.trim().trim_start_matches("hint: ")).collect();
-    lines.join("; ")
-}
-
 /// Starts the service and handles signals until it stops. No thread exists before this.
 fn serve(options: &Options, caller: Caller, handover: Option<HandoverIn>) -> u8 {
     let (mut service, events) = match Service::start(options, handover) {
@@ -109,7 +103,7 @@ fn serve(options: &Options, caller: Caller, handover: Option<HandoverIn>) -> u8 
         Err(error) => {
             // A predecessor logs this itself, in the same log.
             if !caller.is_predecessor() && !options.log.is_empty() {
-                log::error!("{}", on_one_line(&error.text));
+                error.lines.iter().for_each(|line| log::error!("{line}"));
             }
             processlog::flush();
             return failed(caller, &error);

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use super::paint;
 use crate::config;
 
 /// The recommended limit of open files.
@@ -27,7 +28,9 @@ pub(super) fn prompt(text: &str) {
 /// Prints an error to stderr, in the form of a log line.
 pub(super) fn error(text: &str) {
     let now = chrono::Local::now().format("%Y/%m/%d %H:%M:%S");
-    let _ = writeln!(std::io::stderr(), "{now} {text}");
+    let line = format!("{now} {text}\n");
+    let line = if paint::is_wanted() { paint::painted(&line) } else { line };
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Prints a warning to stderr.

@@ -198,9 +198,9 @@ impl Service {
                 Answer { code: OK, text: lines(&warnings) }
             }
             Err(error) => {
-                log::error!("{signal}: {}", error.line());
                 self.status.reload_failed(signal, &error.brief());
-                let Failure { text, code } = Failure::from(error);
+                let Failure { text, code, lines } = Failure::from(error);
+                lines.iter().for_each(|line| log::error!("{signal}: {line}"));
                 Answer { code, text }
             }
         };

@@ -50,8 +50,9 @@ impl Service {
             }
             Err(Missed::Stop(signal)) => Upgrade::Stop(signal),
             Err(Missed::Failed(reason)) => {
+                let (reason, others) = reason.split_once('\n').unwrap_or((&reason, ""));
                 log::error!("SIGUSR2: the upgrade failed, this process keeps serving: {reason}");
-                let reason = reason.lines().next().unwrap_or_default();
+                others.lines().for_each(|line| log::error!("SIGUSR2: {line}"));
                 self.status.upgrade_failed("SIGUSR2", reason);
                 notify::ready(&self.status.line());
                 if let Some(signal) = reload {

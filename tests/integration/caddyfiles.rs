@@ -85,7 +85,7 @@ impl Row {
             }
             None => {
                 let first = format!("Caddyfile:{line} - Parse error: {}\n", self.message);
-                let mark = format!("^ column {column}\n");
+                let mark = format!("\n  --> Caddyfile:{line}:{column}\n");
                 (NOT_CONFIGURED, vec![first, mark, format!("\n  hint: {}\n", self.hint)])
             }
         };
@@ -136,8 +136,8 @@ fn messages_show_the_place_and_a_hint() {
     for part in [
         "Caddyfile:2 - Parse error: Unknown directive 'prxoy'",
         "2 | \tprxoy / localhost:1",
-        "| \t^ column 2",
-        "proxy",
+        "  --> Caddyfile:2:2",
+        "| \t^^^^^\n  hint: did you mean `proxy`?",
     ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }

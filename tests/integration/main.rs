@@ -61,6 +61,7 @@ mod log_formats;
 mod log_lines;
 mod logs;
 mod metrics;
+mod mistakes;
 mod moving;
 mod on_demand;
 mod opening;

@@ -166,7 +166,7 @@ fn systemd_hears_of_ready_reloading_and_stopping() {
     let said = manager.hear(" (0% HTTP/3), ");
     assert!(said.starts_with("STATUS=serving 1 site, 0.") && said.ends_with(failed), "{said}");
     wait_for("the remedy in the log", Duration::from_secs(5), || {
-        caddy.log().contains("; the directives are: ").then_some(())
+        caddy.log().contains("; `caddy -plugins` lists the directives").then_some(())
     });
     caddy.signal(Signal::SIGTERM);
     manager.hear("STOPPING=1");

@@ -59,7 +59,7 @@ fn a_new_program_that_fails_leaves_the_old_one_serving() {
 fn a_bad_caddyfile_leaves_the_old_process_serving() {
     let mut caddy = Setup::new(SITE).arg("-pidfile=@DIR@/caddy.pid").start();
     caddy.rewrite("http://:@PORT@\nnope\n");
-    fails(&mut caddy, "Caddyfile:2 - Parse error: Unknown directive 'nope'");
+    fails(&mut caddy, "Caddyfile:2:1 - Parse error: Unknown directive 'nope'");
     let other = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let taken = other.local_addr().unwrap().port();
     caddy.rewrite(&format!(

@@ -42,9 +42,19 @@ const CLOUDFLARE: &[&str] = &[
     "2c0f:f248::/32",
 ];
 
-/// A set of addresses.
+/// A set of addresses, searched in as many steps as its size has bits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ranges(Vec<IpNet>);
+pub struct Ranges {
+    v4: Vec<Span>,
+    v6: Vec<Span>,
+}
+
+/// From the first to the last address. In a set they are in order, and apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    first: u128,
+    last: u128,
+}
 
 impl Ranges {
     /// The hint for an unknown word.
@@ -61,23 +71,62 @@ impl Ranges {
         };
         several.iter().all(|text| {
             let range = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-            range.map(|range| self.0.push(range)).is_ok()
+            range.is_ok_and(|range| self.add_between(range.network(), range.broadcast()))
         })
+    }
+
+    /// Adds the addresses from one to another; returns `false` if there are none.
+    #[must_use]
+    pub fn add_between(&mut self, first: IpAddr, last: IpAddr) -> bool {
+        // `::/0` begins and ends outside of the mapped addresses.
+        let (first, last) = match (first.to_canonical(), last.to_canonical()) {
+            (first @ IpAddr::V4(_), last @ IpAddr::V4(_)) => (first, last),
+            _ => (first, last),
+        };
+        let span = Span { first: number(first), last: number(last) };
+        let is_range = first.is_ipv4() == last.is_ipv4() && span.first <= span.last;
+        if is_range {
+            insert(if first.is_ipv4() { &mut self.v4 } else { &mut self.v6 }, span);
+        }
+        is_range
     }
 
     /// Adds another set.
     pub fn join(&mut self, other: &Self) {
-        self.0.extend_from_slice(&other.0);
+        other.v4.iter().for_each(|span| insert(&mut self.v4, *span));
+        other.v6.iter().for_each(|span| insert(&mut self.v6, *span));
     }
 
     pub fn contains(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        self.0.iter().any(|range| range.contains(&ip))
+        let spans = if ip.is_ipv4() { &self.v4 } else { &self.v6 };
+        let number = number(ip);
+        let at = spans.partition_point(|span| span.last < number);
+        spans.get(at).is_some_and(|span| span.first <= number)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.v4.is_empty() && self.v6.is_empty()
     }
+}
+
+fn number(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => u128::from(u32::from(ip)),
+        IpAddr::V6(ip) => u128::from(ip),
+    }
+}
+
+/// Adds a span, as one with those that it touches.
+fn insert(spans: &mut Vec<Span>, span: Span) {
+    let start = spans.partition_point(|one| one.last.saturating_add(1) < span.first);
+    let end = spans.partition_point(|one| one.first <= span.last.saturating_add(1));
+    let touched = spans.get(start..end).unwrap_or_default();
+    let whole = touched.iter().fold(span, |whole, one| Span {
+        first: whole.first.min(one.first),
+        last: whole.last.max(one.last),
+    });
+    spans.splice(start..end.max(start), [whole]);
 }
 
 #[cfg(test)]
@@ -100,10 +149,33 @@ mod tests {
             ("private", "172.32.0.1", false),
             ("cloudflare", "104.27.255.255", true),
             ("cloudflare", "2606:4700::1111", true),
+            ("::/0", "192.0.2.1", false),
+            ("::/0", "::1", true),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", true),
+            ("::ffff:10.0.0.1", "10.0.0.1", true),
+            ("0.0.0.0/0", "255.255.255.255", true),
+            ("10.0.0.2 10.0.0.0 10.0.0.1 10.0.0.3", "10.0.0.4", false),
+            ("10.0.0.2 10.0.0.0 10.0.0.1 10.0.0.3", "10.0.0.3", true),
         ] {
             let mut ranges = Ranges::default();
             assert!(words.split(' ').all(|word| ranges.add(word)), "{words}");
             assert_eq!(ranges.contains(ip.parse().unwrap()), expected, "{words} {ip}");
+        }
+    }
+
+    #[test]
+    fn spans_that_touch_are_one() {
+        for (words, spans) in [
+            ("10.0.0.2 10.0.0.0 10.0.0.1", 1),
+            ("10.0.0.2 10.0.0.0", 2),
+            ("10.0.0.0/8 10.1.0.0/16 10.0.0.0/9", 1),
+            ("10.0.0.0/9 10.128.0.0/9 11.0.0.1", 2),
+            ("192.0.2.1 198.51.100.1 203.0.113.1 0.0.0.0/0", 1),
+            ("255.255.255.255 0.0.0.0", 2),
+        ] {
+            let mut ranges = Ranges::default();
+            assert!(words.split(' ').all(|word| ranges.add(word)), "{words}");
+            assert_eq!(ranges.v4.len(), spans, "{words}: {ranges:?}");
         }
     }
 

@@ -23,7 +23,13 @@ impl<'a> Readings<'a> {
     /// Whether a rule that protects `prefix` applies: `/admin/../x` is `/x` for some servers, and
     /// below `/admin` for others.
     pub fn touch(&self, prefix: &Prefix) -> bool {
-        prefix.holds(&self.route) || self.unresolved.as_ref().is_some_and(|path| prefix.holds(path))
+        self.each().any(|path| prefix.holds(path))
+    }
+
+    /// Each reading, for rules of which the most specific one decides: all of them must let a
+    /// request in.
+    pub fn each(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.route).chain(self.unresolved.as_deref())
     }
 
     /// Whether `prefix` may be an exception of such a rule: every reading begins with it.

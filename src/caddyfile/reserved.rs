@@ -49,17 +49,11 @@ static WORDS: &[Reserved] = &[
         "put a cache such as Varnish between `proxy` and the application",
     ),
     row("cgi", "ran a program per request", "use `fastcgi` with fcgiwrap"),
-    row("cors", "let pages of other sites read responses", "write the fields with `header`"),
     row("datadog", "sent metrics to Datadog", "use `prometheus`, which the agent of Datadog reads"),
     row(
         "dyndns",
         "told a DNS provider the address of the machine",
         "use a client such as ddclient",
-    ),
-    row(
-        "expires",
-        "set Cache-Control and Expires by path",
-        "write `header PATH Cache-Control max-age=SECONDS`",
     ),
     row(
         "filebrowser",
@@ -101,11 +95,6 @@ static WORDS: &[Reserved] = &[
         "hugo",
         "built and edited a site made with Hugo",
         "run `hugo` where the site changes, and serve its folder `public` with `root`",
-    ),
-    row(
-        "ipfilter",
-        "let clients in by address and country",
-        "use the packet filter of the machine",
     ),
     row(
         "jekyll",

@@ -18,6 +18,7 @@ mod gzip;
 mod header;
 mod index;
 mod internal;
+mod ipfilter;
 mod limits;
 mod log;
 mod mime;
@@ -114,6 +115,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("gzip", gzip::setup).block(&gzip::OPTIONS),
     row("header PATH [+|-]NAME [VALUE]", header::setup).block(&header::OPTIONS).templates(),
     row("errors [FILE|visible]", errors::setup).block(&errors::OPTIONS),
+    row("ipfilter PATH... with a block", ipfilter::setup).block(&ipfilter::OPTIONS),
     row("expires with a block", expires::setup).block(&expires::OPTIONS),
     row("basicauth PATH USER PASSWORD, or: basicauth USER PASSWORD with a block", basicauth::setup)
         .block(&basicauth::OPTIONS),

@@ -55,6 +55,7 @@ mod hooks;
 mod http1;
 mod https_records;
 mod init_script;
+mod ip_filter;
 mod leaving;
 mod limits;
 mod log_formats;

@@ -16,6 +16,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::caddyfile::{self, Args, ConfigError, Directive, Key, Kind, ServerBlock, parse_number};
@@ -24,7 +25,7 @@ use crate::http::address::Address;
 use crate::http::paths::{Prefix, Remark};
 use crate::net::roots;
 use crate::site::SiteBuilder;
-use crate::tls::Certificates;
+use crate::tls::{Certificates, is_public};
 use crate::warning::Warning;
 
 use draft::Draft;
@@ -211,8 +212,7 @@ fn settle_tls(site: &mut SiteBuilder, key: &Key, settings: &Settings) {
     let address = &site.address;
     let plain = address.scheme == "http" || address.port == settings.http_port.to_string();
     let certificates = site.tls.certificates.take();
-    let managed = &site.tls.managed;
-    let can_be_managed = managed.on_demand.is_some() || managed.subject(&address.host).is_some();
+    let can_be_managed = can_be_managed(site, certificates.as_ref(), settings);
     let settled = match certificates {
         Some(certificates) if plain => {
             if !matches!(certificates, Certificates::Off) {
@@ -237,6 +237,26 @@ fn settle_tls(site: &mut SiteBuilder, key: &Key, settings: &Settings) {
     };
     site.secure = !matches!(settled, Certificates::Off);
     site.tls.certificates = Some(settled);
+}
+
+/// Whether a CA can issue for the site. An address has a certificate of a CA only where the block
+/// names an account or a CA, since v1 had none for addresses; and a public CA issues for public
+/// addresses only.
+fn can_be_managed(
+    site: &SiteBuilder,
+    certificates: Option<&Certificates>,
+    settings: &Settings,
+) -> bool {
+    let managed = &site.tls.managed;
+    let Ok(address) = site.address.host.parse::<IpAddr>() else {
+        return managed.on_demand.is_some() || managed.subject(&site.address.host).is_some();
+    };
+    let is_wanted = matches!(certificates, Some(Certificates::Managed))
+        || managed.ca.is_some()
+        || managed.profile.is_some();
+    let ca = managed.ca.as_ref().unwrap_or(&settings.keeper.settings().ca);
+    let is_issued_for = is_public(address) || !ca.contains("letsencrypt.org");
+    is_wanted && is_issued_for && managed.subject(&site.address.host).is_some()
 }
 
 fn port(site: &SiteBuilder, settings: &Settings) -> Result<u16, String> {

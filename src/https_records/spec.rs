@@ -1,5 +1,7 @@
 //! Which sites should have a record, where in DNS, and what it should say.
 
+use std::net::IpAddr;
+
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::proto::rr::rdata::svcb::SVCB;
 
@@ -132,7 +134,8 @@ fn why_not(offer: &Offer<'_>) -> Option<&'static str> {
 fn is_public(host: &str) -> bool {
     let host = host.trim_start_matches("*.").to_ascii_lowercase();
     let is_below = |end: &str| host.strip_suffix(end).is_some_and(|rest| rest.ends_with('.'));
-    host.contains('.') && !NOT_PUBLIC.iter().any(|end| host == *end || is_below(end))
+    let is_name = host.contains('.') && host.parse::<IpAddr>().is_err();
+    is_name && !NOT_PUBLIC.iter().any(|end| host == *end || is_below(end))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::key_type::KeyType;
 /// A certificate to obtain: its name, its CA and its properties.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct CertificateSpec {
-    /// In lower case; may begin with `*.`.
+    /// In lower case; may begin with `*.`, or be an IP address.
     pub name: String,
     /// The URL of the directory.
     pub ca: String,

@@ -12,6 +12,8 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
 
+use super::names::{address, reverse_name};
+
 /// The protocol of a TLS-ALPN-01 handshake.
 pub const ALPN: &[u8] = b"acme-tls/1";
 const HTTP_PREFIX: &str = "/.well-known/acme-challenge/";
@@ -54,10 +56,11 @@ impl Answer {
         Self::Http(token.to_owned())
     }
 
-    /// `digest` is the SHA-256 of the key authorization.
+    /// `name` may be an address; `digest` is the SHA-256 of the key authorization.
     pub(super) fn tls(name: &str, digest: &[u8]) -> Result<Self, String> {
-        insert(&TLS, name, Arc::new(certificate(name, digest)?));
-        Ok(Self::Tls(name.to_owned()))
+        let asked_for = address(name).map_or_else(|| name.to_owned(), reverse_name);
+        insert(&TLS, &asked_for, Arc::new(certificate(name, digest)?));
+        Ok(Self::Tls(asked_for))
     }
 }
 

@@ -33,6 +33,7 @@ pub use dns::{
 };
 pub use files::Files;
 pub use key_type::KeyType;
+pub use names::is_public;
 pub use policy::{Certificates, HttpsRecord, ManagedPolicy, Policy};
 pub use report::{CertificateState, RenewalFailure};
 pub use settings::{TlsListener, build_listener};

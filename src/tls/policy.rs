@@ -10,7 +10,7 @@ use super::clients::Clients;
 use super::dns::Dns;
 use super::files::Files;
 use super::key_type::KeyType;
-use super::names::qualifies;
+use super::names::{address, qualifies};
 
 /// The source of a site's certificate.
 #[derive(Debug, Clone)]
@@ -70,8 +70,11 @@ pub struct ManagedPolicy {
 }
 
 impl ManagedPolicy {
-    /// The name to request for `host`; `None` if no CA can issue for it.
+    /// The name or address to request for `host`; `None` if no CA can issue for it.
     pub fn subject(&self, host: &str) -> Option<String> {
+        if let Some(address) = address(host) {
+            return Some(address.to_string());
+        }
         if let Some(parent) = host.strip_prefix("*.") {
             return (self.dns.is_some() && qualifies(parent)).then(|| host.to_owned());
         }
@@ -101,8 +104,10 @@ mod tests {
             (&plain, "a.example", Some("a.example")),
             (&plain, "", None),
             (&plain, "localhost", None),
-            (&plain, "127.0.0.1", None),
-            (&plain, "::1", None),
+            (&plain, "203.0.113.7", Some("203.0.113.7")),
+            (&plain, "2001:DB8::1", Some("2001:db8::1")),
+            (&plain, "0.0.0.0", None),
+            (&wild, "203.0.113.7", Some("203.0.113.7")),
             (&plain, ".example", None),
             (&plain, "example.", None),
             (&plain, "*.a.example", None),

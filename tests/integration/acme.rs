@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::harness::{BINARY, Bind, Caddy, EAB_KEY, Pebble, SECRET, Setup, curl, h3_tls, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 pub const DAY: u64 = 24 * 3600;
 
 /// A server whose CA is `pebble`.
@@ -44,13 +44,13 @@ fn wait_log(caddy: &Caddy, words: &str) {
     wait_for(words, PATIENCE, || caddy.log().contains(words).then_some(()));
 }
 
-fn wait_trusted(caddy: &Caddy, root: &Path, name: &str) {
+pub fn wait_trusted(caddy: &Caddy, root: &Path, name: &str) {
     wait_for(&format!("a certificate for {name}"), PATIENCE, || {
         trusted(caddy, root, name).then_some(())
     });
 }
 
-fn entry(caddy: &Caddy, pebble: &Pebble, name: &str, kind: &str) -> std::path::PathBuf {
+pub fn entry(caddy: &Caddy, pebble: &Pebble, name: &str, kind: &str) -> std::path::PathBuf {
     caddy.path(&format!("store/acme/127.0.0.1:{}/sites/{name}/{name}.{kind}", pebble.port))
 }
 

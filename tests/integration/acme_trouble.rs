@@ -8,7 +8,7 @@ use crate::harness::{BINARY, Ca, Caddy, Setup, curl, python_script, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn start(ca: &Ca, text: &str) -> Caddy {
+pub fn start(ca: &Ca, text: &str) -> Caddy {
     Setup::new(text)
         .arg("-agree")
         .arg("-http-port=@PORT2@")
@@ -22,7 +22,7 @@ fn entry(caddy: &Caddy, ca: &Ca, kind: &str) -> PathBuf {
     caddy.path(&format!("store/acme/{}/sites/a.example/a.example.{kind}", ca.addr))
 }
 
-fn wait_log(caddy: &Caddy, words: &str) {
+pub fn wait_log(caddy: &Caddy, words: &str) {
     wait_for(words, PATIENCE, || caddy.log().contains(words).then_some(()));
 }
 

@@ -17,6 +17,7 @@ use crate::tls::certificate_spec::CertificateSpec;
 use crate::tls::challenges::Answer;
 use crate::tls::dns::{self, Dns};
 use crate::tls::https_client::for_one_order;
+use crate::tls::names::address;
 use crate::tls::storage::Storage;
 
 /// Polling of the CA while it validates or signs.
@@ -27,6 +28,9 @@ const PATIENCE: RetryPolicy = RetryPolicy::new()
 /// The TLS feature extension with `status_request` (RFC 7633).
 const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
 const MUST_STAPLE: &[u8] = &[0x30, 0x03, 0x02, 0x01, 0x05];
+
+/// The profile for addresses: Let's Encrypt has no other for them.
+const SHORT_LIVED: &str = "shortlived";
 
 /// The inputs of an order.
 pub(super) struct Job<'a> {
@@ -77,7 +81,8 @@ impl Job<'_> {
     async fn start(&self) -> Result<(Order, KeyPair), Failure> {
         let key =
             self.spec.key_type.generate().map_err(|error| Failure::trouble(error.to_string()))?;
-        let names = [Identifier::Dns(self.spec.name.clone())];
+        let name = || Identifier::Dns(self.spec.name.clone());
+        let names = [address(&self.spec.name).map_or_else(name, Identifier::Ip)];
         let profile = self.profile()?;
         // Fails on an unwritable storage before the CA is contacted.
         self.note("", &key)?;
@@ -94,7 +99,11 @@ impl Job<'_> {
 
     /// The profile to request, if the CA has profiles.
     fn profile(&self) -> Result<Option<&str>, Failure> {
-        let Some(profile) = self.spec.profile.as_deref() else { return Ok(None) };
+        let Some(profile) = self.spec.profile.as_deref() else {
+            let is_there = || self.account.profiles().any(|profile| profile.name == SHORT_LIVED);
+            let is_best = address(&self.spec.name).is_some() && is_there();
+            return Ok(is_best.then_some(SHORT_LIVED));
+        };
         let mut there: Vec<_> = self.account.profiles().map(|profile| profile.name).collect();
         there.sort_unstable();
         if there.is_empty() {

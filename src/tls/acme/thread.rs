@@ -12,6 +12,7 @@ use super::on_demand::OnDemand;
 use super::renewal;
 use super::settings::Challenge;
 use crate::tls::certificate_spec::CertificateSpec;
+use crate::tls::names::address;
 use crate::tls::policy::Policy;
 use crate::tls::settings::TlsListener;
 use crate::tls::source::{CertificateSource, Issuer};
@@ -79,7 +80,8 @@ impl Issuer for Arc<Keeper> {
             must_staple: asked.must_staple,
             profile: asked.profile.clone(),
             eab: asked.eab.clone(),
-            dns: asked.dns.clone(),
+            // No CA proves an address by DNS-01 (RFC 8738 section 7).
+            dns: asked.dns.clone().filter(|_| address(host).is_none()),
         };
         Ok(match &asked.on_demand {
             Some(limits) => OnDemand::new(self, host, spec, limits.clone()),

@@ -1,8 +1,11 @@
-//! What to write instead of a word that is no directive.
+//! What to write instead of a word that is unknown where it stands.
 
 use super::nearest::nearest;
 use super::reserved::reserved;
-use super::{ConfigError, Kind, Role, Token};
+use super::{ConfigError, Kind, Role, Token, caddy2, nginx};
+
+/// How to see all directives.
+const LIST: &str = "`caddy -plugins` lists the directives";
 
 /// The error of a directive's name that is none of the `known` ones.
 pub(super) fn unknown(name: &Token, known: &[&str]) -> Option<ConfigError> {
@@ -10,7 +13,7 @@ pub(super) fn unknown(name: &Token, known: &[&str]) -> Option<ConfigError> {
     if known.contains(&word) {
         return None;
     }
-    let error = |message: String| ConfigError::at(name, Kind::Parse, message).role(Role::Directive);
+    let error = |message: String| ConfigError::at(name, Kind::Parse, message);
     if let Some(row) = reserved(word) {
         let message = format!(
             "no action found for directive '{word}' with server type 'http' (missing a plugin?)"
@@ -18,19 +21,76 @@ pub(super) fn unknown(name: &Token, known: &[&str]) -> Option<ConfigError> {
         return Some(error(message).hint(row.hint()));
     }
     let error = error(format!("Unknown directive '{word}'"));
+    if let Some(here) = caddy2::directive(word) {
+        return Some(error.hint(here).role(Role::Caddy2));
+    }
+    if let Some(here) = nginx::directive(word.trim_end_matches(';')) {
+        return Some(error.hint(here).role(Role::Nginx));
+    }
+    if let Some(hint) = slip(word) {
+        return Some(error.hint(hint));
+    }
+    let error = error.role(Role::Directive);
     Some(match nearest(word, known) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint(LIST),
     })
 }
 
-/// How to see all directives.
-const LIST: &str = "`caddy -plugins` lists the directives";
+/// The hint for an option that is unknown, if it is known elsewhere or a slip.
+pub fn unknown_option(word: &str) -> Option<String> {
+    caddy2::option(word).map(str::to_owned).or_else(|| slip(word))
+}
+
+/// The hint for a word that is written as in another language.
+pub fn slip(word: &str) -> Option<String> {
+    let hint = match word {
+        "}" | "{" => return None,
+        _ if word.starts_with("//") || is_comment(word) => COMMENT.to_owned(),
+        _ if word.starts_with('<') => {
+            "this is no HTML or configuration of Apache: write DIRECTIVE ARGUMENT...".to_owned()
+        }
+        _ if word.starts_with(['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}']) => {
+            "write straight double quotes: \"".to_owned()
+        }
+        _ if word.starts_with(['\'', '`']) => "write double quotes: \"".to_owned(),
+        _ if word.starts_with('}') => "write `}` on a line of its own".to_owned(),
+        _ => {
+            if let Some((name, value)) = word.split_once('=').filter(|(name, _)| is_name(name)) {
+                return Some(format!("write `{name} {value}` with a space"));
+            }
+            let bare = word.trim_end_matches([';', ':', ',', '}']);
+            let end = &word[bare.len()..];
+            match (bare, end) {
+                ("", _) | (_, "") => return None,
+                (bare, ";") => format!("a line ends without `;`: write {bare}"),
+                (bare, ":" | ",") => format!("write {bare} without `{end}`"),
+                (bare, "}") if !bare.contains('{') => {
+                    format!("write {bare}, and `}}` on a line of its own")
+                }
+                _ => return None,
+            }
+        }
+    };
+    Some(hint)
+}
+
+fn is_name(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// Whether a word begins a comment elsewhere and can be nothing here.
+pub(super) fn is_comment(word: &str) -> bool {
+    matches!(word, "//" | "///" | "--" | ";") || word.starts_with("/*")
+}
+
+/// The hint for a comment of another language.
+pub(super) const COMMENT: &str = "a comment begins with `#`";
 
 /// The error of an address inside a block that nothing has closed.
 pub(super) fn unclosed(address: &Token, open: &Token) -> ConfigError {
     let message = format!("Unknown directive '{}'", address.text);
-    ConfigError::at(address, Kind::Parse, message).role(Role::Directive).hint(format!(
+    ConfigError::at(address, Kind::Parse, message).hint(format!(
         "if this is a new site's address, the block opened at {}:{} lacks its `}}`",
         open.file, open.line
     ))
@@ -38,5 +98,6 @@ pub(super) fn unclosed(address: &Token, open: &Token) -> ConfigError {
 
 /// Whether a word looks like a site's address.
 pub(super) fn is_address(word: &str) -> bool {
-    word == "localhost" || word.contains(['.', ':'])
+    let is_slip = slip(word).is_some() || word.starts_with('@');
+    !is_slip && (word == "localhost" || word.contains(['.', ':']))
 }

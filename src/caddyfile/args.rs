@@ -307,11 +307,11 @@ impl<'a> Args<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lexer::lex;
+    use super::super::lexer::scan;
     use super::*;
 
     fn directive(text: &str) -> Directive {
-        Directive { name: "log".into(), tokens: lex("F", text).unwrap() }
+        Directive { name: "log".into(), tokens: scan("F", text).tokens }
     }
 
     /// Walks like a set-up that knows blocks inside blocks.

@@ -29,6 +29,10 @@ pub enum Role {
     Directive,
     /// The name of an option, and there is none of that name.
     Option,
+    /// A word that only Caddy 2 has.
+    Caddy2,
+    /// A word that only nginx has.
+    Nginx,
     /// Anything else.
     Argument,
 }

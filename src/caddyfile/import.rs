@@ -1,6 +1,8 @@
 //! Environment substitution, and the files that an `import` names.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::text::read_file;
 
@@ -11,6 +13,20 @@ pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// has no end or no name stays as it is.
 pub(super) fn expand(text: &str, env: Env<'_>) -> String {
     replace(&replace(text, "{%", "%}", env), "{$", "}", env)
+}
+
+/// The first variable in a text that the environment does not have.
+pub(super) fn unset(text: &str, env: Env<'_>) -> Option<Arc<str>> {
+    let missing = RefCell::new(None);
+    let noted = |name: &str| {
+        let value = env(name);
+        if value.is_none() {
+            missing.borrow_mut().get_or_insert_with(|| Arc::from(name));
+        }
+        value
+    };
+    expand(text, &noted);
+    missing.into_inner()
 }
 
 fn replace(text: &str, open: &str, close: &str, env: Env<'_>) -> String {

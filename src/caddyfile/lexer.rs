@@ -3,22 +3,17 @@
 
 use std::sync::Arc;
 
-use super::{ConfigError, Kind, Token};
+use super::{ConfigError, Kind, Role, Token};
 
 /// The tokens of a text.
 pub(super) struct Lexed {
     pub(super) tokens: Vec<Token>,
-    /// A quote that never ends; the tokens are those before it.
-    pub(super) error: Option<ConfigError>,
+    pub(super) errors: Vec<ConfigError>,
+    /// A quote never ends; the tokens are those of the lines before it.
+    pub(super) is_cut: bool,
 }
 
-/// [`scan`] of a text whose quotes all end.
-pub(super) fn lex(name: &str, text: &str) -> Result<Vec<Token>, ConfigError> {
-    let Lexed { tokens, error } = scan(name, text);
-    error.map_or(Ok(tokens), Err)
-}
-
-/// Splits `text` into tokens. The only error is a quote that never ends.
+/// Splits `text` into tokens.
 pub(super) fn scan(name: &str, text: &str) -> Lexed {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lexer = Lexer {
@@ -28,18 +23,47 @@ pub(super) fn scan(name: &str, text: &str) -> Lexed {
         file: Arc::from(name),
         source: Arc::from(text),
     };
-    let mut tokens = Vec::new();
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut errors = Vec::new();
+    let mut is_cut = false;
     while let Some(first) = lexer.skip_blank() {
         let mut token = lexer.begin();
         if first != '"' {
             lexer.word(&mut token);
+            errors.extend(lexer.heredoc(&token));
         } else if let Err(error) = lexer.quoted(&mut token) {
-            return Lexed { tokens, error: Some(error) };
+            // The word before the quote on its line lacks an argument now.
+            tokens.retain(|one| one.line < token.line);
+            errors.push(error);
+            is_cut = true;
+            break;
         }
         token.end_line = lexer.line;
         tokens.push(token);
     }
-    Lexed { tokens, error: None }
+    split_braces(&mut tokens, &mut errors);
+    Lexed { tokens, errors, is_cut }
+}
+
+/// A `{` at the end of a line that no space separates from the word before it is no part of it.
+fn split_braces(tokens: &mut Vec<Token>, errors: &mut Vec<ConfigError>) {
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        let is_last = tokens.get(at + 1).is_none_or(|next| !token.shares_line(next));
+        let word = token.text.strip_suffix('{').filter(|word| !word.is_empty());
+        let Some(word) = word.filter(|word| is_last && !token.is_quoted && !word.ends_with('{'))
+        else {
+            at += 1;
+            continue;
+        };
+        let error = ConfigError::at(token, Kind::Parse, "Expected a space before '{'");
+        errors.push(error.hint(format!("write: {word} {{")));
+        let mut brace = Token { text: "{".to_owned(), ..token.clone() };
+        brace.column += u32::try_from(word.chars().count()).unwrap_or_default();
+        tokens[at].text.pop();
+        tokens.insert(at + 1, brace);
+        at += 2;
+    }
 }
 
 struct Lexer<'a> {
@@ -88,12 +112,15 @@ impl Lexer<'_> {
             source: self.source.clone(),
             end_line: self.line,
             origin: 0,
+            is_quoted: false,
+            unset: None,
         }
     }
 
     /// `\"` is the only escape: Windows paths need no doubled backslash.
     fn quoted(&mut self, token: &mut Token) -> Result<(), ConfigError> {
         self.bump();
+        token.is_quoted = true;
         while let Some(c) = self.bump() {
             match c {
                 '"' => return Ok(()),
@@ -115,6 +142,33 @@ impl Lexer<'_> {
             .hint("the quote opened here is never closed; a literal quote inside is written \\\""))
     }
 
+    /// `<<NAME` at the end of a line and, below it, a line that begins with NAME: Caddy 2's way to
+    /// write text of several lines, which are passed over.
+    fn heredoc(&mut self, token: &Token) -> Option<ConfigError> {
+        let name = token.text.strip_prefix("<<").filter(|name| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+        })?;
+        let (rest, lines) = self.chars.as_str().split_once('\n')?;
+        let ends = |line: &str| line.split_whitespace().next() == Some(name);
+        let last = lines.lines().position(ends)?;
+        if !rest.trim().is_empty() {
+            return None;
+        }
+        for _ in 0..=last {
+            while self.bump().is_some_and(|c| c != '\n') {}
+        }
+        while self.peek().is_some_and(char::is_whitespace) {
+            self.bump();
+        }
+        for _ in name.chars() {
+            self.bump();
+        }
+        let message = format!("'{}' begins a heredoc, which only Caddy 2 has", token.text);
+        Some(ConfigError::at(token, Kind::Parse, message).role(Role::Caddy2).hint(
+            "write the text in double quotes, also over several lines; a quote in it is \\\"",
+        ))
+    }
+
     /// A carriage return is dropped and does not even end the word; `#` drops the word's rest.
     fn word(&mut self, token: &mut Token) {
         let mut comment = false;
@@ -133,10 +187,10 @@ impl Lexer<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::lex;
+    use super::scan;
 
     fn words(text: &str) -> Vec<String> {
-        lex("F", text).unwrap().iter().map(|t| format!("{}@{}", t.text, t.line)).collect()
+        scan("F", text).tokens.iter().map(|t| format!("{}@{}", t.text, t.line)).collect()
     }
 
     #[test]
@@ -162,7 +216,10 @@ mod tests {
             ("\"a\"b", &["a@1", "b@1"]),
             ("a\rb", &["ab@1"]),
             ("\"\" x", &["@1", "x@1"]),
-            ("h{", &["h{@1"]),
+            ("h{", &["h@1", "{@1"]),
+            ("h{\n\"h{\" {{\nh{ x", &["h@1", "{@1", "h{@2", "{{@2", "h{@3", "x@3"]),
+            ("a <<EOF\nb \"c\n EOF\nd", &["a@1", "<<EOF@1", "d@4"]),
+            ("a <<EOF\nb", &["a@1", "<<EOF@1", "b@2"]),
             ("", &[]),
         ];
         for (text, expected) in cases {
@@ -172,7 +229,7 @@ mod tests {
 
     #[test]
     fn an_open_quote_is_an_error_with_its_place() {
-        let error = lex("Caddyfile", "a\n  \"unterminated x\n").unwrap_err().to_string();
+        let error = &scan("Caddyfile", "a\n  \"unterminated x\n").errors[0].to_string();
         assert!(error.starts_with("Caddyfile:2 - Syntax error: Unterminated quote"), "{error}");
         assert!(error.contains("--> Caddyfile:2:3"), "{error}");
     }

@@ -3,6 +3,7 @@
 
 mod advice;
 mod args;
+mod caddy2;
 mod duration;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -10,6 +11,7 @@ pub mod fuzzing;
 mod import;
 mod lexer;
 mod nearest;
+mod nginx;
 mod options;
 mod parser;
 mod reserved;
@@ -21,6 +23,7 @@ mod text;
 mod token;
 mod values;
 
+pub use advice::{slip, unknown_option};
 pub use args::Args;
 pub use duration::parse_duration;
 pub use error::{ConfigError, Kind, Role};

@@ -71,19 +71,10 @@ pub fn parse(name: &str, text: &str, dir: &Path, known: &[&str]) -> Result<Parse
 }
 
 pub(super) fn read_with(lexed: Lexed, dir: &Path, known: &[&str], env: Env<'_>) -> Parsed {
-    let Lexed { mut tokens, error } = lexed;
-    if let Some(open) = &error {
-        // The word before the quote on its line lacks an argument now.
-        tokens.retain(|token| token.line < open.line);
-    }
-    let mut parser = Parser {
-        stream: Stream::new(tokens, dir, env),
-        known,
-        seen: HashMap::new(),
-        is_cut: error.is_some(),
-        lacks_brace: false,
-        errors: error.into_iter().collect(),
-    };
+    let Lexed { tokens, errors, is_cut } = lexed;
+    let stream = Stream::new(tokens, dir, env);
+    let (seen, lacks_brace) = (HashMap::new(), false);
+    let mut parser = Parser { stream, known, seen, is_cut, lacks_brace, errors };
     let mut blocks = Vec::new();
     while parser.stream.peek().is_some() {
         blocks.extend(parser.block());
@@ -151,10 +142,11 @@ impl Parser<'_> {
                 return keys;
             }
             let Some(token) = self.stream.next_expanded() else { break };
-            if token.text == "}" && keys.is_empty() {
-                self.stray_brace(&token);
+            if keys.is_empty() && (token.text == "}" || advice::is_comment(&token.text)) {
+                self.no_address(&token);
                 continue;
             }
+            self.note_unset(&token);
             if !token.text.is_empty() {
                 let address = token.text.strip_suffix(',');
                 wants_more = address.is_some();
@@ -171,13 +163,34 @@ impl Parser<'_> {
         keys
     }
 
-    /// A `}` where an address is due.
-    fn stray_brace(&mut self, brace: &Token) {
-        if !std::mem::take(&mut self.lacks_brace) {
+    /// A `}` or a comment of another language where an address is due.
+    fn no_address(&mut self, token: &Token) {
+        if advice::is_comment(&token.text) {
+            let message = format!("'{}' is no site address", token.text);
+            let error = ConfigError::at(token, Kind::Parse, message);
+            self.errors.push(error.hint(advice::COMMENT));
+            while !self.stream.at_line_start() {
+                self.stream.next();
+            }
+        } else if !std::mem::take(&mut self.lacks_brace) {
             let message = "Unexpected '}' because no matching opening brace";
-            let error = ConfigError::at(brace, Kind::Parse, message);
+            let error = ConfigError::at(token, Kind::Parse, message);
             self.errors.push(error.hint("remove it; the block above is closed already"));
         }
+    }
+
+    /// Where a variable that is not set is a part of the address, a site is not where it is
+    /// looked for.
+    fn note_unset(&mut self, token: &Token) {
+        let Some(name) = token.unset() else { return };
+        let message = match &*token.text {
+            "" => format!("the environment variable {name} is not set, so that nothing is here"),
+            text => format!("the environment variable {name} is not set: the address is '{text}'"),
+        };
+        let hint = "set it where the server is started";
+        self.stream
+            .warnings
+            .push(ConfigError::at(token, Kind::Parse, message).hint(hint).warning());
     }
 
     fn note_address(&mut self, key: &Key) {
@@ -199,6 +212,7 @@ impl Parser<'_> {
                 self.stream.next();
             }
         }
+        self.errors.append(&mut self.stream.errors);
     }
 
     /// The directives, up to the `}` that ends the block or, where no brace opened it, to the

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::import::{Env, expand, files, read};
-use super::lexer::lex;
+use super::import::{Env, expand, files, read, unset};
+use super::lexer::scan;
 use super::{ConfigError, Kind, Token};
 use crate::limits::{CADDYFILE_IMPORTS, CADDYFILE_TOKENS};
 use crate::warning::Warning;
@@ -28,6 +28,8 @@ pub(super) struct Stream<'a> {
     snippets: HashMap<String, Vec<Token>>,
     env: Env<'a>,
     pub(super) warnings: Vec<Warning>,
+    /// Of the words of imported files.
+    pub(super) errors: Vec<ConfigError>,
     /// The files that were imported.
     pub(super) files: Vec<PathBuf>,
 }
@@ -43,6 +45,7 @@ impl<'a> Stream<'a> {
             snippets: HashMap::new(),
             env,
             warnings: Vec::new(),
+            errors: Vec::new(),
             files: Vec::new(),
         }
     }
@@ -66,6 +69,7 @@ impl<'a> Stream<'a> {
     /// Reads a token and replaces environment variables in it.
     pub(super) fn next_expanded(&mut self) -> Option<Token> {
         let mut token = self.next()?;
+        token.unset = unset(&token.text, self.env);
         token.text = expand(&token.text, self.env);
         Some(token)
     }
@@ -129,8 +133,11 @@ impl<'a> Stream<'a> {
         let argument = self.tokens[self.at + 1].clone();
         let pattern = expand(&argument.text, self.env);
         if pattern.is_empty() {
-            return Err(fail(&argument, "Import requires a non-empty filepath".to_owned())
-                .hint("an environment variable in it may be unset"));
+            let error = fail(&argument, "Import requires a non-empty filepath".to_owned());
+            return Err(error.hint(match unset(&argument.text, self.env) {
+                Some(name) => format!("the environment variable {name} is not set"),
+                None => "write `import FILE`".to_owned(),
+            }));
         }
         let spliced = self.called_for(&argument, &pattern)?;
         if self.tokens.len() + spliced.len() > CADDYFILE_TOKENS
@@ -205,7 +212,9 @@ impl<'a> Stream<'a> {
             let real = path.canonicalize().unwrap_or_else(|_| path.clone());
             let home = path.parent().unwrap_or(&dir).to_owned();
             let origin = self.enter(argument, real.display().to_string(), home)?;
-            let mut tokens = lex(&path.display().to_string(), &text)?;
+            let mut lexed = scan(&path.display().to_string(), &text);
+            self.errors.append(&mut lexed.errors);
+            let mut tokens = lexed.tokens;
             tokens.iter_mut().for_each(|t| t.origin = origin);
             spliced.extend(tokens);
         }

@@ -17,9 +17,18 @@ pub struct Token {
     /// Which splice of an import brought it in, so that two uses of one snippet never look as
     /// if they shared a line. Zero is the main file.
     pub(super) origin: usize,
+    /// Whether it stands in quotes.
+    pub(super) is_quoted: bool,
+    /// A variable in it that the environment does not have.
+    pub(super) unset: Option<Arc<str>>,
 }
 
 impl Token {
+    /// A variable in it that the environment does not have.
+    pub fn unset(&self) -> Option<&str> {
+        self.unset.as_deref()
+    }
+
     pub(super) fn source_line(&self) -> Option<String> {
         self.source.lines().nth(self.line.checked_sub(1)? as usize).map(str::to_owned)
     }

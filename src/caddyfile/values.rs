@@ -31,9 +31,12 @@ where
         (Bound::Included(least), _) => format!("a whole number of at least {least}"),
         _ => "a whole number".to_owned(),
     };
-    number
-        .filter(|number| bounds.contains(number))
-        .ok_or_else(|| format!("must be {expected}, not '{text}'"))
+    number.filter(|number| bounds.contains(number)).ok_or_else(|| {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%');
+        let has_unit = digits.len() < text.len() && digits.parse::<N>().is_ok();
+        let unit = if has_unit { ", which has a unit: leave it out" } else { "" };
+        format!("must be {expected}, not '{text}'{unit}")
+    })
 }
 
 /// One of so many, 1/N.
@@ -167,6 +170,10 @@ mod tests {
             (parse_number("0", 1..), "must be at least 1, not '0'"),
             (parse_number("-1", 0..), "must be a whole number of at least 0, not '-1'"),
             (parse_number("1.5", ..), "must be a whole number, not '1.5'"),
+            (
+                parse_number("10MB", 0..),
+                "must be a whole number of at least 0, not '10MB', which has a unit: leave it out",
+            ),
         ] {
             assert_eq!(read.unwrap_err(), message);
         }

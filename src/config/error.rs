@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::caddyfile::ConfigError;
+use crate::caddyfile::{ConfigError, Role};
 
 /// How many errors of a Caddyfile are shown.
 const SHOWN: usize = 20;
@@ -86,7 +86,21 @@ impl ConfigErrors {
 
     fn lines(&self) -> Vec<String> {
         let shown = self.0.iter().take(SHOWN).map(ConfigError::line);
-        shown.chain(self.left_out()).collect()
+        self.foreign().into_iter().chain(shown).chain(self.left_out()).collect()
+    }
+
+    /// What is to be said first of a file that was written for another server.
+    fn foreign(&self) -> Option<String> {
+        let sign = self.0.iter().find(|one| matches!(one.role, Role::Caddy2 | Role::Nginx))?;
+        let what = match sign.role {
+            Role::Nginx => "a configuration of nginx",
+            _ => "a Caddyfile of Caddy 2",
+        };
+        Some(format!(
+            "{}: this is {what}; this server reads the Caddyfile of Caddy 1, and each error says \
+             what to write",
+            sign.file
+        ))
     }
 
     fn brief(&self) -> String {
@@ -106,7 +120,8 @@ impl ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = self.0.iter().take(SHOWN).map(ToString::to_string).chain(self.left_out());
+        let shown = self.0.iter().take(SHOWN).map(ToString::to_string);
+        let mut lines = self.foreign().into_iter().chain(shown).chain(self.left_out());
         f.write_str(&lines.next().unwrap_or_default())?;
         lines.try_for_each(|line| write!(f, "\n\n{line}"))
     }

@@ -2,6 +2,7 @@
 //! Loading opens no socket; when it fails, the old configuration stays in use.
 
 mod admin;
+mod advice;
 mod draft;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -28,6 +29,7 @@ use crate::site::SiteBuilder;
 use crate::tls::{Certificates, is_public};
 use crate::warning::Warning;
 
+use advice::advised;
 use draft::Draft;
 
 pub use error::{ConfigErrors, LoadError};
@@ -45,7 +47,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     }
     let files: Vec<PathBuf> = source.path.iter().chain(&parsed.files).cloned().collect();
     let mut errors = ConfigErrors::default();
-    errors.extend(parsed.errors);
+    errors.extend(parsed.errors.into_iter().map(|error| advised(error, None)));
     let mut warnings = parsed.warnings;
     let mut tasks = Vec::new();
     let mut drafts = Vec::new();
@@ -133,7 +135,8 @@ fn draft(
 ) -> Result<Draft, Vec<ConfigError>> {
     let at_key = |message: String| ConfigError::at(&key.token, Kind::Parse, message);
     let mut errors = Vec::new();
-    let address = Address::parse(&key.text).map_err(at_key);
+    let address =
+        Address::parse(&key.text).map_err(|message| at_key(message).hint(address_hint(&key.text)));
     let mut address = address.unwrap_or_else(|error| {
         errors.push(error);
         Address::default()
@@ -186,11 +189,21 @@ fn set_up(directive: &Directive, row: &Row, site: &mut SiteBuilder, errors: &mut
         let mut warn = |error: ConfigError| site.warnings.push(error.warning());
         placeholders::check(directive, row, &mut warn)
     });
-    errors.extend(done.err());
-    errors.extend(others);
+    let found = done.err().into_iter().chain(others);
+    errors.extend(found.map(|error| advised(error, Some(directive))));
     if let Some(rest) = rest {
         set_up(&rest, row, site, errors);
     }
+}
+
+/// What to write instead of an address that is none.
+fn address_hint(text: &str) -> String {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return format!("for the port, write :{text}; with a host, write HOST:{text}");
+    }
+    caddyfile::slip(text).unwrap_or_else(|| {
+        "write [SCHEME://]HOST[:PORT][/PATH], such as https://www.example.com".to_owned()
+    })
 }
 
 /// What is to be said of the path of an address.

@@ -10,9 +10,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         let path = args.required()?;
         if path.is_empty() {
-            return Err(args
-                .error("root: the path is empty")
-                .hint("write: root DIRECTORY; an environment variable in it may be unset"));
+            return Err(args.error("root: the path is empty").hint("write: root DIRECTORY"));
         }
         site.root = PathBuf::from(path);
         site.root_is_named = true;

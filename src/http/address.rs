@@ -92,7 +92,9 @@ fn read_host(host: &str) -> Option<String> {
     }
     let host = idna::domain_to_ascii(host).ok()?;
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte);
-    host.bytes().all(fits).then_some(host)
+    // Digits alone are a port whose colon is missing: no name and no IPv4 address is written so.
+    let is_number = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit());
+    (host.bytes().all(fits) && !is_number).then_some(host)
 }
 
 /// Derives scheme and port from each other; contradictory pairs are errors.

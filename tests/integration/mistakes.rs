@@ -185,3 +185,67 @@ fn colours_are_for_terminals() {
     let done = Setup::new("nope\nnope\n").arg("-validate").output();
     assert!(!done.stderr.contains(&0x1b));
 }
+
+#[test]
+fn the_table_is_long_enough() {
+    let errors: usize = cases().map(|case| case.wanted.len()).sum();
+    assert!(errors >= 100, "{errors}");
+}
+
+/// The first line of what `-validate` says of a file, without its date.
+fn first_line(text: &str) -> String {
+    let done = Setup::new(text).arg("-validate").output();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    said.lines().next().and_then(|line| line.get(20..)).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_file_for_another_server_is_called_so_first() {
+    for case in cases() {
+        let foreign = match case.name.split_once(':').map_or(case.name, |(server, _)| server) {
+            "Caddy 2" if case.wanted.iter().all(|(word, _)| *word != "header_up") => {
+                "Caddyfile: this is a Caddyfile of Caddy 2; "
+            }
+            "nginx" => "Caddyfile: this is a configuration of nginx; ",
+            _ => "Caddyfile:",
+        };
+        let first = first_line(&case.text());
+        assert!(first.starts_with(foreign), "{}: {first}", case.name);
+        assert_eq!(first.contains(": this is "), foreign != "Caddyfile:", "{}: {first}", case.name);
+    }
+}
+
+#[test]
+fn a_file_in_another_coding_is_named_with_its_place() {
+    let latin1 = b"http://localhost {\n root .\n # f\xfcr alle\n}\n".to_vec();
+    let utf16 = "http://localhost {\n root .\n}\n".encode_utf16().flat_map(u16::to_le_bytes);
+    let marked: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf16.clone()).collect();
+    for (bytes, place, coding) in [
+        (latin1, "(line 3, column 5)", "ISO-8859-1"),
+        (utf16.collect(), "(line 1, column 2)", "UTF-16"),
+        (marked, "(line 1, column 1)", "UTF-16"),
+    ] {
+        let setup = Setup::new("").file("other", &bytes).arg("-conf=@DIR@/other").arg("-validate");
+        let said = String::from_utf8_lossy(&setup.output().stderr).into_owned();
+        let remedy = format!("iconv -f {coding} -t UTF-8 OLD > NEW");
+        assert!(said.contains(place) && said.contains(&remedy), "{said}");
+        // The remedy is one.
+        let path = setup.dir().join("other");
+        let done = Command::new("iconv").args(["-f", coding, "-t", "UTF-8"]).arg(path).output();
+        let text = String::from_utf8(done.unwrap().stdout).unwrap();
+        let done = Setup::new(&text.replace("localhost", "localhost:@PORT@")).arg("-validate");
+        assert_eq!(done.output().status.code(), Some(0), "{text}");
+    }
+}
+
+#[test]
+fn an_address_whose_variable_is_not_set_is_told() {
+    let text = "http://localhost:{$NO_SUCH_PORT}\nroot .\n";
+    let done = Setup::new(text).arg("-validate").output();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    let told = "[WARNING] Caddyfile:1:1 - the environment variable NO_SUCH_PORT is not set: the \
+                address is 'http://localhost:'";
+    assert!(done.status.success() && said.contains(told), "{said}");
+    let said = first_line("{$NO_SUCH_HOST} {\n root .\n}\n");
+    assert!(said.starts_with("no site in Caddyfile"), "{said}");
+}

@@ -109,7 +109,8 @@ fn source(words: &[&str], args: &mut Args<'_>, site: &mut SiteBuilder) -> Result
         }
         [cert, key, ..] => {
             let failed = |error: &str| {
-                unusable(error, args, site)
+                let at = if error.contains(*key) { key } else { cert };
+                args.error_at(at, unusable(error, site))
                     .hint("write: tls CERTIFICATE KEY, two readable PEM files")
             };
             let files = Files::pair(cert, key).map_err(|error| failed(&error))?;
@@ -120,10 +121,10 @@ fn source(words: &[&str], args: &mut Args<'_>, site: &mut SiteBuilder) -> Result
     Ok(())
 }
 
-/// Options that cannot be combined with certificate files.
-fn unusable(error: &str, args: &Args<'_>, site: &SiteBuilder) -> ConfigError {
+/// Why files cannot be used.
+fn unusable(error: &str, site: &SiteBuilder) -> String {
     let host = &site.address.host;
-    args.error(format!("Unable to load certificate and key files for '{host}': {error}"))
+    format!("Unable to load certificate and key files for '{host}': {error}")
 }
 
 /// `off` and `self_signed` replace earlier sources, files are added to them.
@@ -137,7 +138,7 @@ fn add(policy: &mut Policy, certificates: Certificates) {
 fn load(site: &mut SiteBuilder, args: &mut Args<'_>) -> Result<(), ConfigError> {
     let folder = args.required()?;
     let hint = "write: load DIRECTORY, of *.pem files with a certificate chain and its key each";
-    let failed = |error: String| unusable(&error, args, site).hint(hint);
+    let failed = |error: String| args.error(unusable(&error, site)).hint(hint);
     let files = Arc::new(Files::folder(folder).map_err(failed)?);
     // An expired file is a warning, so that the other certificates are still served.
     files.complaints().into_iter().for_each(|text| args.warn(args.error(text)));

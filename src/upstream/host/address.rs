@@ -35,6 +35,12 @@ pub(crate) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String>
     if host.is_empty() {
         return Err(format!("upstream '{text}' has no host"));
     }
+    if host.contains(',') {
+        return Err(format!("upstream '{text}': a host has no comma"));
+    }
+    if host.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("upstream '{text}': '{host}' is no host, but only a number"));
+    }
     let (base_path, base_query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let authorization = credentials.map(basic).transpose()?;
     ports(port)?
@@ -98,6 +104,23 @@ pub(crate) fn service(text: &str, identity: &str) -> Result<Option<(String, Upst
     let plain = format!("{scheme}://{}", rest.replacen(service, domain, 1));
     let pattern = parse(&plain, identity)?.swap_remove(0);
     Ok(Some((service.to_owned(), pattern)))
+}
+
+/// What to write instead of an address that cannot be used.
+pub(crate) fn hint(text: &str) -> String {
+    let number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once("://") {
+        Some(("ws" | "wss", host)) => {
+            let tls = if text.starts_with("wss") { "s" } else { "" };
+            format!("write http{tls}://{host}, and `websocket` in the block of `proxy`")
+        }
+        _ if is_service(text) => "write: proxy FROM srv://NAME".to_owned(),
+        _ if number => format!("write HOST:{text}, or :{text} for this machine"),
+        _ if text.contains(',') => "write the addresses with spaces between them".to_owned(),
+        _ => "write HOST:PORT, http://HOST, https://HOST, h2c://HOST, h2://HOST, srv://NAME or \
+              unix:/PATH"
+            .to_owned(),
+    }
 }
 
 /// The scheme, whether it is over TLS, what it speaks, and the rest.
@@ -263,6 +286,8 @@ mod tests {
             (":", "has no host"),
             (":x", "upstream port must be a whole number from 1 to 65535, not 'x'"),
             ("unix:", "no socket path"),
+            ("a:1,b:2", "a host has no comma"),
+            ("8080", "'8080' is no host, but only a number"),
             ("{host}:80", "placeholders"),
         ] {
             let error = parse(text, "").unwrap_err();

@@ -139,9 +139,6 @@ const HEADER_UPSTREAM: &str =
 const HEADER_DOWNSTREAM: &str =
     "header_downstream [+|-]NAME [VALUE], or: header_downstream NAME REGEX TO";
 
-const ADDRESSES: &str =
-    "write HOST:PORT, http://HOST, https://HOST, h2c://HOST, h2://HOST, srv://NAME or unix:/PATH";
-
 /// An upstream and where it is written.
 struct To {
     text: String,
@@ -206,14 +203,13 @@ fn unusable_at(
     args: &Args<'_>,
 ) -> ConfigError {
     let (at, message, hint) = match unusable {
-        Unusable::Upstream(nth, message) if address::is_service(&to[nth].text) => {
-            (to[nth].at.as_ref(), message, "write: proxy FROM srv://NAME")
+        Unusable::Upstream(nth, message) => {
+            (to[nth].at.as_ref(), message, address::hint(&to[nth].text))
         }
-        Unusable::Upstream(nth, message) => (to[nth].at.as_ref(), message, ADDRESSES),
         Unusable::Tls(message) => {
             let files = ["ca_certificates", "tls_client"];
             let at = files.iter().find_map(|option| written.token(option));
-            (at, message, "name readable PEM files")
+            (at, message, "name readable PEM files".to_owned())
         }
     };
     match at {
@@ -297,6 +293,12 @@ fn policy(args: &mut Args<'_>) -> Result<Policy, ConfigError> {
 
 fn header(args: &mut Args<'_>) -> Result<HeaderRule, ConfigError> {
     let words = args.remaining();
-    let rule = HeaderRule::parse(&words).map_err(|message| args.error(message))?;
+    let wrong = |message: String| match words.first() {
+        Some(name) if message.ends_with("is not a header field name") => {
+            args.error_at(name, message)
+        }
+        _ => args.error(message),
+    };
+    let rule = HeaderRule::parse(&words).map_err(wrong)?;
     rule.ok_or_else(|| args.arg_error())
 }

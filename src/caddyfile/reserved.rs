@@ -106,7 +106,6 @@ static WORDS: &[Reserved] = &[
         "wrapped JSON in a function call",
         "let the application do so, or send JSON with the fields of CORS",
     ),
-    row("jwt", "checked tokens", "check them in the application"),
     row(
         "linkup",
         "showed links of a site and whether they work",

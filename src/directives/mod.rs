@@ -19,6 +19,7 @@ mod header;
 mod index;
 mod internal;
 mod ipfilter;
+mod jwt;
 mod limits;
 mod log;
 mod mime;
@@ -127,6 +128,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("mime .EXT TYPE", mime::setup).block(&mime::OPTIONS),
     row("reauth", reauth::setup).block(&reauth::OPTIONS),
     row("extauth URL, or: extauth with a block", extauth::setup).block(&extauth::OPTIONS),
+    row("jwt PATH, or: jwt with a block", jwt::setup).block(&jwt::OPTIONS),
     row("internal PATH", internal::setup),
     row("expvar [PATH]", expvar::setup),
     row("prometheus [HOST:PORT]", prometheus::setup).block(&prometheus::OPTIONS),

@@ -19,6 +19,7 @@ use crate::http::sink::{ErrorLog, OpenSink};
 use crate::metrics::SiteNumber;
 use crate::report::{Process, Series, UpstreamReport};
 use crate::tls::Policy;
+use crate::tokens::Key;
 use crate::warning::Warning;
 
 /// The index files of a directory, unless `index` names others.
@@ -61,6 +62,8 @@ pub struct SiteBuilder {
     pub series: Option<Series>,
     /// Paths that only users with a password reach.
     pub authenticated: Vec<Prefix>,
+    /// Keys of the tokens that its `login` signs.
+    pub token_keys: Vec<Arc<Key>>,
     /// Sites that its directives serve at other addresses.
     pub admin: Vec<AdminSite>,
     handlers: Vec<Box<dyn Handler>>,
@@ -92,6 +95,7 @@ impl SiteBuilder {
             upstreams: Vec::new(),
             series: None,
             authenticated: Vec::new(),
+            token_keys: Vec::new(),
             admin: Vec::new(),
             handlers: Vec::new(),
             witnesses: Vec::new(),

@@ -98,6 +98,7 @@ mod systemd_service;
 mod sysvinit;
 mod tcp_congestion;
 mod tls;
+mod tokens;
 mod transfer;
 mod tunnels;
 mod unlimited;

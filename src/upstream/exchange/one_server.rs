@@ -1,7 +1,9 @@
 //! A server that a handler asks beside a request, such as whether the request may pass.
 
+use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{
     EXPECT, HeaderMap, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
@@ -16,7 +18,8 @@ use super::outcome::{Attempt, Outcome};
 use super::payload::Payload;
 use super::settings::Settings;
 use super::trust::Trust;
-use crate::http::{Body, Request};
+use crate::http::connection_values::ConnectionValues;
+use crate::http::{Body, Peer, Request};
 use crate::metrics::WorkerMetrics;
 use crate::upstream::Name;
 use crate::upstream::host::address;
@@ -90,6 +93,11 @@ impl OneServer {
         self.host.named().cloned()
     }
 
+    /// The response to a question that is no client's.
+    pub(crate) async fn get(&self) -> Result<Response<Body>, ProxyError> {
+        self.ask(&own_question(&self.path)).await
+    }
+
     /// The response to a question.
     pub(crate) async fn ask(&self, question: &Request) -> Result<Response<Body>, ProxyError> {
         let traffic = WorkerMetrics::current().upstream(self.host.number);
@@ -109,6 +117,27 @@ impl OneServer {
         };
         error.failure().into_iter().for_each(|why| traffic.fail(why));
         Err(error.at(&self.host.name))
+    }
+}
+
+/// A GET of no client.
+fn own_question(path: &PathAndQuery) -> Request {
+    let (mut head, ()) = http::Request::new(()).into_parts();
+    head.uri = Uri::from(path.clone());
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    let values = ConnectionValues::default();
+    Request {
+        original_uri: head.uri.clone(),
+        head,
+        body: Body::empty(),
+        upgrade: None,
+        peer: Rc::new(Peer { remote: nobody, local: nobody, tls: None, values }),
+        host: String::new(),
+        user: None,
+        upstream: None,
+        watcher: None,
+        early_hints: None,
+        received: Instant::now(),
     }
 }
 

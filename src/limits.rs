@@ -50,6 +50,7 @@ limits! {
     INTERNAL_REDIRECTS: usize = 10, count "internal redirects of one request (`internal`)";
     PATTERN_BYTES: usize = 256 * KB,
         bytes "compiled size of a regular expression that contains placeholders";
+    RATELIMIT_CLIENTS: usize = 1 << 20, count "clients that `ratelimit` keeps count of";
     REALIP_HOPS: usize = 5, count "proxies that `realip` skips";
 
     // Clients.

@@ -161,11 +161,6 @@ static WORDS: &[Reserved] = &[
         "passed messages between clients",
         "run a broker with WebSockets and name it in `proxy`",
     ),
-    row(
-        "ratelimit",
-        "limited the requests of a client",
-        "limit them in the application or at the packet filter",
-    ),
     row("recaptcha", "checked Google's reCAPTCHA", "check it in the application"),
     row("restic", "was a store for backups by restic", "run rest-server and name it in `proxy`"),
     row(

@@ -156,6 +156,9 @@ fn draft(
     site.warnings
         .extend(remark.map(|warning| at_key(warning.message).hint(warning.hint).warning()));
     for row in DIRECTIVES {
+        if row.name == "internal" {
+            site.content_follows();
+        }
         if let Some(directive) = block.directives.iter().find(|one| one.name == row.name) {
             set_up(directive, row, &mut site, &mut errors);
         }

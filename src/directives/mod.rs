@@ -28,6 +28,7 @@ mod prometheus;
 mod proxy;
 mod proxyprotocol;
 mod push;
+mod ratelimit;
 mod realip;
 mod reauth;
 mod redir;
@@ -117,6 +118,8 @@ pub static DIRECTIVES: &[Directive] = &[
     row("header PATH [+|-]NAME [VALUE]", header::setup).block(&header::OPTIONS).templates(),
     row("errors [FILE|visible]", errors::setup).block(&errors::OPTIONS),
     row("ipfilter PATH... with a block", ipfilter::setup).block(&ipfilter::OPTIONS),
+    row("ratelimit [PATH] N/UNIT, or: ratelimit [METHODS] [PATH] N BURST UNIT", ratelimit::setup)
+        .block(&ratelimit::OPTIONS),
     row("expires with a block", expires::setup).block(&expires::OPTIONS),
     row("basicauth PATH USER PASSWORD, or: basicauth USER PASSWORD with a block", basicauth::setup)
         .block(&basicauth::OPTIONS),

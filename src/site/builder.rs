@@ -67,6 +67,8 @@ pub struct SiteBuilder {
     /// Sites that its directives serve at other addresses.
     pub admin: Vec<AdminSite>,
     handlers: Vec<Box<dyn Handler>>,
+    /// Handlers that run right before content is made.
+    before_content: Vec<Box<dyn Handler>>,
     witnesses: Vec<Box<dyn Handler>>,
 }
 
@@ -98,6 +100,7 @@ impl SiteBuilder {
             token_keys: Vec::new(),
             admin: Vec::new(),
             handlers: Vec::new(),
+            before_content: Vec::new(),
             witnesses: Vec::new(),
         }
     }
@@ -138,6 +141,17 @@ impl SiteBuilder {
 
     pub fn push_boxed(&mut self, handler: Box<dyn Handler>) {
         self.handlers.push(handler);
+    }
+
+    /// Appends a handler that runs right before those that make content: the path is rewritten by
+    /// then, and the user known.
+    pub fn push_before_content(&mut self, handler: impl Handler) {
+        self.before_content.push(Box::new(handler));
+    }
+
+    /// The directives that make content are set up next.
+    pub fn content_follows(&mut self) {
+        self.handlers.append(&mut self.before_content);
     }
 
     /// The finished site.

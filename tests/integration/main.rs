@@ -78,6 +78,7 @@ mod proxy;
 mod proxy_protocol;
 mod qlog;
 mod quickstart;
+mod rate_limit;
 mod realip;
 mod records;
 mod reload;

@@ -44,7 +44,21 @@ impl Nginx {
         Self::listening(&how, 1_000_000, location, &[])
     }
 
+    /// Lets `requests` per minute of a client in, and `burst` more at once; others get 429.
+    pub fn limiting(requests: u32, burst: u32) -> Self {
+        let zone =
+            format!("limit_req_zone $binary_remote_addr zone=clients:1m rate={requests}r/m;");
+        let limit = format!("limit_req zone=clients burst={burst} nodelay; limit_req_status 429;");
+        Self::with(&zone, "", &limit, &[("index.html", b"in")])
+    }
+
     fn listening(how: &str, requests: usize, rest: &str, files: &[(&str, &[u8])]) -> Self {
+        let http = format!("keepalive_requests {requests};");
+        Self::with(&http, how, rest, files)
+    }
+
+    /// What stands in `http`, behind the address in `listen`, and in `location /`.
+    fn with(http: &str, how: &str, rest: &str, files: &[(&str, &[u8])]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let addr = format!("127.0.0.1:{}", free_port());
         let home = dir.path().display().to_string();
@@ -60,7 +74,7 @@ impl Nginx {
              events {{ worker_connections 512; }}\n\
              http {{ access_log off; client_max_body_size 0; client_body_temp_path {home}/tmp;\n\
              proxy_temp_path {home}/tmp; fastcgi_temp_path {home}/tmp; uwsgi_temp_path {home}/tmp;\n\
-             scgi_temp_path {home}/tmp; keepalive_requests {requests};\n\
+             scgi_temp_path {home}/tmp; {http}\n\
              server {{ listen {addr} {how}; root {home}/www;\n\
              location / {{ {rest} }}\n\
              location /put/ {{ dav_methods PUT; }}\n\

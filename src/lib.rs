@@ -3,12 +3,12 @@
 //! In reading order: [`limits`] holds the defaults; [`caddyfile`] turns text into blocks, and
 //! [`warning`] says where; [`http`] is the vocabulary of a request; [`chain`] and [`site`] hold
 //! what a site does; [`directives`] has one module per Caddyfile word, over [`arguments`] that many
-//! take, [`tokens`], and [`upstream`] where it speaks to another server; [`config`] makes a
-//! snapshot of them; [`tls`] keeps certificates; [`net`] is below all that opens connections;
-//! [`congestion`] names the congestion controllers of QUIC; [`https_records`] looks after what DNS
-//! says of the sites; [`metrics`] counts, and [`report`] is what an operator sees of the process;
-//! [`server`] listens and serves; [`daemon`] deals with the operating system; [`run`] is the life
-//! of the process and [`cli`] its command line.
+//! take, [`tokens`] and [`passwords`], and [`upstream`] where it speaks to another server;
+//! [`config`] makes a snapshot of them; [`tls`] keeps certificates; [`net`] is below all that opens
+//! connections; [`congestion`] names the congestion controllers of QUIC; [`https_records`] looks
+//! after what DNS says of the sites; [`metrics`] counts, and [`report`] is what an operator sees of
+//! the process; [`server`] listens and serves; [`daemon`] deals with the operating system; [`run`]
+//! is the life of the process and [`cli`] its command line.
 
 pub mod arguments;
 pub mod caddyfile;
@@ -29,6 +29,7 @@ pub mod json_string;
 pub mod limits;
 pub mod metrics;
 pub mod net;
+pub mod passwords;
 pub mod report;
 pub mod run;
 pub mod server;

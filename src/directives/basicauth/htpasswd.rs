@@ -1,7 +1,7 @@
 //! The file of `htpasswd=FILE`, read at load.
 
-use super::secret::Secret;
 use crate::caddyfile::{Args, ConfigError};
+use crate::passwords::{self, Secret};
 use crate::site::SiteBuilder;
 
 /// The secret of one user. The file, relative to the root, is never served.
@@ -17,18 +17,11 @@ pub(super) fn find(
             .hint("htpasswd=FILE is relative to the site's root")
     })?;
     site.hidden.push(path);
-    let hash = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split_once(':'))
-        .find_map(|(name, hash)| (name == user).then_some(hash));
+    let hash = passwords::lines(&text).find_map(|(name, hash)| (name == user).then_some(hash));
     let hash = hash.ok_or_else(|| {
         args.error(format!("basicauth: user '{user}' is not in {file}"))
             .hint(format!("add it with: htpasswd -B {file} {user}"))
     })?;
-    // A third field is a comment.
-    let hash = hash.split_once(':').map_or(hash, |(hash, _)| hash);
     Secret::parse(hash).map_err(|reason| {
         args.error(format!("basicauth: invalid password of '{user}' in {file}: {reason}"))
     })

@@ -1,17 +1,14 @@
 //! `basicauth`: requires a user name and a password (RFC 7617).
 
 mod htpasswd;
-mod md5crypt;
-mod secret;
 
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderValue, StatusCode, header};
-use tokio::sync::Semaphore;
 
 use crate::arguments;
 use crate::caddyfile::Repeat::{Accumulates, LastWins};
@@ -19,9 +16,8 @@ use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::{Prefix, Readings};
 use crate::http::{Fault, Request};
+use crate::passwords::{Secret, compare};
 use crate::site::SiteBuilder;
-
-use secret::Secret;
 
 pub(super) static OPTIONS: Options<Block> = Options::<Block>::new(&[option(
     "realm NAME, such as: realm Staff",
@@ -115,17 +111,6 @@ impl Credentials {
         user.pop();
         Some(Self { user, password })
     }
-}
-
-/// Most slow comparisons at the same time: more would leave no core for the workers.
-static SLOW: LazyLock<Semaphore> = LazyLock::new(|| {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Semaphore::new(cores.div_ceil(2))
-});
-
-async fn compare(secret: Arc<Secret>, password: Vec<u8>) -> bool {
-    let Ok(_permit) = SLOW.acquire().await else { return false };
-    tokio::task::spawn_blocking(move || secret.is(&password)).await.unwrap_or(false)
 }
 
 impl Rule {

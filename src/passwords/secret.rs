@@ -9,7 +9,7 @@ use super::md5crypt;
 use crate::limits::BCRYPT_COST;
 
 /// One stored password.
-pub(super) enum Secret {
+pub enum Secret {
     /// SHA-256 of the plain password: comparing digests does not reveal its length.
     Plain(Vec<u8>),
     /// SHA-1 of the password and a salt.
@@ -26,12 +26,12 @@ pub(super) enum Secret {
 }
 
 impl Secret {
-    pub(super) fn plain(password: &str) -> Self {
+    pub fn plain(password: &str) -> Self {
         Self::Plain(digest(&SHA256, password.as_bytes()).as_ref().to_vec())
     }
 
     /// Parses the part of an `htpasswd` line after the user. The error includes the remedy.
-    pub(super) fn parse(hash: &str) -> Result<Self, String> {
+    pub fn parse(hash: &str) -> Result<Self, String> {
         if let Some(text) = hash.strip_prefix("{SHA}") {
             return sha1(text, false);
         }
@@ -65,11 +65,11 @@ impl Secret {
     }
 
     /// Whether a comparison is too slow for a worker's thread.
-    pub(super) fn is_slow(&self) -> bool {
+    pub fn is_slow(&self) -> bool {
         matches!(self, Self::Bcrypt(_) | Self::Md5 { .. })
     }
 
-    pub(super) fn is(&self, password: &[u8]) -> bool {
+    pub fn is(&self, password: &[u8]) -> bool {
         let equal = |a: &[u8], b: &[u8]| verify_slices_are_equal(a, b).is_ok();
         match self {
             Self::Plain(sum) => equal(digest(&SHA256, password).as_ref(), sum),

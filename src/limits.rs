@@ -161,6 +161,10 @@ limits! {
     FORWARD_AUTH: Duration = secs(10), time "answer of the server that decides, `forward_auth`; 504";
     EXTAUTH: Duration = secs(30), time "answer of the server that decides, `extauth`; 504";
     REAUTH: Duration = secs(60), time "answer of a server that knows the users, `reauth`; 504";
+    LOGIN_BYTES: usize = 16 * KB, bytes "content of a request to the page of `login`; more is 413";
+    LOGIN_ADDRESS: u32 = 10, count "wrong passwords from an address (IPv6: a /64) in a row; more are 429";
+    LOGIN_USER: u32 = 50, count "wrong passwords for a user in a row; more are 429";
+    LOGIN_PAUSE: Duration = secs(10), time "pause after which there is one more";
     JWT_KEY_CHECK: Duration = secs(5), time "interval at which `jwt` looks for changed files of keys";
     JWKS_FETCH: Duration = secs(10), time "fetching a set of keys, `jwt`";
     JWKS_REFRESH: Duration = secs(300), time "interval at which a set of keys is fetched";

@@ -117,11 +117,6 @@ static WORDS: &[Reserved] = &[
         "read Accept-Language in the application, or in `rewrite` with `if {>Accept-Language}`",
     ),
     row(
-        "login",
-        "was a page to log in that issued tokens",
-        "log in in the application, or use `basicauth`",
-    ),
-    row(
         "mailout",
         "sent what a form posted as mail",
         "post the form to a service for forms, or to a script by `fastcgi`",

@@ -22,6 +22,7 @@ mod ipfilter;
 mod jwt;
 mod limits;
 mod log;
+mod login;
 mod mime;
 mod on;
 mod prometheus;
@@ -129,6 +130,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("status CODE PATH", status::setup).block(&status::OPTIONS),
     row("cors [PATH [ORIGIN...]]", cors::setup).block(&cors::OPTIONS),
     row("mime .EXT TYPE", mime::setup).block(&mime::OPTIONS),
+    row("login [PATH]", login::setup).block(&login::OPTIONS),
     row("reauth", reauth::setup).block(&reauth::OPTIONS),
     row("extauth URL, or: extauth with a block", extauth::setup).block(&extauth::OPTIONS),
     row("jwt PATH, or: jwt with a block", jwt::setup).block(&jwt::OPTIONS),

@@ -1,5 +1,7 @@
 //! A key that signs tokens.
 
+use std::sync::Arc;
+
 use aws_lc_rs::hmac::{self, HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -21,7 +23,7 @@ pub struct Signer {
     header: String,
     secret: Secret,
     /// Verifies what it signs.
-    key: Key,
+    key: Arc<Key>,
 }
 
 enum Secret {
@@ -51,7 +53,7 @@ impl Signer {
             _ => None,
         };
         if let Some(hash) = hash {
-            let key = Key::secret(secret)?;
+            let key = Arc::new(Key::secret(secret)?);
             return Ok(Self {
                 header,
                 secret: Secret::Hmac(Box::new(hmac::Key::new(hash, secret))),
@@ -65,12 +67,12 @@ impl Signer {
             })?;
         let refused = || format!("the private key is not one for {algorithm}");
         let secret = private(algorithm, &section.contents).ok_or_else(refused)?;
-        let key = secret.public().ok_or_else(refused)?;
+        let key = Arc::new(secret.public().ok_or_else(refused)?);
         Ok(Self { header, secret, key })
     }
 
     /// The key that verifies its tokens.
-    pub fn key(&self) -> &Key {
+    pub fn key(&self) -> &Arc<Key> {
         &self.key
     }
 

@@ -97,7 +97,7 @@ fn a_public_key_is_no_secret() {
     assert_eq!(verify(&forged, keys.iter(), NOW), Err(Refused::Signature));
     let right = signer.sign(&claims).unwrap();
     assert_eq!(verify(&right, keys.iter(), NOW).unwrap()["sub"], "root");
-    assert!(verify(&right, [signer.key()].into_iter(), NOW).is_ok());
+    assert!(verify(&right, [&**signer.key()].into_iter(), NOW).is_ok());
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn times_and_names_of_keys() {
         (json!({"nbf": null}), Some(Refused::Malformed)),
     ] {
         let token = signer.sign(claims.as_object().unwrap()).unwrap();
-        let verified = verify(&token, [signer.key()].into_iter(), NOW);
+        let verified = verify(&token, [&**signer.key()].into_iter(), NOW);
         assert_eq!(verified.err(), expected, "{claims}");
     }
     let token = signer.sign(&Claims::new()).unwrap();

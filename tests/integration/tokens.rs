@@ -136,3 +136,49 @@ fn the_environment_has_a_key() {
         assert_eq!(status(&url, "a.b.c"), 401);
     }
 }
+
+/// `kim:secret`, made by `htpasswd -nbBC 8`.
+const USERS: &str = "kim:$2y$08$U2CNHY0JIfzPk./CVoC2XujORJkjEV4lxbQFnsHGk/GkJmUKXrg5G\n";
+
+#[test]
+fn a_page_gives_tokens_over_every_protocol() {
+    let text = "https://localhost:@PORT@ {\n tls self_signed\n root www\n\
+                login {\nhtpasswd file=www/users\njwt_secret_file secret\nlogout_url /bye\n}\n\
+                jwt {\npath /\nredirect /login?backTo={rewrite_uri}\n}\n header / X-Who {user}\n}";
+    let secret = "a secret that is long enough for HMAC with SHA-512, which needs sixty-four bytes";
+    let setup = Setup::new(text).file("www/users", USERS).file("www/a", "a");
+    let caddy = setup.file("secret", format!("{secret}\n")).start();
+    let sent = curl(&[], &caddy.url("/a?b=c"));
+    assert_eq!((sent.status, sent.header("location")), (303, "/login?backTo=/a?b=c"));
+    for protocol in ["--http1.1", "--http2"] {
+        let form = ["-H", "Accept: text/html", "-d", "username=kim&password=secret", protocol];
+        let url = caddy.url("/login?backTo=/a%3Fb=c");
+        let answer = curl(&form, &url);
+        assert_eq!((answer.status, answer.header("location")), (303, "/a?b=c"), "{}", caddy.log());
+        let cookie = answer.header("set-cookie");
+        assert!(cookie.ends_with("; Path=/; HttpOnly; Secure; SameSite=Lax"), "{cookie}");
+        let session = cookie.split(';').next().unwrap();
+        let page = curl(&["-b", session, protocol], &caddy.url("/a"));
+        assert_eq!((page.text().as_str(), page.header("x-who")), ("a", "kim"));
+        let h3 = json!({"path": "/a", "headers": [["cookie", session]]});
+        assert_eq!(h3_one(caddy.port(), h3).header("x-who"), "kim");
+        let token = session.split_once('=').unwrap().1;
+        let file = caddy.path("key");
+        std::fs::write(&file, secret).unwrap();
+        let read = python_script("tokens.py").args(["read", token]).arg(file).arg("HS512").output();
+        let claims: Value = serde_json::from_slice(&read.unwrap().stdout).unwrap();
+        assert_eq!((&claims["sub"], &claims["origin"]), (&json!("kim"), &json!("htpasswd")));
+    }
+    for (fields, status) in [
+        (&["-d", "username=kim&password=wrong"][..], 403),
+        (&["-d", "username=lee&password=secret"], 403),
+        (&["-d", "username=kim&password=secret", "-H", "Origin: https://evil.example"], 403),
+        (&["-X", "DELETE"], 303),
+    ] {
+        let answer = curl(fields, &caddy.url("/login"));
+        assert_eq!(answer.status, status, "{fields:?}");
+        assert!(!answer.header("set-cookie").contains("kim"), "{fields:?}");
+    }
+    let session = ["-b", "jwt_token=x"];
+    assert_eq!(curl(&session, &caddy.url("/users")).status, 303, "without a token");
+}

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, Response, header};
+use http::{HeaderValue, Response, header};
 
 use crate::arguments::{ROTATION_0_9, Rotated};
 use crate::caddyfile::Repeat::{Accumulates, LastWins};
@@ -133,16 +133,11 @@ impl Handler for Errors {
 }
 
 impl Errors {
-    async fn answer(&self, fault: Fault, req: &Request) -> Response<Body> {
+    async fn answer(&self, fault: Fault, req: &mut Request) -> Response<Body> {
         let status = fault.status;
-        let is_head = req.head.method == Method::HEAD;
-        let cause = fault.cause.as_deref().map(|cause| display_chain(cause));
-        let about = req.about(status);
-        if let Some(cause) = &cause {
-            self.log.write(about, cause);
-        }
+        fault_page::report(&fault, req, &self.log);
         if self.visible
-            && let Some(cause) = cause
+            && let Some(cause) = fault.cause.as_deref().map(|cause| display_chain(cause))
         {
             return with_content(
                 fault,
@@ -158,12 +153,12 @@ impl Errors {
             match content {
                 Ok(content) => return with_content(fault, "text/html; charset=utf-8", content),
                 Err(error) => self.log.notice(
-                    about,
+                    req.about(status),
                     &format!("could not load error page: {}: {error}", page.display()),
                 ),
             }
         }
-        fault_page::render(fault, is_head)
+        fault_page::render(fault, req)
     }
 }
 

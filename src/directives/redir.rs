@@ -12,7 +12,7 @@ use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::condition::Conditions;
 use crate::http::paths::Prefix;
 use crate::http::placeholders::Template;
-use crate::http::{Body, Fault, Request};
+use crate::http::{Body, Fault, Request, html};
 use crate::site::SiteBuilder;
 
 /// All arguments may contain placeholders.
@@ -203,7 +203,7 @@ fn redirect(target: &str, status: StatusCode) -> crate::http::Reply {
         response.headers_mut().insert(header::LOCATION, location);
         return Ok(response);
     }
-    let text = format!("<a href=\"{}\">{reason}</a>.\n", html_escaped(target));
+    let text = format!("<a href=\"{}\">{reason}</a>.\n", html::escape(target));
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -213,7 +213,7 @@ fn redirect(target: &str, status: StatusCode) -> crate::http::Reply {
 }
 
 fn page(target: &str) -> Response<Body> {
-    let url = html_escaped(target);
+    let url = html::escape(target);
     let text = format!(
         "<!DOCTYPE html>\n<html><head><meta http-equiv=\"refresh\" content=\"0; url={url}\">\
          <script>window.location.replace(document.querySelector('meta').content.slice(7));</script>\
@@ -223,14 +223,6 @@ fn page(target: &str) -> Response<Body> {
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, html);
     response
-}
-
-fn html_escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&#34;")
-        .replace('\'', "&#39;")
 }
 
 #[cfg(test)]

@@ -28,27 +28,19 @@ struct Names {
 }
 
 impl Names {
-    fn name(&self, req: &Request) -> String {
+    fn name(&self, req: &Request) -> RequestId {
         let sent = self.field.as_ref().and_then(|field| req.head.headers.get(field));
         let sent = sent.and_then(|value| value.to_str().ok()).filter(|text| is_uuid(text));
-        sent.map_or_else(random, str::to_ascii_lowercase)
+        sent.map_or_else(RequestId::random, |text| RequestId(text.to_ascii_lowercase()))
     }
 }
 
 impl Handler for Names {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let name = self.name(req);
-        req.head.extensions.insert(RequestId(name));
+        req.head.extensions.insert(name);
         next.run(req)
     }
-}
-
-/// A UUID of version 4 (RFC 9562 section 5.4). It is unique but not secret, so a fast generator
-/// suffices.
-fn random() -> String {
-    let bits = fastrand::u128(..) & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-    let hex = format!("{bits:032x}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -67,8 +59,8 @@ mod tests {
 
     #[test]
     fn names_are_uuids() {
-        let name = random();
-        assert!(is_uuid(&name) && name != random(), "{name}");
+        let (RequestId(name), RequestId(other)) = (RequestId::random(), RequestId::random());
+        assert!(is_uuid(&name) && name != other, "{name}");
         assert_eq!(&name[14..15], "4");
         assert!("89ab".contains(&name[19..20]), "{name}");
     }
@@ -84,7 +76,7 @@ mod tests {
         ] {
             let mut req = request("GET", "/");
             req.head.headers.insert("x-id", sent.parse().unwrap());
-            assert_eq!(names.name(&req) == sent.to_ascii_lowercase(), kept, "{sent}");
+            assert_eq!(names.name(&req).0 == sent.to_ascii_lowercase(), kept, "{sent}");
         }
     }
 

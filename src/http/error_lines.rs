@@ -42,7 +42,7 @@ impl ErrorLines {
 
     /// Status 0: not known here.
     fn about(&self) -> About<'_> {
-        About { status: 0, method: "", path: &self.path }
+        About { status: 0, method: "", path: &self.path, request_id: None }
     }
 
     fn flush(&mut self) {

@@ -14,6 +14,7 @@ pub mod fault_page;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod hop;
+pub mod html;
 pub mod paths;
 pub mod placeholders;
 pub mod priority;

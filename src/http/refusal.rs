@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 
 use super::response::{Fault, Reply};
 use super::{Request, fault_page};
@@ -26,10 +26,7 @@ impl Refusal {
                 };
                 Err(Fault { cause: Some(Self::why(status).into()), ..fault })
             }
-            Self::NoSuchSite => {
-                let is_head = req.head.method == Method::HEAD;
-                Ok(fault_page::no_such_site(&req.host, req.head.version, is_head))
-            }
+            Self::NoSuchSite => Ok(fault_page::no_such_site(req)),
         }
     }
 

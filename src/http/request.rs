@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode, Uri, header, request::Parts};
 
 use super::connection_values::ConnectionValues;
 use super::early_hints::EarlyHints;
+use super::placeholders::RequestId;
 use super::sink::About;
 use super::{Body, Upgrade, paths};
 
@@ -127,7 +128,8 @@ impl Request {
     /// The prefix of a line in the error log.
     pub fn about(&self, status: StatusCode) -> About<'_> {
         let (method, path) = (self.head.method.as_str(), self.path());
-        About { status: status.as_u16(), method, path }
+        let request_id = self.head.extensions.get().map(|RequestId(id)| id.as_str());
+        About { status: status.as_u16(), method, path, request_id }
     }
 
     /// The Host field as sent, with its port.

@@ -66,6 +66,8 @@ pub struct About<'a> {
     pub status: u16,
     pub method: &'a str,
     pub path: &'a str,
+    /// Stands after the text.
+    pub request_id: Option<&'a str>,
 }
 
 impl ErrorLog {
@@ -94,7 +96,9 @@ impl ErrorLog {
     }
 
     fn line(&self, event: Event, about: About<'_>, text: &str) {
-        let About { status, path, .. } = about;
+        let About { status, path, request_id, .. } = about;
+        let named = request_id.map(|id| format!("{text} (request {id})"));
+        let text = named.as_deref().unwrap_or(text);
         let plain = |line: String| line.replace(char::is_control, " ");
         match &self.to {
             To::File(sink) => {
@@ -112,7 +116,7 @@ impl ErrorLog {
     }
 
     /// `SITE: STATUS METHOD PATH: TEXT`.
-    fn told(&self, About { status, method, path }: About<'_>, text: &str) -> String {
+    fn told(&self, About { status, method, path, .. }: About<'_>, text: &str) -> String {
         let status = if status == 0 { String::new() } else { format!("{status} ") };
         let gap = if method.is_empty() { "" } else { " " };
         format!("{}: {status}{method}{gap}{path}: {text}", self.site)

@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::harness::{Answer, Caddy, Fpm, Origin, Setup, by_all, curl, h3_one};
 
 /// A request of any method over each protocol.
-fn each(
+/// A request over every protocol.
+pub fn each(
     caddy: &Caddy,
     method: &str,
     path: &str,

@@ -39,6 +39,7 @@ mod dns;
 mod documentation;
 mod early;
 mod early_hints;
+mod error_pages;
 mod fastcgi;
 mod fastcgi_faults;
 mod faults;

@@ -10,11 +10,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::error_chain::display_chain;
 use crate::http::placeholders::{RequestBody, ResponseFacts};
 use crate::http::request::Watcher;
 use crate::http::sink::ErrorLog;
@@ -55,15 +54,12 @@ impl Handler for Log {
         let meant = Arc::new(meant);
         req.watcher = Some(meant.clone());
         Box::pin(async move {
-            let is_head = req.head.method == Method::HEAD;
             let response = match next.run(&mut *req).await {
                 Ok(response) => response,
                 // Rendered here, so that the line has the size of the page.
                 Err(fault) => {
-                    if let Some(cause) = &fault.cause {
-                        self.errors.write(req.about(fault.status), &display_chain(&**cause));
-                    }
-                    fault_page::render(fault, is_head)
+                    fault_page::report(&fault, req, &self.errors);
+                    fault_page::render(fault, req)
                 }
             };
             req.watcher = None;

@@ -49,7 +49,7 @@ pub(super) async fn dispatch(
         let fault = Fault::status(StatusCode::SERVICE_UNAVAILABLE);
         let tally = Tally::begin(context, NO_SITE, kind);
         tally.answered(fault.status);
-        return Counted { response: fault_page::render(fault, is_head), tally };
+        return Counted { response: fault_page::render(fault, &request), tally };
     };
     let admitted = match verdict {
         Some(status) => Err(Refusal::Rule(status)),
@@ -66,7 +66,7 @@ pub(super) async fn dispatch(
             let tally = Tally::begin(context, site.number, kind);
             let reply = run(site, &mut request).await;
             let reply = beside(&mut request, answering, reply);
-            (reply.unwrap_or_else(|fault| page(site, &request, fault)), tally)
+            (reply.unwrap_or_else(|fault| page(site, &mut request, fault)), tally)
         }
         Ok(Admitted::Answered(answer)) => (answer, Tally::begin(context, NO_SITE, kind)),
         Err(refusal) => {
@@ -79,7 +79,7 @@ pub(super) async fn dispatch(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && !may_switch {
         let uri = &request.original_uri;
         log::error!("500 {} {uri}: 101 without a request to switch protocols", request.head.method);
-        response = fault_page::render(Fault::status(StatusCode::INTERNAL_SERVER_ERROR), is_head);
+        response = fault_page::render(Fault::status(StatusCode::INTERNAL_SERVER_ERROR), &request);
     }
     if verdict.is_some() && version < Version::HTTP_2 {
         close_after(response.headers_mut(), is_head);
@@ -155,7 +155,7 @@ fn not_https(context: &ConnectionContext, request: &Request) -> Response<Body> {
         "plain HTTP request to https://{authority} from {}: responded with 400",
         context.peer.remote
     );
-    let mut response = fault_page::wants_https(authority, request.head.method == Method::HEAD);
+    let mut response = fault_page::wants_https(authority, request);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -4,12 +4,11 @@
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use super::connection_context::ConnectionContext;
 use super::dispatch;
 use super::host::normalise_host;
-use crate::error_chain::display_chain;
 use crate::http::refusal::Refusal;
 use crate::http::response::CLIENT_LEFT;
 use crate::http::sink::ErrorLog;
@@ -40,12 +39,9 @@ impl DerefMut for Unanswered {
 }
 
 /// The default page of a fault that no directive has handled.
-pub(super) fn page(site: &Site, request: &Request, fault: Fault) -> Response<Body> {
-    if let Some(cause) = &fault.cause {
-        let log = ErrorLog::process(site.name.clone());
-        log.write(request.about(fault.status), &display_chain(&**cause));
-    }
-    fault_page::render(fault, request.head.method == Method::HEAD)
+pub(super) fn page(site: &Site, request: &mut Request, fault: Fault) -> Response<Body> {
+    fault_page::report(&fault, request, &ErrorLog::process(site.name.clone()));
+    fault_page::render(fault, request)
 }
 
 /// Answers a request without running a chain, and logs it to the logs of the site that it belongs
@@ -68,8 +64,7 @@ pub(super) async fn refuse(
     }
     let (about, remote) = (&request.head, context.peer.remote);
     log::info!("refused {} {} from {remote}: {refusal}", about.method, about.uri);
-    let is_head = about.method == Method::HEAD;
-    refusal.reply(request).unwrap_or_else(|fault| fault_page::render(fault, is_head))
+    refusal.reply(request).unwrap_or_else(|fault| fault_page::render(fault, request))
 }
 
 /// Logs a request that is refused by ending its stream or connection, with `status` as if it had

@@ -117,7 +117,7 @@ pub(crate) fn extended_answer(response: Response<Body>) -> (Response<Body>, bool
         // A 2xx would claim a tunnel that does not exist.
         status if status.is_success() => {
             let fault = Fault::status(StatusCode::BAD_GATEWAY);
-            return (fault_page::render(fault, false), false);
+            return (fault_page::plain(fault), false);
         }
         _ => return (response, false),
     }

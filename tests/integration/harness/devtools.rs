@@ -36,6 +36,43 @@ pub fn chromium(profile: &Path, seconds: u64) -> Command {
     command
 }
 
+/// The smallest text, its least contrast, how bright its ground is, and how far the page scrolls to
+/// the side.
+pub const LOOKS: &str = "(() => {
+    const channels = (color) => color.match(/[\\d.]+/g).map(Number);
+    const light = (color) => {
+        const [r, g, b] = channels(color).map((value) => {
+            const part = value / 255;
+            return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = (element) => {
+        for (let at = element; at; at = at.parentElement) {
+            const color = getComputedStyle(at).backgroundColor;
+            if (channels(color)[3] !== 0) return color;
+        }
+        return 'rgb(255, 255, 255)';
+    };
+    document.querySelectorAll('details').forEach((details) => { details.open = true; });
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const looks = { size: 1000, contrast: 1000, texts: 0, ground: light(behind(document.body)) };
+    while (texts.nextNode()) {
+        const element = texts.currentNode.parentElement;
+        if (!texts.currentNode.data.trim() || !element.getClientRects().length) continue;
+        const style = getComputedStyle(element);
+        const [a, b] = [light(style.color), light(behind(element))];
+        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        looks.contrast = Math.min(looks.contrast, contrast);
+        looks.size = Math.min(looks.size, parseFloat(style.fontSize));
+        looks.texts += 1;
+    }
+    const page = document.documentElement;
+    looks.beyond = page.scrollWidth - page.clientWidth;
+    looks.width = innerWidth;
+    return looks;
+})()";
+
 /// A window of a browser.
 pub struct Window {
     browser: Child,

@@ -34,7 +34,7 @@ pub use client::{
     h3_order, h3_patient, h3_raw, h3_socket, h3_tls, python_script,
 };
 pub use delay::delayed;
-pub use devtools::{Window, chromium};
+pub use devtools::{LOOKS, Window, chromium};
 pub use fpm::Fpm;
 pub use nginx::Nginx;
 pub use origin::Origin;

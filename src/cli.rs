@@ -1,14 +1,16 @@
 //! Parses the command line, in Go's flag syntax (`-conf=x`, `-conf x`, `--conf x`,
 //! `-quic=false`), into [`Options`]. Opens no file.
 
+mod commands;
 mod options;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::caddyfile::{parse_duration, parse_number, parse_one_in, parse_port};
+use crate::caddyfile::{nearest, parse_duration, parse_number, parse_one_in, parse_port};
 use crate::http::ranges::Ranges;
+use commands::Command;
 pub use options::{Action, Cpu, Options};
 
 enum Set {
@@ -44,8 +46,12 @@ static FLAGS: &[Flag] = &[
         |o, v| port(v, o.alt_svc_port.insert(0)),
         "Public port of HTTP/3, for Alt-Svc (the listener's)",
     ),
-    value("ca", |o, v| text(&mut o.ca, v), "URL of the ACME directory"),
-    value("catimeout", |o, v| duration(v, &mut o.ca_timeout), "Timeout of requests to the CA"),
+    value("ca", |o, v| text(&mut o.ca, v), "URL of the ACME directory (Let's Encrypt)"),
+    value(
+        "catimeout",
+        |o, v| duration(v, &mut o.ca_timeout),
+        "Timeout of requests to the CA (10s)",
+    ),
     value(
         "conf",
         |o, v| set(&mut o.conf, v),
@@ -56,18 +62,27 @@ static FLAGS: &[Flag] = &[
         |o, v| set(&mut o.control, v),
         "Control socket to open, or to use with -reload and -status (/var/run/caddy/caddy.sock)",
     ),
-    value("cpu", |o, v| cpu(v).map(|cpu| o.cpu = cpu), "CPU cap: N% or a number of workers"),
+    value("cpu", |o, v| cpu(v).map(|cpu| o.cpu = cpu), "CPU cap: N% or a number of workers (100%)"),
     switch("daemon", |o, on| o.daemon = on, "Run in the background once listening"),
     switch("disable-http-challenge", |o, on| o.http_challenge = !on, "Disable HTTP-01"),
     switch("disable-tls-alpn-challenge", |o, on| o.tls_alpn_challenge = !on, "Disable TLS-ALPN-01"),
     value("email", |o, v| text(&mut o.email, v), "Default ACME account e-mail"),
-    value("grace", |o, v| duration(v, &mut o.grace), "Time that a stop waits for requests"),
+    switch(
+        "fmt",
+        |o, on| act(o, on, Action::Format),
+        "Print the Caddyfile in its usual form and exit",
+    ),
+    value("grace", |o, v| duration(v, &mut o.grace), "Time that a stop waits for requests (30s)"),
     value("host", |o, v| text(&mut o.host, v), "Default host"),
     value("http-port", |o, v| port(v, &mut o.http_port), "Port of http:// sites (80)"),
     switch("http2", |o, on| o.http2 = on, "Enable HTTP/2 (on)"),
     value("https-port", |o, v| port(v, &mut o.https_port), "Port of https:// sites (443)"),
     switch("json", |o, on| o.json = on, "With -status: print JSON"),
-    value("log", |o, v| text(&mut o.log, v), "Process log: a file, stdout, stderr or syslog"),
+    value(
+        "log",
+        |o, v| text(&mut o.log, v),
+        "Process log: a file, stdout, stderr or syslog (warnings and errors to stderr)",
+    ),
     value(
         "log-format",
         |o, v| log_format(v).map(|json| o.log_json = json),
@@ -76,6 +91,7 @@ static FLAGS: &[Flag] = &[
     switch("log-roll-compress", |o, on| o.log_roll_compress = on, "Gzip rotated process logs (on)"),
     value("log-roll-mb", |o, v| number(v, &mut o.log_roll_mb), "Size of a process log, MB (100)"),
     switch("log-timestamps", |o, on| o.log_timestamps = on, "Timestamps in process logs (on)"),
+    switch("overwrite", |o, on| o.overwrite = on, "With -fmt: write the Caddyfile anew"),
     value("pidfile", |o, v| set(&mut o.pidfile, v), "File to write the process ID to"),
     switch("plugins", |o, on| act(o, on, Action::Plugins), "List built-in plugins and exit"),
     value("port", |o, v| text(&mut o.port, v), "Default port (2015)"),
@@ -132,33 +148,63 @@ static FLAGS: &[Flag] = &[
 pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Options, String> {
     let mut options = Options::default();
     let mut args = args.into_iter().peekable();
+    let command = args.peek().and_then(|word| Command::named(word));
+    if let Some(command) = command {
+        args.next();
+        (command.begin)(&mut options);
+    }
     while let Some(arg) = args.peek() {
         if arg == "--" {
             args.next();
             break;
         }
-        let Some(flag) = arg.strip_prefix('-').filter(|rest| !rest.is_empty()) else { break };
+        let Some(flag) = arg.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
+            // The words behind a command are no lines of a Caddyfile.
+            let (Some(command), Some(word)) = (command, args.next_if(|_| command.is_some())) else {
+                break;
+            };
+            command.word(&mut options, &word).map_err(|error| format!("{error}{}", usage()))?;
+            continue;
+        };
         let flag = flag.strip_prefix('-').unwrap_or(flag).to_owned();
         if flag.starts_with(['-', '=']) {
             return Err(format!("bad flag syntax: {arg}\n{}", usage()));
         }
         args.next();
-        one(&mut options, &flag, &mut args).map_err(|error| format!("{error}{}", usage()))?;
+        if matches!(&*flag, "h" | "help") {
+            options.action = Action::Help;
+            return Ok(options);
+        }
+        one(&mut options, command, &flag, &mut args)
+            .map_err(|error| format!("{error}{}", usage()))?;
     }
-    options.lines = args.collect();
-    if options.json && options.action != Action::Status {
-        return Err(format!("-json needs -status\n{}", usage()));
+    options.lines.extend(args);
+    if let Some(command) = command {
+        command.end(&mut options).map_err(|error| format!("{error}{}", usage()))?;
     }
-    if options.qlog.is_none() && (options.qlog_from.is_some() || options.qlog_sample != 1) {
-        return Err(format!("-qlog-from and -qlog-sample need -qlog\n{}", usage()));
-    }
+    check(&options).map_err(|error| format!("{error}\n{}", usage()))?;
     // What -quiet suppresses is text, and is in the log too.
     options.quiet |= options.log_json && options.log == "stdout";
     Ok(options)
 }
 
+/// Refuses flags without the one that they belong to.
+fn check(options: &Options) -> Result<(), &'static str> {
+    if options.json && options.action != Action::Status {
+        return Err("-json needs -status");
+    }
+    if options.overwrite && options.action != Action::Format {
+        return Err("-overwrite needs -fmt");
+    }
+    if options.qlog.is_none() && (options.qlog_from.is_some() || options.qlog_sample != 1) {
+        return Err("-qlog-from and -qlog-sample need -qlog");
+    }
+    Ok(())
+}
+
 fn one(
     options: &mut Options,
+    command: Option<&'static Command>,
     written: &str,
     args: &mut impl Iterator<Item = String>,
 ) -> Result<(), String> {
@@ -166,13 +212,13 @@ fn one(
         Some((name, value)) => (name, Some(value.to_owned())),
         None => (written, None),
     };
-    if matches!(name, "h" | "help") {
-        return Err(String::new());
-    }
-    let flag = FLAGS
-        .iter()
-        .find(|flag| flag.name == name)
-        .ok_or_else(|| format!("flag provided but not defined: -{name}\n"))?;
+    let own = command.map_or(&[][..], |command| command.flags);
+    let flag = own.iter().chain(FLAGS).find(|flag| flag.name == name).ok_or_else(|| {
+        let names: Vec<_> = own.iter().chain(FLAGS).map(|flag| flag.name).collect();
+        let near = nearest(name, &names);
+        let near = near.map(|near| format!("did you mean -{near}?\n")).unwrap_or_default();
+        format!("flag provided but not defined: -{name}\n{near}")
+    })?;
     match flag.set {
         Set::Switch(set) => {
             let on = match inline.as_deref().unwrap_or("true") {
@@ -203,6 +249,23 @@ fn usage() -> String {
         let _ = writeln!(text, "  -{}{takes}\n    \t{}", flag.name, flag.help);
     }
     text
+}
+
+/// What `-help` prints.
+pub fn help() -> String {
+    let mut text = "caddy [COMMAND] [FLAG...] [LINE...]\n\n\
+        Serves the sites of a Caddyfile. Lines of a Caddyfile may stand on the command line.\n\n\
+        Examples:\n  \
+        caddy -conf /etc/caddy/Caddyfile\n  \
+        caddy -port 8080 browse \"log stdout\"\n  \
+        caddy reverse-proxy --from https://localhost:8443 --to localhost:8080\n\n\
+        Commands:\n"
+        .to_owned();
+    for command in commands::COMMANDS {
+        let _ = writeln!(text, "  {:<33} {}", command.usage, command.help);
+    }
+    text.push('\n');
+    text + &usage()
 }
 
 fn set<T: for<'a> From<&'a str>>(slot: &mut Option<T>, value: &str) -> Result<(), String> {

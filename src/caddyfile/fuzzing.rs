@@ -5,13 +5,14 @@ use std::path::Path;
 use super::import::expand;
 use super::lexer::{Lexed, scan};
 use super::parser::read_with;
-use super::{Args, ConfigError, Token, parse_duration};
+use super::{Args, ConfigError, Token, format, parse_duration};
 use crate::fuzzing::{Target, text};
 
 /// The targets of this floor.
 pub const TARGETS: &[Target] = &[
     Target { name: "caddyfile", run: caddyfile, seeds: FILES },
     Target { name: "caddyfile_words", run: words, seeds: FILES },
+    Target { name: "caddyfile_format", run: formats, seeds: FILES },
     Target { name: "environment", run: environment, seeds: VARIABLES },
     Target { name: "duration", run: duration, seeds: DURATIONS },
 ];
@@ -119,6 +120,25 @@ fn words(data: &[u8]) {
     let Some(same) = lexed(&again) else { panic!("{again}") };
     let texts = |tokens: &[Token]| tokens.iter().map(|t| t.text.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&same), texts(&tokens), "{again}");
+}
+
+/// A text in its usual form has the same words on the same lines, and has that form already.
+fn formats(data: &[u8]) {
+    let whole = text(data);
+    let Ok(formatted) = format("F", &whole) else {
+        assert!(lexed(&whole).is_none());
+        return;
+    };
+    let words = |text: &str| -> Vec<(String, bool)> {
+        let Some(tokens) = lexed(text) else { panic!("{text}") };
+        let nexts = tokens.iter().skip(1).map(Some).chain([None]);
+        let ends = |(one, next): (&Token, Option<&Token>)| {
+            (one.text.clone(), next.is_some_and(|next| one.shares_line(next)))
+        };
+        tokens.iter().zip(nexts).map(ends).collect()
+    };
+    assert_eq!(words(&formatted), words(&whole), "{whole:?} as {formatted:?}");
+    assert_eq!(format("F", &formatted).ok().as_ref(), Some(&formatted));
 }
 
 /// The tokens of a text without an error.

@@ -6,6 +6,7 @@ mod args;
 mod caddy2;
 mod duration;
 mod error;
+mod format;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod import;
@@ -27,6 +28,7 @@ pub use advice::{slip, unknown_option};
 pub use args::Args;
 pub use duration::parse_duration;
 pub use error::{ConfigError, Kind, Role};
+pub use format::format;
 pub use nearest::{nearest, suggestion};
 pub use options::{OptionRow, Options, Repeat, Written, name_in, option, templated};
 #[cfg(any(test, fuzzing))]

@@ -69,6 +69,10 @@ pub struct Options {
     pub revoke: String,
     /// Positional arguments: one Caddyfile line each.
     pub lines: Vec<String>,
+    /// The address of the site that the lines are of; that of `-host` and `-port` otherwise.
+    pub site: Option<String>,
+    /// `-overwrite`: `-fmt` writes the Caddyfile anew.
+    pub overwrite: bool,
 }
 
 /// What the process is to do.
@@ -83,6 +87,11 @@ pub enum Action {
     Reload,
     /// Has it tell its status.
     Status,
+    /// Has it stop.
+    Stop,
+    /// Formats the Caddyfile.
+    Format,
+    Help,
 }
 
 /// `-cpu`: the share of the processors to use.
@@ -142,6 +151,8 @@ impl Default for Options {
             action: Action::Serve,
             json: false,
             lines: Vec::new(),
+            site: None,
+            overwrite: false,
         }
     }
 }

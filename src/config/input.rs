@@ -28,6 +28,8 @@ pub struct Input {
     pub conf: Option<String>,
     /// Positional arguments, a Caddyfile line each.
     pub lines: Vec<String>,
+    /// The address of the site that they are of, if it is not that of `-host` and `-port`.
+    pub site: Option<String>,
 }
 
 impl Input {
@@ -38,14 +40,17 @@ impl Input {
                                        flag: give lines or -conf, not both"
                 .to_owned()),
             (None, [_, ..]) => {
-                let text =
-                    format!("{}:{}\n{}", settings.host, settings.port, self.lines.join("\n"));
-                Ok(Source::text("args", text))
+                let of_flags = || format!("{}:{}", settings.host, settings.port);
+                let site = self.site.clone().unwrap_or_else(of_flags);
+                Ok(Source::text("args", format!("{site}\n{}", self.lines.join("\n"))))
             }
             (Some(conf), []) if conf == "stdin" => from_stdin(),
             (Some(conf), []) if is_pattern(conf) => Ok(from_pattern(conf)),
             (Some(conf), []) => from_file(conf)
                 .map_err(|error| format!("loading Caddyfile via flag: {}", reason(conf, &error))),
+            (None, []) if self.site.is_some() => {
+                Ok(Source::text("args", self.site.clone().unwrap_or_default()))
+            }
             (None, []) => match from_file("Caddyfile") {
                 Ok(source) => Ok(source),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {

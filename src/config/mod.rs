@@ -87,6 +87,15 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     Ok(loaded)
 }
 
+/// The text of a Caddyfile in its usual form.
+pub fn format(source: &Source) -> Result<String, LoadError> {
+    caddyfile::format(&source.name, &source.text).map_err(|found| {
+        let mut errors = ConfigErrors::default();
+        errors.extend(found);
+        LoadError::Caddyfile(errors)
+    })
+}
+
 /// A Caddyfile without a site is a mistake: what was meant is unknown, and serving a folder
 /// instead would open it.
 fn no_site(source: &Source, warnings: &[Warning]) -> String {

@@ -22,7 +22,9 @@ const RELOAD: &str = "reload";
 /// The requests for the status, as text and as JSON.
 const STATUS: &str = "status";
 const STATUS_JSON: &str = "status json";
-/// The origin of a reload in the log, where other reloads name their signal.
+/// The request for a stop.
+const STOP: &str = "stop";
+/// The origin of a reload or stop in the log, where other reloads name their signal.
 const BY: &str = "control socket";
 
 /// The socket, and the requests that wait for the result of a reload.
@@ -30,6 +32,8 @@ const BY: &str = "control socket";
 pub(super) struct Control {
     socket: Option<control::Control>,
     waiting: Arc<Mutex<Vec<Request>>>,
+    /// The requests for a stop: the end of the process is their response.
+    stopping: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Control {
@@ -46,7 +50,7 @@ impl Control {
             None => control::Control::open(path, user),
         };
         let failed = |error| format!("control socket {}: {error}", path.display());
-        Ok(Self { socket: Some(socket.map_err(failed)?), waiting: Arc::default() })
+        Ok(Self { socket: Some(socket.map_err(failed)?), ..Self::default() })
     }
 
     /// Starts to accept requests.
@@ -56,11 +60,15 @@ impl Control {
         status: Arc<Status>,
     ) -> io::Result<()> {
         let Some(socket) = &mut self.socket else { return Ok(()) };
-        let waiting = self.waiting.clone();
+        let (waiting, stopping) = (self.waiting.clone(), self.stopping.clone());
         socket.serve(move |request| match request.text.as_str() {
             RELOAD => {
                 waiting.lock().unwrap_or_else(PoisonError::into_inner).push(request);
                 let _ = events.send(Event::Reload(BY));
+            }
+            STOP => {
+                stopping.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+                let _ = events.send(Event::Stop(BY));
             }
             // Answered on this thread, so also during a reload or an upgrade.
             STATUS => request.answer(&Answer { code: OK, text: status.text() }),
@@ -108,6 +116,27 @@ pub(super) fn reload(options: &Options) -> u8 {
             output::error(text.trim_end());
             code
         }
+        Err(error) => {
+            output::error(&unanswered(&path, &error));
+            if is_stopped(&error) { NOT_RUNNING } else { FAILED }
+        }
+    }
+}
+
+/// Has the running service stop, and waits for its end.
+pub(super) fn stop(options: &Options) -> u8 {
+    let path = place(options);
+    match control::ask(&path, STOP, options.grace + CONTROL_ANSWER) {
+        Ok(Answer { code: USAGE, .. }) => {
+            output::error("the running service is too old to stop by its socket: kill -TERM it");
+            UNKNOWN
+        }
+        Ok(Answer { code, text }) => {
+            output::error(text.trim_end());
+            code
+        }
+        // The service closes the connection by its end.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => OK,
         Err(error) => {
             output::error(&unanswered(&path, &error));
             if is_stopped(&error) { NOT_RUNNING } else { FAILED }

@@ -8,6 +8,7 @@ mod check;
 mod control;
 mod ending;
 mod exit;
+mod format;
 mod handover;
 mod hooks;
 mod output;
@@ -23,7 +24,7 @@ mod watchdog;
 
 use std::sync::mpsc;
 
-use crate::cli::{Action, Options};
+use crate::cli::{self, Action, Options};
 use crate::daemon::activation;
 use crate::daemon::detach::{self, Side};
 use crate::daemon::signals::Event;
@@ -47,6 +48,9 @@ pub fn run(options: &Options) -> u8 {
         Action::Validate => return check::validate(options),
         Action::Reload => return control::reload(options),
         Action::Status => return control::status(options),
+        Action::Stop => return control::stop(options),
+        Action::Format => return format::format(options),
+        Action::Help => output::text(&cli::help()),
         Action::Revoke => return revoke(options),
         Action::Serve => return begin(options),
     }

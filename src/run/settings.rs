@@ -39,5 +39,5 @@ pub(super) fn log_style(options: &Options) -> processlog::Style {
 }
 
 pub(super) fn input(options: &Options) -> Input {
-    Input { conf: options.conf.clone(), lines: options.lines.clone() }
+    Input { conf: options.conf.clone(), lines: options.lines.clone(), site: options.site.clone() }
 }

@@ -27,6 +27,7 @@ mod browser;
 mod caddyfiles;
 mod certificates;
 mod cli;
+mod commands;
 mod configuration;
 mod container;
 mod content;

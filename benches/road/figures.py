@@ -57,7 +57,7 @@ def median(measured, target, column=0):
 
 
 def timed(measured):
-    return measured["figures"][0] in ("ms", "load")
+    return measured["figures"][0] in ("ms", "load", "drawn")
 
 
 def best(measured, names, column=0):
@@ -149,8 +149,8 @@ def summary(found):
 
 HEADS = {
     "ms": "total, ms", "first": "first byte, ms", "tls": "TLS done, ms", "load": "load, ms",
-    "slowest": "slowest user, ms", "paint": "first paint, ms", "mbit": "Mbit/s",
-    "beside": "TCP flow, Mbit/s", "added": "delay added to a ping, ms",
+    "drawn": "script has run, ms", "slowest": "slowest user, ms", "paint": "first paint, ms",
+    "mbit": "Mbit/s", "beside": "TCP flow, Mbit/s", "added": "delay added to a ping, ms",
     "added_p95": "its 95th percentile, ms", "cpu_ms": "CPU time of the server, ms",
 }
 

@@ -8,7 +8,10 @@ pub(super) fn advised(error: ConfigError, within: Option<&Directive>) -> ConfigE
     let error = match error.role {
         Role::Directive => match owners(&error.word) {
             Some(owners) => {
-                let hint = format!("`{}` is an option in the block of {owners}", error.word);
+                // A word may be both: an option elsewhere, and near to a directive.
+                let near = error.hint.iter().filter(|hint| hint.starts_with("did you mean"));
+                let near: String = near.map(|hint| format!("{hint} Or: ")).collect();
+                let hint = format!("{near}`{}` is an option in the block of {owners}", error.word);
                 error.hint(hint)
             }
             None => error,

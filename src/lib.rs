@@ -30,6 +30,7 @@ pub mod limits;
 pub mod metrics;
 pub mod net;
 pub mod passwords;
+pub mod own_files;
 pub mod report;
 pub mod run;
 pub mod server;

@@ -50,6 +50,8 @@ pub struct SiteBuilder {
     pub error_log: Option<ErrorLog>,
     /// Files that `fastcgi` runs, and whose source is never sent.
     pub scripts: Arc<Scripts>,
+    /// Whether a directive makes other content of files, so that it asks for them as they are.
+    pub remakes_files: bool,
     /// Whether requests belong to a trace (`tracing`).
     pub is_traced: bool,
     /// Whether this site is served over TLS.
@@ -89,6 +91,7 @@ impl SiteBuilder {
             process: Process::default(),
             error_log: None,
             scripts: Arc::default(),
+            remakes_files: false,
             is_traced: false,
             secure: false,
             warnings: Vec::new(),

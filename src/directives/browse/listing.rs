@@ -3,7 +3,7 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::http::Request;
 use crate::http::placeholders::Template;
+use crate::own_files::is_hidden;
 
 /// The sort key of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,17 +99,13 @@ impl Folder {
         if !path.is_dir() || index.iter().any(|name| path.join(name).is_file()) {
             return Ok(None);
         }
-        let hidden: Vec<_> = hidden.iter().filter_map(|file| fs::metadata(file).ok()).collect();
-        let is_hidden = |about: &Metadata| {
-            hidden.iter().any(|h| h.dev() == about.dev() && h.ino() == about.ino())
-        };
         let mut entries = Vec::new();
         for entry in fs::read_dir(path)? {
             let entry = entry?;
             // Symbolic links are followed; a dangling one is left out, as a request for it is a
             // 404.
             let Ok(about) = fs::metadata(entry.path()) else { continue };
-            if (about.is_dir() || about.is_file()) && !is_hidden(&about) {
+            if (about.is_dir() || about.is_file()) && !is_hidden(hidden, &about) {
                 entries.push(Entry::new(&entry.file_name(), &about));
             }
         }

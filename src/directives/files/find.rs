@@ -1,29 +1,24 @@
 //! Looks up a file on the disk. All functions block and run on the blocking pool.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use nix::fcntl::OFlag;
 
 use super::content_type;
-use super::preconditions::Validators;
+use crate::own_files::{State, Validators, is_hidden, open_file};
 use crate::site::Scripts;
 
 /// Bytes of one read; smaller files are read completely at the look-up.
 pub(super) const CHUNK: u64 = 64 * 1024;
 /// A file up to this many bytes is read completely when it is requested repeatedly.
 const HOT: u64 = 128 * 1024;
-/// A file that changed less than this ago may change again within the same tick of the file
-/// system's clock, which would be undetectable: it is not cached.
-const SETTLED: Duration = Duration::from_secs(1);
-
 /// Where the files of a site are.
 pub(super) struct Place {
     pub(super) root: PathBuf,
@@ -73,6 +68,7 @@ pub(super) enum Source {
 /// A file and the metadata for its response.
 #[derive(Debug)]
 pub(super) struct Opened {
+    pub(super) path: Arc<Path>,
     pub(super) source: Source,
     pub(super) size: u64,
     pub(super) length: HeaderValue,
@@ -89,6 +85,11 @@ pub(super) struct Opened {
 }
 
 impl Opened {
+    /// The state of the file that is sent.
+    pub(super) fn state(&self) -> State {
+        self.states[1]
+    }
+
     /// Whether an open file is unchanged; content in memory always is. The call needs no disk
     /// access.
     pub(super) fn holds(&self) -> bool {
@@ -98,49 +99,6 @@ impl Opened {
                 file.metadata().is_ok_and(|about| State::of(&about) == self.states[1])
             }
         }
-    }
-}
-
-/// Identifies a state of a file. It includes the kernel's time of the last change (ctime), which
-/// cannot be set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct State {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: Timestamp,
-    changed: Timestamp,
-}
-
-impl State {
-    fn of(about: &Metadata) -> Self {
-        Self {
-            device: about.dev(),
-            inode: about.ino(),
-            size: about.size(),
-            modified: Timestamp { seconds: about.mtime(), nanos: about.mtime_nsec() },
-            changed: Timestamp { seconds: about.ctime(), nanos: about.ctime_nsec() },
-        }
-    }
-
-    fn is_settled(&self) -> bool {
-        let age = self.changed.system_time().map(|changed| changed.elapsed());
-        matches!(age, Some(Ok(age)) if age >= SETTLED)
-    }
-}
-
-/// Since 1970-01-01T00:00:00Z, as in `stat`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Timestamp {
-    seconds: i64,
-    nanos: i64,
-}
-
-impl Timestamp {
-    /// `None` before 1970.
-    fn system_time(self) -> Option<SystemTime> {
-        let age = Duration::new(self.seconds.try_into().ok()?, self.nanos.try_into().ok()?);
-        SystemTime::UNIX_EPOCH.checked_add(age)
     }
 }
 
@@ -180,13 +138,14 @@ pub(super) fn find(place: &Place, wanted: &Lookup) -> io::Result<Outcome> {
     let most = if known.is_some() { HOT } else { CHUNK };
     let opened = take(file, most, states)?;
     let content_type = HeaderValue::try_from(content_type).map_err(io::Error::other)?;
-    Ok(Outcome::File(Arc::new(Opened { content_type, encoding, varies, ..opened })))
+    let path = path.into();
+    Ok(Outcome::File(Arc::new(Opened { path, content_type, encoding, varies, ..opened })))
 }
 
 /// Reads the file if it is small, and collects the metadata for its response.
 fn take(file: File, most: u64, states: [State; 2]) -> io::Result<Opened> {
-    let State { size, modified, .. } = states[1];
-    let modified = modified.system_time().filter(|time| *time > SystemTime::UNIX_EPOCH);
+    let size = states[1].size;
+    let modified = states[1].modified().filter(|time| *time > SystemTime::UNIX_EPOCH);
     let mut is_settled = states.iter().all(State::is_settled);
     let source = if size <= most {
         let content = read(&file, size)?;
@@ -197,6 +156,7 @@ fn take(file: File, most: u64, states: [State; 2]) -> io::Result<Opened> {
         Source::File(Arc::new(file))
     };
     Ok(Opened {
+        path: Path::new("").into(),
         source,
         size,
         length: size.into(),
@@ -230,22 +190,8 @@ fn open(place: &Place, path: &Path) -> io::Result<Entry> {
     if !about.is_file() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    // If the name has become a pipe, opening it must not wait for a writer.
-    let mut options = OpenOptions::new();
-    let file = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-    let about = file.metadata()?;
-    if !about.is_file() || is_hidden(place, &about) {
-        return Err(io::ErrorKind::NotFound.into());
-    }
+    let (file, about) = open_file(path, &place.hidden)?;
     Ok(Entry::File(file, about))
-}
-
-/// Compares device and inode, read anew each time: an editor may replace the file, and a link may
-/// give it any name.
-fn is_hidden(place: &Place, about: &Metadata) -> bool {
-    place.hidden.iter().any(|path| {
-        fs::metadata(path).is_ok_and(|own| own.dev() == about.dev() && own.ino() == about.ino())
-    })
 }
 
 fn index(place: &Place, directory: &Path) -> io::Result<(PathBuf, File, Metadata)> {
@@ -279,7 +225,7 @@ fn sibling(
 fn has_sibling(place: &Place, path: &Path) -> bool {
     CODINGS.iter().any(|coding| {
         let about = fs::metadata(coded(path, coding));
-        about.is_ok_and(|about| about.is_file() && !is_hidden(place, &about))
+        about.is_ok_and(|about| about.is_file() && !is_hidden(&place.hidden, &about))
     })
 }
 

@@ -11,7 +11,6 @@ mod content_type;
 mod find;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
-mod preconditions;
 mod ranges;
 mod reply;
 
@@ -29,6 +28,7 @@ use crate::http::coding::Codings;
 use crate::http::paths::{IN_PATH, clean};
 use crate::http::{Body, Fault, Reply, Request, target};
 use crate::metrics::WorkerMetrics;
+use crate::own_files::Raw;
 use crate::site::SiteBuilder;
 
 use cache::{Cached, Key};
@@ -42,14 +42,17 @@ pub fn setup_static(site: &mut SiteBuilder) {
     let index = site.index_names();
     let scripts = site.scripts.clone();
     let place = Place { root: site.root.clone(), index, hidden: site.hidden.clone(), scripts };
+    let are_remade = site.remakes_files;
     let path = clean(&site.address.path).trim_matches('/').to_owned();
-    site.push(Files { place: Arc::new(place), prefix: path });
+    site.push(Files { place: Arc::new(place), prefix: path, are_remade });
 }
 
 struct Files {
     place: Arc<Place>,
     /// The site's path without outer slashes, which request paths do not include.
     prefix: String,
+    /// Whether a handler of the site makes other content of files.
+    are_remade: bool,
 }
 
 impl Handler for Files {
@@ -65,16 +68,28 @@ impl Files {
             Method::OPTIONS => return Ok(options()),
             _ => return Err(Fault::not_allowed(METHODS)),
         }
-        let accepted = Codings::of(req).choose(find::CODINGS);
+        let accepted = match self.is_raw(req) {
+            true => [None; find::CODINGS.len()],
+            false => Codings::of(req).choose(find::CODINGS),
+        };
         let key = Key { place: &self.place, path: req.path(), accepted };
         match cache::get(key, req.received) {
             Cached::Fresh(file) if file.holds() => {
                 WorkerMetrics::current().files().hit();
-                reply::file(req, &file)
+                self.reply(req, &file)
             }
             Cached::Fresh(file) => self.look_up(req, key, Some(file)).await,
             Cached::Stale(known) => self.look_up(req, key, known).await,
         }
+    }
+
+    /// Whether an outer handler asks for the file as it is.
+    fn is_raw(&self, req: &Request) -> bool {
+        self.are_remade && req.head.extensions.get::<Raw>().is_some()
+    }
+
+    fn reply(&self, req: &Request, file: &Opened) -> Reply {
+        if self.is_raw(req) { Ok(reply::raw(req, file)) } else { reply::file(req, file) }
     }
 
     async fn look_up(&self, req: &Request, key: Key<'_>, known: Option<Arc<Opened>>) -> Reply {
@@ -98,7 +113,7 @@ impl Files {
         };
         cache::put(key, file, asked);
         match found {
-            Ok(Outcome::File(file)) => reply::file(req, &file),
+            Ok(Outcome::File(file)) => self.reply(req, &file),
             Ok(Outcome::Redirect(slash)) => redirect(req, [Path::new(&self.prefix), &path], slash),
             Err(error) => Err(fault(error)),
         }

@@ -9,10 +9,10 @@ use http::header::{
 use http::{Method, Response, StatusCode};
 
 use crate::http::{Body, Fault, Reply, Request};
+use crate::own_files::{OwnFile, Verdict};
 
 use super::body::{FileBody, Piece};
 use super::find::{Opened, Source};
-use super::preconditions::Verdict;
 use super::ranges::{self, Ranges, Span};
 
 /// Answers a GET or HEAD for a file.
@@ -38,6 +38,15 @@ pub(super) fn file(req: &Request, file: &Opened) -> Reply {
             Err(fault)
         }
     }
+}
+
+/// The file as it is, for a handler that makes other content of it.
+pub(super) fn raw(req: &Request, file: &Opened) -> Response<Body> {
+    let mut headers = representation(file);
+    headers.insert(CONTENT_TYPE, file.content_type.clone());
+    let mut response = whole(req, file, headers);
+    response.extensions_mut().insert(OwnFile { path: file.path.clone(), state: file.state() });
+    response
 }
 
 /// A response without content.

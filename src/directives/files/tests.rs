@@ -71,7 +71,7 @@ fn site() -> (TempDir, Files) {
     let scripts = Arc::new(Scripts::default());
     scripts.end_with(vec![".php".to_owned()]);
     let place = Arc::new(Place { root, index, hidden, scripts });
-    (dir, Files { place, prefix: String::new() })
+    (dir, Files { place, prefix: String::new(), are_remade: false })
 }
 
 fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> Request {

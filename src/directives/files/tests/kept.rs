@@ -18,7 +18,7 @@ fn site_of(files: &[(&str, &str)]) -> (tempfile::TempDir, Files) {
     let index = vec!["index.html".to_owned()];
     let scripts = Arc::default();
     let place = Place { root: dir.path().into(), index, hidden: Vec::new(), scripts };
-    (dir, Files { place: Arc::new(place), prefix: String::new() })
+    (dir, Files { place: Arc::new(place), prefix: String::new(), are_remade: false })
 }
 
 /// Repeats the request until the response is as expected.

@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110 section 13).
+//! Validators of a file, and conditional requests (RFC 9110 section 13).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,24 +9,24 @@ use http::header::{
 
 /// Validators, which identify a state of a file.
 #[derive(Debug)]
-pub(super) struct Validators {
+pub struct Validators {
     /// Weak, with `W/` and quotes.
-    pub(super) etag: Option<HeaderValue>,
-    pub(super) last_modified: Option<HeaderValue>,
+    pub etag: Option<HeaderValue>,
+    pub last_modified: Option<HeaderValue>,
     /// In whole seconds, the resolution of HTTP dates.
     modified: Option<SystemTime>,
 }
 
 /// The result of the preconditions of a GET or HEAD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     Send,
     NotModified,
     Failed,
 }
 
 impl Validators {
-    pub(super) fn new(modified: Option<SystemTime>, size: u64) -> Self {
+    pub fn new(modified: Option<SystemTime>, size: u64) -> Self {
         let age = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let etag = age.map(|age| format!("W/\"{:x}-{size:x}\"", age.as_nanos()));
         let modified = age.map(|age| UNIX_EPOCH + Duration::from_secs(age.as_secs()));
@@ -39,7 +39,7 @@ impl Validators {
     }
 
     /// In the order of RFC 9110 section 13.2.2.
-    pub(super) fn check(&self, headers: &HeaderMap) -> Verdict {
+    pub fn check(&self, headers: &HeaderMap) -> Verdict {
         if headers.contains_key(IF_MATCH) {
             // Strong comparison: a weak tag matches nothing, so only `*` can match.
             if !tags(headers, IF_MATCH).any(|tag| tag == "*") {
@@ -60,7 +60,7 @@ impl Validators {
 
     /// Whether Range applies (RFC 9110 section 13.1.5). A tag in If-Range never matches, as ours
     /// are weak.
-    pub(super) fn allow_range(&self, headers: &HeaderMap) -> bool {
+    pub fn allow_range(&self, headers: &HeaderMap) -> bool {
         !headers.contains_key(IF_RANGE)
             || date(headers, &IF_RANGE).is_some_and(|date| self.modified == Some(date))
     }

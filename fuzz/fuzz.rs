@@ -39,6 +39,7 @@ fn targets() -> Vec<Target> {
         caddy::config::fuzzing::TARGETS,
         caddy::daemon::fuzzing::TARGETS,
         caddy::net::fuzzing::TARGETS,
+        caddy::text_template::fuzzing::TARGETS,
         &caddy::directives::fuzzing::targets(),
         &caddy::server::fuzzing::targets(),
         &caddy::tls::fuzzing::targets(),

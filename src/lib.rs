@@ -35,6 +35,7 @@ pub mod report;
 pub mod run;
 pub mod server;
 pub mod site;
+pub mod text_template;
 pub mod tls;
 pub mod tokens;
 pub mod upstream;

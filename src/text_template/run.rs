@@ -1,0 +1,71 @@
+//! What an execution has left of its bounds; functions and methods of values take from it.
+
+/// What one execution may use, with all templates that it includes.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Nodes and calls; a call also costs one for each 256 bytes of its arguments.
+    pub steps: u64,
+    /// Templates, blocks and parentheses within one another.
+    pub depth: usize,
+    /// Of the result, and of all text made on the way to it.
+    pub bytes: usize,
+}
+
+/// An execution, as functions and methods see it.
+pub struct Run {
+    left: Bounds,
+    is_html: bool,
+}
+
+impl Run {
+    pub(super) fn new(bounds: Bounds, is_html: bool) -> Self {
+        Self { left: bounds, is_html }
+    }
+
+    /// Whether the result is HTML.
+    pub fn is_html(&self) -> bool {
+        self.is_html
+    }
+
+    /// Takes one step, and more for work on so many bytes.
+    pub fn work(&mut self, bytes: usize) -> Result<(), String> {
+        let steps = 1 + bytes as u64 / 256;
+        let left = self.left.steps.checked_sub(steps);
+        self.left.steps = left.ok_or("the template takes too many steps")?;
+        Ok(())
+    }
+
+    /// Takes room for text that is about to be made.
+    pub fn room(&mut self, bytes: usize) -> Result<(), String> {
+        let left = self.left.bytes.checked_sub(bytes);
+        self.left.bytes = left.ok_or("the template makes too much text")?;
+        Ok(())
+    }
+
+    /// How many bytes of text may still be made.
+    pub fn room_left(&self) -> usize {
+        self.left.bytes
+    }
+
+    /// Runs something that may call itself.
+    pub(super) fn deeper<T>(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> Result<T, String>,
+    ) -> Result<T, String> {
+        self.enter()?;
+        let result = run(self);
+        self.leave();
+        result
+    }
+
+    pub(super) fn enter(&mut self) -> Result<(), String> {
+        self.left.depth = self.left.depth.checked_sub(1).ok_or(TOO_DEEP)?;
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.left.depth += 1;
+    }
+}
+
+const TOO_DEEP: &str = "the template calls templates too deeply";

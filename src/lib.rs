@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod net;
 pub mod passwords;
 pub mod own_files;
+pub mod pages;
 pub mod report;
 pub mod run;
 pub mod server;

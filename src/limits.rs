@@ -51,6 +51,13 @@ limits! {
     PATTERN_BYTES: usize = 256 * KB,
         bytes "compiled size of a regular expression that contains placeholders";
     RATELIMIT_CLIENTS: usize = 1 << 20, count "clients that `ratelimit` keeps count of";
+    /// Of a site's own, so that one page costs no more than a bad one may.
+    TEMPLATE_FILE: u64 = 2 * MB as u64, bytes "file that is a template, or Markdown";
+    TEMPLATE_TEXT: usize = 16 * MB, bytes "text that a template makes, with what it makes on the way";
+    /// A call costs one more for each 256 bytes that it works on.
+    TEMPLATE_STEPS: u64 = 1_000_000, count "steps of a template";
+    TEMPLATE_DEPTH: usize = 200, count "templates, blocks and parentheses that a template runs within one another";
+    TEMPLATE_LIST: usize = 10_000, count "entries of a folder that a template lists";
     REALIP_HOPS: usize = 5, count "proxies that `realip` skips";
 
     // Clients.

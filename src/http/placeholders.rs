@@ -22,6 +22,7 @@ pub use facts::{Captures, RequestId, ResponseFacts};
 pub use names::{known, translated};
 use parse::Part;
 pub use parse::opens_object;
+pub use read::cookie;
 use scope::Scope;
 use table::{Read, Value};
 

@@ -75,7 +75,7 @@ pub(super) fn argument(out: &mut String, query: &str, wanted: &str) {
 }
 
 /// Appends the value of a cookie, without quotes.
-pub(super) fn cookie(out: &mut String, headers: &HeaderMap, wanted: &str) {
+pub fn cookie(out: &mut String, headers: &HeaderMap, wanted: &str) {
     for line in headers.get_all(header::COOKIE) {
         let line = String::from_utf8_lossy(line.as_bytes());
         let mut pairs = line.split(';').filter_map(|pair| pair.trim().split_once('='));

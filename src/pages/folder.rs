@@ -1,0 +1,92 @@
+//! Files below a site's root, for templates. All functions block.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::http::paths;
+use crate::limits::{TEMPLATE_FILE, TEMPLATE_LIST};
+use crate::own_files::{State, open_file};
+use crate::site::{Scripts, SiteBuilder};
+
+/// The root of a site. Names in it never lead out of it; hidden files and scripts are not read.
+pub struct Root {
+    path: PathBuf,
+    hidden: Vec<PathBuf>,
+    scripts: Arc<Scripts>,
+}
+
+impl Root {
+    pub fn of(site: &SiteBuilder) -> Arc<Self> {
+        let (path, hidden) = (site.root.clone(), site.hidden.clone());
+        Arc::new(Self { path, hidden, scripts: site.scripts.clone() })
+    }
+
+    /// The file or folder of a name.
+    pub fn place(&self, name: &str) -> PathBuf {
+        let mut place = self.path.clone();
+        place.extend(paths::resolve(name.split('/')));
+        place
+    }
+
+    /// The text of a file by its name below the root.
+    pub fn read(&self, name: &str) -> Result<String, String> {
+        self.read_at(&self.place(name)).map_err(|error| format!("{name}: {error}"))
+    }
+
+    /// The text of a file.
+    pub fn read_at(&self, path: &Path) -> Result<String, String> {
+        let content = self.open(path).and_then(OpenFile::read);
+        content.map_err(|error| error.to_string())
+    }
+
+    /// Opens a file.
+    pub fn open(&self, path: &Path) -> io::Result<OpenFile> {
+        if path.as_os_str().as_encoded_bytes().contains(&0) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no such file"));
+        }
+        self.scripts.refuse(path)?;
+        let (file, about) = open_file(path, &self.hidden)?;
+        Ok(OpenFile { file, state: State::of(&about) })
+    }
+
+    /// The names in a folder, sorted.
+    pub(super) fn list(&self, name: &str) -> Result<Vec<String>, String> {
+        let shown = |error: std::io::Error| format!("{name}: {error}");
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.place(name)).map_err(shown)? {
+            names.push(entry.map_err(shown)?.file_name().to_string_lossy().into_owned());
+            if names.len() > TEMPLATE_LIST {
+                return Err(format!("{name} has more than {TEMPLATE_LIST} entries"));
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+/// A file of the site.
+pub struct OpenFile {
+    file: File,
+    pub state: State,
+}
+
+impl OpenFile {
+    /// Its text. What is no UTF-8 becomes U+FFFD.
+    pub fn read(self) -> io::Result<String> {
+        let too_large = || io::Error::other(format!("larger than {} KB", TEMPLATE_FILE >> 10));
+        if self.state.size > TEMPLATE_FILE {
+            return Err(too_large());
+        }
+        let mut content = Vec::new();
+        self.file.take(TEMPLATE_FILE + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > TEMPLATE_FILE {
+            return Err(too_large());
+        }
+        Ok(match String::from_utf8(content) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        })
+    }
+}

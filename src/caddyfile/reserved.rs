@@ -174,11 +174,6 @@ static WORDS: &[Reserved] = &[
         "make it a service of systemd and name its address in `proxy`",
     ),
     row(
-        "templates",
-        "ran Go templates in pages",
-        "make the pages with a site generator, or use `fastcgi`",
-    ),
-    row(
         "torproxy",
         "reached onion services",
         "run Tor and an HTTP proxy before it, and name that in `proxy`",

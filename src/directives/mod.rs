@@ -38,6 +38,7 @@ mod rewrite;
 mod root;
 mod status;
 mod status_page;
+mod templates;
 mod timeouts;
 mod tls;
 mod tracing;
@@ -138,6 +139,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("expvar [PATH]", expvar::setup),
     row("prometheus [HOST:PORT]", prometheus::setup).block(&prometheus::OPTIONS),
     row("push [PATH [RESOURCE...]]", push::setup).block(&push::OPTIONS),
+    row("templates [PATH [.EXTENSION...]]", templates::setup).block(&templates::OPTIONS),
     row("proxy FROM TO...", proxy::setup).block(&proxy::OPTIONS),
     row("fastcgi PATH ADDRESS [php]", fastcgi::setup).block(&fastcgi::OPTIONS),
     row("websocket [PATH] COMMAND [ARGUMENT...]", websocket::setup).block(&websocket::OPTIONS),
@@ -240,6 +242,22 @@ mod testing {
     /// [`site_in`] if the root does not matter.
     pub(super) fn site(word: &str, setup: Setup, lines: &str) -> Result<SiteBuilder, String> {
         site_in(Path::new("/nonexistent"), word, setup, lines)
+    }
+
+    /// A handler that answers `/up` as an upstream would.
+    pub(super) struct Upstream;
+
+    impl Handler for Upstream {
+        fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+            if !req.path().starts_with("/up") {
+                return next.run(req);
+            }
+            let mut response =
+                http::Response::new(crate::http::Body::from("{{.Method}}".to_owned()));
+            let kind = http::HeaderValue::from_static("text/html; charset=utf-8");
+            response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+            Box::pin(std::future::ready(Ok(response)))
+        }
     }
 
     /// A last handler that responds by a function.

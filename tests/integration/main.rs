@@ -71,6 +71,7 @@ mod on_demand;
 mod opening;
 mod openrc;
 mod packaging;
+mod pages;
 mod paths;
 mod policies;
 mod priorities;

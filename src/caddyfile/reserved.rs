@@ -122,11 +122,6 @@ static WORDS: &[Reserved] = &[
         "post the form to a service for forms, or to a script by `fastcgi`",
     ),
     row(
-        "markdown",
-        "made pages of Markdown",
-        "make the pages with a site generator, and serve its folder with `root`",
-    ),
-    row(
         "minify",
         "took white space out of files",
         "minify the files where they are made; `gzip` makes them smaller on their way",

@@ -23,6 +23,7 @@ mod jwt;
 mod limits;
 mod log;
 mod login;
+mod markdown;
 mod mime;
 mod on;
 mod prometheus;
@@ -143,6 +144,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("proxy FROM TO...", proxy::setup).block(&proxy::OPTIONS),
     row("fastcgi PATH ADDRESS [php]", fastcgi::setup).block(&fastcgi::OPTIONS),
     row("websocket [PATH] COMMAND [ARGUMENT...]", websocket::setup).block(&websocket::OPTIONS),
+    row("markdown [PATH]", markdown::setup).block(&markdown::OPTIONS),
     row("browse [PATH [TEMPLATE]]", browse::setup),
 ];
 

@@ -33,3 +33,29 @@ fn templates_of_the_site_are_executed_and_those_of_an_upstream_are_not() {
     assert_eq!(zipped.header("content-encoding"), "gzip");
     assert!(zipped.text().ends_with("7 x"), "{}", zipped.text());
 }
+
+#[test]
+fn markdown_is_a_page_over_every_protocol() {
+    let site = "https://localhost:@PORT@ {\n tls self_signed\n root www\n gzip\n \
+                markdown /blog {\n css /a.css\n template list list.html\n }\n}";
+    let caddy = Setup::new(site)
+        .file("www/blog/a.md", "---\ntitle: <A>\n---\n# Head\n\n| a |\n|---|\n| b |\n")
+        .file("www/blog/index.md", "{\"template\": \"list\"}")
+        .file("www/list.html", "{{range .Files}}{{.Name}} {{end}}")
+        .file("www/other.md", "# not here")
+        .start();
+    for (protocol, answer) in by_all(&caddy, "/blog/a.md") {
+        assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{protocol}");
+        let text = answer.text();
+        assert!(text.contains("<title>&lt;A&gt;</title>"), "{protocol} {text}");
+        assert!(text.contains("<h1>Head</h1>") && text.contains("<td>b</td>"), "{protocol} {text}");
+        assert!(answer.header("etag").starts_with("W/\""), "{protocol}");
+    }
+    let etag = curl(&[], &caddy.url("/blog/a.md")).header("etag").to_owned();
+    let same = curl(&["-H", &format!("If-None-Match: {etag}")], &caddy.url("/blog/a.md"));
+    assert_eq!(same.status, 304);
+    for (protocol, answer) in by_all(&caddy, "/blog/") {
+        assert_eq!(answer.text(), "a.md index.md ", "{protocol}");
+    }
+    assert_eq!(curl(&[], &caddy.url("/other.md")).text(), "# not here");
+}

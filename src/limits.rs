@@ -231,6 +231,12 @@ limits! {
     WEBSOCKET_SILENCE: Duration = secs(60), time "idle time of the client";
     WEBSOCKET_CLOSE: Duration = secs(5), time "time for the client to receive the Close frame";
     PROGRAM_END: Duration = secs(1), time "time for a program to exit between SIGINT and SIGKILL";
+    GIT_INTERVAL: Duration = secs(3600), time "interval at which `git` fetches a repository";
+    GIT_DISTANCE: Duration = secs(5), time "time between two fetches of a repository, at least";
+    GIT_RETRY: Duration = secs(60), time "time before a fetch that failed is repeated, at most";
+    /// A first clone may be large.
+    GIT_TIMEOUT: Duration = secs(1800), time "one command of `git`; then it is stopped";
+    GIT_HOOK_BYTES: usize = 4 * MB, bytes "request of a hook of `git`; more is 413";
     STDERR_BYTES: usize = 16 * KB,
         bytes "standard error of a program or FastCGI responder in the error log, per request";
     STDERR_LINE: usize = 4 * KB, bytes "one line of standard error in the error log";

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(buildah curl haproxy nginx-light nodejs chromium nghttp2-client procps openssl python3-venv binutils
+packages=(buildah curl git haproxy nginx-light nodejs chromium nghttp2-client procps openssh-client openssl python3-venv binutils
     debugedit elfutils fish iproute2 lintian logrotate man-db passwd rpm rpmlint shellcheck systemd util-linux pebble bsdextrautils bind9
     bind9-dnsutils libnss3-tools php8.2-fpm
     mono-fastcgi-server4 zsh goaccess jq)
@@ -68,6 +68,19 @@ if [ ! -x "$prometheus/usr/bin/promtool" ]; then
     echo "tests/setup.sh: unpacking prometheus in $prometheus"
     mkdir -p "$prometheus"
     (cd "$prometheus" && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb)
+fi
+
+# The server of OpenSSH, unpacked and not installed: tests start it in a world of its own.
+openssh=target/tools/openssh
+if [ ! -x "$openssh/usr/sbin/sshd" ]; then
+    echo "tests/setup.sh: unpacking openssh-server in $openssh"
+    mkdir -p "$openssh"
+    (
+        cd "$openssh"
+        apt-get download -q openssh-server libwrap0
+        for package in ./*.deb; do dpkg-deb -x "$package" .; done
+        rm ./*.deb
+    )
 fi
 
 # The testssl.sh that gives grades: Debian 12 has it in its backports only.

@@ -77,11 +77,6 @@ static WORDS: &[Reserved] = &[
         "use the field of a CDN that names it, or a library in the application",
     ),
     row(
-        "git",
-        "fetched the site from a repository",
-        "run `git pull` by a timer, or in a hook of the repository",
-    ),
-    row(
         "gopkg",
         "gave Go packages names of one's own",
         "serve a page with the go-import meta element",

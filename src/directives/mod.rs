@@ -14,6 +14,7 @@ mod files;
 mod forward_auth;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod git;
 mod gzip;
 mod header;
 mod index;
@@ -108,6 +109,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("on EVENT COMMAND [ARGUMENT...] [&]", on::setup),
     row("realip RANGE..., or: realip with a block", realip::setup).block(&realip::OPTIONS),
     row("request_id [FIELD]", request_id::setup),
+    row("git [URL [DIRECTORY]]", git::setup).block(&git::OPTIONS),
     row("tracing", tracing::setup).block(&tracing::OPTIONS),
     row("log [FILE], or: log PATH FILE [FORMAT]", log::setup)
         .block(&log::OPTIONS)

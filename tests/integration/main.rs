@@ -46,6 +46,7 @@ mod fastcgi_faults;
 mod faults;
 mod first_visit;
 mod forward_auth;
+mod git_site;
 mod grpc;
 mod h2_rules;
 mod h2_upstreams;

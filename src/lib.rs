@@ -32,6 +32,7 @@ pub mod net;
 pub mod own_files;
 pub mod pages;
 pub mod passwords;
+pub mod programs;
 pub mod report;
 pub mod run;
 pub mod server;

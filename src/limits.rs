@@ -230,6 +230,9 @@ limits! {
     WEBSOCKET_PING: Duration = secs(54), time "interval of the PINGs to the client";
     WEBSOCKET_SILENCE: Duration = secs(60), time "idle time of the client";
     WEBSOCKET_CLOSE: Duration = secs(5), time "time for the client to receive the Close frame";
+    CGI_PROGRAMS: usize = 32, count "programs of a site's `cgi` at once; more are 503";
+    CGI_TIME: Duration = secs(60), time "run time of a program of `cgi`; 504, or the response breaks off";
+    CGI_OUTPUT: u64 = 1024 * MB as u64, bytes "output of a program of `cgi`; more breaks the response off";
     PROGRAM_END: Duration = secs(1), time "time for a program to exit between SIGINT and SIGKILL";
     GIT_INTERVAL: Duration = secs(3600), time "interval at which `git` fetches a repository";
     GIT_DISTANCE: Duration = secs(5), time "time between two fetches of a repository, at least";

@@ -48,7 +48,6 @@ static WORDS: &[Reserved] = &[
         "kept responses in a cache",
         "put a cache such as Varnish between `proxy` and the application",
     ),
-    row("cgi", "ran a program per request", "use `fastcgi` with fcgiwrap"),
     row("datadog", "sent metrics to Datadog", "use `prometheus`, which the agent of Datadog reads"),
     row(
         "dyndns",

@@ -3,6 +3,7 @@
 mod basicauth;
 mod bind;
 mod browse;
+mod cgi;
 mod cors;
 mod errors;
 mod expires;
@@ -145,6 +146,10 @@ pub static DIRECTIVES: &[Directive] = &[
     row("templates [PATH [.EXTENSION...]]", templates::setup).block(&templates::OPTIONS),
     row("proxy FROM TO...", proxy::setup).block(&proxy::OPTIONS),
     row("fastcgi PATH ADDRESS [php]", fastcgi::setup).block(&fastcgi::OPTIONS),
+    row("cgi PATTERN PROGRAM [ARGUMENT...], or: cgi with a block", cgi::setup)
+        .block(&cgi::OPTIONS)
+        .templates()
+        .own_placeholders(&["match", "root", "."]),
     row("websocket [PATH] COMMAND [ARGUMENT...]", websocket::setup).block(&websocket::OPTIONS),
     row("markdown [PATH]", markdown::setup).block(&markdown::OPTIONS),
     row("browse [PATH [TEMPLATE]]", browse::setup),

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod body;
 pub mod cgi;
+pub mod cgi_head;
 pub mod chunked;
 pub mod coding;
 pub mod condition;

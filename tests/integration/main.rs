@@ -26,6 +26,7 @@ mod backup;
 mod browser;
 mod caddyfiles;
 mod certificates;
+mod cgi;
 mod cli;
 mod commands;
 mod configuration;

@@ -3,8 +3,8 @@
 use bytes::{Buf as _, BytesMut};
 
 use super::record::{self, Event, Reader, Stream, Verdict};
-use super::respond;
 use crate::fuzzing::{Target, however_it_comes, splits, two};
+use crate::http::cgi_head;
 use crate::http::hop;
 
 pub(crate) const TARGETS: &[Target] = &[
@@ -123,7 +123,7 @@ fn written(data: &[u8]) {
 /// final status code.
 fn head(data: &[u8]) {
     let mut input = BytesMut::from(data);
-    let head = match respond::parse(&mut input) {
+    let head = match cgi_head::parse(&mut input) {
         Ok(Some(head)) => head,
         Ok(None) => return assert_eq!(input, data, "nothing is taken of an unfinished head"),
         Err(_) => return,
@@ -131,7 +131,7 @@ fn head(data: &[u8]) {
     let length = data.len() - input.len();
     assert_eq!(input, data[length..], "what follows the head stays");
     for end in 0..length {
-        let part = respond::parse(&mut BytesMut::from(&data[..end]));
+        let part = cgi_head::parse(&mut BytesMut::from(&data[..end]));
         assert!(matches!(part, Ok(None)), "{end} of {length} bytes: {part:?}");
     }
     assert!(!head.status.is_informational(), "{}", head.status);

@@ -21,9 +21,9 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSoc
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::output::{Framing, Output, Type};
-use super::program::Program;
 use crate::http::Body;
 use crate::limits::{WEBSOCKET_CLOSE, WEBSOCKET_MESSAGE, WEBSOCKET_PING, WEBSOCKET_SILENCE};
+use crate::programs::Program;
 
 /// Bytes of the buffer to the client.
 const PIPE: usize = 64 * 1024;

@@ -6,3 +6,4 @@ pub mod dial;
 pub mod fuzzing;
 pub mod proxy_protocol;
 pub mod roots;
+pub mod tcp_info;

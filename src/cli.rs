@@ -77,7 +77,7 @@ static FLAGS: &[Flag] = &[
     value("http-port", |o, v| port(v, &mut o.http_port), "Port of http:// sites (80)"),
     switch("http2", |o, on| o.http2 = on, "Enable HTTP/2 (on)"),
     value("https-port", |o, v| port(v, &mut o.https_port), "Port of https:// sites (443)"),
-    switch("json", |o, on| o.json = on, "With -status: print JSON"),
+    switch("json", |o, on| o.json = on, "With -status or -quic-report: print JSON"),
     value(
         "log",
         |o, v| text(&mut o.log, v),
@@ -116,6 +116,11 @@ static FLAGS: &[Flag] = &[
         |o, v| v.parse().map(|congestion| o.congestion = congestion),
         "Congestion controller of HTTP/3: bbr or cubic (bbr)",
     ),
+    switch(
+        "quic-report",
+        |o, on| act(o, on, Action::QuicReport),
+        "Print whether HTTP/3 pays off for the visitors of a running service, and exit",
+    ),
     switch("quiet", |o, on| o.quiet = on, "Suppress output at start"),
     switch(
         "reload",
@@ -133,6 +138,7 @@ static FLAGS: &[Flag] = &[
         |o, on| act(o, on, Action::Status),
         "Print the status of the running service and exit",
     ),
+    switch("svg", |o, on| o.svg = on, "With -quic-report: print an SVG image"),
     value(
         "tcp-congestion",
         |o, v| v.parse().map(|name| o.tcp_congestion = Some(name)),
@@ -190,8 +196,11 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Options, String> 
 
 /// Refuses flags without the one that they belong to.
 fn check(options: &Options) -> Result<(), &'static str> {
-    if options.json && options.action != Action::Status {
-        return Err("-json needs -status");
+    if options.json && !matches!(options.action, Action::Status | Action::QuicReport) {
+        return Err("-json needs -status or -quic-report");
+    }
+    if options.svg && (options.action != Action::QuicReport || options.json) {
+        return Err("-svg needs -quic-report, without -json");
     }
     if options.overwrite && options.action != Action::Format {
         return Err("-overwrite needs -fmt");

@@ -7,8 +7,9 @@
 //! [`config`] makes a snapshot of them; [`tls`] keeps certificates; [`net`] is below all that opens
 //! connections; [`congestion`] names the congestion controllers of QUIC; [`https_records`] looks
 //! after what DNS says of the sites; [`metrics`] counts, and [`report`] is what an operator sees of
-//! the process; [`server`] listens and serves; [`daemon`] deals with the operating system; [`run`]
-//! is the life of the process and [`cli`] its command line.
+//! the process; [`quic_report`] compares visitors with and without HTTP/3, and [`experiment`]
+//! measures them; [`server`] listens and serves; [`daemon`] deals with the operating system;
+//! [`run`] is the life of the process and [`cli`] its command line.
 
 pub mod arguments;
 pub mod caddyfile;
@@ -20,6 +21,7 @@ pub mod credit;
 pub mod daemon;
 pub mod directives;
 pub mod error_chain;
+pub mod experiment;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod http;
@@ -33,6 +35,7 @@ pub mod own_files;
 pub mod pages;
 pub mod passwords;
 pub mod programs;
+pub mod quic_report;
 pub mod report;
 pub mod run;
 pub mod server;

@@ -288,6 +288,23 @@ limits! {
     CERTIFICATE_FOLDERS: usize = 16,
         count "depth of folders that `tls { load }` searches; deeper ones are ignored";
 
+    // `quic_report`.
+    /// A few seconds of a busy site.
+    QUIC_REPORT_QUEUE: usize = 4096,
+        count "measurements of `quic_report` that wait to be entered, per site; more are lost";
+    QUIC_REPORT_VISITORS: usize = 65_536,
+        count "visitors of one day that `quic_report` measures, per site";
+    /// A crash loses no more.
+    QUIC_REPORT_SAVE: Duration = secs(300),
+        time "interval at which the state of `quic_report` is written";
+    QUIC_REPORT_DAYS: u32 = 28, count "days that `quic_report` keeps what it measured (`keep`)";
+    QUIC_REPORT_BEACON_BYTES: usize = KB, bytes "one beacon of `quic_report`";
+    QUIC_REPORT_BEACONS: u64 = 50,
+        each_second "beacons of `quic_report` that are read, per site; more get 429";
+    /// An analysis of full reservoirs takes about a second.
+    QUIC_REPORT_ANSWER: Duration = secs(30),
+        time "time that `-quic-report` waits for the answer of the service";
+
     // Caddyfile.
     /// Imports of each other can grow exponentially without a cycle.
     CADDYFILE_IMPORTS: usize = 10_000, count "imports in one Caddyfile; more are an error";

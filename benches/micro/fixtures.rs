@@ -111,6 +111,7 @@ pub fn load(text: String) -> Loaded {
         http2: true,
         sinks: Arc::new(Discard),
         process: Process::default(),
+        experiments: Arc::default(),
         keeper: keeper(),
     };
     config::load(&source, &settings).unwrap_or_else(|error| panic!("{error}"))

@@ -19,7 +19,7 @@ _arguments -S \
     '-http-port[port of http:// sites]:port' \
     '-http2[HTTP/2 (on)]' \
     '-https-port[port of https:// sites]:port' \
-    '-json[with -status: print JSON]' \
+    '-json[with -status or -quic-report: print JSON]' \
     '-log[where the process log goes]:log:{ _alternative "files\:file\:_files" "words\:word\:(stdout stderr syslog)" }' \
     '-log-format[format of the process log]:format:(text json)' \
     '-log-roll-compress[gzip rolled process logs (on)]' \
@@ -37,6 +37,8 @@ _arguments -S \
     '-reload[have the running service reload]' \
     '-revoke[host whose certificate is revoked]:host:_hosts' \
     '-root[root of sites that name none]:directory:_files -/' \
+    '-quic-report[print whether HTTP/3 pays off for the visitors of the running service]' \
+    '-svg[with -quic-report: print an SVG image]' \
     '-status[print the status of the running service]' \
     '-tcp-congestion[congestion control of TCP]:name:($(</proc/sys/net/ipv4/tcp_allowed_congestion_control))' \
     '-type[server type]:type:(http)' \

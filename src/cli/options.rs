@@ -63,8 +63,10 @@ pub struct Options {
     pub http_challenge: bool,
     pub tls_alpn_challenge: bool,
     pub action: Action,
-    /// `-json`: what `-status` prints.
+    /// `-json`: what `-status` and `-quic-report` print.
     pub json: bool,
+    /// `-svg`: what `-quic-report` prints.
+    pub svg: bool,
     /// `-revoke`.
     pub revoke: String,
     /// Positional arguments: one Caddyfile line each.
@@ -87,6 +89,8 @@ pub enum Action {
     Reload,
     /// Has it tell its status.
     Status,
+    /// Has it tell whether HTTP/3 pays off.
+    QuicReport,
     /// Has it stop.
     Stop,
     /// Formats the Caddyfile.
@@ -150,6 +154,7 @@ impl Default for Options {
             revoke: String::new(),
             action: Action::Serve,
             json: false,
+            svg: false,
             lines: Vec::new(),
             site: None,
             overwrite: false,

@@ -60,6 +60,10 @@ fn bad_flags_name_themselves() {
         ),
         ("-qlog x -qlog-from 10.0.0.0/8,some", "for flag -qlog-from: write a range such as"),
         ("-qlog-sample 1/5", "-qlog-from and -qlog-sample need -qlog\n"),
+        ("-json", "-json needs -status or -quic-report\n"),
+        ("-svg", "-svg needs -quic-report, without -json\n"),
+        ("-svg -status", "-svg needs -quic-report, without -json\n"),
+        ("-svg -json -quic-report", "-svg needs -quic-report, without -json\n"),
         ("-cpu 0%", "invalid CPU value: percentage must be between 1-100\n"),
     ] {
         let error = parsed(line).unwrap_err();

@@ -165,6 +165,8 @@ fn listener(
         .and_then(|value| HeaderValue::try_from(value).ok());
     let mut joined = ListenerSettings::default();
     drafts.iter().for_each(|draft| joined.join(&draft.site.listener));
+    let plans = drafts.iter().filter_map(|draft| draft.site.experiment.as_ref());
+    let experiments: Vec<_> = plans.map(|plan| &plan.experiment).collect();
     Ok(Listener {
         addr,
         tls,
@@ -174,6 +176,11 @@ fn listener(
         congestion: settings.congestion,
         tcp_congestion: settings.tcp_congestion.clone(),
         alt_svc,
+        measures: !experiments.is_empty(),
+        experiment: match experiments[..] {
+            [one] => Some(one.clone()),
+            _ => None,
+        },
     })
 }
 

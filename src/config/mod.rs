@@ -25,7 +25,7 @@ use crate::directives::{DIRECTIVES, Directive as Row, setup_static};
 use crate::http::address::Address;
 use crate::http::paths::{Prefix, Remark};
 use crate::net::roots;
-use crate::site::SiteBuilder;
+use crate::site::{SiteBuilder, Task};
 use crate::tls::{Certificates, is_public};
 use crate::warning::Warning;
 
@@ -53,6 +53,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     let mut drafts = Vec::new();
     let mut hooks = Vec::new();
     let (mut upstreams, mut series) = (Vec::new(), Vec::new());
+    let mut experiments = Vec::new();
     for block in &parsed.blocks {
         for (nth, key) in block.keys.iter().enumerate() {
             let mut draft = match draft(block, key, &files, settings) {
@@ -69,6 +70,11 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
             tasks.append(&mut draft.site.tasks);
             upstreams.append(&mut draft.site.upstreams);
             series.extend(draft.site.series.take());
+            if let Some(plan) = &draft.site.experiment {
+                let (experiment, days) = (plan.experiment.clone(), plan.days);
+                experiments.push(experiment.clone());
+                tasks.push(Task::new(move || experiment.keep(days)));
+            }
             if nth == 0 {
                 hooks.append(&mut draft.site.hooks);
             }
@@ -84,6 +90,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     loaded.snapshot.hooks = hooks;
     loaded.snapshot.upstreams = upstreams;
     loaded.snapshot.series = series;
+    loaded.snapshot.experiments = experiments;
     Ok(loaded)
 }
 
@@ -161,6 +168,7 @@ fn draft(
     let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
     site.root_is_named = settings.root.is_some();
     site.process = settings.process.clone();
+    site.experiments = settings.experiments.clone();
     site.hidden.extend_from_slice(files);
     site.warnings
         .extend(remark.map(|warning| at_key(warning.message).hint(warning.hint).warning()));
@@ -181,6 +189,10 @@ fn draft(
     }
     if let Some(error) = open_root(&site) {
         return Err(vec![at_key(error).hint(WRITE_ROOT)]);
+    }
+    if !settings.quic && site.experiment.take().is_some() {
+        let message = format!("{}: quic_report has no effect with -quic=false", site.address);
+        site.warnings.push(at_key(message).warning());
     }
     setup_static(&mut site);
     let port = port(&site, settings).map_err(|message| vec![at_key(message)])?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::congestion::{Congestion, TcpCongestion};
+use crate::experiment::Experiments;
 use crate::http::sink::OpenSink;
 use crate::report::Process;
 use crate::tls::acme::Keeper;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub sinks: Arc<dyn OpenSink>,
     /// What handlers for the operator read.
     pub process: Process,
+    /// Of `quic_report`.
+    pub experiments: Arc<Experiments>,
     /// Of certificates from a CA.
     pub keeper: Arc<Keeper>,
 }

@@ -32,6 +32,7 @@ mod prometheus;
 mod proxy;
 mod proxyprotocol;
 mod push;
+mod quic_report;
 mod ratelimit;
 mod realip;
 mod reauth;
@@ -142,6 +143,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("internal PATH", internal::setup),
     row("expvar [PATH]", expvar::setup),
     row("prometheus [HOST:PORT]", prometheus::setup).block(&prometheus::OPTIONS),
+    row("quic_report", quic_report::setup).block(&quic_report::OPTIONS),
     row("push [PATH [RESOURCE...]]", push::setup).block(&push::OPTIONS),
     row("templates [PATH [.EXTENSION...]]", templates::setup).block(&templates::OPTIONS),
     row("proxy FROM TO...", proxy::setup).block(&proxy::OPTIONS),
@@ -166,6 +168,7 @@ mod documentation {
     fn page(name: &str) -> &str {
         match name {
             "maxrequestbody" => "limits",
+            "quic_report" => "quic-report",
             "startup" | "shutdown" => "on",
             name => name,
         }

@@ -10,6 +10,9 @@ use nix::sys::socket::getsockopt;
 /// The first Linux whose answer has all of [`Raw`].
 const LINUX: [u32; 2] = [4, 19];
 
+/// TCP_CLOSE of `enum tcp_state`: neither side has closed it in order.
+const CLOSED: u8 = 7;
+
 /// The beginning of `struct tcp_info`. A newer kernel has more behind it, and an older one less,
 /// which [`is_known`] says.
 #[repr(C)]
@@ -85,6 +88,8 @@ pub struct TcpInfo {
     /// Packets with content, and those that were sent again.
     pub packets: u64,
     pub retransmitted: u64,
+    /// The client has reset it, or does not answer any more.
+    pub is_broken: bool,
 }
 
 /// Of a connected socket; `None` where the kernel does not say.
@@ -101,6 +106,7 @@ pub fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
         quiet: Duration::from_millis(raw.last_ack_recv.into()),
         packets: raw.data_segs_out.into(),
         retransmitted: raw.total_retrans.into(),
+        is_broken: raw.states[0] == CLOSED,
     })
 }
 

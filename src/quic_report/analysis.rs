@@ -1,12 +1,13 @@
 //! The comparison of the arms: by what visitors were offered, never by what they used. Visitors
 //! over HTTP/3 are those who came again, and would be faster without it too.
 
-use super::book::{Book, Counts};
+use super::book::Book;
 use super::bootstrap::{PROBABILITIES, Timed, Times};
+use super::figures::{ArmSummary, Claim, Quantile};
 use super::measure::Measure;
 use super::note::{self, Note};
 use super::sample::{Arm, Band, Kind, Sample};
-use super::verdict::{Claim, Verdict};
+use super::verdict::Verdict;
 
 /// Visitors of each arm that a quantile needs: 20 beyond it at least.
 const LEAST: [usize; 3] = [50, 100, 400];
@@ -23,16 +24,6 @@ pub struct Report {
     pub comparisons: Vec<Comparison>,
     /// Percentiles 1 to 99 of the wait, in seconds.
     pub curves: [Vec<f64>; 2],
-}
-
-/// One arm.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ArmSummary {
-    pub counts: Counts,
-    /// From 0.0 to 1.0; `None` of nothing.
-    pub http3_share: Option<f64>,
-    pub failure_share: Option<f64>,
-    pub loss_share: Option<f64>,
 }
 
 /// What answers are compared.
@@ -55,24 +46,6 @@ pub struct Comparison {
     pub answers: [u64; 2],
     /// The median, p75 and p95, where there are visitors enough.
     pub quantiles: [Option<Quantile>; 3],
-}
-
-/// One quantile of both arms, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quantile {
-    pub probability: f64,
-    pub offered: f64,
-    pub withheld: f64,
-    /// How much shorter it is where HTTP/3 is offered; negative: longer.
-    pub saved: f64,
-    /// The interval of 95 %, from its lower to its upper end.
-    pub saved_between: [f64; 2],
-    /// The same, in percent of the time without the offer.
-    pub gain: f64,
-    pub gain_between: [f64; 2],
-    pub claim: Claim,
-    /// The standard error of the ratio's logarithm.
-    pub(super) error: f64,
 }
 
 impl Report {
@@ -115,18 +88,6 @@ fn rows() -> impl Iterator<Item = (Measure, Slice)> {
     let slices = Band::ALL.map(Slice::Band).into_iter().chain(Kind::ALL.map(Slice::Kind));
     let slices = slices.chain([Slice::Control]).map(|slice| (Measure::Wait, slice));
     Measure::ALL.into_iter().map(|measure| (measure, Slice::All)).chain(slices)
-}
-
-impl ArmSummary {
-    fn of(counts: Counts) -> Self {
-        let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
-        Self {
-            counts,
-            http3_share: share(counts.http3_requests, counts.requests),
-            failure_share: share(counts.failures, counts.requests),
-            loss_share: share(counts.lost, counts.packets),
-        }
-    }
 }
 
 impl Slice {

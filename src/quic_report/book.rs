@@ -16,6 +16,8 @@ pub struct Counts {
     pub http3_requests: u64,
     /// Requests whose answer broke off, or that the client left.
     pub failures: u64,
+    /// Handshakes of clients whose address is proven.
+    pub failed_handshakes: u64,
     /// Packets with content, or QUIC packets, sent on connections that have ended.
     pub packets: u64,
     /// Of these, sent again (TCP) or lost (QUIC).
@@ -34,7 +36,7 @@ impl Counts {
         copy.fields_mut().map(|field| *field)
     }
 
-    pub(super) const FIELDS: usize = 8;
+    pub(super) const FIELDS: usize = 9;
 
     pub(super) fn fields_mut(&mut self) -> [&mut u64; Self::FIELDS] {
         [
@@ -44,6 +46,7 @@ impl Counts {
             &mut self.requests,
             &mut self.http3_requests,
             &mut self.failures,
+            &mut self.failed_handshakes,
             &mut self.packets,
             &mut self.lost,
         ]

@@ -3,10 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::analysis::{ArmSummary, Comparison, Quantile, Report};
+use super::analysis::{Comparison, Report};
+use super::figures::{ArmSummary, Claim, Quantile};
 use super::sample::Arm;
 use super::text::date;
-use super::verdict::{Claim, Verdict};
+use super::verdict::Verdict;
 
 impl Report {
     pub fn json(&self) -> Value {
@@ -42,6 +43,7 @@ fn summary(arm: &ArmSummary) -> Value {
         "requests": counts.requests,
         "http3_requests": counts.http3_requests,
         "failed_requests": counts.failures,
+        "failed_handshakes": counts.failed_handshakes,
         "packets": counts.packets,
         "lost_packets": counts.lost,
         "http3_share": arm.http3_share,

@@ -1,6 +1,6 @@
 //! What a reader must know before believing a report.
 
-use super::analysis::ArmSummary;
+use super::figures::ArmSummary;
 
 /// The share of requests over HTTP/3 in the arm without the offer above which it is said.
 const LEAK: f64 = 0.05;

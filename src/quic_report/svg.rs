@@ -5,9 +5,9 @@
 use std::fmt::Write as _;
 
 use super::analysis::{Comparison, Report, Slice};
+use super::figures::Claim;
 use super::measure::Measure;
 use super::text::name;
-use super::verdict::Claim;
 
 const WIDTH: f64 = 380.0;
 /// Where the scale of gains begins and ends.

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use chrono::DateTime;
 
-use super::analysis::{ArmSummary, Comparison, Quantile, Report, Slice};
+use super::analysis::{Comparison, Report, Slice};
+use super::figures::{ArmSummary, Claim, Quantile};
 use super::measure::Measure;
 use super::sample::Arm;
-use super::verdict::{Claim, Verdict};
+use super::verdict::Verdict;
 
 /// The width of the first column.
 const NAMES: usize = 34;
@@ -97,6 +98,11 @@ fn arms(arms: &[ArmSummary; 2]) -> String {
             share(summary.failure_share),
             share(summary.loss_share),
         );
+    }
+    let failed = arms.map(|arm| arm.counts.failed_handshakes);
+    if failed != [0; 2] {
+        let [offered, withheld] = failed;
+        let _ = writeln!(text, "handshakes that failed: offered {offered}, withheld {withheld}");
     }
     text
 }

@@ -2,12 +2,8 @@
 //! four weeks, at three quantiles: a difference that is none is claimed in one of twenty cases at
 //! most. So it needs more than an interval of 95 % that leaves out zero.
 
-use super::analysis::Quantile;
+use super::figures::{CLAIM, Claim, Quantile};
 
-/// Standard errors that a difference must be away from zero to be claimed: 99.8 % of single
-/// looks without a difference stay below. Three quantiles of 28 daily looks, each of which has most
-/// of its visits in common with the one before, exceed it in 5 % of the cases; a test says so.
-pub(super) const CLAIM: f64 = 3.1;
 /// The smallest difference that has to be seen before "no difference" is said, as a logarithm:
 /// 10 %.
 const SEEN: f64 = 0.105_36;
@@ -27,27 +23,6 @@ pub enum Verdict {
     Slower,
     /// Some wait less, some longer.
     Mixed,
-}
-
-/// What is claimed of one quantile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    None,
-    Faster,
-    Slower,
-}
-
-impl Claim {
-    /// Of a difference of logarithms, positive where HTTP/3 is faster.
-    pub(super) fn of(difference: f64, error: f64) -> Self {
-        if difference.abs() <= CLAIM * error || difference == 0.0 {
-            Self::None
-        } else if difference > 0.0 {
-            Self::Faster
-        } else {
-            Self::Slower
-        }
-    }
 }
 
 impl Verdict {

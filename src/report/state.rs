@@ -8,6 +8,7 @@ use chrono::{DateTime, Local};
 use super::configuration::{Changes, Configuration};
 use super::history::Minute;
 use super::upstreams::UpstreamState;
+use crate::experiment::Experiment;
 use crate::metrics::{Metrics, Protocol, Totals};
 use crate::tls::{CertificateState, RenewalFailure};
 
@@ -43,6 +44,8 @@ pub struct Report {
     pub upstreams: Vec<UpstreamState>,
     /// Each certificate once, the one that ends first in front.
     pub certificates: Vec<CertificateState>,
+    /// Of sites with `quic_report`.
+    pub experiments: Vec<Arc<Experiment>>,
     pub lines_lost: u64,
 }
 

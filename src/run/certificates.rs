@@ -115,7 +115,7 @@ fn may_read_terminal() -> bool {
 }
 
 /// `$CADDYPATH`, else `.caddy` in the home of the user that the service runs as.
-fn folder(options: &Options) -> PathBuf {
+pub(super) fn folder(options: &Options) -> PathBuf {
     let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(path) = var("CADDYPATH") {
         return PathBuf::from(path);

@@ -5,15 +5,16 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use super::exit::{FAILED, NOT_RUNNING, OK, STOPPED, UNKNOWN, USAGE};
-use super::output;
 use super::status::Status;
+use super::{output, quic_report};
 use crate::cli::Options;
 use crate::daemon::control::{self, Answer, Request};
 use crate::daemon::privileges::User;
 use crate::daemon::signals::Event;
-use crate::limits::{CONTROL_ANSWER, STATUS_ANSWER};
+use crate::limits::{CONTROL_ANSWER, QUIC_REPORT_ANSWER, STATUS_ANSWER};
 
 /// The default path, which the init script and the unit use.
 const USUAL_PLACE: &str = "/var/run/caddy/caddy.sock";
@@ -22,6 +23,10 @@ const RELOAD: &str = "reload";
 /// The requests for the status, as text and as JSON.
 const STATUS: &str = "status";
 const STATUS_JSON: &str = "status json";
+/// The requests for the report of `quic_report`.
+const QUIC_REPORT: &str = "quic-report";
+const QUIC_REPORT_JSON: &str = "quic-report json";
+const QUIC_REPORT_SVG: &str = "quic-report svg";
 /// The request for a stop.
 const STOP: &str = "stop";
 /// The origin of a reload or stop in the log, where other reloads name their signal.
@@ -73,6 +78,13 @@ impl Control {
             // Answered on this thread, so also during a reload or an upgrade.
             STATUS => request.answer(&Answer { code: OK, text: status.text() }),
             STATUS_JSON => request.answer(&Answer { code: OK, text: status.json() }),
+            QUIC_REPORT => quic_report::answer(request, status.experiments(), quic_report::text),
+            QUIC_REPORT_JSON => {
+                quic_report::answer(request, status.experiments(), quic_report::json);
+            }
+            QUIC_REPORT_SVG => {
+                quic_report::answer(request, status.experiments(), quic_report::svg);
+            }
             _ => {
                 let text = format!("unknown request '{}'\n", request.text.escape_debug());
                 request.answer(&Answer { code: USAGE, text });
@@ -146,15 +158,29 @@ pub(super) fn stop(options: &Options) -> u8 {
 
 /// Prints the status of the running service. The exit codes are LSB's for the status of a service.
 pub(super) fn status(options: &Options) -> u8 {
-    let path = place(options);
     let request = if options.json { STATUS_JSON } else { STATUS };
-    match control::ask(&path, request, STATUS_ANSWER) {
+    print_answer(options, request, STATUS_ANSWER)
+}
+
+/// Prints whether HTTP/3 pays off.
+pub(super) fn quic_report(options: &Options) -> u8 {
+    let request = match (options.json, options.svg) {
+        (true, _) => QUIC_REPORT_JSON,
+        (false, true) => QUIC_REPORT_SVG,
+        (false, false) => QUIC_REPORT,
+    };
+    print_answer(options, request, QUIC_REPORT_ANSWER)
+}
+
+fn print_answer(options: &Options, request: &str, patience: Duration) -> u8 {
+    let path = place(options);
+    match control::ask(&path, request, patience) {
         Ok(Answer { code: 0, text }) => {
             output::text(&text);
             OK
         }
         Ok(Answer { code: USAGE, .. }) => {
-            let text = "the running service is too old to tell its status: restart or upgrade it";
+            let text = "the running service is too old to tell that: restart or upgrade it";
             output::error(text);
             UNKNOWN
         }

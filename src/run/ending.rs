@@ -102,6 +102,7 @@ impl Service {
         if code == OK {
             log::info!("Shutdown complete");
         }
+        self.engine.load().experiments.iter().for_each(|one| one.save());
         self.sinks.flush();
         if let Some(traces) = &self.traces {
             traces.flush();

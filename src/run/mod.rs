@@ -14,6 +14,7 @@ mod hooks;
 mod output;
 mod paint;
 mod qlog;
+mod quic_report;
 mod service;
 mod settings;
 mod sinks;
@@ -48,6 +49,7 @@ pub fn run(options: &Options) -> u8 {
         Action::Validate => return check::validate(options),
         Action::Reload => return control::reload(options),
         Action::Status => return control::status(options),
+        Action::QuicReport => return control::quic_report(options),
         Action::Stop => return control::stop(options),
         Action::Format => return format::format(options),
         Action::Help => output::text(&cli::help()),

@@ -232,6 +232,8 @@ impl Service {
         self.workers.reconfigured();
         self.settings.keeper.configure(certificates::listeners(&self.engine.load()));
         self.background.replace(loaded.tasks);
+        // What a configuration does not want any more is kept for one that does.
+        old.experiments.iter().for_each(|one| one.save());
         self.source = source;
         Ok(loaded.warnings)
     }

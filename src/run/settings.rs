@@ -7,6 +7,7 @@ use crate::cli::Options;
 use crate::config::{Input, Settings};
 use crate::daemon::processlog;
 use crate::daemon::record::Layout;
+use crate::experiment::Experiments;
 use crate::http::sink::OpenSink;
 use crate::report::Process;
 
@@ -24,6 +25,7 @@ pub(super) fn settings(options: &Options, sinks: Arc<dyn OpenSink>) -> Result<Se
         http2: options.http2,
         sinks,
         process: Process::default(),
+        experiments: Arc::new(Experiments::new(certificates::folder(options))),
         keeper: certificates::keeper(options)?,
     })
 }

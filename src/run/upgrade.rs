@@ -120,17 +120,31 @@ impl Service {
     fn hand_over(&self, successor: Successor, reads: &[SocketAddr]) -> Result<Serving, Missed> {
         let pid = successor.pid();
         self.workers.hand_over(reads, true);
+        self.release_experiments();
         self.name(pid);
         notify::main_pid(pid);
         let taken_back = |error: std::io::Error| {
             self.name(std::process::id());
             notify::main_pid(std::process::id());
             self.workers.hand_over(reads, false);
+            self.resume_experiments();
             Missed::Failed(format!("process {pid} ended: {error}"))
         };
         let serving = successor.go().map_err(taken_back)?;
         log::info!("SIGUSR2: process {pid} serves now, this one finishes its requests");
         Ok(serving)
+    }
+
+    /// The successor reads what they have measured when it serves.
+    fn release_experiments(&self) {
+        for experiment in &self.engine.load().experiments {
+            experiment.save();
+            experiment.release();
+        }
+    }
+
+    fn resume_experiments(&self) {
+        self.engine.load().experiments.iter().for_each(|one| one.resume());
     }
 
     fn name(&self, pid: u32) {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Worker;
 use super::drain::Ticket;
+use super::measure::Meter;
 use crate::http::connection_values::ConnectionValues;
 use crate::http::request::{Peer, TlsFacts, unmapped};
 use crate::http::timeouts::Timeouts;
@@ -27,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) remote: SocketAddr,
     /// Completes when the listener closes or the process drains.
     pub(crate) closing: CancellationToken,
+    /// On listeners that measure.
+    pub(crate) meter: Option<Rc<Meter>>,
     _slot: OwnedSemaphorePermit,
     _ticket: Ticket,
 }
@@ -56,7 +59,7 @@ impl Connection {
     ) -> Self {
         let ticket = worker.in_flight.enter();
         let remote = unmapped(remote);
-        Self { worker, addr, remote, closing, _slot: slot, _ticket: ticket }
+        Self { worker, addr, remote, closing, meter: None, _slot: slot, _ticket: ticket }
     }
 
     /// Counts the connection by its protocol until the result is dropped.

@@ -13,6 +13,7 @@ mod field_section;
 pub mod fuzzing;
 mod h3;
 mod handshake_failure;
+mod measure;
 mod process;
 mod quic;
 mod schedule;

@@ -11,6 +11,7 @@ use super::scripts::Scripts;
 use super::settings::{Limits, ListenerSettings};
 use super::task::{Hook, Task};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::experiment::{Experiment, Experiments, Plan};
 use crate::http::Request;
 use crate::http::address::Address;
 use crate::http::paths::Prefix;
@@ -68,6 +69,10 @@ pub struct SiteBuilder {
     pub token_keys: Vec<Arc<Key>>,
     /// Sites that its directives serve at other addresses.
     pub admin: Vec<AdminSite>,
+    /// Where the experiments of the process are.
+    pub experiments: Arc<Experiments>,
+    /// The one of this site.
+    pub experiment: Option<Plan>,
     handlers: Vec<Box<dyn Handler>>,
     /// Handlers that run right before content is made.
     before_content: Vec<Box<dyn Handler>>,
@@ -102,6 +107,8 @@ impl SiteBuilder {
             authenticated: Vec::new(),
             token_keys: Vec::new(),
             admin: Vec::new(),
+            experiments: Arc::default(),
+            experiment: None,
             handlers: Vec::new(),
             before_content: Vec::new(),
             witnesses: Vec::new(),
@@ -169,6 +176,7 @@ impl SiteBuilder {
             number: SiteNumber::of(&name),
             name,
             limits: self.limits,
+            experiment: self.experiment.map(|plan| plan.experiment),
             chain: self.handlers,
             refusing,
         }
@@ -198,6 +206,7 @@ pub struct Site {
     /// The path of the address; requests reach the directives without it.
     pub path: Prefix,
     pub limits: Limits,
+    pub experiment: Option<Arc<Experiment>>,
     chain: Vec<Box<dyn Handler>>,
     /// The handlers for refused requests.
     refusing: Vec<Box<dyn Handler>>,

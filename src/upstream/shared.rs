@@ -7,8 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 /// that no configuration uses is dropped.
 pub struct Shared<T>(Mutex<BTreeMap<String, Weak<T>>>);
 
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Shared<T> {
-    #[allow(clippy::new_without_default, reason = "it is made for statics, which need a const")]
     pub const fn new() -> Self {
         Self(Mutex::new(BTreeMap::new()))
     }

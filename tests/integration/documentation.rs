@@ -94,10 +94,13 @@ fn every_directive_has_an_example() {
         let page = match name {
             "maxrequestbody" => "limits",
             "startup" | "shutdown" => "on",
+            "quic_report" => "quic-report",
             name => name,
         };
         let examples = examples_of(&docs().join(format!("{page}.md")));
-        let names_it = |example: &Example| example.text.split_whitespace().any(|w| w == page);
+        let names_it = |example: &Example| {
+            example.text.split_whitespace().any(|word| word == page || word == name)
+        };
         assert!(examples.iter().any(names_it), "{page}.md has no example of {page}");
     }
 }

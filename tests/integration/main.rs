@@ -82,6 +82,7 @@ mod protocols;
 mod proxy;
 mod proxy_protocol;
 mod qlog;
+mod quic_report;
 mod quickstart;
 mod rate_limit;
 mod realip;

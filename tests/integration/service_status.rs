@@ -285,5 +285,5 @@ fn a_service_that_does_not_answer_is_told_apart_from_none() {
     let (code, why) = said(ask(&caddy, &["-json"]));
     assert!(code == Some(3) && why.contains("is it running, and started with -control "), "{why}");
     let (code, why) = said(Command::new(BINARY).arg("-json").output().unwrap());
-    assert!(code == Some(2) && why.starts_with("-json needs -status\n"), "{why}");
+    assert!(code == Some(2) && why.starts_with("-json needs -status or -quic-report\n"), "{why}");
 }

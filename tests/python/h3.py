@@ -2,7 +2,8 @@
 
 Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and either
   requests: [{method, path, headers: [[n, v]], body: text | body_len: N | body_file: path,
-            stop_after: bytes,
+            stop_after: bytes, leave: [bytes, code] (the connection is closed with the code when so
+            much of the answer is here, in a packet without an acknowledgement),
             stop_at: seconds}],
             sent one after another on one connection (parallel: true: at once); a request may
             also say trickle: true (its body a byte each second), flood_head: bytes (a HEADERS
@@ -16,6 +17,7 @@ Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and
 window: bytes of each stream's window; thaw: seconds after which freeze ends.
 linger: seconds to stay when all is done; tell: a file to make then.
 moves: seconds between changes of the client's port, as a NAT makes them.
+verify: true trusts no certificate that this machine does not.
 freeze: true never opens a window again, with a PING every 5 s; patient: true only the PING; rebel: true ignores the stream limit.
 Result: {offered: {idle, streams, window, stream_window} in the server's transport parameters,
 answers: [{status, headers, trailers, interim (fields of each 1xx), len, crc, body (first 64 KiB, latin-1),
@@ -58,8 +60,9 @@ H3Connection._check_content_length = lambda self, stream: None
 
 
 class Exchange:
-    def __init__(self, method, stop_after, body_to=None):
+    def __init__(self, method, stop_after, body_to=None, leave=None):
         self.method = method
+        self.leave = leave
         self.done = asyncio.get_running_loop().create_future()
         self.status, self.headers, self.trailers, self.interim = 0, [], [], []
         self.body, self.length, self.crc, self.error = b"", 0, 0, ""
@@ -141,6 +144,8 @@ class Client(QuicConnectionProtocol):
                 exchange.body += event.data[: BLOCK - len(exchange.body)]
             if exchange.stop_after and exchange.length >= exchange.stop_after:
                 self.stop(event.stream_id)
+            if exchange.leave and exchange.length >= exchange.leave[0]:
+                self._quic.close(error_code=exchange.leave[1])
         if getattr(event, "stream_ended", False):
             exchange.finish()
 
@@ -165,7 +170,7 @@ class Client(QuicConnectionProtocol):
     async def request(self, authority, job):
         stream = self._quic.get_next_available_stream_id()
         exchange = self.exchanges[stream] = Exchange(
-            job.get("method", "GET"), job.get("stop_after"), job.get("body_to")
+            job.get("method", "GET"), job.get("stop_after"), job.get("body_to"), job.get("leave")
         )
         exchange.stream = stream
         body = job.get("body", "").encode()
@@ -321,7 +326,8 @@ async def main():
     sni = job.get("sni", "localhost")
     authority = job.get("authority", f"{sni}:{job['port']}")
     configuration = QuicConfiguration(
-        is_client=True, alpn_protocols=H3_ALPN, server_name=sni, verify_mode=ssl.CERT_NONE,
+        is_client=True, alpn_protocols=H3_ALPN, server_name=sni,
+        verify_mode=ssl.CERT_REQUIRED if job.get("verify") else ssl.CERT_NONE,
         max_data=16 * 1024 * 1024, max_stream_data=job.get("window", 8 * 1024 * 1024),
         idle_timeout=60,
     )

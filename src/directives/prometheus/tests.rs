@@ -55,6 +55,7 @@ impl ReportSource for Fixed {
                 certificate("a.example", Some(1_900_000_000)),
                 certificate("b", None),
             ],
+            experiments: Vec::new(),
             lines_lost: 3,
         }
     }

@@ -63,6 +63,7 @@ fn report_of(counted: &Counted) -> Report {
         series: Vec::new(),
         upstreams: Vec::new(),
         certificates: Vec::new(),
+        experiments: Vec::new(),
         lines_lost: 0,
     }
 }

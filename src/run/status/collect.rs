@@ -36,6 +36,7 @@ pub(super) fn report(snapshot: &Snapshot, kept: Kept) -> Report {
         minute,
         upstreams: upstreams(snapshot),
         certificates: certificates(snapshot),
+        experiments: snapshot.experiments.clone(),
         lines_lost: daemon::lines_lost(),
     }
 }

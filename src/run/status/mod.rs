@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use self::collect::Kept;
 use crate::daemon::notify;
+use crate::experiment::Experiment;
 use crate::limits::STATUS_INTERVAL;
 use crate::metrics::Metrics;
 use crate::report::{self, Changes, Configuration, History, Report, ReportSource};
@@ -72,6 +73,11 @@ impl Status {
     pub(super) fn text(&self) -> String {
         let report = self.report();
         format!("{}\n{}", line::of(&report), text::of(&report))
+    }
+
+    /// Those of the configuration in force.
+    pub(super) fn experiments(&self) -> Vec<Arc<Experiment>> {
+        self.engine.load().experiments.clone()
     }
 
     pub(super) fn json(&self) -> String {

@@ -13,6 +13,7 @@ use crate::http::timeouts::Timeouts;
 use crate::http::{Body, Request};
 use crate::server::connection::Connection;
 use crate::server::context::Worker;
+use crate::server::measure::Meter;
 use crate::server::tunnel::Tunnel;
 
 /// The properties of a connection that the dispatcher uses.
@@ -20,13 +21,14 @@ pub(crate) struct ConnectionContext {
     pub(super) worker: Rc<Worker>,
     pub(super) addr: SocketAddr,
     pub(super) peer: Rc<Peer>,
+    pub(super) meter: Option<Rc<Meter>>,
     timeouts: Timeouts,
 }
 
 impl ConnectionContext {
     pub(crate) fn new(connection: &Connection, peer: Rc<Peer>, timeouts: Timeouts) -> Rc<Self> {
-        let worker = connection.worker.clone();
-        Rc::new(Self { worker, addr: connection.addr, peer, timeouts })
+        let (worker, meter) = (connection.worker.clone(), connection.meter.clone());
+        Rc::new(Self { worker, addr: connection.addr, peer, meter, timeouts })
     }
 
     /// `timeouts write`, from now.

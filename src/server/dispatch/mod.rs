@@ -1,6 +1,7 @@
 //! The single entry point of all protocols: validates and normalises a request, runs its site's
 //! chain, and turns the result into a response.
 
+mod arms;
 mod connection_context;
 mod host;
 mod incoming;
@@ -16,6 +17,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 
+use self::arms::Offer;
 pub(crate) use self::connection_context::ConnectionContext;
 use self::host::normalise_host;
 use self::incoming::{Answering, Incoming};
@@ -61,11 +63,14 @@ pub(super) async fn dispatch(
             }
         },
     };
-    let (mut response, tally) = match admitted {
+    let mut offer = Offer::of_no_site(listener);
+    let (mut response, mut tally) = match admitted {
         Ok(Admitted::To(site, answering)) => {
-            let tally = Tally::begin(context, site.number, kind);
+            let mut tally = arms::tally(context, site, &request, kind);
             let reply = run(site, &mut request).await;
             let reply = beside(&mut request, answering, reply);
+            offer = Offer::of(context, listener, arms::experiment(site, &request));
+            offer.settle(&mut tally);
             (reply.unwrap_or_else(|fault| page(site, &mut request, fault)), tally)
         }
         Ok(Admitted::Answered(answer)) => (answer, Tally::begin(context, NO_SITE, kind)),
@@ -84,16 +89,16 @@ pub(super) async fn dispatch(
     if verdict.is_some() && version < Version::HTTP_2 {
         close_after(response.headers_mut(), is_head);
     }
-    finish(&mut response, listener, version, is_head);
+    finish(&mut response, version, is_head);
+    offer.put(response.headers_mut(), listener, version);
     if version >= Version::HTTP_2
         && let Some(needed) = request.head.extensions.get::<NeedsHttp1>()
     {
         response.extensions_mut().insert(*needed);
     }
-    if let Some(removed) = request.head.extensions.get::<Removed>() {
-        take_away(removed, response.headers_mut());
-    }
-    tally.answered(response.status());
+    let removed = request.head.extensions.get::<Removed>();
+    removed.iter().for_each(|one| take_away(one, response.headers_mut()));
+    tally.responds(&response);
     Counted { response, tally }
 }
 
@@ -306,7 +311,7 @@ fn strip_site_path(request: &mut Request, prefix: &Prefix) {
 }
 
 /// Adds the fields of every response, and removes those that none may have.
-fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, is_head: bool) {
+fn finish(response: &mut Response<Body>, version: Version, is_head: bool) {
     let length = hyper::body::Body::size_hint(response.body()).exact();
     let is_http3 = version == Version::HTTP_3;
     let bodiless = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -322,12 +327,6 @@ fn finish(response: &mut Response<Body>, listener: &Listener, version: Version, 
     let headers = response.headers_mut();
     if !headers.contains_key(header::SERVER) {
         headers.insert(header::SERVER, HeaderValue::from_static("Caddy"));
-    }
-    if !is_http3
-        && let Some(alt_svc) = &listener.alt_svc
-        && !headers.contains_key(header::ALT_SVC)
-    {
-        headers.insert(header::ALT_SVC, alt_svc.clone());
     }
     // For the other versions hyper does the following.
     if is_http3 {

@@ -2,6 +2,7 @@
 //! response.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Instant;
 
 use http::{Response, StatusCode, Version};
@@ -10,6 +11,7 @@ use super::connection_context::ConnectionContext;
 use crate::http::Body;
 use crate::http::response::CLIENT_LEFT;
 use crate::metrics::{Family, Measured, Protocol, SiteNumber, Traffic, WorkerMetrics};
+use crate::server::measure;
 
 /// A request that is counted. Its end is that of the response; without an answer before, its client
 /// has left.
@@ -21,6 +23,8 @@ pub(crate) struct Tally {
     stage: Cell<Stage>,
     /// Content of the response.
     bytes: Cell<u64>,
+    /// Where `quic_report` measures.
+    pub(super) measured: Option<measure::Measured>,
 }
 
 /// The answer to a request, which is counted until its end.
@@ -58,7 +62,14 @@ impl Tally {
         let traffic = worker.traffic(site, protocol, Family::of(context.peer.remote.ip()));
         traffic.begin();
         let (stage, bytes) = (Cell::new(Stage::Unanswered), Cell::new(0));
-        Self { worker, traffic, protocol, received: kind.received, stage, bytes }
+        let measured = None;
+        Self { worker, traffic, protocol, received: kind.received, stage, bytes, measured }
+    }
+
+    /// The response is ready, and goes to its client.
+    pub(super) fn responds<B>(&mut self, response: &Response<B>) {
+        self.measured.iter_mut().for_each(|measured| measured.answered(response));
+        self.answered(response.status());
     }
 
     /// The head of the response is ready.
@@ -71,6 +82,16 @@ impl Tally {
             self.traffic.end();
         }
         self.stage.set(if leaves { Stage::Left } else { Stage::Answering(status.as_u16()) });
+    }
+
+    /// The whole response has been handed out; without this it has broken off.
+    pub(crate) fn complete(&self) {
+        self.measured.iter().for_each(measure::Measured::complete);
+    }
+
+    /// The answer, if its acknowledgement is measured.
+    pub(crate) fn measured_answer(&self) -> Option<Rc<measure::Answer>> {
+        self.measured.as_ref()?.answer()
     }
 
     /// Content of the response has been handed out.

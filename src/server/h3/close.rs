@@ -6,9 +6,11 @@ use quinn::VarInt;
 
 use super::frames::Violation;
 
-/// Closes a connection.
+/// Closes a connection, unless it is closed: its end is the one that came first.
 pub(crate) fn close(quic: &quinn::Connection, code: Code, reason: &[u8]) {
-    quic.close(var_int(code.value()), reason);
+    if quic.close_reason().is_none() {
+        quic.close(var_int(code.value()), reason);
+    }
 }
 
 pub(super) fn var_int(code: u64) -> VarInt {

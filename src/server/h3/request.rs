@@ -1,6 +1,7 @@
 //! Serves one HTTP/3 request: takes it from h3, passes it to the dispatcher, and sends the
 //! response.
 
+use std::future::pending;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
@@ -23,6 +24,7 @@ use crate::http::{Body, Upgrade};
 use crate::limits::{MINIMUM_RATE, QUIC_LINGER, QUIC_LINGER_SILENCE};
 use crate::server::bad_head::Refused;
 use crate::server::dispatch::{ConnectionContext, Counted, dispatch, log_refused};
+use crate::server::measure::watch_quic;
 use crate::server::tunnel::switch::{extended_answer, extended_connect};
 
 type Resolver = h3::server::RequestResolver<Transport, Bytes>;
@@ -202,16 +204,30 @@ async fn send(context: &ConnectionContext, stream: &Shared, counted: Counted, ho
             None => answered.await,
         }
     };
-    match answered.await {
-        // Much of the response may still be unsent, and the connection must not close before it is
-        // delivered.
-        Ok(length) if length > LARGE => delivered(stream).await,
-        Ok(_) => {}
-        Err(error) => {
-            // Dropping the stream would finish it, and an incomplete body would look complete.
-            log::debug!("HTTP/3 response: {error}");
-            response::reset(stream, Code::H3_INTERNAL_ERROR);
+    let measured = tally.measured_answer();
+    let sent = async {
+        match answered.await {
+            Ok(length) => {
+                tally.complete();
+                measured.iter().for_each(|one| one.taken());
+                // Much of the response may still be unsent, and the connection must not close
+                // before it is delivered.
+                if (length > LARGE || measured.is_some()) && delivered(stream).await {
+                    measured.iter().for_each(|one| one.last(std::time::Instant::now()));
+                }
+            }
+            Err(error) => {
+                // Dropping the stream would finish it, and an incomplete body would look complete.
+                log::debug!("HTTP/3 response: {error}");
+                response::reset(stream, Code::H3_INTERNAL_ERROR);
+            }
         }
+    };
+    let watch = measured.as_ref().map(|one| Box::pin(watch_quic(one)));
+    tokio::select! {
+        biased;
+        () = sent => {}
+        () = async { match watch { Some(watch) => watch.await, None => pending().await } } => {}
     }
 }
 

@@ -84,10 +84,10 @@ pub(crate) async fn answer(
     .await
 }
 
-/// Returns when the client has received everything, or has stopped reading.
-pub(crate) async fn delivered(stream: &Shared) {
+/// Returns when the client has received everything, which is true, or has stopped reading.
+pub(crate) async fn delivered(stream: &Shared) -> bool {
     let stopped = stream.borrow().stopped();
-    let _ = stopped.await;
+    matches!(stopped.await, Ok(None))
 }
 
 /// Returns when the client has stopped the response or disconnected; the result tells which.

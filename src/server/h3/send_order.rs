@@ -38,12 +38,14 @@ struct Room {
     /// The response that waits for room in QUIC. Less urgent ones do not try.
     blocked: Cell<Option<u64>>,
     window: SendWindow,
+    /// Bytes that QUIC has taken of all responses.
+    written: Rc<Cell<u64>>,
 }
 
 impl SendOrder {
     pub(super) fn new(quic: quinn::Connection, priorities: Priorities) -> Self {
         let (blocked, window) = (Cell::new(None), SendWindow::new(quic.clone()));
-        Self(Rc::new(Room { quic, priorities, blocked, window }))
+        Self(Rc::new(Room { quic, priorities, blocked, window, written: Rc::default() }))
     }
 
     /// Adds the response to a request.
@@ -56,6 +58,11 @@ impl SendOrder {
             level: Cell::new(0),
             patience: RefCell::default(),
         }
+    }
+
+    /// Bytes that QUIC has taken of all responses.
+    pub(crate) fn written(&self) -> Rc<Cell<u64>> {
+        self.0.written.clone()
     }
 
     fn call(&self) {
@@ -117,7 +124,8 @@ impl Ordered {
     /// QUIC has taken so many bytes.
     pub(super) fn wrote(&self, bytes: usize) {
         self.order.unblock(self.stream);
-        let Room { priorities, window, .. } = &*self.order.0;
+        let Room { priorities, window, written, .. } = &*self.order.0;
+        written.set(written.get() + bytes as u64);
         let is_shared = priorities.schedule().is_shared();
         if is_shared {
             self.scheduled.sent(bytes);

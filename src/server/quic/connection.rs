@@ -31,6 +31,7 @@ use crate::server::h3::send_order::SendOrder;
 use crate::server::h3::transport::Transport;
 use crate::server::h3::tunnels::Tunnels;
 use crate::server::handshake_failure;
+use crate::server::measure::{Meter, QuicWire, Traffic, Wire};
 
 /// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).
 const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
@@ -61,19 +62,20 @@ pub(super) struct Standing {
     _open: OpenConnection,
 }
 
-pub(super) async fn establish(
-    connection: Connection,
+/// The connection after its handshake; the log and the counters say why there is none.
+async fn connect(
+    connection: &Connection,
     incoming: quinn::Incoming,
     held: Handshake,
-) -> Option<Standing> {
+) -> Option<quinn::Connection> {
     let remote = connection.remote;
     let trouble = |error: &dyn Display| log::debug!("QUIC handshake with {remote}: {error}");
-    let local = incoming.local_ip();
+    let (local, is_validated) = (incoming.local_ip(), incoming.remote_address_validated());
     let qlog = connection.worker.qlog.as_ref();
     let stream = qlog.and_then(|qlog| qlog.stream(remote.ip(), incoming.orig_dst_cid()));
     let config = match stream {
-        None => config_at(&connection, local),
-        Some(stream) => recorded(&connection, local, stream),
+        None => config_at(connection, local),
+        Some(stream) => recorded(connection, local, stream),
     };
     let connecting = match config {
         Some(config) => incoming.accept_with(Arc::new(config)),
@@ -83,19 +85,34 @@ pub(super) async fn establish(
     let failed = |error: &ConnectionError| {
         trouble(error);
         handshakes.failed(handshake_failure::of_quic(error));
+        if is_validated || is_by_client(error) {
+            not_connected(connection);
+        }
     };
     let connecting = connecting.inspect_err(failed).ok()?;
     let in_time = timeout(TLS_HANDSHAKE, connecting).await;
     drop(held);
     let in_time = in_time.inspect_err(|_| failed(&ConnectionError::TimedOut)).ok()?;
-    let quic = in_time.inspect_err(failed).ok()?;
+    in_time.inspect_err(failed).ok()
+}
+
+pub(super) async fn establish(
+    mut connection: Connection,
+    incoming: quinn::Incoming,
+    held: Handshake,
+) -> Option<Standing> {
+    let (remote, first_packet) = (connection.remote, std::time::Instant::now());
+    let quic = connect(&connection, incoming, held).await?;
+    let handshakes = connection.worker.metrics.handshakes(metrics::Transport::Quic);
     let client = handshake::session(&quic);
     if !is_admitted(&connection, &client) {
         handshakes.failed(HandshakeFailure::ClientCertificate);
+        not_connected(&connection);
         quic.close(CERTIFICATE_REQUIRED, b"this site requires a client certificate");
         return None;
     }
     handshakes.done(client.handshake());
+    connection.meter = meter(&connection, &quic, first_packet);
     let Settings { timeouts, header_bytes } = connection.settings()?;
     let local =
         SocketAddr::new(quic.local_ip().unwrap_or(connection.addr.ip()), connection.addr.port());
@@ -106,6 +123,8 @@ pub(super) async fn establish(
     let transport = Transport::new(quic.clone(), frame_bytes, patience.clone());
     let (accepted_stream, refusals) = (transport.last_accepted(), transport.refusals());
     let (window, order) = (transport.window(), transport.send_order());
+    let wire = || Wire::Quic(QuicWire::new(quic.clone(), order.written()));
+    connection.meter.iter().for_each(|meter| meter.ready(wire()));
     let h3 = set_up(transport, header_bytes).await;
     let h3 = h3.inspect_err(|error| log::debug!("HTTP/3 with {remote}: {error}")).ok()?;
     let _open = connection.speaks(Protocol::Http3);
@@ -192,6 +211,10 @@ pub(super) async fn serve(standing: Standing) {
 /// Waits for the last packets, and counts what the connection knows of its path.
 async fn finish(connection: &Connection, quic: &quinn::Connection) {
     last_packets(quic).await;
+    if let Some(meter) = &connection.meter {
+        let path = quic.stats().path;
+        meter.sent(&Traffic { packets: path.sent_packets, lost: path.lost_packets });
+    }
     connection.worker.metrics.quic().close(path(connection, quic));
 }
 
@@ -210,6 +233,31 @@ fn path(connection: &Connection, quic: &quinn::Connection) -> Path {
         rtt: stats.path.rtt,
         window: stats.path.cwnd,
     }
+}
+
+/// Whether the client has sent it, who can do so only if it got an answer: others may have named an
+/// address that is not theirs.
+fn is_by_client(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::ConnectionClosed(_) | ConnectionError::ApplicationClosed(_))
+}
+
+/// For `quic_report`.
+fn not_connected(connection: &Connection) {
+    if let Some(listener) = connection.worker.snapshot().listener(connection.addr) {
+        listener.not_connected(connection.remote.ip());
+    }
+}
+
+/// On a listener that measures.
+fn meter(
+    connection: &Connection,
+    quic: &quinn::Connection,
+    first_packet: std::time::Instant,
+) -> Option<Rc<Meter>> {
+    let snapshot = connection.worker.snapshot();
+    snapshot.listener(connection.addr).filter(|listener| listener.measures)?;
+    let meter = Meter::quic(connection.remote.ip(), first_packet, quic.rtt());
+    Some(Rc::new(meter))
 }
 
 /// Sends a GOAWAY that still accepts requests in transit; `None` if the connection is gone.

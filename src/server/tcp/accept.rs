@@ -21,9 +21,12 @@ use super::serve;
 use crate::http::request::Peer;
 use crate::limits::{TLS_HANDSHAKE, UNSENT_BYTES};
 use crate::metrics::{HandshakeFailure, Transport};
+use crate::net::tcp_info::tcp_info;
 use crate::server::connection::{Connection, TlsSession};
 use crate::server::context::Worker;
 use crate::server::handshake_failure;
+use crate::server::measure::Meter;
+use crate::site::Listener;
 
 /// The pause of accepting when the process has no free descriptor.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
@@ -209,6 +212,10 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     let named = proxy_protocol::client(rule, &mut stream, connection.remote).await;
     let remote = named.map_err(|why| why.report(connection.remote)).ok()?;
     connection.remote = remote;
+    // Behind a load balancer the connection says nothing of the client.
+    if listener.measures && rule.is_none() {
+        connection.meter = meter(connection.remote, &stream);
+    }
     let Some(tls) = &listener.tls else {
         return Some(Opened::Plain(connection.peer(local, None), ClientStream::new(stream)));
     };
@@ -228,11 +235,13 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
         Ok(Err(error)) => {
             log::debug!("TLS handshake with {remote}: {error}");
             handshakes.failed(handshake_failure::of_tls(&error));
+            not_connected(connection, listener);
             return None;
         }
         Err(_) => {
             log::debug!("TLS handshake with {remote}: timed out");
             handshakes.failed(HandshakeFailure::Timeout);
+            not_connected(connection, listener);
             return None;
         }
     };
@@ -242,7 +251,21 @@ async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Open
     let peer = connection.peer(local, Some(settled));
     let http2 = session.alpn_protocol() == Some(b"h2");
     let (io, flusher) = batch(socket, session);
+    connection.meter.iter().for_each(|meter| flusher.measure(meter));
     Some(Opened::Secure(peer, Secure { io, flusher, http2 }))
+}
+
+/// For `quic_report`. Behind a load balancer there is no meter.
+fn not_connected(connection: &Connection, listener: &Listener) {
+    if connection.meter.is_some() {
+        listener.not_connected(connection.remote.ip());
+    }
+}
+
+/// For a connection that has just been accepted. Its first round trip is that of SYN-ACK and ACK.
+fn meter(remote: SocketAddr, stream: &TcpStream) -> Option<Rc<Meter>> {
+    let info = tcp_info(stream)?;
+    Some(Rc::new(Meter::tcp(remote.ip(), Instant::now(), info.rtt)))
 }
 
 /// Whether a client speaks plain HTTP, by its first bytes, which stay in the socket: no TLS record

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 
 use rustls::ServerConnection;
@@ -18,6 +18,8 @@ use super::client_stream::ClientStream;
 use super::guard::Readable;
 use super::record_size::{FULL, RecordSize};
 use super::send_order::SendOrder;
+use crate::net::tcp_info::TcpInfo;
+use crate::server::measure::{Meter, TcpWire, Wire};
 
 /// Smaller writes are collected in a buffer first; larger ones are encrypted in place.
 const SMALL: usize = 8 * 1024;
@@ -52,6 +54,8 @@ struct Tls {
     stalled: Option<Instant>,
     /// Told when the protocol has nothing more to send.
     order: Option<Rc<SendOrder>>,
+    /// Told of the connection's packets when it ends.
+    meter: Option<Rc<Meter>>,
 }
 
 /// Takes over a connection after its handshake.
@@ -68,6 +72,7 @@ pub(crate) fn batch(socket: TcpStream, mut session: ServerConnection) -> (Batche
         blocked: false,
         stalled: None,
         order: None,
+        meter: None,
     };
     let tls = Rc::new(RefCell::new(tls));
     (BatchedTls(tls.clone()), Flusher(tls))
@@ -83,6 +88,9 @@ impl Flusher {
         if let Some(order) = tls.order.as_ref().filter(|_| !is_blocked) {
             order.drained();
         }
+        if let Some(meter) = tls.meter.as_ref().filter(|_| !is_blocked) {
+            meter.flushed(|| tls.socket.info());
+        }
         Poll::Ready(Ok(is_blocked))
     }
 
@@ -96,9 +104,37 @@ impl Flusher {
         self.0.borrow().socket.reset_at_close();
     }
 
+    /// Lets `meter` look at the connection, which is ready for requests.
+    pub(crate) fn measure(&self, meter: &Rc<Meter>) {
+        let wire: Weak<RefCell<Tls>> = Rc::downgrade(&self.0);
+        meter.ready(Wire::Tcp(wire));
+        self.0.borrow_mut().meter = Some(meter.clone());
+    }
+
     /// Since when the client has accepted nothing of the queue.
     pub(crate) fn stalled(&self) -> Option<Instant> {
         self.0.borrow().stalled
+    }
+}
+
+impl TcpWire for RefCell<Tls> {
+    fn info(&self) -> Option<TcpInfo> {
+        self.borrow().socket.info()
+    }
+
+    fn is_flushed(&self) -> bool {
+        let tls = self.borrow();
+        tls.small.is_empty() && !tls.session.wants_write()
+    }
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        if let Some(meter) = &self.meter
+            && let Some(info) = self.socket.info()
+        {
+            meter.closed(&info);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::guard::Readable;
+use crate::net::tcp_info::{TcpInfo, tcp_info};
 
 pub(crate) struct ClientStream {
     socket: TcpStream,
@@ -22,6 +23,11 @@ pub(crate) struct ClientStream {
 impl ClientStream {
     pub(crate) fn new(socket: TcpStream) -> Self {
         Self { socket, forgotten: false }
+    }
+
+    /// What the kernel tells of the connection.
+    pub(crate) fn info(&self) -> Option<TcpInfo> {
+        tcp_info(&self.socket)
     }
 
     /// Clears tokio's readiness, so that it waits for the next event although bytes are available.

@@ -31,6 +31,8 @@ pub(crate) struct Outgoing {
     rest: Bytes,
     /// A frame was returned, and the next one not yet requested.
     unread: bool,
+    /// The body has said that it has no more.
+    ended: bool,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -47,7 +49,15 @@ pub(crate) struct InProgress {
 impl Outgoing {
     pub(crate) fn new(body: Body, held: InProgress, deadline: Option<Instant>) -> Self {
         let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
-        Self { body, held, stall: Stall::current(), rest: Bytes::new(), unread: false, deadline }
+        Self {
+            body,
+            held,
+            stall: Stall::current(),
+            rest: Bytes::new(),
+            unread: false,
+            ended: false,
+            deadline,
+        }
     }
 
     /// The next frame, limited to the size of a record.
@@ -109,6 +119,7 @@ impl HttpBody for Outgoing {
                     stall.begin(now);
                 }
             }
+            Poll::Ready(None) => self.ended = true,
             Poll::Ready(Some(Err(error))) => log::debug!("response body: {error}"),
             _ => {}
         }
@@ -127,6 +138,10 @@ impl HttpBody for Outgoing {
 impl Drop for Outgoing {
     fn drop(&mut self) {
         self.taken();
+        let ends = self.body.is_end_stream() || self.body.size_hint().exact() == Some(0);
+        if self.rest.is_empty() && (ends || self.ended) {
+            self.held.tally.complete();
+        }
         let now = Instant::now();
         self.held.activity.end(now);
         self.held.tally.end(now.into_std());

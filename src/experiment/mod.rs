@@ -1,0 +1,246 @@
+//! The experiment of a site with `quic_report`: divides its visitors, collects what the workers
+//! measure, and keeps it over reloads, upgrades and restarts. What it means is for
+//! [`crate::quic_report`] to say.
+//!
+//! Nothing personal is stored. Of an address only a keyed hash is made, of its /24 or /56 and the
+//! day; that and the key stay in memory and in the state folder until the day ends.
+
+mod draw;
+mod events;
+mod ledger;
+mod state;
+mod visitors;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use std::{fmt, net::IpAddr};
+
+use arc_swap::ArcSwap;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+pub use draw::Visitor;
+pub use events::{Answer, Beacon, Connected, Event, Figures};
+
+use crate::limits::{QUIC_REPORT_QUEUE, QUIC_REPORT_SAVE};
+use crate::quic_report::{Book, Report};
+use crate::tls::Folder;
+use crate::upstream::Shared;
+use draw::Draw;
+use ledger::Ledger;
+use state::State;
+
+/// How often what the workers measured is taken from the queue.
+const COLLECT: Duration = Duration::from_secs(1);
+/// A report is made anew when so many times the time that it took has passed, so that no reader
+/// keeps more than a twentieth of a core busy.
+const REST: u32 = 20;
+
+/// The experiments of the process, by site. Successive configurations share them.
+#[derive(Default)]
+pub struct Experiments {
+    folder: PathBuf,
+    known: Shared<Experiment>,
+}
+
+impl Experiments {
+    /// Their state is in `folder`, the same as that of certificates.
+    pub const fn new(folder: PathBuf) -> Self {
+        Self { folder, known: Shared::new() }
+    }
+
+    /// The experiment of a site, with the state of earlier processes. Writes nothing.
+    pub fn open(&self, site: &str) -> Arc<Experiment> {
+        let make = || Experiment::open(site, State::of(Folder::new(self.folder.clone()), site));
+        self.known.get(site.to_owned(), make)
+    }
+}
+
+impl fmt::Debug for Experiments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Experiments").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// An experiment as a configuration wants it.
+#[derive(Debug)]
+pub struct Plan {
+    pub experiment: Arc<Experiment>,
+    /// For how many days it keeps what was measured.
+    pub days: u32,
+}
+
+/// The experiment of one site.
+pub struct Experiment {
+    site: Arc<str>,
+    draw: ArcSwap<Draw>,
+    queue: mpsc::Sender<Event>,
+    inner: Mutex<Inner>,
+    last: Mutex<Option<Made>>,
+}
+
+struct Inner {
+    inbox: mpsc::Receiver<Event>,
+    /// Read when it is needed first: the process before this one writes until this one serves.
+    ledger: Option<Ledger>,
+    state: State,
+    /// Another process writes the state now.
+    released: bool,
+}
+
+/// A report, and what it was made of.
+struct Made {
+    at: Instant,
+    took: Duration,
+    changes: u64,
+    report: Arc<Report>,
+}
+
+impl Experiment {
+    fn open(site: &str, state: State) -> Self {
+        let draw = state.draw(SystemTime::now());
+        let (queue, inbox) = mpsc::channel(QUIC_REPORT_QUEUE);
+        let inner = Inner { inbox, ledger: None, state, released: false };
+        Self {
+            site: site.into(),
+            draw: ArcSwap::from_pointee(draw),
+            queue,
+            inner: Mutex::new(inner),
+            last: Mutex::default(),
+        }
+    }
+
+    /// The name of its site.
+    pub fn site(&self) -> &str {
+        &self.site
+    }
+
+    /// Whom an address belongs to, today.
+    pub fn visitor(&self, address: IpAddr, now: SystemTime) -> Visitor {
+        let draw = self.draw.load();
+        if draw.holds(now) {
+            return draw.visitor(address);
+        }
+        // Workers that come here at once agree on the one that was first.
+        let next = Arc::new(Draw::new(now));
+        self.draw.rcu(|old| if old.holds(now) { old.clone() } else { next.clone() });
+        self.draw.load().visitor(address)
+    }
+
+    /// Takes what a worker has measured. What does not fit into the queue is lost, whichever arm
+    /// it is of.
+    pub fn tell(&self, event: Event) {
+        let _ = self.queue.try_send(event);
+    }
+
+    /// A handshake with a client at this address has failed.
+    pub fn not_connected(&self, address: IpAddr) {
+        self.tell(Event::NotConnected(self.visitor(address, SystemTime::now())));
+    }
+
+    /// What is known by now.
+    pub fn report(&self) -> Arc<Report> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (changes, book) = {
+            let mut inner = self.inner();
+            let ledger = inner.collect();
+            let changes = ledger.changes();
+            if let Some(made) = last.as_ref().filter(|made| made.is_fresh(changes)) {
+                return made.report.clone();
+            }
+            (changes, ledger.book().clone())
+        };
+        let began = Instant::now();
+        let report = Arc::new(Report::of(&book, changes));
+        let (at, took) = (Instant::now(), began.elapsed());
+        *last = Some(Made { at, took, changes, report: report.clone() });
+        report
+    }
+
+    /// That as JSON, with the name of the site.
+    pub fn json(&self) -> Value {
+        let mut value = self.report().json();
+        if let Value::Object(members) = &mut value {
+            members.insert("site".to_owned(), self.site().into());
+        }
+        value
+    }
+
+    /// Collects and saves until it is dropped.
+    pub async fn keep(self: Arc<Self>, days: u32) {
+        let mut saved = None;
+        loop {
+            {
+                let mut inner = self.inner();
+                inner.collect().forget(SystemTime::now(), days);
+            }
+            let day = self.draw.load().day;
+            let is_saved = |(at, of): (Instant, u32)| at.elapsed() < QUIC_REPORT_SAVE && of == day;
+            if !saved.is_some_and(is_saved) {
+                let this = self.clone();
+                // The file is written and synced.
+                let _ = tokio::task::spawn_blocking(move || this.save()).await;
+                saved = Some((Instant::now(), day));
+            }
+            tokio::time::sleep(COLLECT).await;
+        }
+    }
+
+    /// Writes the state, unless another process does.
+    pub fn save(&self) {
+        let mut inner = self.inner();
+        if inner.released {
+            return;
+        }
+        let draw = self.draw.load();
+        let book = inner.collect().book().clone();
+        if let Err(error) = inner.state.save(&draw, &book) {
+            log::error!("{}: cannot save the state of quic_report: {error}", self.site);
+        }
+    }
+
+    /// Another process collects from now on. What comes after it is lost.
+    pub fn release(&self) {
+        self.inner().released = true;
+    }
+
+    /// That process has failed.
+    pub fn resume(&self) {
+        self.inner().released = false;
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Enters what has come.
+    fn collect(&mut self) -> &mut Ledger {
+        let Self { inbox, ledger, state, .. } = self;
+        let ledger = ledger.get_or_insert_with(|| Ledger::new(state.book(), fastrand::u64(..)));
+        while let Ok(event) = inbox.try_recv() {
+            ledger.add(event);
+        }
+        ledger
+    }
+}
+
+impl Made {
+    fn is_fresh(&self, changes: u64) -> bool {
+        self.changes == changes || self.at.elapsed() < self.took * REST
+    }
+}
+
+impl fmt::Debug for Experiment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Experiment").field("site", &self.site).finish_non_exhaustive()
+    }
+}
+
+/// Days that samples are kept, unless `keep` says otherwise.
+pub const MOST_DAYS: u32 = Book::MOST_DAYS;
+
+#[cfg(test)]
+mod tests;

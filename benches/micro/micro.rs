@@ -38,8 +38,9 @@ use http::{HeaderMap, StatusCode};
 #[bench::hundred_sites(args = (100), setup = fixtures::caddyfile)]
 fn parse(text: String) -> Parsed {
     let known = config::directive_names();
-    let parsed = caddyfile::parse("Caddyfile", black_box(&text), Path::new("."), &known);
-    parsed.unwrap_or_else(|error| panic!("{error}"))
+    let parsed = caddyfile::read("Caddyfile", black_box(&text), Path::new("."), &known);
+    assert!(parsed.errors.is_empty(), "{:?}", parsed.errors);
+    parsed
 }
 
 // Parsing, and every directive's set-up.

@@ -13,8 +13,8 @@ const LINUX: [u32; 2] = [4, 19];
 /// TCP_CLOSE of `enum tcp_state`: neither side has closed it in order.
 const CLOSED: u8 = 7;
 
-/// The beginning of `struct tcp_info`. A newer kernel has more behind it, and an older one less,
-/// which [`is_known`] says.
+/// The beginning of `struct tcp_info`. A newer kernel has more behind it, and an older one less:
+/// `LINUX` says from which on all of it is there.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(unreachable_pub, reason = "the option that nix's macro makes of it is public")]

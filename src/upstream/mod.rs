@@ -1,7 +1,7 @@
 //! Upstream servers: DNS names, connections, idle pools, and state that survives a reload. Shared
 //! by the directives that connect to servers; independent of protocols and the Caddyfile. In its
-//! folders is the HTTP client: [`host`], what is known of one server; [`rewrite`], header fields
-//! as they change on the way; [`exchange`], one try.
+//! folders is the HTTP client: `host`, what is known of one server; `rewrite`, header fields
+//! as they change on the way; `exchange`, one try.
 
 pub(crate) mod exchange;
 pub(crate) mod host;

@@ -17,6 +17,8 @@ complete -c caddy -o host -x -a '(__fish_print_hostnames)' -d 'Host of sites tha
 complete -c caddy -o http-port -x -d 'Port of http:// sites'
 complete -c caddy -o http2 -d 'HTTP/2 (on)'
 complete -c caddy -o https-port -x -d 'Port of https:// sites'
+complete -c caddy -o fmt -d 'Print the Caddyfile in its usual form and exit'
+complete -c caddy -o overwrite -d 'With -fmt: write the Caddyfile anew'
 complete -c caddy -o json -d 'With -status or -quic-report: print JSON'
 complete -c caddy -o log -r -F -a 'stdout stderr syslog' -d 'Where the process log goes'
 complete -c caddy -o log-format -x -a 'text json' -d 'Format of the process log'

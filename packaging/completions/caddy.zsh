@@ -19,6 +19,8 @@ _arguments -S \
     '-http-port[port of http:// sites]:port' \
     '-http2[HTTP/2 (on)]' \
     '-https-port[port of https:// sites]:port' \
+    '-fmt[print the Caddyfile in its usual form]' \
+    '-overwrite[with -fmt\: write the Caddyfile anew]' \
     '-json[with -status or -quic-report: print JSON]' \
     '-log[where the process log goes]:log:{ _alternative "files\:file\:_files" "words\:word\:(stdout stderr syslog)" }' \
     '-log-format[format of the process log]:format:(text json)' \

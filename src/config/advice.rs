@@ -64,8 +64,8 @@ fn at_star(error: ConfigError, within: Option<&Directive>) -> ConfigError {
 fn argument(error: ConfigError) -> ConfigError {
     let word = &*error.word;
     if word == "*" {
-        let hint = "leave out `*`, Caddy 2's word for all requests; a path such as /api is for \
-                    those that begin with it";
+        let hint = "write: / in place of `*`, Caddy 2's word for all requests, or nothing for \
+                    `root`; a path such as /api is for those that begin with it";
         return error.hint(hint).role(Role::Caddy2);
     }
     if word.starts_with('@') && error.hint.is_some() && !word.contains('.') {

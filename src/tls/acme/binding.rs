@@ -13,11 +13,9 @@ use instant_acme::{Error, Problem};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::nonce::Attempts;
 use crate::tls::certificate_spec::Eab;
 use crate::tls::https_client::Client;
-
-/// Maximum number of attempts with another nonce.
-const NONCES: usize = 5;
 
 /// The account to register.
 pub(super) struct Binding<'a> {
@@ -41,14 +39,13 @@ impl Binding<'_> {
             directory[name].as_str().ok_or_else(missing)
         };
         let (nonces, url) = (place("newNonce")?, place("newAccount")?);
-        let mut done = self.ask(nonces, url, &key).await;
-        for _ in 1..NONCES {
-            if !done.as_ref().is_err_and(Failure::is_bad_nonce) {
-                break;
+        let mut attempts = Attempts::default();
+        loop {
+            let done = self.ask(nonces, url, &key).await;
+            if !attempts.again(&done) {
+                return done;
             }
-            done = self.ask(nonces, url, &key).await;
         }
-        done
     }
 
     async fn ask(&self, nonces: &str, url: &str, key: &EcdsaKeyPair) -> Result<String, Failure> {

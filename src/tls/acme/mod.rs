@@ -7,6 +7,7 @@ mod binding;
 mod failure;
 mod keeper;
 mod managed;
+mod nonce;
 mod obtain;
 mod on_demand;
 mod order;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::failure::{Failure, Kind};
 use super::keeper::Keeper;
 use super::managed::Managed;
+use super::nonce::Attempts;
 use super::order::{Issued, Job};
 use super::places::Places;
 use super::settings::Challenge;
@@ -19,8 +20,6 @@ use crate::tls::storage::Held;
 
 /// The interval of attempts to take a lock that another process holds.
 const LOCK_STEP: Duration = Duration::from_millis(300);
-/// Maximum number of retries after rejected nonces.
-const NONCES: usize = 5;
 
 impl Keeper {
     /// Obtains the certificate, if it is still due once a permit is available.
@@ -56,14 +55,13 @@ impl Keeper {
         if pause > unix_now() {
             return Err(busy(pause));
         }
-        let mut done = self.ask(managed, &places).await;
-        for _ in 0..NONCES {
-            if !done.as_ref().is_err_and(Failure::is_bad_nonce) {
-                break;
+        let mut attempts = Attempts::default();
+        let done = loop {
+            let done = self.ask(managed, &places).await;
+            if !attempts.again(&done) {
+                break done;
             }
-            // The order is resumed.
-            done = self.ask(managed, &places).await;
-        }
+        };
         let pause = self.ca(&spec.ca).pause.load(Ordering::Relaxed);
         done.map_err(|failure| match failure.kind {
             Kind::Busy(None) if pause > unix_now() => {

@@ -5,6 +5,7 @@ use instant_acme::{RevocationReason, RevocationRequest};
 use super::failure::Failure;
 use super::keeper::Keeper;
 use super::managed::Managed;
+use super::nonce::Attempts;
 use super::places::Places;
 use crate::tls::certificate_spec::CertificateSpec;
 
@@ -30,10 +31,16 @@ impl Keeper {
             let place = self.store.place(&places.certificate());
             return Err(Failure::refused(format!("no certificate to revoke in {place}")));
         };
-        let account = self.account(managed.spec()).await?;
         let request =
             RevocationRequest { certificate: &leaf, reason: Some(RevocationReason::Unspecified) };
-        account.revoke(&request).await?;
+        let account = self.account(managed.spec()).await?;
+        let mut attempts = Attempts::default();
+        loop {
+            let done = account.revoke(&request).await.map_err(Failure::from);
+            if !attempts.again(&done) {
+                break done?;
+            }
+        }
         Ok(self.store.remove(&places.certificate())?)
     }
 }

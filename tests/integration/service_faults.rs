@@ -33,14 +33,24 @@ set_to() { echo "$1" >>"$D/sysconfig"; }
 bad_caddyfile() { printf 'http://:%s\nnope\n' "$PORT" >"$D/Caddyfile"; }
 started() { init start >/dev/null || exit 98; }
 pid() { cat "$PIDFILE"; }
+# Waits until a command succeeds.
+wait_until() {
+    for _ in {1..200}; do "$@" 2>/dev/null && return; sleep 0.05; done
+    echo "still not: $*"
+    return 97
+}
+answers() { curl -s -o /dev/null "http://127.0.0.1:$1"; }
+gone() { [ ! -e "/proc/$1/exe" ]; }
+crash() { local crashed; crashed=$(pid) && kill -9 "$crashed" && wait_until gone "$crashed"; }
 # A process that is none of ours, its PID in $stranger and in the pid file.
 stranger() { sleep 60 >/dev/null 2>&1 & stranger=$!; disown; echo $stranger >"$PIDFILE"; }
 # A process of another program that holds the lock on the pid file, its PID in $stranger.
 lock_holder() {
     (exec 9>>"$PIDFILE"; flock 9; exec -a caddy sleep 60) >/dev/null 2>&1 & stranger=$!
     disown
-    sleep 0.3
+    wait_until held
 }
+held() { ! flock -n "$PIDFILE" true; }
 # A key that only root may read, for a site on $PORT.
 roots_key() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days "$1" -keyout "$D/key" \
@@ -53,10 +63,7 @@ others_caddy() {
     printf 'http://:%s\n' "$PORT2" >"$D/other"
     as_nobody "$D/bin/caddy" -quiet -conf "$D/other" >/dev/null 2>&1 & stranger=$!
     disown
-    for _ in {1..100}; do
-        [ "$(readlink "/proc/$stranger/exe")" = "$D/bin/caddy" ] && break
-        sleep 0.05
-    done
+    wait_until [ "/proc/$stranger/exe" -ef "$D/bin/caddy" ]
     echo $stranger >"$PIDFILE"
 }
 "#;

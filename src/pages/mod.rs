@@ -43,6 +43,11 @@ pub struct Rendered {
 impl Page {
     /// Executes a template of a set. Blocks: templates may read files.
     pub fn render(self, set: &Set, name: &str) -> Result<Rendered, Error> {
+        self.render_within(set, name, BOUNDS)
+    }
+
+    /// [`Self::render`] within other bounds.
+    pub fn render_within(self, set: &Set, name: &str, bounds: Bounds) -> Result<Rendered, Error> {
         let effects = Arc::new(Effects::default());
         let data = Value::object(Context {
             root: self.root,
@@ -51,7 +56,7 @@ impl Page {
             args: Vec::new(),
             effects: effects.clone(),
         });
-        let setting = Setting { bounds: BOUNDS, is_html: self.is_html };
+        let setting = Setting { bounds, is_html: self.is_html };
         let text = setting.execute(set, name, &data)?;
         let links = effects.links.lock().map(|mut links| std::mem::take(&mut *links));
         Ok(Rendered {
@@ -62,7 +67,8 @@ impl Page {
     }
 }
 
-const BOUNDS: Bounds =
+/// What one page may use.
+pub const BOUNDS: Bounds =
     Bounds { steps: TEMPLATE_STEPS, depth: TEMPLATE_DEPTH, bytes: TEMPLATE_TEXT };
 
 #[cfg(test)]

@@ -79,6 +79,7 @@ pub(super) struct Entry {
     pub(super) size: u64,
     pub(super) modified: SystemTime,
     pub(super) is_dir: bool,
+    pub(super) is_symlink: bool,
     mode: u32,
 }
 
@@ -106,7 +107,8 @@ impl Folder {
             // 404.
             let Ok(about) = fs::metadata(entry.path()) else { continue };
             if (about.is_dir() || about.is_file()) && !is_hidden(hidden, &about) {
-                entries.push(Entry::new(&entry.file_name(), &about));
+                let is_symlink = entry.file_type()?.is_symlink();
+                entries.push(Entry::new(&entry.file_name(), &about, is_symlink));
             }
         }
         let dirs = entries.iter().filter(|entry| entry.is_dir).count();
@@ -128,7 +130,7 @@ impl Folder {
 const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Entry {
-    fn new(name: &std::ffi::OsStr, about: &Metadata) -> Self {
+    fn new(name: &std::ffi::OsStr, about: &Metadata, is_symlink: bool) -> Self {
         let end = if about.is_dir() { "/" } else { "" };
         Self {
             name: name.to_string_lossy().into_owned(),
@@ -136,12 +138,18 @@ impl Entry {
             size: if about.is_dir() { 0 } else { about.len() },
             modified: about.modified().unwrap_or(SystemTime::UNIX_EPOCH),
             is_dir: about.is_dir(),
+            is_symlink,
             mode: about.permissions().mode() & 0o777,
         }
     }
 
-    pub(super) fn modified(&self) -> String {
-        DateTime::<Utc>::from(self.modified).to_rfc3339_opts(SecondsFormat::Secs, true)
+    /// As Go prints the mode, `drwxr-xr-x`.
+    pub(super) fn go_mode(&self) -> String {
+        let mut mode = String::from(if self.is_dir { "d" } else { "-" });
+        for (at, letter) in "rwxrwxrwx".chars().enumerate() {
+            mode.push(if self.mode & (0o400 >> at) == 0 { '-' } else { letter });
+        }
+        mode
     }
 
     fn json(&self) -> Value {
@@ -152,14 +160,16 @@ impl Entry {
             "Name": self.name,
             "Size": self.size,
             "URL": self.url,
-            "ModTime": self.modified(),
+            "ModTime": DateTime::<Utc>::from(self.modified)
+                .to_rfc3339_opts(SecondsFormat::Secs, true),
             "Mode": mode,
+            "IsSymlink": self.is_symlink,
         })
     }
 }
 
 fn sort(entries: &mut [Entry], order: Order) {
-    let name = |entry: &Entry| (entry.name.to_lowercase(), entry.name.clone());
+    let name = |entry: &Entry| (natural(&entry.name.to_lowercase()), entry.name.clone());
     match order.by {
         By::Name => entries.sort_by_cached_key(name),
         By::NameDirFirst => entries.sort_by_cached_key(|entry| (!entry.is_dir, name(entry))),
@@ -168,5 +178,46 @@ fn sort(entries: &mut [Entry], order: Order) {
     }
     if order.descending {
         entries.reverse();
+    }
+}
+
+/// A character, or `0` for a run of digits with their count and themselves, without leading zeros.
+type Part = (char, usize, String);
+
+/// The parts of a name, by which `file2` is before `file10`.
+fn natural(name: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut rest = name.chars();
+    while let Some(next) = rest.as_str().chars().next() {
+        if !next.is_ascii_digit() {
+            parts.push((next, 0, String::new()));
+            rest.next();
+            continue;
+        }
+        let text = rest.as_str();
+        let end = text.find(|next: char| !next.is_ascii_digit()).unwrap_or(text.len());
+        let number = text[..end].trim_start_matches('0');
+        parts.push(('0', number.len(), number.to_owned()));
+        rest = text[end..].chars();
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::natural;
+
+    #[test]
+    fn numbers_in_names_count_by_value() {
+        let sorted = [
+            "", "-", "0", "2", "10", "a", "a-1", "a2b", "a02c", "a10", "a10b", "aa", "b1", "é2",
+            "é10",
+        ];
+        for (at, name) in sorted.iter().enumerate() {
+            for later in &sorted[at + 1..] {
+                assert!(natural(name) < natural(later), "{name} {later}");
+            }
+        }
+        assert!(natural("18446744073709551617") > natural("18446744073709551616"));
     }
 }

@@ -13,6 +13,7 @@ use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::Prefix;
 use crate::http::{Body, Fault, Reply, Request, target};
+use crate::pages::{Facts, Rendered, Root};
 use crate::site::SiteBuilder;
 
 use listing::{Folder, Order};
@@ -40,14 +41,14 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         };
         let page = page.map_err(|message| {
             args.error(format!("browse: {message}"))
-                .hint("a template is Jinja, {{ path }} and not Go's {{.Path}}; see docs/browse.md")
+                .hint("a template is one of Go's text/template; see docs/browse.md")
         })?;
         rules.push(Rule { path, page: Arc::new(page) });
     }
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.path.as_str().len()));
     let index = site.index_names();
-    let hidden = site.hidden.clone();
-    site.push(Browse { rules, root: site.root.clone(), index, hidden });
+    let (hidden, files) = (site.hidden.clone(), Root::of(site));
+    site.push(Browse { rules, root: site.root.clone(), index, hidden, files });
     Ok(())
 }
 
@@ -57,6 +58,8 @@ struct Browse {
     root: PathBuf,
     index: Vec<String>,
     hidden: Vec<PathBuf>,
+    /// What templates may read.
+    files: Arc<Root>,
 }
 
 struct Rule {
@@ -111,24 +114,31 @@ impl Browse {
         let shown = shown_path(req);
         let can_go_up = rule.holds_parent(&req.route());
         let (index, hidden) = (self.index.clone(), self.hidden.clone());
+        let (root, facts) = (self.files.clone(), Facts::of(req));
         let page = rule.page.clone();
-        let work = move || -> std::io::Result<Option<(Vec<u8>, &'static str)>> {
+        let work = move || -> std::io::Result<Option<Content>> {
             let Some(folder) = Folder::read(&path, &index, &hidden, order)? else {
                 return Ok(None);
             };
-            Ok(Some(if wants_json {
-                (folder.json(), "application/json; charset=utf-8")
-            } else {
-                let html = page.render(&View { folder: &folder, path: &shown, can_go_up, order });
-                (html?.into_bytes(), "text/html; charset=utf-8")
-            }))
+            if wants_json {
+                let kind = "application/json; charset=utf-8";
+                return Ok(Some(Content { bytes: folder.json(), kind, links: Vec::new() }));
+            }
+            let view = View { folder, path: shown, can_go_up, order, root, facts };
+            let Rendered { text, links, .. } = page.render(view).map_err(std::io::Error::other)?;
+            let kind = "text/html; charset=utf-8";
+            Ok(Some(Content { bytes: text.into_bytes(), kind, links }))
         };
         let done = tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, error))?;
         match done {
             Ok(None) => Ok(None),
-            Ok(Some((content, kind))) => reply(content, kind, cookies(chosen, rule, req)).map(Some),
+            Ok(Some(content)) => {
+                let mut response = content.response()?;
+                response.headers_mut().extend(cookies(chosen, rule, req));
+                Ok(Some(response))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 Err(Fault::caused(StatusCode::FORBIDDEN, error))
             }
@@ -137,14 +147,28 @@ impl Browse {
     }
 }
 
-fn reply(content: Vec<u8>, kind: &'static str, cookies: HeaderMap) -> Reply {
-    let mut response = Response::new(Body::from(bytes::Bytes::from(content)));
-    *response.headers_mut() = cookies;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    // The same URL has two representations.
-    headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
-    Ok(response)
+/// A list as it is sent.
+struct Content {
+    bytes: Vec<u8>,
+    kind: &'static str,
+    /// The `Link` fields that a template asks for.
+    links: Vec<String>,
+}
+
+impl Content {
+    fn response(self) -> Reply {
+        let mut response = Response::new(Body::from(bytes::Bytes::from(self.bytes)));
+        let headers = response.headers_mut();
+        for link in self.links {
+            let link = HeaderValue::try_from(link)
+                .map_err(|error| Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+            headers.append(header::LINK, link);
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        // The same URL has two representations.
+        headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+        Ok(response)
+    }
 }
 
 /// The path as the client sees it, decoded.

@@ -104,13 +104,8 @@ impl Login {
                 None => Ok(failed(Wants::Json)),
             };
         }
-        let user = claims.and_then(|claims| claims.get("sub")?.as_str().map(str::to_owned));
-        let view = View {
-            is_authenticated: user.is_some(),
-            user: user.unwrap_or_default(),
-            ..View::default()
-        };
-        self.html(req, StatusCode::OK, view)
+        let claims = claims.filter(|claims| claims.get("sub").is_some_and(|sub| sub.is_string()));
+        self.html(req, StatusCode::OK, View { claims, ..View::default() })
     }
 
     async fn log_in(&self, req: &Request, given: &Credentials) -> Reply {

@@ -224,7 +224,7 @@ pub(super) fn read(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Login,
             let text = std::fs::read_to_string(&path).map_err(|error| {
                 args.error(format!("login: cannot read {}: {error}", path.display()))
             })?;
-            Page::parse(text).map_err(|why| {
+            Page::parse(&text).map_err(|why| {
                 args.error(format!("login: invalid template {}: {why}", path.display()))
                     .hint("the page about login lists what a template may use")
             })?

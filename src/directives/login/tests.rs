@@ -11,8 +11,8 @@ fn site(block: &str) -> Result<SiteBuilder, String> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("users"), "kim:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n").unwrap();
     std::fs::write(dir.path().join("bad"), "kim:$6$a$b\n").unwrap();
-    std::fs::write(dir.path().join("page"), "[{{ user }}|{{ action }}|{{ failure }}]").unwrap();
-    std::fs::write(dir.path().join("go"), "{{ if .Error }}").unwrap();
+    std::fs::write(dir.path().join("page"), PAGE).unwrap();
+    std::fs::write(dir.path().join("jinja"), "\n{{ user }}").unwrap();
     let block = block.replace("DIR", &dir.path().display().to_string());
     testing::site_in(dir.path(), "login", setup, &format!("login {{\n{block}\n}}"))
 }
@@ -134,7 +134,7 @@ async fn where_a_login_leads() {
         assert_eq!(answer.location, expected, "{line}");
     }
     let page = ask(&site, "GET /login?backTo=/a", &[], "").await;
-    assert_eq!(page.text, "[|/login?backTo=%2Fa|False]".replace('/', "&#x2f;"));
+    assert!(page.text.contains("action=\"/login?backTo=%2Fa\""), "{}", page.text);
     let token = ask(
         &site,
         "POST /login",
@@ -178,7 +178,7 @@ fn what_is_refused() {
         ("htpasswd file=DIR/bad", "login: invalid password of 'kim'"),
         ("simple a=b\nlogin_path localhost:80", "'localhost:80' is not a path"),
         ("simple a=b\ntemplate none", "login: cannot read "),
-        ("simple a=b\ntemplate go", "login: invalid template "),
+        ("simple a=b\ntemplate jinja", "login: invalid template "),
         ("simple a=b\njwt_algo none", "unknown algorithm 'none'"),
         ("simple a=b\njwt_algo RS256\njwt_secret x", "login: RS256 signs with a private key"),
         ("simple a=b\ncookie_name a=b", "login: 'a=b' is not the name of a cookie"),
@@ -188,5 +188,34 @@ fn what_is_refused() {
     ] {
         let error = site(block).err().unwrap_or_default();
         assert!(error.starts_with(message), "{block}: {error}");
+    }
+    let error = site("simple a=b\ntemplate jinja").err().unwrap_or_default();
+    assert!(error.contains("/jinja: line 2: function \"user\" not defined"), "{error}");
+}
+
+/// One as the plugin had them: with its parts, and in its language.
+const PAGE: &str = r#"{{template "styles" .}}{{if .Error}}E{{end}}{{if .Authenticated -}}
+    in as {{.UserInfo.Sub}} by {{.UserInfo.Origin}}{{.UserInfo.Picture}}{{template "userInfo" .}}
+{{- else -}}
+    at {{.Config.LoginPath}}{{if .Failure}} failed {{.User}}{{end}}{{template "login" .}}
+{{- end}}"#;
+
+#[tokio::test]
+async fn a_template_of_the_plugin_works() {
+    let site = built("simple max=x\ntemplate page\nlogin_path /in");
+    let shown = ask(&site, "GET /in?backTo=/a%22b", &[HTML], "").await.text;
+    for part in ["<style>", "at /in", "action=\"/in?backTo=%2Fa%22b\"", "type=\"password\""] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let wrong = ask(&site, "POST /in", &[HTML], "username=%3Cb%3E&password=y").await;
+    assert_eq!(wrong.status, 403);
+    for part in ["failed &lt;b&gt;", "value=\"&lt;b&gt;\"", "User or password is wrong."] {
+        assert!(wrong.text.contains(part), "{part}: {}", wrong.text);
+    }
+    let right = ask(&site, "POST /in", &[HTML], "username=max&password=x").await;
+    let (cookie, _) = right.cookie.split_once(';').unwrap();
+    let shown = ask(&site, "GET /in", &[HTML, ("cookie", cookie)], "").await.text;
+    for part in ["in as max by simple", "<h1>Welcome, max</h1>", "href=\"/in?logout=true\""] {
+        assert!(shown.contains(part), "{part}: {shown}");
     }
 }

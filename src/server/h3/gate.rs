@@ -135,8 +135,8 @@ impl Gate {
                     self.at = FramePart::Section(left);
                     if left == 0 {
                         let section = self.kept.split().freeze();
-                        let respelled = self.judge(&section)?.map(Bytes::from);
-                        self.push_section(respelled.unwrap_or(section));
+                        let respelled = self.judge(&section)?;
+                        self.push_section(respelled.as_deref().unwrap_or(&section));
                     }
                 }
             }
@@ -155,7 +155,7 @@ impl Gate {
                 self.at = if length == 0 { FramePart::Type } else { FramePart::Content(length) };
                 if chunk.frame.is_none() {
                     chunk.from = chunk.at();
-                    self.push_head(kind, length);
+                    self.passed.push_back(frame_head(kind, length as usize, 0).freeze());
                 }
                 Ok(())
             }
@@ -192,15 +192,14 @@ impl Gate {
             chunk.rest = &chunk.rest[section.len()..];
             return Ok(());
         }
-        let section = respelled.map_or_else(|| Bytes::copy_from_slice(section), Bytes::from);
-        chunk.rest = &chunk.rest[length as usize..];
+        chunk.rest = &chunk.rest[section.len()..];
         chunk.pass_to(begin.unwrap_or(chunk.from), &mut self.passed);
-        self.push_section(section);
+        self.push_section(respelled.as_deref().unwrap_or(section));
         Ok(())
     }
 
     /// Checks a complete field section, and returns its replacement, if any.
-    fn judge(&mut self, section: &[u8]) -> Result<Option<Vec<u8>>, Violation> {
+    fn judge(&mut self, section: &[u8]) -> Result<Option<BytesMut>, Violation> {
         let (is_head, most) = (self.part == Part::Head, self.most as usize);
         let Judged { verdict, is_connect, respelled } = section::judge(section, is_head, most)?;
         self.part = match self.part {
@@ -213,7 +212,7 @@ impl Gate {
             Verdict::Pass => Ok(respelled),
             Verdict::Refused(status) => {
                 self.refused = Some(section::describe(section, status).into());
-                Ok(Some(STAND_IN.to_vec()))
+                Ok(Some(STAND_IN.into()))
             }
             Verdict::Malformed => {
                 let about = || section::describe(section, StatusCode::BAD_REQUEST).into();
@@ -223,19 +222,19 @@ impl Gate {
         }
     }
 
-    fn push_section(&mut self, section: Bytes) {
-        self.push_head(HEADERS, section.len() as u64);
-        if !section.is_empty() {
-            self.passed.push_back(section);
-        }
+    fn push_section(&mut self, section: &[u8]) {
+        let mut frame = frame_head(HEADERS, section.len(), section.len());
+        frame.extend_from_slice(section);
+        self.passed.push_back(frame.freeze());
     }
+}
 
-    fn push_head(&mut self, kind: u64, length: u64) {
-        let mut head = BytesMut::with_capacity(9);
-        head.put_u8(kind as u8);
-        varint::write(&mut head, length as usize);
-        self.passed.push_back(head.freeze());
-    }
+/// The head of a frame, with room for `more` bytes behind it.
+fn frame_head(kind: u64, length: usize, more: usize) -> BytesMut {
+    let mut head = BytesMut::with_capacity(9 + more);
+    head.put_u8(kind as u8);
+    varint::write(&mut head, length);
+    head
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //! [`field_section`](crate::server::field_section): h3 keeps the last of two pseudo-header fields,
 //! takes them wherever they stand, and ends the stream of what could be answered. And extended
 //! CONNECT for WebSockets (RFC 9220): h3 takes a request whose `:protocol` it does not know for
-//! malformed, and it knows two, so `:protocol` is respelled.
+//! malformed, and it knows two, so `:protocol` is respelled. So are strings in Huffman code, as h3
+//! decodes them bit by bit, which costs more than all that is done here.
 
 use std::sync::LazyLock;
 
+use bytes::BytesMut;
 use h3::error::Code;
 use h3::ext::Protocol;
 use http::uri::Authority;
@@ -15,7 +17,7 @@ use super::frames::Violation;
 use crate::server::bad_head::{Refused, RequestSummary};
 use crate::server::compression::hpack::{Field, Judged as _};
 use crate::server::compression::huffman;
-use crate::server::compression::primitives::{Coded, read_integer, read_string};
+use crate::server::compression::primitives::{Coded, read_integer, read_string, write_string};
 use crate::server::compression::qpack_table::TABLE;
 use crate::server::field_section::{Line, Section, Verdict};
 
@@ -35,28 +37,31 @@ const UNDECODABLE: Violation =
 pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
     pub(crate) is_connect: bool,
-    /// Bytes that replace the section if h3 would not accept it.
-    pub(crate) respelled: Option<Vec<u8>>,
+    /// Bytes that replace the section, if h3 would not accept it or could read it only slowly.
+    pub(crate) respelled: Option<BytesMut>,
 }
 
 /// Checks the header section of a request, or its trailer section; `most` bytes and more are too
 /// many.
 pub(crate) fn judge(section: &[u8], is_head: bool, most: usize) -> Result<Judged, Violation> {
     let mut seen = Section::default();
-    let (mut has_host, mut has_authority, mut respelled) = (false, false, None);
+    let (mut has_host, mut has_authority) = (false, false);
     let mut reader = Reader::new(section)?;
-    let mut strings = Vec::new();
-    while let Some(FieldLine { field, entry, value_at }) = reader.next(&mut strings)? {
+    let mut respelled = Respelled { section, copied: 0, out: None };
+    let mut strings = Vec::with_capacity(STRINGS);
+    while let Some(FieldLine { field, entry, spelling }) = reader.next(&mut strings)? {
         let line = entry.and_then(fixed).unwrap_or_else(|| Line::judge(field));
         seen.add(line, field);
         has_host |= field.name == b"host";
         has_authority |= field.name == b":authority";
         if field.name == b":protocol" {
             let name = if field.value == b"websocket" { WEBSOCKET } else { OTHER };
-            let end = section.len() - reader.rest.len();
-            respelled = Some(respell(section, name.as_str(), value_at, end));
+            respelled.line(&spelling, Field { value: name.as_str().as_bytes(), ..field });
+        } else if spelling.has_huffman {
+            respelled.line(&spelling, field);
         }
     }
+    let respelled = respelled.finish();
     let verdict = match is_head {
         true => seen.as_head(false, most),
         false => seen.as_trailers(most),
@@ -108,14 +113,44 @@ fn each(section: &[u8], mut each: impl FnMut(Field<'_>)) -> Result<(), Violation
     Ok(())
 }
 
-/// Replaces the value between two offsets of the section.
-fn respell(section: &[u8], value: &str, start: usize, end: usize) -> Vec<u8> {
-    let mut out = section[..start].to_vec();
-    out.push(value.len() as u8);
-    out.extend_from_slice(value.as_bytes());
-    out.extend_from_slice(&section[end..]);
-    out
+/// Room for the decoded strings of most field lines.
+const STRINGS: usize = 256;
+
+/// A copy of a section in which some lines are spelled differently.
+struct Respelled<'a> {
+    section: &'a [u8],
+    /// Up to here, the section is in the copy.
+    copied: usize,
+    out: Option<BytesMut>,
 }
+
+impl Respelled<'_> {
+    /// Writes a line with the strings of `field`, without Huffman code.
+    fn line(&mut self, spelling: &Spelling, field: Field<'_>) {
+        let Spelling { start, value_at, end, .. } = *spelling;
+        let section = self.section;
+        let out = self.out.get_or_insert_with(|| BytesMut::with_capacity(2 * section.len()));
+        if section[start] & 0xe0 == LITERAL_NAME {
+            out.extend_from_slice(&section[self.copied..start]);
+            write_string(out, section[start] & (LITERAL_NAME | NEVER_INDEXED), 3, field.name);
+        } else {
+            out.extend_from_slice(&section[self.copied..value_at]);
+        }
+        write_string(out, 0, 7, field.value);
+        self.copied = end;
+    }
+
+    fn finish(self) -> Option<BytesMut> {
+        let mut out = self.out?;
+        out.extend_from_slice(&self.section[self.copied..]);
+        Some(out)
+    }
+}
+
+/// The first byte of a line with a literal name, in its three highest bits, and its bit N (RFC 9204
+/// section 4.5.6).
+const LITERAL_NAME: u8 = 0x20;
+const NEVER_INDEXED: u8 = 0x10;
 
 /// The verdict on each entry of the static table.
 fn fixed(index: usize) -> Option<Line> {
@@ -140,8 +175,16 @@ struct FieldLine<'a> {
     field: Field<'a>,
     /// The entry of the static table, if the whole line is one.
     entry: Option<usize>,
-    /// Offset of the value's string, if the line has one.
+    spelling: Spelling,
+}
+
+/// How a line is encoded: its place in the section, and the offset of the value's string, if it
+/// has one.
+struct Spelling {
+    start: usize,
     value_at: usize,
+    end: usize,
+    has_huffman: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -161,7 +204,9 @@ impl<'a> Reader<'a> {
     where
         'a: 's,
     {
+        let length = self.length;
         let rest = &mut self.rest;
+        let start = length - rest.len();
         let Some(first) = rest.first() else { return Ok(None) };
         strings.clear();
         let name = match first {
@@ -169,8 +214,9 @@ impl<'a> Reader<'a> {
                 let index = integer(rest, 6)?;
                 let (name, value) = entry(index)?;
                 let field = Field { name: name.as_bytes(), value: value.as_bytes() };
-                let value_at = self.length - rest.len();
-                return Ok(Some(FieldLine { field, entry: Some(index), value_at }));
+                let end = length - rest.len();
+                let spelling = Spelling { start, value_at: end, end, has_huffman: false };
+                return Ok(Some(FieldLine { field, entry: Some(index), spelling }));
             }
             0x40..0x80 if first & 0x10 != 0 => {
                 let (name, _) = entry(integer(rest, 4)?)?;
@@ -179,15 +225,17 @@ impl<'a> Reader<'a> {
             0x20..0x40 => read_string(rest, 3).ok_or(UNDECODABLE)?,
             _ => return Err(UNDECODABLE),
         };
-        let value_at = self.length - rest.len();
+        let value_at = length - rest.len();
         let value = read_string(rest, 7).ok_or(UNDECODABLE)?;
+        let has_huffman = name.is_huffman || value.is_huffman;
+        let spelling = Spelling { start, value_at, end: length - rest.len(), has_huffman };
         decode(name, strings)?;
         let middle = strings.len();
         decode(value, strings)?;
         let (names, values) = strings.split_at(middle);
         let name = if name.is_huffman { names } else { name.bytes };
         let value = if value.is_huffman { values } else { value.bytes };
-        Ok(Some(FieldLine { field: Field { name, value }, entry: None, value_at }))
+        Ok(Some(FieldLine { field: Field { name, value }, entry: None, spelling }))
     }
 }
 
@@ -233,12 +281,12 @@ mod tests {
             (&b"\x27\x02:protocol\x09websocket"[..], &b"\x27\x02:protocol\x0bconnect-udp"[..]),
             (
                 b"\x2f\0\xb9\x5d\x87\x49\xc8\x7a\x3f\x87\xf0\x58\xd0\x72\x75\x2a\x7f",
-                b"\x2f\0\xb9\x5d\x87\x49\xc8\x7a\x3f\x0bconnect-udp",
+                b"\x27\x02:protocol\x0bconnect-udp",
             ),
             (b"\x37\x02:protocol\x0bconnect-udp", b"\x37\x02:protocol\x0cwebtransport"),
         ] {
             let judged = judge(&section(sent), true, MOST);
-            let respelled = Some(section(want));
+            let respelled = Some(section(want)[..].into());
             let want = Judged { verdict: Verdict::Pass, is_connect: true, respelled };
             assert_eq!(judged, Ok(want), "{sent:?}");
         }
@@ -246,6 +294,22 @@ mod tests {
         assert_eq!(judged.respelled, None);
         let judged = judge(&section(b"\x27\x02:protocol\0"), true, MOST).unwrap();
         assert_eq!(judged.verdict, Verdict::Malformed);
+    }
+
+    #[test]
+    fn huffman_code_is_respelled() {
+        // `:authority www.example.com`, `x: no-cache` with both strings in Huffman code and the bit
+        // N, and `no-cache: b` with the name in it.
+        let section = b"\0\0\xd1\xd7\xc1\
+            \x50\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff\
+            \x39\xf3\x86\xa8\xeb\x10\x64\x9c\xbf\
+            \x2e\xa8\xeb\x10\x64\x9c\xbf\x01b\x23x-a\x01b";
+        let want = b"\0\0\xd1\xd7\xc1\x50\x0fwww.example.com\x31x\x08no-cache\
+            \x27\x01no-cache\x01b\x23x-a\x01b";
+        let judged = judge(section, true, MOST).unwrap();
+        assert_eq!((judged.verdict, judged.respelled.as_deref()), (Verdict::Pass, Some(&want[..])));
+        let again = judge(want, true, MOST).unwrap();
+        assert_eq!(again.respelled, None);
     }
 
     #[test]

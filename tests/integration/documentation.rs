@@ -77,7 +77,7 @@ fn with_files(text: &str) -> Setup {
     let (cert, key, _) = certificate(keys.path(), "10");
     let [cert, key] = [cert, key].map(|path| std::fs::read(path).unwrap());
     let page = std::fs::read_to_string(docs().join("browse.md")).unwrap();
-    let template = page.split("```").find(|block| block.starts_with("\n{%")).unwrap();
+    let template = page.split("```").find(|block| block.starts_with("\n{{range")).unwrap();
     Setup::new(&text)
         .file("etc/example.crt", &cert)
         .file("etc/example.key", key)

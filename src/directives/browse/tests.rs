@@ -90,7 +90,7 @@ async fn a_page_escapes_and_remembers() {
         "aria-sort=\"descending\"",
         "3 folders, 3 files",
     ] {
-        assert!(page.contains(&part), "{part}: {page}");
+        assert!(page.contains(part), "{part}: {page}");
     }
     assert!(!page.contains("../"), "above the root: {page}");
     assert!(cookies.contains("sort=size; Path=/; SameSite=Lax"), "{cookies}");

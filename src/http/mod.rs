@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod body;
+pub mod byte_ranges;
 pub mod cgi;
 pub mod cgi_head;
 pub mod chunked;
@@ -18,6 +19,7 @@ pub mod hop;
 pub mod html;
 pub mod paths;
 pub mod placeholders;
+pub mod preconditions;
 pub mod priority;
 pub mod ranges;
 pub mod refusal;

@@ -1,9 +1,8 @@
 //! The files of a site, for directives that send them or make other content of them: their state,
-//! validators, and which are never sent.
+//! and which are never sent.
 
 mod marks;
 mod state;
-mod validators;
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -14,7 +13,6 @@ use nix::fcntl::OFlag;
 
 pub use marks::{OwnFile, Raw};
 pub use state::State;
-pub use validators::{Validators, Verdict};
 
 /// Compares device and inode, read anew each time: an editor may replace the file, and a link may
 /// give it any name.

@@ -16,7 +16,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
 use super::find::{CHUNK, Source};
-use super::ranges::Span;
+use crate::http::byte_ranges::Span;
 
 /// The parts of a body.
 #[derive(Debug)]

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use super::content_type;
-use crate::own_files::{State, Validators, is_hidden, open_file};
+use crate::http::preconditions::Validators;
+use crate::own_files::{State, is_hidden, open_file};
 use crate::site::Scripts;
 
 /// Bytes of one read; smaller files are read completely at the look-up.

@@ -4,9 +4,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::ranges::{self, Ranges};
 use crate::fuzzing::{Target, text, two};
-use crate::own_files::{Validators, Verdict};
+use crate::http::byte_ranges::{self as ranges, Ranges};
+use crate::http::preconditions::{Validators, Verdict};
 
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "ranges", run: ranges, seeds: RANGES },

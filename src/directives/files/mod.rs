@@ -11,7 +11,6 @@ mod content_type;
 mod find;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
-mod ranges;
 mod reply;
 
 use std::io;

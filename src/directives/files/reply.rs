@@ -8,12 +8,13 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode};
 
+use crate::http::byte_ranges::{self, Ranges, Span};
+use crate::http::preconditions::Verdict;
 use crate::http::{Body, Fault, Reply, Request};
-use crate::own_files::{OwnFile, Verdict};
+use crate::own_files::OwnFile;
 
 use super::body::{FileBody, Piece};
 use super::find::{Opened, Source};
-use super::ranges::{self, Ranges, Span};
 
 /// Answers a GET or HEAD for a file.
 pub(super) fn file(req: &Request, file: &Opened) -> Reply {
@@ -86,7 +87,7 @@ fn wanted_ranges(req: &Request, file: &Opened) -> Ranges {
     match field {
         // Range is defined for GET only (RFC 9110 section 14.2).
         Some(field) if req.head.method == Method::GET && file.validators.allow_range(headers) => {
-            ranges::parse(field, file.size)
+            byte_ranges::parse(field, file.size)
         }
         _ => Ranges::Whole,
     }

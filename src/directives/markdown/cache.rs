@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use crate::own_files::{State, Validators};
+use crate::http::preconditions::Validators;
+use crate::own_files::State;
 
 /// Most bytes of pages and their paths; above it all are dropped.
 const BYTES: usize = 16 << 20;

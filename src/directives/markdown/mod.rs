@@ -18,9 +18,9 @@ use crate::arguments;
 use crate::caddyfile::Repeat::Accumulates;
 use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::preconditions::{Validators, Verdict};
 use crate::http::paths::{Prefix, extension};
 use crate::http::{Body, Fault, Reply, Request, target};
-use crate::own_files::{Validators, Verdict};
 use crate::pages::{Facts, Root};
 use crate::site::SiteBuilder;
 

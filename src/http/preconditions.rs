@@ -1,4 +1,4 @@
-//! Validators of a file, and conditional requests (RFC 9110 section 13).
+//! Conditional requests (RFC 9110 section 13).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -5,21 +5,21 @@ use crate::limits::FILE_RANGES;
 
 /// A range of bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: u64,
-    pub(super) len: u64,
+pub struct Span {
+    pub start: u64,
+    pub len: u64,
 }
 
 impl Span {
     /// `bytes 0-1/10`, as in Content-Range.
-    pub(super) fn content_range(self, size: u64) -> String {
+    pub fn content_range(self, size: u64) -> String {
         format!("bytes {}-{}/{size}", self.start, self.start + self.len - 1)
     }
 }
 
 /// The result of a Range field.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ranges {
+pub enum Ranges {
     /// No Range, or one that is ignored: invalid, or for more bytes than the file has.
     Whole,
     /// At least one range.
@@ -29,7 +29,7 @@ pub(super) enum Ranges {
 }
 
 /// Parses a Range field for a file of `size` bytes.
-pub(super) fn parse(field: &str, size: u64) -> Ranges {
+pub fn parse(field: &str, size: u64) -> Ranges {
     // Some clients send a Range with every request: for an empty file it is ignored.
     match spans(field, size) {
         Some(_) if size == 0 => Ranges::Whole,

@@ -1,16 +1,16 @@
-//! Conditional requests (RFC 9110 section 13).
+//! Conditional requests (RFC 9110 section 13), for files and stored responses.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{
-    HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE,
+    ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, LAST_MODIFIED,
 };
 
-/// Validators, which identify a state of a file.
+/// Validators, which identify a state of a resource.
 #[derive(Debug)]
 pub struct Validators {
-    /// Weak, with `W/` and quotes.
+    /// With quotes, and `W/` if it is weak.
     pub etag: Option<HeaderValue>,
     pub last_modified: Option<HeaderValue>,
     /// In whole seconds, the resolution of HTTP dates.
@@ -26,6 +26,7 @@ pub enum Verdict {
 }
 
 impl Validators {
+    /// Those of a file.
     pub fn new(modified: Option<SystemTime>, size: u64) -> Self {
         let age = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let etag = age.map(|age| format!("W/\"{:x}-{size:x}\"", age.as_nanos()));
@@ -38,11 +39,19 @@ impl Validators {
         }
     }
 
+    /// Those of a response.
+    pub fn of(response: &HeaderMap) -> Self {
+        Self {
+            etag: response.get(ETAG).cloned(),
+            last_modified: response.get(LAST_MODIFIED).cloned(),
+            modified: date(response, &LAST_MODIFIED),
+        }
+    }
+
     /// In the order of RFC 9110 section 13.2.2.
     pub fn check(&self, headers: &HeaderMap) -> Verdict {
         if headers.contains_key(IF_MATCH) {
-            // Strong comparison: a weak tag matches nothing, so only `*` can match.
-            if !tags(headers, IF_MATCH).any(|tag| tag == "*") {
+            if !tags(headers, IF_MATCH).any(|tag| tag == "*" || self.is_strongly(tag)) {
                 return Verdict::Failed;
             }
         } else if self.modified_since(headers, &IF_UNMODIFIED_SINCE) == Some(true) {
@@ -58,11 +67,16 @@ impl Validators {
         Verdict::Send
     }
 
-    /// Whether Range applies (RFC 9110 section 13.1.5). A tag in If-Range never matches, as ours
-    /// are weak.
+    /// Whether Range applies (RFC 9110 section 13.1.5).
     pub fn allow_range(&self, headers: &HeaderMap) -> bool {
         !headers.contains_key(IF_RANGE)
             || date(headers, &IF_RANGE).is_some_and(|date| self.modified == Some(date))
+            || tags(headers, IF_RANGE).any(|tag| self.is_strongly(tag))
+    }
+
+    /// Strong comparison (RFC 9110 section 8.8.3.2): a weak tag equals none.
+    fn is_strongly(&self, tag: &str) -> bool {
+        self.etag.as_ref().is_some_and(|own| own == tag && tag.starts_with('"'))
     }
 
     fn is(&self, tag: &str) -> bool {
@@ -80,11 +94,28 @@ fn bare(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
-/// The entity tags of a field. A comma within a tag splits it into parts that match none of our
-/// tags, which contain no comma.
+/// The entity tags of a field.
 fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter();
-    values.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim)
+    values.filter_map(|v| v.to_str().ok()).flat_map(|value| {
+        let mut rest = value;
+        std::iter::from_fn(move || {
+            rest = rest.trim_start_matches([',', ' ', '\t']);
+            let (tag, behind) = rest.split_at(end_of_tag(rest));
+            rest = behind;
+            (!tag.is_empty()).then(|| tag.trim_end())
+        })
+    })
+}
+
+/// Where the tag ends that a list begins with. It may contain commas.
+fn end_of_tag(list: &str) -> usize {
+    let mut is_quoted = false;
+    let end = list.find(|c| {
+        is_quoted ^= c == '"';
+        c == ',' && !is_quoted
+    });
+    end.unwrap_or(list.len())
 }
 
 /// The date of a field, if it occurs once (RFC 9110 section 13.1.3).
@@ -142,5 +173,28 @@ mod tests {
             assert_eq!(validators().allow_range(&given), expected, "{value}");
         }
         assert!(validators().allow_range(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn tags_of_responses() {
+        let of = |etag: &str| Validators::of(&fields(&[(ETAG, etag), (LAST_MODIFIED, AT)]));
+        for (etag, name, value, expected) in [
+            ("\"a\"", IF_MATCH, "\"x\", \"a\"", Verdict::Send),
+            ("W/\"a\"", IF_MATCH, "W/\"a\"", Verdict::Failed),
+            ("\"a\"", IF_MATCH, "W/\"a\"", Verdict::Failed),
+            ("\"a\"", IF_NONE_MATCH, "W/\"a\"", Verdict::NotModified),
+            ("\"a, b\"", IF_NONE_MATCH, "\"x\" , \"a, b\"", Verdict::NotModified),
+            ("\"a\"", IF_NONE_MATCH, "\"x, \"a\"", Verdict::Send),
+            ("\"a\"", IF_NONE_MATCH, ", ,\"a\"", Verdict::NotModified),
+            ("\"a\"", IF_MODIFIED_SINCE, AT, Verdict::NotModified),
+        ] {
+            let given = fields(&[(name, value)]);
+            assert_eq!(of(etag).check(&given), expected, "{etag}: {given:?}");
+        }
+        for (etag, value, expected) in
+            [("\"a\"", "\"a\"", true), ("W/\"a\"", "W/\"a\"", false), ("\"a\"", "\"b\"", false)]
+        {
+            assert_eq!(of(etag).allow_range(&fields(&[(IF_RANGE, value)])), expected, "{etag}");
+        }
     }
 }

@@ -16,14 +16,14 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
 use super::find::{CHUNK, Source};
-use crate::http::byte_ranges::Span;
+use crate::http::byte_ranges::ByteRange;
 
 /// The parts of a body.
 #[derive(Debug)]
 pub(super) enum Piece {
     /// The header section of a part in a multipart body.
     Text(Bytes),
-    Span(Span),
+    Span(ByteRange),
 }
 
 impl Piece {
@@ -102,7 +102,7 @@ impl FileBody {
     }
 }
 
-fn slice(content: &Bytes, span: Span) -> io::Result<Bytes> {
+fn slice(content: &Bytes, span: ByteRange) -> io::Result<Bytes> {
     let start = usize::try_from(span.start).map_err(io::Error::other)?;
     let len = usize::try_from(span.len).map_err(io::Error::other)?;
     Ok(content.slice(start..start + len))

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::fuzzing::{Target, text, two};
-use crate::http::byte_ranges::{self as ranges, Ranges};
+use crate::http::byte_ranges::{self as ranges, ByteRanges};
 use crate::http::preconditions::{Validators, Verdict};
 
 pub(crate) const TARGETS: &[Target] = &[
@@ -27,14 +27,14 @@ const CONDITIONS: &[&[u8]] = &[
     b"if-none-match: *\nif-none-match: \"a,b\"",
 ];
 
-/// Ranges lie within the file, do not exceed its size in total, and a single one equals that of RFC
+/// ByteRanges lie within the file, do not exceed its size in total, and a single one equals that of RFC
 /// 9110 section 14.1.2.
 fn ranges(data: &[u8]) {
     let (size, field) = two(data);
     let (size, field) = (text(size), text(field));
     let Ok(size) = size.parse::<u64>() else { return };
     let parsed = ranges::parse(&field, size);
-    if let Ranges::Spans(spans) = &parsed {
+    if let ByteRanges::Spans(spans) = &parsed {
         assert!(!spans.is_empty() && spans.len() <= 16, "{spans:?}");
         let mut sum = 0_u64;
         for span in spans {
@@ -54,11 +54,11 @@ fn ranges(data: &[u8]) {
         && size > 0
     {
         let expected = match (first <= last, first < size) {
-            (false, _) => Ranges::Whole,
-            (true, false) => Ranges::Unsatisfiable,
+            (false, _) => ByteRanges::Whole,
+            (true, false) => ByteRanges::Unsatisfiable,
             (true, true) => {
                 let len = last.min(size - 1) - first + 1;
-                Ranges::Spans(vec![ranges::Span { start: first, len }])
+                ByteRanges::Spans(vec![ranges::ByteRange { start: first, len }])
             }
         };
         assert_eq!(parsed, expected, "{field} of {size}");

@@ -8,7 +8,7 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode};
 
-use crate::http::byte_ranges::{self, Ranges, Span};
+use crate::http::byte_ranges::{self, ByteRange, ByteRanges};
 use crate::http::preconditions::Verdict;
 use crate::http::{Body, Fault, Reply, Request};
 use crate::own_files::OwnFile;
@@ -31,9 +31,9 @@ pub(super) fn file(req: &Request, file: &Opened) -> Reply {
     headers.insert(CONTENT_TYPE, file.content_type.clone());
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     match wanted_ranges(req, file) {
-        Ranges::Whole => Ok(whole(req, file, headers)),
-        Ranges::Spans(spans) => Ok(partial(file, headers, &spans)),
-        Ranges::Unsatisfiable => {
+        ByteRanges::Whole => Ok(whole(req, file, headers)),
+        ByteRanges::Spans(spans) => Ok(partial(file, headers, &spans)),
+        ByteRanges::Unsatisfiable => {
             let mut fault = Fault::status(StatusCode::RANGE_NOT_SATISFIABLE);
             put(&mut fault.headers, CONTENT_RANGE, &format_args!("bytes */{}", file.size));
             Err(fault)
@@ -81,7 +81,7 @@ fn representation(file: &Opened) -> HeaderMap {
     headers
 }
 
-fn wanted_ranges(req: &Request, file: &Opened) -> Ranges {
+fn wanted_ranges(req: &Request, file: &Opened) -> ByteRanges {
     let headers = &req.head.headers;
     let field = headers.get(RANGE).and_then(|v| v.to_str().ok());
     match field {
@@ -89,7 +89,7 @@ fn wanted_ranges(req: &Request, file: &Opened) -> Ranges {
         Some(field) if req.head.method == Method::GET && file.validators.allow_range(headers) => {
             byte_ranges::parse(field, file.size)
         }
-        _ => Ranges::Whole,
+        _ => ByteRanges::Whole,
     }
 }
 
@@ -99,14 +99,14 @@ fn whole(req: &Request, file: &Opened, mut headers: HeaderMap) -> Response<Body>
         _ if req.head.method == Method::HEAD => Body::empty(),
         Source::Content(content) => content.clone().into(),
         Source::File(_) => {
-            let all = Span { start: 0, len: file.size };
+            let all = ByteRange { start: 0, len: file.size };
             Body::new(FileBody::new(file.source.clone(), vec![Piece::Span(all)]))
         }
     };
     with(StatusCode::OK, headers, body)
 }
 
-fn partial(file: &Opened, mut headers: HeaderMap, spans: &[Span]) -> Response<Body> {
+fn partial(file: &Opened, mut headers: HeaderMap, spans: &[ByteRange]) -> Response<Body> {
     let pieces = match spans {
         [span] => {
             put(&mut headers, CONTENT_RANGE, &span.content_range(file.size));
@@ -125,7 +125,7 @@ fn partial(file: &Opened, mut headers: HeaderMap, spans: &[Span]) -> Response<Bo
 }
 
 /// RFC 9110 section 14.6.
-fn parts(file: &Opened, spans: &[Span], boundary: &str) -> Vec<Piece> {
+fn parts(file: &Opened, spans: &[ByteRange], boundary: &str) -> Vec<Piece> {
     let content_type = String::from_utf8_lossy(file.content_type.as_bytes());
     let mut pieces = Vec::with_capacity(spans.len() * 2 + 1);
     for span in spans {

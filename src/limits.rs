@@ -305,6 +305,20 @@ limits! {
     QUIC_REPORT_ANSWER: Duration = secs(30),
         time "time that `-quic-report` waits for the answer of the service";
 
+    // `cache`.
+    /// For the process: a larger one is the operator's choice.
+    CACHE_BYTES: usize = 128 * MB,
+        bytes "responses in memory, of all `cache` directives without `memory` together";
+    CACHE_OBJECT: usize = 8 * MB, bytes "content of one of them; a larger one is not stored";
+    CACHE_VARIANTS: usize = 16,
+        count "responses of one path that differ by request fields (`Vary`); the oldest is removed";
+    CACHE_WAIT: Duration = secs(5),
+        time "time that a request waits for the response to another one for the same path";
+    CACHE_LIFETIME: Duration = secs(300),
+        time "lifetime of responses by `match_path` and `match_header` that state none";
+    CACHE_HEURISTIC: Duration = secs(24 * 3600),
+        time "longest lifetime that is estimated from Last-Modified";
+
     // Caddyfile.
     /// Imports of each other can grow exponentially without a cycle.
     CADDYFILE_IMPORTS: usize = 10_000, count "imports in one Caddyfile; more are an error";

@@ -43,11 +43,6 @@ static WORDS: &[Reserved] = &[
         "called functions of AWS Lambda",
         "give the function a URL and name that in `proxy`",
     ),
-    row(
-        "cache",
-        "kept responses in a cache",
-        "put a cache such as Varnish between `proxy` and the application",
-    ),
     row("datadog", "sent metrics to Datadog", "use `prometheus`, which the agent of Datadog reads"),
     row(
         "dyndns",

@@ -3,6 +3,7 @@
 mod basicauth;
 mod bind;
 mod browse;
+mod cache;
 mod cgi;
 mod cors;
 mod errors;
@@ -146,6 +147,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("quic_report", quic_report::setup).block(&quic_report::OPTIONS),
     row("push [PATH [RESOURCE...]]", push::setup).block(&push::OPTIONS),
     row("templates [PATH [.EXTENSION...]]", templates::setup).block(&templates::OPTIONS),
+    row("cache, or: cache with a block", cache::setup).block(&cache::OPTIONS),
     row("proxy FROM TO...", proxy::setup).block(&proxy::OPTIONS),
     row("fastcgi PATH ADDRESS [php]", fastcgi::setup).block(&fastcgi::OPTIONS),
     row("cgi PATTERN PROGRAM [ARGUMENT...], or: cgi with a block", cgi::setup)

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::StatusCode;
 
@@ -76,7 +76,19 @@ pub struct SiteBuilder {
     handlers: Vec<Box<dyn Handler>>,
     /// Handlers that run right before content is made.
     before_content: Vec<Box<dyn Handler>>,
+    /// Where the rest of the chain begins for those that own it.
+    rests: Vec<(usize, Arc<Rest>)>,
     witnesses: Vec<Box<dyn Handler>>,
+}
+
+/// The end of a chain, owned by the handler before it, which so can run it beside a request.
+#[derive(Default)]
+pub struct Rest(OnceLock<Vec<Box<dyn Handler>>>);
+
+impl Rest {
+    pub fn run<'a>(&'a self, req: &'a mut Request) -> ReplyFuture<'a> {
+        Next::new(self.0.get().map_or(&[], Vec::as_slice)).run(req)
+    }
 }
 
 impl SiteBuilder {
@@ -111,6 +123,7 @@ impl SiteBuilder {
             experiment: None,
             handlers: Vec::new(),
             before_content: Vec::new(),
+            rests: Vec::new(),
             witnesses: Vec::new(),
         }
     }
@@ -164,9 +177,21 @@ impl SiteBuilder {
         self.handlers.append(&mut self.before_content);
     }
 
+    /// The handlers that will follow the next one to be pushed. That one owns them: its own `next`
+    /// is empty.
+    pub fn rest_of_next(&mut self) -> Arc<Rest> {
+        let rest = Arc::<Rest>::default();
+        self.rests.push((self.handlers.len() + 1, rest.clone()));
+        rest
+    }
+
     /// The finished site.
-    pub fn build(self) -> Site {
+    pub fn build(mut self) -> Site {
         let name = self.name();
+        while let Some((at, rest)) = self.rests.pop() {
+            // Each was made for this one place.
+            let _ = rest.0.set(self.handlers.split_off(at.min(self.handlers.len())));
+        }
         let mut refusing = self.witnesses;
         refusing.push(Box::new(Refused));
         let path = Prefix::new(&self.address.path);

@@ -24,6 +24,7 @@ mod authentication;
 mod authorities;
 mod backup;
 mod browser;
+mod caching;
 mod caddyfiles;
 mod certificates;
 mod cgi;

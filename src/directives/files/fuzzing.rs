@@ -27,7 +27,7 @@ const CONDITIONS: &[&[u8]] = &[
     b"if-none-match: *\nif-none-match: \"a,b\"",
 ];
 
-/// ByteRanges lie within the file, do not exceed its size in total, and a single one equals that of RFC
+/// Ranges lie within the file, do not exceed its size in total, and a single one equals that of RFC
 /// 9110 section 14.1.2.
 fn ranges(data: &[u8]) {
     let (size, field) = two(data);

@@ -1,0 +1,124 @@
+//! A response on its way into the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
+
+use super::entry::{Entry, Selector, Wanted, head_bytes};
+use super::policy::Freshness;
+use super::store::{Landed, Lead, Reservation, Store};
+
+/// The least growth of the memory for content of unknown length.
+const STEP: usize = 16 * 1024;
+
+/// The head of a response that may be stored.
+pub(super) struct Head {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) freshness: Freshness,
+    pub(super) selector: Selector,
+}
+
+/// Where a response is to be stored.
+pub(super) struct Place {
+    pub(super) store: Arc<Store>,
+    pub(super) key: String,
+    /// Those of its request.
+    pub(super) target: Box<str>,
+    pub(super) fields: HeaderMap,
+    /// Most bytes of its content.
+    pub(super) most: usize,
+}
+
+pub(super) struct Draft {
+    place: Place,
+    head: Head,
+    own: Reservation,
+    content: Vec<u8>,
+    room: Reservation,
+    /// As announced.
+    length: Option<usize>,
+    lead: Option<Lead>,
+}
+
+/// The content of an entry, counted as long as anybody has it.
+struct Content {
+    bytes: Vec<u8>,
+    _room: Reservation,
+}
+
+impl AsRef<[u8]> for Content {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Place {
+    /// Requests for it do not wait for one another.
+    fn part(&self) {
+        self.store.part(&self.key, Wanted { target: &self.target, fields: &self.fields });
+    }
+
+    /// A response that is to be stored, unless it is too large.
+    pub(super) fn draft(self, head: Head, lead: Option<Lead>) -> Result<Draft, Option<Lead>> {
+        let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let length = announced.and_then(|text| text.parse::<usize>().ok());
+        if length.is_some_and(|length| length > self.most) {
+            self.part();
+            return Err(lead);
+        }
+        let own = self.store.reserve(head_bytes(&head.headers));
+        let room = self.store.reserve(length.unwrap_or(0));
+        let (Some(own), Some(room)) = (own, room) else { return Err(lead) };
+        Ok(Draft { place: self, head, own, content: Vec::new(), room, length, lead })
+    }
+}
+
+impl Draft {
+    /// Adds content; returns `false` if there is no room.
+    #[must_use]
+    pub(super) fn push(&mut self, data: &[u8]) -> bool {
+        let needed = self.content.len() + data.len();
+        if needed > self.place.most || self.length.is_some_and(|length| needed > length) {
+            return false;
+        }
+        if needed > self.content.capacity() {
+            let grown = self.length.unwrap_or((2 * self.content.capacity()).max(needed + STEP));
+            if self.length.is_none() {
+                let more = grown - self.content.capacity();
+                let Some(more) = self.place.store.reserve(more) else { return false };
+                self.room.join(more);
+            }
+            self.content.reserve_exact(grown - self.content.len());
+        }
+        self.content.extend_from_slice(data);
+        true
+    }
+
+    /// Stores it.
+    pub(super) fn finish(mut self) {
+        if self.length.is_some_and(|length| length != self.content.len()) {
+            return;
+        }
+        let Head { status, headers, freshness, selector } = self.head;
+        let is_shared = freshness.can_be_shared();
+        self.content.shrink_to_fit();
+        self.room.shrink(self.content.capacity());
+        let body = match self.content.is_empty() {
+            true => Bytes::new(),
+            false => Bytes::from_owner(Content { bytes: self.content, _room: self.room }),
+        };
+        let entry = Entry { status, headers, body, freshness, selector };
+        self.place.store.insert(&self.place.key, Arc::new(entry), self.own);
+        let landed = if is_shared { Landed::Stored } else { Landed::Unshared };
+        self.lead.into_iter().for_each(|lead| lead.land(landed));
+    }
+
+    /// It became too large: each that waits asks for itself.
+    pub(super) fn abandon(self) {
+        self.place.part();
+        self.lead.into_iter().for_each(|lead| lead.land(Landed::Unshared));
+    }
+}

@@ -1,0 +1,210 @@
+//! A stored response, and the responses that are made of it.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_RANGES, AGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG,
+    HeaderMap, HeaderName, HeaderValue, RANGE, TRAILER,
+};
+use http::{Response, StatusCode};
+
+use super::policy::{self, Freshness};
+use crate::http::byte_ranges::{self, ByteRanges};
+use crate::http::preconditions::{Validators, Verdict};
+use crate::http::request::join;
+use crate::http::{Body, Fault, Reply, Request};
+
+/// Bytes of an entry besides its content and fields.
+const OVERHEAD: usize = 512;
+
+/// A stored response.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) freshness: Freshness,
+    pub(super) selector: Selector,
+}
+
+/// Which requests for a resource a response is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Selector {
+    /// Where the request was rewritten to.
+    pub(super) target: Box<str>,
+    /// The fields of the request that it depends on, as they were.
+    pub(super) fields: Vec<(HeaderName, String)>,
+}
+
+/// What selects one of the responses of a resource.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) target: &'a str,
+    pub(super) fields: &'a HeaderMap,
+}
+
+impl Wanted<'_> {
+    /// Which requests get the same response.
+    pub(super) fn selector(&self, response: &HeaderMap) -> Selector {
+        let names: Vec<_> = policy::varying(response).flatten().collect();
+        Selector { target: self.target.into(), fields: varied(names.iter(), self.fields) }
+    }
+}
+
+impl Selector {
+    pub(super) fn matches(&self, wanted: Wanted<'_>) -> bool {
+        let names = self.fields.iter().map(|(name, _)| name);
+        *self.target == *wanted.target
+            && (self.fields.is_empty() || varied(names, wanted.fields) == self.fields)
+    }
+}
+
+/// The values of the fields that a response depends on, in a form in which requests that mean the
+/// same are equal (RFC 9111 section 4.1).
+pub(super) fn varied<'a>(
+    names: impl Iterator<Item = &'a HeaderName>,
+    request: &HeaderMap,
+) -> Vec<(HeaderName, String)> {
+    names
+        .map(|name| {
+            let line = join(request.get_all(name).iter()).unwrap_or_default();
+            let members = line.split(',').map(str::trim).filter(|member| !member.is_empty());
+            (name.clone(), members.collect::<Vec<_>>().join(","))
+        })
+        .collect()
+}
+
+/// The head of a response as it is stored.
+pub(super) fn stored_head(headers: &HeaderMap, received: SystemTime) -> HeaderMap {
+    let mut headers = headers.clone();
+    for name in [AGE, TRAILER] {
+        headers.remove(name);
+    }
+    if !headers.contains_key(DATE)
+        && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(received))
+    {
+        headers.insert(DATE, date);
+    }
+    headers
+}
+
+/// Bytes that a head takes in memory.
+pub(super) fn head_bytes(headers: &HeaderMap) -> usize {
+    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64);
+    fields.sum::<usize>() + OVERHEAD
+}
+
+impl Entry {
+    /// Whether its origin can be asked if it is still the same.
+    pub(super) fn validators(&self) -> Validators {
+        Validators::of(&self.headers)
+    }
+
+    /// Whether a 304 is about this entry (RFC 9111 section 4.3.4).
+    pub(super) fn is_confirmed_by(&self, fields: &HeaderMap) -> bool {
+        let bare = |headers: &HeaderMap| {
+            let tag = headers.get(ETAG).map(|tag| tag.as_bytes().to_vec());
+            tag.map(|tag| tag.strip_prefix(b"W/").map_or(tag.clone(), <[u8]>::to_vec))
+        };
+        match (bare(fields), bare(&self.headers)) {
+            (Some(new), Some(old)) => new == old,
+            (None, _) => true,
+            (Some(_), None) => false,
+        }
+    }
+
+    /// Its head with the fields of a 304 (RFC 9111 section 3.2).
+    pub(super) fn confirmed_head(&self, fields: &HeaderMap, received: SystemTime) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let fields = stored_head(fields, received);
+        for name in fields.keys() {
+            // They are about the content, which stays.
+            let is_of_content = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE].contains(name)
+                || name == "content-md5";
+            if is_of_content {
+                continue;
+            }
+            headers.remove(name);
+            for value in fields.get_all(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        headers
+    }
+
+    /// The response to a request: this one, a range of it, or that the client has it.
+    pub(super) fn respond(&self, req: &Request, now: SystemTime) -> Reply {
+        let mut headers = self.headers.clone();
+        headers.insert(AGE, self.freshness.age(now).into());
+        respond(req, self.status, headers, &self.body)
+    }
+}
+
+/// What a client gets of a whole response to a GET.
+fn respond(req: &Request, status: StatusCode, mut headers: HeaderMap, body: &Bytes) -> Reply {
+    if status != StatusCode::OK {
+        return Ok(with(status, headers, body.clone()));
+    }
+    match check(req, &headers) {
+        Verdict::Send => {}
+        Verdict::NotModified => return Ok(not_modified(headers)),
+        Verdict::Failed => return Err(Fault::status(StatusCode::PRECONDITION_FAILED)),
+    }
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let size = body.len() as u64;
+    match ranges(req, &headers, size) {
+        ByteRanges::Spans(spans) if spans.len() == 1 => {
+            let span = spans[0];
+            let start = usize::try_from(span.start).unwrap_or(usize::MAX);
+            let end = start.saturating_add(usize::try_from(span.len).unwrap_or(usize::MAX));
+            if let Ok(value) = HeaderValue::try_from(span.content_range(size)) {
+                headers.insert(CONTENT_RANGE, value);
+            }
+            headers.insert(CONTENT_LENGTH, span.len.into());
+            Ok(with(StatusCode::PARTIAL_CONTENT, headers, body.slice(start..end.min(body.len()))))
+        }
+        ByteRanges::Unsatisfiable => {
+            let mut fault = Fault::status(StatusCode::RANGE_NOT_SATISFIABLE);
+            if let Ok(value) = HeaderValue::try_from(format!("bytes */{size}")) {
+                fault.headers.insert(CONTENT_RANGE, value);
+            }
+            Err(fault)
+        }
+        // A client must be ready for the whole (RFC 9110 section 14.2).
+        _ => Ok(with(status, headers, body.clone())),
+    }
+}
+
+/// The client's preconditions.
+pub(super) fn check(req: &Request, response: &HeaderMap) -> Verdict {
+    Validators::of(response).check(&req.head.headers)
+}
+
+/// The response for a client that has the content.
+pub(super) fn not_modified(mut headers: HeaderMap) -> Response<Body> {
+    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
+        headers.remove(name);
+    }
+    with(StatusCode::NOT_MODIFIED, headers, Bytes::new())
+}
+
+fn ranges(req: &Request, headers: &HeaderMap, size: u64) -> ByteRanges {
+    let field = req.head.headers.get(RANGE).and_then(|value| value.to_str().ok());
+    match field {
+        Some(field)
+            if req.head.method == http::Method::GET
+                && Validators::of(headers).allow_range(&req.head.headers) =>
+        {
+            byte_ranges::parse(field, size)
+        }
+        _ => ByteRanges::Whole,
+    }
+}
+
+fn with(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

@@ -232,3 +232,34 @@ fn an_option_without_effect_is_told_of() {
     let caddy = before(&origin, "path /tmp/caddy-cache");
     assert!(caddy.log().contains("path has no effect as responses are kept in memory"));
 }
+
+#[test]
+fn the_source_of_a_template_is_never_sent() {
+    let origin = Origin::start();
+    let text = "http://localhost:@PORT@, http://localhost:@PORT2@ {\n root www\n import lines\n\
+                proxy / @ORIGIN@ {\n except /page.html /plain.txt\n}\n\
+                cache {\n match_path /\n}\n}\n";
+    let page = "{{.Method}} {{.Header `x`}}";
+    let caddy = Setup::new(text)
+        .set("ORIGIN", origin.addr)
+        .file("www/page.html", page)
+        .file("www/plain.txt", page)
+        .file("lines", "")
+        .start();
+    let ask = |path: &str, x: &str| curl(&["-H", &format!("X: {x}")], &caddy.plain(path));
+    // Without templates it is a file like others.
+    for word in ["miss", "hit"] {
+        let answer = ask("/page.html", "1");
+        assert_eq!((status(&answer), answer.text().as_str()), ((200, word), page));
+    }
+    std::fs::write(caddy.path("lines"), "templates / .html\n").unwrap();
+    caddy.reload();
+    for x in ["2", "3"] {
+        let answer = ask("/page.html", x);
+        assert_eq!((status(&answer), answer.text()), ((200, "skip"), format!("GET {x}")));
+    }
+    for word in ["miss", "hit"] {
+        assert_eq!(status(&ask("/plain.txt", "1")), (200, word), "no template");
+        assert_eq!(status(&ask("/other.html", "1")), (200, word), "of the upstream");
+    }
+}

@@ -28,6 +28,7 @@ pub(super) struct Place {
     /// Those of its request.
     pub(super) target: Box<str>,
     pub(super) fields: HeaderMap,
+    pub(super) is_raw: bool,
     /// Most bytes of its content.
     pub(super) most: usize,
 }
@@ -58,7 +59,8 @@ impl AsRef<[u8]> for Content {
 impl Place {
     /// Requests for it do not wait for one another.
     fn part(&self) {
-        self.store.part(&self.key, Wanted { target: &self.target, fields: &self.fields });
+        let Self { store, key, target, fields, is_raw, .. } = self;
+        store.part(key, Wanted { target, fields, is_raw: *is_raw });
     }
 
     /// A response that is to be stored, unless it is too large.

@@ -35,6 +35,8 @@ pub(super) struct Selector {
     pub(super) target: Box<str>,
     /// The fields of the request that it depends on, as they were.
     pub(super) fields: Vec<(HeaderName, String)>,
+    /// Whether a handler before the cache has asked for a file that it makes other content of.
+    pub(super) is_raw: bool,
 }
 
 /// What selects one of the responses of a resource.
@@ -42,20 +44,22 @@ pub(super) struct Selector {
 pub(super) struct Wanted<'a> {
     pub(super) target: &'a str,
     pub(super) fields: &'a HeaderMap,
+    pub(super) is_raw: bool,
 }
 
 impl Wanted<'_> {
     /// Which requests get the same response.
     pub(super) fn selector(&self, response: &HeaderMap) -> Selector {
         let names: Vec<_> = policy::varying(response).flatten().collect();
-        Selector { target: self.target.into(), fields: varied(names.iter(), self.fields) }
+        let fields = varied(names.iter(), self.fields);
+        Selector { target: self.target.into(), fields, is_raw: self.is_raw }
     }
 }
 
 impl Selector {
     pub(super) fn matches(&self, wanted: Wanted<'_>) -> bool {
         let names = self.fields.iter().map(|(name, _)| name);
-        *self.target == *wanted.target
+        (&*self.target, self.is_raw) == (wanted.target, wanted.is_raw)
             && (self.fields.is_empty() || varied(names, wanted.fields) == self.fields)
     }
 }

@@ -19,6 +19,7 @@ use super::status::{Forwarded, Outcome};
 use super::store::{Landed, Lead, Turn};
 use crate::http::preconditions::Verdict;
 use crate::http::{Body, Fault, Reply, Request};
+use crate::own_files::{OwnFile, Raw};
 
 /// A request on its way to the origin.
 struct Errand {
@@ -110,7 +111,8 @@ impl Shelf {
             Some(_) => "",
             None => req.head.uri.path_and_query().map_or("/", |target| target.as_str()),
         };
-        Wanted { target, fields: &req.head.headers }
+        let is_raw = req.head.extensions.get::<Raw>().is_some();
+        Wanted { target, fields: &req.head.headers, is_raw }
     }
 
     /// The response that is stored, if it can be used as it is.
@@ -267,11 +269,14 @@ impl Shelf {
     ) -> Response<Body> {
         let (why, status) = (errand.why, response.status());
         let (parts, body) = response.into_parts();
-        let (body, stored) = match self.judge(
-            req,
-            &errand.asked,
-            Answer { status, headers: &parts.headers, exchange },
-        ) {
+        // A handler before the cache makes other content of it, and knows it by this mark.
+        let is_source = parts.extensions.get::<OwnFile>().is_some();
+        let answer = Answer { status, headers: &parts.headers, exchange };
+        let judged = match is_source {
+            true => Err(Refused::Forbidden),
+            false => self.judge(req, &errand.asked, answer),
+        };
+        let (body, stored) = match judged {
             Ok(freshness) => {
                 let headers = stored_head(&parts.headers, exchange.received);
                 let selector = self.wanted(req).selector(&headers);
@@ -307,6 +312,7 @@ impl Shelf {
             key: errand.key,
             target: wanted.target.into(),
             fields: wanted.fields.clone(),
+            is_raw: wanted.is_raw,
             most: self.settings.most,
         };
         match place.draft(head, lead) {

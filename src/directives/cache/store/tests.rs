@@ -20,7 +20,7 @@ fn entry(accept: &str, control: &str) -> Arc<Entry> {
     let asked = Asked::default();
     let freshness = judge(&asked, StatusCode::OK, &headers, Defaults::default(), exchange).unwrap();
     let fields = vec![("accept".parse().unwrap(), accept.to_owned())];
-    let selector = Selector { target: "/".into(), fields };
+    let selector = Selector { target: "/".into(), fields, is_raw: false };
     Arc::new(Entry { status: StatusCode::OK, headers, body: Bytes::new(), freshness, selector })
 }
 
@@ -29,7 +29,7 @@ fn accepting(value: &str) -> HeaderMap {
 }
 
 fn wanted(fields: &HeaderMap) -> Wanted<'_> {
-    Wanted { target: "/", fields }
+    Wanted { target: "/", fields, is_raw: false }
 }
 
 fn put(store: &Store, key: &str, accept: &str, bytes: usize) -> bool {
@@ -83,7 +83,7 @@ fn variants_are_told_apart_and_bounded() {
     assert_eq!(found(CACHE_VARIANTS - 1), None);
     assert_eq!(found(CACHE_VARIANTS).unwrap().fields[0].1, format!("a{CACHE_VARIANTS}"));
     let fields = accepting("a20");
-    let elsewhere = Wanted { target: "/other", fields: &fields };
+    let elsewhere = Wanted { target: "/other", fields: &fields, is_raw: false };
     assert!(store.find("/", elsewhere).is_none());
     store.part("/", wanted(&fields));
     assert!(found(20).is_none() && found(21).is_some());

@@ -270,7 +270,10 @@ limits! {
     CA_ANSWER_BYTES: usize = MB,
         bytes "one response of a CA or another HTTPS service that certificates need";
     DNS_CHALLENGE: Duration = secs(120),
-        time "setting a DNS record through a name server or program";
+        time "setting a DNS record through a name server, a provider or a program";
+    DNS_REQUEST: Duration = secs(30), time "one request to a DNS provider";
+    DNS_PROPAGATION: Duration = secs(120),
+        time "time until all name servers of a zone have a record that a DNS provider has set";
     /// After the start; a machine's network may come later than its services.
     HTTPS_RECORD_DELAY: Duration = secs(5),
         time "time before DNS is asked for the HTTPS records of a new configuration";

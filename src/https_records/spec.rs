@@ -96,7 +96,7 @@ impl RecordSpec {
         let target = name(&target)?;
         let http2 = offer.http2 && is_offered(offer.policy, b"h2");
         let record = offer.http3.then(|| record::own(&target, http2));
-        let provider = offer.policy.managed.dns.clone();
+        let provider = offer.policy.managed.dns.clone().filter(Dns::has_https);
         let could_publish = provider.is_some();
         let provider = provider.filter(|_| publish);
         let port = offer.port;

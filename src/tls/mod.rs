@@ -28,8 +28,8 @@ use rustls::CipherSuite;
 
 pub use certificate_spec::Eab;
 pub use dns::{
-    Algorithm, Change as DnsChange, Dns, Replaced, Rfc2136, VARIABLES as DNS_VARIABLES,
-    Value as DnsValue, variable as dns_variable,
+    Algorithm, Change as DnsChange, Dns, Provided, Replaced, Rfc2136, Unusable, Value as DnsValue,
+    provider_names, variable as dns_variable, variables as dns_variables,
 };
 pub use files::Files;
 pub use key_type::KeyType;

@@ -86,6 +86,7 @@ fn with_files(text: &str) -> Setup {
         .file("srv/www/index.html", "")
         .file("srv/templates/pictures.html", template)
         .env("RFC2136_NAMESERVER", "127.0.0.1:53")
+        .env("CLOUDFLARE_DNS_API_TOKEN", "token")
 }
 
 #[test]

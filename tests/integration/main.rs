@@ -39,6 +39,7 @@ mod deb;
 mod defaults;
 mod descriptors;
 mod dns;
+mod dns_providers;
 mod documentation;
 mod early;
 mod early_hints;

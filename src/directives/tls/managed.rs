@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 
-use crate::caddyfile::{Args, ConfigError, parse_duration, parse_number, parse_port};
+use crate::caddyfile::{Args, ConfigError, parse_duration, parse_number, parse_port, suggestion};
 use crate::tls::acme::ca_url;
-use crate::tls::{Algorithm, Certificates, Dns, Eab, HttpsRecord, Policy, Rfc2136, dns_variable};
+use crate::tls::{
+    Algorithm, Certificates, Dns, Eab, HttpsRecord, Policy, Provided, Rfc2136, Unusable,
+    dns_variable, provider_names,
+};
 
 const DNS_PORT: u16 = 53;
 /// The default time for an update to reach the zone's other servers.
@@ -69,6 +72,12 @@ pub(super) fn check(args: &Args<'_>, policy: &Policy) -> Result<(), ConfigError>
             .error("tls: 'https_record publish' requires 'dns'")
             .hint("add: dns rfc2136, or dns exec COMMAND; or write: https_record check"));
     }
+    let publishes = policy.https_record == Some(HttpsRecord::Publish);
+    if publishes && managed.dns.as_ref().is_some_and(|dns| !dns.has_https()) {
+        return Err(args
+            .error("tls: 'https_record publish' works with 'dns rfc2136' and 'dns exec' only")
+            .hint("write: https_record check; the log says which record to add"));
+    }
     let own = match policy.certificates {
         Some(Certificates::SelfSigned) => "self_signed",
         Some(Certificates::Files(_)) => "certificate files",
@@ -104,9 +113,24 @@ pub(super) fn dns(args: &mut Args<'_>) -> Result<Dns, ConfigError> {
             "the server and its key are in the environment: RFC2136_NAMESERVER, \
                    RFC2136_TSIG_KEY, RFC2136_TSIG_SECRET",
         )),
-        (other, _) => Err(args.error(format!("Unsupported DNS provider '{other}'")).hint(
-            "the providers are rfc2136, for servers that accept dynamic updates, and exec COMMAND",
+        (name, []) => provided(args, name),
+        (name, _) => Err(args.error(format!("dns {name} takes no arguments")).hint(
+            "credentials are in the environment of the service; see the documentation of tls",
         )),
+    }
+}
+
+/// A provider with an HTTP API, configured by environment variables, as in Caddy v1.
+fn provided(args: &Args<'_>, name: &str) -> Result<Dns, ConfigError> {
+    match Provided::from_environment(name) {
+        Some(Ok(provided)) => Ok(Dns::Provided(provided)),
+        Some(Err(Unusable { why, remedy })) => Err(args.error(why).hint(remedy)),
+        None => {
+            let mut known = provider_names();
+            known.extend(["rfc2136", "exec"]);
+            let error = args.error(format!("Unsupported DNS provider '{name}'"));
+            Err(error.hint(suggestion(name, &known)))
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use super::places::Places;
 use super::settings::Challenge;
 use crate::limits::ACME_ATTEMPT;
 use crate::tls::certificate_spec::CertificateSpec;
+use crate::tls::dns::Dns;
 use crate::tls::pem::{date, unix_now};
 use crate::tls::storage::Held;
 
@@ -27,9 +28,11 @@ impl Keeper {
         let stopping = |_| Failure::trouble("the process is stopping");
         let ca = self.ca(&managed.spec().ca);
         let _permit = ca.permits.acquire().await.map_err(stopping)?;
-        match tokio::time::timeout(ACME_ATTEMPT, self.attempt(managed)).await {
+        let propagation = managed.spec().dns.as_ref().map_or(Duration::ZERO, Dns::propagation);
+        let most = ACME_ATTEMPT + propagation;
+        match tokio::time::timeout(most, self.attempt(managed)).await {
             Ok(done) => done,
-            Err(_) => Err(Failure::trouble(format!("not complete within {ACME_ATTEMPT:?}"))),
+            Err(_) => Err(Failure::trouble(format!("not complete within {most:?}"))),
         }
     }
 

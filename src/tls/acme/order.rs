@@ -222,11 +222,7 @@ impl Job<'_> {
         }
     }
 
-    async fn publish<'p>(
-        &self,
-        provider: &'p Dns,
-        value: &str,
-    ) -> Result<dns::Record<'p>, Failure> {
+    async fn publish(&self, provider: &Dns, value: &str) -> Result<dns::Record, Failure> {
         provider.publish(&self.spec.name, value).await.map_err(Failure::trouble)
     }
 

@@ -1,5 +1,6 @@
 //! Debian's BIND with one zone.
 
+use std::io::Write as _;
 use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -68,6 +69,11 @@ impl Bind {
         self.wait_said(loaded);
     }
 
+    /// Changes records, by lines of nsupdate.
+    pub fn update(&self, lines: &str) {
+        nsupdate(self.port, lines);
+    }
+
     /// The same server at port 53 of a loopback address of its own, for a resolv.conf.
     pub fn resolver(&self) -> Resolver {
         let ip = format!("127.53.{}.{}", self.port / 250, self.port % 250 + 1);
@@ -98,6 +104,15 @@ impl Bind {
     fn wait_said(&self, text: &str) {
         wait_for("named", PATIENCE, || self.log().contains(text).then_some(()));
     }
+}
+
+/// Runs nsupdate with `acme-key` at a port of this machine.
+pub fn nsupdate(port: u16, lines: &str) {
+    let mut child = Command::new("nsupdate").stdin(Stdio::piped()).spawn().expect("nsupdate");
+    let key = format!("hmac-sha256:acme-key {SECRET}");
+    let text = format!("server 127.0.0.1 {port}\nkey {key}\n{lines}\nsend\n");
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "{lines}");
 }
 
 /// A name server's address, and what it was asked.

@@ -7,6 +7,7 @@ mod caddy;
 mod client;
 mod delay;
 mod devtools;
+mod dns_api;
 mod faults;
 mod fpm;
 mod nginx;
@@ -35,6 +36,7 @@ pub use client::{
 };
 pub use delay::delayed;
 pub use devtools::{LOOKS, Window, chromium};
+pub use dns_api::{Asked, DnsApi};
 pub use fpm::Fpm;
 pub use nginx::Nginx;
 pub use origin::Origin;

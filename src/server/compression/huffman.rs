@@ -185,9 +185,9 @@ mod tests {
 
     /// A bit at a time.
     fn plainly(string: &[u8]) -> Option<Vec<u8>> {
-        let mut bits = string.iter().flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1));
+        let bits = string.iter().flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1));
         let (mut out, mut code, mut length) = (Vec::new(), 0_u64, 0);
-        while let Some(bit) = bits.next() {
+        for bit in bits {
             (code, length) = (code << 1 | u64::from(bit), length + 1);
             let window = code << (32 - length);
             if length >= SHORTEST && self::length(window) == length {

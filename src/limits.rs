@@ -165,9 +165,9 @@ limits! {
     UPSTREAM_FIRST_BYTE: Duration = secs(60), time "waiting for the head of the response";
     UPSTREAM_BODY_IDLE: Duration = secs(60),
         time "idle time within the response while the request body is idle too";
-    FORWARD_AUTH: Duration = secs(10), time "answer of the server that decides, `forward_auth`; 504";
-    EXTAUTH: Duration = secs(30), time "answer of the server that decides, `extauth`; 504";
-    REAUTH: Duration = secs(60), time "answer of a server that knows the users, `reauth`; 504";
+    FORWARD_AUTH: Duration = secs(10), time "answer of the service that decides, `forward_auth`; 504";
+    EXTAUTH: Duration = secs(30), time "answer of the service that decides, `extauth`; 504";
+    REAUTH: Duration = secs(60), time "answer of an upstream that knows the users, `reauth`; 504";
     LOGIN_BYTES: usize = 16 * KB, bytes "content of a request to the page of `login`; more is 413";
     LOGIN_ADDRESS: u32 = 10, count "wrong passwords from an address (IPv6: a /64) in a row; more are 429";
     LOGIN_USER: u32 = 50, count "wrong passwords for a user in a row; more are 429";

@@ -131,7 +131,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("expires with a block", expires::setup).block(&expires::OPTIONS),
     row("basicauth PATH USER PASSWORD, or: basicauth USER PASSWORD with a block", basicauth::setup)
         .block(&basicauth::OPTIONS),
-    row("forward_auth PATH SERVER", forward_auth::setup).block(&forward_auth::OPTIONS),
+    row("forward_auth PATH SERVICE", forward_auth::setup).block(&forward_auth::OPTIONS),
     row("status_page [ADDRESS|PATH]", status_page::setup),
     row("redir TO, or: redir FROM TO [CODE]", redir::setup).block(&redir::OPTIONS).templates(),
     row("status CODE PATH", status::setup).block(&status::OPTIONS),

@@ -24,8 +24,8 @@ static MENTIONS: &[Mention] = &[
         brief(UPSTREAM_CONNECT)
     }),
     ("docs/fastcgi.md", "before and within the response | {} |", || brief(FASTCGI_SILENCE)),
-    ("docs/fastcgi.md", "server reads nothing of a request | {} |", || brief(FASTCGI_SILENCE)),
-    ("docs/fastcgi.md", "this server is tried last for {}. A", || time(FASTCGI_AVOIDED)),
+    ("docs/fastcgi.md", "upstream reads nothing of a request | {} |", || brief(FASTCGI_SILENCE)),
+    ("docs/fastcgi.md", "this upstream is tried last for {}. A", || time(FASTCGI_AVOIDED)),
     ("docs/forward_auth.md", "question to the head of the response | {} |", || brief(FORWARD_AUTH)),
     ("docs/limits.md", "Default: {} of header", || bytes(HEADER_BYTES)),
     ("docs/log.md", "a file is rotated; 0: never | {} |", || LOG_ROLL_MB.to_string()),
@@ -85,9 +85,6 @@ static MENTIONS: &[Mention] = &[
     ("docs/websocket.md", "and SIGKILL after {}.", || time(PROGRAM_END)),
     ("docs/websocket.md", "The client gets a PING every {}, and", || time(WEBSOCKET_PING)),
     ("docs/websocket.md", "disconnected after {} without data", || time(WEBSOCKET_SILENCE)),
-    ("packaging/man/caddy.8", "requests in flight. Default: {}.", || brief(DRAIN)),
-    ("packaging/man/caddy.8", "is rotated. Default: {}. 0", || LOG_ROLL_MB.to_string()),
-    ("packaging/man/caddy.8", "to the CA. Default: {}.", || brief(CA_TIMEOUT)),
     ("docs/reauth.md", "`timeout=DURATION` ({}), and", || brief(REAUTH)),
 ];
 

@@ -213,6 +213,20 @@ mod documentation {
     }
 
     #[test]
+    fn the_pages_list_the_directives_in_their_order() {
+        let own = |name: &&str| !matches!(*name, "maxrequestbody" | "startup" | "shutdown");
+        let known: Vec<_> = DIRECTIVES.iter().map(|row| row.name).filter(own).collect();
+        for (file, begin) in [("README.md", "| ["), ("SUMMARY.md", "- [")] {
+            let path = format!("{}/docs/{file}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(path).unwrap();
+            let listed = text.lines().filter_map(|line| line.strip_prefix(begin)?.split_once("]("));
+            let listed: Vec<_> =
+                listed.map(|(name, _)| name).filter(|name| known.contains(name)).collect();
+            assert_eq!(listed, known, "left docs/{file}, right the table of directives");
+        }
+    }
+
+    #[test]
     fn names_are_unique() {
         for row in DIRECTIVES {
             let usages = row.options.map(|options| options.usages()).unwrap_or_default();

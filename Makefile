@@ -36,7 +36,7 @@ SETTINGS ?= sysconfig
 # The scripts name /usr/local; an install elsewhere rewrites that.
 HOME_OF := sed 's|/usr/local|$(PREFIX)|g'
 
-.PHONY: help run build check test fuzz bench bench-micro bench-road install dist licences rpm srpm srpm-rebuild deb tarball image clean
+.PHONY: help run build check test fuzz bench bench-micro bench-road docs man pictures readme install dist licences rpm srpm srpm-rebuild deb tarball image clean
 
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
@@ -47,6 +47,9 @@ help:
 	@echo 'make bench    measure against nginx, HAProxy, h2o, Caddy and Envoy (RUN="--case h1-*")'
 	@echo 'make bench-road  measure over roads with delay and loss (RUN="--cell 50ms-* --load 1m")'
 	@echo 'make bench-micro  count instructions of what a request passes through'
+	@echo 'make docs     build the documentation as a book with search, in target/docs'
+	@echo 'make readme   do what README.md says in a fresh clone, the builds too'
+	@echo 'make man      make the manual pages of the documentation anew; make pictures its pictures'
 	@echo 'make install  copy what is built into place (DESTDIR= PREFIX=/usr/local)'
 	@echo 'make dist     build target/dist/ARCH/caddy for glibc 2.17 and later, with zig'
 	@echo 'make rpm      that as an RPM, in target/rpm; make deb and make tarball likewise'
@@ -100,6 +103,21 @@ bench-road: build
 	benches/road/setup.sh
 	benches/road/run $(RUN)
 	benches/road/page
+
+docs:
+	packaging/book/build
+
+# Both are kept in the sources; a test compares the manual pages with docs/.
+man:
+	packaging/man/make
+
+pictures: build
+	packaging/book/pictures
+	benches/road/page
+
+readme:
+	tests/setup.sh
+	tests/readme/follow
 
 dist:
 	packaging/dist.sh $(ARCH)

@@ -3,33 +3,35 @@
 from html import escape
 
 WIDTH, BAR, GAP, LEFT, RIGHT, TOP = 760, 16, 14, 150, 110, 44
-OURS, PEER, INK, FAINT = "#1f6feb", "#a8b3c1", "#24292f", "#6e7781"
+LIGHT = {"ground": "#ffffff", "ours": "#1f6feb", "peer": "#a8b3c1", "ink": "#24292f", "faint": "#6e7781"}
+DARK = {"ground": "#0d1117", "ours": "#4493f8", "peer": "#57606a", "ink": "#e6edf3", "faint": "#9198a1"}
 
 
-def bars(title, unit, groups, ours, digits=1):
+def bars(title, unit, groups, ours, digits=1, colours=LIGHT):
     """`groups` is [(label, [(server, value), …]), …]; shorter bars are better."""
+    ground, ink, faint = (colours[name] for name in ("ground", "ink", "faint"))
     most = max(value for _, rows in groups for _, value in rows)
     scale = (WIDTH - LEFT - RIGHT) / most if most else 0
     parts, y = [], TOP
     for label, rows in groups:
-        parts.append(_text(10, y + 12, label, "start", INK, bold=True))
+        parts.append(_text(10, y + 12, label, "start", ink, bold=True))
         y += 20
         for server, value in rows:
-            colour = OURS if server in ours else PEER
+            colour = colours["ours" if server in ours else "peer"]
             length = max(value * scale, 1)
-            parts.append(_text(LEFT - 8, y + 12, server, "end", INK))
+            parts.append(_text(LEFT - 8, y + 12, server, "end", ink))
             parts.append(
                 f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="{BAR - 2}" fill="{colour}"/>'
             )
-            parts.append(_text(LEFT + length + 6, y + 12, _number(value, digits), "start", FAINT))
+            parts.append(_text(LEFT + length + 6, y + 12, _number(value, digits), "start", faint))
             y += BAR + 2
         y += GAP
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" '
         f'viewBox="0 0 {WIDTH} {y}" font-family="sans-serif" font-size="12" role="img">',
         f"<title>{escape(title)}</title>",
-        f'<rect width="{WIDTH}" height="{y}" fill="#ffffff"/>',
-        _text(10, 22, f"{title} ({unit}; shorter is better)", "start", INK, bold=True, size=14),
+        f'<rect width="{WIDTH}" height="{y}" fill="{ground}"/>',
+        _text(10, 22, f"{title} ({unit}; shorter is better)", "start", ink, bold=True, size=14),
     ]
     return "\n".join([*head, *parts, "</svg>", ""])
 

@@ -67,3 +67,14 @@ fn the_example_takes_other_ports_where_its_own_are_taken() {
     assert!(out.contains("--origin-to-force-quic-on=localhost:8444"), "{out}");
     assert_eq!(out.matches("<title>An existing site</title>").count(), 2, "{out}{err}");
 }
+
+/// With the binary under test where the README builds one.
+#[test]
+fn the_readme_leads_to_a_page_and_to_a_site_of_ones_own() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let line = format!("ip link set lo up && exec {root}/tests/readme/follow --program {BINARY}");
+    let done = Command::new("unshare").args(["--net", "sh", "-c", &line]).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert_eq!(done.status.code(), Some(0), "{out}{err}");
+    assert!(out.contains("; page to own site: "), "{out}{err}");
+}

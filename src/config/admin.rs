@@ -39,7 +39,7 @@ fn draft(admin: AdminSite, settings: &Settings) -> Draft {
     site.binds.push(ip.to_string());
     site.answers_all = true;
     site.tls.certificates = Some(Certificates::Off);
-    if ip.is_loopback() {
+    if ip.is_loopback() || admin.allowed.are_loopback() {
         site.push(LocalHosts);
     }
     if !admin.allowed.is_empty() {

@@ -13,6 +13,7 @@ use crate::http::paths::Prefix;
 use crate::http::{Body, Request};
 use crate::report::Usage;
 use crate::site::SiteBuilder;
+use crate::site::local_hosts::Hosts;
 
 const DEFAULT_PATH: &str = "/debug/vars";
 
@@ -33,12 +34,15 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             return Err(args.error("expvar may be written only once").hint("keep one path"));
         }
     }
-    site.push(Vars { path: path.unwrap_or_else(|| Prefix::new(DEFAULT_PATH)) });
+    let path = path.unwrap_or_else(|| Prefix::new(DEFAULT_PATH));
+    let hosts = site.hosts(path.as_str());
+    site.push(Vars { path, hosts });
     Ok(())
 }
 
 struct Vars {
     path: Prefix,
+    hosts: Hosts,
 }
 
 impl Handler for Vars {
@@ -47,6 +51,7 @@ impl Handler for Vars {
             return next.run(req);
         }
         Box::pin(async {
+            self.hosts.check(req)?;
             let mut response = Response::new(Body::from(format!("{:#}\n", vars().await)));
             let headers = response.headers_mut();
             let json = HeaderValue::from_static("application/json; charset=utf-8");
@@ -92,6 +97,26 @@ mod tests {
             assert!(vars.pointer(pointer).and_then(Value::as_u64).unwrap() > 0, "{pointer}");
         }
         assert!(site.handle(&mut request("GET", "/debug")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn names_of_others_do_not_lead_to_it() {
+        let bound: crate::directives::Setup = |args, site| {
+            site.binds.push("127.0.0.1".to_owned());
+            setup(args, site)
+        };
+        for (setup, host, status) in [
+            (bound, "localhost", 200),
+            (bound, "rebound.example", 421),
+            (setup, "shop.example", 200),
+        ] {
+            let site = testing::site("expvar", setup, "expvar").unwrap().build();
+            let mut asked = request("GET", "/debug/vars");
+            asked.host = host.to_owned();
+            let found = site.handle(&mut asked).await;
+            let found = found.map_or_else(|fault| fault.status, |response| response.status());
+            assert_eq!(found, status, "{host}");
+        }
     }
 
     #[test]

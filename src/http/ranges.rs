@@ -16,6 +16,8 @@ const PRIVATE: &[&str] = &[
     "fe80::/10",
 ];
 
+const LOOPBACK: &[&str] = &["127.0.0.0/8", "::1/128"];
+
 /// As published at <https://www.cloudflare.com/ips/>; unchanged since 2021.
 const CLOUDFLARE: &[&str] = &[
     "103.21.244.0/22",
@@ -108,6 +110,19 @@ impl Ranges {
     pub fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
     }
+
+    /// Whether there are some, and all of them are this machine's.
+    pub fn are_loopback(&self) -> bool {
+        let mut loopback = Self::default();
+        let is_known = LOOPBACK.iter().all(|range| loopback.add(range));
+        let within = |spans: &[Span], of: &[Span]| {
+            spans.iter().all(|one| of.iter().any(|of| of.first <= one.first && one.last <= of.last))
+        };
+        is_known
+            && !self.is_empty()
+            && within(&self.v4, &loopback.v4)
+            && within(&self.v6, &loopback.v6)
+    }
 }
 
 fn number(ip: IpAddr) -> u128 {
@@ -161,6 +176,25 @@ mod tests {
             assert!(words.split(' ').all(|word| ranges.add(word)), "{words}");
             assert_eq!(ranges.contains(ip.parse().unwrap()), expected, "{words} {ip}");
         }
+    }
+
+    #[test]
+    fn loopback_is_this_machine_alone() {
+        for (words, expected) in [
+            ("127.0.0.1", true),
+            ("127.0.0.0/8 ::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("127.0.0.1 10.0.0.1", false),
+            ("126.0.0.0/7", false),
+            ("::/127", false),
+            ("private", false),
+            ("::1 2001:db8::1", false),
+        ] {
+            let mut ranges = Ranges::default();
+            assert!(words.split(' ').all(|word| ranges.add(word)), "{words}");
+            assert_eq!(ranges.are_loopback(), expected, "{words}");
+        }
+        assert!(!Ranges::default().are_loopback());
     }
 
     #[test]

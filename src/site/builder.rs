@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use http::StatusCode;
 
 use super::admin::AdminSite;
+use super::local_hosts::Hosts;
 use super::scripts::Scripts;
 use super::settings::{Limits, ListenerSettings};
 use super::task::{Hook, Task};
@@ -152,9 +153,23 @@ impl SiteBuilder {
 
     /// Whether only users with a password, or only this machine, reach a path.
     pub fn is_private(&self, path: &str) -> bool {
+        self.is_bound_to_this_machine() || self.asks_for_password(path)
+    }
+
+    /// Which hosts requests for a path of the operator may name: those of this machine where
+    /// nothing but the address that the site is bound to keeps others away.
+    pub fn hosts(&self, path: &str) -> Hosts {
+        let is_by_address = self.is_bound_to_this_machine() && !self.asks_for_password(path);
+        if is_by_address { Hosts::Local } else { Hosts::Any }
+    }
+
+    fn is_bound_to_this_machine(&self) -> bool {
         let is_local = |host: &String| is_loopback(host.trim_matches(['[', ']']));
         !self.binds.is_empty() && self.binds.iter().all(is_local)
-            || self.authenticated.iter().any(|prefix| prefix.holds(path))
+    }
+
+    fn asks_for_password(&self, path: &str) -> bool {
+        self.authenticated.iter().any(|prefix| prefix.holds(path))
     }
 
     /// Appends a handler to the chain.

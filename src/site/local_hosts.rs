@@ -8,23 +8,32 @@ use http::StatusCode;
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::{Fault, Request};
 
-/// Refuses requests for other hosts than this machine. A page of any site could otherwise give its
-/// own name the address 127.0.0.1 and have a browser on this machine read what is served only here
-/// (DNS rebinding).
-pub fn check(req: &Request) -> Result<(), Fault> {
-    if is_local(&req.host) {
-        return Ok(());
-    }
-    let cause = format!("{} is not this machine: ask localhost or its address", req.host);
-    Err(Fault::caused(StatusCode::MISDIRECTED_REQUEST, cause))
+/// Which hosts a request for what is the operator's may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosts {
+    Any,
+    /// Those of this machine. A page of any site could otherwise give its own name the address
+    /// 127.0.0.1 and have a browser on this machine read what is served only here (DNS rebinding).
+    Local,
 }
 
-/// [`check`] before all other handlers of a site.
+impl Hosts {
+    /// Refuses a request for another host.
+    pub fn check(self, req: &Request) -> Result<(), Fault> {
+        if self == Self::Any || is_local(&req.host) {
+            return Ok(());
+        }
+        let cause = format!("{} is not this machine: ask localhost or its address", req.host);
+        Err(Fault::caused(StatusCode::MISDIRECTED_REQUEST, cause))
+    }
+}
+
+/// [`Hosts::Local`] before all other handlers of a site.
 pub struct LocalHosts;
 
 impl Handler for LocalHosts {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
-        match check(req) {
+        match Hosts::Local.check(req) {
             Ok(()) => next.run(req),
             Err(fault) => Box::pin(ready(Err(fault))),
         }

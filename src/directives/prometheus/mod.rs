@@ -25,6 +25,7 @@ use crate::http::paths::Prefix;
 use crate::http::ranges::Ranges;
 use crate::http::{Body, Fault, Reply, Request};
 use crate::report::{Process, Series};
+use crate::site::local_hosts::Hosts;
 use crate::site::{AdminSite, SiteBuilder};
 
 const DEFAULT_PATH: &str = "/metrics";
@@ -137,8 +138,9 @@ fn publish(block: Block, place: &str, site: &mut SiteBuilder) -> Result<(), Expo
                 ),
             });
         }
+        let hosts = if allowed.are_loopback() { Hosts::Local } else { site.hosts(path.as_str()) };
         let path = Some(path.as_str().to_owned());
-        site.push(Metrics { path, allowed, process });
+        site.push(Metrics { path, allowed, hosts, process });
     } else {
         let addr = address.unwrap_or(DEFAULT_ADDRESS);
         if allowed.is_empty() && !addr.ip().is_loopback() {
@@ -150,7 +152,9 @@ fn publish(block: Block, place: &str, site: &mut SiteBuilder) -> Result<(), Expo
                 ),
             });
         }
-        let handler = Box::new(Metrics { path: None, allowed: Ranges::default(), process });
+        // The site that serves them checks both.
+        let (allow_all, hosts) = (Ranges::default(), Hosts::Any);
+        let handler = Box::new(Metrics { path: None, allowed: allow_all, hosts, process });
         let (path, place) = (path.as_str().to_owned(), place.to_owned());
         site.admin.push(AdminSite { name: "metrics", addr, path, allowed, place, handler });
     }
@@ -166,6 +170,7 @@ struct Metrics {
     /// The path of the site that it is; `None`: the site has no other one.
     path: Option<String>,
     allowed: Ranges,
+    hosts: Hosts,
     process: Process,
 }
 
@@ -178,6 +183,9 @@ impl Handler for Metrics {
         if !is_reader {
             let cause = format!("{} may not read the metrics", req.peer.remote.ip());
             return Box::pin(ready(Err(Fault::caused(StatusCode::FORBIDDEN, cause))));
+        }
+        if let Err(fault) = self.hosts.check(req) {
+            return Box::pin(ready(Err(fault)));
         }
         if !matches!(req.head.method, Method::GET | Method::HEAD) {
             return Box::pin(ready(Err(Fault::not_allowed("GET, HEAD"))));

@@ -208,6 +208,38 @@ fn addresses_of_their_own_are_asked_for() {
     assert!(site.admin.is_empty());
 }
 
+#[tokio::test]
+async fn names_of_others_do_not_lead_to_them() {
+    let bound: crate::directives::Setup = |args, site| {
+        site.binds.push("127.0.0.1".to_owned());
+        setup(args, site)
+    };
+    let protected: crate::directives::Setup = |args, site| {
+        site.authenticated.push(Prefix::new("/metrics"));
+        setup(args, site)
+    };
+    let here = "prometheus {\n use_caddy_addr\n}";
+    let by_address = "prometheus {\n use_caddy_addr\n allow 127.0.0.1 ::1\n}";
+    for (lines, setup, host, status) in [
+        (here, bound, "localhost", 200),
+        (here, bound, "127.0.0.1", 200),
+        (here, bound, "rebound.example", 421),
+        (here, protected, "shop.example", 200),
+        (by_address, setup, "localhost", 200),
+        (by_address, setup, "rebound.example", 421),
+        (by_address, bound, "rebound.example", 421),
+        (SITE, setup, "shop.example", 200),
+    ] {
+        let site = testing::site("prometheus", setup, lines).unwrap();
+        exported(host, &site);
+        let mut asked = request("GET", "/metrics");
+        asked.host = host.to_owned();
+        let found = site.build().handle(&mut asked).await;
+        let found = found.map_or_else(|fault| fault.status, |response| response.status());
+        assert_eq!(found, status, "{lines} {host}");
+    }
+}
+
 #[test]
 fn what_is_refused() {
     for (lines, message) in [

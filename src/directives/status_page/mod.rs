@@ -19,7 +19,8 @@ use crate::http::placeholders::Template;
 use crate::http::ranges::Ranges;
 use crate::http::{Body, Fault, Reply, Request};
 use crate::report::{self, Process, Report};
-use crate::site::{AdminSite, SiteBuilder, local_hosts};
+use crate::site::local_hosts::Hosts;
+use crate::site::{AdminSite, SiteBuilder};
 
 use view::Page;
 
@@ -56,7 +57,8 @@ fn at_address(args: &Args<'_>, site: &mut SiteBuilder, word: &str) -> Result<(),
                  in this site",
             ));
     }
-    let page = StatusPage::new(args, site, Prefix::new("/"), false)?;
+    // The site that serves it checks them.
+    let page = StatusPage::new(args, site, Prefix::new("/"), Hosts::Any)?;
     let place = args.token().map_or_else(String::new, |at| format!("{}:{}", at.file, at.line));
     let (name, path, handler) = ("status page", String::new(), Box::new(page));
     site.admin.push(AdminSite { name, addr, path, allowed: Ranges::default(), place, handler });
@@ -71,8 +73,8 @@ fn at_path(args: &mut Args<'_>, site: &mut SiteBuilder, word: &str) -> Result<()
                  the path out: the page is then at http://{DEFAULT_ADDRESS}"
         )));
     }
-    let is_authenticated = site.authenticated.iter().any(|rule| rule.holds(path.as_str()));
-    let page = StatusPage::new(args, site, path, !is_authenticated)?;
+    let hosts = site.hosts(path.as_str());
+    let page = StatusPage::new(args, site, path, hosts)?;
     site.push(page);
     Ok(())
 }
@@ -80,8 +82,7 @@ fn at_path(args: &mut Args<'_>, site: &mut SiteBuilder, word: &str) -> Result<()
 struct StatusPage {
     /// Without its last slash: empty for the root.
     path: String,
-    /// Whether nothing but the address that the site is bound to protects it.
-    for_local_hosts: bool,
+    hosts: Hosts,
     process: Process,
     page: Arc<Page>,
     host: Template,
@@ -115,13 +116,13 @@ impl StatusPage {
         args: &Args<'_>,
         site: &SiteBuilder,
         path: Prefix,
-        for_local_hosts: bool,
+        hosts: Hosts,
     ) -> Result<Self, ConfigError> {
         let failed = |why: String| args.error(format!("status_page: {why}"));
         let policy = HeaderValue::try_from(policy()).map_err(|why| failed(why.to_string()))?;
         Ok(Self {
             path: path.as_str().trim_end_matches('/').to_owned(),
-            for_local_hosts,
+            hosts,
             process: site.process.clone(),
             page: Arc::new(Page::new().map_err(failed)?),
             host: Template::parse("{hostname}"),
@@ -196,9 +197,7 @@ impl Handler for StatusPage {
         let part = req.route().strip_prefix(&self.path).and_then(Part::at);
         let Some(part) = part else { return next.run(req) };
         Box::pin(async move {
-            if self.for_local_hosts {
-                local_hosts::check(req)?;
-            }
+            self.hosts.check(req)?;
             if !matches!(req.head.method, Method::GET | Method::HEAD) {
                 return Err(Fault::not_allowed("GET, HEAD"));
             }

@@ -69,8 +69,8 @@ fn end_of(bucket: usize) -> u64 {
 /// The values of several histograms, as they were when they were read.
 #[derive(Debug, Clone)]
 pub struct Latencies {
-    buckets: [u64; BUCKETS],
-    sum: u64,
+    pub(super) buckets: [u64; BUCKETS],
+    pub(super) sum: u64,
 }
 
 impl Default for Latencies {

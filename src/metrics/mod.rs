@@ -254,7 +254,8 @@ mod tests {
             let traffic = WorkerMetrics::current().upstream(upstream);
             traffic.begin(true);
             traffic.fail(UpstreamFailure::Closed);
-            WorkerMetrics::current().quic().close(Path { packets_lost: 3, ..Path::default() });
+            let path = Path { packets_lost: 3, datagrams_received: 1, ..Path::default() };
+            WorkerMetrics::current().quic().count(&path);
         })
         .join()
         .unwrap();

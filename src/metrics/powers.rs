@@ -1,7 +1,7 @@
 //! A small histogram whose buckets end at powers of two: what is kept for each site.
 
 use super::counter::Counter;
-use super::histogram::{BUCKETS, Measured, PARTS, bucket};
+use super::histogram::{BUCKETS, Latencies, Measured, PARTS, bucket};
 
 /// One bucket for all that a [`super::Histogram`] divides into [`PARTS`].
 const POWERS: usize = BUCKETS / PARTS as usize;
@@ -54,8 +54,29 @@ impl Distribution {
         self.sum += more.sum;
     }
 
+    /// Of times that are known more finely.
+    pub fn of(times: &Latencies) -> Self {
+        let mut all = Self { sum: times.sum, ..Self::default() };
+        for (at, counted) in times.buckets.iter().enumerate() {
+            all.buckets[at / PARTS as usize] += counted;
+        }
+        all
+    }
+
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
+    }
+
+    /// A power of two that `share` of the values (0.0 to 1.0) do not exceed. `None` without values.
+    pub fn quantile(&self, share: f64) -> Option<u64> {
+        let wanted = ((self.count() as f64 * share).ceil() as u64).max(1);
+        let mut seen = 0;
+        let reaches = |counted: &u64| {
+            seen += counted;
+            seen >= wanted
+        };
+        // The first bucket ends at 2^2.
+        self.buckets.iter().position(reaches).map(|at| 1 << (at + 2))
     }
 
     /// How many values are greater than the bound before, and at most 2^`power`, for each of the
@@ -81,6 +102,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::metrics::histogram::Histogram;
 
     fn distribution(fill: impl Fn(&Powers)) -> Distribution {
         let (powers, mut read) = (Powers::default(), Distribution::default());
@@ -96,6 +118,8 @@ mod tests {
         assert_eq!(read.split([2, 10, 12].into_iter()), [3, 3, 2, 2]);
         assert_eq!((read.count(), read.sum), (10, values.iter().sum()));
         assert_eq!(read.split([10, 26].into_iter()), [6, 3, 1]);
+        assert_eq!((read.quantile(0.0), read.quantile(0.6)), (Some(4), Some(1024)));
+        assert_eq!(Distribution::default().quantile(0.5), None);
     }
 
     #[test]
@@ -108,5 +132,11 @@ mod tests {
         // 1.024 ms, 4.096 ms, 67 s.
         assert_eq!(read.split([10, 12, 26].into_iter()), [1, 1, 0, 1]);
         assert_eq!(read.sum, 70_004_000);
+        let (fine, mut known) = (Histogram::default(), Latencies::default());
+        for millis in [1, 3, 70_000] {
+            fine.record(Duration::from_millis(millis).into());
+        }
+        known.add(&fine);
+        assert_eq!(Distribution::of(&known), read);
     }
 }

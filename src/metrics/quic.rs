@@ -1,9 +1,10 @@
 //! The counters of QUIC endpoints and of the paths of their connections, as their worker writes
-//! them. What a connection knows of its path is added when it ends.
+//! them. What a connection knows of its path is added at intervals, and when it ends.
 
 use std::time::Duration;
 
 use super::counter::Counter;
+use super::histogram::{Histogram, Latencies};
 use super::powers::{Distribution, Powers};
 
 /// Of all endpoints of a worker.
@@ -19,11 +20,11 @@ pub struct Quic {
     bytes_lost: Counter,
     congestion_events: Counter,
     black_holes: Counter,
-    rtt: Powers,
+    rtt: Histogram,
     window: Powers,
 }
 
-/// The path of a connection at its end.
+/// The path of a connection: counts since its beginning, or since the last look at it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Path {
     /// The client's address has changed since the handshake.
@@ -53,8 +54,9 @@ impl Quic {
         self.refused.add(1);
     }
 
-    /// A connection has ended.
-    pub fn close(&self, path: Path) {
+    /// What is new on the path of a connection. Its round trip and window are of now, if something
+    /// has come since the last look.
+    pub fn count(&self, path: &Path) {
         self.migrated.add(path.migrated.into());
         self.datagrams_sent.add(path.datagrams_sent);
         self.datagrams_received.add(path.datagrams_received);
@@ -63,8 +65,30 @@ impl Quic {
         self.bytes_lost.add(path.bytes_lost);
         self.congestion_events.add(path.congestion_events);
         self.black_holes.add(path.black_holes);
-        self.rtt.record_time(path.rtt.into());
-        self.window.record(path.window);
+        if path.datagrams_received > 0 {
+            self.rtt.record(path.rtt.into());
+            self.window.record(path.window);
+        }
+    }
+}
+
+impl Path {
+    /// What is new, compared with an earlier look at the same connection.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let grown = |of: fn(&Self) -> u64| of(self).saturating_sub(of(earlier));
+        Self {
+            migrated: self.migrated && !earlier.migrated,
+            datagrams_sent: grown(|path| path.datagrams_sent),
+            datagrams_received: grown(|path| path.datagrams_received),
+            packets_sent: grown(|path| path.packets_sent),
+            packets_lost: grown(|path| path.packets_lost),
+            bytes_lost: grown(|path| path.bytes_lost),
+            congestion_events: grown(|path| path.congestion_events),
+            black_holes: grown(|path| path.black_holes),
+            rtt: self.rtt,
+            window: self.window,
+        }
     }
 }
 
@@ -73,7 +97,7 @@ impl Quic {
 pub struct QuicTotals {
     pub retries: u64,
     pub refused: u64,
-    /// Connections that have ended at another address of the client than they began.
+    /// Connections whose client has another address than at the beginning.
     pub migrated: u64,
     pub datagrams_sent: u64,
     pub datagrams_received: u64,
@@ -82,9 +106,9 @@ pub struct QuicTotals {
     pub bytes_lost: u64,
     pub congestion_events: u64,
     pub black_holes: u64,
-    /// At the end of each connection, in microseconds.
-    pub rtt: Distribution,
-    /// At the end of each connection, in bytes.
+    /// Of each connection at each look that found something new.
+    pub rtt: Latencies,
+    /// The same, in bytes.
     pub window: Distribution,
 }
 
@@ -106,5 +130,37 @@ impl QuicTotals {
         }
         self.rtt.add(&more.rtt);
         self.window.add(&more.window);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_counted_once_however_often_it_is_looked_at() {
+        let (counted, mut read) = (Quic::default(), QuicTotals::default());
+        let look = |packets_sent, received, migrated| Path {
+            packets_sent,
+            packets_lost: packets_sent / 10,
+            datagrams_received: received,
+            migrated,
+            rtt: Duration::from_millis(40),
+            window: 20_000,
+            ..Path::default()
+        };
+        let mut before = Path::default();
+        for now in [look(10, 5, false), look(100, 7, true), look(100, 7, true), look(250, 9, true)]
+        {
+            counted.count(&now.since(&before));
+            before = now;
+        }
+        read.add(&counted);
+        assert_eq!((read.packets_sent, read.packets_lost, read.migrated), (250, 25, 1));
+        // Nothing came between the second and the third look.
+        assert_eq!((read.rtt.count(), read.window.count()), (3, 3));
+        let median = read.rtt.quantile(0.5).unwrap();
+        assert!((40..=50).contains(&median.as_millis()), "{median:?}");
+        assert_eq!(read.window.quantile(0.5), Some(32_768));
     }
 }

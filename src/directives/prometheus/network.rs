@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::families::{Buckets, Families, Family, Sample, Scale, labels};
-use crate::metrics::{Handshake, HandshakeFailure, Protocol, QuicTotals, Transport};
+use crate::metrics::{Distribution, Handshake, HandshakeFailure, Protocol, QuicTotals, Transport};
 use crate::report::Report;
 
 pub(super) fn write(families: &mut Families<'_>, report: &Report) -> fmt::Result {
@@ -61,49 +61,37 @@ fn quic(families: &mut Families<'_>, totals: &QuicTotals) -> fmt::Result {
         ("caddy_quic_refused", "Clients turned away because of too many others.", totals.refused),
         (
             "caddy_quic_migrations",
-            "Connections that ended at another address of the client than they began.",
+            "Connections whose client has another address than at the beginning.",
             totals.migrated,
         ),
-        (
-            "caddy_quic_datagrams_sent",
-            "Datagrams sent, of ended connections.",
-            totals.datagrams_sent,
-        ),
-        (
-            "caddy_quic_datagrams_received",
-            "Datagrams received, of ended connections.",
-            totals.datagrams_received,
-        ),
-        ("caddy_quic_packets_sent", "Packets sent, of ended connections.", totals.packets_sent),
-        ("caddy_quic_packets_lost", "Packets lost, of ended connections.", totals.packets_lost),
+        ("caddy_quic_datagrams_sent", "Datagrams sent.", totals.datagrams_sent),
+        ("caddy_quic_datagrams_received", "Datagrams received.", totals.datagrams_received),
+        ("caddy_quic_packets_sent", "Packets sent.", totals.packets_sent),
+        ("caddy_quic_packets_lost", "Packets lost.", totals.packets_lost),
         (
             "caddy_quic_lost_bytes",
-            "Bytes in lost packets, whose content was sent again, of ended connections.",
+            "Bytes in lost packets, whose content was sent again.",
             totals.bytes_lost,
         ),
-        (
-            "caddy_quic_congestion_events",
-            "Reactions to congestion, of ended connections.",
-            totals.congestion_events,
-        ),
+        ("caddy_quic_congestion_events", "Reactions to congestion.", totals.congestion_events),
         (
             "caddy_quic_black_holes",
-            "How often packets of a size that had passed did so no more, of ended connections.",
+            "How often packets of a size that had passed did so no more.",
             totals.black_holes,
         ),
     ] {
         families.counter(Family { name, help }, Sample::only(count))?;
     }
-    let rtt = Buckets { distribution: totals.rtt.clone(), scale: Scale::Seconds };
+    let rtt = Buckets { distribution: Distribution::of(&totals.rtt), scale: Scale::Seconds };
     let family = Family {
         name: "caddy_quic_rtt_seconds",
-        help: "Smoothed round-trip time of connections at their end.",
+        help: "Smoothed round-trip time of connections that received something, every 5 s.",
     };
     families.histogram(family, Sample::only(rtt))?;
     let window = Buckets { distribution: totals.window.clone(), scale: Scale::Bytes };
     let family = Family {
         name: "caddy_quic_congestion_window_bytes",
-        help: "Congestion window of connections at their end.",
+        help: "Congestion window of connections that received something, every 5 s.",
     };
     families.histogram(family, Sample::only(window))
 }

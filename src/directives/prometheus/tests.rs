@@ -77,7 +77,7 @@ fn exported(label: &str, site: &SiteBuilder) -> Process {
         traffic.end();
     }
     worker.handshakes(Transport::Quic).done(Handshake::Tls13Resumed);
-    worker.quic().close(Path { packets_lost: 7, ..Path::default() });
+    worker.quic().count(&Path { packets_lost: 7, datagrams_received: 1, ..Path::default() });
     let upstream = worker.upstream(UpstreamNumber::of(&"http://pool.example".into()));
     upstream.begin(false);
     upstream.fail(UpstreamFailure::Closed);

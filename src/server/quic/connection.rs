@@ -16,9 +16,9 @@ use super::alive::{Alive, Idle};
 use super::config::{config_at, recorded};
 use super::handshake;
 use super::packets;
-use crate::http::request::unmapped;
+use super::paths::{self, Watched};
 use crate::limits::{self, FIRST_REQUEST, TLS_HANDSHAKE};
-use crate::metrics::{self, HandshakeFailure, Path, Protocol};
+use crate::metrics::{self, HandshakeFailure, Protocol};
 use crate::server::connection::{Connection, OpenConnection, Settings, TlsSession};
 use crate::server::dispatch::ConnectionContext;
 use crate::server::drain::{InFlight, Ticket};
@@ -60,6 +60,7 @@ pub(super) struct Standing {
     idle: Idle,
     /// Counts it as open.
     _open: OpenConnection,
+    _watched: Watched,
 }
 
 /// The connection after its handshake; the log and the counters say why there is none.
@@ -128,6 +129,7 @@ pub(super) async fn establish(
     let h3 = set_up(transport, header_bytes).await;
     let h3 = h3.inspect_err(|error| log::debug!("HTTP/3 with {remote}: {error}")).ok()?;
     let _open = connection.speaks(Protocol::Http3);
+    let _watched = paths::watch(&connection, &quic);
     Some(Standing {
         connection,
         quic,
@@ -140,12 +142,13 @@ pub(super) async fn establish(
         patience,
         idle,
         _open,
+        _watched,
     })
 }
 
 pub(super) async fn serve(standing: Standing) {
     let Standing { connection, quic, context, mut h3, accepted_stream, .. } = standing;
-    let Standing { refusals, window, order, patience, mut idle, _open, .. } = standing;
+    let Standing { refusals, window, order, patience, mut idle, _open, _watched, .. } = standing;
     let (requests, tunnels) = (InFlight::default(), Tunnels::new(quic.clone()));
     let common = Rc::new(Common { context, tunnels, refusals, order });
     let (mut stage, mut is_fresh) = (Stage::Open, true);
@@ -208,30 +211,12 @@ pub(super) async fn serve(standing: Standing) {
     finish(&connection, &quic).await;
 }
 
-/// Waits for the last packets, and counts what the connection knows of its path.
+/// Waits for the last packets.
 async fn finish(connection: &Connection, quic: &quinn::Connection) {
     last_packets(quic).await;
     if let Some(meter) = &connection.meter {
         let path = quic.stats().path;
         meter.sent(&Traffic { packets: path.sent_packets, lost: path.lost_packets });
-    }
-    connection.worker.metrics.quic().close(path(connection, quic));
-}
-
-/// What the connection knows of its path at its end.
-fn path(connection: &Connection, quic: &quinn::Connection) -> Path {
-    let (stats, remote) = (quic.stats(), unmapped(quic.remote_address()));
-    Path {
-        migrated: remote != connection.remote,
-        datagrams_sent: stats.udp_tx.datagrams,
-        datagrams_received: stats.udp_rx.datagrams,
-        packets_sent: stats.path.sent_packets,
-        packets_lost: stats.path.lost_packets,
-        bytes_lost: stats.path.lost_bytes,
-        congestion_events: stats.path.congestion_events,
-        black_holes: stats.path.black_holes_detected,
-        rtt: stats.path.rtt,
-        window: stats.path.cwnd,
     }
 }
 

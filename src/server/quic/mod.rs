@@ -7,4 +7,5 @@ mod connection;
 pub(crate) mod endpoint;
 pub(crate) mod handshake;
 pub(crate) mod packets;
+mod paths;
 pub(crate) mod qlog;

@@ -7,6 +7,7 @@
 
 mod draw;
 mod events;
+mod latest;
 mod ledger;
 mod state;
 mod visitors;
@@ -18,24 +19,25 @@ use std::{fmt, net::IpAddr};
 
 use arc_swap::ArcSwap;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 pub use draw::Visitor;
 pub use events::{Answer, Beacon, Connected, Event, Figures};
+pub use latest::Dated;
 
 use crate::limits::{QUIC_REPORT_QUEUE, QUIC_REPORT_SAVE};
 use crate::quic_report::{Book, Report};
 use crate::tls::Folder;
 use crate::upstream::Shared;
 use draw::Draw;
+use latest::Latest;
 use ledger::Ledger;
 use state::State;
 
 /// How often what the workers measured is taken from the queue.
 const COLLECT: Duration = Duration::from_secs(1);
-/// A report is made anew when so many times the time that it took has passed, so that no reader
-/// keeps more than a twentieth of a core busy.
-const REST: u32 = 20;
+/// Of all sites one report is made at a time for those who look often: requests need the cores.
+static ANALYSES: Semaphore = Semaphore::const_new(1);
 
 /// The experiments of the process, by site. Successive configurations share them.
 #[derive(Default)]
@@ -77,7 +79,7 @@ pub struct Experiment {
     draw: ArcSwap<Draw>,
     queue: mpsc::Sender<Event>,
     inner: Mutex<Inner>,
-    last: Mutex<Option<Made>>,
+    latest: Latest,
 }
 
 struct Inner {
@@ -87,14 +89,6 @@ struct Inner {
     state: State,
     /// Another process writes the state now.
     released: bool,
-}
-
-/// A report, and what it was made of.
-struct Made {
-    at: Instant,
-    took: Duration,
-    changes: u64,
-    report: Arc<Report>,
 }
 
 impl Experiment {
@@ -107,7 +101,7 @@ impl Experiment {
             draw: ArcSwap::from_pointee(draw),
             queue,
             inner: Mutex::new(inner),
-            last: Mutex::default(),
+            latest: Latest::default(),
         }
     }
 
@@ -139,23 +133,25 @@ impl Experiment {
         self.tell(Event::NotConnected(self.visitor(address, SystemTime::now())));
     }
 
-    /// What is known by now.
+    /// What is known by now. It may take a second, so it is for threads that serve nobody else.
     pub fn report(&self) -> Arc<Report> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.latest.turn();
         let (changes, book) = {
             let mut inner = self.inner();
             let ledger = inner.collect();
             let changes = ledger.changes();
-            if let Some(made) = last.as_ref().filter(|made| made.is_fresh(changes)) {
-                return made.report.clone();
+            if let Some(report) = self.latest.fresh(changes) {
+                return report;
             }
             (changes, ledger.book().clone())
         };
-        let began = Instant::now();
-        let report = Arc::new(Report::of(&book, changes));
-        let (at, took) = (Instant::now(), began.elapsed());
-        *last = Some(Made { at, took, changes, report: report.clone() });
-        report
+        self.latest.make(changes, || Report::of(&book, changes))
+    }
+
+    /// The report that was made last, at once. It is made anew beside, within seconds, as long as
+    /// somebody looks; `None` until the first one is made after the start.
+    pub fn latest(&self) -> Option<Dated> {
+        self.latest.get()
     }
 
     /// That as JSON, with the name of the site.
@@ -167,8 +163,23 @@ impl Experiment {
         value
     }
 
-    /// Collects and saves until it is dropped.
+    /// Collects, saves and makes reports until it is dropped.
     pub async fn keep(self: Arc<Self>, days: u32) {
+        tokio::join!(self.keep_book(days), self.keep_latest());
+    }
+
+    async fn keep_latest(self: &Arc<Self>) {
+        loop {
+            if self.latest.take_wanted() {
+                let _one = ANALYSES.acquire().await;
+                let this = self.clone();
+                let _ = tokio::task::spawn_blocking(move || this.report()).await;
+            }
+            tokio::time::sleep(COLLECT).await;
+        }
+    }
+
+    async fn keep_book(self: &Arc<Self>, days: u32) {
         let mut saved = None;
         loop {
             {
@@ -227,12 +238,6 @@ impl Inner {
     }
 }
 
-impl Made {
-    fn is_fresh(&self, changes: u64) -> bool {
-        self.changes == changes || self.at.elapsed() < self.took * REST
-    }
-}
-
 impl fmt::Debug for Experiment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Experiment").field("site", &self.site).finish_non_exhaustive()
@@ -243,4 +248,4 @@ impl fmt::Debug for Experiment {
 pub const MOST_DAYS: u32 = Book::MOST_DAYS;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

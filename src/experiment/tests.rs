@@ -33,6 +33,21 @@ fn connected(at: Instant) -> Connected {
     Connected { at, rtt: Duration::from_millis(50), http3: false }
 }
 
+/// An experiment with visitors whose wait is half as long with the offer, and its report.
+pub(crate) fn reported(site: &str, count: u16) -> Arc<Experiment> {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = Experiments::new(folder.path().to_owned()).open(site);
+    visitors(&experiment, count);
+    for number in 0..count {
+        let visitor = experiment.visitor(address(number), SystemTime::now());
+        let figures = Figures { requests: 3, failures: 0, packets: 30, lost: 1 };
+        let http3 = visitor.arm == Arm::Offered;
+        experiment.tell(Event::Ended { visitor, http3, figures });
+    }
+    experiment.report();
+    experiment
+}
+
 /// A visitor connects and gets `answers` of a length that its arm decides.
 fn visit(experiment: &Experiment, visitor: Visitor, answers: u32) {
     let at = Instant::now();
@@ -80,6 +95,33 @@ fn what_was_measured_outlives_the_process() {
     assert_eq!(again.arms, report.arms);
     assert_eq!(again.comparisons[0].answers, report.comparisons[0].answers);
     assert_eq!(again.comparisons[0].quantiles[0].unwrap().gain.round(), 50.0);
+}
+
+/// Whoever looks at the last report never makes one, but has it made.
+#[tokio::test]
+async fn the_last_report_is_made_beside_those_who_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = opened(folder.path());
+    assert!(experiment.latest().is_none());
+    let visits = |experiment: &Experiment| {
+        let report = experiment.latest().map(|dated| dated.report)?;
+        Some(report.arms.map(|arm| arm.counts.visitors).iter().sum::<u64>())
+    };
+    visitors(&experiment, 10);
+    assert_eq!(visits(&experiment), None);
+    let keeps = tokio::spawn(experiment.clone().keep(28));
+    let until = async |wanted: u64| {
+        let known = async {
+            while visits(&experiment) != Some(wanted) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), known).await.unwrap();
+    };
+    until(10).await;
+    visitors(&experiment, 30);
+    until(30).await;
+    keeps.abort();
 }
 
 #[test]

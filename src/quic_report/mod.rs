@@ -27,4 +27,5 @@ pub use figures::{ArmSummary, Claim, Quantile};
 pub use measure::Measure;
 pub use note::Note;
 pub use sample::{Arm, Band, Kind, Sample, Source};
+pub use svg::PICTURE_STYLE;
 pub use verdict::Verdict;

@@ -33,10 +33,15 @@ impl Report {
                 claimed.\n"
     }
 
+    /// The comparison that the verdict is drawn from.
+    pub fn wait(&self) -> Option<&Comparison> {
+        let is_it = |one: &&Comparison| one.measure == Measure::Wait && one.slice == Slice::All;
+        self.comparisons.iter().find(is_it)
+    }
+
     /// The verdict in one sentence.
     pub fn answer(&self) -> String {
-        let wait = |one: &&Comparison| one.measure == Measure::Wait && one.slice == Slice::All;
-        let quantiles = self.comparisons.iter().find(wait).map(|one| one.quantiles);
+        let quantiles = self.wait().map(|one| one.quantiles);
         let claimed = quantiles.into_iter().flatten().flatten();
         let claimed: Vec<String> =
             claimed.filter(|one| one.claim != Claim::None).map(|one| said(&one)).collect();
@@ -62,15 +67,17 @@ fn said(one: &Quantile) -> String {
         Claim::Slower => (-one.gain, -high, -low, "longer"),
         Claim::None | Claim::Faster => (one.gain, low, high, "shorter"),
     };
-    let name = name(one.probability);
+    let name = one.name();
     format!("the {name} of the wait is {by:.0} % {word} (95 % interval {low:.0} to {high:.0})")
 }
 
-pub(super) fn name(probability: f64) -> &'static str {
-    match probability {
-        0.5 => "median",
-        0.75 => "p75",
-        _ => "p95",
+impl Quantile {
+    pub fn name(&self) -> &'static str {
+        match self.probability {
+            0.5 => "median",
+            0.75 => "p75",
+            _ => "p95",
+        }
     }
 }
 
@@ -127,7 +134,7 @@ fn rows(comparison: &Comparison) -> String {
         let _ = writeln!(
             text,
             "  {:<NAMES$}{:>7.3}{:>10.3}{:>+7.1} %  {low:+.1} to {high:+.1} %{mark}",
-            name(one.probability),
+            one.name(),
             one.offered,
             one.withheld,
             one.gain,

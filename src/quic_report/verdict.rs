@@ -45,6 +45,9 @@ impl Verdict {
         Self::TooFew { more: rounded((needed - visitors as f64).ceil() as u64) }
     }
 
+    /// What [`Self::name`] may be.
+    pub const NAMES: [&str; 5] = ["too_few_visits", "no_difference", "faster", "slower", "mixed"];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::TooFew { .. } => "too_few_visits",

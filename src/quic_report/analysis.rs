@@ -213,3 +213,113 @@ fn deviation(values: &[f64]) -> f64 {
     let mean = values.iter().sum::<f64>() / count;
     (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::book::Counts;
+    use super::super::sample::Source;
+    use super::super::sample::tests::sample;
+    use super::*;
+
+    const DAY: u32 = 20_000;
+
+    /// A page for each of so many visitors, half of them in each arm, that takes a time around
+    /// 100 ms with the offer and 200 ms without.
+    fn filled(visitors: u16, change: impl Fn(Sample) -> Sample) -> Book {
+        let (mut book, mut random) = (Book::default(), fastrand::Rng::with_seed(1));
+        for visitor in 0..visitors {
+            let arm = usize::from(visitor % 2) as u32;
+            let micros = 100_000 * (arm + 1) + random.u32(0..20_000);
+            let drawn = sample(visitor, micros);
+            assert_eq!(drawn.arm, Arm::ALL[arm as usize]);
+            book.record(DAY, change(drawn), &mut random);
+        }
+        book
+    }
+
+    fn found(report: &Report, measure: Measure, slice: Slice) -> &Comparison {
+        let is_it = |one: &&Comparison| one.measure == measure && one.slice == slice;
+        report.comparisons.iter().find(is_it).unwrap()
+    }
+
+    #[test]
+    fn the_same_book_and_seed_give_the_same_report() {
+        let book = filled(400, |sample| sample);
+        assert_eq!(Report::of(&book, 1), Report::of(&book, 1));
+        let ends = |seed| Report::of(&book, seed).wait().unwrap().quantiles[0].unwrap();
+        let (one, other) = (ends(1), ends(2));
+        assert_ne!(one.gain_between, other.gain_between);
+        assert_eq!(one.gain, other.gain);
+    }
+
+    #[test]
+    fn each_arm_has_its_own_counts_and_times() {
+        let mut book = filled(400, |sample| sample);
+        book.count(DAY, Arm::Offered, &Counts { visitors: 3, ..Counts::default() });
+        book.count(DAY, Arm::Withheld, &Counts { failures: 5, ..Counts::default() });
+        let report = Report::of(&book, 1);
+        let counts = report.arms.map(|arm| [arm.counts.visitors, arm.counts.failures]);
+        assert_eq!(counts, [[3, 0], [0, 5]]);
+        let median = report.wait().unwrap().quantiles[0].unwrap();
+        assert!((0.1..0.12).contains(&median.offered), "{median:?}");
+        assert!((0.2..0.22).contains(&median.withheld), "{median:?}");
+        assert!((median.saved - (median.withheld - median.offered)).abs() < 1e-9, "{median:?}");
+        assert!((median.gain - 100.0 * median.saved / median.withheld).abs() < 1e-6, "{median:?}");
+        assert_eq!((median.claim, report.verdict), (Claim::Faster, Verdict::Faster));
+        let [offered, withheld] = report.curves.each_ref().map(|curve| curve[49]);
+        assert!(offered < 0.12 && withheld >= 0.2, "{offered} {withheld}");
+    }
+
+    /// What differs before visitors are told is no gain, and spoils the report.
+    #[test]
+    fn answers_before_visitors_are_told_are_the_control() {
+        let report = Report::of(&filled(400, |sample| Sample { told: false, ..sample }), 1);
+        assert_eq!(found(&report, Measure::Wait, Slice::All).answers, [0, 0]);
+        assert_eq!(found(&report, Measure::Wait, Slice::Control).answers, [200, 200]);
+        assert_eq!(report.verdict, Verdict::TooFew { more: 100 });
+        assert_eq!(report.notes, [Note::Control]);
+        let report = Report::of(&filled(400, |sample| sample), 1);
+        assert_eq!(found(&report, Measure::Wait, Slice::Control).answers, [0, 0]);
+        assert!(report.notes.is_empty(), "{:?}", report.notes);
+    }
+
+    #[test]
+    fn a_wait_has_the_set_up_and_a_beacon_is_none() {
+        let set_up = |sample: Sample| Sample { times: [1_000_000, 1, sample.times[2]], ..sample };
+        let mut book = filled(200, set_up);
+        let mut random = fastrand::Rng::with_seed(1);
+        let page = Sample { source: Source::Page, times: [7, 8, 9], ..sample(0, 1) };
+        book.record(DAY, page, &mut random);
+        let report = Report::of(&book, 1);
+        let wait = found(&report, Measure::Wait, Slice::All);
+        assert_eq!(wait.answers, [100, 100]);
+        let median = wait.quantiles[0].unwrap();
+        assert!((1.1..1.12).contains(&median.offered), "{median:?}");
+        let setup = found(&report, Measure::Setup, Slice::All).quantiles[0].unwrap();
+        assert_eq!((setup.offered, setup.withheld), (1.0, 1.0));
+        for measure in [Measure::PageConnect, Measure::PageResponse, Measure::PageLcp] {
+            assert_eq!(found(&report, measure, Slice::All).answers, [1, 0], "{measure:?}");
+        }
+    }
+
+    #[test]
+    fn a_quantile_needs_visitors_beyond_it() {
+        for (visitors, known) in [(98, 0), (100, 1), (198, 1), (200, 2), (798, 2), (800, 3)] {
+            let report = Report::of(&filled(visitors, |sample| sample), 1);
+            let quantiles = report.wait().unwrap().quantiles;
+            assert_eq!(quantiles.iter().flatten().count(), known, "{visitors}");
+        }
+    }
+
+    /// Numbers of visitors are drawn anew each day, so that two days may have the same.
+    #[test]
+    fn visitors_of_two_days_are_two() {
+        let (mut book, mut random) = (Book::default(), fastrand::Rng::with_seed(1));
+        for day in [DAY, DAY, DAY + 1] {
+            book.record(day, sample(4, 100), &mut random);
+        }
+        let report = Report::of(&book, 1);
+        let wait = report.wait().unwrap();
+        assert_eq!((wait.visitors, wait.answers), ([2, 0], [3, 0]));
+    }
+}

@@ -128,6 +128,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn all_counts_add_up() {
+        let mut numbers = 1..;
+        let mut counts = Counts::default();
+        counts.fields_mut().into_iter().for_each(|field| *field = numbers.next().unwrap());
+        let fields = counts.fields();
+        // No field stands for another one.
+        assert_eq!((fields, counts.failed_handshakes), ([1, 2, 3, 4, 5, 6, 7, 8, 9], 7));
+        let mut book = Book::default();
+        book.count(100, Arm::Offered, &counts);
+        book.count(101, Arm::Offered, &counts);
+        assert_eq!(book.counts(Arm::Offered).fields(), fields.map(|field| 2 * field));
+        assert_eq!(book.counts(Arm::Withheld), Counts::default());
+    }
+
+    #[test]
     fn days_are_forgotten_and_bounded() {
         let (mut book, mut random) = (Book::default(), fastrand::Rng::with_seed(1));
         for day in [100, 102, 101, 110] {

@@ -6,6 +6,7 @@ use super::book::Counts;
 /// looks without a difference stay below. Three quantiles of 28 daily looks, each of which has most
 /// of its visits in common with the one before, exceed it in 5 % of the cases; a test says so.
 pub(super) const CLAIM: f64 = 3.1;
+
 /// One arm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ArmSummary {
@@ -64,5 +65,30 @@ impl Claim {
         } else {
             Self::Slower
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_of_what_they_belong_to() {
+        let counts = Counts {
+            visitors: 10,
+            connections: 20,
+            http3_connections: 5,
+            requests: 100,
+            http3_requests: 40,
+            failures: 3,
+            failed_handshakes: 7,
+            packets: 1000,
+            lost: 12,
+        };
+        let arm = ArmSummary::of(counts);
+        let shares = [arm.http3_share, arm.failure_share, arm.loss_share];
+        assert_eq!((arm.counts, shares), (counts, [Some(0.4), Some(0.03), Some(0.012)]));
+        let none = ArmSummary::of(Counts::default());
+        assert_eq!([none.http3_share, none.failure_share, none.loss_share], [None; 3]);
     }
 }

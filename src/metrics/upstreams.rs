@@ -125,7 +125,8 @@ pub struct UpstreamTotals {
 }
 
 impl UpstreamTotals {
-    pub(super) fn new(name: Arc<str>) -> Self {
+    /// None yet.
+    pub fn new(name: Arc<str>) -> Self {
         let failed = [0; UpstreamFailure::ALL.len()];
         Self { name, requests: 0, retries: 0, in_flight: 0, connected: 0, reused: 0, failed }
     }
@@ -137,6 +138,11 @@ impl UpstreamTotals {
         self.connected += more.connected.get();
         self.reused += more.reused.get();
         self.failed.iter_mut().zip(&more.failed).for_each(|(sum, counted)| *sum += counted.get());
+    }
+
+    /// For all causes.
+    pub fn failures(&self) -> u64 {
+        self.failed.iter().sum()
     }
 
     pub fn failed(&self, why: UpstreamFailure) -> u64 {

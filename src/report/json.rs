@@ -4,10 +4,12 @@ use chrono::{DateTime, Local, SecondsFormat, TimeZone as _};
 use serde_json::{Map, Value, json};
 
 use super::configuration::Attempt;
+use super::failures::Failure;
 use super::history::Second;
 use super::state::Report;
-use super::upstreams::UpstreamState;
-use crate::metrics::{Latencies, Protocol};
+use super::upstreams::{UpstreamService, UpstreamState};
+use crate::experiment::Experiment;
+use crate::metrics::{Latencies, Protocol, UpstreamFailure};
 use crate::tls::CertificateState;
 
 pub fn of(report: &Report) -> String {
@@ -29,9 +31,13 @@ pub fn of(report: &Report) -> String {
         "requests": requests(report),
         "last_minute": last_minute(report),
         "connections": by_protocol(|one| report.totals.of(one).open.into()),
+        "quic": quic(report),
+        "errors": errors(report),
         "upstreams": upstreams(report),
+        "files": files(report),
         "certificates": certificates(report),
         "log_lines_lost": report.lines_lost,
+        "quic_report": report.experiments.iter().map(|one| quic_report(one)).collect::<Vec<_>>(),
     });
     format!("{status:#}\n")
 }
@@ -97,6 +103,59 @@ fn upstreams(report: &Report) -> Value {
         "total": report.upstreams.len(),
         "down": down.collect::<Vec<_>>(),
         "all": report.upstreams.iter().map(all).collect::<Vec<_>>(),
+        "requests": report.services().iter().map(service).collect::<Vec<_>>(),
+    })
+}
+
+fn service(one: &UpstreamService) -> Value {
+    let traffic = &one.traffic;
+    let failures = UpstreamFailure::ALL
+        .map(|cause| (cause.label().to_owned(), Value::from(traffic.failed(cause))));
+    json!({
+        "name": &*traffic.name,
+        "total": traffic.requests,
+        "failures": Value::Object(Map::from_iter(failures)),
+        "retries": traffic.retries,
+        "ejections": one.ejections,
+        "in_flight": traffic.in_flight,
+        "waiting": one.queued,
+        "connections_opened": traffic.connected,
+        "connections_reused": traffic.reused,
+    })
+}
+
+fn quic(report: &Report) -> Value {
+    let quic = report.metrics.quic();
+    let rtt = |share| quic.rtt.quantile(share).map(|time| time.as_secs_f64());
+    json!({
+        "rtt_seconds": { "p50": rtt(0.5), "p95": rtt(0.95), "p99": rtt(0.99) },
+        "congestion_window_bytes": { "p50": quic.window.quantile(0.5) },
+        "packets_sent": quic.packets_sent,
+        "packets_lost": quic.packets_lost,
+        "bytes_lost": quic.bytes_lost,
+        "congestion_events": quic.congestion_events,
+        "migrations": quic.migrated,
+        "retries": quic.retries,
+        "refused": quic.refused,
+    })
+}
+
+fn errors(report: &Report) -> Value {
+    let one = |one: Failure| json!({ "of": one.of, "cause": one.why, "count": one.count });
+    Failure::all(report).into_iter().map(one).collect()
+}
+
+fn files(report: &Report) -> Value {
+    let files = report.metrics.files();
+    json!({ "hits": files.hits, "stale": files.stale, "misses": files.misses })
+}
+
+fn quic_report(one: &Experiment) -> Value {
+    let latest = one.latest().map(|dated| dated.report);
+    json!({
+        "site": one.site(),
+        "verdict": latest.as_ref().map(|report| report.verdict.name()),
+        "answer": latest.as_ref().map(|report| report.answer()),
     })
 }
 
@@ -104,6 +163,7 @@ fn certificates(report: &Report) -> Value {
     let one = |one: &CertificateState| {
         json!({
             "names": one.names,
+            "issued": one.from.and_then(at),
             "ends": one.until.and_then(at),
             "days": one.until.map(|until| report.days_until(until)),
         })

@@ -3,6 +3,7 @@
 //! sources.
 
 mod configuration;
+mod failures;
 mod history;
 mod json;
 mod process;
@@ -12,9 +13,10 @@ mod usage;
 pub mod words;
 
 pub use configuration::{Attempt, Change, Changes, Configuration, Outcomes};
+pub use failures::Failure;
 pub use history::{History, Minute, Second};
 pub use json::of as json;
 pub use process::{Process, ReportSource};
 pub use state::{Report, Series};
-pub use upstreams::{UpstreamReport, UpstreamState};
+pub use upstreams::{UpstreamReport, UpstreamService, UpstreamState};
 pub use usage::Usage;

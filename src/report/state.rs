@@ -7,7 +7,7 @@ use chrono::{DateTime, Local};
 
 use super::configuration::{Changes, Configuration};
 use super::history::Minute;
-use super::upstreams::UpstreamState;
+use super::upstreams::{UpstreamService, UpstreamState};
 use crate::experiment::Experiment;
 use crate::metrics::{Metrics, Protocol, Totals};
 use crate::tls::{CertificateState, RenewalFailure};
@@ -64,6 +64,11 @@ impl Report {
     /// The share of a protocol in all requests, in whole percent; `None` without requests.
     pub fn percent(&self, protocol: Protocol) -> Option<u64> {
         self.totals.share(protocol).map(|share| (share * 100.0).round() as u64)
+    }
+
+    /// The upstreams with the requests to them, by name.
+    pub fn services(&self) -> Vec<UpstreamService> {
+        UpstreamService::all(&self.upstreams, self.metrics.upstreams())
     }
 
     pub fn down(&self) -> impl Iterator<Item = &UpstreamState> {

@@ -86,6 +86,11 @@ pub fn percent(share: f64) -> String {
     format!("{:.0}%", share * 100.0)
 }
 
+/// `0.31%`; `None` of nothing.
+pub fn share(part: u64, of: u64) -> Option<String> {
+    (of > 0).then(|| format!("{:.2}%", part as f64 / of as f64 * 100.0))
+}
+
 /// `0.4/s`, `41/s`.
 pub fn per_second(rate: f64) -> String {
     let digits = usize::from(rate < 10.0);

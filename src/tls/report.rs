@@ -7,6 +7,8 @@ use super::pem::{Loaded, NOTICE};
 pub struct CertificateState {
     /// The first one stands for it.
     pub names: Vec<String>,
+    /// The beginning of its validity in Unix seconds, which is about when a CA has issued it.
+    pub from: Option<i64>,
     /// The end of its validity in Unix seconds; `None` while there is none.
     pub until: Option<i64>,
     /// Why the last attempt to obtain or renew it failed.
@@ -25,7 +27,8 @@ pub struct RenewalFailure {
 
 impl CertificateState {
     pub(super) fn of(loaded: &Loaded) -> Self {
-        Self { names: loaded.names.clone(), until: Some(loaded.until), failure: None }
+        let (from, until) = (Some(loaded.from), Some(loaded.until));
+        Self { names: loaded.names.clone(), from, until, failure: None }
     }
 
     pub fn name(&self) -> &str {

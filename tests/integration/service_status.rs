@@ -79,6 +79,15 @@ fn requests_are_counted_by_protocol_on_all_workers() {
     assert_eq!(minute["by_status"], json!({"4xx": 2, "5xx": 1}));
     let times = ["p50", "p95", "p99"].map(|part| requests["response_seconds"][part].as_f64());
     assert!(times.is_sorted() && times[0] > Some(0.0), "{times:?}");
+    let upstream = &now["upstreams"]["requests"][0];
+    assert_eq!((&upstream["total"], &upstream["failures"]["connect"]), (&json!(13), &json!(0)));
+    let said = wait_for("the packets of QUIC", PATIENCE, || {
+        Some(text(&caddy)).filter(|said| row(said, "QUIC paths").starts_with("RTT 50% within "))
+    });
+    let requests = format!("http://{}: 13 requests, 0 failed, 0 retries, ", origin.addr);
+    assert!(row(&said, "upstream").starts_with(&requests), "{said}");
+    assert!(row(&said, "errors").contains("2 responses: 4xx"), "{said}");
+    assert_eq!(row(&said, "files"), "0 requests: none from memory, none compared with the disk");
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! The status page: in Chromium, and where it is served to whom.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::harness::{
     Caddy, LOOKS, NOT_CONFIGURED, Origin, Setup, Window, by_all, curl, curl_raw, h3_one,
-    with_runtime,
+    visits_of_networks, wait_for, with_runtime,
 };
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A site with an upstream that answers and one that does not, and its page.
 fn start(origin: &Origin) -> Caddy {
@@ -58,6 +62,11 @@ fn chromium_shows_the_page_in_every_way() {
                 assert_eq!((&failed[2], &failed[4]), (&json!("1"), &json!("2")), "{way}");
                 let down = window.value(&row("upstreams", "http://127.0.0.1:1")).await;
                 assert_eq!(down[2], "down: last request failed", "{way}");
+                let requests = window.value(&row("upstream-requests", "http://127.0.0.1:1")).await;
+                let causes = "1 not connected";
+                assert_eq!((&requests[1], &requests[2]), (&json!("1"), &json!(causes)), "{way}");
+                let failed = window.value(&row("errors", "requests to upstreams")).await;
+                assert_eq!((&failed[1], &failed[2]), (&json!("not connected"), &json!("1")));
                 let bars = "document.querySelectorAll('#requests path.bars').length";
                 assert_eq!(window.value(bars).await, 4, "{way}");
                 if let Some(folder) = &shots {
@@ -67,6 +76,65 @@ fn chromium_shows_the_page_in_every_way() {
             }
         }
     });
+}
+
+/// The visits of both arms in the report on the page.
+fn visits_in(html: &str) -> Option<u32> {
+    let row = html.split("<th scope=\"row\">Visits").nth(1)?;
+    let cells = row.split("<td class=\"n\">").skip(1).take(2);
+    cells.map(|cell| cell.split('<').next()?.trim().parse::<u32>().ok()).sum()
+}
+
+/// The picture is part of the page, so that it needs neither JavaScript nor another request.
+#[test]
+fn chromium_shows_what_quic_report_found() {
+    let setup = Setup::new(
+        "https://localhost:@PORT@ {\n tls self_signed\n root .\n quic_report\n \
+         status_page localhost:@PORT2@\n}\n",
+    );
+    let state = setup.dir().join("state").display().to_string();
+    let caddy = setup.env("CADDYPATH", &state).file("a.html", "<p>page</p>").start();
+    visits_of_networks(&caddy.url("/a.html"));
+    wait_for("a report of all visits", PATIENCE, || {
+        let text = curl(&[], &page(&caddy)).text();
+        (text.contains("Wait, median") && visits_in(&text) == Some(160)).then_some(())
+    });
+    let shots = std::env::var_os("CADDY_TEST_PICTURES").map(std::path::PathBuf::from);
+    with_runtime(async {
+        let mut window = Window::open().await;
+        for (width, scheme) in [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")] {
+            for scripts in [true, false] {
+                window.run_scripts(scripts).await;
+                window.appear(width, scheme).await;
+                window.visit(&page(&caddy)).await;
+                let way = format!("{width} {scheme}, scripts {scripts}");
+                let looks = window.value(LOOKS).await;
+                let number = |name: &str| looks[name].as_f64().unwrap();
+                assert_eq!((number("beyond"), number("width")), (0.0, f64::from(width)), "{way}");
+                assert!(number("contrast") >= 4.5, "{way}: {looks}");
+                assert!(number("size") >= 12.0, "{way}: {looks}");
+                // Its letters are not made smaller than they say, and its style is in force.
+                let scale = "(() => { const svg = document.querySelector('svg.quic-report'); return \
+                             svg.getBoundingClientRect().width / svg.viewBox.baseVal.width; })()";
+                assert!(window.value(scale).await.as_f64().unwrap() >= 1.0, "{way}");
+                let curve = "getComputedStyle(document.querySelector('polyline.offered')).stroke";
+                assert_ne!(window.value(curve).await, "none", "{way}");
+                let visits = window.value(&row("quic-report", "Visits")).await;
+                let of_arm = |at: usize| visits[at].as_str().unwrap().parse::<u32>().unwrap();
+                assert_eq!(of_arm(1) + of_arm(2), 160, "{way}: {visits}");
+                let wait = window.value(&row("quic-report", "Wait, median")).await;
+                assert!(wait[3].as_str().unwrap().contains("% ("), "{way}: {wait}");
+                if let Some(folder) = &shots {
+                    let name = format!("quic-{width}-{scheme}-{scripts}.png");
+                    std::fs::write(folder.join(name), window.picture().await).unwrap();
+                }
+            }
+        }
+    });
+    let text = curl(&[], &format!("{}status.json", page(&caddy))).text();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["quic_report"][0]["site"], caddy.url("").trim_end_matches('/'), "{json:#}");
+    assert!(json["quic_report"][0]["answer"].is_string(), "{json:#}");
 }
 
 #[test]
@@ -110,7 +178,7 @@ fn the_page_is_small_and_for_this_machine() {
     by_all(&caddy, "/size/1000");
     let answer = curl(&[], &page(&caddy));
     assert_eq!((answer.status, answer.header("content-type")), (200, "text/html; charset=utf-8"));
-    assert!(answer.len <= 40 * 1024, "{} bytes", answer.len);
+    assert!(answer.len <= 48 * 1024, "{} bytes", answer.len);
     let policy = answer.header("content-security-policy");
     assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
     let json = curl(&[], &format!("{}status.json", page(&caddy)));

@@ -61,6 +61,12 @@ fn certificates(families: &mut Families<'_>, report: &Report) -> fmt::Result {
     };
     let sample = |name, value| Sample::new(labels([("name", name)]), value);
     families.gauge(expiry, known.map(|(one, until)| sample(one.name(), until as f64)))?;
+    let issued = Family {
+        name: "caddy_certificate_issue_timestamp_seconds",
+        help: "When the certificate's validity begins, about when it was issued, in Unix time.",
+    };
+    let known = report.certificates.iter().filter_map(|one| Some((one, one.from?)));
+    families.gauge(issued, known.map(|(one, from)| sample(one.name(), from as f64)))?;
     let failed = Family {
         name: "caddy_certificate_renewal_failed",
         help: "1 if the last attempt to obtain or renew the certificate failed.",

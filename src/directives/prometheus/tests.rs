@@ -34,8 +34,9 @@ impl ReportSource for Fixed {
             ejections: 1,
             queued: 2,
         };
-        let certificate = |name: &str, until| CertificateState {
+        let certificate = |name: &str, until: Option<i64>| CertificateState {
             names: vec![name.to_owned()],
+            from: until.map(|until| until - 90 * 86_400),
             until,
             failure: None,
         };

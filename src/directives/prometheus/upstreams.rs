@@ -1,49 +1,26 @@
 //! Upstreams. Servers that DNS names are summed under the name of their service, so that no answer
-//! of DNS adds a series.
+//! of DNS adds a series; those of configurations before have no server any more, and are left out.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::families::{Families, Family, Sample, labels};
 use crate::metrics::{UpstreamFailure, UpstreamTotals};
-use crate::report::Report;
-
-/// The servers under one name.
-#[derive(Default)]
-struct Servers {
-    up: u64,
-    down: u64,
-    ejections: u64,
-    queued: usize,
-}
+use crate::report::{Report, UpstreamService};
 
 pub(super) fn write(families: &mut Families<'_>, report: &Report) -> fmt::Result {
-    let mut servers: BTreeMap<&str, Servers> = BTreeMap::new();
-    for one in &report.upstreams {
-        let sum = servers.entry(&one.counted_as).or_default();
-        if one.down.is_some() {
-            sum.down += 1
-        } else {
-            sum.up += 1
-        }
-        sum.ejections += one.ejections;
-        // A request waits for a place on any of them, so it waits at each.
-        sum.queued = sum.queued.max(one.queued);
-    }
-    states(families, &servers)?;
-    // Those of configurations before have no server any more.
-    let traffic = report.metrics.upstreams();
-    let is_known = |one: &&UpstreamTotals| servers.contains_key(&*one.name);
-    let traffic: Vec<_> = traffic.iter().filter(is_known).collect();
+    let all = report.services();
+    states(families, &all)?;
+    let traffic: Vec<_> = all.iter().map(|one| &one.traffic).collect();
     requests(families, &traffic)
 }
 
-fn states(families: &mut Families<'_>, servers: &BTreeMap<&str, Servers>) -> fmt::Result {
+fn states(families: &mut Families<'_>, all: &[UpstreamService]) -> fmt::Result {
     let family = Family { name: "caddy_upstream_servers", help: "Servers, by their state." };
-    let states = servers.iter().flat_map(|(name, one)| {
+    let states = all.iter().flat_map(|one| {
         let states = [("up", one.up), ("down", one.down)];
         states.map(|(state, count)| {
-            Sample::new(labels([("upstream", name), ("state", state)]), count as f64)
+            let pairs = [("upstream", &*one.traffic.name), ("state", state)];
+            Sample::new(labels(pairs), count as f64)
         })
     });
     families.gauge(family, states)?;
@@ -51,15 +28,13 @@ fn states(families: &mut Families<'_>, servers: &BTreeMap<&str, Servers>) -> fmt
         name: "caddy_upstream_ejections",
         help: "How often failures or a health check have kept requests away.",
     };
-    let of = |name| labels([("upstream", name)]);
-    families
-        .counter(family, servers.iter().map(|(name, one)| Sample::new(of(name), one.ejections)))?;
+    let of = |one: &UpstreamService| labels([("upstream", &one.traffic.name)]);
+    families.counter(family, all.iter().map(|one| Sample::new(of(one), one.ejections)))?;
     let family = Family {
         name: "caddy_upstream_queued_requests",
         help: "Requests that wait for a place because of max_conns.",
     };
-    let queued = servers.iter().map(|(name, one)| Sample::new(of(name), one.queued as f64));
-    families.gauge(family, queued)
+    families.gauge(family, all.iter().map(|one| Sample::new(of(one), one.queued as f64)))
 }
 
 /// Reads one of the counters.

@@ -1,7 +1,10 @@
 //! `status_page [ADDRESS|PATH]`: the state of the service as a page for browsers, at an address of
 //! this machine or at a path that is protected.
 
+mod cells;
 mod charts;
+mod experiments;
+mod network;
 mod shapes;
 mod tables;
 mod view;

@@ -1,93 +1,25 @@
 //! The tables of the page.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::cells::{Layout, ROWS, Table, bad_if, cell, dash, left_out, numbers, short, words};
 use super::charts::PERCENTILES;
+use super::network;
 use crate::metrics::{Latencies, Protocol, ProtocolTotals};
-use crate::report::words::{bytes, compact, count, day, millis, names, percent};
+use crate::report::words::{bytes, compact, count, date, day, millis, names, percent};
 use crate::report::{Attempt, Report, UpstreamState};
 use crate::tls::CertificateState;
-
-/// Rows of a list, whose length is that of the configuration.
-const ROWS: usize = 20;
-
-/// Characters of a text.
-const CHARACTERS: usize = 300;
-
-/// A table. Its cells are text, whose first one names the row.
-struct Table {
-    id: &'static str,
-    title: &'static str,
-    columns: Vec<Value>,
-    rows: Vec<Vec<Value>>,
-    /// What stands for a table without rows.
-    empty: &'static str,
-    /// What stands below it.
-    more: String,
-}
-
-impl Table {
-    fn value(self) -> Value {
-        let Self { id, title, columns, rows, empty, more } = self;
-        json!({
-            "id": id, "title": title, "columns": columns, "rows": rows, "empty": empty,
-            "more": more,
-        })
-    }
-
-    /// With a column for each protocol, and one for all.
-    fn by_protocol(id: &'static str, title: &'static str, rows: Vec<Vec<Value>>) -> Value {
-        let names = Protocol::ALL.map(Protocol::name);
-        let columns = std::iter::once(words("")).chain(names.map(numbers)).chain([numbers("All")]);
-        let (columns, empty, more) = (columns.collect(), "", String::new());
-        Self { id, title, columns, rows, empty, more }.value()
-    }
-}
-
-fn words(name: &str) -> Value {
-    json!({ "name": name, "class": "" })
-}
-
-fn numbers(name: &str) -> Value {
-    json!({ "name": name, "class": "n" })
-}
-
-/// Words that are not broken.
-fn short(name: &str) -> Value {
-    json!({ "name": name, "class": "short" })
-}
-
-fn cell(text: impl AsRef<str>) -> Value {
-    bad_if(false, text)
-}
-
-fn bad_if(is_bad: bool, text: impl AsRef<str>) -> Value {
-    json!({ "text": said(text.as_ref()), "is_bad": is_bad })
-}
-
-/// A text that may come from elsewhere, such as an error of a CA: bounded, and without characters
-/// that change how what stands beside them is shown.
-pub(super) fn said(text: &str) -> String {
-    let hides = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-            || matches!(letter, '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let shown = |letter| if hides(letter) { '\u{fffd}' } else { letter };
-    let mut letters = text.chars().map(shown);
-    let mut said: String = letters.by_ref().take(CHARACTERS).collect();
-    if letters.next().is_some() {
-        said.push('…');
-    }
-    said
-}
 
 pub(super) fn all(report: &Report) -> Vec<Value> {
     vec![
         last_minute(report),
+        network::errors(report),
         upstreams(report),
+        network::quic(report),
+        network::upstream_requests(report),
         certificates(report),
         changes(report),
+        network::files(report),
         since_start(report),
     ]
 }
@@ -106,11 +38,6 @@ fn percentiles(times: impl Fn(Option<Protocol>) -> Latencies) -> Vec<Vec<Value>>
         std::iter::once(cell(one.name)).chain(known.map(cell)).collect()
     });
     rows.collect()
-}
-
-/// For what is not known.
-fn dash() -> String {
-    "–".to_owned()
 }
 
 fn last_minute(report: &Report) -> Value {
@@ -173,6 +100,7 @@ fn upstreams(report: &Report) -> Value {
             let down = all[ROWS..].iter().filter(|one| one.down.is_some()).count();
             format!("And {}, of which {down} are down.", count(rest, "more upstream"))
         }),
+        layout: Layout::Column,
     }
     .value()
 }
@@ -188,17 +116,34 @@ fn certificates(report: &Report) -> Value {
             Some(until) => (day(until), report.days_until(until).to_string()),
             None => ("not yet obtained".to_owned(), dash()),
         };
-        vec![cell(names(one)), bad_if(is_bad, ends), cell(days)]
+        let issued = one.from.map_or_else(dash, day);
+        let error = one.failure.as_ref().map_or("none".to_owned(), |failure| {
+            format!("{}: {}", date(failure.at), failure.error)
+        });
+        vec![
+            cell(names(one)),
+            bad_if(is_bad, ends),
+            cell(days),
+            cell(issued),
+            bad_if(one.failure.is_some(), error),
+        ]
     };
     Table {
         id: "certificates",
         title: "Certificates",
-        columns: vec![words("Names"), short("Ends"), numbers("Days left")],
+        columns: vec![
+            words("Names"),
+            short("Ends"),
+            numbers("Days left"),
+            short("Issued"),
+            words("Error of the last renewal"),
+        ],
         rows: all.iter().take(ROWS).map(row).collect(),
         empty: "None from files or a CA.",
         more: left_out(all.len(), |rest| {
             format!("And {}, which end later.", count(rest, "more certificate"))
         }),
+        layout: Layout::Wide,
     }
     .value()
 }
@@ -219,10 +164,7 @@ fn changes(report: &Report) -> Value {
         rows: report.changes.recent().take(ROWS).map(row).collect(),
         empty: "None since the start of this process.",
         more: String::new(),
+        layout: Layout::Column,
     }
     .value()
-}
-
-fn left_out(all: usize, text: impl Fn(u64) -> String) -> String {
-    if all > ROWS { text((all - ROWS) as u64) } else { String::new() }
 }

@@ -8,9 +8,10 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde_json::{Value, json};
 
-use super::tables::said;
-use super::{charts, tables};
+use super::cells::said;
+use super::{charts, experiments, tables};
 use crate::metrics::Protocol;
+use crate::quic_report::PICTURE_STYLE;
 use crate::report::Report;
 use crate::report::words::{
     compact, configuration, count, date, millis, names, percent, program, time, when_ended,
@@ -41,9 +42,14 @@ impl Page {
     }
 }
 
-/// The source of the page's style, for its Content-Security-Policy.
+/// The page's style, with that of the pictures of `quic_report`.
+fn style() -> String {
+    format!("{STYLE}{PICTURE_STYLE}")
+}
+
+/// Its source, for the page's Content-Security-Policy.
 pub(super) fn style_source() -> String {
-    let sum = digest(&SHA256, STYLE.as_bytes());
+    let sum = digest(&SHA256, style().as_bytes());
     format!("'sha256-{}'", BASE64_STANDARD.encode(sum))
 }
 
@@ -53,7 +59,7 @@ fn view(report: &Report, host: &str) -> Value {
     let how_many = count(problems.len() as u64, "problem");
     let title = if problems.is_empty() { "caddy".to_owned() } else { how_many.clone() };
     json!({
-        "style": STYLE,
+        "style": style(),
         "host": host,
         "title": format!("{title} · {host}"),
         "as_of": time(report.now),
@@ -64,6 +70,7 @@ fn view(report: &Report, host: &str) -> Value {
         "figures": figures(report),
         "charts": [charts::requests(report), charts::times(report)],
         "tables": tables::all(report),
+        "quic_report": experiments::all(report),
     })
 }
 

@@ -3,6 +3,7 @@
 mod collect;
 mod line;
 mod text;
+mod traffic;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,11 +1,15 @@
 //! The status as text for people.
 
+use super::traffic;
 use crate::metrics::{Latencies, Protocol};
 use crate::report::words::{
     bytes, configuration, date, day, millis, named, names, percent, program, time, when_ended,
 };
 use crate::report::{Report, UpstreamState};
 use crate::tls::CertificateState;
+
+/// Upstreams that have a line of their own; `-json` has all.
+const LISTED: usize = 20;
 
 pub(super) fn of(report: &Report) -> String {
     let mut text = String::new();
@@ -19,7 +23,13 @@ pub(super) fn of(report: &Report) -> String {
     row("responses", responses(report));
     row("response time", response_time(report));
     row("connections", connections(report));
+    row("QUIC paths", traffic::quic(report));
+    row("errors", traffic::errors(report));
     row("upstreams", upstreams(report));
+    for one in report.services().iter().take(LISTED) {
+        row("upstream", traffic::upstream(one));
+    }
+    row("files", traffic::files(report));
     row("certificates", certificates(report));
     for one in report.ending() {
         row("ending soon", ending(report, one));
@@ -35,6 +45,9 @@ pub(super) fn of(report: &Report) -> String {
         );
     }
     row("log lines lost", report.lines_lost.to_string());
+    for one in traffic::quic_reports(report) {
+        row("quic_report", one);
+    }
     text
 }
 

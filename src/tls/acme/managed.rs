@@ -94,7 +94,7 @@ impl Managed {
         let name = self.spec.name.clone();
         match self.current() {
             Some(current) => CertificateState { failure, ..CertificateState::of(&current) },
-            None => CertificateState { names: vec![name], until: None, failure },
+            None => CertificateState { names: vec![name], from: None, until: None, failure },
         }
     }
 

@@ -218,3 +218,22 @@ fn answer(value: &Value) -> Answer {
         error: text(&value["error"]),
     }
 }
+
+/// Requests from two addresses of each of 160 networks of this machine, each on a connection of
+/// its own.
+pub fn visits_of_networks(url: &str) {
+    let visit = |network: u32| {
+        [1, 2].map(|host| {
+            format!(
+                "silent\ninsecure\nipv4\nhttp2\ninterface = 127.0.{network}.{host}\n\
+                 output = /dev/null\nurl = {url}\n"
+            )
+        })
+    };
+    let config = (1..=160).flat_map(visit).collect::<Vec<_>>().join("next\n");
+    let mut curl = Command::new("curl");
+    curl.args(["-K", "-"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut curl = curl.spawn().unwrap();
+    curl.stdin.take().unwrap().write_all(config.as_bytes()).unwrap();
+    assert!(curl.wait().unwrap().success());
+}

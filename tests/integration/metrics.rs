@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Caddy, Origin, Setup, by_all, certificate, curl, free_port, h3, wait_for};
+use crate::harness::{
+    Caddy, Origin, Setup, by_all, certificate, curl, free_port, h3, visits_of_networks, wait_for,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,7 +47,7 @@ struct Prometheus {
 impl Prometheus {
     fn scraping(target: &str) -> Self {
         let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
-        let alerts = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/monitoring/alerts.yml");
+        let alerts = monitoring("alerts.yml");
         let text = format!(
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
              rule_files: ['{}']\n\
@@ -91,16 +93,23 @@ impl Drop for Prometheus {
 
 /// A site with an upstream and files, and its metrics at the third port.
 fn start() -> (Caddy, Origin) {
+    start_with("")
+}
+
+fn start_with(lines: &str) -> (Caddy, Origin) {
     let origin = Origin::start();
     let setup = Setup::new(
-        "https://localhost:@PORT@ {\n tls @CERT@ @KEY@\n root www\n proxy /size @ORIGIN@\n \
+        "https://localhost:@PORT@ {\n tls @CERT@ @KEY@\n root www\n@LINES@ proxy /size @ORIGIN@\n \
          prometheus localhost:@PORT3@ {\n  label tier \"front end\"\n }\n}\n\
          http://localhost:@PORT2@ {\n root www\n}\n",
     )
     .set("ORIGIN", origin.addr)
+    .set("LINES", lines)
     .file("www/a.txt", "some text")
     .arg("-cpu=2");
     let (cert, key, _) = certificate(setup.dir(), "30");
+    let state = setup.dir().join("state").display().to_string();
+    let setup = setup.env("CADDYPATH", &state);
     (setup.set("CERT", cert).set("KEY", key).start(), origin)
 }
 
@@ -166,23 +175,60 @@ fn prometheus_scrapes_what_was_served() {
     });
 }
 
+/// Visits, until their report is exported.
+fn visits(caddy: &Caddy) {
+    visits_of_networks(&caddy.url("/a.txt"));
+    let gain = "caddy_quic_report_gain_ratio{";
+    wait_for("a report", PATIENCE, || scrape(caddy).contains(gain).then_some(()));
+}
+
+/// A file of packaging/monitoring.
+fn monitoring(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/monitoring").join(name)
+}
+
+/// Every query of the dashboard is one that Prometheus answers with data from this server.
+#[test]
+fn every_panel_of_the_dashboard_shows_something() {
+    let (caddy, _origin) = start_with(" quic_report\n proxy /slow 127.0.0.1:1\n");
+    visits(&caddy);
+    let prometheus = Prometheus::scraping(caddy.third("").trim_start_matches("http://"));
+    let dashboard = std::fs::read_to_string(monitoring("grafana.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let queries: Vec<String> = targets
+        .map(|target| target["expr"].as_str().unwrap())
+        .map(|query| query.replace("$__rate_interval", "1m").replace(['$'], ""))
+        .map(|query| query.replace("=~\"instance\"", "=~\".*\"").replace("=~\"host\"", "=~\".*\""))
+        .collect();
+    assert!(queries.len() > 40, "{}", queries.len());
+    for query in queries {
+        // What goes on while it looks, for the queries that show only what is above zero.
+        by_all(&caddy, "/size/1000");
+        assert_eq!(curl(&["--http2"], &caddy.url("/slow/1")).status, 502);
+        let mut plain = TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
+        plain.write_all(&[0xff; 64]).unwrap();
+        // No request waits for a place here.
+        let shown = query.strip_suffix(" > 0").filter(|_| query.contains("queued"));
+        let value = prometheus.value(shown.unwrap_or(&query));
+        assert!(!value.is_infinite(), "{query}: {value}");
+    }
+}
+
 #[test]
 fn promtool_accepts_metrics_rules_and_names() {
-    let (caddy, _origin) = start();
+    let (caddy, _origin) = start_with(" quic_report\n");
     by_all(&caddy, "/size/1000");
+    visits(&caddy);
     let text = scrape(&caddy);
     let done = promtool(&["check", "metrics"], &text);
     accepted(&done);
-    let monitoring = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/monitoring");
-    let alerts = monitoring.join("alerts.yml");
+    let alerts = monitoring("alerts.yml");
     accepted(&promtool(&["check", "rules", &alerts.display().to_string()], ""));
     // What rules and dashboard ask for is exported.
-    let files = ["alerts.yml", "grafana.json"].map(|name| monitoring.join(name));
-    let asked = files.map(|file| std::fs::read_to_string(file).unwrap()).concat();
-    serde_json::from_str::<Value>(
-        &std::fs::read_to_string(monitoring.join("grafana.json")).unwrap(),
-    )
-    .unwrap();
+    let asked = ["alerts.yml", "grafana.json"].map(monitoring);
+    let asked = asked.map(|file| std::fs::read_to_string(file).unwrap()).concat();
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let words = asked.split(|letter| !is_part(letter));
     let names: Vec<&str> =
@@ -210,6 +256,26 @@ fn handshakes_that_fail_and_paths_of_quic_are_counted() {
         let ended = sample(&text, "caddy_quic_rtt_seconds_count") >= 1.0;
         let sent = sample(&text, "caddy_quic_packets_sent_total") > 3.0;
         (has_failed && ended && sent).then_some(())
+    });
+}
+
+/// A connection that stays open is counted with what it has sent, and again with what is new.
+#[test]
+fn a_quic_connection_is_counted_while_it_lives() {
+    let origin = Origin::start();
+    let lines = format!(" proxy /drip {}\n", origin.addr);
+    let (caddy, _origin) = start_with(&lines);
+    let counted = |name: &str| sample(&scrape(&caddy), name);
+    let packets = || counted("caddy_quic_packets_sent_total");
+    std::thread::scope(|scope| {
+        // 13 seconds.
+        scope.spawn(|| h3(caddy.port(), json!({"requests": [{"path": "/drip/130"}]})));
+        wait_for("its packets", PATIENCE, || (packets() > 3.0).then_some(()));
+        let (open, before) = (counted("caddy_connections{protocol=\"h3\"}"), packets());
+        assert_eq!(open, 1.0);
+        assert!(counted("caddy_quic_rtt_seconds_count") >= 1.0);
+        wait_for("more packets", PATIENCE, || (packets() > before).then_some(()));
+        assert_eq!(counted("caddy_connections{protocol=\"h3\"}"), 1.0);
     });
 }
 

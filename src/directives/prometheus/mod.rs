@@ -6,6 +6,7 @@ mod export;
 mod families;
 mod labels;
 mod network;
+mod quic_report;
 mod requests;
 #[cfg(test)]
 mod tests;

@@ -56,7 +56,7 @@ impl ReportSource for Fixed {
                 certificate("a.example", Some(1_900_000_000)),
                 certificate("b", None),
             ],
-            experiments: Vec::new(),
+            experiments: vec![crate::experiment::tests::reported("https://a.example", 200)],
             lines_lost: 3,
         }
     }
@@ -134,10 +134,24 @@ async fn requests_have_the_names_of_the_plugin() {
         r#"caddy_upgrades_total{result="success"} 1"#.to_owned(),
         "caddy_quic_packets_lost_total 7".to_owned(),
         "caddy_log_lines_lost_total 3".to_owned(),
+        r#"caddy_quic_report_verdict{site="https://a.example",verdict="faster"} 1.0"#.to_owned(),
+        r#"caddy_quic_report_verdict{site="https://a.example",verdict="slower"} 0.0"#.to_owned(),
+        r#"caddy_quic_report_visits_needed{site="https://a.example"} 0.0"#.to_owned(),
     ] {
         assert!(text.lines().any(|one| one == line), "no '{line}' in\n{text}");
     }
     assert!(!text.contains("not exported"), "{text}");
+    let gain = r#"{site="https://a.example",measure="wait",of="all",percentile="50"} "#;
+    let [gain, lower, upper] = ["", "lower_", "upper_"].map(|part| {
+        let name = format!("caddy_quic_report_gain_{part}ratio{gain}");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("no {name} in {text}")).parse::<f64>().unwrap()
+    });
+    // Half of the time, and all of the same length.
+    assert!(
+        (0.45..=0.55).contains(&gain) && lower <= gain && gain <= upper,
+        "{lower} {gain} {upper}"
+    );
 }
 
 #[tokio::test]
@@ -191,24 +205,6 @@ async fn only_readers_read_and_only_there() {
     assert!(Method::GET.is_safe());
 }
 
-#[test]
-fn addresses_of_their_own_are_asked_for() {
-    for (lines, addr, path) in [
-        ("prometheus", "127.0.0.1:9180", "/metrics"),
-        ("prometheus localhost:9999", "127.0.0.1:9999", "/metrics"),
-        ("prometheus {\n address [::1]:81\n path /m\n}", "[::1]:81", "/m"),
-        ("prometheus :9180 {\n allow 10.0.0.0/8\n}", "[::]:9180", "/metrics"),
-        ("prometheus 0.0.0.0:9180 {\n allow private\n}", "0.0.0.0:9180", "/metrics"),
-    ] {
-        let site = testing::site("prometheus", setup, lines).unwrap();
-        let [admin] = &site.admin[..] else { panic!("{lines}") };
-        assert_eq!((admin.addr.to_string().as_str(), admin.path.as_str()), (addr, path));
-        assert_eq!(site.series.unwrap().host, "the site");
-    }
-    let site = testing::site("prometheus", setup, SITE).unwrap();
-    assert!(site.admin.is_empty());
-}
-
 #[tokio::test]
 async fn names_of_others_do_not_lead_to_them() {
     let bound: crate::directives::Setup = |args, site| {
@@ -239,6 +235,24 @@ async fn names_of_others_do_not_lead_to_them() {
         let found = found.map_or_else(|fault| fault.status, |response| response.status());
         assert_eq!(found, status, "{lines} {host}");
     }
+}
+
+#[test]
+fn addresses_of_their_own_are_asked_for() {
+    for (lines, addr, path) in [
+        ("prometheus", "127.0.0.1:9180", "/metrics"),
+        ("prometheus localhost:9999", "127.0.0.1:9999", "/metrics"),
+        ("prometheus {\n address [::1]:81\n path /m\n}", "[::1]:81", "/m"),
+        ("prometheus :9180 {\n allow 10.0.0.0/8\n}", "[::]:9180", "/metrics"),
+        ("prometheus 0.0.0.0:9180 {\n allow private\n}", "0.0.0.0:9180", "/metrics"),
+    ] {
+        let site = testing::site("prometheus", setup, lines).unwrap();
+        let [admin] = &site.admin[..] else { panic!("{lines}") };
+        assert_eq!((admin.addr.to_string().as_str(), admin.path.as_str()), (addr, path));
+        assert_eq!(site.series.unwrap().host, "the site");
+    }
+    let site = testing::site("prometheus", setup, SITE).unwrap();
+    assert!(site.admin.is_empty());
 }
 
 #[test]

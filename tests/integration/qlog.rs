@@ -74,6 +74,62 @@ fn a_connection_is_recorded_from_its_handshake_on() {
     assert!(times.is_sorted() && times[0] >= 0.0, "{times:?}");
 }
 
+/// What qvis' loader takes: it knows the file by its name, reads the head's members, puts events
+/// with the same `group_id` into one connection, and wants their times in order.
+#[test]
+fn qvis_takes_the_file() {
+    let caddy = Setup::new(SITE).arg("-qlog=@DIR@/qlog").arg("-log=process.log").start();
+    assert_eq!(h3_one(caddy.port(), json!({"path": "/"})).status, 204);
+    let file = wait_for("the file", PATIENCE, || {
+        let found = files(&caddy.path("qlog")).pop()?;
+        (fs::metadata(&found).unwrap().len() > 1000).then_some(found)
+    });
+    // By this its reader of text sequences is chosen.
+    assert_eq!(file.extension().unwrap(), "sqlog");
+    let records = records(&file);
+    let (head, events) = records.split_first().unwrap();
+    let versions = ["draft-02", "draft-02-RC1", "qlog-03-WIP", "0.3"];
+    assert!(versions.contains(&head["qlog_version"].as_str().unwrap()), "{head}");
+    assert_eq!(head["qlog_format"], "JSON-SEQ");
+    assert!(head.get("traces").is_none() && head["title"].is_string(), "{head}");
+    let trace = &head["trace"];
+    let names = ["client", "server", "network", "unknown"];
+    assert!(names.contains(&trace["vantage_point"]["type"].as_str().unwrap()), "{head}");
+    assert_eq!(trace["common_fields"]["time_format"], "relative");
+    // Milliseconds since 1970, as a number.
+    assert!(trace["common_fields"]["reference_time"].as_f64().unwrap() > 1.7e12, "{head}");
+    // Times are in its usual unit.
+    assert_eq!(trace["configuration"].get("time_units"), None, "{head}");
+    let groups: BTreeSet<_> = events.iter().map(|event| event["group_id"].as_str()).collect();
+    assert!(groups.len() == 1 && !groups.contains(&None), "events of one connection: {groups:?}");
+    let mut last = 0.0;
+    for event in events {
+        let time = event["time"].as_f64().unwrap();
+        assert!(time >= last, "{event}");
+        last = time;
+        let (category, name) = event["name"].as_str().unwrap().split_once(':').unwrap();
+        let known = match category {
+            "transport" => &["packet_sent", "packet_received"][..],
+            "recovery" => &["metrics_updated", "packet_lost"],
+            other => panic!("{other}: {event}"),
+        };
+        assert!(known.contains(&name) && event["data"].is_object(), "{event}");
+        // What earlier drafts had elsewhere is an error to it.
+        let data = &event["data"];
+        assert_eq!(data.get("packet_type"), None, "{event}");
+        for old in ["packet_size", "payload_length"] {
+            assert_eq!(data["header"].get(old), None, "{event}");
+        }
+        if category == "transport" {
+            assert!(data["header"]["packet_number"].is_u64(), "{event}");
+        }
+    }
+    // Its graph of the congestion draws these.
+    for wanted in ["smoothed_rtt", "congestion_window", "bytes_in_flight"] {
+        assert!(events.iter().any(|event| event["data"][wanted].is_number()), "{wanted}");
+    }
+}
+
 #[test]
 fn other_clients_are_not_recorded() {
     let caddy = Setup::new(SITE)

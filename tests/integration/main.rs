@@ -23,6 +23,7 @@ mod aspnet;
 mod authentication;
 mod authorities;
 mod backup;
+mod beacon;
 mod book;
 mod browser;
 mod caching;

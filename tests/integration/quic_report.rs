@@ -149,9 +149,11 @@ fn every_protocol_is_measured() {
             && count(report, "requests") == 10
     });
     assert_eq!(answers(&found, "wait", "control"), 1, "{found:#}");
-    for (measure, of) in [("setup", "all"), ("wait", "page"), ("wait", "RTT below 30 ms")] {
-        assert_eq!(answers(&found, measure, of), answers(&found, "wait", "all"), "{measure} {of}");
+    for of in ["page", "RTT below 30 ms"] {
+        assert_eq!(answers(&found, "wait", of), answers(&found, "wait", "all"), "{of}");
     }
+    // A client that a busy machine holds up looks as if it had connected in advance.
+    assert!((1..=9).contains(&answers(&found, "setup", "all")), "{found:#}");
     assert_eq!((count(&found, "visits"), count(&found, "http3_connections")), (1, 3));
     assert_eq!((count(&found, "http3_requests"), count(&found, "failed_requests")), (3, 0));
     assert!(count(&found, "packets") >= 10 * 8, "{found}");

@@ -8,8 +8,9 @@
 //! connections; [`congestion`] names the congestion controllers of QUIC; [`https_records`] looks
 //! after what DNS says of the sites; [`metrics`] counts, and [`report`] is what an operator sees of
 //! the process; [`quic_report`] compares visitors with and without HTTP/3, and [`experiment`]
-//! measures them; [`server`] listens and serves; [`daemon`] deals with the operating system;
-//! [`run`] is the life of the process and [`cli`] its command line.
+//! measures them; [`fleet`] is how several machines do as one; [`server`] listens and serves;
+//! [`daemon`] deals with the operating system; [`run`] is the life of the process and [`cli`] its
+//! command line.
 
 pub mod arguments;
 pub mod caddyfile;
@@ -22,6 +23,7 @@ pub mod daemon;
 pub mod directives;
 pub mod error_chain;
 pub mod experiment;
+pub mod fleet;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod http;

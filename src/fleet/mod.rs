@@ -1,0 +1,18 @@
+//! What several machines do as one: who may do a piece of work (`lease`), which keys are in use
+//! (`keys`), and which of two copies holds (`copies`). State machines without clock or socket: the
+//! caller passes the time in and asks the engine, the server that all machines reach.
+//!
+//! No clock of one machine is compared with that of another: a machine measures how long it has
+//! waited by its own steady clock, and everything else is in the engine's time.
+
+pub mod copies;
+#[cfg(test)]
+mod interleavings;
+pub mod keys;
+pub mod lease;
+#[cfg(test)]
+mod model;
+
+/// A time of the engine in microseconds, or a number that the engine has made from it: versions
+/// and fencing numbers are never lower than the time at which they were made.
+pub type Stamp = u64;

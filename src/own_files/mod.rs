@@ -1,6 +1,7 @@
 //! The files of a site, for directives that send them or make other content of them: their state,
 //! and which are never sent.
 
+mod cache;
 mod marks;
 mod state;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+pub use cache::Cache;
 pub use marks::{OwnFile, Raw};
 pub use state::State;
 

@@ -1,6 +1,5 @@
 //! `markdown [PATH]`: sends files of Markdown as pages.
 
-mod cache;
 mod document;
 mod page;
 
@@ -10,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use fnv::FnvHasher;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, LINK};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -21,10 +21,10 @@ use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::{Prefix, extension};
 use crate::http::preconditions::{Validators, Verdict};
 use crate::http::{Body, Fault, Reply, Request, target};
+use crate::own_files::Cache;
 use crate::pages::{Facts, Root};
 use crate::site::SiteBuilder;
 
-use cache::{Cache, Made};
 use page::{DEFAULT, Look, Source};
 
 pub(super) static OPTIONS: Options<Rule> = Options::new(&[
@@ -94,7 +94,15 @@ pub(super) struct Rule {
     /// The latest change of a template.
     changed: Option<SystemTime>,
     root: Arc<Root>,
-    cache: Cache,
+    cache: Cache<Made>,
+}
+
+/// A page ready to send.
+struct Made {
+    content: Bytes,
+    /// None for a page that may be another at the next request.
+    validators: Option<Validators>,
+    links: Vec<String>,
 }
 
 impl Rule {
@@ -176,7 +184,7 @@ impl Rule {
         let made =
             Arc::new(Made { content: rendered.text.into(), validators, links: rendered.links });
         if is_kept {
-            self.cache.put(&path, &state, &made);
+            self.cache.put(&path, &state, made.content.len(), &made);
         }
         Ok(made)
     }

@@ -38,6 +38,7 @@ pub mod pages;
 pub mod passwords;
 pub mod programs;
 pub mod quic_report;
+pub mod remake;
 pub mod report;
 pub mod run;
 pub mod server;

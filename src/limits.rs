@@ -58,6 +58,8 @@ limits! {
     TEMPLATE_STEPS: u64 = 1_000_000, count "steps of a template";
     TEMPLATE_DEPTH: usize = 200, count "templates, blocks and parentheses that a template runs within one another";
     TEMPLATE_LIST: usize = 10_000, count "entries of a folder that a template lists";
+    FILTER_BYTES: usize = 10 * MB, bytes "content that `filter` reads (`max_buffer_size`)";
+    FILTER_MADE: usize = 64 * MB, bytes "content that `filter` makes";
     REALIP_HOPS: usize = 5, count "proxies that `realip` skips";
 
     // Clients.

@@ -59,7 +59,6 @@ static WORDS: &[Reserved] = &[
         "managed files in the browser",
         "run File Browser as a service of its own and name it in `proxy`",
     ),
-    row("filter", "replaced text in responses", "change the text where it is made"),
     row(
         "forwardproxy",
         "made the server a proxy for browsers",

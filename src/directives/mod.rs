@@ -13,6 +13,7 @@ mod ext;
 mod extauth;
 mod fastcgi;
 mod files;
+mod filter;
 mod forward_auth;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -125,6 +126,8 @@ pub static DIRECTIVES: &[Directive] = &[
     row("gzip", gzip::setup).block(&gzip::OPTIONS),
     row("header PATH [+|-]NAME [VALUE]", header::setup).block(&header::OPTIONS).templates(),
     row("errors [FILE|visible]", errors::setup).block(&errors::OPTIONS),
+    row("filter rule with a block, or: filter max_buffer_size SIZE", filter::setup)
+        .block(&filter::OPTIONS),
     row("ipfilter PATH... with a block", ipfilter::setup).block(&ipfilter::OPTIONS),
     row("ratelimit [PATH] N/UNIT, or: ratelimit [METHODS] [PATH] N BURST UNIT", ratelimit::setup)
         .block(&ratelimit::OPTIONS),

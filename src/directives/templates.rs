@@ -3,9 +3,7 @@
 //! The row stands before `proxy`, as in Caddy 1.0, but what an upstream answers is never executed:
 //! only a response with the mark of an own file is.
 
-use http::header::{
-    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, LINK,
-};
+use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LAST_MODIFIED, LINK};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -16,6 +14,7 @@ use crate::arguments;
 use crate::caddyfile::Repeat::LastWins;
 use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::html::is_markup;
 use crate::http::paths::{Prefix, extension};
 use crate::http::{Body, Fault, Reply, Request};
 use crate::own_files::{OwnFile, Raw};
@@ -170,13 +169,6 @@ impl Templates {
         *response.headers_mut() = headers;
         Ok(response)
     }
-}
-
-/// Whether `<` in the content begins a tag.
-fn is_markup(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let kind = String::from_utf8_lossy(kind).to_ascii_lowercase();
-    kind.contains("html") || kind.contains("xml")
 }
 
 fn execute(page: Page, rule: &Rule, file: &Path) -> Result<Rendered, String> {

@@ -1,7 +1,9 @@
 //! Conditional requests (RFC 9110 section 13), for files and stored responses.
 
+use std::hash::Hasher as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use fnv::FnvHasher;
 use http::header::{
     ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     IF_UNMODIFIED_SINCE, LAST_MODIFIED,
@@ -46,6 +48,14 @@ impl Validators {
             last_modified: response.get(LAST_MODIFIED).cloned(),
             modified: date(response, &LAST_MODIFIED),
         }
+    }
+
+    /// Those of content that was made, and has no time.
+    pub fn of_content(content: &[u8]) -> Self {
+        let mut hasher = FnvHasher::default();
+        hasher.write(content);
+        let etag = format!("W/\"{:x}-{:x}\"", hasher.finish(), content.len());
+        Self { etag: HeaderValue::try_from(etag).ok(), last_modified: None, modified: None }
     }
 
     /// In the order of RFC 9110 section 13.2.2.

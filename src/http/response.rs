@@ -67,6 +67,10 @@ impl Removed {
     }
 }
 
+/// Digest fields. They include the content coding (RFC 9530 sections 2 and 3, RFC 3230 section
+/// 4.3.2, RFC 1864 section 2).
+pub const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
+
 /// 499, as in nginx's log: the client disconnected before the response.
 pub const CLIENT_LEFT: u16 = 499;
 

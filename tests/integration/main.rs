@@ -109,6 +109,7 @@ mod systemd;
 mod systemd_service;
 mod sysvinit;
 mod tcp_congestion;
+mod text_filter;
 mod tls;
 mod tokens;
 mod transfer;

@@ -6,10 +6,7 @@ use http::header::{
 };
 
 use super::encoder::Coding;
-
-/// Digest fields. They include the content coding (RFC 9530 sections 2 and 3, RFC 3230 section
-/// 4.3.2, RFC 1864 section 2).
-const SUMS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
+use crate::http::response::DIGESTS;
 
 /// Compressible types that the name patterns do not cover.
 const COMPRESSIBLE: [&str; 26] = [
@@ -81,13 +78,13 @@ pub(super) fn has_as_it_was(request: &HeaderMap, headers: &HeaderMap) -> bool {
 
 /// Removes digests from a header or trailer section.
 pub(super) fn remove_sums(headers: &mut HeaderMap) {
-    for name in SUMS {
+    for name in DIGESTS {
         headers.remove(name);
     }
 }
 
 fn is_sum(name: &str) -> bool {
-    SUMS.iter().any(|sum| name.eq_ignore_ascii_case(sum))
+    DIGESTS.iter().any(|sum| name.eq_ignore_ascii_case(sum))
 }
 
 /// Removes them from the announced trailers.

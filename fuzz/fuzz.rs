@@ -38,6 +38,7 @@ fn targets() -> Vec<Target> {
         caddy::http::fuzzing::TARGETS,
         caddy::config::fuzzing::TARGETS,
         caddy::daemon::fuzzing::TARGETS,
+        caddy::minified::fuzzing::TARGETS,
         caddy::net::fuzzing::TARGETS,
         caddy::text_template::fuzzing::TARGETS,
         &caddy::directives::fuzzing::targets(),

@@ -32,6 +32,7 @@ pub mod https_records;
 pub mod json_string;
 pub mod limits;
 pub mod metrics;
+pub mod minified;
 pub mod net;
 pub mod own_files;
 pub mod pages;

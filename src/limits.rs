@@ -60,6 +60,7 @@ limits! {
     TEMPLATE_LIST: usize = 10_000, count "entries of a folder that a template lists";
     FILTER_BYTES: usize = 10 * MB, bytes "content that `filter` reads (`max_buffer_size`)";
     FILTER_MADE: usize = 64 * MB, bytes "content that `filter` makes";
+    MINIFY_BYTES: usize = 4 * MB, bytes "content that `minify` reads";
     REALIP_HOPS: usize = 5, count "proxies that `realip` skips";
 
     // Clients.

@@ -110,11 +110,6 @@ static WORDS: &[Reserved] = &[
         "post the form to a service for forms, or to a script by `fastcgi`",
     ),
     row(
-        "minify",
-        "took white space out of files",
-        "minify the files where they are made; `gzip` makes them smaller on their way",
-    ),
-    row(
         "multipass",
         "let users log in by a link in a mail",
         "log in in the application, or use `basicauth`",

@@ -29,6 +29,7 @@ mod log;
 mod login;
 mod markdown;
 mod mime;
+mod minify;
 mod on;
 mod prometheus;
 mod proxy;
@@ -124,6 +125,8 @@ pub static DIRECTIVES: &[Directive] = &[
         .templates(),
     row("ext .EXTENSION...", ext::setup),
     row("gzip", gzip::setup).block(&gzip::OPTIONS),
+    // Caddy 1.0 had it before `gzip`, where content is compressed already.
+    row("minify [PATH...]", minify::setup).block(&minify::OPTIONS),
     row("header PATH [+|-]NAME [VALUE]", header::setup).block(&header::OPTIONS).templates(),
     row("errors [FILE|visible]", errors::setup).block(&errors::OPTIONS),
     row("filter rule with a block, or: filter max_buffer_size SIZE", filter::setup)

@@ -72,6 +72,7 @@ mod log_formats;
 mod log_lines;
 mod logs;
 mod metrics;
+mod minify;
 mod mistakes;
 mod moving;
 mod on_demand;

@@ -61,6 +61,7 @@ limits! {
     FILTER_BYTES: usize = 10 * MB, bytes "content that `filter` reads (`max_buffer_size`)";
     FILTER_MADE: usize = 64 * MB, bytes "content that `filter` makes";
     MINIFY_BYTES: usize = 4 * MB, bytes "content that `minify` reads";
+    UPLOAD_PARTS: usize = 1000, count "parts of a form that `upload` takes";
     REALIP_HOPS: usize = 5, count "proxies that `realip` skips";
 
     // Clients.

@@ -157,9 +157,10 @@ static WORDS: &[Reserved] = &[
         "run Tor and an HTTP proxy before it, and name that in `proxy`",
     ),
     row(
-        "upload",
-        "wrote uploads to files",
-        "let an application take them; `proxy` leads to it and `limits` bounds them",
+        "webdav",
+        "was a WebDAV server",
+        "run one of its own, such as `rclone serve webdav`, and name it in `proxy`; `upload` takes \
+         files by PUT",
     ),
     row("webdav", "was a WebDAV server", "run a WebDAV server of its own and name it in `proxy`"),
     row(

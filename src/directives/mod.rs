@@ -49,6 +49,7 @@ mod templates;
 mod timeouts;
 mod tls;
 mod tracing;
+mod upload;
 mod websocket;
 
 use crate::caddyfile::{Args, ConfigError, Syntax, name_in};
@@ -147,6 +148,7 @@ pub static DIRECTIVES: &[Directive] = &[
     row("reauth", reauth::setup).block(&reauth::OPTIONS),
     row("extauth URL, or: extauth with a block", extauth::setup).block(&extauth::OPTIONS),
     row("jwt PATH, or: jwt with a block", jwt::setup).block(&jwt::OPTIONS),
+    row("upload PATH... with a block", upload::setup).block(&upload::OPTIONS),
     row("internal PATH", internal::setup),
     row("expvar [PATH]", expvar::setup),
     row("prometheus [HOST:PORT]", prometheus::setup).block(&prometheus::OPTIONS),

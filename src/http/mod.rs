@@ -17,6 +17,7 @@ pub mod fault_page;
 pub mod fuzzing;
 pub mod hop;
 pub mod html;
+pub mod multipart;
 pub mod paths;
 pub mod placeholders;
 pub mod preconditions;

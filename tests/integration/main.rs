@@ -120,6 +120,7 @@ mod unread;
 mod upgrade;
 mod upgrade_faults;
 mod upgrade_ways;
+mod upload;
 mod upstream_faults;
 mod upstreams;
 mod websocket;

@@ -1,0 +1,166 @@
+//! `upload`: writes what clients send to files of a folder, and moves and removes them.
+
+mod folder;
+mod names;
+mod options;
+mod receive;
+mod signature;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::io;
+use std::path::PathBuf;
+
+use http::{Method, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
+
+use crate::caddyfile::{Args, ConfigError};
+use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::sink::ErrorLog;
+use crate::http::{Fault, Reply, Request};
+use crate::site::SiteBuilder;
+
+use folder::{Before, Overwrite};
+use names::Names;
+use options::Block;
+pub(super) use options::OPTIONS;
+use receive::Receiver;
+use work::{beside, empty, fault};
+
+pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
+    let mut blocks = Vec::new();
+    while args.next() {
+        blocks.push(options::read(args, site)?);
+    }
+    let log = site.error_log();
+    site.push(Upload { blocks, log });
+    Ok(())
+}
+
+/// The first block that holds a path is used.
+struct Upload {
+    blocks: Vec<Block>,
+    log: ErrorLog,
+}
+
+/// What a request wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Put,
+    Post,
+    Copy,
+    Move,
+    Delete,
+}
+
+impl Wish {
+    fn of(method: &Method) -> Option<Self> {
+        Some(match method.as_str() {
+            "PUT" => Self::Put,
+            "POST" => Self::Post,
+            "COPY" => Self::Copy,
+            "MOVE" => Self::Move,
+            "DELETE" => Self::Delete,
+            _ => return None,
+        })
+    }
+}
+
+impl Handler for Upload {
+    fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
+        let Some(wish) = Wish::of(&req.head.method) else { return next.run(req) };
+        let route = req.route();
+        let found = self.blocks.iter().find_map(|block| {
+            let path = block.paths.iter().find(|path| path.holds(&route))?;
+            Some((block, path.rest(&route).unwrap_or_default().to_owned()))
+        });
+        drop(route);
+        let Some((block, path)) = found else { return next.run(req) };
+        let refusal = if block.changes_nothing && !matches!(wish, Wish::Put | Wish::Post) {
+            Some(Fault::not_allowed("PUT, POST"))
+        } else if block.keys.is_empty() {
+            None
+        } else {
+            let checked = block.keys.check(&req.head.headers, block.tolerance);
+            checked.err().map(signature::Refused::fault)
+        };
+        match refusal {
+            Some(fault) if block.is_silent => {
+                let why = fault.cause.map_or_else(String::new, |cause| cause.to_string());
+                self.log.notice(req.about(fault.status), &why);
+                next.run(req)
+            }
+            Some(fault) => Box::pin(std::future::ready(Err(fault))),
+            None => Box::pin(async move {
+                match wish {
+                    Wish::Put | Wish::Post => Receiver::new(block).receive(req, &path).await,
+                    Wish::Copy => Err(Fault::status(StatusCode::NOT_IMPLEMENTED)),
+                    Wish::Move => block.rename(req, &path).await,
+                    Wish::Delete => block.remove(&path).await,
+                }
+            }),
+        }
+    }
+}
+
+impl Block {
+    fn to(&self) -> PathBuf {
+        self.to.clone().unwrap_or_default()
+    }
+
+    fn names(&self, path: &str) -> Result<Names, Fault> {
+        self.rules.read(path).map_err(|why| {
+            let status = match why {
+                names::BadName::None => StatusCode::FORBIDDEN,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            Fault::caused(status, why)
+        })
+    }
+
+    async fn rename(&self, req: &Request, path: &str) -> Reply {
+        let old = self.names(path)?;
+        let wanted = req.head.headers.get("destination").and_then(|value| value.to_str().ok());
+        let wanted = wanted.and_then(|wanted| self.below(wanted, req.host_field()));
+        let wrong = "the field Destination names no path of these uploads";
+        let new = wanted.ok_or_else(|| Fault::caused(StatusCode::BAD_REQUEST, wrong))?;
+        let new = self.names(&new)?;
+        if old == new {
+            return Err(Fault::status(StatusCode::CONFLICT));
+        }
+        let keeps = req.head.headers.get("overwrite").is_some_and(|value| value == "F");
+        let overwrite = if keeps { Overwrite::No } else { Overwrite::Yes };
+        let before = beside(self.to(), move |to| folder::rename(to, &old, &new, overwrite)).await;
+        match before {
+            Ok(Before::Nothing) => Ok(empty(StatusCode::CREATED)),
+            Ok(Before::Something) => Ok(empty(StatusCode::NO_CONTENT)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && keeps => {
+                Err(Fault::status(StatusCode::PRECONDITION_FAILED))
+            }
+            Err(error) => Err(fault(error)),
+        }
+    }
+
+    /// The rest of a path or URL behind the path of the block.
+    fn below(&self, wanted: &str, host: &str) -> Option<String> {
+        let uri: Uri = wanted.parse().ok()?;
+        let is_here = uri.authority().is_none_or(|authority| authority.as_str() == host);
+        let path = percent_decode_str(uri.path()).decode_utf8().ok()?;
+        let path = crate::http::paths::clean(&path);
+        let below = self.paths.iter().find_map(|prefix| prefix.rest(&path));
+        below.filter(|_| is_here).map(str::to_owned)
+    }
+
+    async fn remove(&self, path: &str) -> Reply {
+        let names = self.names(path)?;
+        match beside(self.to(), move |to| folder::remove(to, &names)).await {
+            Ok(()) => Ok(empty(StatusCode::NO_CONTENT)),
+            // As in the plugin: it is gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(empty(StatusCode::NO_CONTENT))
+            }
+            Err(error) => Err(fault(error)),
+        }
+    }
+}

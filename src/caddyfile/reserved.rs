@@ -126,8 +126,8 @@ static WORDS: &[Reserved] = &[
     ),
     row(
         "pprof",
-        "showed profiles of the Go program",
-        "use `perf` on the process; `expvar` and `prometheus` show its figures",
+        "served profiles of the Go program at /debug/pprof",
+        "run `perf record -g -p PID` and `perf report`; `expvar` and `prometheus` show its figures",
     ),
     row(
         "pubsub",
@@ -162,7 +162,6 @@ static WORDS: &[Reserved] = &[
         "run one of its own, such as `rclone serve webdav`, and name it in `proxy`; `upload` takes \
          files by PUT",
     ),
-    row("webdav", "was a WebDAV server", "run a WebDAV server of its own and name it in `proxy`"),
     row(
         "wkd",
         "served OpenPGP keys (Web Key Directory)",

@@ -76,6 +76,11 @@ impl Peer {
 #[derive(Debug, Clone, Copy)]
 pub struct Sender(pub IpAddr);
 
+/// In a request's extensions: a handler has let it in by what the client has shown of itself,
+/// though it may not know the user's name.
+#[derive(Debug, Clone, Copy)]
+pub struct Authenticated;
+
 /// The result of the TLS handshake.
 #[derive(Debug, Clone, Default)]
 pub struct TlsFacts {
@@ -92,6 +97,14 @@ impl Request {
     /// `https` on a TLS or QUIC connection, else `http`.
     pub fn scheme(&self) -> &'static str {
         if self.peer.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Whether the client has shown who it is, as far as this server knows.
+    pub fn is_authenticated(&self) -> bool {
+        self.user.is_some()
+            || self.head.headers.contains_key(header::AUTHORIZATION)
+            || self.peer.tls.as_ref().is_some_and(|tls| tls.client.is_some())
+            || self.head.extensions.get::<Authenticated>().is_some()
     }
 
     /// The sender of the request: the client, or the last proxy.

@@ -263,3 +263,20 @@ fn the_source_of_a_template_is_never_sent() {
         assert_eq!(status(&ask("/other.html", "1")), (200, word), "of the upstream");
     }
 }
+
+#[test]
+fn a_changed_file_is_not_hidden_by_a_guess() {
+    let site = "http://localhost:@PORT@, http://localhost:@PORT2@ {\n root www\n cache\n}\n";
+    let caddy = Setup::new(site).file("www/page.html", "one").start();
+    let day = Duration::from_secs(24 * 3600);
+    let file = std::fs::File::options().append(true).open(caddy.path("www/page.html")).unwrap();
+    file.set_modified(std::time::SystemTime::now() - 100 * day).unwrap();
+    for _ in 0..2 {
+        let answer = curl(&[], &caddy.plain("/page.html"));
+        assert_eq!((status(&answer), answer.text().as_str()), ((200, "skip"), "one"));
+    }
+    std::fs::write(caddy.path("www/page.html"), "two, longer").unwrap();
+    wait_for("the changed file", LONG, || {
+        (curl(&[], &caddy.plain("/page.html")).text() == "two, longer").then_some(())
+    });
+}

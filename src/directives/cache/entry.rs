@@ -35,6 +35,8 @@ pub(super) struct Selector {
     pub(super) target: Box<str>,
     /// The fields of the request that it depends on, as they were.
     pub(super) fields: Vec<(HeaderName, String)>,
+    /// The fields of the request that some servers read in place of others, as they were.
+    pub(super) overrides: Vec<(HeaderName, HeaderValue)>,
     /// Whether a handler before the cache has asked for a file that it makes other content of.
     pub(super) is_raw: bool,
 }
@@ -52,7 +54,8 @@ impl Wanted<'_> {
     pub(super) fn selector(&self, response: &HeaderMap) -> Selector {
         let names: Vec<_> = policy::varying(response).flatten().collect();
         let fields = varied(names.iter(), self.fields);
-        Selector { target: self.target.into(), fields, is_raw: self.is_raw }
+        let overrides = overrides(self.fields);
+        Selector { target: self.target.into(), fields, overrides, is_raw: self.is_raw }
     }
 }
 
@@ -61,7 +64,39 @@ impl Selector {
         let names = self.fields.iter().map(|(name, _)| name);
         (&*self.target, self.is_raw) == (wanted.target, wanted.is_raw)
             && (self.fields.is_empty() || varied(names, wanted.fields) == self.fields)
+            && overrides(wanted.fields) == self.overrides
     }
+}
+
+/// The fields by which a client may have a server take a request for another one. Few servers name
+/// them in `Vary`, so they always count: else one client decides what others get.
+pub(super) fn overrides(request: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let found = request.iter().filter(|(name, value)| match name.as_str() {
+        // These differ from client to client.
+        "x-forwarded-for" | "x-forwarded-by" => false,
+        "forwarded" => {
+            let value = value.as_bytes().to_ascii_lowercase();
+            [&b"host="[..], b"proto="]
+                .iter()
+                .any(|part| value.windows(part.len()).any(|w| w == *part))
+        }
+        "front-end-https"
+        | "x-host"
+        | "x-http-host-override"
+        | "x-http-method"
+        | "x-http-method-override"
+        | "x-method-override"
+        | "x-original-host"
+        | "x-original-url"
+        | "x-rewrite-url"
+        | "x-script-name"
+        | "x-url-scheme" => true,
+        name => name.starts_with("x-forwarded-"),
+    });
+    let mut found: Vec<_> = found.map(|(name, value)| (name.clone(), value.clone())).collect();
+    // Clients differ in the order.
+    found.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
+    found
 }
 
 /// The values of the fields that a response depends on, in a form in which requests that mean the

@@ -164,6 +164,7 @@ impl Settings {
         });
         Defaults {
             lifetime: is_meant.then_some(self.lifetime.as_secs()),
+            no_heuristic: false,
             stale_while_revalidate: self.stale_while_revalidate.as_secs(),
             stale_if_error: self.stale_if_error.as_secs(),
         }

@@ -4,8 +4,8 @@
 use std::time::{Duration, SystemTime};
 
 use http::header::{
-    AGE, AUTHORIZATION, CONTENT_RANGE, COOKIE, DATE, EXPIRES, HeaderMap, HeaderName, LAST_MODIFIED,
-    SET_COOKIE, VARY,
+    AGE, CONTENT_RANGE, COOKIE, DATE, EXPIRES, HeaderMap, HeaderName, LAST_MODIFIED, SET_COOKIE,
+    VARY,
 };
 use http::{Method, StatusCode};
 
@@ -31,7 +31,7 @@ impl Asked {
         Self {
             control: Control::of(headers),
             is_head: req.head.method == Method::HEAD,
-            is_authorized: req.user.is_some() || headers.contains_key(AUTHORIZATION),
+            is_authorized: req.is_authenticated(),
             has_cookies: headers.contains_key(COOKIE),
             has_query: req.head.uri.query().is_some(),
         }
@@ -48,6 +48,8 @@ impl Asked {
 pub(super) struct Defaults {
     /// That of a response that has none of its own.
     pub(super) lifetime: Option<u64>,
+    /// No lifetime is estimated.
+    pub(super) no_heuristic: bool,
     pub(super) stale_while_revalidate: u64,
     pub(super) stale_if_error: u64,
 }
@@ -126,7 +128,7 @@ pub(super) fn judge(
         true => !is_understood(status),
         false => control.no_store,
     };
-    if is_kept_off || asked.control.no_store {
+    if is_kept_off || is_about_request(status) || asked.control.no_store {
         return Err(Refused::Forbidden);
     }
     let is_for_authorized = control.public || control.s_maxage.is_some() || control.must_revalidate;
@@ -142,7 +144,7 @@ pub(super) fn judge(
     let lifetime = lifetime(&control, status, headers, defaults, exchange.received);
     let is_heuristic = lifetime.is_none();
     let guess = || {
-        let may_guess = !asked.has_cookies && !asked.has_query;
+        let may_guess = !asked.has_cookies && !asked.has_query && !defaults.no_heuristic;
         may_guess.then(|| heuristic(&control, status, headers, exchange.received)).flatten()
     };
     let has_validator = headers.contains_key(LAST_MODIFIED) || headers.contains_key("etag");
@@ -169,9 +171,11 @@ pub(super) fn judge(
     })
 }
 
-/// `s-maxage` means `proxy-revalidate` too (RFC 9111 section 5.2.2.10).
+/// `s-maxage` means `proxy-revalidate` too (RFC 9111 section 5.2.2.10), unless the same response
+/// says what a stale one is good for: it is written for caches that honour both.
 fn must_revalidate(control: &Control) -> bool {
-    control.must_revalidate || control.proxy_revalidate || control.s_maxage.is_some()
+    let is_silent = control.stale_while_revalidate.is_none() && control.stale_if_error.is_none();
+    control.must_revalidate || control.proxy_revalidate || control.s_maxage.is_some() && is_silent
 }
 
 impl Freshness {
@@ -298,6 +302,12 @@ fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     let mut values = headers.get_all(name).into_iter();
     let only = values.next().filter(|_| values.next().is_none())?;
     httpdate::parse_http_date(only.to_str().ok()?).ok()
+}
+
+/// Statuses that are about what the client sent, of which the key holds little: with one bad field
+/// a client would have all others get them.
+fn is_about_request(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 408 | 413 | 417 | 421 | 425 | 429 | 431)
 }
 
 /// Statuses with whose rules for caches this one complies.

@@ -1,11 +1,12 @@
 //! The method PURGE, which removes stored responses.
 
-use http::header::FORWARDED;
+use http::header::{FORWARDED, VIA};
 use http::{Response, StatusCode};
 
 use super::Shelf;
 use super::options::Purgers;
 use crate::http::hop::FORWARDED_FOR;
+use crate::http::request::Sender;
 use crate::http::{Body, Fault, Reply, Request};
 
 impl Shelf {
@@ -35,20 +36,15 @@ impl Shelf {
 }
 
 impl Purgers {
-    /// The client, whoever named it, and the last proxy have to be among those that may.
+    /// What a proxy passes on is from anywhere, unless it is known whom it names as the client.
     fn may(&self, req: &Request) -> bool {
         let client = req.peer.remote.ip();
-        let sender = req.sender();
-        let sender = sender.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(client);
+        let is_named = req.head.extensions.get::<Sender>().is_some();
+        let fields = [FORWARDED, FORWARDED_FOR, VIA];
+        let is_passed_on = fields.iter().any(|name| req.head.headers.contains_key(name));
         match self {
-            // What a proxy on this machine passes on is from anywhere.
-            Self::Loopback => {
-                let headers = &req.head.headers;
-                let is_passed_on =
-                    [FORWARDED, FORWARDED_FOR].iter().any(|n| headers.contains_key(n));
-                client.to_canonical().is_loopback() && sender.is_loopback() && !is_passed_on
-            }
-            Self::From(ranges) => ranges.contains(client),
+            Self::Loopback => client.to_canonical().is_loopback() && !is_named && !is_passed_on,
+            Self::From(ranges) => ranges.contains(client) && (is_named || !is_passed_on),
         }
     }
 }

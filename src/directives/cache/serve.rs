@@ -235,8 +235,8 @@ impl Shelf {
         let Answer { exchange, headers: fields, .. } = answer;
         let headers = known.confirmed_head(fields, exchange.received);
         let asked = errand.asked.as_get();
-        let freshness =
-            self.judge(req, &asked, Answer { status: known.status, headers: &headers, exchange });
+        let answer = Answer { status: known.status, headers: &headers, exchange };
+        let freshness = self.judge(req, &asked, answer);
         let entry = Entry {
             status: known.status,
             body: known.body.clone(),
@@ -285,7 +285,9 @@ impl Shelf {
             Err(refused) => {
                 // A HEAD or a part says nothing of the whole, nor what is for one of the others.
                 let is_of_all = errand.lead.is_some() || errand.known.is_some();
-                if is_of_all && refused != Refused::Partial {
+                // What fails now may be well again for the next, and the stored one help then.
+                let is_failure = status.is_server_error();
+                if is_of_all && refused != Refused::Partial && !is_failure {
                     self.store.part(&errand.key, self.wanted(req));
                 }
                 errand.land(Landed::Unshared);
@@ -331,7 +333,9 @@ impl Shelf {
         answer: Answer<'_>,
     ) -> Result<Freshness, Refused> {
         let Answer { status, headers, exchange } = answer;
-        let defaults = self.settings.defaults(&req.route(), headers);
+        let mut defaults = self.settings.defaults(&req.route(), headers);
+        // What this machine makes of files may change at any time, and is near.
+        defaults.no_heuristic = req.upstream.is_none();
         policy::judge(asked, status, headers, defaults, exchange)
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::entry::{Entry, Wanted, varied};
+use super::entry::{Entry, Wanted, overrides, varied};
 use crate::limits::CACHE_VARIANTS;
 
 const SHARDS: usize = 16;
@@ -190,6 +190,9 @@ impl Store {
             flight.extend(values.into_iter().map(|(_, value)| "\n".to_owned() + &value));
         }
         flight.extend(["\n", wanted.target]);
+        for (name, value) in overrides(wanted.fields) {
+            flight += &format!("\n{name}: {value:?}");
+        }
         if let Some(landing) = shard.flights.get(&flight) {
             return Turn::Wait(landing.clone());
         }

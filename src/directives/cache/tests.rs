@@ -9,6 +9,7 @@ use tokio::task::LocalSet;
 
 use super::*;
 use crate::directives::testing;
+use crate::http::request::Sender;
 use crate::http::request::tests::request;
 use crate::http::{Body, Reply};
 use crate::site::Site;
@@ -162,6 +163,59 @@ fn variants_and_keys() {
 }
 
 #[test]
+fn no_client_decides_what_others_get() {
+    run(async {
+        let (site, _) = site("", &[("cache-control", "max-age=60")]);
+        for (field, word) in [
+            (("x-forwarded-host", "evil.test"), "miss"),
+            (("x-forwarded-host", "evil.test"), "hit"),
+            (("x-forwarded-proto", "evil.test"), "miss"),
+            (("x-original-url", "/evil"), "miss"),
+            (("x-http-method-override", "POST"), "miss"),
+            (("forwarded", "for=192.0.2.1;Host=evil.test"), "miss"),
+            (("x-other", "1"), "miss"),
+            (("forwarded", "for=192.0.2.1"), "hit"),
+            (("x-forwarded-for", "192.0.2.1"), "hit"),
+            (("x-forwarded-host", "evil.test"), "hit"),
+        ] {
+            let found = told(ask(&site, "GET", "/a", &[field]).await).await.0;
+            assert_eq!(found, word, "{field:?}");
+        }
+    });
+}
+
+#[test]
+fn a_failure_leaves_what_is_stored() {
+    run(async {
+        let (mut seen, store) = (Vec::new(), &[("etag", "\"a\""), ("cache-control", "no-cache")]);
+        let failing = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let mut site =
+            testing::site("cache", setup, "cache {\nmemory 99KB\nmax_size 1KB\n}").unwrap();
+        let fails = failing.clone();
+        site.push(testing::Answer(move |req: &mut Request| {
+            let mut response = Response::new(Body::empty());
+            if fails.load(Ordering::Relaxed) {
+                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                return Ok(response);
+            }
+            if req.field("if-none-match").is_some() {
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+            }
+            for (name, value) in store {
+                response.headers_mut().append(*name, value.parse().unwrap());
+            }
+            Ok(response)
+        }));
+        let site = site.build();
+        for fails in [false, true, false] {
+            failing.store(fails, Ordering::Relaxed);
+            seen.push(told(ask(&site, "GET", "/a", &[]).await).await.0);
+        }
+        assert_eq!(seen, ["miss", "skip", "revalidated"]);
+    });
+}
+
+#[test]
 fn what_is_too_large_passes() {
     run(async {
         let (site, log) = site("", &[("cache-control", "max-age=60")]);
@@ -199,6 +253,7 @@ fn lifetimes_by_rule() {
 #[test]
 fn who_may_purge() {
     run(async {
+        let (behind, _) = site("purge 192.0.2.0/24", &[]);
         let (site, _) = site("purge", &[("cache-control", "max-age=60")]);
         let purge = async |from: [u8; 4], passed_on: bool| {
             let mut req = request("PURGE", "/a");
@@ -212,6 +267,22 @@ fn who_may_purge() {
         ask(&site, "GET", "/a", &[]).await.unwrap();
         assert_eq!(purge([192, 0, 2, 1], false).await, StatusCode::FORBIDDEN);
         assert_eq!(purge([127, 0, 0, 1], true).await, StatusCode::FORBIDDEN);
+        for (named, passed_on, expected) in [
+            (false, false, StatusCode::NOT_FOUND),
+            (false, true, StatusCode::FORBIDDEN),
+            (true, true, StatusCode::NOT_FOUND),
+        ] {
+            let mut req = request("PURGE", "/a");
+            req.peer = req.peer.named(([192, 0, 2, 1], 1).into()).into();
+            if passed_on {
+                req.head.headers.insert("via", "1.1 near".parse().unwrap());
+            }
+            if named {
+                req.head.extensions.insert(Sender([10, 0, 0, 1].into()));
+            }
+            let fault = behind.handle(&mut req).await.unwrap_err();
+            assert_eq!(fault.status, expected, "{named} {passed_on}");
+        }
         assert_eq!(purge([127, 0, 0, 1], false).await, StatusCode::NO_CONTENT);
         assert_eq!(purge([127, 0, 0, 1], false).await, StatusCode::NOT_FOUND);
     });

@@ -12,6 +12,7 @@ use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::{Prefix, Readings};
+use crate::http::request::Authenticated;
 use crate::http::{Body, Fault, Reply, Request, vouched};
 use crate::site::{SiteBuilder, Task};
 use crate::upstream::exchange::one_server::OneServer;
@@ -89,6 +90,7 @@ impl Rule {
             }
             return Ok(answer);
         }
+        req.head.extensions.insert(Authenticated);
         let cookies = self.copy(&answer, req);
         drop(answer);
         let mut reply = next.run(req).await;

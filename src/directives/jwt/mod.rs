@@ -20,6 +20,7 @@ use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::{Prefix, Readings};
 use crate::http::placeholders::Template;
+use crate::http::request::Authenticated;
 use crate::http::{Body, Fault, Reply, Request, vouched};
 use crate::site::SiteBuilder;
 use crate::tokens::{Claims, Refused, verify};
@@ -136,6 +137,7 @@ impl Jwt {
                 Ok(found) => {
                     claims::tell(&found, rule.strip_header, &mut req.head.headers);
                     req.user = claims::user(&found).or(req.user.take());
+                    req.head.extensions.insert(Authenticated);
                 }
                 Err(Denied::NoToken | Denied::InvalidToken) if rule.passthrough => {}
                 Err(why) => return rule.refuse(req, why),

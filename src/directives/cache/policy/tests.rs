@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 use super::Use::{Confirm, Fresh, Stale, WhileRevalidating};
 use super::*;
 use crate::http::request::tests::request;
+use crate::http::request::{Authenticated, TlsFacts};
 
 const START: u64 = 1_000_000_000;
 
@@ -71,6 +72,8 @@ fn what_is_stored() {
             Err(Refused::Partial),
         ),
         (&[], 404, &["cache-control: max-age=1"], Ok(1)),
+        (&[], 400, &["cache-control: max-age=1"], Err(Refused::Forbidden)),
+        (&[], 431, &["cache-control: max-age=1"], Err(Refused::Forbidden)),
         (&[], 599, &["cache-control: max-age=1"], Ok(1)),
         (&[], 599, &["cache-control: max-age=1, must-understand"], Err(Refused::Forbidden)),
         (&[], 200, &["cache-control: max-age=1, must-understand, no-store"], Ok(1)),
@@ -93,8 +96,17 @@ fn what_is_stored() {
     assert_eq!(judged(&head, 200, &["cache-control: max-age=1"]), Err(Refused::Partial));
     let mut user = request("GET", "/");
     user.user = Some("kim".to_owned());
-    let known = judged(&Asked::of(&user), 200, &["cache-control: max-age=1"]);
-    assert_eq!(known, Err(Refused::Private), "a user without Authorization");
+    let mut let_in = request("GET", "/");
+    let_in.head.extensions.insert(Authenticated);
+    let mut certified = request("GET", "/");
+    let tls = TlsFacts { client: Some(b"DER".to_vec()), ..<_>::default() };
+    let mut peer = certified.peer.named(certified.peer.remote);
+    peer.tls = Some(tls);
+    certified.peer = peer.into();
+    for req in [user, let_in, certified] {
+        let known = judged(&Asked::of(&req), 200, &["cache-control: max-age=1"]);
+        assert_eq!(known, Err(Refused::Private), "without Authorization");
+    }
 }
 
 #[test]
@@ -201,6 +213,8 @@ fn what_clients_accept() {
         ("cache-control: s-maxage=100", "max-stale", 101, Confirm),
         ("cache-control: max-age=100, stale-while-revalidate=10", "", 109, WhileRevalidating),
         ("cache-control: max-age=100, stale-while-revalidate=10", "", 110, Confirm),
+        ("cache-control: s-maxage=100, stale-while-revalidate=10", "", 109, WhileRevalidating),
+        ("cache-control: s-maxage=100, stale-while-revalidate=10", "", 110, Confirm),
         ("cache-control: max-age=100, stale-while-revalidate=10", "no-cache", 105, Confirm),
         ("cache-control: max-age=100, stale-while-revalidate=10", "max-age=50", 105, Confirm),
         (
@@ -227,7 +241,9 @@ fn what_is_used_instead_of_an_error() {
         ("max-age=100", "stale-if-error=10", 109, true),
         ("max-age=100, stale-if-error=10", "no-cache", 105, false),
         ("max-age=100, stale-if-error=10, must-revalidate", "", 105, false),
-        ("s-maxage=100, stale-if-error=10", "", 105, false),
+        ("s-maxage=100", "stale-if-error=10", 105, false),
+        ("s-maxage=100, stale-if-error=10", "", 109, true),
+        ("s-maxage=100, stale-if-error=10", "", 110, false),
     ] {
         let [response, request] = [response, request].map(|line| format!("cache-control: {line}"));
         let found = stored(&[&response]).helps(&asked(&[&request]), at(later));

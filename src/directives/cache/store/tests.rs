@@ -20,7 +20,7 @@ fn entry(accept: &str, control: &str) -> Arc<Entry> {
     let asked = Asked::default();
     let freshness = judge(&asked, StatusCode::OK, &headers, Defaults::default(), exchange).unwrap();
     let fields = vec![("accept".parse().unwrap(), accept.to_owned())];
-    let selector = Selector { target: "/".into(), fields, is_raw: false };
+    let selector = Selector { target: "/".into(), fields, overrides: Vec::new(), is_raw: false };
     Arc::new(Entry { status: StatusCode::OK, headers, body: Bytes::new(), freshness, selector })
 }
 

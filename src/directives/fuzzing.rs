@@ -1,11 +1,17 @@
 //! The targets of the directives that read what a client or an upstream writes.
 
-use super::{fastcgi, files, proxy};
+use super::{fastcgi, files, markdown, proxy};
 use crate::fuzzing::Target;
 
 /// The targets of this floor.
 pub fn targets() -> Vec<Target> {
-    [fastcgi::fuzzing::TARGETS, files::fuzzing::TARGETS, proxy::fuzzing::TARGETS].concat()
+    [
+        fastcgi::fuzzing::TARGETS,
+        files::fuzzing::TARGETS,
+        markdown::fuzzing::TARGETS,
+        proxy::fuzzing::TARGETS,
+    ]
+    .concat()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A file of Markdown: front matter as JSON, TOML or YAML, and the text behind it. Pure.
 
 use serde_json::{Map, Value};
-use yaml_rust2::parser::{Event, EventReceiver, Parser};
+use yaml_rust2::parser::{Event, Parser};
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// A file.
@@ -79,9 +79,7 @@ fn yaml(text: &str) -> Option<Map<String, Value>> {
     if text.trim().is_empty() {
         return Some(Map::new());
     }
-    let mut shape = Shape::default();
-    Parser::new_from_str(text).load(&mut shape, false).ok()?;
-    if shape.is_refused {
+    if !may_be_loaded(text) {
         return None;
     }
     match from_yaml(YamlLoader::load_from_str(text).ok()?.into_iter().next()?) {
@@ -90,27 +88,26 @@ fn yaml(text: &str) -> Option<Map<String, Value>> {
     }
 }
 
-/// Whether a text is one that may be loaded: without aliases, of which a few lines can stand for
-/// gigabytes, and not nested too deeply.
-#[derive(Default)]
-struct Shape {
-    depth: usize,
-    is_refused: bool,
-}
-
 /// Lists and maps within one another.
-const DEPTH: usize = 32;
+pub(super) const DEPTH: usize = 32;
 
-impl EventReceiver for Shape {
-    fn on_event(&mut self, event: Event) {
+/// Whether a text has no aliases, of which a few lines can stand for gigabytes, and is not nested
+/// too deeply. It is read event by event: loading it calls itself for each level.
+fn may_be_loaded(text: &str) -> bool {
+    let (mut parser, mut depth) = (Parser::new_from_str(text), 0_usize);
+    while let Ok((event, _)) = parser.next_token() {
         match event {
-            Event::Alias(_) => self.is_refused = true,
-            Event::SequenceStart(..) | Event::MappingStart(..) => self.depth += 1,
-            Event::SequenceEnd | Event::MappingEnd => self.depth -= 1,
+            Event::Alias(_) => return false,
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth -= 1,
+            Event::StreamEnd => return true,
             _ => {}
         }
-        self.is_refused |= self.depth > DEPTH;
+        if depth > DEPTH {
+            return false;
+        }
     }
+    false
 }
 
 fn from_yaml(value: Yaml) -> Value {
@@ -161,6 +158,11 @@ mod tests {
     #[test]
     fn what_is_no_front_matter_is_text() {
         let deep = format!("---\na: {}1{}\n---\n", "[".repeat(40), "]".repeat(40));
+        // Deeper than any stack.
+        let deeper = ["- ", "? ", "a: [", "- ["].map(|level| {
+            let levels = level.repeat(100_000);
+            format!("---\n{levels}x\n---\n")
+        });
         for file in [
             "text",
             "",
@@ -172,8 +174,13 @@ mod tests {
             "---\n- list\n---\n",
             "---\na: &x 1\nb: *x\n---\n",
             &deep,
+            &deeper[0],
+            &deeper[1],
+            &deeper[2],
+            &deeper[3],
         ] {
-            assert_eq!(Document::read(file), Document { matter: Map::new(), text: file }, "{file}");
+            let read = Document::read(file);
+            assert!(read == Document { matter: Map::new(), text: file }, "{file:.80}: {read:.80?}");
         }
         assert_eq!(Document::read("---\n---\nx").text, "x");
     }

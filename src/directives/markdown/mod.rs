@@ -1,6 +1,8 @@
 //! `markdown [PATH]`: sends files of Markdown as pages.
 
 mod document;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod page;
 
 use std::hash::Hasher as _;

@@ -14,6 +14,7 @@ pub(crate) mod patience;
 pub(crate) mod priorities;
 pub(crate) mod refusals;
 pub(crate) mod request;
+mod respelled;
 pub(crate) mod response;
 pub(crate) mod section;
 pub(crate) mod send_order;

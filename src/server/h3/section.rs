@@ -14,10 +14,11 @@ use http::uri::Authority;
 use http::{StatusCode, Version};
 
 use super::frames::Violation;
+use super::respelled::{Respelled, Spelling};
 use crate::server::bad_head::{Refused, RequestSummary};
 use crate::server::compression::hpack::{Field, Judged as _};
 use crate::server::compression::huffman;
-use crate::server::compression::primitives::{Coded, read_integer, read_string, write_string};
+use crate::server::compression::primitives::{Coded, read_integer, read_string};
 use crate::server::compression::qpack_table::TABLE;
 use crate::server::field_section::{Line, Section, Verdict};
 
@@ -47,7 +48,7 @@ pub(crate) fn judge(section: &[u8], is_head: bool, most: usize) -> Result<Judged
     let mut seen = Section::default();
     let (mut has_host, mut has_authority) = (false, false);
     let mut reader = Reader::new(section)?;
-    let mut respelled = Respelled { section, copied: 0, out: None };
+    let mut respelled = Respelled::of(section);
     let mut strings = Vec::with_capacity(STRINGS);
     while let Some(FieldLine { field, entry, spelling }) = reader.next(&mut strings)? {
         let line = entry.and_then(fixed).unwrap_or_else(|| Line::judge(field));
@@ -116,42 +117,6 @@ fn each(section: &[u8], mut each: impl FnMut(Field<'_>)) -> Result<(), Violation
 /// Room for the decoded strings of most field lines.
 const STRINGS: usize = 256;
 
-/// A copy of a section in which some lines are spelled differently.
-struct Respelled<'a> {
-    section: &'a [u8],
-    /// Up to here, the section is in the copy.
-    copied: usize,
-    out: Option<BytesMut>,
-}
-
-impl Respelled<'_> {
-    /// Writes a line with the strings of `field`, without Huffman code.
-    fn line(&mut self, spelling: &Spelling, field: Field<'_>) {
-        let Spelling { start, value_at, end, .. } = *spelling;
-        let section = self.section;
-        let out = self.out.get_or_insert_with(|| BytesMut::with_capacity(2 * section.len()));
-        if section[start] & 0xe0 == LITERAL_NAME {
-            out.extend_from_slice(&section[self.copied..start]);
-            write_string(out, section[start] & (LITERAL_NAME | NEVER_INDEXED), 3, field.name);
-        } else {
-            out.extend_from_slice(&section[self.copied..value_at]);
-        }
-        write_string(out, 0, 7, field.value);
-        self.copied = end;
-    }
-
-    fn finish(self) -> Option<BytesMut> {
-        let mut out = self.out?;
-        out.extend_from_slice(&self.section[self.copied..]);
-        Some(out)
-    }
-}
-
-/// The first byte of a line with a literal name, in its three highest bits, and its bit N (RFC 9204
-/// section 4.5.6).
-const LITERAL_NAME: u8 = 0x20;
-const NEVER_INDEXED: u8 = 0x10;
-
 /// The verdict on each entry of the static table.
 fn fixed(index: usize) -> Option<Line> {
     static LINES: LazyLock<Vec<Line>> = LazyLock::new(|| {
@@ -176,15 +141,6 @@ struct FieldLine<'a> {
     /// The entry of the static table, if the whole line is one.
     entry: Option<usize>,
     spelling: Spelling,
-}
-
-/// How a line is encoded: its place in the section, and the offset of the value's string, if it
-/// has one.
-struct Spelling {
-    start: usize,
-    value_at: usize,
-    end: usize,
-    has_huffman: bool,
 }
 
 impl<'a> Reader<'a> {

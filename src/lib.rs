@@ -17,6 +17,7 @@ pub mod caddyfile;
 pub mod chain;
 pub mod cli;
 pub mod config;
+pub mod confined;
 pub mod congestion;
 pub mod credit;
 pub mod daemon;

@@ -1,7 +1,9 @@
 //! The files of a site, for directives that send them or make other content of them: their state,
 //! and which are never sent.
 
+pub mod body;
 mod cache;
+pub mod content_type;
 mod marks;
 mod state;
 

@@ -11,7 +11,8 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::find::{Accepted, Opened, Place, Source};
+use super::find::{Accepted, Opened, Place};
+use crate::own_files::body::Source;
 
 /// How long an entry is used without a look-up.
 const FRESH_FOR: Duration = Duration::from_millis(100);

@@ -11,13 +11,11 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::content_type;
 use crate::http::preconditions::Validators;
-use crate::own_files::{State, is_hidden, open_file};
+use crate::own_files::body::{CHUNK, Source};
+use crate::own_files::{State, content_type, is_hidden, open_file};
 use crate::site::Scripts;
 
-/// Bytes of one read; smaller files are read completely at the look-up.
-pub(super) const CHUNK: u64 = 64 * 1024;
 /// A file up to this many bytes is read completely when it is requested repeatedly.
 const HOT: u64 = 128 * 1024;
 /// Where the files of a site are.
@@ -57,13 +55,6 @@ pub(super) enum Outcome {
 pub(super) enum Slash {
     Add,
     Remove,
-}
-
-/// The content of a file, or the open file.
-#[derive(Debug, Clone)]
-pub(super) enum Source {
-    Content(Bytes),
-    File(Arc<File>),
 }
 
 /// A file and the metadata for its response.

@@ -5,9 +5,7 @@
 //! Symbolic links are followed anywhere, as in Caddy v1: who can write to the root decides what it
 //! serves. A request's path cannot leave the root.
 
-mod body;
 mod cache;
-mod content_type;
 mod find;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;

@@ -12,9 +12,9 @@ use crate::http::byte_ranges::{self, ByteRange, ByteRanges};
 use crate::http::preconditions::Verdict;
 use crate::http::{Body, Fault, Reply, Request};
 use crate::own_files::OwnFile;
+use crate::own_files::body::{FileBody, Piece, Source};
 
-use super::body::{FileBody, Piece};
-use super::find::{Opened, Source};
+use super::find::Opened;
 
 /// Answers a GET or HEAD for a file.
 pub(super) fn file(req: &Request, file: &Opened) -> Reply {
@@ -119,7 +119,7 @@ fn partial(file: &Opened, mut headers: HeaderMap, spans: &[ByteRange]) -> Respon
             parts(file, spans, &boundary)
         }
     };
-    headers.insert(CONTENT_LENGTH, pieces.iter().map(Piece::len).sum::<u64>().into());
+    headers.insert(CONTENT_LENGTH, pieces.iter().map(Piece::size).sum::<u64>().into());
     let body = Body::new(FileBody::new(file.source.clone(), pieces));
     with(StatusCode::PARTIAL_CONTENT, headers, body)
 }

@@ -1,13 +1,11 @@
 //! `upload`: writes what clients send to files of a folder, and moves and removes them.
 
-mod folder;
 mod names;
 mod options;
 mod receive;
 mod signature;
 #[cfg(test)]
 mod tests;
-mod work;
 
 use std::io;
 use std::path::PathBuf;
@@ -17,16 +15,16 @@ use percent_encoding::percent_decode_str;
 
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::confined::work::{beside, empty, fault};
+use crate::confined::{self, Before, Overwrite};
 use crate::http::sink::ErrorLog;
 use crate::http::{Fault, Reply, Request};
 use crate::site::SiteBuilder;
 
-use folder::{Before, Overwrite};
 use names::Names;
 use options::Block;
 pub(super) use options::OPTIONS;
 use receive::Receiver;
-use work::{beside, empty, fault};
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut blocks = Vec::new();
@@ -131,7 +129,9 @@ impl Block {
         }
         let keeps = req.head.headers.get("overwrite").is_some_and(|value| value == "F");
         let overwrite = if keeps { Overwrite::No } else { Overwrite::Yes };
-        let before = beside(self.to(), move |to| folder::rename(to, &old, &new, overwrite)).await;
+        let before =
+            beside(self.to(), move |to| confined::rename(to, old.all(), new.all(), overwrite))
+                .await;
         match before {
             Ok(Before::Nothing) => Ok(empty(StatusCode::CREATED)),
             Ok(Before::Something) => Ok(empty(StatusCode::NO_CONTENT)),
@@ -154,7 +154,7 @@ impl Block {
 
     async fn remove(&self, path: &str) -> Reply {
         let names = self.names(path)?;
-        match beside(self.to(), move |to| folder::remove(to, &names)).await {
+        match beside(self.to(), move |to| confined::remove(to, names.all())).await {
             Ok(()) => Ok(empty(StatusCode::NO_CONTENT)),
             // As in the plugin: it is gone.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

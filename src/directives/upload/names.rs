@@ -84,12 +84,8 @@ fn is_never(c: char) -> bool {
 }
 
 impl Names {
-    pub(super) fn folders(&self) -> &[String] {
-        &self.0[..self.0.len() - 1]
-    }
-
-    pub(super) fn last(&self) -> &str {
-        &self.0[self.0.len() - 1]
+    pub(super) fn all(&self) -> &[String] {
+        &self.0
     }
 
     /// The path, with slashes.

@@ -1,23 +1,19 @@
 //! Receives the files of one request.
 
-use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::folder::{Before, Draft};
 use super::names::Names;
 use super::options::Block;
-use super::work::{beside, empty, fault};
+use crate::confined::work::{Writer, beside, empty, fault};
+use crate::confined::{Before, Draft};
 use crate::http::body::refusal;
 use crate::http::multipart::{Multipart, Step};
 use crate::http::{Body, Fault, Reply, Request};
 use crate::limits::UPLOAD_PARTS;
-
-/// How much is gathered before it is written.
-const PIECE: usize = 128 << 10;
 
 /// What stands in a path as it is.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
@@ -117,9 +113,9 @@ impl<'a> Receiver<'a> {
 
     async fn begin(&self, names: &Names) -> Result<Writing, Fault> {
         let names = names.clone();
-        let draft = beside(self.block.to(), move |to| Draft::new(to, &names)).await;
+        let draft = beside(self.block.to(), move |to| Draft::new(to, names.all())).await;
         let draft = draft.map_err(fault)?;
-        Ok(Writing { draft: Some(draft), gathered: BytesMut::new(), size: 0 })
+        Ok(Writing { writer: Writer::new(draft), size: 0 })
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), Fault> {
@@ -136,14 +132,12 @@ impl<'a> Receiver<'a> {
         if file.size > self.block.file {
             return Err(Fault::status(StatusCode::PAYLOAD_TOO_LARGE));
         }
-        file.gathered.extend_from_slice(data);
-        if file.gathered.len() >= PIECE { file.flush(self.block).await } else { Ok(()) }
+        file.writer.write(data).await
     }
 
     /// The file gets its name, and the client is told where it is.
-    async fn end(&mut self, mut file: Writing, names: &Names) -> Result<Before, Fault> {
-        file.flush(self.block).await?;
-        let Some(draft) = file.draft.take() else { return Err(lost()) };
+    async fn end(&mut self, file: Writing, names: &Names) -> Result<Before, Fault> {
+        let draft = file.writer.end().await?;
         let before = beside(self.block.to(), move |_| draft.publish()).await.map_err(fault)?;
         if let Some(promised) = &self.block.promised {
             let path = names.joined();
@@ -157,27 +151,8 @@ impl<'a> Receiver<'a> {
 
 /// A file on its way to the disk.
 struct Writing {
-    /// None while it is written to.
-    draft: Option<Draft>,
-    gathered: BytesMut,
+    writer: Writer,
     size: u64,
-}
-
-impl Writing {
-    async fn flush(&mut self, block: &Block) -> Result<(), Fault> {
-        let data: Bytes = self.gathered.split().freeze();
-        let Some(mut draft) = self.draft.take() else { return Err(lost()) };
-        let written = beside(block.to(), move |_| {
-            draft.write(&data)?;
-            Ok(draft)
-        });
-        self.draft = Some(written.await.map_err(fault)?);
-        Ok(())
-    }
-}
-
-fn lost() -> Fault {
-    Fault::status(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn malformed_end() -> Fault {

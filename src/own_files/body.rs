@@ -15,19 +15,28 @@ use hyper::body::{Body, Frame, SizeHint};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
-use super::find::{CHUNK, Source};
 use crate::http::byte_ranges::ByteRange;
+
+/// Bytes of one read; smaller files are read completely at the look-up.
+pub const CHUNK: u64 = 64 * 1024;
+
+/// The content of a file, or the open file.
+#[derive(Debug, Clone)]
+pub enum Source {
+    Content(Bytes),
+    File(Arc<File>),
+}
 
 /// The parts of a body.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub enum Piece {
     /// The header section of a part in a multipart body.
     Text(Bytes),
     Span(ByteRange),
 }
 
 impl Piece {
-    pub(super) fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         match self {
             Self::Text(text) => text.len() as u64,
             Self::Span(span) => span.len,
@@ -36,7 +45,7 @@ impl Piece {
 }
 
 /// Pieces of one file, in order.
-pub(super) struct FileBody {
+pub struct FileBody {
     source: Source,
     pieces: VecDeque<Piece>,
     reading: Option<JoinHandle<io::Result<Vec<u8>>>>,
@@ -44,8 +53,8 @@ pub(super) struct FileBody {
 }
 
 impl FileBody {
-    pub(super) fn new(source: Source, pieces: Vec<Piece>) -> Self {
-        let left = pieces.iter().map(Piece::len).sum();
+    pub fn new(source: Source, pieces: Vec<Piece>) -> Self {
+        let left = pieces.iter().map(Piece::size).sum();
         Self { source, pieces: pieces.into(), reading: None, left }
     }
 

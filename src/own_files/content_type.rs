@@ -3,17 +3,17 @@
 use std::path::Path;
 
 /// Bytes that [`by_content`] uses.
-pub(super) const SAMPLE: u64 = 512;
+pub const SAMPLE: u64 = 512;
 
 /// The type for the extension; text types get the charset UTF-8.
-pub(super) fn by_name(path: &Path) -> Option<String> {
+pub fn by_name(path: &Path) -> Option<String> {
     let known = mime_guess::from_path(path).first_raw()?;
     let textual = known.starts_with("text/") || known == "application/javascript";
     Some(if textual { format!("{known}; charset=utf-8") } else { known.to_owned() })
 }
 
 /// HTML, other text or binary. Only for names without a known extension.
-pub(super) fn by_content(sample: &[u8]) -> &'static str {
+pub fn by_content(sample: &[u8]) -> &'static str {
     const HTML: [&[u8]; 4] = [b"<!doctype html", b"<html", b"<head", b"<body"];
     let start = sample.trim_ascii_start();
     let is_html = HTML

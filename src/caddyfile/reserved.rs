@@ -157,12 +157,6 @@ static WORDS: &[Reserved] = &[
         "run Tor and an HTTP proxy before it, and name that in `proxy`",
     ),
     row(
-        "webdav",
-        "was a WebDAV server",
-        "run one of its own, such as `rclone serve webdav`, and name it in `proxy`; `upload` takes \
-         files by PUT",
-    ),
-    row(
         "wkd",
         "served OpenPGP keys (Web Key Directory)",
         "export the keys by `gpg-wks-client` to .well-known/openpgpkey below `root`",

@@ -50,6 +50,7 @@ mod timeouts;
 mod tls;
 mod tracing;
 mod upload;
+mod webdav;
 mod websocket;
 
 use crate::caddyfile::{Args, ConfigError, Syntax, name_in};
@@ -163,6 +164,7 @@ pub static DIRECTIVES: &[Directive] = &[
         .templates()
         .own_placeholders(&["match", "root", "."]),
     row("websocket [PATH] COMMAND [ARGUMENT...]", websocket::setup).block(&websocket::OPTIONS),
+    row("webdav [PATH]", webdav::setup).block(&webdav::OPTIONS),
     row("markdown [PATH]", markdown::setup).block(&markdown::OPTIONS),
     row("browse [PATH [TEMPLATE]]", browse::setup),
 ];

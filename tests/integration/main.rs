@@ -124,6 +124,7 @@ mod upgrade_ways;
 mod upload;
 mod upstream_faults;
 mod upstreams;
+mod webdav;
 mod websocket;
 mod websocket_types;
 mod words;

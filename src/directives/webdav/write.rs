@@ -1,0 +1,153 @@
+//! PUT, MKCOL, DELETE and PROPPATCH.
+
+use std::io;
+
+use http::header::{CONTENT_RANGE, ETAG, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
+
+use super::answer::{METHODS, Refusal, beside, multistatus, respond};
+use super::asked::{Asked, Change, content};
+use super::locks::{LOCKS, Reach};
+use super::properties::{ATTRIBUTE, etag, patch};
+use super::visit::Visit;
+use crate::confined::work::{Writer, empty};
+use crate::confined::{self, About, Before, Draft};
+use crate::http::body::refusal;
+use crate::http::{Body, Fault, Request};
+use crate::limits::{WEBDAV_NAMES, WEBDAV_TREE};
+
+/// What is there, if anything is.
+pub(super) fn there(visit: &Visit, names: &[String]) -> Result<Option<About>, Refusal> {
+    match confined::look(visit.scope(), names) {
+        Ok(about) => Ok(Some(about)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// 409 unless the folder of a name is there.
+pub(super) fn needs_parent(visit: &Visit, names: &[String]) -> Result<(), Refusal> {
+    let parent = &names[..names.len().saturating_sub(1)];
+    match there(visit, parent)? {
+        Some(about) if about.is_folder() => Ok(()),
+        _ => Err(StatusCode::CONFLICT.into()),
+    }
+}
+
+/// Whether the user reaches all that a folder has, and it is not too much.
+pub(super) fn survey(visit: &Visit, names: &[String], deepest: usize) -> Result<(), Refusal> {
+    let mut check = |names: &[String]| match visit.reaches(names) {
+        true => Ok(()),
+        false => Err(io::ErrorKind::PermissionDenied.into()),
+    };
+    match confined::survey(visit.scope(), names, WEBDAV_TREE, deepest, &mut check) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(Fault::caused(StatusCode::FORBIDDEN, error).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn put(visit: Visit, req: &mut Request) -> Result<Response<Body>, Refusal> {
+    if req.head.headers.contains_key(CONTENT_RANGE) {
+        // RFC 9110 section 14.5.
+        return Err(StatusCode::BAD_REQUEST.into());
+    }
+    let asked = Asked::of(req)?;
+    let its = visit.clone();
+    let begun = beside(move || {
+        let about = there(&its, &its.names)?;
+        if about.is_some_and(|about| about.is_folder()) {
+            return Err(Fault::not_allowed(METHODS).into());
+        }
+        needs_parent(&its, &its.names)?;
+        asked.check(&its, about.as_ref())?;
+        let reach = if about.is_some() { Reach::Content } else { Reach::Member };
+        asked.unlocked(&its, &[Change { names: &its.names, reach }])?;
+        let draft = Draft::new(its.scope(), &its.names)?;
+        draft.keep_attribute(ATTRIBUTE)?;
+        Ok((draft, asked, reach))
+    });
+    let (draft, asked, reach) = begun.await?;
+    let mut writer = Writer::new(draft);
+    let mut body = std::mem::take(&mut req.body);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Fault::caused(refusal(&*error), error))?;
+        if let Ok(data) = frame.into_data() {
+            writer.write(&data).await?;
+        }
+    }
+    let draft = writer.end().await?;
+    respond(move || {
+        // Somebody may have taken a lock meanwhile.
+        asked.unlocked(&visit, &[Change { names: &visit.names, reach }])?;
+        let before = draft.publish()?;
+        let about = confined::look(visit.scope(), &visit.names)?;
+        let mut response = done(before);
+        let tag = etag(&about).and_then(|tag| HeaderValue::try_from(tag).ok());
+        response.headers_mut().extend(tag.map(|tag| (ETAG, tag)));
+        Ok(response)
+    })
+    .await
+}
+
+pub(super) fn done(before: Before) -> Response<String> {
+    match before {
+        Before::Nothing => empty(StatusCode::CREATED),
+        Before::Something => empty(StatusCode::NO_CONTENT),
+    }
+}
+
+pub(super) async fn mkcol(visit: Visit, req: &mut Request) -> Result<Response<Body>, Refusal> {
+    if !req.body.is_end_stream() {
+        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into());
+    }
+    let asked = Asked::of(req)?;
+    respond(move || {
+        if there(&visit, &visit.names)?.is_some() {
+            return Err(Fault::not_allowed(METHODS).into());
+        }
+        needs_parent(&visit, &visit.names)?;
+        asked.check(&visit, None)?;
+        asked.unlocked(&visit, &[Change { names: &visit.names, reach: Reach::Member }])?;
+        confined::make_folder(visit.scope(), &visit.names)?;
+        Ok(empty(StatusCode::CREATED))
+    })
+    .await
+}
+
+pub(super) async fn delete(visit: Visit, req: &mut Request) -> Result<Response<Body>, Refusal> {
+    let asked = Asked::of(req)?;
+    if !asked.field("depth").is_none_or(|depth| depth.eq_ignore_ascii_case("infinity")) {
+        return Err(StatusCode::BAD_REQUEST.into());
+    }
+    respond(move || {
+        let about = confined::look(visit.scope(), &visit.names)?;
+        if visit.names.is_empty() {
+            return Err(StatusCode::FORBIDDEN.into());
+        }
+        asked.check(&visit, Some(&about))?;
+        survey(&visit, &visit.names, WEBDAV_NAMES)?;
+        asked.unlocked(&visit, &[Change { names: &visit.names, reach: Reach::Tree }])?;
+        confined::remove(visit.scope(), &visit.names)?;
+        LOCKS.forget(&visit.place(&visit.names));
+        Ok(empty(StatusCode::NO_CONTENT))
+    })
+    .await
+}
+
+pub(super) async fn proppatch(visit: Visit, req: &mut Request) -> Result<Response<Body>, Refusal> {
+    let asked = Asked::of(req)?;
+    let text = content(req).await?;
+    respond(move || {
+        let about = confined::look(visit.scope(), &visit.names)?;
+        asked.check(&visit, Some(&about))?;
+        asked.unlocked(&visit, &[Change { names: &visit.names, reach: Reach::Content }])?;
+        Ok(multistatus(&patch(&visit, &about, &text)?))
+    })
+    .await
+}

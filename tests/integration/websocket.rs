@@ -95,7 +95,7 @@ fn a_command_is_told_who_asks_and_nothing_else() {
 
 #[test]
 fn ends_are_told_to_the_other_side() {
-    let (caddy, _keys) = site("echo $$; echo grumble >&2; read line; echo last");
+    let (caddy, _keys) = site("echo grumble >&2; echo $$; read line; echo last");
     with_runtime(async {
         let mut socket = plain_socket(caddy.port2(), &[]).await.0;
         says(&mut socket).await;

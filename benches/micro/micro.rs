@@ -66,6 +66,7 @@ fn look_up(table: Table) -> Table {
 #[bench::header_rules(args = (fixtures::HEADERS), setup = fixtures::exchange)]
 #[bench::header_placeholders(args = (fixtures::HEADER_PLACEHOLDERS), setup = fixtures::exchange)]
 #[bench::access_log(args = ("log / /dev/null"), setup = fixtures::exchange)]
+#[bench::json_log(args = ("log / /dev/null {json}"), setup = fixtures::exchange)]
 fn chain((site, mut request): (Site, Request)) -> (Site, Request) {
     black_box(answer(&site, &mut request));
     (site, request)

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::metrics::Protocol;
+use crate::text_template;
 
 /// Rows of a list, whose length is that of the configuration.
 pub(super) const ROWS: usize = 20;
@@ -99,4 +100,18 @@ pub(super) fn dash() -> String {
 
 pub(super) fn left_out(all: usize, text: impl Fn(u64) -> String) -> String {
     if all > ROWS { text((all - ROWS) as u64) } else { String::new() }
+}
+
+/// What a template gets: `facts`, whose text it escapes, and `own`, which stands as it is.
+pub(super) fn with<const N: usize>(
+    facts: Value,
+    own: [(&str, text_template::Value); N],
+) -> text_template::Value {
+    let facts = match facts {
+        Value::Object(facts) => facts,
+        _ => serde_json::Map::new(),
+    };
+    let facts = facts.into_iter().map(|(name, value)| (name, value.into()));
+    let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+    text_template::Value::map(facts.chain(own))
 }

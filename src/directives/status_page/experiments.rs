@@ -3,45 +3,46 @@
 use chrono::{DateTime, Local};
 use serde_json::{Value, json};
 
-use super::cells::{cell, dash, numbers, said, words};
+use super::cells::{cell, dash, numbers, said, with, words};
 use crate::experiment::{Dated, Experiment};
 use crate::quic_report::{ArmSummary, Quantile, Report as Findings};
 use crate::report::Report;
 use crate::report::words::{compact, count, millis, share, time};
+use crate::text_template;
 
 /// Sites that are shown; a picture has up to 10 KB.
 const SITES: usize = 4;
 
 /// The sites, and what stands below them.
-pub(super) fn all(report: &Report) -> Value {
-    let sites: Vec<Value> = report.experiments.iter().take(SITES).map(|one| site(one)).collect();
+pub(super) fn all(report: &Report) -> text_template::Value {
+    let sites = report.experiments.iter().take(SITES).map(|one| site(one));
+    let sites = text_template::Value::list(sites);
     let rest = report.experiments.len().saturating_sub(SITES) as u64;
     let more = if rest > 0 {
         format!("And {}: caddy -quic-report shows all.", count(rest, "more site"))
     } else {
         String::new()
     };
-    json!({ "sites": sites, "more": more })
+    with(json!({ "more": more }), [("sites", sites)])
 }
 
-fn site(one: &Experiment) -> Value {
+fn site(one: &Experiment) -> text_template::Value {
     let Some(Dated { report, at }) = one.latest() else {
-        return json!({
-            "site": said(one.site()), "answer": "The first report is being made.",
-            "notes": [], "columns": [], "rows": [], "picture": "", "made": "",
-        });
+        let answer = "The first report is being made.";
+        return json!({ "site": said(one.site()), "answer": answer }).into();
     };
     let columns =
         [words(""), numbers("Offered"), numbers("Not offered"), words("Time saved (95%)")];
-    json!({
+    let site = json!({
         "site": said(one.site()),
         "answer": sentence(&report.answer()),
         "notes": report.notes.iter().map(|note| note.words()).collect::<Vec<_>>(),
         "columns": columns,
         "rows": rows(&report),
-        "picture": report.picture().unwrap_or_default(),
         "made": format!("Made {}.", time(DateTime::<Local>::from(at))),
-    })
+    });
+    let picture = text_template::Value::own(report.picture().unwrap_or_default());
+    with(site, [("picture", picture)])
 }
 
 /// It stands alone.

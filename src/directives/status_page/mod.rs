@@ -127,7 +127,7 @@ impl StatusPage {
             path: path.as_str().trim_end_matches('/').to_owned(),
             hosts,
             process: site.process.clone(),
-            page: Arc::new(Page::new().map_err(failed)?),
+            page: Arc::new(Page::new().map_err(|why| failed(why.to_string()))?),
             host: Template::parse("{hostname}"),
             policy,
         })

@@ -4,41 +4,42 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
 use serde_json::{Value, json};
 
-use super::cells::said;
+use super::cells::{said, with};
 use super::{charts, experiments, tables};
 use crate::metrics::Protocol;
+use crate::pages;
 use crate::quic_report::PICTURE_STYLE;
 use crate::report::Report;
 use crate::report::words::{
     compact, configuration, count, date, millis, names, percent, program, time, when_ended,
 };
+use crate::text_template::{self, Set, Setting};
 
-/// Ends with `.html`, so that values are escaped.
 const NAME: &str = "page.html";
 const STYLE: &str = include_str!("style.css");
 /// Problems that are listed one by one.
 const PROBLEMS: usize = 10;
 
 /// The parsed template.
-pub(super) struct Page(Environment<'static>);
+pub(super) struct Page(Set);
 
 impl Page {
-    pub(super) fn new() -> Result<Self, String> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        environment
-            .add_template(NAME, include_str!("page.html"))
-            .map_err(|error| error.to_string())?;
-        Ok(Self(environment))
+    pub(super) fn new() -> Result<Self, text_template::Error> {
+        let mut set = Set::default();
+        set.add(NAME, include_str!("page.html"))?;
+        Ok(Self(set))
     }
 
     /// `host` is the name of this machine.
-    pub(super) fn render(&self, report: &Report, host: &str) -> Result<String, minijinja::Error> {
-        self.0.get_template(NAME)?.render(minijinja::Value::from(Serde(view(report, host))))
+    pub(super) fn render(
+        &self,
+        report: &Report,
+        host: &str,
+    ) -> Result<String, text_template::Error> {
+        let setting = Setting { bounds: pages::BOUNDS, is_html: true };
+        setting.execute(&self.0, NAME, &view(report, host))
     }
 }
 
@@ -53,13 +54,12 @@ pub(super) fn style_source() -> String {
     format!("'sha256-{}'", BASE64_STANDARD.encode(sum))
 }
 
-fn view(report: &Report, host: &str) -> Value {
+fn view(report: &Report, host: &str) -> text_template::Value {
     let problems = problems(report);
     let host = if host.is_empty() { "caddy" } else { host };
     let how_many = count(problems.len() as u64, "problem");
     let title = if problems.is_empty() { "caddy".to_owned() } else { how_many.clone() };
-    json!({
-        "style": style(),
+    let view = json!({
         "host": host,
         "title": format!("{title} · {host}"),
         "as_of": time(report.now),
@@ -70,8 +70,9 @@ fn view(report: &Report, host: &str) -> Value {
         "figures": figures(report),
         "charts": [charts::requests(report), charts::times(report)],
         "tables": tables::all(report),
-        "quic_report": experiments::all(report),
-    })
+    });
+    let style = text_template::Value::own(style());
+    with(view, [("style", style), ("quic_report", experiments::all(report))])
 }
 
 fn figures(report: &Report) -> Vec<Value> {

@@ -89,7 +89,7 @@ fn certificate(name: &str, days: Option<i64>) -> CertificateState {
 
 fn html(report: &Report) -> String {
     // Escaped though it need not be.
-    Page::new().unwrap().render(report, "web1").unwrap().replace("&#x2f;", "/")
+    Page::new().unwrap().render(report, "web1").unwrap()
 }
 
 /// The cells of the row of a table.
@@ -154,7 +154,7 @@ fn what_comes_from_elsewhere_is_text() {
     let html = html(&report);
     assert_eq!(html.matches("<script").count(), 1, "{html}");
     assert!(
-        html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;\u{fffd}\u{fffd}"),
+        html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;\u{fffd}\u{fffd}"),
         "{html}"
     );
     assert!(!html.contains(['\u{202e}', '\u{7}']), "{html}");

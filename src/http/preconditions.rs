@@ -6,8 +6,43 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fnv::FnvHasher;
 use http::header::{
     ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE, LAST_MODIFIED,
+    IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
 };
+
+/// Fields with conditions on a response.
+pub const CONDITIONS: [HeaderName; 4] =
+    [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE];
+
+/// Fields that ask for a part of it.
+pub const RANGES: [HeaderName; 2] = [RANGE, IF_RANGE];
+
+/// Fields that a request has lost for a while.
+#[derive(Debug, Default)]
+pub struct Taken {
+    names: Vec<HeaderName>,
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Taken {
+    pub fn take(&mut self, headers: &mut HeaderMap, names: &[HeaderName]) {
+        for name in names {
+            let values = headers.get_all(name).iter().map(|value| (name.clone(), value.clone()));
+            self.fields.extend(values);
+            headers.remove(name);
+            self.names.push(name.clone());
+        }
+    }
+
+    /// Puts them back, in the place of those that have their names now.
+    pub fn give_back(self, headers: &mut HeaderMap) {
+        for name in &self.names {
+            headers.remove(name);
+        }
+        for (name, value) in self.fields {
+            headers.append(name, value);
+        }
+    }
+}
 
 /// Validators, which identify a state of a resource.
 #[derive(Debug)]
@@ -173,6 +208,23 @@ mod tests {
         ] {
             assert_eq!(validators().check(&fields(&given)), expected, "{given:?}");
         }
+    }
+
+    #[test]
+    fn fields_are_taken_for_a_while() {
+        let own = [(IF_NONE_MATCH, "\"a\""), (IF_NONE_MATCH, "\"b\""), (RANGE, "bytes=0-")];
+        let mut headers = fields(&own);
+        let before = headers.clone();
+        let mut taken = Taken::default();
+        taken.take(&mut headers, &CONDITIONS);
+        taken.take(&mut headers, &RANGES);
+        assert!(headers.is_empty());
+        for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE] {
+            headers.insert(name, HeaderValue::from_static("ours"));
+        }
+        taken.take(&mut headers, &RANGES);
+        taken.give_back(&mut headers);
+        assert_eq!(headers, before);
     }
 
     #[test]

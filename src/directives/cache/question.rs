@@ -1,23 +1,15 @@
 //! The question to the origin: the client's, with other conditions.
 
-use http::header::{
-    HeaderMap, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE, RANGE,
-};
-use http::{HeaderValue, Method, Uri};
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::{Method, Uri};
 
 use super::entry::Entry;
+use crate::http::preconditions::{CONDITIONS, RANGES, Taken};
 use crate::http::{Body, Request};
-
-/// The fields that make a response depend on what the client has.
-const CONDITIONS: [HeaderName; 4] =
-    [IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_MATCH, IF_UNMODIFIED_SINCE];
-/// Those that ask for a part.
-const PARTS: [HeaderName; 2] = [RANGE, IF_RANGE];
 
 /// The client's conditions while a request goes to the origin without them.
 pub(super) struct Conditions {
-    taken: Option<Vec<(HeaderName, HeaderValue)>>,
+    taken: Option<Taken>,
     are_ours: bool,
 }
 
@@ -28,7 +20,9 @@ impl Conditions {
             return Self { taken: None, are_ours: false };
         }
         let headers = &mut req.head.headers;
-        let taken = CONDITIONS.iter().chain(&PARTS).flat_map(|name| take(headers, name)).collect();
+        let mut taken = Taken::default();
+        taken.take(headers, &CONDITIONS);
+        taken.take(headers, &RANGES);
         let validators = known.map(Entry::validators);
         let validators = validators.map_or((None, None), |v| (v.etag, v.last_modified));
         let are_ours = validators.0.is_some() || validators.1.is_some();
@@ -46,23 +40,10 @@ impl Conditions {
     pub(super) fn put_back(self, req: &mut Request) -> (bool, bool) {
         let is_taken = self.taken.is_some();
         if let Some(taken) = self.taken {
-            let headers = &mut req.head.headers;
-            for name in &CONDITIONS {
-                headers.remove(name);
-            }
-            for (name, value) in taken {
-                headers.append(name, value);
-            }
+            taken.give_back(&mut req.head.headers);
         }
         (self.are_ours, is_taken)
     }
-}
-
-fn take(headers: &mut HeaderMap, name: &HeaderName) -> Vec<(HeaderName, HeaderValue)> {
-    let values = headers.get_all(name).iter().map(|value| (name.clone(), value.clone()));
-    let taken: Vec<_> = values.collect();
-    headers.remove(name);
-    taken
 }
 
 /// The same GET beside a request, whose client may be gone before it ends.

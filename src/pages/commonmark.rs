@@ -42,3 +42,62 @@ fn is_read(tag: &Tag<'_>) -> bool {
 fn is_read_end(tag: TagEnd) -> bool {
     matches!(tag, TagEnd::Paragraph | TagEnd::Emphasis | TagEnd::Strong | TagEnd::Link)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    /// An example of CommonMark's specification.
+    struct Example {
+        number: usize,
+        text: String,
+        html: String,
+    }
+
+    /// The examples of CommonMark 0.31.2, which the package of the parser has as a test of its own.
+    fn examples() -> Vec<Example> {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let asked = Command::new(cargo)
+            .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&asked.stdout).unwrap();
+        let packages = told["packages"].as_array().unwrap().iter();
+        let mut named = packages.filter(|package| package["name"] == "pulldown-cmark");
+        let manifest = named.next().unwrap()["manifest_path"].as_str().unwrap().to_owned();
+        let file = Path::new(&manifest).with_file_name("tests/suite/spec.rs");
+        let source = fs::read_to_string(file).unwrap();
+        let literal = |after: &str, name: &str| {
+            let begin = format!("let {name} = r##\"");
+            let (text, _) = after.split_once(&begin).unwrap().1.split_once("\"##;").unwrap();
+            text.to_owned()
+        };
+        let each = source.split("fn spec_test_").skip(1).map(|test| Example {
+            number: test.split_once('(').unwrap().0.parse().unwrap(),
+            text: literal(test, "original"),
+            html: literal(test, "expected"),
+        });
+        each.collect()
+    }
+
+    /// HTML that means the same is written in one way.
+    fn standard(html: &str) -> String {
+        html.replace("<br>", "<br />").replace("<hr>", "<hr />").replace(">\n<", "><")
+    }
+
+    #[test]
+    fn what_the_specification_of_commonmark_says() {
+        let examples = examples();
+        assert_eq!(examples.len(), 652);
+        let differs =
+            |example: &&Example| standard(&to_html(&example.text)) != standard(&example.html);
+        let differing: Vec<_> =
+            examples.iter().filter(differs).map(|example| example.number).collect();
+        assert_eq!(differing, Vec::<usize>::new(), "of 652");
+    }
+}

@@ -20,7 +20,6 @@ use crate::http::{Body, Fault, Reply, Request};
 use crate::own_files::{OwnFile, Raw};
 use crate::pages::{Facts, Page, Rendered, Root};
 use crate::site::SiteBuilder;
-use crate::text_template::Set;
 
 const EXTENSIONS: [&str; 5] = [".html", ".htm", ".tmpl", ".tpl", ".txt"];
 
@@ -173,11 +172,9 @@ impl Templates {
 
 fn execute(page: Page, rule: &Rule, file: &Path) -> Result<Rendered, String> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let text = page.root.read_at(file).map_err(|error| format!("{name}: {error}"))?;
-    let mut set = Set::default();
     let [left, right] = &rule.delimiters;
-    set.add_between(&name, &text, [left, right]).map_err(|error| error.to_string())?;
-    page.render(&set, &name).map_err(|error| error.to_string())
+    let template = page.root.template(file, &name, [left, right])?;
+    page.render(&template.set, &template.name).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::folder::Root;
 use super::functions;
 use super::request::{RequestValue, UrlValue};
 use crate::http::paths::Prefix;
-use crate::text_template::{Moment, Object, Run, Set, Text, Value, include, texts};
+use crate::text_template::{Moment, Object, Run, Text, Value, include, texts};
 
 /// What a template has asked for besides text.
 #[derive(Default)]
@@ -136,13 +136,11 @@ impl Context {
 
     /// Executes a file as a template.
     fn include(&self, file: &str, args: &[Value], run: &mut Run) -> Result<Text, String> {
-        let text = self.root.read(file)?;
-        run.work(text.len())?;
-        run.room(text.len())?;
-        let mut set = Set::default();
-        set.add(file, &text).map_err(|error| error.to_string())?;
+        let template = self.root.template(&self.root.place(file), file, ["{{", "}}"])?;
+        run.work(template.length)?;
+        run.room(template.length)?;
         let context = Self { args: args.to_vec(), ..self.clone() };
-        include(run, &set, file, &Value::object(context))
+        include(run, &template.set, file, &Value::object(context))
     }
 
     fn link(&self, link: String) -> Result<Value, String> {

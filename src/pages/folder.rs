@@ -7,20 +7,35 @@ use std::sync::Arc;
 
 use crate::http::paths;
 use crate::limits::{TEMPLATE_FILE, TEMPLATE_LIST};
-use crate::own_files::{State, open_file};
+use crate::own_files::{Cache, State, open_file};
 use crate::site::{Scripts, SiteBuilder};
+use crate::text_template::Set;
+
+/// How many bytes a byte of a template takes once it is parsed, at most.
+const PARSED: usize = 64;
 
 /// The root of a site. Names in it never lead out of it; hidden files and scripts are not read.
 pub struct Root {
     path: PathBuf,
     hidden: Vec<PathBuf>,
     scripts: Arc<Scripts>,
+    templates: Cache<Template>,
+}
+
+/// A file as a template, parsed once for as long as it stays as it is.
+pub struct Template {
+    pub set: Set,
+    /// Its name in the set.
+    pub name: String,
+    delimiters: [String; 2],
+    /// Bytes of its text.
+    pub length: usize,
 }
 
 impl Root {
     pub fn of(site: &SiteBuilder) -> Arc<Self> {
         let (path, hidden) = (site.root.clone(), site.hidden.clone());
-        Arc::new(Self { path, hidden, scripts: site.scripts.clone() })
+        Arc::new(Self { path, hidden, scripts: site.scripts.clone(), templates: Cache::default() })
     }
 
     /// The file or folder of a name.
@@ -39,6 +54,30 @@ impl Root {
     pub fn read_at(&self, path: &Path) -> Result<String, String> {
         let content = self.open(path).and_then(OpenFile::read);
         content.map_err(|error| error.to_string())
+    }
+
+    /// A file as a template, by a name for errors.
+    pub fn template(
+        &self,
+        path: &Path,
+        name: &str,
+        delimiters: [&str; 2],
+    ) -> Result<Arc<Template>, String> {
+        let wrong = |error: io::Error| format!("{name}: {error}");
+        let file = self.open(path).map_err(wrong)?;
+        let state = file.state;
+        let known = self.templates.get(path, &state);
+        if let Some(known) = known.filter(|k| k.name == name && k.delimiters == delimiters) {
+            return Ok(known);
+        }
+        let text = file.read().map_err(wrong)?;
+        let mut set = Set::default();
+        set.add_between(name, &text, delimiters).map_err(|error| error.to_string())?;
+        let delimiters = delimiters.map(str::to_owned);
+        let made = Template { set, name: name.to_owned(), delimiters, length: text.len() };
+        let made = Arc::new(made);
+        self.templates.put(path, &state, text.len() * PARSED, &made);
+        Ok(made)
     }
 
     /// Opens a file.

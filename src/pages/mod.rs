@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 
 pub use commonmark::{summary, to_html};
 pub use facts::Facts;
-pub use folder::{OpenFile, Root};
+pub use folder::{OpenFile, Root, Template};
 
 use crate::limits::{TEMPLATE_DEPTH, TEMPLATE_STEPS, TEMPLATE_TEXT};
 use crate::text_template::{Bounds, Error, Set, Setting, Value};

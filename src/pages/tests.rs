@@ -159,3 +159,23 @@ fn summaries() {
     assert_eq!(summary(text, 3), "One two three");
     assert_eq!(summary(text, 100), "One two three `four` five. Six .");
 }
+
+#[test]
+fn a_file_is_parsed_once_and_anew_when_it_changes() {
+    let place = place();
+    let file = place.root.place("part.html");
+    let marks = ["{{", "}}"];
+    let get = |name: &str, marks| place.root.template(&file, name, marks).unwrap();
+    // One that has just changed may change again without a trace.
+    assert!(!Arc::ptr_eq(&get("part", marks), &get("part", marks)));
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let first = get("part", marks);
+    let parsed = (0..100).filter(|_| !Arc::ptr_eq(&first, &get("part", marks))).count();
+    assert_eq!(parsed, 0, "of 101 requests one parses");
+    // Errors name it as its reader does, and other delimiters make another template.
+    assert!(!Arc::ptr_eq(&first, &get("other", marks)));
+    assert!(!Arc::ptr_eq(&get("other", marks), &get("other", ["[[", "]]"])));
+    assert_eq!(render(&place, "{{.Include `part.html` `a`}}").unwrap().text, "[a &lt;x&gt; own]");
+    fs::write(&file, "changed").unwrap();
+    assert_eq!(render(&place, "{{.Include `part.html`}}").unwrap().text, "changed");
+}

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use super::address::Address;
 use super::chunked::Chunked;
 use super::coding::Codings;
+use super::multipart::promise::{self, FORMS};
 use super::paths::Prefix;
 use super::placeholders::Template;
 use super::priority::Parameters;
@@ -18,6 +19,7 @@ use crate::fuzzing::{Target, however_it_comes, splits, text, two};
 pub const TARGETS: &[Target] = &[
     Target { name: "chunked", run: chunked, seeds: CHUNKED },
     Target { name: "chunked_encoded", run: chunked_encoded, seeds: &[b"abc", b"0\r\n\r\n", b""] },
+    Target { name: "multipart", run: promise::parts, seeds: FORMS },
     Target { name: "clean_path", run: clean_path, seeds: PATHS },
     Target { name: "path_prefix", run: path_prefix, seeds: PREFIXES },
     Target { name: "file_of_path", run: file_of_path, seeds: PATHS },

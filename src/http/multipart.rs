@@ -1,6 +1,9 @@
 //! Reads content of type multipart/form-data as it comes (RFC 7578, RFC 2046 section 5.1). It holds
 //! no more than the head of a part, or what may be the beginning of a boundary.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod promise;
+
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};

@@ -301,3 +301,18 @@ fn pages_made_here_tell_their_length_over_every_protocol() {
         }
     }
 }
+
+#[test]
+fn the_level_of_gzip_decides_the_size() {
+    let text = include_str!("../../Cargo.lock");
+    let size = |level: u8| {
+        let site = format!("http://:@PORT@ {{\nroot www\ngzip {{\nlevel {level}\n}}\n}}");
+        let caddy = Setup::new(&site).file("www/text.txt", text).start();
+        let url = format!("http://localhost:{}/text.txt", caddy.port());
+        let got = curl(&["-H", "Accept-Encoding: gzip"], &url);
+        assert_eq!(got.header("content-encoding"), "gzip");
+        got.body.len()
+    };
+    let sizes = [1, 6].map(size);
+    assert!(sizes[0] > sizes[1] && sizes[0] < text.len() / 2, "{sizes:?}");
+}

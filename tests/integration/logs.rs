@@ -123,6 +123,50 @@ fn access_logs_roll_by_size_and_keep_some() {
     assert_eq!(numbers, (first..700).collect::<Vec<_>>());
 }
 
+/// Both the log of requests and that of errors, each with a rolled file of long ago and one of
+/// today.
+#[test]
+fn old_files_go_where_a_log_rolls() {
+    let caddyfile = "http://:@PORT@\nlog / access.log {uri} {\n rotate_size 1\n rotate_age 1\n}\n\
+                     errors {\n log errors.log\n rotate_size 1\n rotate_age 1\n rotate_keep 2\n \
+                     rotate_compress\n}\nproxy / 127.0.0.1:1\n";
+    let long_ago = "2020-01-02T03-04-05.000.log";
+    let now = chrono::Local::now().format("%Y-%m-%dT%H-%M-%S%.3f.log");
+    let mut setup = Setup::new(caddyfile);
+    for log in ["access", "errors"] {
+        setup = setup.file(&format!("{log}-{long_ago}"), "long ago");
+        setup = setup.file(&format!("{log}-{now}"), "today");
+    }
+    let caddy = setup.start();
+    let mut stream = TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
+    for _ in 0..200 {
+        assert_eq!(keep_alive_get(&mut stream, &format!("/{}", "x".repeat(LONG))), Some(502));
+    }
+    for (log, ending) in [("access", ".log"), ("errors", ".log.gz")] {
+        let kept = wait_for("rolled files", PATIENCE, || {
+            let kept = files(&caddy.path(""), &format!("{log}-"));
+            (kept.len() == 2 && kept.iter().all(|name| name.ends_with(ending))).then_some(kept)
+        });
+        assert_eq!(kept[0].trim_end_matches(".gz"), format!("{log}-{now}"), "{kept:?}");
+    }
+}
+
+#[test]
+fn a_log_that_is_not_rotated_stays_one_file() {
+    let caddyfile = "http://:@PORT@\nlog / access.log {uri} {\n rotate_size 1\n rotate_disable\n}\n\
+                     errors {\n log errors.log\n rotate_size 1\n rotate_disable\n}\n\
+                     proxy / 127.0.0.1:1\n";
+    let caddy = Caddy::start(caddyfile);
+    let mut stream = TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
+    for _ in 0..200 {
+        assert_eq!(keep_alive_get(&mut stream, &format!("/{}", "x".repeat(LONG))), Some(502));
+    }
+    for log in ["access", "errors"] {
+        settled(|| caddy.read(&format!("{log}.log")), |text| text.len() >= 200 * LONG);
+        assert!(files(&caddy.path(""), &format!("{log}-")).is_empty(), "{log}");
+    }
+}
+
 #[test]
 fn the_process_log_rolls() {
     let site = "http://:@PORT@\nlog\nproxy / 127.0.0.1:1 {\n without /x\n}\n";

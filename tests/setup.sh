@@ -83,24 +83,59 @@ if [ ! -x "$openssh/usr/sbin/sshd" ]; then
     )
 fi
 
+# Packages of Debian 12's backports, into the folder of the call.
+download_backports() {
+    local key=/usr/share/keyrings/debian-archive-keyring.gpg mirror
+    # The machine's own mirror has the backports too.
+    # shellcheck disable=SC2016
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+        'Release: bookworm' | head -n 1)
+    mkdir -p apt/lists/partial
+    echo "deb [signed-by=$key] $mirror bookworm-backports main" >apt/list
+    backports() { apt-get -q -o Dir::Etc::sourcelist="$PWD/apt/list" \
+        -o Dir::Etc::sourceparts=- -o Dir::State::lists="$PWD/apt/lists" "$@"; }
+    backports update
+    backports download "${@/%//bookworm-backports}"
+    rm -r apt
+}
+
 # The testssl.sh that gives grades: Debian 12 has it in its backports only.
 testssl=target/tools/testssl
 if [ ! -x "$testssl/usr/bin/testssl" ]; then
     echo "tests/setup.sh: unpacking testssl.sh in $testssl"
-    mkdir -p "$testssl"/apt/lists/partial
+    mkdir -p "$testssl"
     (
         cd "$testssl"
-        key=/usr/share/keyrings/debian-archive-keyring.gpg
-        # The machine's own mirror has the backports too.
-        mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
-            'Release: bookworm' | head -n 1)
-        echo "deb [signed-by=$key] $mirror bookworm-backports main" >apt/list
-        apt() { apt-get -q -o Dir::Etc::sourcelist="$PWD/apt/list" -o Dir::Etc::sourceparts=- \
-            -o Dir::State::lists="$PWD/apt/lists" "$@"; }
-        apt update
-        apt download testssl.sh/bookworm-backports
+        download_backports testssl.sh
         dpkg-deb -x testssl.sh_*.deb .
-        rm -r apt testssl.sh_*.deb
+        rm testssl.sh_*.deb
+    )
+fi
+
+# Redis, unpacked and not installed: no service of it starts.
+redis=target/tools/redis
+if [ ! -x "$redis/usr/bin/redis-server" ]; then
+    echo "tests/setup.sh: unpacking redis-server in $redis"
+    mkdir -p "$redis"
+    (
+        cd "$redis"
+        apt-get download -q redis-tools redis-server liblzf1 liblua5.1-0 lua-cjson lua-bitop
+        for package in ./*.deb; do dpkg-deb -x "$package" .; done
+        rm ./*.deb
+    )
+fi
+
+# Valkey likewise, which Debian 12 has in its backports only.
+valkey=target/tools/valkey
+if [ ! -x "$valkey/usr/bin/valkey-server" ]; then
+    echo "tests/setup.sh: unpacking valkey-server in $valkey"
+    mkdir -p "$valkey"
+    (
+        cd "$valkey"
+        download_backports valkey-tools valkey-server
+        apt-get download -q liblzf1
+        for package in ./*.deb; do dpkg-deb -x "$package" .; done
+        rm ./*.deb
     )
 fi
 

@@ -67,6 +67,16 @@ static FLAGS: &[Flag] = &[
     switch("disable-http-challenge", |o, on| o.http_challenge = !on, "Disable HTTP-01"),
     switch("disable-tls-alpn-challenge", |o, on| o.tls_alpn_challenge = !on, "Disable TLS-ALPN-01"),
     value("email", |o, v| text(&mut o.email, v), "Default ACME account e-mail"),
+    value(
+        "fleet",
+        |o, v| set(&mut o.fleet, v),
+        "Share certificates with other machines by this Redis server: redis://HOST:PORT",
+    ),
+    value(
+        "fleet-key",
+        |o, v| set(&mut o.fleet_key, v),
+        "With -fleet: file with the 32 bytes of the key that all machines have",
+    ),
     switch(
         "fmt",
         |o, on| act(o, on, Action::Format),

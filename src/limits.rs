@@ -278,6 +278,10 @@ limits! {
 
     // Certificates.
     ACME_ATTEMPT: Duration = secs(300), time "one attempt to obtain a certificate from a CA";
+    FLEET_ANSWER: Duration = secs(5), time "answer of the engine of `-fleet`, and the connection to it";
+    FLEET_POLL: Duration = secs(5), time "between two questions to the engine of `-fleet`";
+    FLEET_AGAIN: Duration = secs(30), time "between attempts to reach the engine of `-fleet`, at most";
+    FLEET_ALONE: Duration = secs(10), time "time without the engine of `-fleet` before a certificate is obtained alone";
     CA_TIMEOUT: Duration = secs(10), time "one request to a CA (`-catimeout`)";
     /// A chain is a few KB.
     CA_ANSWER_BYTES: usize = MB,

@@ -13,6 +13,8 @@ _arguments -S \
     '-disable-http-challenge[no ACME HTTP-01]' \
     '-disable-tls-alpn-challenge[no ACME TLS-ALPN-01]' \
     '-email[e-mail address of the account with the CA]:address' \
+    '-fleet[Redis server by which machines share certificates]:URL' \
+    '-fleet-key[with -fleet\: file with the key of all machines]:file:_files' \
     '-grace[how long a stop waits for requests in flight]:duration' \
     '-help[print the flags]' \
     '-host[host of sites that name none]:host:_hosts' \

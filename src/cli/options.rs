@@ -60,6 +60,10 @@ pub struct Options {
     pub ca_timeout: Duration,
     /// `-email`; may be empty.
     pub email: String,
+    /// `-fleet`: the URL of the engine that several machines share.
+    pub fleet: Option<String>,
+    /// `-fleet-key`: the file with the key of what is shared.
+    pub fleet_key: Option<PathBuf>,
     pub http_challenge: bool,
     pub tls_alpn_challenge: bool,
     pub action: Action,
@@ -149,6 +153,8 @@ impl Default for Options {
             ca: LETS_ENCRYPT.to_owned(),
             ca_timeout: CA_TIMEOUT,
             email: String::new(),
+            fleet: None,
+            fleet_key: None,
             http_challenge: true,
             tls_alpn_challenge: true,
             revoke: String::new(),

@@ -80,6 +80,11 @@ impl Lease {
         }
     }
 
+    /// When to ask for the next question; `None` if there is none to come.
+    pub fn due(&self) -> Option<Duration> {
+        (!self.is_over()).then_some(self.next)
+    }
+
     /// Notes that the question was sent.
     pub fn asked(&mut self, now: Duration) {
         // Of a question without an answer.

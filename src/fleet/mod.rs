@@ -6,12 +6,16 @@
 //! waited by its own steady clock, and everything else is in the engine's time.
 
 pub mod copies;
+pub mod engine;
 #[cfg(test)]
 mod interleavings;
 pub mod keys;
 pub mod lease;
 #[cfg(test)]
 mod model;
+pub mod place;
+pub mod seal;
+pub mod store;
 
 /// A time of the engine in microseconds, or a number that the engine has made from it: versions
 /// and fencing numbers are never lower than the time at which they were made.

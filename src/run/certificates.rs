@@ -13,12 +13,13 @@ use nix::unistd::{getpgrp, tcgetpgrp};
 use super::output;
 use crate::cli::Options;
 use crate::daemon::privileges;
+use crate::fleet::store::Shared;
 use crate::site::Snapshot;
 use crate::tls::acme::{self, Challenge, Keeper, Settings, Undecided};
 use crate::tls::{Folder, TlsListener};
 
 /// Creates the keeper of this process's certificates, without starting it.
-pub(super) fn keeper(options: &Options) -> Result<Arc<Keeper>, String> {
+pub(super) fn keeper(options: &Options, shared: Option<&Shared>) -> Result<Arc<Keeper>, String> {
     let mut challenges = Vec::new();
     if options.http_challenge {
         challenges.push(Challenge::Http);
@@ -33,7 +34,10 @@ pub(super) fn keeper(options: &Options) -> Result<Arc<Keeper>, String> {
         timeout: options.ca_timeout,
         challenges,
     };
-    Ok(Keeper::new(Folder::new(folder(options)), settings))
+    Ok(match shared {
+        Some(shared) => Keeper::new(shared.clone(), settings),
+        None => Keeper::new(Folder::new(folder(options)), settings),
+    })
 }
 
 pub(super) fn revoke(keeper: &Keeper, host: &str) -> Result<(), String> {

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use super::exit::{Failure, OK};
+use super::fleet;
 use super::output;
 use super::settings::{input, settings};
 use super::sinks::NoSinks;
@@ -38,7 +39,8 @@ fn check(options: &Options) -> Result<Vec<Warning>, Failure> {
 /// The warnings of a good configuration.
 fn load(options: &Options) -> Result<Vec<Warning>, Failure> {
     processlog::check(&processlog::parse_target(&options.log)).map_err(Failure::configured)?;
-    let settings = settings(options, Arc::new(NoSinks)).map_err(Failure::configured)?;
+    let shared = fleet::open(options).map_err(Failure::configured)?;
+    let settings = settings(options, Arc::new(NoSinks), &shared).map_err(Failure::configured)?;
     let source = input(options).read(&settings).map_err(Failure::configured)?;
     let loaded = config::load(&source, &settings)?;
     let implied = |addr| loaded.redirects.iter().any(|only| only.addr == addr);

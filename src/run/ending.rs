@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{FORCED, OK, SHUTDOWN_FAILED};
-use super::hooks;
 use super::service::Service;
+use super::{fleet, hooks};
 use crate::daemon::signals::Event;
 use crate::daemon::upgrade::{Predecessor, Serving};
 use crate::daemon::{logfile, notify, processlog};
@@ -103,6 +103,9 @@ impl Service {
             log::info!("Shutdown complete");
         }
         self.engine.load().experiments.iter().for_each(|one| one.save());
+        if let Some(shared) = &self.fleet {
+            fleet::stop(shared);
+        }
         self.sinks.flush();
         if let Some(traces) = &self.traces {
             traces.flush();

@@ -24,7 +24,7 @@ pub(super) fn format(options: &Options) -> u8 {
 }
 
 fn formatted(options: &Options) -> Result<(), Failure> {
-    let settings = settings(options, Arc::new(NoSinks)).map_err(Failure::configured)?;
+    let settings = settings(options, Arc::new(NoSinks), &None).map_err(Failure::configured)?;
     let source = input(options).read(&settings).map_err(Failure::configured)?;
     if source.path.is_none() && !input(options).is_stdin() {
         let text = "no Caddyfile to format: write caddy -fmt -conf FILE, or -conf stdin";

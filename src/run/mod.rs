@@ -8,6 +8,7 @@ mod check;
 mod control;
 mod ending;
 mod exit;
+mod fleet;
 mod format;
 mod handover;
 mod hooks;
@@ -80,8 +81,10 @@ fn inherit() -> Result<(), String> {
 
 fn revoke(options: &Options) -> u8 {
     let host = &options.revoke;
-    let revoked =
-        certificates::keeper(options).and_then(|keeper| certificates::revoke(&keeper, host));
+    let revoked = fleet::open(options).and_then(|shared| {
+        let keeper = certificates::keeper(options, shared.as_ref())?;
+        fleet::revoking(shared.as_ref(), || certificates::revoke(&keeper, host))
+    });
     match revoked {
         Ok(()) => {
             output::line(&format!("Revoked certificate for {host}"));

@@ -13,7 +13,7 @@ use super::settings::{input, log_style, settings};
 use super::sinks::Sinks;
 use super::status::Status;
 use super::watchdog::Watchdog;
-use super::{certificates, hooks, output, qlog, sockets};
+use super::{certificates, fleet, hooks, output, qlog, sockets};
 use crate::cli::Options;
 use crate::config::{self, Input, LoadError, Settings, Source};
 use crate::daemon::control::Answer;
@@ -22,6 +22,7 @@ use crate::daemon::signals::{Event, Signals};
 use crate::daemon::traces::Traces;
 use crate::daemon::upgrade::Program;
 use crate::daemon::{limits, notify, privileges, processlog};
+use crate::fleet::store::Shared;
 use crate::limits::CONNECTION_SHARE;
 use crate::report::Configuration;
 use crate::server::{self, Engine, ServiceKeys, Sockets, Workers};
@@ -35,6 +36,7 @@ const DESCRIPTORS_TO_SPARE: u64 = 8;
 
 pub(super) struct Service {
     pub(super) settings: Settings,
+    pub(super) fleet: Option<Shared>,
     pub(super) input: Input,
     /// The active configuration text; `stdin` cannot be read again.
     pub(super) source: Source,
@@ -77,7 +79,8 @@ impl Service {
         let pidfile = pidfile(options, handover.as_mut())?;
         let control = control(options, user.as_ref(), handover.as_mut())?;
         let sinks = Arc::new(Sinks::of(user.clone()));
-        let settings = settings(options, sinks.clone()).map_err(Failure::configured)?;
+        let fleet = as_user(user.as_ref(), || fleet::open(options)).map_err(Failure::configured)?;
+        let settings = settings(options, sinks.clone(), &fleet).map_err(Failure::configured)?;
         let input = input(options);
         let source = source(&input, &settings, handover.as_mut()).map_err(Failure::configured)?;
         let mut loaded = config::load(&source, &settings)?;
@@ -92,14 +95,12 @@ impl Service {
             None => (ServiceKeys::generate()?, Vec::new()),
         };
         let bind = || sockets::bind_new(&mut loaded, None, handovers, count);
-        let opening = bind_as(user.as_ref(), bind)?;
+        let opening = as_user(user.as_ref(), bind)?;
         let sites = loaded.lines();
         let engine = Engine::new(loaded.snapshot);
         let traces = settle(options, user.as_ref())?;
         let connections = connections(descriptors, opening.len(), count);
-        if !is_next {
-            start_commands(&engine, &events)?;
-        }
+        start_commands(&engine, &events, is_next)?;
         let recorded = qlog::choice(options, traces.as_ref());
         let workers = server::spawn(&engine, &keys, count, connections, recorded)
             .map_err(|error| format!("cannot start the workers: {error}"))?;
@@ -108,6 +109,7 @@ impl Service {
         let status = Status::new(engine.clone(), metrics, keys.generation(), configuration);
         let service = Self {
             settings,
+            fleet,
             input,
             source,
             sinks,
@@ -151,6 +153,9 @@ impl Service {
             let env = [("CADDY_CERTIFICATE", name)];
             hooks::run_aside(&renewed.load().hooks, site::Event::CertRenew, &env);
         })));
+        if let Some(shared) = &self.fleet {
+            fleet::start(shared, &self.settings.keeper);
+        }
         if let Err(error) = self.settings.keeper.start() {
             log::error!("certificates: cannot start a thread: {error}");
         }
@@ -270,14 +275,15 @@ fn open_log(options: &Options, user: Option<&privileges::User>) -> Result<(), Fa
         .map_err(|error| format!("process log {}: {error}", options.log).into())
 }
 
-/// Binds as the user: sockets of one port in a later reload have to have the same owner.
-fn bind_as(
+/// Acts as the user: sockets of one port in a later reload have to have the same owner, and what is
+/// read now is read again by the process after an upgrade.
+fn as_user<T>(
     user: Option<&privileges::User>,
-    bind: impl FnOnce() -> Result<Vec<Sockets>, String>,
-) -> Result<Vec<Sockets>, String> {
+    act: impl FnOnce() -> Result<T, String>,
+) -> Result<T, String> {
     match user {
-        Some(user) => privileges::acting_as(user, bind)?,
-        None => bind(),
+        Some(user) => privileges::acting_as(user, act)?,
+        None => act(),
     }
 }
 
@@ -304,8 +310,16 @@ fn lines(warnings: &[Warning]) -> String {
     warnings.iter().map(|warning| format!("{warning}\n")).collect()
 }
 
-/// Runs the startup commands. Clients that connect meanwhile wait, as the ports are bound.
-fn start_commands(engine: &Engine, events: &mpsc::Receiver<Event>) -> Result<(), String> {
+/// Runs the startup commands, unless a process before this one has. Clients that connect meanwhile
+/// wait, as the ports are bound.
+fn start_commands(
+    engine: &Engine,
+    events: &mpsc::Receiver<Event>,
+    is_next: bool,
+) -> Result<(), String> {
+    if is_next {
+        return Ok(());
+    }
     let give_up = || matches!(events.try_recv(), Ok(Event::Stop(_) | Event::StopNow(_)));
     let hooks = &engine.load().hooks;
     hooks::run(hooks, site::Event::Startup, &[], give_up)?;

@@ -8,10 +8,15 @@ use crate::config::{Input, Settings};
 use crate::daemon::processlog;
 use crate::daemon::record::Layout;
 use crate::experiment::Experiments;
+use crate::fleet::store::Shared;
 use crate::http::sink::OpenSink;
 use crate::report::Process;
 
-pub(super) fn settings(options: &Options, sinks: Arc<dyn OpenSink>) -> Result<Settings, String> {
+pub(super) fn settings(
+    options: &Options,
+    sinks: Arc<dyn OpenSink>,
+    shared: &Option<Shared>,
+) -> Result<Settings, String> {
     Ok(Settings {
         host: options.host.clone(),
         port: options.port.clone(),
@@ -26,7 +31,7 @@ pub(super) fn settings(options: &Options, sinks: Arc<dyn OpenSink>) -> Result<Se
         sinks,
         process: Process::default(),
         experiments: Arc::new(Experiments::new(certificates::folder(options))),
-        keeper: certificates::keeper(options)?,
+        keeper: certificates::keeper(options, shared.as_ref())?,
     })
 }
 

@@ -37,7 +37,7 @@ pub use names::is_public;
 pub use policy::{Certificates, HttpsRecord, ManagedPolicy, Policy};
 pub use report::{CertificateState, RenewalFailure};
 pub use settings::{TlsListener, build_listener};
-pub use storage::{Folder, Storage};
+pub use storage::{Folder, Held, Storage};
 
 /// The IANA name of a cipher suite, which rustls does not give for those of TLS 1.3.
 pub fn cipher_name(suite: CipherSuite) -> &'static str {

@@ -24,6 +24,18 @@ pub trait Storage: Debug + Send + Sync {
     fn try_lock(&self, name: &str) -> io::Result<Option<Box<dyn Held>>>;
     /// The name of the entry in messages.
     fn place(&self, key: &str) -> String;
+    /// Whether the machines that share it cannot be asked: locks exclude processes here only.
+    fn is_cut_off(&self) -> bool {
+        false
+    }
+    /// Whether other machines get what is written.
+    fn is_shared(&self) -> bool {
+        false
+    }
+    /// Whether what was written is on its way to them no longer.
+    fn is_settled(&self) -> bool {
+        true
+    }
 }
 
 impl dyn Storage + '_ {

@@ -51,6 +51,7 @@ mod fastcgi;
 mod fastcgi_faults;
 mod faults;
 mod first_visit;
+mod fleet;
 mod forward_auth;
 mod git_site;
 mod grpc;

@@ -12,10 +12,12 @@ use tokio::sync::{mpsc, watch};
 use super::account::{self, Ca, Owner};
 use super::failure::Failure;
 use super::managed::Managed;
-use super::places;
+use super::places::{self, Places};
+use super::proofs;
 use super::quota::Quota;
 use super::settings::Settings;
 use crate::tls::certificate_spec::CertificateSpec;
+use crate::tls::challenges::Answer;
 use crate::tls::key_type::KeyType;
 use crate::tls::resolver::Resolver;
 use crate::tls::self_signed::SelfSigned;
@@ -37,6 +39,8 @@ pub struct Keeper {
     pub(super) commands: mpsc::UnboundedSender<Command>,
     pub(super) inbox: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
     renewed: Mutex<Option<Renewed>>,
+    /// Answers to challenges of other machines' orders, by their entries.
+    proofs: Mutex<HashMap<String, Answer>>,
     /// Certificates obtained on demand by this process.
     pub(super) on_demand: Mutex<Quota>,
 }
@@ -61,6 +65,7 @@ impl Keeper {
             commands,
             inbox: Mutex::new(Some(inbox)),
             renewed: Mutex::default(),
+            proofs: Mutex::default(),
             on_demand: Mutex::default(),
         })
     }
@@ -157,6 +162,24 @@ impl Keeper {
             owner.forget(&*self.store)?;
         }
         Ok(())
+    }
+
+    /// Takes what another machine has stored.
+    pub fn reread(&self, entries: &[String]) {
+        let known: Vec<_> = locked(&self.known).values().filter_map(Weak::upgrade).collect();
+        let fresh =
+            |managed: &&Arc<Managed>| entries.contains(&Places::of(managed.spec()).certificate());
+        known.iter().filter(fresh).for_each(|managed| managed.reread(&*self.store));
+        let mut proofs = locked(&self.proofs);
+        for entry in entries.iter().filter(|entry| proofs::is_proof(entry)) {
+            // The old one withdraws its answer, also if it is the same.
+            proofs.remove(entry);
+            if let Some(answer) = proofs::answer(&*self.store, entry) {
+                proofs.insert(entry.clone(), answer);
+            }
+        }
+        drop(proofs);
+        self.account_made();
     }
 
     pub(super) fn tell_renewed(&self, name: &str) {

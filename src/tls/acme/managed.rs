@@ -107,6 +107,12 @@ impl Managed {
         self.current.load().as_ref().is_some_and(|current| current.until > unix_now())
     }
 
+    /// Whether more than half of the time for its renewal is left.
+    pub(super) fn has_time(&self) -> bool {
+        let current = self.current.load();
+        current.as_ref().is_some_and(|one| unix_now() < one.until - (one.until - one.from) / 6)
+    }
+
     pub(super) fn is_due(&self) -> bool {
         self.current.load().is_none() || self.renew_at() <= unix_now()
     }
@@ -143,6 +149,16 @@ impl Managed {
             self.show(found);
         }
         Ok(())
+    }
+
+    /// Takes a newer certificate from the storage, which another machine has put there.
+    pub(super) fn reread(&self, store: &dyn Storage) {
+        let newer = |found: &Loaded| {
+            self.fits(found) && self.current().is_none_or(|current| found.from > current.from)
+        };
+        if let Some(found) = stored(&Places::of(&self.spec), store).filter(newer) {
+            self.show(found);
+        }
     }
 
     /// Stores a new certificate and puts it into use; a storage failure is only logged.
@@ -217,14 +233,14 @@ fn stored(places: &Places, store: &dyn Storage) -> Option<Loaded> {
     })
 }
 
-fn parse(chain: &[u8], key: &[u8], place: &str) -> Result<Loaded, String> {
+pub(super) fn parse(chain: &[u8], key: &[u8], place: &str) -> Result<Loaded, String> {
     let pem = |text| Pem { text, place };
     pem::pair(&pem(chain), &pem(key), &aws_lc_rs::default_provider())
 }
 
 /// Writes key and certificate to separate files. The combined file takes precedence until both
 /// exist.
-fn install(places: &Places, both: &[u8], store: &dyn Storage) -> std::io::Result<()> {
+pub(super) fn install(places: &Places, both: &[u8], store: &dyn Storage) -> std::io::Result<()> {
     let text = String::from_utf8_lossy(both);
     let at = text.rfind("-----BEGIN").unwrap_or(0);
     store.write(&places.key(), text[at..].as_bytes())?;

@@ -4,6 +4,7 @@
 mod account;
 mod backoff;
 mod binding;
+pub mod entries;
 mod failure;
 mod keeper;
 mod managed;
@@ -12,6 +13,7 @@ mod obtain;
 mod on_demand;
 mod order;
 mod places;
+mod proofs;
 mod quota;
 mod renewal;
 mod revoke;

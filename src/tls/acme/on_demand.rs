@@ -154,7 +154,8 @@ impl OnDemand {
     async fn fetch(&self, name: &str) -> Result<Arc<Managed>, Failure> {
         let spec = CertificateSpec { name: name.to_owned(), ..self.spec.clone() };
         let managed = self.keeper.managed_bare(&spec).map_err(Failure::trouble)?;
-        if managed.is_valid() && !managed.is_due() {
+        let waits = managed.has_time() && self.keeper.store.is_cut_off();
+        if managed.is_valid() && (!managed.is_due() || waits) {
             return Ok(managed);
         }
         let mut backoff = renewal::remembered(&self.keeper, &managed).unwrap_or_default();

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::failure::{Failure, Kind, kind_of};
 use super::places::Places;
+use super::proofs::Proof;
 use super::settings::Challenge;
 use crate::tls::certificate_spec::CertificateSpec;
 use crate::tls::challenges::Answer;
@@ -180,6 +181,7 @@ impl Job<'_> {
     async fn validate(&self, order: &mut Order, challenge: Challenge) -> Result<(), Failure> {
         let mut answers = Vec::new();
         let mut records = Vec::new();
+        let mut shared = Vec::new();
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
             let mut authorization = authorization?;
@@ -193,11 +195,17 @@ impl Job<'_> {
             })?;
             let proof = offered.key_authorization();
             match (challenge, &self.spec.dns) {
-                (Challenge::Http, _) => answers.push(Answer::http(&offered.token, proof.as_str())),
+                (Challenge::Http, _) => {
+                    answers.push(Answer::http(&offered.token, proof.as_str()));
+                    let proof = Proof::Http { token: &offered.token, answer: proof.as_str() };
+                    shared.push(proof.share(self.store, &self.spec.name).await?);
+                }
                 (Challenge::TlsAlpn, _) => {
                     let digest = proof.digest();
                     let answer = Answer::tls(&self.spec.name, digest.as_ref());
                     answers.push(answer.map_err(Failure::trouble)?);
+                    let proof = Proof::Tls { digest: digest.as_ref() };
+                    shared.push(proof.share(self.store, &self.spec.name).await?);
                 }
                 (Challenge::Dns, Some(provider)) => {
                     records.push(self.publish(provider, &proof.dns_value()).await?);
@@ -213,7 +221,7 @@ impl Job<'_> {
         for record in records {
             record.remove().await;
         }
-        drop(answers);
+        drop((answers, shared));
         match verdict? {
             OrderStatus::Invalid => {
                 Err(Failure::refused(format!("{challenge} failed: {}", reason(order).await)))

@@ -26,6 +26,13 @@ impl Places {
         Some(Self::at(old, &spec.name))
     }
 
+    /// Those of which `certificate` is the certificate.
+    pub(super) fn of_certificate(certificate: &str) -> Option<Self> {
+        let (folder, file) = certificate.rsplit_once('/')?;
+        let domain = file.strip_suffix(".crt")?;
+        Some(Self { folder: folder.to_owned(), domain: domain.to_owned() })
+    }
+
     fn at(ca_host: &str, name: &str) -> Self {
         let domain = name.to_ascii_lowercase().replace('*', "wildcard_");
         Self { folder: format!("acme/{ca_host}/sites/{domain}"), domain }

@@ -16,6 +16,8 @@ use crate::tls::report::RenewalFailure;
 
 /// The maximum sleep in seconds, as the clock may be changed.
 const NAP: i64 = 600;
+/// The time between looks at whether the machines that share the storage are back.
+const REUNION: Duration = Duration::from_secs(10);
 /// Seconds between requests for renewal information after a failure.
 const ADVICE_AGAIN: i64 = 6 * 3600;
 /// The bounds of Retry-After for renewal information, in seconds (RFC 9773 section 4.3).
@@ -44,6 +46,11 @@ pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
             backoff = other;
         }
         if managed.is_due() && backoff.next <= unix_now() {
+            // Each machine would ask for one of its own.
+            if managed.has_time() && keeper.store.is_cut_off() {
+                tokio::time::sleep(REUNION).await;
+                continue;
+            }
             if !keeper.has_agreed(spec) {
                 if !std::mem::replace(&mut told, true) {
                     log::error!(

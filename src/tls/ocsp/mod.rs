@@ -68,6 +68,11 @@ pub(super) async fn keep(resolvers: Vec<Weak<Resolver>>, store: Arc<dyn Storage>
 
 async fn renew(loaded: &Loaded, state: &mut State, store: &dyn Storage) {
     let name = loaded.names.first().map_or("a certificate", String::as_str);
+    // Another process or machine may have asked.
+    if let Some(kept) = stored(loaded, store).filter(|kept| kept.next > unix_now()) {
+        *state = kept;
+        return;
+    }
     match fetch(loaded).await {
         Ok((staple, window)) => {
             if let Err(error) = store.write(&entry(loaded), &staple) {

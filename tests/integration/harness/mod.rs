@@ -8,6 +8,7 @@ mod client;
 mod delay;
 mod devtools;
 mod dns_api;
+mod engine;
 mod faults;
 mod fpm;
 mod nginx;
@@ -37,6 +38,7 @@ pub use client::{
 pub use delay::delayed;
 pub use devtools::{LOOKS, Window, chromium};
 pub use dns_api::{Asked, DnsApi};
+pub use engine::{Engine, Kind};
 pub use fpm::Fpm;
 pub use nginx::Nginx;
 pub use origin::Origin;

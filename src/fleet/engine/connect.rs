@@ -1,0 +1,223 @@
+//! Finds the engine, by Sentinel if there is one, and opens a connection: TLS, the login, and the
+//! messages that the engine sends of itself (RESP3).
+
+use std::sync::Arc;
+
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, ProtocolVersion, PushKind,
+    RedisConnectionInfo, RedisError, RedisResult,
+};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Keys, Link, Pushes, Trouble, text};
+use crate::error_chain::display_chain;
+use crate::fleet::place::{Place, Server};
+use crate::limits::FLEET_ANSWER;
+use crate::net::{dial, roots};
+
+/// Where the engine is, and who asks.
+#[derive(Debug)]
+pub struct Engine {
+    place: Place,
+    /// A name that no other process has.
+    machine: String,
+}
+
+/// An open connection.
+pub(super) struct Wire {
+    asks: MultiplexedConnection,
+    pushes: Pushes,
+    _driver: AbortOnDropHandle<()>,
+}
+
+impl Engine {
+    pub fn new(place: Place, machine: String) -> Self {
+        Self { place, machine }
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Connects to the primary and subscribes to what changes.
+    pub async fn connect(&self) -> Result<Link, Trouble> {
+        let keys = Keys { prefix: self.place.prefix.clone() };
+        let mut at = self.primary().await?;
+        let mut moved = false;
+        loop {
+            let mut wire = self.open(&at, &self.login()).await?;
+            // In a cluster another node may have the keys.
+            let asked = redis::cmd("HLEN").arg(keys.versions()).to_owned();
+            if let Err(error) = wire.query::<i64>(&asked).await {
+                let node = error.redirect_node().filter(|_| !moved);
+                let Some(node) = node.and_then(|(node, _slot)| node_at(node, &at.host)) else {
+                    return Err(explained(&at, &error));
+                };
+                (at, moved) = (node, true);
+                continue;
+            }
+            wire.ask::<()>(redis::cmd("SUBSCRIBE").arg(keys.channel())).await?;
+            let (machine, place) = (self.machine.clone(), format!("{}:{}", at.host, at.port));
+            return Ok(Link { wire, keys, machine, place });
+        }
+    }
+
+    /// The server to ask, which the first Sentinel that answers knows.
+    async fn primary(&self) -> Result<Server, Trouble> {
+        let Some(name) = &self.place.primary else {
+            let first = self.place.servers.first();
+            return first.cloned().ok_or_else(|| Trouble("no host".to_owned()));
+        };
+        let mut last = Trouble("no Sentinel".to_owned());
+        let login = RedisConnectionInfo::default().set_skip_set_lib_name();
+        for server in &self.place.servers {
+            let asked = redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).to_owned();
+            let found = match self.open(server, &login).await {
+                Ok(mut wire) => wire.ask::<Option<(String, u16)>>(&asked).await,
+                Err(trouble) => Err(trouble),
+            };
+            match found {
+                Ok(Some((host, port))) => return Ok(Server { host, port }),
+                Ok(None) => last = Trouble(format!("Sentinel knows no primary '{name}'")),
+                Err(trouble) => last = trouble,
+            }
+        }
+        Err(last)
+    }
+
+    fn login(&self) -> RedisConnectionInfo {
+        let mut login = RedisConnectionInfo::default()
+            .set_db(self.place.database)
+            .set_protocol(ProtocolVersion::RESP3)
+            .set_skip_set_lib_name();
+        if let Some(user) = &self.place.user {
+            login = login.set_username(user);
+        }
+        if let Some(password) = &self.place.password {
+            login = login.set_password(password);
+        }
+        login
+    }
+
+    async fn open(&self, at: &Server, login: &RedisConnectionInfo) -> Result<Wire, Trouble> {
+        let Server { host, port } = at;
+        let named = |why: String| Trouble(format!("{host}:{port}: {why}"));
+        let deadline = Instant::now() + FLEET_ANSWER;
+        let stream = dial::host((host.as_str(), *port), deadline).await;
+        let stream = stream.map_err(|error| named(display_chain(&error)))?;
+        let opened = async {
+            if !self.place.is_tls {
+                return Wire::over(stream, login).await.map_err(|error| explained(at, &error));
+            }
+            let failed = |error: String| named(format!("TLS: {error}"));
+            let name = ServerName::try_from(host.clone())
+                .map_err(|error| failed(display_chain(&error)))?;
+            let connector = TlsConnector::from(trust().map_err(failed)?);
+            let stream = connector.connect(name, stream).await;
+            let stream = stream.map_err(|error| failed(display_chain(&error)))?;
+            Wire::over(stream, login).await.map_err(|error| explained(at, &error))
+        };
+        let over = if self.place.is_tls { " over TLS" } else { "" };
+        let late = |_| named(format!("no answer within {FLEET_ANSWER:?}{over}"));
+        timeout(FLEET_ANSWER, opened).await.map_err(late)?
+    }
+}
+
+impl Wire {
+    async fn over<S>(stream: S, login: &RedisConnectionInfo) -> RedisResult<Self>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, pushes) = unbounded_channel();
+        let mut config = AsyncConnectionConfig::new().set_response_timeout(Some(FLEET_ANSWER));
+        if login.protocol() == ProtocolVersion::RESP3 {
+            config = config.set_push_sender(sender);
+        }
+        let (asks, driver) = MultiplexedConnection::new_with_config(login, stream, config).await?;
+        Ok(Self { asks, pushes, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
+    }
+
+    async fn query<T: FromRedisValue>(&mut self, asked: &Cmd) -> RedisResult<T> {
+        asked.query_async(&mut self.asks).await
+    }
+
+    pub(super) async fn ask<T: FromRedisValue>(&mut self, asked: &Cmd) -> Result<T, Trouble> {
+        self.query(asked).await.map_err(|error| Trouble(why(&error)))
+    }
+
+    /// The text of the next message; `None` when the connection has ended.
+    pub(super) async fn message(&mut self) -> Option<String> {
+        loop {
+            let push = self.pushes.recv().await?;
+            match push.kind {
+                PushKind::Disconnection => return None,
+                PushKind::Message => return text(push.data.get(1)?),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The node of a redirection, `HOST:PORT`; without a host it is that of the node that was asked.
+fn node_at(node: &str, asked: &str) -> Option<Server> {
+    let (host, port) = node.rsplit_once(':')?;
+    let host = if host.is_empty() { asked } else { host };
+    Some(Server { host: host.to_owned(), port: port.parse().ok()? })
+}
+
+fn explained(at: &Server, error: &RedisError) -> Trouble {
+    Trouble(format!("{}:{}: {}", at.host, at.port, why(error)))
+}
+
+/// What the engine said, with what to do about it.
+fn why(error: &RedisError) -> String {
+    if error.is_timeout() {
+        return format!("no answer within {FLEET_ANSWER:?}");
+    }
+    let said = match error.code() {
+        Some(code) => format!("{code} {}", error.detail().unwrap_or_default()),
+        None => error.to_string(),
+    };
+    let advice = match error.code() {
+        Some("WRONGPASS") => "; check user and password in the URL of -fleet",
+        Some("NOAUTH") => "; write the password: -fleet redis://:PASSWORD@HOST",
+        Some("NOPERM") => "; docs/fleet.md says what the user must be allowed",
+        Some("READONLY") => "; this is a replica: -fleet must name the primary, or Sentinels",
+        _ if error.kind() == ErrorKind::AuthenticationFailed => {
+            "; check user and password in the URL of -fleet"
+        }
+        _ => "",
+    };
+    format!("{}{advice}", said.trim_end())
+}
+
+fn trust() -> Result<Arc<ClientConfig>, String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots::read()?)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirection_names_the_node() {
+        let node = |text| node_at(text, "asked").map(|node| format!("{}|{}", node.host, node.port));
+        assert_eq!(node("10.0.0.1:7904").as_deref(), Some("10.0.0.1|7904"));
+        assert_eq!(node(":7904").as_deref(), Some("asked|7904"));
+        assert_eq!(node("::1:7904").as_deref(), Some("::1|7904"));
+        assert_eq!(node("10.0.0.1"), None);
+    }
+}

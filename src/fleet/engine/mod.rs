@@ -1,0 +1,250 @@
+//! The engine: a server of the Redis protocol (6.2 and later) that all machines of a fleet reach.
+//! What is asked of it here is one connection's; who asks, and when, is in `store`.
+
+mod connect;
+mod scripts;
+
+use std::time::Duration;
+
+use redis::{Cmd, FromRedisValue, Value};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::Stamp;
+use super::lease::{Answer, Question, TTL};
+use super::seal::Id;
+pub use connect::Engine;
+use connect::Wire;
+
+/// Why the engine cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble(pub String);
+
+/// A connection.
+pub struct Link {
+    wire: Wire,
+    keys: Keys,
+    machine: String,
+    /// Where the engine lies, for messages.
+    pub place: String,
+}
+
+/// The names of the keys. A cluster keeps them together, for what is in braces.
+#[derive(Debug, Clone)]
+struct Keys {
+    prefix: String,
+}
+
+/// All that the engine has.
+#[derive(Debug)]
+pub struct Survey {
+    /// Of the key with which the fleet seals its entries.
+    pub fingerprint: String,
+    pub now: Stamp,
+    pub revision: String,
+    pub versions: Vec<Version>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    pub id: Id,
+    pub version: Stamp,
+}
+
+/// An entry as the engine has it.
+#[derive(Debug)]
+pub struct Sealed {
+    pub id: Id,
+    pub version: Stamp,
+    pub sealed: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub struct Polled {
+    pub now: Stamp,
+    pub revision: String,
+}
+
+/// An entry to be written.
+#[derive(Debug)]
+pub struct Put<'a> {
+    pub id: Id,
+    pub before: Option<Stamp>,
+    pub version: Stamp,
+    pub sealed: &'a [u8],
+    /// The lease that covers it, and its fencing number if this machine has it.
+    pub lease: &'a str,
+    pub fence: Option<Stamp>,
+    /// Writes what the engine has lost, whoever has the lease.
+    pub is_restored: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Written(Change),
+    /// The engine has another version.
+    Other,
+    /// Another machine has the lease.
+    Fenced,
+}
+
+/// A write, as the machines are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The revision of the engine before it.
+    pub before: String,
+    pub after: String,
+    pub id: Id,
+}
+
+impl Link {
+    /// What the engine has; our fingerprint becomes the fleet's if there is none.
+    pub async fn survey(&mut self, fingerprint: &str) -> Result<Survey, Trouble> {
+        let keys = [self.keys.fingerprint(), self.keys.revision(), self.keys.versions()];
+        let asked = eval(scripts::SURVEY, &keys).arg(fingerprint).to_owned();
+        let answer: Surveyed = self.wire.ask(&asked).await?;
+        let (fingerprint, seconds, micros, revision, listed) = answer;
+        let versions = listed.chunks_exact(2).filter_map(|pair| {
+            Some(Version { id: Id::parse(&pair[0])?, version: pair[1].parse().ok()? })
+        });
+        let versions = versions.collect();
+        Ok(Survey { fingerprint, now: stamp(seconds, micros), revision, versions })
+    }
+
+    /// Whether anything has changed.
+    pub async fn poll(&mut self) -> Result<Polled, Trouble> {
+        let asked = eval(scripts::POLL, &[self.keys.revision()]);
+        let (seconds, micros, revision): (u64, u64, String) = self.wire.ask(&asked).await?;
+        Ok(Polled { now: stamp(seconds, micros), revision })
+    }
+
+    /// The sealed entries, without those that the engine has no longer.
+    pub async fn fetch(&mut self, ids: &[Id]) -> Result<Vec<Sealed>, Trouble> {
+        let mut asked = redis::cmd("HMGET");
+        asked.arg(self.keys.entries());
+        for id in ids {
+            asked.arg(id.to_string());
+        }
+        let found: Vec<Option<Vec<u8>>> = self.wire.ask(&asked).await?;
+        let read = |id: Id, bytes: Vec<u8>| {
+            let (version, sealed) = bytes.split_first_chunk::<8>()?;
+            Some(Sealed { id, version: Stamp::from_be_bytes(*version), sealed: sealed.to_vec() })
+        };
+        Ok(ids.iter().zip(found).filter_map(|(id, bytes)| read(*id, bytes?)).collect())
+    }
+
+    pub async fn put(&mut self, put: &Put<'_>) -> Result<Outcome, Trouble> {
+        let after = format!("{:016x}", fastrand::u64(..));
+        let keys = [
+            self.keys.entries(),
+            self.keys.versions(),
+            self.keys.revision(),
+            self.keys.lease(put.lease),
+        ];
+        let number = |number: Option<Stamp>| number.map(|it| it.to_string()).unwrap_or_default();
+        let mut asked = eval(scripts::PUT, &keys);
+        asked
+            .arg(put.id.to_string())
+            .arg(number(put.before))
+            .arg(put.version)
+            .arg([&put.version.to_be_bytes(), put.sealed].concat())
+            .arg(number(put.fence))
+            .arg(&self.machine)
+            .arg(self.keys.channel())
+            .arg(&after)
+            .arg(u8::from(put.is_restored));
+        let (outcome, before): (String, String) = self.wire.ask(&asked).await?;
+        Ok(match outcome.as_str() {
+            "written" => Outcome::Written(Change { before, after, id: put.id }),
+            "fenced" => Outcome::Fenced,
+            _ => Outcome::Other,
+        })
+    }
+
+    /// `seen` is the highest number that this machine knows.
+    pub async fn lease(
+        &mut self,
+        name: &str,
+        question: Question,
+        seen: Stamp,
+    ) -> Result<Answer, Trouble> {
+        let (act, number) = match question {
+            Question::Acquire => ("acquire", seen),
+            Question::Renew(fence) => ("renew", fence),
+            Question::Release(fence) => ("release", fence),
+        };
+        let mut asked = eval(scripts::LEASE, &[self.keys.lease(name)]);
+        asked.arg(act).arg(&self.machine).arg(number).arg(micros(TTL));
+        let (answer, number): (String, Stamp) = self.wire.ask(&asked).await?;
+        Ok(match answer.as_str() {
+            "granted" => Answer::Granted(number),
+            "taken" => Answer::Taken(Duration::from_micros(number)),
+            "lost" => Answer::Lost,
+            _ => Answer::Released,
+        })
+    }
+
+    /// Waits for the next write of any machine; `None` when the connection has ended.
+    pub async fn change(&mut self) -> Option<Change> {
+        loop {
+            let text = self.wire.message().await?;
+            let mut words = text.split(' ');
+            let mut next = || words.next().map(str::to_owned);
+            if let (Some(before), Some(after), Some(id)) = (next(), next(), next())
+                && let Some(id) = Id::parse(&id)
+            {
+                return Some(Change { before, after, id });
+            }
+        }
+    }
+}
+
+type Surveyed = (String, u64, u64, String, Vec<String>);
+type Pushes = UnboundedReceiver<redis::PushInfo>;
+
+impl Keys {
+    fn of(&self, what: &str) -> String {
+        format!("{{{}}}:{what}", self.prefix)
+    }
+
+    fn fingerprint(&self) -> String {
+        self.of("fingerprint")
+    }
+
+    fn revision(&self) -> String {
+        self.of("revision")
+    }
+
+    fn versions(&self) -> String {
+        self.of("versions")
+    }
+
+    fn entries(&self) -> String {
+        self.of("entries")
+    }
+
+    fn channel(&self) -> String {
+        self.of("changes")
+    }
+
+    fn lease(&self, name: &str) -> String {
+        self.of(&format!("lease:{name}"))
+    }
+}
+
+fn eval(script: &str, keys: &[String]) -> Cmd {
+    let mut asked = redis::cmd("EVAL");
+    asked.arg(script).arg(keys.len()).arg(keys);
+    asked
+}
+
+fn stamp(seconds: u64, micros: u64) -> Stamp {
+    seconds.saturating_mul(1_000_000).saturating_add(micros)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn text(value: &Value) -> Option<String> {
+    String::from_redis_value(value.clone()).ok()
+}

@@ -1,0 +1,207 @@
+//! The storage that a fleet shares: each machine has it whole on its disk, in the layout of
+//! [`Folder`], and reads nothing else. A thread of its own keeps the copies alike by the engine.
+
+mod exchange;
+mod follow;
+mod records;
+mod thread;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as blocking};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::engine::Engine;
+use super::seal::Seal;
+use crate::limits::FLEET_ALONE;
+use crate::tls::acme::entries;
+use crate::tls::{Folder, Held, Storage};
+
+/// Called with the entries that have come from other machines.
+pub type Arrived = Box<dyn Fn(&[String]) + Send + Sync>;
+
+/// A storage on this disk that is kept like those of the other machines.
+#[derive(Clone, Debug)]
+pub struct Shared(Arc<Inner>);
+
+struct Inner {
+    folder: Folder,
+    engine: Engine,
+    seal: Seal,
+    holds: Mutex<HashMap<String, Hold>>,
+    commands: mpsc::UnboundedSender<Command>,
+    inbox: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
+    /// Changes that the thread has not seen to.
+    unsettled: AtomicUsize,
+    /// Since when the engine does not answer.
+    away: Mutex<Option<Instant>>,
+    arrived: Mutex<Option<Arrived>>,
+}
+
+/// A lock that is wanted or held.
+#[derive(Debug)]
+struct Hold {
+    state: State,
+    /// When it was asked for last.
+    asked: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Wanted,
+    /// The engine has granted it, and what it covers is up to date here.
+    Granted,
+    Used,
+}
+
+/// What the thread is told.
+enum Command {
+    Changed {
+        entry: String,
+        is_removed: bool,
+    },
+    Want(String),
+    Release(String),
+    /// Is told whether everything before was written.
+    Stop(blocking::Sender<bool>),
+}
+
+impl Shared {
+    pub fn new(folder: Folder, engine: Engine, seal: Seal) -> Self {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        Self(Arc::new(Inner {
+            folder,
+            engine,
+            seal,
+            holds: Mutex::default(),
+            commands,
+            inbox: Mutex::new(Some(inbox)),
+            unsettled: AtomicUsize::new(0),
+            away: Mutex::new(Some(Instant::now())),
+            arrived: Mutex::default(),
+        }))
+    }
+
+    /// Starts the thread. Nothing is connected before.
+    pub fn start(&self) -> io::Result<()> {
+        let Some(inbox) = locked(&self.0.inbox).take() else { return Ok(()) };
+        thread::start(self.0.clone(), inbox)
+    }
+
+    pub fn on_arrival(&self, hook: Arrived) {
+        *locked(&self.0.arrived) = Some(hook);
+    }
+
+    /// Ends the thread; whether the engine has everything. Waits no longer than `limit`.
+    pub fn stop(&self, limit: Duration) -> bool {
+        let (sender, done) = blocking::channel();
+        self.0.tell(Command::Stop(sender));
+        done.recv_timeout(limit).unwrap_or(false)
+    }
+}
+
+impl Inner {
+    fn tell(&self, command: Command) {
+        // Fails only once the thread has ended.
+        let _ = self.commands.send(command);
+    }
+
+    fn changed(&self, key: &str, is_removed: bool) {
+        if let Some(entry) = entries::entry_of(key) {
+            self.unsettled.fetch_add(1, Ordering::AcqRel);
+            self.tell(Command::Changed { entry, is_removed });
+        }
+    }
+}
+
+impl Storage for Shared {
+    fn read(&self, key: &str) -> io::Result<Option<Vec<u8>>> {
+        self.0.folder.read(key)
+    }
+
+    fn write(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
+        self.0.folder.write(key, bytes)?;
+        self.0.changed(key, false);
+        Ok(())
+    }
+
+    fn remove(&self, key: &str) -> io::Result<()> {
+        self.0.folder.remove(key)?;
+        self.0.changed(key, true);
+        Ok(())
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        self.0.folder.list(folder)
+    }
+
+    fn set_aside(&self, key: &str) -> io::Result<String> {
+        self.0.folder.set_aside(key)
+    }
+
+    fn try_lock(&self, name: &str) -> io::Result<Option<Box<dyn Held>>> {
+        let is_alone = self.is_cut_off();
+        let mut holds = locked(&self.0.holds);
+        let hold = holds.entry(name.to_owned()).or_insert_with(|| {
+            self.0.tell(Command::Want(name.to_owned()));
+            Hold { state: State::Wanted, asked: Instant::now() }
+        });
+        hold.asked = Instant::now();
+        let may = hold.state == State::Granted || (hold.state == State::Wanted && is_alone);
+        if !may {
+            return Ok(None);
+        }
+        let Some(local) = self.0.folder.try_lock(name)? else { return Ok(None) };
+        hold.state = State::Used;
+        let (inner, name) = (self.0.clone(), name.to_owned());
+        Ok(Some(Box::new(Guard { local: Some(local), inner, name })))
+    }
+
+    fn place(&self, key: &str) -> String {
+        self.0.folder.place(key)
+    }
+
+    fn is_cut_off(&self) -> bool {
+        locked(&self.0.away).is_some_and(|since| since.elapsed() >= FLEET_ALONE)
+    }
+
+    fn is_shared(&self) -> bool {
+        !self.is_cut_off()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.0.unsettled.load(Ordering::Acquire) == 0
+    }
+}
+
+/// A lock of this machine and, unless the engine is away, of the fleet.
+#[derive(Debug)]
+struct Guard {
+    local: Option<Box<dyn Held>>,
+    inner: Arc<Inner>,
+    name: String,
+}
+
+impl Held for Guard {}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.local.take());
+        locked(&self.inner.holds).remove(&self.name);
+        // Behind what was written under it.
+        self.inner.tell(Command::Release(std::mem::take(&mut self.name)));
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Inner").field(&self.folder).field(&self.engine).finish()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

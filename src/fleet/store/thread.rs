@@ -1,0 +1,226 @@
+//! The thread of the fleet: connects to the engine and, while it does not answer, goes on alone.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc as blocking};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
+
+use super::super::Stamp;
+use super::super::engine::Trouble;
+use super::super::lease::Lease;
+use super::super::seal::Id;
+use super::records::Records;
+use super::{Command, Inner, locked};
+use crate::limits::FLEET_AGAIN;
+
+/// The time between the first attempts to reach the engine.
+const FIRST: Duration = Duration::from_secs(1);
+
+pub(super) fn start(inner: Arc<Inner>, inbox: UnboundedReceiver<Command>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let life = Life::new(inner, inbox);
+    std::thread::Builder::new()
+        .name("fleet".to_owned())
+        .spawn(move || runtime.block_on(life.live()))
+        .map(drop)
+}
+
+/// What the thread knows.
+pub(super) struct Life {
+    pub(super) inner: Arc<Inner>,
+    pub(super) inbox: UnboundedReceiver<Command>,
+    pub(super) records: Records,
+    pub(super) leases: HashMap<String, Lease>,
+    /// Entries that were removed on purpose and are to be removed at the engine.
+    pub(super) removed: HashSet<String>,
+    /// Entries that are to be written once another machine has given its lease back.
+    pub(super) unwritten: HashSet<String>,
+    /// Entries that are to be taken once a process of this machine has done its work on them.
+    pub(super) untaken: HashSet<Id>,
+    /// The engine's revision that this machine is at.
+    pub(super) revision: String,
+    /// Revisions that this machine has made.
+    pub(super) own: VecDeque<String>,
+    /// Entries that have come since the hook was called.
+    pub(super) arrived: Vec<String>,
+    /// The highest version and fencing number that was seen.
+    pub(super) seen: Stamp,
+    pub(super) clock: Option<Clock>,
+    begun: Instant,
+    /// The trouble that was logged last.
+    said: Option<String>,
+    was_there: bool,
+}
+
+/// The engine's clock when it was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    engine: Stamp,
+    read: Instant,
+}
+
+/// Why a connection is not used any more.
+pub(super) enum Ended {
+    Trouble(Trouble),
+    Stopped(blocking::Sender<bool>),
+}
+
+impl From<Trouble> for Ended {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl Life {
+    fn new(inner: Arc<Inner>, inbox: UnboundedReceiver<Command>) -> Self {
+        let records = Records::read(&inner.folder);
+        let seen = records.all().map(|(_, record)| record.version).max().unwrap_or(0);
+        Self {
+            inner,
+            inbox,
+            records,
+            leases: HashMap::new(),
+            removed: HashSet::new(),
+            unwritten: HashSet::new(),
+            untaken: HashSet::new(),
+            revision: String::new(),
+            own: VecDeque::new(),
+            arrived: Vec::new(),
+            seen,
+            clock: None,
+            begun: Instant::now(),
+            said: None,
+            was_there: false,
+        }
+    }
+
+    async fn live(mut self) {
+        let mut wait = FIRST;
+        loop {
+            match self.once().await {
+                Ended::Stopped(done) => {
+                    // The one who asked may be gone.
+                    let _ = done.send(false);
+                    return;
+                }
+                Ended::Trouble(trouble) => self.away(trouble),
+            }
+            if self.was_there {
+                (self.was_there, wait) = (false, FIRST);
+            }
+            if let Ok(done) = timeout(wait, self.stopped()).await {
+                let _ = done.send(false);
+                return;
+            }
+            wait = (wait * 2).min(FLEET_AGAIN);
+        }
+    }
+
+    /// One connection, from its begin to its end.
+    async fn once(&mut self) -> Ended {
+        let inner = self.inner.clone();
+        let connected = tokio::select! {
+            connected = inner.engine.connect() => connected,
+            done = self.stopped() => return Ended::Stopped(done),
+        };
+        match connected {
+            Ok(link) => self.serve(link).await,
+            Err(trouble) => trouble.into(),
+        }
+    }
+
+    /// Takes commands without the engine, until the thread is to end.
+    async fn stopped(&mut self) -> blocking::Sender<bool> {
+        loop {
+            match self.inbox.recv().await {
+                Some(Command::Stop(done)) => return done,
+                Some(command) => {
+                    if self.note(command).is_some() {
+                        self.settled();
+                    }
+                }
+                None => return std::future::pending().await,
+            }
+        }
+    }
+
+    /// Notes what a command wants; returns the entry that has changed.
+    pub(super) fn note(&mut self, command: Command) -> Option<String> {
+        match command {
+            Command::Changed { entry, is_removed } => {
+                if is_removed {
+                    self.removed.insert(entry.clone());
+                } else {
+                    self.removed.remove(&entry);
+                }
+                return Some(entry);
+            }
+            Command::Want(name) => {
+                let now = self.now();
+                self.leases.entry(name).or_default().want(now);
+            }
+            Command::Release(name) => self.give_up(&name),
+            Command::Stop(_) => {}
+        }
+        None
+    }
+
+    /// A change has been seen to; without the engine it is when it comes back.
+    pub(super) fn settled(&self) {
+        self.inner.unsettled.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn give_up(&mut self, name: &str) {
+        let now = self.now();
+        if let Some(lease) = self.leases.get_mut(name) {
+            lease.give_up(now);
+        }
+    }
+
+    /// The time of this machine's steady clock.
+    pub(super) fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    pub(super) fn instant(&self, at: Duration) -> Instant {
+        self.begun + at
+    }
+
+    /// The engine's clock as far as it is known.
+    pub(super) fn engine_now(&self) -> Stamp {
+        let since = |read: Instant| u64::try_from(read.elapsed().as_micros()).unwrap_or(0);
+        self.clock.map_or(0, |clock| clock.engine.saturating_add(since(clock.read)))
+    }
+
+    pub(super) fn set_clock(&mut self, engine: Stamp) {
+        self.clock = Some(Clock { engine, read: Instant::now() });
+    }
+
+    /// The engine answers, and all copies here are as it has them.
+    pub(super) fn there(&mut self, place: &str) {
+        self.was_there = true;
+        *locked(&self.inner.away) = None;
+        match self.said.take() {
+            None => log::info!("fleet: connected to {place}"),
+            Some(_) => log::info!("fleet: {place} answers again"),
+        }
+    }
+
+    /// Says it once, not at each attempt.
+    fn away(&mut self, Trouble(why): Trouble) {
+        locked(&self.inner.away).get_or_insert_with(Instant::now);
+        if self.said.is_none() {
+            log::warn!(
+                "fleet: {why}; this machine goes on with what it has, and tries again until the \
+                 engine answers"
+            );
+        } else if self.said.as_ref() != Some(&why) {
+            log::debug!("fleet: {why}");
+        }
+        self.said = Some(why);
+    }
+}

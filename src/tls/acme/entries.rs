@@ -1,0 +1,182 @@
+//! The storage as entries that several machines share: accounts, certificates each with its key,
+//! orders in progress, answers to challenges, failures, staples. Each is whole by itself, unlike
+//! the files of v1's layout.
+
+use std::io;
+
+use super::managed::{install, parse};
+use super::places::Places;
+use super::proofs;
+use crate::tls::storage::Storage;
+
+/// The entry that a stored file belongs to, if it is shared. That of a certificate is its `.crt`.
+pub fn entry_of(key: &str) -> Option<String> {
+    let parts: Vec<&str> = key.split('/').collect();
+    let (folder, file) = key.rsplit_once('/')?;
+    match parts[..] {
+        ["acme", _, "sites", domain, file] => {
+            match file.strip_prefix(domain)?.strip_prefix('.')? {
+                "crt" | "key" => Some(format!("{folder}/{domain}.crt")),
+                "json" | "order" | "retry" => Some(key.to_owned()),
+                _ => None,
+            }
+        }
+        ["acme", _, "users", _, _] => {
+            let is_whole = [".key", ".json"].iter().any(|kind| file.ends_with(kind));
+            (is_whole && !file.starts_with('.')).then(|| key.to_owned())
+        }
+        ["ocsp" | "challenges", file] => (!file.starts_with('.')).then(|| key.to_owned()),
+        _ => None,
+    }
+}
+
+/// The name of the lock under which an entry is written.
+pub fn lock_of(entry: &str) -> String {
+    let parts: Vec<&str> = entry.split('/').collect();
+    match parts[..] {
+        ["acme", _, "sites", domain, _] => domain.to_owned(),
+        ["acme", ca, "users", ..] => format!("accounts-{ca}"),
+        [kind, ..] => kind.to_owned(),
+        [] => String::new(),
+    }
+}
+
+/// Whether the entry is there for a while only. Of others, a file that is missing is no sign that
+/// it was to be removed.
+pub fn is_transient(entry: &str) -> bool {
+    [".order", ".retry"].iter().any(|kind| entry.ends_with(kind)) || proofs::is_proof(entry)
+}
+
+/// All entries of a storage.
+pub fn list(store: &dyn Storage) -> Vec<String> {
+    let names = |folder: &str| store.list(folder).unwrap_or_default();
+    let mut files = Vec::new();
+    for kind in ["ocsp", "challenges"] {
+        files.extend(names(kind).iter().map(|name| format!("{kind}/{name}")));
+    }
+    for ca in names("acme") {
+        for kind in ["sites", "users"] {
+            for one in names(&format!("acme/{ca}/{kind}")) {
+                let folder = format!("acme/{ca}/{kind}/{one}");
+                files.extend(names(&folder).iter().map(|file| format!("{folder}/{file}")));
+            }
+        }
+    }
+    let mut entries: Vec<_> = files.iter().filter_map(|file| entry_of(file)).collect();
+    // An account's key before what tells that there is an account.
+    entries.sort_by(|a, b| b.cmp(a));
+    entries.dedup();
+    entries
+}
+
+/// The content of an entry. A certificate with another key than its own is none.
+pub fn read(store: &dyn Storage, entry: &str) -> io::Result<Option<Vec<u8>>> {
+    let Some(places) = Places::of_certificate(entry) else { return store.read(entry) };
+    if let Some(both) = store.read(&places.arrived())?
+        && parse(&both, &both, entry).is_ok()
+    {
+        return Ok(Some(both));
+    }
+    let (chain, key) = (store.read(&places.certificate())?, store.read(&places.key())?);
+    Ok(chain.zip(key).filter(|(chain, key)| parse(chain, key, entry).is_ok()).map(
+        |(chain, key)| {
+            let end = chain.trim_ascii_end().len();
+            [&chain[..end], b"\n", &key].concat()
+        },
+    ))
+}
+
+/// Replaces the content; without one the entry is removed. `WouldBlock` while a process of this
+/// machine works on it.
+pub fn replace(store: &dyn Storage, entry: &str, content: Option<&[u8]>) -> io::Result<()> {
+    let Some(_lock) = store.try_lock(&lock_of(entry))? else {
+        return Err(io::ErrorKind::WouldBlock.into());
+    };
+    match (content, Places::of_certificate(entry)) {
+        (None, _) => store.remove(entry),
+        (Some(content), None) => store.write(entry, content),
+        (Some(both), Some(places)) => {
+            parse(both, both, entry).map_err(io::Error::other)?;
+            store.write(&places.arrived(), both)?;
+            install(&places, both, store)
+        }
+    }
+}
+
+/// Whether `one` is a certificate that was issued later than `other`.
+pub fn is_later(one: &[u8], other: &[u8]) -> bool {
+    let issued = |both: &[u8]| parse(both, both, "").ok().map(|loaded| loaded.from);
+    issued(one) > issued(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::tls::Folder;
+
+    #[test]
+    fn files_belong_to_entries() {
+        let sites = "acme/ca.example:14000/sites/a.example/";
+        for (file, entry) in [
+            ("a.example.crt", Some("a.example.crt")),
+            ("a.example.key", Some("a.example.crt")),
+            ("a.example.json", Some("a.example.json")),
+            ("a.example.order", Some("a.example.order")),
+            ("a.example.retry", Some("a.example.retry")),
+            ("a.example.arrived", None),
+            ("a.example.crt.damaged-1", None),
+            (".a.example.crt.new", None),
+        ] {
+            let expected = entry.map(|entry| format!("{sites}{entry}"));
+            assert_eq!(entry_of(&format!("{sites}{file}")), expected, "{file}");
+        }
+        for key in [
+            "acme/ca/users/default/default.key",
+            "acme/ca/users/me@x/me.json",
+            "ocsp/a-1",
+            "challenges/http-a",
+        ] {
+            assert_eq!(entry_of(key).as_deref(), Some(key));
+        }
+        for key in ["locks/a.lock", "fleet/records", "acme/ca/users/x/.x.key.new", "ocsp/.a.new"] {
+            assert_eq!(entry_of(key), None, "{key}");
+        }
+        assert_eq!(lock_of("acme/ca.example/sites/a.example/a.example.crt"), "a.example");
+        assert_eq!(lock_of("acme/ca:1/users/me/me.key"), "accounts-ca:1");
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_are_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path().to_owned());
+        let made = || {
+            let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
+            format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem()).into_bytes()
+        };
+        let entry = "acme/ca/sites/a.example/a.example.crt";
+        let (one, two) = (made(), made());
+        replace(&store, entry, Some(&one)).unwrap();
+        let read = || read(&store, entry).unwrap().map(|both| String::from_utf8(both).unwrap());
+        let same = |both: Option<String>, made: &[u8]| {
+            let plain = |text: &str| text.split_whitespace().collect::<String>();
+            assert_eq!(plain(&both.unwrap()), plain(std::str::from_utf8(made).unwrap()));
+        };
+        same(read(), &one);
+        assert_eq!(list(&store), [entry]);
+        // Half of another one.
+        let text = String::from_utf8(two.clone()).unwrap();
+        let key = &text[text.rfind("-----BEGIN").unwrap()..];
+        store.write("acme/ca/sites/a.example/a.example.key", key.as_bytes()).unwrap();
+        assert_eq!(read(), None);
+        assert!(replace(&store, entry, Some(b"junk")).is_err());
+        replace(&store, entry, Some(&two)).unwrap();
+        same(read(), &two);
+        let held = store.try_lock("a.example").unwrap();
+        let busy = replace(&store, entry, Some(&one)).unwrap_err();
+        assert_eq!(busy.kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        replace(&store, entry, None).unwrap();
+        assert_eq!(read(), None);
+    }
+}

@@ -45,7 +45,12 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         };
         let secret = match password.strip_prefix("htpasswd=") {
             Some(file) => htpasswd::find(file, user, args, site)?,
-            None => Secret::plain(password),
+            None => match password.strip_prefix("hash=").filter(|hash| is_hash(hash)) {
+                Some(hash) => Secret::parse(hash).map_err(|reason| {
+                    args.error(format!("basicauth: invalid password of '{user}': {reason}"))
+                })?,
+                None => Secret::plain(password),
+            },
         };
         let mut block = Block { paths: Vec::new(), realm: "Restricted".to_owned() };
         if let Some(path) = path {
@@ -68,6 +73,11 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         .map_err(|_| args.error("basicauth: the system's random numbers are unavailable"))?;
     site.push(BasicAuth { rules, salt });
     Ok(())
+}
+
+/// Whether it is a stored form and no part of a password.
+fn is_hash(text: &str) -> bool {
+    text.starts_with('$') || text.starts_with("{SHA}") || text.starts_with("{SSHA}")
 }
 
 /// The value of `WWW-Authenticate`. User names and passwords are compared as UTF-8, which the

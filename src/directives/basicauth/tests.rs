@@ -44,7 +44,8 @@ async fn who_is_let_in() {
     let named = "401 Basic realm=\"a \\\"b\\\"\", charset=\"UTF-8\"";
     let site = built(
         "basicauth /one bob hiccup\nbasicauth kim htpasswd=users {\nrealm \"a \\\"b\\\"\"\n/two\n\
-         /three\n}\nbasicauth /two lee htpasswd=users\nbasicauth /one ann \"a:b\"\nbasicauth /one zoë grün",
+         /three\n}\nbasicauth /two lee htpasswd=users\nbasicauth /one ann \"a:b\"\nbasicauth /one zoë grün\n\
+         basicauth /four kim hash={SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
     )
     .unwrap();
     for (target, credentials, expected) in [
@@ -67,6 +68,8 @@ async fn who_is_let_in() {
         ("/two", "lee:passwort", named),
         ("/three", "lee:password", named),
         ("/three", "nobody:password", named),
+        ("/four", "kim:secret", "kim"),
+        ("/four", "kim:hash={SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", refused),
     ] {
         assert_eq!(ask(&site, target, credentials).await, expected, "{target} {credentials}");
     }
@@ -100,6 +103,7 @@ fn what_is_refused() {
             "basicauth / old htpasswd=users",
             "basicauth: invalid password of 'old' in users: unsupported hash format",
         ),
+        ("basicauth / bob hash=$5$x", "basicauth: invalid password of 'bob': unsupported hash"),
         ("basicauth bob a {\n/x /y\n}", "Wrong argument count or unexpected line ending after"),
         ("basicauth bob a {\n/x\nrealm \"\u{7}\"\n}", "basicauth: '\u{7}' cannot be sent"),
     ] {

@@ -37,6 +37,7 @@ fn targets() -> Vec<Target> {
         caddy::caddyfile::fuzzing::TARGETS,
         caddy::http::fuzzing::TARGETS,
         caddy::config::fuzzing::TARGETS,
+        caddy::convert::fuzzing::TARGETS,
         caddy::daemon::fuzzing::TARGETS,
         caddy::minified::fuzzing::TARGETS,
         caddy::net::fuzzing::TARGETS,

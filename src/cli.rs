@@ -62,6 +62,14 @@ static FLAGS: &[Flag] = &[
         |o, v| set(&mut o.control, v),
         "Control socket to open, or to use with -reload and -status (/var/run/caddy/caddy.sock)",
     ),
+    value(
+        "convert",
+        |o, v| {
+            o.action = Action::Convert;
+            set(&mut o.conf, v)
+        },
+        "Print a configuration of nginx or of Caddy 2 as a Caddyfile and exit",
+    ),
     value("cpu", |o, v| cpu(v).map(|cpu| o.cpu = cpu), "CPU cap: N% or a number of workers (100%)"),
     switch("daemon", |o, on| o.daemon = on, "Run in the background once listening"),
     switch("disable-http-challenge", |o, on| o.http_challenge = !on, "Disable HTTP-01"),

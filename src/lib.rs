@@ -9,7 +9,8 @@
 //! after what DNS says of the sites; [`metrics`] counts, and [`report`] is what an operator sees of
 //! the process; [`quic_report`] compares visitors with and without HTTP/3, and [`experiment`]
 //! measures them; [`fleet`] is how several machines do as one; [`server`] listens and serves;
-//! [`daemon`] deals with the operating system; [`run`] is the life of the process and [`cli`] its
+//! [`convert`] translates configurations of
+//! other servers; [`daemon`] deals with the operating system; [`run`] is the life of the process and [`cli`] its
 //! command line.
 
 pub mod arguments;
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod confined;
 pub mod congestion;
+pub mod convert;
 pub mod credit;
 pub mod daemon;
 pub mod directives;

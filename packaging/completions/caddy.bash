@@ -4,7 +4,7 @@ _caddy() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
     case $previous in
-    -conf | --conf | -control | --control | -fleet-key | --fleet-key | -pidfile | --pidfile)
+    -conf | --conf | -convert | --convert | -control | --control | -fleet-key | --fleet-key | -pidfile | --pidfile)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
@@ -39,7 +39,7 @@ _caddy() {
     esac
     case $current in
     -*)
-        mapfile -t COMPREPLY < <(compgen -W '-agree -ca -catimeout -conf -control -cpu -daemon
+        mapfile -t COMPREPLY < <(compgen -W '-agree -ca -catimeout -conf -control -convert -cpu -daemon
             -alt-svc-port -disable-http-challenge -disable-tls-alpn-challenge -email -fleet -fleet-key -fmt -grace -help -host -http-port
             -http2 -https-port -json -log -log-format -log-roll-compress -log-roll-mb -log-timestamps -overwrite -pidfile
             -plugins -port -qlog -qlog-from -qlog-sample -quic -quic-congestion -quic-report -quiet -reload -revoke -root -status -svg -tcp-congestion -type -user

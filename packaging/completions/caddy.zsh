@@ -8,6 +8,7 @@ _arguments -S \
     '-catimeout[timeout of a request to the CA]:duration' \
     '-conf[the Caddyfile, or stdin]:Caddyfile:_files' \
     '-control[control socket to open, or to use]:file:_files' \
+    '-convert[print a configuration of nginx or of Caddy 2 as a Caddyfile]:file:_files' \
     '-cpu[share of the processors, or number of workers]:N% or N' \
     '-daemon[go to the background when the ports are open]' \
     '-disable-http-challenge[no ACME HTTP-01]' \

@@ -42,6 +42,16 @@ pub fn unknown_option(word: &str) -> Option<String> {
     caddy2::option(word).map(str::to_owned).or_else(|| slip(word))
 }
 
+/// What to write here for a directive of nginx.
+pub fn counterpart_of_nginx(word: &str) -> Option<&'static str> {
+    nginx::directive(word)
+}
+
+/// What to write here for a directive or an option of Caddy 2.
+pub fn counterpart_of_caddy2(word: &str) -> Option<&'static str> {
+    caddy2::directive(word).or_else(|| caddy2::option(word))
+}
+
 /// The hint for a word that is written as in another language.
 pub fn slip(word: &str) -> Option<String> {
     let hint = match word {

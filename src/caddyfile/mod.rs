@@ -24,7 +24,7 @@ mod text;
 mod token;
 mod values;
 
-pub use advice::{slip, unknown_option};
+pub use advice::{counterpart_of_caddy2, counterpart_of_nginx, slip, unknown_option};
 pub use args::Args;
 pub use duration::parse_duration;
 pub use error::{ConfigError, Kind, Role};

@@ -95,6 +95,9 @@ pub(super) static COMMANDS: &[Command] = &[
             options.action = Action::Format;
         })
     },
+    on_file("convert", "convert FILE", "Translate nginx or Caddy 2 (-convert)", |options| {
+        options.action = Action::Convert;
+    }),
     Command {
         flags: REVERSE_PROXY,
         ..on_service(

@@ -99,6 +99,8 @@ pub enum Action {
     Stop,
     /// Formats the Caddyfile.
     Format,
+    /// Translates a configuration of nginx or of Caddy 2.
+    Convert,
     Help,
 }
 

@@ -6,6 +6,7 @@ mod caller;
 mod certificates;
 mod check;
 mod control;
+mod convert;
 mod ending;
 mod exit;
 mod fleet;
@@ -52,6 +53,7 @@ pub fn run(options: &Options) -> u8 {
         Action::Status => return control::status(options),
         Action::QuicReport => return control::quic_report(options),
         Action::Stop => return control::stop(options),
+        Action::Convert => return convert::convert(options),
         Action::Format => return format::format(options),
         Action::Help => output::text(&cli::help()),
         Action::Revoke => return revoke(options),

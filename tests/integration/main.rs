@@ -35,6 +35,7 @@ mod commands;
 mod configuration;
 mod container;
 mod content;
+mod conversion;
 mod coverage;
 mod cross_origin;
 mod dead_udp;

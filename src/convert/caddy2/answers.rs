@@ -1,0 +1,150 @@
+//! Answers without files: `redir`, `respond`, `error`, and the pages of `handle_errors`.
+
+use super::matcher::Where;
+use super::site::{Builder, Spot};
+use super::syntax::Segment;
+use super::values;
+use crate::convert::page::{Line, note};
+
+impl Builder<'_> {
+    pub(super) fn redir(&mut self, line: &Segment, args: &[String], spot: &Spot) {
+        let Some(to) = args.first() else { return self.left_out(line, "no target") };
+        let code = match args.get(1).map_or("temporary", String::as_str) {
+            "temporary" => "302",
+            "permanent" => "301",
+            "html" => "meta",
+            code @ ("300" | "301" | "302" | "303" | "304" | "305" | "307" | "308") => code,
+            _ => return self.left_out(line, "no status of a redirect"),
+        };
+        let to = match values::text(to) {
+            Ok(to) => to,
+            Err(name) => return self.left_out(line, &format!("{name} has no placeholder")),
+        };
+        let conditions = spot.conditions();
+        self.answers_all |= conditions.is_empty();
+        let exact = spot.place.exact().filter(|path| *path != "/" && spot.except.is_empty());
+        let rule = match exact {
+            // A path that `rewrite` may have changed is asked for in a condition.
+            Some(path) if !self.has_rewrites && self.base.is_empty() => {
+                Line::new(["redir", path, &to, code])
+            }
+            _ if conditions.is_empty() => Line::new(["redir", "/", &to, code]),
+            _ => {
+                let mut rule = Line::new(["redir", code]);
+                conditions.into_iter().for_each(|condition| rule.add(condition));
+                rule.with(Line::new(["/", &to]))
+            }
+        };
+        self.lines.push(rule.into());
+    }
+
+    pub(super) fn respond(&mut self, line: &Segment, args: &[String], spot: &Spot) {
+        let code =
+            |word: &String| word.parse::<u16>().ok().filter(|code| (200..600).contains(code));
+        let heredoc = line.block().iter().find(|one| one.name() == "body");
+        let (text, status) = match (line.name(), args) {
+            ("abort", _) => {
+                self.lines.push(note(&line.at, "abort: the answer is 403"));
+                ("", Some(403))
+            }
+            ("error", [text, status]) => (&**text, code(status)),
+            ("error", [status]) => match code(status) {
+                Some(status) => ("", Some(status)),
+                None => (&**status, Some(500)),
+            },
+            (_, [text, status]) => (&**text, code(status)),
+            (_, [one]) => match code(one).filter(|_| one.len() == 3) {
+                Some(status) => ("", Some(status)),
+                None => (&**one, Some(200)),
+            },
+            (_, _) => ("", Some(200)),
+        };
+        let Some(status) = status else { return self.left_out(line, "no status") };
+        if !text.is_empty() || heredoc.is_some() {
+            let text = format!("{}: the status is sent without the text", line.shown());
+            self.lines.push(note(&line.at, text));
+        }
+        let path = spot.place.path().filter(|_| spot.except.is_empty());
+        match path.map(str::to_owned) {
+            // Before this the site may send requests elsewhere, which a path for all would end.
+            Some(path) if path != "/" || !self.is_shared() => {
+                self.answers_all |= path == "/";
+                self.lines.push(Line::new(["status", &status.to_string(), &path]).into());
+            }
+            Some(_) => self.left_out(line, "write `status` with the paths that it is for"),
+            None => self.status(spot.conditions(), status),
+        }
+    }
+
+    /// Whether other lines answer some requests before one for all.
+    fn is_shared(&self) -> bool {
+        self.has_files
+    }
+
+    /// Answers requests with these conditions with a status.
+    pub(super) fn status(&mut self, conditions: Vec<Line>, code: u16) {
+        let path = format!("/@status-{code}");
+        self.lead(conditions, &path);
+        if !self.codes.contains(&code) {
+            self.codes.push(code);
+            self.lines.push(Line::new(["status", &code.to_string(), &path]).into());
+        }
+    }
+
+    /// Pages of errors: a file for each status, or one for all.
+    pub(super) fn handle_errors(&mut self, line: &Segment) {
+        let mut rule = Line::new(["errors"]);
+        let page = line.block().iter().find(|one| one.name() == "rewrite");
+        let page = page.and_then(|one| one.args().last()).map(|page| page.trim_start_matches('/'));
+        let rest = line
+            .block()
+            .iter()
+            .all(|one| matches!(one.name(), "rewrite" | "file_server" | "root" | "templates"));
+        let codes: Vec<&str> = match line.args() {
+            [] => vec!["*"],
+            codes => codes.iter().map(String::as_str).collect(),
+        };
+        let is_code = |code: &&str| *code == "*" || code.parse::<u16>().is_ok();
+        match page {
+            Some(page) if rest && codes.iter().all(is_code) && !page.is_empty() => {
+                if page.contains("err.status_code") || page.contains("http.error.status_code") {
+                    let name = page
+                        .replace("{err.status_code}", "CODE")
+                        .replace("{http.error.status_code}", "CODE");
+                    for code in ["403", "404", "500", "502", "503"] {
+                        rule.add(Line::new([code, &name.replace("CODE", code)]));
+                    }
+                    let text = "handle_errors: pages of these statuses only; add others";
+                    self.lines.push(note(&line.at, text));
+                } else if page.contains('{') {
+                    return self.left_out(line, "a page is a file");
+                } else {
+                    codes.iter().for_each(|code| rule.add(Line::new([*code, page])));
+                }
+                self.shared.push(rule.into());
+            }
+            _ => self.left_out(line, "write `errors`, with a block of lines CODE FILE"),
+        }
+    }
+}
+
+/// The conditions of all other requests, if they can be written.
+pub(super) fn negated(place: &Where) -> Option<Vec<Line>> {
+    match place {
+        Where::All => None,
+        Where::Prefix(path) => Some(vec![Line::new(["if", "{path}", "not_starts_with", path])]),
+        Where::When(lines) => {
+            let [line] = &lines[..] else { return None };
+            let [_, left, operator, right] = line.words() else { return None };
+            let inverse = match &**operator {
+                "is" => "not".to_owned(),
+                "not" => "is".to_owned(),
+                other => match other.strip_prefix("not_") {
+                    Some(bare) => bare.to_owned(),
+                    None => format!("not_{other}"),
+                },
+            };
+            Some(vec![Line::new(["if", left, &inverse, right])])
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The directives of a site.
+
+use super::answers::negated;
+use super::matcher::{self, Where};
+use super::site::{Builder, OwnSite, Spot, has_any};
+use super::syntax::Segment;
+use super::{logs, proxy, values};
+use crate::caddyfile;
+use crate::convert::page::{Line, note};
+use crate::convert::pattern::pattern;
+
+impl Builder<'_> {
+    pub(super) fn directive(&mut self, line: &Segment, spot: &Spot) {
+        match line.name() {
+            name if name.starts_with('@') => return,
+            "root" | "tls" | "bind" => return,
+            "route" => return self.block(line.block(), spot),
+            "handle_errors" => return self.handle_errors(line),
+            "log" => {
+                let lines = logs::lines(line, self.files);
+                return self.shared.extend(lines);
+            }
+            "encode" => return self.encode(line),
+            _ => {}
+        }
+        let (place, args) = match self.matched(line) {
+            Ok(found) => (found.place, found.args),
+            Err(why) if protects(line) => return self.closed(line, &why, spot),
+            Err(why) => return self.left_out(line, &why),
+        };
+        let spot = Spot { place: spot.place.and(place), except: spot.except.clone() };
+        match line.name() {
+            "reverse_proxy" => self.reverse_proxy(line, &args, &spot, None),
+            "php_fastcgi" => self.php_fastcgi(line, &args, &spot),
+            "file_server" => self.file_server(line, &args, &spot),
+            "redir" => self.redir(line, &args, &spot),
+            "respond" | "error" | "abort" => self.respond(line, &args, &spot),
+            "rewrite" => self.rewrite(line, &args, &spot),
+            "uri" => self.uri(line, &args, &spot),
+            "try_files" => self.try_files(line, &args, &spot),
+            "header" => self.header(line, &args, &spot),
+            "basic_auth" | "basicauth" => self.basic_auth(line, &args, &spot),
+            "request_body" => self.request_body(line, &spot),
+            "templates" => self.templates(line, &spot),
+            "log_skip" | "skip_log" => self.left_out(line, "write `except PATH` in `log`"),
+            "forward_auth" | "authenticate" | "authorize" => {
+                self.closed(line, "its decision is not asked for", &spot);
+            }
+            name => {
+                let here = caddyfile::counterpart_of_caddy2(name);
+                self.left_out(line, here.unwrap_or("not known here"));
+            }
+        }
+    }
+
+    pub(super) fn left_out(&mut self, line: &Segment, why: &str) {
+        self.lines.push(note(&line.at, format!("{}: not carried over; {why}", line.shown())));
+    }
+
+    /// A rule that protects and that cannot be carried over: nobody is let in.
+    pub(super) fn closed(&mut self, line: &Segment, why: &str, spot: &Spot) {
+        self.left_out(line, &format!("{why}; nobody is let in"));
+        let path = spot.place.path().or(spot.place.exact()).map(str::to_owned);
+        match path {
+            Some(path) => self.shared.push(Line::new(["status", "403", &path]).into()),
+            None => self.status(spot.conditions(), 403),
+        }
+    }
+
+    /// The matcher of a directive, as the site sees paths.
+    fn matched(&self, line: &Segment) -> Result<Matched, String> {
+        // Only a path, `*` or a name can be one.
+        let (place, args) = match line.name() {
+            "try_files" | "templates"
+                if !line.arg(0).starts_with('@') && line.name() == "try_files" =>
+            {
+                (Where::All, line.args())
+            }
+            "redir" | "rewrite" if line.args().len() == 1 => (Where::All, line.args()),
+            "respond" | "error" if line.args().len() == 1 && !is_matcher(line.arg(0)) => {
+                (Where::All, line.args())
+            }
+            _ => matcher::of(line, &self.named)?,
+        };
+        let place = match (place, self.base.is_empty(), self.is_stripped) {
+            (Where::Prefix(path), false, false) => match path.strip_prefix(&*self.base) {
+                Some(rest) if rest.starts_with('/') => Where::Prefix(rest.to_owned()),
+                _ => return Err("a path outside of its block".to_owned()),
+            },
+            (Where::When(_), false, true) => {
+                return Err("a condition in a block whose path is removed".to_owned());
+            }
+            (place, _, _) => place,
+        };
+        Ok(Matched { place, args: args.to_vec() })
+    }
+
+    pub(super) fn handle(&mut self, line: &Segment, spot: &Spot, taken: &mut Vec<Line>) {
+        let is_path = line.name() == "handle_path";
+        let place = match self.matched(line) {
+            Ok(found) if found.args.is_empty() => found.place,
+            Ok(_) => return self.left_out(line, "one matcher only"),
+            Err(why) => return self.left_out(line, &why),
+        };
+        let except: Vec<Line> = spot.except.iter().chain(taken.iter()).cloned().collect();
+        match negated(&place) {
+            Some(lines) => taken.extend(lines),
+            None if !matches!(place, Where::All) => {
+                let text = format!("{}: blocks behind it may take its requests", line.shown());
+                self.lines.push(note(&line.at, text));
+            }
+            None => {}
+        }
+        let all = spot.place.and(place);
+        let is_flat = line.block().iter().all(|one| {
+            matches!(one.name(), "reverse_proxy" | "header" | "redir" | "respond" | "uri" | "error")
+        });
+        match (&all, is_path, is_flat) {
+            (Where::Prefix(path), true, true) if is_proxy(line) => {
+                let path = path.trim_end_matches('/').to_owned();
+                let inner = Spot { place: all.clone(), except };
+                self.stripped(line, &inner, &path);
+            }
+            (Where::Prefix(path), false, true) if is_stripping(line) => {
+                let inner = Spot { place: Where::Prefix(path.clone()), except };
+                self.stripping(line, &inner);
+            }
+            (Where::Prefix(path), true, _) => self.own_site(line, path, true),
+            (Where::Prefix(path), false, false) => self.own_site(line, path, false),
+            (_, true, _) => self.left_out(line, "the path of handle_path is a prefix here"),
+            _ => self.block(line.block(), &Spot { place: all, except }),
+        }
+    }
+
+    /// `handle_path` with an upstream.
+    fn stripped(&mut self, line: &Segment, spot: &Spot, path: &str) {
+        for one in line.block() {
+            match one.name() {
+                "reverse_proxy" => self.proxied(one, spot, Some(path)),
+                _ => self.directive(one, spot),
+            }
+        }
+    }
+
+    /// `handle` with `uri strip_prefix` before an upstream.
+    fn stripping(&mut self, line: &Segment, spot: &Spot) {
+        let prefix = line.block().iter().find(|one| one.name() == "uri");
+        let prefix = prefix.map(|one| one.arg(1).trim_end_matches('/').to_owned());
+        for one in line.block() {
+            match one.name() {
+                "reverse_proxy" => self.proxied(one, spot, prefix.as_deref()),
+                "uri" => {}
+                _ => self.directive(one, spot),
+            }
+        }
+    }
+
+    fn proxied(&mut self, one: &Segment, spot: &Spot, without: Option<&str>) {
+        match self.matched(one) {
+            Ok(found) => {
+                let spot = Spot { place: spot.place.and(found.place), except: spot.except.clone() };
+                self.reverse_proxy(one, &found.args, &spot, without);
+            }
+            Err(why) => self.left_out(one, &why),
+        }
+    }
+
+    fn own_site(&mut self, line: &Segment, path: &str, is_stripped: bool) {
+        let base = path.trim_end_matches('/').to_owned();
+        let mut inner = Builder::new(line, self.files);
+        inner.named.clone_from(&self.named);
+        inner.root.clone_from(&self.root);
+        inner.shared.clone_from(&self.shared);
+        inner.base = format!("{}{base}", self.base);
+        inner.is_stripped = is_stripped;
+        inner.block(line.block(), &Spot::default());
+        if !is_stripped {
+            inner.root = inner.root.map(|root| format!("{}{base}", root.trim_end_matches('/')));
+        }
+        let (body, nested) = inner.finish(&line.at);
+        if !nested.is_empty() {
+            self.left_out(line, "blocks in one another with files of their own");
+        }
+        self.own.push(OwnSite { path: format!("{base}/"), body });
+    }
+
+    pub(super) fn reverse_proxy(
+        &mut self,
+        line: &Segment,
+        upstreams: &[String],
+        spot: &Spot,
+        without: Option<&str>,
+    ) {
+        let mark = match spot.place {
+            Where::When(_) => self.mark(spot.conditions()),
+            _ => String::new(),
+        };
+        let from = match spot.place.path() {
+            Some(path) => path.to_owned(),
+            None => mark.clone(),
+        };
+        self.answers_all |= from == "/";
+        let own = if self.is_stripped { "" } else { &*self.base };
+        match proxy::rule(line, upstreams, &from, own, self.files) {
+            Ok(mut rule) => {
+                let without = format!("{mark}{}", without.unwrap_or_default());
+                if !without.is_empty() {
+                    rule.add(Line::new(["without", &without]));
+                }
+                self.lines.push(rule.into());
+            }
+            Err(note) => self.lines.push(note),
+        }
+    }
+
+    fn rewrite(&mut self, line: &Segment, args: &[String], spot: &Spot) {
+        let (Some(to), conditions) = (args.first(), spot.conditions()) else {
+            return self.left_out(line, "no target");
+        };
+        match values::text(to) {
+            Ok(to) => {
+                let mut rule = Line::new(["rewrite"]);
+                conditions.into_iter().for_each(|condition| rule.add(condition));
+                self.rewrites.push(rule.with(Line::new(["to", &to])).into());
+            }
+            Err(name) => self.left_out(line, &format!("{name} has no placeholder")),
+        }
+    }
+
+    fn uri(&mut self, line: &Segment, args: &[String], spot: &Spot) {
+        let mut words = args.iter().map(String::as_str);
+        let (from, to) = match (words.next(), words.next(), words.next()) {
+            (Some("strip_prefix"), Some(prefix), None) => {
+                let prefix = crate::convert::pattern::escaped(prefix.trim_end_matches('/'));
+                (format!("^{prefix}(/.*)$"), "{1}".to_owned())
+            }
+            (Some("strip_suffix"), Some(suffix), None) => {
+                let suffix = crate::convert::pattern::escaped(suffix);
+                (format!("^(.*){suffix}$"), "{1}".to_owned())
+            }
+            (Some("path_regexp"), Some(from), Some(to)) if from.starts_with('^') => {
+                (from.to_owned(), groups(to))
+            }
+            _ => return self.left_out(line, "write `rewrite`"),
+        };
+        let Some(from) = pattern(&from, false) else {
+            return self.left_out(line, "no regular expression of ours");
+        };
+        let mut rule = Line::new(["rewrite"]).with(Line::new(["regexp", &from]));
+        spot.conditions().into_iter().for_each(|condition| rule.add(condition));
+        self.rewrites.push(rule.with(Line::new(["to", &to])).into());
+    }
+}
+
+/// A directive's matcher, and the words behind it.
+struct Matched {
+    place: Where,
+    args: Vec<String>,
+}
+
+/// Whether a line keeps requests out.
+fn protects(line: &Segment) -> bool {
+    let refuses = || line.args().iter().any(|word| word.len() == 3 && word.starts_with('4'));
+    match line.name() {
+        "abort" | "basic_auth" | "basicauth" | "forward_auth" => true,
+        "respond" | "error" => refuses(),
+        _ => false,
+    }
+}
+
+fn is_matcher(word: &str) -> bool {
+    word == "*" || word.starts_with(['/', '@'])
+}
+
+fn is_proxy(line: &Segment) -> bool {
+    has_any(line, &["reverse_proxy"]) && !has_any(line, &["uri", "redir", "respond", "error"])
+}
+
+fn is_stripping(line: &Segment) -> bool {
+    let uris: Vec<_> = line.block().iter().filter(|one| one.name() == "uri").collect();
+    let is_simple = |one: &Segment| one.arg(0) == "strip_prefix" && one.args().len() == 2;
+    matches!(&uris[..], [one] if is_simple(one)) && has_any(line, &["reverse_proxy"])
+}
+
+/// `$1` and `${1}` as groups of ours.
+fn groups(to: &str) -> String {
+    let mut out = to.to_owned();
+    for group in 1..=9 {
+        out = out.replace(&format!("${{{group}}}"), &format!("{{{group}}}"));
+        out = out.replace(&format!("${group}"), &format!("{{{group}}}"));
+    }
+    out
+}

@@ -1,0 +1,113 @@
+//! `import`: snippets and files in the place of the line that names them.
+
+use std::collections::BTreeMap;
+
+use super::syntax::{Segment, parse};
+use crate::convert::Files;
+use crate::convert::page::Page;
+
+/// How many lines may be imported, and how deep.
+const MOST_LINES: usize = 20_000;
+const DEEPEST: usize = 10;
+
+pub(super) struct Imports<'a> {
+    pub(super) snippets: BTreeMap<String, Vec<Segment>>,
+    pub(super) files: &'a dyn Files,
+    pub(super) lines: usize,
+}
+
+impl Imports<'_> {
+    /// The lines with what they import.
+    pub(super) fn expanded(
+        &mut self,
+        lines: &[Segment],
+        depth: usize,
+        page: &mut Page,
+    ) -> Vec<Segment> {
+        let mut all = Vec::new();
+        for line in lines {
+            if line.name() == "import" {
+                all.extend(self.imported(line, depth, page));
+                continue;
+            }
+            let mut line = line.clone();
+            line.block = line.block.map(|block| self.expanded(&block, depth, page));
+            all.push(line);
+        }
+        self.lines += all.len();
+        all
+    }
+
+    fn imported(&mut self, line: &Segment, depth: usize, page: &mut Page) -> Vec<Segment> {
+        let name = line.arg(0);
+        if depth >= DEEPEST || self.lines > MOST_LINES {
+            page.note(&line.at, "too many imports: left out");
+            return Vec::new();
+        }
+        if line.block.is_some() {
+            page.note(&line.at, format!("{}: the block of an import is left out", line.shown()));
+        }
+        let found = match self.snippets.get(name) {
+            Some(snippet) => snippet.clone(),
+            None => self.of_files(line, page),
+        };
+        let args = line.args().get(1..).unwrap_or_default();
+        let found: Vec<_> = found.iter().map(|one| filled(one, args)).collect();
+        self.expanded(&found, depth + 1, page)
+    }
+
+    fn of_files(&mut self, line: &Segment, page: &mut Page) -> Vec<Segment> {
+        let files = match self.files.read(line.arg(0), &line.at.file) {
+            Ok(files) => files,
+            Err(error) => {
+                page.note(&line.at, format!("{}: {error}: left out", line.shown()));
+                return Vec::new();
+            }
+        };
+        let mut all = Vec::new();
+        for file in files {
+            match parse(&file.name, &file.text) {
+                Ok(lines) => {
+                    let (snippets, rest): (Vec<_>, Vec<_>) =
+                        lines.into_iter().partition(|one| snippet(one).is_some());
+                    for one in snippets {
+                        let name = snippet(&one).unwrap_or_default().to_owned();
+                        self.snippets.insert(name, one.block.unwrap_or_default());
+                    }
+                    all.extend(rest);
+                }
+                Err((at, why)) => page.note(&at, format!("{why}: the file is left out")),
+            }
+        }
+        all
+    }
+}
+
+/// The name of a snippet that a block defines.
+pub(super) fn snippet(line: &Segment) -> Option<&str> {
+    line.block.as_ref()?;
+    match &line.words[..] {
+        [word] => word.strip_prefix('(')?.strip_suffix(')'),
+        _ => None,
+    }
+}
+
+/// A line of a snippet with the arguments of the import.
+fn filled(line: &Segment, args: &[String]) -> Segment {
+    let mut words = Vec::new();
+    for word in &line.words {
+        if word == "{args[:]}" || word == "{args.*}" {
+            words.extend(args.iter().cloned());
+            continue;
+        }
+        let mut word = word.clone();
+        for (at, arg) in args.iter().enumerate() {
+            word = word.replace(&format!("{{args[{at}]}}"), arg);
+            word = word.replace(&format!("{{args.{at}}}"), arg);
+        }
+        words.push(word);
+    }
+    let block = line.block.as_ref();
+    let block = block.map(|block| block.iter().map(|one| filled(one, args)).collect());
+    Segment { at: line.at.clone(), words, block }
+}

@@ -1,0 +1,124 @@
+//! What holds for responses and requests whatever answers them: `encode`, `header`, `basic_auth`,
+//! `request_body` and `templates`.
+
+use super::site::{Builder, Spot};
+use super::syntax::Segment;
+use super::values;
+use crate::convert::page::{Item, Line, note};
+
+impl Builder<'_> {
+    pub(super) fn encode(&mut self, line: &Segment) {
+        let mut line_of = Line::new(["gzip"]);
+        let mut names: Vec<String> =
+            line.args().iter().filter(|word| *word != "*").cloned().collect();
+        for option in line.block() {
+            match option.name() {
+                "gzip" | "zstd" | "br" => {
+                    names.push(option.name().to_owned());
+                    if option.name() == "gzip" && !option.arg(0).is_empty() {
+                        line_of.add(Line::new(["level", option.arg(0)]));
+                    }
+                }
+                "minimum_length" => line_of.add(Line::new(["min_length", option.arg(0)])),
+                _ => self.left_out(option, "the types are those that gzip knows"),
+            }
+        }
+        if names.is_empty() {
+            names = vec!["zstd".to_owned(), "gzip".to_owned()];
+        }
+        if names.iter().any(|name| !matches!(&**name, "gzip" | "zstd" | "br")) {
+            return self.left_out(line, "a coding or a matcher that `gzip` does not have");
+        }
+        self.shared.push(line_of.with(Line::new(["codings"]).and(names)).into());
+    }
+
+    pub(super) fn header(&mut self, line: &Segment, args: &[String], spot: &Spot) {
+        let Some(path) = spot.place.path().map(str::to_owned) else {
+            return self.left_out(line, "`header` is for a path that requests begin with");
+        };
+        let mut rule = Line::new(["header", &path]);
+        let own = (!args.is_empty()).then(|| args.to_vec()).into_iter();
+        let inner = line.block().iter().map(|one| one.words.clone());
+        for words in own.chain(inner) {
+            match field(&words) {
+                Ok(Some(line)) => rule.add(line),
+                Ok(None) => {}
+                Err(why) => self.left_out(line, &why),
+            }
+        }
+        if rule.has_block() {
+            match &*path {
+                "/" if spot.except.is_empty() => self.shared.push(rule.into()),
+                _ => self.lines.push(rule.into()),
+            }
+        }
+    }
+
+    pub(super) fn basic_auth(&mut self, line: &Segment, args: &[String], spot: &Spot) {
+        let realm = args.iter().find(|word| !matches!(&***word, "bcrypt" | "argon2id"));
+        let exact = spot.place.exact().map(str::to_owned);
+        let path = spot.place.path().map(str::to_owned).or_else(|| exact.clone());
+        let Some(protected) = &path else {
+            return self.closed(line, "`basicauth` is for a path that requests begin with", spot);
+        };
+        if exact.is_some() {
+            let text = format!("{}: longer paths are protected, too", line.shown());
+            self.lines.push(note(&line.at, text));
+        }
+        let is_known =
+            |hash: &str| ["$2a$", "$2b$", "$2y$"].iter().any(|start| hash.starts_with(start));
+        if line.block().is_empty() || !line.block().iter().all(|user| is_known(user.arg(0))) {
+            return self.closed(line, "passwords are hashes of bcrypt", spot);
+        }
+        for user in line.block() {
+            let hash = format!("hash={}", user.arg(0));
+            let realm = realm.map_or("restricted", String::as_str);
+            let rule = Line::new(["basicauth", user.name(), &hash]).with(Line::new([&**protected]));
+            let rule: Item = rule.with(Line::new(["realm", realm])).into();
+            self.shared.push(rule);
+        }
+    }
+
+    pub(super) fn request_body(&mut self, line: &Segment, spot: &Spot) {
+        let exact = spot.place.exact().map(str::to_owned);
+        if exact.is_some() {
+            let text = format!("{}: longer paths have the limit, too", line.shown());
+            self.lines.push(note(&line.at, text));
+        }
+        let path = spot.place.path().map(str::to_owned).or(exact);
+        for option in line.block() {
+            match (option.name(), values::size(option.arg(0)), &path) {
+                ("max_size", Some(size), Some(path)) => {
+                    let path = (path != "/").then(|| path.clone());
+                    self.limits.push(Line::new(["body"]).and(path).and([size]));
+                }
+                _ => self.left_out(option, "`limits` has a size for a path"),
+            }
+        }
+    }
+
+    pub(super) fn templates(&mut self, line: &Segment, spot: &Spot) {
+        let Some(path) = spot.place.path() else {
+            return self.left_out(line, "`templates` is for a path that requests begin with");
+        };
+        let rule = Line::new(["templates", path]);
+        self.lines.push(rule.into());
+        let text = format!("{}: functions in templates have other names here", line.shown());
+        self.lines.push(note(&line.at, text));
+    }
+}
+
+/// One change of a field, as `header` writes it.
+fn field(words: &[String]) -> Result<Option<Line>, String> {
+    let text =
+        |value: &String| values::text(value).map_err(|name| format!("{name} has no placeholder"));
+    match words {
+        [name] if name == "defer" => Ok(None),
+        [name] if name.starts_with('-') && !name.contains('*') => Ok(Some(Line::new([&**name]))),
+        [name, value] => {
+            let bare = name.trim_start_matches(['?', '>']);
+            Ok(Some(Line::new([bare, &text(value)?])))
+        }
+        _ => Err("a field is set, added or removed".to_owned()),
+    }
+}

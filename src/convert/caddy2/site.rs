@@ -1,0 +1,211 @@
+//! One site of Caddy 2, and one more for each `handle` that lives by files of its own.
+
+use super::address::{self, Global};
+use super::matcher::{self, Named, Where};
+use super::syntax::Segment;
+use super::tls;
+use crate::convert::Files;
+use crate::convert::page::{Item, Line, Page, Place, Site, note};
+
+pub(super) fn translate(one: &Segment, global: &Global, files: &dyn Files, page: &mut Page) {
+    let mut head = Vec::new();
+    let mut addresses = Vec::new();
+    let words = one.words.iter().flat_map(|word| word.split(','));
+    for word in words.filter(|word| !word.is_empty()) {
+        match address::read(word, global) {
+            Some(address) => addresses.push(address),
+            None => head.push(note(&one.at, format!("address {word}: left out"))),
+        }
+    }
+    let written = one.block().iter().find(|line| line.name() == "tls");
+    if addresses.iter().any(|address| address.is_secure) {
+        let is_local = addresses.iter().all(|one| one.is_local || !one.is_secure);
+        head.extend(tls::lines(written, is_local, global, files));
+    }
+    let binds = one.block().iter().find(|line| line.name() == "bind").map(Segment::args);
+    let binds = binds.unwrap_or(&global.bind);
+    if !binds.is_empty() {
+        head.push(Line::new(["bind"]).and(binds.iter().cloned()).into());
+    }
+    let mut builder = Builder::new(one, files);
+    builder.block(one.block(), &Spot::default());
+    let (body, own) = builder.finish(&one.at);
+    let texts: Vec<String> = addresses.into_iter().map(|address| address.text).collect();
+    page.sites.push(Site {
+        at: one.at.clone(),
+        addresses: texts.clone(),
+        body: head.iter().cloned().chain(body).collect(),
+    });
+    for (path, body) in own.into_iter().map(|one| (one.path, one.body)) {
+        let addresses = texts.iter().map(|address| format!("{address}{path}")).collect();
+        let body = head.iter().cloned().chain(body).collect();
+        page.sites.push(Site { at: one.at.clone(), addresses, body });
+    }
+}
+
+/// Which requests the lines of a block are for.
+#[derive(Clone)]
+pub(super) struct Spot {
+    pub(super) place: Where,
+    /// What other blocks have taken from them.
+    pub(super) except: Vec<Line>,
+}
+
+impl Default for Spot {
+    fn default() -> Self {
+        Self { place: Where::All, except: Vec::new() }
+    }
+}
+
+impl Spot {
+    /// All conditions.
+    pub(super) fn conditions(&self) -> Vec<Line> {
+        let mut all = self.place.conditions();
+        all.extend(self.except.iter().cloned());
+        all
+    }
+}
+
+/// A block that is a site.
+pub(super) struct OwnSite {
+    pub(super) path: String,
+    pub(super) body: Vec<Item>,
+}
+
+/// What a site becomes.
+pub(super) struct Builder<'a> {
+    pub(super) files: &'a dyn Files,
+    pub(super) named: Named,
+    pub(super) root: Option<String>,
+    /// What holds for all requests, also in blocks that are sites.
+    pub(super) shared: Vec<Item>,
+    pub(super) limits: Vec<Line>,
+    /// Changes of the path, before those that tell requests apart.
+    pub(super) rewrites: Vec<Item>,
+    pub(super) marks: Vec<Item>,
+    pub(super) lines: Vec<Item>,
+    pub(super) own: Vec<OwnSite>,
+    pub(super) codes: Vec<u16>,
+    pub(super) has_files: bool,
+    pub(super) answers_all: bool,
+    /// Whether some line changes paths.
+    pub(super) has_rewrites: bool,
+    /// The path of the site, as it was asked for.
+    pub(super) base: String,
+    /// Whether Caddy 2 sees the path without it, too.
+    pub(super) is_stripped: bool,
+}
+
+const REWRITES: &[&str] = &["rewrite", "uri", "try_files", "php_fastcgi"];
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(one: &Segment, files: &'a dyn Files) -> Self {
+        Self {
+            files,
+            named: Named::new(),
+            root: None,
+            shared: Vec::new(),
+            limits: Vec::new(),
+            rewrites: Vec::new(),
+            marks: Vec::new(),
+            lines: Vec::new(),
+            own: Vec::new(),
+            codes: Vec::new(),
+            has_files: false,
+            answers_all: false,
+            has_rewrites: has_any(one, REWRITES),
+            base: String::new(),
+            is_stripped: false,
+        }
+    }
+
+    /// The lines of a block, for the requests of this spot.
+    pub(super) fn block(&mut self, lines: &[Segment], spot: &Spot) {
+        for line in lines {
+            if let Some(name) = line.name().strip_prefix('@') {
+                self.named.insert(name.to_owned(), matcher::define(line));
+            }
+        }
+        let root = lines.iter().find(|line| line.name() == "root");
+        if let Some(root) = root.filter(|_| self.root.is_none()) {
+            self.set_root(root);
+        }
+        let mut taken: Vec<Line> = Vec::new();
+        let is_handle = |line: &&Segment| matches!(line.name(), "handle" | "handle_path");
+        let mut handles: Vec<_> = lines.iter().filter(is_handle).collect();
+        // The longest path first, and what is for all last.
+        handles.sort_by_key(|line| std::cmp::Reverse(weight(line)));
+        for line in handles {
+            self.handle(line, spot, &mut taken);
+        }
+        for line in lines {
+            if !matches!(line.name(), "handle" | "handle_path") {
+                self.directive(line, spot);
+            }
+        }
+    }
+
+    fn set_root(&mut self, root: &Segment) {
+        let dir = root.args().last().map_or("", String::as_str);
+        let is_whole = root.args().len() == 1 || root.arg(0) == "*";
+        if is_whole && !dir.is_empty() && (!dir.contains('{') || dir.contains("{$")) {
+            let dir = self.files.absolute(dir);
+            self.root = Some(dir.trim_end_matches('/').to_owned()).filter(|dir| !dir.is_empty());
+            self.root = self.root.take().or_else(|| Some("/".to_owned()));
+        } else {
+            let text = format!("{}: the root of a site has no matcher: left out", root.shown());
+            self.lines.push(note(&root.at, text));
+        }
+    }
+
+    pub(super) fn finish(mut self, at: &Place) -> (Vec<Item>, Vec<OwnSite>) {
+        let mut body = Vec::new();
+        match &self.root {
+            Some(root) => body.push(Line::new(["root", root]).into()),
+            None if self.has_files => body.push(Line::new(["root", "."]).into()),
+            None => {}
+        }
+        if !self.has_files && !self.answers_all {
+            let text =
+                "no file_server: requests that nothing answers get 404 here, not an empty 200";
+            body.push(note(at, text));
+            body.retain(|item| matches!(item, Item::Note { .. }));
+            body.push(Line::new(["root", "/var/empty"]).into());
+        }
+        body.append(&mut self.shared);
+        let mut limits = Line::new(["limits"]);
+        self.limits.drain(..).for_each(|line| limits.add(line));
+        if limits.has_block() {
+            body.push(limits.into());
+        }
+        body.append(&mut self.rewrites);
+        body.append(&mut self.marks);
+        body.append(&mut self.lines);
+        (body, self.own)
+    }
+
+    /// A path for requests with these conditions, which `rewrite` sends there.
+    pub(super) fn mark(&mut self, conditions: Vec<Line>) -> String {
+        let mark = format!("/@match-{}", self.marks.len() + 1);
+        self.lead(conditions, &format!("{mark}{{path}}"));
+        mark
+    }
+
+    pub(super) fn lead(&mut self, conditions: Vec<Line>, to: &str) {
+        let mut line = Line::new(["rewrite"]);
+        conditions.into_iter().for_each(|condition| line.add(condition));
+        self.marks.push(line.with(Line::new(["to", to])).into());
+    }
+}
+
+/// Whether a line or one in its block has one of these names.
+pub(super) fn has_any(line: &Segment, names: &[&str]) -> bool {
+    names.contains(&line.name()) || line.block().iter().any(|one| has_any(one, names))
+}
+
+/// How specific the matcher of a `handle` is.
+fn weight(line: &Segment) -> (bool, usize) {
+    let first = line.arg(0);
+    let is_path = first.starts_with('/');
+    (!first.is_empty() && first != "*", if is_path { first.len() } else { usize::MAX / 2 })
+}

@@ -1,0 +1,147 @@
+//! Configurations of nginx: their files, and the servers and upstreams in them.
+
+mod access;
+mod address;
+mod fastcgi;
+mod gzip;
+mod logs;
+mod modifiers;
+mod own;
+mod place;
+mod proxy;
+mod redirect;
+mod scope;
+mod server;
+mod settings;
+mod syntax;
+mod tls;
+mod upstream;
+mod values;
+
+use super::Files;
+use super::page::Page;
+use address::Defaults;
+use scope::Scope;
+use syntax::{Directive, Wrong};
+
+/// How many files may be included, and how deep.
+const MOST_FILES: usize = 256;
+const DEEPEST: usize = 10;
+
+/// Blocks that begin a configuration of nginx.
+const FIRST: &[&str] =
+    &["events", "geo", "http", "map", "server", "split_clients", "stream", "types", "upstream"];
+
+/// Files of nginx that say nothing that is not known here.
+const KNOWN_FILES: &[&str] = &[
+    "mime.types",
+    "fastcgi_params",
+    "fastcgi.conf",
+    "uwsgi_params",
+    "scgi_params",
+    "modules-enabled/*.conf",
+    "fastcgi-php.conf",
+];
+
+/// Whether a text is nginx's: its first directive is one of nginx that ends as nginx has it.
+pub(super) fn is_nginx(text: &str) -> bool {
+    let lines = text.lines().map(str::trim_start);
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let Some(first) = lines.next() else { return false };
+    let word = first.split(|c: char| c.is_whitespace() || c == '{').next().unwrap_or_default();
+    let line = first.split('#').next().unwrap_or_default().trim_end();
+    // A line of Caddy 2 does not end so.
+    line.ends_with(';') || FIRST.contains(&word) && (line.ends_with(['{', '}']) || line == word)
+}
+
+pub(super) fn translate(
+    name: &str,
+    text: &str,
+    files: &dyn Files,
+    page: &mut Page,
+) -> Result<(), Wrong> {
+    let mut loader = Loader { files, count: 0, page };
+    let all = loader.load(name, text, 0)?;
+    let main = Scope::new(&all);
+    let http: Vec<Directive> = match all.iter().any(|one| one.name == "http") {
+        true => {
+            let blocks = all.iter().filter(|one| one.name == "http");
+            blocks.flat_map(|one| one.block().to_vec()).collect()
+        }
+        // A file of conf.d or sites-enabled is what stands within `http`.
+        false => all.clone(),
+    };
+    if http.len() != all.len() || all.iter().any(|one| one.name == "http") {
+        settings::report(&main, settings::Level::Main, page);
+    }
+    let http = Scope::new(&http);
+    settings::report(&http, settings::Level::Http, page);
+    page.remark(
+        "Paths ignore letter case here, unless CASE_SENSITIVE_PATH=1 is in the environment.",
+    );
+    let mut defaults = Defaults::of(&http);
+    for server in http.named("server") {
+        let scope = http.inner(server.block());
+        server::translate(&scope, server, &mut defaults, files, page);
+    }
+    if http.named("server").next().is_none() {
+        let at = all.first().map(|one| one.at.clone());
+        let Some(at) = at else { return Ok(()) };
+        page.note(&at, "there is no `server`: nothing to translate");
+    }
+    Ok(())
+}
+
+/// Reads included files into the directives that include them.
+struct Loader<'a> {
+    files: &'a dyn Files,
+    count: usize,
+    page: &'a mut Page,
+}
+
+impl Loader<'_> {
+    fn load(&mut self, name: &str, text: &str, depth: usize) -> Result<Vec<Directive>, Wrong> {
+        let directives = syntax::parse(name, text)?;
+        Ok(self.expanded(directives, depth))
+    }
+
+    fn expanded(&mut self, directives: Vec<Directive>, depth: usize) -> Vec<Directive> {
+        let mut all = Vec::with_capacity(directives.len());
+        for mut one in directives {
+            if one.name == "include" {
+                all.extend(self.included(&one, depth));
+                continue;
+            }
+            one.block = one.block.map(|block| self.expanded(block, depth));
+            all.push(one);
+        }
+        all
+    }
+
+    fn included(&mut self, include: &Directive, depth: usize) -> Vec<Directive> {
+        let path = include.arg(0);
+        if KNOWN_FILES.iter().any(|known| path.ends_with(known)) {
+            return Vec::new();
+        }
+        self.count += 1;
+        if depth >= DEEPEST || self.count > MOST_FILES {
+            self.page.note(&include.at, "too many files include one another: left out");
+            return Vec::new();
+        }
+        let files = match self.files.read(path, &include.at.file) {
+            Ok(files) => files,
+            Err(error) => {
+                self.page.note(&include.at, format!("{}: {error}: left out", include.shown()));
+                return Vec::new();
+            }
+        };
+        let mut all = Vec::new();
+        for file in files {
+            match self.load(&file.name, &file.text, depth + 1) {
+                Ok(directives) => all.extend(directives),
+                Err((at, why)) => self.page.note(&at, format!("{why}: the file is left out")),
+            }
+        }
+        all
+    }
+}

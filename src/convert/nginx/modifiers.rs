@@ -1,0 +1,153 @@
+//! What a location within a site does with files, and what it adds to the settings of the site.
+
+use super::access;
+use super::place::{self, Action, Kind, Location};
+use super::redirect;
+use super::scope::Scope;
+use super::server::Builder;
+use super::settings::{self, Lifetime};
+use super::syntax::Directive;
+use crate::convert::page::{Line, note};
+use crate::convert::pattern::escaped;
+
+impl Builder<'_, '_> {
+    pub(super) fn files(&mut self, one: &Location<'_>, conditions: &[Line]) {
+        let scope = &one.scope;
+        let own = |name: &str| scope.mine(name);
+        if one.kind != Kind::Named {
+            redirect::own(scope, conditions, &mut self.rules);
+        }
+        if let Some(tries) = scope.one("try_files").filter(|_| one.kind != Kind::Named) {
+            redirect::tried(tries, conditions, self.locations, &mut self.rules);
+        }
+        if let Some(alias) = own("alias") {
+            let text = format!("{}: write a site for the path", alias.shown());
+            self.lines.push(note(&alias.at, text));
+        }
+        let root = settings::root(scope, self.files);
+        if own("root").is_some() && root.as_deref() != self.root && !one.is_prefix() {
+            let text = format!("{}: a site has one root: left out", one.block.shown());
+            self.lines.push(note(&one.block.at, text));
+        }
+        if own("internal").is_some() && one.is_prefix() {
+            self.lines.push(Line::new(["internal", &one.path]).into());
+        }
+        if scope.is_on("autoindex") && one.is_prefix() {
+            self.lines.push(Line::new(["browse", &one.path]).into());
+        }
+        for (name, own) in [("index", own("index")), ("autoindex", own("autoindex"))] {
+            let inherited = scope.outer();
+            let is_other = own.is_some_and(|own| own.args != args(inherited.one(name)));
+            let is_off = name == "autoindex" && !inherited.is_on(name);
+            if let Some(own) = own.filter(|_| is_other && !is_off && one.path != "/") {
+                let text = format!("{}: of the whole site here", own.shown());
+                self.lines.push(note(&own.at, text));
+            }
+        }
+    }
+
+    /// What a server without a location for all paths does.
+    pub(super) fn files_of_server(&mut self) {
+        let Some(tries) = self.scope.one("try_files") else {
+            if self.scope.is_on("autoindex") {
+                self.lines.push(Line::new(["browse"]).into());
+            }
+            return;
+        };
+        // The conditions are those of a location for all paths.
+        let block = Directive {
+            at: tries.at.clone(),
+            name: "location".to_owned(),
+            args: vec!["/".to_owned()],
+            block: None,
+        };
+        let whole = Location {
+            kind: Kind::Prefix,
+            path: "/".to_owned(),
+            block: &block,
+            scope: Scope::new(&[]),
+            action: Action::Files,
+        };
+        let conditions = place::conditions(&whole, self.locations);
+        redirect::tried(tries, &conditions, self.locations, &mut self.rules);
+    }
+
+    /// Fields, lifetimes, limits and passwords of a location within the site.
+    pub(super) fn modifiers(&mut self, one: &Location<'_>) {
+        let scope = &one.scope;
+        self.expire(Some(one));
+        let exact = if one.kind == Kind::Exact { " and longer paths" } else { "" };
+        let is_path = one.is_prefix() || one.kind == Kind::Exact;
+        for name in ["add_header", "client_max_body_size"] {
+            let Some(own) = scope.mine(name) else { continue };
+            if !is_path {
+                let text = format!("{}: for a path only: left out", own.shown());
+                self.lines.push(note(&own.at, text));
+            } else if !exact.is_empty() {
+                let text = format!("{}: for {}{exact} here", own.shown(), one.path);
+                self.lines.push(note(&own.at, text));
+            }
+        }
+        if !is_path && (access::is_own(scope) || scope.mine("internal").is_some()) {
+            let text = "for a path only: nobody is let in".to_owned();
+            self.lines.push(note(&one.block.at, format!("{}: {text}", one.block.shown())));
+            let conditions = place::conditions(one, self.locations);
+            self.rules.status(&conditions, 403);
+        }
+        if !is_path {
+            return;
+        }
+        if scope.mine("add_header").is_some() {
+            self.lines.extend(settings::header(scope, &one.path));
+        }
+        if scope.mine("client_max_body_size").is_some() {
+            self.limit(scope, &one.path);
+        }
+        if access::is_own(scope) {
+            self.lines.extend(access::lines(scope, &one.path, self.files));
+        }
+    }
+
+    pub(super) fn limit(&mut self, scope: &Scope<'_>, path: &str) {
+        match settings::body(scope, path) {
+            Ok(line) => self.limits.extend(line),
+            Err(note) => self.lines.push(note),
+        }
+    }
+
+    /// The lifetime of what a location, or the server, answers.
+    pub(super) fn expire(&mut self, location: Option<&Location<'_>>) {
+        let scope = location.map_or(self.scope, |one| &one.scope);
+        let own = if location.is_some() { scope.mine("expires") } else { scope.one("expires") };
+        let Some(one) = own else { return };
+        let path = match location {
+            None => ".*".to_owned(),
+            Some(one) => match one.kind {
+                Kind::Regex => one.path.clone(),
+                Kind::Exact => format!("^{}$", escaped(&one.path)),
+                _ => format!("^{}", escaped(&one.path)),
+            },
+        };
+        match settings::lifetime(one) {
+            Ok(Lifetime::For(time)) => self.lifetimes.push(Line::new(["match", &path, &time])),
+            Ok(Lifetime::NoCache) => {
+                let prefix = location.filter(|one| one.is_prefix()).map_or("/", |one| &one.path);
+                if location.is_some_and(|one| !one.is_prefix()) {
+                    let text = format!("{}: for a path only: left out", one.shown());
+                    return self.lines.push(note(&one.at, text));
+                }
+                self.lines.push(Line::new(["header", prefix, "Cache-Control", "no-cache"]).into());
+            }
+            Ok(Lifetime::None) if scope.outer().one("expires").is_some() => {
+                let text = format!("{}: the lifetime of the site holds here", one.shown());
+                self.lines.push(note(&one.at, text));
+            }
+            Ok(Lifetime::None) => {}
+            Err(note) => self.lines.push(note),
+        }
+    }
+}
+
+fn args(one: Option<&Directive>) -> &[String] {
+    one.map_or(&[], |one| &one.args)
+}

@@ -1,0 +1,246 @@
+//! One `server`: a site, and one more for each location that lives by settings of its own.
+
+use super::address::{self, Defaults};
+use super::place::{self, Action, Kind, Location};
+use super::proxy::Route;
+use super::redirect::{self, Rules, Whole};
+use super::scope::Scope;
+use super::settings::{self, Level, SiteFiles};
+use super::syntax::Directive;
+use super::{fastcgi, logs, proxy, tls};
+use crate::convert::Files;
+use crate::convert::page::{Item, Line, Page, Place, Site, note};
+
+pub(super) fn translate(
+    scope: &Scope<'_>,
+    block: &Directive,
+    defaults: &mut Defaults,
+    files: &dyn Files,
+    page: &mut Page,
+) {
+    let mut notes = Vec::new();
+    settings::unknown(scope, Level::Server, &mut notes);
+    let addresses = address::of(scope, block, defaults);
+    let locations = place::of(scope, &mut notes);
+    for location in &locations {
+        settings::unknown(&location.scope, Level::Location, &mut notes);
+    }
+    let mut head = addresses.lines;
+    if addresses.is_secure {
+        head.extend(tls::lines(scope, files));
+    }
+    let root = site_root(scope, &locations, files);
+    let mut builder = Builder {
+        scope,
+        files,
+        locations: &locations,
+        root: root.as_deref(),
+        rules: Rules::default(),
+        lines: notes,
+        limits: Vec::new(),
+        lifetimes: Vec::new(),
+        own: Vec::new(),
+    };
+    let body = builder.site();
+    let own = std::mem::take(&mut builder.own);
+    page.sites.push(Site {
+        at: block.at.clone(),
+        addresses: addresses.all.clone(),
+        body: head.iter().cloned().chain(body).collect(),
+    });
+    for (path, at, body) in own.into_iter().map(|one| (one.path, one.at, one.body)) {
+        let addresses = addresses.all.iter().map(|address| format!("{address}{path}")).collect();
+        page.sites.push(Site { at, addresses, body: head.iter().cloned().chain(body).collect() });
+    }
+}
+
+/// The directory of the site: that of the server, or of the location for all paths.
+fn site_root(scope: &Scope<'_>, all: &[Location<'_>], files: &dyn Files) -> Option<String> {
+    if scope.one("root").is_some() {
+        return settings::root(scope, files);
+    }
+    let whole = all.iter().find(|one| one.is_prefix() && one.path == "/" && one.serves_files());
+    let regex = all.iter().find(|one| one.kind == Kind::Regex);
+    let rest = whole.or(regex).into_iter().chain(all.iter().filter(|one| one.kind == Kind::Regex));
+    rest.filter_map(|one| settings::root(&one.scope, files)).next()
+}
+
+/// A location that is a site.
+pub(super) struct OwnSite {
+    pub(super) path: String,
+    pub(super) at: Place,
+    pub(super) body: Vec<Item>,
+}
+
+pub(super) struct Builder<'a, 's> {
+    pub(super) scope: &'s Scope<'a>,
+    pub(super) files: &'s dyn Files,
+    pub(super) locations: &'s [Location<'a>],
+    pub(super) root: Option<&'s str>,
+    pub(super) rules: Rules,
+    pub(super) lines: Vec<Item>,
+    pub(super) limits: Vec<Line>,
+    pub(super) lifetimes: Vec<Line>,
+    pub(super) own: Vec<OwnSite>,
+}
+
+impl Builder<'_, '_> {
+    fn site(&mut self) -> Vec<Item> {
+        let whole = self.scope.mine("return");
+        redirect::own(self.scope, &[], &mut self.rules);
+        let all = self.locations;
+        match whole {
+            // Nothing else is asked.
+            Some(one) => redirect::returned(one, &[], Some(&Whole("/")), &mut self.rules),
+            None => {
+                let mut ordered: Vec<_> = all.iter().collect();
+                ordered.sort_by_key(|one| (rank(one.kind), std::cmp::Reverse(self.length(one))));
+                ordered.into_iter().for_each(|one| self.location(one));
+                if !all.iter().any(|one| one.is_prefix() && one.path == "/") {
+                    self.files_of_server();
+                }
+            }
+        }
+        let has_files = whole.is_none() && self.root.is_some();
+        let unlogged = self.unlogged();
+        let to = SiteFiles { root: self.root, unlogged: &unlogged, has_files };
+        let mut body = settings::lines(self.scope, &to, self.files);
+        self.limit(&self.scope.clone(), "");
+        self.expire(None);
+        body.extend(gathered("limits", std::mem::take(&mut self.limits)));
+        body.append(&mut self.rules.rewrites);
+        body.extend(gathered("expires", std::mem::take(&mut self.lifetimes)));
+        body.append(&mut self.rules.answers);
+        body.append(&mut self.lines);
+        body
+    }
+
+    /// Regular expressions in their order, paths by length.
+    fn length(&self, one: &Location<'_>) -> usize {
+        if matches!(one.kind, Kind::Regex | Kind::Named) { 0 } else { one.path.len() }
+    }
+
+    fn location(&mut self, one: &Location<'_>) {
+        if one.kind == Kind::Exact && logs::is_page(self.scope, &one.path) && one.serves_files() {
+            return;
+        }
+        let conditions = place::conditions(one, self.locations);
+        let is_whole = one.is_prefix() && conditions.len() <= usize::from(one.path != "/");
+        match one.action {
+            Action::Return(line) if one.kind == Kind::Named => {
+                let path = format!("/{}", one.path);
+                let whole = Whole(&path);
+                let at = Line::new(["if", "{rewrite_path}", "starts_with", &path]);
+                redirect::returned(line, &[at], Some(&whole), &mut self.rules);
+            }
+            Action::Return(line) => {
+                let whole = is_whole.then_some(Whole(&one.path));
+                redirect::returned(line, &conditions, whole.as_ref(), &mut self.rules);
+            }
+            Action::Deny if is_whole => {
+                self.lines.push(Line::new(["status", "403", &one.path]).into());
+            }
+            Action::Deny => self.rules.status(&conditions, 403),
+            Action::Proxy(pass) if !self.is_own(one) => self.proxy(one, pass, &conditions),
+            Action::Fastcgi(pass) => self.fastcgi(one, pass),
+            _ if self.is_own(one) => self.own_site(one),
+            _ => self.files(one, &conditions),
+        }
+        if !matches!(one.action, Action::Return(_) | Action::Deny) && !self.is_own(one) {
+            self.modifiers(one);
+        }
+    }
+
+    fn proxy(&mut self, one: &Location<'_>, pass: &Directive, conditions: &[Line]) {
+        // Files that a regular expression takes from the upstream are left where they are.
+        let gives_away = one.kind == Kind::Prefix && conditions.iter().skip(1).count() > 0
+            || one.kind == Kind::Prefix && one.path == "/" && !conditions.is_empty();
+        let has_regex = self
+            .locations
+            .iter()
+            .any(|other| other.kind == Kind::Regex && !matches!(other.action, Action::Proxy(_)));
+        let mark = match one.kind {
+            Kind::Named => format!("/{}", one.path),
+            Kind::Prefix if gives_away && has_regex => self.mark(one, conditions),
+            Kind::Prefix | Kind::Strong => String::new(),
+            Kind::Exact | Kind::Regex => self.mark(one, conditions),
+        };
+        let from = if mark.is_empty() { one.path.clone() } else { mark.clone() };
+        let location = (!matches!(one.kind, Kind::Named | Kind::Regex)).then_some(&*one.path);
+        let route = Route { from, location, mark: &mark, base: "" };
+        redirect::own(&one.scope, conditions, &mut self.rules);
+        let line = proxy::rule(pass, &one.scope, &route, self.files);
+        self.lines.push(line.map_or_else(|note| note, Item::from));
+        if one.is_prefix() {
+            self.slash(one);
+        }
+    }
+
+    /// A path for requests with these conditions, which `rewrite` sends there.
+    fn mark(&mut self, one: &Location<'_>, conditions: &[Line]) -> String {
+        let nth = self.locations.iter().position(|other| std::ptr::eq(other.block, one.block));
+        let mark = format!("/@location-{}", nth.unwrap_or_default() + 1);
+        self.rules.lead(conditions, &format!("{mark}{{path}}"));
+        mark
+    }
+
+    fn fastcgi(&mut self, one: &Location<'_>, pass: &Directive) {
+        let is_php = one.kind == Kind::Exact && one.path.ends_with(".php")
+            || one.kind == Kind::Regex && one.path.contains("php");
+        let from = match one.kind {
+            Kind::Prefix | Kind::Strong => one.path.clone(),
+            _ if is_php => "/".to_owned(),
+            _ => {
+                let text = format!("{}: `fastcgi` is for a path: left out", one.block.shown());
+                return self.lines.push(note(&one.block.at, text));
+            }
+        };
+        let is_usual = [
+            "\\.php$",
+            "(?i)\\.php$",
+            "\\.php(/|$)",
+            "\\.php(?:$|/)",
+            "[^/]\\.php(/|$)",
+            "^(.+\\.php)(.*)$",
+            "\\.php(?:/|$)",
+            "^.+\\.php$",
+            "^(.+\\.php)(/.+)$",
+        ];
+        if is_php && !is_usual.contains(&&*one.path) {
+            let text = format!("{}: here all scripts are run", one.block.shown());
+            self.lines.push(note(&one.block.at, text));
+        }
+        let line = fastcgi::rule(pass, &one.scope, &from, is_php);
+        self.lines.push(line.map_or_else(|note| note, Item::from));
+    }
+
+    /// Paths whose requests are not logged.
+    fn unlogged(&self) -> Vec<String> {
+        let off = |one: &&Location<'_>| {
+            one.scope.mine("access_log").is_some_and(|log| log.arg(0) == "off")
+        };
+        let paths = self
+            .locations
+            .iter()
+            .filter(off)
+            .filter(|one| one.is_prefix() && one.path != "/" || one.kind == Kind::Exact);
+        paths.map(|one| one.path.clone()).collect()
+    }
+}
+
+fn rank(kind: Kind) -> u8 {
+    match kind {
+        Kind::Exact => 0,
+        Kind::Strong => 1,
+        Kind::Regex => 2,
+        Kind::Prefix => 3,
+        Kind::Named => 4,
+    }
+}
+
+/// Lines in the block of one directive.
+pub(super) fn gathered(name: &str, lines: Vec<Line>) -> Option<Item> {
+    let mut all = Line::new([name]);
+    lines.into_iter().for_each(|line| all.add(line));
+    all.has_block().then(|| all.into())
+}

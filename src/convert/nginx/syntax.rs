@@ -1,0 +1,180 @@
+//! The grammar of nginx: directives of words, ended by `;` or by a block.
+
+use std::rc::Rc;
+
+use crate::convert::page::Place;
+
+/// How deep blocks may lie in one another.
+const DEEPEST: usize = 32;
+
+/// A directive with its words and its block.
+#[derive(Debug, Clone)]
+pub(super) struct Directive {
+    pub(super) at: Place,
+    pub(super) name: String,
+    pub(super) args: Vec<String>,
+    pub(super) block: Option<Vec<Directive>>,
+}
+
+impl Directive {
+    pub(super) fn arg(&self, at: usize) -> &str {
+        self.args.get(at).map_or("", String::as_str)
+    }
+
+    /// The directive as a message names it.
+    pub(super) fn shown(&self) -> String {
+        let mut text = self.name.clone();
+        for arg in &self.args {
+            text.push(' ');
+            text.push_str(arg);
+        }
+        if text.chars().count() > 80 {
+            text = text.chars().take(77).chain("...".chars()).collect();
+        }
+        text
+    }
+
+    pub(super) fn block(&self) -> &[Self] {
+        self.block.as_deref().unwrap_or_default()
+    }
+}
+
+/// Where a text is no configuration, and why.
+pub(in crate::convert) type Wrong = (Place, String);
+
+/// The directives of a text.
+pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Directive>, Wrong> {
+    let file = Rc::from(name);
+    let mut reader = Reader { chars: text.chars().peekable(), file, line: 1, column: 1 };
+    reader.directives(0)
+}
+
+struct Reader<'a> {
+    chars: std::iter::Peekable<std::str::Chars<'a>>,
+    file: Rc<str>,
+    line: u32,
+    column: u32,
+}
+
+enum Token {
+    Word(String),
+    Semicolon,
+    Open,
+    Close,
+    End,
+}
+
+impl Reader<'_> {
+    fn directives(&mut self, depth: usize) -> Result<Vec<Directive>, Wrong> {
+        let mut all = Vec::new();
+        loop {
+            let (at, token) = self.token()?;
+            let name = match token {
+                Token::Word(name) => name,
+                Token::Close if depth > 0 => return Ok(all),
+                Token::End if depth == 0 => return Ok(all),
+                Token::End => return Err((at, "the end of the file comes before a '}'".into())),
+                Token::Close => return Err((at, "unexpected '}'".into())),
+                Token::Semicolon => return Err((at, "unexpected ';'".into())),
+                Token::Open => return Err((at, "unexpected '{'".into())),
+            };
+            let mut args = Vec::new();
+            let block = loop {
+                let (here, token) = self.token()?;
+                match token {
+                    Token::Word(word) => args.push(word),
+                    Token::Semicolon => break None,
+                    Token::Open if depth < DEEPEST => break Some(self.directives(depth + 1)?),
+                    Token::Open => return Err((here, "too many blocks in one another".into())),
+                    Token::Close | Token::End => {
+                        return Err((at, format!("'{name}' is not ended by ';'")));
+                    }
+                }
+            };
+            all.push(Directive { at, name, args, block });
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place { file: self.file.clone(), line: self.line, column: self.column }
+    }
+
+    fn bump(&mut self) -> Option<char> {
+        let c = self.chars.next()?;
+        if c == '\n' {
+            (self.line, self.column) = (self.line + 1, 1);
+        } else {
+            self.column += 1;
+        }
+        Some(c)
+    }
+
+    fn token(&mut self) -> Result<(Place, Token), Wrong> {
+        loop {
+            match self.chars.peek() {
+                Some('#') => while self.bump().is_some_and(|c| c != '\n') {},
+                Some(c) if c.is_whitespace() => {
+                    self.bump();
+                }
+                _ => break,
+            }
+        }
+        let at = self.place();
+        let Some(first) = self.chars.peek().copied() else { return Ok((at, Token::End)) };
+        let token = match first {
+            ';' | '{' | '}' => {
+                self.bump();
+                match first {
+                    ';' => Token::Semicolon,
+                    '{' => Token::Open,
+                    _ => Token::Close,
+                }
+            }
+            '"' | '\'' => Token::Word(self.quoted(first, &at)?),
+            _ => Token::Word(self.word()),
+        };
+        Ok((at, token))
+    }
+
+    fn quoted(&mut self, quote: char, at: &Place) -> Result<String, Wrong> {
+        let mut word = String::new();
+        self.bump();
+        while let Some(c) = self.bump() {
+            match c {
+                '\\' => self.escaped(&mut word),
+                c if c == quote => return Ok(word),
+                c => word.push(c),
+            }
+        }
+        Err((at.clone(), "a quote is not closed".into()))
+    }
+
+    fn word(&mut self) -> String {
+        let mut word = String::new();
+        while let Some(&c) = self.chars.peek() {
+            // `${name}` is a variable.
+            let ends = c.is_whitespace() || c == ';' || c == '{' && !word.ends_with('$');
+            if ends {
+                break;
+            }
+            self.bump();
+            match c {
+                '\\' => self.escaped(&mut word),
+                c => word.push(c),
+            }
+        }
+        word
+    }
+
+    /// The character behind a backslash, which stays where nginx keeps it.
+    fn escaped(&mut self, word: &mut String) {
+        match self.bump() {
+            Some(c @ ('"' | '\'' | '\\')) => word.push(c),
+            Some('t') => word.push('\t'),
+            Some('r') => word.push('\r'),
+            Some('n') => word.push('\n'),
+            Some(c) => word.extend(['\\', c]),
+            None => word.push('\\'),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What the translation says, line by line, and that it comes to an end whatever the text.
+
+use super::fuzzing::TARGETS;
+use super::{Converted, Files, Included, convert};
+
+struct Beside;
+
+impl Files for Beside {
+    fn read(&self, pattern: &str, _from: &str) -> Result<Vec<Included>, String> {
+        match pattern {
+            "itself" => {
+                Ok(vec![Included { name: "itself".to_owned(), text: "include itself;".to_owned() }])
+            }
+            "site.conf" => {
+                let text = "server { listen 81; root /b; }".to_owned();
+                Ok(vec![Included { name: "site.conf".to_owned(), text }])
+            }
+            _ => Err("no such file".to_owned()),
+        }
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        if path.starts_with(['/', '{']) { path.to_owned() } else { format!("/etc/{path}") }
+    }
+}
+
+fn made(text: &str) -> Converted {
+    convert("F", text, &Beside).unwrap()
+}
+
+/// The lines of a text without their margins.
+fn has(text: &str, line: &str) -> bool {
+    text.lines().any(|one| one.trim() == line)
+}
+
+#[test]
+fn lines_of_nginx() {
+    for (text, lines) in [
+        (
+            "server { listen 443 ssl; server_name a.b; ssl_certificate c; ssl_certificate_key k; }",
+            &["https://a.b, https:// {", "tls /etc/c /etc/k"][..],
+        ),
+        (
+            "server { listen 80; server_name .a.b; return 301 https://a.b$request_uri; }",
+            &["http://a.b, http://*.a.b, http:// {"],
+        ),
+        (
+            "upstream u { server a:1 weight=2; server b; }\n\
+             server { location / { proxy_pass http://u; } }",
+            &[
+                "proxy / b:80 {",
+                "upstream a:1 weight 2",
+                "policy round_robin",
+                "fail_timeout 10s",
+                "header_upstream Host u",
+            ],
+        ),
+        (
+            "server { client_max_body_size 0; location /x { client_max_body_size 2m; } }",
+            &["body /x 2MB"],
+        ),
+        ("include site.conf;", &["http://:81 {", "root /b"]),
+        ("server { location ~* ^/a/(?!b) { deny all; } }", &["status 403 /"]),
+        ("server { if (-d $request_filename) { return 403; } }", &["to /@status-403"]),
+        ("server { auth_basic x; auth_basic_user_file none; }", &["status 403 /"]),
+        ("server { location /a { limit_except GET { deny all; } } }", &["status 403 /a"]),
+    ] {
+        let converted = made(text);
+        for line in lines {
+            assert!(has(&converted.text, line), "{text}: no {line} in\n{}", converted.text);
+        }
+    }
+}
+
+#[test]
+fn lines_of_caddy_2() {
+    for (text, lines) in [
+        (
+            "a.b {\nreverse_proxy c:1\n}",
+            &["https://a.b {", "proxy / c:1 {", "header_upstream Host {host}"][..],
+        ),
+        ("a.b\nreverse_proxy https://c", &["proxy / https://c {"]),
+        ("{\nemail x@a.b\n}\na.b {\nfile_server\n}", &["tls x@a.b"]),
+        ("localhost {\ntls internal\nfile_server\n}", &["tls self_signed"]),
+        (":80 {\n@in remote_ip 10.0.0.0/8\nabort @in\n}", &["status 403 /"]),
+        (":80 {\nforward_auth a:1 {\nuri /x\n}\nfile_server\n}", &["status 403 /"]),
+        ("{$HOST} {\nroot {$ROOT}\nfile_server\n}", &["https://{$HOST} {", "root {$ROOT}"]),
+        (":80 {\nrespond <<E\n  a\n  E\n}", &["status 200 /"]),
+    ] {
+        let converted = made(text);
+        for line in lines {
+            assert!(has(&converted.text, line), "{text}: no {line} in\n{}", converted.text);
+        }
+    }
+}
+
+#[test]
+fn the_example_of_the_documentation() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/convert.md"));
+    let page = page.unwrap();
+    let block = |mark: &str| {
+        let (_, rest) = page.split_once(mark).unwrap();
+        rest.split_once("```").unwrap().0.to_owned()
+    };
+    let theirs = block("cannot be carried over lets nobody in (403).\n\n```\n");
+    assert_eq!(convert("site.conf", &theirs, &Beside).unwrap().text, block("```caddyfile\n"));
+}
+
+#[test]
+fn what_is_left_out_is_said_with_its_place() {
+    for (text, warning) in [
+        ("server {\n  limit_req zone=a;\n}", "F:2:3 - limit_req zone=a: not carried over"),
+        (
+            "server {\n location / {\n  return 200 ok;\n }\n}",
+            "F:3:3 - return 200 ok: the status is sent without the text",
+        ),
+        ("include itself;", "itself:1:1 - too many files include one another: left out"),
+        ("include none;\nserver {}", "F:1:1 - include none: no such file: left out"),
+        (
+            ":80 {\n\tmap {a} {b} {\n\t}\n}",
+            "F:2:2 - map {a} {b}: not carried over; write a line of",
+        ),
+        (":80 {\n\trespond hi\n}", "F:2:2 - respond hi: the status is sent without the text"),
+    ] {
+        let converted = made(text);
+        let said: Vec<_> = converted.warnings.iter().map(ToString::to_string).collect();
+        assert!(said.iter().any(|one| one.starts_with(warning)), "{text}: {said:?}");
+        let place = warning.split(':').take(2).collect::<Vec<_>>().join(":");
+        assert!(converted.text.contains(&format!("# {place}: ")), "{}", converted.text);
+    }
+}
+
+#[test]
+fn what_is_no_configuration() {
+    for (text, error) in [
+        ("server {\n listen 80;\n", "F:3:1 - the end of the file comes before a '}'"),
+        ("server { listen 80 }", "F:1:10 - 'listen' is not ended by ';'"),
+        ("server { a \"b; }", "F:1:12 - a quote is not closed"),
+        (":80 {\n\trespond \"a\n}", "F:2:10 - a quote is not closed"),
+        (":80 {\n}\n}", "F:3:1 - unexpected '}'"),
+        (":80 {\n a {\n}", "F:1:5 - the block is not closed"),
+    ] {
+        assert_eq!(convert("F", text, &Beside).unwrap_err().to_string(), error, "{text}");
+    }
+}
+
+#[test]
+fn any_text_comes_to_an_end() {
+    crate::fuzzing::hold(TARGETS, 2000);
+}
+
+/// Changes of whole examples, the same ones every time.
+#[test]
+fn changed_examples_come_to_an_end() {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/conversion");
+    let mut examples = Vec::new();
+    for folder in ["nginx", "caddy-2"] {
+        for entry in std::fs::read_dir(format!("{here}/{folder}")).unwrap() {
+            examples.push(std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        }
+    }
+    examples.sort();
+    assert_eq!(examples.len(), 40);
+    let mut random = fastrand::Rng::with_seed(17);
+    let odd: Vec<char> = "{}\"'`;\\$@*~#\n <é".chars().collect();
+    for turn in 0..10_000 {
+        let mut text: Vec<char> = examples[turn % examples.len()].chars().collect();
+        for _ in 0..random.usize(1..6) {
+            let at = random.usize(0..text.len());
+            match random.u8(0..4) {
+                0 => drop(text.remove(at)),
+                1 => text.insert(at, random.choice(odd.iter().copied()).unwrap()),
+                2 => {
+                    let end = (at + random.usize(1..40)).min(text.len());
+                    let part: Vec<char> = text[at..end].to_vec();
+                    let to = random.usize(0..text.len());
+                    text.splice(to..to, part);
+                }
+                _ => {
+                    let end = (at + random.usize(1..20)).min(text.len());
+                    text.drain(at..end);
+                }
+            }
+            if text.is_empty() {
+                break;
+            }
+        }
+        let text: String = text.into_iter().collect();
+        for target in TARGETS {
+            (target.run)(text.as_bytes());
+        }
+    }
+}

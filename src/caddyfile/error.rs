@@ -113,7 +113,25 @@ impl ConfigError {
     /// The same as a warning, on one line, as it goes to the log.
     pub fn warning(&self) -> Warning {
         let message = format!("{}{}", self.message, self.hint_behind());
-        Warning::at(&self.file, self.line, self.column, &message)
+        Warning::at(&self.file, self.line, self.column, &message).showing(self.place())
+    }
+
+    /// The place, and its line with the word marked; each begins with a line feed.
+    fn place(&self) -> Option<String> {
+        let source = self.source_line.as_ref()?;
+        let margin = self.line.to_string();
+        let before = self.column.saturating_sub(1) as usize;
+        let tabs_kept: String =
+            source.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let marks = "^".repeat(word_length(source.chars().skip(before)));
+        Some(format!(
+            "\n  --> {}:{}:{}\n  {margin} | {source}\n  {:width$} | {tabs_kept}{marks}",
+            self.file,
+            self.line,
+            self.column,
+            "",
+            width = margin.len()
+        ))
     }
 
     fn hint_behind(&self) -> String {
@@ -125,15 +143,8 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = self.kind.stage();
         write!(f, "{}:{} - {stage}{}", self.file, self.line, self.message)?;
-        if let Some(source) = &self.source_line {
-            let margin = self.line.to_string();
-            let before = self.column.saturating_sub(1) as usize;
-            let tabs_kept: String =
-                source.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            let marks = "^".repeat(word_length(source.chars().skip(before)));
-            write!(f, "\n  --> {}:{}:{}", self.file, self.line, self.column)?;
-            write!(f, "\n  {margin} | {source}")?;
-            write!(f, "\n  {:1$} | {tabs_kept}{marks}", "", margin.len())?;
+        if let Some(place) = self.place() {
+            f.write_str(&place)?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n  hint: {hint}")?;

@@ -16,7 +16,7 @@ use crate::warning::Warning;
 pub(super) fn validate(options: &Options) -> u8 {
     match check(options) {
         Ok(warnings) => {
-            warnings.iter().for_each(|warning| output::warning(&warning.to_string()));
+            warnings.iter().for_each(|warning| output::warning(&warning.shown()));
             output::line("Caddyfile is valid");
             OK
         }

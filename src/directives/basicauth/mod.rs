@@ -40,6 +40,11 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         let (path, user, password) = match args.remaining()[..] {
             [user, password] => (None, user, password),
+            [user, password, path] if path.starts_with('/') && !user.starts_with('/') => {
+                let error =
+                    args.error_at(path, format!("basicauth: the path '{path}' comes first"));
+                return Err(error.hint(format!("write: basicauth {path} USER PASSWORD")));
+            }
             [path, user, password] => (Some(path), user, password),
             _ => return Err(args.arg_error()),
         };

@@ -104,6 +104,7 @@ fn what_is_refused() {
             "basicauth: invalid password of 'old' in users: unsupported hash format",
         ),
         ("basicauth / bob hash=$5$x", "basicauth: invalid password of 'bob': unsupported hash"),
+        ("basicauth bob hiccup /x", "basicauth: the path '/x' comes first"),
         ("basicauth bob a {\n/x /y\n}", "Wrong argument count or unexpected line ending after"),
         ("basicauth bob a {\n/x\nrealm \"\u{7}\"\n}", "basicauth: '\u{7}' cannot be sent"),
     ] {

@@ -8,7 +8,7 @@ mod names;
 use std::sync::Arc;
 
 use crate::caddyfile::Repeat::{Accumulates, Forbidden};
-use crate::caddyfile::{Args, ConfigError, Options, option};
+use crate::caddyfile::{Args, ConfigError, Options, Role, option};
 use crate::site::SiteBuilder;
 use crate::tls::clients::{Clients, Mode};
 use crate::tls::{Certificates, Files, Policy};
@@ -98,6 +98,14 @@ fn source(words: &[&str], args: &mut Args<'_>, site: &mut SiteBuilder) -> Result
         [""] => add(&mut site.tls, Certificates::Managed),
         ["off"] => add(&mut site.tls, Certificates::Off),
         ["self_signed"] => add(&mut site.tls, Certificates::SelfSigned),
+        ["internal"] => {
+            let error = args.error_at(words[0], "tls: 'internal' is a word of Caddy 2");
+            return Err(error.hint("write: tls self_signed").role(Role::Caddy2));
+        }
+        [file] if is_file(file) => {
+            let error = args.error_at(words[0], format!("tls: '{file}' is a file without its key"));
+            return Err(error.hint(format!("write: tls {file} KEY")));
+        }
         [email] => {
             if !email.contains('@') {
                 let taken = args.error(format!("tls: '{email}' is read as an e-mail address"));
@@ -119,6 +127,12 @@ fn source(words: &[&str], args: &mut Args<'_>, site: &mut SiteBuilder) -> Result
         }
     }
     Ok(())
+}
+
+/// Whether a word names a file and no account.
+fn is_file(word: &str) -> bool {
+    let ends = [".pem", ".crt", ".cer", ".key", ".pfx", ".p12"];
+    !word.contains('@') && (word.contains('/') || ends.iter().any(|end| word.ends_with(end)))
 }
 
 /// Why files cannot be used.

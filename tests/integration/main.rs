@@ -32,6 +32,7 @@ mod certificates;
 mod cgi;
 mod cli;
 mod commands;
+mod company_ca;
 mod configuration;
 mod container;
 mod content;

@@ -74,3 +74,55 @@ fn a_page_is_readable_on_a_phone() {
         }
     });
 }
+
+/// The example of docs/errors.md at this place among all, as a site with an upstream that is down.
+fn recipe(nth: usize) -> Caddy {
+    let all = crate::documentation::examples_of(&crate::documentation::docs().join("errors.md"));
+    let text = all.into_iter().nth(nth).unwrap().text;
+    let changes = [
+        ("www.example.com", "localhost:@PORT@"),
+        ("/etc/caddy/example.crt /etc/caddy/example.key", "self_signed"),
+        ("/srv/www", "@DIR@/www"),
+        ("localhost:3000", "127.0.0.1:1"),
+        ("/var/log/caddy", "@DIR@"),
+    ];
+    let text = changes.iter().fold(text, |text, (from, to)| text.replace(from, to));
+    let pages = [("404", "no such page"), ("down", "come back later"), ("other", "an error")];
+    let setup = Setup::new(&text).file("www/index.html", "the index");
+    let named = |setup: Setup, (name, text): (&str, &str)| {
+        setup.file(&format!("www/errors/{name}.html"), text)
+    };
+    pages.into_iter().fold(setup, named).start()
+}
+
+#[test]
+fn each_status_has_the_page_of_the_recipe() {
+    let caddy = recipe(1);
+    for (path, status, text) in [
+        ("/", 200, "the index"),
+        ("/none", 404, "no such page"),
+        ("/api/x", 502, "come back later"),
+        ("/errors/404.html", 404, "no such page"),
+    ] {
+        for (protocol, answer) in each(&caddy, "GET", path, &[BROWSER]) {
+            assert_eq!((answer.status, &*answer.text()), (status, text), "{protocol} {path}");
+        }
+    }
+    let answers = each(&caddy, "POST", "/", &[BROWSER]);
+    assert!(answers.iter().all(|(_, one)| (one.status, &*one.text()) == (405, "an error")));
+}
+
+#[test]
+fn both_logs_have_the_id_of_the_recipe() {
+    let caddy = recipe(2);
+    for (protocol, answer) in each(&caddy, "GET", "/api/x", &[BROWSER]) {
+        let id = answer.header("x-request-id").to_owned();
+        assert_eq!((answer.status, id.len()), (502, 36), "{protocol}");
+        assert_eq!(request_id(&answer.text()), id, "{protocol}");
+        for (log, part) in [("error.log", format!("(request {id})")), ("access.log", id)] {
+            wait_for(&part, std::time::Duration::from_secs(5), || {
+                caddy.read(log).contains(&part).then_some(())
+            });
+        }
+    }
+}

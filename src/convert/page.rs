@@ -83,6 +83,17 @@ impl From<Line> for Item {
     }
 }
 
+impl Item {
+    /// The same for another path.
+    pub(super) fn moved(self, from: &str, to: &str) -> Self {
+        let Self::Line(line) = self else { return self };
+        let word = |word: String| if word == from { to.to_owned() } else { word };
+        let words = line.words.into_iter().map(word).collect();
+        let block = line.block.into_iter().map(|item| item.moved(from, to)).collect();
+        Self::Line(Line { words, block })
+    }
+}
+
 /// A comment that is a warning too.
 pub(super) fn note(at: &Place, text: impl Into<String>) -> Item {
     Item::Note { at: at.clone(), text: text.into() }

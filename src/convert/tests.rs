@@ -61,6 +61,10 @@ fn lines_of_nginx() {
         ),
         ("include site.conf;", &["http://:81 {", "root /b"]),
         ("server { location ~* ^/a/(?!b) { deny all; } }", &["status 403 /"]),
+        (
+            "server { location /f/ { alias /d/; } location ~ \\.php$ { fastcgi_pass a:1; } }",
+            &["http:///f/ {", "to /@status-404", "status 404 /@status-404"],
+        ),
         ("server { if (-d $request_filename) { return 403; } }", &["to /@status-403"]),
         ("server { auth_basic x; auth_basic_user_file none; }", &["status 403 /"]),
         ("server { location /a { limit_except GET { deny all; } } }", &["status 403 /a"]),
@@ -85,6 +89,10 @@ fn lines_of_caddy_2() {
         (":80 {\n@in remote_ip 10.0.0.0/8\nabort @in\n}", &["status 403 /"]),
         (":80 {\nforward_auth a:1 {\nuri /x\n}\nfile_server\n}", &["status 403 /"]),
         ("{$HOST} {\nroot {$ROOT}\nfile_server\n}", &["https://{$HOST} {", "root {$ROOT}"]),
+        (
+            ":80 {\nbasic_auth /s/a/* {\nk $2a$10$x\n}\nhandle /s/* {\nfile_server\n}\n}",
+            &["http:///s/ {", "basicauth k hash=$2a$10$x {", "/a/"],
+        ),
         (":80 {\nrespond <<E\n  a\n  E\n}", &["status 200 /"]),
     ] {
         let converted = made(text);

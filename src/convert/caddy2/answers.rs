@@ -1,7 +1,7 @@
 //! Answers without files: `redir`, `respond`, `error`, and the pages of `handle_errors`.
 
 use super::matcher::Where;
-use super::site::{Builder, Spot};
+use super::site::{Builder, Shared, Spot};
 use super::syntax::Segment;
 use super::values;
 use crate::convert::page::{Line, note};
@@ -121,7 +121,7 @@ impl Builder<'_> {
                 } else {
                     codes.iter().for_each(|code| rule.add(Line::new([*code, page])));
                 }
-                self.shared.push(rule.into());
+                self.shared.push(Shared::whole(rule));
             }
             _ => self.left_out(line, "write `errors`, with a block of lines CODE FILE"),
         }

@@ -2,11 +2,11 @@
 
 use super::answers::negated;
 use super::matcher::{self, Where};
-use super::site::{Builder, OwnSite, Spot, has_any};
+use super::site::{Builder, OwnSite, Shared, Spot, has_any};
 use super::syntax::Segment;
 use super::{logs, proxy, values};
 use crate::caddyfile;
-use crate::convert::page::{Line, note};
+use crate::convert::page::{Item, Line, note};
 use crate::convert::pattern::pattern;
 
 impl Builder<'_> {
@@ -18,7 +18,7 @@ impl Builder<'_> {
             "handle_errors" => return self.handle_errors(line),
             "log" => {
                 let lines = logs::lines(line, self.files);
-                return self.shared.extend(lines);
+                return self.shared.extend(lines.into_iter().map(Shared::whole));
             }
             "encode" => return self.encode(line),
             _ => {}
@@ -62,8 +62,20 @@ impl Builder<'_> {
         self.left_out(line, &format!("{why}; nobody is let in"));
         let path = spot.place.path().or(spot.place.exact()).map(str::to_owned);
         match path {
-            Some(path) => self.shared.push(Line::new(["status", "403", &path]).into()),
-            None => self.status(spot.conditions(), 403),
+            Some(path) => {
+                let item = Line::new(["status", "403", &path]).into();
+                self.shared.push(Shared { path, item });
+            }
+            None => {
+                let mut lead = Line::new(["rewrite"]);
+                spot.conditions().into_iter().for_each(|condition| lead.add(condition));
+                self.shared.push(Shared::whole(lead.with(Line::new(["to", "/@closed"]))));
+                let ends = |line: &Line| line.words().last().is_some_and(|word| word == "/@closed");
+                let is_there = |one: &Shared| matches!(&one.item, Item::Line(line) if ends(line));
+                if !self.shared.iter().any(is_there) {
+                    self.shared.push(Shared::whole(Line::new(["status", "403", "/@closed"])));
+                }
+            }
         }
     }
 
@@ -170,9 +182,10 @@ impl Builder<'_> {
         let mut inner = Builder::new(line, self.files);
         inner.named.clone_from(&self.named);
         inner.root.clone_from(&self.root);
-        inner.shared.clone_from(&self.shared);
+        inner.shared = self.shared.iter().filter_map(|one| one.within(&base)).collect();
         inner.base = format!("{}{base}", self.base);
         inner.is_stripped = is_stripped;
+        inner.limits.clone_from(&self.limits);
         inner.block(line.block(), &Spot::default());
         if !is_stripped {
             inner.root = inner.root.map(|root| format!("{}{base}", root.trim_end_matches('/')));

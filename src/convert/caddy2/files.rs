@@ -27,7 +27,7 @@ impl Builder<'_> {
             }
         }
         if !self.has_files {
-            self.shared.push(Line::new(["index"]).and(index).into());
+            self.index = Some(Line::new(["index"]).and(index));
         }
         self.has_files = true;
         if is_browsing {

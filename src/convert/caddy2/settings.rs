@@ -1,7 +1,7 @@
 //! What holds for responses and requests whatever answers them: `encode`, `header`, `basic_auth`,
 //! `request_body` and `templates`.
 
-use super::site::{Builder, Spot};
+use super::site::{Builder, Shared, Spot};
 use super::syntax::Segment;
 use super::values;
 use crate::convert::page::{Item, Line, note};
@@ -29,7 +29,7 @@ impl Builder<'_> {
         if names.iter().any(|name| !matches!(&**name, "gzip" | "zstd" | "br")) {
             return self.left_out(line, "a coding or a matcher that `gzip` does not have");
         }
-        self.shared.push(line_of.with(Line::new(["codings"]).and(names)).into());
+        self.shared.push(Shared::whole(line_of.with(Line::new(["codings"]).and(names))));
     }
 
     pub(super) fn header(&mut self, line: &Segment, args: &[String], spot: &Spot) {
@@ -47,9 +47,9 @@ impl Builder<'_> {
             }
         }
         if rule.has_block() {
-            match &*path {
-                "/" if spot.except.is_empty() => self.shared.push(rule.into()),
-                _ => self.lines.push(rule.into()),
+            match spot.except.is_empty() {
+                true => self.shared.push(Shared { path, item: rule.into() }),
+                false => self.lines.push(rule.into()),
             }
         }
     }
@@ -75,7 +75,7 @@ impl Builder<'_> {
             let realm = realm.map_or("restricted", String::as_str);
             let rule = Line::new(["basicauth", user.name(), &hash]).with(Line::new([&**protected]));
             let rule: Item = rule.with(Line::new(["realm", realm])).into();
-            self.shared.push(rule);
+            self.shared.push(Shared { path: protected.clone(), item: rule });
         }
     }
 

@@ -72,13 +72,41 @@ pub(super) struct OwnSite {
     pub(super) body: Vec<Item>,
 }
 
+/// A line that holds in blocks that are sites, too.
+#[derive(Clone)]
+pub(super) struct Shared {
+    /// The path that it is for.
+    pub(super) path: String,
+    pub(super) item: Item,
+}
+
+impl Shared {
+    pub(super) fn whole(item: impl Into<Item>) -> Self {
+        Self { path: "/".to_owned(), item: item.into() }
+    }
+
+    /// The line in a site with this path; `None`: it is for others.
+    pub(super) fn within(&self, base: &str) -> Option<Self> {
+        let inner = format!("{base}/");
+        let path = match self.path.strip_prefix(base).filter(|rest| rest.starts_with('/')) {
+            _ if self.path == "/" => return Some(self.clone()),
+            Some(rest) => rest.to_owned(),
+            None if inner.starts_with(&self.path) => "/".to_owned(),
+            None => return None,
+        };
+        let item = self.item.clone().moved(&self.path, &path);
+        Some(Self { path, item })
+    }
+}
+
 /// What a site becomes.
 pub(super) struct Builder<'a> {
     pub(super) files: &'a dyn Files,
     pub(super) named: Named,
     pub(super) root: Option<String>,
     /// What holds for all requests, also in blocks that are sites.
-    pub(super) shared: Vec<Item>,
+    pub(super) shared: Vec<Shared>,
+    pub(super) index: Option<Line>,
     pub(super) limits: Vec<Line>,
     /// Changes of the path, before those that tell requests apart.
     pub(super) rewrites: Vec<Item>,
@@ -96,6 +124,18 @@ pub(super) struct Builder<'a> {
     pub(super) is_stripped: bool,
 }
 
+/// Directives that Caddy 2 runs before `handle`.
+const FIRST: &[&str] = &[
+    "basic_auth",
+    "basicauth",
+    "encode",
+    "forward_auth",
+    "handle_errors",
+    "header",
+    "log",
+    "request_body",
+];
+
 const REWRITES: &[&str] = &["rewrite", "uri", "try_files", "php_fastcgi"];
 
 impl<'a> Builder<'a> {
@@ -105,6 +145,7 @@ impl<'a> Builder<'a> {
             named: Named::new(),
             root: None,
             shared: Vec::new(),
+            index: None,
             limits: Vec::new(),
             rewrites: Vec::new(),
             marks: Vec::new(),
@@ -130,6 +171,9 @@ impl<'a> Builder<'a> {
         if let Some(root) = root.filter(|_| self.root.is_none()) {
             self.set_root(root);
         }
+        // Caddy 2 runs these before its blocks.
+        let is_first = |line: &&Segment| FIRST.contains(&line.name());
+        lines.iter().filter(is_first).for_each(|line| self.directive(line, spot));
         let mut taken: Vec<Line> = Vec::new();
         let is_handle = |line: &&Segment| matches!(line.name(), "handle" | "handle_path");
         let mut handles: Vec<_> = lines.iter().filter(is_handle).collect();
@@ -139,7 +183,7 @@ impl<'a> Builder<'a> {
             self.handle(line, spot, &mut taken);
         }
         for line in lines {
-            if !matches!(line.name(), "handle" | "handle_path") {
+            if !matches!(line.name(), "handle" | "handle_path") && !is_first(&line) {
                 self.directive(line, spot);
             }
         }
@@ -172,7 +216,8 @@ impl<'a> Builder<'a> {
             body.retain(|item| matches!(item, Item::Note { .. }));
             body.push(Line::new(["root", "/var/empty"]).into());
         }
-        body.append(&mut self.shared);
+        body.extend(self.index.take().map(Item::from));
+        body.extend(self.shared.drain(..).map(|shared| shared.item));
         let mut limits = Line::new(["limits"]);
         self.limits.drain(..).for_each(|line| limits.add(line));
         if limits.has_block() {

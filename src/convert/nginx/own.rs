@@ -1,11 +1,11 @@
 //! Locations that are sites: other files, or settings in place of those around them.
 
-use super::place::{Action, Location};
+use super::place::{Action, Kind, Location};
 use super::proxy::{self, Route};
 use super::redirect::{self, Rules};
 use super::scope::Scope;
 use super::server::{Builder, OwnSite, gathered};
-use super::settings::{self, SiteFiles};
+use super::settings::{self, Lifetime, SiteFiles};
 use super::{access, values};
 use crate::convert::page::{Item, Line, note};
 use crate::convert::pattern::holds;
@@ -44,15 +44,7 @@ impl Builder<'_, '_> {
     pub(super) fn own_site(&mut self, one: &Location<'_>) {
         let scope = &one.scope;
         let path = settings::trimmed(&one.path);
-        let alias =
-            scope.mine("alias").map(|alias| alias.arg(0)).filter(|dir| values::is_fixed(dir));
-        let root = match alias {
-            Some(dir) => Some(settings::trimmed(&self.files.absolute(dir))),
-            None => {
-                let root = settings::root(scope, self.files);
-                root.map(|root| format!("{}{path}", root.trim_end_matches('/')))
-            }
-        };
+        let root = self.own_root(one, &path);
         let mut body = Vec::new();
         if let Some(alias) = scope.mine("alias").filter(|one| !values::is_fixed(one.arg(0))) {
             body.push(note(&alias.at, format!("{}: a directory has no variable", alias.shown())));
@@ -73,6 +65,7 @@ impl Builder<'_, '_> {
         };
         inner.limit(scope, "");
         inner.expire(None);
+        self.rules_of_server(&path, &mut inner);
         redirect::own(scope, &[], &mut inner.rules);
         match one.action {
             Action::Proxy(pass) => {
@@ -92,6 +85,9 @@ impl Builder<'_, '_> {
         if scope.is_on("autoindex") {
             inner.lines.push(Line::new(["browse"]).into());
         }
+        if one.kind == Kind::Prefix {
+            inner.regular_expressions(self.locations, &one.path);
+        }
         body.extend(gathered("limits", inner.limits));
         body.append(&mut inner.rules.rewrites);
         body.extend(gathered("expires", inner.lifetimes));
@@ -99,6 +95,64 @@ impl Builder<'_, '_> {
         body.append(&mut inner.lines);
         self.slash(one);
         self.own.push(OwnSite { path: format!("{path}/"), at: one.block.at.clone(), body });
+    }
+
+    /// The directory of a location that is a site.
+    fn own_root(&self, one: &Location<'_>, path: &str) -> Option<String> {
+        let scope = &one.scope;
+        let alias =
+            scope.mine("alias").map(|alias| alias.arg(0)).filter(|dir| values::is_fixed(dir));
+        match alias {
+            Some(dir) => Some(settings::trimmed(&self.files.absolute(dir))),
+            None => {
+                let root = settings::root(scope, self.files);
+                root.map(|root| format!("{}{path}", root.trim_end_matches('/')))
+            }
+        }
+    }
+
+    /// What the server asks before its locations.
+    fn rules_of_server(&self, path: &str, inner: &mut Builder<'_, '_>) {
+        for rule in self.scope.own() {
+            match &*rule.name {
+                "if" => redirect::conditional(rule, &[], &mut inner.rules),
+                "rewrite" => {
+                    let text = format!("{}: not for paths below {path}", rule.shown());
+                    inner.lines.push(note(&rule.at, text));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What regular expressions of the server take from a prefix that is a site.
+    fn regular_expressions(&mut self, all: &[Location<'_>], path: &str) {
+        let mut first = Vec::new();
+        for other in all.iter().filter(|other| other.kind == Kind::Regex) {
+            let conditions = [Line::new(["if", "{path}", "match", &other.path])];
+            match other.action {
+                Action::Deny => self.rules.status(&conditions, 403),
+                Action::Return(line) => {
+                    redirect::returned(line, &conditions, None, &mut self.rules);
+                }
+                Action::Files if access::is_own(&other.scope) => {
+                    self.rules.status(&conditions, 403);
+                }
+                Action::Files => {
+                    let lifetime = other.scope.mine("expires").map(settings::lifetime);
+                    if let Some(Ok(Lifetime::For(time))) = lifetime {
+                        first.push(Line::new(["match", &other.path, &time]));
+                    }
+                }
+                Action::Proxy(_) | Action::Fastcgi(_) => {
+                    let text = format!("{}: below {path} it is 404 here", other.block.shown());
+                    self.lines.push(note(&other.block.at, text));
+                    self.rules.status(&conditions, 404);
+                }
+            }
+        }
+        first.append(&mut self.lifetimes);
+        self.lifetimes = first;
     }
 
     /// `try_files` of a location that is a site.

@@ -17,6 +17,9 @@ pub(super) enum Where {
     When(Vec<Line>),
 }
 
+/// Conditions, or why there are none.
+type Found = Result<Vec<Line>, String>;
+
 /// The named matchers of a site.
 pub(super) type Named = BTreeMap<String, Result<Vec<Line>, String>>;
 
@@ -231,7 +234,7 @@ fn paths(words: &[String], sign: &dyn Fn(&str) -> String) -> Result<Vec<Line>, S
 fn header(
     name: &str,
     value: Option<&String>,
-    test: &dyn Fn(&str, &str, &str) -> Result<Vec<Line>, String>,
+    test: &dyn Fn(&str, &str, &str) -> Found,
 ) -> Result<Vec<Line>, String> {
     let (name, value) = match (name.strip_prefix('!'), value) {
         (Some(name), None) => return test(&format!("{{>{name}}}"), "is", ""),

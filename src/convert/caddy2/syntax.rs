@@ -14,7 +14,7 @@ pub(in crate::convert) type Wrong = (Place, String);
 pub(super) struct Segment {
     pub(super) at: Place,
     pub(super) words: Vec<String>,
-    pub(super) block: Option<Vec<Segment>>,
+    pub(super) block: Option<Vec<Self>>,
 }
 
 impl Segment {

@@ -80,8 +80,8 @@ fn addresses(pass: &Directive, scope: &Scope<'_>) -> Result<Vec<String>, &'stati
         return Err("no address without variables");
     }
     let group = scope.http().iter();
-    let group = group.filter(|one| one.name == "upstream" && one.arg(0) == name);
-    let Some(group) = group.last() else { return Ok(vec![name.to_owned()]) };
+    let mut group = group.filter(|one| one.name == "upstream" && one.arg(0) == name);
+    let Some(group) = group.next_back() else { return Ok(vec![name.to_owned()]) };
     let servers = group.block().iter().filter(|one| one.name == "server");
     let servers = servers.filter(|one| !one.args.iter().any(|arg| arg == "down"));
     let all: Vec<_> = servers.map(|one| one.arg(0).to_owned()).collect();

@@ -60,8 +60,8 @@ fn format(one: &Directive, scope: &Scope<'_>, lines: &mut Vec<Item>) -> String {
         name if name.contains('=') => return combined,
         name => name,
     };
-    let all = scope.http().iter().filter(|one| one.name == "log_format");
-    let Some(format) = all.filter(|one| one.arg(0) == name).last() else {
+    let mut all = scope.http().iter().filter(|one| one.name == "log_format");
+    let Some(format) = all.rfind(|one| one.arg(0) == name) else {
         lines.push(note(&one.at, format!("{}: no log_format {name}", one.shown())));
         return combined;
     };

@@ -242,7 +242,7 @@ pub(super) fn tried(
     let Some((last, tries)) = one.args.split_last() else { return };
     let mut to = Vec::new();
     for word in tries {
-        match values::text(&word) {
+        match values::text(word) {
             Ok(text) if text.starts_with('/') || text.starts_with("{path}") => to.push(text),
             Ok(_) => return rules.note(one, "a file is a path below the root: left out"),
             Err(variable) => {

@@ -40,11 +40,10 @@ impl<'a> Scope<'a> {
 
     /// The one that holds, of the innermost block that has one.
     pub(super) fn one(&self, name: &str) -> Option<&'a Directive> {
-        let level = self.levels.iter().find_map(|level| {
+        self.levels.iter().find_map(|level| {
             let mut all = level.iter().rev();
             all.find(|one| one.name == name)
-        });
-        level
+        })
     }
 
     /// Those that hold: a block that has any has none of those around it.

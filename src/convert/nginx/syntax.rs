@@ -13,7 +13,7 @@ pub(super) struct Directive {
     pub(super) at: Place,
     pub(super) name: String,
     pub(super) args: Vec<String>,
-    pub(super) block: Option<Vec<Directive>>,
+    pub(super) block: Option<Vec<Self>>,
 }
 
 impl Directive {

@@ -40,7 +40,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         let (path, user, password) = match args.remaining()[..] {
             [user, password] => (None, user, password),
-            [user, password, path] if path.starts_with('/') && !user.starts_with('/') => {
+            [user, _, path] if path.starts_with('/') && !user.starts_with('/') => {
                 let error =
                     args.error_at(path, format!("basicauth: the path '{path}' comes first"));
                 return Err(error.hint(format!("write: basicauth {path} USER PASSWORD")));

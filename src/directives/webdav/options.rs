@@ -12,7 +12,7 @@ use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::http::paths::Prefix;
 use crate::site::SiteBuilder;
 
-// Held stands behind a user's name is for that user: nothing is written twice.
+// What stands behind a user's name is for that user: nothing is written twice.
 pub(in crate::directives) static OPTIONS: Options<Block> = Options::<Block>::new(&[
     option("scope DIRECTORY, such as: scope /srv/files", Accumulates, |block, args| {
         let word = args.required()?;
@@ -80,7 +80,7 @@ impl Block {
     }
 }
 
-/// Held a user reaches, and whether he may change it.
+/// What a user reaches, and whether he may change it.
 #[derive(Debug, Clone)]
 pub(super) struct User {
     pub(super) scope: String,

@@ -9,9 +9,8 @@
 //! after what DNS says of the sites; [`metrics`] counts, and [`report`] is what an operator sees of
 //! the process; [`quic_report`] compares visitors with and without HTTP/3, and [`experiment`]
 //! measures them; [`fleet`] is how several machines do as one; [`server`] listens and serves;
-//! [`convert`] translates configurations of
-//! other servers; [`daemon`] deals with the operating system; [`run`] is the life of the process and [`cli`] its
-//! command line.
+//! [`convert`] translates configurations of other servers; [`daemon`] deals with the operating
+//! system; [`run`] is the life of the process and [`cli`] its command line.
 
 pub mod arguments;
 pub mod caddyfile;

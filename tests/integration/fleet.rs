@@ -10,10 +10,10 @@ use crate::acme::{DAY, PATIENCE, entry, orders, pebble, setup, trusted, wait_tru
 use crate::harness::{Caddy, Engine, Kind, NOT_CONFIGURED, Pebble, Setup, delayed, wait_for};
 
 const KEY: [u8; 32] = [7; 32];
-const SITE: &str = "one.example\nstatus 200 /\n";
+pub const SITE: &str = "one.example\nstatus 200 /\n";
 
 /// A machine of the fleet at this engine.
-fn member(setup: Setup, url: &str) -> Setup {
+pub fn member(setup: Setup, url: &str) -> Setup {
     let setup =
         setup.file("fleet.key", KEY).arg(&format!("-fleet={url}")).arg("-fleet-key=fleet.key");
     secret(&setup);
@@ -25,7 +25,7 @@ fn secret(setup: &Setup) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn wait_log(caddy: &Caddy, words: &str) {
+pub fn wait_log(caddy: &Caddy, words: &str) {
     wait_for(words, PATIENCE, || caddy.log().contains(words).then_some(()));
 }
 

@@ -54,6 +54,7 @@ mod fastcgi_faults;
 mod faults;
 mod first_visit;
 mod fleet;
+mod fleet_engines;
 mod forward_auth;
 mod git_site;
 mod grpc;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::Converted;
+use super::pattern::escaped;
 use crate::warning::Warning;
 
 /// Bytes of the longest translation, in MiB: settings that sites share are written in each.
@@ -72,6 +73,10 @@ impl Line {
         self.block.push(item.into());
     }
 
+    fn is(&self, directive: &str) -> bool {
+        self.words.first().is_some_and(|word| word == directive)
+    }
+
     pub(super) fn has_block(&self) -> bool {
         !self.block.is_empty()
     }
@@ -91,6 +96,48 @@ impl Item {
         let words = line.words.into_iter().map(word).collect();
         let block = line.block.into_iter().map(|item| item.moved(from, to)).collect();
         Self::Line(Line { words, block })
+    }
+}
+
+/// The paths of the translation's own, such as `/@location-1`, are for what `rewrite` leads there:
+/// a client that asks for one itself would get past the rules of the path that it stands for.
+fn guarded(site: &Site) -> Vec<Item> {
+    let mut body = site.body.clone();
+    let mut marks = Vec::new();
+    body.iter().for_each(|item| collect_marks(item, &mut marks));
+    let is_rewrite = |item: &Item| matches!(item, Item::Line(one) if one.is("rewrite"));
+    let (false, Some(first)) = (marks.is_empty(), body.iter().position(is_rewrite)) else {
+        return body;
+    };
+    let address = site.addresses.first().map_or("", |one| one.split("://").last().unwrap_or(one));
+    let base = address.find('/').map_or("", |at| address[at..].trim_end_matches('/'));
+    let names = marks.join("|");
+    let base = if base.is_empty() { String::new() } else { format!("(?:{})?", escaped(base)) };
+    let pattern = format!("(?i)^{base}/@(?:{names})(?:/|$)");
+    let unknown = "/@status-404";
+    let guard = Line::new(["rewrite"])
+        .with(Line::new(["if", "{path}", "match", &pattern]))
+        .with(Line::new(["to", unknown]));
+    body.insert(first, guard.into());
+    let answer = ["status", "404", unknown];
+    if !body.iter().any(|item| matches!(item, Item::Line(one) if one.words[..] == answer)) {
+        body.push(Line::new(answer).into());
+    }
+    body
+}
+
+/// The names behind `/@` to which `rewrite` leads, for a regular expression.
+fn collect_marks(item: &Item, marks: &mut Vec<String>) {
+    let Item::Line(line) = item else { return };
+    line.block.iter().for_each(|item| collect_marks(item, marks));
+    if !line.is("to") {
+        return;
+    }
+    for mark in line.words.iter().filter_map(|word| word.strip_prefix("/@")) {
+        let name = escaped(mark.split(['/', '{']).next().unwrap_or_default());
+        if !marks.contains(&name) {
+            marks.push(name);
+        }
     }
 }
 
@@ -176,7 +223,7 @@ impl Page {
         self.text.push('\n');
         self.text.push_str(&addresses.join(", "));
         self.text.push_str(" {\n");
-        self.block("    ", &site.body);
+        self.block("    ", &guarded(site));
         self.text.push_str("}\n");
     }
 

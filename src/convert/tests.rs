@@ -66,6 +66,20 @@ fn lines_of_nginx() {
             &["http:///f/ {", "to /@status-404", "status 404 /@status-404"],
         ),
         ("server { if (-d $request_filename) { return 403; } }", &["to /@status-403"]),
+        (
+            "server { location /a { auth_basic x; auth_basic_user_file f; proxy_pass http://c; }\n\
+             location /b { allow 10.0.0.1; deny all; proxy_pass http://c:1; }\n\
+             location ~ \\.d$ { root /d; } location / { proxy_pass http://c:1; } }",
+            &[
+                "to /@location-1{path}",
+                "status 403 /@location-1",
+                "ipfilter /@location-2 {",
+                // What clients may not ask for themselves.
+                "if {path} match (?i)^/@(?:location-1|location-2|location-4)(?:/|$)",
+                "to /@status-404",
+                "status 404 /@status-404",
+            ],
+        ),
         ("server { auth_basic x; auth_basic_user_file none; }", &["status 403 /"]),
         ("server { location /a { limit_except GET { deny all; } } }", &["status 403 /a"]),
     ] {
@@ -168,7 +182,7 @@ fn changed_examples_come_to_an_end() {
         }
     }
     examples.sort();
-    assert_eq!(examples.len(), 40);
+    assert_eq!(examples.len(), 42);
     let mut random = fastrand::Rng::with_seed(17);
     let odd: Vec<char> = "{}\"'`;\\$@*~#\n <é".chars().collect();
     for turn in 0..10_000 {

@@ -72,8 +72,9 @@ impl Builder<'_, '_> {
         redirect::tried(tries, &conditions, self.locations, &mut self.rules);
     }
 
-    /// Fields, lifetimes, limits and passwords of a location within the site.
-    pub(super) fn modifiers(&mut self, one: &Location<'_>) {
+    /// Fields, lifetimes, limits and passwords of a location within the site, whose requests have
+    /// the path `met` behind `rewrite`.
+    pub(super) fn modifiers(&mut self, one: &Location<'_>, met: &str) {
         let scope = &one.scope;
         self.expire(Some(one));
         let exact = if one.kind == Kind::Exact { " and longer paths" } else { "" };
@@ -98,13 +99,13 @@ impl Builder<'_, '_> {
             return;
         }
         if scope.mine("add_header").is_some() {
-            self.lines.extend(settings::header(scope, &one.path));
+            self.lines.extend(settings::header(scope, met));
         }
         if scope.mine("client_max_body_size").is_some() {
             self.limit(scope, &one.path);
         }
         if access::is_own(scope) {
-            self.lines.extend(access::lines(scope, &one.path, self.files));
+            self.lines.extend(access::lines(scope, met, self.files));
         }
     }
 

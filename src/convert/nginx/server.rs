@@ -126,6 +126,8 @@ impl Builder<'_, '_> {
         }
         let conditions = place::conditions(one, self.locations);
         let is_whole = one.is_prefix() && conditions.len() <= usize::from(one.path != "/");
+        // Where directives behind `rewrite` meet its requests.
+        let mut met = one.path.clone();
         match one.action {
             Action::Return(line) if one.kind == Kind::Named => {
                 let path = format!("/{}", one.path);
@@ -141,17 +143,18 @@ impl Builder<'_, '_> {
                 self.lines.push(Line::new(["status", "403", &one.path]).into());
             }
             Action::Deny => self.rules.status(&conditions, 403),
-            Action::Proxy(pass) if !self.is_own(one) => self.proxy(one, pass, &conditions),
+            Action::Proxy(pass) if !self.is_own(one) => met = self.proxy(one, pass, &conditions),
             Action::Fastcgi(pass) => self.fastcgi(one, pass),
             _ if self.is_own(one) => self.own_site(one),
             _ => self.files(one, &conditions),
         }
         if !matches!(one.action, Action::Return(_) | Action::Deny) && !self.is_own(one) {
-            self.modifiers(one);
+            self.modifiers(one, &met);
         }
     }
 
-    fn proxy(&mut self, one: &Location<'_>, pass: &Directive, conditions: &[Line]) {
+    /// Gives the path that the requests have at the upstream's line.
+    fn proxy(&mut self, one: &Location<'_>, pass: &Directive, conditions: &[Line]) -> String {
         // Files that a regular expression takes from the upstream are left where they are.
         let gives_away = one.kind == Kind::Prefix && conditions.iter().skip(1).count() > 0
             || one.kind == Kind::Prefix && one.path == "/" && !conditions.is_empty();
@@ -167,13 +170,14 @@ impl Builder<'_, '_> {
         };
         let from = if mark.is_empty() { one.path.clone() } else { mark.clone() };
         let location = (!matches!(one.kind, Kind::Named | Kind::Regex)).then_some(&*one.path);
-        let route = Route { from, location, mark: &mark, base: "" };
+        let route = Route { from: from.clone(), location, mark: &mark, base: "" };
         redirect::own(&one.scope, conditions, &mut self.rules);
         let line = proxy::rule(pass, &one.scope, &route, self.files);
         self.lines.push(line.map_or_else(|note| note, Item::from));
         if one.is_prefix() {
             self.slash(one);
         }
+        from
     }
 
     /// A path for requests with these conditions, which `rewrite` sends there.

@@ -125,10 +125,10 @@ fn an_unset_variable_leaves_the_default() {
 
 #[test]
 fn a_word_that_is_no_address_is_taken_and_told() {
-    let text = "a.example:@PORT@ {\n root .\n tls /etc/ssl/cert.pem\n}\n";
+    let text = "a.example:@PORT@ {\n root .\n tls admin\n}\n";
     let (valid, said) = validate(&Setup::new(text));
     assert!(valid, "{said}");
-    assert!(said.contains("Caddyfile:3:6 - tls: '/etc/ssl/cert.pem' is read as an e"), "{said}");
+    assert!(said.contains("Caddyfile:3:6 - tls: 'admin' is read as an e"), "{said}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::cursor::Cursor;
 use super::{ConfigError, Kind, Role, Token};
 
 /// The tokens of a text.
@@ -16,17 +17,12 @@ pub(super) struct Lexed {
 /// Splits `text` into tokens.
 pub(super) fn scan(name: &str, text: &str) -> Lexed {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lexer = Lexer {
-        chars: text.chars(),
-        line: 1,
-        column: 1,
-        file: Arc::from(name),
-        source: Arc::from(text),
-    };
+    let mut lexer =
+        Lexer { cursor: Cursor::new(text), file: Arc::from(name), source: Arc::from(text) };
     let mut tokens: Vec<Token> = Vec::new();
     let mut errors = Vec::new();
     let mut is_cut = false;
-    while let Some(first) = lexer.skip_blank() {
+    while let Some(first) = lexer.cursor.skip_blank() {
         let mut token = lexer.begin();
         if first != '"' {
             lexer.word(&mut token);
@@ -38,7 +34,7 @@ pub(super) fn scan(name: &str, text: &str) -> Lexed {
             is_cut = true;
             break;
         }
-        token.end_line = lexer.line;
+        token.end_line = lexer.cursor.line;
         tokens.push(token);
     }
     split_braces(&mut tokens, &mut errors);
@@ -67,50 +63,20 @@ fn split_braces(tokens: &mut Vec<Token>, errors: &mut Vec<ConfigError>) {
 }
 
 struct Lexer<'a> {
-    chars: std::str::Chars<'a>,
-    line: u32,
-    column: u32,
+    cursor: Cursor<'a>,
     file: Arc<str>,
     source: Arc<str>,
 }
 
 impl Lexer<'_> {
-    fn peek(&self) -> Option<char> {
-        self.chars.clone().next()
-    }
-
-    fn bump(&mut self) -> Option<char> {
-        let c = self.chars.next()?;
-        if c == '\n' {
-            self.line += 1;
-            self.column = 1;
-        } else {
-            self.column += 1;
-        }
-        Some(c)
-    }
-
-    /// Passes white space and comments; the first character of a token stays unread.
-    fn skip_blank(&mut self) -> Option<char> {
-        loop {
-            match self.peek()? {
-                '#' => while self.peek().is_some_and(|c| c != '\n') && self.bump().is_some() {},
-                c if c.is_whitespace() => {
-                    self.bump();
-                }
-                c => return Some(c),
-            }
-        }
-    }
-
     fn begin(&self) -> Token {
         Token {
             text: String::new(),
             file: self.file.clone(),
-            line: self.line,
-            column: self.column,
+            line: self.cursor.line,
+            column: self.cursor.column,
             source: self.source.clone(),
-            end_line: self.line,
+            end_line: self.cursor.line,
             origin: 0,
             is_quoted: false,
             unset: None,
@@ -119,19 +85,19 @@ impl Lexer<'_> {
 
     /// `\"` is the only escape: Windows paths need no doubled backslash.
     fn quoted(&mut self, token: &mut Token) -> Result<(), ConfigError> {
-        self.bump();
+        self.cursor.bump();
         token.is_quoted = true;
-        while let Some(c) = self.bump() {
+        while let Some(c) = self.cursor.bump() {
             match c {
                 '"' => return Ok(()),
-                '\\' if self.peek() == Some('"') => {
-                    self.bump();
+                '\\' if self.cursor.peek() == Some('"') => {
+                    self.cursor.bump();
                     token.text.push('"');
                 }
                 '\\' => {
                     token.text.push('\\');
                     // The character behind is literal too, so `\\"` ends in a backslash.
-                    if let Some(next) = self.bump() {
+                    if let Some(next) = self.cursor.bump() {
                         token.text.push(next);
                     }
                 }
@@ -148,20 +114,20 @@ impl Lexer<'_> {
         let name = token.text.strip_prefix("<<").filter(|name| {
             !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
         })?;
-        let (rest, lines) = self.chars.as_str().split_once('\n')?;
+        let (rest, lines) = self.cursor.rest().split_once('\n')?;
         let ends = |line: &str| line.split_whitespace().next() == Some(name);
         let last = lines.lines().position(ends)?;
         if !rest.trim().is_empty() {
             return None;
         }
         for _ in 0..=last {
-            while self.bump().is_some_and(|c| c != '\n') {}
+            while self.cursor.bump().is_some_and(|c| c != '\n') {}
         }
-        while self.peek().is_some_and(char::is_whitespace) {
-            self.bump();
+        while self.cursor.peek().is_some_and(char::is_whitespace) {
+            self.cursor.bump();
         }
         for _ in name.chars() {
-            self.bump();
+            self.cursor.bump();
         }
         let message = format!("'{}' begins a heredoc, which only Caddy 2 has", token.text);
         Some(ConfigError::at(token, Kind::Parse, message).role(Role::Caddy2).hint(
@@ -172,11 +138,11 @@ impl Lexer<'_> {
     /// A carriage return is dropped and does not even end the word; `#` drops the word's rest.
     fn word(&mut self, token: &mut Token) {
         let mut comment = false;
-        while let Some(c) = self.peek() {
+        while let Some(c) = self.cursor.peek() {
             if c.is_whitespace() && c != '\r' {
                 return;
             }
-            self.bump();
+            self.cursor.bump();
             comment |= c == '#';
             if !comment && c != '\r' {
                 token.text.push(c);

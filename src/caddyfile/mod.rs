@@ -4,6 +4,7 @@
 mod advice;
 mod args;
 mod caddy2;
+mod cursor;
 mod duration;
 mod error;
 mod format;
@@ -26,6 +27,7 @@ mod values;
 
 pub use advice::{counterpart_of_caddy2, counterpart_of_nginx, slip, unknown_option};
 pub use args::Args;
+pub use cursor::Cursor;
 pub use duration::parse_duration;
 pub use error::{ConfigError, Kind, Role};
 pub use format::format;

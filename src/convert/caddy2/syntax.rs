@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::caddyfile::Cursor;
 use crate::convert::page::Place;
 
 /// How deep blocks may lie in one another.
@@ -60,7 +61,7 @@ impl Token {
 
 /// The lines of a text. At the top they are addresses with blocks, or those of a single site.
 pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Segment>, Wrong> {
-    let tokens = Lexer { rest: text.chars(), file: Rc::from(name), line: 1, column: 1 }.tokens()?;
+    let tokens = Lexer { cursor: Cursor::new(text), file: Rc::from(name) }.tokens()?;
     let mut reader = Reader { tokens: tokens.into_iter().peekable() };
     let (all, close) = reader.segments(0)?;
     match close {
@@ -118,17 +119,19 @@ impl Reader {
 }
 
 struct Lexer<'a> {
-    rest: std::str::Chars<'a>,
+    cursor: Cursor<'a>,
     file: Rc<str>,
-    line: u32,
-    column: u32,
 }
 
 impl Lexer<'_> {
     fn tokens(mut self) -> Result<Vec<Token>, Wrong> {
         let mut all = Vec::new();
-        while let Some(first) = self.skip_blank() {
-            let at = Place { file: self.file.clone(), line: self.line, column: self.column };
+        while let Some(first) = self.cursor.skip_blank() {
+            let at = Place {
+                file: self.file.clone(),
+                line: self.cursor.line,
+                column: self.cursor.column,
+            };
             let is_quoted = matches!(first, '"' | '`');
             let mut text = if is_quoted { self.quoted(first, &at)? } else { self.word() };
             let heredoc = text.strip_prefix("<<").filter(|_| !is_quoted).map(str::to_owned);
@@ -137,44 +140,20 @@ impl Lexer<'_> {
                 text = self.heredoc(&marker, &at)?;
                 is_text = true;
             }
-            all.push(Token { at, text, is_quoted: is_text, end_line: self.line });
+            all.push(Token { at, text, is_quoted: is_text, end_line: self.cursor.line });
         }
         Ok(all)
     }
 
-    fn peek(&self) -> Option<char> {
-        self.rest.clone().next()
-    }
-
-    fn bump(&mut self) -> Option<char> {
-        let c = self.rest.next()?;
-        if c == '\n' {
-            (self.line, self.column) = (self.line + 1, 1);
-        } else {
-            self.column += 1;
-        }
-        Some(c)
-    }
-
-    fn skip_blank(&mut self) -> Option<char> {
-        loop {
-            match self.peek()? {
-                '#' => while self.peek().is_some_and(|c| c != '\n') && self.bump().is_some() {},
-                c if c.is_whitespace() => {
-                    self.bump();
-                }
-                c => return Some(c),
-            }
-        }
-    }
-
     fn quoted(&mut self, quote: char, at: &Place) -> Result<String, Wrong> {
         let mut text = String::new();
-        self.bump();
-        while let Some(c) = self.bump() {
+        self.cursor.bump();
+        while let Some(c) = self.cursor.bump() {
             match c {
                 c if c == quote => return Ok(text),
-                '\\' if quote == '"' && self.peek() == Some('"') => text.extend(self.bump()),
+                '\\' if quote == '"' && self.cursor.peek() == Some('"') => {
+                    text.extend(self.cursor.bump())
+                }
                 c => text.push(c),
             }
         }
@@ -183,8 +162,8 @@ impl Lexer<'_> {
 
     fn word(&mut self) -> String {
         let mut text = String::new();
-        while let Some(c) = self.peek().filter(|c| !c.is_whitespace()) {
-            self.bump();
+        while let Some(c) = self.cursor.peek().filter(|c| !c.is_whitespace()) {
+            self.cursor.bump();
             text.push(c);
         }
         text
@@ -193,11 +172,11 @@ impl Lexer<'_> {
     /// The lines up to the one that is the marker, without the margin that is before it.
     fn heredoc(&mut self, marker: &str, at: &Place) -> Result<String, Wrong> {
         let mut lines = Vec::new();
-        while self.bump().is_some_and(|c| c != '\n') {}
-        while self.peek().is_some() {
+        while self.cursor.bump().is_some_and(|c| c != '\n') {}
+        while self.cursor.peek().is_some() {
             let mut line = String::new();
-            while let Some(c) = self.peek().filter(|c| *c != '\n') {
-                self.bump();
+            while let Some(c) = self.cursor.peek().filter(|c| *c != '\n') {
+                self.cursor.bump();
                 line.push(c);
                 let margin = line.strip_suffix(marker);
                 if let Some(margin) = margin.filter(|margin| margin.trim().is_empty()) {
@@ -207,7 +186,7 @@ impl Lexer<'_> {
                     return Ok(inner.collect::<Vec<_>>().join("\n"));
                 }
             }
-            self.bump();
+            self.cursor.bump();
             lines.push(line);
         }
         Err((at.clone(), format!("the heredoc has no line {marker}")))

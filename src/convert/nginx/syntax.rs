@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::caddyfile::Cursor;
 use crate::convert::page::Place;
 
 /// How deep blocks may lie in one another.
@@ -45,15 +46,13 @@ pub(in crate::convert) type Wrong = (Place, String);
 /// The directives of a text.
 pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Directive>, Wrong> {
     let file = Rc::from(name);
-    let mut reader = Reader { chars: text.chars().peekable(), file, line: 1, column: 1 };
+    let mut reader = Reader { cursor: Cursor::new(text), file };
     reader.directives(0)
 }
 
 struct Reader<'a> {
-    chars: std::iter::Peekable<std::str::Chars<'a>>,
+    cursor: Cursor<'a>,
     file: Rc<str>,
-    line: u32,
-    column: u32,
 }
 
 enum Token {
@@ -96,34 +95,16 @@ impl Reader<'_> {
     }
 
     fn place(&self) -> Place {
-        Place { file: self.file.clone(), line: self.line, column: self.column }
-    }
-
-    fn bump(&mut self) -> Option<char> {
-        let c = self.chars.next()?;
-        if c == '\n' {
-            (self.line, self.column) = (self.line + 1, 1);
-        } else {
-            self.column += 1;
-        }
-        Some(c)
+        Place { file: self.file.clone(), line: self.cursor.line, column: self.cursor.column }
     }
 
     fn token(&mut self) -> Result<(Place, Token), Wrong> {
-        loop {
-            match self.chars.peek() {
-                Some('#') => while self.bump().is_some_and(|c| c != '\n') {},
-                Some(c) if c.is_whitespace() => {
-                    self.bump();
-                }
-                _ => break,
-            }
-        }
+        let first = self.cursor.skip_blank();
         let at = self.place();
-        let Some(first) = self.chars.peek().copied() else { return Ok((at, Token::End)) };
+        let Some(first) = first else { return Ok((at, Token::End)) };
         let token = match first {
             ';' | '{' | '}' => {
-                self.bump();
+                self.cursor.bump();
                 match first {
                     ';' => Token::Semicolon,
                     '{' => Token::Open,
@@ -138,8 +119,8 @@ impl Reader<'_> {
 
     fn quoted(&mut self, quote: char, at: &Place) -> Result<String, Wrong> {
         let mut word = String::new();
-        self.bump();
-        while let Some(c) = self.bump() {
+        self.cursor.bump();
+        while let Some(c) = self.cursor.bump() {
             match c {
                 '\\' => self.escaped(&mut word),
                 c if c == quote => return Ok(word),
@@ -151,13 +132,13 @@ impl Reader<'_> {
 
     fn word(&mut self) -> String {
         let mut word = String::new();
-        while let Some(&c) = self.chars.peek() {
+        while let Some(c) = self.cursor.peek() {
             // `${name}` is a variable.
             let ends = c.is_whitespace() || c == ';' || c == '{' && !word.ends_with('$');
             if ends {
                 break;
             }
-            self.bump();
+            self.cursor.bump();
             match c {
                 '\\' => self.escaped(&mut word),
                 c => word.push(c),
@@ -168,7 +149,7 @@ impl Reader<'_> {
 
     /// The character behind a backslash, which stays where nginx keeps it.
     fn escaped(&mut self, word: &mut String) {
-        match self.bump() {
+        match self.cursor.bump() {
             Some(c @ ('"' | '\'' | '\\')) => word.push(c),
             Some('t') => word.push('\t'),
             Some('r') => word.push('\r'),

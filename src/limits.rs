@@ -280,6 +280,9 @@ limits! {
     ACME_ATTEMPT: Duration = secs(300), time "one attempt to obtain a certificate from a CA";
     FLEET_ANSWER: Duration = secs(5), time "answer of the engine of `-fleet`, and the connection to it";
     FLEET_POLL: Duration = secs(5), time "between two questions to the engine of `-fleet`";
+    FLEET_BEAT: Duration = secs(15), time "between two signs of life of a machine of `-fleet`";
+    FLEET_GONE: Duration = secs(45), time "without a sign of life before a machine of `-fleet` is shown no more";
+    FLEET_NUMBER: Duration = secs(86_400), time "without a sign of life before a machine's number in `-fleet` is free";
     FLEET_AGAIN: Duration = secs(30), time "between attempts to reach the engine of `-fleet`, at most";
     FLEET_ALONE: Duration = secs(10), time "time without the engine of `-fleet` before a certificate is obtained alone";
     CA_TIMEOUT: Duration = secs(10), time "one request to a CA (`-catimeout`)";

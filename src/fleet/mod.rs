@@ -1,6 +1,7 @@
 //! What several machines do as one: who may do a piece of work (`lease`), which keys are in use
-//! (`keys`), and which of two copies holds (`copies`). State machines without clock or socket: the
-//! caller passes the time in and asks the engine, the server that all machines reach.
+//! (`keys`), which of two copies holds (`copies`), and who is there (`members`). State machines
+//! without clock or socket: the caller passes the time in and asks the engine, the server that all
+//! machines reach.
 //!
 //! No clock of one machine is compared with that of another: a machine measures how long it has
 //! waited by its own steady clock, and everything else is in the engine's time.
@@ -11,6 +12,7 @@ pub mod engine;
 mod interleavings;
 pub mod keys;
 pub mod lease;
+pub mod members;
 #[cfg(test)]
 mod model;
 pub mod place;

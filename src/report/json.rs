@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::configuration::Attempt;
 use super::failures::Failure;
+use super::fleet::{Fleet, Machine};
 use super::history::Second;
 use super::state::Report;
 use super::upstreams::{UpstreamService, UpstreamState};
@@ -37,6 +38,7 @@ pub fn of(report: &Report) -> String {
         "files": files(report),
         "certificates": certificates(report),
         "log_lines_lost": report.lines_lost,
+        "fleet": report.fleet.as_ref().map(fleet),
         "quic_report": report.experiments.iter().map(|one| quic_report(one)).collect::<Vec<_>>(),
     });
     format!("{status:#}\n")
@@ -156,6 +158,23 @@ fn quic_report(one: &Experiment) -> Value {
         "site": one.site(),
         "verdict": latest.as_ref().map(|report| report.verdict.name()),
         "answer": latest.as_ref().map(|report| report.answer()),
+    })
+}
+
+fn fleet(fleet: &Fleet) -> Value {
+    let machine = |one: &Machine| {
+        json!({
+            "number": one.number, "host": one.host, "version": one.version, "since": at(one.since),
+            "silent_seconds": one.silent.as_secs_f64(), "lag_seconds": one.lag.as_secs_f64(),
+        })
+    };
+    json!({
+        "number": fleet.number,
+        "engine": fleet.engine,
+        "is_connected": fleet.is_connected,
+        "since": rfc3339(fleet.since),
+        "lag_seconds": fleet.lag.map(|lag| lag.as_secs_f64()),
+        "machines": fleet.machines.iter().map(machine).collect::<Vec<_>>(),
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod configuration;
 mod failures;
+mod fleet;
 mod history;
 mod json;
 mod process;
@@ -14,6 +15,7 @@ pub mod words;
 
 pub use configuration::{Attempt, Change, Changes, Configuration, Outcomes};
 pub use failures::Failure;
+pub use fleet::{Fleet, Machine};
 pub use history::{History, Minute, Second};
 pub use json::of as json;
 pub use process::{Process, ReportSource};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Local};
 
 use super::configuration::{Changes, Configuration};
+use super::fleet::Fleet;
 use super::history::Minute;
 use super::upstreams::{UpstreamService, UpstreamState};
 use crate::experiment::Experiment;
@@ -47,6 +48,8 @@ pub struct Report {
     /// Of sites with `quic_report`.
     pub experiments: Vec<Arc<Experiment>>,
     pub lines_lost: u64,
+    /// `None` without `-fleet`.
+    pub fleet: Option<Fleet>,
 }
 
 impl Report {

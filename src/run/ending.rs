@@ -51,6 +51,9 @@ impl Service {
         self.watchdog.stop();
         self.status.stop();
         self.control.release();
+        if let Some(shared) = &self.fleet {
+            shared.resign();
+        }
         // The new process rotates the logs and renews the certificates.
         logfile::disable_rotation();
         self.settings.keeper.stop();

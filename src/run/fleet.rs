@@ -62,6 +62,7 @@ pub(super) fn start(shared: &Shared, keeper: &Arc<Keeper>) {
             keeper.reread(entries);
         }
     }));
+    shared.join();
     if let Err(error) = shared.start() {
         log::error!("fleet: cannot start a thread: {error}");
     }

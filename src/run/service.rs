@@ -104,9 +104,9 @@ impl Service {
         let recorded = qlog::choice(options, traces.as_ref());
         let workers = server::spawn(&engine, &keys, count, connections, recorded)
             .map_err(|error| format!("cannot start the workers: {error}"))?;
-        let configuration = Configuration::new(&source.name, sites.len());
-        let metrics = workers.metrics().clone();
-        let status = Status::new(engine.clone(), metrics, keys.generation(), configuration);
+        let loaded_as = Configuration::new(&source.name, sites.len());
+        let (metrics, generation) = (workers.metrics().clone(), keys.generation());
+        let status = Status::new(engine.clone(), metrics, generation, fleet.clone(), loaded_as);
         let service = Self {
             settings,
             fleet,

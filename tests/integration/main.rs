@@ -55,6 +55,7 @@ mod faults;
 mod first_visit;
 mod fleet;
 mod fleet_engines;
+mod fleet_members;
 mod forward_auth;
 mod git_site;
 mod grpc;

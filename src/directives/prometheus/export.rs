@@ -8,7 +8,7 @@ use prometheus_client::registry::Registry;
 
 use super::accept::Format;
 use super::families::{Families, Family, Sample, labels};
-use super::{network, quic_report, requests, upstreams};
+use super::{fleet, network, quic_report, requests, upstreams};
 use crate::report::{Report, Usage};
 
 /// The report in a format.
@@ -38,6 +38,7 @@ impl Collector for Exported {
         file_cache(families, &self.report)?;
         certificates(families, &self.report)?;
         quic_report::write(families, &self.report)?;
+        fleet::write(families, &self.report)?;
         service(families, &self.report)?;
         process(families, &self.report, &self.usage)
     }

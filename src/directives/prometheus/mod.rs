@@ -4,6 +4,7 @@
 mod accept;
 mod export;
 mod families;
+mod fleet;
 mod labels;
 mod network;
 mod quic_report;

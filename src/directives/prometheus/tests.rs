@@ -58,6 +58,24 @@ impl ReportSource for Fixed {
             ],
             experiments: vec![crate::experiment::tests::reported("https://a.example", 200)],
             lines_lost: 3,
+            fleet: Some(crate::report::Fleet {
+                number: Some(7),
+                engine: "db.example:6379".to_owned(),
+                is_connected: true,
+                since: Local::now(),
+                lag: Some(Duration::from_millis(2)),
+                machines: vec![
+                    crate::report::Machine {
+                        number: 7,
+                        host: "web1".to_owned(),
+                        version: "1".to_owned(),
+                        since: 0,
+                        silent: Duration::ZERO,
+                        lag: Duration::from_millis(2),
+                    };
+                    2
+                ],
+            }),
         }
     }
 }
@@ -134,6 +152,9 @@ async fn requests_have_the_names_of_the_plugin() {
         r#"caddy_upgrades_total{result="success"} 1"#.to_owned(),
         "caddy_quic_packets_lost_total 7".to_owned(),
         "caddy_log_lines_lost_total 3".to_owned(),
+        "caddy_fleet_members 2.0".to_owned(),
+        "caddy_fleet_connected 1.0".to_owned(),
+        "caddy_fleet_lag_seconds 0.002".to_owned(),
         r#"caddy_quic_report_verdict{site="https://a.example",verdict="faster"} 1.0"#.to_owned(),
         r#"caddy_quic_report_verdict{site="https://a.example",verdict="slower"} 0.0"#.to_owned(),
         r#"caddy_quic_report_visits_needed{site="https://a.example"} 0.0"#.to_owned(),

@@ -4,6 +4,7 @@
 mod cells;
 mod charts;
 mod experiments;
+mod fleet;
 mod network;
 mod shapes;
 mod tables;

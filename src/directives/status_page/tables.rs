@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::cells::{Layout, ROWS, Table, bad_if, cell, dash, left_out, numbers, short, words};
 use super::charts::PERCENTILES;
-use super::network;
+use super::{fleet, network};
 use crate::metrics::{Latencies, Protocol, ProtocolTotals};
 use crate::report::words::{bytes, compact, count, date, day, millis, names, percent};
 use crate::report::{Attempt, Report, UpstreamState};
 use crate::tls::CertificateState;
 
 pub(super) fn all(report: &Report) -> Vec<Value> {
-    vec![
+    let always = [
         last_minute(report),
         network::errors(report),
         upstreams(report),
@@ -21,7 +21,8 @@ pub(super) fn all(report: &Report) -> Vec<Value> {
         changes(report),
         network::files(report),
         since_start(report),
-    ]
+    ];
+    always.into_iter().chain(fleet::machines(report)).collect()
 }
 
 /// A row with what `value` says of each protocol and of all.

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::cells::{said, with};
-use super::{charts, experiments, tables};
+use super::{charts, experiments, fleet, tables};
 use crate::metrics::Protocol;
 use crate::pages;
 use crate::quic_report::PICTURE_STYLE;
@@ -113,7 +113,9 @@ fn problems(report: &Report) -> Vec<String> {
         .map(|one| format!("The last {}, {}, {}", one.change.name(), time(one.at), one.result()));
     let lost =
         (report.lines_lost > 0).then(|| format!("{} lost", count(report.lines_lost, "log line")));
-    down.chain(failed).chain(ending).chain(changes).chain(lost).map(|one| said(&one)).collect()
+    let away = report.fleet.as_ref().and_then(fleet::problem);
+    let all = down.chain(failed).chain(ending).chain(changes).chain(lost).chain(away);
+    all.map(|one| said(&one)).collect()
 }
 
 /// The first ones, and how many more there are.

@@ -2,6 +2,7 @@
 //! What is asked of it here is one connection's; who asks, and when, is in `store`.
 
 mod connect;
+pub mod members;
 mod scripts;
 
 use std::time::Duration;

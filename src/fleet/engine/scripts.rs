@@ -72,3 +72,39 @@ local t = redis.call('TIME')
 return {redis.call('GET', KEYS[1]), t[1], t[2], redis.call('GET', KEYS[2]) or '',
   redis.call('HGETALL', KEYS[3])}
 ";
+
+/// That question with a sign of life: KEYS: revision, members; ARGV: the machine's number, its
+/// holder, what it says (nothing: it leaves), how long a number is kept, whether to list all. The
+/// answer: the clock, the revision, whether another machine has the number, what was there, and the
+/// list. A number that was not seen for so long is free.
+pub(super) const SIGN: &str = r"
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local before = redis.call('HGET', KEYS[2], ARGV[1]) or ''
+local function is_old(entry)
+  return now - (tonumber(string.match(entry, '^%d+')) or 0) >= tonumber(ARGV[4])
+end
+local outcome = 'taken'
+if before == '' or is_old(before) or string.match(before, '^%d+ (%x+) ') == ARGV[2] then
+  outcome = 'signed'
+  if ARGV[3] == '' then
+    redis.call('HDEL', KEYS[2], ARGV[1])
+  else
+    redis.call('HSET', KEYS[2], ARGV[1],
+      string.format('%.0f', now) .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])
+  end
+end
+local there = {}
+if ARGV[5] == '1' then
+  local all = redis.call('HGETALL', KEYS[2])
+  for i = 1, #all, 2 do
+    if is_old(all[i + 1]) then
+      redis.call('HDEL', KEYS[2], all[i])
+    else
+      there[#there + 1] = all[i]
+      there[#there + 1] = all[i + 1]
+    end
+  end
+end
+return {t[1], t[2], redis.call('GET', KEYS[1]) or '', outcome, before, there}
+";

@@ -27,6 +27,8 @@ impl Life {
 
     async fn follow(&mut self, link: &mut Link) -> Result<std::sync::mpsc::Sender<bool>, Trouble> {
         self.survey(link, true).await?;
+        let polled = self.ask(link).await?;
+        self.set_clock(polled.now);
         self.there(&link.place.clone());
         let mut poll = Instant::now() + FLEET_POLL;
         loop {
@@ -71,8 +73,9 @@ impl Life {
 
     /// Asks what has changed, and does what could not be done before.
     async fn poll(&mut self, link: &mut Link) -> Result<(), Trouble> {
-        let polled = link.poll().await?;
+        let polled = self.ask(link).await?;
         self.set_clock(polled.now);
+        self.show(true);
         if polled.revision != self.revision {
             self.survey(link, false).await?;
         }
@@ -169,7 +172,11 @@ impl Life {
     async fn leave(&mut self, link: &mut Link) {
         let names: Vec<_> = self.leases.keys().cloned().collect();
         names.iter().for_each(|name| self.give_up(name));
-        if let Err(Trouble(why)) = self.tend(link).await {
+        let left = match self.tend(link).await {
+            Ok(()) => self.part(link).await,
+            troubled => troubled,
+        };
+        if let Err(Trouble(why)) = left {
             log::debug!("fleet: {why}");
         }
     }

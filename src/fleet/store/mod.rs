@@ -3,12 +3,14 @@
 
 mod exchange;
 mod follow;
+mod members;
+mod membership;
 mod records;
 mod thread;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as blocking};
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,7 @@ use super::seal::Seal;
 use crate::limits::FLEET_ALONE;
 use crate::tls::acme::entries;
 use crate::tls::{Folder, Held, Storage};
+pub use membership::View;
 
 /// Called with the entries that have come from other machines.
 pub type Arrived = Box<dyn Fn(&[String]) + Send + Sync>;
@@ -39,6 +42,9 @@ struct Inner {
     /// Since when the engine does not answer.
     away: Mutex<Option<Instant>>,
     arrived: Mutex<Option<Arrived>>,
+    /// Whether this process is one of the fleet's machines, as other than in `-revoke`.
+    is_member: AtomicBool,
+    seen: Mutex<membership::Seen>,
 }
 
 /// A lock that is wanted or held.
@@ -82,6 +88,8 @@ impl Shared {
             unsettled: AtomicUsize::new(0),
             away: Mutex::new(Some(Instant::now())),
             arrived: Mutex::default(),
+            is_member: AtomicBool::new(false),
+            seen: Mutex::default(),
         }))
     }
 
@@ -93,6 +101,21 @@ impl Shared {
 
     pub fn on_arrival(&self, hook: Arrived) {
         *locked(&self.0.arrived) = Some(hook);
+    }
+
+    /// Shows this machine to the others.
+    pub fn join(&self) {
+        self.0.is_member.store(true, Ordering::Release);
+    }
+
+    /// Leaves that to another process of this machine.
+    pub fn resign(&self) {
+        self.0.is_member.store(false, Ordering::Release);
+    }
+
+    /// Who is there, as far as this machine knows.
+    pub fn view(&self) -> View {
+        locked(&self.0.seen).view(self.0.engine.place().to_string())
     }
 
     /// Ends the thread; whether the engine has everything. Waits no longer than `limit`.

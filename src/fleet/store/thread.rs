@@ -13,6 +13,7 @@ use super::super::Stamp;
 use super::super::engine::Trouble;
 use super::super::lease::Lease;
 use super::super::seal::Id;
+use super::membership::{Clock, Membership};
 use super::records::Records;
 use super::{Command, Inner, locked};
 use crate::limits::FLEET_AGAIN;
@@ -50,17 +51,11 @@ pub(super) struct Life {
     /// The highest version and fencing number that was seen.
     pub(super) seen: Stamp,
     pub(super) clock: Option<Clock>,
+    pub(super) membership: Membership,
     begun: Instant,
     /// The trouble that was logged last.
     said: Option<String>,
     was_there: bool,
-}
-
-/// The engine's clock when it was read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
-    engine: Stamp,
-    read: Instant,
 }
 
 /// Why a connection is not used any more.
@@ -78,6 +73,7 @@ impl From<Trouble> for Ended {
 impl Life {
     fn new(inner: Arc<Inner>, inbox: UnboundedReceiver<Command>) -> Self {
         let records = Records::read(&inner.folder);
+        let membership = Membership::new(&inner.folder);
         let seen = records.all().map(|(_, record)| record.version).max().unwrap_or(0);
         Self {
             inner,
@@ -92,6 +88,7 @@ impl Life {
             arrived: Vec::new(),
             seen,
             clock: None,
+            membership,
             begun: Instant::now(),
             said: None,
             was_there: false,
@@ -192,8 +189,7 @@ impl Life {
 
     /// The engine's clock as far as it is known.
     pub(super) fn engine_now(&self) -> Stamp {
-        let since = |read: Instant| u64::try_from(read.elapsed().as_micros()).unwrap_or(0);
-        self.clock.map_or(0, |clock| clock.engine.saturating_add(since(clock.read)))
+        self.clock.map_or(0, Clock::now)
     }
 
     pub(super) fn set_clock(&mut self, engine: Stamp) {
@@ -204,6 +200,7 @@ impl Life {
     pub(super) fn there(&mut self, place: &str) {
         self.was_there = true;
         *locked(&self.inner.away) = None;
+        self.show(true);
         match self.said.take() {
             None => log::info!("fleet: connected to {place}"),
             Some(_) => log::info!("fleet: {place} answers again"),
@@ -213,6 +210,7 @@ impl Life {
     /// Says it once, not at each attempt.
     fn away(&mut self, Trouble(why): Trouble) {
         locked(&self.inner.away).get_or_insert_with(Instant::now);
+        self.show(false);
         if self.said.is_none() {
             log::warn!(
                 "fleet: {why}; this machine goes on with what it has, and tries again until the \

@@ -6,7 +6,7 @@ use chrono::Local;
 
 use crate::daemon;
 use crate::metrics::{Metrics, Totals};
-use crate::report::{Changes, Configuration, Minute, Report, UpstreamState};
+use crate::report::{Changes, Configuration, Fleet, Minute, Report, UpstreamState};
 use crate::site::Snapshot;
 use crate::tls::CertificateState;
 
@@ -19,10 +19,11 @@ pub(super) struct Kept {
     pub(super) uptime: Duration,
     pub(super) minute: Minute,
     pub(super) generation: u32,
+    pub(super) fleet: Option<Fleet>,
 }
 
 pub(super) fn report(snapshot: &Snapshot, kept: Kept) -> Report {
-    let Kept { configuration, changes, totals, metrics, uptime, minute, generation } = kept;
+    let Kept { configuration, changes, totals, metrics, uptime, minute, generation, fleet } = kept;
     Report {
         now: Local::now(),
         pid: std::process::id(),
@@ -38,6 +39,7 @@ pub(super) fn report(snapshot: &Snapshot, kept: Kept) -> Report {
         certificates: certificates(snapshot),
         experiments: snapshot.experiments.clone(),
         lines_lost: daemon::lines_lost(),
+        fleet,
     }
 }
 

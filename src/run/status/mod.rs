@@ -1,6 +1,7 @@
 //! The status of the service: for `-status`, and as one line for systemd.
 
 mod collect;
+mod fleet;
 mod line;
 mod text;
 mod traffic;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use self::collect::Kept;
 use crate::daemon::notify;
 use crate::experiment::Experiment;
+use crate::fleet::store::Shared;
 use crate::limits::STATUS_INTERVAL;
 use crate::metrics::Metrics;
 use crate::report::{self, Changes, Configuration, History, Report, ReportSource};
@@ -25,6 +27,7 @@ pub(super) struct Status {
     metrics: Metrics,
     /// As of its keys: 1 for the first process of the service.
     generation: u32,
+    shared: Option<Shared>,
     started: Instant,
     configuration: Mutex<Configuration>,
     changes: Mutex<Changes>,
@@ -37,12 +40,14 @@ impl Status {
         engine: Arc<Engine>,
         metrics: Metrics,
         generation: u32,
+        shared: Option<Shared>,
         configuration: Configuration,
     ) -> Arc<Self> {
         Arc::new(Self {
             engine,
             metrics,
             generation,
+            shared,
             started: Instant::now(),
             configuration: Mutex::new(configuration),
             changes: Mutex::default(),
@@ -124,6 +129,7 @@ impl ReportSource for Status {
             uptime,
             minute,
             generation: self.generation,
+            fleet: self.shared.as_ref().map(|shared| fleet::of(shared.view())),
         };
         collect::report(&self.engine.load(), kept)
     }

@@ -1,6 +1,6 @@
 //! The status as text for people.
 
-use super::traffic;
+use super::{fleet, traffic};
 use crate::metrics::{Latencies, Protocol};
 use crate::report::words::{
     bytes, configuration, date, day, millis, named, names, percent, program, time, when_ended,
@@ -8,7 +8,7 @@ use crate::report::words::{
 use crate::report::{Report, UpstreamState};
 use crate::tls::CertificateState;
 
-/// Upstreams that have a line of their own; `-json` has all.
+/// Upstreams, and machines of a fleet, that have a line of their own; `-json` has all.
 const LISTED: usize = 20;
 
 pub(super) fn of(report: &Report) -> String {
@@ -43,6 +43,12 @@ pub(super) fn of(report: &Report) -> String {
             "history",
             format!("{}: {} by {}: {}", time(one.at), one.change.name(), one.by, one.result()),
         );
+    }
+    if let Some(of) = &report.fleet {
+        row("fleet", fleet::engine(of));
+        for one in of.machines.iter().take(LISTED) {
+            row("machine", fleet::machine(of, one));
+        }
     }
     row("log lines lost", report.lines_lost.to_string());
     for one in traffic::quic_reports(report) {

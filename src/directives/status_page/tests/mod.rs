@@ -67,6 +67,7 @@ fn report_of(counted: &Counted) -> Report {
         certificates: Vec::new(),
         experiments: Vec::new(),
         lines_lost: 0,
+        fleet: None,
     }
 }
 

@@ -1,0 +1,178 @@
+//! What a machine knows of itself and of the others: its number, which its disk keeps, the engine's
+//! clock, and the list as it was read last.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::super::members::{Claim, Member, Number, Roll, Said};
+use crate::fleet::Stamp;
+use crate::tls::{Folder, Storage as _};
+
+pub(super) const FILE: &str = "fleet/machine";
+/// Signs of life of another process under our name after which we take another name: an upgrade has
+/// two processes for a moment, a copied disk for ever.
+const STRANGERS: u32 = 3;
+
+/// What the thread knows of it.
+#[derive(Debug)]
+pub(super) struct Membership {
+    pub(super) claim: Claim,
+    /// Whether the engine has granted the number.
+    pub(super) is_granted: bool,
+    host: String,
+    process: u64,
+    pub(super) since: Option<Stamp>,
+    /// How long the last answer took.
+    pub(super) lag: Duration,
+    pub(super) next: Instant,
+    pub(super) signs: u32,
+    strangers: u32,
+}
+
+/// The engine's clock when it was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    pub(super) engine: Stamp,
+    pub(super) read: Instant,
+}
+
+/// What others are told of it.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// `None` until the engine has granted one for the first time.
+    pub number: Option<Number>,
+    /// Where the engine is.
+    pub engine: String,
+    pub is_connected: bool,
+    /// Since when it is, or is not.
+    pub since: SystemTime,
+    /// How long the last answer took.
+    pub lag: Option<Duration>,
+    /// The engine's clock.
+    pub now: Stamp,
+    /// All machines that are there, by number.
+    pub members: Vec<Member>,
+}
+
+/// The parts of a view that the thread sets.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) number: Option<Number>,
+    is_connected: bool,
+    since: SystemTime,
+    pub(super) lag: Option<Duration>,
+    pub(super) roll: Roll,
+    pub(super) clock: Option<Clock>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            number: None,
+            is_connected: false,
+            since: SystemTime::now(),
+            lag: None,
+            roll: Roll::default(),
+            clock: None,
+        }
+    }
+}
+
+impl Seen {
+    pub(super) fn connected(&mut self, is_connected: bool) {
+        if self.is_connected != is_connected {
+            (self.is_connected, self.since) = (is_connected, SystemTime::now());
+        }
+    }
+
+    pub(super) fn view(&self, engine: String) -> View {
+        let now = self.clock.map_or(0, Clock::now);
+        let mut members: Vec<_> = self.roll.there(now).cloned().collect();
+        members.sort_by_key(|member| member.number);
+        View {
+            number: self.number,
+            engine,
+            is_connected: self.is_connected,
+            since: self.since,
+            lag: self.lag.filter(|_| self.is_connected),
+            now,
+            members,
+        }
+    }
+}
+
+impl Clock {
+    pub(super) fn now(self) -> Stamp {
+        let since = u64::try_from(self.read.elapsed().as_micros()).unwrap_or(0);
+        self.engine.saturating_add(since)
+    }
+}
+
+impl Membership {
+    /// As this machine was at its last start.
+    pub(super) fn new(folder: &Folder) -> Self {
+        let kept = folder.read(FILE).ok().flatten().unwrap_or_default();
+        let kept = Claim::parse(&String::from_utf8_lossy(&kept));
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Self {
+            claim: kept.unwrap_or_else(Claim::draw),
+            is_granted: kept.is_some(),
+            host: host.trim_end().to_owned(),
+            process: fastrand::u64(..),
+            since: None,
+            lag: Duration::ZERO,
+            next: Instant::now(),
+            signs: 0,
+            strangers: 0,
+        }
+    }
+
+    /// The number that this machine has, or had last.
+    pub(super) fn number(&self) -> Option<Number> {
+        self.is_granted.then_some(self.claim.number)
+    }
+
+    pub(super) fn said(&self, now: Stamp) -> Said {
+        Said {
+            host: self.host.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            since: self.since.unwrap_or(now),
+            lag: self.lag,
+            way: None,
+            process: self.process,
+        }
+    }
+
+    /// Whether another process has our name and goes on using it.
+    pub(super) fn is_copied(&mut self, before: Option<&Said>) -> bool {
+        let is_strange = before.is_some_and(|before| before.process != self.process);
+        self.strangers = if is_strange { self.strangers + 1 } else { 0 };
+        self.strangers >= STRANGERS
+    }
+
+    pub(super) fn rename(&mut self) {
+        (self.claim, self.is_granted, self.strangers) = (Claim::draw(), false, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copied_disk_is_told_from_an_upgrade() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut membership = Membership::new(&Folder::new(dir.path().to_owned()));
+        let own = membership.said(7);
+        let other = Said { process: own.process ^ 1, ..own.clone() };
+        let mut is_copied = |before: &[&Said]| {
+            let all: Vec<_> = before.iter().map(|one| membership.is_copied(Some(one))).collect();
+            all.contains(&true)
+        };
+        assert!(!is_copied(&[&other, &other, &own, &own, &other, &own]));
+        assert!(is_copied(&[&other, &other, &other]));
+        let before = membership.claim;
+        membership.rename();
+        assert_ne!(membership.claim, before);
+        assert_eq!(membership.number(), None);
+    }
+}

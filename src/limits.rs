@@ -109,6 +109,8 @@ limits! {
     TUNNEL_IDLE: Duration = secs(3600), time "idle time, in both directions, of a WebSocket or another tunnel";
     REST_AFTER: Duration = Duration::from_millis(500),
         time "idle time after which an HTTP/1.1 connection frees its memory and may be closed for another client";
+    ROOM_GRACE: Duration = secs(1),
+        time "time that an idle HTTP/2 client has to close a connection that must make room for another client";
 
     // Connections.
     /// Each may need a second descriptor, for an upstream or a file.

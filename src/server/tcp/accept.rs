@@ -19,7 +19,7 @@ use super::client_stream::ClientStream;
 use super::proxy_protocol;
 use super::serve;
 use crate::http::request::Peer;
-use crate::limits::{TLS_HANDSHAKE, UNSENT_BYTES};
+use crate::limits::{ROOM_GRACE, TLS_HANDSHAKE, UNSENT_BYTES};
 use crate::metrics::{HandshakeFailure, Transport};
 use crate::net::tcp_info::tcp_info;
 use crate::server::connection::{Connection, TlsSession};
@@ -148,8 +148,14 @@ async fn place(worker: &Worker) -> Result<OwnedSemaphorePermit, AcquireError> {
             (LimitNOFILE= in the unit, or ulimit -n)"
         );
     }
-    worker.room.notify_one();
-    worker.slots.clone().acquire_owned().await
+    loop {
+        worker.room.notify_one();
+        // One that was asked may have got a request meanwhile: the next one is asked then.
+        let slot = worker.slots.clone().acquire_owned();
+        if let Ok(slot) = tokio::time::timeout(ROOM_GRACE, slot).await {
+            return slot;
+        }
+    }
 }
 
 fn is_about_one_client(error: &io::Error) -> bool {

@@ -17,7 +17,7 @@ use super::batched_tls::Flusher;
 use super::guard::GuardHandle;
 use crate::http::Peer;
 use crate::http::timeouts::Timeouts;
-use crate::limits::{FIRST_REQUEST, REST_AFTER};
+use crate::limits::{FIRST_REQUEST, REST_AFTER, ROOM_GRACE};
 use crate::server::connection::Connection;
 use crate::server::context::Worker;
 
@@ -170,6 +170,8 @@ pub(crate) struct Clock {
     worker: Rc<Worker>,
     /// Notified if an idle connection must make room for another client.
     room: Option<Pin<Box<OwnedNotified>>>,
+    /// When a connection that was told to make room is closed, if it is idle.
+    leaving: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -190,6 +192,7 @@ impl Clock {
             lingers: false,
             worker: connection.worker.clone(),
             room: None,
+            leaving: None,
             timer: Box::pin(tokio::time::sleep_until(timer)),
         }
     }
@@ -240,7 +243,8 @@ impl Clock {
     fn deadline(&self) -> Option<Instant> {
         let stalled = self.stalled().zip(self.timeouts.write_idle).map(|(at, limit)| at + limit);
         let due = self.activity.deadline(&self.timeouts);
-        stalled.into_iter().chain(due).min()
+        let may_leave = self.activity.rest().is_some() && self.stalled().is_none();
+        stalled.into_iter().chain(due).chain(self.leaving.filter(|_| may_leave)).min()
     }
 
     fn stalled(&self) -> Option<Instant> {
@@ -355,8 +359,9 @@ impl<C: Graceful> Future for Watched<C> {
             }
             let (given_up, rest) = (this.clock.deadline(), this.clock.rest_due());
             if this.poll_stays(rest, cx).is_ready() {
-                // The slot is required: the connection is told once to end.
+                // The slot is required: told once to end, a client may ignore it.
                 this.clock.closing = None;
+                this.clock.leaving = Some(Instant::now() + ROOM_GRACE);
                 this.connection.as_mut().graceful_shutdown();
                 continue;
             }

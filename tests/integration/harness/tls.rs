@@ -1,4 +1,4 @@
-//! A TLS client for HTTP/1.1 that accepts any certificate and returns the plaintext stream.
+//! A TLS client that accepts any certificate and returns the plaintext stream.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -18,6 +18,11 @@ pub fn tls_any(port: u16) -> TlsStream {
 
 /// A connection for this name, its handshake done.
 pub fn tls_named(port: u16, name: &str) -> std::io::Result<TlsStream> {
+    tls_speaking(port, name, b"http/1.1")
+}
+
+/// The same for another protocol.
+pub fn tls_speaking(port: u16, name: &str, protocol: &[u8]) -> std::io::Result<TlsStream> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -25,7 +30,7 @@ pub fn tls_named(port: u16, name: &str) -> std::io::Result<TlsStream> {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Any(provider)))
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut session = ClientConnection::new(Arc::new(config), name).unwrap();
     let mut socket = TcpStream::connect(("127.0.0.1", port))?;

@@ -54,7 +54,7 @@ static DIRECTIVES: &[Row] = &[
     row("php_fastcgi", "write: fastcgi / ADDRESS php"),
     row("request_body", "write: limits SIZE"),
     row("request_header", "write `header_upstream NAME VALUE` in the block of `proxy`"),
-    row("respond", "write: status CODE PATH; a text comes from a file below `root`"),
+    row("respond", "write: status CODE PATH, with `text TEXT` in its block"),
     row("reverse_proxy", "write: proxy / ADDRESS, with `transparent` in its block"),
     row("route", "leave it out: directives run in a fixed order"),
     row("skip_log", "write `except PATH` in the block of `log`"),

@@ -213,6 +213,33 @@ fn a_405_says_what_is_allowed() {
 }
 
 #[test]
+fn a_status_sends_its_text() {
+    let lines = "status 503 /shop {\n text \"Closed, {method}: \\{\"\n }\n \
+                 status 200 {\n /hello\n /hi\n text \"<p>{>X-Name}\"\n type text/html\n }\n \
+                 status 405 /none {\n text no\n }\n status 204 /empty";
+    let caddy = site(lines).start();
+    for (method, path, status, kind, text) in [
+        ("GET", "/shop/a", 503, "text/plain; charset=utf-8", "Closed, GET: {"),
+        ("POST", "/shop", 503, "text/plain; charset=utf-8", "Closed, POST: {"),
+        ("GET", "/hi", 200, "text/html", "<p>kim"),
+        ("GET", "/hello/x", 200, "text/html", "<p>kim"),
+        ("GET", "/none", 405, "text/plain; charset=utf-8", "no"),
+        ("GET", "/empty", 204, "", ""),
+    ] {
+        for (protocol, answer) in each(&caddy, method, path, &[("x-name", "kim")]) {
+            let at = format!("{protocol} {method} {path} {answer:?}");
+            assert_eq!(answer.status, status, "{at}");
+            assert_eq!((answer.header("content-type"), &*answer.text()), (kind, text), "{at}");
+            if !text.is_empty() {
+                assert_eq!(answer.header("content-length"), text.len().to_string(), "{at}");
+            }
+        }
+    }
+    let head = curl(&["-I"], &caddy.url("/hi"));
+    assert_eq!((head.status, head.header("content-length")), (200, "3"));
+}
+
+#[test]
 fn a_challenge_names_the_charset() {
     let caddy = site("basicauth / \"zoë\" \"grün\"").start();
     for (protocol, answer) in by_all(&caddy, "/page.html") {

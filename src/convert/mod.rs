@@ -2,6 +2,7 @@
 //! and warnings out; included files come from the caller. What has no counterpart here
 //! becomes a comment and a warning.
 
+mod answers;
 mod caddy2;
 mod files;
 #[cfg(any(test, fuzzing))]

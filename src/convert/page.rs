@@ -99,6 +99,39 @@ impl Item {
     }
 }
 
+impl Item {
+    /// The rules of a path, also where `rewrite` leads its requests: below these paths.
+    pub(super) fn also_below(self, marks: &[String]) -> Vec<Self> {
+        let is_path =
+            |word: &String| word.starts_with('/') && word != "/" && !word.starts_with("/@");
+        let Self::Line(mut line) = self else { return vec![self] };
+        match line.words.first().map_or("", String::as_str) {
+            "status" | "basicauth" => {
+                let own = line.words.get(2).into_iter();
+                let paths = own.chain(line.block.iter().filter_map(|item| match item {
+                    Self::Line(line) if line.words.len() == 1 => line.words.first(),
+                    _ => None,
+                }));
+                let paths: Vec<_> = paths.filter(|word| is_path(word)).cloned().collect();
+                let moved =
+                    marks.iter().flat_map(|mark| paths.iter().map(move |path| (mark, path)));
+                moved.for_each(|(mark, path)| line.add(Line::new([&*format!("{mark}{path}")])));
+                vec![line.into()]
+            }
+            "header" if line.words.get(1).is_some_and(is_path) => {
+                let moved = marks.iter().map(|mark| {
+                    let mut copy = line.clone();
+                    copy.words[1].insert_str(0, mark);
+                    copy.into()
+                });
+                let moved: Vec<_> = moved.collect();
+                std::iter::once(line.into()).chain(moved).collect()
+            }
+            _ => vec![line.into()],
+        }
+    }
+}
+
 /// The paths of the translation's own, such as `/@location-1`, are for what `rewrite` leads there:
 /// a client that asks for one itself would get past the rules of the path that it stands for.
 fn guarded(site: &Site) -> Vec<Item> {

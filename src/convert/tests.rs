@@ -107,7 +107,22 @@ fn lines_of_caddy_2() {
             ":80 {\nbasic_auth /s/a/* {\nk $2a$10$x\n}\nhandle /s/* {\nfile_server\n}\n}",
             &["http:///s/ {", "basicauth k hash=$2a$10$x {", "/a/"],
         ),
-        (":80 {\nrespond <<E\n  a\n  E\n}", &["status 200 /"]),
+        (":80 {\nrespond <<E\n  a\n  E\n}", &["status 200 / {", "text a"]),
+        (
+            "a.b {\ntls {\nclient_auth {\ntrusted_ca_cert MIIB\n}\n}\nreverse_proxy a:1\n}",
+            &["status 403 /"],
+        ),
+        // Who is not known as one that may come in does not.
+        (
+            ":80 {\n@far not remote_ip 10.0.0.0/8\nhandle @far {\nabort\n}\n\
+             handle {\nreverse_proxy a:1\n}\n}",
+            &["status 403 /"],
+        ),
+        (
+            ":80 {\nuri strip_prefix /v1\n@dots path_regexp ^/\\.\nrespond @dots 404\n\
+             reverse_proxy a:1\n}",
+            &["status 403 /"],
+        ),
     ] {
         let converted = made(text);
         for line in lines {
@@ -133,8 +148,8 @@ fn what_is_left_out_is_said_with_its_place() {
     for (text, warning) in [
         ("server {\n  limit_req zone=a;\n}", "F:2:3 - limit_req zone=a: not carried over"),
         (
-            "server {\n location / {\n  return 200 ok;\n }\n}",
-            "F:3:3 - return 200 ok: the status is sent without the text",
+            "server {\n location / {\n  return 200 $pid;\n }\n}",
+            "F:3:3 - return 200 $pid: $pid has no placeholder: sent without the text",
         ),
         ("include itself;", "itself:1:1 - too many files include one another: left out"),
         ("include none;\nserver {}", "F:1:1 - include none: no such file: left out"),
@@ -142,7 +157,7 @@ fn what_is_left_out_is_said_with_its_place() {
             ":80 {\n\tmap {a} {b} {\n\t}\n}",
             "F:2:2 - map {a} {b}: not carried over; write a line of",
         ),
-        (":80 {\n\trespond hi\n}", "F:2:2 - respond hi: the status is sent without the text"),
+        (":80 {\n\trespond {a.b}\n}", "F:2:2 - respond {a.b}: {a.b} has no placeholder"),
     ] {
         let converted = made(text);
         let said: Vec<_> = converted.warnings.iter().map(ToString::to_string).collect();
@@ -182,7 +197,7 @@ fn changed_examples_come_to_an_end() {
         }
     }
     examples.sort();
-    assert_eq!(examples.len(), 42);
+    assert_eq!(examples.len(), 44);
     let mut random = fastrand::Rng::with_seed(17);
     let odd: Vec<char> = "{}\"'`;\\$@*~#\n <é".chars().collect();
     for turn in 0..10_000 {

@@ -270,6 +270,7 @@ impl<'a> Asked<'a> {
     fn noticed(&self, scheme: &str, port: u16) -> String {
         let answer = self.send(scheme, port);
         let is_page = answer.status == 200 || self.option("body") == Some("");
+        let is_page = is_page || self.option("text").is_some();
         let kind = answer.header("content-type").split(';').next().unwrap_or_default();
         let mut lines = vec![answer.status.to_string()];
         if is_page {

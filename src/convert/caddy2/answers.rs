@@ -1,10 +1,11 @@
 //! Answers without files: `redir`, `respond`, `error`, and the pages of `handle_errors`.
 
 use super::matcher::Where;
-use super::site::{Builder, Shared, Spot};
+use super::site::{Builder, Shared, Spot, led};
 use super::syntax::Segment;
 use super::values;
-use crate::convert::page::{Line, note};
+use crate::convert::answers::Answer;
+use crate::convert::page::{Item, Line, note};
 
 impl Builder<'_> {
     pub(super) fn redir(&mut self, line: &Segment, args: &[String], spot: &Spot) {
@@ -41,7 +42,7 @@ impl Builder<'_> {
     pub(super) fn respond(&mut self, line: &Segment, args: &[String], spot: &Spot) {
         let code =
             |word: &String| word.parse::<u16>().ok().filter(|code| (200..600).contains(code));
-        let heredoc = line.block().iter().find(|one| one.name() == "body");
+        let body = line.block().iter().find(|one| one.name() == "body");
         let (text, status) = match (line.name(), args) {
             ("abort", _) => {
                 self.lines.push(note(&line.at, "abort: the answer is 403"));
@@ -60,19 +61,44 @@ impl Builder<'_> {
             (_, _) => ("", Some(200)),
         };
         let Some(status) = status else { return self.left_out(line, "no status") };
-        if !text.is_empty() || heredoc.is_some() {
-            let text = format!("{}: the status is sent without the text", line.shown());
-            self.lines.push(note(&line.at, text));
-        }
+        let text = body.map_or(text, |one| one.arg(0));
+        // The text of `error` is for pages of errors only.
+        let answer = match values::text(text) {
+            Ok(ours) if line.name() == "respond" => Answer::new(status, ours, type_of(text)),
+            Ok(_) => status.into(),
+            Err(name) => {
+                let text = format!("{}: {name} has no placeholder; no text", line.shown());
+                self.lines.push(note(&line.at, text));
+                status.into()
+            }
+        };
         let path = spot.place.path().filter(|_| spot.except.is_empty());
         match path.map(str::to_owned) {
             // Before this the site may send requests elsewhere, which a path for all would end.
             Some(path) if path != "/" || !self.is_shared() => {
                 self.answers_all |= path == "/";
-                self.lines.push(Line::new(["status", &status.to_string(), &path]).into());
+                self.lines.push(answer.line(&path).into());
             }
             Some(_) => self.left_out(line, "write `status` with the paths that it is for"),
-            None => self.status(spot.conditions(), status),
+            None if status >= 400 && spot.is_rewritten => self.refuse(line, answer, spot),
+            None => self.status(spot.conditions(), answer),
+        }
+    }
+
+    /// A refusal whose condition Caddy 2 asks behind the changes of the path, and `rewrite` first.
+    fn refuse(&mut self, line: &Segment, answer: Answer, spot: &Spot) {
+        let asks_path = |one: &Line| one.words().iter().any(|word| word == "{path}");
+        match spot.place.exact() {
+            Some(path) if spot.except.is_empty() => {
+                let text = format!("{}: longer paths, too", line.shown());
+                self.lines.push(note(&line.at, text));
+                self.lines.push(answer.line(path).into());
+            }
+            _ if spot.conditions().iter().any(asks_path) => {
+                let why = "its condition asks for a path that `rewrite` changes";
+                self.closed(line, why, &Spot::default());
+            }
+            _ => self.status(spot.conditions(), answer),
         }
     }
 
@@ -82,13 +108,16 @@ impl Builder<'_> {
     }
 
     /// Answers requests with these conditions with a status.
-    pub(super) fn status(&mut self, conditions: Vec<Line>, code: u16) {
-        let path = format!("/@status-{code}");
-        self.lead(conditions, &path);
-        if !self.codes.contains(&code) {
-            self.codes.push(code);
-            self.lines.push(Line::new(["status", &code.to_string(), &path]).into());
-        }
+    pub(super) fn status(&mut self, conditions: Vec<Line>, answer: impl Into<Answer>) {
+        let path = self.status_path(answer);
+        self.early.push(led(conditions, &path));
+    }
+
+    /// The path whose requests get an answer.
+    pub(super) fn status_path(&mut self, answer: impl Into<Answer>) -> String {
+        let (path, line) = self.answers.path(answer.into());
+        self.lines.extend(line.map(Item::from));
+        path
     }
 
     /// Pages of errors: a file for each status, or one for all.
@@ -128,12 +157,20 @@ impl Builder<'_> {
     }
 }
 
+/// Caddy 2 looks whether a text is JSON.
+fn type_of(text: &str) -> &'static str {
+    let text = text.trim();
+    let is_framed = text.starts_with(['{', '[']);
+    let is_json = is_framed && serde_json::from_str::<serde_json::Value>(text).is_ok();
+    if is_json { "application/json" } else { "" }
+}
+
 /// The conditions of all other requests, if they can be written.
 pub(super) fn negated(place: &Where) -> Option<Vec<Line>> {
     match place {
         Where::All => None,
-        Where::Prefix(path) => Some(vec![Line::new(["if", "{path}", "not_starts_with", path])]),
-        Where::When(lines) => {
+        _ => {
+            let lines = place.conditions();
             let [line] = &lines[..] else { return None };
             let [_, left, operator, right] = line.words() else { return None };
             let inverse = match &**operator {

@@ -2,7 +2,7 @@
 
 use super::answers::negated;
 use super::matcher::{self, Where};
-use super::site::{Builder, OwnSite, Shared, Spot, has_any};
+use super::site::{Builder, OwnSite, Shared, Spot, has_any, led};
 use super::syntax::Segment;
 use super::{logs, proxy, values};
 use crate::caddyfile;
@@ -28,7 +28,7 @@ impl Builder<'_> {
             Err(why) if protects(line) => return self.closed(line, &why, spot),
             Err(why) => return self.left_out(line, &why),
         };
-        let spot = Spot { place: spot.place.and(place), except: spot.except.clone() };
+        let spot = spot.and(place);
         match line.name() {
             "reverse_proxy" => self.reverse_proxy(line, &args, &spot, None),
             "php_fastcgi" => self.php_fastcgi(line, &args, &spot),
@@ -67,9 +67,8 @@ impl Builder<'_> {
                 self.shared.push(Shared { path, item });
             }
             None => {
-                let mut lead = Line::new(["rewrite"]);
-                spot.conditions().into_iter().for_each(|condition| lead.add(condition));
-                self.shared.push(Shared::whole(lead.with(Line::new(["to", "/@closed"]))));
+                let item = led(spot.conditions(), "/@closed");
+                self.shared.push(Shared { path: "/".to_owned(), item });
                 let ends = |line: &Line| line.words().last().is_some_and(|word| word == "/@closed");
                 let is_there = |one: &Shared| matches!(&one.item, Item::Line(line) if ends(line));
                 if !self.shared.iter().any(is_there) {
@@ -99,7 +98,7 @@ impl Builder<'_> {
                 Some(rest) if rest.starts_with('/') => Where::Prefix(rest.to_owned()),
                 _ => return Err("a path outside of its block".to_owned()),
             },
-            (Where::When(_), false, true) => {
+            (Where::When(_) | Where::Exact(_), false, true) => {
                 return Err("a condition in a block whose path is removed".to_owned());
             }
             (place, _, _) => place,
@@ -112,6 +111,7 @@ impl Builder<'_> {
         let place = match self.matched(line) {
             Ok(found) if found.args.is_empty() => found.place,
             Ok(_) => return self.left_out(line, "one matcher only"),
+            Err(why) if line.block().iter().any(refuses) => return self.closed(line, &why, spot),
             Err(why) => return self.left_out(line, &why),
         };
         let except: Vec<Line> = spot.except.iter().chain(taken.iter()).cloned().collect();
@@ -130,17 +130,17 @@ impl Builder<'_> {
         match (&all, is_path, is_flat) {
             (Where::Prefix(path), true, true) if is_proxy(line) => {
                 let path = path.trim_end_matches('/').to_owned();
-                let inner = Spot { place: all.clone(), except };
+                let inner = Spot { place: all.clone(), except, ..*spot };
                 self.stripped(line, &inner, &path);
             }
             (Where::Prefix(path), false, true) if is_stripping(line) => {
-                let inner = Spot { place: Where::Prefix(path.clone()), except };
+                let inner = Spot { place: Where::Prefix(path.clone()), except, ..*spot };
                 self.stripping(line, &inner);
             }
             (Where::Prefix(path), true, _) => self.own_site(line, path, true),
             (Where::Prefix(path), false, false) => self.own_site(line, path, false),
             (_, true, _) => self.left_out(line, "the path of handle_path is a prefix here"),
-            _ => self.block(line.block(), &Spot { place: all, except }),
+            _ => self.block(line.block(), &Spot { place: all, except, ..*spot }),
         }
     }
 
@@ -170,8 +170,7 @@ impl Builder<'_> {
     fn proxied(&mut self, one: &Segment, spot: &Spot, without: Option<&str>) {
         match self.matched(one) {
             Ok(found) => {
-                let spot = Spot { place: spot.place.and(found.place), except: spot.except.clone() };
-                self.reverse_proxy(one, &found.args, &spot, without);
+                self.reverse_proxy(one, &found.args, &spot.and(found.place), without);
             }
             Err(why) => self.left_out(one, &why),
         }
@@ -205,7 +204,7 @@ impl Builder<'_> {
         without: Option<&str>,
     ) {
         let mark = match spot.place {
-            Where::When(_) => self.mark(spot.conditions()),
+            Where::When(_) | Where::Exact(_) => self.mark(spot.conditions()),
             _ => String::new(),
         };
         let from = match spot.place.path() {
@@ -273,10 +272,15 @@ struct Matched {
 
 /// Whether a line keeps requests out.
 fn protects(line: &Segment) -> bool {
-    let refuses = || line.args().iter().any(|word| word.len() == 3 && word.starts_with('4'));
+    matches!(line.name(), "basic_auth" | "basicauth" | "forward_auth") || refuses(line)
+}
+
+/// Whether a line lets no request in.
+fn refuses(line: &Segment) -> bool {
+    let is_code = |word: &String| word.len() == 3 && word.starts_with('4');
     match line.name() {
-        "abort" | "basic_auth" | "basicauth" | "forward_auth" => true,
-        "respond" | "error" => refuses(),
+        "abort" => true,
+        "respond" | "error" => line.args().iter().any(is_code),
         _ => false,
     }
 }

@@ -5,12 +5,13 @@ use super::site::{Builder, Spot};
 use super::syntax::Segment;
 use super::values;
 use crate::convert::page::{Line, note};
+use crate::convert::pattern::escaped;
 
 impl Builder<'_> {
     pub(super) fn file_server(&mut self, line: &Segment, args: &[String], spot: &Spot) {
         let is_browsing = args.iter().any(|word| word == "browse")
             || line.block().iter().any(|one| one.name() == "browse");
-        if let (Where::When(_), false) = (&spot.place, is_browsing) {
+        if let (Where::When(_) | Where::Exact(_), false) = (&spot.place, is_browsing) {
             let text = format!("{}: files are sent for all paths here", line.shown());
             self.lines.push(note(&line.at, text));
         }
@@ -39,12 +40,27 @@ impl Builder<'_> {
     /// Files that are not there for clients.
     fn hide(&mut self, option: &Segment) {
         for name in option.args() {
-            if name.contains(['*', '{']) || name.contains('/') {
-                self.left_out(option, "write `status 404 PATH`");
+            let is_path = name.contains('/');
+            let below = match (is_path, self.root.as_deref()) {
+                (false, _) => Some(format!("/{name}")),
+                (true, Some(root)) if !root.contains('{') => {
+                    let whole = self.files.absolute(name);
+                    let below = whole.strip_prefix(root.trim_end_matches('/'));
+                    match below.filter(|path| path.starts_with('/')) {
+                        Some(path) => Some(path.to_owned()),
+                        // Nothing that clients can ask for.
+                        None => continue,
+                    }
+                }
+                _ => None,
+            };
+            let Some(below) = below.filter(|path| !path.contains(['{', '?', '[', '\\'])) else {
+                self.closed(option, "which file that is, is not known", &Spot::default());
                 continue;
-            }
-            let name = crate::convert::pattern::escaped(name);
-            let regex = format!("/{name}(/|$)");
+            };
+            let parts: Vec<_> = below.split('*').map(escaped).collect();
+            let start = if is_path { "^" } else { "" };
+            let regex = format!("{start}{}(/|$)", parts.join("[^/]*"));
             self.status(vec![Line::new(["if", "{path}", "match", &regex])], 404);
         }
     }
@@ -87,16 +103,6 @@ impl Builder<'_> {
         let mut rule = Line::new(["rewrite"]);
         spot.conditions().into_iter().for_each(|condition| rule.add(condition));
         self.rewrites.push(rule.with(Line::new(["to"]).and(to)).into());
-    }
-
-    /// The path whose requests get a status.
-    fn status_path(&mut self, code: u16) -> String {
-        let path = format!("/@status-{code}");
-        if !self.codes.contains(&code) {
-            self.codes.push(code);
-            self.lines.push(Line::new(["status", &code.to_string(), &path]).into());
-        }
-        path
     }
 
     pub(super) fn php_fastcgi(&mut self, line: &Segment, args: &[String], spot: &Spot) {

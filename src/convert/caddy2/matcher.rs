@@ -11,8 +11,10 @@ use crate::convert::pattern::{escaped, holds, is_plain, pattern};
 #[derive(Debug, Clone)]
 pub(super) enum Where {
     All,
-    /// Paths that begin so.
+    /// Paths that begin so, in any letter case.
     Prefix(String),
+    /// This path only, in any letter case.
+    Exact(String),
     /// Those that fulfil all conditions.
     When(Vec<Line>),
 }
@@ -21,13 +23,14 @@ pub(super) enum Where {
 type Found = Result<Vec<Line>, String>;
 
 /// The named matchers of a site.
-pub(super) type Named = BTreeMap<String, Result<Vec<Line>, String>>;
+pub(super) type Named = BTreeMap<String, Result<Where, String>>;
 
 impl Where {
     pub(super) fn conditions(&self) -> Vec<Line> {
         match self {
             Self::All => Vec::new(),
-            Self::Prefix(path) => vec![condition("{path}", "starts_with", path)],
+            Self::Prefix(path) => vec![begins(path)],
+            Self::Exact(path) => vec![equals(path)],
             Self::When(lines) => lines.clone(),
         }
     }
@@ -40,6 +43,7 @@ impl Where {
             (Self::Prefix(outer), Self::Prefix(inner)) if holds(outer, &inner) => {
                 Self::Prefix(inner)
             }
+            (Self::Prefix(outer), Self::Exact(inner)) if holds(outer, &inner) => Self::Exact(inner),
             (outer, inner) => {
                 let mut all = outer.conditions();
                 all.extend(inner.conditions());
@@ -53,20 +57,14 @@ impl Where {
         match self {
             Self::All => Some("/"),
             Self::Prefix(path) => Some(path),
-            Self::When(_) => None,
+            Self::Exact(_) | Self::When(_) => None,
         }
     }
 
     /// Whether it is for one path only; `None`: for others, too.
     pub(super) fn exact(&self) -> Option<&str> {
         match self {
-            Self::When(lines) => match &lines[..] {
-                [line] => match line.words() {
-                    [_, left, operator, path] if left == "{path}" && operator == "is" => Some(path),
-                    _ => None,
-                },
-                _ => None,
-            },
+            Self::Exact(path) => Some(path),
             _ => None,
         }
     }
@@ -74,6 +72,21 @@ impl Where {
 
 fn condition(left: &str, operator: &str, right: &str) -> Line {
     Line::new(["if", left, operator, right])
+}
+
+/// Caddy 2 compares paths without regard to letter case.
+fn begins(path: &str) -> Line {
+    match path.contains(|c: char| c.is_alphabetic()) {
+        true => condition("{path}", "match", &format!("(?i)^{}", escaped(path))),
+        false => condition("{path}", "starts_with", path),
+    }
+}
+
+fn equals(path: &str) -> Line {
+    match path.contains(|c: char| c.is_alphabetic()) {
+        true => condition("{path}", "match", &format!("(?i)^{}$", escaped(path))),
+        false => condition("{path}", "is", path),
+    }
 }
 
 /// The matcher that a directive begins with, and the words behind it.
@@ -85,8 +98,8 @@ pub(super) fn of<'a>(line: &'a Segment, named: &Named) -> Result<(Where, &'a [St
         return Ok((Where::All, rest));
     }
     if let Some(name) = first.strip_prefix('@') {
-        let lines = named.get(name).ok_or_else(|| format!("no matcher @{name}"))?;
-        return lines.clone().map(|lines| (Where::When(lines), rest));
+        let found = named.get(name).ok_or_else(|| format!("no matcher @{name}"))?;
+        return found.clone().map(|found| (found, rest));
     }
     if first.starts_with('/') {
         return of_path(first)
@@ -105,7 +118,7 @@ pub(super) fn of_path(path: &str) -> Option<Where> {
         return Some(Where::Prefix(prefix.to_owned()));
     }
     if is_plain(path) {
-        return Some(Where::When(vec![condition("{path}", "is", path)]));
+        return Some(Where::Exact(path.to_owned()));
     }
     let regex = regex_of(path)?;
     Some(Where::When(vec![condition("{path}", "match", &regex)]))
@@ -131,17 +144,22 @@ fn regex_of(path: &str) -> Option<String> {
 }
 
 /// Reads the definition of a named matcher.
-pub(super) fn define(line: &Segment) -> Result<Vec<Line>, String> {
-    let mut all = Vec::new();
-    if line.words.len() > 1 {
-        let one =
-            Segment { at: line.at.clone(), words: line.args().to_vec(), block: line.block.clone() };
-        return matcher(&one, false);
+pub(super) fn define(line: &Segment) -> Result<Where, String> {
+    let at_once =
+        Segment { at: line.at.clone(), words: line.args().to_vec(), block: line.block.clone() };
+    let lines = if line.words.len() > 1 { std::slice::from_ref(&at_once) } else { line.block() };
+    if let [one] = lines
+        && one.name() == "path"
+        && let [path] = one.args()
+        && let Some(found @ (Where::Prefix(_) | Where::Exact(_))) = of_path(path)
+    {
+        return Ok(found);
     }
-    for one in line.block() {
+    let mut all = Vec::new();
+    for one in lines {
         all.extend(matcher(one, false)?);
     }
-    if all.is_empty() { Err("it matches every request".to_owned()) } else { Ok(all) }
+    if all.is_empty() { Err("it matches every request".to_owned()) } else { Ok(Where::When(all)) }
 }
 
 fn matcher(one: &Segment, is_not: bool) -> Result<Vec<Line>, String> {
@@ -207,20 +225,12 @@ fn paths(words: &[String], sign: &dyn Fn(&str) -> String) -> Result<Vec<Line>, S
         match of_path(word).ok_or_else(wrong)? {
             Where::All => return Err("every path".to_owned()),
             Where::Prefix(path) => parts.push(format!("^{}", escaped(&path))),
+            Where::Exact(path) => parts.push(format!("^{}$", escaped(&path))),
             Where::When(lines) => match lines.first().map(Line::words) {
-                Some([_, _, operator, path]) if operator == "is" => {
-                    parts.push(format!("^{}$", escaped(path)));
-                }
                 Some([_, _, _, regex]) => parts.push(regex.trim_start_matches("(?i)").to_owned()),
                 _ => return Err(wrong()),
             },
         }
-    }
-    if let [word] = words
-        && sign("is") == "is"
-        && let Some(found) = of_path(word)
-    {
-        return Ok(found.conditions());
     }
     if parts.is_empty() {
         return Err("path is empty".to_owned());

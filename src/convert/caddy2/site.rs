@@ -5,6 +5,7 @@ use super::matcher::{self, Named, Where};
 use super::syntax::Segment;
 use super::tls;
 use crate::convert::Files;
+use crate::convert::answers::Answers;
 use crate::convert::page::{Item, Line, Page, Place, Site, note};
 
 pub(super) fn translate(one: &Segment, global: &Global, files: &dyn Files, page: &mut Page) {
@@ -49,15 +50,22 @@ pub(super) struct Spot {
     pub(super) place: Where,
     /// What other blocks have taken from them.
     pub(super) except: Vec<Line>,
+    /// Whether their paths were changed before.
+    pub(super) is_rewritten: bool,
 }
 
 impl Default for Spot {
     fn default() -> Self {
-        Self { place: Where::All, except: Vec::new() }
+        Self { place: Where::All, except: Vec::new(), is_rewritten: false }
     }
 }
 
 impl Spot {
+    /// Those of its requests that this is for, too.
+    pub(super) fn and(&self, place: Where) -> Self {
+        Self { place: self.place.and(place), ..self.clone() }
+    }
+
     /// All conditions.
     pub(super) fn conditions(&self) -> Vec<Line> {
         let mut all = self.place.conditions();
@@ -108,12 +116,16 @@ pub(super) struct Builder<'a> {
     pub(super) shared: Vec<Shared>,
     pub(super) index: Option<Line>,
     pub(super) limits: Vec<Line>,
+    /// Answers by conditions, which the first change of a path would end.
+    pub(super) early: Vec<Item>,
     /// Changes of the path, before those that tell requests apart.
     pub(super) rewrites: Vec<Item>,
     pub(super) marks: Vec<Item>,
+    /// The paths to which `marks` lead, before those of the requests.
+    pub(super) mark_paths: Vec<String>,
     pub(super) lines: Vec<Item>,
     pub(super) own: Vec<OwnSite>,
-    pub(super) codes: Vec<u16>,
+    pub(super) answers: Answers,
     pub(super) has_files: bool,
     pub(super) answers_all: bool,
     /// Whether some line changes paths.
@@ -136,6 +148,9 @@ const FIRST: &[&str] = &[
     "request_body",
 ];
 
+/// The order of others, which the rest follows.
+const NEXT: &[&str] = &["abort", "error", "respond"];
+
 const REWRITES: &[&str] = &["rewrite", "uri", "try_files", "php_fastcgi"];
 
 impl<'a> Builder<'a> {
@@ -147,14 +162,17 @@ impl<'a> Builder<'a> {
             shared: Vec::new(),
             index: None,
             limits: Vec::new(),
+            early: Vec::new(),
             rewrites: Vec::new(),
             marks: Vec::new(),
+            mark_paths: Vec::new(),
             lines: Vec::new(),
             own: Vec::new(),
-            codes: Vec::new(),
+            answers: Answers::default(),
             has_files: false,
             answers_all: false,
-            has_rewrites: has_any(one, REWRITES),
+            has_rewrites: has_any(one, REWRITES)
+                || one.block().iter().any(|line| line.name().starts_with('@')),
             base: String::new(),
             is_stripped: false,
         }
@@ -162,6 +180,9 @@ impl<'a> Builder<'a> {
 
     /// The lines of a block, for the requests of this spot.
     pub(super) fn block(&mut self, lines: &[Segment], spot: &Spot) {
+        let is_rewritten =
+            spot.is_rewritten || lines.iter().any(|one| matches!(one.name(), "rewrite" | "uri"));
+        let spot = &Spot { is_rewritten, ..spot.clone() };
         for line in lines {
             if let Some(name) = line.name().strip_prefix('@') {
                 self.named.insert(name.to_owned(), matcher::define(line));
@@ -182,11 +203,11 @@ impl<'a> Builder<'a> {
         for line in handles {
             self.handle(line, spot, &mut taken);
         }
-        for line in lines {
-            if !matches!(line.name(), "handle" | "handle_path") && !is_first(&line) {
-                self.directive(line, spot);
-            }
-        }
+        let is_left = |line: &&Segment| !is_handle(line) && !is_first(line);
+        let mut left: Vec<_> = lines.iter().filter(is_left).collect();
+        let rank = |line: &Segment| NEXT.iter().position(|name| *name == line.name());
+        left.sort_by_key(|line| rank(line).unwrap_or(NEXT.len()));
+        left.into_iter().for_each(|line| self.directive(line, spot));
     }
 
     fn set_root(&mut self, root: &Segment) {
@@ -217,30 +238,35 @@ impl<'a> Builder<'a> {
             body.push(Line::new(["root", "/var/empty"]).into());
         }
         body.extend(self.index.take().map(Item::from));
-        body.extend(self.shared.drain(..).map(|shared| shared.item));
+        let marks = &self.mark_paths;
+        let shared = self.shared.drain(..).flat_map(|shared| shared.item.also_below(marks));
+        body.extend(shared);
         let mut limits = Line::new(["limits"]);
         self.limits.drain(..).for_each(|line| limits.add(line));
         if limits.has_block() {
             body.push(limits.into());
         }
+        body.append(&mut self.early);
         body.append(&mut self.rewrites);
         body.append(&mut self.marks);
-        body.append(&mut self.lines);
+        body.extend(self.lines.drain(..).flat_map(|line| line.also_below(marks)));
         (body, self.own)
     }
 
     /// A path for requests with these conditions, which `rewrite` sends there.
     pub(super) fn mark(&mut self, conditions: Vec<Line>) -> String {
         let mark = format!("/@match-{}", self.marks.len() + 1);
-        self.lead(conditions, &format!("{mark}{{path}}"));
+        self.marks.push(led(conditions, &format!("{mark}{{path}}")));
+        self.mark_paths.push(mark.clone());
         mark
     }
+}
 
-    pub(super) fn lead(&mut self, conditions: Vec<Line>, to: &str) {
-        let mut line = Line::new(["rewrite"]);
-        conditions.into_iter().for_each(|condition| line.add(condition));
-        self.marks.push(line.with(Line::new(["to", to])).into());
-    }
+/// Sends requests with these conditions to a path.
+pub(super) fn led(conditions: Vec<Line>, to: &str) -> Item {
+    let mut line = Line::new(["rewrite"]);
+    conditions.into_iter().for_each(|condition| line.add(condition));
+    line.with(Line::new(["to", to])).into()
 }
 
 /// Whether a line or one in its block has one of these names.

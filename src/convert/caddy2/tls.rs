@@ -79,6 +79,7 @@ fn option(one: &Segment, files: &dyn Files, line: &mut Line, notes: &mut Vec<Ite
 fn clients(one: &Segment, files: &dyn Files, line: &mut Line, notes: &mut Vec<Item>) {
     let mut mode = "require_and_verify";
     let mut trusted = Vec::new();
+    let mut is_known = true;
     for option in one.block() {
         match (option.name(), option.arg(0)) {
             ("mode", name) => mode = name,
@@ -88,8 +89,15 @@ fn clients(one: &Segment, files: &dyn Files, line: &mut Line, notes: &mut Vec<It
                 let inner = option.block().iter().flat_map(|one| one.args().to_vec());
                 trusted.extend(args.chain(inner).map(|file| files.absolute(&file)));
             }
-            _ => notes.push(note(&option.at, format!("client_auth {}: left out", option.shown()))),
+            _ => {
+                is_known = false;
+                let text = format!("client_auth {}: nobody is let in", option.shown());
+                notes.push(note(&option.at, text));
+            }
         }
+    }
+    if !is_known {
+        notes.push(Line::new(["status", "403", "/"]).into());
     }
     let word = match mode {
         "request" => Some("request"),

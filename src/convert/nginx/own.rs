@@ -115,7 +115,7 @@ impl Builder<'_, '_> {
     fn rules_of_server(&self, path: &str, inner: &mut Builder<'_, '_>) {
         for rule in self.scope.own() {
             match &*rule.name {
-                "if" => redirect::conditional(rule, &[], &mut inner.rules),
+                "if" => redirect::conditional(rule, &[], self.scope, &mut inner.rules),
                 "rewrite" => {
                     let text = format!("{}: not for paths below {path}", rule.shown());
                     inner.lines.push(note(&rule.at, text));
@@ -133,7 +133,7 @@ impl Builder<'_, '_> {
             match other.action {
                 Action::Deny => self.rules.status(&conditions, 403),
                 Action::Return(line) => {
-                    redirect::returned(line, &conditions, None, &mut self.rules);
+                    redirect::returned(line, &conditions, None, &other.scope, &mut self.rules);
                 }
                 Action::Files if access::is_own(&other.scope) => {
                     self.rules.status(&conditions, 403);

@@ -4,6 +4,7 @@ use super::place::{Action, Kind, Location};
 use super::scope::Scope;
 use super::syntax::Directive;
 use super::values;
+use crate::convert::answers::{Answer, Answers};
 use crate::convert::page::{Item, Line, note};
 use crate::convert::pattern::pattern;
 
@@ -13,8 +14,7 @@ pub(super) struct Rules {
     /// In the order of nginx: the first that applies is used.
     pub(super) rewrites: Vec<Item>,
     pub(super) answers: Vec<Item>,
-    /// Status codes that have a path of their own.
-    codes: Vec<u16>,
+    own: Answers,
 }
 
 impl Rules {
@@ -34,13 +34,16 @@ impl Rules {
     }
 
     /// Answers requests with these conditions with a status.
-    pub(super) fn status(&mut self, conditions: &[Line], code: u16) {
-        let path = format!("/@status-{code}");
+    pub(super) fn status(&mut self, conditions: &[Line], answer: impl Into<Answer>) {
+        let path = self.path(answer);
         self.lead(conditions, &path);
-        if !self.codes.contains(&code) {
-            self.codes.push(code);
-            self.answers.push(Line::new(["status", &code.to_string(), &path]).into());
-        }
+    }
+
+    /// The path whose requests get an answer.
+    fn path(&mut self, answer: impl Into<Answer>) -> String {
+        let (path, line) = self.own.path(answer.into());
+        self.answers.extend(line.map(Item::from));
+        path
     }
 
     /// An `if` whose condition is not known here: what it keeps out, nobody gets.
@@ -67,6 +70,7 @@ pub(super) fn returned(
     one: &Directive,
     conditions: &[Line],
     whole: Option<&Whole<'_>>,
+    scope: &Scope<'_>,
     rules: &mut Rules,
 ) {
     let first = one.arg(0);
@@ -94,15 +98,27 @@ pub(super) fn returned(
         200..=599 => code,
         _ => return rules.note(one, "status codes are 200 to 599 here: left out"),
     };
-    if !text.is_empty() {
-        rules.note(one, "the status is sent without the text");
-    }
-    match whole {
-        Some(Whole(path)) => {
-            rules.answers.push(Line::new(["status", &code.to_string(), path]).into());
+    let answer = match values::text(text) {
+        Ok(text) => Answer::new(code, text, type_of(conditions, scope)),
+        Err(variable) => {
+            rules.note(one, &format!("{variable} has no placeholder: sent without the text"));
+            code.into()
         }
-        None => rules.status(conditions, code),
+    };
+    match whole {
+        Some(Whole(path)) => rules.answers.push(answer.line(path).into()),
+        None => rules.status(conditions, answer),
     }
+}
+
+/// nginx goes by the extension of the path, here where it is one path only, and by `default_type`.
+fn type_of<'a>(conditions: &[Line], scope: &Scope<'a>) -> &'a str {
+    let path = conditions.iter().find_map(|line| match line.words() {
+        [_, left, operator, path] if left == "{path}" && operator == "is" => Some(path),
+        _ => None,
+    });
+    let known = path.and_then(|path| mime_guess::from_path(path).first_raw());
+    known.unwrap_or_else(|| scope.word("default_type"))
 }
 
 /// `rewrite` under conditions.
@@ -172,7 +188,12 @@ fn split(url: &str) -> (&str, &str) {
 }
 
 /// `if` with a `return` or a `rewrite` in it.
-pub(super) fn conditional(block: &Directive, conditions: &[Line], rules: &mut Rules) {
+pub(super) fn conditional(
+    block: &Directive,
+    conditions: &[Line],
+    scope: &Scope<'_>,
+    rules: &mut Rules,
+) {
     let text = block.args.join(" ");
     let text = text.trim();
     let text = text.strip_prefix('(').unwrap_or(text);
@@ -187,7 +208,7 @@ pub(super) fn conditional(block: &Directive, conditions: &[Line], rules: &mut Ru
     }
     for one in block.block() {
         match &*one.name {
-            "return" if !is_missing => returned(one, &all, None, rules),
+            "return" if !is_missing => returned(one, &all, None, scope, rules),
             "rewrite" if is_missing => unless_file(one, conditions, rules),
             "rewrite" => rewritten(one, &all, rules),
             "break" => {}
@@ -255,15 +276,7 @@ pub(super) fn tried(
         Some("404") if is_plain => return,
         Some("404") => "{path}".to_owned(),
         Some(code) => match code.parse::<u16>() {
-            Ok(code @ 400..600) => {
-                let path = format!("/@status-{code}");
-                if !rules.codes.contains(&code) {
-                    rules.codes.push(code);
-                    let line = Line::new(["status", &code.to_string(), &path]);
-                    rules.answers.push(line.into());
-                }
-                path
-            }
+            Ok(code @ 400..600) => rules.path(code),
             _ => return rules.note(one, "no status of an error: left out"),
         },
         None => match fallback(last, locations) {
@@ -323,7 +336,7 @@ pub(super) fn own(scope: &Scope<'_>, conditions: &[Line], rules: &mut Rules) {
     for one in scope.own() {
         match &*one.name {
             "rewrite" => rewritten(one, conditions, rules),
-            "if" => conditional(one, conditions, rules),
+            "if" => conditional(one, conditions, scope, rules),
             _ => {}
         }
     }

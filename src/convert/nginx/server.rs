@@ -91,7 +91,9 @@ impl Builder<'_, '_> {
         let all = self.locations;
         match whole {
             // Nothing else is asked.
-            Some(one) => redirect::returned(one, &[], Some(&Whole("/")), &mut self.rules),
+            Some(one) => {
+                redirect::returned(one, &[], Some(&Whole("/")), self.scope, &mut self.rules)
+            }
             None => {
                 let mut ordered: Vec<_> = all.iter().collect();
                 ordered.sort_by_key(|one| (rank(one.kind), std::cmp::Reverse(self.length(one))));
@@ -133,11 +135,11 @@ impl Builder<'_, '_> {
                 let path = format!("/{}", one.path);
                 let whole = Whole(&path);
                 let at = Line::new(["if", "{rewrite_path}", "starts_with", &path]);
-                redirect::returned(line, &[at], Some(&whole), &mut self.rules);
+                redirect::returned(line, &[at], Some(&whole), &one.scope, &mut self.rules);
             }
             Action::Return(line) => {
                 let whole = is_whole.then_some(Whole(&one.path));
-                redirect::returned(line, &conditions, whole.as_ref(), &mut self.rules);
+                redirect::returned(line, &conditions, whole.as_ref(), &one.scope, &mut self.rules);
             }
             Action::Deny if is_whole => {
                 self.lines.push(Line::new(["status", "403", &one.path]).into());

@@ -56,6 +56,7 @@ pub(super) fn open(options: &Options) -> Result<Option<Shared>, String> {
 
 /// Starts the thread, and has the keeper take what comes from other machines.
 pub(super) fn start(shared: &Shared, keeper: &Arc<Keeper>) {
+    keeper.recall();
     let keeper = Arc::downgrade(keeper);
     shared.on_arrival(Box::new(move |entries| {
         if let Some(keeper) = keeper.upgrade() {

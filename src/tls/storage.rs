@@ -32,7 +32,7 @@ pub trait Storage: Debug + Send + Sync {
     fn is_shared(&self) -> bool {
         false
     }
-    /// Whether what was written is on its way to them no longer.
+    /// Whether what was written is on its way to them no longer, or cannot reach them.
     fn is_settled(&self) -> bool {
         true
     }

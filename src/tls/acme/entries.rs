@@ -1,6 +1,6 @@
 //! The storage as entries that several machines share: accounts, certificates each with its key,
-//! orders in progress, answers to challenges, failures, staples. Each is whole by itself, unlike
-//! the files of v1's layout.
+//! orders in progress, answers to challenges, failures, advice when to renew, staples. Each is
+//! whole by itself, unlike the files of v1's layout.
 
 use std::io;
 
@@ -17,7 +17,7 @@ pub fn entry_of(key: &str) -> Option<String> {
         ["acme", _, "sites", domain, file] => {
             match file.strip_prefix(domain)?.strip_prefix('.')? {
                 "crt" | "key" => Some(format!("{folder}/{domain}.crt")),
-                "json" | "order" | "retry" => Some(key.to_owned()),
+                "json" | "order" | "retry" | "ari" => Some(key.to_owned()),
                 _ => None,
             }
         }
@@ -124,6 +124,7 @@ mod tests {
             ("a.example.json", Some("a.example.json")),
             ("a.example.order", Some("a.example.order")),
             ("a.example.retry", Some("a.example.retry")),
+            ("a.example.ari", Some("a.example.ari")),
             ("a.example.arrived", None),
             ("a.example.crt.damaged-1", None),
             (".a.example.crt.new", None),

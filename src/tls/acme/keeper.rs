@@ -10,6 +10,7 @@ use instant_acme::Account;
 use tokio::sync::{mpsc, watch};
 
 use super::account::{self, Ca, Owner};
+use super::entries;
 use super::failure::Failure;
 use super::managed::Managed;
 use super::places::{self, Places};
@@ -180,6 +181,13 @@ impl Keeper {
         }
         drop(proofs);
         self.account_made();
+    }
+
+    /// Answers challenges of other machines' orders that began before this process did.
+    pub fn recall(&self) {
+        let stored = entries::list(&*self.store);
+        let proofs: Vec<_> = stored.into_iter().filter(|entry| proofs::is_proof(entry)).collect();
+        self.reread(&proofs);
     }
 
     pub(super) fn tell_renewed(&self, name: &str) {

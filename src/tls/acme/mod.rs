@@ -2,6 +2,7 @@
 //! Caddyfile and the server; the responses to challenges are in [`super::challenges`].
 
 mod account;
+mod advice;
 mod backoff;
 mod binding;
 pub mod entries;

@@ -66,6 +66,11 @@ impl Places {
         self.entry("retry")
     }
 
+    /// When the CA suggests to renew.
+    pub(super) fn advice(&self) -> String {
+        self.entry("ari")
+    }
+
     /// The name of its lock.
     pub(super) fn lock(&self) -> String {
         self.domain.clone()

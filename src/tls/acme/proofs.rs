@@ -11,9 +11,10 @@ use crate::tls::challenges::Answer;
 use crate::tls::storage::Storage;
 
 const FOLDER: &str = "challenges/";
-/// The time between looks at whether the answer is with the others, and how many.
+/// The time between looks at whether the answer is with the others, and how many: a server that
+/// fails over is waited for.
 const STEP: Duration = Duration::from_millis(50);
-const STEPS: usize = 60;
+const STEPS: usize = 2000;
 /// How long they take to read it.
 const SPREAD: Duration = Duration::from_millis(300);
 

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use instant_acme::{CertificateIdentifier, Error};
-
+use super::advice;
 use super::backoff::Backoff;
 use super::failure::Failure;
 use super::keeper::Keeper;
@@ -18,10 +17,6 @@ use crate::tls::report::RenewalFailure;
 const NAP: i64 = 600;
 /// The time between looks at whether the machines that share the storage are back.
 const REUNION: Duration = Duration::from_secs(10);
-/// Seconds between requests for renewal information after a failure.
-const ADVICE_AGAIN: i64 = 6 * 3600;
-/// The bounds of Retry-After for renewal information, in seconds (RFC 9773 section 4.3).
-const ADVICE_EVERY: (i64, i64) = (60, 24 * 3600);
 
 /// Keeps the certificate renewed while the task runs.
 pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
@@ -67,7 +62,7 @@ pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
             advice_at = advice_at.min(unix_now());
         }
         if advice_at <= unix_now() && managed.is_valid() && !managed.is_due() {
-            advice_at = unix_now() + advice(&keeper, &managed).await;
+            advice_at = unix_now() + advice::follow(&keeper, &managed).await;
         }
         let due = if managed.current().is_some() { managed.renew_at() } else { 0 };
         let mut next = due.max(backoff.next);
@@ -137,42 +132,5 @@ pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Ba
     };
     if let Err(error) = kept {
         log::error!("{error}");
-    }
-}
-
-/// Fetches renewal information; returns the seconds until the next request.
-async fn advice(keeper: &Keeper, managed: &Managed) -> i64 {
-    let spec = managed.spec();
-    if !keeper.has_agreed(spec) {
-        return ADVICE_AGAIN;
-    }
-    let Ok(account) = keeper.account(spec).await else { return ADVICE_AGAIN };
-    let Some(leaf) = managed.current().and_then(|current| current.key.cert.first().cloned()) else {
-        return ADVICE_AGAIN;
-    };
-    let Ok(id) = CertificateIdentifier::try_from(&leaf) else { return ADVICE_AGAIN };
-    match account.renewal_info(&id).await {
-        Ok((info, again)) => {
-            let start = info.suggested_window.start.unix_timestamp();
-            let end = info.suggested_window.end.unix_timestamp().max(start + 1);
-            let third = managed.renew_at();
-            // A time that is already within the window is kept.
-            if !(start..end).contains(&third) {
-                managed.renew_by_advice(fastrand::i64(start..end));
-                log::info!(
-                    "{}: the CA advises renewal at {}{}",
-                    spec.name,
-                    date(managed.renew_at()),
-                    info.explanation_url.map_or(String::new(), |url| format!(" (see {url})"))
-                );
-            }
-            let again = i64::try_from(again.as_secs()).unwrap_or(ADVICE_AGAIN);
-            again.clamp(ADVICE_EVERY.0, ADVICE_EVERY.1)
-        }
-        Err(Error::Unsupported(_)) => ADVICE_EVERY.1,
-        Err(error) => {
-            log::debug!("{}: renewal information: {error}", spec.name);
-            ADVICE_AGAIN
-        }
     }
 }

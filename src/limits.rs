@@ -287,6 +287,9 @@ limits! {
     FLEET_NUMBER: Duration = secs(86_400), time "without a sign of life before a machine's number in `-fleet` is free";
     FLEET_AGAIN: Duration = secs(30), time "between attempts to reach the engine of `-fleet`, at most";
     FLEET_ALONE: Duration = secs(10), time "time without the engine of `-fleet` before a certificate is obtained alone";
+    /// A Sentinel waits for 30 s by default.
+    FLEET_FAILOVER: Duration = secs(90), time "the same with Sentinels, which name another server meanwhile";
+    FLEET_TICKETS: Duration = secs(6 * 3600), time "use of a key of session tickets with `-fleet`";
     CA_TIMEOUT: Duration = secs(10), time "one request to a CA (`-catimeout`)";
     /// A chain is a few KB.
     CA_ANSWER_BYTES: usize = MB,

@@ -2,6 +2,8 @@
 //! never, machines are cut off, die and come back, the engine fails over and forgets. What must
 //! hold is checked after each step. The same test finds mistakes that are planted.
 
+mod checks;
+
 use std::time::Duration;
 
 use super::Stamp;
@@ -23,6 +25,8 @@ const TIMES: Times = Times {
     period: Duration::from_secs(40),
     aged: Duration::from_secs(311),
     kept: 3,
+    used: Duration::from_secs(90),
+    life: Duration::from_secs(750),
 };
 
 struct Machine {
@@ -63,6 +67,8 @@ struct World {
     published: Vec<Publication>,
     /// Whether the engine has never lost anything.
     is_whole: bool,
+    /// Whether its clock has never jumped.
+    is_steady: bool,
     writes: u32,
     fault: Option<String>,
 }
@@ -72,6 +78,7 @@ impl Machine {
         let times = match planted {
             Planted::UsesAtOnce => Times { wait: Duration::ZERO, ..TIMES },
             Planted::TrustsClock => Times { aged: TIMES.wait, ..TIMES },
+            Planted::NoAge => Times { used: Duration::MAX, ..TIMES },
             _ => TIMES,
         };
         Self {
@@ -106,6 +113,7 @@ impl World {
             stray: Vec::new(),
             published: Vec::new(),
             is_whole: true,
+            is_steady: true,
             writes: 0,
             fault: None,
         }
@@ -148,7 +156,7 @@ impl World {
             93..96 => self.engine.replicate(),
             96..98 => {
                 self.engine.fail_over(self.random.u64(..=APART));
-                self.is_whole = false;
+                (self.is_whole, self.is_steady) = (false, false);
             }
             98 => {
                 self.engine.lose_all();
@@ -191,11 +199,10 @@ impl World {
         let Some(fence) = machine.lease.fence(now) else {
             return self.send(one, Command::Poll);
         };
-        let engine_now = machine.seen;
-        if machine.keys.is_due(engine_now) && self.random.bool() {
+        if machine.keys.is_due(now) && self.random.bool() {
             let id = self.random.u128(..).to_be_bytes();
             let edition = self.random.u64(..);
-            let fresh = Generation { id, secret: [0; 32], published: 0, edition };
+            let fresh = Generation { id, secret: [0; 32], published: 0, made: 0, edition };
             let keys = machine.keys.proposal(fence, fresh);
             let before = machine.keys_version;
             return self.send(one, Command::Publish { fence, before, keys });
@@ -223,6 +230,7 @@ impl World {
 
     fn execute(&mut self, one: usize, command: &Command, seen: Stamp) -> Reply {
         let before = self.engine.data.written_with;
+        let keys_before = self.engine.data.keys.clone();
         let reply = self.engine.handle(one, command, seen, self.time);
         if let (Command::Put { fence, .. }, Reply::Written(_)) = (command, &reply)
             && *fence < before
@@ -231,6 +239,7 @@ impl World {
         }
         if let (Command::Publish { keys, .. }, Reply::Written(_)) = (command, &reply) {
             let at = self.time;
+            self.check_publication(&keys_before, keys);
             self.published.extend(keys.iter().map(|key| Publication { at, key: *key }));
         }
         reply
@@ -280,35 +289,6 @@ impl World {
         }
     }
 
-    /// No two machines believe in one lease, unless the engine has forgotten the grant.
-    fn check_holders(&mut self) {
-        let time = self.time;
-        let holders: Vec<usize> = (0..MACHINES)
-            .filter(|one| {
-                let machine = &self.machines[*one];
-                machine.lease.fence(machine.clock(time)).is_some()
-            })
-            .collect();
-        if self.is_whole && holders.len() > 1 {
-            self.fault = Some(format!("{holders:?} hold one lease"));
-        }
-    }
-
-    /// All machines that have polled since a key was published know the key that one uses.
-    fn check_keys(&mut self, one: usize) {
-        let Some(key) = self.machines[one].keys.current().copied() else { return };
-        let publication = self.published.iter().find(|publication| publication.key == key);
-        let Some(published) = publication.map(|publication| publication.at) else { return };
-        for (other, machine) in self.machines.iter().enumerate() {
-            let has_polled = machine.polls.is_some_and(|(since, until)| {
-                since <= published && self.time.saturating_sub(until) <= POLLS
-            });
-            if has_polled && !machine.keys.accepted().any(|known| known.id == key.id) {
-                self.fault = Some(format!("machine {one} uses a key that {other} cannot know"));
-            }
-        }
-    }
-
     fn cut(&mut self, one: usize) {
         let machine = &mut self.machines[one];
         machine.is_cut_off = true;
@@ -330,29 +310,6 @@ impl World {
         // Its copy is on its disk.
         let seen = entry.version.unwrap_or(0);
         self.machines[one] = Machine { entry, seen, ..Machine::new(ahead, self.planted) };
-    }
-
-    /// When all is well again, all have the newest copy that a machine had.
-    fn settle(&mut self) {
-        let newest = |world: &Self| {
-            let copies = world.machines.iter().map(|machine| machine.entry);
-            copies.chain([world.engine.data.entry]).max_by_key(|entry| entry.version)
-        };
-        let expected = newest(self).unwrap_or_default();
-        for one in (0..MACHINES).chain(0..MACHINES) {
-            let machine = &mut self.machines[one];
-            (machine.is_cut_off, machine.sent) = (false, None);
-            let own = machine.entry;
-            if let Verdict::Restore(_) = judge(own.version, self.engine.data.entry.version) {
-                self.execute(one, &Command::Restore(own), own.version.unwrap_or(0));
-            }
-            self.poll(one);
-        }
-        for machine in &self.machines {
-            if machine.entry.content != expected.content {
-                self.fault = Some(format!("{:?} in place of {expected:?}", machine.entry));
-            }
-        }
     }
 }
 
@@ -382,6 +339,8 @@ fn planted_mistakes_are_found() {
         Planted::CountsFromAnswer,
         Planted::UsesAtOnce,
         Planted::TrustsClock,
+        Planted::NoAge,
+        Planted::AnyPublishes,
         Planted::RestoresAsNew,
     ] {
         assert!(first_fault(planted, 200_000).is_some(), "{planted:?}");

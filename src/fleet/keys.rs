@@ -5,10 +5,18 @@
 //! A machine uses a generation when it has found it at the engine twice, so far apart that all
 //! others have asked in between: no clock of the engine is trusted for that, which jumps when
 //! another server takes over. Only what is older than any such jump may be used at first sight.
+//!
+//! What is in use stays so while the engine is away or has lost it, until it is too old. Its age is
+//! counted by the machine's own clock from when it was first seen.
 
 use std::time::Duration;
 
+use aws_lc_rs::rand::fill;
+
 use super::Stamp;
+
+/// Bytes of a generation.
+pub const LENGTH: usize = 16 + 32 + 3 * 8;
 
 /// The times of a rotation.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +31,10 @@ pub struct Times {
     pub aged: Duration,
     /// How many generations are accepted.
     pub kept: usize,
+    /// The age at which one is used no longer, if there is no other.
+    pub used: Duration,
+    /// The age at which one is accepted no longer.
+    pub life: Duration,
 }
 
 /// One key and its name.
@@ -32,6 +44,8 @@ pub struct Generation {
     pub secret: [u8; 32],
     /// The fencing number of the machine that published it.
     pub published: Stamp,
+    /// That of its first publication.
+    pub made: Stamp,
     /// Tells one publication from another: a random number.
     pub edition: u64,
 }
@@ -41,15 +55,28 @@ pub struct Generation {
 pub struct Keys {
     times: Times,
     known: Vec<Known>,
+    has_read: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Known {
     generation: Generation,
+    /// When this publication was first seen.
     seen: Duration,
+    /// Its age at `told`.
+    age: Duration,
+    told: Duration,
     is_usable: bool,
     /// Whether the engine had it when asked last.
     is_there: bool,
+}
+
+/// A generation as a process passes it to the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passed {
+    pub generation: Generation,
+    pub age: Duration,
+    pub is_usable: bool,
 }
 
 /// A question to the engine, with the machine's steady clock.
@@ -66,52 +93,72 @@ pub struct Read {
 
 impl Keys {
     pub fn new(times: Times) -> Self {
-        Self { times, known: Vec::new() }
+        Self { times, known: Vec::new(), has_read: false }
+    }
+
+    /// With what the process before this one had.
+    pub fn resumed(times: Times, passed: &[Passed], now: Duration) -> Self {
+        let known = passed.iter().map(|&Passed { generation, age, is_usable }| Known {
+            generation,
+            seen: now,
+            age,
+            told: now,
+            is_usable,
+            is_there: false,
+        });
+        Self { known: known.collect(), ..Self::new(times) }
+    }
+
+    /// For the next process.
+    pub fn pass(&self, now: Duration) -> Vec<Passed> {
+        let passed = |known: &Known| Passed {
+            generation: known.generation,
+            age: known.age(now),
+            is_usable: known.is_usable,
+        };
+        self.known.iter().map(passed).collect()
     }
 
     /// Takes what the engine has.
     pub fn read(&mut self, shown: &[Generation], read: Read) {
         self.known.iter_mut().for_each(|known| known.is_there = false);
         for generation in shown {
-            let known = self.known.iter_mut().find(|known| known.generation.id == generation.id);
-            match known {
-                Some(known) if known.generation == *generation => known.is_there = true,
-                // The engine had lost it: others have to read it first.
-                Some(known) => *known = Known::new(*generation, read.received),
-                None => self.known.push(Known::new(*generation, read.received)),
+            let age = self.age_of(generation, read.engine);
+            match self.known.iter_mut().find(|known| known.generation.id == generation.id) {
+                Some(known) => known.found(*generation, read.received),
+                None => self.known.push(Known::new(*generation, read, age)),
             }
         }
+        self.has_read = true;
         let Times { wait, aged, .. } = self.times;
-        let aged = u64::try_from(aged.as_micros()).unwrap_or(u64::MAX);
-        let is_aged = read.engine.saturating_sub(read.version) >= aged;
+        let is_aged = read.engine.saturating_sub(read.version) >= micros(aged);
         for known in self.known.iter_mut().filter(|known| known.is_there) {
             known.is_usable |= is_aged || read.sent >= known.seen + wait;
         }
         self.known.sort_by_key(|known| order(&known.generation));
-        self.retire(shown);
+        self.retire(shown, read.received);
     }
 
-    /// The generation to use, if the engine has one that all others know.
-    pub fn current(&self) -> Option<&Generation> {
-        let usable = self.known.iter().filter(|known| known.is_there && known.is_usable);
-        usable.map(|known| &known.generation).next_back()
+    /// The generation to use, if there is one that all others know.
+    pub fn current(&self, now: Duration) -> Option<&Generation> {
+        let used = self.times.used;
+        let usable = || self.known.iter().filter(|one| one.is_usable && one.age(now) < used);
+        // What the engine has lost is published again, and the others have it still.
+        let there = usable().rfind(|known| known.is_there);
+        there.or_else(|| usable().next_back()).map(|known| &known.generation)
     }
 
     /// All generations that are accepted.
-    pub fn accepted(&self) -> impl Iterator<Item = &Generation> {
-        self.known.iter().map(|known| &known.generation)
+    pub fn accepted(&self, now: Duration) -> impl Iterator<Item = &Generation> {
+        let known = self.known.iter().filter(move |known| known.age(now) < self.times.life);
+        known.map(|known| &known.generation)
     }
 
     /// Whether something has to be published: a new generation, or what the engine has lost.
-    pub fn is_due(&self, engine: Stamp) -> bool {
-        let period = u64::try_from(self.times.period.as_micros()).unwrap_or(u64::MAX);
-        match self.known.last() {
-            Some(last) => {
-                self.lost().next().is_some()
-                    || engine.saturating_sub(last.generation.published) >= period
-            }
-            None => true,
-        }
+    pub fn is_due(&self, now: Duration) -> bool {
+        self.known
+            .last()
+            .is_none_or(|last| self.lost().next().is_some() || last.age(now) >= self.times.period)
     }
 
     /// What to publish under a lease with this fencing number; `fresh` is a new generation.
@@ -121,10 +168,21 @@ impl Keys {
         let edition = fresh.edition;
         all.extend(self.lost().map(|lost| Generation { published: fence, edition, ..*lost }));
         if all.len() == before {
-            all.push(Generation { published: fence, ..fresh });
+            all.push(Generation { published: fence, made: fence, ..fresh });
         }
         all.sort_by_key(order);
         all.split_off(all.len().saturating_sub(self.times.kept))
+    }
+
+    /// Of one that is seen for the first time. Where the engine's clock was wrong by years when it
+    /// was made, a machine that has just begun cannot tell: it is replaced soon.
+    fn age_of(&self, generation: &Generation, engine: Stamp) -> Duration {
+        let Times { period, aged, .. } = self.times;
+        match engine.checked_sub(generation.made) {
+            Some(age) => Duration::from_micros(age),
+            None if self.has_read => Duration::ZERO,
+            None => period.saturating_sub(aged),
+        }
     }
 
     fn there(&self) -> impl Iterator<Item = &Generation> {
@@ -135,13 +193,16 @@ impl Keys {
         self.known.iter().filter(|known| !known.is_there).map(|known| &known.generation)
     }
 
-    /// Forgets what is older than all that a full engine has, and what is too much.
-    fn retire(&mut self, shown: &[Generation]) {
+    /// Forgets what is older than all that a full engine has, what is too old, and what is too
+    /// much. What is there stays.
+    fn retire(&mut self, shown: &[Generation], now: Duration) {
         let oldest = shown.iter().map(order).min();
-        if let Some(oldest) = oldest.filter(|_| shown.len() >= self.times.kept) {
-            self.known.retain(|known| known.is_there || order(&known.generation) > oldest);
-        }
-        // What is there stays.
+        let oldest = oldest.filter(|_| shown.len() >= self.times.kept);
+        let life = self.times.life;
+        self.known.retain(|known| {
+            let is_younger = oldest.is_none_or(|oldest| order(&known.generation) > oldest);
+            known.is_there || (is_younger && known.age(now) < life)
+        });
         while self.known.len() > 2 * self.times.kept {
             let Some(at) = self.known.iter().position(|known| !known.is_there) else { return };
             self.known.remove(at);
@@ -150,14 +211,58 @@ impl Keys {
 }
 
 impl Known {
-    fn new(generation: Generation, seen: Duration) -> Self {
-        Self { generation, seen, is_usable: false, is_there: true }
+    fn new(generation: Generation, read: Read, age: Duration) -> Self {
+        let Read { sent, received, .. } = read;
+        Self { generation, seen: received, age, told: sent, is_usable: false, is_there: true }
+    }
+
+    fn found(&mut self, generation: Generation, now: Duration) {
+        // Published anew, as the engine had lost it: what is used already stays so.
+        if self.generation != generation {
+            (self.generation, self.seen) = (generation, now);
+        }
+        self.is_there = true;
+    }
+
+    fn age(&self, now: Duration) -> Duration {
+        self.age + now.saturating_sub(self.told)
+    }
+}
+
+impl Generation {
+    /// A new key; `None` if there are no random numbers.
+    pub fn fresh() -> Option<Self> {
+        let (mut id, mut secret, mut edition) = ([0; 16], [0; 32], [0; 8]);
+        fill(&mut id).and_then(|()| fill(&mut secret)).and_then(|()| fill(&mut edition)).ok()?;
+        Some(Self { id, secret, published: 0, made: 0, edition: u64::from_be_bytes(edition) })
+    }
+
+    pub fn to_bytes(self) -> [u8; LENGTH] {
+        let Self { id, secret, published, made, edition } = self;
+        let numbers = [published, made, edition].map(u64::to_be_bytes);
+        let mut bytes = [0; LENGTH];
+        let parts = id.iter().chain(&secret).chain(numbers.as_flattened());
+        bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
+        bytes
+    }
+
+    pub fn from_bytes(bytes: &[u8; LENGTH]) -> Option<Self> {
+        let (id, rest) = bytes.split_first_chunk::<16>()?;
+        let (secret, rest) = rest.split_first_chunk::<32>()?;
+        let (numbers, _) = rest.as_chunks::<8>();
+        let [published, made, edition] = *numbers else { return None };
+        let [published, made, edition] = [published, made, edition].map(u64::from_be_bytes);
+        Some(Self { id: *id, secret: *secret, published, made, edition })
     }
 }
 
 /// The same on all machines.
 fn order(generation: &Generation) -> (Stamp, [u8; 16]) {
     (generation.published, generation.id)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl std::fmt::Debug for Generation {
@@ -168,88 +273,4 @@ impl std::fmt::Debug for Generation {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TIMES: Times = Times {
-        wait: Duration::from_secs(10),
-        period: Duration::from_secs(3600),
-        aged: Duration::from_secs(600),
-        kept: 3,
-    };
-    const SECOND: u64 = 1_000_000;
-
-    fn generation(id: u8, published: Stamp) -> Generation {
-        Generation { id: [id; 16], secret: [id; 32], published, edition: published }
-    }
-
-    fn at(second: u64) -> Read {
-        let now = Duration::from_secs(second);
-        let version = 100 * SECOND;
-        Read { sent: now, received: now, engine: second * SECOND, version }
-    }
-
-    fn current(keys: &Keys) -> Option<u8> {
-        keys.current().map(|generation| generation.id[0])
-    }
-
-    #[test]
-    fn a_generation_is_used_once_all_have_had_time_to_read_it() {
-        let mut keys = Keys::new(TIMES);
-        let one = generation(1, 100 * SECOND);
-        for (second, expected) in [(101, None), (110, None), (111, Some(1))] {
-            keys.read(&[one], at(second));
-            assert_eq!(current(&keys), expected, "{second}");
-        }
-        let two = generation(2, 120 * SECOND);
-        for (second, expected) in [(121, 1), (130, 1), (131, 2)] {
-            keys.read(&[one, two], at(second));
-            assert_eq!(current(&keys), Some(expected), "{second}");
-            assert_eq!(keys.accepted().count(), 2);
-        }
-    }
-
-    #[test]
-    fn a_machine_that_joins_uses_old_ones_at_once() {
-        for (second, expected) in [(699, None), (700, Some(2))] {
-            let mut keys = Keys::new(TIMES);
-            keys.read(&[generation(1, 10 * SECOND), generation(2, 90 * SECOND)], at(second));
-            assert_eq!(current(&keys), expected, "{second}");
-        }
-    }
-
-    #[test]
-    fn what_the_engine_lost_is_accepted_published_and_waited_for() {
-        let mut keys = Keys::new(TIMES);
-        let one = generation(1, 100 * SECOND);
-        keys.read(&[one], at(101));
-        keys.read(&[one], at(112));
-        assert!(!keys.is_due(112 * SECOND));
-        keys.read(&[], at(113));
-        assert_eq!((current(&keys), keys.accepted().count()), (None, 1));
-        assert!(keys.is_due(113 * SECOND));
-        // Under the lease of the first publication.
-        let again = keys.proposal(100 * SECOND, generation(9, 0));
-        assert_eq!(again, [Generation { edition: 0, ..one }]);
-        keys.read(&again, at(115));
-        assert_eq!(current(&keys), None);
-        keys.read(&again, at(125));
-        assert_eq!(current(&keys), Some(1));
-    }
-
-    #[test]
-    fn the_oldest_are_dropped() {
-        let mut keys = Keys::new(TIMES);
-        assert!(keys.is_due(0));
-        let mut shown = Vec::new();
-        for round in 1..8u8 {
-            let second = u64::from(round) * 4000;
-            assert!(keys.is_due(second * SECOND));
-            shown = keys.proposal(second * SECOND, generation(round, 0));
-            keys.read(&shown, at(second));
-        }
-        let ids: Vec<u8> = shown.iter().map(|generation| generation.id[0]).collect();
-        assert_eq!(ids, [5, 6, 7]);
-        assert_eq!(keys.accepted().count(), 3);
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Where the engine is: the URL of `-fleet`, or the variables of Caddy 0.11 to 1.0's plugin.
 
 use std::fmt;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
@@ -11,6 +12,8 @@ const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 const DEFAULT_PREFIX: &str = "caddy";
 const PREFIX_LENGTH: usize = 32;
+/// The bounds of `tickets`.
+const TICKETS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
 
 /// An engine: a server of the Redis protocol, or the Sentinels that know it.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub struct Place {
     pub password: Option<String>,
     /// What the names of all keys begin with.
     pub prefix: String,
+    /// How long a key of session tickets is in use, if another time than usual.
+    pub tickets: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +39,10 @@ pub struct Server {
 }
 
 impl Place {
-    /// `redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE][?prefix=NAME]`, or
-    /// `redis[s]+sentinel://[[USER]:PASSWORD@]HOST[:PORT],…/PRIMARY[/DATABASE][?prefix=NAME]`. The
-    /// error does not repeat the password.
+    /// `redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE][?OPTIONS]`, or
+    /// `redis[s]+sentinel://[[USER]:PASSWORD@]HOST[:PORT],…/PRIMARY[/DATABASE][?OPTIONS]`, with
+    /// `prefix=NAME` and `tickets=TIME`, and `&` between them. The error does not repeat the
+    /// password.
     pub fn parse(url: &str) -> Result<Self, String> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| format!("no URL: {FORM}"))?;
         let (is_tls, is_sentinel) = match scheme.to_ascii_lowercase().as_str() {
@@ -76,15 +82,17 @@ impl Place {
                 redis+sentinel://HOST:PORT/PRIMARY"
                 .to_owned());
         }
-        Ok(Self {
+        let place = Self {
             is_tls,
             servers,
             primary: primary.map(str::to_owned),
             database: self::database(database)?,
             user,
             password,
-            prefix: prefix(query)?,
-        })
+            prefix: DEFAULT_PREFIX.to_owned(),
+            tickets: None,
+        };
+        place.with_options(query)
     }
 
     /// What the plugin `tls.clustering.redis` of Caddy 0.11 to 1.0 reads; `of` gives the value of
@@ -120,7 +128,23 @@ impl Place {
             user: read("USERNAME"),
             password: read("PASSWORD"),
             prefix: DEFAULT_PREFIX.to_owned(),
+            tickets: None,
         }))
+    }
+
+    fn with_options(mut self, query: &str) -> Result<Self, String> {
+        for part in query.split('&').filter(|part| !part.is_empty()) {
+            match part.split_once('=') {
+                Some(("prefix", name)) => self.prefix = prefix(name)?,
+                Some(("tickets", time)) => self.tickets = Some(tickets(time)?),
+                _ => {
+                    return Err(format!(
+                        "unknown option '{part}': there are prefix=NAME and tickets=TIME"
+                    ));
+                }
+            }
+        }
+        Ok(self)
     }
 }
 
@@ -204,21 +228,26 @@ fn database(text: &str) -> Result<i64, String> {
     number.map_err(|_| format!("database '{text}': write a number, such as /0"))
 }
 
-fn prefix(query: &str) -> Result<String, String> {
-    let mut prefix = DEFAULT_PREFIX.to_owned();
-    for part in query.split('&').filter(|part| !part.is_empty()) {
-        match part.split_once('=') {
-            Some(("prefix", name)) => name.clone_into(&mut prefix),
-            _ => return Err(format!("unknown option '{part}': there is prefix=NAME")),
-        }
-    }
+fn prefix(name: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if prefix.is_empty() || prefix.len() > PREFIX_LENGTH || !prefix.chars().all(plain) {
+    if name.is_empty() || name.len() > PREFIX_LENGTH || !name.chars().all(plain) {
         return Err(format!(
-            "prefix '{prefix}': write 1 to {PREFIX_LENGTH} letters, digits, '-', '_' and '.'"
+            "prefix '{name}': write 1 to {PREFIX_LENGTH} letters, digits, '-', '_' and '.'"
         ));
     }
-    Ok(prefix)
+    Ok(name.to_owned())
+}
+
+fn tickets(text: &str) -> Result<Duration, String> {
+    let unit = |end: &str, seconds: u64| {
+        let number: u64 = text.strip_suffix(end)?.parse().ok()?;
+        Some(Duration::from_secs(number.checked_mul(seconds)?))
+    };
+    let time = unit("m", 60).or_else(|| unit("h", 3600));
+    let allowed = TICKETS.0..=TICKETS.1;
+    time.filter(|time| allowed.contains(time)).ok_or_else(|| {
+        format!("tickets '{text}': write minutes or hours from 1m to 24h, such as 30m or 6h")
+    })
 }
 
 #[cfg(test)]
@@ -235,6 +264,9 @@ mod tests {
         assert_eq!((place.user.as_deref(), place.password.as_deref()), (Some("me"), Some("p@ss")));
         assert_eq!((place.database, place.prefix.as_str()), (3, "shop"));
         assert!(!format!("{place:?}").contains("p@ss"));
+        assert_eq!(place.tickets, None);
+        let place = Place::parse("redis://a?tickets=90m&prefix=b").unwrap();
+        assert_eq!((place.tickets, place.prefix.as_str()), (Some(Duration::from_secs(5400)), "b"));
         let place = Place::parse("redis+sentinel://:x@a,b:1/main/2").unwrap();
         assert_eq!((place.to_string().as_str(), place.database), ("a:26379,b:1/main", 2));
         assert_eq!((place.user, place.password.as_deref()), (None, Some("x")));
@@ -262,7 +294,10 @@ mod tests {
             ("redis://:a#b@host", "write # in a password as %23"),
             ("redis://a,b", "several hosts are for Sentinel"),
             ("redis+sentinel://a,b", "Sentinel needs the name of the primary"),
-            ("redis://host?prefx=a", "unknown option 'prefx=a': there is prefix=NAME"),
+            ("redis://host?prefx=a", "unknown option 'prefx=a': there are prefix=NAME and tickets"),
+            ("redis://host?tickets=1d", "tickets '1d': write minutes or hours from 1m to 24h"),
+            ("redis://host?tickets=0m", "tickets '0m'"),
+            ("redis://host?prefix=a&tickets=25h", "tickets '25h'"),
             ("redis://host?prefix=", "prefix '': write 1 to 32 letters"),
             ("redis://host?prefix=a%20b", "prefix 'a%20b'"),
             ("redis://ho st", "a host has no ' '"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::certificates;
+use super::handover::HandoverIn;
 use crate::cli::Options;
 use crate::fleet::engine::Engine;
 use crate::fleet::place::Place;
@@ -52,6 +53,19 @@ pub(super) fn open(options: &Options) -> Result<Option<Shared>, String> {
     let machine = format!("{:016x}", fastrand::u64(..));
     let folder = Folder::new(certificates::folder(options));
     Ok(Some(Shared::new(folder, Engine::new(place, machine), seal)))
+}
+
+/// As [`open`], for a process that serves.
+pub(super) fn join(
+    options: &Options,
+    handover: Option<&mut HandoverIn>,
+) -> Result<Option<Shared>, String> {
+    let opened = open(options)?;
+    if let Some(shared) = &opened {
+        let passed = handover.and_then(|handover| handover.tickets.take());
+        shared.share_tickets(passed.as_deref());
+    }
+    Ok(opened)
 }
 
 /// Starts the thread, and has the keeper take what comes from other machines.

@@ -20,6 +20,8 @@ pub(super) struct HandoverOut<'a> {
     pub(super) handovers: &'a [HandoverSockets],
     pub(super) pidfile: Option<BorrowedFd<'a>>,
     pub(super) control: Option<BorrowedFd<'a>>,
+    /// The keys of session tickets that several machines have.
+    pub(super) tickets: Option<Vec<u8>>,
     /// Whether a Caddyfile was found.
     pub(super) found: bool,
     /// The active Caddyfile, if it was read from the standard input.
@@ -32,6 +34,7 @@ pub(super) struct HandoverIn {
     pub(super) handovers: Vec<HandoverSockets>,
     pub(super) pidfile: Option<OwnedFd>,
     pub(super) control: Option<OwnedFd>,
+    pub(super) tickets: Option<Vec<u8>>,
     pub(super) found: bool,
     pub(super) stdin: Option<String>,
 }
@@ -48,6 +51,7 @@ impl HandoverOut<'_> {
             "form": FORM,
             "secret": STANDARD.encode(self.keys.secret()),
             "generation": self.keys.generation(),
+            "tickets": self.tickets.as_ref().map(|keys| STANDARD.encode(keys)),
             "found": self.found,
             "stdin": self.stdin,
             "pidfile": usize::from(self.pidfile.is_some()),
@@ -91,6 +95,7 @@ impl HandoverIn {
             handovers: handovers.ok_or_else(odd)?,
             pidfile,
             control,
+            tickets: text["tickets"].as_str().and_then(|keys| STANDARD.decode(keys).ok()),
             found: text["found"].as_bool().unwrap_or_default(),
             stdin: text["stdin"].as_str().map(str::to_owned),
         })
@@ -154,6 +159,7 @@ mod tests {
             handovers: &handover.handovers,
             pidfile: None,
             control: Some(control.as_fd()),
+            tickets: Some(vec![7]),
             found: true,
             stdin: handover.stdin.as_deref(),
         };
@@ -161,6 +167,7 @@ mod tests {
         let parcel = Parcel { text: sent.text(), files: files.collect() };
         let next = HandoverIn::open(parcel).expect("handover");
         assert_eq!((next.keys.generation(), next.keys.secret()), (8, &[5; 32]));
+        assert_eq!(next.tickets.as_deref(), Some([7].as_slice()));
         assert_eq!((next.stdin.as_deref(), next.pidfile.is_none()), (Some(":80"), true));
         let control = TcpListener::from(next.control.expect("control")).local_addr();
         assert_eq!(control.expect("address"), control_address);

@@ -79,7 +79,7 @@ impl Service {
         let pidfile = pidfile(options, handover.as_mut())?;
         let control = control(options, user.as_ref(), handover.as_mut())?;
         let sinks = Arc::new(Sinks::of(user.clone()));
-        let fleet = as_user(user.as_ref(), || fleet::open(options)).map_err(Failure::configured)?;
+        let fleet = fleet(options, user.as_ref(), handover.as_mut())?;
         let settings = settings(options, sinks.clone(), &fleet).map_err(Failure::configured)?;
         let input = input(options);
         let source = source(&input, &settings, handover.as_mut()).map_err(Failure::configured)?;
@@ -242,6 +242,15 @@ impl Service {
         self.source = source;
         Ok(loaded.warnings)
     }
+}
+
+/// Opens what the machines of a fleet share.
+fn fleet(
+    options: &Options,
+    user: Option<&privileges::User>,
+    handover: Option<&mut HandoverIn>,
+) -> Result<Option<Shared>, Failure> {
+    as_user(user, || fleet::join(options, handover)).map_err(Failure::configured)
 }
 
 /// Becomes the user to run as, and opens what that user may write.

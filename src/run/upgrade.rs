@@ -11,6 +11,7 @@ use crate::daemon::notify;
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::signals::Event;
 use crate::daemon::upgrade::{Serving, Successor};
+use crate::fleet::store::Shared;
 use crate::limits::UPGRADE_READY;
 
 /// How often signals are checked while waiting.
@@ -82,6 +83,7 @@ impl Service {
             handovers: self.workers.handovers(),
             pidfile: self.pidfile.as_ref().map(PidFile::file),
             control: self.control.socket(),
+            tickets: self.fleet.as_ref().and_then(Shared::pass_tickets),
             found: !self.source.is_implied(),
             stdin: self.input.is_stdin().then_some(self.source.text.as_str()),
         };

@@ -108,6 +108,11 @@ impl Demand {
     fn of(digest: Context) -> Self {
         Self(digest.finish().as_ref().to_vec())
     }
+
+    /// The same on all machines.
+    pub(super) fn digest(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// The client certificate requirements of a listener, by host.

@@ -22,6 +22,7 @@ mod self_signed;
 mod settings;
 mod source;
 mod storage;
+pub mod tickets;
 mod watch;
 
 use rustls::CipherSuite;

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ProducesTickets, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
@@ -18,6 +18,7 @@ use super::hosts::ByHost;
 use super::policy::{Certificates, Policy};
 use super::resolver::{ByAddress, Resolver};
 use super::source::Issuer;
+use super::tickets;
 
 /// A TLS listener: its configurations for TCP and QUIC, with one resolver.
 #[derive(Debug)]
@@ -46,12 +47,6 @@ pub(super) struct AtAddress {
 /// The post-quantum hybrid first; the default of rustls puts it last.
 static GROUPS: [&dyn SupportedKxGroup; 4] =
     [kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
-
-type Ticketer = Arc<dyn ProducesTickets>;
-
-/// Ticket keys of the process, so that sessions resume after a reload; separate per client
-/// certificate requirement, as a resumption does not verify the certificate again.
-static TICKETS: LazyLock<Mutex<HashMap<Option<Demand>, Ticketer>>> = LazyLock::new(Mutex::default);
 
 /// Loads the certificates of the sites and builds the listener. `sites` are (host, policy), in the
 /// order of the Caddyfile; the error names the host. A site without `tls` gets a self-signed
@@ -207,7 +202,7 @@ impl Shape {
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(resolver.clone());
         config.alpn_protocols = alpn;
-        config.ticketer = ticketer(demand)?;
+        config.ticketer = tickets::ticketer(demand)?;
         config.ignore_client_order = true;
         // Early data can be replayed (RFC 8446 section 8).
         config.max_early_data_size = 0;
@@ -222,18 +217,6 @@ struct Transport<'a> {
     alpn: Vec<Vec<u8>>,
     /// The client certificate requirements, which select the ticket keys.
     demand: Option<&'a Demand>,
-}
-
-/// The ticketer of the library rotates its key every few hours.
-fn ticketer(demand: Option<&Demand>) -> Result<Ticketer, String> {
-    let mut known = TICKETS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(ticketer) = known.get(&demand.cloned()) {
-        return Ok(ticketer.clone());
-    }
-    let made = aws_lc_rs::Ticketer::new()
-        .map_err(|error| format!("cannot create session ticket keys: {error}"))?;
-    known.insert(demand.cloned(), made.clone());
-    Ok(made)
 }
 
 /// `ciphers` sets the suites of TLS 1.2, as in v1; the three of TLS 1.3 are always enabled. Go and

@@ -135,7 +135,12 @@ fn an_engine_that_lost_everything_gets_it_back() {
     let (pebble, one) = first(&engine);
     wait_log(&one, "fleet: connected to 127.0.0.1:");
     let count = |engine: &Engine| engine.ask(&["HLEN", "{caddy}:entries"]);
-    let before = wait_for("the entries", PATIENCE, || Some(count(&engine)).filter(|n| n != "0"));
+    // The keys of tickets come last.
+    let before = wait_for("the entries", PATIENCE, || {
+        let entries = count(&engine);
+        std::thread::sleep(Duration::from_secs(1));
+        (entries != "0" && count(&engine) == entries).then_some(entries)
+    });
     engine.kill();
     wait_log(&one, "; this machine goes on with what it has");
     assert!(trusted(&one, &pebble.root(), "one.example"));

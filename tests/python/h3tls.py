@@ -1,7 +1,8 @@
 """GETs over HTTP/3 to look at their handshakes: JSON as the first argument, JSON on stdout.
 
 Job: port, sni; optional authority (SNI:PORT), ca (PEM file: the server must satisfy it), cert and
-key (PEM files: shown to the server), times (1: connections one after another that resume).
+key (PEM files: shown to the server), times (1: connections one after another that resume), ports
+(in place of port: they take turns).
 Result: [{status, resumed, early, error}], one for each connection; early is how much data the
 tickets so far allow before the handshake is over.
 """
@@ -43,7 +44,9 @@ class Client(QuicConnectionProtocol):
 async def main():
     job = json.loads(sys.argv[1])
     tickets, results = [], []
-    for _ in range(job.get("times", 1)):
+    ports = job.get("ports") or [job["port"]]
+    for number in range(job.get("times", 1)):
+        port = ports[number % len(ports)]
         configuration = QuicConfiguration(
             is_client=True, alpn_protocols=H3_ALPN, server_name=job["sni"], cafile=job.get("ca"),
             verify_mode=ssl.CERT_REQUIRED if "ca" in job else ssl.CERT_NONE,
@@ -54,11 +57,11 @@ async def main():
         result = {"status": 0, "resumed": False, "early": 0, "error": ""}
         try:
             async with connect(
-                "127.0.0.1", job["port"], configuration=configuration, create_protocol=Client,
+                "127.0.0.1", port, configuration=configuration, create_protocol=Client,
                 session_ticket_handler=tickets.append,
             ) as client:
                 result["status"] = await client.get(
-                    job.get("authority", f"{job['sni']}:{job['port']}"))
+                    job.get("authority", f"{job['sni']}:{port}"))
                 result["resumed"] = client._quic.tls.session_resumed
                 await asyncio.sleep(0.1)
                 result["early"] = max([t.max_early_data_size or 0 for t in tickets], default=0)

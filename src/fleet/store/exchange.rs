@@ -23,6 +23,7 @@ impl Life {
         link: &mut Link,
         with_files: bool,
     ) -> Result<(), Trouble> {
+        let sent = self.now();
         let own = self.inner.seal.fingerprint().to_owned();
         let Survey { fingerprint, now, revision, versions } = link.survey(&own).await?;
         if fingerprint != own {
@@ -41,6 +42,9 @@ impl Life {
         };
         let adopted: Vec<_> = engine.keys().copied().filter(|id| adopts(*id)).collect();
         self.take(link, &adopted).await?;
+        if self.tickets_id().is_some_and(|id| !engine.contains_key(&id)) {
+            self.read_tickets(None, sent);
+        }
         self.restore(link, &engine).await?;
         if with_files {
             let mut names = entries::list(&self.inner.folder);
@@ -57,8 +61,11 @@ impl Life {
     /// Takes these entries from the engine.
     pub(super) async fn take(&mut self, link: &mut Link, ids: &[Id]) -> Result<(), Trouble> {
         for batch in ids.chunks(BATCH) {
+            let sent = self.now();
             for sealed in link.fetch(batch).await? {
-                if let Some(entry) = self.adopt(&sealed) {
+                if self.is_tickets(sealed.id) {
+                    self.read_tickets(Some(&sealed), sent);
+                } else if let Some(entry) = self.adopt(&sealed) {
                     self.push(link, &entry).await?;
                 }
             }
@@ -186,8 +193,7 @@ impl Life {
         let now = self.now();
         let fence = self.leases.get(&lock).and_then(|lease| lease.fence(now));
         let before = known.map(|known| known.version);
-        let base = before.unwrap_or(0).max(fence.unwrap_or(0)).max(self.engine_now());
-        let version = base.max(self.seen) + 1 + u64::from(fastrand::u16(..));
+        let version = self.next_version(before, fence);
         let Some(sealed) = self.inner.seal.close(name, content.as_deref(), version) else {
             return Ok(());
         };
@@ -210,6 +216,12 @@ impl Life {
             Outcome::Other => self.meet(link, id, name).await?,
         }
         Ok(())
+    }
+
+    /// A version for what replaces `before`.
+    pub(super) fn next_version(&self, before: Option<Stamp>, fence: Option<Stamp>) -> Stamp {
+        let base = before.unwrap_or(0).max(fence.unwrap_or(0)).max(self.engine_now());
+        base.max(self.seen) + 1 + u64::from(fastrand::u16(..))
     }
 
     /// Another machine was faster, or the engine has lost what was replaced.

@@ -34,6 +34,9 @@ impl Life {
         loop {
             self.tend(link).await?;
             self.tell_arrived();
+            if self.rotate_tickets(link).await? {
+                continue;
+            }
             let next = self.leases.values().filter_map(Lease::due).min();
             let wake = next.map_or(poll, |due| self.instant(due).min(poll));
             tokio::select! {
@@ -54,6 +57,9 @@ impl Life {
                     Some(command) => {
                         if let Some(entry) = self.note(command) {
                             let pushed = self.push(link, &entry).await;
+                            if pushed.is_err() {
+                                self.is_away();
+                            }
                             self.settled();
                             pushed?;
                             self.records.save(&self.inner.folder);
@@ -73,12 +79,8 @@ impl Life {
 
     /// Asks what has changed, and does what could not be done before.
     async fn poll(&mut self, link: &mut Link) -> Result<(), Trouble> {
-        let polled = self.ask(link).await?;
-        self.set_clock(polled.now);
+        self.compare(link).await?;
         self.show(true);
-        if polled.revision != self.revision {
-            self.survey(link, false).await?;
-        }
         for entry in std::mem::take(&mut self.unwritten) {
             self.push(link, &entry).await?;
         }
@@ -87,6 +89,18 @@ impl Life {
         self.records.save(&self.inner.folder);
         self.give_up_unclaimed();
         Ok(())
+    }
+
+    /// Asks whether anything has changed, and takes it.
+    async fn compare(&mut self, link: &mut Link) -> Result<(), Trouble> {
+        let sent = self.now();
+        let polled = self.ask(link).await?;
+        self.set_clock(polled.now);
+        if polled.revision == self.revision {
+            self.reread_tickets(sent);
+            return Ok(());
+        }
+        self.survey(link, false).await
     }
 
     /// Takes what another machine has written. False if a message before this one is missing.
@@ -141,11 +155,7 @@ impl Life {
 
     /// What a lock covers is read before it is given.
     async fn granted(&mut self, link: &mut Link, name: &str) -> Result<(), Trouble> {
-        let polled = link.poll().await?;
-        self.set_clock(polled.now);
-        if polled.revision != self.revision {
-            self.survey(link, false).await?;
-        }
+        self.compare(link).await?;
         self.tell_arrived();
         if let Some(hold) = locked(&self.inner.holds).get_mut(name)
             && hold.state == State::Wanted

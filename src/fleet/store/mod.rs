@@ -7,18 +7,20 @@ mod members;
 mod membership;
 mod records;
 mod thread;
+mod ticket_keys;
+mod tickets;
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as blocking};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc as blocking};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use super::engine::Engine;
 use super::seal::Seal;
-use crate::limits::FLEET_ALONE;
+use crate::limits::{FLEET_ALONE, FLEET_FAILOVER};
 use crate::tls::acme::entries;
 use crate::tls::{Folder, Held, Storage};
 pub use membership::View;
@@ -45,6 +47,9 @@ struct Inner {
     /// Whether this process is one of the fleet's machines, as other than in `-revoke`.
     is_member: AtomicBool,
     seen: Mutex<membership::Seen>,
+    /// The begin of its steady clock.
+    begun: Instant,
+    tickets: OnceLock<ticket_keys::Tickets>,
 }
 
 /// A lock that is wanted or held.
@@ -90,6 +95,8 @@ impl Shared {
             arrived: Mutex::default(),
             is_member: AtomicBool::new(false),
             seen: Mutex::default(),
+            begun: Instant::now(),
+            tickets: OnceLock::new(),
         }))
     }
 
@@ -130,6 +137,11 @@ impl Inner {
     fn tell(&self, command: Command) {
         // Fails only once the thread has ended.
         let _ = self.commands.send(command);
+    }
+
+    /// Whether Sentinels name another server when one is gone.
+    fn fails_over(&self) -> bool {
+        self.engine.place().primary.is_some()
     }
 
     fn changed(&self, key: &str, is_removed: bool) {
@@ -188,7 +200,8 @@ impl Storage for Shared {
     }
 
     fn is_cut_off(&self) -> bool {
-        locked(&self.0.away).is_some_and(|since| since.elapsed() >= FLEET_ALONE)
+        let wait = if self.0.fails_over() { FLEET_FAILOVER } else { FLEET_ALONE };
+        locked(&self.0.away).is_some_and(|since| since.elapsed() >= wait)
     }
 
     fn is_shared(&self) -> bool {
@@ -196,7 +209,8 @@ impl Storage for Shared {
     }
 
     fn is_settled(&self) -> bool {
-        self.0.unsettled.load(Ordering::Acquire) == 0
+        let is_there = locked(&self.0.away).is_none();
+        self.0.unsettled.load(Ordering::Acquire) == 0 && (is_there || self.is_cut_off())
     }
 }
 

@@ -16,7 +16,7 @@ use super::super::seal::Id;
 use super::membership::{Clock, Membership};
 use super::records::Records;
 use super::{Command, Inner, locked};
-use crate::limits::FLEET_AGAIN;
+use crate::limits::{FLEET_AGAIN, FLEET_POLL};
 
 /// The time between the first attempts to reach the engine.
 const FIRST: Duration = Duration::from_secs(1);
@@ -52,7 +52,6 @@ pub(super) struct Life {
     pub(super) seen: Stamp,
     pub(super) clock: Option<Clock>,
     pub(super) membership: Membership,
-    begun: Instant,
     /// The trouble that was logged last.
     said: Option<String>,
     was_there: bool,
@@ -89,7 +88,6 @@ impl Life {
             seen,
             clock: None,
             membership,
-            begun: Instant::now(),
             said: None,
             was_there: false,
         }
@@ -97,6 +95,8 @@ impl Life {
 
     async fn live(mut self) {
         let mut wait = FIRST;
+        // Sentinels name another server within seconds.
+        let most = if self.inner.fails_over() { FLEET_POLL } else { FLEET_AGAIN };
         loop {
             match self.once().await {
                 Ended::Stopped(done) => {
@@ -106,6 +106,7 @@ impl Life {
                 }
                 Ended::Trouble(trouble) => self.away(trouble),
             }
+            self.age_tickets();
             if self.was_there {
                 (self.was_there, wait) = (false, FIRST);
             }
@@ -113,7 +114,7 @@ impl Life {
                 let _ = done.send(false);
                 return;
             }
-            wait = (wait * 2).min(FLEET_AGAIN);
+            wait = (wait * 2).min(most);
         }
     }
 
@@ -180,11 +181,11 @@ impl Life {
 
     /// The time of this machine's steady clock.
     pub(super) fn now(&self) -> Duration {
-        self.begun.elapsed()
+        self.inner.begun.elapsed()
     }
 
     pub(super) fn instant(&self, at: Duration) -> Instant {
-        self.begun + at
+        self.inner.begun + at
     }
 
     /// The engine's clock as far as it is known.
@@ -207,9 +208,13 @@ impl Life {
         }
     }
 
+    pub(super) fn is_away(&self) {
+        locked(&self.inner.away).get_or_insert_with(Instant::now);
+    }
+
     /// Says it once, not at each attempt.
     fn away(&mut self, Trouble(why): Trouble) {
-        locked(&self.inner.away).get_or_insert_with(Instant::now);
+        self.is_away();
         self.show(false);
         if self.said.is_none() {
             log::warn!(

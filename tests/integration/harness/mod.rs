@@ -47,7 +47,7 @@ pub use raw::{exchange, keep_alive, keep_alive_get, raw_get, statuses};
 pub use responder::Responder;
 pub use service::Service;
 pub use sockets::{EchoSockets, Socket, chat, h2_socket, plain_socket, tls_socket, with_runtime};
-pub use tls::{TlsStream, tls_any, tls_named, tls_speaking};
+pub use tls::{TlsStream, tls_any, tls_client, tls_named, tls_of, tls_speaking};
 pub use world::{World, package};
 
 /// The binary under test.

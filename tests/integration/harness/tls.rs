@@ -23,6 +23,15 @@ pub fn tls_named(port: u16, name: &str) -> std::io::Result<TlsStream> {
 
 /// The same for another protocol.
 pub fn tls_speaking(port: u16, name: &str, protocol: &[u8]) -> std::io::Result<TlsStream> {
+    tls_of(&speaking(protocol), port, name)
+}
+
+/// A client for HTTP/1.1, which keeps its sessions.
+pub fn tls_client() -> Arc<ClientConfig> {
+    speaking(b"http/1.1")
+}
+
+fn speaking(protocol: &[u8]) -> Arc<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -31,8 +40,13 @@ pub fn tls_speaking(port: u16, name: &str, protocol: &[u8]) -> std::io::Result<T
         .with_custom_certificate_verifier(Arc::new(Any(provider)))
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
+    Arc::new(config)
+}
+
+/// A connection of this client.
+pub fn tls_of(client: &Arc<ClientConfig>, port: u16, name: &str) -> std::io::Result<TlsStream> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    let mut session = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut session = ClientConnection::new(client.clone(), name).unwrap();
     let mut socket = TcpStream::connect(("127.0.0.1", port))?;
     socket.set_read_timeout(Some(Duration::from_secs(20)))?;
     while session.is_handshaking() {

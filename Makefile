@@ -36,13 +36,15 @@ SETTINGS ?= sysconfig
 # The scripts name /usr/local; an install elsewhere rewrites that.
 HOME_OF := sed 's|/usr/local|$(PREFIX)|g'
 
-.PHONY: help run build check test fuzz bench bench-micro bench-road docs man pictures readme install dist licences rpm srpm srpm-rebuild deb tarball image clean
+.PHONY: help run build check test test-fleet fuzz bench bench-micro bench-road docs man pictures readme install dist licences rpm srpm srpm-rebuild deb tarball image clean
 
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
 	@echo 'make build    build target/release/caddy'
 	@echo 'make check    formatting, lints, documentation, and what is depended on'
 	@echo 'make test     install what the tests need, then run everything'
+	@echo 'make test-fleet  many machines that start at once, and engines that fail over'
+	@echo '              (MACHINES=20 RUNS=10)'
 	@echo 'make fuzz     look for bytes that break a parser (RUNS=1000000 TARGET=framer)'
 	@echo 'make bench    measure against nginx, HAProxy, h2o, Caddy and Envoy (RUN="--case h1-*")'
 	@echo 'make bench-road  measure over roads with delay and loss (RUN="--cell 50ms-* --load 1m")'
@@ -83,6 +85,12 @@ test:
 	$(CARGO) test --quiet --manifest-path benches/road/link/Cargo.toml --target-dir target/roadlink
 	python3 -m unittest discover -q -s benches/peers
 	python3 -m unittest discover -q -s benches/road
+
+# Each of RUNS times that MACHINES servers start at once for one name, by an engine that stays and by
+# one that fails over in the middle, with the other tests of a fleet.
+test-fleet:
+	tests/setup.sh
+	MACHINES=$${MACHINES:-20} RUNS=$${RUNS:-10} $(CARGO) test --test integration -- fleet
 
 # For each target RUNS inputs, or SECONDS_EACH seconds. TARGET names one.
 fuzz:

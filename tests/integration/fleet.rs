@@ -108,28 +108,6 @@ fn any_machine_answers_the_ca() {
 }
 
 #[test]
-fn many_machines_that_start_at_once_order_once() {
-    let engine = Engine::start(Kind::Valkey);
-    let setup_one = setup(SITE);
-    let pebble = pebble(&setup_one, DAY);
-    let one = with(member(setup_one, &engine.url()), &pebble).start();
-    wait_trusted(&one, &pebble.root(), "one.example");
-    wait_log(&one, "fleet: connected to");
-    let others: Vec<_> = (0..8)
-        .map(|_| with(member(setup("many.example\nstatus 200 /\n"), &engine.url()), &pebble))
-        .map(|setup| {
-            let said = std::fs::File::create(setup.dir().join("stdout")).unwrap();
-            let mut command = setup.command();
-            let child = command.args(["-log", "process.log"]).stdout(said).spawn().unwrap();
-            (setup, child)
-        })
-        .collect();
-    let others: Vec<_> = others.into_iter().map(|(setup, child)| setup.adopt(child)).collect();
-    others.iter().for_each(|caddy| wait_trusted(caddy, &pebble.root(), "many.example"));
-    assert_eq!(orders(&pebble), 2);
-}
-
-#[test]
 fn an_engine_that_lost_everything_gets_it_back() {
     let mut engine = Engine::start(Kind::Redis);
     let (pebble, one) = first(&engine);

@@ -56,6 +56,7 @@ mod first_visit;
 mod fleet;
 mod fleet_engines;
 mod fleet_members;
+mod fleet_orders;
 mod fleet_tickets;
 mod forward_auth;
 mod git_site;

@@ -26,6 +26,8 @@ struct State {
     refusals: VecDeque<(u16, &'static str, &'static str)>,
     /// Seconds from now at which renewal is suggested.
     advice: Option<i64>,
+    /// How often that was asked for.
+    asked: usize,
     /// How long each answer takes.
     delay: Duration,
     profiles: Vec<&'static str>,
@@ -83,6 +85,11 @@ impl Ca {
     /// Suggests renewal in so many seconds, to whom asks from now on.
     pub fn advise(&self, seconds: i64) {
         self.state.lock().unwrap().advice = Some(seconds);
+    }
+
+    /// How often it was asked for that.
+    pub fn asked_for_advice(&self) -> usize {
+        self.state.lock().unwrap().asked
     }
 
     /// Takes so long for each answer.
@@ -213,11 +220,20 @@ fn route(
             state.open.0 -= 1;
             (200, String::new(), state.taken[number - 1].chain.clone())
         }
-        _ if target.starts_with("/advice/") => match state.advice {
-            Some(seconds) => (200, "Retry-After: 3600\r\n".to_owned(), advice(seconds).to_string()),
-            None => (404, String::new(), String::new()),
-        },
+        _ if target.starts_with("/advice/") => {
+            state.asked += 1;
+            advised(state.advice)
+        }
         _ => (200, String::new(), "{}".to_owned()),
+    }
+}
+
+fn advised(advice: Option<i64>) -> (u16, String, String) {
+    match advice {
+        Some(seconds) => {
+            (200, "Retry-After: 3600\r\n".to_owned(), self::advice(seconds).to_string())
+        }
+        None => (404, String::new(), String::new()),
     }
 }
 

@@ -18,6 +18,7 @@ pub struct Engine {
     kind: Kind,
     pub port: u16,
     options: Vec<String>,
+    env: Vec<(&'static str, String)>,
     process: Option<Child>,
 }
 
@@ -29,9 +30,24 @@ impl Engine {
     /// With these options of its command line.
     pub fn start_with(kind: Kind, options: &[&str]) -> Self {
         let options = options.iter().map(|&option| option.to_owned()).collect();
-        let mut engine = Self { kind, port: free_port(), options, process: None };
+        let mut engine = Self::stopped(kind);
+        engine.options = options;
         engine.run();
         engine
+    }
+
+    /// Whose clock is wrong by so many years.
+    pub fn start_at(kind: Kind, years: i64) -> (Self, WrongClock) {
+        let clock = WrongClock::new(years);
+        let mut engine = Self::stopped(kind);
+        engine.env = clock.env();
+        engine.run();
+        (engine, clock)
+    }
+
+    fn stopped(kind: Kind) -> Self {
+        let (port, options, env) = (free_port(), Vec::new(), Vec::new());
+        Self { kind, port, options, env, process: None }
     }
 
     pub fn url(&self) -> String {
@@ -45,6 +61,7 @@ impl Engine {
             .command("server")
             .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(&self.options)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .spawn()
             .expect("a server from tests/setup.sh");
@@ -80,9 +97,21 @@ impl Engine {
     }
 
     fn command(&self, program: &str) -> Command {
-        let name = match self.kind {
-            Kind::Redis => "redis",
-            Kind::Valkey => "valkey",
+        self.kind.command(program)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Kind {
+    fn command(self, program: &str) -> Command {
+        let name = match self {
+            Self::Redis => "redis",
+            Self::Valkey => "valkey",
         };
         let root: PathBuf =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools").join(name).join("usr");
@@ -95,8 +124,86 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.kill();
+/// The clock of an engine, which can be set while it runs: `wrong_clock.c`.
+pub struct WrongClock {
+    dir: tempfile::TempDir,
+}
+
+impl WrongClock {
+    fn new(years: i64) -> Self {
+        let clock = Self { dir: tempfile::tempdir().unwrap() };
+        clock.set(years);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let source = source.join("tests/integration/harness/wrong_clock.c");
+        let made = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .args([&clock.dir.path().join("clock.so"), &source])
+            .status();
+        assert!(made.unwrap().success(), "cc");
+        clock
+    }
+
+    /// So many years from the right time.
+    pub fn set(&self, years: i64) {
+        let fresh = self.dir.path().join("new");
+        std::fs::write(&fresh, (years * 365 * 24 * 3600).to_string()).unwrap();
+        std::fs::rename(fresh, self.dir.path().join("ahead")).unwrap();
+    }
+
+    fn env(&self) -> Vec<(&'static str, String)> {
+        let path = |name: &str| self.dir.path().join(name).display().to_string();
+        vec![("LD_PRELOAD", path("clock.so")), ("CLOCK_AHEAD", path("ahead"))]
+    }
+}
+
+/// A primary with a replica, and a Sentinel that makes the replica the primary within seconds when
+/// the first one is gone.
+pub struct Watched {
+    pub primary: Engine,
+    pub replica: Engine,
+    sentinel: Engine,
+    _dir: tempfile::TempDir,
+}
+
+impl Watched {
+    pub fn start(kind: Kind) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let primary = Engine::start(kind);
+        let at = primary.port.to_string();
+        let replica = Engine::start_with(kind, &["--replicaof", "127.0.0.1", &at]);
+        let config = dir.path().join("sentinel.conf").display().to_string();
+        let text = format!(
+            "sentinel monitor main 127.0.0.1 {at} 1\n\
+             sentinel down-after-milliseconds main 1000\n\
+             sentinel failover-timeout main 10000\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut sentinel = Engine::stopped(kind);
+        let process = sentinel
+            .command("server")
+            .args([&config, "--sentinel", "--bind", "127.0.0.1"])
+            .args(["--port", &sentinel.port.to_string()])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        sentinel.process = Some(process);
+        wait_for("the replica", Duration::from_secs(30), || {
+            let is_up = replica.ask(&["INFO", "replication"]).contains("master_link_status:up");
+            let known = sentinel.ask(&["SENTINEL", "REPLICAS", "main"]);
+            (is_up && known.contains(&replica.port.to_string())).then_some(())
+        });
+        Self { primary, replica, sentinel, _dir: dir }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis+sentinel://127.0.0.1:{}/main", self.sentinel.port)
+    }
+
+    /// Ends the primary without a word, and waits until the replica has its place.
+    pub fn fail_over(&mut self) {
+        self.primary.kill();
+        wait_for("the failover", Duration::from_secs(30), || {
+            self.replica.ask(&["ROLE"]).starts_with("master").then_some(())
+        });
     }
 }

@@ -38,7 +38,7 @@ pub use client::{
 pub use delay::delayed;
 pub use devtools::{LOOKS, Window, chromium};
 pub use dns_api::{Asked, DnsApi};
-pub use engine::{Engine, Kind};
+pub use engine::{Engine, Kind, Watched};
 pub use fpm::Fpm;
 pub use nginx::Nginx;
 pub use origin::Origin;

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::{curl_raw, free_port, wait_for};
 
 /// In base64url.
@@ -104,6 +107,20 @@ impl Pebble {
         wait_for("pebble", Duration::from_secs(10), || {
             (curl_raw(&[&url]).status == 200).then_some(())
         });
+    }
+
+    /// Lets it wait, as if it were slow.
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    pub fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.processes.last().unwrap().id();
+        kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
     }
 
     pub fn log(&self) -> String {

@@ -96,6 +96,7 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
         http2: true,
         sinks: Arc::new(Discard),
         process: Process::default(),
+        fleet: None,
         experiments: Arc::default(),
         keeper: Keeper::new(Folder::new("/nonexistent".into()), settings),
     }

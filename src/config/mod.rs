@@ -168,6 +168,7 @@ fn draft(
     let mut site = SiteBuilder::new(address, root, settings.sinks.clone());
     site.root_is_named = settings.root.is_some();
     site.process = settings.process.clone();
+    site.fleet = settings.fleet.clone();
     site.experiments = settings.experiments.clone();
     site.hidden.extend_from_slice(files);
     site.warnings

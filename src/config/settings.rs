@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::congestion::{Congestion, TcpCongestion};
 use crate::experiment::Experiments;
+use crate::fleet::common::Common;
 use crate::http::sink::OpenSink;
 use crate::report::Process;
 use crate::tls::acme::Keeper;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub sinks: Arc<dyn OpenSink>,
     /// What handlers for the operator read.
     pub process: Process,
+    /// Of `-fleet`.
+    pub fleet: Option<Arc<Common>>,
     /// Of `quic_report`.
     pub experiments: Arc<Experiments>,
     /// Of certificates from a CA.

@@ -31,6 +31,7 @@ fn settings() -> Settings {
         http2: true,
         sinks: Arc::new(AnySink),
         process: Process::default(),
+        fleet: None,
         experiments: Arc::default(),
         keeper: Keeper::new(Folder::new("/nonexistent".into()), acme),
     }

@@ -6,6 +6,7 @@
 //! No clock of one machine is compared with that of another: a machine measures how long it has
 //! waited by its own steady clock, and everything else is in the engine's time.
 
+pub mod common;
 pub mod copies;
 pub mod engine;
 #[cfg(test)]

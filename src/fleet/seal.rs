@@ -13,6 +13,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use aws_lc_rs::hmac;
 
 use super::Stamp;
+use super::common::Common;
 
 const LENGTH: usize = 32;
 const NONCE: usize = 12;
@@ -27,6 +28,7 @@ pub struct Id([u8; 16]);
 pub struct Seal {
     content: RandomizedNonceKey,
     names: hmac::Key,
+    secrets: hmac::Key,
     /// Tells the key from another, and says nothing of it.
     fingerprint: String,
 }
@@ -65,12 +67,18 @@ impl Seal {
         let root = Salt::new(HKDF_SHA256, SALT).extract(key);
         let content = RandomizedNonceKey::new(&AES_256_GCM, &derive(&root, &[b"content"])?).ok()?;
         let names = hmac::Key::new(hmac::HMAC_SHA256, &derive(&root, &[b"names"])?);
+        let secrets = hmac::Key::new(hmac::HMAC_SHA256, &derive(&root, &[b"secrets"])?);
         let shown = derive(&root, &[b"fingerprint"])?;
-        Some(Self { content, names, fingerprint: hex(&shown[..16]) })
+        Some(Self { content, names, secrets, fingerprint: hex(&shown[..16]) })
     }
 
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// What the fleet has in common beside entries.
+    pub fn common(&self) -> Common {
+        Common::new(self.secrets.clone())
     }
 
     /// What the entry is called at the engine.

@@ -17,6 +17,7 @@ pub(super) fn settings(
     sinks: Arc<dyn OpenSink>,
     shared: &Option<Shared>,
 ) -> Result<Settings, String> {
+    let fleet = shared.as_ref().map(Shared::common);
     Ok(Settings {
         host: options.host.clone(),
         port: options.port.clone(),
@@ -31,6 +32,7 @@ pub(super) fn settings(
         sinks,
         process: Process::default(),
         experiments: Arc::new(Experiments::new(certificates::folder(options))),
+        fleet,
         keeper: certificates::keeper(options, shared.as_ref())?,
     })
 }

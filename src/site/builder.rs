@@ -13,6 +13,7 @@ use super::settings::{Limits, ListenerSettings};
 use super::task::{Hook, Task};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::experiment::{Experiment, Experiments, Plan};
+use crate::fleet::common::Common;
 use crate::http::Request;
 use crate::http::address::Address;
 use crate::http::paths::Prefix;
@@ -70,6 +71,8 @@ pub struct SiteBuilder {
     pub token_keys: Vec<Arc<Key>>,
     /// Sites that its directives serve at other addresses.
     pub admin: Vec<AdminSite>,
+    /// What this machine has in common with others (`-fleet`).
+    pub fleet: Option<Arc<Common>>,
     /// Where the experiments of the process are.
     pub experiments: Arc<Experiments>,
     /// The one of this site.
@@ -120,6 +123,7 @@ impl SiteBuilder {
             authenticated: Vec::new(),
             token_keys: Vec::new(),
             admin: Vec::new(),
+            fleet: None,
             experiments: Arc::default(),
             experiment: None,
             handlers: Vec::new(),

@@ -24,6 +24,7 @@ mod tests;
 pub(super) use self::config::options::OPTIONS;
 use crate::caddyfile::{Args, ConfigError, Kind, Token};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::directives::proxy::balance::sticky;
 use crate::directives::proxy::rule::Rule;
 use crate::directives::proxy::serve::serve;
 use crate::http::Request;
@@ -32,6 +33,9 @@ use crate::site::SiteBuilder;
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules: Vec<Rule> = Vec::new();
     let mut places = Vec::new();
+    if let Some(common) = &site.fleet {
+        sticky::share(common);
+    }
     while args.next() {
         let place = args.token();
         let mut rule = Rule::parse(args)?;

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::common::Common;
 use super::engine::Engine;
 use super::seal::Seal;
 use crate::limits::{FLEET_ALONE, FLEET_FAILOVER};
@@ -36,6 +37,7 @@ struct Inner {
     folder: Folder,
     engine: Engine,
     seal: Seal,
+    common: Arc<Common>,
     holds: Mutex<HashMap<String, Hold>>,
     commands: mpsc::UnboundedSender<Command>,
     inbox: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
@@ -86,6 +88,7 @@ impl Shared {
         Self(Arc::new(Inner {
             folder,
             engine,
+            common: Arc::new(seal.common()),
             seal,
             holds: Mutex::default(),
             commands,
@@ -98,6 +101,11 @@ impl Shared {
             begun: Instant::now(),
             tickets: OnceLock::new(),
         }))
+    }
+
+    /// What others may have of the fleet.
+    pub fn common(&self) -> Arc<Common> {
+        self.0.common.clone()
     }
 
     /// Starts the thread. Nothing is connected before.

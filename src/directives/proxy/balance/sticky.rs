@@ -8,6 +8,7 @@ use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use http::header::{COOKIE, HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
+use crate::fleet::common::Common;
 use crate::upstream::host::set::Set;
 use crate::upstream::host::upstream::Upstream;
 
@@ -22,8 +23,8 @@ pub(crate) struct Sticky {
 }
 
 impl Sticky {
-    /// Parses `[NAME [SECRET]]`. Without a secret the key is random: it survives reloads, but not
-    /// a restart, and differs on other machines.
+    /// Parses `[NAME [SECRET]]`. Without a secret the key is that of [`share`], or random: it
+    /// survives reloads, but not a restart, and differs on other machines.
     pub(crate) fn parse(args: &[&str]) -> Result<Self, String> {
         let name = args.first().copied().unwrap_or("lb");
         if HeaderName::from_bytes(name.as_bytes()).is_err() {
@@ -69,14 +70,21 @@ impl Sticky {
     }
 }
 
+/// The key of lines without a secret.
+static OWN: OnceLock<Option<Key>> = OnceLock::new();
+
+/// Lines without a secret have the same key on all machines of the fleet.
+pub(crate) fn share(common: &Common) {
+    OWN.get_or_init(|| Some(Key::new(HMAC_SHA256, &common.secret("policy cookie"))));
+}
+
 fn own_key() -> Result<Key, String> {
-    static KEY: OnceLock<Option<Key>> = OnceLock::new();
     let random = || {
         let mut bytes = [0; 32];
         aws_lc_rs::rand::fill(&mut bytes).ok()?;
         Some(Key::new(HMAC_SHA256, &bytes))
     };
-    KEY.get_or_init(random).clone().ok_or_else(|| "cannot generate a random key".to_owned())
+    OWN.get_or_init(random).clone().ok_or_else(|| "cannot generate a random key".to_owned())
 }
 
 fn is(host: &Upstream, value: &[u8]) -> bool {

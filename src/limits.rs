@@ -51,6 +51,8 @@ limits! {
     PATTERN_BYTES: usize = 256 * KB,
         bytes "compiled size of a regular expression that contains placeholders";
     RATELIMIT_CLIENTS: usize = 1 << 20, count "clients that `ratelimit` keeps count of";
+    RATELIMIT_TOLD: usize = 256, count "clients in one message to the other machines of `-fleet`";
+    RATELIMIT_COMMON: usize = 1 << 16, count "clients that `ratelimit` keeps count of over all machines of `-fleet`";
     /// Of a site's own, so that one page costs no more than a bad one may.
     TEMPLATE_FILE: u64 = 2 * MB as u64, bytes "file that is a template, or Markdown";
     TEMPLATE_TEXT: usize = 16 * MB, bytes "text that a template makes, with what it makes on the way";
@@ -290,6 +292,7 @@ limits! {
     /// A Sentinel waits for 30 s by default.
     FLEET_FAILOVER: Duration = secs(90), time "the same with Sentinels, which name another server meanwhile";
     FLEET_TICKETS: Duration = secs(6 * 3600), time "use of a key of session tickets with `-fleet`";
+    FLEET_TELL: Duration = secs(1), time "between two messages of a machine about what `ratelimit` has counted, with `-fleet`";
     CA_TIMEOUT: Duration = secs(10), time "one request to a CA (`-catimeout`)";
     /// A chain is a few KB.
     CA_ANSWER_BYTES: usize = MB,

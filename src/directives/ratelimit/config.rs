@@ -135,13 +135,14 @@ impl Line {
         self,
         site: &str,
         names: &mut Vec<String>,
+        table: &Table,
         args: &Args<'_>,
     ) -> Result<Rule, ConfigError> {
         let quota = Quota::new(self.requests, self.period, self.burst).ok_or_else(|| {
             args.error("ratelimit: a client would wait more than ten years for its burst")
                 .hint("write a smaller burst, or a higher rate")
         })?;
-        let table = Table::shared();
+        let quota = table.quota(quota);
         let mut counters = Vec::new();
         for path in self.paths {
             let name = name_of(&path, names);

@@ -2,13 +2,18 @@
 //! what tells clients apart.
 
 mod config;
+mod fellows;
+mod ledger;
 mod quota;
 mod rule;
+mod slots;
+mod spending;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use std::future::ready;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use http::header::{HeaderMap, HeaderName, RETRY_AFTER};
@@ -17,10 +22,13 @@ use http::{HeaderValue, StatusCode};
 pub(super) use self::config::OPTIONS;
 use self::quota::Verdict;
 use self::rule::{By, Counter, Rule};
-use self::table::{Key, Table};
+use self::slots::Key;
+use self::table::Table;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::fleet::common::Common;
 use crate::http::{Fault, Request};
+use crate::limits::RATELIMIT_CLIENTS;
 use crate::site::SiteBuilder;
 
 /// Of draft-ietf-httpapi-ratelimit-headers-10.
@@ -32,11 +40,11 @@ const PLUGIN_RETRY: HeaderName = HeaderName::from_static("x-ratelimit-retryafter
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let (mut rules, mut of_users, mut names) = (Vec::new(), Vec::new(), Vec::new());
     let site_name = site.name();
+    let table = self::table(site.fleet.as_deref());
     while args.next() {
-        let rule = config::line(args)?.rule(&site_name, &mut names, args)?;
+        let rule = config::line(args)?.rule(&site_name, &mut names, table, args)?;
         if rule.by == By::User { of_users.push(rule) } else { rules.push(rule) }
     }
-    let table = Table::shared();
     if !rules.is_empty() {
         site.push(RateLimit { rules, table });
     }
@@ -44,6 +52,19 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         site.push_before_content(RateLimit { rules: of_users, table });
     }
     Ok(())
+}
+
+/// That of the process, made at the first use.
+fn table(common: Option<&Common>) -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    let table = TABLE.get_or_init(|| match common {
+        Some(common) => Table::of_fleet(RATELIMIT_CLIENTS, common),
+        None => Table::new(RATELIMIT_CLIENTS),
+    });
+    if let Some(common) = common {
+        fellows::share(table, common);
+    }
+    table
 }
 
 struct RateLimit {

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(super) type Moment = u64;
 
 /// Longer times are as good as none, and sums stay within numbers.
-const LONGEST: u128 = 10 * 365 * 86_400 * 1_000_000_000;
+pub(super) const LONGEST: u64 = 10 * 365 * 86_400 * 1_000_000_000;
 
 /// So many requests at once, and one more after each interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(super) struct Quota {
     interval: u64,
     /// The time in which a counter that is used up becomes full again.
     window: u64,
+    /// Of those that machines share; 0 for none.
+    number: u16,
 }
 
 /// What a counter says of one more request.
@@ -37,15 +39,34 @@ impl Quota {
         let interval = period.as_nanos().checked_div(u128::from(requests))?;
         let exact = interval * u128::from(requests) == period.as_nanos();
         let interval = interval + u128::from(!exact);
-        let window = interval.checked_mul(u128::from(burst)).filter(|window| *window <= LONGEST)?;
+        let window =
+            interval.checked_mul(u128::from(burst)).filter(|window| *window <= LONGEST.into())?;
         if interval == 0 || burst == 0 {
             return None;
         }
-        Some(Self { interval: interval.try_into().ok()?, window: window.try_into().ok()? })
+        let (interval, window) = (interval.try_into().ok()?, window.try_into().ok()?);
+        Some(Self { interval, window, number: 0 })
+    }
+
+    pub(super) fn numbered(self, number: u16) -> Self {
+        Self { number, ..self }
+    }
+
+    pub(super) fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// The time in which so many requests come back.
+    pub(super) fn time_of(&self, requests: u64) -> u64 {
+        self.interval.saturating_mul(requests)
     }
 
     pub(super) fn burst(&self) -> u64 {
         self.window / self.interval
+    }
+
+    pub(super) fn window_nanos(&self) -> u64 {
+        self.window
     }
 
     pub(super) fn window(&self) -> Duration {

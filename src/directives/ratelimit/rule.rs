@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::quota::Quota;
-use super::table::{Key, Table};
+use super::slots::Key;
+use super::table::Table;
 use crate::http::Request;
 use crate::http::paths::Prefix;
 use crate::http::ranges::Ranges;

@@ -1,62 +1,73 @@
 //! The counters of all clients of the process, in a table of fixed size that its workers share. A
 //! counter that is there is changed by one atomic operation; a lock is taken only to put a client
-//! into the table.
+//! into the table. Of a fleet's machine it also says what its clients have spent, and takes what
+//! they have spent at others.
 
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+#[allow(deprecated, reason = "the one hash of the library that machines can share a key of")]
+use std::hash::SipHasher;
+use std::hash::{BuildHasher as _, Hash, Hasher as _, RandomState};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::ledger::Entry;
 use super::quota::{Moment, Quota, Verdict};
-use crate::limits::RATELIMIT_CLIENTS;
-
-/// Places that a client may have. With half of all taken, 4 clients of 1000 find none free.
-const WAYS: usize = 16;
-
-/// The counter is changed to another client's.
-const CHANGING: Moment = Moment::MAX;
-
-/// A client of a rule, as a number that nobody outside can choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key(u64);
+use super::slots::{CHANGING, Key, Set, Taken, WAYS};
+use super::spending::Spending;
+use crate::fleet::common::Common;
 
 /// Counters that outlive the configurations that use them.
 pub(super) struct Table {
     sets: Box<[Set]>,
-    hashing: RandomState,
+    hashing: Hashing,
     origin: Instant,
+    /// What the other machines of a fleet are to be told.
+    spending: Option<Spending>,
 }
 
-#[derive(Default)]
-struct Set {
-    slots: [Slot; WAYS],
-    /// Held by whoever puts a client in.
-    entering: Mutex<()>,
+/// How clients become numbers.
+enum Hashing {
+    Own(RandomState),
+    /// The same on all machines of a fleet.
+    Common(u64, u64),
 }
 
-/// A counter never becomes less than it was, unless another client takes the place of one that is
-/// limited. So whoever exchanges the value that it read has changed that client's.
-#[derive(Default)]
-struct Slot {
-    key: AtomicU64,
-    counter: AtomicU64,
+/// What a client has spent since the last time.
+pub(super) struct Spent {
+    pub(super) entry: Entry,
+    /// Its counter without that.
+    pub(super) own: Moment,
+    place: usize,
+    count: u64,
 }
 
 impl Table {
-    /// That of the process, made at the first use.
-    pub(super) fn shared() -> &'static Self {
-        static SHARED: OnceLock<Table> = OnceLock::new();
-        SHARED.get_or_init(|| Self::new(RATELIMIT_CLIENTS))
+    pub(super) fn new(clients: usize) -> Self {
+        let sets = std::iter::repeat_with(Set::default).take((clients / WAYS).max(1)).collect();
+        let hashing = Hashing::Own(RandomState::new());
+        Self { sets, hashing, origin: Instant::now(), spending: None }
     }
 
-    fn new(clients: usize) -> Self {
-        let sets = std::iter::repeat_with(Set::default).take((clients / WAYS).max(1)).collect();
-        Self { sets, hashing: RandomState::new(), origin: Instant::now() }
+    pub(super) fn of_fleet(clients: usize, common: &Common) -> Self {
+        let table = Self::new(clients);
+        let secret = common.secret("ratelimit keys");
+        let (halves, _) = secret.as_chunks::<8>();
+        let half = |at: usize| halves.get(at).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let spending = Some(Spending::new(table.sets.len()));
+        Self { hashing: Hashing::Common(half(0), half(1)), spending, ..table }
     }
 
     pub(super) fn key(&self, parts: impl Hash) -> Key {
+        let hash = match &self.hashing {
+            Hashing::Own(state) => state.hash_one(parts),
+            Hashing::Common(one, other) => {
+                #[allow(deprecated, reason = "see above")]
+                let mut hasher = SipHasher::new_with_keys(*one, *other);
+                parts.hash(&mut hasher);
+                hasher.finish()
+            }
+        };
         // 0 is nobody's.
-        Key(self.hashing.hash_one(parts).max(1))
+        Key(hash.max(1))
     }
 
     pub(super) fn moment(&self, at: Instant) -> Moment {
@@ -64,78 +75,125 @@ impl Table {
         u64::try_from(at.saturating_duration_since(self.origin).as_nanos()).unwrap_or(CHANGING - 1)
     }
 
+    /// The quota as [`Self::take`] wants it.
+    pub(super) fn quota(&self, quota: Quota) -> Quota {
+        self.spending.as_ref().map_or(quota, |spending| spending.numbered(quota))
+    }
+
     /// Counts a request.
     pub(super) fn take(&self, key: Key, quota: &Quota, now: Moment) -> Verdict {
-        let set = self.set(key);
-        set.take(key, quota, now).unwrap_or_else(|| set.enter(key, quota, now))
+        let at = self.set(key);
+        let set = &self.sets[at];
+        let Taken { verdict, way, is_new } =
+            set.take(key, quota, now).unwrap_or_else(|| set.enter(key, quota, now));
+        if let Some(spending) = &self.spending
+            && verdict.is_allowed
+        {
+            spending.add(at * WAYS + way, quota, is_new);
+        }
+        verdict
     }
 
     /// What [`Self::take`] would say.
     pub(super) fn look(&self, key: Key, quota: &Quota, now: Moment) -> Verdict {
-        let slot = self.set(key).slots.iter().find_map(|slot| slot.counter_of(key));
+        let slot = self.found(key).map(|found| found.counter);
         quota.take(slot.unwrap_or(0), now).0
     }
 
-    fn set(&self, key: Key) -> &Set {
+    /// Takes what was spent since the last time, of so many clients, those who have spent the
+    /// largest part of their quota. The others are for the next time, but for those who have all
+    /// requests again.
+    pub(super) fn take_spent(&self, most: usize, now: Moment) -> Vec<Spent> {
+        let Some(spending) = &self.spending else { return Vec::new() };
+        let mut found: Vec<Spent> = Vec::new();
+        let leave = |rest: Vec<Spent>| {
+            for one in rest {
+                if one.own.saturating_add(one.entry.spent) <= now {
+                    spending.settle(one.place, one.count);
+                } else {
+                    spending.touch(one.place / WAYS);
+                }
+            }
+        };
+        let part = |one: &Spent| one.entry.spent as f64 / one.entry.window as f64;
+        let by_part = |one: &Spent, other: &Spent| part(other).total_cmp(&part(one));
+        for set in spending.take_touched() {
+            let places = set * WAYS..(set + 1) * WAYS;
+            found.extend(places.filter_map(|place| self.spent_at(place)));
+            if found.len() >= 8 * most {
+                found.select_nth_unstable_by(most, by_part);
+                leave(found.split_off(most));
+            }
+        }
+        if found.len() > most {
+            found.select_nth_unstable_by(most, by_part);
+            leave(found.split_off(most));
+        }
+        found.iter().for_each(|one| spending.settle(one.place, one.count));
+        found
+    }
+
+    fn spent_at(&self, place: usize) -> Option<Spent> {
+        let spent = self.spending.as_ref()?.of(place)?;
+        let slot = self.sets.get(place / WAYS)?.slots.get(place % WAYS)?;
+        let key = slot.key.load(Ordering::Acquire);
+        let counter = slot.counter_of(Key(key))?;
+        let (time, window) = (spent.time(), spent.quota.window_nanos());
+        let entry = Entry { key, spent: time, window };
+        Some(Spent { entry, own: counter.saturating_sub(time), place, count: spent.count })
+    }
+
+    /// The counter of a client without what was not told, 0 if there is none.
+    pub(super) fn settled(&self, key: u64) -> Moment {
+        let key = Key(key);
+        self.found(key).map_or(0, |found| found.counter.saturating_sub(self.untold(found.place)))
+    }
+
+    /// Lifts the counter of a client to this moment and what was not told, up to `most`; a client
+    /// without a place gets one.
+    pub(super) fn raise(&self, key: u64, counter: Moment, most: Moment) {
+        let key = Key(key);
+        let at = self.set(key);
+        let most = most.min(CHANGING - 1);
+        let is_raised = self.found(key).is_some_and(|found| {
+            let counter = counter.saturating_add(self.untold(found.place)).min(most);
+            self.sets[at].slots[found.place % WAYS].raise(key, counter)
+        });
+        if !is_raised && let Some(way) = self.sets[at].admit(key, counter.min(most)) {
+            self.spending.iter().for_each(|spending| spending.clear(at * WAYS + way));
+        }
+    }
+
+    pub(super) fn forget_spent(&self) {
+        let Some(spending) = &self.spending else { return };
+        for set in spending.take_touched() {
+            (set * WAYS..(set + 1) * WAYS).for_each(|place| spending.clear(place));
+        }
+    }
+
+    fn untold(&self, place: usize) -> u64 {
+        let spent = self.spending.as_ref().and_then(|spending| spending.of(place));
+        spent.map_or(0, |spent| spent.time())
+    }
+
+    fn found(&self, key: Key) -> Option<Found> {
+        let at = self.set(key);
+        self.sets[at].slots.iter().enumerate().find_map(|(way, slot)| {
+            Some(Found { counter: slot.counter_of(key)?, place: at * WAYS + way })
+        })
+    }
+
+    fn set(&self, key: Key) -> usize {
         let at = (u128::from(key.0) * self.sets.len() as u128) >> 64;
         // Less than the number of sets.
-        &self.sets[at as usize]
+        at as usize
     }
 }
 
-impl Set {
-    /// `None`: the client has no counter.
-    fn take(&self, key: Key, quota: &Quota, now: Moment) -> Option<Verdict> {
-        self.slots.iter().find_map(|slot| slot.take(key, quota, now))
-    }
-
-    /// Gives the client a counter: that of the client that is nearest to all of its requests, which
-    /// most often has them, and then loses nothing.
-    fn enter(&self, key: Key, quota: &Quota, now: Moment) -> Verdict {
-        let _entering = self.entering.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(verdict) = self.take(key, quota, now) {
-            return verdict;
-        }
-        let (verdict, counter) = quota.take(0, now);
-        loop {
-            let counters = self.slots.iter().map(|slot| slot.counter.load(Ordering::Acquire));
-            let Some((slot, least)) = self.slots.iter().zip(counters).min_by_key(|(_, at)| *at)
-            else {
-                return verdict;
-            };
-            if slot.change(least, CHANGING) {
-                slot.key.store(key.0, Ordering::Release);
-                slot.counter.store(counter, Ordering::Release);
-                return verdict;
-            }
-        }
-    }
-}
-
-impl Slot {
-    /// The counter, if it is this client's. The key is read after it: a counter that was changed to
-    /// another client's has the other key before it.
-    fn counter_of(&self, key: Key) -> Option<Moment> {
-        if self.key.load(Ordering::Relaxed) != key.0 {
-            return None;
-        }
-        let counter = self.counter.load(Ordering::Acquire);
-        (counter != CHANGING && self.key.load(Ordering::Acquire) == key.0).then_some(counter)
-    }
-
-    fn take(&self, key: Key, quota: &Quota, now: Moment) -> Option<Verdict> {
-        loop {
-            let counter = self.counter_of(key)?;
-            let (verdict, next) = quota.take(counter, now);
-            if next == counter || self.change(counter, next) {
-                return Some(verdict);
-            }
-        }
-    }
-
-    fn change(&self, from: Moment, to: Moment) -> bool {
-        self.counter.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
+/// A client's counter.
+struct Found {
+    counter: Moment,
+    place: usize,
 }
 
 #[cfg(test)]
@@ -144,6 +202,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::limits::RATELIMIT_CLIENTS;
 
     fn quota(requests: u64, burst: u64) -> Quota {
         Quota::new(requests, Duration::from_secs(1), burst).unwrap()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, ProtocolVersion, PushKind,
-    RedisConnectionInfo, RedisError, RedisResult,
+    RedisConnectionInfo, RedisError, RedisResult, Value,
 };
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -28,6 +28,12 @@ pub struct Engine {
     place: Place,
     /// A name that no other process has.
     machine: String,
+}
+
+/// What came by a channel.
+pub(super) struct Message {
+    pub(super) channel: String,
+    pub(super) content: Value,
 }
 
 /// An open connection.
@@ -152,13 +158,17 @@ impl Wire {
         self.query(asked).await.map_err(|error| Trouble(why(&error)))
     }
 
-    /// The text of the next message; `None` when the connection has ended.
-    pub(super) async fn message(&mut self) -> Option<String> {
+    /// The next message; `None` when the connection has ended.
+    pub(super) async fn message(&mut self) -> Option<Message> {
         loop {
             let push = self.pushes.recv().await?;
             match push.kind {
                 PushKind::Disconnection => return None,
-                PushKind::Message => return text(push.data.get(1)?),
+                PushKind::Message => {
+                    let [channel, content] = push.data.try_into().ok()?;
+                    let channel = text(&channel)?;
+                    return Some(Message { channel, content });
+                }
                 _ => {}
             }
         }

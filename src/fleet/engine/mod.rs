@@ -14,7 +14,7 @@ use super::Stamp;
 use super::lease::{Answer, Question, TTL};
 use super::seal::Id;
 pub use connect::Engine;
-use connect::Wire;
+use connect::{Message, Wire};
 
 /// Why the engine cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +86,14 @@ pub enum Outcome {
     Other,
     /// Another machine has the lease.
     Fenced,
+}
+
+/// What comes of itself.
+#[derive(Debug)]
+pub enum News {
+    Changed(Change),
+    /// What another machine tells, or this one, sealed.
+    Told(Vec<u8>),
 }
 
 /// A write, as the machines are told of it.
@@ -184,16 +192,33 @@ impl Link {
         })
     }
 
-    /// Waits for the next write of any machine; `None` when the connection has ended.
-    pub async fn change(&mut self) -> Option<Change> {
+    /// Has what machines tell each other come, too.
+    pub async fn listen(&mut self) -> Result<(), Trouble> {
+        self.wire.ask(redis::cmd("SUBSCRIBE").arg(self.keys.told())).await
+    }
+
+    /// Tells all machines that listen; returns how many they are, this one among them.
+    pub async fn tell(&mut self, message: &[u8]) -> Result<usize, Trouble> {
+        self.wire.ask(redis::cmd("PUBLISH").arg(self.keys.told()).arg(message)).await
+    }
+
+    /// Waits for what any machine writes or tells; `None` when the connection has ended.
+    pub async fn news(&mut self) -> Option<News> {
         loop {
-            let text = self.wire.message().await?;
+            let Message { channel, content } = self.wire.message().await?;
+            if channel == self.keys.told() {
+                if let Value::BulkString(told) = content {
+                    return Some(News::Told(told));
+                }
+                continue;
+            }
+            let Some(text) = text(&content) else { continue };
             let mut words = text.split(' ');
             let mut next = || words.next().map(str::to_owned);
             if let (Some(before), Some(after), Some(id)) = (next(), next(), next())
                 && let Some(id) = Id::parse(&id)
             {
-                return Some(Change { before, after, id });
+                return Some(News::Changed(Change { before, after, id }));
             }
         }
     }
@@ -225,6 +250,10 @@ impl Keys {
 
     fn channel(&self) -> String {
         self.of("changes")
+    }
+
+    fn told(&self) -> String {
+        self.of("told")
     }
 
     fn lease(&self, name: &str) -> String {

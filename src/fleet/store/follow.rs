@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::engine::{Change, Link, Trouble};
+use super::super::engine::{Change, Link, News, Trouble};
 use super::super::lease::{Answer, Lease, Question};
 use super::thread::{Ended, Life};
 use super::{Command, State, locked};
@@ -31,6 +31,7 @@ impl Life {
         self.set_clock(polled.now);
         self.there(&link.place.clone());
         let mut poll = Instant::now() + FLEET_POLL;
+        self.begin_telling();
         loop {
             self.tend(link).await?;
             self.tell_arrived();
@@ -39,14 +40,19 @@ impl Life {
             }
             let next = self.leases.values().filter_map(Lease::due).min();
             let wake = next.map_or(poll, |due| self.instant(due).min(poll));
+            let wake = self.next_telling().map_or(wake, |due| due.min(wake));
             tokio::select! {
-                change = link.change() => {
-                    let ended = || Trouble(format!("{}: the connection has ended", link.place));
-                    let change = change.ok_or_else(ended)?;
-                    if !self.changed(link, change).await? {
-                        poll = poll.min(Instant::now() + SOON);
+                news = link.news() => match news {
+                    Some(News::Told(told)) => self.hear(&told),
+                    Some(News::Changed(change)) => {
+                        if !self.changed(link, change).await? {
+                            poll = poll.min(Instant::now() + SOON);
+                        }
                     }
-                }
+                    None => {
+                        return Err(Trouble(format!("{}: the connection has ended", link.place)));
+                    }
+                },
                 command = self.inbox.recv() => match command {
                     Some(Command::Stop(done)) => {
                         self.leave(link).await;
@@ -68,6 +74,7 @@ impl Life {
                     None => std::future::pending().await,
                 },
                 () = tokio::time::sleep_until(wake.into()) => {
+                    self.tell(link).await?;
                     if Instant::now() >= poll {
                         self.poll(link).await?;
                         poll = Instant::now() + FLEET_POLL;

@@ -3,12 +3,14 @@
 
 mod exchange;
 mod follow;
+mod heard;
 mod members;
 mod membership;
 mod records;
 mod thread;
 mod ticket_keys;
 mod tickets;
+mod told;
 
 use std::collections::HashMap;
 use std::io;

@@ -13,6 +13,7 @@ use super::super::Stamp;
 use super::super::engine::Trouble;
 use super::super::lease::Lease;
 use super::super::seal::Id;
+use super::heard::Told;
 use super::membership::{Clock, Membership};
 use super::records::Records;
 use super::{Command, Inner, locked};
@@ -52,6 +53,7 @@ pub(super) struct Life {
     pub(super) seen: Stamp,
     pub(super) clock: Option<Clock>,
     pub(super) membership: Membership,
+    pub(super) told: Told,
     /// The trouble that was logged last.
     said: Option<String>,
     was_there: bool,
@@ -88,6 +90,7 @@ impl Life {
             seen,
             clock: None,
             membership,
+            told: Told::default(),
             said: None,
             was_there: false,
         }

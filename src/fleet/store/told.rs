@@ -1,0 +1,61 @@
+//! What machines tell each other as they go: sealed messages that the engine passes on and does not
+//! keep. What is lost is lost; nothing is heard twice, nor what this process has told itself.
+
+use std::time::Instant;
+
+use super::super::engine::{Link, Trouble};
+use super::thread::Life;
+use crate::limits::FLEET_TELL;
+
+impl Life {
+    /// On a new connection.
+    pub(super) fn begin_telling(&mut self) {
+        self.told.listens = false;
+        self.told.listeners = 0;
+        self.told.due = Instant::now();
+        self.inner.common.tellers().iter().for_each(|known| known.teller.begin());
+    }
+
+    /// When [`Self::tell`] is to be called; `None` if there is nobody who tells.
+    pub(super) fn next_telling(&self) -> Option<Instant> {
+        self.inner.common.has_tellers().then_some(self.told.due)
+    }
+
+    /// Tells what there is to tell, if it is time.
+    pub(super) async fn tell(&mut self, link: &mut Link) -> Result<(), Trouble> {
+        if Instant::now() < self.told.due {
+            return Ok(());
+        }
+        self.told.due = Instant::now() + FLEET_TELL;
+        for known in self.inner.common.tellers() {
+            if !self.told.listens {
+                link.listen().await?;
+                self.told.listens = true;
+            }
+            let Some(said) = known.teller.tell(self.told.listeners) else { continue };
+            self.told.count += 1;
+            let content = [&self.told.sender.to_be_bytes(), said.as_slice()].concat();
+            let sealed = self.inner.seal.close(known.name, Some(&content), self.told.count);
+            let Some(sealed) = sealed else { continue };
+            let message = [&self.told.count.to_be_bytes(), sealed.as_slice()].concat();
+            self.told.listeners = link.tell(&message).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a message. What cannot be opened is of another version, or of nobody here.
+    pub(super) fn hear(&mut self, message: &[u8]) {
+        let Some((number, sealed)) = message.split_first_chunk::<8>() else { return };
+        let number = u64::from_be_bytes(*number);
+        let seal = &self.inner.seal;
+        let found = self.inner.common.tellers().into_iter().find_map(|known| {
+            let opened = seal.open(seal.id(known.name), number, sealed)?;
+            Some((known.teller, opened.content?))
+        });
+        let Some((teller, content)) = found else { return };
+        let Some((sender, said)) = content.split_first_chunk::<8>() else { return };
+        if self.told.is_new(u64::from_be_bytes(*sender), number) {
+            teller.hear(said);
+        }
+    }
+}

@@ -54,6 +54,8 @@ with the key of this run:
     --ignore-certificate-errors-spki-list=$spki \\
     $url
 
+Why, and what a company with its own CA can do: docs/company-ca.md.
+
 The page names its protocol. So does the column "Protocol" of the network panel (F12): h3.
 Stop with Ctrl-C.
 

@@ -85,6 +85,11 @@ static FLAGS: &[Flag] = &[
         |o, v| set(&mut o.fleet_key, v),
         "With -fleet: file with the 32 bytes of the key that all machines have",
     ),
+    value(
+        "fleet-listen",
+        |o, v| set(&mut o.fleet_listen, v),
+        "With -fleet: UDP ADDRESS:PORT for QUIC packets from other machines, or off (port 7440)",
+    ),
     switch(
         "fmt",
         |o, on| act(o, on, Action::Format),

@@ -287,6 +287,7 @@ limits! {
     FLEET_BEAT: Duration = secs(15), time "between two signs of life of a machine of `-fleet`";
     FLEET_GONE: Duration = secs(45), time "without a sign of life before a machine of `-fleet` is shown no more";
     FLEET_NUMBER: Duration = secs(86_400), time "without a sign of life before a machine's number in `-fleet` is free";
+    FLEET_PACKETS: u32 = 50_000, count "QUIC packets that a machine of `-fleet` hands over to others in one second";
     FLEET_AGAIN: Duration = secs(30), time "between attempts to reach the engine of `-fleet`, at most";
     FLEET_ALONE: Duration = secs(10), time "time without the engine of `-fleet` before a certificate is obtained alone";
     /// A Sentinel waits for 30 s by default.

@@ -40,7 +40,7 @@ _caddy() {
     case $current in
     -*)
         mapfile -t COMPREPLY < <(compgen -W '-agree -ca -catimeout -conf -control -convert -cpu -daemon
-            -alt-svc-port -disable-http-challenge -disable-tls-alpn-challenge -email -fleet -fleet-key -fmt -grace -help -host -http-port
+            -alt-svc-port -disable-http-challenge -disable-tls-alpn-challenge -email -fleet -fleet-key -fleet-listen -fmt -grace -help -host -http-port
             -http2 -https-port -json -log -log-format -log-roll-compress -log-roll-mb -log-timestamps -overwrite -pidfile
             -plugins -port -qlog -qlog-from -qlog-sample -quic -quic-congestion -quic-report -quiet -reload -revoke -root -status -svg -tcp-congestion -type -user
             -validate -version' -- "$current")

@@ -16,6 +16,7 @@ _arguments -S \
     '-email[e-mail address of the account with the CA]:address' \
     '-fleet[Redis server by which machines share certificates]:URL' \
     '-fleet-key[with -fleet\: file with the key of all machines]:file:_files' \
+    '-fleet-listen[with -fleet\: UDP address for packets of other machines]:address' \
     '-grace[how long a stop waits for requests in flight]:duration' \
     '-help[print the flags]' \
     '-host[host of sites that name none]:host:_hosts' \

@@ -64,6 +64,8 @@ pub struct Options {
     pub fleet: Option<String>,
     /// `-fleet-key`: the file with the key of what is shared.
     pub fleet_key: Option<PathBuf>,
+    /// `-fleet-listen`: where packets of the other machines come in.
+    pub fleet_listen: Option<String>,
     pub http_challenge: bool,
     pub tls_alpn_challenge: bool,
     pub action: Action,
@@ -157,6 +159,7 @@ impl Default for Options {
             email: String::new(),
             fleet: None,
             fleet_key: None,
+            fleet_listen: None,
             http_challenge: true,
             tls_alpn_challenge: true,
             revoke: String::new(),

@@ -1,5 +1,6 @@
 //! The machines that this one is a service with (`-fleet`).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, Local};
@@ -16,8 +17,19 @@ pub struct Fleet {
     pub since: DateTime<Local>,
     /// How long its last answer took; `None` while it is away.
     pub lag: Option<Duration>,
+    /// Where this machine takes packets from the others.
+    pub way: Option<SocketAddr>,
     /// All that are there, this one included, by number.
     pub machines: Vec<Machine>,
+    /// QUIC packets of connections of another machine, by what was done with them.
+    pub packets: Vec<Packets>,
+}
+
+/// Packets between machines since the start of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packets {
+    pub what: &'static str,
+    pub count: u64,
 }
 
 /// A machine of a fleet.

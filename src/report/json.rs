@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::configuration::Attempt;
 use super::failures::Failure;
-use super::fleet::{Fleet, Machine};
+use super::fleet::{Fleet, Machine, Packets};
 use super::history::Second;
 use super::state::Report;
 use super::upstreams::{UpstreamService, UpstreamState};
@@ -168,6 +168,7 @@ fn fleet(fleet: &Fleet) -> Value {
             "silent_seconds": one.silent.as_secs_f64(), "lag_seconds": one.lag.as_secs_f64(),
         })
     };
+    let packets = |one: &Packets| (one.what.to_owned(), one.count.into());
     json!({
         "number": fleet.number,
         "engine": fleet.engine,
@@ -175,6 +176,8 @@ fn fleet(fleet: &Fleet) -> Value {
         "since": rfc3339(fleet.since),
         "lag_seconds": fleet.lag.map(|lag| lag.as_secs_f64()),
         "machines": fleet.machines.iter().map(machine).collect::<Vec<_>>(),
+        "way": fleet.way.map(|way| way.to_string()),
+        "packets": Value::Object(fleet.packets.iter().map(packets).collect()),
     })
 }
 

@@ -15,7 +15,7 @@ pub mod words;
 
 pub use configuration::{Attempt, Change, Changes, Configuration, Outcomes};
 pub use failures::Failure;
-pub use fleet::{Fleet, Machine};
+pub use fleet::{Fleet, Machine, Packets};
 pub use history::{History, Minute, Second};
 pub use json::of as json;
 pub use process::{Process, ReportSource};

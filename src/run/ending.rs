@@ -54,6 +54,9 @@ impl Service {
         if let Some(shared) = &self.fleet {
             shared.resign();
         }
+        if let Some(machines) = self.keys.machines() {
+            machines.retire();
+        }
         // The new process rotates the logs and renews the certificates.
         logfile::disable_rotation();
         self.settings.keeper.stop();

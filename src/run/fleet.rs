@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::certificates;
 use super::handover::HandoverIn;
+use super::{certificates, machines};
 use crate::cli::Options;
 use crate::fleet::engine::Engine;
 use crate::fleet::place::Place;
@@ -33,6 +33,9 @@ pub(super) fn open(options: &Options) -> Result<Option<Shared>, String> {
             None if options.fleet_key.is_some() => {
                 return Err("-fleet-key needs -fleet redis://HOST:PORT".to_owned());
             }
+            None if options.fleet_listen.is_some() => {
+                return Err("-fleet-listen needs -fleet redis://HOST:PORT".to_owned());
+            }
             None => return Ok(None),
         },
     };
@@ -50,6 +53,7 @@ pub(super) fn open(options: &Options) -> Result<Option<Shared>, String> {
             ));
         }
     };
+    machines::listen(options)?;
     let machine = format!("{:016x}", fastrand::u64(..));
     let folder = Folder::new(certificates::folder(options));
     Ok(Some(Shared::new(folder, Engine::new(place, machine), seal)))

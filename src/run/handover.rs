@@ -2,14 +2,13 @@
 //! that was read from a pipe.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::daemon::upgrade::Parcel;
-use crate::server::{self, HandoverSockets, ServiceKeys};
+use crate::server::{self, HandoverSockets, Passed, ServiceKeys};
 
 /// The version of the text. A program that changes it must still read the previous one.
 const FORM: u64 = 1;
@@ -22,6 +21,8 @@ pub(super) struct HandoverOut<'a> {
     pub(super) control: Option<BorrowedFd<'a>>,
     /// The keys of session tickets that several machines have.
     pub(super) tickets: Option<Vec<u8>>,
+    /// The socket for packets of other machines.
+    pub(super) way: Option<BorrowedFd<'a>>,
     /// Whether a Caddyfile was found.
     pub(super) found: bool,
     /// The active Caddyfile, if it was read from the standard input.
@@ -30,11 +31,12 @@ pub(super) struct HandoverOut<'a> {
 
 /// The handover as it is received.
 pub(super) struct HandoverIn {
-    pub(super) keys: Arc<ServiceKeys>,
+    pub(super) passed: Passed,
     pub(super) handovers: Vec<HandoverSockets>,
     pub(super) pidfile: Option<OwnedFd>,
     pub(super) control: Option<OwnedFd>,
     pub(super) tickets: Option<Vec<u8>>,
+    pub(super) way: Option<OwnedFd>,
     pub(super) found: bool,
     pub(super) stdin: Option<String>,
 }
@@ -50,6 +52,7 @@ impl HandoverOut<'_> {
         json!({
             "form": FORM,
             "secret": STANDARD.encode(self.keys.secret()),
+            "older": self.keys.older().map(|secret| STANDARD.encode(secret)),
             "generation": self.keys.generation(),
             "tickets": self.tickets.as_ref().map(|keys| STANDARD.encode(keys)),
             "found": self.found,
@@ -58,6 +61,7 @@ impl HandoverOut<'_> {
             "handovers": handovers.collect::<Vec<_>>(),
             "lent": { "tcp": tcp.len(), "udp": udp.len() },
             "control": usize::from(self.control.is_some()),
+            "way": usize::from(self.way.is_some()),
         })
         .to_string()
     }
@@ -67,7 +71,7 @@ impl HandoverOut<'_> {
         let (tcp, udp) = server::lent();
         let own =
             self.pidfile.into_iter().chain(self.handovers.iter().flat_map(HandoverSockets::files));
-        own.chain(tcp).chain(udp).chain(self.control).collect()
+        own.chain(tcp).chain(udp).chain(self.control).chain(self.way).collect()
     }
 }
 
@@ -86,27 +90,29 @@ impl HandoverIn {
             handovers.iter().map(|counts| handover(&mut files, counts)).collect();
         let tcp = some(&mut files, &text["lent"]["tcp"]).ok_or_else(odd)?;
         let udp = some(&mut files, &text["lent"]["udp"]).ok_or_else(odd)?;
-        // A version that has no control socket says nothing of it.
+        // A version that has no such sockets says nothing of them.
         let control = some(&mut files, &text["control"]).and_then(|mut files| files.pop());
+        let way = some(&mut files, &text["way"]).and_then(|mut files| files.pop());
         let (tcp, udp) = (tcp.into_iter().map(Into::into), udp.into_iter().map(Into::into));
         server::inherit(tcp.collect(), udp.collect()).map_err(|error| error.to_string())?;
         Ok(Self {
-            keys: keys(&text).ok_or_else(odd)??,
+            passed: passed(&text).ok_or_else(odd)?,
             handovers: handovers.ok_or_else(odd)?,
             pidfile,
             control,
             tickets: text["tickets"].as_str().and_then(|keys| STANDARD.decode(keys).ok()),
+            way,
             found: text["found"].as_bool().unwrap_or_default(),
             stdin: text["stdin"].as_str().map(str::to_owned),
         })
     }
 }
 
-/// The keys, with the next generation number.
-fn keys(text: &Value) -> Option<Result<Arc<ServiceKeys>, String>> {
-    let secret = STANDARD.decode(text["secret"].as_str()?).ok()?.try_into().ok()?;
-    let generation = u32::try_from(text["generation"].as_u64()?).ok()?;
-    Some(ServiceKeys::of_generation(secret, generation.checked_add(1)?))
+/// The secrets, with the next generation number.
+fn passed(text: &Value) -> Option<Passed> {
+    let secret = |text: &Value| STANDARD.decode(text.as_str()?).ok()?.try_into().ok();
+    let generation = u32::try_from(text["generation"].as_u64()?).ok()?.checked_add(1)?;
+    Some(Passed { secret: secret(&text["secret"])?, generation, older: secret(&text["older"]) })
 }
 
 fn handover(files: &mut impl Iterator<Item = OwnedFd>, counts: &Value) -> Option<HandoverSockets> {
@@ -151,23 +157,31 @@ mod tests {
     #[test]
     fn what_is_sent_arrives() {
         let handover = open(text(|_| {})).expect("handover");
-        assert!(handover.control.is_none(), "an older version has none");
+        assert!(handover.control.is_none() && handover.way.is_none(), "an older version");
+        let keys = ServiceKeys::passed(Passed { older: Some([6; 32]), ..handover.passed });
+        let keys = keys.expect("keys");
+        let way = UdpSocket::bind("127.0.0.1:0").expect("way");
+        let way_address = way.local_addr().expect("address");
         let control = TcpListener::bind("127.0.0.1:0").expect("control");
         let control_address = control.local_addr().expect("address");
         let sent = HandoverOut {
-            keys: &handover.keys,
+            keys: &keys,
             handovers: &handover.handovers,
             pidfile: None,
             control: Some(control.as_fd()),
             tickets: Some(vec![7]),
+            way: Some(way.as_fd()),
             found: true,
             stdin: handover.stdin.as_deref(),
         };
         let files = sent.files().into_iter().map(|file| file.try_clone_to_owned().expect("file"));
         let parcel = Parcel { text: sent.text(), files: files.collect() };
         let next = HandoverIn::open(parcel).expect("handover");
-        assert_eq!((next.keys.generation(), next.keys.secret()), (8, &[5; 32]));
         assert_eq!(next.tickets.as_deref(), Some([7].as_slice()));
+        let passed = Passed { secret: [5; 32], generation: 8, older: Some([6; 32]) };
+        assert_eq!(next.passed, passed);
+        let way = UdpSocket::from(next.way.expect("way")).local_addr();
+        assert_eq!(way.expect("address"), way_address);
         assert_eq!((next.stdin.as_deref(), next.pidfile.is_none()), (Some(":80"), true));
         let control = TcpListener::from(next.control.expect("control")).local_addr();
         assert_eq!(control.expect("address"), control_address);

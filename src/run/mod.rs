@@ -13,6 +13,7 @@ mod fleet;
 mod format;
 mod handover;
 mod hooks;
+mod machines;
 mod output;
 mod paint;
 mod qlog;

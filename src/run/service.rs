@@ -13,7 +13,7 @@ use super::settings::{input, log_style, settings};
 use super::sinks::Sinks;
 use super::status::Status;
 use super::watchdog::Watchdog;
-use super::{certificates, fleet, hooks, output, qlog, sockets};
+use super::{certificates, fleet, hooks, machines, output, qlog, sockets};
 use crate::cli::Options;
 use crate::config::{self, Input, LoadError, Settings, Source};
 use crate::daemon::control::Answer;
@@ -90,10 +90,8 @@ impl Service {
         let count =
             options.cpu.workers(std::thread::available_parallelism().map_or(1, usize::from));
         let is_next = handover.is_some();
-        let (keys, handovers) = match handover {
-            Some(handover) => (handover.keys, handover.handovers),
-            None => (ServiceKeys::generate()?, Vec::new()),
-        };
+        let keys = machines::keys(options, fleet.as_ref(), handover.as_mut())?;
+        let handovers = handover.map(|handover| handover.handovers).unwrap_or_default();
         let bind = || sockets::bind_new(&mut loaded, None, handovers, count);
         let opening = as_user(user.as_ref(), bind)?;
         let sites = loaded.lines();
@@ -105,8 +103,8 @@ impl Service {
         let workers = server::spawn(&engine, &keys, count, connections, recorded)
             .map_err(|error| format!("cannot start the workers: {error}"))?;
         let loaded_as = Configuration::new(&source.name, sites.len());
-        let (metrics, generation) = (workers.metrics().clone(), keys.generation());
-        let status = Status::new(engine.clone(), metrics, generation, fleet.clone(), loaded_as);
+        let metrics = workers.metrics().clone();
+        let status = Status::new(engine.clone(), metrics, keys.clone(), fleet.clone(), loaded_as);
         let service = Self {
             settings,
             fleet,

@@ -2,6 +2,7 @@
 //! process keeps serving until the new one is ready, or for good if it fails.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -78,12 +79,14 @@ impl Service {
             let reason = "this is process 1, and its container would end with it";
             return Err(Missed::Failed(reason.to_owned()));
         }
+        let way = self.keys.machines().and_then(|machines| machines.socket());
         let handover = HandoverOut {
             keys: &self.keys,
             handovers: self.workers.handovers(),
             pidfile: self.pidfile.as_ref().map(PidFile::file),
             control: self.control.socket(),
             tickets: self.fleet.as_ref().and_then(Shared::pass_tickets),
+            way: way.as_ref().map(|socket| socket.as_fd()),
             found: !self.source.is_implied(),
             stdin: self.input.is_stdin().then_some(self.source.text.as_str()),
         };

@@ -25,6 +25,7 @@ pub use engine::Engine;
 pub use process::handover::HandoverSockets;
 pub use process::inherited::{idle, inherit, lent};
 pub use process::listeners::{Sockets, adopt, bind};
-pub use process::service_keys::ServiceKeys;
+pub use process::service_keys::{Passed, ServiceKeys};
+pub use quic::packets::way::{Counted, Machines};
 pub use quic::qlog::{Qlog, TraceFiles};
 pub use worker::{Drain, Pulse, Workers, spawn};

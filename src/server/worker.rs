@@ -63,6 +63,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Workers {
     threads: Vec<(mpsc::UnboundedSender<Command>, JoinHandle<()>)>,
     metrics: Metrics,
+    keys: Arc<ServiceKeys>,
     /// The listeners by address.
     handovers: Vec<HandoverSockets>,
 }
@@ -112,7 +113,7 @@ pub fn spawn(
         threads.push((commands, thread));
     }
     let metrics = counters.into_iter().collect();
-    Ok(Workers { threads, metrics, handovers: Vec::new() })
+    Ok(Workers { threads, metrics, keys: keys.clone(), handovers: Vec::new() })
 }
 
 impl Workers {
@@ -133,6 +134,9 @@ impl Workers {
     /// Sends each worker its sockets of the address.
     pub fn open(&mut self, sockets: Sockets) {
         let addr = sockets.addr;
+        if let Some(machines) = self.keys.machines() {
+            sockets.open_way(machines);
+        }
         let (hands, handover) = sockets.deal(self.count());
         self.handovers.push(handover);
         for ((commands, _), (tcp, udp)) in self.threads.iter().zip(hands) {
@@ -144,6 +148,9 @@ impl Workers {
     /// Stops accepting on the address; its open connections drain.
     pub fn close(&mut self, addr: SocketAddr) {
         self.handovers.retain(|handover| handover.addr != addr);
+        if let Some(machines) = self.keys.machines() {
+            machines.close(addr);
+        }
         self.tell(|| Command::Close(addr));
     }
 

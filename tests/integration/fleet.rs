@@ -241,6 +241,8 @@ fn wrong_lines_are_explained() {
     for (args, why) in [
         (vec![url], "-fleet needs a key: head -c 32 /dev/urandom >FILE"),
         (vec![key], "-fleet-key needs -fleet redis://HOST:PORT"),
+        (vec!["-fleet-listen=:7440"], "-fleet-listen needs -fleet redis://HOST:PORT"),
+        (vec![url, key, "-fleet-listen=7440"], "-fleet-listen '7440': write ADDRESS:PORT"),
         (vec![url, "-fleet-key=none"], "-fleet-key none: No such file"),
         (vec![url, "-fleet-key=short"], "-fleet-key short: it has 1 bytes and needs 32"),
         (vec![url, "-fleet-key=open"], "every user of this machine can read it: chmod 0640"),

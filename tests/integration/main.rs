@@ -57,6 +57,7 @@ mod fleet;
 mod fleet_engines;
 mod fleet_members;
 mod fleet_orders;
+mod fleet_packets;
 mod fleet_shared;
 mod fleet_tickets;
 mod forward_auth;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::families::{Families, Family, Sample};
-use crate::report::Report;
+use super::families::{Families, Family, Sample, labels};
+use crate::report::{Packets, Report};
 
 /// Nothing without `-fleet`.
 pub(super) fn write(families: &mut Families<'_>, report: &Report) -> fmt::Result {
@@ -23,5 +23,11 @@ pub(super) fn write(families: &mut Families<'_>, report: &Report) -> fmt::Result
         help: "How long the engine of -fleet took for its last answer.",
     };
     let known = fleet.lag.map(|lag| Sample::only(lag.as_secs_f64()));
-    families.gauge(lag, known.into_iter().flatten())
+    families.gauge(lag, known.into_iter().flatten())?;
+    let packets = Family {
+        name: "caddy_fleet_packets",
+        help: "QUIC packets that came to another machine than that of their connection.",
+    };
+    let sample = |one: &Packets| Sample::new(labels([("what", one.what)]), one.count);
+    families.counter(packets, fleet.packets.iter().map(sample))
 }

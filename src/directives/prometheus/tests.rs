@@ -64,6 +64,8 @@ impl ReportSource for Fixed {
                 is_connected: true,
                 since: Local::now(),
                 lag: Some(Duration::from_millis(2)),
+                way: None,
+                packets: vec![crate::report::Packets { what: "taken", count: 9 }],
                 machines: vec![
                     crate::report::Machine {
                         number: 7,
@@ -153,6 +155,7 @@ async fn requests_have_the_names_of_the_plugin() {
         "caddy_quic_packets_lost_total 7".to_owned(),
         "caddy_log_lines_lost_total 3".to_owned(),
         "caddy_fleet_members 2.0".to_owned(),
+        r#"caddy_fleet_packets_total{what="taken"} 9"#.to_owned(),
         "caddy_fleet_connected 1.0".to_owned(),
         "caddy_fleet_lag_seconds 0.002".to_owned(),
         r#"caddy_quic_report_verdict{site="https://a.example",verdict="faster"} 1.0"#.to_owned(),

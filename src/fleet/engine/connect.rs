@@ -1,6 +1,7 @@
 //! Finds the engine, by Sentinel if there is one, and opens a connection: TLS, the login, and the
 //! messages that the engine sends of itself (RESP3).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
@@ -40,6 +41,8 @@ pub(super) struct Message {
 pub(super) struct Wire {
     asks: MultiplexedConnection,
     pushes: Pushes,
+    /// The address of this end.
+    local: Option<IpAddr>,
     _driver: AbortOnDropHandle<()>,
 }
 
@@ -71,7 +74,8 @@ impl Engine {
             }
             wire.ask::<()>(redis::cmd("SUBSCRIBE").arg(keys.channel())).await?;
             let (machine, place) = (self.machine.clone(), format!("{}:{}", at.host, at.port));
-            return Ok(Link { wire, keys, machine, place });
+            let local = wire.local;
+            return Ok(Link { wire, keys, machine, place, local });
         }
     }
 
@@ -118,6 +122,7 @@ impl Engine {
         let deadline = Instant::now() + FLEET_ANSWER;
         let stream = dial::host((host.as_str(), *port), deadline).await;
         let stream = stream.map_err(|error| named(display_chain(&error)))?;
+        let local = stream.local_addr().ok().map(|local| local.ip().to_canonical());
         let opened = async {
             if !self.place.is_tls {
                 return Wire::over(stream, login).await.map_err(|error| explained(at, &error));
@@ -132,7 +137,8 @@ impl Engine {
         };
         let over = if self.place.is_tls { " over TLS" } else { "" };
         let late = |_| named(format!("no answer within {FLEET_ANSWER:?}{over}"));
-        timeout(FLEET_ANSWER, opened).await.map_err(late)?
+        let wire = timeout(FLEET_ANSWER, opened).await.map_err(late)??;
+        Ok(Wire { local, ..wire })
     }
 }
 
@@ -147,7 +153,8 @@ impl Wire {
             config = config.set_push_sender(sender);
         }
         let (asks, driver) = MultiplexedConnection::new_with_config(login, stream, config).await?;
-        Ok(Self { asks, pushes, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
+        let local = None;
+        Ok(Self { asks, pushes, local, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
     }
 
     async fn query<T: FromRedisValue>(&mut self, asked: &Cmd) -> RedisResult<T> {

@@ -5,6 +5,7 @@ mod connect;
 pub mod members;
 mod scripts;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, Value};
@@ -27,6 +28,8 @@ pub struct Link {
     machine: String,
     /// Where the engine lies, for messages.
     pub place: String,
+    /// The address of this machine that the engine sees.
+    pub local: Option<IpAddr>,
 }
 
 /// The names of the keys. A cluster keeps them together, for what is in braces.

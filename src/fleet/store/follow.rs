@@ -27,6 +27,7 @@ impl Life {
 
     async fn follow(&mut self, link: &mut Link) -> Result<std::sync::mpsc::Sender<bool>, Trouble> {
         self.survey(link, true).await?;
+        self.open_way(link);
         let polled = self.ask(link).await?;
         self.set_clock(polled.now);
         self.there(&link.place.clone());

@@ -8,7 +8,7 @@ use super::super::engine::{Link, Polled, Trouble};
 use super::super::members::{Claim, Member, Roll, Said};
 use super::super::seal::{Opened, Seal};
 use super::locked;
-use super::membership::FILE;
+use super::membership::{Clock, FILE};
 use super::thread::Life;
 use crate::fleet::Stamp;
 use crate::limits::FLEET_BEAT;
@@ -44,6 +44,13 @@ impl Life {
             self.membership.rename();
         }
         link.poll().await
+    }
+
+    /// The engine is connected: others may send us packets by now.
+    pub(super) fn open_way(&mut self, link: &Link) {
+        if let (Some(local), Some(neighbours)) = (link.local, &*locked(&self.inner.neighbours)) {
+            self.membership.way = neighbours.connected(local);
+        }
     }
 
     async fn sign(&mut self, link: &mut Link, stays: bool) -> Result<Signed, Trouble> {
@@ -90,7 +97,16 @@ impl Life {
                 log::warn!("fleet: {error}");
             }
         }
-        locked(&self.inner.seen).number = membership.number();
+        let number = membership.number();
+        let engine = self.inner.engine.place().to_string();
+        let view = {
+            let mut seen = locked(&self.inner.seen);
+            (seen.number, seen.clock) = (number, Some(Clock::at(signed.polled.now)));
+            seen.view(engine)
+        };
+        if let Some(neighbours) = &*locked(&self.inner.neighbours) {
+            neighbours.learned(&view);
+        }
     }
 
     /// Tells the others that this machine is gone, unless another process of it goes on.

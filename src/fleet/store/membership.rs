@@ -1,6 +1,7 @@
 //! What a machine knows of itself and of the others: its number, which its disk keeps, the engine's
 //! clock, and the list as it was read last.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::members::{Claim, Member, Number, Roll, Said};
@@ -20,6 +21,8 @@ pub(super) struct Membership {
     pub(super) is_granted: bool,
     host: String,
     process: u64,
+    /// Where it takes packets from the others.
+    pub(super) way: Option<SocketAddr>,
     pub(super) since: Option<Stamp>,
     /// How long the last answer took.
     pub(super) lag: Duration,
@@ -64,10 +67,11 @@ pub(super) struct Seen {
     pub(super) clock: Option<Clock>,
 }
 
-impl Default for Seen {
-    fn default() -> Self {
+impl Seen {
+    /// `number` is that of the last start.
+    pub(super) fn new(number: Option<Number>) -> Self {
         Self {
-            number: None,
+            number,
             is_connected: false,
             since: SystemTime::now(),
             lag: None,
@@ -75,9 +79,7 @@ impl Default for Seen {
             clock: None,
         }
     }
-}
 
-impl Seen {
     pub(super) fn connected(&mut self, is_connected: bool) {
         if self.is_connected != is_connected {
             (self.is_connected, self.since) = (is_connected, SystemTime::now());
@@ -101,6 +103,10 @@ impl Seen {
 }
 
 impl Clock {
+    pub(super) fn at(engine: Stamp) -> Self {
+        Self { engine, read: Instant::now() }
+    }
+
     pub(super) fn now(self) -> Stamp {
         let since = u64::try_from(self.read.elapsed().as_micros()).unwrap_or(0);
         self.engine.saturating_add(since)
@@ -110,14 +116,14 @@ impl Clock {
 impl Membership {
     /// As this machine was at its last start.
     pub(super) fn new(folder: &Folder) -> Self {
-        let kept = folder.read(FILE).ok().flatten().unwrap_or_default();
-        let kept = Claim::parse(&String::from_utf8_lossy(&kept));
+        let kept = kept(folder);
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         Self {
             claim: kept.unwrap_or_else(Claim::draw),
             is_granted: kept.is_some(),
             host: host.trim_end().to_owned(),
             process: fastrand::u64(..),
+            way: None,
             since: None,
             lag: Duration::ZERO,
             next: Instant::now(),
@@ -137,7 +143,7 @@ impl Membership {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             since: self.since.unwrap_or(now),
             lag: self.lag,
-            way: None,
+            way: self.way,
             process: self.process,
         }
     }
@@ -152,6 +158,12 @@ impl Membership {
     pub(super) fn rename(&mut self) {
         (self.claim, self.is_granted, self.strangers) = (Claim::draw(), false, 0);
     }
+}
+
+/// What the disk says of this machine.
+pub(super) fn kept(folder: &Folder) -> Option<Claim> {
+    let kept = folder.read(FILE).ok().flatten()?;
+    Claim::parse(&String::from_utf8_lossy(&kept))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod told;
 
 use std::collections::HashMap;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc as blocking};
 use std::time::{Duration, Instant};
@@ -30,6 +31,14 @@ pub use membership::View;
 
 /// Called with the entries that have come from other machines.
 pub type Arrived = Box<dyn Fn(&[String]) + Send + Sync>;
+
+/// What hears of the other machines.
+pub trait Neighbours: Send + Sync {
+    /// The engine is connected, by this address of ours. Returns where we take packets.
+    fn connected(&self, local: IpAddr) -> Option<SocketAddr>;
+    /// The engine has said who is there.
+    fn learned(&self, view: &View);
+}
 
 /// A storage on this disk that is kept like those of the other machines.
 #[derive(Clone, Debug)]
@@ -54,6 +63,7 @@ struct Inner {
     /// The begin of its steady clock.
     begun: Instant,
     tickets: OnceLock<ticket_keys::Tickets>,
+    neighbours: Mutex<Option<Box<dyn Neighbours>>>,
 }
 
 /// A lock that is wanted or held.
@@ -87,6 +97,7 @@ enum Command {
 impl Shared {
     pub fn new(folder: Folder, engine: Engine, seal: Seal) -> Self {
         let (commands, inbox) = mpsc::unbounded_channel();
+        let number = membership::kept(&folder).map(|claim| claim.number);
         Self(Arc::new(Inner {
             folder,
             engine,
@@ -99,9 +110,10 @@ impl Shared {
             away: Mutex::new(Some(Instant::now())),
             arrived: Mutex::default(),
             is_member: AtomicBool::new(false),
-            seen: Mutex::default(),
+            seen: Mutex::new(membership::Seen::new(number)),
             begun: Instant::now(),
             tickets: OnceLock::new(),
+            neighbours: Mutex::default(),
         }))
     }
 
@@ -128,6 +140,16 @@ impl Shared {
     /// Leaves that to another process of this machine.
     pub fn resign(&self) {
         self.0.is_member.store(false, Ordering::Release);
+    }
+
+    /// Has this hear of the other machines.
+    pub fn meet(&self, neighbours: Box<dyn Neighbours>) {
+        *locked(&self.0.neighbours) = Some(neighbours);
+    }
+
+    /// A secret for one purpose that all machines of the fleet have, and no other of its engine.
+    pub fn secret(&self, purpose: &str) -> [u8; 32] {
+        self.0.common.secret(&format!("{purpose} {}", self.0.engine.place().prefix))
     }
 
     /// Who is there, as far as this machine knows.

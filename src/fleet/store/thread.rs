@@ -197,7 +197,7 @@ impl Life {
     }
 
     pub(super) fn set_clock(&mut self, engine: Stamp) {
-        self.clock = Some(Clock { engine, read: Instant::now() });
+        self.clock = Some(Clock::at(engine));
     }
 
     /// The engine answers, and all copies here are as it has them.

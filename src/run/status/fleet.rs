@@ -8,10 +8,11 @@ use crate::fleet::Stamp;
 use crate::fleet::members::Member;
 use crate::fleet::store::View;
 use crate::report::words::{count, date, millis, time};
-use crate::report::{Fleet, Machine};
+use crate::report::{Fleet, Machine, Packets};
+use crate::server::{Counted, Machines};
 
 /// As a report has it.
-pub(super) fn of(view: View) -> Fleet {
+pub(super) fn of(view: View, others: Option<&Machines>) -> Fleet {
     let View { number, engine, is_connected, since, lag, now, members } = view;
     let machine = |one: Member| Machine {
         number: one.number,
@@ -22,7 +23,12 @@ pub(super) fn of(view: View) -> Fleet {
         lag: one.said.lag,
     };
     let machines = members.into_iter().map(machine).collect();
-    Fleet { number, engine, is_connected, since: DateTime::from(since), lag, machines }
+    let counted = |others: &Machines| {
+        Counted::ALL.map(|what| Packets { what: what.name(), count: others.count(what) }).to_vec()
+    };
+    let (since, packets) = (DateTime::from(since), others.map(counted).unwrap_or_default());
+    let way = others.and_then(Machines::address);
+    Fleet { number, engine, is_connected, since, lag, way, machines, packets }
 }
 
 fn second(stamp: Stamp) -> i64 {

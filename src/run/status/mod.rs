@@ -19,14 +19,13 @@ use crate::fleet::store::Shared;
 use crate::limits::STATUS_INTERVAL;
 use crate::metrics::Metrics;
 use crate::report::{self, Changes, Configuration, History, Report, ReportSource};
-use crate::server::Engine;
+use crate::server::{Engine, ServiceKeys};
 
 /// The state that a status is made of, for any thread.
 pub(super) struct Status {
     engine: Arc<Engine>,
     metrics: Metrics,
-    /// As of its keys: 1 for the first process of the service.
-    generation: u32,
+    keys: Arc<ServiceKeys>,
     shared: Option<Shared>,
     started: Instant,
     configuration: Mutex<Configuration>,
@@ -39,14 +38,14 @@ impl Status {
     pub(super) fn new(
         engine: Arc<Engine>,
         metrics: Metrics,
-        generation: u32,
+        keys: Arc<ServiceKeys>,
         shared: Option<Shared>,
         configuration: Configuration,
     ) -> Arc<Self> {
         Arc::new(Self {
             engine,
             metrics,
-            generation,
+            keys,
             shared,
             started: Instant::now(),
             configuration: Mutex::new(configuration),
@@ -128,8 +127,10 @@ impl ReportSource for Status {
             metrics: self.metrics.clone(),
             uptime,
             minute,
-            generation: self.generation,
-            fleet: self.shared.as_ref().map(|shared| fleet::of(shared.view())),
+            generation: self.keys.generation(),
+            fleet: self.shared.as_ref().map(|shared| {
+                fleet::of(shared.view(), self.keys.machines().map(|machines| &**machines))
+            }),
         };
         collect::report(&self.engine.load(), kept)
     }

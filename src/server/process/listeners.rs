@@ -7,6 +7,7 @@ use std::sync::Once;
 use super::handover::{HandoverSockets, duplicates};
 use super::inherited::inherited;
 use crate::limits::BACKLOG;
+use crate::server::quic::packets::way::Machines;
 use crate::server::quic::packets::{self, Outlets, Place};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -47,6 +48,15 @@ impl Sockets {
     /// Whether packets arrive here that belong to connections of the previous process.
     pub fn has_before(&self) -> bool {
         self.before.is_some()
+    }
+
+    /// Lets packets come from other machines, and answers go back by them.
+    pub(crate) fn open_way(&self, machines: &Machines) {
+        let Some(socket) = self.udp.first() else { return };
+        match socket.try_clone() {
+            Ok(socket) => machines.open(self.addr, self.outlets.clone(), socket),
+            Err(error) => log::warn!("fleet: packets for {}: {error}", self.addr),
+        }
     }
 
     /// Divides the sockets among `workers`; the rest is what the next process gets.

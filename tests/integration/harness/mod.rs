@@ -19,6 +19,7 @@ mod responder;
 mod service;
 mod sockets;
 mod tls;
+mod udp_balancer;
 mod watch;
 mod world;
 
@@ -47,7 +48,8 @@ pub use raw::{exchange, keep_alive, keep_alive_get, raw_get, statuses};
 pub use responder::Responder;
 pub use service::Service;
 pub use sockets::{EchoSockets, Socket, chat, h2_socket, plain_socket, tls_socket, with_runtime};
-pub use tls::{TlsStream, tls_any, tls_client, tls_named, tls_of, tls_speaking};
+pub use tls::{TlsStream, any_certificate, tls_any, tls_client, tls_named, tls_of, tls_speaking};
+pub use udp_balancer::UdpBalancer;
 pub use world::{World, package};
 
 /// The binary under test.

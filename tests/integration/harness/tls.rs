@@ -32,6 +32,11 @@ pub fn tls_client() -> Arc<ClientConfig> {
 }
 
 fn speaking(protocol: &[u8]) -> Arc<ClientConfig> {
+    Arc::new(any_certificate(protocol))
+}
+
+/// A client of this protocol that accepts any certificate.
+pub fn any_certificate(protocol: &[u8]) -> ClientConfig {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -40,7 +45,7 @@ fn speaking(protocol: &[u8]) -> Arc<ClientConfig> {
         .with_custom_certificate_verifier(Arc::new(Any(provider)))
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
-    Arc::new(config)
+    config
 }
 
 /// A connection of this client.

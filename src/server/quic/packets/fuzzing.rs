@@ -5,7 +5,11 @@ use crate::fuzzing::Target;
 
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "addressee", run: addressed, seeds: PACKETS },
-    Target { name: "connection_id", run: connection_id, seeds: &[b"\x01\x02\x03\x04\x05\x06\x07"] },
+    Target {
+        name: "connection_id",
+        run: connection_id,
+        seeds: &[b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a"],
+    },
 ];
 
 const PACKETS: &[&[u8]] = &[
@@ -30,14 +34,15 @@ fn addressed(packet: &[u8]) {
 
 /// An ID is decrypted with its own key only, and not if one of its bits has changed.
 fn connection_id(data: &[u8]) {
-    let mut bytes = [0; 8];
+    let mut bytes = [0; 10];
     for (byte, given) in bytes.iter_mut().zip(data) {
         *byte = *given;
     }
-    let [g0, g1, g2, g3, p0, p1, byte, bit] = bytes;
+    let [g0, g1, g2, g3, p0, p1, byte, bit, m0, m1] = bytes;
     let home = Home {
         generation: u32::from_be_bytes([g0, g1, g2, g3]),
         place: u16::from_be_bytes([p0, p1]),
+        machine: u16::from_be_bytes([m0, m1]),
     };
     let (Ok(ours), Ok(others)) = (Ids::new(&[7; 16]), Ids::new(&[8; 16])) else {
         panic!("a key of 16 bytes")

@@ -1,6 +1,6 @@
-//! Connection IDs that this service issues. Each names the process and the socket of its
-//! connection, encrypted as one AES block: to others it is random, and no two of a connection can
-//! be linked (RFC 9000 section 5.1).
+//! Connection IDs that this service issues. Each names the machine, the process and the socket of
+//! its connection, encrypted as one AES block: to others it is random, and no two of a connection
+//! can be linked (RFC 9000 section 5.1).
 
 use aws_lc_rs::cipher::{
     AES_128, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,
@@ -8,15 +8,17 @@ use aws_lc_rs::cipher::{
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 /// Bytes of an ID: one cipher block.
-pub(super) const LEN: usize = 16;
+pub(crate) const LEN: usize = 16;
 
 /// The home of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Home {
+pub(crate) struct Home {
     /// The generation of the process.
-    pub(super) generation: u32,
+    pub(crate) generation: u32,
     /// The place of the socket among those of its address.
-    pub(super) place: u16,
+    pub(crate) place: u16,
+    /// The number of the machine in its fleet; 0: it has none.
+    pub(crate) machine: u16,
 }
 
 /// Encrypts and decrypts IDs.
@@ -33,23 +35,26 @@ impl Ids {
         })
     }
 
-    /// A new ID: generation, place, two zero bytes by which it is recognized, and random bytes.
-    pub(super) fn issue(&self, home: Home) -> Result<[u8; LEN], Unspecified> {
+    /// A new ID: generation, place, two zero bytes by which it is recognized, machine, and random
+    /// bytes.
+    pub(crate) fn issue(&self, home: Home) -> Result<[u8; LEN], Unspecified> {
         let mut block = [0; LEN];
         block[..4].copy_from_slice(&home.generation.to_be_bytes());
         block[4..6].copy_from_slice(&home.place.to_be_bytes());
-        rand::fill(&mut block[8..])?;
+        block[8..10].copy_from_slice(&home.machine.to_be_bytes());
+        rand::fill(&mut block[10..])?;
         self.seal.encrypt(&mut block)?;
         Ok(block)
     }
 
     /// The home in an ID; `None` if the ID is not ours.
-    pub(super) fn read(&self, id: &[u8; LEN]) -> Option<Home> {
+    pub(crate) fn read(&self, id: &[u8; LEN]) -> Option<Home> {
         let mut block = *id;
         self.open.decrypt(&mut block, DecryptionContext::None).ok()?;
-        let [g0, g1, g2, g3, p0, p1, 0, 0, ..] = block else { return None };
+        let [g0, g1, g2, g3, p0, p1, 0, 0, m0, m1, ..] = block else { return None };
         let generation = u32::from_be_bytes([g0, g1, g2, g3]);
-        Some(Home { generation, place: u16::from_be_bytes([p0, p1]) })
+        let place = u16::from_be_bytes([p0, p1]);
+        Some(Home { generation, place, machine: u16::from_be_bytes([m0, m1]) })
     }
 }
 
@@ -71,8 +76,9 @@ mod tests {
     fn an_id_names_its_home_to_the_family_only() {
         let ids = Ids::new(&[7; 16]).expect("key");
         let others = Ids::new(&[8; 16]).expect("key");
-        for (generation, place) in [(1, 0), (1, 63), (u32::MAX, u16::MAX)] {
-            let home = Home { generation, place };
+        for (generation, place, machine) in [(1, 0, 0), (1, 63, 9), (u32::MAX, u16::MAX, u16::MAX)]
+        {
+            let home = Home { generation, place, machine };
             let (one, two) = (ids.issue(home).expect("id"), ids.issue(home).expect("id"));
             assert_eq!((ids.read(&one), ids.read(&two)), (Some(home), Some(home)));
             assert_ne!(one, two);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quinn::{ConnectionId, ConnectionIdGenerator};
 use quinn_proto::InvalidCid;
 
-use super::id::{Home, LEN};
+use super::id::LEN;
 use crate::server::ServiceKeys;
 
 /// Issues the connection IDs of one endpoint.
@@ -16,10 +16,9 @@ pub(super) struct Issuer {
 
 impl ConnectionIdGenerator for Issuer {
     fn generate_cid(&mut self) -> ConnectionId {
-        let home = Home { generation: self.keys.generation(), place: self.place };
         // Neither the cipher nor the system's random number generator fails in practice. An ID that
         // cannot be decoded works as long as the client's address stays the same.
-        let id = self.keys.ids.issue(home).unwrap_or_else(|_| {
+        let id = self.keys.issue(self.place).unwrap_or_else(|| {
             let mut noise = [0; LEN];
             noise.fill_with(|| fastrand::u8(..));
             noise
@@ -30,7 +29,7 @@ impl ConnectionIdGenerator for Issuer {
     /// A packet with an ID that we did not issue gets no stateless reset.
     fn validate(&self, id: &ConnectionId) -> Result<(), InvalidCid> {
         let id: &[u8; LEN] = id[..].try_into().map_err(|_| InvalidCid)?;
-        self.keys.ids.read(id).map(drop).ok_or(InvalidCid)
+        self.keys.home(id).map(drop).ok_or(InvalidCid)
     }
 
     fn cid_len(&self) -> usize {

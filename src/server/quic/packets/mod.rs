@@ -1,7 +1,9 @@
 //! The UDP socket of one QUIC endpoint. The kernel chooses a socket by a packet's addresses, which
 //! change when the client moves; the connection ID names the right one. Packets of other endpoints
-//! are forwarded before quinn sees them, and theirs are read beside the socket's own.
+//! are forwarded before quinn sees them, and theirs are read beside the socket's own. Those of
+//! other machines of a fleet go over `way`.
 
+mod detours;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod id;
@@ -9,6 +11,7 @@ mod issuer;
 mod post;
 mod turns;
 mod unproven;
+pub(crate) mod way;
 
 use std::fmt;
 use std::future::Future;
@@ -19,6 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, EndpointConfig, UdpPoller};
@@ -26,10 +30,12 @@ use socket2::SockRef;
 use tokio::io::Interest;
 
 use crate::server::ServiceKeys;
-use id::Home;
+use detours::Detours;
 use issuer::Issuer;
+use post::Letter;
+use way::{Number, Parcel};
 
-pub(crate) use id::Ids;
+pub(crate) use id::{Home, Ids, LEN};
 pub(crate) use post::{Outlets, open, outlets};
 pub(crate) use turns::Tasks;
 use turns::Turn;
@@ -38,6 +44,9 @@ pub(crate) use unproven::Watch;
 
 /// After this many reads of a busy socket, the inbox is read.
 const TURN: u32 = 8;
+
+/// The time between two stateless resets of an endpoint in a fleet.
+const RESETS: Duration = Duration::from_millis(1);
 
 /// A UDP socket for an endpoint, and its place among the sockets of its address.
 pub(crate) struct Place {
@@ -55,6 +64,10 @@ impl Place {
     /// The endpoint's settings, with connection IDs that contain its home.
     pub(crate) fn endpoint_config(&self, keys: &Arc<ServiceKeys>) -> EndpointConfig {
         let mut config = EndpointConfig::new(keys.resets.clone());
+        if keys.machines.is_some() {
+            // The connections of a whole machine may end here.
+            config.min_reset_interval(RESETS);
+        }
         let (keys, place) = (keys.clone(), self.number);
         config.cid_generator(move || Box::new(Issuer { keys: keys.clone(), place }));
         config
@@ -72,10 +85,12 @@ pub(crate) struct Socket {
     handed_over: AtomicBool,
     reads: AtomicU32,
     unproven: Arc<Unproven>,
+    detours: Detours,
 }
 
 struct Routes {
     keys: Arc<ServiceKeys>,
+    listener: SocketAddr,
     own: u16,
     here: Outlets,
     before: Option<Outlets>,
@@ -87,19 +102,31 @@ enum Way {
     Stays,
     Here(u16),
     Before(u16),
+    Machine(Number),
+}
+
+/// Where packets come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Network,
+    /// Another socket of this machine, or another machine, which has handed them over.
+    Post {
+        via: Number,
+    },
 }
 
 impl Socket {
     pub(crate) fn new(place: Place, keys: Arc<ServiceKeys>) -> io::Result<Arc<Self>> {
         let Place { udp, inbox, number, here, before } = place;
         Ok(Arc::new(Self {
+            routes: Routes { listener: udp.local_addr()?, keys, own: number, here, before },
             state: UdpSocketState::new((&udp).into())?,
             io: tokio::net::UdpSocket::from_std(udp)?,
             inbox: tokio::net::UnixDatagram::from_std(OwnedFd::from(inbox).into())?,
-            routes: Routes { keys, own: number, here, before },
             handed_over: AtomicBool::new(false),
             reads: AtomicU32::new(0),
             unproven: Arc::default(),
+            detours: Detours::default(),
         }))
     }
 
@@ -124,6 +151,9 @@ impl Socket {
             let read = || self.state.recv((&self.io).into(), bufs, meta);
             let Ok(count) = self.io.try_io(Interest::READABLE, read) else { continue };
             self.routes.sift(bufs, &mut meta[..count]);
+            for meta in meta[..count].iter().filter(|meta| meta.len > 0) {
+                self.detours.came(meta.addr, 0);
+            }
             return Poll::Ready(Ok(count));
         }
     }
@@ -140,8 +170,12 @@ impl Socket {
             while let (Some(buf), Some(meta)) = (bufs.get_mut(count), meta.get_mut(count)) {
                 let read = || post::receive(&SockRef::from(&self.inbox), buf);
                 match self.inbox.try_io(Interest::READABLE, read) {
-                    Ok(Some(letter)) => {
+                    Ok(Some(Letter { meta: letter, via })) => {
                         *meta = RecvMeta { len: letter.len.min(buf.len()), ..letter };
+                        self.routes.sift_one(buf, meta, Origin::Post { via });
+                        if meta.len > 0 {
+                            self.detours.came(meta.addr, via);
+                        }
                         count += 1;
                     }
                     Ok(None) => {}
@@ -151,7 +185,6 @@ impl Socket {
                 }
             }
             if count > 0 {
-                self.routes.sift(bufs, &mut meta[..count]);
                 return Poll::Ready(Ok(count));
             }
         }
@@ -187,19 +220,19 @@ impl Socket {
 impl Routes {
     /// Forwards packets with another home; the others stay, in order.
     fn sift(&self, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) {
-        if self.here.len() < 2 && self.before.is_none() {
+        if self.here.len() < 2 && self.before.is_none() && self.keys.machines.is_none() {
             return;
         }
         for (buf, meta) in bufs.iter_mut().zip(meta) {
-            self.sift_one(buf, meta);
+            self.sift_one(buf, meta, Origin::Network);
         }
     }
 
     /// One read from the kernel: packets from one client, `stride` bytes each except the last one.
     /// They may belong to several connections.
-    fn sift_one(&self, buf: &mut [u8], meta: &mut RecvMeta) {
+    fn sift_one(&self, buf: &mut [u8], meta: &mut RecvMeta, from: Origin) {
         let (len, stride) = (meta.len.min(buf.len()), meta.stride.max(1));
-        let way = |buf: &[u8], at: usize| self.way(&buf[at..len.min(at + stride)]);
+        let way = |buf: &[u8], at: usize| self.way(&buf[at..len.min(at + stride)], from);
         let (mut at, mut kept) = (0, 0);
         while at < len {
             let goes = way(buf, at);
@@ -207,8 +240,7 @@ impl Routes {
             while end < len && way(buf, end) == goes {
                 end = len.min(end + stride);
             }
-            let outlet = self.outlet(goes);
-            if !outlet.is_some_and(|outlet| post::send(outlet, &buf[at..end], meta)) {
+            if !self.sent(goes, &buf[at..end], meta, from) {
                 buf.copy_within(at..end, kept);
                 kept += end - at;
             }
@@ -219,9 +251,14 @@ impl Routes {
 
     /// A packet whose ID is not ours, or whose process has ended, stays: it is a client's first
     /// one, or requires a stateless reset.
-    fn way(&self, packet: &[u8]) -> Way {
-        let home = id::addressee(packet).and_then(|id| self.keys.ids.read(id));
-        let Some(Home { generation, place }) = home else { return Way::Stays };
+    fn way(&self, packet: &[u8], from: Origin) -> Way {
+        let home = id::addressee(packet).and_then(|id| self.keys.home(id));
+        let Some(home) = home else { return Way::Stays };
+        let Home { generation, place, machine } = home;
+        if !self.keys.is_own(home) {
+            // What was handed over is not handed over again.
+            return if from == Origin::Network { Way::Machine(machine) } else { Way::Stays };
+        }
         match generation.cmp(&self.keys.generation()) {
             std::cmp::Ordering::Equal if place != self.own => Way::Here(place),
             std::cmp::Ordering::Less => Way::Before(place),
@@ -229,9 +266,23 @@ impl Routes {
         }
     }
 
+    /// Whether packets have gone their way; otherwise they stay.
+    fn sent(&self, way: Way, packets: &[u8], meta: &RecvMeta, from: Origin) -> bool {
+        if let (Way::Machine(number), Some(machines)) = (way, &self.keys.machines) {
+            let (packet, listener) = (packets, self.listener);
+            return machines.hand_over(number, &Parcel { packet, meta, listener });
+        }
+        let via = match from {
+            Origin::Network => 0,
+            Origin::Post { via } => via,
+        };
+        let letter = Letter { meta: *meta, via };
+        self.outlet(way).is_some_and(|outlet| post::send(outlet, packets, &letter))
+    }
+
     fn outlet(&self, way: Way) -> Option<&socket2::Socket> {
         match way {
-            Way::Stays => None,
+            Way::Stays | Way::Machine(_) => None,
             Way::Here(place) => self.here.get(usize::from(place)),
             Way::Before(place) => {
                 let before = self.before.as_ref()?;
@@ -252,6 +303,12 @@ impl AsyncUdpSocket for Socket {
         let (bytes, size) = (transmit.contents.len(), transmit.segment_size);
         let allowed = self.unproven.allow(transmit.destination, bytes, size.unwrap_or(bytes));
         let send = |transmit: &Transmit<'_>| {
+            if let Some(machines) = &self.routes.keys.machines
+                && let Some(number) = self.detours.of(transmit.destination)
+            {
+                machines.answer(number, transmit);
+                return Ok(());
+            }
             self.io.try_io(Interest::WRITABLE, || self.state.send((&self.io).into(), transmit))
         };
         match allowed {

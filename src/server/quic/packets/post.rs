@@ -18,6 +18,14 @@ const HEAD: usize = 48;
 /// The version of the message format. The receiver may be another version of the program.
 const FORM: u8 = 1;
 
+/// Packets with what came with them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Letter {
+    pub(super) meta: RecvMeta,
+    /// The machine that has handed them over; 0: they came to this one.
+    pub(super) via: u16,
+}
+
 /// The destinations of one address, by place.
 pub(crate) type Outlets = Arc<[Socket]>;
 
@@ -44,10 +52,10 @@ fn pair() -> io::Result<(Socket, Socket)> {
     Ok((outlet, inbox))
 }
 
-/// Sends packets that were received with `meta`. Returns false if the receiver has closed its end.
+/// Sends packets. Returns false if the receiver has closed its end.
 /// If the buffer is full, packets are lost, as on a full socket.
-pub(super) fn send(outlet: &Socket, packets: &[u8], meta: &RecvMeta) -> bool {
-    let head = head(meta);
+pub(super) fn send(outlet: &Socket, packets: &[u8], letter: &Letter) -> bool {
+    let head = head(letter);
     match outlet.send_vectored(&[IoSlice::new(&head), IoSlice::new(packets)]) {
         Ok(_) => true,
         Err(error) => error.kind() == io::ErrorKind::WouldBlock,
@@ -55,17 +63,17 @@ pub(super) fn send(outlet: &Socket, packets: &[u8], meta: &RecvMeta) -> bool {
 }
 
 /// Reads one message. `None`: it is invalid.
-pub(super) fn receive(inbox: &Socket, packets: &mut [u8]) -> io::Result<Option<RecvMeta>> {
+pub(super) fn receive(inbox: &Socket, packets: &mut [u8]) -> io::Result<Option<Letter>> {
     let mut head = [0; HEAD];
     let mut inbox = inbox;
     let read = inbox.read_vectored(&mut [IoSliceMut::new(&mut head), IoSliceMut::new(packets)])?;
     if read == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(read.checked_sub(HEAD).and_then(|len| meta(&head, len)))
+    Ok(read.checked_sub(HEAD).and_then(|len| letter(&head, len)))
 }
 
-fn head(meta: &RecvMeta) -> [u8; HEAD] {
+fn head(Letter { meta, via }: &Letter) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     head[0] = FORM;
     head[1] = meta.ecn.map_or(0, |ecn| ecn as u8);
@@ -77,13 +85,15 @@ fn head(meta: &RecvMeta) -> [u8; HEAD] {
     if let SocketAddr::V6(addr) = meta.addr {
         head[8..12].copy_from_slice(&addr.scope_id().to_be_bytes());
     }
+    // Programs before this had zeros there, and read nothing.
+    head[12..14].copy_from_slice(&via.to_be_bytes());
     head[16..32].copy_from_slice(&octets(meta.addr.ip()));
     head[32..48].copy_from_slice(&meta.dst_ip.map_or([0; 16], octets));
     head
 }
 
-fn meta(head: &[u8; HEAD], len: usize) -> Option<RecvMeta> {
-    let [FORM, ecn, family, destination, p0, p1, s0, s1, z0, z1, z2, z3, ..] = *head else {
+fn letter(head: &[u8; HEAD], len: usize) -> Option<Letter> {
+    let [FORM, ecn, family, destination, p0, p1, s0, s1, z0, z1, z2, z3, v0, v1, ..] = *head else {
         return None;
     };
     let ip = |at: usize| <[u8; 16]>::try_from(&head[at..at + 16]).ok().map(Ipv6Addr::from);
@@ -101,7 +111,8 @@ fn meta(head: &[u8; HEAD], len: usize) -> Option<RecvMeta> {
         _ => Some(local.into()),
     };
     let stride = usize::from(u16::from_be_bytes([s0, s1])).max(1);
-    Some(RecvMeta { addr, len, stride, ecn: EcnCodepoint::from_bits(ecn), dst_ip })
+    let meta = RecvMeta { addr, len, stride, ecn: EcnCodepoint::from_bits(ecn), dst_ip };
+    Some(Letter { meta, via: u16::from_be_bytes([v0, v1]) })
 }
 
 fn octets(ip: IpAddr) -> [u8; 16] {
@@ -129,9 +140,12 @@ mod tests {
         .chain([(mapped, None, None)])
         {
             let sent = RecvMeta { addr, len: 5, stride: 3, ecn, dst_ip };
-            assert!(send(&outlets[0], b"abcde", &sent));
+            let via = addr.port();
+            assert!(send(&outlets[0], b"abcde", &Letter { meta: sent, via }));
             let mut packets = [0; 64];
-            let got = receive(&inboxes[0], &mut packets).expect("read").expect("a letter");
+            let letter = receive(&inboxes[0], &mut packets).expect("read").expect("a letter");
+            let Letter { meta: got, via } = letter;
+            assert_eq!(via, addr.port());
             assert_eq!((got.addr, got.len, got.stride), (addr, 5, 3));
             assert_eq!((got.dst_ip, got.ecn), (dst_ip, ecn));
             assert_eq!(&packets[..5], b"abcde");
@@ -142,13 +156,14 @@ mod tests {
     fn a_full_way_loses_and_a_closed_one_refuses() {
         let (outlets, inboxes) = open(1).expect("pair");
         let meta = RecvMeta { len: 1200, stride: 1200, ..RecvMeta::default() };
-        let sent = (0..10_000).all(|_| send(&outlets[0], &[0; 1200], &meta));
+        let letter = Letter { meta, via: 0 };
+        let sent = (0..10_000).all(|_| send(&outlets[0], &[0; 1200], &letter));
         assert!(sent, "what finds no room is gone");
         let mut packets = [0; 2048];
         let held = (0..10_000).take_while(|_| receive(&inboxes[0], &mut packets).is_ok()).count();
         assert!((64..10_000).contains(&held), "{held} letters wait");
         drop(inboxes);
-        assert!(!send(&outlets[0], &[0; 1200], &meta));
+        assert!(!send(&outlets[0], &[0; 1200], &letter));
     }
 
     #[test]

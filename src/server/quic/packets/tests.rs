@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use quinn::ConnectionIdGenerator as _;
 
 use super::*;
+use crate::server::Passed;
 
 /// Two sockets of one address, and the previous process, which also had two.
 struct Desk {
@@ -14,7 +15,10 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let keys = ServiceKeys::of_generation([3; 32], 5).expect("keys");
+        Self::with(&ServiceKeys::of_generation([3; 32], 5).expect("keys"))
+    }
+
+    fn with(keys: &Arc<ServiceKeys>) -> Self {
         let (here, inboxes) = open(2).expect("ways");
         let (outlets, before) = open(2).expect("ways");
         let sockets = inboxes.into_iter().enumerate().map(|(number, inbox)| {
@@ -48,7 +52,7 @@ impl Desk {
     fn before(&self, place: usize) -> String {
         let mut buf = [0; 4096];
         match post::receive(&self.before[place], &mut buf) {
-            Ok(Some(meta)) => texts(&buf[..meta.len], meta.stride),
+            Ok(Some(letter)) => texts(&buf[..letter.meta.len], letter.meta.stride),
             _ => String::new(),
         }
     }
@@ -120,4 +124,42 @@ async fn after_the_hand_over_only_what_is_handed_on_is_read() {
         .routes
         .sift(&mut [IoSliceMut::new(&mut letter)], std::slice::from_mut(&mut meta));
     assert_eq!(desk.received(0).await, "handed");
+}
+
+#[tokio::test]
+async fn packets_of_another_machine_leave_once() {
+    let keys = |machine| {
+        let before = Passed { secret: [3; 32], generation: 5, older: None };
+        ServiceKeys::of_fleet([3; 32], Some(before), Some(machine)).expect("keys")
+    };
+    let (own, other) = (keys(1), keys(2));
+    let desk = Desk::with(&own);
+    let packet = |keys: &Arc<ServiceKeys>, text: &str| {
+        let id = Issuer { keys: keys.clone(), place: 1 }.generate_cid();
+        [&[0x40], &id[..], text.as_bytes()].concat()
+    };
+    assert_eq!(desk.sift(&[packet(&own, "a")]), "");
+    assert_eq!(desk.received(1).await, "a");
+    // Who the others are is not known yet: lost, and sent again by the client.
+    assert_eq!(desk.sift(&[packet(&other, "b")]), "");
+    // Who is none of them is dead, and its client gets a stateless reset.
+    let machines = own.machines().expect("machines");
+    machines.learn(1, None, &[]);
+    assert_eq!(desk.sift(&[packet(&other, "c")]), "c");
+    // What was handed over is not handed over again.
+    let there = UdpSocket::bind("127.0.0.1:0").expect("udp");
+    machines.bind("127.0.0.1:0".parse().expect("address")).expect("way");
+    machines.learn(1, None, &[(2, there.local_addr().expect("address"))]);
+    machines.open("127.0.0.1:1".parse().expect("address"), desk.sockets[0].routes.here.clone(), {
+        UdpSocket::bind("127.0.0.1:0").expect("udp")
+    });
+    assert_eq!(desk.sift(&[packet(&other, "d")]), "");
+    assert_eq!(machines.count(way::Counted::HandedOver), 1);
+    let letter = packet(&other, "e");
+    let meta = RecvMeta { len: letter.len(), stride: letter.len(), ..RecvMeta::default() };
+    let here = &desk.sockets[0].routes.here;
+    assert!(post::send(&here[1], &letter, &Letter { meta, via: 2 }));
+    assert_eq!(desk.received(1).await, "e");
+    assert_eq!(machines.count(way::Counted::HandedOver), 1);
+    assert_eq!(desk.sockets[1].detours.of(meta.addr), Some(2));
 }

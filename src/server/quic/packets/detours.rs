@@ -1,0 +1,86 @@
+//! Clients of one socket whose packets come by another machine, and by which: what is sent to them
+//! goes back the same way.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long after a client's last packet it is remembered.
+const KEPT: Duration = Duration::from_secs(120);
+/// Clients at a time; others are answered directly.
+const CLIENTS: usize = 1 << 14;
+
+#[derive(Debug, Default)]
+pub(super) struct Detours {
+    /// If it is zero, nothing else is looked at.
+    count: AtomicUsize,
+    clients: Mutex<HashMap<SocketAddr, Detour>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Detour {
+    machine: u16,
+    at: Instant,
+}
+
+impl Detours {
+    /// A packet of the client came: by another machine, or directly (0).
+    pub(super) fn came(&self, client: SocketAddr, machine: u16) {
+        if machine == 0 && self.count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut clients = self.clients();
+        if machine == 0 {
+            clients.remove(&client);
+        } else {
+            let now = Instant::now();
+            if clients.len() >= CLIENTS {
+                clients.retain(|_, detour| now.duration_since(detour.at) < KEPT);
+            }
+            if clients.len() < CLIENTS || clients.contains_key(&client) {
+                clients.insert(client, Detour { machine, at: now });
+            }
+        }
+        self.count.store(clients.len(), Ordering::Relaxed);
+    }
+
+    /// The machine by which the client is reached, if it is not reached directly.
+    pub(super) fn of(&self, client: SocketAddr) -> Option<u16> {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.clients().get(&client).map(|detour| detour.machine)
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<SocketAddr, Detour>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_of_the_last_packet_is_the_way_back() {
+        let detours = Detours::default();
+        let client = |port: usize| SocketAddr::from(([192, 0, 2, 1], port as u16));
+        detours.came(client(1), 0);
+        assert_eq!(detours.of(client(1)), None);
+        detours.came(client(1), 7);
+        detours.came(client(2), 8);
+        assert_eq!((detours.of(client(1)), detours.of(client(2))), (Some(7), Some(8)));
+        assert_eq!(detours.of(client(3)), None);
+        detours.came(client(1), 9);
+        assert_eq!(detours.of(client(1)), Some(9));
+        detours.came(client(1), 0);
+        assert_eq!(detours.of(client(1)), None);
+        for port in 0..CLIENTS + 100 {
+            detours.came(client(port), 1);
+        }
+        assert_eq!(detours.count.load(Ordering::Relaxed), CLIENTS);
+        assert_eq!(detours.of(client(2)), Some(1), "one that is known stays");
+    }
+}

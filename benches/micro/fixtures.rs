@@ -111,6 +111,7 @@ pub fn load(text: String) -> Loaded {
         http2: true,
         sinks: Arc::new(Discard),
         process: Process::default(),
+        fleet: None,
         experiments: Arc::default(),
         keeper: keeper(),
     };

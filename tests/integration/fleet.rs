@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::acme::{DAY, PATIENCE, entry, orders, pebble, setup, trusted, wait_trusted, with};
 use crate::harness::{Caddy, Engine, Kind, NOT_CONFIGURED, Pebble, Setup, delayed, wait_for};
 
-const KEY: [u8; 32] = [7; 32];
+pub const KEY: [u8; 32] = [7; 32];
 pub const SITE: &str = "one.example\nstatus 200 /\n";
 
 /// A machine of the fleet at this engine.
@@ -49,12 +49,12 @@ fn collect(dir: &Path, found: &mut BTreeMap<String, String>) {
     }
 }
 
-fn wait_same(one: &Caddy, other: &Caddy) {
+pub fn wait_same(one: &Caddy, other: &Caddy) {
     wait_for("the same files", PATIENCE, || (files(one) == files(other)).then_some(()));
 }
 
 /// A CA, and a machine that has its certificate from it.
-fn first(engine: &Engine) -> (Pebble, Caddy) {
+pub fn first(engine: &Engine) -> (Pebble, Caddy) {
     let setup = setup(SITE);
     let pebble = pebble(&setup, DAY);
     let caddy = with(member(setup, &engine.url()), &pebble).start();

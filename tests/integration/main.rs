@@ -55,6 +55,7 @@ mod faults;
 mod first_visit;
 mod fleet;
 mod fleet_engines;
+mod fleet_faults;
 mod fleet_members;
 mod fleet_orders;
 mod fleet_packets;

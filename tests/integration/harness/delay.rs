@@ -1,8 +1,9 @@
-//! A TCP path with a delay.
+//! TCP paths with a delay, and such as can be cut.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,5 +41,62 @@ fn pass(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
             }
         }
         let _ = to.shutdown(Shutdown::Both);
+    });
+}
+
+/// A TCP path that can be cut: what is on it then waits, and nobody is told.
+pub struct Road {
+    pub port: u16,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Road {
+    pub fn to(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let cut = is_cut.clone();
+        thread::spawn(move || {
+            for near in listener.incoming() {
+                let (near, cut) = (near.unwrap(), cut.clone());
+                thread::spawn(move || {
+                    wait(&cut);
+                    // The far end may be gone.
+                    let Ok(far) = TcpStream::connect(to) else { return };
+                    carry(near.try_clone().unwrap(), far.try_clone().unwrap(), cut.clone());
+                    carry(far, near, cut);
+                });
+            }
+        });
+        Self { port, is_cut }
+    }
+
+    pub fn cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
+    }
+
+    pub fn mend(&self) {
+        self.is_cut.store(false, Ordering::Release);
+    }
+}
+
+fn wait(cut: &AtomicBool) {
+    while cut.load(Ordering::Acquire) {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, cut: Arc<AtomicBool>) {
+    to.set_nodelay(true).unwrap();
+    thread::spawn(move || {
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            let read = from.read(&mut piece).unwrap_or(0);
+            wait(&cut);
+            if read == 0 || to.write_all(&piece[..read]).is_err() {
+                let _ = to.shutdown(Shutdown::Both);
+                return;
+            }
+        }
     });
 }

@@ -36,7 +36,7 @@ pub use client::{
     Answer, by_all, curl, curl_h3, curl_raw, h2_abuse, h2_order, h2_raw, h3, h3_flood, h3_one,
     h3_order, h3_patient, h3_raw, h3_socket, h3_tls, python_script, visits_of_networks,
 };
-pub use delay::delayed;
+pub use delay::{Road, delayed};
 pub use devtools::{LOOKS, Window, chromium};
 pub use dns_api::{Asked, DnsApi};
 pub use engine::{Engine, Kind, Watched};

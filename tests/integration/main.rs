@@ -54,6 +54,7 @@ mod fastcgi_faults;
 mod faults;
 mod first_visit;
 mod fleet;
+mod fleet_balancer;
 mod fleet_engines;
 mod fleet_faults;
 mod fleet_members;

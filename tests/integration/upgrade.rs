@@ -20,7 +20,7 @@ fn two_workers(origin: &Origin) -> Setup {
 }
 
 /// Waits until the origin has got `count` requests for the path.
-fn asked(origin: &Origin, path: &str, count: usize) {
+pub fn asked(origin: &Origin, path: &str, count: usize) {
     wait_for("the request", Duration::from_secs(20), || {
         let requests = origin.requests();
         (requests.iter().filter(|one| one.target == path).count() >= count).then_some(())
@@ -29,18 +29,18 @@ fn asked(origin: &Origin, path: &str, count: usize) {
 
 /// Requests of one kind of client.
 #[derive(Default)]
-struct Tally {
-    ok: AtomicUsize,
-    failed: AtomicUsize,
+pub struct Tally {
+    pub ok: AtomicUsize,
+    pub failed: AtomicUsize,
 }
 
 impl Tally {
-    fn add(&self, ok: bool) {
+    pub fn add(&self, ok: bool) {
         let which = if ok { &self.ok } else { &self.failed };
         which.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn check(&self, who: &str) {
+    pub fn check(&self, who: &str) {
         let (ok, failed) = (self.ok.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
         assert!(failed == 0 && ok > 10, "{who}: {ok} requests succeeded, {failed} failed");
     }
@@ -48,7 +48,7 @@ impl Tally {
 
 /// Requests on a connection that is opened anew when a response says that it closes, and only
 /// then.
-fn keep_alive(port: u16, stop: &AtomicBool, tally: &Tally) {
+pub fn keep_alive(port: u16, stop: &AtomicBool, tally: &Tally) {
     let mut stream = None;
     while !stop.load(Ordering::Relaxed) {
         let open =
@@ -59,7 +59,7 @@ fn keep_alive(port: u16, stop: &AtomicBool, tally: &Tally) {
     }
 }
 
-fn h2(caddy_url: &str, stop: &AtomicBool, tally: &Tally) {
+pub fn h2(caddy_url: &str, stop: &AtomicBool, tally: &Tally) {
     let urls = vec![caddy_url; 20];
     while !stop.load(Ordering::Relaxed) {
         tally.add(curl_raw(&[&["--http2", "--fail"], &urls[..]].concat()).error.is_empty());

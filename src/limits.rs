@@ -293,6 +293,7 @@ limits! {
     /// A Sentinel waits for 30 s by default.
     FLEET_FAILOVER: Duration = secs(90), time "the same with Sentinels, which name another server meanwhile";
     FLEET_TICKETS: Duration = secs(6 * 3600), time "use of a key of session tickets with `-fleet`";
+    FLEET_PAGES: Duration = secs(300), time "between two exchanges of `quic_report`, with `-fleet`";
     FLEET_TELL: Duration = secs(1), time "between two messages of a machine about what `ratelimit` has counted, with `-fleet`";
     CA_TIMEOUT: Duration = secs(10), time "one request to a CA (`-catimeout`)";
     /// A chain is a few KB.

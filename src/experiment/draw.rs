@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::{hmac, rand};
 
+use crate::fleet::common::Common;
 use crate::quic_report::Arm;
 
 const DAY: u64 = 86_400;
@@ -52,6 +53,12 @@ impl Draw {
             log::error!("quic_report: the system gives no random numbers");
         }
         Self::of(day_of(now), key)
+    }
+
+    /// That of all machines of a fleet.
+    pub(super) fn common(common: &Common, site: &str, now: SystemTime) -> Self {
+        let day = day_of(now);
+        Self::of(day, common.secret(&format!("quic_report {day} {site}")))
     }
 
     pub(super) fn of(day: u32, key: [u8; KEY_BYTES]) -> Self {

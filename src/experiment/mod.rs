@@ -7,13 +7,15 @@
 
 mod draw;
 mod events;
+mod fellows;
 mod latest;
 mod ledger;
 mod state;
 mod visitors;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 use std::{fmt, net::IpAddr};
 
@@ -25,11 +27,13 @@ pub use draw::Visitor;
 pub use events::{Answer, Beacon, Connected, Event, Figures};
 pub use latest::Dated;
 
-use crate::limits::{QUIC_REPORT_QUEUE, QUIC_REPORT_SAVE};
+use crate::fleet::common::{Common, Pages};
+use crate::limits::{QUIC_REPORT_DAYS, QUIC_REPORT_QUEUE, QUIC_REPORT_SAVE};
 use crate::quic_report::{Book, Report};
 use crate::tls::Folder;
 use crate::upstream::Shared;
 use draw::Draw;
+use fellows::Fellows;
 use latest::Latest;
 use ledger::Ledger;
 use state::State;
@@ -43,19 +47,29 @@ static ANALYSES: Semaphore = Semaphore::const_new(1);
 #[derive(Default)]
 pub struct Experiments {
     folder: PathBuf,
+    common: Option<Arc<Common>>,
     known: Shared<Experiment>,
 }
 
 impl Experiments {
-    /// Their state is in `folder`, the same as that of certificates.
-    pub const fn new(folder: PathBuf) -> Self {
-        Self { folder, known: Shared::new() }
+    /// Their state is in `folder`, the same as that of certificates; with what a fleet has in
+    /// common, if this machine is of one.
+    pub const fn new(folder: PathBuf, common: Option<Arc<Common>>) -> Self {
+        Self { folder, common, known: Shared::new() }
     }
 
     /// The experiment of a site, with the state of earlier processes. Writes nothing.
     pub fn open(&self, site: &str) -> Arc<Experiment> {
-        let make = || Experiment::open(site, State::of(Folder::new(self.folder.clone()), site));
-        self.known.get(site.to_owned(), make)
+        let make = || {
+            let state = State::of(Folder::new(self.folder.clone()), site);
+            Experiment::open(site, state, self.common.clone())
+        };
+        let experiment = self.known.get(site.to_owned(), make);
+        if let Some(common) = &self.common {
+            let pages: Weak<dyn Pages> = Arc::<Experiment>::downgrade(&experiment);
+            common.keep(pages);
+        }
+        experiment
     }
 }
 
@@ -77,6 +91,10 @@ pub struct Plan {
 pub struct Experiment {
     site: Arc<str>,
     draw: ArcSwap<Draw>,
+    common: Option<Arc<Common>>,
+    fellows: Mutex<Fellows>,
+    /// For how many days it keeps what was measured.
+    days: AtomicU32,
     queue: mpsc::Sender<Event>,
     inner: Mutex<Inner>,
     latest: Latest,
@@ -87,18 +105,27 @@ struct Inner {
     /// Read when it is needed first: the process before this one writes until this one serves.
     ledger: Option<Ledger>,
     state: State,
+    /// The name of this machine among those of the fleet, from one start to the next.
+    machine: Option<String>,
     /// Another process writes the state now.
     released: bool,
 }
 
 impl Experiment {
-    fn open(site: &str, state: State) -> Self {
-        let draw = state.draw(SystemTime::now());
+    fn open(site: &str, state: State, common: Option<Arc<Common>>) -> Self {
+        let now = SystemTime::now();
+        let draw = match &common {
+            Some(common) => Draw::common(common, site, now),
+            None => state.draw(now),
+        };
         let (queue, inbox) = mpsc::channel(QUIC_REPORT_QUEUE);
-        let inner = Inner { inbox, ledger: None, state, released: false };
+        let inner = Inner { inbox, ledger: None, state, machine: None, released: false };
         Self {
             site: site.into(),
             draw: ArcSwap::from_pointee(draw),
+            common,
+            fellows: Mutex::default(),
+            days: AtomicU32::new(QUIC_REPORT_DAYS),
             queue,
             inner: Mutex::new(inner),
             latest: Latest::default(),
@@ -117,7 +144,10 @@ impl Experiment {
             return draw.visitor(address);
         }
         // Workers that come here at once agree on the one that was first.
-        let next = Arc::new(Draw::new(now));
+        let next = Arc::new(match &self.common {
+            Some(common) => Draw::common(common, &self.site, now),
+            None => Draw::new(now),
+        });
         self.draw.rcu(|old| if old.holds(now) { old.clone() } else { next.clone() });
         self.draw.load().visitor(address)
     }
@@ -139,13 +169,17 @@ impl Experiment {
         let (changes, book) = {
             let mut inner = self.inner();
             let ledger = inner.collect();
-            let changes = ledger.changes();
+            let changes = ledger.changes().wrapping_add(self.fellows().changes);
             if let Some(report) = self.latest.fresh(changes) {
                 return report;
             }
             (changes, ledger.book().clone())
         };
-        self.latest.make(changes, || Report::of(&book, changes))
+        if self.common.is_none() {
+            return self.latest.make(changes, || Report::of(&book, changes));
+        }
+        let (all, machines) = self.fellows().with(&book, self.days());
+        self.latest.make(changes, || Report { machines, ..Report::of(&all, changes) })
     }
 
     /// The report that was made last, at once. It is made anew beside, within seconds, as long as
@@ -163,8 +197,17 @@ impl Experiment {
         value
     }
 
+    fn days(&self) -> u32 {
+        self.days.load(Ordering::Relaxed)
+    }
+
+    fn fellows(&self) -> MutexGuard<'_, Fellows> {
+        self.fellows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Collects, saves and makes reports until it is dropped.
     pub async fn keep(self: Arc<Self>, days: u32) {
+        self.days.store(days, Ordering::Relaxed);
         tokio::join!(self.keep_book(days), self.keep_latest());
     }
 
@@ -227,6 +270,10 @@ impl Experiment {
 }
 
 impl Inner {
+    fn machine(&mut self) -> String {
+        self.machine.get_or_insert_with(|| self.state.machine()).clone()
+    }
+
     /// Enters what has come.
     fn collect(&mut self) -> &mut Ledger {
         let Self { inbox, ledger, state, .. } = self;

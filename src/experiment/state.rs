@@ -7,6 +7,9 @@ use super::draw::{Draw, KEY_BYTES};
 use crate::quic_report::Book;
 use crate::tls::{Folder, Storage as _};
 
+/// The name of this machine in a fleet.
+const MACHINE: &str = "quic_report/machine";
+
 /// Where the state of one site is.
 pub(super) struct State {
     folder: Folder,
@@ -50,6 +53,20 @@ impl State {
     pub(super) fn draw(&self, now: SystemTime) -> Draw {
         let bytes = self.folder.read(&self.key).ok().flatten().unwrap_or_default();
         decode(&bytes).filter(|draw| draw.holds(now)).unwrap_or_else(|| Draw::new(now))
+    }
+
+    /// The name of this machine, drawn when it is asked for first.
+    pub(super) fn machine(&self) -> String {
+        let read = self.folder.read(MACHINE).ok().flatten().unwrap_or_default();
+        let known = String::from_utf8(read).unwrap_or_default().trim().to_owned();
+        if known.len() == 32 && known.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return known;
+        }
+        let name = format!("{:032x}", fastrand::u128(..));
+        if let Err(error) = self.folder.write(MACHINE, name.as_bytes()) {
+            log::error!("quic_report: {error}");
+        }
+        name
     }
 
     pub(super) fn save(&mut self, draw: &Draw, book: &Book) -> io::Result<()> {

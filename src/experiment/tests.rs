@@ -15,7 +15,7 @@ fn address(number: u16) -> IpAddr {
 }
 
 fn opened(folder: &std::path::Path) -> Arc<Experiment> {
-    Experiments::new(folder.to_owned()).open("https://a.example")
+    Experiments::new(folder.to_owned(), None).open("https://a.example")
 }
 
 fn answer(requested: Instant, millis: u64) -> Answer {
@@ -36,7 +36,7 @@ fn connected(at: Instant) -> Connected {
 /// An experiment with visitors whose wait is half as long with the offer, and its report.
 pub(crate) fn reported(site: &str, count: u16) -> Arc<Experiment> {
     let folder = tempfile::tempdir().unwrap();
-    let experiment = Experiments::new(folder.path().to_owned()).open(site);
+    let experiment = Experiments::new(folder.path().to_owned(), None).open(site);
     visitors(&experiment, count);
     for number in 0..count {
         let visitor = experiment.visitor(address(number), SystemTime::now());

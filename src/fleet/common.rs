@@ -2,7 +2,8 @@
 //! machines make alike of `-fleet-key`, and what they tell each other as they go.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 
@@ -10,6 +11,7 @@ use aws_lc_rs::hmac;
 pub struct Common {
     secrets: hmac::Key,
     tellers: Mutex<Vec<Named>>,
+    pages: Mutex<Vec<Weak<dyn Pages>>>,
 }
 
 /// Who tells, by a name that is the same on all machines. Another form of what is told needs
@@ -31,9 +33,41 @@ pub trait Teller: Send + Sync {
     fn begin(&self);
 }
 
+/// What each machine keeps at the engine for the others to read. It is on shelves, each with a page
+/// of each machine, and is looked after every few minutes.
+pub trait Pages: Send + Sync {
+    /// What is to be written and read; `first`: on a new connection.
+    fn turns(&self, first: bool) -> Vec<Turn>;
+    /// The pages of a shelf, this machine's among them.
+    fn read(&self, number: u32, pages: Vec<Page>);
+}
+
+/// What is to be done about one shelf.
+#[derive(Debug)]
+pub struct Turn {
+    /// Its name, the same on all machines. Another form of its pages needs another name.
+    pub shelf: String,
+    /// What the owner calls it.
+    pub number: u32,
+    /// Of this machine's page.
+    pub machine: String,
+    pub page: Option<Vec<u8>>,
+    /// A page that is there stays as it is.
+    pub is_kept: bool,
+    pub is_read: bool,
+    /// How long the engine keeps the shelf.
+    pub kept: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    pub machine: String,
+    pub content: Vec<u8>,
+}
+
 impl Common {
     pub fn new(secrets: hmac::Key) -> Self {
-        Self { secrets, tellers: Mutex::default() }
+        Self { secrets, tellers: Mutex::default(), pages: Mutex::default() }
     }
 
     /// A secret for one purpose.
@@ -50,6 +84,18 @@ impl Common {
         if !tellers.iter().any(|known| known.name == name) {
             tellers.push(Named { name, teller: teller() });
         }
+    }
+
+    /// Has these pages looked after as long as somebody else has them.
+    pub fn keep(&self, pages: Weak<dyn Pages>) {
+        let mut all = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&pages));
+        all.push(pages);
+    }
+
+    pub fn pages(&self) -> Vec<Arc<dyn Pages>> {
+        let all = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter_map(Weak::upgrade).collect()
     }
 
     pub fn tellers(&self) -> Vec<Named> {

@@ -17,6 +17,8 @@ const LEAST: [usize; 3] = [50, 100, 400];
 pub struct Report {
     /// The first and the last day with visits, numbered from 1970-01-01.
     pub days: Option<[u32; 2]>,
+    /// Whose visitors these are.
+    pub machines: usize,
     /// In the order of [`Arm::ALL`], as everywhere.
     pub arms: [ArmSummary; 2],
     pub verdict: Verdict,
@@ -74,6 +76,7 @@ impl Report {
         let curves = curves.map(|arm| arm.percentiles().into_iter().map(|n| n / 1e6).collect());
         Self {
             days: first.zip(last).map(|(first, last)| [first, last]),
+            machines: 1,
             arms,
             verdict,
             notes,

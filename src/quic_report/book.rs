@@ -113,7 +113,7 @@ impl Book {
         sum
     }
 
-    fn day(&mut self, number: u32) -> &mut Day {
+    pub(super) fn day(&mut self, number: u32) -> &mut Day {
         let place = self.days.partition_point(|day| day.number < number);
         if self.days.get(place).is_none_or(|day| day.number != number) {
             self.days.insert(place, Day { number, ..Day::default() });

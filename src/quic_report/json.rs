@@ -23,6 +23,7 @@ impl Report {
             "notes": self.notes.iter().map(note).collect::<Vec<_>>(),
             "first_day": self.days.map(|[first, _]| date(first)),
             "last_day": self.days.map(|[_, last]| date(last)),
+            "machines": self.machines,
             "arms": by_arm(|arm| summary(&self.arms[arm as usize])),
             "comparisons": self.comparisons.iter().map(comparison).collect::<Vec<_>>(),
         })

@@ -11,6 +11,7 @@ mod codec;
 mod figures;
 mod json;
 mod measure;
+mod merge;
 mod note;
 mod reservoir;
 mod sample;

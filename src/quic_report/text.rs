@@ -22,7 +22,11 @@ impl Report {
         }
         if let Some(days) = self.days {
             let [first, last] = days.map(date);
-            let _ = writeln!(text, "days {first} to {last} (UTC)");
+            let machines = match self.machines {
+                1 => String::new(),
+                machines => format!(", {machines} machines"),
+            };
+            let _ = writeln!(text, "days {first} to {last} (UTC){machines}");
         }
         text += &arms(&self.arms);
         text += "\nseconds                             offered  withheld     gain  95 % interval\n";

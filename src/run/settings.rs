@@ -31,7 +31,7 @@ pub(super) fn settings(
         http2: options.http2,
         sinks,
         process: Process::default(),
-        experiments: Arc::new(Experiments::new(certificates::folder(options))),
+        experiments: Arc::new(Experiments::new(certificates::folder(options), fleet.clone())),
         fleet,
         keeper: certificates::keeper(options, shared.as_ref())?,
     })

@@ -60,6 +60,7 @@ mod fleet_faults;
 mod fleet_members;
 mod fleet_orders;
 mod fleet_packets;
+mod fleet_report;
 mod fleet_shared;
 mod fleet_tickets;
 mod forward_auth;

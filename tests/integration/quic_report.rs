@@ -32,7 +32,7 @@ fn ask(caddy: &Caddy, flags: &[&str]) -> Output {
 }
 
 /// The report of the only site.
-fn report(caddy: &Caddy) -> Value {
+pub fn report(caddy: &Caddy) -> Value {
     let said = ask(caddy, &["-json"]);
     assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
     let all: Value = serde_json::from_slice(&said.stdout).unwrap();
@@ -40,7 +40,7 @@ fn report(caddy: &Caddy) -> Value {
 }
 
 /// The sum of both arms.
-fn count(report: &Value, member: &str) -> u64 {
+pub fn count(report: &Value, member: &str) -> u64 {
     ["offered", "withheld"].map(|arm| report["arms"][arm][member].as_u64().unwrap()).iter().sum()
 }
 

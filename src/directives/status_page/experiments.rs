@@ -33,13 +33,17 @@ fn site(one: &Experiment) -> text_template::Value {
     };
     let columns =
         [words(""), numbers("Offered"), numbers("Not offered"), words("Time saved (95%)")];
+    let machines = match report.machines {
+        1 => String::new(),
+        machines => format!(" Of {machines} machines."),
+    };
     let site = json!({
         "site": said(one.site()),
         "answer": sentence(&report.answer()),
         "notes": report.notes.iter().map(|note| note.words()).collect::<Vec<_>>(),
         "columns": columns,
         "rows": rows(&report),
-        "made": format!("Made {}.", time(DateTime::<Local>::from(at))),
+        "made": format!("Made {}.{machines}", time(DateTime::<Local>::from(at))),
     });
     let picture = text_template::Value::own(report.picture().unwrap_or_default());
     with(site, [("picture", picture)])

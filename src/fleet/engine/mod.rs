@@ -205,6 +205,33 @@ impl Link {
         self.wire.ask(redis::cmd("PUBLISH").arg(self.keys.told()).arg(message)).await
     }
 
+    /// The pages of a shelf, by place; each with its version before it.
+    pub async fn pages(&mut self, shelf: Id) -> Result<Vec<Sealed>, Trouble> {
+        let found: Vec<(String, Vec<u8>)> =
+            self.wire.ask(redis::cmd("HGETALL").arg(self.keys.shelf(shelf))).await?;
+        let read = |(place, bytes): (String, Vec<u8>)| {
+            let (version, sealed) = bytes.split_first_chunk::<8>()?;
+            let (id, version) = (Id::parse(&place)?, Stamp::from_be_bytes(*version));
+            Some(Sealed { id, version, sealed: sealed.to_vec() })
+        };
+        Ok(found.into_iter().filter_map(read).collect())
+    }
+
+    /// Writes a page; the shelf is kept so long from now on.
+    pub async fn write_page(
+        &mut self,
+        shelf: Id,
+        page: &Sealed,
+        kept: Duration,
+    ) -> Result<(), Trouble> {
+        let key = self.keys.shelf(shelf);
+        let content = [&page.version.to_be_bytes(), page.sealed.as_slice()].concat();
+        let write = redis::cmd("HSET").arg(&key).arg(page.id.to_string()).arg(content).to_owned();
+        self.wire.ask::<()>(&write).await?;
+        let expire = redis::cmd("PEXPIRE").arg(&key).arg(micros(kept) / 1000).to_owned();
+        self.wire.ask(&expire).await
+    }
+
     /// Waits for what any machine writes or tells; `None` when the connection has ended.
     pub async fn news(&mut self) -> Option<News> {
         loop {
@@ -253,6 +280,10 @@ impl Keys {
 
     fn channel(&self) -> String {
         self.of("changes")
+    }
+
+    fn shelf(&self, shelf: Id) -> String {
+        self.of(&format!("page:{shelf}"))
     }
 
     fn told(&self) -> String {

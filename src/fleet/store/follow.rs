@@ -32,7 +32,7 @@ impl Life {
         self.set_clock(polled.now);
         self.there(&link.place.clone());
         let mut poll = Instant::now() + FLEET_POLL;
-        self.begin_telling();
+        self.begin_telling(link).await?;
         loop {
             self.tend(link).await?;
             self.tell_arrived();
@@ -41,7 +41,7 @@ impl Life {
             }
             let next = self.leases.values().filter_map(Lease::due).min();
             let wake = next.map_or(poll, |due| self.instant(due).min(poll));
-            let wake = self.next_telling().map_or(wake, |due| due.min(wake));
+            let wake = wake.min(self.next_telling());
             tokio::select! {
                 news = link.news() => match news {
                     Some(News::Told(told)) => self.hear(&told),

@@ -18,6 +18,8 @@ pub(super) struct Told {
     /// The number of the last message of each other sender.
     heard: HashMap<u64, u64>,
     pub(super) due: Instant,
+    /// When pages are looked after next.
+    pub(super) pages: Instant,
     pub(super) listens: bool,
 }
 
@@ -29,6 +31,7 @@ impl Default for Told {
             listeners: 0,
             heard: HashMap::new(),
             due: Instant::now(),
+            pages: Instant::now(),
             listens: false,
         }
     }

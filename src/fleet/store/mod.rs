@@ -6,6 +6,7 @@ mod follow;
 mod heard;
 mod members;
 mod membership;
+mod pages;
 mod records;
 mod thread;
 mod ticket_keys;

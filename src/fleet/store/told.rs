@@ -5,24 +5,31 @@ use std::time::Instant;
 
 use super::super::engine::{Link, Trouble};
 use super::thread::Life;
-use crate::limits::FLEET_TELL;
+use crate::limits::{FLEET_PAGES, FLEET_TELL};
 
 impl Life {
     /// On a new connection.
-    pub(super) fn begin_telling(&mut self) {
+    pub(super) async fn begin_telling(&mut self, link: &mut Link) -> Result<(), Trouble> {
         self.told.listens = false;
         self.told.listeners = 0;
         self.told.due = Instant::now();
         self.inner.common.tellers().iter().for_each(|known| known.teller.begin());
+        self.told.pages = Instant::now() + FLEET_PAGES;
+        self.turn_pages(link, true).await
     }
 
-    /// When [`Self::tell`] is to be called; `None` if there is nobody who tells.
-    pub(super) fn next_telling(&self) -> Option<Instant> {
-        self.inner.common.has_tellers().then_some(self.told.due)
+    /// When [`Self::tell`] is to be called.
+    pub(super) fn next_telling(&self) -> Instant {
+        let told = self.inner.common.has_tellers().then_some(self.told.due);
+        told.map_or(self.told.pages, |due| due.min(self.told.pages))
     }
 
     /// Tells what there is to tell, if it is time.
     pub(super) async fn tell(&mut self, link: &mut Link) -> Result<(), Trouble> {
+        if Instant::now() >= self.told.pages {
+            self.told.pages = Instant::now() + FLEET_PAGES;
+            self.turn_pages(link, false).await?;
+        }
         if Instant::now() < self.told.due {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! HTTP/1.1 and HTTP/2: TCP connections, TLS, the guard and the gate, and hyper.
 
 pub(crate) mod accept;
+pub(crate) mod activity;
 pub(crate) mod batched_tls;
 pub(crate) mod client_stream;
 pub(crate) mod guard;

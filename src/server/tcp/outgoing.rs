@@ -11,10 +11,10 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::activity::Activity;
 use super::send_order::Ordered;
 use super::stall::Stall;
 use super::stream_slots::StreamSlot;
-use super::watch::Activity;
 use crate::http::{Body, BodyError};
 use crate::server::dispatch::Tally;
 

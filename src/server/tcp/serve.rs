@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::activity::Activity;
 use super::batched_tls::{BatchedTls, Flusher};
 use super::guard::{Guard, GuardHandle, GuardLimits, Readable};
 use super::h2_gate::{GateLinks, H2Gate, Interim, Refusals};
@@ -25,7 +26,7 @@ use super::stall::Stall;
 use super::stream;
 use super::stream_slots::StreamSlots;
 use super::unread;
-use super::watch::{Activity, Clock, Ended, Graceful, Watched};
+use super::watch::{Clock, Ended, Graceful, Watched};
 use crate::http::Body;
 use crate::http::early_hints::{self, EarlyHints};
 use crate::http::request::Peer;

@@ -2,7 +2,6 @@
 //! does not read. Each connection has one timer, which is reset only to an earlier time. Also
 //! decides when the buffers of an idle connection may be freed until the client sends again.
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,139 +12,12 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::activity::Activity;
 use super::batched_tls::Flusher;
-use super::guard::GuardHandle;
-use crate::http::Peer;
 use crate::http::timeouts::Timeouts;
-use crate::limits::{FIRST_REQUEST, REST_AFTER, ROOM_GRACE};
+use crate::limits::{FIRST_REQUEST, ROOM_GRACE};
 use crate::server::connection::Connection;
 use crate::server::context::Worker;
-
-/// The state of one connection, updated by dispatch and by response bodies.
-#[derive(Clone)]
-pub(crate) struct Activity(Rc<State>);
-
-struct State {
-    requests: Cell<usize>,
-    /// Responses whose last frame waits for the client.
-    unread: Cell<usize>,
-    /// The time of the last progress: a request ended or a frame was returned.
-    progress: Cell<Instant>,
-    /// Whether no request has arrived yet.
-    fresh: Cell<bool>,
-    /// Whether the connection must end.
-    closing: Cell<bool>,
-    /// Over HTTP/1.1, the framing and the sender of responses.
-    guard: Option<(GuardHandle, Rc<Peer>)>,
-}
-
-impl Activity {
-    pub(crate) fn new(guard: Option<(GuardHandle, Rc<Peer>)>) -> Self {
-        Self(Rc::new(State {
-            requests: Cell::new(0),
-            unread: Cell::new(0),
-            progress: Cell::new(Instant::now()),
-            fresh: Cell::new(true),
-            closing: Cell::new(false),
-            guard,
-        }))
-    }
-
-    /// The verdict on the request that starts now, if its head is invalid.
-    pub(crate) fn begin(&self) -> Option<http::StatusCode> {
-        self.0.requests.set(self.0.requests.get() + 1);
-        self.0.fresh.set(false);
-        self.0.guard.as_ref().and_then(|(guard, _)| guard.begin_request())
-    }
-
-    /// The head of the current request, if there is a verdict on it.
-    pub(crate) fn replaced(&self) -> Vec<u8> {
-        self.0.guard.as_ref().map(|(guard, _)| guard.replaced()).unwrap_or_default()
-    }
-
-    /// The current request asks for an upgrade but gets an ordinary response.
-    pub(crate) fn not_upgraded(&self) {
-        if let Some((guard, _)) = &self.0.guard {
-            guard.not_upgraded();
-        }
-    }
-
-    /// A response is complete, failed or dropped.
-    pub(crate) fn end(&self, now: Instant) {
-        self.0.requests.set(self.0.requests.get() - 1);
-        self.0.progress.set(now);
-    }
-
-    /// Counts as a request until the returned value is dropped.
-    pub(crate) fn busy(&self) -> Busy {
-        self.0.requests.set(self.0.requests.get() + 1);
-        Busy(self.clone())
-    }
-
-    /// A response body returned a frame, which the client has to read.
-    pub(crate) fn handed_out(&self, now: Instant) {
-        self.0.unread.set(self.0.unread.get() + 1);
-        self.0.progress.set(now);
-    }
-
-    /// The frame was read.
-    pub(crate) fn taken(&self) {
-        self.0.unread.set(self.0.unread.get() - 1);
-    }
-
-    /// Whether a response must announce that the connection closes after it.
-    pub(crate) fn is_last(&self) -> bool {
-        self.0.closing.get() && self.0.guard.is_some()
-    }
-
-    fn is_fresh(&self) -> bool {
-        self.0.fresh.get()
-    }
-
-    /// The deadline of the connection in its current state.
-    fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
-        let state = &self.0;
-        if let Some((guard, peer)) = &state.guard {
-            let seen = guard.glance();
-            let waits = state.requests.get() > 0 && state.unread.get() == 0 && !seen.unsent;
-            if seen.left && waits && peer.values.awaits_upstream() {
-                // No client waits for the response.
-                return Some(state.progress.get());
-            }
-            if let Some(started) = seen.head_started {
-                return timeouts.header.map(|header| started + header);
-            }
-        }
-        if state.requests.get() == 0 {
-            let limit = if state.fresh.get() { timeouts.header } else { timeouts.idle };
-            return limit.map(|limit| state.progress.get() + limit);
-        }
-        let write_idle = timeouts.write_idle.filter(|_| state.unread.get() > 0);
-        write_idle.map(|limit| state.progress.get() + limit)
-    }
-
-    /// Whether the client does not read a response.
-    fn is_unread(&self) -> bool {
-        let unsent = self.0.guard.as_ref().is_some_and(|(guard, _)| guard.glance().unsent);
-        unsent || self.0.unread.get() > 0
-    }
-
-    /// When the connection has been idle for long enough to be suspended, in its current state.
-    fn rest(&self) -> Option<Instant> {
-        let state = &self.0;
-        let rests = state.guard.as_ref().is_none_or(|(guard, _)| guard.may_rest());
-        (rests && state.requests.get() == 0).then(|| state.progress.get() + REST_AFTER)
-    }
-}
-
-/// A tunnel in a stream: the connection is not idle until the tunnel is dropped.
-pub(crate) struct Busy(Activity);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.end(Instant::now());
-    }
-}
 
 /// A hyper connection that can be told to end after its current requests.
 pub(crate) trait Graceful: Future {
@@ -265,7 +137,7 @@ impl Clock {
     fn begin_to_end<C: Graceful>(&mut self) {
         let linger = self.worker.linger.get();
         self.closing = None;
-        self.activity.0.closing.set(true);
+        self.activity.close();
         self.lingers = C::ENDS_WITH_A_RESPONSE && linger > FIRST_REQUEST;
         let patience = if self.lingers { linger } else { FIRST_REQUEST };
         self.ending = Some(Instant::now() + patience);

@@ -16,7 +16,7 @@ use super::Tunnel;
 use super::wire::Wire;
 use crate::http::upgrade::{self, Upgrade, WEBSOCKET_ACCEPT, WEBSOCKET_KEY, is_http, is_websocket};
 use crate::http::{Body, Fault, fault_page};
-use crate::server::tcp::watch::Activity;
+use crate::server::tcp::activity::Activity;
 
 /// Where an HTTP/1.1 connection finds the tunnel that replaces it.
 pub(crate) type Slot = Rc<Cell<Option<Granted>>>;

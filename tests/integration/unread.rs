@@ -2,9 +2,12 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::harness::{Caddy, Setup, tls_any, wait_for};
+use serde_json::json;
+
+use crate::harness::{Caddy, Setup, h2_abuse, h3, tls_any, wait_for};
 
 /// Bytes that the kernel holds for the client of this port, sent or not, by `/proc/net/tcp`.
 fn held(server: u16, client: u16) -> Option<usize> {
@@ -69,4 +72,51 @@ fn a_client_that_takes_nothing_is_reset_at_its_limit() {
     let mut got = vec![];
     let ended = stream.read_to_end(&mut got).map_err(|error| error.kind());
     assert_eq!(ended, Err(ErrorKind::ConnectionReset), "after {} bytes", got.len());
+}
+
+/// The whole response is given to hyper at once, so nothing asks its body again.
+#[test]
+fn a_page_in_one_piece_is_cut_at_the_limit_over_every_protocol() {
+    let site = |port: &str, tls: &str| {
+        format!("{port} {{\n{tls} root www\n templates\n timeouts {{\n write 3s\n }}\n}}\n")
+    };
+    let text = site("https://localhost:@PORT@", " tls self_signed\n")
+        + &site("http://localhost:@PORT2@", "");
+    let caddy = Setup::new(&text).file("www/page.html", vec![b'x'; 2_000_000]).start();
+    let began = Instant::now();
+    let ask = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let gone = |server: u16, stream: &TcpStream| {
+        let client = stream.local_addr().unwrap().port();
+        wait_for("the end", Duration::from_secs(30), || {
+            held(server, client).is_none().then_some(())
+        });
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut plain = TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
+            plain.write_all(ask).unwrap();
+            assert_eq!(plain.peek(&mut [0]).unwrap(), 1);
+            gone(caddy.port2(), &plain);
+        });
+        scope.spawn(|| {
+            let mut secure = tls_any(caddy.port());
+            secure.write_all(ask).unwrap();
+            secure.flush().unwrap();
+            assert_eq!(secure.read(&mut [0]).unwrap(), 1);
+            gone(caddy.port(), &secure.sock);
+        });
+        scope.spawn(|| {
+            let job = json!({"attack": "zero_window", "count": 1, "path": "/page.html",
+                "seconds": 12});
+            let seen = h2_abuse(caddy.port(), job);
+            assert_eq!(seen["resets"].as_object().map(|all| all.len()), Some(1), "{seen}");
+        });
+        scope.spawn(|| {
+            let job =
+                json!({"requests": [{"path": "/page.html"}], "window": 65536, "freeze": true});
+            let answer = &h3(caddy.port(), job)["answers"][0];
+            assert_eq!(answer["error"], "reset 0x102", "{}", answer["len"]);
+        });
+    });
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
 }

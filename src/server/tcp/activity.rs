@@ -22,6 +22,9 @@ struct State {
     progress: Cell<Instant>,
     /// Whether no request has arrived yet.
     fresh: Cell<bool>,
+    /// When the last response must be complete, over HTTP/1.1. While a part of it waits for the
+    /// client, nothing polls its body.
+    respond_by: Cell<Option<Instant>>,
     /// Whether the connection must end.
     closing: Cell<bool>,
     /// Over HTTP/1.1, the framing and the sender of responses.
@@ -35,6 +38,7 @@ impl Activity {
             unread: Cell::new(0),
             progress: Cell::new(Instant::now()),
             fresh: Cell::new(true),
+            respond_by: Cell::new(None),
             closing: Cell::new(false),
             guard,
         }))
@@ -44,6 +48,7 @@ impl Activity {
     pub(crate) fn begin(&self) -> Option<http::StatusCode> {
         self.0.requests.set(self.0.requests.get() + 1);
         self.0.fresh.set(false);
+        self.0.respond_by.set(None);
         self.0.guard.as_ref().and_then(|(guard, _)| guard.begin_request())
     }
 
@@ -82,6 +87,11 @@ impl Activity {
         self.0.unread.set(self.0.unread.get() - 1);
     }
 
+    /// `timeouts write` of the current response, which is the only one of the connection.
+    pub(crate) fn respond_by(&self, deadline: Option<Instant>) {
+        self.0.respond_by.set(deadline);
+    }
+
     /// Whether a response must announce that the connection closes after it.
     pub(crate) fn is_last(&self) -> bool {
         self.0.closing.get() && self.0.guard.is_some()
@@ -98,28 +108,40 @@ impl Activity {
     /// The deadline of the connection in its current state.
     pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
         let state = &self.0;
+        let mut unsent = None;
         if let Some((guard, peer)) = &state.guard {
             let seen = guard.glance();
-            let waits = state.requests.get() > 0 && state.unread.get() == 0 && !seen.unsent;
+            unsent = seen.unsent;
+            let waits = state.requests.get() > 0 && state.unread.get() == 0 && unsent.is_none();
             if seen.left && waits && peer.values.awaits_upstream() {
                 // No client waits for the response.
                 return Some(state.progress.get());
             }
-            if let Some(started) = seen.head_started {
+            if let Some(started) = seen.head_started.filter(|_| unsent.is_none()) {
                 return timeouts.header.map(|header| started + header);
             }
+        }
+        if state.unread.get() > 0 || unsent.is_some() {
+            let progress = state.progress.get();
+            return self.unread_deadline(unsent.map_or(progress, |at| at.max(progress)), timeouts);
         }
         if state.requests.get() == 0 {
             let limit = if state.fresh.get() { timeouts.header } else { timeouts.idle };
             return limit.map(|limit| state.progress.get() + limit);
         }
-        let write_idle = timeouts.write_idle.filter(|_| state.unread.get() > 0);
-        write_idle.map(|limit| state.progress.get() + limit)
+        None
+    }
+
+    /// The deadline of output of which the client has taken nothing since then.
+    pub(super) fn unread_deadline(&self, since: Instant, timeouts: &Timeouts) -> Option<Instant> {
+        let idle = timeouts.write_idle.map(|limit| since + limit);
+        idle.into_iter().chain(self.0.respond_by.get()).min()
     }
 
     /// Whether the client does not read a response.
     pub(super) fn is_unread(&self) -> bool {
-        let unsent = self.0.guard.as_ref().is_some_and(|(guard, _)| guard.glance().unsent);
+        let unsent =
+            self.0.guard.as_ref().is_some_and(|(guard, _)| guard.glance().unsent.is_some());
         unsent || self.0.unread.get() > 0
     }
 

@@ -48,16 +48,13 @@ pub(crate) struct InProgress {
 
 impl Outgoing {
     pub(crate) fn new(body: Body, held: InProgress, deadline: Option<Instant>) -> Self {
-        let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
-        Self {
-            body,
-            held,
-            stall: Stall::current(),
-            rest: Bytes::new(),
-            unread: false,
-            ended: false,
-            deadline,
+        let stall = Stall::current();
+        match &stall {
+            Some(stall) => stall.respond_by(deadline),
+            None => held.activity.respond_by(deadline),
         }
+        let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
+        Self { body, held, stall, rest: Bytes::new(), unread: false, ended: false, deadline }
     }
 
     /// The next frame, limited to the size of a record.

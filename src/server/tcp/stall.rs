@@ -22,6 +22,8 @@ tokio::task_local! {
 pub(crate) struct Stall {
     /// Since when the response has waited for its client.
     since: Cell<Option<Instant>>,
+    /// When the response must be complete. While it waits for its client, nothing polls its body.
+    respond_by: Cell<Option<Instant>>,
     pub(crate) unread: Unread,
 }
 
@@ -29,6 +31,10 @@ impl Stall {
     /// The state of the stream whose task is running; other protocols have none.
     pub(crate) fn current() -> Option<Rc<Self>> {
         STALL.try_with(Rc::clone).ok()
+    }
+
+    pub(crate) fn respond_by(&self, deadline: Option<Instant>) {
+        self.respond_by.set(deadline);
     }
 
     pub(crate) fn begin(&self, now: Instant) {
@@ -47,7 +53,7 @@ impl Stall {
     ) -> Poll<()> {
         loop {
             let Some(since) = self.since.get() else { return Poll::Pending };
-            let due = since + patience;
+            let due = self.respond_by.get().map_or(since + patience, |at| at.min(since + patience));
             let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;

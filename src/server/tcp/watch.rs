@@ -113,7 +113,8 @@ impl Clock {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let stalled = self.stalled().zip(self.timeouts.write_idle).map(|(at, limit)| at + limit);
+        let unread_until = |since| self.activity.unread_deadline(since, &self.timeouts);
+        let stalled = self.stalled().and_then(unread_until);
         let due = self.activity.deadline(&self.timeouts);
         let may_leave = self.activity.rest().is_some() && self.stalled().is_none();
         stalled.into_iter().chain(due).chain(self.leaving.filter(|_| may_leave)).min()

@@ -42,8 +42,8 @@ pub(super) struct Shared {
     pub(super) reader: Option<Waker>,
     /// The next bytes are the head of a request.
     pub(super) quiet: bool,
-    pub(super) unsent: bool,
-    /// As in [`Guard`].
+    /// As the fields of [`Guard`].
+    pub(super) unsent: Option<Instant>,
     pub(super) left: bool,
     pub(super) interim: Interim,
 }
@@ -55,8 +55,8 @@ pub(crate) struct Glance {
     pub(crate) head_started: Option<Instant>,
     /// The client has ended its direction while a request waited for its response.
     pub(crate) left: bool,
-    /// The client does not read the output.
-    pub(crate) unsent: bool,
+    /// Since when the client has not taken the rest of the output.
+    pub(crate) unsent: Option<Instant>,
 }
 
 impl GuardHandle {
@@ -95,7 +95,7 @@ impl GuardHandle {
     /// Whether the connection only waits for its next request.
     pub(crate) fn may_rest(&self) -> bool {
         let shared = self.0.borrow();
-        shared.quiet && !shared.unsent
+        shared.quiet && shared.unsent.is_none()
     }
 
     pub(crate) fn glance(&self) -> Glance {

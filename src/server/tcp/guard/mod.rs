@@ -46,8 +46,8 @@ pub(crate) struct Guard<T> {
     kept: Vec<u8>,
     ready: usize,
     end: End,
-    /// The last write is incomplete.
-    unsent: bool,
+    /// Since when the client has accepted nothing, if the last write is incomplete.
+    unsent: Option<Instant>,
     /// Since the last flush there was a write, or a read is pending: either detects a disconnect.
     attended: bool,
     /// The client has ended its direction while nothing was read.
@@ -80,7 +80,7 @@ impl<T> Guard<T> {
             refused: false,
             reader: None,
             quiet: true,
-            unsent: false,
+            unsent: None,
             left: false,
             interim: Interim::default(),
         };
@@ -91,7 +91,7 @@ impl<T> Guard<T> {
             kept: Vec::new(),
             ready: 0,
             end: End::Open,
-            unsent: false,
+            unsent: None,
             attended: false,
             left: false,
             linger: None,
@@ -204,8 +204,8 @@ impl<T> Guard<T> {
 
     fn note_write<N>(&mut self, written: Poll<io::Result<N>>) -> Poll<io::Result<N>> {
         self.attended = true;
-        if self.unsent != written.is_pending() {
-            self.unsent = !self.unsent;
+        if self.unsent.is_some() != written.is_pending() {
+            self.unsent = written.is_pending().then(Instant::now);
             self.shared.borrow_mut().unsent = self.unsent;
         }
         written

@@ -64,13 +64,17 @@ limits! {
     FILTER_MADE: usize = 64 * MB, bytes "content that `filter` makes";
     MINIFY_BYTES: usize = 4 * MB, bytes "content that `minify` reads";
     WEBDAV_XML: usize = 64 * KB, bytes "XML of a request to `webdav`";
+    WEBDAV_EXPANDED: usize = 256 * KB,
+        bytes "names, namespaces and text of that XML, each element with its own";
     WEBDAV_NESTING: usize = 64, count "elements within one another in that XML";
     /// So that trees are not deeper than what walks them can bear.
     WEBDAV_NAMES: usize = 100, count "names in a path below `webdav`";
     WEBDAV_ENTRIES: usize = 10_000, count "entries of a folder that `webdav` lists";
+    WEBDAV_LISTING: usize = 32 * MB, bytes "XML of a listing of `webdav`";
     WEBDAV_TREE: usize = 100_000, count "files and folders that one request to `webdav` copies, moves or removes";
     WEBDAV_PROPERTIES: usize = 32 * KB, bytes "properties that clients of `webdav` give a file; ext4 holds 4 KB";
     WEBDAV_LOCKS: usize = 10_000, count "locks that clients of `webdav` hold";
+    WEBDAV_OWNER: usize = KB, bytes "XML about the owner of a lock of `webdav`";
     WEBDAV_LOCK_TIME: Duration = secs(3600), time "time after which a lock of `webdav` must be taken again";
     UPLOAD_PARTS: usize = 1000, count "parts of a form that `upload` takes";
     REALIP_HOPS: usize = 5, count "proxies that `realip` skips";

@@ -1,5 +1,6 @@
 //! Responses in XML, and why a request is not done.
 
+use std::borrow::Cow;
 use std::io;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -7,6 +8,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::confined::work::fault;
 use crate::http::{Body, Fault, Reply};
+use crate::limits::WEBDAV_LISTING;
 
 pub(super) const METHODS: &str = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, \
                        LOCK, UNLOCK";
@@ -59,7 +61,10 @@ impl Refusal {
 }
 
 pub(super) fn xml(status: StatusCode, root: &str) -> Response<String> {
-    let text = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n{root}\n");
+    document(status, format!("{HEAD}{root}\n"))
+}
+
+fn document(status: StatusCode, text: String) -> Response<String> {
     let length = text.len();
     let mut response = Response::new(text);
     *response.status_mut() = status;
@@ -69,40 +74,61 @@ pub(super) fn xml(status: StatusCode, root: &str) -> Response<String> {
     response
 }
 
-/// 207 (RFC 4918 section 13).
-pub(super) fn multistatus(responses: &str) -> Response<String> {
-    let root = format!("<D:multistatus xmlns:D=\"DAV:\">{responses}</D:multistatus>");
-    xml(StatusCode::MULTI_STATUS, &root)
+const HEAD: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
+
+/// 207 (RFC 4918 section 13), of bounded length.
+pub(super) struct Multistatus {
+    text: String,
 }
 
-/// What is said of one resource, property by property.
-pub(super) struct Described {
-    out: String,
-}
-
-impl Described {
-    pub(super) fn new(href: &str) -> Self {
-        Self { out: format!("<D:response><D:href>{href}</D:href>") }
+impl Multistatus {
+    pub(super) fn new() -> Self {
+        Self { text: format!("{HEAD}<D:multistatus xmlns:D=\"DAV:\">") }
     }
 
-    /// Properties that have a status in common; none: nothing is said.
-    pub(super) fn add(&mut self, status: StatusCode, properties: &str) {
-        if !properties.is_empty() {
-            self.out.push_str(&format!(
-                "<D:propstat><D:prop>{properties}</D:prop><D:status>HTTP/1.1 {status}</D:status>\
-                 </D:propstat>"
-            ));
+    /// What is said of one resource: properties, those that have a status in common together. None
+    /// of a status: nothing is said. An error of kind `QuotaExceeded` if it is too much.
+    pub(super) fn add<'a>(
+        &mut self,
+        href: &str,
+        properties: impl IntoIterator<Item = (StatusCode, Properties<'a>)>,
+    ) -> io::Result<()> {
+        self.push(&format!("<D:response><D:href>{href}</D:href>"))?;
+        let mut is_empty = true;
+        for (status, mut properties) in properties {
+            let Some(first) = properties.next() else { continue };
+            is_empty = false;
+            self.push("<D:propstat><D:prop>")?;
+            for property in std::iter::once(first).chain(properties) {
+                self.push(&property)?;
+            }
+            self.push(&format!("</D:prop><D:status>HTTP/1.1 {status}</D:status></D:propstat>"))?;
         }
+        if is_empty {
+            let status = StatusCode::OK;
+            self.push(&format!(
+                "<D:propstat><D:prop> </D:prop><D:status>HTTP/1.1 {status}</D:status></D:propstat>"
+            ))?;
+        }
+        self.push("</D:response>")
     }
 
-    pub(super) fn done(mut self) -> String {
-        if !self.out.contains("<D:propstat>") {
-            self.add(StatusCode::OK, " ");
+    fn push(&mut self, text: &str) -> io::Result<()> {
+        if self.text.len() + text.len() > WEBDAV_LISTING {
+            return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        self.out.push_str("</D:response>");
-        self.out
+        self.text.push_str(text);
+        Ok(())
+    }
+
+    pub(super) fn done(mut self) -> Response<String> {
+        self.text.push_str("</D:multistatus>\n");
+        document(StatusCode::MULTI_STATUS, self.text)
     }
 }
+
+/// Elements of properties.
+pub(super) type Properties<'a> = Box<dyn Iterator<Item = Cow<'a, str>> + 'a>;
 
 /// Work on files that ends with a response.
 pub(super) async fn respond(

@@ -14,7 +14,7 @@ use super::xml::Element;
 use crate::confined::Draft;
 use crate::confined::work::empty;
 use crate::http::{Body, Request};
-use crate::limits::WEBDAV_LOCK_TIME;
+use crate::limits::{WEBDAV_LOCK_TIME, WEBDAV_OWNER};
 
 /// What a LOCK asks for.
 struct Wish {
@@ -67,6 +67,9 @@ pub(super) async fn lock(visit: Visit, req: &mut Request) -> Result<Response<Bod
             return refresh(&visit, &asked);
         }
         let wish = Wish::parse(&text).ok_or(StatusCode::BAD_REQUEST)?;
+        if wish.owner.len() > WEBDAV_OWNER {
+            return Err(StatusCode::INSUFFICIENT_STORAGE.into());
+        }
         take(&visit, &asked, wish, is_deep)
     })
     .await

@@ -1,6 +1,8 @@
 //! Properties: those that the file system has, and those that clients have set, which are in an
 //! extended attribute of the file.
 
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
@@ -10,13 +12,13 @@ use http::StatusCode;
 use nix::errno::Errno;
 use serde_json::{Value, json};
 
-use super::answer::{Described, Refusal};
+use super::answer::{Multistatus, Properties, Refusal};
 use super::locks::{LOCKS, Lock};
 use super::visit::Visit;
 use super::xml::{DAV, Element, Name};
 use crate::confined::{self, About, read_attribute, write_attribute};
 use crate::http::html::escape;
-use crate::limits::WEBDAV_PROPERTIES;
+use crate::limits::{WEBDAV_EXPANDED, WEBDAV_PROPERTIES};
 use crate::own_files::content_type;
 
 /// Where the properties of a file are that clients have set.
@@ -52,7 +54,12 @@ impl Wanted {
             return Some(Self::All(Vec::new()));
         }
         let root = Element::parse(text).filter(|root| root.name.is_dav("propfind"))?;
-        let names = |of: &Element| of.elements().map(|element| element.name.clone()).collect();
+        // Each once.
+        let names = |of: &Element| {
+            let mut known = HashSet::new();
+            let names = of.elements().map(|element| &element.name);
+            names.filter(|name| known.insert(*name)).cloned().collect()
+        };
         if let Some(these) = root.get("prop") {
             return Some(Self::These(names(these)));
         }
@@ -128,31 +135,30 @@ fn dead(file: &impl AsFd) -> io::Result<Vec<Property>> {
     Ok(each.collect())
 }
 
-/// What a PROPFIND says of one file or folder.
+/// Adds what a PROPFIND says of one file or folder.
 pub(super) fn describe(
+    out: &mut Multistatus,
     visit: &Visit,
     names: &[String],
     about: &About,
     wanted: &Wanted,
-) -> io::Result<String> {
-    let mut known = live(visit, names, about);
-    known.extend(dead(&confined::open(visit.scope(), names)?)?);
-    let mut described = Described::new(&visit.href(names, about.is_folder()));
-    let (found, missing) = match wanted {
-        Wanted::Names => (known.iter().map(|property| property.name.empty()).collect(), vec![]),
-        Wanted::All(more) => (known.iter().map(|property| property.xml.clone()).collect(), {
-            more.iter().filter(|name| !known.iter().any(|p| p.name == **name)).collect()
-        }),
+) -> io::Result<()> {
+    let open = confined::open(visit.scope(), names)?;
+    let known = live(visit, names, about).into_iter().chain(dead(&open)?);
+    let known: Vec<_> = known.collect();
+    let by_name: HashMap<_, _> = known.iter().map(|p| (&p.name, p.xml.as_str())).collect();
+    let (found, missing): (Properties<'_>, _) = match wanted {
+        Wanted::Names => (Box::new(known.iter().map(|p| p.name.empty().into())), [].as_slice()),
+        Wanted::All(more) => (Box::new(known.iter().map(|p| p.xml.as_str().into())), more),
         Wanted::These(names) => {
-            let get = |name: &Name| known.iter().find(|property| property.name == *name);
-            let found: String = names.iter().filter_map(get).map(|p| p.xml.as_str()).collect();
-            (found, names.iter().filter(|name| get(name).is_none()).collect::<Vec<_>>())
+            let found = names.iter().filter_map(|name| by_name.get(name));
+            (Box::new(found.map(|xml| Cow::Borrowed(*xml))), names)
         }
     };
-    described.add(StatusCode::OK, &found);
-    described
-        .add(StatusCode::NOT_FOUND, &missing.iter().map(|name| name.empty()).collect::<String>());
-    Ok(described.done())
+    let missing = missing.iter().filter(|name| !by_name.contains_key(name));
+    let missing: Properties<'_> = Box::new(missing.map(|name| name.empty().into()));
+    let href = visit.href(names, about.is_folder());
+    out.add(&href, [(StatusCode::OK, found), (StatusCode::NOT_FOUND, missing)])
 }
 
 /// What a PROPPATCH does to one property.
@@ -162,9 +168,12 @@ struct Edit {
     xml: Option<String>,
 }
 
-fn changes(text: &str) -> Option<Vec<Edit>> {
-    let root = Element::parse(text).filter(|root| root.name.is_dav("propertyupdate"))?;
+/// 507 if the language that is named around them makes them too much.
+fn changes(text: &str) -> Result<Vec<Edit>, StatusCode> {
+    let root = Element::parse(text).filter(|root| root.name.is_dav("propertyupdate"));
+    let root = root.ok_or(StatusCode::BAD_REQUEST)?;
     let mut found = Vec::new();
+    let mut left = WEBDAV_EXPANDED;
     let language = root.language().map(str::to_owned);
     for step in root.nodes {
         let super::xml::Node::Element(step) = step else { continue };
@@ -186,28 +195,33 @@ fn changes(text: &str) -> Option<Vec<Edit>> {
                 }
                 let mut xml = String::new();
                 element.write(&mut xml);
+                left = left.checked_sub(xml.len()).ok_or(StatusCode::INSUFFICIENT_STORAGE)?;
                 found.push(Edit { name: element.name, xml: is_set.then_some(xml) });
             }
         }
     }
-    (!found.is_empty()).then_some(found)
+    if found.is_empty() { Err(StatusCode::BAD_REQUEST) } else { Ok(found) }
 }
 
 /// Changes are one after another: each begins with what the one before has written.
 static CHANGING: Mutex<()> = Mutex::new(());
 
 /// Does all that a PROPPATCH asks for, or nothing (RFC 4918 section 9.2).
-pub(super) fn patch(visit: &Visit, about: &About, text: &str) -> Result<String, Refusal> {
-    let changes = changes(text).ok_or(StatusCode::BAD_REQUEST)?;
-    let mut described = Described::new(&visit.href(&visit.names, about.is_folder()));
+pub(super) fn patch(visit: &Visit, about: &About, text: &str) -> Result<Multistatus, Refusal> {
+    let changes = changes(text)?;
+    let mut told = Multistatus::new();
+    let href = visit.href(&visit.names, about.is_folder());
     let is_live =
         |change: &&Edit| change.name.space == DAV && LIVE.contains(&change.name.local.as_str());
     let (fixed, free): (Vec<_>, Vec<_>) = changes.iter().partition(is_live);
-    let names = |of: &[&Edit]| of.iter().map(|change| change.name.empty()).collect::<String>();
+    let names = |of: Vec<&Edit>| -> Properties<'_> {
+        let names: Vec<_> = of.iter().map(|change| change.name.empty().into()).collect();
+        Box::new(names.into_iter())
+    };
     if !fixed.is_empty() {
-        described.add(StatusCode::FORBIDDEN, &names(&fixed));
-        described.add(StatusCode::FAILED_DEPENDENCY, &names(&free));
-        return Ok(described.done());
+        let failed = (StatusCode::FAILED_DEPENDENCY, names(free));
+        told.add(&href, [(StatusCode::FORBIDDEN, names(fixed)), failed])?;
+        return Ok(told);
     }
     let status = match store(visit, &changes) {
         Ok(()) => StatusCode::OK,
@@ -220,8 +234,8 @@ pub(super) fn patch(visit: &Visit, about: &About, text: &str) -> Result<String, 
             _ => return Err(error.into()),
         },
     };
-    described.add(status, &names(&free));
-    Ok(described.done())
+    told.add(&href, [(status, names(free))])?;
+    Ok(told)
 }
 
 fn store(visit: &Visit, changes: &[Edit]) -> io::Result<()> {

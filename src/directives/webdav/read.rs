@@ -1,6 +1,7 @@
 //! GET, HEAD, OPTIONS and PROPFIND.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use http::header::{
@@ -9,7 +10,7 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode};
 
-use super::answer::{METHODS, Refusal, beside, multistatus, respond};
+use super::answer::{METHODS, Multistatus, Refusal, beside, respond};
 use super::asked::{Asked, content, validators};
 use super::properties::{Wanted, describe};
 use super::visit::Visit;
@@ -53,21 +54,25 @@ fn infinite() -> Refusal {
 async fn list(visit: Visit, wanted: Wanted, is_deep: bool) -> Result<Response<Body>, Refusal> {
     respond(move || {
         let about = confined::look(visit.scope(), &visit.names)?;
-        let mut found = describe(&visit, &visit.names, &about, &wanted)?;
+        let mut told = Multistatus::new();
+        describe(&mut told, &visit, &visit.names, &about, &wanted)?;
         if is_deep && about.is_folder() {
             for entry in confined::entries(visit.scope(), &visit.names, WEBDAV_ENTRIES)? {
                 let names: Vec<_> = visit.names.iter().cloned().chain([entry.name]).collect();
                 if !visit.reaches(&names) {
                     continue;
                 }
-                match describe(&visit, &names, &entry.about, &wanted) {
-                    Ok(described) => found.push_str(&described),
+                match describe(&mut told, &visit, &names, &entry.about, &wanted) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::QuotaExceeded => {
+                        return Err(error.into());
+                    }
                     // It has gone meanwhile, or the service may not read it.
                     Err(error) => log::debug!("webdav: {}: {error}", names.join("/")),
                 }
             }
         }
-        Ok(multistatus(&found))
+        Ok(told.done())
     })
     .await
 }

@@ -154,6 +154,40 @@ async fn bounds() {
     assert!(told.status == 207 && told.text.contains("507 Insufficient"), "{}", told.text);
 }
 
+/// A few bytes of a request stand for the namespace, or the language, that is around them.
+#[tokio::test]
+async fn what_xml_expands_to_is_bounded() {
+    let place = Place::new("");
+    for number in 0..310 {
+        fs::write(place.at(&number.to_string()), "").unwrap();
+    }
+    let long = "u".repeat(32 << 10);
+    let find = async |around: &str, within: &str| {
+        let text =
+            format!("<D:propfind xmlns:D=\"DAV:\" {around}><D:prop>{within}</D:prop></D:propfind>");
+        place.send("PROPFIND", "/dav/", &[("depth", "1")], &text).await
+    };
+    let space = format!("xmlns=\"{long}\"");
+    assert_eq!(find(&space, "<a/>").await.status, 207);
+    assert_eq!(find(&space, &"<a/>".repeat(7000)).await.status, 400);
+    let space = format!("xmlns:x=\"{long}\"");
+    assert_eq!(find(&space, &"<D:a x:b=\"\"/>".repeat(2000)).await.status, 400);
+    let again = find("", &"<a/><D:getetag/>".repeat(3000)).await;
+    let count = |text: &str| again.text.matches(text).count();
+    assert_eq!((again.status, count("<a xmlns"), count("<D:getetag>")), (207, 311, 310));
+    let many: String = (0..7000).map(|number| format!("<a{number}/>")).collect();
+    assert_eq!(find("", &many).await.status, 507, "310 times 7,000 names");
+    let properties = "<a/>".repeat(7000);
+    let text = format!(
+        "<D:propertyupdate xmlns:D=\"DAV:\" xml:lang=\"{long}\"><D:set><D:prop>{properties}\
+         </D:prop></D:set></D:propertyupdate>"
+    );
+    assert_eq!(place.send("PROPPATCH", "/dav/1", &[], &text).await.status, 507);
+    let owner = LOCK.replace("Kim", &"Kim".repeat(400));
+    assert_eq!(place.send("LOCK", "/dav/owned", &[], &owner).await.status, 507);
+    assert!(!place.at("owned").exists());
+}
+
 const LOCK: &str = "<lockinfo xmlns=\"DAV:\"><lockscope><exclusive/></lockscope>\
                     <locktype><write/></locktype><owner>Kim &amp; co</owner></lockinfo>";
 

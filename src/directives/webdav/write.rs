@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 
-use super::answer::{METHODS, Refusal, beside, multistatus, respond};
+use super::answer::{METHODS, Refusal, beside, respond};
 use super::asked::{Asked, Change, content};
 use super::locks::{LOCKS, Reach};
 use super::properties::{ATTRIBUTE, etag, patch};
@@ -147,7 +147,7 @@ pub(super) async fn proppatch(visit: Visit, req: &mut Request) -> Result<Respons
         let about = confined::look(visit.scope(), &visit.names)?;
         asked.check(&visit, Some(&about))?;
         asked.unlocked(&visit, &[Change { names: &visit.names, reach: Reach::Content }])?;
-        Ok(multistatus(&patch(&visit, &about, &text)?))
+        Ok(patch(&visit, &about, &text)?.done())
     })
     .await
 }

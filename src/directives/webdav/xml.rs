@@ -7,14 +7,14 @@ use quick_xml::name::{NamespaceResolver, ResolveResult};
 use quick_xml::reader::NsReader;
 
 use crate::http::html::escape;
-use crate::limits::WEBDAV_NESTING;
+use crate::limits::{WEBDAV_EXPANDED, WEBDAV_NESTING};
 
 /// The namespace of WebDAV's own elements.
 pub(super) const DAV: &str = "DAV:";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// The name of an element or property, with its namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Name {
     pub(super) space: String,
     pub(super) local: String,
@@ -50,10 +50,21 @@ pub(super) enum Node {
     Text(String),
 }
 
+/// Bytes that elements may still hold. A namespace that is written once is held by each of them.
+struct Left(usize);
+
+impl Left {
+    fn take(&mut self, text: &str) -> Option<()> {
+        self.0 = self.0.checked_sub(text.len())?;
+        Some(())
+    }
+}
+
 impl Element {
-    /// None if it is malformed, nested too deep, or has a document type.
+    /// None if it is malformed, nested too deep, expands to too much, or has a document type.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut reader = NsReader::from_str(text);
+        let mut left = Left(WEBDAV_EXPANDED);
         let mut open: Vec<Self> = Vec::new();
         let mut root = None;
         loop {
@@ -64,16 +75,16 @@ impl Element {
                     if open.len() == WEBDAV_NESTING || root.is_some() {
                         return None;
                     }
-                    open.push(Self::begin(&tag, reader.resolver())?);
+                    open.push(Self::begin(&tag, reader.resolver(), &mut left)?);
                 }
-                Event::Text(text) => add(&mut open, &text.xml10_content())?,
-                Event::CData(text) => add(&mut open, &text.xml10_content())?,
+                Event::Text(text) => add(&mut open, &text.xml10_content(), &mut left)?,
+                Event::CData(text) => add(&mut open, &text.xml10_content(), &mut left)?,
                 Event::GeneralRef(name) => {
                     let text = match name.resolve_char_ref().ok()? {
                         Some(c) => is_allowed(c).then(|| c.to_string())?,
                         None => predefined(&name)?.to_owned(),
                     };
-                    add(&mut open, &text)?;
+                    add(&mut open, &text, &mut left)?;
                 }
                 Event::End(_) | Event::Comment(_) | Event::PI(_) | Event::Decl(_) => {}
                 Event::DocType(_) => return None,
@@ -89,8 +100,9 @@ impl Element {
         }
     }
 
-    fn begin(tag: &BytesStart<'_>, resolver: &NamespaceResolver) -> Option<Self> {
+    fn begin(tag: &BytesStart<'_>, resolver: &NamespaceResolver, left: &mut Left) -> Option<Self> {
         let (space, local) = resolver.resolve_element(tag.name());
+        let of_tag = name(space, local.into_inner(), left)?;
         let mut attributes = Vec::new();
         for attribute in tag.attributes() {
             let attribute = attribute.ok()?;
@@ -102,10 +114,11 @@ impl Element {
                 continue;
             }
             let (space, local) = resolver.resolve_attribute(attribute.key);
-            let name = name(space, local.into_inner())?;
+            left.take(&value)?;
+            let name = name(space, local.into_inner(), left)?;
             attributes.push(Attribute { name, value: value.into_owned() });
         }
-        Some(Self { name: name(space, local.into_inner())?, attributes, nodes: Vec::new() })
+        Some(Self { name: of_tag, attributes, nodes: Vec::new() })
     }
 
     pub(super) fn elements(&self) -> impl Iterator<Item = &Self> {
@@ -159,7 +172,8 @@ impl Element {
 }
 
 /// Text stands within an element; around the root only white space does.
-fn add(open: &mut [Element], text: &str) -> Option<()> {
+fn add(open: &mut [Element], text: &str, left: &mut Left) -> Option<()> {
+    left.take(text)?;
     if !text.chars().all(is_allowed) {
         return None;
     }
@@ -176,9 +190,13 @@ fn add(open: &mut [Element], text: &str) -> Option<()> {
     Some(())
 }
 
-fn name(space: ResolveResult<'_>, local: &str) -> Option<Name> {
+fn name(space: ResolveResult<'_>, local: &str, left: &mut Left) -> Option<Name> {
+    left.take(local)?;
     let space = match space {
-        ResolveResult::Bound(space) => unescape(space.into_inner()).ok()?.into_owned(),
+        ResolveResult::Bound(space) => {
+            left.take(space.as_ref())?;
+            unescape(space.into_inner()).ok()?.into_owned()
+        }
         ResolveResult::Unbound => String::new(),
         ResolveResult::Unknown(_) => return None,
     };

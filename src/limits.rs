@@ -76,6 +76,8 @@ limits! {
     WEBDAV_LOCKS: usize = 10_000, count "locks that clients of `webdav` hold";
     WEBDAV_OWNER: usize = KB, bytes "XML about the owner of a lock of `webdav`";
     WEBDAV_LOCK_TIME: Duration = secs(3600), time "time after which a lock of `webdav` must be taken again";
+    UPLOAD_NAMES: usize = 100, count "names in a path below `upload`";
+    UPLOAD_TREE: usize = 100_000, count "files and folders that one request to `upload` moves or removes";
     UPLOAD_PARTS: usize = 1000, count "parts of a form that `upload` takes";
     REALIP_HOPS: usize = 5, count "proxies that `realip` skips";
 

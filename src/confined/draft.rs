@@ -22,8 +22,8 @@ const SO_FAR: &str = ".upload-";
 const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
 
 /// A file without a name until it is whole, so that nothing of it is left, even where the process
-/// is killed. On a file system that cannot do so (NFS) it has a name of its own, and dropping it
-/// removes it.
+/// is killed, but in the moment in which it takes the place of another one. On a file system that
+/// cannot do so (NFS) it has a name of its own, and dropping it removes it.
 pub struct Draft {
     folder: OwnedFd,
     /// Folders that are not there yet.
@@ -123,6 +123,7 @@ impl Draft {
     /// Puts the file in the place of another one, which takes a name in between.
     fn replace(&mut self, folder: &OwnedFd) -> io::Result<()> {
         if self.so_far.is_none() {
+            sweep(&self.folder);
             let so_far = other_name();
             let beside = self.folder.try_clone()?;
             if !self.link(&beside, &so_far)? {
@@ -212,17 +213,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let long_ago = SystemTime::now() - 2 * FORGOTTEN;
-        for (name, at) in [
-            (".upload-0123456789abcdef", long_ago),
-            (".upload-0123456789abcdee", SystemTime::now()),
-            (".upload-notes", long_ago),
-            ("a", long_ago),
-        ] {
-            let file = File::create(root.join(name)).unwrap();
-            file.set_modified(at).unwrap();
+        let begin = |name: &str, nameless| {
+            let place = Place::walk(root, &[name.to_owned()]).unwrap();
+            Draft::begin(place, name.to_owned(), nameless).unwrap()
+        };
+        // One that replaces a file has a name in between.
+        for replaces in [false, true] {
+            for (name, at) in [
+                (".upload-0123456789abcdef", long_ago),
+                (".upload-0123456789abcdee", SystemTime::now()),
+                (".upload-notes", long_ago),
+                ("a", long_ago),
+            ] {
+                let file = File::create(root.join(name)).unwrap();
+                file.set_modified(at).unwrap();
+            }
+            if replaces {
+                begin("a", OFlag::O_TMPFILE).publish().unwrap();
+            } else {
+                drop(begin("b", OFlag::O_DIRECTORY));
+            }
+            assert_eq!(names(root), [".upload-0123456789abcdee", ".upload-notes", "a"]);
         }
-        let place = Place::walk(root, &["b".to_owned()]).unwrap();
-        drop(Draft::begin(place, "b".to_owned(), OFlag::O_DIRECTORY).unwrap());
-        assert_eq!(names(root), [".upload-0123456789abcdee", ".upload-notes", "a"]);
     }
 }

@@ -1,18 +1,20 @@
 //! Folders with all that they have.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::stat::SFlag;
+use nix::fcntl::openat;
+use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
 use super::access::{look, make_folder, open};
 use super::attribute::{read_attribute, write_attribute};
 use super::draft::Draft;
-use super::place::{About, Place, about, about_open, enter, kind};
+use super::place::{About, DIRECTORY, Place, about, about_open, enter, kind};
 
 /// A file or folder in another.
 #[derive(Debug)]
@@ -86,13 +88,58 @@ pub fn remove(root: &Path, names: &[String]) -> io::Result<()> {
     match kind(&folder, name) {
         None => return Err(io::ErrorKind::NotFound.into()),
         Some(SFlag::S_IFDIR) => {
-            // The way over the open folder is the one that was walked.
-            let way = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
-            std::fs::remove_dir_all(way.join(name))?;
+            clear(enter(&folder, name)?)?;
+            unlinkat(&folder, name.as_str(), UnlinkatFlags::RemoveDir)?;
         }
         Some(_) => unlinkat(&folder, name.as_str(), UnlinkatFlags::NoRemoveDir)?,
     }
     Ok(fsync(&folder)?)
+}
+
+/// Removes what a folder has, with a few descriptors and little stack, however deep it is.
+fn clear(top: OwnedFd) -> io::Result<()> {
+    // Each folder within the first one that is around the open one: its name, and what has it.
+    let mut way: Vec<(OsString, Id)> = Vec::new();
+    let mut folder = top;
+    loop {
+        if let Some(name) = clear_files(&folder)? {
+            let next = openat(&folder, name.as_os_str(), DIRECTORY, Mode::empty())?;
+            way.push((name, id(&folder)?));
+            folder = next;
+            continue;
+        }
+        let Some((name, around)) = way.pop() else { return Ok(()) };
+        folder = openat(&folder, "..", DIRECTORY, Mode::empty())?;
+        if id(&folder)? != around {
+            // Another request has moved it.
+            return Err(Errno::ENOTEMPTY.into());
+        }
+        unlinkat(&folder, name.as_os_str(), UnlinkatFlags::RemoveDir)?;
+    }
+}
+
+/// Removes files and empty folders up to the first folder that has something.
+fn clear_files(folder: &OwnedFd) -> io::Result<Option<OsString>> {
+    for entry in std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_folder = entry.file_type()?.is_dir();
+        let how = if is_folder { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
+        match unlinkat(folder, name.as_os_str(), how) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) if is_folder => return Ok(Some(name)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// The file system and the inode of a folder.
+type Id = (u64, u64);
+
+fn id(folder: &OwnedFd) -> io::Result<Id> {
+    let about = fstat(folder)?;
+    Ok((about.st_dev, about.st_ino))
 }
 
 /// Copies a file or folder with an attribute to a name in a folder that is there. Links are left
@@ -131,4 +178,48 @@ fn one(root: &Path, from: &[String], to: &[String], attribute: &str) -> io::Resu
         write_attribute(draft.file(), attribute, &value)?;
     }
     draft.publish().map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::stat::mkdirat;
+
+    use super::*;
+
+    /// So deep that its path is too long for the kernel, and on a stack for few levels.
+    #[test]
+    fn however_deep_a_folder_is_it_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let mut place = Place::walk(root, &[]).unwrap().folder;
+        for _ in 0..4000 {
+            for name in ["a", "b"] {
+                mkdirat(&place, name, Mode::S_IRWXU).unwrap();
+            }
+            place = enter(&place, "a").unwrap();
+        }
+        std::fs::write(format!("/proc/self/fd/{}/x", place.as_raw_fd()), "x").unwrap();
+        drop(place);
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(256 << 10);
+            let work = || remove(root, &["a".to_owned()]);
+            thread.spawn_scoped(scope, work).unwrap().join().unwrap().unwrap();
+        });
+        let left: Vec<_> = std::fs::read_dir(root).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1, "the folder beside it");
+    }
+
+    /// Links within it are removed, and what they lead to is not.
+    #[test]
+    fn what_links_lead_to_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("a/b/c")).unwrap();
+        std::fs::create_dir(root.join("kept")).unwrap();
+        std::fs::write(root.join("kept/file"), "kept").unwrap();
+        std::os::unix::fs::symlink("../../kept", root.join("a/b/link")).unwrap();
+        std::fs::write(root.join("a/b/c/d"), "x").unwrap();
+        remove(root, &["a".to_owned()]).unwrap();
+        assert!(!root.join("a").exists() && root.join("kept/file").exists());
+    }
 }

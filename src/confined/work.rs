@@ -81,6 +81,8 @@ pub fn fault(error: io::Error) -> Fault {
         Some(Errno::ENOTDIR | Errno::EISDIR | Errno::EEXIST | Errno::ENOTEMPTY | Errno::EINVAL) => {
             StatusCode::CONFLICT
         }
+        // Longer than the file system has them.
+        Some(Errno::ENAMETOOLONG) => StatusCode::UNPROCESSABLE_ENTITY,
         Some(Errno::ENOSPC | Errno::EDQUOT) => StatusCode::INSUFFICIENT_STORAGE,
         None if error.kind() == io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
         None if error.kind() == io::ErrorKind::QuotaExceeded => StatusCode::INSUFFICIENT_STORAGE,

@@ -8,7 +8,7 @@ mod signature;
 mod tests;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
@@ -19,9 +19,10 @@ use crate::confined::work::{beside, empty, fault};
 use crate::confined::{self, Before, Overwrite};
 use crate::http::sink::ErrorLog;
 use crate::http::{Fault, Reply, Request};
+use crate::limits::{UPLOAD_NAMES, UPLOAD_TREE};
 use crate::site::SiteBuilder;
 
-use names::Names;
+use names::{BadName, Names};
 use options::Block;
 pub(super) use options::OPTIONS;
 use receive::Receiver;
@@ -108,13 +109,12 @@ impl Block {
     }
 
     fn names(&self, path: &str) -> Result<Names, Fault> {
-        self.rules.read(path).map_err(|why| {
-            let status = match why {
-                names::BadName::None => StatusCode::FORBIDDEN,
-                _ => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            Fault::caused(status, why)
-        })
+        self.rules.read(path).map_err(BadName::fault)
+    }
+
+    /// The names of a new file.
+    fn new_names(&self, path: &str) -> Result<Names, Fault> {
+        self.names(path)?.with_suffix(self.suffix).map_err(BadName::fault)
     }
 
     async fn rename(&self, req: &Request, path: &str) -> Reply {
@@ -129,9 +129,12 @@ impl Block {
         }
         let keeps = req.head.headers.get("overwrite").is_some_and(|value| value == "F");
         let overwrite = if keeps { Overwrite::No } else { Overwrite::Yes };
-        let before =
-            beside(self.to(), move |to| confined::rename(to, old.all(), new.all(), overwrite))
-                .await;
+        let before = beside(self.to(), move |to| {
+            let (old, new) = (old.all(), new.all());
+            survey(to, old, UPLOAD_NAMES - new.len().saturating_sub(old.len()))?;
+            confined::rename(to, old, new, overwrite)
+        })
+        .await;
         match before {
             Ok(Before::Nothing) => Ok(empty(StatusCode::CREATED)),
             Ok(Before::Something) => Ok(empty(StatusCode::NO_CONTENT)),
@@ -154,7 +157,11 @@ impl Block {
 
     async fn remove(&self, path: &str) -> Reply {
         let names = self.names(path)?;
-        match beside(self.to(), move |to| confined::remove(to, names.all())).await {
+        let removed = beside(self.to(), move |to| {
+            survey(to, names.all(), UPLOAD_NAMES)?;
+            confined::remove(to, names.all())
+        });
+        match removed.await {
             Ok(()) => Ok(empty(StatusCode::NO_CONTENT)),
             // As in the plugin: it is gone.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -162,5 +169,15 @@ impl Block {
             }
             Err(error) => Err(fault(error)),
         }
+    }
+}
+
+/// An error of kind `QuotaExceeded` if a folder has too much for one request, or is too deep.
+fn survey(to: &Path, names: &[String], deepest: usize) -> io::Result<()> {
+    match confined::look(to, names) {
+        Ok(about) if about.is_folder() => {
+            confined::survey(to, names, UPLOAD_TREE, deepest, &mut |_| Ok(()))
+        }
+        _ => Ok(()),
     }
 }

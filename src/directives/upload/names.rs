@@ -3,7 +3,11 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use http::StatusCode;
 use icu_normalizer::{ComposingNormalizer, DecomposingNormalizer};
+
+use crate::http::Fault;
+use crate::limits::UPLOAD_NAMES;
 
 /// Most bytes of a name, as file systems have it.
 const NAME_BYTES: usize = 255;
@@ -19,10 +23,24 @@ pub(super) enum BadName {
     None,
     #[error("a name is one that no file gets")]
     Name,
+    #[error("a path has too many names")]
+    Many,
+    #[error("a name with its random part is too long")]
+    Long,
     #[error("a name is not in the Unicode form of `filenames_form`")]
     Form,
     #[error("a name has a character outside `filenames_in`")]
     Range,
+}
+
+impl BadName {
+    pub(super) fn fault(self) -> Fault {
+        let status = match self {
+            Self::None => StatusCode::FORBIDDEN,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Fault::caused(status, self)
+    }
 }
 
 /// A normal form of Unicode.
@@ -47,7 +65,11 @@ impl Rules {
         if path.is_empty() {
             return Err(BadName::None);
         }
-        let names = path.trim_end_matches('/').split('/').map(|name| self.check(name));
+        let names = path.trim_end_matches('/').split('/');
+        if names.clone().count() > UPLOAD_NAMES {
+            return Err(BadName::Many);
+        }
+        let names = names.map(|name| self.check(name));
         names.collect::<Result<_, _>>().map(Names)
     }
 
@@ -94,15 +116,15 @@ impl Names {
     }
 
     /// The same with `length` random characters before the extension: `a.png` is `a_x7.png`.
-    pub(super) fn with_suffix(mut self, length: usize) -> Self {
-        let Some(name) = self.0.last_mut().filter(|_| length > 0) else { return self };
+    pub(super) fn with_suffix(mut self, length: usize) -> Result<Self, BadName> {
+        let Some(name) = self.0.last_mut().filter(|_| length > 0) else { return Ok(self) };
         let suffix = random(length);
         let path = Path::new(name.as_str());
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy()));
         let stem = stem.unwrap_or_default();
         *name = format!("{stem}_{suffix}{}", ending.unwrap_or_default());
-        self
+        if name.len() > NAME_BYTES { Err(BadName::Long) } else { Ok(self) }
     }
 }
 
@@ -184,7 +206,8 @@ mod tests {
 
     #[test]
     fn suffixes() {
-        let name = |path: &str| Rules::default().read(path).unwrap().with_suffix(6).joined();
+        let rules = Rules::default();
+        let name = |path: &str| rules.read(path).unwrap().with_suffix(6).unwrap().joined();
         let image = name("a/b.tar.gz");
         assert!(image.starts_with("a/b.tar_") && image.ends_with(".gz"), "{image}");
         assert_eq!(image.len(), "a/b.tar_123456.gz".len());

@@ -58,7 +58,7 @@ impl<'a> Receiver<'a> {
 
     /// Content that is one file.
     async fn file(&mut self, mut body: Body, path: &str) -> Result<Before, Fault> {
-        let names = self.block.names(path)?.with_suffix(self.block.suffix);
+        let names = self.block.new_names(path)?;
         if body.size_hint().lower() > self.block.file.min(self.block.transaction) {
             return Err(Fault::status(StatusCode::PAYLOAD_TOO_LARGE));
         }
@@ -93,7 +93,7 @@ impl<'a> Receiver<'a> {
                         return Err(Fault::status(StatusCode::PAYLOAD_TOO_LARGE));
                     }
                     if let Some(name) = part.file_name.filter(|name| !name.is_empty()) {
-                        let names = self.block.names(&name)?.with_suffix(self.block.suffix);
+                        let names = self.block.new_names(&name)?;
                         open = Some((self.begin(&names).await?, names));
                     }
                 }

@@ -10,6 +10,7 @@ use super::*;
 use crate::directives::testing;
 use crate::http::Body;
 use crate::http::request::tests::request;
+use crate::limits::UPLOAD_NAMES;
 use crate::site::Site;
 
 /// A folder for uploads, and a site that takes them at `/up`.
@@ -214,6 +215,34 @@ async fn names_are_held_to_the_rules() {
     let told = answer.place.unwrap();
     let name = told.strip_prefix("/files/").unwrap();
     assert_eq!((place.files(), name.len()), (vec![name.to_owned()], "a_12345678.png".len()));
+}
+
+#[tokio::test]
+async fn a_random_part_makes_no_name_too_long() {
+    let place = Place::new("random_suffix_len 8");
+    let name = |length: usize| format!("/up/{}", "a".repeat(length));
+    assert_eq!(place.put(&name(247), "x").await, 422);
+    assert_eq!(place.files(), Vec::<String>::new());
+    assert_eq!(place.put(&name(246), "x").await, 201);
+    assert_eq!(place.files()[0].len(), 255);
+}
+
+#[tokio::test]
+async fn folders_within_one_another_are_bounded() {
+    let place = Place::new("");
+    let deep = |count: usize| vec!["d"; count].join("/");
+    assert_eq!(place.put(&format!("/up/{}", deep(UPLOAD_NAMES + 1)), "x").await, 422);
+    assert_eq!(place.put(&format!("/up/{}", deep(UPLOAD_NAMES)), "x").await, 201);
+    let moved = async |from: &str, to: &str| {
+        let to = format!("/up/{to}");
+        place.send("MOVE", from, &[("destination", &to)], Body::empty()).await.status
+    };
+    assert_eq!(moved("/up/d", "e/f").await, 507, "it would be too deep");
+    assert_eq!(moved("/up/d", "e").await, 201);
+    fs::create_dir_all(place.at("x").join(deep(UPLOAD_NAMES))).unwrap();
+    for (path, status) in [("/up/x", 507), ("/up/x/d", 507), ("/up/e", 204)] {
+        assert_eq!(place.send("DELETE", path, &[], Body::empty()).await.status, status, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -82,6 +82,16 @@ impl Life {
         }
     }
 
+    /// Whether the program has ended by itself so far.
+    pub fn has_ended(&mut self) -> bool {
+        let status = self.child.try_wait().ok().flatten();
+        let has_ended = status.is_some_and(|status| status.code().is_some());
+        if has_ended {
+            self.pid = None;
+        }
+        has_ended
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid {
             let _ = kill(Pid::from_raw(-pid.as_raw()), signal);

@@ -1,7 +1,9 @@
 //! One program: its variables, its input, and its response.
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -13,7 +15,8 @@ use hyper::body::{Body as _, Frame};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::rule::Rule;
 use crate::http::cgi_head::{self, Head};
@@ -61,8 +64,8 @@ pub(super) async fn run(site: &Site, rule: &Rule, req: &mut Request, script: Scr
     let deadline = Instant::now() + rule.limit;
     let mut output = Output {
         stdout: program.stdout,
-        life: program.life,
-        _place: place,
+        state: Rc::new(RefCell::new(State::Runs(Box::new(program.life), place))),
+        clock: None,
         deadline,
         first: BytesMut::new(),
         left: None,
@@ -77,6 +80,7 @@ pub(super) async fn run(site: &Site, rule: &Rule, req: &mut Request, script: Scr
         }
     };
     output.left = length;
+    output.clock = Some(output.start_clock());
     let bodiless = req.head.method == Method::HEAD
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let body = if bodiless {
@@ -128,11 +132,23 @@ async fn feed(mut stdin: ChildStdin, mut body: Body) {
     }
 }
 
+/// What is known of a program, with its place among those that run.
+#[derive(Default)]
+enum State {
+    Runs(Box<Life>, OwnedSemaphorePermit),
+    /// By itself, before its time was up.
+    Ended,
+    #[default]
+    Stopped,
+}
+
+const LATE: &str = "cgi: the program ran too long";
+
 /// The response of a program, which is stopped when it is dropped.
 struct Output {
     stdout: ChildStdout,
-    life: Life,
-    _place: OwnedSemaphorePermit,
+    state: Rc<RefCell<State>>,
+    clock: Option<AbortOnDropHandle<()>>,
     deadline: Instant,
     first: BytesMut,
     /// Bytes left of Content-Length.
@@ -156,6 +172,21 @@ impl Output {
         }
     }
 
+    /// Stops the program when its time is up, also while the client reads nothing.
+    fn start_clock(&self) -> AbortOnDropHandle<()> {
+        let (deadline, state) = (self.deadline, self.state.clone());
+        AbortOnDropHandle::new(tokio::task::spawn_local(async move {
+            sleep_until(deadline).await;
+            let before = state.take();
+            if let State::Runs(mut life, _) = before
+                && life.has_ended()
+            {
+                // The client may read what is left in the pipe.
+                state.replace(State::Ended);
+            }
+        }))
+    }
+
     fn into_body(self) -> Body {
         let pieces = stream::try_unfold(Some(self), |output| async move {
             let Some(mut output) = output else { return Ok(None) };
@@ -176,10 +207,12 @@ impl Output {
             return Ok(None);
         }
         if self.first.is_empty() {
+            if matches!(*self.state.borrow(), State::Stopped) {
+                return Err(LATE.into());
+            }
             self.first.reserve(PIECE);
-            let late = |_| "cgi: the program ran too long";
             let read = timeout_at(self.deadline, self.stdout.read_buf(&mut self.first)).await;
-            if read.map_err(late)?? == 0 {
+            if read.map_err(|_| LATE)?? == 0 {
                 return self.end().await;
             }
         }
@@ -197,7 +230,20 @@ impl Output {
 
     /// The program has closed its output.
     async fn end(&mut self) -> Result<Option<Bytes>, BodyError> {
-        match (self.left, self.life.ended().await) {
+        let has_ended = match self.state.take() {
+            State::Runs(mut life, place) => {
+                // The client may read nothing meanwhile.
+                AbortOnDropHandle::new(tokio::task::spawn_local(async move {
+                    let has_ended = life.ended().await;
+                    drop((life, place));
+                    has_ended
+                }))
+                .await?
+            }
+            State::Ended => true,
+            State::Stopped => return Err(LATE.into()),
+        };
+        match (self.left, has_ended) {
             (Some(_), _) => Err("cgi: the content is shorter than its Content-Length".into()),
             (None, false) => Err("cgi: the program was ended by a signal".into()),
             (None, true) => Ok(None),

@@ -1,10 +1,17 @@
 //! Which paths have programs, and what lines are read as.
 
+use std::time::Duration;
+
 use glob::Pattern;
+use http::StatusCode;
+use http_body_util::BodyExt as _;
 
 use super::rule::part;
 use super::*;
 use crate::directives::testing;
+use crate::http::request::tests::request;
+use crate::http::{Body, Fault};
+use crate::site::Site;
 
 #[test]
 fn patterns_match_a_path_or_a_folder_above_it() {
@@ -38,4 +45,80 @@ fn what_is_refused() {
         let error = testing::site("cgi", setup, lines).err().unwrap_or_default();
         assert!(error.starts_with(message), "{lines}: {error}");
     }
+}
+
+fn run<F: Future<Output = ()>>(test: F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, test);
+}
+
+/// A site whose `/run` is a program in sh, which has two seconds.
+fn site(program: &str) -> (tempfile::TempDir, Site) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("program");
+    let head = "echo $$ > pid; echo 'Content-Type: text/plain'; echo";
+    std::fs::write(&path, format!("{head}; {program}")).unwrap();
+    let lines = format!(
+        "cgi {{\nmatch /run\nexec /bin/sh {}\ndir {}\ntimeout 2s\n}}",
+        path.display(),
+        folder.path().display()
+    );
+    let mut site = testing::site("cgi", setup, &lines).unwrap();
+    site.push(testing::Answer(|_: &mut Request| Err(Fault::status(StatusCode::NOT_FOUND))));
+    (folder, site.build())
+}
+
+async fn body(site: &Site) -> Result<Body, u16> {
+    let reply = site.handle(&mut request("GET", "/run")).await;
+    reply.map(|response| response.into_body()).map_err(|fault| fault.status.as_u16())
+}
+
+const ENDLESS: &str = "exec cat /dev/zero";
+
+#[test]
+fn time_is_up_also_while_the_client_reads_nothing() {
+    run(async {
+        let (folder, site) = site(ENDLESS);
+        let mut bodies = Vec::new();
+        for _ in 0..CGI_PROGRAMS {
+            bodies.push(body(&site).await.unwrap());
+        }
+        let pid = std::fs::read_to_string(folder.path().join("pid")).unwrap();
+        let is_gone = || {
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            state.map_or(true, |state| state.contains(") Z "))
+        };
+        assert!(!is_gone());
+        assert_eq!(body(&site).await.err(), Some(503));
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!(is_gone(), "it runs on");
+        assert!(body(&site).await.is_ok(), "its place is taken");
+        for body in bodies {
+            assert!(body.collect().await.is_err(), "a broken response looks whole");
+        }
+    });
+}
+
+#[test]
+fn time_is_up_also_while_there_is_always_something_to_read() {
+    run(async {
+        let (_folder, site) = site(ENDLESS);
+        let mut body = body(&site).await.unwrap();
+        let slow = async {
+            while body.frame().await.unwrap().is_ok() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), slow).await.unwrap();
+    });
+}
+
+#[test]
+fn what_a_program_has_written_in_its_time_is_read_later() {
+    run(async {
+        let (_folder, site) = site("head -c 40000 /dev/zero");
+        let body = body(&site).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(body.collect().await.unwrap().to_bytes().len(), 40_000);
+    });
 }

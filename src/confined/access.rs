@@ -63,6 +63,15 @@ pub fn make_folder(root: &Path, names: &[String]) -> io::Result<()> {
     Ok(fsync(&place)?)
 }
 
+/// Makes an empty file in a folder that is there, if its name is free.
+pub fn make_file(root: &Path, names: &[String]) -> io::Result<()> {
+    let place = Place::walk(root, names)?.found()?;
+    let name = names.last().ok_or(io::ErrorKind::AlreadyExists)?;
+    let how = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    openat(&place, name.as_str(), how, Mode::from_bits_truncate(0o666))?;
+    Ok(fsync(&place)?)
+}
+
 /// Renames a file or folder. An error of kind `AlreadyExists` if something is in the way.
 pub fn rename(
     root: &Path,

@@ -90,8 +90,17 @@ impl Draft {
     }
 
     /// Gives the file its name, after it and before its folder are on the disk.
-    pub fn publish(mut self) -> io::Result<Before> {
-        self.file.sync_all()?;
+    pub fn publish(self) -> io::Result<Before> {
+        self.sync()?;
+        self.give_name()?.sync()
+    }
+
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Gives the file its name, which comes to the disk by [`Named::sync`].
+    pub fn give_name(mut self) -> io::Result<Named> {
         let place =
             Place { folder: self.folder.try_clone()?, missing: std::mem::take(&mut self.missing) };
         let made = place.make()?;
@@ -103,8 +112,7 @@ impl Draft {
         if before == Before::Something || !self.link(&made, &self.name.clone())? {
             self.replace(&made)?;
         }
-        fsync(&made)?;
-        Ok(before)
+        Ok(Named { folder: made, before })
     }
 
     /// Gives a file without a name one; not if the name is taken, or the file has one.
@@ -136,6 +144,19 @@ impl Draft {
         }
         self.so_far = None;
         Ok(())
+    }
+}
+
+/// A file that has its name.
+pub struct Named {
+    folder: OwnedFd,
+    before: Before,
+}
+
+impl Named {
+    pub fn sync(self) -> io::Result<Before> {
+        fsync(&self.folder)?;
+        Ok(self.before)
     }
 }
 

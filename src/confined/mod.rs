@@ -8,7 +8,7 @@ mod place;
 mod tree;
 pub mod work;
 
-pub use access::{Before, Overwrite, look, make_folder, open, open_file, rename};
+pub use access::{Before, Overwrite, look, make_file, make_folder, open, open_file, rename};
 pub use attribute::{read_attribute, write_attribute};
 pub use draft::Draft;
 pub use place::{About, Kind};

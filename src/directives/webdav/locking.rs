@@ -9,9 +9,9 @@ use super::asked::{Asked, Change, content};
 use super::locks::{LOCKS, Lock, NoLock, Reach};
 use super::properties::active_lock;
 use super::visit::Visit;
-use super::write::{needs_parent, there};
+use super::write::{needs_parent, there, turn};
 use super::xml::Element;
-use crate::confined::Draft;
+use crate::confined;
 use crate::confined::work::empty;
 use crate::http::{Body, Request};
 use crate::limits::{WEBDAV_LOCK_TIME, WEBDAV_OWNER};
@@ -81,6 +81,7 @@ fn take(
     wish: Wish,
     is_deep: bool,
 ) -> Result<Response<String>, Refusal> {
+    let _turn = turn();
     let about = there(visit, &visit.names)?;
     asked.check(visit, about.as_ref())?;
     if about.is_none() {
@@ -108,8 +109,7 @@ fn take(
     let mut status = StatusCode::OK;
     if about.is_none() {
         // What is locked is there (RFC 4918 section 7.3).
-        let made = Draft::new(visit.scope(), &visit.names).and_then(Draft::publish);
-        if let Err(error) = made {
+        if let Err(error) = confined::make_file(visit.scope(), &visit.names) {
             LOCKS.remove(&lock.place, &lock.token, lock.who.as_deref());
             return Err(error.into());
         }

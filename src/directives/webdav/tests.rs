@@ -4,11 +4,14 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use http::HeaderName;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 
 use super::*;
 use crate::directives::testing;
+use crate::http::Body;
 use crate::http::request::tests::request;
 use crate::limits::{WEBDAV_NAMES, WEBDAV_XML};
 use crate::site::Site;
@@ -41,13 +44,23 @@ impl Place {
     }
 
     async fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], text: &str) -> Answer {
+        self.send_body(method, path, fields, text.to_owned().into()).await
+    }
+
+    async fn send_body(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: Body,
+    ) -> Answer {
         let mut req = request(method, path);
         req.user = Some("kim".to_owned());
         for (name, value) in fields {
             let name = HeaderName::try_from(*name).unwrap();
             req.head.headers.insert(name, value.parse().unwrap());
         }
-        req.body = text.to_owned().into();
+        req.body = body;
         match self.site.handle(&mut req).await {
             Ok(response) => {
                 let (head, body) = response.into_parts();
@@ -152,6 +165,34 @@ async fn bounds() {
     );
     let told = place.send("PROPPATCH", "/dav/a", &[], &text).await;
     assert!(told.status == 207 && told.text.contains("507 Insufficient"), "{}", told.text);
+}
+
+/// What comes in while a file is uploaded is not lost.
+#[tokio::test]
+async fn conditions_hold_when_the_file_gets_its_name() {
+    let place = Place::new("");
+    let put = async |field: (&str, &str), meanwhile: &str| {
+        let file = place.at("a");
+        let pieces = [None, Some(meanwhile.to_owned())].into_iter().map(move |meanwhile| {
+            if let Some(text) = meanwhile {
+                fs::write(&file, text).unwrap();
+            }
+            Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(b"put")))
+        });
+        let body = Body::new(StreamBody::new(futures_util::stream::iter(pieces)));
+        place.send_body("PUT", "/dav/a", &[field], body).await.status
+    };
+    let text = || fs::read_to_string(place.at("a")).unwrap();
+    assert_eq!(put(("if-none-match", "*"), "made").await, 412);
+    assert_eq!(text(), "made");
+    let tag = place.send("HEAD", "/dav/a", &[], "").await.headers["etag"].clone();
+    assert_eq!(put(("if-match", tag.to_str().unwrap()), "changed").await, 412);
+    assert_eq!(text(), "changed");
+    assert_eq!(put(("if-match", "*"), "again").await, 204);
+    assert_eq!(text(), "putput");
+    symlink("a", place.at("link")).unwrap();
+    assert_eq!(place.send("LOCK", "/dav/link", &[], LOCK).await.status, 409);
+    assert!(place.at("link").is_symlink(), "LOCK replaces nothing");
 }
 
 /// A few bytes of a request stand for the namespace, or the language, that is around them.

@@ -1,6 +1,7 @@
 //! PUT, MKCOL, DELETE and PROPPATCH.
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::header::{CONTENT_RANGE, ETAG, HeaderValue};
 use http::{Response, StatusCode};
@@ -52,6 +53,19 @@ pub(super) fn survey(visit: &Visit, names: &[String], deepest: usize) -> Result<
     }
 }
 
+/// From the last look at what is there to the name of a file one request is after another, so that
+/// none is lost (RFC 9110 section 13.1.1).
+pub(super) fn turn() -> MutexGuard<'static, ()> {
+    static NAMING: Mutex<()> = Mutex::new(());
+    NAMING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn may_put(visit: &Visit, asked: &Asked, about: Option<&About>) -> Result<(), Refusal> {
+    asked.check(visit, about)?;
+    let reach = if about.is_some() { Reach::Content } else { Reach::Member };
+    asked.unlocked(visit, &[Change { names: &visit.names, reach }])
+}
+
 pub(super) async fn put(visit: Visit, req: &mut Request) -> Result<Response<Body>, Refusal> {
     if req.head.headers.contains_key(CONTENT_RANGE) {
         // RFC 9110 section 14.5.
@@ -65,14 +79,10 @@ pub(super) async fn put(visit: Visit, req: &mut Request) -> Result<Response<Body
             return Err(Fault::not_allowed(METHODS).into());
         }
         needs_parent(&its, &its.names)?;
-        asked.check(&its, about.as_ref())?;
-        let reach = if about.is_some() { Reach::Content } else { Reach::Member };
-        asked.unlocked(&its, &[Change { names: &its.names, reach }])?;
-        let draft = Draft::new(its.scope(), &its.names)?;
-        draft.keep_attribute(ATTRIBUTE)?;
-        Ok((draft, asked, reach))
+        may_put(&its, &asked, about.as_ref())?;
+        Ok((Draft::new(its.scope(), &its.names)?, asked))
     });
-    let (draft, asked, reach) = begun.await?;
+    let (draft, asked) = begun.await?;
     let mut writer = Writer::new(draft);
     let mut body = std::mem::take(&mut req.body);
     while let Some(frame) = body.frame().await {
@@ -83,10 +93,15 @@ pub(super) async fn put(visit: Visit, req: &mut Request) -> Result<Response<Body
     }
     let draft = writer.end().await?;
     respond(move || {
-        // Somebody may have taken a lock meanwhile.
-        asked.unlocked(&visit, &[Change { names: &visit.names, reach }])?;
-        let before = draft.publish()?;
+        draft.keep_attribute(ATTRIBUTE)?;
+        draft.sync()?;
+        let turn = turn();
+        // Somebody may have changed the file or taken a lock meanwhile.
+        may_put(&visit, &asked, there(&visit, &visit.names)?.as_ref())?;
+        let named = draft.give_name()?;
         let about = confined::look(visit.scope(), &visit.names)?;
+        drop(turn);
+        let before = named.sync()?;
         let mut response = done(before);
         let tag = etag(&about).and_then(|tag| HeaderValue::try_from(tag).ok());
         response.headers_mut().extend(tag.map(|tag| (ETAG, tag)));

@@ -94,3 +94,11 @@ pub fn rename(
     fsync(&into)?;
     Ok(before)
 }
+
+/// Gives a file or folder a hidden name beside its own, which is told.
+pub fn set_aside(root: &Path, names: &[String]) -> io::Result<Vec<String>> {
+    let mut aside = names.to_vec();
+    *aside.last_mut().ok_or(Errno::EBUSY)? = format!(".replaced-{:016x}", fastrand::u64(..));
+    rename(root, names, &aside, Overwrite::No)?;
+    Ok(aside)
+}

@@ -8,8 +8,10 @@ mod place;
 mod tree;
 pub mod work;
 
-pub use access::{Before, Overwrite, look, make_file, make_folder, open, open_file, rename};
+pub use access::{
+    Before, Overwrite, look, make_file, make_folder, open, open_file, rename, set_aside,
+};
 pub use attribute::{read_attribute, write_attribute};
 pub use draft::Draft;
 pub use place::{About, Kind};
-pub use tree::{Depth, Entry, copy, entries, remove, survey};
+pub use tree::{Depth, Entry, copy, entries, relocate, remove, survey};

@@ -11,7 +11,7 @@ use nix::fcntl::openat;
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
-use super::access::{look, make_folder, open};
+use super::access::{Overwrite, look, make_folder, open, rename};
 use super::attribute::{read_attribute, write_attribute};
 use super::draft::Draft;
 use super::place::{About, DIRECTORY, Place, about, about_open, enter, kind};
@@ -142,8 +142,33 @@ fn id(folder: &OwnedFd) -> io::Result<Id> {
     Ok((about.st_dev, about.st_ino))
 }
 
+/// Moves a file or folder, to another file system too. There it is a copy with an attribute, which
+/// is refused where a copy would leave something out.
+pub fn relocate(
+    root: &Path,
+    from: &[String],
+    to: &[String],
+    overwrite: Overwrite,
+    attribute: &str,
+) -> io::Result<()> {
+    match rename(root, from, to, overwrite) {
+        Err(error) if error.raw_os_error().map(Errno::from_raw) == Some(Errno::EXDEV) => {}
+        done => return done.map(drop),
+    }
+    survey(root, from, usize::MAX, usize::MAX, &mut |names| {
+        if !look(root, names)?.is_folder() {
+            return Ok(());
+        }
+        let folder = open(root, names)?;
+        let all = std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))?.count();
+        if all == within(&folder, usize::MAX)?.len() { Ok(()) } else { Err(Errno::EXDEV.into()) }
+    })?;
+    copy(root, from, to, Depth::Whole, attribute)?;
+    remove(root, from)
+}
+
 /// Copies a file or folder with an attribute to a name in a folder that is there. Links are left
-/// out.
+/// out. A folder that does not become whole is removed.
 pub fn copy(
     root: &Path,
     from: &[String],
@@ -151,13 +176,27 @@ pub fn copy(
     depth: Depth,
     attribute: &str,
 ) -> io::Result<()> {
-    let mut left = vec![Vec::new()];
-    while let Some(below) = left.pop() {
-        let (from, to) = ([from, below.as_slice()].concat(), [to, below.as_slice()].concat());
-        one(root, &from, &to, attribute)?;
-        if depth == Depth::Whole && look(root, &from)?.is_folder() {
-            let entries = entries(root, &from, usize::MAX)?.into_iter();
-            left.extend(entries.map(|entry| [below.as_slice(), &[entry.name]].concat()));
+    one(root, from, to, attribute)?;
+    if depth == Depth::Alone || !look(root, from)?.is_folder() {
+        return Ok(());
+    }
+    let copied = members(root, from, to, attribute);
+    if copied.is_err() {
+        let _ = remove(root, to);
+    }
+    copied
+}
+
+/// Copies what a folder has.
+fn members(root: &Path, from: &[String], to: &[String], attribute: &str) -> io::Result<()> {
+    let mut folders = vec![Vec::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in entries(root, &[from, folder.as_slice()].concat(), usize::MAX)? {
+            let below = [folder.as_slice(), &[entry.name]].concat();
+            one(root, &[from, &below].concat(), &[to, &below].concat(), attribute)?;
+            if entry.about.is_folder() {
+                folders.push(below);
+            }
         }
     }
     Ok(())

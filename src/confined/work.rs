@@ -78,9 +78,15 @@ pub fn fault(error: io::Error) -> Fault {
         Some(Errno::ENOENT) => StatusCode::NOT_FOUND,
         // A link is in the path.
         Some(Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ELOOP) => StatusCode::FORBIDDEN,
-        Some(Errno::ENOTDIR | Errno::EISDIR | Errno::EEXIST | Errno::ENOTEMPTY | Errno::EINVAL) => {
-            StatusCode::CONFLICT
-        }
+        Some(
+            Errno::ENOTDIR
+            | Errno::EISDIR
+            | Errno::EEXIST
+            | Errno::ENOTEMPTY
+            | Errno::EINVAL
+            | Errno::EXDEV
+            | Errno::EBUSY,
+        ) => StatusCode::CONFLICT,
         // Longer than the file system has them.
         Some(Errno::ENAMETOOLONG) => StatusCode::UNPROCESSABLE_ENTITY,
         Some(Errno::ENOSPC | Errno::EDQUOT) => StatusCode::INSUFFICIENT_STORAGE,

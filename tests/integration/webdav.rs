@@ -69,6 +69,54 @@ fn cadaver_puts_gets_locks_and_moves() {
     assert!(!caddy.path("files/there").exists() && !caddy.path("files/new").exists());
 }
 
+#[test]
+fn what_goes_to_another_file_system_is_whole_or_nothing_changes() {
+    let text = "http://localhost:@PORT@ {\n webdav {\n scope @DIR@/files\n}\n}";
+    let setup = Setup::new(text)
+        .file("files/a/b/c", "moved")
+        .file("files/d", "moved")
+        .file("files/linked/e", "stays")
+        .file("files/big/f", pattern(200_000))
+        .file("files/other/mounted", "over");
+    std::os::unix::fs::symlink("e", setup.dir().join("files/linked/g")).unwrap();
+    let caddy = setup.world("mount -t tmpfs -o size=64k none @DIR@/files/other").start();
+    let ask = |method: &str, path: &str, to: &str| {
+        let to = format!("Destination: {}", plain(&caddy, to));
+        curl(&["-X", method, "-H", &to, "-H", "Depth: infinity"], &plain(&caddy, path))
+    };
+    assert_eq!(ask("MKCOL", "/other/old", "").status, 201);
+    let kept =
+        curl(&["-T", &caddy.path("files/d").display().to_string()], &plain(&caddy, "/other/old/d"));
+    assert_eq!(kept.status, 201);
+    for (method, from, to, status) in [
+        ("MOVE", "/a", "/other/a", 201),
+        ("MOVE", "/d", "/other/a/d", 201),
+        ("MOVE", "/linked", "/other/linked", 409),
+        ("COPY", "/big", "/other/old", 507),
+        ("MOVE", "/big", "/other/old", 507),
+        ("MOVE", "/big", "/other/new", 507),
+    ] {
+        let answer = ask(method, from, to);
+        assert_eq!(answer.status, status, "{method} {from} {to}: {}", caddy.log());
+    }
+    for (path, status) in [
+        ("/other/a/b/c", 200),
+        ("/other/a/d", 200),
+        ("/a", 404),
+        ("/d", 404),
+        ("/linked/e", 200),
+        ("/big/f", 200),
+        ("/other/old/d", 200),
+        ("/other/new", 404),
+    ] {
+        assert_eq!(curl(&[], &plain(&caddy, path)).status, status, "{path}");
+    }
+    let list = curl(&["-X", "PROPFIND", "-H", "Depth: 1"], &plain(&caddy, "/other/")).text();
+    assert_eq!(list.matches("<D:response>").count(), 3, "the folder, a and old: {list}");
+    assert_eq!(ask("MOVE", "/other/a", "/linked").status, 204, "it replaces the folder");
+    assert_eq!(curl(&[], &plain(&caddy, "/linked/b/c")).text(), "moved");
+}
+
 /// A line of the table: `METHOD ; path ; field: value, … ; content ; status`.
 struct Asked {
     method: &'static str,

@@ -167,6 +167,26 @@ async fn bounds() {
     assert!(told.status == 207 && told.text.contains("507 Insufficient"), "{}", told.text);
 }
 
+/// Rules hold for what a folder has at its new place, too.
+#[tokio::test]
+async fn nothing_gets_to_a_path_that_is_blocked() {
+    let place = Place::new("block /b/x");
+    fs::create_dir(place.at("a")).unwrap();
+    fs::write(place.at("a/x"), "x").unwrap();
+    for (method, from, to, status) in [
+        ("COPY", "/dav/a", "/dav/b", 403),
+        ("MOVE", "/dav/a", "/dav/b", 403),
+        ("COPY", "/dav/a", "/dav/c", 201),
+        ("MOVE", "/dav/c", "/dav/a", 204),
+    ] {
+        let to = [("destination", to)];
+        assert_eq!(place.status(method, from, &to).await, status, "{method} {from} {to:?}");
+    }
+    assert!(!place.at("b").exists() && place.at("a/x").exists());
+    let names: Vec<_> = fs::read_dir(place.at("")).unwrap().flatten().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+}
+
 /// What comes in while a file is uploaded is not lost.
 #[tokio::test]
 async fn conditions_hold_when_the_file_gets_its_name() {

@@ -1,5 +1,7 @@
 //! COPY and MOVE.
 
+use std::io;
+
 use http::{Response, StatusCode};
 
 use super::answer::{Refusal, respond};
@@ -72,9 +74,9 @@ impl Transfer {
         }
         self.asked.check(visit, Some(&about))?;
         let deepest = WEBDAV_NAMES - to.len().saturating_sub(from.len());
-        survey(visit, from, deepest)?;
+        survey(visit, from, to, deepest)?;
         if target.is_some() {
-            survey(visit, to, WEBDAV_NAMES)?;
+            survey(visit, to, to, WEBDAV_NAMES)?;
         }
         let reach = if target.is_some() { Reach::Tree } else { Reach::Member };
         let mut changes = vec![Change { names: to, reach }];
@@ -83,16 +85,38 @@ impl Transfer {
         }
         self.asked.unlocked(visit, &changes)?;
         if target.is_some_and(|target| target.is_folder() || about.is_folder()) {
-            confined::remove(visit.scope(), to)?;
+            self.replace()?;
             LOCKS.forget(&visit.place(to));
+        } else {
+            self.go()?;
         }
-        match self.how {
-            How::Copy => confined::copy(visit.scope(), from, to, self.depth, ATTRIBUTE)?,
-            How::Move => {
-                confined::rename(visit.scope(), from, to, self.overwrite)?;
-                LOCKS.forget(&visit.place(from));
-            }
+        if self.how == How::Move {
+            LOCKS.forget(&visit.place(from));
         }
         Ok(done(if target.is_some() { Before::Something } else { Before::Nothing }))
+    }
+
+    fn go(&self) -> io::Result<()> {
+        let (scope, from, to) = (self.visit.scope(), &self.visit.names, &self.to);
+        match self.how {
+            How::Copy => confined::copy(scope, from, to, self.depth, ATTRIBUTE),
+            How::Move => confined::relocate(scope, from, to, self.overwrite, ATTRIBUTE),
+        }
+    }
+
+    /// What was there is removed when the other is in its place, and comes back if it does not get
+    /// there.
+    fn replace(&self) -> io::Result<()> {
+        let scope = self.visit.scope();
+        let aside = confined::set_aside(scope, &self.to)?;
+        let gone = self.go();
+        let tidied = match gone {
+            Ok(()) => confined::remove(scope, &aside),
+            Err(_) => confined::rename(scope, &aside, &self.to, Overwrite::No).map(drop),
+        };
+        if let Err(error) = tidied {
+            log::warn!("webdav: {} is left: {error}", scope.join(aside.join("/")).display());
+        }
+        gone
     }
 }

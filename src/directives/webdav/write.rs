@@ -38,11 +38,19 @@ pub(super) fn needs_parent(visit: &Visit, names: &[String]) -> Result<(), Refusa
     }
 }
 
-/// Whether the user reaches all that a folder has, and it is not too much.
-pub(super) fn survey(visit: &Visit, names: &[String], deepest: usize) -> Result<(), Refusal> {
-    let mut check = |names: &[String]| match visit.reaches(names) {
-        true => Ok(()),
-        false => Err(io::ErrorKind::PermissionDenied.into()),
+/// Whether the user reaches all that a folder has, also `to` where it goes, and it is not too much.
+pub(super) fn survey(
+    visit: &Visit,
+    names: &[String],
+    to: &[String],
+    deepest: usize,
+) -> Result<(), Refusal> {
+    let mut check = |found: &[String]| {
+        let there = [to, &found[names.len()..]].concat();
+        match visit.reaches(found) && visit.reaches(&there) {
+            true => Ok(()),
+            false => Err(io::ErrorKind::PermissionDenied.into()),
+        }
     };
     match confined::survey(visit.scope(), names, WEBDAV_TREE, deepest, &mut check) {
         Ok(()) => Ok(()),
@@ -146,7 +154,7 @@ pub(super) async fn delete(visit: Visit, req: &mut Request) -> Result<Response<B
             return Err(StatusCode::FORBIDDEN.into());
         }
         asked.check(&visit, Some(&about))?;
-        survey(&visit, &visit.names, WEBDAV_NAMES)?;
+        survey(&visit, &visit.names, &visit.names, WEBDAV_NAMES)?;
         asked.unlocked(&visit, &[Change { names: &visit.names, reach: Reach::Tree }])?;
         confined::remove(visit.scope(), &visit.names)?;
         LOCKS.forget(&visit.place(&visit.names));

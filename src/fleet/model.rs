@@ -164,14 +164,22 @@ impl Engine {
     }
 }
 
+fn ttl() -> Stamp {
+    Stamp::try_from(TTL.as_micros()).unwrap()
+}
+
 impl Data {
+    /// The clock of the server before may have been ahead.
+    fn shorten(&mut self, now: Stamp) {
+        self.until = self.until.min(now + ttl());
+    }
+
     fn lease(&mut self, machine: usize, question: Question, seen: Stamp, now: Stamp) -> Answer {
-        let ttl = Stamp::try_from(TTL.as_micros()).unwrap();
+        let ttl = ttl();
         let is_ours = self.holder == Some(machine);
         match question {
             Question::Acquire => {
-                // The clock of the server before may have been ahead.
-                self.until = self.until.min(now + ttl);
+                self.shorten(now);
                 if self.holder.is_some() && self.until > now && !is_ours {
                     return Answer::Taken(std::time::Duration::from_micros(self.until - now));
                 }
@@ -193,7 +201,8 @@ impl Data {
         }
     }
 
-    fn may_write(&self, machine: usize, fence: Stamp, now: Stamp) -> bool {
+    fn may_write(&mut self, machine: usize, fence: Stamp, now: Stamp) -> bool {
+        self.shorten(now);
         let is_taken = self.holder.is_some() && self.until > now;
         // A higher one is of a grant that this server has lost.
         fence == self.fence && (!is_taken || self.holder == Some(machine))

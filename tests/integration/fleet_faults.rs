@@ -51,7 +51,7 @@ fn a_machine_that_was_cut_off_takes_what_is_newer() {
 }
 
 /// Words for the engine, which may have any bytes.
-fn tell(engine: &Engine, words: &[&[u8]]) -> String {
+pub fn tell(engine: &Engine, words: &[&[u8]]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", engine.port)).unwrap();
     let mut command = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {

@@ -37,7 +37,12 @@ pub struct Listed {
 impl Link {
     /// Asks what has changed, as [`Link::poll`] does, with a sign of life.
     pub async fn sign(&mut self, sign: &Sign<'_>) -> Result<Signed, Trouble> {
-        let keys = [self.keys.revision(), self.keys.of("members")];
+        let keys = [
+            self.keys.revision(),
+            self.keys.of("members"),
+            self.keys.entries(),
+            self.keys.versions(),
+        ];
         let Claim { number, holder } = sign.claim;
         let mut asked = eval(scripts::SIGN, &keys);
         asked

@@ -41,7 +41,7 @@ struct Keys {
 /// All that the engine has.
 #[derive(Debug)]
 pub struct Survey {
-    /// Of the key with which the fleet seals its entries.
+    /// Of the key with which the fleet seals its entries; empty if there is no fleet.
     pub fingerprint: String,
     pub now: Stamp,
     pub revision: String,
@@ -85,8 +85,8 @@ pub struct Put<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Written(Change),
-    /// The engine has another version.
-    Other,
+    /// The engine has another version, or none.
+    Other(Option<Stamp>),
     /// Another machine has the lease.
     Fenced,
 }
@@ -109,10 +109,16 @@ pub struct Change {
 }
 
 impl Link {
-    /// What the engine has; our fingerprint becomes the fleet's if there is none.
-    pub async fn survey(&mut self, fingerprint: &str) -> Result<Survey, Trouble> {
-        let keys = [self.keys.fingerprint(), self.keys.revision(), self.keys.versions()];
-        let asked = eval(scripts::SURVEY, &keys).arg(fingerprint).to_owned();
+    /// What the engine has. If there is no fleet, our fingerprint becomes its own if `founds`.
+    pub async fn survey(&mut self, fingerprint: &str, founds: bool) -> Result<Survey, Trouble> {
+        let keys = [
+            self.keys.fingerprint(),
+            self.keys.revision(),
+            self.keys.versions(),
+            self.keys.entries(),
+        ];
+        let mut asked = eval(scripts::SURVEY, &keys);
+        asked.arg(fingerprint).arg(u8::from(founds));
         let answer: Surveyed = self.wire.ask(&asked).await?;
         let (fingerprint, seconds, micros, revision, listed) = answer;
         let versions = listed.chunks_exact(2).filter_map(|pair| {
@@ -163,12 +169,13 @@ impl Link {
             .arg(&self.machine)
             .arg(self.keys.channel())
             .arg(&after)
-            .arg(u8::from(put.is_restored));
-        let (outcome, before): (String, String) = self.wire.ask(&asked).await?;
+            .arg(u8::from(put.is_restored))
+            .arg(micros(TTL));
+        let (outcome, said): (String, String) = self.wire.ask(&asked).await?;
         Ok(match outcome.as_str() {
-            "written" => Outcome::Written(Change { before, after, id: put.id }),
+            "written" => Outcome::Written(Change { before: said, after, id: put.id }),
             "fenced" => Outcome::Fenced,
-            _ => Outcome::Other,
+            _ => Outcome::Other(said.parse().ok()),
         })
     }
 

@@ -25,14 +25,14 @@ impl Life {
     ) -> Result<(), Trouble> {
         let sent = self.now();
         let own = self.inner.seal.fingerprint().to_owned();
-        let Survey { fingerprint, now, revision, versions } = link.survey(&own).await?;
-        if fingerprint != own {
-            return Err(Trouble(format!(
-                "{}: -fleet-key is not the key of the machines that are there: copy the file from \
-                 one of them, or write another prefix ('?prefix=NAME' behind the URL)",
-                link.place
-            )));
+        // A machine with a wrong key must not become the fleet when the engine is emptied.
+        let surveyed = link.survey(&own, !self.is_refused).await?;
+        let Survey { fingerprint, now, revision, versions } = surveyed;
+        self.is_refused = fingerprint != own;
+        if self.is_refused {
+            return Err(refused(link, fingerprint.is_empty()));
         }
+        self.goes_on();
         self.set_clock(now);
         self.revision = revision;
         let engine: HashMap<Id, Stamp> = versions.iter().map(|one| (one.id, one.version)).collect();
@@ -52,6 +52,7 @@ impl Life {
             names.extend(records.filter(|name| entries::is_transient(name)).cloned());
             for name in names {
                 self.push(link, &name).await?;
+                self.goes_on();
             }
         }
         self.records.save(&self.inner.folder);
@@ -68,7 +69,9 @@ impl Life {
                 } else if let Some(entry) = self.adopt(&sealed) {
                     self.push(link, &entry).await?;
                 }
+                self.goes_on();
             }
+            self.tell_arrived();
             Box::pin(self.tend(link)).await?;
         }
         Ok(())
@@ -164,6 +167,7 @@ impl Life {
                 self.made(change);
                 count += 1;
             }
+            self.goes_on();
             Box::pin(self.tend(link)).await?;
         }
         if count > 0 {
@@ -198,12 +202,20 @@ impl Life {
             return Ok(());
         };
         let lease = self.inner.seal.id(&lock).to_string();
-        let put =
+        let mut put =
             Put { id, before, version, sealed: &sealed, lease: &lease, fence, is_restored: false };
         let mut outcome = link.put(&put).await?;
         if outcome == Outcome::Fenced && fence.is_some() {
             // The engine may have lost the lease: then nobody else has it.
-            outcome = link.put(&Put { fence: None, ..put }).await?;
+            put.fence = None;
+            outcome = link.put(&put).await?;
+        }
+        if let Outcome::Other(have) = outcome
+            && have < before
+        {
+            // The engine has lost what this machine replaces.
+            put.before = have;
+            outcome = link.put(&put).await?;
         }
         match outcome {
             Outcome::Written(change) => {
@@ -213,7 +225,7 @@ impl Life {
                 self.made(change);
             }
             Outcome::Fenced => drop(self.unwritten.insert(name.to_owned())),
-            Outcome::Other => self.meet(link, id, name).await?,
+            Outcome::Other(_) => self.meet(link, id, name).await?,
         }
         Ok(())
     }
@@ -224,7 +236,7 @@ impl Life {
         base.max(self.seen) + 1 + u64::from(fastrand::u16(..))
     }
 
-    /// Another machine was faster, or the engine has lost what was replaced.
+    /// Another machine was faster.
     async fn meet(&mut self, link: &mut Link, id: Id, name: &str) -> Result<(), Trouble> {
         match link.fetch(&[id]).await?.first() {
             Some(sealed) => {
@@ -233,11 +245,23 @@ impl Life {
                     self.unwritten.insert(better);
                 }
             }
-            None => {
-                self.records.forget(id);
-                self.unwritten.insert(name.to_owned());
-            }
+            // The engine has lost it since.
+            None => drop(self.unwritten.insert(name.to_owned())),
         }
         Ok(())
     }
+}
+
+fn refused(link: &Link, is_empty: bool) -> Trouble {
+    let place = &link.place;
+    Trouble(match is_empty {
+        false => format!(
+            "{place}: -fleet-key is not the key of the machines that are there: copy the file from \
+             one of them, or write another prefix ('?prefix=NAME' behind the URL)"
+        ),
+        true => format!(
+            "{place}: -fleet-key was not the key of the machines that were there, and it has been \
+             emptied since: if the key is right, start caddy anew"
+        ),
+    })
 }

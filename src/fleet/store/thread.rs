@@ -57,6 +57,8 @@ pub(super) struct Life {
     /// The trouble that was logged last.
     said: Option<String>,
     was_there: bool,
+    /// Whether the engine was another fleet's when it was asked last.
+    pub(super) is_refused: bool,
 }
 
 /// Why a connection is not used any more.
@@ -93,6 +95,7 @@ impl Life {
             told: Told::default(),
             said: None,
             was_there: false,
+            is_refused: false,
         }
     }
 
@@ -208,6 +211,14 @@ impl Life {
         match self.said.take() {
             None => log::info!("fleet: connected to {place}"),
             Some(_) => log::info!("fleet: {place} answers again"),
+        }
+    }
+
+    /// The engine has answered, while not all copies here are as it has them: who waits for it
+    /// does so from now on.
+    pub(super) fn goes_on(&self) {
+        if let Some(since) = &mut *locked(&self.inner.away) {
+            *since = Instant::now();
         }
     }
 

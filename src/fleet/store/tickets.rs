@@ -113,7 +113,11 @@ impl Life {
             }
             // The engine has lost the lease, or it is over.
             Outcome::Fenced => self.give_up(NAME),
-            Outcome::Other => self.read_tickets(link.fetch(&[id]).await?.first(), sent),
+            Outcome::Other(_) => {
+                self.read_tickets(link.fetch(&[id]).await?.first(), sent);
+                // What is due still is so with the next event, not at once.
+                return Ok(!tickets.is_due(self.now()));
+            }
         }
         Ok(true)
     }

@@ -206,6 +206,34 @@ fn a_revoked_certificate_is_gone_on_all_machines() {
 }
 
 #[test]
+fn nothing_is_revoked_while_the_engine_is_away() {
+    let mut engine = Engine::start(Kind::Valkey);
+    let (pebble, one) = first(&engine);
+    let two = with(member(setup(SITE), &engine.url()), &pebble).start();
+    wait_trusted(&two, &pebble.root(), "one.example");
+    wait_same(&one, &two);
+    engine.kill();
+    let url = engine.url();
+    let revoke = || {
+        let folder = two.path("store").display().to_string();
+        let setup = with(member(setup(SITE), &url), &pebble).env("CADDYPATH", &folder);
+        setup.arg("-revoke=one.example").output()
+    };
+    let done = revoke();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && said.contains("nothing is revoked: the engine of"), "{said}");
+    assert!(entry(&two, &pebble, "one.example", "crt").exists());
+    assert!(!pebble.log().contains("revoke"), "{}", pebble.log());
+    engine.run();
+    let done = revoke();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    for caddy in [&one, &two] {
+        let chain = entry(caddy, &pebble, "one.example", "crt");
+        wait_for("the removal", PATIENCE, || (!chain.exists()).then_some(()));
+    }
+}
+
+#[test]
 fn wrong_lines_are_explained() {
     let refused = |args: &[&str], env: &[(&str, &str)], why: &str| {
         let mut setup =

@@ -50,6 +50,7 @@ impl Life {
             let mut names = entries::list(&self.inner.folder);
             let records = self.records.all().map(|(_, record)| &record.name);
             names.extend(records.filter(|name| entries::is_transient(name)).cloned());
+            names.extend(self.removed.iter().cloned());
             for name in names {
                 self.push(link, &name).await?;
                 self.goes_on();
@@ -187,6 +188,9 @@ impl Life {
         };
         let id = self.inner.seal.id(name);
         let known = self.records.get(id).cloned();
+        if content.is_some() {
+            self.removed.remove(name);
+        }
         let is_removed = self.removed.contains(name) || entries::is_transient(name);
         let known_hash = known.as_ref().and_then(|known| known.hash.clone());
         let new = hash(content.as_deref());

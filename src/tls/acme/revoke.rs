@@ -25,6 +25,14 @@ impl Keeper {
     async fn revoke(&self, spec: CertificateSpec) -> Result<(), Failure> {
         let places = Places::of(&spec);
         let _lock = self.lock(&places.lock()).await?;
+        if self.store.is_cut_off() {
+            let place = self.store.place(&places.certificate());
+            return Err(Failure::refused(format!(
+                "nothing is revoked: the engine of -fleet does not answer, and the other machines \
+                 would keep the certificate. Try again when it does, or revoke without -fleet and \
+                 remove {place} on each machine"
+            )));
+        }
         let managed = Managed::open_any(spec, &*self.store);
         let leaf = managed.current().and_then(|current| current.key.cert.first().cloned());
         let Some(leaf) = leaf else {

@@ -55,8 +55,8 @@ impl Life {
                 self.push(link, &name).await?;
                 self.goes_on();
             }
+            self.records.save(&self.inner.folder);
         }
-        self.records.save(&self.inner.folder);
         Ok(())
     }
 

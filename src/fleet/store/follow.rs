@@ -57,6 +57,7 @@ impl Life {
                 command = self.inbox.recv() => match command {
                     Some(Command::Stop(done)) => {
                         self.leave(link).await;
+                        self.records.save(&self.inner.folder);
                         // The one who asked may be gone.
                         let _ = done.send(true);
                         return Ok(done);
@@ -69,7 +70,6 @@ impl Life {
                             }
                             self.settled();
                             pushed?;
-                            self.records.save(&self.inner.folder);
                         }
                     }
                     None => std::future::pending().await,
@@ -94,7 +94,7 @@ impl Life {
         }
         let untaken: Vec<_> = std::mem::take(&mut self.untaken).into_iter().collect();
         self.take(link, &untaken).await?;
-        self.records.save(&self.inner.folder);
+        self.records.save_in_time(&self.inner.folder);
         self.give_up_unclaimed();
         Ok(())
     }
@@ -120,7 +120,6 @@ impl Life {
         self.revision = change.after;
         if !is_own {
             self.take(link, &[change.id]).await?;
-            self.records.save(&self.inner.folder);
         }
         Ok(true)
     }

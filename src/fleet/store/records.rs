@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -15,10 +16,15 @@ const LOCK: &str = "fleet-records";
 /// In place of a hash: the entry is removed.
 const REMOVED: &str = "-";
 
-#[derive(Debug, Default)]
+/// The time between two writes of the file, which is whole each time. An entry whose record is
+/// lost, or older than its file, is compared anew.
+const SAVED: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
 pub(super) struct Records {
     known: HashMap<Id, Record>,
     is_changed: bool,
+    saved: Option<Instant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +40,14 @@ impl Records {
     pub(super) fn read(folder: &Folder) -> Self {
         let bytes = folder.read(FILE).ok().flatten().unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        Self { known: text.lines().filter_map(parse).collect(), is_changed: false }
+        Self { known: text.lines().filter_map(parse).collect(), is_changed: false, saved: None }
+    }
+
+    /// As [`Self::save`], if the last time is long ago.
+    pub(super) fn save_in_time(&mut self, folder: &Folder) {
+        if self.saved.is_none_or(|saved| saved.elapsed() >= SAVED) {
+            self.save(folder);
+        }
     }
 
     /// Stores what has changed. What cannot be stored now is stored with the next change.
@@ -51,7 +64,7 @@ impl Records {
         // Another process of this machine may store its own, during an upgrade.
         let Ok(Some(_lock)) = folder.try_lock(LOCK) else { return };
         match folder.write(FILE, text.as_bytes()) {
-            Ok(()) => self.is_changed = false,
+            Ok(()) => (self.is_changed, self.saved) = (false, Some(Instant::now())),
             Err(error) => log::warn!("fleet: {error}"),
         }
     }
@@ -106,6 +119,13 @@ mod tests {
         for (name, content) in [(names[0], Some(b"x".as_slice())), (names[1], None)] {
             assert_eq!(again.get(seal.id(name)), Some(&record(name, content)));
         }
+        // Once a minute.
+        records.set(seal.id("ocsp/b"), record("ocsp/b", None));
+        records.save_in_time(&folder);
+        assert_eq!(Records::read(&folder).all().count(), 2);
+        records.saved = records.saved.and_then(|saved| saved.checked_sub(SAVED));
+        records.save_in_time(&folder);
+        assert_eq!(Records::read(&folder).all().count(), 3);
         folder.write(FILE, b"junk\n\n1 2 3\n").unwrap();
         assert_eq!(Records::read(&folder).all().count(), 0);
     }

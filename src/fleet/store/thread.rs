@@ -106,6 +106,7 @@ impl Life {
         loop {
             match self.once().await {
                 Ended::Stopped(done) => {
+                    self.records.save(&self.inner.folder);
                     // The one who asked may be gone.
                     let _ = done.send(false);
                     return;
@@ -117,6 +118,7 @@ impl Life {
                 (self.was_there, wait) = (false, FIRST);
             }
             if let Ok(done) = timeout(wait, self.stopped()).await {
+                self.records.save(&self.inner.folder);
                 let _ = done.send(false);
                 return;
             }

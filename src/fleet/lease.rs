@@ -2,6 +2,7 @@
 //! number that is higher than that of every grant before. A machine believes in its lease no longer
 //! than the engine does: it counts from when it sent the question.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::Stamp;
@@ -50,6 +51,15 @@ pub enum Answer {
     /// The grant to be renewed is not the last one.
     Lost,
     Released,
+}
+
+/// The questions that are due: those that keep or end a grant, then those that were due first.
+pub fn questions(leases: &HashMap<String, Lease>, now: Duration) -> Vec<(String, Question)> {
+    let due =
+        |(name, lease): (&String, &Lease)| Some((lease.question(now)?, lease.next, name.clone()));
+    let mut due: Vec<_> = leases.iter().filter_map(due).collect();
+    due.sort_by_key(|(question, since, _)| (*question == Question::Acquire, *since));
+    due.into_iter().map(|(question, _, name)| (name, question)).collect()
 }
 
 impl Lease {
@@ -148,6 +158,29 @@ mod tests {
         lease.asked(11 * SECOND);
         lease.answered(Answer::Granted(7), 11 * SECOND);
         assert_eq!(lease.fence(28 * SECOND), Some(7));
+    }
+
+    #[test]
+    fn what_is_held_comes_before_what_is_wanted() {
+        let wanted = |since: u32| {
+            let mut lease = Lease::default();
+            lease.want(since * SECOND);
+            lease
+        };
+        let mut left = granted();
+        left.give_up(20 * SECOND);
+        let leases = [
+            ("held", granted()),
+            ("late", wanted(9)),
+            ("left", left),
+            ("early", wanted(2)),
+            ("not yet", wanted(21)),
+        ];
+        let leases = leases.map(|(name, lease)| (name.to_owned(), lease)).into_iter().collect();
+        let questions = questions(&leases, 20 * SECOND);
+        let names: Vec<_> = questions.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["held", "left", "early", "late"]);
+        assert_eq!(questions[1].1, Question::Release(7));
     }
 
     #[test]

@@ -4,13 +4,15 @@
 use std::time::{Duration, Instant};
 
 use super::super::engine::{Change, Link, News, Trouble};
-use super::super::lease::{Answer, Lease, Question};
+use super::super::lease::{self, Answer, Lease, Question};
 use super::thread::{Ended, Life};
 use super::{Command, State, locked};
 use crate::limits::FLEET_POLL;
 
 /// How long a lock that is granted waits for whoever wanted it.
 const UNCLAIMED: Duration = Duration::from_secs(5);
+/// How long questions about leases are asked in a row: changes are written between.
+const TENDED: Duration = Duration::from_secs(1);
 /// After a message that was missed: what comes at once is waited for.
 const SOON: Duration = Duration::from_millis(200);
 /// Own revisions that are remembered, to tell them from those of others.
@@ -135,13 +137,14 @@ impl Life {
         }
     }
 
-    /// Asks what is due about leases.
+    /// Asks what is due about leases; what takes too long, later.
     pub(super) async fn tend(&mut self, link: &mut Link) -> Result<(), Trouble> {
-        let now = self.now();
-        let due = |lease: &Lease| lease.question(now);
-        let questions = self.leases.iter().filter_map(|(name, it)| Some((name.clone(), due(it)?)));
-        for (name, question) in questions.collect::<Vec<_>>() {
+        let begun = self.now();
+        for (name, question) in lease::questions(&self.leases, begun) {
             let sent = self.now();
+            if sent > begun + TENDED {
+                break;
+            }
             let Some(lease) = self.leases.get_mut(&name) else { continue };
             lease.asked(sent);
             let sealed = self.inner.seal.id(&name).to_string();

@@ -51,8 +51,10 @@ pub struct Claim {
 /// The machines as they were read from the engine.
 #[derive(Debug, Clone, Default)]
 pub struct Roll {
-    pub read: Stamp,
-    pub members: Vec<Member>,
+    read: Stamp,
+    members: Vec<Member>,
+    /// Those that were there when the engine's clock jumped ahead, with that time.
+    kept: Vec<Member>,
 }
 
 impl Said {
@@ -104,6 +106,29 @@ impl Claim {
 }
 
 impl Roll {
+    /// The engine's clock is at `now`, where it should be at `expected`. If it has jumped ahead,
+    /// the signs of life of all look old until they have come anew.
+    pub fn went_on(&mut self, expected: Stamp, now: Stamp) {
+        if now <= expected.saturating_add(micros(FLEET_BEAT)) {
+            return;
+        }
+        self.kept = self.there(expected).map(|one| Member { seen: now, ..one.clone() }).collect();
+        self.replace(now, Vec::new());
+    }
+
+    /// Takes the list of the engine.
+    pub fn replace(&mut self, read: Stamp, members: Vec<Member>) {
+        let end = micros(2 * FLEET_BEAT);
+        self.kept.retain(|one| (one.seen..one.seen.saturating_add(end)).contains(&read));
+        (self.read, self.members) = (read, members);
+        for one in &self.kept {
+            match self.members.iter_mut().find(|known| known.number == one.number) {
+                Some(known) => known.seen = known.seen.max(one.seen),
+                None => self.members.push(one.clone()),
+            }
+        }
+    }
+
     /// Those that were there at this time. Without news of the engine they stay as they were.
     pub fn there(&self, now: Stamp) -> impl Iterator<Item = &Member> {
         let now = now.min(self.read.saturating_add(micros(FLEET_BEAT)));
@@ -166,17 +191,47 @@ mod tests {
         let start = 1000 * second;
         let member = |number, seen| Member { number, said: said(), seen };
         let read = start + 100 * second;
-        let roll = Roll {
-            read,
-            members: vec![member(1, read), member(2, read - 40 * second), member(3, start)],
-        };
+        let mut roll = Roll::default();
+        roll.replace(read, vec![member(1, read), member(2, read - 40 * second), member(3, start)]);
         let there = |now| roll.there(now).map(|one| one.number).collect::<Vec<_>>();
         assert_eq!(there(read), [1, 2]);
         assert_eq!(there(read + 6 * second), [1]);
         // The engine is away since.
         assert_eq!(there(read + 1000 * second), [1]);
         assert_eq!(roll.pause(), 1);
-        let many = Roll { members: vec![member(1, read); 10_000], ..roll };
-        assert_eq!(many.pause(), 40);
+        roll.replace(read, vec![member(1, read); 10_000]);
+        assert_eq!(roll.pause(), 40);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_loses_nobody() {
+        let second = 1_000_000;
+        let start = 1000 * second;
+        let member = |number, seen| Member { number, said: said(), seen };
+        let there = |roll: &Roll, now| {
+            let mut found: Vec<_> = roll.there(now).map(|one| one.number).collect();
+            found.sort_unstable();
+            found
+        };
+        let mut roll = Roll::default();
+        roll.replace(
+            start,
+            vec![member(1, start), member(2, start), member(3, start - 60 * second)],
+        );
+        roll.went_on(start + 5 * second, start + 6 * second);
+        assert_eq!(there(&roll, start + 6 * second), [1, 2]);
+        let later = start + 3600 * second;
+        roll.went_on(start + 10 * second, later);
+        assert_eq!(there(&roll, later), [1, 2]);
+        // The first one has given a sign since, and the second one is lost.
+        let read = |at| vec![member(1, at), member(2, start)];
+        roll.replace(later + 15 * second, read(later + 14 * second));
+        assert_eq!(there(&roll, later + 15 * second), [1, 2]);
+        roll.replace(later + 30 * second, read(later + 29 * second));
+        assert_eq!(there(&roll, later + 30 * second), [1]);
+        // The clock goes back: the engine lists nobody as seen later than now.
+        roll.went_on(later + 31 * second, later + 7200 * second);
+        roll.replace(start, vec![member(4, start)]);
+        assert_eq!(there(&roll, start), [4]);
     }
 }

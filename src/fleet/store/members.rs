@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::super::engine::members::{Listed, Sign, Signed};
 use super::super::engine::{Link, Polled, Trouble};
-use super::super::members::{Claim, Member, Roll, Said};
+use super::super::members::{Claim, Member, Said};
 use super::super::seal::{Opened, Seal};
 use super::locked;
 use super::membership::{Clock, FILE};
@@ -62,10 +62,10 @@ impl Life {
         let asked = Instant::now();
         let signed = link.sign(&Sign { claim, sealed: sealed.as_deref(), lists }).await?;
         self.answered(asked);
+        self.set_clock(signed.polled.now);
         if let Some(listed) = lists.then_some(&signed.listed) {
             let members = listed.iter().filter_map(|one| open(&self.inner.seal, one)).collect();
-            let mut seen = locked(&self.inner.seen);
-            seen.roll = Roll { read: signed.polled.now, members };
+            locked(&self.inner.seen).roll.replace(signed.polled.now, members);
         }
         Ok(signed)
     }

@@ -202,7 +202,9 @@ impl Life {
     }
 
     pub(super) fn set_clock(&mut self, engine: Stamp) {
-        self.clock = Some(Clock::at(engine));
+        if let Some(clock) = self.clock.replace(Clock::at(engine)) {
+            locked(&self.inner.seen).roll.went_on(clock.now(), engine);
+        }
     }
 
     /// The engine answers, and all copies here are as it has them.

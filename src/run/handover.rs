@@ -2,13 +2,14 @@
 //! that was read from a pipe.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::daemon::upgrade::Parcel;
-use crate::server::{self, HandoverSockets, Passed, ServiceKeys};
+use crate::server::{self, FleetClient, HandoverSockets, Known, Passed, ServiceKeys};
 
 /// The version of the text. A program that changes it must still read the previous one.
 const FORM: u64 = 1;
@@ -23,6 +24,8 @@ pub(super) struct HandoverOut<'a> {
     pub(super) tickets: Option<Vec<u8>>,
     /// The socket for packets of other machines.
     pub(super) way: Option<BorrowedFd<'a>>,
+    /// What is known of them.
+    pub(super) known: Option<Known>,
     /// Whether a Caddyfile was found.
     pub(super) found: bool,
     /// The active Caddyfile, if it was read from the standard input.
@@ -37,6 +40,7 @@ pub(super) struct HandoverIn {
     pub(super) control: Option<OwnedFd>,
     pub(super) tickets: Option<Vec<u8>>,
     pub(super) way: Option<OwnedFd>,
+    pub(super) known: Option<Known>,
     pub(super) found: bool,
     pub(super) stdin: Option<String>,
 }
@@ -62,6 +66,7 @@ impl HandoverOut<'_> {
             "lent": { "tcp": tcp.len(), "udp": udp.len() },
             "control": usize::from(self.control.is_some()),
             "way": usize::from(self.way.is_some()),
+            "known": self.known.as_ref().map(known_text),
         })
         .to_string()
     }
@@ -102,6 +107,7 @@ impl HandoverIn {
             control,
             tickets: text["tickets"].as_str().and_then(|keys| STANDARD.decode(keys).ok()),
             way,
+            known: known(&text["known"]),
             found: text["found"].as_bool().unwrap_or_default(),
             stdin: text["stdin"].as_str().map(str::to_owned),
         })
@@ -115,9 +121,45 @@ fn passed(text: &Value) -> Option<Passed> {
     Some(Passed { secret: secret(&text["secret"])?, generation, older: secret(&text["older"]) })
 }
 
+fn known_text(known: &Known) -> Value {
+    let Known { seconds, address, machines, clients } = known;
+    let client = |one: &FleetClient| {
+        let FleetClient { client, listener, ip } = one;
+        json!([client.to_string(), listener.to_string(), ip.map(|ip| ip.to_string())])
+    };
+    json!({
+        "seconds": seconds,
+        "address": address.to_string(),
+        "machines": machines.iter().map(|(number, at)| json!([number, at.to_string()])).collect::<Vec<_>>(),
+        "clients": clients.iter().map(client).collect::<Vec<_>>(),
+    })
+}
+
+/// `None` if the previous process knew nothing.
+fn known(text: &Value) -> Option<Known> {
+    let machine = |text: &Value| Some((text[0].as_u64()?.try_into().ok()?, parsed(&text[1])?));
+    let client = |text: &Value| {
+        let ip = match &text[2] {
+            Value::Null => None,
+            ip => Some(parsed(ip)?),
+        };
+        Some(FleetClient { client: parsed(&text[0])?, listener: parsed(&text[1])?, ip })
+    };
+    Some(Known {
+        seconds: text["seconds"].as_u64()?,
+        address: parsed(&text["address"])?,
+        machines: text["machines"].as_array()?.iter().map(machine).collect::<Option<_>>()?,
+        clients: text["clients"].as_array()?.iter().map(client).collect::<Option<_>>()?,
+    })
+}
+
+fn parsed<T: FromStr>(text: &Value) -> Option<T> {
+    text.as_str()?.parse().ok()
+}
+
 fn handover(files: &mut impl Iterator<Item = OwnedFd>, counts: &Value) -> Option<HandoverSockets> {
     Some(HandoverSockets {
-        addr: counts["addr"].as_str()?.parse().ok()?,
+        addr: parsed(&counts["addr"])?,
         tcp: some(files, &counts["tcp"])?,
         udp: some(files, &counts["udp"])?,
         outlets: some(files, &counts["outlets"])?,
@@ -157,11 +199,20 @@ mod tests {
     #[test]
     fn what_is_sent_arrives() {
         let handover = open(text(|_| {})).expect("handover");
-        assert!(handover.control.is_none() && handover.way.is_none(), "an older version");
+        let nothing = handover.control.is_none() && handover.way.is_none();
+        assert!(nothing && handover.known.is_none(), "an older version");
         let keys = ServiceKeys::passed(Passed { older: Some([6; 32]), ..handover.passed });
         let keys = keys.expect("keys");
         let way = UdpSocket::bind("127.0.0.1:0").expect("way");
         let way_address = way.local_addr().expect("address");
+        let client = FleetClient {
+            client: "[2001:db8::1]:5000".parse().expect("address"),
+            listener: "[::]:443".parse().expect("address"),
+            ip: Some("2001:db8::2".parse().expect("address")),
+        };
+        let machines = vec![(3, "10.0.0.3:7440".parse().expect("address"))];
+        let known =
+            Known { seconds: 1 << 33, address: way_address, machines, clients: vec![client] };
         let control = TcpListener::bind("127.0.0.1:0").expect("control");
         let control_address = control.local_addr().expect("address");
         let sent = HandoverOut {
@@ -171,6 +222,7 @@ mod tests {
             control: Some(control.as_fd()),
             tickets: Some(vec![7]),
             way: Some(way.as_fd()),
+            known: Some(known.clone()),
             found: true,
             stdin: handover.stdin.as_deref(),
         };
@@ -180,6 +232,7 @@ mod tests {
         assert_eq!(next.tickets.as_deref(), Some([7].as_slice()));
         let passed = Passed { secret: [5; 32], generation: 8, older: Some([6; 32]) };
         assert_eq!(next.passed, passed);
+        assert_eq!(next.known, Some(known));
         let way = UdpSocket::from(next.way.expect("way")).local_addr();
         assert_eq!(way.expect("address"), way_address);
         assert_eq!((next.stdin.as_deref(), next.pidfile.is_none()), (Some(":80"), true));

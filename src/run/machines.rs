@@ -50,9 +50,9 @@ pub(super) fn keys(
     shared: Option<&Shared>,
     handover: Option<&mut HandoverIn>,
 ) -> Result<Arc<ServiceKeys>, String> {
-    let (passed, socket) = match handover {
-        Some(handover) => (Some(handover.passed), handover.way.take()),
-        None => (None, None),
+    let (passed, socket, known) = match handover {
+        Some(handover) => (Some(handover.passed), handover.way.take(), handover.known.take()),
+        None => (None, None, None),
     };
     let Some(shared) = shared else {
         return match passed {
@@ -64,17 +64,26 @@ pub(super) fn keys(
     let keys = ServiceKeys::of_fleet(secret, passed, shared.view().number)?;
     if let Some(machines) = keys.machines() {
         let listen = listen(options)?;
-        bind(machines, listen, socket.map(UdpSocket::from))?;
+        let bound = bind(machines, listen, socket.map(UdpSocket::from))?;
+        // The others know the old address if it has changed, until the engine says the new one.
+        if let Some(known) = known.filter(|known| bound == Some(known.address.port())) {
+            machines.resume(known);
+        }
         shared.meet(Box::new(Way { machines: machines.clone(), listen }));
     }
     Ok(keys)
 }
 
-/// Takes the socket of the process before, or binds one where its address is known by now.
-fn bind(machines: &Machines, listen: Listen, passed: Option<UdpSocket>) -> Result<(), String> {
+/// Takes the socket of the process before, or binds one where its address is known by now. Returns
+/// the port.
+fn bind(
+    machines: &Machines,
+    listen: Listen,
+    passed: Option<UdpSocket>,
+) -> Result<Option<u16>, String> {
     let at = passed.as_ref().and_then(|socket| socket.local_addr().ok());
     let bound = match (listen, passed) {
-        (Listen::Off, _) | (Listen::Engine, None) => return Ok(()),
+        (Listen::Off, _) | (Listen::Engine, None) => return Ok(None),
         (Listen::Engine, Some(socket)) => machines.adopt(socket),
         (Listen::At(wanted), Some(socket)) if at == Some(wanted) => machines.adopt(socket),
         (Listen::At(wanted), _) => machines.bind(wanted),
@@ -83,7 +92,17 @@ fn bind(machines: &Machines, listen: Listen, passed: Option<UdpSocket>) -> Resul
         Listen::At(at) => at.to_string(),
         _ => String::new(),
     };
-    bound.map(drop).map_err(|error| format!("-fleet-listen {at}: {error}"))
+    let bound = bound.map_err(|error| format!("-fleet-listen {at}: {error}"))?;
+    Ok(Some(bound.port()))
+}
+
+/// Takes messages at once if the process before knew of the others.
+pub(super) fn resume(keys: &ServiceKeys) {
+    let Some(machines) = keys.machines() else { return };
+    let Some(address) = machines.address() else { return };
+    if let Err(error) = machines.start(address) {
+        log::warn!("fleet: packets of other machines: {error}");
+    }
 }
 
 /// Hears of the others.

@@ -137,6 +137,7 @@ impl Service {
         for sockets in std::mem::take(&mut self.opening) {
             self.workers.open(sockets);
         }
+        machines::resume(&self.keys);
         if let Err(error) = self.control.serve(self.events.clone(), self.status.clone()) {
             log::error!("control socket: cannot start a thread: {error}");
         }

@@ -79,7 +79,8 @@ impl Service {
             let reason = "this is process 1, and its container would end with it";
             return Err(Missed::Failed(reason.to_owned()));
         }
-        let way = self.keys.machines().and_then(|machines| machines.socket());
+        let machines = self.keys.machines();
+        let way = machines.and_then(|machines| machines.socket());
         let handover = HandoverOut {
             keys: &self.keys,
             handovers: self.workers.handovers(),
@@ -87,6 +88,7 @@ impl Service {
             control: self.control.socket(),
             tickets: self.fleet.as_ref().and_then(Shared::pass_tickets),
             way: way.as_ref().map(|socket| socket.as_fd()),
+            known: machines.and_then(|machines| machines.known()),
             found: !self.source.is_implied(),
             stdin: self.input.is_stdin().then_some(self.source.text.as_str()),
         };

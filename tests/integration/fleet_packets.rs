@@ -32,7 +32,7 @@ fn machine(engine: &Engine, way: &str) -> Setup {
 }
 
 struct Pair {
-    _engine: Engine,
+    engine: Engine,
     one: Caddy,
     two: Caddy,
     balancer: UdpBalancer,
@@ -49,7 +49,7 @@ impl Pair {
             wait_count(caddy, 2);
         }
         let balancer = UdpBalancer::start(quic(&one));
-        Self { _engine: engine, one, two, balancer }
+        Self { engine, one, two, balancer }
     }
 
     fn download(&self) -> std::thread::JoinHandle<Result<Vec<u8>, String>> {
@@ -153,6 +153,29 @@ fn connections_of_a_lost_machine_are_reset_by_another() {
         // The next connection is the other machine's.
         assert_eq!(Client::connect(at).await.get("/big").await.unwrap().len(), SIZE);
     });
+}
+
+#[test]
+fn an_upgrade_keeps_connections_that_come_by_another_machine() {
+    let mut pair = Pair::start();
+    let download = pair.download();
+    pair.wait_passed(1 << 20);
+    pair.balancer.switch(quic(&pair.two), false);
+    pair.wait_passed(2 << 20);
+    // Who takes over has the time and the addresses of the process before, not of the engine.
+    pair.engine.kill();
+    pair.balancer.pace(Duration::from_millis(8));
+    pair.one.upgrade();
+    pair.two.upgrade();
+    pair.balancer.pace(Duration::from_micros(200));
+    let upgraded = pair.balancer.passed();
+    assert!(upgraded < SIZE as u64, "the download was over");
+    let got = download.join().unwrap().unwrap();
+    assert!(got == content(), "{} bytes", got.len());
+    // The processes that took over; it is the one before that answers.
+    for (caddy, what) in [(&pair.one, "taken"), (&pair.two, "handed_over")] {
+        assert!(packets(caddy, what) > 10, "{what}");
+    }
 }
 
 #[test]

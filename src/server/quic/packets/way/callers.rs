@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::known::Client;
 use super::out::Out;
 
 /// How long after a client's last packet answers for it are passed on.
@@ -15,6 +16,8 @@ const CLIENTS: usize = 1 << 16;
 
 #[derive(Clone)]
 pub(super) struct Caller {
+    /// The listener that the client writes to, and its socket.
+    pub(super) listener: SocketAddr,
     pub(super) out: Arc<Out>,
     /// The address of this machine that the client writes to.
     pub(super) ip: Option<IpAddr>,
@@ -41,6 +44,16 @@ impl Callers {
 
     pub(super) fn get(&self, client: SocketAddr, now: Duration) -> Option<Caller> {
         self.0.get(&client).filter(|caller| is_kept(caller, now)).cloned()
+    }
+
+    /// For the next process.
+    pub(super) fn clients(&self, now: Duration) -> Vec<Client> {
+        let kept = self.0.iter().filter(|(_, caller)| is_kept(caller, now));
+        let client = |(client, caller): (&SocketAddr, &Caller)| {
+            let Caller { listener, ip, .. } = *caller;
+            Client { client: *client, listener, ip }
+        };
+        kept.map(client).collect()
     }
 }
 

@@ -4,8 +4,10 @@
 
 mod callers;
 mod codec;
+mod counts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod known;
 mod listeners;
 mod message;
 mod out;
@@ -28,6 +30,9 @@ use super::post::{self, Outlets};
 use crate::limits::{FLEET_GONE, FLEET_PACKETS};
 use callers::{Caller, Callers};
 use codec::{Opener, Received, Sealer};
+pub use counts::Counted;
+use counts::Counts;
+pub use known::{Client, Known};
 use listeners::{Listener, Listeners};
 use message::Message;
 use out::Out;
@@ -52,42 +57,19 @@ pub struct Machines {
     socket: Mutex<Option<Arc<UdpSocket>>>,
     /// Where the others reach us.
     address: Mutex<Option<SocketAddr>>,
+    is_listening: AtomicBool,
     is_retired: AtomicBool,
     /// The engine's time in seconds at our begin; 0: not known.
     clock: AtomicU64,
     peers: Mutex<HashMap<Number, Peer>>,
     is_known: AtomicBool,
     callers: Mutex<Callers>,
+    /// Those of the process before whose listener is not open yet.
+    clients: Mutex<Vec<Client>>,
     listeners: Mutex<Listeners>,
     /// The second, and the packets that were handed over in it.
     spent: Mutex<(u64, u32)>,
-    counts: [AtomicU64; 4],
-}
-
-/// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counted {
-    /// Packets that came here and were handed over.
-    HandedOver,
-    /// Packets that another machine has handed over.
-    Taken,
-    /// Packets that went back by another machine.
-    Answered,
-    /// Messages that are not of the fleet, too old, or came before.
-    Refused,
-}
-
-impl Counted {
-    pub const ALL: [Self; 4] = [Self::HandedOver, Self::Taken, Self::Answered, Self::Refused];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::HandedOver => "handed_over",
-            Self::Taken => "taken",
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-        }
-    }
+    counts: Counts,
 }
 
 /// A packet that another machine is to get.
@@ -111,23 +93,17 @@ impl Machines {
             opener: Mutex::new(Opener::new(root)),
             socket: Mutex::default(),
             address: Mutex::default(),
+            is_listening: AtomicBool::new(false),
             is_retired: AtomicBool::new(false),
             clock: AtomicU64::new(0),
             peers: Mutex::default(),
             is_known: AtomicBool::new(false),
             callers: Mutex::default(),
+            clients: Mutex::default(),
             listeners: Mutex::default(),
             spent: Mutex::default(),
             counts: Default::default(),
         }))
-    }
-
-    pub fn count(&self, what: Counted) -> u64 {
-        self.counts[what as usize].load(Ordering::Relaxed)
-    }
-
-    fn counted(&self, what: Counted) {
-        self.counts[what as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn own(&self) -> Number {
@@ -163,7 +139,7 @@ impl Machines {
         locked(&self.socket).clone()
     }
 
-    /// Where the others reach us, once we take messages.
+    /// Where the others reach us, once that is known.
     pub fn address(&self) -> Option<SocketAddr> {
         *locked(&self.address)
     }
@@ -174,7 +150,8 @@ impl Machines {
     /// The thread cannot be started.
     pub fn start(self: &Arc<Self>, address: SocketAddr) -> io::Result<()> {
         let Some(socket) = self.socket() else { return Ok(()) };
-        if locked(&self.address).replace(address).is_some() {
+        *locked(&self.address) = Some(address);
+        if self.is_listening.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         let machines = self.clone();
@@ -210,21 +187,29 @@ impl Machines {
 
     /// Opens the way to the sockets of an address.
     pub(crate) fn open(&self, at: SocketAddr, outlets: Outlets, socket: UdpSocket) {
-        match Out::new(socket) {
-            Ok(out) => locked(&self.listeners).add(Listener { at, outlets, out: Arc::new(out) }),
-            Err(error) => log::warn!("fleet: packets for {at} are not handed over: {error}"),
-        }
+        let out = match Out::new(socket) {
+            Ok(out) => Arc::new(out),
+            Err(error) => {
+                return log::warn!("fleet: packets for {at} are not handed over: {error}");
+            }
+        };
+        self.resume_clients(at, &out);
+        locked(&self.listeners).add(Listener { at, outlets, out });
     }
 
     pub(crate) fn close(&self, at: SocketAddr) {
         locked(&self.listeners).remove(at);
     }
 
-    fn seconds(&self) -> Option<u32> {
+    /// The engine's time in seconds.
+    fn time(&self) -> Option<u64> {
         let begin = self.clock.load(Ordering::Relaxed);
-        let now = begin.saturating_add(self.begun.elapsed().as_secs());
+        (begin > 0).then(|| begin.saturating_add(self.begun.elapsed().as_secs()))
+    }
+
+    fn seconds(&self) -> Option<u32> {
         // Both sides count round after 2^32 seconds.
-        (begin > 0).then_some(now as u32)
+        self.time().map(|time| time as u32)
     }
 
     /// Hands packets of `stride` bytes over to another machine. False: it is dead, or none, and
@@ -243,10 +228,11 @@ impl Machines {
             return false;
         }
         let Parcel { packet, meta, listener } = *parcel;
-        let Some(Listener { out, .. }) = locked(&self.listeners).like(listener) else {
+        let Some(Listener { at: listener_at, out, .. }) = locked(&self.listeners).like(listener)
+        else {
             return false;
         };
-        let caller = Caller { out, ip: meta.dst_ip, at: now };
+        let caller = Caller { listener: listener_at, out, ip: meta.dst_ip, at: now };
         if !locked(&self.callers).note(meta.addr, caller) {
             return true;
         }

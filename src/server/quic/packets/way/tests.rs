@@ -11,6 +11,7 @@ struct Host {
     machines: Arc<Machines>,
     at: SocketAddr,
     listener: SocketAddr,
+    socket: UdpSocket,
     inbox: socket2::Socket,
 }
 
@@ -21,10 +22,27 @@ impl Host {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let listener = socket.local_addr().unwrap();
         let (outlets, mut inboxes) = post::open(1).unwrap();
-        machines.open(listener, outlets, socket);
+        machines.open(listener, outlets, socket.try_clone().unwrap());
         machines.learn(NOW, Some(number), &[]);
         machines.start(at).unwrap();
-        Self { machines, at, listener, inbox: inboxes.remove(0) }
+        Self { machines, at, listener, socket, inbox: inboxes.remove(0) }
+    }
+
+    /// The next process of this machine.
+    fn upgraded(&self) -> Self {
+        let known = self.machines.known().unwrap();
+        let way = self.machines.socket().unwrap().try_clone().unwrap();
+        let machines = Machines::new(&SECRET, Some(self.machines.own())).unwrap();
+        assert_eq!(machines.adopt(way).unwrap(), self.at);
+        machines.resume(known);
+        let (listener, socket) = (self.listener, self.socket.try_clone().unwrap());
+        let (outlets, mut inboxes) = post::open(1).unwrap();
+        machines.open(listener, outlets, socket.try_clone().unwrap());
+        machines.start(self.at).unwrap();
+        self.machines.retire();
+        // It takes one more message at most.
+        std::thread::sleep(2 * STEP);
+        Self { machines, at: self.at, listener, socket, inbox: inboxes.remove(0) }
     }
 
     fn knows(&self, others: &[&Self]) {
@@ -102,6 +120,25 @@ fn packets_go_over_and_answers_come_back() {
     other.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     two.answer(1, other.local_addr().unwrap(), b"no");
     assert!(other.recv_from(&mut buffer).is_err());
+}
+
+#[test]
+fn an_upgraded_machine_needs_no_engine() {
+    let (one, two) = (Host::new(1), Host::new(2));
+    one.knows(&[&two]);
+    assert!(Machines::new(&SECRET, Some(3)).unwrap().known().is_none());
+    let client = client();
+    let address = client.local_addr().unwrap();
+    assert!(one.hand_over(2, b"aaaa", address));
+    assert_eq!(two.taken().unwrap().0, b"aaaa");
+    let (one, two) = (one.upgraded(), two.upgraded());
+    // The client sends nothing until it gets something.
+    two.answer(1, address, b"xxx");
+    let mut buffer = [0; 64];
+    let (length, from) = client.recv_from(&mut buffer).unwrap();
+    assert_eq!((&buffer[..length], from), (&b"xxx"[..], one.listener));
+    assert!(one.hand_over(2, b"bbbb", address));
+    assert_eq!(two.taken().unwrap().0, b"bbbb");
 }
 
 #[test]

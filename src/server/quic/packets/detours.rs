@@ -11,12 +11,20 @@ use std::time::{Duration, Instant};
 const KEPT: Duration = Duration::from_secs(120);
 /// Clients at a time; others are answered directly.
 const CLIENTS: usize = 1 << 14;
+/// A full table is searched for old clients once in this time.
+const SEARCH: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Detours {
     /// If it is zero, nothing else is looked at.
     count: AtomicUsize,
-    clients: Mutex<HashMap<SocketAddr, Detour>>,
+    clients: Mutex<Clients>,
+}
+
+#[derive(Debug, Default)]
+struct Clients {
+    detours: HashMap<SocketAddr, Detour>,
+    searched: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,17 +41,11 @@ impl Detours {
         }
         let mut clients = self.clients();
         if machine == 0 {
-            clients.remove(&client);
+            clients.detours.remove(&client);
         } else {
-            let now = Instant::now();
-            if clients.len() >= CLIENTS {
-                clients.retain(|_, detour| now.duration_since(detour.at) < KEPT);
-            }
-            if clients.len() < CLIENTS || clients.contains_key(&client) {
-                clients.insert(client, Detour { machine, at: now });
-            }
+            clients.note(client, Detour { machine, at: Instant::now() });
         }
-        self.count.store(clients.len(), Ordering::Relaxed);
+        self.count.store(clients.detours.len(), Ordering::Relaxed);
     }
 
     /// The machine by which the client is reached, if it is not reached directly.
@@ -51,11 +53,27 @@ impl Detours {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        self.clients().get(&client).map(|detour| detour.machine)
+        self.clients().detours.get(&client).map(|detour| detour.machine)
     }
 
-    fn clients(&self) -> MutexGuard<'_, HashMap<SocketAddr, Detour>> {
+    fn clients(&self) -> MutexGuard<'_, Clients> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clients {
+    fn note(&mut self, client: SocketAddr, detour: Detour) {
+        let now = detour.at;
+        if self.detours.len() >= CLIENTS && !self.detours.contains_key(&client) {
+            if self.searched.is_none_or(|at| now.duration_since(at) >= SEARCH) {
+                self.searched = Some(now);
+                self.detours.retain(|_, detour| now.duration_since(detour.at) < KEPT);
+            }
+            if self.detours.len() >= CLIENTS {
+                return;
+            }
+        }
+        self.detours.insert(client, detour);
     }
 }
 
@@ -82,5 +100,15 @@ mod tests {
         }
         assert_eq!(detours.count.load(Ordering::Relaxed), CLIENTS);
         assert_eq!(detours.of(client(2)), Some(1), "one that is known stays");
+        detours.came(client(2), 3);
+        assert_eq!(detours.of(client(2)), Some(3));
+        let mut clients = detours.clients();
+        let searched = clients.searched.unwrap();
+        clients.note(client(0), Detour { machine: 5, at: searched + SEARCH / 2 });
+        assert_eq!(clients.searched, Some(searched));
+        // Once all are old, there is room again.
+        let at = searched + 2 * KEPT;
+        clients.note(client(CLIENTS + 1000), Detour { machine: 5, at });
+        assert_eq!((clients.detours.len(), clients.searched), (1, Some(at)));
     }
 }

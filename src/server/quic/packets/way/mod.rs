@@ -199,6 +199,7 @@ impl Machines {
 
     pub(crate) fn close(&self, at: SocketAddr) {
         locked(&self.listeners).remove(at);
+        locked(&self.callers).forget(at);
     }
 
     /// The engine's time in seconds.
@@ -233,15 +234,14 @@ impl Machines {
             return false;
         };
         let caller = Caller { listener: listener_at, out, ip: meta.dst_ip, at: now };
-        if !locked(&self.callers).note(meta.addr, caller) {
-            return true;
-        }
-        for packet in packet.chunks(meta.stride.max(1)) {
-            if self.may_send() {
-                let (client, ecn) = (meta.addr, meta.ecn);
-                self.send(at, &Message::Packet { client, listener, ecn, packet });
-                self.counted(Counted::HandedOver);
+        let may_go = packet.chunks(meta.stride.max(1)).take_while(|_| self.may_send());
+        for (place, packet) in may_go.enumerate() {
+            if place == 0 && !locked(&self.callers).note(meta.addr, caller.clone()) {
+                break;
             }
+            let (client, ecn) = (meta.addr, meta.ecn);
+            self.send(at, &Message::Packet { client, listener, ecn, packet });
+            self.counted(Counted::HandedOver);
         }
         true
     }

@@ -122,6 +122,32 @@ fn slow_clients_are_closed_in_time() {
     assert_eq!(long.len, 40, "a slow origin is no slow client: {}", long.error);
 }
 
+/// The server reads nothing of the second request while the first one is answered.
+#[test]
+fn a_head_that_is_split_behind_a_slow_response_has_its_time() {
+    let origin = Origin::start();
+    let site = "http://:@PORT@\ntimeouts {\n header 1s\n}\nproxy / @ORIGIN@\n";
+    let caddy = Setup::new(site).set("ORIGIN", origin.addr).start();
+    let mut stream = TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let second = request("/slow/0");
+    let (begin, end) = second.split_at(10);
+    stream.write_all((request("/drip/40") + begin).as_bytes()).unwrap();
+    let mut got = Vec::new();
+    let mut read_until = |bodies: &[u8]| {
+        let mut chunk = [0; 4096];
+        while !got.ends_with(bodies) {
+            let read = stream.read(&mut chunk).unwrap();
+            assert!(read > 0, "closed after {}", String::from_utf8_lossy(&got));
+            got.extend_from_slice(&chunk[..read]);
+        }
+        stream.try_clone().unwrap()
+    };
+    read_until(&[b'.'; 40]).write_all(end.as_bytes()).unwrap();
+    read_until(b"slow");
+}
+
 #[test]
 fn a_body_that_stalls_is_408_on_every_protocol() {
     let origin = Origin::start();

@@ -108,28 +108,29 @@ impl Activity {
     /// The deadline of the connection in its current state.
     pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
         let state = &self.0;
-        let mut unsent = None;
+        let progress = state.progress.get();
+        let (mut unsent, mut head_started) = (None, None);
         if let Some((guard, peer)) = &state.guard {
             let seen = guard.glance();
-            unsent = seen.unsent;
+            (unsent, head_started) = (seen.unsent, seen.head_started);
             let waits = state.requests.get() > 0 && state.unread.get() == 0 && unsent.is_none();
             if seen.left && waits && peer.values.awaits_upstream() {
                 // No client waits for the response.
-                return Some(state.progress.get());
-            }
-            if let Some(started) = seen.head_started.filter(|_| unsent.is_none()) {
-                return timeouts.header.map(|header| started + header);
+                return Some(progress);
             }
         }
         if state.unread.get() > 0 || unsent.is_some() {
-            let progress = state.progress.get();
             return self.unread_deadline(unsent.map_or(progress, |at| at.max(progress)), timeouts);
         }
-        if state.requests.get() == 0 {
-            let limit = if state.fresh.get() { timeouts.header } else { timeouts.idle };
-            return limit.map(|limit| state.progress.get() + limit);
+        if state.requests.get() > 0 {
+            return None;
         }
-        None
+        if let Some(started) = head_started {
+            // One that came with the request before is not read until that has its response.
+            return timeouts.header.map(|limit| started.max(progress) + limit);
+        }
+        let limit = if state.fresh.get() { timeouts.header } else { timeouts.idle };
+        limit.map(|limit| progress + limit)
     }
 
     /// The deadline of output of which the client has taken nothing since then.

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::failure::Failure;
 use super::keeper::{Keeper, locked};
 use super::managed::Managed;
+use super::quota::Quota;
 use super::renewal;
 use crate::limits::{ON_DEMAND_FAILED, ON_DEMAND_NAMES, ON_DEMAND_WAITING};
 use crate::tls::certificate_spec::{CertificateSpec, OnDemandLimits};
@@ -169,26 +170,30 @@ impl OnDemand {
                 "the terms of the CA have not been accepted: start with -agree, or write 'tls E-MAIL'",
             ));
         }
-        let is_new = managed.current().is_none();
-        if is_new {
+        let mut place = None;
+        if managed.current().is_none() {
+            place = Some(self.place()?);
             self.allowed(name).await?;
         }
         renewal::attempt(&self.keeper, &managed, &mut backoff).await;
         if !managed.is_valid() {
             return Err(Failure::trouble("the certificate was not obtained"));
         }
-        if is_new {
-            locked(&self.keeper.on_demand).count(unix_now());
+        if let Some(place) = &mut place {
+            place.obtained = Some(unix_now());
         }
         Ok(managed)
     }
 
-    /// Checks `max_certs` and `ask`.
+    /// A place within `max_certs`.
+    fn place(&self) -> Result<Place<'_>, Failure> {
+        let quota = &self.keeper.on_demand;
+        locked(quota).begin(self.limits.max, unix_now()).map_err(Failure::refused)?;
+        Ok(Place { quota, obtained: None })
+    }
+
+    /// Checks `ask`.
     async fn allowed(&self, name: &str) -> Result<(), Failure> {
-        if let Some(most) = self.limits.max {
-            let quota = locked(&self.keeper.on_demand);
-            quota.allows(most, unix_now()).map_err(Failure::refused)?;
-        }
         let Some(ask) = &self.limits.ask else { return Ok(()) };
         let separator = if ask.contains('?') { '&' } else { '?' };
         let uri: Uri = format!("{ask}{separator}domain={name}")
@@ -213,5 +218,18 @@ impl OnDemand {
             new.insert(name.to_owned(), managed.clone());
             new
         });
+    }
+}
+
+/// A certificate that is being obtained, in the quota.
+struct Place<'a> {
+    quota: &'a Mutex<Quota>,
+    /// When it was obtained.
+    obtained: Option<i64>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        locked(self.quota).end(self.obtained);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::ledger::{Entry, Ledger};
 use super::quota::Moment;
-use super::table::Table;
+use super::table::{Spent, Table};
 use crate::fleet::common::{Common, Teller};
 use crate::limits::{FLEET_TELL, RATELIMIT_COMMON, RATELIMIT_TOLD};
 
@@ -54,11 +54,15 @@ impl Fellows {
         if spent.is_empty() {
             return None;
         }
+        let since = now.saturating_sub(time);
         let mut message = time.to_le_bytes().to_vec();
-        for one in &spent {
-            let counter = state.ledger.add(&one.entry, now.saturating_sub(time), now, one.own);
-            self.table.raise(one.entry.key, counter, one.entry.most(now));
-            let Entry { key, spent, window } = one.entry;
+        for Spent { entry, own, .. } in spent {
+            // What was left over before has been refilled in part meanwhile.
+            let still = own.saturating_add(entry.spent).saturating_sub(since);
+            let entry = Entry { spent: entry.spent.min(still), ..entry };
+            let counter = state.ledger.add(&entry, since, now, own);
+            self.table.raise(entry.key, counter, entry.most(now));
+            let Entry { key, spent, window } = entry;
             message.extend([key, spent, window].iter().flat_map(|number| number.to_le_bytes()));
         }
         Some(message)

@@ -228,3 +228,31 @@ fn what_is_no_message_changes_nothing() {
     world.now += 125_000;
     assert!(world.ask(0, 7));
 }
+
+/// Others have spent more each second, so that this client is not told of for five seconds.
+#[test]
+fn a_client_that_is_told_late_is_not_charged_twice() {
+    let common = Seal::new(&[1; 32]).unwrap().common();
+    let quota = Quota::new(10, Duration::from_secs(1), 20).unwrap();
+    let table: &'static Table = Box::leak(Box::new(Table::of_fleet(1 << 14, &common)));
+    let fellows = Fellows::new(table);
+    let quota = table.quota(quota);
+    let take =
+        |client: u64, milli: u64| table.take(table.key(client), &quota, milli * MILLI).is_allowed;
+    fellows.begin_at(1_000_000 * MILLI);
+    for milli in 1_000_000..1_010_000 {
+        // 8 of its 10 requests a second.
+        if milli % 125 == 0 {
+            assert!(take(0, milli), "at {milli} ms");
+        }
+        // Those that spend all they have in each of the first five seconds.
+        if milli % 1000 == 999 && milli < 1_005_000 {
+            for client in 1..=FEWEST as u64 {
+                while take(client, milli) {}
+            }
+        }
+        if milli % 1000 == 0 {
+            fellows.told_at(milli * MILLI, 1 << 20);
+        }
+    }
+}

@@ -19,6 +19,7 @@ use super::http1::pool;
 use super::request::announced;
 use crate::error_chain::display_chain;
 use crate::http::{Body, Peer, hop};
+use crate::limits::TUNNEL_IDLE;
 use crate::upstream::host::error::ProxyError;
 use crate::upstream::host::upstream::Slot;
 
@@ -96,7 +97,13 @@ impl Leased {
             // The upstream has closed its side of a tunnel; the client may still send.
             tokio::task::spawn_local(async move {
                 let Self { mut exchange, lease, .. } = self;
-                poll_fn(|cx| exchange.poll_sent(cx)).await;
+                // The tunnel's own timer runs while its end for the client is polled, which may wait
+                // for this one.
+                poll_fn(|cx| match exchange.poll_sent(cx) {
+                    Poll::Ready(()) => Poll::Ready(()),
+                    Poll::Pending => exchange.conn.patience.poll(TUNNEL_IDLE, cx),
+                })
+                .await;
                 drop(lease);
             });
         }

@@ -132,6 +132,18 @@ fn a_black_hole_gets_504_at_the_connect_timeout() {
         let took = began.elapsed().as_secs_f64();
         assert!((low..high).contains(&took), "{option}: {took}");
     }
+    // Of an upstream that may speak HTTP/2 one request opens the connection for all.
+    let site = format!("http://:@PORT@\nproxy / https://{addr} {{\n timeout 1s\n}}\n");
+    let caddy = Caddy::start(&site);
+    let url = format!("http://localhost:{}/", caddy.port());
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| assert_eq!(curl(&[], &url).status, 504));
+        }
+    });
+    let took = began.elapsed().as_secs_f64();
+    assert!(took < 4.0, "one after the other: {took}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use h2::RecvStream;
 use http::header::{EXPECT, HOST};
 use http::uri::{Authority, Scheme};
 use http::{Response, Uri, Version};
+use tokio::time::{Instant, timeout_at};
 
 use super::connections::{self, Client};
 use super::exchange::{Exchange, Unanswered, asks_for_http1};
@@ -142,7 +143,11 @@ enum Opened {
 async fn open(settings: &Settings, host: &Upstream) -> Result<Opened, ProxyError> {
     let id = host.state.id;
     let Some(dialing) = connections::dialing(id) else { return Ok(Opened::Http1) };
-    let _dialing = dialing.lock().await;
+    // Those that wait for another's dialing wait no longer than that may take.
+    let deadline = Instant::now() + settings.connect_timeout;
+    let Ok(_dialing) = timeout_at(deadline, dialing.lock()).await else {
+        return Err(ProxyError::ConnectTimeout(host.name.to_string()));
+    };
     if let Some(client) = take(host) {
         return Ok(Opened::Shared(client));
     }
@@ -153,7 +158,8 @@ async fn open(settings: &Settings, host: &Upstream) -> Result<Opened, ProxyError
         Versions::Either => &tls.either,
         _ => &tls.http2,
     });
-    let io = connect(host, Dial { tls, preface: None, limit: settings.connect_timeout }).await?;
+    let limit = deadline.saturating_duration_since(Instant::now());
+    let io = connect(host, Dial { tls, preface: None, limit }).await?;
     let chosen = match host.target {
         Target::Tcp { tls: true, .. } => io.alpn() == Some(b"h2"),
         _ => true,

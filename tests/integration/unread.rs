@@ -2,12 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Caddy, Setup, h2_abuse, h3, tls_any, wait_for};
+use crate::harness::{Caddy, Setup, any_certificate, h2_abuse, h3, tls_any, wait_for};
 
 /// Bytes that the kernel holds for the client of this port, sent or not, by `/proc/net/tcp`.
 fn held(server: u16, client: u16) -> Option<usize> {
@@ -119,4 +120,24 @@ fn a_page_in_one_piece_is_cut_at_the_limit_over_every_protocol() {
         });
     });
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+}
+
+/// A client that lets the server open no stream.
+#[test]
+fn who_leaves_no_room_for_the_settings_is_closed() {
+    let caddy = server();
+    let at = std::net::SocketAddr::from(([127, 0, 0, 1], caddy.port()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let config = quinn::crypto::rustls::QuicClientConfig::try_from(any_certificate(b"h3"));
+        let mut config = quinn::ClientConfig::new(Arc::new(config.unwrap()));
+        let mut transport = quinn::TransportConfig::default();
+        transport.max_concurrent_uni_streams(0_u8.into());
+        transport.keep_alive_interval(Some(Duration::from_secs(1)));
+        config.transport_config(Arc::new(transport));
+        let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        let connection = endpoint.connect_with(config, at, "localhost").unwrap().await.unwrap();
+        let closed = tokio::time::timeout(Duration::from_secs(50), connection.closed()).await;
+        assert!(closed.is_ok(), "it holds its place");
+    });
 }

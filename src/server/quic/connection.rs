@@ -33,6 +33,8 @@ use crate::server::h3::tunnels::Tunnels;
 use crate::server::handshake_failure;
 use crate::server::measure::{Meter, QuicWire, Traffic, Wire};
 
+/// How long a client may leave no room for a GOAWAY.
+const GOAWAY: Duration = Duration::from_secs(2);
 /// The TLS alert certificate_required as a QUIC error (RFC 9001 section 4.8).
 const CERTIFICATE_REQUIRED: VarInt = VarInt::from_u32(0x100 + 116);
 /// Added to three round trips, for requests that a client sent before it received GOAWAY.
@@ -126,7 +128,8 @@ pub(super) async fn establish(
     let (window, order) = (transport.window(), transport.send_order());
     let wire = || Wire::Quic(QuicWire::new(quic.clone(), order.written()));
     connection.meter.iter().for_each(|meter| meter.ready(wire()));
-    let h3 = set_up(transport, header_bytes).await;
+    // A client may let us open no stream.
+    let h3 = timeout(TLS_HANDSHAKE, set_up(transport, header_bytes)).await.ok()?;
     let h3 = h3.inspect_err(|error| log::debug!("HTTP/3 with {remote}: {error}")).ok()?;
     let _open = connection.speaks(Protocol::Http3);
     let _watched = paths::watch(&connection, &quic);
@@ -191,7 +194,7 @@ pub(super) async fn serve(standing: Standing) {
                 stage = Stage::Last;
                 // h3 sends the ID of the last accepted request, which clients read as that of the
                 // first refused one.
-                if h3.shutdown(1).await.is_err() {
+                if announce(&mut h3, 1).await.is_none() {
                     break;
                 }
             }
@@ -213,7 +216,8 @@ pub(super) async fn serve(standing: Standing) {
 
 /// Waits for the last packets.
 async fn finish(connection: &Connection, quic: &quinn::Connection) {
-    last_packets(quic).await;
+    // One that takes nothing may send for ever.
+    let _ = timeout(limits::WRITE_IDLE, last_packets(quic)).await;
     if let Some(meter) = &connection.meter {
         let path = quic.stats().path;
         meter.sent(&Traffic { packets: path.sent_packets, lost: path.lost_packets });
@@ -245,12 +249,20 @@ fn meter(
     Some(Rc::new(meter))
 }
 
+/// Sends a GOAWAY; `None` if the connection is gone, or the client does not let us.
+async fn announce(
+    h3: &mut h3::server::Connection<Transport, Bytes>,
+    requests: usize,
+) -> Option<()> {
+    timeout(GOAWAY, h3.shutdown(requests)).await.ok()?.ok()
+}
+
 /// Sends a GOAWAY that still accepts requests in transit; `None` if the connection is gone.
 async fn go_away(
     h3: &mut h3::server::Connection<Transport, Bytes>,
     quic: &quinn::Connection,
 ) -> Option<Stage> {
-    h3.shutdown(limits::STREAMS as usize).await.ok()?;
+    announce(h3, limits::STREAMS as usize).await?;
     Some(Stage::GoingAway(Instant::now() + quic.rtt() * 3 + LATE_REQUESTS))
 }
 

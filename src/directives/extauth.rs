@@ -13,6 +13,7 @@ use crate::caddyfile::Repeat::{Accumulates, LastWins};
 use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::paths::{Prefix, Readings};
+use crate::http::request::Authenticated;
 use crate::http::{Body, Reply, Request, hop, vouched};
 use crate::limits::EXTAUTH;
 use crate::site::{SiteBuilder, Task};
@@ -159,6 +160,7 @@ impl ExtAuth {
         let mut answer = self.server.ask(&question).await?;
         if answer.status() == StatusCode::OK {
             replace(&mut req.head.headers, &answer);
+            req.head.extensions.insert(Authenticated);
             drop(answer);
             return next.run(req).await;
         }
@@ -173,6 +175,10 @@ impl ExtAuth {
 /// Replaces the fields of a request by those of the response, but for those that belong to the
 /// message itself. Cookies of the response become those of the request.
 fn replace(client: &mut HeaderMap, answer: &Response<Body>) {
+    // Also their names in `Connection`, by which a client could have the proxy remove them.
+    let told: Vec<HeaderName> =
+        answer.headers().keys().filter(|name| !is_of_message(name)).cloned().collect();
+    vouched::remove(client, |name| told.iter().any(|one| one.as_str().eq_ignore_ascii_case(name)));
     let mut fields = HeaderMap::new();
     for (name, value) in client.iter().filter(|(name, _)| is_of_message(name)) {
         fields.append(name, value.clone());
@@ -197,12 +203,13 @@ fn replace(client: &mut HeaderMap, answer: &Response<Body>) {
 
 /// Whether a field says how the message is framed, or what its content is.
 fn is_of_message(name: &HeaderName) -> bool {
-    let name_text = name.as_str();
-    matches!(*name, HOST | EXPECT | CONNECTION | UPGRADE)
-        || name_text.starts_with("content-")
-        || name_text.starts_with("sec-websocket-")
-        || name_text == "transfer-encoding"
-        || name_text == "te"
+    matches!(*name, HOST | EXPECT | CONNECTION | UPGRADE) || {
+        let name = name.as_str();
+        name.starts_with("content-")
+            || name.starts_with("sec-websocket-")
+            || name == "transfer-encoding"
+            || name == "te"
+    }
 }
 
 impl Handler for ExtAuth {

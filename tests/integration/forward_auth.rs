@@ -280,3 +280,23 @@ fn users_in_the_caddyfile() {
         assert_eq!(answer.status, 401, "{path}: some server reads it as protected");
     }
 }
+
+#[test]
+fn what_extauth_lets_in_is_nobody_elses() {
+    let dir = tempfile::tempdir().unwrap();
+    let (nginx, origin) = (nginx_with_users(dir.path()), Origin::start());
+    let words = " extauth http://@AUTH@\n cache {\n  match_path /\n }";
+    let setup = Setup::new(&site(words)).set("AUTH", &nginx.addr).set("ORIGIN", origin.addr);
+    let caddy = setup.start();
+    for count in 1..=2 {
+        let answer = curl(&["-u", "kim:secret"], &caddy.url("/size/5"));
+        assert_eq!((answer.status, answer.len), (200, 5));
+        assert_eq!(origin.requests().len(), count, "asked each time");
+    }
+    // A client cannot have the proxy remove what the service says.
+    let request = "GET /size/5 HTTP/1.1\r\nHost: localhost\r\nConnection: close, X-User\r\n\
+                   Authorization: Basic a2ltOnNlY3JldA==\r\n\r\n";
+    let got = exchange(caddy.port2(), request.as_bytes(), Duration::from_secs(5));
+    assert_eq!(statuses(&got), [200]);
+    assert_eq!(origin.last().header("x-user"), Some("kim"));
+}

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, LOCATION, ORIGIN, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT,
+    HeaderMap, HeaderValue, LOCATION, ORIGIN, SET_COOKIE, TRAILER, TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
 };
 use http::{Method, Response, StatusCode};
 
@@ -154,19 +156,34 @@ fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
+/// Nothing that the rules protect goes with a preflight: of the request its content, of the answer
+/// all that is not in its head. What is behind may not look at the method.
+async fn preflight(req: &mut Request, next: Next<'_>) -> Reply {
+    req.body = Body::empty();
+    for name in [CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_TYPE, CONTENT_ENCODING, EXPECT] {
+        req.head.headers.remove(name);
+    }
+    let mut answer = next.run(req).await?;
+    *answer.body_mut() = Body::empty();
+    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, TRAILER, SET_COOKIE] {
+        answer.headers_mut().remove(name);
+    }
+    Ok(answer)
+}
+
 impl Handler for Jwt {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         // Also where no token is required: the server behind may trust the fields everywhere.
         vouched::remove(&mut req.head.headers, |name| vouched::starts_as(name, FIELDS));
-        if is_preflight(&req.head.method, &req.head.headers) {
-            return next.run(req);
-        }
         let readings = req.readings();
         let rules = self.rules.iter().filter(|rule| rule.protects(req, &readings));
         let rules: Vec<&Rule> = rules.collect();
         drop(readings);
         if rules.is_empty() {
             return next.run(req);
+        }
+        if is_preflight(&req.head.method, &req.head.headers) {
+            return Box::pin(preflight(req, next));
         }
         Box::pin(self.decide(rules, req, next))
     }

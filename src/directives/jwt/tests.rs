@@ -184,3 +184,42 @@ fn what_is_refused() {
         assert_eq!(site(lines).unwrap().warnings.len(), 1, "{lines}: nobody may pass");
     }
 }
+
+#[test]
+fn a_preflight_gets_nothing_that_is_protected() {
+    let mut site = site("jwt {\npath /a\nsecret SECRET\n}").unwrap();
+    site.push(testing::Answer(|req: &mut Request| {
+        let size = hyper::body::Body::size_hint(&req.body).exact();
+        let mut response = Response::new(Body::from(format!("protected, {size:?}")));
+        for (name, value) in [
+            ("access-control-allow-origin", "*"),
+            ("set-cookie", "session=1"),
+            ("content-length", "9"),
+            ("x-size", if size == Some(0) { "none" } else { "some" }),
+        ] {
+            response.headers_mut().insert(name, value.parse().unwrap());
+        }
+        Ok(response)
+    }));
+    let site = site.build();
+    let asked = |path: &str, is_preflight: bool| {
+        let mut req = request("OPTIONS", path);
+        req.head.headers.insert(ORIGIN, "https://a".parse().unwrap());
+        if is_preflight {
+            req.head.headers.insert(ACCESS_CONTROL_REQUEST_METHOD, "GET".parse().unwrap());
+        }
+        req.body = Body::from("content".to_owned());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(site.handle(&mut req))
+    };
+    assert_eq!(asked("/a", false).unwrap_err().status, StatusCode::UNAUTHORIZED);
+    let answer = asked("/a", true).unwrap();
+    let field = |name| answer.headers().get(name).map(|value| value.to_str().unwrap());
+    assert_eq!((field("access-control-allow-origin"), field("x-size")), (Some("*"), Some("none")));
+    assert_eq!((field("set-cookie"), field("content-length")), (None, None));
+    assert_eq!(hyper::body::Body::size_hint(answer.body()).exact(), Some(0));
+    // What nobody protects is as it was.
+    let open = asked("/b", true).unwrap();
+    assert_eq!(open.headers()["x-size"], "some");
+    assert!(hyper::body::Body::size_hint(open.body()).exact() > Some(0));
+}

@@ -71,7 +71,7 @@ impl Place {
             self.part();
             return Err(lead);
         }
-        let own = self.store.reserve(head_bytes(&head.headers));
+        let own = self.store.reserve(head_bytes(&head.headers) + head.selector.bytes());
         let room = self.store.reserve(length.unwrap_or(0));
         let (Some(own), Some(room)) = (own, room) else { return Err(lead) };
         Ok(Draft { place: self, head, own, content: Vec::new(), room, length, lead })
@@ -79,6 +79,11 @@ impl Place {
 }
 
 impl Draft {
+    /// Room for what is read ahead of the client, which gets it beside the content here.
+    pub(super) fn reserve_ahead(&self, most: usize) -> Option<Reservation> {
+        self.place.store.reserve(most.min(self.length.unwrap_or(self.place.most)))
+    }
+
     /// Adds content; returns `false` if there is no room.
     #[must_use]
     pub(super) fn push(&mut self, data: &[u8]) -> bool {

@@ -13,10 +13,12 @@ use super::policy::{self, Freshness};
 use crate::http::byte_ranges::{self, ByteRanges};
 use crate::http::preconditions::{Validators, Verdict};
 use crate::http::request::join;
-use crate::http::{Body, Fault, Reply, Request};
+use crate::http::{Body, Fault, Reply, Request, hop};
 
 /// Bytes of an entry besides its content and fields.
 const OVERHEAD: usize = 512;
+/// Bytes of a field besides its name and value.
+const FIELD: usize = 64;
 
 /// A stored response.
 #[derive(Debug)]
@@ -54,18 +56,38 @@ impl Wanted<'_> {
     pub(super) fn selector(&self, response: &HeaderMap) -> Selector {
         let names: Vec<_> = policy::varying(response).flatten().collect();
         let fields = varied(names.iter(), self.fields);
-        let overrides = overrides(self.fields);
+        let overrides = overrides(self.fields).into_iter().filter_map(|(name, value)| {
+            // A value is a part of the client's whole head.
+            Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
+        });
+        let overrides = overrides.collect();
         Selector { target: self.target.into(), fields, overrides, is_raw: self.is_raw }
     }
 }
 
 impl Selector {
+    /// Bytes that it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let fields = self.fields.iter().map(|(name, value)| (name, value.len()));
+        let overrides = self.overrides.iter().map(|(name, value)| (name, value.len()));
+        let each = fields.chain(overrides).map(|(name, len)| name.as_str().len() + len + FIELD);
+        self.target.len() + each.sum::<usize>()
+    }
+
     pub(super) fn matches(&self, wanted: Wanted<'_>) -> bool {
         let names = self.fields.iter().map(|(name, _)| name);
         (&*self.target, self.is_raw) == (wanted.target, wanted.is_raw)
             && (self.fields.is_empty() || varied(names, wanted.fields) == self.fields)
             && overrides(wanted.fields) == self.overrides
     }
+}
+
+/// Whether `Connection` names fields that the origin does not get: `Vary` would select by them.
+pub(super) fn hides_fields(request: &HeaderMap) -> bool {
+    let is_of_connection = |name: &HeaderName| {
+        matches!(name.as_str(), "close" | "keep-alive" | "upgrade" | "te" | "http2-settings")
+    };
+    hop::named_by_connection(request).any(|name| !is_of_connection(&name))
 }
 
 /// The fields by which a client may have a server take a request for another one. Few servers name
@@ -130,7 +152,7 @@ pub(super) fn stored_head(headers: &HeaderMap, received: SystemTime) -> HeaderMa
 
 /// Bytes that a head takes in memory.
 pub(super) fn head_bytes(headers: &HeaderMap) -> usize {
-    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64);
+    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
     fields.sum::<usize>() + OVERHEAD
 }
 

@@ -12,9 +12,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::timeout;
 
 use super::draft::Draft;
+use super::store::Reservation;
 use crate::http::{Body, BodyError};
+use crate::limits::CACHE_STALLED;
 
 /// Bytes that are read ahead of the client.
 const AHEAD: usize = 1 << 20;
@@ -22,16 +25,18 @@ const AHEAD: usize = 1 << 20;
 /// The content for the client; `draft` gets a copy, and is stored at its end.
 pub(super) fn fill(mut body: Body, draft: Draft) -> Body {
     let (hint, mut draft) = (body.size_hint(), Some(draft));
-    let pipe = Rc::new(RefCell::new(Pipe::default()));
+    let ahead = draft.as_ref().and_then(|draft| draft.reserve_ahead(AHEAD));
+    let most = if ahead.is_some() { AHEAD } else { 0 };
+    let pipe = Rc::new(RefCell::new(Pipe { _ahead: ahead, ..Pipe::default() }));
     // What is there at once needs no task.
     while let Some(first) = body.frame().now_or_never() {
         pipe.borrow_mut().take(first, &mut draft);
-        if pipe.borrow().ended.is_some() || pipe.borrow().bytes > AHEAD {
+        if pipe.borrow().ended.is_some() || pipe.borrow().bytes > most {
             break;
         }
     }
     if pipe.borrow().ended.is_none() {
-        tokio::task::spawn_local(pump(body, draft, pipe.clone()));
+        tokio::task::spawn_local(pump(body, draft, most, pipe.clone()));
     }
     Body::new(Received { pipe, hint })
 }
@@ -45,6 +50,8 @@ struct Pipe {
     is_left: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
+    /// The frames are copies of what the draft has.
+    _ahead: Option<Reservation>,
 }
 
 impl Pipe {
@@ -76,18 +83,23 @@ impl Pipe {
 }
 
 /// Reads to the end, or as long as somebody has use for it.
-async fn pump(mut body: Body, mut draft: Option<Draft>, pipe: Rc<RefCell<Pipe>>) {
+async fn pump(mut body: Body, mut draft: Option<Draft>, ahead: usize, pipe: Rc<RefCell<Pipe>>) {
     while pipe.borrow().ended.is_none() {
-        let most = if draft.is_some() { AHEAD } else { 0 };
-        poll_fn(|cx| {
+        let most = if draft.is_some() { ahead } else { 0 };
+        let room = poll_fn(|cx| {
             let mut pipe = pipe.borrow_mut();
             if pipe.is_left || pipe.bytes <= most {
                 return Poll::Ready(());
             }
             pipe.writer = Some(cx.waker().clone());
             Poll::Pending
-        })
-        .await;
+        });
+        if draft.is_none() {
+            room.await;
+        } else if timeout(CACHE_STALLED, room).await.is_err() {
+            draft.take().into_iter().for_each(Draft::abandon);
+            continue;
+        }
         if draft.is_none() && pipe.borrow().is_left {
             return;
         }

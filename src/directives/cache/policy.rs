@@ -307,7 +307,10 @@ fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
 /// Statuses that are about what the client sent, of which the key holds little: with one bad field
 /// a client would have all others get them.
 fn is_about_request(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 400 | 408 | 413 | 417 | 421 | 425 | 429 | 431)
+    matches!(
+        status.as_u16(),
+        400 | 406 | 408 | 412 | 413 | 415..=417 | 421 | 425 | 426 | 428 | 429 | 431
+    )
 }
 
 /// Statuses with whose rules for caches this one complies.

@@ -11,7 +11,7 @@ use tokio::time::timeout_at;
 
 use super::Shelf;
 use super::draft::{Head, Place};
-use super::entry::{self, Entry, Wanted, head_bytes, stored_head};
+use super::entry::{self, Entry, Wanted, head_bytes, hides_fields, stored_head};
 use super::fill::fill;
 use super::policy::{self, Asked, Exchange, Freshness, Refused, Use};
 use super::question::{Conditions, beside, same_origin};
@@ -56,7 +56,11 @@ impl Shelf {
         let asked = Asked::of(req);
         // Content is not in the key, and may decide about the response.
         let has_content = !req.body.is_end_stream() && req.body.size_hint().exact() != Some(0);
-        if req.upgrade.is_some() || has_content || asked.control.no_store {
+        if req.upgrade.is_some()
+            || has_content
+            || asked.control.no_store
+            || hides_fields(&req.head.headers)
+        {
             return self.bypass(req, Forwarded::Bypass).await;
         }
         let key = self.key(req);
@@ -245,7 +249,8 @@ impl Shelf {
             headers,
         };
         let reply = entry.respond(req, exchange.received);
-        let room = freshness.ok().and_then(|_| self.store.reserve(head_bytes(&entry.headers)));
+        let bytes = head_bytes(&entry.headers) + entry.selector.bytes();
+        let room = freshness.ok().and_then(|_| self.store.reserve(bytes));
         let mut landed = Landed::Unshared;
         if let Some(room) = room {
             if entry.freshness.can_be_shared() {

@@ -298,3 +298,40 @@ fn what_is_refused() {
         assert_eq!(testing::site("cache", setup, lines).err().as_deref(), Some(message), "{lines}");
     }
 }
+
+#[test]
+fn what_a_client_hides_from_the_origin_selects_nothing() {
+    run(async {
+        let (site, _) = site("", &[("cache-control", "max-age=60"), ("vary", "accept")]);
+        let hides = [("accept", "a"), ("connection", "close, Accept")];
+        assert_eq!(told(ask(&site, "GET", "/a", &hides).await).await.0, "bypass");
+        assert_eq!(told(ask(&site, "GET", "/a", &[("accept", "a")]).await).await.0, "miss");
+        let open = [("accept", "a"), ("connection", "keep-alive, TE")];
+        assert_eq!(told(ask(&site, "GET", "/a", &open).await).await.0, "hit");
+    });
+}
+
+#[test]
+fn what_tells_responses_apart_counts() {
+    run(async {
+        // A hundred kilobytes and some.
+        let (site, _) = site("", &[("cache-control", "max-age=60"), ("vary", "accept, x-long")]);
+        let long = "x".repeat(30_000);
+        let shortest = "a";
+        for (value, kept) in [(shortest, true), (&long, false)] {
+            let fields = [("x-long", value), ("x-forwarded-host", value)];
+            for number in 0..10 {
+                let target = format!("/{}/{number}", value.len());
+                let reply = ask(&site, "GET", &target, &fields).await;
+                assert_eq!(told(reply).await.0, "miss");
+            }
+            let mut hits = 0;
+            for number in 0..10 {
+                let target = format!("/{}/{number}", value.len());
+                let found = told(ask(&site, "GET", &target, &fields).await).await.0;
+                hits += usize::from(found == "hit");
+            }
+            assert_eq!(hits == 10, kept, "{hits} hits");
+        }
+    });
+}

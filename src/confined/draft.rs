@@ -99,7 +99,7 @@ impl Draft {
         self.file.sync_all()
     }
 
-    /// Gives the file its name, which comes to the disk by [`Named::sync`].
+    /// Gives the file its name, which comes to the disk by `Named::sync`.
     pub fn give_name(mut self) -> io::Result<Named> {
         let place =
             Place { folder: self.folder.try_clone()?, missing: std::mem::take(&mut self.missing) };

@@ -353,8 +353,7 @@ limits! {
         count "responses of one path that differ by request fields (`Vary`); the oldest is removed";
     CACHE_WAIT: Duration = secs(5),
         time "time that a request waits for the response to another one for the same path";
-    CACHE_STALLED: Duration = secs(5),
-        time "a client that takes nothing of a response: then it is not kept, and others ask for themselves";
+    CACHE_STALLED: Duration = secs(5), time "client that takes nothing of what is to be kept";
     CACHE_LIFETIME: Duration = secs(300),
         time "lifetime of responses by `match_path` and `match_header` that state none";
     CACHE_HEURISTIC: Duration = secs(24 * 3600),

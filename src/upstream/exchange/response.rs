@@ -97,8 +97,7 @@ impl Leased {
             // The upstream has closed its side of a tunnel; the client may still send.
             tokio::task::spawn_local(async move {
                 let Self { mut exchange, lease, .. } = self;
-                // The tunnel's own timer runs while its end for the client is polled, which may wait
-                // for this one.
+                // The client's side polls the tunnel's own timer, and may wait for this one.
                 poll_fn(|cx| match exchange.poll_sent(cx) {
                     Poll::Ready(()) => Poll::Ready(()),
                     Poll::Pending => exchange.conn.patience.poll(TUNNEL_IDLE, cx),

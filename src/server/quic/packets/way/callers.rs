@@ -32,6 +32,8 @@ pub(super) struct Caller {
 pub(super) struct Callers {
     clients: HashMap<SocketAddr, Caller>,
     searched: Option<Duration>,
+    /// Those of the process before whose listener is not open yet.
+    resumed: Vec<Client>,
 }
 
 impl Callers {
@@ -58,6 +60,20 @@ impl Callers {
 
     pub(super) fn get(&self, client: SocketAddr, now: Duration) -> Option<Caller> {
         self.clients.get(&client).filter(|caller| is_kept(caller, now)).cloned()
+    }
+
+    /// Begins with those of the process before, as soon as their listeners are open.
+    pub(super) fn resume(&mut self, clients: Vec<Client>) {
+        self.resumed = clients;
+    }
+
+    pub(super) fn opened(&mut self, listener: SocketAddr, out: &Arc<Out>, now: Duration) {
+        let (here, later): (Vec<_>, _) =
+            self.resumed.drain(..).partition(|one| one.listener == listener);
+        self.resumed = later;
+        for Client { client, ip, .. } in here {
+            self.note(client, Caller { listener, out: out.clone(), ip, at: now });
+        }
     }
 
     /// For the next process.

@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Machines;
-
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counted {
@@ -30,14 +28,15 @@ impl Counted {
     }
 }
 
-pub(super) type Counts = [AtomicU64; Counted::ALL.len()];
+#[derive(Debug, Default)]
+pub(super) struct Counts([AtomicU64; Counted::ALL.len()]);
 
-impl Machines {
-    pub fn count(&self, what: Counted) -> u64 {
-        self.counts[what as usize].load(Ordering::Relaxed)
+impl Counts {
+    pub(super) fn of(&self, what: Counted) -> u64 {
+        self.0[what as usize].load(Ordering::Relaxed)
     }
 
-    pub(super) fn counted(&self, what: Counted) {
-        self.counts[what as usize].fetch_add(1, Ordering::Relaxed);
+    pub(super) fn add(&self, what: Counted) {
+        self.0[what as usize].fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -64,8 +64,6 @@ pub struct Machines {
     peers: Mutex<HashMap<Number, Peer>>,
     is_known: AtomicBool,
     callers: Mutex<Callers>,
-    /// Those of the process before whose listener is not open yet.
-    clients: Mutex<Vec<Client>>,
     listeners: Mutex<Listeners>,
     /// The second, and the packets that were handed over in it.
     spent: Mutex<(u64, u32)>,
@@ -99,11 +97,18 @@ impl Machines {
             peers: Mutex::default(),
             is_known: AtomicBool::new(false),
             callers: Mutex::default(),
-            clients: Mutex::default(),
             listeners: Mutex::default(),
             spent: Mutex::default(),
             counts: Default::default(),
         }))
+    }
+
+    pub fn count(&self, what: Counted) -> u64 {
+        self.counts.of(what)
+    }
+
+    fn counted(&self, what: Counted) {
+        self.counts.add(what);
     }
 
     pub(crate) fn own(&self) -> Number {
@@ -159,6 +164,21 @@ impl Machines {
         std::thread::Builder::new().name("machines".to_owned()).spawn(run).map(drop)
     }
 
+    /// What the next process of this machine must know; `None` while we do not know it.
+    pub fn known(&self) -> Option<Known> {
+        let clients = locked(&self.callers).clients(self.begun.elapsed());
+        let machines =
+            locked(&self.peers).iter().map(|(number, peer)| (*number, peer.at)).collect();
+        Some(Known { seconds: self.time()?, address: self.address()?, machines, clients })
+    }
+
+    /// Begins with what the process before knew. Messages are taken from [`Self::start`] on.
+    pub fn resume(&self, known: Known) {
+        self.learn(known.seconds, None, &known.machines);
+        *locked(&self.address) = Some(known.address);
+        locked(&self.callers).resume(known.clients);
+    }
+
     /// Leaves the messages to the next process.
     pub fn retire(&self) {
         self.is_retired.store(true, Ordering::Release);
@@ -193,7 +213,7 @@ impl Machines {
                 return log::warn!("fleet: packets for {at} are not handed over: {error}");
             }
         };
-        self.resume_clients(at, &out);
+        locked(&self.callers).opened(at, &out, self.begun.elapsed());
         locked(&self.listeners).add(Listener { at, outlets, out });
     }
 

@@ -60,7 +60,9 @@ help:
 	@echo 'make image    a container image (IMAGE=caddy), by buildah, podman or docker'
 	@echo 'make clean    remove what was built'
 
-run: build
+# CADDY names a program that is there.
+run:
+	$(if $(CADDY),,$(CARGO) build --profile quick)
 	examples/quic-proxy/run.sh
 
 build:

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-binary=${CADDY:-target/release/caddy}
+binary=${CADDY:-target/quick/caddy}
 config=examples/quic-proxy/Caddyfile
 
 # Whether something answers on the port.

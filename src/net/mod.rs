@@ -6,4 +6,5 @@ pub mod dial;
 pub mod fuzzing;
 pub mod proxy_protocol;
 pub mod roots;
+pub mod subscriber;
 pub mod tcp_info;

@@ -10,7 +10,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::drain::InFlight;
-use super::{Engine, Qlog, ServiceKeys};
+use super::quic::Shared;
+use super::{Engine, ServiceKeys};
 use crate::limits::DRAIN_IDLE;
 use crate::metrics::WorkerMetrics;
 use crate::site::Snapshot;
@@ -22,8 +23,7 @@ pub(super) struct Worker {
     /// The snapshot used last. Its reference counter belongs to this worker, so counting requests
     /// causes no contention between workers.
     pub(super) held: RefCell<Rc<Held>>,
-    /// Records some QUIC connections.
-    pub(super) qlog: Option<Arc<Qlog>>,
+    pub(super) quic: Arc<Shared>,
     pub(super) slots: Arc<Semaphore>,
     /// Asks the client that has been idle for longest to give up its slot.
     pub(super) room: Arc<Notify>,
@@ -55,11 +55,11 @@ impl Worker {
         keys: Arc<ServiceKeys>,
         slots: Arc<Semaphore>,
         metrics: &'static WorkerMetrics,
-        qlog: Option<Arc<Qlog>>,
+        quic: Arc<Shared>,
     ) -> Self {
         Self {
             keys,
-            qlog,
+            quic,
             held: RefCell::new(Rc::new(Held(engine.load()))),
             engine,
             slots,

@@ -23,7 +23,7 @@ use crate::server::process::listeners::Sockets;
 use crate::server::quic::packets::Place;
 use crate::server::{
     Engine, Qlog, ServiceKeys,
-    quic::{config, endpoint},
+    quic::{Shared, config, endpoint, first_windows::FirstWindows},
     tcp::accept,
 };
 
@@ -93,12 +93,12 @@ pub fn spawn(
     connections: usize,
     qlog: Option<Qlog>,
 ) -> io::Result<Workers> {
-    let qlog = qlog.map(Arc::new);
+    let quic = Arc::new(Shared { qlog, first_windows: FirstWindows::default() });
     let mut threads = Vec::with_capacity(count);
     let counters: Vec<_> = (0..count).map(|_| WorkerMetrics::begin()).collect();
     for (number, metrics) in counters.iter().copied().enumerate() {
         let (commands, inbox) = mpsc::unbounded_channel();
-        let (engine, keys, qlog) = (engine.clone(), keys.clone(), qlog.clone());
+        let (engine, keys, quic) = (engine.clone(), keys.clone(), quic.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
@@ -107,7 +107,7 @@ pub fn spawn(
         let thread =
             std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
                 metrics.enter();
-                let worker = Worker::new(engine, keys, slots, metrics, qlog);
+                let worker = Worker::new(engine, keys, slots, metrics, quic);
                 LocalSet::new().block_on(&runtime, live(Rc::new(worker), inbox));
             })?;
         threads.push((commands, thread));

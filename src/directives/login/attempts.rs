@@ -8,6 +8,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits::{LOGIN_ADDRESS, LOGIN_PAUSE, LOGIN_USER};
+use crate::net::subscriber::Subscriber;
 
 /// Addresses and users share them by a hash that nobody can guess.
 const PLACES: usize = 1 << 14;
@@ -34,12 +35,9 @@ static SHARED: LazyLock<Attempts> = LazyLock::new(Attempts::new);
 
 /// The keys of an attempt. An IPv6 client has all addresses of its /64.
 pub(super) fn keys(ip: IpAddr, site: &str, user: &str) -> Keys {
-    let network = match ip.to_canonical() {
-        IpAddr::V4(ip) => u64::from(u32::from(ip)),
-        IpAddr::V6(ip) => (u128::from(ip) >> 64) as u64,
-    };
     let hash = &SHARED.hash;
-    Keys { address: hash.hash_one(("address", network)), user: hash.hash_one(("user", site, user)) }
+    let address = hash.hash_one(("address", Subscriber::of(ip)));
+    Keys { address, user: hash.hash_one(("user", site, user)) }
 }
 
 impl Attempts {

@@ -1,7 +1,6 @@
 //! One line of `ratelimit`, ready to count: whose requests, for what, and by which counter.
 
 use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
@@ -11,6 +10,7 @@ use super::table::Table;
 use crate::http::Request;
 use crate::http::paths::Prefix;
 use crate::http::ranges::Ranges;
+use crate::net::subscriber::Subscriber;
 
 pub(super) struct Rule {
     /// Without any, all.
@@ -69,24 +69,13 @@ impl Rule {
             By::User if req.user.is_some() => table.key((counter.key, "user", &req.user)),
             By::All => counter.key,
             By::Address | By::Header(_) | By::User => {
-                table.key((counter.key, network(req.peer.remote.ip())))
+                table.key((counter.key, Subscriber::of(req.peer.remote.ip())))
             }
         }
     }
 
     pub(super) fn counts(&self, status: StatusCode) -> bool {
         self.statuses.contains(&status)
-    }
-}
-
-/// An IPv4 address, or the /64 that one subscriber has of IPv6.
-fn network(ip: IpAddr) -> (bool, u64) {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => (false, u32::from(ip).into()),
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, e, f, g, h, ..] = ip.octets();
-            (true, u64::from_be_bytes([a, b, c, d, e, f, g, h]))
-        }
     }
 }
 

@@ -8,9 +8,8 @@ use std::time::Duration;
 use quinn::TransportConfig;
 use quinn_proto::QlogStream;
 
-use super::congestion;
+use super::congestion::{self, INITIAL_WINDOW_PACKETS};
 use super::handshake::Handshakes;
-use crate::congestion::Congestion;
 use crate::http::timeouts::Timeouts;
 use crate::limits;
 use crate::server::connection::Connection;
@@ -22,37 +21,42 @@ pub(crate) fn server_config(worker: &Worker, addr: SocketAddr) -> Option<quinn::
     let snapshot = worker.snapshot();
     let listener = snapshot.listener(addr)?;
     let tls = listener.tls.as_ref()?.quic.clone()?;
-    offer(tls, listener, worker)
+    offer(tls, listener, worker, Own::default())
 }
 
-/// The same for a connection to an address that has its own certificate.
-pub(super) fn config_at(
+/// What one connection has for itself.
+#[derive(Default)]
+pub(super) struct Own {
+    /// The initial window in packets, where it is not that of all.
+    pub(super) initial_packets: Option<u64>,
+    /// Records the connection.
+    pub(super) qlog: Option<QlogStream>,
+}
+
+/// The configuration of a connection that differs from that of its endpoint: it is to an address
+/// that has its own certificate, or has something for itself.
+pub(super) fn config_of(
     connection: &Connection,
     local: Option<IpAddr>,
+    own: Own,
 ) -> Option<quinn::ServerConfig> {
     let snapshot = connection.worker.snapshot();
     let listener = snapshot.listener(connection.addr)?;
-    let tls = listener.tls.as_ref()?.quic_at(local?)?.clone();
-    offer(tls, listener, &connection.worker)
-}
-
-/// A configuration for one connection that is recorded.
-pub(super) fn recorded(
-    connection: &Connection,
-    local: Option<IpAddr>,
-    stream: QlogStream,
-) -> Option<quinn::ServerConfig> {
-    let config = config_at(connection, local);
-    let mut config = config.or_else(|| server_config(&connection.worker, connection.addr))?;
-    // Nobody else has it yet.
-    Arc::get_mut(&mut config.transport)?.qlog_stream(Some(stream));
-    Some(config)
+    let tls = listener.tls.as_ref()?;
+    let is_own = own.initial_packets.is_some() || own.qlog.is_some();
+    let tls = match local.and_then(|local| tls.quic_at(local)) {
+        Some(tls) => tls.clone(),
+        None if is_own => tls.quic.clone()?,
+        None => return None,
+    };
+    offer(tls, listener, &connection.worker, own)
 }
 
 fn offer(
     tls: Arc<rustls::ServerConfig>,
     listener: &Listener,
     worker: &Worker,
+    own: Own,
 ) -> Option<quinn::ServerConfig> {
     let Some(crypto) = Handshakes::new(tls) else {
         log::error!("HTTP/3 on {}: TLS_AES_128_GCM_SHA256 is unavailable", listener.addr);
@@ -60,14 +64,16 @@ fn offer(
     };
     let mut config = quinn::ServerConfig::new(Arc::new(crypto), worker.keys.tokens.clone());
     config.max_incoming(limits::QUIC_INCOMING);
-    config.transport_config(Arc::new(transport(
-        &listener.settings.timeouts.over_defaults(),
-        listener.congestion,
-    )));
+    let timeouts = listener.settings.timeouts.over_defaults();
+    let initial_packets = own.initial_packets.unwrap_or(INITIAL_WINDOW_PACKETS);
+    let controllers = congestion::factory(listener.congestion, initial_packets);
+    let mut transport = transport(&timeouts);
+    transport.congestion_controller_factory(controllers).qlog_stream(own.qlog);
+    config.transport_config(Arc::new(transport));
     Some(config)
 }
 
-fn transport(timeouts: &Timeouts, choice: Congestion) -> TransportConfig {
+fn transport(timeouts: &Timeouts) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(limits::STREAMS.into())
@@ -78,7 +84,6 @@ fn transport(timeouts: &Timeouts, choice: Congestion) -> TransportConfig {
         .receive_window(limits::QUIC_CONNECTION_WINDOW.into())
         .send_window(limits::QUIC_SEND_WINDOW)
         .max_idle_timeout(without_packets(timeouts).try_into().ok())
-        .congestion_controller_factory(congestion::factory(choice))
         .datagram_receive_buffer_size(None);
     transport
 }

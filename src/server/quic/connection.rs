@@ -13,7 +13,8 @@ use quinn::{ConnectionError, VarInt};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::alive::{Alive, Idle};
-use super::config::{config_at, recorded};
+use super::config::{Own, config_of};
+use super::congestion::INITIAL_WINDOW_PACKETS;
 use super::handshake;
 use super::packets;
 use super::paths::{self, Watched};
@@ -74,13 +75,7 @@ async fn connect(
     let remote = connection.remote;
     let trouble = |error: &dyn Display| log::debug!("QUIC handshake with {remote}: {error}");
     let (local, is_validated) = (incoming.local_ip(), incoming.remote_address_validated());
-    let qlog = connection.worker.qlog.as_ref();
-    let stream = qlog.and_then(|qlog| qlog.stream(remote.ip(), incoming.orig_dst_cid()));
-    let config = match stream {
-        None => config_at(connection, local),
-        Some(stream) => recorded(connection, local, stream),
-    };
-    let connecting = match config {
+    let connecting = match config_of(connection, local, own(connection, &incoming)) {
         Some(config) => incoming.accept_with(Arc::new(config)),
         None => incoming.accept(),
     };
@@ -97,6 +92,17 @@ async fn connect(
     drop(held);
     let in_time = in_time.inspect_err(|_| failed(&ConnectionError::TimedOut)).ok()?;
     in_time.inspect_err(failed).ok()
+}
+
+/// What this connection has for itself.
+fn own(connection: &Connection, incoming: &quinn::Incoming) -> Own {
+    let (shared, client) = (&connection.worker.quic, connection.remote.ip());
+    let packets = shared.first_windows.next(client, std::time::Instant::now());
+    let qlog = shared.qlog.as_ref();
+    Own {
+        initial_packets: (packets != INITIAL_WINDOW_PACKETS).then_some(packets),
+        qlog: qlog.and_then(|qlog| qlog.stream(client, incoming.orig_dst_cid())),
+    }
 }
 
 pub(super) async fn establish(

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-/// The initial window in packets.
-pub(super) const INITIAL_WINDOW_PACKETS: u64 = 32;
+/// The initial window in packets of a client's only new connection.
+pub(in crate::server::quic) const INITIAL_WINDOW_PACKETS: u64 = 32;
 
 /// quinn sends up to this many datagrams before it asks for the window again.
 pub(super) const BATCH_PACKETS: u64 = 10;

@@ -8,29 +8,35 @@ use quinn::congestion::{Controller, ControllerFactory, ControllerMetrics};
 use quinn_proto::RttEstimator;
 
 use super::bbr::Bbr;
-use super::control::{Acked, Control, INITIAL_WINDOW_PACKETS, Lost};
+use super::control::{Acked, Control, Lost};
 use super::cubic::Cubic;
 use crate::congestion::Congestion;
 
-/// Creates the controllers of new paths.
+/// Creates the controllers of new paths, with an initial window of so many packets.
 pub(in crate::server::quic) fn factory(
     choice: Congestion,
+    initial_packets: u64,
 ) -> Arc<dyn ControllerFactory + Send + Sync> {
-    Arc::new(Factory(choice))
+    Arc::new(Factory { choice, initial_packets })
 }
 
-struct Factory(Congestion);
+struct Factory {
+    choice: Congestion,
+    initial_packets: u64,
+}
 
 impl ControllerFactory for Factory {
     fn build(self: Arc<Self>, now: Instant, mtu: u16) -> Box<dyn Controller> {
         let mtu = u64::from(mtu);
-        let initial_window = INITIAL_WINDOW_PACKETS * mtu;
-        match self.0 {
+        let initial_window = self.initial_packets * mtu;
+        match self.choice {
             Congestion::Bbr => {
-                let control = Bbr::new(now, mtu, fastrand::Rng::new());
+                let control = Bbr::new(now, mtu, initial_window, fastrand::Rng::new());
                 Box::new(Quinn { control, initial_window })
             }
-            Congestion::Cubic => Box::new(Quinn { control: Cubic::new(now, mtu), initial_window }),
+            Congestion::Cubic => {
+                Box::new(Quinn { control: Cubic::new(now, mtu, initial_window), initial_window })
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::control::{Acked, BATCH_PACKETS, Control, INITIAL_WINDOW_PACKETS, Lost, paced_window};
+use super::control::{Acked, BATCH_PACKETS, Control, Lost, paced_window};
 use super::hystart::HyStart;
 
 const C: f64 = 0.4;
@@ -41,10 +41,10 @@ pub(super) struct Cubic {
 }
 
 impl Cubic {
-    pub(super) fn new(now: Instant, mtu: u64) -> Self {
+    pub(super) fn new(now: Instant, mtu: u64, initial_window: u64) -> Self {
         Self {
             mtu,
-            cwnd: (INITIAL_WINDOW_PACKETS * mtu) as f64,
+            cwnd: initial_window as f64,
             ssthresh: f64::INFINITY,
             w_max: 0.0,
             cwnd_prior: 0.0,
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_mark_of_the_network_counts_as_a_loss_once_in_a_round_trip() {
         let start = Instant::now();
-        let mut cubic = Cubic::new(start, 1200);
+        let mut cubic = Cubic::new(start, 1200, 32 * 1200);
         cubic.on_sent(start, 20 * 1200);
         let before = cubic.congestion_window();
         let sent = |ms| start + Duration::from_millis(ms);

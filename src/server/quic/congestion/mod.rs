@@ -32,4 +32,5 @@ mod rate;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::control::INITIAL_WINDOW_PACKETS;
 pub(super) use self::controller::factory;

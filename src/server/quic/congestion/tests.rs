@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use super::bbr::Bbr;
-use super::control::Control;
+use super::control::{Control, INITIAL_WINDOW_PACKETS};
 use super::cubic::Cubic;
 use super::path::{Outcome, Path, World};
 
 const MIB: u64 = 1 << 20;
 
 fn bbr(world: &World, seed: u64) -> Box<dyn Control> {
-    Box::new(Bbr::new(world.begin(), 1200, fastrand::Rng::with_seed(seed)))
+    let random = fastrand::Rng::with_seed(seed);
+    Box::new(Bbr::new(world.begin(), 1200, INITIAL_WINDOW_PACKETS * 1200, random))
 }
 
 fn cubic(world: &World) -> Box<dyn Control> {
-    Box::new(Cubic::new(world.begin(), 1200))
+    Box::new(Cubic::new(world.begin(), 1200, INITIAL_WINDOW_PACKETS * 1200))
 }
 
 fn alone(path: Path, is_bbr: bool, bytes: Option<u64>, end: Duration) -> (Outcome, World) {

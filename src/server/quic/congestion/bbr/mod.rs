@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use self::model::{ExtraAcked, FullPipe, MaxBw, Rounds};
 use self::queue_delay::QueueDelay;
 use self::state::{AckPhase, State};
-use super::control::{Acked, BATCH_PACKETS, Control, INITIAL_WINDOW_PACKETS, Lost, paced_window};
+use super::control::{Acked, BATCH_PACKETS, Control, Lost, paced_window};
 use super::rate::{Sample, Sampler};
 
 const LOSS_THRESH: f64 = 0.02;
@@ -129,8 +129,7 @@ struct ProbeRtt {
 }
 
 impl Bbr {
-    pub(super) fn new(now: Instant, mtu: u64, random: fastrand::Rng) -> Self {
-        let initial_window = INITIAL_WINDOW_PACKETS * mtu;
+    pub(super) fn new(now: Instant, mtu: u64, initial_window: u64, random: fastrand::Rng) -> Self {
         Self {
             mtu,
             initial_window,

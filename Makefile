@@ -16,6 +16,8 @@ BINARY  ?= target/release/caddy
 IMAGE   ?= caddy
 # STRIP=no leaves its debug information in.
 STRIP   ?= yes
+# Most tests wait for servers and clocks.
+TEST_THREADS ?= $(shell echo $$(($$(nproc) * 2)))
 LICENCES := target/package/$(ARCH)/LICENSES
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
@@ -36,7 +38,7 @@ SETTINGS ?= sysconfig
 # The scripts name /usr/local; an install elsewhere rewrites that.
 HOME_OF := sed 's|/usr/local|$(PREFIX)|g'
 
-.PHONY: help run build check test test-fleet fuzz bench bench-micro bench-road docs man pictures readme install dist licences rpm srpm srpm-rebuild deb tarball image clean
+.PHONY: help run build check test checked-tests test-fleet fuzz bench bench-micro bench-road docs man pictures readme install dist licences rpm srpm srpm-rebuild deb tarball image clean
 
 help:
 	@echo 'make run      build, and put a small site on HTTP/3 at https://localhost:8443'
@@ -81,12 +83,15 @@ check:
 
 test:
 	tests/setup.sh
-	$(MAKE) check
-	$(CARGO) build --release
-	$(CARGO) test
+	@# Both at once, as each uses one core for minutes.
+	$(MAKE) -j2 build checked-tests
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test
 	$(CARGO) test --quiet --manifest-path benches/road/link/Cargo.toml --target-dir target/roadlink
 	python3 -m unittest discover -q -s benches/peers
 	python3 -m unittest discover -q -s benches/road
+
+checked-tests: check
+	$(CARGO) test --no-run
 
 # Each of RUNS times that MACHINES servers start at once for one name, by an engine that stays and by
 # one that fails over in the middle, with the other tests of a fleet.

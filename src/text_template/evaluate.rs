@@ -137,24 +137,15 @@ impl Call<'_> {
 
     /// Counts what a call has made.
     fn made(&mut self, value: Value) -> Result<Value, String> {
-        let bytes = match &value {
-            Value::Text(text) => text.text.len(),
-            Value::List(values) => values.len() * size_of::<Value>(),
-            _ => 0,
-        };
-        self.run.room(bytes)?;
+        self.run.room(value.bytes())?;
+        self.run.nests(value.depth())?;
         Ok(value)
     }
 }
 
 /// The bytes of the arguments.
 fn weight(args: &[Value]) -> usize {
-    let bytes = args.iter().map(|arg| match arg {
-        Value::Text(text) => text.text.len(),
-        Value::List(values) => values.len() * size_of::<Value>(),
-        _ => 0,
-    });
-    bytes.sum()
+    args.iter().map(Value::bytes).sum()
 }
 
 /// The keys and the values of a `range`.

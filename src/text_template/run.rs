@@ -5,7 +5,7 @@
 pub struct Bounds {
     /// Nodes and calls; a call also costs one for each 256 bytes of its arguments.
     pub steps: u64,
-    /// Templates, blocks and parentheses within one another.
+    /// Templates, blocks and parentheses within one another, and lists and maps.
     pub depth: usize,
     /// Of the result, and of all text made on the way to it.
     pub bytes: usize,
@@ -14,12 +14,14 @@ pub struct Bounds {
 /// An execution, as functions and methods see it.
 pub struct Run {
     left: Bounds,
+    /// Of values.
+    depth: usize,
     is_html: bool,
 }
 
 impl Run {
     pub(super) fn new(bounds: Bounds, is_html: bool) -> Self {
-        Self { left: bounds, is_html }
+        Self { left: bounds, depth: bounds.depth, is_html }
     }
 
     /// Whether the result is HTML.
@@ -45,6 +47,14 @@ impl Run {
     /// How many bytes of text may still be made.
     pub fn room_left(&self) -> usize {
         self.left.bytes
+    }
+
+    /// Checks how many lists and maps of a new value lie within one another.
+    pub(super) fn nests(&self, depth: usize) -> Result<(), String> {
+        if depth > self.depth {
+            return Err("the template makes lists within lists too deeply".to_owned());
+        }
+        Ok(())
     }
 
     /// Runs something that may call itself.

@@ -21,6 +21,8 @@ impl Object for Page {
                 let [a, b] = texts("Join", args)?;
                 Value::own(format!("{}-{}", a.text, b.text))
             }
+            "Slice" => Value::list(args.iter().cloned()),
+            "Map" => Value::map([("k".to_owned(), args[0].clone())]),
             "Include" => {
                 let mut set = Set::default();
                 set.add("part", "[{{.}}{{template `own` .}}]{{define `own`}}!{{end}}")
@@ -299,8 +301,13 @@ fn steps_depth_and_bytes_are_bounded() {
         (&doubled, "too much text"),
         (&format!("{{{{{deep}}}}}"), "more than 100 blocks"),
         ("{{printf `%99999d` 1}}", "a width above"),
+        // Printing and dropping them recurses.
+        ("{{$x := 0}}{{range 2000}}{{$x = $.Page.Slice $x $x}}{{end}}", "within lists too deeply"),
+        ("{{$x := 0}}{{range 2000}}{{$x = $.Page.Map $x}}{{end}}", "within lists too deeply"),
     ] {
         let error = run(template).unwrap_err().to_string();
         assert!(error.contains(expected), "{template}: {error}");
     }
+    let nested = run("{{$x := 0}}{{range 60}}{{$x = $.Page.Slice $x}}{{end}}{{$x}}").unwrap();
+    assert_eq!(nested, format!("{}0{}", "[".repeat(60), "]".repeat(60)));
 }

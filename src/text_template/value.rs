@@ -1,7 +1,7 @@
 //! The values of a template, and text that knows which of its parts are foreign.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use super::go_time::Moment;
@@ -16,10 +16,30 @@ pub enum Value {
     Int(i64),
     Float(f64),
     Text(Text),
-    List(Arc<[Self]>),
-    Map(Arc<BTreeMap<String, Self>>),
+    List(Nest<[Self]>),
+    Map(Nest<BTreeMap<String, Self>>),
     Moment(Moment),
     Object(Arc<dyn Object>),
+}
+
+/// Values within a value. Printing and dropping one recurse, so an execution bounds the depth.
+pub struct Nest<T: ?Sized> {
+    values: Arc<T>,
+    depth: usize,
+}
+
+impl<T: ?Sized> Clone for Nest<T> {
+    fn clone(&self) -> Self {
+        Self { values: self.values.clone(), depth: self.depth }
+    }
+}
+
+impl<T: ?Sized> Deref for Nest<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.values
+    }
 }
 
 /// A value with fields and methods of its own.
@@ -121,15 +141,39 @@ impl Value {
     }
 
     pub fn list(values: impl IntoIterator<Item = Self>) -> Self {
-        Self::List(values.into_iter().collect())
+        let values: Arc<[Self]> = values.into_iter().collect();
+        Self::List(Nest { depth: depth_with(values.iter()), values })
     }
 
     pub fn map(entries: impl IntoIterator<Item = (String, Self)>) -> Self {
-        Self::Map(Arc::new(entries.into_iter().collect()))
+        let entries: BTreeMap<_, _> = entries.into_iter().collect();
+        Self::Map(Nest { depth: depth_with(entries.values()), values: Arc::new(entries) })
     }
 
     pub fn object(object: impl Object + 'static) -> Self {
         Self::Object(Arc::new(object))
+    }
+
+    /// How many lists and maps lie within one another.
+    pub(super) fn depth(&self) -> usize {
+        match self {
+            Self::List(values) => values.depth,
+            Self::Map(entries) => entries.depth,
+            _ => 0,
+        }
+    }
+
+    /// The memory of what lies in it directly.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.text.len(),
+            Self::List(values) => size_of_val::<[Self]>(values),
+            Self::Map(entries) => {
+                let names: usize = entries.keys().map(String::len).sum();
+                names + entries.len() * size_of::<(String, Self)>()
+            }
+            _ => 0,
+        }
     }
 
     /// Whether the value is true for `if`: not the zero of its type.
@@ -168,6 +212,10 @@ impl Value {
             _ => None,
         }
     }
+}
+
+fn depth_with<'v>(within: impl Iterator<Item = &'v Value>) -> usize {
+    1 + within.map(Value::depth).max().unwrap_or(0)
 }
 
 impl From<serde_json::Value> for Value {

@@ -82,7 +82,7 @@ impl Look {
         let list =
             |words: &[String]| Value::list(words.iter().map(|word| Value::own(word.as_str())));
         BTreeMap::from([
-            ("Doc".to_owned(), Value::Map(Arc::new(doc))),
+            ("Doc".to_owned(), Value::map(doc)),
             (
                 "DocFlags".to_owned(),
                 Value::map(flags.map(|(key, value)| (key.clone(), value.clone().into()))),

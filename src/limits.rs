@@ -165,13 +165,13 @@ limits! {
         bytes "unsent response data of an HTTP/1.1 or HTTP/2 connection, in the server";
     /// Data in flight is not counted, so that connections with a long round trip stay full.
     UNSENT_BYTES: u32 = 128 * KB as u32, bytes "unsent response data of such a connection, in the kernel (`TCP_NOTSENT_LOWAT`)";
-    H2_PENDING_RESETS: usize = 20, count "HTTP/2 streams that a client reset before they were answered";
+    H2_PENDING_RESETS: usize = 20, count "HTTP/2 requests that a client cancelled before the server began with them";
     /// Over the connection's life.
     H2_LOCAL_RESETS: usize = 1024, count "HTTP/2 streams that a client made the server reset";
     /// Or that turn out to be malformed after their heads.
-    QUIC_BROKEN_OFF: u32 = 200,
-        count "HTTP/3 requests that a client may cancel in a burst; more end the connection (`H3_EXCESSIVE_LOAD`)";
-    QUIC_BROKEN_OFF_RATE: u32 = 25, each_second "HTTP/3 requests that a client may cancel in addition";
+    CANCELLED: u32 = 200,
+        count "HTTP/2 or HTTP/3 requests of a connection that a client may cancel in a burst; more end it (`ENHANCE_YOUR_CALM`, `H3_EXCESSIVE_LOAD`)";
+    CANCELLED_RATE: u32 = 25, each_second "requests of such a connection that a client may cancel in addition";
     /// There are about ten.
     QUIC_SETTINGS: usize = 64,
         count "settings of an HTTP/3 client; more end the connection (`H3_EXCESSIVE_LOAD`)";

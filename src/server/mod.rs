@@ -2,6 +2,7 @@
 //! a [`crate::site::Snapshot`] but no directive.
 
 mod bad_head;
+mod cancelled;
 mod compression;
 mod connection;
 mod context;

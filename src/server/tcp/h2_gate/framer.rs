@@ -11,12 +11,12 @@ use super::GateLinks;
 use super::field_block::{self, Block, Row};
 use super::flow::{Flow, Way};
 use super::interim::{self, TAG_BYTES};
-use super::open_streams::OpenStreams;
 use super::position::At;
 use super::priorities;
 use super::refusals::describe;
 use super::sent::{Sent, SentEvent};
 use super::stop::{Reason, Replacement, Stop};
+use super::streams::Streams;
 use super::uploads::Uploads;
 use super::windows::Windows;
 use crate::http2_frames::{
@@ -41,9 +41,7 @@ pub(super) struct Framer {
     decoder: Decoder<Line>,
     /// h2's dynamic table differs from the client's: blocks are re-encoded as literals.
     is_apart: bool,
-    /// The last stream that HEADERS has opened.
-    last: u32,
-    open: OpenStreams,
+    streams: Streams,
     windows: Windows,
     flow: Flow,
     uploads: Uploads,
@@ -58,8 +56,7 @@ impl Framer {
             at: At::Plain(PREFACE),
             decoder: Decoder::new(),
             is_apart: false,
-            last: 0,
-            open: OpenStreams::default(),
+            streams: Streams::new(Instant::now()),
             windows: Windows::default(),
             flow: Flow::new(),
             uploads: Uploads::default(),
@@ -77,9 +74,11 @@ impl Framer {
     pub(super) fn sent(&mut self, bytes: &[u8]) {
         self.windows.sent(bytes.len());
         let (flow, uploads, links) = (&mut self.flow, &mut self.uploads, &self.links);
+        let streams = &mut self.streams;
         self.sent.follow(bytes, |event| match event {
             SentEvent::Response(frame) => {
                 links.answered(frame);
+                streams.answered(frame);
                 if uploads.answer(frame) {
                     flow.dropped(frame.stream);
                 }
@@ -87,6 +86,7 @@ impl Framer {
             SentEvent::Settings => flow.asked(Instant::now()),
             SentEvent::Opened { stream, step } => flow.opened(stream, step, Instant::now()),
             SentEvent::Reset(stream) => {
+                streams.refused(stream);
                 flow.reset(stream);
                 uploads.close(stream);
                 links.interim.close(stream);
@@ -179,7 +179,7 @@ impl Framer {
             SETTINGS if frame.has(ACK) => self.flow.settled(Instant::now()),
             SETTINGS | PRIORITY_UPDATE => {
                 let payload = bytes[HEAD..].get(..frame.length).ok_or(Stop::More)?;
-                let read = self.links.read(frame, payload, self.last);
+                let read = self.links.read(frame, payload, self.streams.last());
                 read.map_err(|reason| self.end(reason, bytes.len(), None))?;
             }
             DATA if frame.stream != 0 => return self.data(frame, bytes),
@@ -191,7 +191,9 @@ impl Framer {
 
     fn reset(&mut self, frame: Frame, bytes: &[u8]) -> Result<usize, Stop> {
         let payload = bytes[HEAD..].get(..frame.length).ok_or(Stop::More)?;
-        self.open.close(frame.stream);
+        if !self.streams.reset(frame.stream, Instant::now()) {
+            return Err(self.end(Reason::EnhanceYourCalm, bytes.len(), None));
+        }
         self.flow.dropped(frame.stream);
         self.uploads.close(frame.stream);
         self.links.interim.close(frame.stream);
@@ -215,7 +217,7 @@ impl Framer {
             return Err(self.end(Reason::Protocol, bytes.len(), None));
         };
         if frame.has(END_STREAM) {
-            self.open.close(frame.stream);
+            self.streams.ended(frame.stream);
         }
         let mut by = BytesMut::new();
         match way {
@@ -281,25 +283,20 @@ impl Framer {
         if read.is_err() {
             return Err(self.end(Reason::Protocol, length, None));
         }
-        let is_head = stream > self.last;
         if section.size >= most * ABUSE {
             let unanswered = describe(&self.decoder, fields, mark, section.too_large());
             return Err(self.end(Reason::EnhanceYourCalm, length, Some(unanswered)));
         }
+        let is_head = self.streams.begins(stream);
         let verdict = if is_head {
-            self.last = stream;
             section.as_head(ends, most)
-        } else if self.open.contains(stream) {
+        } else if self.streams.is_sending(stream) {
             section.as_trailers(most)
         } else {
             // h2 has to report the error of the stream, regardless of the fields.
             return self.pass(block, literals.map(|_| BytesMut::new()));
         };
-        if ends {
-            self.open.close(stream);
-        } else if is_head {
-            self.open.open(stream);
-        }
+        self.streams.section(stream, is_head, ends);
         let is_malformed = block.depends_on_itself || verdict == Verdict::Malformed;
         match verdict {
             _ if is_malformed => {
@@ -330,7 +327,7 @@ impl Framer {
     /// Describes a request for the log if the connection ends after `bytes` of its header section.
     pub(super) fn unfinished(&mut self, bytes: &[u8]) -> Option<Refused> {
         let frame = Frame::read(bytes.first_chunk()?);
-        let is_head = frame.kind == HEADERS && frame.stream > self.last;
+        let is_head = frame.kind == HEADERS && frame.stream > self.streams.last();
         if self.at != At::Frame || !is_head {
             return None;
         }

@@ -15,13 +15,13 @@ pub(crate) mod fuzzing;
 mod interim;
 #[cfg(test)]
 mod interim_tests;
-mod open_streams;
 mod position;
 mod priorities;
 mod refusals;
 mod secret;
 mod sent;
 mod stop;
+mod streams;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

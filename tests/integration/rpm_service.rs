@@ -82,8 +82,11 @@ fn rotation_reloads_nothing(world: &World) {
     let before = world.ok("grep -c Reloading /var/log/caddy/caddy.log || :");
     // What somebody is still writing.
     world.ok("printf 'http://localhost:82 {\\n status 200 /\\n}\\n' >>/etc/caddy/Caddyfile");
+    let rolled = "/var/log/caddy/access-2026-01-01T00-00-00.000.log";
+    world.ok(&format!("echo rolled by the server >{rolled}"));
     let said = world.ok("logrotate -f -s /tmp/state /etc/logrotate.d/caddy 2>&1");
     assert_eq!(said, "");
+    world.ok(&format!("grep rolled {rolled} && rm {rolled}"));
     world.until("curl -so /dev/null http://localhost/after && test -s /var/log/caddy/access.log");
     world.ok("grep -x / /var/log/caddy/access.log.1 && grep -x /after /var/log/caddy/access.log");
     assert_eq!(world.ok("stat -c %U /var/log/caddy/access.log"), "caddy\n");

@@ -42,8 +42,16 @@ fn installed_started_upgraded_purged() {
     assert_ne!(world.ok("cat /var/run/caddy/caddy.pid"), pid);
     assert_eq!(world.curl(&[], "http://localhost/").split(' ').next(), Some("200"));
 
+    world.ok("ln -s caddy /etc/init.d/caddy-two && mkdir /etc/caddy-two");
+    world.ok("printf 'http://localhost:81 {\\n status 201 /\\n}\\n' >/etc/caddy-two/Caddyfile");
+    world.ok("/etc/init.d/caddy-two start");
+    assert_eq!(world.curl(&[], "http://localhost:81/").split(' ').next(), Some("201"));
+
     world.ok("dpkg -r caddy");
-    assert_eq!(world.curl(&[], "http://localhost/"), "000 0 0");
+    for port in [80, 81] {
+        assert_eq!(world.curl(&[], &format!("http://localhost:{port}/")), "000 0 0");
+    }
+    world.ok("rm -r /etc/init.d/caddy-two /etc/caddy-two /var/log/caddy-two /var/lib/caddy-two");
     world.ok("test -e /etc/caddy/Caddyfile && test -d /var/log/caddy");
     world.ok("dpkg -P caddy");
     assert_eq!(world.ok(ours), there_before);

@@ -127,4 +127,10 @@ fn instances(world: &World) {
     assert_eq!((status(world, 80), status(world, 81)), ("000".to_owned(), "200".to_owned()));
     world.ok("/etc/rc.d/rc 0");
     assert_eq!(status(world, 81), "000");
+    // Erasing the package stops what its script has started, by whatever name.
+    world.ok("service caddy-two start");
+    assert_eq!(status(world, 81), "200");
+    world.ok("rpm -e caddy 2>/dev/null");
+    assert_eq!(status(world, 81), "000");
+    assert_eq!(world.ok("find /etc/rc.d/rc?.d -name '*caddy*'"), "");
 }

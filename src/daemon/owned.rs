@@ -2,12 +2,13 @@
 //! be able to reopen them, after an external rotation.
 //!
 //! Files are opened with the rights of that user, so that its symbolic links give it no access.
-//! Root creates a missing file, and its directories, only where the user may not, and changes
-//! their owner. The owner of an existing file is never changed.
+//! Root creates a missing file, or the outermost missing directory, only where the user may not,
+//! and changes its owner. What lies below that directory is made by the user. The owner of an
+//! existing file is never changed.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown, fchown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown, lchown};
 use std::path::Path;
 
 use super::privileges::{User, acting_as};
@@ -45,14 +46,20 @@ pub fn open_as<T>(
 /// Fails if the name exists, also as a link.
 fn create(path: &Path, mode: u32, user: &User) -> io::Result<()> {
     let path = std::path::absolute(path)?;
+    let new_file = || OpenOptions::new().append(true).create_new(true).mode(mode).open(&path);
     let missing = path.ancestors().skip(1).take_while(|dir| !dir.exists());
-    let missing: Vec<&Path> = missing.collect();
-    for dir in missing.into_iter().rev() {
-        DirBuilder::new().mode(0o755).create(dir)?;
-        chown(dir, Some(user.uid), Some(user.gid))?;
-    }
-    let file = OpenOptions::new().append(true).create_new(true).mode(mode).open(&path)?;
-    fchown(&file, Some(user.uid), Some(user.gid))
+    let Some(outermost) = missing.last() else {
+        return fchown(&new_file()?, Some(user.uid), Some(user.gid));
+    };
+    DirBuilder::new().mode(0o755).create(outermost)?;
+    lchown(outermost, Some(user.uid), Some(user.gid))?;
+    // From here on the user could replace what root makes by links.
+    let rest = || {
+        let parent = path.parent().unwrap_or(outermost);
+        DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+        new_file().map(drop)
+    };
+    acting_as(user, rest).map_err(io::Error::other)?
 }
 
 #[cfg(test)]
@@ -87,7 +94,9 @@ mod tests {
         let fresh = dir.path().join("new/sub/access.log");
         open(&fresh).expect("fresh");
         assert_eq!(owner(&fresh).expect("meta"), (54321, 0o640));
-        assert_eq!(owner(&dir.path().join("new")).expect("meta"), (54321, 0o755));
+        for made in ["new", "new/sub"] {
+            assert_eq!(owner(&dir.path().join(made)).expect("meta"), (54321, 0o755), "{made}");
+        }
         open(&fresh).expect("again");
 
         let roots = dir.path().join("roots.log");

@@ -172,7 +172,6 @@ limits! {
     CANCELLED: u32 = 200,
         count "HTTP/2 or HTTP/3 requests of a connection that a client may cancel in a burst; more end it (`ENHANCE_YOUR_CALM`, `H3_EXCESSIVE_LOAD`)";
     CANCELLED_RATE: u32 = 25, each_second "requests of such a connection that a client may cancel in addition";
-    /// There are about ten.
     QUIC_SETTINGS: usize = 64,
         count "settings of an HTTP/3 client; more end the connection (`H3_EXCESSIVE_LOAD`)";
     /// By Retry.
@@ -340,14 +339,14 @@ limits! {
     QUIC_REPORT_BEACON_BYTES: usize = KB, bytes "one beacon of `quic_report`";
     QUIC_REPORT_BEACONS: u64 = 50,
         each_second "beacons of `quic_report` that are read, per site; more get 429";
-    /// An analysis of full reservoirs takes about a second.
     QUIC_REPORT_ANSWER: Duration = secs(30),
         time "time that `-quic-report` waits for the answer of the service";
 
     // `cache`.
-    /// For the process: a larger one is the operator's choice.
     CACHE_BYTES: usize = 128 * MB,
         bytes "responses in memory, of all `cache` directives without `memory` together";
+    CACHE_DISK: u64 = 1024 * MB as u64, bytes "content of a `cache` with `path` in its directory";
+    CACHE_ON_DISK: usize = 64 * KB, bytes "content that such a `cache` keeps there; less stays in memory";
     CACHE_OBJECT: usize = 8 * MB, bytes "content of one of them; a larger one is not stored";
     CACHE_VARIANTS: usize = 16,
         count "responses of one path that differ by request fields (`Vary`); the oldest is removed";

@@ -226,11 +226,72 @@ fn a_reload_keeps_what_is_stored_and_a_password_comes_first() {
     }
 }
 
+/// The file of the cache that a process has open: its length.
+fn on_disk(caddy: &Caddy) -> Option<u64> {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", caddy.pid())).unwrap();
+    let directory = caddy.path("kept");
+    let file = open.flatten().find(|entry| {
+        std::fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(&directory))
+    });
+    file.map(|entry| std::fs::metadata(entry.path()).unwrap().len())
+}
+
+fn with_files(options: &str) -> Caddy {
+    let site = "http://localhost:@PORT@, http://localhost:@PORT2@ {\n root www\n\
+                cache {\n match_path /\n@OPTIONS@\n}\n}\n";
+    let mut setup = Setup::new(site).set("OPTIONS", options).file("www/small", "small");
+    for number in 0..10_u8 {
+        setup = setup.file(&format!("www/{number}"), large(number));
+    }
+    setup.start()
+}
+
+/// 300 KB, of which each place is different.
+fn large(number: u8) -> Vec<u8> {
+    (0..300_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8 ^ number).collect()
+}
+
 #[test]
-fn an_option_without_effect_is_told_of() {
-    let origin = Origin::start();
-    let caddy = before(&origin, "path /tmp/caddy-cache");
-    assert!(caddy.log().contains("path has no effect as responses are kept in memory"));
+fn large_content_is_on_disk_within_its_bound() {
+    let caddy = with_files("path kept\ndisk 1MB");
+    assert_eq!(on_disk(&caddy), None, "loading opens nothing");
+    curl(&[], &caddy.plain("/small"));
+    assert_eq!(status(&curl(&[], &caddy.plain("/small"))), (200, "hit"));
+    assert_eq!(on_disk(&caddy), None, "small content is in memory");
+    // The first one is still being sent when all others have displaced it.
+    assert_eq!(curl(&[], &caddy.plain("/0")).body, large(0));
+    until(&caddy, "/0", "hit");
+    let url = caddy.plain("/0");
+    let slow = thread::spawn(move || curl(&["--limit-rate", "60K"], &url));
+    thread::sleep(Duration::from_millis(500));
+    for number in 1..10 {
+        let path = format!("/{number}");
+        assert_eq!(curl(&[], &caddy.plain(&path)).body, large(number), "{path}");
+        let again = until(&caddy, &path, "hit");
+        assert_eq!(again.body, large(number), "{path}");
+        let part = curl(&["-r", "123456-223455"], &caddy.plain(&path));
+        assert_eq!((part.status, &*part.body), (206, &large(number)[123_456..223_456]));
+        assert!(on_disk(&caddy).is_some_and(|bytes| bytes <= 1 << 20));
+    }
+    assert_eq!(slow.join().unwrap().body, large(0));
+    assert_eq!(status(&curl(&[], &caddy.plain("/0"))), (200, "miss"), "displaced");
+    assert_eq!(status(&curl(&[], &caddy.plain("/small"))), (200, "hit"), "not by these");
+    caddy.reload();
+    assert_eq!(status(&curl(&[], &caddy.plain("/9"))), (200, "hit"), "after a reload");
+    let names = std::fs::read_dir(caddy.path("kept")).unwrap().count();
+    assert_eq!(names, 0, "the file has no name");
+}
+
+#[test]
+fn content_stays_in_memory_where_the_disk_takes_none() {
+    let caddy = with_files("path /proc/kept");
+    for number in 0..3 {
+        let path = format!("/{number}");
+        curl(&[], &caddy.plain(&path));
+        assert_eq!(until(&caddy, &path, "hit").body, large(number), "{path}");
+    }
+    let log = caddy.log();
+    assert_eq!(log.matches("cache: cannot keep content in /proc/kept").count(), 1, "{log}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
-use super::entry::{Entry, Selector, Wanted, head_bytes};
+use super::disk::Extent;
+use super::entry::{Content, Entry, Selector, Wanted, head_bytes};
 use super::policy::Freshness;
 use super::store::{Landed, Lead, Reservation, Store};
 
@@ -44,13 +45,13 @@ pub(super) struct Draft {
     lead: Option<Lead>,
 }
 
-/// The content of an entry, counted as long as anybody has it.
-struct Content {
+/// Content in memory, counted as long as anybody has it.
+struct Counted {
     bytes: Vec<u8>,
     _room: Reservation,
 }
 
-impl AsRef<[u8]> for Content {
+impl AsRef<[u8]> for Counted {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -104,20 +105,50 @@ impl Draft {
         true
     }
 
-    /// Stores it.
+    /// Stores it, on disk once it is written there.
     pub(super) fn finish(mut self) {
         if self.length.is_some_and(|length| length != self.content.len()) {
             return;
         }
-        let Head { status, headers, freshness, selector } = self.head;
-        let is_shared = freshness.can_be_shared();
         self.content.shrink_to_fit();
         self.room.shrink(self.content.capacity());
-        let body = match self.content.is_empty() {
-            true => Bytes::new(),
-            false => Bytes::from_owner(Content { bytes: self.content, _room: self.room }),
+        match self.place.store.extent(self.content.len()) {
+            Some(extent) => drop(tokio::task::spawn_local(self.write(extent))),
+            None => self.keep(),
+        }
+    }
+
+    async fn write(mut self, extent: Extent) {
+        let bytes = std::mem::take(&mut self.content);
+        let write = move || {
+            let written = extent.write(&bytes);
+            (bytes, written)
         };
-        let entry = Entry { status, headers, body, freshness, selector };
+        // Else the process ends.
+        let Ok((bytes, written)) = tokio::task::spawn_blocking(write).await else { return };
+        match written {
+            Some(written) => self.store(Content::Disk(Arc::new(written))),
+            None => Self { content: bytes, ..self }.keep(),
+        }
+    }
+
+    /// Stores it in memory.
+    fn keep(mut self) {
+        let bytes = std::mem::take(&mut self.content);
+        let bytes = match bytes.is_empty() {
+            true => Bytes::new(),
+            false => {
+                let room = self.room.take();
+                Bytes::from_owner(Counted { bytes, _room: room })
+            }
+        };
+        self.store(Content::Memory(bytes));
+    }
+
+    fn store(self, content: Content) {
+        let Head { status, headers, freshness, selector } = self.head;
+        let is_shared = freshness.can_be_shared();
+        let entry = Entry { status, headers, content, freshness, selector };
         self.place.store.insert(&self.place.key, Arc::new(entry), self.own);
         let landed = if is_shared { Landed::Stored } else { Landed::Unshared };
         self.lead.into_iter().for_each(|lead| lead.land(landed));

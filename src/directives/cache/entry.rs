@@ -1,5 +1,7 @@
 //! A stored response, and the responses that are made of it.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -9,6 +11,7 @@ use http::header::{
 };
 use http::{Response, StatusCode};
 
+use super::disk::Written;
 use super::policy::{self, Freshness};
 use crate::http::byte_ranges::{self, ByteRanges};
 use crate::http::preconditions::{Validators, Verdict};
@@ -25,9 +28,32 @@ const FIELD: usize = 64;
 pub(super) struct Entry {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(super) content: Content,
     pub(super) freshness: Freshness,
     pub(super) selector: Selector,
+}
+
+/// Where the content of a response is.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    Memory(Bytes),
+    Disk(Arc<Written>),
+}
+
+impl Content {
+    fn len(&self) -> usize {
+        match self {
+            Self::Memory(bytes) => bytes.len(),
+            Self::Disk(written) => written.len(),
+        }
+    }
+
+    fn body(&self, range: Range<usize>) -> Body {
+        match self {
+            Self::Memory(bytes) => Body::from(bytes.slice(range)),
+            Self::Disk(written) => written.body(range),
+        }
+    }
 }
 
 /// Which requests for a resource a response is for.
@@ -198,14 +224,15 @@ impl Entry {
     pub(super) fn respond(&self, req: &Request, now: SystemTime) -> Reply {
         let mut headers = self.headers.clone();
         headers.insert(AGE, self.freshness.age(now).into());
-        respond(req, self.status, headers, &self.body)
+        respond(req, self.status, headers, &self.content)
     }
 }
 
 /// What a client gets of a whole response to a GET.
-fn respond(req: &Request, status: StatusCode, mut headers: HeaderMap, body: &Bytes) -> Reply {
+fn respond(req: &Request, status: StatusCode, mut headers: HeaderMap, content: &Content) -> Reply {
+    let whole = 0..content.len();
     if status != StatusCode::OK {
-        return Ok(with(status, headers, body.clone()));
+        return Ok(with(status, headers, content.body(whole)));
     }
     match check(req, &headers) {
         Verdict::Send => {}
@@ -213,7 +240,7 @@ fn respond(req: &Request, status: StatusCode, mut headers: HeaderMap, body: &Byt
         Verdict::Failed => return Err(Fault::status(StatusCode::PRECONDITION_FAILED)),
     }
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let size = body.len() as u64;
+    let size = content.len() as u64;
     match ranges(req, &headers, size) {
         ByteRanges::Spans(spans) if spans.len() == 1 => {
             let span = spans[0];
@@ -223,7 +250,8 @@ fn respond(req: &Request, status: StatusCode, mut headers: HeaderMap, body: &Byt
                 headers.insert(CONTENT_RANGE, value);
             }
             headers.insert(CONTENT_LENGTH, span.len.into());
-            Ok(with(StatusCode::PARTIAL_CONTENT, headers, body.slice(start..end.min(body.len()))))
+            let part = content.body(start..end.min(content.len()));
+            Ok(with(StatusCode::PARTIAL_CONTENT, headers, part))
         }
         ByteRanges::Unsatisfiable => {
             let mut fault = Fault::status(StatusCode::RANGE_NOT_SATISFIABLE);
@@ -233,7 +261,7 @@ fn respond(req: &Request, status: StatusCode, mut headers: HeaderMap, body: &Byt
             Err(fault)
         }
         // A client must be ready for the whole (RFC 9110 section 14.2).
-        _ => Ok(with(status, headers, body.clone())),
+        _ => Ok(with(status, headers, content.body(whole))),
     }
 }
 
@@ -247,7 +275,7 @@ pub(super) fn not_modified(mut headers: HeaderMap) -> Response<Body> {
     for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
         headers.remove(name);
     }
-    with(StatusCode::NOT_MODIFIED, headers, Bytes::new())
+    with(StatusCode::NOT_MODIFIED, headers, Body::empty())
 }
 
 fn ranges(req: &Request, headers: &HeaderMap, size: u64) -> ByteRanges {
@@ -263,8 +291,8 @@ fn ranges(req: &Request, headers: &HeaderMap, size: u64) -> ByteRanges {
     }
 }
 
-fn with(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+fn with(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response

@@ -1,12 +1,14 @@
 //! `cache`: a shared cache (RFC 9111) before `proxy`, `fastcgi` and files.
 //!
-//! [`policy`] decides; [`store`] keeps; [`serve`] answers a request from what is kept, or has it
-//! asked for; [`draft`] and [`fill`] store what comes, while the client gets it. [`purge`] removes.
+//! [`policy`] decides; [`store`] keeps, [`disk`] large content; [`serve`] answers a request from
+//! what is kept, or has it asked for; [`draft`] and [`fill`] store what comes, while the client
+//! gets it. [`purge`] removes.
 //!
 //! The handler stands behind those that let requests in or change what a client gets, whose order
 //! in Caddy 1 was the other way round: what it keeps is as the origin sent it.
 
 mod control;
+mod disk;
 mod draft;
 mod entry;
 mod fill;
@@ -29,6 +31,7 @@ use crate::limits::CACHE_BYTES;
 use crate::site::{Rest, SiteBuilder};
 use crate::upstream::Shared;
 
+use disk::Disk;
 pub(super) use options::OPTIONS;
 use options::Settings;
 use store::Store;
@@ -47,9 +50,17 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         return Err(args.error(message).hint("write all options into one block"));
     }
     let name = site.name();
-    let store = match settings.memory {
-        Some(bytes) => STORES.get(format!("{bytes} {name}"), || Store::new(bytes)),
-        None => STORES.get(String::new(), || Store::new(CACHE_BYTES)),
+    let Settings { memory, directory, disk, .. } = &settings;
+    let bytes = memory.unwrap_or(CACHE_BYTES);
+    let store = match directory {
+        Some(path) => {
+            let key = format!("{bytes} {disk} {} {name}", path.display());
+            STORES.get(key, || Store::new(bytes, Some(Disk::new(path, *disk))))
+        }
+        None if memory.is_some() => {
+            STORES.get(format!("{bytes} {name}"), || Store::new(bytes, None))
+        }
+        None => STORES.get(String::new(), || Store::new(bytes, None)),
     };
     let space = format!("{name}\n{}\n", settings.identity());
     let rest = site.rest_of_next();

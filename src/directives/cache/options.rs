@@ -1,5 +1,6 @@
 //! Reads a `cache` block.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
@@ -11,7 +12,7 @@ use crate::caddyfile::{Args, ConfigError, Options, option, templated};
 use crate::http::paths::Prefix;
 use crate::http::placeholders::Template;
 use crate::http::ranges::Ranges;
-use crate::limits::{CACHE_BYTES, CACHE_LIFETIME, CACHE_OBJECT, CACHE_WAIT};
+use crate::limits::{CACHE_BYTES, CACHE_DISK, CACHE_LIFETIME, CACHE_OBJECT, CACHE_WAIT};
 
 pub(in crate::directives) static OPTIONS: Options<Settings> = Options::new(&[
     option("match_path PATH, such as: match_path /assets", Accumulates, |cache, args| {
@@ -53,7 +54,20 @@ pub(in crate::directives) static OPTIONS: Options<Settings> = Options::new(&[
     option("lock_timeout DURATION, such as: lock_timeout 5s", LastWins, |cache, args| {
         args.duration().map(|wait| cache.wait = wait)
     }),
-    option("path DIRECTORY, which has no effect", LastWins, |_, args| args.required().map(drop)),
+    option("path DIRECTORY, such as: path /var/lib/caddy/cache", LastWins, |cache, args| {
+        let word = args.required()?;
+        // The process may change to another directory.
+        let path = std::path::absolute(word).unwrap_or_else(|_| word.into());
+        if path.metadata().is_ok_and(|about| !about.is_dir()) {
+            let message = format!("cache: '{word}' is not a directory");
+            return Err(args.error(message).hint("write: path DIRECTORY"));
+        }
+        cache.directory = Some(path);
+        Ok(())
+    }),
+    option("disk SIZE, such as: disk 10GB", Forbidden, |cache, args| {
+        args.size().map(|bytes| cache.disk = bytes)
+    }),
     option("memory SIZE, such as: memory 512MB", Forbidden, |cache, args| {
         size(args).map(|bytes| cache.memory = Some(bytes))
     }),
@@ -93,6 +107,9 @@ pub(in crate::directives) struct Settings {
     /// Bytes of its own.
     pub(super) memory: Option<usize>,
     pub(super) most: usize,
+    /// For large content.
+    pub(super) directory: Option<PathBuf>,
+    pub(super) disk: u64,
     stale_while_revalidate: Duration,
     stale_if_error: Duration,
     pub(super) purge: Option<Purgers>,
@@ -124,14 +141,18 @@ impl Settings {
             wait: CACHE_WAIT,
             memory: None,
             most: CACHE_OBJECT,
+            directory: None,
+            disk: CACHE_DISK,
             stale_while_revalidate: Duration::ZERO,
             stale_if_error: Duration::ZERO,
             purge: None,
             text: String::new(),
         };
         let written = OPTIONS.read(&mut settings, args)?;
-        let hint = "leave it out; `memory` says how much memory there is";
-        written.warn_no_effect(args, "path", "as responses are kept in memory", hint)?;
+        if settings.directory.is_none() {
+            let hint = "write: path DIRECTORY";
+            written.warn_no_effect(args, "disk", "without a directory for the content", hint)?;
+        }
         if settings.rules.is_empty() {
             let hint = "write: match_path PATH, or: match_header NAME VALUE...";
             let why = "without a rule about which responses it is for";

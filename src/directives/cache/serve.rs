@@ -243,7 +243,7 @@ impl Shelf {
         let freshness = self.judge(req, &asked, answer);
         let entry = Entry {
             status: known.status,
-            body: known.body.clone(),
+            content: known.content.clone(),
             freshness: freshness.clone().unwrap_or_else(|_| known.freshness.clone()),
             selector: self.wanted(req).selector(&headers),
             headers,

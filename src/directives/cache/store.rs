@@ -1,4 +1,4 @@
-//! Where responses are kept: in memory, within a bound, for all workers.
+//! Where responses are kept: in memory, and large content on disk, within bounds, for all workers.
 //!
 //! Each shard is a table of resources and a queue for their eviction (second chance: a resource
 //! that was used since its last turn goes to the end). What is counted is what is in memory:
@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::entry::{Entry, Wanted, overrides, varied};
-use crate::limits::CACHE_VARIANTS;
+use super::disk::{Disk, Extent};
+use super::entry::{Content, Entry, Wanted, overrides, varied};
+use crate::limits::{CACHE_ON_DISK, CACHE_VARIANTS};
 
 const SHARDS: usize = 16;
 /// For how long requests for a resource do not wait for one another after a response that cannot
@@ -26,6 +27,8 @@ pub(super) struct Store {
     hasher: RandomState,
     bytes: Arc<AtomicUsize>,
     most: usize,
+    /// For large content.
+    disk: Option<Arc<Disk>>,
     /// The shard to evict from.
     turn: AtomicUsize,
 }
@@ -70,6 +73,11 @@ impl Reservation {
     pub(super) fn shrink(&mut self, to: usize) {
         self.counter.fetch_sub(self.bytes.saturating_sub(to), Ordering::Relaxed);
         self.bytes = self.bytes.min(to);
+    }
+
+    /// Leaves nothing.
+    pub(super) fn take(&mut self) -> Self {
+        Self { bytes: std::mem::take(&mut self.bytes), counter: self.counter.clone() }
     }
 
     /// Adds another one of the same store.
@@ -134,12 +142,13 @@ impl Drop for Lead {
 }
 
 impl Store {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize, disk: Option<Arc<Disk>>) -> Self {
         Self {
             shards: Default::default(),
             hasher: RandomState::new(),
             bytes: Arc::default(),
             most,
+            disk,
             turn: AtomicUsize::new(0),
         }
     }
@@ -208,18 +217,31 @@ impl Store {
         }
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.most);
         while self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
-            if !self.evict() {
+            if !self.evict(|_| true) {
                 return None;
             }
         }
         Some(Reservation { bytes, counter: self.bytes.clone() })
     }
 
-    /// Removes one resource; returns whether there was one.
-    fn evict(&self) -> bool {
+    /// A place on disk for content of so many bytes, for which others are removed; `None`: it stays
+    /// in memory.
+    pub(super) fn extent(&self, bytes: usize) -> Option<Extent> {
+        let disk =
+            self.disk.as_ref().filter(|disk| bytes >= CACHE_ON_DISK && disk.is_for(bytes))?;
+        loop {
+            let extent = disk.take(bytes);
+            if extent.is_some() || !self.evict(Resource::is_on_disk) {
+                return extent;
+            }
+        }
+    }
+
+    /// Removes one of such resources; returns whether there was one.
+    fn evict(&self, is_such: fn(&Resource) -> bool) -> bool {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         // The first round makes all unused, so the second one finds what there is.
-        (0..2 * SHARDS).any(|step| self.lock((first + step) % SHARDS).evict())
+        (0..2 * SHARDS).any(|step| self.lock((first + step) % SHARDS).evict(is_such))
     }
 
     /// Stores a response in place of the one for the same requests.
@@ -290,15 +312,21 @@ impl Resource {
         let mut variants = self.variants.iter().map(|variant| &variant.entry);
         variants.find(|entry| entry.selector.matches(wanted)).cloned()
     }
+
+    fn is_on_disk(&self) -> bool {
+        let is_there = |variant: &Variant| matches!(variant.entry.content, Content::Disk(_));
+        self.variants.iter().any(is_there)
+    }
 }
 
 impl Shard {
-    /// Removes the first resource that was not used since its last turn.
-    fn evict(&mut self) -> bool {
+    /// Removes the first of such resources that was not used since its last turn.
+    fn evict(&mut self, is_such: fn(&Resource) -> bool) -> bool {
         for _ in 0..self.queue.len() {
             let Some(queued) = self.queue.pop_front() else { return false };
             match self.resources.get_mut(&queued.key) {
                 Some(resource) if resource.number != queued.number => {}
+                Some(resource) if !is_such(resource) => self.queue.push_back(queued),
                 Some(resource) if resource.was_used => {
                     resource.was_used = false;
                     self.queue.push_back(queued);

@@ -21,7 +21,8 @@ fn entry(accept: &str, control: &str) -> Arc<Entry> {
     let freshness = judge(&asked, StatusCode::OK, &headers, Defaults::default(), exchange).unwrap();
     let fields = vec![("accept".parse().unwrap(), accept.to_owned())];
     let selector = Selector { target: "/".into(), fields, overrides: Vec::new(), is_raw: false };
-    Arc::new(Entry { status: StatusCode::OK, headers, body: Bytes::new(), freshness, selector })
+    let content = Content::Memory(Bytes::new());
+    Arc::new(Entry { status: StatusCode::OK, headers, content, freshness, selector })
 }
 
 fn accepting(value: &str) -> HeaderMap {
@@ -44,7 +45,7 @@ fn used(store: &Store) -> usize {
 
 #[test]
 fn memory_is_bounded_and_what_is_used_stays() {
-    let (store, any) = (Store::new(100_000), accepting("a"));
+    let (store, any) = (Store::new(100_000, None), accepting("a"));
     for number in 0..1000 {
         assert!(put(&store, &format!("/{number}"), "a", 1000));
         assert!(store.find("/0", wanted(&any)).is_some(), "{number}");
@@ -59,7 +60,7 @@ fn memory_is_bounded_and_what_is_used_stays() {
 
 #[test]
 fn what_is_under_way_counts() {
-    let store = Store::new(1000);
+    let store = Store::new(1000, None);
     let first = store.reserve(600).unwrap();
     assert!(store.reserve(600).is_none(), "nothing can be removed for it");
     drop(first);
@@ -71,7 +72,7 @@ fn what_is_under_way_counts() {
 
 #[test]
 fn variants_are_told_apart_and_bounded() {
-    let store = Store::new(1 << 20);
+    let store = Store::new(1 << 20, None);
     for number in 0..2 * CACHE_VARIANTS {
         assert!(put(&store, "/", &format!("a{number}"), 100));
     }
@@ -92,7 +93,7 @@ fn variants_are_told_apart_and_bounded() {
 
 #[test]
 fn removals_do_not_let_the_queue_grow() {
-    let store = Store::new(1 << 20);
+    let store = Store::new(1 << 20, None);
     for _ in 0..10_000 {
         assert!(put(&store, "/", "a", 100));
         assert_eq!(store.remove("/"), 1);
@@ -103,7 +104,7 @@ fn removals_do_not_let_the_queue_grow() {
 
 #[test]
 fn one_asks_and_others_wait() {
-    let (store, any) = (Arc::new(Store::new(1 << 20)), accepting("a"));
+    let (store, any) = (Arc::new(Store::new(1 << 20, None)), accepting("a"));
     let turn = |seen| store.turn("/", wanted(&any), seen);
     let Turn::Lead(lead) = turn(None) else { panic!("the first asks") };
     let Turn::Wait(landing) = turn(None) else { panic!("the second waits") };
@@ -129,7 +130,7 @@ fn one_asks_and_others_wait() {
 
 #[test]
 fn threads_share_it() {
-    let store = Arc::new(Store::new(50_000));
+    let store = Arc::new(Store::new(50_000, None));
     thread::scope(|scope| {
         for thread in 0..4 {
             let store = &store;

@@ -93,7 +93,7 @@ pub fn spawn(
     connections: usize,
     qlog: Option<Qlog>,
 ) -> io::Result<Workers> {
-    let quic = Arc::new(Shared { qlog, first_windows: FirstWindows::default() });
+    let quic = Arc::new(Shared { qlog, first_windows: FirstWindows::new() });
     let mut threads = Vec::with_capacity(count);
     let counters: Vec<_> = (0..count).map(|_| WorkerMetrics::begin()).collect();
     for (number, metrics) in counters.iter().copied().enumerate() {

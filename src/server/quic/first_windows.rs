@@ -2,12 +2,12 @@
 //! slowest link of their path, so they share an initial window (RFC 9040 section 2.2), but none has
 //! less than RFC 9002 section 7.2 recommends.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::congestion::INITIAL_WINDOW_PACKETS;
+use super::packets::recent::Recent;
 use crate::net::subscriber::Subscriber;
 
 /// The initial window of RFC 9002, in packets.
@@ -17,50 +17,22 @@ const TOGETHER: Duration = Duration::from_secs(1);
 /// Clients at a time; one more gets the least window.
 const CLIENTS: usize = 4096;
 
-/// The connections of all clients of the process that began a short time ago.
-#[derive(Default)]
-pub(crate) struct FirstWindows(Mutex<Table>);
-
-#[derive(Default)]
-struct Table {
-    clients: HashMap<Subscriber, Begun>,
-    /// A full table is searched for old entries once in [`TOGETHER`].
-    searched: Option<Instant>,
-}
-
-struct Begun {
-    first: Instant,
-    connections: u64,
-}
+/// How many connections of each client of the process began a short time ago.
+pub(crate) struct FirstWindows(Mutex<Recent<Subscriber, u64, Instant>>);
 
 impl FirstWindows {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Recent::new(CLIENTS, TOGETHER)))
+    }
+
     /// The initial window of a client's new connection, in packets.
     pub(super) fn next(&self, client: IpAddr, now: Instant) -> u64 {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let connections = table.count(Subscriber::of(client), now);
-        connections.map_or(LEAST, |all| (INITIAL_WINDOW_PACKETS / all).max(LEAST))
-    }
-}
-
-impl Table {
-    /// The client's connections, with the new one; `None` if there are too many clients.
-    fn count(&mut self, client: Subscriber, now: Instant) -> Option<u64> {
-        let is_old = |begun: &Begun| now.saturating_duration_since(begun.first) >= TOGETHER;
-        if self.clients.len() >= CLIENTS && !self.clients.contains_key(&client) {
-            if self.searched.is_none_or(|at| now.saturating_duration_since(at) >= TOGETHER) {
-                self.searched = Some(now);
-                self.clients.retain(|_, begun| !is_old(begun));
-            }
-            if self.clients.len() >= CLIENTS {
-                return None;
-            }
-        }
-        let begun = self.clients.entry(client).or_insert(Begun { first: now, connections: 0 });
-        if is_old(begun) {
-            *begun = Begun { first: now, connections: 0 };
-        }
-        begun.connections += 1;
-        Some(begun.connections)
+        let Some(connections) = table.get_or_default(Subscriber::of(client), now) else {
+            return LEAST;
+        };
+        *connections += 1;
+        (INITIAL_WINDOW_PACKETS / *connections).max(LEAST)
     }
 }
 
@@ -70,7 +42,7 @@ mod tests {
 
     #[test]
     fn connections_that_begin_together_share_a_window() {
-        let (windows, begin) = (FirstWindows::default(), Instant::now());
+        let (windows, begin) = (FirstWindows::new(), Instant::now());
         let next = |client: &str, ms| {
             windows.next(client.parse().unwrap(), begin + Duration::from_millis(ms))
         };
@@ -86,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_full_table_gives_the_least_window() {
-        let (windows, begin) = (FirstWindows::default(), Instant::now());
+        let (windows, begin) = (FirstWindows::new(), Instant::now());
         let client = |number: usize| IpAddr::from(u32::try_from(number).unwrap().to_be_bytes());
         for number in 0..CLIENTS {
             assert_eq!(windows.next(client(number), begin), 32);
@@ -95,6 +67,6 @@ mod tests {
         assert_eq!(windows.next(client(1), begin), 16, "one that is known");
         let later = begin + TOGETHER;
         assert_eq!(windows.next(client(CLIENTS), later), 32);
-        assert_eq!(windows.0.lock().unwrap().clients.len(), 1);
+        assert_eq!(windows.0.lock().unwrap().len(), 1);
     }
 }

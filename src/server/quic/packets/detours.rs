@@ -1,36 +1,30 @@
 //! Clients of one socket whose packets come by another machine, and by which: what is sent to them
 //! goes back the same way.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::recent::Recent;
+
 /// How long after a client's last packet it is remembered.
 const KEPT: Duration = Duration::from_secs(120);
 /// Clients at a time; others are answered directly.
 const CLIENTS: usize = 1 << 14;
-/// A full table is searched for old clients once in this time.
-const SEARCH: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Detours {
     /// If it is zero, nothing else is looked at.
     count: AtomicUsize,
-    clients: Mutex<Clients>,
+    /// The number of the machine by which a client comes.
+    clients: Mutex<Recent<SocketAddr, u16, Instant>>,
 }
 
-#[derive(Debug, Default)]
-struct Clients {
-    detours: HashMap<SocketAddr, Detour>,
-    searched: Option<Instant>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Detour {
-    machine: u16,
-    at: Instant,
+impl Default for Detours {
+    fn default() -> Self {
+        Self { count: AtomicUsize::new(0), clients: Mutex::new(Recent::new(CLIENTS, KEPT)) }
+    }
 }
 
 impl Detours {
@@ -41,11 +35,12 @@ impl Detours {
         }
         let mut clients = self.clients();
         if machine == 0 {
-            clients.detours.remove(&client);
+            clients.remove(&client);
         } else {
-            clients.note(client, Detour { machine, at: Instant::now() });
+            // One that finds no room is answered directly.
+            let _ = clients.insert(client, machine, Instant::now());
         }
-        self.count.store(clients.detours.len(), Ordering::Relaxed);
+        self.count.store(clients.len(), Ordering::Relaxed);
     }
 
     /// The machine by which the client is reached, if it is not reached directly.
@@ -53,27 +48,11 @@ impl Detours {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        self.clients().detours.get(&client).map(|detour| detour.machine)
+        self.clients().get(&client, Instant::now()).copied()
     }
 
-    fn clients(&self) -> MutexGuard<'_, Clients> {
+    fn clients(&self) -> MutexGuard<'_, Recent<SocketAddr, u16, Instant>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Clients {
-    fn note(&mut self, client: SocketAddr, detour: Detour) {
-        let now = detour.at;
-        if self.detours.len() >= CLIENTS && !self.detours.contains_key(&client) {
-            if self.searched.is_none_or(|at| now.duration_since(at) >= SEARCH) {
-                self.searched = Some(now);
-                self.detours.retain(|_, detour| now.duration_since(detour.at) < KEPT);
-            }
-            if self.detours.len() >= CLIENTS {
-                return;
-            }
-        }
-        self.detours.insert(client, detour);
     }
 }
 
@@ -102,13 +81,5 @@ mod tests {
         assert_eq!(detours.of(client(2)), Some(1), "one that is known stays");
         detours.came(client(2), 3);
         assert_eq!(detours.of(client(2)), Some(3));
-        let mut clients = detours.clients();
-        let searched = clients.searched.unwrap();
-        clients.note(client(0), Detour { machine: 5, at: searched + SEARCH / 2 });
-        assert_eq!(clients.searched, Some(searched));
-        // Once all are old, there is room again.
-        let at = searched + 2 * KEPT;
-        clients.note(client(CLIENTS + 1000), Detour { machine: 5, at });
-        assert_eq!((clients.detours.len(), clients.searched), (1, Some(at)));
     }
 }

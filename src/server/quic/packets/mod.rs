@@ -9,6 +9,7 @@ pub(crate) mod fuzzing;
 mod id;
 mod issuer;
 mod post;
+pub(in crate::server::quic) mod recent;
 mod turns;
 mod unproven;
 pub(crate) mod way;

@@ -253,10 +253,10 @@ impl Machines {
         else {
             return false;
         };
-        let caller = Caller { listener: listener_at, out, ip: meta.dst_ip, at: now };
+        let caller = Caller { listener: listener_at, out, ip: meta.dst_ip };
         let may_go = packet.chunks(meta.stride.max(1)).take_while(|_| self.may_send());
         for (place, packet) in may_go.enumerate() {
-            if place == 0 && !locked(&self.callers).note(meta.addr, caller.clone()) {
+            if place == 0 && !locked(&self.callers).note(meta.addr, caller.clone(), now) {
                 break;
             }
             let (client, ecn) = (meta.addr, meta.ecn);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Token;
-use crate::warning::Warning;
+use crate::warning::{Warning, marked};
 
 /// Which stage refused; it is part of the first line of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,19 +119,7 @@ impl ConfigError {
     /// The place, and its line with the word marked; each begins with a line feed.
     fn place(&self) -> Option<String> {
         let source = self.source_line.as_ref()?;
-        let margin = self.line.to_string();
-        let before = self.column.saturating_sub(1) as usize;
-        let tabs_kept: String =
-            source.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        let marks = "^".repeat(word_length(source.chars().skip(before)));
-        Some(format!(
-            "\n  --> {}:{}:{}\n  {margin} | {source}\n  {:width$} | {tabs_kept}{marks}",
-            self.file,
-            self.line,
-            self.column,
-            "",
-            width = margin.len()
-        ))
+        Some(marked(&self.file, self.line, self.column, source))
     }
 
     fn hint_behind(&self) -> String {
@@ -154,42 +142,3 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-/// How many characters the word has that begins here, its quotes among them; at least one.
-fn word_length(mut rest: impl Iterator<Item = char>) -> usize {
-    let Some(first) = rest.next() else { return 1 };
-    let mut length = 1;
-    let mut is_escaped = false;
-    for c in rest {
-        if first != '"' && c.is_whitespace() {
-            break;
-        }
-        length += 1;
-        if first == '"' && c == '"' && !is_escaped {
-            break;
-        }
-        is_escaped = c == '\\' && !is_escaped;
-    }
-    length
-}
-
-#[cfg(test)]
-mod tests {
-    use super::word_length;
-
-    #[test]
-    fn a_word_is_marked_whole() {
-        for (rest, length) in [
-            ("proxy / a", 5),
-            ("{", 1),
-            ("\"a b\" c", 5),
-            ("\"a \\\" b\" c", 8),
-            ("\"C:\\\\\" c", 6),
-            ("\"open to its end", 16),
-            ("é\tb", 1),
-            ("", 1),
-        ] {
-            assert_eq!(word_length(rest.chars()), length, "{rest}");
-        }
-    }
-}

@@ -1,6 +1,7 @@
 //! What goes into a translation and what comes out of it.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::warning::Warning;
 
@@ -17,6 +18,29 @@ pub struct Included {
     /// As messages name it.
     pub name: String,
     pub text: String,
+}
+
+/// Characters of the longest line that a message shows: a file may be one line.
+const LONGEST_SHOWN: usize = 400;
+
+/// A file of the original: its name, and its lines to show in messages.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) name: Box<str>,
+    lines: Vec<Box<str>>,
+}
+
+impl Source {
+    pub(super) fn new(name: &str, text: &str) -> Rc<Self> {
+        Rc::new(Self { name: name.into(), lines: text.lines().map(Box::from).collect() })
+    }
+
+    /// The line of this number, if a message can show it.
+    pub(super) fn line(&self, number: u32) -> Option<&str> {
+        let line = self.lines.get((number as usize).checked_sub(1)?)?;
+        let fits = line.len() <= LONGEST_SHOWN && !line.contains(|c| c < ' ' && c != '\t');
+        fits.then_some(line)
+    }
 }
 
 /// The files beside the one that is translated.
@@ -38,6 +62,11 @@ pub struct Unreadable(Warning);
 impl Unreadable {
     pub(super) fn new(warning: Warning) -> Self {
         Self(warning)
+    }
+
+    /// The same with the lines that show the place.
+    pub fn shown(&self) -> String {
+        self.0.shown()
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::Converted;
+use super::files::Source;
 use super::pattern::escaped;
-use crate::warning::Warning;
+use crate::warning::{Warning, marked};
 
 /// Bytes of the longest translation, in MiB: settings that sites share are written in each.
 const LONGEST_MIB: usize = 16;
@@ -13,14 +14,20 @@ const LONGEST_MIB: usize = 16;
 /// Where a word of the original stands.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    pub(super) file: Rc<str>,
+    pub(super) source: Rc<Source>,
     pub(super) line: u32,
     pub(super) column: u32,
 }
 
 impl Place {
+    pub(super) fn file(&self) -> &str {
+        &self.source.name
+    }
+
     pub(super) fn warning(&self, message: &str) -> Warning {
-        Warning::at(&self.file, self.line, self.column, message)
+        let (file, line, column) = (self.file(), self.line, self.column);
+        let place = self.source.line(line).map(|text| marked(file, line, column, text));
+        Warning::at(file, line, column, message).showing(place)
     }
 }
 
@@ -264,7 +271,7 @@ impl Page {
         for item in items {
             match item {
                 Item::Note { at, text } => {
-                    let place = format!("{}:{}: {text}", at.file, at.line);
+                    let place = format!("{}:{}: {text}", at.file(), at.line);
                     self.comment(margin, &place);
                     self.tell(at, text);
                 }
@@ -278,7 +285,7 @@ impl Page {
         let Some(words) = words else {
             let text = line.words.join(" ");
             self.comment(margin, &format!("cannot be written as words of a Caddyfile: {text}"));
-            let at = Place { file: "output".into(), line: 1, column: 1 };
+            let at = Place { source: Source::new("output", ""), line: 1, column: 1 };
             self.tell(&at, &format!("no word of a Caddyfile can hold this: {}", one_line(&text)));
             return;
         };
@@ -296,7 +303,7 @@ impl Page {
 
     /// A comment at this place, and the warning.
     fn warn(&mut self, at: &Place, text: &str) {
-        self.comment("", &format!("{}:{}: {text}", at.file, at.line));
+        self.comment("", &format!("{}:{}: {text}", at.file(), at.line));
         self.tell(at, text);
     }
 

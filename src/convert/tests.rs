@@ -140,7 +140,10 @@ fn the_example_of_the_documentation() {
         rest.split_once("```").unwrap().0.to_owned()
     };
     let theirs = block("cannot be carried over lets nobody in (403).\n\n```\n");
-    assert_eq!(convert("site.conf", &theirs, &Beside).unwrap().text, block("```caddyfile\n"));
+    let converted = convert("site.conf", &theirs, &Beside).unwrap();
+    assert_eq!(converted.text, block("```caddyfile\n"));
+    let warnings = converted.warnings.iter().map(|one| format!("[WARNING] {}\n", one.shown()));
+    assert_eq!(warnings.collect::<String>(), block("and the warning is\n\n```\n"));
 }
 
 #[test]
@@ -165,6 +168,32 @@ fn what_is_left_out_is_said_with_its_place() {
         let place = warning.split(':').take(2).collect::<Vec<_>>().join(":");
         assert!(converted.text.contains(&format!("# {place}: ")), "{}", converted.text);
     }
+}
+
+#[test]
+fn a_warning_shows_its_line() {
+    let long = format!("server {{ limit_req {}; }}", "x".repeat(400));
+    for (text, shown) in [
+        (
+            "server {\n\tlimit_req zone=a;\n}",
+            "\n  --> F:2:2\n  2 | \tlimit_req zone=a;\n    | \t^^^^^^^^^",
+        ),
+        (
+            "include site.conf;\nserver { limit_req a; }",
+            "\n  --> F:2:10\n  2 | server { limit_req a; }\n    |          ^^^^^^^^^",
+        ),
+        (":80 {\n  map {a} {b} {\n  }\n}", "\n  --> F:2:3\n  2 |   map {a} {b} {\n    |   ^^^"),
+        // A line that is too long for a terminal, or could change it, is not shown.
+        (&long, ""),
+        ("server {\n limit_req \u{1b}[2J;\n}", ""),
+    ] {
+        let converted = made(text);
+        let places = converted.warnings.iter().map(|one| one.shown().replace(&one.to_string(), ""));
+        let places: Vec<_> = places.collect();
+        assert!(places.iter().any(|place| place == shown), "{text}: {places:?}");
+    }
+    let error = convert("F", "server {\n listen 80 }", &Beside).unwrap_err().shown();
+    assert!(error.ends_with("\n  2 |  listen 80 }\n    |  ^^^^^^"), "{error}");
 }
 
 #[test]

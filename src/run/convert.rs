@@ -13,7 +13,7 @@ pub(super) fn convert(options: &Options) -> u8 {
     match converted(options) {
         Ok(converted) => {
             output::text(&converted.text);
-            converted.warnings.iter().for_each(|warning| output::warning(&warning.to_string()));
+            converted.warnings.iter().for_each(|warning| output::warning(&warning.shown()));
             OK
         }
         Err(error) => {
@@ -34,7 +34,7 @@ fn converted(options: &Options) -> Result<convert::Converted, String> {
     };
     let text = text.map_err(|error| format!("converting {name}: {error}"))?;
     let near = Near::of(name)?;
-    convert::convert(name, &text, &near).map_err(|error| error.to_string())
+    convert::convert(name, &text, &near).map_err(|error| error.shown())
 }
 
 /// The files beside the one that is translated.

@@ -57,7 +57,7 @@ impl Imports<'_> {
     }
 
     fn of_files(&mut self, line: &Segment, page: &mut Page) -> Vec<Segment> {
-        let files = match self.files.read(line.arg(0), &line.at.file) {
+        let files = match self.files.read(line.arg(0), line.at.file()) {
             Ok(files) => files,
             Err(error) => {
                 page.note(&line.at, format!("{}: {error}: left out", line.shown()));

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::caddyfile::Cursor;
+use crate::convert::files::Source;
 use crate::convert::page::Place;
 
 /// How deep blocks may lie in one another.
@@ -61,7 +62,7 @@ impl Token {
 
 /// The lines of a text. At the top they are addresses with blocks, or those of a single site.
 pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Segment>, Wrong> {
-    let tokens = Lexer { cursor: Cursor::new(text), file: Rc::from(name) }.tokens()?;
+    let tokens = Lexer { cursor: Cursor::new(text), source: Source::new(name, text) }.tokens()?;
     let mut reader = Reader { tokens: tokens.into_iter().peekable() };
     let (all, close) = reader.segments(0)?;
     match close {
@@ -120,7 +121,7 @@ impl Reader {
 
 struct Lexer<'a> {
     cursor: Cursor<'a>,
-    file: Rc<str>,
+    source: Rc<Source>,
 }
 
 impl Lexer<'_> {
@@ -128,7 +129,7 @@ impl Lexer<'_> {
         let mut all = Vec::new();
         while let Some(first) = self.cursor.skip_blank() {
             let at = Place {
-                file: self.file.clone(),
+                source: self.source.clone(),
                 line: self.cursor.line,
                 column: self.cursor.column,
             };

@@ -44,7 +44,7 @@ fn passwords(scope: &Scope<'_>, path: &str, files: &dyn Files) -> Vec<Item> {
     if file.is_empty() || !values::is_fixed(file) || !values::is_fixed(realm.arg(0)) {
         return closed("no file with users whose name has no variable".to_owned());
     }
-    let list = match files.read(file, &realm.at.file) {
+    let list = match files.read(file, realm.at.file()) {
         Ok(list) => list,
         Err(error) => return closed(format!("{file}: {error}")),
     };

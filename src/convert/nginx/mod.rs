@@ -128,7 +128,7 @@ impl Loader<'_> {
             self.page.note(&include.at, "too many files include one another: left out");
             return Vec::new();
         }
-        let files = match self.files.read(path, &include.at.file) {
+        let files = match self.files.read(path, include.at.file()) {
             Ok(files) => files,
             Err(error) => {
                 self.page.note(&include.at, format!("{}: {error}: left out", include.shown()));

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::caddyfile::Cursor;
+use crate::convert::files::Source;
 use crate::convert::page::Place;
 
 /// How deep blocks may lie in one another.
@@ -45,14 +46,14 @@ pub(in crate::convert) type Wrong = (Place, String);
 
 /// The directives of a text.
 pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Directive>, Wrong> {
-    let file = Rc::from(name);
-    let mut reader = Reader { cursor: Cursor::new(text), file };
+    let source = Source::new(name, text);
+    let mut reader = Reader { cursor: Cursor::new(text), source };
     reader.directives(0)
 }
 
 struct Reader<'a> {
     cursor: Cursor<'a>,
-    file: Rc<str>,
+    source: Rc<Source>,
 }
 
 enum Token {
@@ -95,7 +96,7 @@ impl Reader<'_> {
     }
 
     fn place(&self) -> Place {
-        Place { file: self.file.clone(), line: self.cursor.line, column: self.cursor.column }
+        Place { source: self.source.clone(), line: self.cursor.line, column: self.cursor.column }
     }
 
     fn token(&mut self) -> Result<(Place, Token), Wrong> {

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(buildah curl git haproxy nginx-light nodejs chromium nghttp2-client procps openssh-client openssl python3-venv binutils cadaver
+packages=(apache2-bin buildah curl git haproxy nginx-light nodejs chromium nghttp2-client procps openssh-client openssl python3-venv binutils cadaver
     debugedit elfutils fish iproute2 lintian litmus logrotate man-db passwd rpm rpmlint shellcheck systemd util-linux pebble bsdextrautils bind9
     bind9-dnsutils libnss3-tools php8.2-fpm
     mono-fastcgi-server4 zsh goaccess jq)

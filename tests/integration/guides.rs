@@ -1,13 +1,12 @@
 //! The guides of the documentation: their Caddyfiles run with the programs that they are about, and
 //! those that replace the configuration of another server answer as that one does.
 
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
+use crate::comparing::Other;
 use crate::documentation::{docs, examples_of};
-use crate::harness::{Answer, Caddy, Fpm, Origin, Setup, certificate, curl, free_port, wait_for};
+use crate::harness::{Answer, Caddy, Fpm, Origin, Setup, certificate, curl, free_port};
 
 /// The first block of a page in a language.
 fn block(page: &str, language: &str) -> String {
@@ -29,27 +28,6 @@ fn example(page: &str, host: &str, changes: &[(&str, &str)]) -> Setup {
     let text = examples_of(&docs().join(page)).into_iter().next().expect(page).text;
     let own = [(host, "localhost:@PORT@"), ("admin@example.com", "self_signed")];
     Setup::new(&changed(&changed(&text, &own), changes))
-}
-
-/// Another server than this one, which ends with the test.
-struct Other(Child);
-
-impl Other {
-    fn start(port: u16, command: &mut Command) -> Self {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let other = Self(child);
-        wait_for("the other server", Duration::from_secs(20), || {
-            TcpStream::connect(("127.0.0.1", port)).ok()
-        });
-        other
-    }
-}
-
-impl Drop for Other {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// What a client of either server notices: error pages are each server's own.
@@ -128,7 +106,7 @@ fn a_site_of_nginx_answers_alike() {
     let program = |name: &str| keys.path().join(name).display().to_string();
     let mut nginx = Command::new("nginx");
     nginx.args(["-p", &program(""), "-e", &program("error.log"), "-c", &program("nginx.conf")]);
-    let _nginx = Other::start(port, &mut nginx);
+    let _nginx = Other::start(port, &mut nginx, keys.path());
     let paths = [
         "/",
         "/page.html",
@@ -169,7 +147,7 @@ fn a_site_of_caddy_2_answers_alike() {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/caddy");
     let mut caddy_2 = Command::new(program);
     caddy_2.args(["run", "--config", "Caddyfile"]).current_dir(dir.path());
-    let _caddy_2 = Other::start(port, caddy_2.env("HOME", dir.path()));
+    let _caddy_2 = Other::start(port, caddy_2.env("HOME", dir.path()), dir.path());
     let paths = ["/", "/page.html", "/sub/", "/none", "/none/x", "/api/users?x=1", "/assets/a.css"];
     compare(port, &caddy, "http", &origin, &paths);
 }

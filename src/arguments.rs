@@ -24,7 +24,12 @@ pub fn prefix(args: &mut Args<'_>, word: &str) -> Result<Prefix, ConfigError> {
     let (prefix, remark) =
         Prefix::parse(word).map_err(|wrong| args.error_at(word, wrong.message).hint(wrong.hint))?;
     if let Some(warning) = remark {
-        args.warn(args.error_at(word, warning.message).hint(warning.hint));
+        let hint = match word {
+            "on" | "true" | "yes" => format!("write {} without '{word}'", args.name()),
+            "off" | "false" | "no" => "leave the line out to turn it off".to_owned(),
+            _ => warning.hint.to_string(),
+        };
+        args.warn(args.error_at(word, warning.message).hint(hint));
     }
     Ok(prefix)
 }
@@ -47,12 +52,15 @@ pub fn excepted(args: &mut Args<'_>, from: &Prefix) -> Result<Vec<Prefix>, Confi
 
 /// Where a path belongs stands something else: arguments in the wrong order, or one too few.
 pub fn not_a_path(args: &Args<'_>, word: &str) -> ConfigError {
-    args.error_at(word, format!("'{word}' is not a path: a path begins with '/'"))
-        .hint(format!("write the path before it: {} / {word}", args.directive()))
+    let error = args.error_at(word, format!("'{word}' is not a path: a path begins with '/'"));
+    match args.directive() {
+        "ipfilter" => error.hint(format!("write the address in the block: ip {word}")),
+        name => error.hint(format!("write the path before it: {name} / {word}")),
+    }
 }
 
 /// Whether a word is meant to be the address of a server.
-fn is_address(word: &str) -> bool {
+pub fn is_address(word: &str) -> bool {
     let is_port = |(_, port): (&str, &str)| port.parse::<u16>().is_ok();
     !word.starts_with('/')
         && (word.contains("://")

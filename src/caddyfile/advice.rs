@@ -2,7 +2,7 @@
 
 use super::nearest::nearest;
 use super::reserved::reserved;
-use super::{ConfigError, Kind, Role, Token, caddy2, nginx};
+use super::{ConfigError, Kind, Role, Token, apache, caddy2, haproxy, nginx};
 
 /// How to see all directives.
 const LIST: &str = "`caddy -plugins` lists the directives";
@@ -21,18 +21,36 @@ pub(super) fn unknown(name: &Token, known: &[&str]) -> Option<ConfigError> {
         return Some(error(message).hint(row.hint()));
     }
     let error = error(format!("Unknown directive '{word}'"));
+    // Some words are of both: only nginx ends a line so.
+    let is_nginx = name.source_line().is_some_and(|line| line.trim_end().ends_with(';'));
+    if let Some(here) = nginx::directive(word).filter(|_| is_nginx) {
+        return Some(error.hint(here).role(Role::Nginx));
+    }
     if let Some(here) = caddy2::directive(word) {
         return Some(error.hint(here).role(Role::Caddy2));
     }
     if let Some(here) = nginx::directive(word.trim_end_matches(';')) {
         return Some(error.hint(here).role(Role::Nginx));
     }
+    if let Some(here) = apache::directive(word) {
+        return Some(error.hint(here).role(Role::Apache));
+    }
+    if let Some(here) = haproxy::directive(word) {
+        return Some(error.hint(here).role(Role::Haproxy));
+    }
     if let Some(hint) = slip(word) {
+        return Some(error.hint(hint));
+    }
+    if is_address(word) {
+        let hint = format!("each of several sites has its directives in braces: {word} {{");
         return Some(error.hint(hint));
     }
     let error = error.role(Role::Directive);
     Some(match nearest(word, known) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None if &*name.file == "args" => {
+            error.hint(format!("`caddy help` has the commands; {LIST}"))
+        }
         None => error.hint(LIST),
     })
 }

@@ -33,6 +33,10 @@ pub enum Role {
     Caddy2,
     /// A word that only nginx has.
     Nginx,
+    /// A word that only Apache has.
+    Apache,
+    /// A word that only HAProxy has.
+    Haproxy,
     /// Anything else.
     Argument,
 }

@@ -2,6 +2,7 @@
 //! nor HTTP. Of the machine it reads imported files and the environment only.
 
 mod advice;
+mod apache;
 mod args;
 mod caddy2;
 mod cursor;
@@ -10,6 +11,7 @@ mod error;
 mod format;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod haproxy;
 mod import;
 mod lexer;
 mod nearest;

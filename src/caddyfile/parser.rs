@@ -112,6 +112,14 @@ impl Parser<'_> {
             }
             return None;
         }
+        if let Some(error) = self.misplaced(&keys, open.is_some()) {
+            self.errors.push(error);
+            let before = self.errors.len();
+            self.directives(open.as_ref());
+            // What stands in the block of a directive is no directive.
+            self.errors.truncate(if open.is_some() { before } else { self.errors.len() });
+            return None;
+        }
         keys.iter().for_each(|key| self.note_address(key));
         let directives = self.directives(open.as_ref());
         if keys.is_empty() {
@@ -122,6 +130,28 @@ impl Parser<'_> {
             return None;
         }
         Some(ServerBlock { keys, directives, is_broken: self.errors.len() > before })
+    }
+
+    /// The error of a directive that stands where the address of a site is due. A host may have the
+    /// name of one, so that a single word is an address.
+    fn misplaced(&mut self, keys: &[Key], is_block: bool) -> Option<ConfigError> {
+        let (first, rest) = keys.split_first()?;
+        let name = &first.text;
+        let is_list = first.token.text.ends_with(',');
+        if is_list || !self.known.contains(&name.as_str()) {
+            return None;
+        }
+        let error = |message: String| ConfigError::at(&first.token, Kind::Parse, message);
+        let hint = "write the address in the line before it, such as: localhost:8080";
+        if rest.is_empty() {
+            if !is_block {
+                let message = format!("the directive '{name}' is read as the address of a site");
+                self.stream.warnings.push(error(message).hint(hint).warning());
+            }
+            return None;
+        }
+        let message = format!("'{name}' is a directive, and the address of a site is due here");
+        Some(error(message).hint(hint))
     }
 
     /// The addresses, up to a `{` or the end of their line.

@@ -127,8 +127,10 @@ impl<'a> Stream<'a> {
         }
         if arguments > 1 {
             let message = "Import takes only one argument (glob pattern or file)";
-            return Err(fail(&self.tokens[self.at + 2], message.to_owned())
-                .hint("write one `import` line per file; quote a name that has spaces"));
+            return Err(fail(&self.tokens[self.at + 2], message.to_owned()).hint(
+                "write one `import` line per file; a snippet takes no arguments; quote a \
+                     name that has spaces",
+            ));
         }
         let argument = self.tokens[self.at + 1].clone();
         let pattern = expand(&argument.text, self.env);

@@ -33,8 +33,13 @@ impl Token {
         self.source.lines().nth(self.line.checked_sub(1)? as usize).map(str::to_owned)
     }
 
+    /// Whether it stands without quotes.
+    pub fn is_bare(&self) -> bool {
+        !self.is_quoted
+    }
+
     /// Whether `next`, the token behind this one, stands on the same line.
-    pub(super) fn shares_line(&self, next: &Self) -> bool {
+    pub fn shares_line(&self, next: &Self) -> bool {
         self.origin == next.origin && self.file == next.file && self.end_line == next.line
     }
 }

@@ -1,6 +1,6 @@
 //! What to write instead, where it takes all directives to know.
 
-use crate::caddyfile::{ConfigError, Directive, Role, Token, slip, unknown_option};
+use crate::caddyfile::{ConfigError, Directive, Kind, Role, Token, slip, unknown_option};
 use crate::directives::{DIRECTIVES, Directive as Row};
 
 /// The same error, with a better hint if there is one.
@@ -18,7 +18,7 @@ pub(super) fn advised(error: ConfigError, within: Option<&Directive>) -> ConfigE
         },
         Role::Option => option(error, within),
         Role::Argument => argument(at_star(error, within)),
-        Role::Caddy2 | Role::Nginx => error,
+        Role::Caddy2 | Role::Nginx | Role::Apache | Role::Haproxy => error,
     };
     match within.and_then(|directive| unset(&error, directive)) {
         Some(name) => {
@@ -41,7 +41,9 @@ fn option(error: ConfigError, within: Option<&Directive>) -> ConfigError {
         ));
     }
     if let Some(owners) = owners(&word) {
-        return error.hint(format!("`{word}` is an option in the block of {owners}"));
+        let own = error.hint.iter().filter(|hint| hint.starts_with("write one of"));
+        let own: String = own.map(|hint| format!("; {hint}")).collect();
+        return error.hint(format!("`{word}` is an option in the block of {owners}{own}"));
     }
     match unknown_option(&word) {
         Some(hint) => error.hint(hint),
@@ -72,6 +74,10 @@ fn argument(error: ConfigError) -> ConfigError {
         let hint = "there are no named matchers, which Caddy 2 has: write a path";
         return error.hint(hint).role(Role::Caddy2);
     }
+    if let Some(name) = word.strip_prefix('?').filter(|_| error.message.contains("field name")) {
+        let hint = format!("a field that a response has already is kept: write {name}");
+        return error.hint(hint).role(Role::Caddy2);
+    }
     if word.ends_with(['\'', '\u{2019}', '\u{201d}', '`']) {
         let hint = "write text that has spaces in straight double quotes: \"";
         return error.hint(hint);
@@ -95,4 +101,23 @@ fn owners(option: &str) -> Option<String> {
 fn unset<'a>(error: &ConfigError, directive: &'a Directive) -> Option<&'a str> {
     let on_line = directive.tokens.iter().filter(|t| t.file == error.file && t.line == error.line);
     on_line.filter_map(|token| token.unset()).next()
+}
+
+/// Warns of lines that end as those of nginx do: the `;` belongs to the last word. In values of
+/// header fields it may be meant.
+pub(super) fn semicolons(directive: &Directive, warn: &mut dyn FnMut(ConfigError)) {
+    let tokens = &directive.tokens;
+    let mut is_field = false;
+    for (at, token) in tokens.iter().enumerate() {
+        let begins = at.checked_sub(1).is_none_or(|before| !tokens[before].shares_line(token));
+        is_field = if begins { token.text.starts_with("header") } else { is_field };
+        let is_last = tokens.get(at + 1).is_none_or(|next| !token.shares_line(next));
+        let word = token.text.strip_suffix(';').filter(|word| !word.is_empty());
+        let Some(word) = word.filter(|_| is_last && !is_field && token.is_bare()) else { continue };
+        if directive.name != "header" {
+            let message = format!("the ';' belongs to '{}'", token.text);
+            let hint = format!("a line ends without `;`: write {word}");
+            warn(ConfigError::at(token, Kind::Parse, message).hint(hint));
+        }
+    }
 }

@@ -91,11 +91,18 @@ impl ConfigErrors {
 
     /// What is to be said first of a file that was written for another server.
     fn foreign(&self) -> Option<String> {
-        let sign = self.0.iter().find(|one| matches!(one.role, Role::Caddy2 | Role::Nginx))?;
-        let what = match sign.role {
-            Role::Nginx => "a configuration of nginx",
-            _ => "a Caddyfile of Caddy 2",
+        let name = |one: &ConfigError| match one.role {
+            Role::Caddy2 => Some("a Caddyfile of Caddy 2"),
+            Role::Nginx => Some("a configuration of nginx"),
+            Role::Apache => Some("a configuration of Apache"),
+            Role::Haproxy => Some("a configuration of HAProxy"),
+            Role::Directive | Role::Option | Role::Argument => None,
         };
+        // Words such as `server` belong to several: the one that most words are of.
+        let names: Vec<_> = self.0.iter().filter_map(name).collect();
+        let count = |what: &&str| names.iter().filter(|name| *name == what).count();
+        let what = names.iter().copied().rev().max_by_key(count)?;
+        let sign = self.0.iter().find(|one| name(one) == Some(what))?;
         Some(format!(
             "{}: this is {what}; this server reads the Caddyfile of Caddy 1, and each error says \
              what to write",

@@ -29,7 +29,7 @@ use crate::site::{SiteBuilder, Task};
 use crate::tls::{Certificates, is_public};
 use crate::warning::Warning;
 
-use advice::advised;
+use advice::{advised, semicolons};
 use draft::Draft;
 
 pub use error::{ConfigErrors, LoadError};
@@ -212,6 +212,7 @@ fn set_up(directive: &Directive, row: &Row, site: &mut SiteBuilder, errors: &mut
     let done = done.and_then(|()| args.finish()).and_then(|warnings| {
         site.warnings.extend(warnings);
         let mut warn = |error: ConfigError| site.warnings.push(error.warning());
+        semicolons(directive, &mut warn);
         placeholders::check(directive, row, &mut warn)
     });
     let found = done.err().into_iter().chain(others);
@@ -226,9 +227,44 @@ fn address_hint(text: &str) -> String {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return format!("for the port, write :{text}; with a host, write HOST:{text}");
     }
+    if let Some(name) = variable(text) {
+        return format!("for a variable of the environment write {{${name}}}");
+    }
+    let (scheme, rest) = scheme_and_rest(text);
+    match scheme {
+        "http" if rest.ends_with(":443") => return format!("write https://{rest}, or no scheme"),
+        "https" if rest.ends_with(":80") => return format!("write http://{rest}, or no scheme"),
+        "" => {}
+        _ if text == format!("{scheme}://{rest}") && matches!(scheme, "http" | "https") => {}
+        "http" => return format!("write http://{rest}"),
+        _ => return format!("write https://{rest}"),
+    }
     caddyfile::slip(text).unwrap_or_else(|| {
         "write [SCHEME://]HOST[:PORT][/PATH], such as https://www.example.com".to_owned()
     })
+}
+
+/// The last scheme of an address, also one that is not written as such, and what is behind it.
+fn scheme_and_rest(text: &str) -> (&str, &str) {
+    let Some(at) = text.rfind("://").or_else(|| text.find(":/")).or_else(|| text.find("//")) else {
+        return ("", text);
+    };
+    let (before, rest) = text.split_at(at);
+    let scheme = before.rsplit(['/', ':']).next().unwrap_or_default();
+    let is_first = before == scheme || before.starts_with("http");
+    let is_word = is_first && scheme.bytes().all(|byte| byte.is_ascii_alphabetic());
+    match is_word && !scheme.is_empty() {
+        true => (scheme, rest.trim_start_matches([':', '/'])),
+        false => ("", text),
+    }
+}
+
+/// The name of a variable that is written as a shell, Caddy 2 or a template has it.
+fn variable(text: &str) -> Option<&str> {
+    let at = ["{env.", "{{", "${", "$"].iter().find_map(|sign| text.split_once(sign))?.1;
+    let rest = at.trim_start();
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+    Some(&rest[..end]).filter(|name| !name.is_empty()).or(Some("NAME"))
 }
 
 /// What is to be said of the path of an address.

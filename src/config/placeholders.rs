@@ -2,7 +2,7 @@
 
 use crate::caddyfile::{Args, ConfigError, Directive, Kind, Token, nearest};
 use crate::directives::Directive as Row;
-use crate::http::placeholders::{Template, known, translated};
+use crate::http::placeholders::{Template, known, of_variable, translated};
 
 /// Adds a warning for each unknown name among the directive's words.
 pub(super) fn check(
@@ -17,6 +17,9 @@ pub(super) fn check(
             if row.templates {
                 args.token().into_iter().for_each(|token| look(token, own, warn));
             }
+            if directive.name == "rewrite" {
+                args.token().into_iter().for_each(|token| groups(token, warn));
+            }
         }
         while args.next_block()? {
             let mut is_template = false;
@@ -24,6 +27,9 @@ pub(super) fn check(
                 is_template |= row.options.is_some_and(|rows| rows.takes_placeholders(args.val()));
                 if is_template {
                     args.token().into_iter().for_each(|token| look(token, own, warn));
+                }
+                if directive.name == "rewrite" {
+                    args.token().into_iter().for_each(|token| groups(token, warn));
                 }
                 if !args.next_arg() {
                     break;
@@ -38,6 +44,7 @@ pub(super) fn check(
 }
 
 fn look(token: &Token, own: &[&str], warn: &mut dyn FnMut(ConfigError)) {
+    variables(token, warn);
     if !token.text.contains('{') {
         return;
     }
@@ -52,4 +59,34 @@ fn look(token: &Token, own: &[&str], warn: &mut dyn FnMut(ConfigError)) {
             None => error.hint("it is always empty; docs/caddyfile.md lists the placeholders"),
         });
     }
+}
+
+/// Variables as nginx writes them, such as `$host`, are text here.
+fn variables(token: &Token, warn: &mut dyn FnMut(ConfigError)) {
+    for name in dollars(&token.text) {
+        let Some(meant) = of_variable(name) else { continue };
+        let message = format!("${name} is text, and no placeholder");
+        let hint = format!("write {{{meant}}} in place of ${name}");
+        warn(ConfigError::at(token, Kind::Parse, message).hint(hint));
+    }
+}
+
+/// `$1`, which elsewhere is a group of a regular expression.
+fn groups(token: &Token, warn: &mut dyn FnMut(ConfigError)) {
+    let is_number = |name: &&str| name.len() == 1 && name.starts_with(|c| ('1'..='9').contains(&c));
+    for name in dollars(&token.text).filter(is_number) {
+        let message = format!("${name} is text, and no placeholder");
+        let hint = format!("write {{{name}}} in place of ${name}");
+        warn(ConfigError::at(token, Kind::Parse, message).hint(hint));
+    }
+}
+
+/// The names behind `$`, but not those of the environment, `{$NAME}`.
+fn dollars(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('$').filter_map(|(at, _)| {
+        let rest = &text[at + 1..];
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let name = &rest[..end.unwrap_or(rest.len())];
+        (!text[..at].ends_with('{') && !name.is_empty()).then_some(name)
+    })
 }

@@ -93,7 +93,8 @@ impl Settings {
         } else {
             let code: u16 = parse_number(word, ..).map_err(|_| {
                 let message = format!("Expecting a numeric status code or '*', got '{word}'");
-                args.error(message).hint("write: 404 notfound.html")
+                let hint = "write a code, such as: 404 notfound.html, or: * for all others";
+                args.error_at(word, message).hint(hint)
             })?;
             self.pages.insert(code, page).is_some()
         };

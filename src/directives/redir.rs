@@ -87,8 +87,15 @@ enum Kind {
 impl Kind {
     fn parse(text: &str, args: &Args<'_>) -> Result<Self, ConfigError> {
         Self::known(text).ok_or_else(|| {
-            args.error(format!("Invalid redirect code '{text}'"))
-                .hint("write 300 to 305, 307, 308 or meta")
+            args.error(format!("Invalid redirect code '{text}'")).hint(match text {
+                "permanent" => "write 301 in place of permanent",
+                "temporary" | "redirect" => "write 302 in place of the word",
+                "html" => "write meta in place of html",
+                _ if text.starts_with('/') || text.contains("://") => {
+                    "write FROM, TO and the code in this order, such as: redir /a /b 301"
+                }
+                _ => "write 300 to 305, 307, 308 or meta",
+            })
         })
     }
 

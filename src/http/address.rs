@@ -31,6 +31,9 @@ impl Address {
             format!("[{text}] too many colons in address: an IPv6 host is written [::1]:port")
         })?;
         let host = read_host(host).ok_or_else(|| format!("[{text}] invalid host '{host}'"))?;
+        if matches!(&*host, "http" | "https") && port.is_empty() && !path.is_empty() {
+            return Err(format!("[{text}] '{host}' is a scheme, and stands where the host is due"));
+        }
         if path.contains(['?', '#']) || path.contains(char::is_whitespace) {
             return Err(format!("[{text}] a site address cannot have a query, fragment or space"));
         }
@@ -94,7 +97,8 @@ fn read_host(host: &str) -> Option<String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte);
     // Digits alone are a port whose colon is missing: no name and no IPv4 address is written so.
     let is_number = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit());
-    (host.bytes().all(fits) && !is_number).then_some(host)
+    let has_gap = host.contains("..");
+    (host.bytes().all(fits) && !is_number && !has_gap).then_some(host)
 }
 
 /// Derives scheme and port from each other; contradictory pairs are errors.
@@ -182,6 +186,10 @@ mod tests {
             ("localhost::", "too many colons"),
             ("::1", "too many colons"),
             ("#$%@", "invalid host"),
+            ("a..b", "invalid host"),
+            ("https//a.b", "'https' is a scheme"),
+            ("https:/a.b", "'https' is a scheme"),
+            ("http://http://a.b", "'http' is a scheme"),
             ("[::g]:80", "invalid host"),
             ("[::1%[::1%eth0]:80", "invalid host"),
             ("[fe80::1%a@b]", "invalid host"),

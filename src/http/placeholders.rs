@@ -19,7 +19,7 @@ mod value;
 use super::Request;
 pub use body::RequestBody;
 pub use facts::{Captures, RequestId, ResponseFacts};
-pub use names::{known, translated};
+pub use names::{known, of_variable, translated};
 use parse::Part;
 pub use parse::opens_object;
 pub use read::cookie;

@@ -60,6 +60,7 @@ const RUNS: &[(&[&str], i32, &str, &str)] = &[
     (&["-cpu", "0%"], 2, "", "invalid CPU value: percentage must be between 1-100"),
     (&["-validate"], 0, "Caddyfile is valid\n", ""),
     (&["-validate", "nope"], NOT_CONFIGURED, "", "args:2 - Parse error: Unknown directive 'nope'"),
+    (&["-validate", "strat"], NOT_CONFIGURED, "", "`caddy help` has the commands"),
     (
         &["-agree", "-email", "a@b.test", "-ca=https://ca.test", "-catimeout=5s", "-version"],
         0,

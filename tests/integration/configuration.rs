@@ -204,6 +204,11 @@ const UNKNOWN: &[(&str, &str, &str)] = &[
     ("rewrite {\nto {paht} /b\n}", "4:4", "did you mean {path}?"),
     ("redir https://a.example{ur}", "3:7", "did you mean {uri}?"),
     ("redir {\nif {hots} is a\n/ /b\n}", "4:4", "did you mean {host}?"),
+    ("redir https://a.example$request_uri", "3:7", "write {uri} in place of $request_uri"),
+    ("header / X-A $remote_addr", "3:14", "write {remote} in place of $remote_addr"),
+    ("proxy / localhost:1 {\nheader_upstream Host $host\n}", "4:22", "write {host} in place"),
+    ("rewrite ^/a/(.*)$ /b/$1", "3:19", "write {1} in place of $1"),
+    ("rewrite {\nr ^/a/(.*)$\nto /b/$1\n}", "5:4", "write {1} in place of $1"),
     ("fastcgi / localhost:1 {\nenv A {mehtod}\n}", "4:7", "did you mean {method}?"),
     ("header / X-A {nothing_like_it}", "3:14", "it is always empty"),
 ];
@@ -216,6 +221,35 @@ fn an_unknown_placeholder_is_told() {
         let [line] = told.as_slice() else { panic!("{lines}: {said}") };
         assert!(valid && line.contains(meant), "{lines}: {line}");
         assert!(line.contains(&format!("Caddyfile:{place} - ")), "{lines}: {line}");
+    }
+}
+
+/// Lines that Caddy 1 accepts and that do something else than they seem to.
+const DOUBTFUL: &[(&str, &str, &str)] = &[
+    ("index index.html index.htm;", "3:18", "a line ends without `;`: write index.htm"),
+    ("browse on", "3:8", "write browse without 'on'"),
+    ("templates false", "3:11", "leave the line out"),
+    ("log off", "3:5", "'off' is the name of a file"),
+    ("log json", "3:5", "write: log / access.log {json}"),
+    ("log / a.log combined", "3:13", "write: log / a.log {combined}"),
+    ("log / a.log text", "3:13", "has no placeholder"),
+    ("proxy / localhost:1 transparent", "3:21", "write transparent in the block of `proxy`"),
+    ("websocket /ws localhost:9000", "3:15", "write: proxy /ws localhost:9000"),
+];
+
+#[test]
+fn what_does_something_else_than_it_seems_to_is_told() {
+    for (lines, place, meant) in DOUBTFUL {
+        let (valid, said) = validate_lines(lines);
+        let is_told =
+            |line: &str| line.contains(&format!("Caddyfile:{place} - ")) && line.contains(meant);
+        assert!(valid && said.lines().any(is_told), "{lines}: {said}");
+    }
+    let (valid, said) = validate(&Setup::new("gzip\nroot .\n"));
+    assert!(valid && said.contains("'gzip' is read as the address of a site"), "{said}");
+    for lines in ["header / X-A 1;", "proxy / http:1", "log / a.log \"{status}\"", "bind ::1"] {
+        let (valid, said) = validate_lines(lines);
+        assert!(valid && !said.contains("write"), "{lines}: {said}");
     }
 }
 

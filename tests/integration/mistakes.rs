@@ -207,6 +207,8 @@ fn a_file_for_another_server_is_called_so_first() {
                 "Caddyfile: this is a Caddyfile of Caddy 2; "
             }
             "nginx" => "Caddyfile: this is a configuration of nginx; ",
+            "Apache" => "Caddyfile: this is a configuration of Apache; ",
+            "HAProxy" => "Caddyfile: this is a configuration of HAProxy; ",
             _ => "Caddyfile:",
         };
         let first = first_line(&case.text());

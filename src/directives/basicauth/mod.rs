@@ -63,9 +63,13 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         }
         OPTIONS.read(&mut block, args)?;
         if block.paths.is_empty() {
-            return Err(args
-                .error("basicauth: no path is protected")
-                .hint("write: basicauth / USER PASSWORD, or list the paths in a block"));
+            let error = args.error("basicauth: no path is protected");
+            return Err(match password.split_once(':').filter(|_| user.starts_with('/')) {
+                Some((name, _)) => error.hint(format!("write: basicauth {user} {name} PASSWORD")),
+                None => {
+                    error.hint("write: basicauth / USER PASSWORD, or list the paths in a block")
+                }
+            });
         }
         let challenge = challenge(&block.realm).ok_or_else(|| {
             args.error(format!("basicauth: '{}' cannot be sent as a realm", block.realm))

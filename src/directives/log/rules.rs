@@ -128,6 +128,7 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
                 (path, output, format)
             }
         };
+        remark(path, output, format, args);
         let path = if !path.starts_with('/') && output.contains('{') {
             let message = format!("log: '{output}' is read as the file, and '{path}' as a path");
             let hint = format!("for one format of all requests write: log / {path} {output}");
@@ -159,6 +160,29 @@ pub(super) fn parse(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Vec<R
         }
     }
     Ok(rules)
+}
+
+/// The names of formats as other servers write them, and words that switch a log.
+fn remark(path: &str, output: &str, format: &str, args: &mut Args<'_>) {
+    let is_format = |word: &str| matches!(word, "json" | "combined" | "common");
+    let (word, message, hint) = match (output, format) {
+        ("off" | "none" | "on", "") => {
+            let message = format!("log: '{output}' is the name of a file");
+            (output, message, "without the line there is no log; the file is access.log".to_owned())
+        }
+        (name, "") if is_format(name) => {
+            let file = if path.starts_with('/') { "access.log" } else { path };
+            let message = format!("log: '{name}' is the name of a file");
+            (output, message, format!("for the format write: log / {file} {{{name}}}"))
+        }
+        (_, text) if !text.is_empty() && !text.contains('{') => {
+            let known = if is_format(text) { text } else { "combined" };
+            let message = format!("log: the format '{text}' has no placeholder: all lines are it");
+            (format, message, format!("write: log {path} {output} {{{known}}}"))
+        }
+        _ => return,
+    };
+    args.warn(args.error_at(word, message).hint(hint));
 }
 
 fn read_format(
@@ -270,7 +294,9 @@ mod tests {
     fn a_path_that_is_none_is_told() {
         for (text, warnings) in [
             ("log a.log {combined}", 1),
-            ("log a b c d", 2),
+            ("log a b c d", 3),
+            ("log / a.log combined", 1),
+            ("log off", 1),
             ("log / a.log\nlog /a b.log", 1),
             ("log /a a.log\nlog / b.log\nlog /A c.log", 0),
             ("log / a.log {combined}", 0),

@@ -60,6 +60,11 @@ fn rule(args: &mut Args<'_>) -> Result<Rule, ConfigError> {
         _ => ("/", &words[..]),
     };
     let path = arguments::prefix(args, path)?;
+    if let Some(word) = words.first().filter(|word| arguments::is_address(word)) {
+        let message = format!("websocket: '{word}' is run as a program");
+        let hint = format!("to pass WebSockets on to a server write: proxy {path} {word}");
+        args.warn(args.error_at(word, message).hint(hint));
+    }
     let command = arguments::command(args, words)?;
     let mut framing = Framing::default();
     let options = OPTIONS.read(&mut framing, args)?;

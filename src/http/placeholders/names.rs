@@ -87,6 +87,20 @@ pub fn translated(name: &str) -> Option<String> {
     FOREIGN_FAMILIES.iter().find_map(family)
 }
 
+/// The name here for a variable of nginx, without its `$`.
+pub fn of_variable(name: &str) -> Option<String> {
+    let field = |rest: &str| format!(">{}", rest.replace('_', "-"));
+    let own = match name {
+        "args" => Some("query".to_owned()),
+        "document_uri" => Some("rewrite_path".to_owned()),
+        "server_name" => Some("hostonly".to_owned()),
+        "host" | "scheme" | "uri" | "server_port" => Some(name.to_owned()),
+        "proxy_add_x_forwarded_for" => Some(">X-Forwarded-For".to_owned()),
+        _ => None,
+    };
+    own.or_else(|| translated(name)).or_else(|| name.strip_prefix("http_").map(field))
+}
+
 /// All names of the table.
 pub fn known() -> Vec<&'static str> {
     WORDS.iter().map(|word| word.name).collect()
@@ -115,6 +129,16 @@ mod tests {
             ("remot", None),
         ] {
             assert_eq!(translated(name).as_deref(), ours, "{name}");
+        }
+        for (name, ours) in [
+            ("host", Some("host")),
+            ("remote_addr", Some("remote")),
+            ("request_uri", Some("uri")),
+            ("http_user_agent", Some(">user-agent")),
+            ("1", None),
+            ("mine", None),
+        ] {
+            assert_eq!(of_variable(name).as_deref(), ours, "{name}");
         }
         for ours in FOREIGN.iter().map(|(_, ours)| ours) {
             assert!(known().contains(ours), "{ours}");

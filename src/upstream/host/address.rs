@@ -35,6 +35,10 @@ pub(crate) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String>
     if host.is_empty() {
         return Err(format!("upstream '{text}' has no host"));
     }
+    let is_torn = authority.ends_with(':') || path_and_query.starts_with("//");
+    if matches!(host, "http" | "https") && is_torn {
+        return Err(format!("upstream '{text}': '{host}' is a scheme and no host"));
+    }
     if host.contains(',') {
         return Err(format!("upstream '{text}': a host has no comma"));
     }
@@ -106,6 +110,12 @@ pub(crate) fn service(text: &str, identity: &str) -> Result<Option<(String, Upst
     Ok(Some((service.to_owned(), pattern)))
 }
 
+/// Whether a text begins with a scheme that has not all of its `://`.
+fn is_torn(text: &str) -> bool {
+    let rest = text.strip_prefix("https").or_else(|| text.strip_prefix("http"));
+    rest.is_some_and(|rest| rest.starts_with([':', '/']))
+}
+
 /// What to write instead of an address that cannot be used.
 pub(crate) fn hint(text: &str) -> String {
     let number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -116,6 +126,13 @@ pub(crate) fn hint(text: &str) -> String {
         }
         _ if is_service(text) => "write: proxy FROM srv://NAME".to_owned(),
         _ if number => format!("write HOST:{text}, or :{text} for this machine"),
+        _ if text.starts_with('/') => {
+            "write a line for each path: proxy PATH ADDRESS; a socket is unix:/PATH".to_owned()
+        }
+        None if is_torn(text) => {
+            let (scheme, rest) = text.split_once([':', '/']).unwrap_or(("http", text));
+            format!("write {scheme}://{}", rest.trim_start_matches(['/', ':']))
+        }
         _ if text.contains(',') => "write the addresses with spaces between them".to_owned(),
         _ => "write HOST:PORT, http://HOST, https://HOST, h2c://HOST, h2://HOST, srv://NAME or \
               unix:/PATH"
@@ -283,6 +300,8 @@ mod tests {
             ("quic://a", "scheme 'quic' is not supported"),
             ("srv://a", "scheme 'srv' is not supported"),
             ("http://", "has no host"),
+            ("http:/localhost:3000", "'http' is a scheme and no host"),
+            ("https//localhost:3000", "'https' is a scheme and no host"),
             (":", "has no host"),
             (":x", "upstream port must be a whole number from 1 to 65535, not 'x'"),
             ("unix:", "no socket path"),

@@ -10,8 +10,8 @@ use super::upstreams::Unusable;
 use crate::arguments::{excepted, not_a_path, prefix};
 use crate::caddyfile::Repeat::{Accumulates, Forbidden, LastWins};
 use crate::caddyfile::{
-    Args, ConfigError, Kind, Options, Token, Written, option, parse_duration, parse_number,
-    templated,
+    Args, ConfigError, Kind, Options, Syntax as _, Token, Written, option, parse_duration,
+    parse_number, templated,
 };
 use crate::directives::proxy::balance::policy::Policy;
 use crate::directives::proxy::balance::queue::Queue;
@@ -172,6 +172,12 @@ impl Rule {
         let from_at = args.token();
         let mut line = Line { rule, to: Vec::new() };
         while args.next_arg() {
+            if OPTIONS.has(args.val()) {
+                let option = args.val();
+                let message = format!("'{option}' is read as an upstream, and it is an option");
+                let hint = format!("write {option} in the block of `proxy`");
+                args.warn(args.error(message).hint(hint));
+            }
             line.to.push(To::new(args));
         }
         let written = OPTIONS.read(&mut line, args)?;

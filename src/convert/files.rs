@@ -24,7 +24,7 @@ pub struct Included {
 const LONGEST_SHOWN: usize = 400;
 
 /// A file of the original: its name, and its lines to show in messages.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) name: Box<str>,
     lines: Vec<Box<str>>,

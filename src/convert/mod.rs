@@ -3,6 +3,7 @@
 //! becomes a comment and a warning.
 
 mod answers;
+mod body;
 mod caddy2;
 mod files;
 #[cfg(any(test, fuzzing))]
@@ -45,6 +46,9 @@ pub fn convert(name: &str, text: &str, files: &dyn Files) -> Result<Converted, U
         Kind::Caddy2 => caddy2::translate(name, text, files, &mut page),
     }
     .map_err(|(at, message)| Unreadable::new(at.warning(&message)))?;
+    for site in &mut page.sites {
+        site.body = body::of(site);
+    }
     Ok(page.finish())
 }
 

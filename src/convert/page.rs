@@ -5,14 +5,13 @@ use std::rc::Rc;
 
 use super::Converted;
 use super::files::Source;
-use super::pattern::escaped;
 use crate::warning::{Warning, marked};
 
 /// Bytes of the longest translation, in MiB: settings that sites share are written in each.
 const LONGEST_MIB: usize = 16;
 
 /// Where a word of the original stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Place {
     pub(super) source: Rc<Source>,
     pub(super) line: u32,
@@ -32,14 +31,14 @@ impl Place {
 }
 
 /// A line of the Caddyfile, with its block.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
-    words: Vec<String>,
-    block: Vec<Item>,
+    pub(super) words: Vec<String>,
+    pub(super) block: Vec<Item>,
 }
 
 /// What stands in a block.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Item {
     Line(Line),
     /// A comment, and the warning that it is.
@@ -64,6 +63,13 @@ impl Line {
         Self { block: self.block, ..Self::new(words) }
     }
 
+    /// The line with another word in the place of one.
+    pub(super) fn replaced(mut self, from: &str, to: &str) -> Self {
+        let all = self.words.iter_mut().filter(|word| *word == from);
+        all.for_each(|word| to.clone_into(word));
+        self
+    }
+
     /// The line with more words.
     pub(super) fn and(mut self, words: impl IntoIterator<Item = String>) -> Self {
         self.words.extend(words);
@@ -80,7 +86,7 @@ impl Line {
         self.block.push(item.into());
     }
 
-    fn is(&self, directive: &str) -> bool {
+    pub(super) fn is(&self, directive: &str) -> bool {
         self.words.first().is_some_and(|word| word == directive)
     }
 
@@ -135,48 +141,6 @@ impl Item {
                 std::iter::once(line.into()).chain(moved).collect()
             }
             _ => vec![line.into()],
-        }
-    }
-}
-
-/// The paths of the translation's own, such as `/@location-1`, are for what `rewrite` leads there:
-/// a client that asks for one itself would get past the rules of the path that it stands for.
-fn guarded(site: &Site) -> Vec<Item> {
-    let mut body = site.body.clone();
-    let mut marks = Vec::new();
-    body.iter().for_each(|item| collect_marks(item, &mut marks));
-    let is_rewrite = |item: &Item| matches!(item, Item::Line(one) if one.is("rewrite"));
-    let (false, Some(first)) = (marks.is_empty(), body.iter().position(is_rewrite)) else {
-        return body;
-    };
-    let address = site.addresses.first().map_or("", |one| one.split("://").last().unwrap_or(one));
-    let base = address.find('/').map_or("", |at| address[at..].trim_end_matches('/'));
-    let names = marks.join("|");
-    let base = if base.is_empty() { String::new() } else { format!("(?:{})?", escaped(base)) };
-    let pattern = format!("(?i)^{base}/@(?:{names})(?:/|$)");
-    let unknown = "/@status-404";
-    let guard = Line::new(["rewrite"])
-        .with(Line::new(["if", "{path}", "match", &pattern]))
-        .with(Line::new(["to", unknown]));
-    body.insert(first, guard.into());
-    let answer = ["status", "404", unknown];
-    if !body.iter().any(|item| matches!(item, Item::Line(one) if one.words[..] == answer)) {
-        body.push(Line::new(answer).into());
-    }
-    body
-}
-
-/// The names behind `/@` to which `rewrite` leads, for a regular expression.
-fn collect_marks(item: &Item, marks: &mut Vec<String>) {
-    let Item::Line(line) = item else { return };
-    line.block.iter().for_each(|item| collect_marks(item, marks));
-    if !line.is("to") {
-        return;
-    }
-    for mark in line.words.iter().filter_map(|word| word.strip_prefix("/@")) {
-        let name = escaped(mark.split(['/', '{']).next().unwrap_or_default());
-        if !marks.contains(&name) {
-            marks.push(name);
         }
     }
 }
@@ -263,7 +227,7 @@ impl Page {
         self.text.push('\n');
         self.text.push_str(&addresses.join(", "));
         self.text.push_str(" {\n");
-        self.block("    ", &guarded(site));
+        self.block("    ", &site.body);
         self.text.push_str("}\n");
     }
 

@@ -15,6 +15,10 @@ impl Files for Beside {
                 let text = "server { listen 81; root /b; }".to_owned();
                 Ok(vec![Included { name: "site.conf".to_owned(), text }])
             }
+            "users" => {
+                let text = "kim:{SHA}x\n".to_owned();
+                Ok(vec![Included { name: "users".to_owned(), text }])
+            }
             _ => Err("no such file".to_owned()),
         }
     }
@@ -24,13 +28,40 @@ impl Files for Beside {
     }
 }
 
-fn made(text: &str) -> Converted {
+pub(super) fn made(text: &str) -> Converted {
     convert("F", text, &Beside).unwrap()
 }
 
 /// The lines of a text without their margins.
 fn has(text: &str, line: &str) -> bool {
     text.lines().any(|one| one.trim() == line)
+}
+
+/// The lines of a site, each with its block on it.
+pub(super) fn site(text: &str, address: &str) -> String {
+    let start = format!("\n{address} {{\n");
+    let (_, rest) = text.split_once(&start).unwrap_or_else(|| panic!("no {address} in\n{text}"));
+    let body = rest.split_once("\n}\n").unwrap().0;
+    body.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// The addresses of sites, and what is in them.
+type Sites<'a> = &'a [(&'a str, &'a [&'a str])];
+
+/// Holds that sites have these lines, or, behind `NOT `, have them not.
+pub(super) fn hold(cases: &[(&str, Sites<'_>)]) {
+    for (text, sites) in cases {
+        let made = made(text).text;
+        for (address, lines) in *sites {
+            let body = site(&made, address);
+            for line in *lines {
+                match line.strip_prefix("NOT ") {
+                    Some(line) => assert!(!body.contains(line), "{text}: {line} in\n{made}"),
+                    None => assert!(body.contains(line), "{text}: no {line} in\n{made}"),
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -132,6 +163,22 @@ fn lines_of_caddy_2() {
 }
 
 #[test]
+fn no_path_has_two_answers() {
+    for (text, count) in [
+        ("server { location /a { deny all; } location /A { deny all; } }", 1),
+        ("server { location ~ (?!x) { deny all; } location ~ (?!y) { deny all; } }", 1),
+        (":80 {\nredir /a /b\nredir /A /c\n}", 1),
+    ] {
+        let made = made(text).text.to_lowercase();
+        let lines = made.lines().map(str::trim);
+        let own = |line: &&str| line.starts_with("status ") || line.starts_with("redir ");
+        let found: Vec<_> = lines.filter(own).filter(|line| !line.contains("/@")).collect();
+        assert_eq!(found.len(), count, "{made}");
+        assert!(!found[0].starts_with("status 200"), "{made}");
+    }
+}
+
+#[test]
 fn the_example_of_the_documentation() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/convert.md"));
     let page = page.unwrap();
@@ -226,7 +273,7 @@ fn changed_examples_come_to_an_end() {
         }
     }
     examples.sort();
-    assert_eq!(examples.len(), 44);
+    assert_eq!(examples.len(), 49);
     let mut random = fastrand::Rng::with_seed(17);
     let odd: Vec<char> = "{}\"'`;\\$@*~#\n <é".chars().collect();
     for turn in 0..10_000 {

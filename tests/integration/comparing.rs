@@ -90,6 +90,7 @@ impl Stage {
                  lee:$apr1$abcdefgh$FBwExRW4dCc8aL.OvjpIE1\n"
                     .to_owned(),
             ),
+            ("staff", "lee:$apr1$abcdefgh$FBwExRW4dCc8aL.OvjpIE1\n".to_owned()),
             (
                 "proxy.conf",
                 "proxy_set_header Host $host;\n\

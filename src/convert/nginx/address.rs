@@ -107,12 +107,13 @@ impl Defaults {
 
 /// The addresses of a server and what goes with them.
 pub(super) struct Addresses {
-    pub(super) all: Vec<String>,
+    /// By the addresses of the machine on which they are.
+    pub(super) all: Vec<(Vec<String>, Option<Line>)>,
     pub(super) is_secure: bool,
     pub(super) lines: Vec<Item>,
 }
 
-pub(super) fn of(server: &Scope<'_>, block: &Directive, defaults: &mut Defaults) -> Addresses {
+pub(super) fn of(server: &Scope<'_>, defaults: &mut Defaults) -> Addresses {
     let mut lines = Vec::new();
     for (directive, listen) in listens(server) {
         if listen.is_none() {
@@ -135,8 +136,13 @@ pub(super) fn of(server: &Scope<'_>, block: &Directive, defaults: &mut Defaults)
     let listens = of_server(server);
     let nth = defaults.at;
     defaults.at += 1;
-    let mut all = Vec::new();
+    let mut all: Vec<(Vec<String>, Option<Line>)> = Vec::new();
     for listen in &listens {
+        let bind = bind(&listens, listen.port);
+        let at = all.iter().position(|(_, other)| *other == bind).unwrap_or_else(|| {
+            all.push((Vec::new(), bind));
+            all.len() - 1
+        });
         let scheme = if listen.is_secure { "https" } else { "http" };
         let port = match (listen.is_secure, listen.port) {
             (true, 443) | (false, 80) => String::new(),
@@ -145,12 +151,13 @@ pub(super) fn of(server: &Scope<'_>, block: &Directive, defaults: &mut Defaults)
         let is_default = defaults.by_socket.get(&listen.key()) == Some(&nth);
         for name in names.iter().map(String::as_str).chain(is_default.then_some("")) {
             let address = format!("{scheme}://{name}{port}");
-            if !all.contains(&address) && defaults.taken.insert(address.clone()) {
-                all.push(address);
+            if defaults.taken.insert(address.clone()) {
+                all[at].0.push(address);
             }
         }
     }
-    bind(&listens, block, &mut lines);
+    let has_any = all.iter().any(|(addresses, _)| !addresses.is_empty());
+    all.retain(|(addresses, _)| !has_any || !addresses.is_empty());
     Addresses { all, is_secure: listens.iter().any(|one| one.is_secure), lines }
 }
 
@@ -183,15 +190,10 @@ fn names(server: &Scope<'_>, lines: &mut Vec<Item>) -> Vec<String> {
     names
 }
 
-/// The address of the machine that all sockets of the server have.
-fn bind(listens: &[Listen], block: &Directive, lines: &mut Vec<Item>) {
-    let hosts: BTreeSet<&str> = listens.iter().map(|one| &*one.host).collect();
-    match hosts.iter().copied().collect::<Vec<_>>()[..] {
-        [""] | [] => {}
-        [host] => lines.push(Line::new(["bind", host]).into()),
-        _ => lines.push(note(
-            &block.at,
-            "the sockets of the server are at several addresses; here the site listens at all",
-        )),
-    }
+/// The addresses of the machine on which a server has a port, unless they are all.
+fn bind(listens: &[Listen], port: u16) -> Option<Line> {
+    let here = listens.iter().filter(|one| one.port == port);
+    let hosts: BTreeSet<&str> = here.map(|one| &*one.host).collect();
+    let is_all = hosts.contains("");
+    (!is_all).then(|| Line::new(["bind"]).and(hosts.into_iter().map(str::to_owned)))
 }

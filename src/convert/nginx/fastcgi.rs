@@ -111,6 +111,10 @@ fn parameter(one: &Directive, line: &mut Line) {
         Err(variable) => {
             let text = format!("{}: {variable} has no placeholder: left out", one.shown());
             line.add(note(&one.at, text));
+            if name.starts_with("HTTP_") {
+                // Nor does the script believe the client's own.
+                line.add(Line::new(["env", name, ""]));
+            }
         }
     }
 }

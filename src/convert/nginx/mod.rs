@@ -6,20 +6,26 @@ mod fastcgi;
 mod gzip;
 mod logs;
 mod modifiers;
+mod nested;
 mod own;
 mod place;
+mod protect;
 mod proxy;
 mod redirect;
 mod scope;
 mod server;
 mod settings;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod tls;
+mod tries;
 mod upstream;
 mod values;
+mod within;
 
 use super::Files;
-use super::page::Page;
+use super::page::{Page, Place};
 use address::Defaults;
 use scope::Scope;
 use syntax::{Directive, Wrong};
@@ -43,6 +49,9 @@ const KNOWN_FILES: &[&str] = &[
     "fastcgi-php.conf",
 ];
 
+/// Files of certbot and Debian that keep nobody out.
+const HARMLESS_FILES: &[&str] = &["options-ssl-nginx.conf", "/proxy_params"];
+
 /// Whether a text is nginx's: its first directive is one of nginx that ends as nginx has it.
 pub(super) fn is_nginx(text: &str) -> bool {
     let lines = text.lines().map(str::trim_start);
@@ -61,7 +70,7 @@ pub(super) fn translate(
     page: &mut Page,
 ) -> Result<(), Wrong> {
     let mut loader = Loader { files, count: 0, page };
-    let all = loader.load(name, text, 0)?;
+    let all = loader.load(name, text, 0, false)?;
     let main = Scope::new(&all);
     let http: Vec<Directive> = match all.iter().any(|one| one.name == "http") {
         true => {
@@ -100,48 +109,74 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn load(&mut self, name: &str, text: &str, depth: usize) -> Result<Vec<Directive>, Wrong> {
+    fn load(
+        &mut self,
+        name: &str,
+        text: &str,
+        depth: usize,
+        is_within: bool,
+    ) -> Result<Vec<Directive>, Wrong> {
         let directives = syntax::parse(name, text)?;
-        Ok(self.expanded(directives, depth))
+        Ok(self.expanded(directives, depth, is_within))
     }
 
-    fn expanded(&mut self, directives: Vec<Directive>, depth: usize) -> Vec<Directive> {
+    /// `is_within`: these are directives of a server or a location.
+    fn expanded(
+        &mut self,
+        directives: Vec<Directive>,
+        depth: usize,
+        is_within: bool,
+    ) -> Vec<Directive> {
         let mut all = Vec::with_capacity(directives.len());
         for mut one in directives {
             if one.name == "include" {
-                all.extend(self.included(&one, depth));
+                all.extend(self.included(&one, depth, is_within));
                 continue;
             }
-            one.block = one.block.map(|block| self.expanded(block, depth));
+            let is_within = matches!(&*one.name, "server" | "location") && one.block.is_some();
+            one.block = one.block.map(|block| self.expanded(block, depth, is_within));
             all.push(one);
         }
         all
     }
 
-    fn included(&mut self, include: &Directive, depth: usize) -> Vec<Directive> {
+    fn included(&mut self, include: &Directive, depth: usize, is_within: bool) -> Vec<Directive> {
         let path = include.arg(0);
         if KNOWN_FILES.iter().any(|known| path.ends_with(known)) {
             return Vec::new();
         }
+        // What was not read may keep requests out: the directive stays, and does.
+        let is_within = is_within && !HARMLESS_FILES.iter().any(|known| path.ends_with(known));
+        let mut all = Vec::new();
+        let mut missing = |page: &mut Page, at: &Place, why: String| {
+            let end = if is_within { "; nobody is let in where it stands" } else { "" };
+            page.note(at, format!("{why}{end}"));
+            all.extend(is_within.then(|| include.clone()));
+        };
         self.count += 1;
         if depth >= DEEPEST || self.count > MOST_FILES {
-            self.page.note(&include.at, "too many files include one another: left out");
-            return Vec::new();
+            let why = "too many files include one another: left out";
+            missing(self.page, &include.at, why.to_owned());
+            return all;
         }
         let files = match self.files.read(path, include.at.file()) {
             Ok(files) => files,
             Err(error) => {
-                self.page.note(&include.at, format!("{}: {error}: left out", include.shown()));
-                return Vec::new();
+                let why = format!("{}: {error}: left out", include.shown());
+                missing(self.page, &include.at, why);
+                return all;
             }
         };
-        let mut all = Vec::new();
+        let mut found = Vec::new();
         for file in files {
-            match self.load(&file.name, &file.text, depth + 1) {
-                Ok(directives) => all.extend(directives),
-                Err((at, why)) => self.page.note(&at, format!("{why}: the file is left out")),
+            match self.load(&file.name, &file.text, depth + 1, is_within) {
+                Ok(directives) => found.extend(directives),
+                Err((at, why)) => {
+                    missing(self.page, &at, format!("{why}: the file is left out"));
+                }
             }
         }
-        all
+        found.extend(all);
+        found
     }
 }

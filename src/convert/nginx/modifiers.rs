@@ -1,12 +1,12 @@
 //! What a location within a site does with files, and what it adds to the settings of the site.
 
-use super::access;
-use super::place::{self, Action, Kind, Location};
-use super::redirect;
+use super::nested;
+use super::place::{Action, Kind, Location};
 use super::scope::Scope;
 use super::server::Builder;
 use super::settings::{self, Lifetime};
 use super::syntax::Directive;
+use super::{access, tries};
 use crate::convert::page::{Line, note};
 use crate::convert::pattern::escaped;
 
@@ -14,11 +14,8 @@ impl Builder<'_, '_> {
     pub(super) fn files(&mut self, one: &Location<'_>, conditions: &[Line]) {
         let scope = &one.scope;
         let own = |name: &str| scope.mine(name);
-        if one.kind != Kind::Named {
-            redirect::own(scope, conditions, &mut self.rules);
-        }
         if let Some(tries) = scope.one("try_files").filter(|_| one.kind != Kind::Named) {
-            redirect::tried(tries, conditions, self.locations, &mut self.rules);
+            tries::tried(tries, conditions, self.locations, &mut self.rules);
         }
         if let Some(alias) = own("alias") {
             let text = format!("{}: write a site for the path", alias.shown());
@@ -28,9 +25,6 @@ impl Builder<'_, '_> {
         if own("root").is_some() && root.as_deref() != self.root && !one.is_prefix() {
             let text = format!("{}: a site has one root: left out", one.block.shown());
             self.lines.push(note(&one.block.at, text));
-        }
-        if own("internal").is_some() && one.is_prefix() {
-            self.lines.push(Line::new(["internal", &one.path]).into());
         }
         if scope.is_on("autoindex") && one.is_prefix() {
             self.lines.push(Line::new(["browse", &one.path]).into());
@@ -48,15 +42,15 @@ impl Builder<'_, '_> {
 
     /// What a server without a location for all paths does.
     pub(super) fn files_of_server(&mut self) {
-        let Some(tries) = self.scope.one("try_files") else {
-            if self.scope.is_on("autoindex") {
-                self.lines.push(Line::new(["browse"]).into());
-            }
-            return;
-        };
+        let tries = self.scope.one("try_files");
+        if self.scope.is_on("autoindex") && tries.is_none() {
+            self.lines.push(Line::new(["browse"]).into());
+        }
+        let first = tries.or(self.locations.first().map(|one| one.block));
+        let Some(first) = first else { return };
         // The conditions are those of a location for all paths.
         let block = Directive {
-            at: tries.at.clone(),
+            at: first.at.clone(),
             name: "location".to_owned(),
             args: vec!["/".to_owned()],
             block: None,
@@ -67,18 +61,25 @@ impl Builder<'_, '_> {
             block: &block,
             scope: Scope::new(&[]),
             action: Action::Files,
+            around: Vec::new(),
         };
-        let conditions = place::conditions(&whole, self.locations);
-        redirect::tried(tries, &conditions, self.locations, &mut self.rules);
+        let conditions = nested::conditions(&whole, self.locations);
+        if let Some(tries) = tries {
+            tries::tried(tries, &conditions, self.locations, &mut self.rules);
+        } else if self.scope.one("root").is_none() && self.root.is_some() {
+            // The directory is that of some locations only.
+            let path = self.rules.path(404);
+            self.rules.lead(&conditions, &path);
+        }
     }
 
     /// Fields, lifetimes, limits and passwords of a location within the site, whose requests have
     /// the path `met` behind `rewrite`.
-    pub(super) fn modifiers(&mut self, one: &Location<'_>, met: &str) {
+    pub(super) fn modifiers(&mut self, one: &Location<'_>, met: &str, conditions: &[Line]) {
         let scope = &one.scope;
         self.expire(Some(one));
         let exact = if one.kind == Kind::Exact { " and longer paths" } else { "" };
-        let is_path = one.is_prefix() || one.kind == Kind::Exact;
+        let is_path = one.is_path();
         for name in ["add_header", "client_max_body_size"] {
             let Some(own) = scope.mine(name) else { continue };
             if !is_path {
@@ -89,23 +90,14 @@ impl Builder<'_, '_> {
                 self.lines.push(note(&own.at, text));
             }
         }
-        if !is_path && (access::is_own(scope) || scope.mine("internal").is_some()) {
-            let text = "for a path only: nobody is let in".to_owned();
-            self.lines.push(note(&one.block.at, format!("{}: {text}", one.block.shown())));
-            let conditions = place::conditions(one, self.locations);
-            self.rules.status(&conditions, 403);
-        }
-        if !is_path {
-            return;
-        }
-        if scope.mine("add_header").is_some() {
+        if is_path && scope.mine("add_header").is_some() {
             self.lines.extend(settings::header(scope, met));
         }
-        if scope.mine("client_max_body_size").is_some() {
+        if is_path && scope.mine("client_max_body_size").is_some() {
             self.limit(scope, &one.path);
         }
-        if access::is_own(scope) {
-            self.lines.extend(access::lines(scope, met, self.files));
+        if access::is_set(scope) {
+            self.protect(one, met, conditions);
         }
     }
 

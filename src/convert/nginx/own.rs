@@ -1,27 +1,40 @@
 //! Locations that are sites: other files, or settings in place of those around them.
 
-use super::place::{Action, Kind, Location};
+use super::place::{Action, Location};
 use super::proxy::{self, Route};
 use super::redirect::{self, Rules};
-use super::scope::Scope;
-use super::server::{Builder, OwnSite, gathered};
-use super::settings::{self, Lifetime, SiteFiles};
-use super::{access, values};
-use crate::convert::page::{Item, Line, note};
+use super::server::{Builder, OwnSite, gathered, without_files};
+use super::settings::{self, SiteFiles};
+use super::{access, tries, values};
+use crate::convert::page::{Line, note};
 use crate::convert::pattern::holds;
 
 impl Builder<'_, '_> {
-    /// Whether a location needs a site: other files, or settings that replace those around it.
+    /// Whether a location is a site: it needs one, or lies in one that does.
     pub(super) fn is_own(&self, one: &Location<'_>) -> bool {
+        let within = |other: &Location<'_>| {
+            other.is_prefix() && one.is_within(&other.path) && self.needs_site(other)
+        };
+        let is_below = one.is_prefix()
+            && one.path.ends_with('/')
+            && matches!(one.action, Action::Files | Action::Proxy(_));
+        self.needs_site(one) || is_below && self.locations.iter().any(within)
+    }
+
+    /// Whether a location has other files, or settings that replace those around it.
+    fn needs_site(&self, one: &Location<'_>) -> bool {
         if !one.is_prefix() || one.path == "/" {
             return false;
         }
         let scope = &one.scope;
         let replaces =
             |name: &str| scope.mine(name).is_some() && !scope.outer().all(name).is_empty();
-        let is_mixed = replaces("add_header")
-            || scope.mine("gzip").is_some_and(|own| own.arg(0) != scope.outer().word("gzip"))
-            || access::is_own(scope) && is_protected(&scope.outer());
+        let is_mixed = || {
+            replaces("add_header")
+                || scope.mine("gzip").is_some_and(|own| own.arg(0) != scope.outer().word("gzip"))
+                || access::is_own(scope) && access::is_protected(&scope.outer())
+                || self.is_below_others(one)
+        };
         match one.action {
             Action::Files => {
                 let root = settings::root(scope, self.files);
@@ -31,12 +44,12 @@ impl Builder<'_, '_> {
                         && holds(&other.path, &one.path)
                         && matches!(other.action, Action::Proxy(_) | Action::Fastcgi(_))
                 });
-                is_mixed
-                    || scope.mine("alias").is_some()
+                scope.mine("alias").is_some()
                     || root.as_deref() != self.root
                     || is_below && scope.mine("internal").is_none()
+                    || is_mixed()
             }
-            Action::Proxy(_) => is_mixed,
+            Action::Proxy(_) => is_mixed(),
             _ => false,
         }
     }
@@ -75,25 +88,25 @@ impl Builder<'_, '_> {
                     mark: "",
                     base: &path,
                 };
-                inner.lines.push(
-                    proxy::rule(pass, scope, &route, self.files)
-                        .map_or_else(|note| note, Item::from),
-                );
+                inner.upstream(proxy::rule(pass, scope, &route, self.files), "/");
             }
             _ => inner.tries_of(one),
         }
         if scope.is_on("autoindex") {
             inner.lines.push(Line::new(["browse"]).into());
         }
-        if one.kind == Kind::Prefix {
-            inner.regular_expressions(self.locations, &one.path);
+        if one.is_internal() {
+            inner.lines.push(Line::new(["status", "404", "/"]).into());
         }
+        inner.others_within(one, self);
         body.extend(gathered("limits", inner.limits));
-        body.append(&mut inner.rules.rewrites);
+        body.append(&mut inner.rules.take_rewrites());
         body.extend(gathered("expires", inner.lifetimes));
         body.append(&mut inner.rules.answers);
         body.append(&mut inner.lines);
+        without_files(root.as_deref(), &mut body);
         self.slash(one);
+        self.beside(one);
         self.own.push(OwnSite { path: format!("{path}/"), at: one.block.at.clone(), body });
     }
 
@@ -125,36 +138,6 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// What regular expressions of the server take from a prefix that is a site.
-    fn regular_expressions(&mut self, all: &[Location<'_>], path: &str) {
-        let mut first = Vec::new();
-        for other in all.iter().filter(|other| other.kind == Kind::Regex) {
-            let conditions = [Line::new(["if", "{path}", "match", &other.path])];
-            match other.action {
-                Action::Deny => self.rules.status(&conditions, 403),
-                Action::Return(line) => {
-                    redirect::returned(line, &conditions, None, &other.scope, &mut self.rules);
-                }
-                Action::Files if access::is_own(&other.scope) => {
-                    self.rules.status(&conditions, 403);
-                }
-                Action::Files => {
-                    let lifetime = other.scope.mine("expires").map(settings::lifetime);
-                    if let Some(Ok(Lifetime::For(time))) = lifetime {
-                        first.push(Line::new(["match", &other.path, &time]));
-                    }
-                }
-                Action::Proxy(_) | Action::Fastcgi(_) => {
-                    let text = format!("{}: below {path} it is 404 here", other.block.shown());
-                    self.lines.push(note(&other.block.at, text));
-                    self.rules.status(&conditions, 404);
-                }
-            }
-        }
-        first.append(&mut self.lifetimes);
-        self.lifetimes = first;
-    }
-
     /// `try_files` of a location that is a site.
     pub(super) fn tries_of(&mut self, one: &Location<'_>) {
         let Some(tries) = one.scope.one("try_files") else { return };
@@ -173,7 +156,7 @@ impl Builder<'_, '_> {
                 return;
             }
         }
-        redirect::tried(&own, &[], &[], &mut self.rules);
+        tries::tried(&own, &[], &[], &mut self.rules);
     }
 
     /// nginx leads `/path` to `/path/` where only the second is a location of a proxy.
@@ -188,11 +171,4 @@ impl Builder<'_, '_> {
             self.rules.answers.push(line.with(Line::new(["/", &one.path])).into());
         }
     }
-}
-
-/// Whether requests are let in by rules.
-fn is_protected(scope: &Scope<'_>) -> bool {
-    scope.one("auth_basic").is_some_and(|one| one.arg(0) != "off")
-        || !scope.all("deny").is_empty()
-        || !scope.all("allow").is_empty()
 }

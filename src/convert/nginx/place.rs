@@ -1,12 +1,10 @@
 //! The locations of a server: which requests each is for, and what it does with them.
 
-use regex::Regex;
-
 use super::access;
 use super::scope::Scope;
 use super::syntax::Directive;
 use crate::convert::page::{Item, Line, note};
-use crate::convert::pattern::{escaped, holds, is_plain, pattern};
+use crate::convert::pattern::{holds, is_plain, pattern};
 
 /// How a location is compared with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +30,14 @@ pub(super) enum Action<'a> {
     Files,
 }
 
+/// A location around another.
+#[derive(Clone)]
+pub(super) struct Around<'a> {
+    pub(super) block: &'a Directive,
+    pub(super) kind: Kind,
+    pub(super) path: String,
+}
+
 /// One location.
 #[derive(Clone)]
 pub(super) struct Location<'a> {
@@ -41,6 +47,8 @@ pub(super) struct Location<'a> {
     pub(super) block: &'a Directive,
     pub(super) scope: Scope<'a>,
     pub(super) action: Action<'a>,
+    /// The locations around it, the outermost first.
+    pub(super) around: Vec<Around<'a>>,
 }
 
 impl Location<'_> {
@@ -52,32 +60,62 @@ impl Location<'_> {
         matches!(self.action, Action::Files)
     }
 
+    /// Whether it is for a path, or what begins with it.
+    pub(super) fn is_path(&self) -> bool {
+        self.is_prefix() || self.kind == Kind::Exact
+    }
+
+    /// Whether it answers all with an error, or only some people.
+    pub(super) fn refuses(&self) -> bool {
+        self.is_closed() || self.is_internal() || access::is_set(&self.scope)
+    }
+
+    /// Whether it answers all with an error.
+    pub(super) fn is_closed(&self) -> bool {
+        match self.action {
+            Action::Deny => true,
+            Action::Return(one) => one.arg(0).starts_with(['4', '5']),
+            _ => false,
+        }
+    }
+
     /// Whether it takes requests that this path begins.
-    fn is_within(&self, path: &str) -> bool {
-        matches!(self.kind, Kind::Prefix | Kind::Strong | Kind::Exact)
-            && self.path != path
-            && holds(path, &self.path)
+    pub(super) fn is_within(&self, path: &str) -> bool {
+        self.is_path() && self.path != path && holds(path, &self.path)
+    }
+
+    /// Whether clients cannot ask for it.
+    pub(super) fn is_internal(&self) -> bool {
+        self.kind != Kind::Named && self.scope.of_locations().any(|one| one.name == "internal")
     }
 }
 
 /// The locations of a server, those in others behind them.
 pub(super) fn of<'a>(server: &Scope<'a>, notes: &mut Vec<Item>) -> Vec<Location<'a>> {
     let mut all = Vec::new();
-    collect(server, &mut all, notes);
+    collect(server, &[], &mut all, notes);
     all
 }
 
-fn collect<'a>(scope: &Scope<'a>, all: &mut Vec<Location<'a>>, notes: &mut Vec<Item>) {
+fn collect<'a>(
+    scope: &Scope<'a>,
+    around: &[Around<'a>],
+    all: &mut Vec<Location<'a>>,
+    notes: &mut Vec<Item>,
+) {
     for block in scope.named("location") {
         let inner = scope.inner(block.block());
+        let mut within = around.to_vec();
         match read(block) {
             Some((kind, path)) => {
                 let action = action(&inner);
-                all.push(Location { kind, path, block, scope: inner.clone(), action });
+                within.push(Around { block, kind, path: path.clone() });
+                let (scope, around) = (inner.clone(), around.to_vec());
+                all.push(Location { kind, path, block, scope, action, around });
             }
             None => unreadable(block, &inner, notes),
         }
-        collect(&inner, all, notes);
+        collect(&inner, &within, all, notes);
     }
 }
 
@@ -86,7 +124,7 @@ fn unreadable(block: &Directive, inner: &Scope<'_>, notes: &mut Vec<Item>) {
     let refuses = match action(inner) {
         Action::Deny => true,
         Action::Return(one) => one.arg(0).starts_with('4'),
-        _ => access::is_own(inner) || inner.mine("internal").is_some(),
+        _ => access::is_set(inner) || inner.mine("internal").is_some(),
     };
     let end = if refuses { "; nobody is let in to the server" } else { "" };
     let text = format!("{}: no path or regular expression of ours: left out{end}", block.shown());
@@ -133,6 +171,18 @@ fn action<'a>(scope: &Scope<'a>) -> Action<'a> {
             "return" => return Action::Return(one),
             "proxy_pass" | "grpc_pass" => return Action::Proxy(one),
             "fastcgi_pass" => return Action::Fastcgi(one),
+            // What answers instead of files is not here, or in a file that was not read.
+            "content_by_lua"
+            | "content_by_lua_block"
+            | "content_by_lua_file"
+            | "include"
+            | "js_content"
+            | "memcached_pass"
+            | "perl"
+            | "scgi_pass"
+            | "uwsgi_pass" => {
+                return Action::Deny;
+            }
             "deny" if one.arg(0) == "all" && scope.named("allow").next().is_none() => {
                 return Action::Deny;
             }
@@ -140,61 +190,4 @@ fn action<'a>(scope: &Scope<'a>) -> Action<'a> {
         }
     }
     Action::Files
-}
-
-/// The conditions under which nginx takes this location.
-pub(super) fn conditions(location: &Location<'_>, all: &[Location<'_>]) -> Vec<Line> {
-    let path = &*location.path;
-    let line = |operator: &str, value: &str| Line::new(["if", "{path}", operator, value]);
-    let mut lines = Vec::new();
-    match location.kind {
-        Kind::Exact => return vec![line("is", path)],
-        Kind::Named => return lines,
-        Kind::Regex => lines.push(line("match", path)),
-        Kind::Prefix | Kind::Strong if path != "/" => lines.push(line("starts_with", path)),
-        Kind::Prefix | Kind::Strong => {}
-    }
-    let others = match location.kind {
-        Kind::Regex => before_regex(location, all),
-        _ => within(path, all),
-    };
-    if !others.is_empty() {
-        lines.push(line("not_match", &format!("^(?:{})", others.join("|"))));
-    }
-    if location.kind == Kind::Strong {
-        return lines;
-    }
-    for other in all.iter().filter(|one| one.kind == Kind::Regex) {
-        if location.kind == Kind::Regex && std::ptr::eq(other.block, location.block) {
-            break;
-        }
-        lines.push(line("not_match", &other.path));
-    }
-    lines
-}
-
-/// Patterns of what a longer path takes from a prefix.
-fn within(path: &str, all: &[Location<'_>]) -> Vec<String> {
-    let inner = all.iter().filter(|one| one.is_within(path) || is_exact_twin(one, path));
-    inner.map(taken).collect()
-}
-
-fn is_exact_twin(one: &Location<'_>, path: &str) -> bool {
-    one.kind == Kind::Exact && one.path == path
-}
-
-/// Patterns of what is not compared with a regular expression.
-fn before_regex(location: &Location<'_>, all: &[Location<'_>]) -> Vec<String> {
-    let regex = Regex::new(&location.path).ok();
-    let first = all.iter().filter(|one| match one.kind {
-        Kind::Exact => regex.as_ref().is_some_and(|regex| regex.is_match(&one.path)),
-        Kind::Strong => true,
-        _ => false,
-    });
-    first.map(taken).collect()
-}
-
-fn taken(one: &Location<'_>) -> String {
-    let end = if one.kind == Kind::Exact { "$" } else { "" };
-    format!("{}{end}", escaped(&one.path))
 }

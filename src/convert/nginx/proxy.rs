@@ -138,6 +138,8 @@ fn line_of_field(one: &Directive, target: &Target, line: &mut Line) {
         Err(variable) => {
             let text = format!("{}: {variable} has no placeholder: left out", one.shown());
             line.add(note(&one.at, text));
+            // Nor does the upstream believe the client's own.
+            line.add(Line::new(["header_upstream", &format!("-{name}")]));
         }
     }
 }

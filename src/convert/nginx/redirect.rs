@@ -1,6 +1,5 @@
-//! `return`, `rewrite`, `if` and `try_files`.
+//! `return`, `rewrite` and `if`.
 
-use super::place::{Action, Kind, Location};
 use super::scope::Scope;
 use super::syntax::Directive;
 use super::values;
@@ -11,6 +10,8 @@ use crate::convert::pattern::pattern;
 /// The rules of a site that change paths or answer without a file.
 #[derive(Default)]
 pub(super) struct Rules {
+    /// Answers under conditions: behind a change of the path they would not be asked.
+    pub(super) early: Vec<Item>,
     /// In the order of nginx: the first that applies is used.
     pub(super) rewrites: Vec<Item>,
     pub(super) answers: Vec<Item>,
@@ -20,10 +21,7 @@ pub(super) struct Rules {
 impl Rules {
     /// Sends requests with these conditions to a path.
     pub(super) fn lead(&mut self, conditions: &[Line], to: &str) {
-        let mut line = Line::new(["rewrite"]);
-        conditions.iter().cloned().for_each(|condition| line.add(condition));
-        line.add(Line::new(["to", to]));
-        self.rewrites.push(line.into());
+        self.rewrites.push(led(conditions, to));
     }
 
     fn redirect(&mut self, conditions: &[Line], code: u16, to: &str) {
@@ -36,11 +34,19 @@ impl Rules {
     /// Answers requests with these conditions with a status.
     pub(super) fn status(&mut self, conditions: &[Line], answer: impl Into<Answer>) {
         let path = self.path(answer);
-        self.lead(conditions, &path);
+        let line = led(conditions, &path);
+        self.early.push(line);
+    }
+
+    /// The rules that change paths, behind the answers.
+    pub(super) fn take_rewrites(&mut self) -> Vec<Item> {
+        let mut all = std::mem::take(&mut self.early);
+        all.append(&mut self.rewrites);
+        all
     }
 
     /// The path whose requests get an answer.
-    fn path(&mut self, answer: impl Into<Answer>) -> String {
+    pub(super) fn path(&mut self, answer: impl Into<Answer>) -> String {
         let (path, line) = self.own.path(answer.into());
         self.answers.extend(line.map(Item::from));
         path
@@ -48,8 +54,7 @@ impl Rules {
 
     /// An `if` whose condition is not known here: what it keeps out, nobody gets.
     fn unknown(&mut self, block: &Directive, conditions: &[Line]) {
-        let refuses = |one: &Directive| one.name == "return" && one.arg(0).starts_with('4');
-        if block.block().iter().any(refuses) {
+        if block.block().iter().any(is_refusal) {
             self.note(block, "no condition of ours: nobody is let in");
             self.status(conditions, 403);
         } else {
@@ -57,9 +62,21 @@ impl Rules {
         }
     }
 
-    fn note(&mut self, one: &Directive, why: &str) {
+    /// A `return` that cannot be written: what nginx answers so, nobody gets.
+    fn refuse(&mut self, one: &Directive, conditions: &[Line], why: &str) {
+        self.note(one, &format!("{why}: the answer is 403"));
+        self.status(conditions, 403);
+    }
+
+    pub(super) fn note(&mut self, one: &Directive, why: &str) {
         self.answers.push(note(&one.at, format!("{}: {why}", one.shown())));
     }
+}
+
+fn led(conditions: &[Line], to: &str) -> Item {
+    let mut line = Line::new(["rewrite"]);
+    conditions.iter().cloned().for_each(|condition| line.add(condition));
+    line.with(Line::new(["to", to])).into()
 }
 
 /// A path whose requests all get the status.
@@ -78,15 +95,18 @@ pub(super) fn returned(
     let (code, text) = match first.parse::<u16>() {
         Ok(code) => (code, one.arg(1)),
         Err(_) if is_url => (302, first),
-        Err(_) => return rules.note(one, "no status: left out"),
+        Err(_) => return rules.refuse(one, conditions, "no status"),
     };
     if matches!(code, 301 | 302 | 303 | 307 | 308) && !text.is_empty() {
         match values::text(text) {
             Ok(_) if values::has_group(text) => {
-                rules.note(one, "groups of a location are not known in a redirect: left out");
+                let why = "groups of a location are not known in a redirect";
+                rules.refuse(one, conditions, why);
             }
             Ok(to) => rules.redirect(conditions, code, &to),
-            Err(variable) => rules.note(one, &format!("{variable} has no placeholder: left out")),
+            Err(variable) => {
+                rules.refuse(one, conditions, &format!("{variable} has no placeholder"));
+            }
         }
         return;
     }
@@ -96,7 +116,7 @@ pub(super) fn returned(
             403
         }
         200..=599 => code,
-        _ => return rules.note(one, "status codes are 200 to 599 here: left out"),
+        _ => return rules.refuse(one, conditions, "status codes are 200 to 599 here"),
     };
     let answer = match values::text(text) {
         Ok(text) => Answer::new(code, text, type_of(conditions, scope)),
@@ -158,7 +178,7 @@ pub(super) fn rewritten(one: &Directive, conditions: &[Line], rules: &mut Rules)
 }
 
 /// The target of a `rewrite`: nginx appends the query unless the last character is `?`.
-fn target(path: &str, written: &str) -> String {
+pub(super) fn target(path: &str, written: &str) -> String {
     match (written.ends_with('?'), path.contains('?')) {
         (true, false) => format!("{path}?"),
         (false, true) if !path.contains("{query}") => format!("{path}&{{query}}"),
@@ -253,84 +273,6 @@ fn condition(text: &str) -> Option<Line> {
     Some(Line::new(["if", &left, operator, &right]))
 }
 
-/// `try_files` under the conditions of its location.
-pub(super) fn tried(
-    one: &Directive,
-    conditions: &[Line],
-    locations: &[Location<'_>],
-    rules: &mut Rules,
-) {
-    let Some((last, tries)) = one.args.split_last() else { return };
-    let mut to = Vec::new();
-    for word in tries {
-        match values::text(word) {
-            Ok(text) if text.starts_with('/') || text.starts_with("{path}") => to.push(text),
-            Ok(_) => return rules.note(one, "a file is a path below the root: left out"),
-            Err(variable) => {
-                return rules.note(one, &format!("{variable} has no placeholder: left out"));
-            }
-        }
-    }
-    let is_plain = to.iter().all(|word| matches!(&**word, "{path}" | "{path}/"));
-    let fallback = match last.strip_prefix('=') {
-        Some("404") if is_plain => return,
-        Some("404") => "{path}".to_owned(),
-        Some(code) => match code.parse::<u16>() {
-            Ok(code @ 400..600) => rules.path(code),
-            _ => return rules.note(one, "no status of an error: left out"),
-        },
-        None => match fallback(last, locations) {
-            Ok(fallback) => fallback,
-            Err(why) => return rules.note(one, &why),
-        },
-    };
-    let has_folders = to.iter().any(|word| word.ends_with('/'));
-    if !has_folders && !last.starts_with('=') {
-        // nginx asks for a file only, also where the path ends in a slash.
-        let mut folder = conditions.to_vec();
-        folder.push(Line::new(["if", "{path}", "ends_with", "/"]));
-        rules.lead(&folder, &fallback);
-    }
-    let mut line = Line::new(["rewrite"]);
-    conditions.iter().cloned().for_each(|condition| line.add(condition));
-    to.push(fallback);
-    rules.rewrites.push(line.with(Line::new(["to"]).and(to)).into());
-}
-
-/// Where a request goes whose file is not there.
-fn fallback(last: &str, locations: &[Location<'_>]) -> Result<String, String> {
-    if !last.starts_with('@') {
-        let text = values::text(last);
-        let text = text.map_err(|variable| format!("{variable} has no placeholder: left out"))?;
-        return match text.starts_with(['/', '{']) {
-            true => Ok(text),
-            false => Err("the last is no path: left out".to_owned()),
-        };
-    }
-    let mut named = locations.iter().filter(|one| one.kind == Kind::Named && one.path == last);
-    let Some(location) = named.next() else { return Err(format!("no location {last}: left out")) };
-    match (location.action, location.scope.mine("rewrite")) {
-        (Action::Files, Some(one)) => of_rewrite(one).ok_or_else(|| {
-            format!("{}: the fallback cannot be written as one path: left out", one.shown())
-        }),
-        (Action::Files, None) => Err(format!("location {last} sends no answer: left out")),
-        _ => Ok(format!("/{last}{{path}}")),
-    }
-}
-
-/// The path that a rewrite of every path makes.
-fn of_rewrite(one: &Directive) -> Option<String> {
-    let to = one.arg(1).trim_end_matches('?');
-    let to = match (one.arg(0), values::has_group(to)) {
-        ("^" | "^.*$" | "^(.*)$" | ".*" | "^/(.*)$" | "(.*)" | "^(.+)$", false) => to.to_owned(),
-        ("^(.*)$" | "(.*)" | "^(.+)$", true) => to.replace("$1", "$uri"),
-        ("^/(.*)$", true) if to.contains("/$1") => to.replace("/$1", "$uri"),
-        _ => return None,
-    };
-    let is_whole = !values::has_group(&to) && to.starts_with(['/', '$']);
-    values::text(&to).ok().filter(|_| is_whole).map(|path| target(&path, one.arg(1)))
-}
-
 /// The rules of a server or a location itself: `return`, `rewrite` and `if`.
 pub(super) fn own(scope: &Scope<'_>, conditions: &[Line], rules: &mut Rules) {
     for one in scope.own() {
@@ -340,4 +282,23 @@ pub(super) fn own(scope: &Scope<'_>, conditions: &[Line], rules: &mut Rules) {
             _ => {}
         }
     }
+}
+
+/// Whether it answers with an error.
+pub(super) fn is_refusal(one: &Directive) -> bool {
+    one.name == "return" && one.arg(0).starts_with(['4', '5'])
+}
+
+/// The paths to which the rules of a block lead requests, which are compared again.
+pub(super) fn targets<'a>(scope: &Scope<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+    let all = scope.own().iter().flat_map(|one| match &*one.name {
+        "if" => one.block().iter(),
+        _ => std::slice::from_ref(one).iter(),
+    });
+    let target = |one: &'a Directive| match &*one.name {
+        "rewrite" if matches!(one.arg(2), "" | "last") => Some(one.arg(1)),
+        "try_files" => one.args.last().map(String::as_str),
+        _ => None,
+    };
+    all.filter_map(target).filter(|to| to.starts_with(['/', '$']))
 }

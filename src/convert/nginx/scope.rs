@@ -55,6 +55,34 @@ impl<'a> Scope<'a> {
         levels.into_iter().find(|all| !all.is_empty()).unwrap_or_default()
     }
 
+    /// Those with these names that hold, in their order: a block that has any of them has none of
+    /// those around it.
+    pub(super) fn together(&self, names: &[&str]) -> Vec<&'a Directive> {
+        let fits = |one: &&Directive| names.contains(&&*one.name);
+        let mut levels = self.levels.iter().map(|level| level.iter().filter(fits));
+        let found = levels.find(|level| level.clone().next().is_some());
+        found.map(Iterator::collect).unwrap_or_default()
+    }
+
+    /// Of each name that fits, the one that holds.
+    pub(super) fn each(&self, fits: fn(&Directive) -> bool) -> Vec<&'a Directive> {
+        let mut found: Vec<&Directive> = Vec::new();
+        for level in &self.levels {
+            for one in level.iter().filter(|one| fits(one)) {
+                if !found.iter().any(|other| other.name == one.name) {
+                    found.push(one);
+                }
+            }
+        }
+        found
+    }
+
+    /// The directives of the block and the locations around it.
+    pub(super) fn of_locations(&self) -> impl Iterator<Item = &'a Directive> + use<'a, '_> {
+        let count = self.levels.len().saturating_sub(2);
+        self.levels[..count].iter().flat_map(|level| level.iter())
+    }
+
     /// The first word of the one that holds.
     pub(super) fn word(&self, name: &str) -> &'a str {
         self.one(name).map_or("", |one| one.arg(0))

@@ -1,14 +1,18 @@
 //! One `server`: a site, and one more for each location that lives by settings of its own.
 
+use std::cmp::Reverse;
+
 use super::address::{self, Defaults};
+use super::nested;
 use super::place::{self, Action, Kind, Location};
 use super::proxy::Route;
 use super::redirect::{self, Rules, Whole};
 use super::scope::Scope;
 use super::settings::{self, Level, SiteFiles};
 use super::syntax::Directive;
-use super::{fastcgi, logs, proxy, tls};
+use super::{fastcgi, logs, proxy, tls, tries};
 use crate::convert::Files;
+use crate::convert::answers::Answer;
 use crate::convert::page::{Item, Line, Page, Place, Site, note};
 
 pub(super) fn translate(
@@ -20,7 +24,7 @@ pub(super) fn translate(
 ) {
     let mut notes = Vec::new();
     settings::unknown(scope, Level::Server, &mut notes);
-    let addresses = address::of(scope, block, defaults);
+    let addresses = address::of(scope, defaults);
     let locations = place::of(scope, &mut notes);
     for location in &locations {
         settings::unknown(&location.scope, Level::Location, &mut notes);
@@ -43,14 +47,19 @@ pub(super) fn translate(
     };
     let body = builder.site();
     let own = std::mem::take(&mut builder.own);
-    page.sites.push(Site {
-        at: block.at.clone(),
-        addresses: addresses.all.clone(),
-        body: head.iter().cloned().chain(body).collect(),
-    });
-    for (path, at, body) in own.into_iter().map(|one| (one.path, one.at, one.body)) {
-        let addresses = addresses.all.iter().map(|address| format!("{address}{path}")).collect();
-        page.sites.push(Site { at, addresses, body: head.iter().cloned().chain(body).collect() });
+    for (addresses, bind) in addresses.all {
+        let mut head = head.clone();
+        head.extend(bind.map(Item::from));
+        let site = |at: &Place, addresses: Vec<String>, body: &[Item]| Site {
+            at: at.clone(),
+            addresses,
+            body: head.iter().chain(body).cloned().collect(),
+        };
+        page.sites.push(site(&block.at, addresses.clone(), &body));
+        for OwnSite { path, at, body } in &own {
+            let below = addresses.iter().map(|address| format!("{address}{path}")).collect();
+            page.sites.push(site(at, below, body));
+        }
     }
 }
 
@@ -96,13 +105,15 @@ impl Builder<'_, '_> {
             }
             None => {
                 let mut ordered: Vec<_> = all.iter().collect();
-                ordered.sort_by_key(|one| (rank(one.kind), std::cmp::Reverse(self.length(one))));
+                let order = |one: &&Location<'_>| (rank(one.kind), Reverse(self.length(one)));
+                ordered.sort_by_key(order);
                 ordered.into_iter().for_each(|one| self.location(one));
                 if !all.iter().any(|one| one.is_prefix() && one.path == "/") {
                     self.files_of_server();
                 }
             }
         }
+        self.behind_rewrites();
         let has_files = whole.is_none() && self.root.is_some();
         let unlogged = self.unlogged();
         let to = SiteFiles { root: self.root, unlogged: &unlogged, has_files };
@@ -110,27 +121,41 @@ impl Builder<'_, '_> {
         self.limit(&self.scope.clone(), "");
         self.expire(None);
         body.extend(gathered("limits", std::mem::take(&mut self.limits)));
-        body.append(&mut self.rules.rewrites);
+        body.append(&mut self.rules.take_rewrites());
         body.extend(gathered("expires", std::mem::take(&mut self.lifetimes)));
         body.append(&mut self.rules.answers);
         body.append(&mut self.lines);
+        without_files(self.root, &mut body);
         body
     }
 
-    /// Regular expressions in their order, paths by length.
+    /// Regular expressions in their order, the inner ones first; paths by length.
     fn length(&self, one: &Location<'_>) -> usize {
-        if matches!(one.kind, Kind::Regex | Kind::Named) { 0 } else { one.path.len() }
+        match one.kind {
+            Kind::Regex => one.around.len(),
+            Kind::Named => 0,
+            _ => one.path.len(),
+        }
     }
 
     fn location(&mut self, one: &Location<'_>) {
+        let conditions = nested::conditions(one, self.locations);
+        if one.is_internal() && self.internal(one, &conditions) {
+            return;
+        }
         if one.kind == Kind::Exact && logs::is_page(self.scope, &one.path) && one.serves_files() {
             return;
         }
-        let conditions = place::conditions(one, self.locations);
-        let is_whole = one.is_prefix() && conditions.len() <= usize::from(one.path != "/");
+        let is_own = self.is_own(one);
+        if one.kind == Kind::Named {
+            tries::of_named(one, &mut self.rules);
+        } else if !is_own {
+            redirect::own(&one.scope, &conditions, &mut self.rules);
+        }
         // Where directives behind `rewrite` meet its requests.
         let mut met = one.path.clone();
         match one.action {
+            _ if is_own => self.own_site(one),
             Action::Return(line) if one.kind == Kind::Named => {
                 let path = format!("/{}", one.path);
                 let whole = Whole(&path);
@@ -138,20 +163,30 @@ impl Builder<'_, '_> {
                 redirect::returned(line, &[at], Some(&whole), &one.scope, &mut self.rules);
             }
             Action::Return(line) => {
+                let is_whole = is_whole(one, &conditions);
                 let whole = is_whole.then_some(Whole(&one.path));
                 redirect::returned(line, &conditions, whole.as_ref(), &one.scope, &mut self.rules);
             }
-            Action::Deny if is_whole => {
-                self.lines.push(Line::new(["status", "403", &one.path]).into());
-            }
-            Action::Deny => self.rules.status(&conditions, 403),
-            Action::Proxy(pass) if !self.is_own(one) => met = self.proxy(one, pass, &conditions),
-            Action::Fastcgi(pass) => self.fastcgi(one, pass),
-            _ if self.is_own(one) => self.own_site(one),
-            _ => self.files(one, &conditions),
+            Action::Deny => self.refuse(one, &conditions, 403),
+            Action::Proxy(pass) => met = self.proxy(one, pass, &conditions),
+            Action::Fastcgi(pass) => self.fastcgi(one, pass, &conditions),
+            Action::Files => self.files(one, &conditions),
         }
-        if !matches!(one.action, Action::Return(_) | Action::Deny) && !self.is_own(one) {
-            self.modifiers(one, &met);
+        if one.is_internal() && one.is_prefix() && met != one.path {
+            self.lines.push(Line::new(["internal", &met]).into());
+        }
+        if !matches!(one.action, Action::Return(_) | Action::Deny) && !is_own {
+            self.modifiers(one, &met, &conditions);
+        }
+    }
+
+    /// Answers what a location is for with a status.
+    pub(super) fn refuse(&mut self, one: &Location<'_>, conditions: &[Line], code: u16) {
+        let answer = |path: &str| Answer::from(code).line(path).into();
+        match one.kind {
+            Kind::Named => self.lines.push(answer(&format!("/{}", one.path))),
+            _ if is_whole(one, conditions) => self.lines.push(answer(&one.path)),
+            _ => self.rules.status(conditions, code),
         }
     }
 
@@ -173,9 +208,8 @@ impl Builder<'_, '_> {
         let from = if mark.is_empty() { one.path.clone() } else { mark.clone() };
         let location = (!matches!(one.kind, Kind::Named | Kind::Regex)).then_some(&*one.path);
         let route = Route { from: from.clone(), location, mark: &mark, base: "" };
-        redirect::own(&one.scope, conditions, &mut self.rules);
         let line = proxy::rule(pass, &one.scope, &route, self.files);
-        self.lines.push(line.map_or_else(|note| note, Item::from));
+        self.upstream(line, &from);
         if one.is_prefix() {
             self.slash(one);
         }
@@ -190,15 +224,16 @@ impl Builder<'_, '_> {
         mark
     }
 
-    fn fastcgi(&mut self, one: &Location<'_>, pass: &Directive) {
+    fn fastcgi(&mut self, one: &Location<'_>, pass: &Directive, conditions: &[Line]) {
         let is_php = one.kind == Kind::Exact && one.path.ends_with(".php")
             || one.kind == Kind::Regex && one.path.contains("php");
         let from = match one.kind {
             Kind::Prefix | Kind::Strong => one.path.clone(),
             _ if is_php => "/".to_owned(),
             _ => {
-                let text = format!("{}: `fastcgi` is for a path: left out", one.block.shown());
-                return self.lines.push(note(&one.block.at, text));
+                let text = format!("{}: `fastcgi` is for a path", one.block.shown());
+                self.lines.push(note(&one.block.at, format!("{text}; nobody is let in")));
+                return self.refuse(one, conditions, 403);
             }
         };
         let is_usual = [
@@ -216,8 +251,15 @@ impl Builder<'_, '_> {
             let text = format!("{}: here all scripts are run", one.block.shown());
             self.lines.push(note(&one.block.at, text));
         }
-        let line = fastcgi::rule(pass, &one.scope, &from, is_php);
-        self.lines.push(line.map_or_else(|note| note, Item::from));
+        match fastcgi::rule(pass, &one.scope, &from, is_php).map(Item::from) {
+            Ok(line) if self.lines.contains(&line) => {}
+            Ok(line) => self.lines.push(line),
+            Err(note) => {
+                // Nor are the scripts sent as files.
+                self.lines.push(note);
+                self.refuse(one, conditions, 403);
+            }
+        }
     }
 
     /// Paths whose requests are not logged.
@@ -232,6 +274,24 @@ impl Builder<'_, '_> {
             .filter(|one| one.is_prefix() && one.path != "/" || one.kind == Kind::Exact);
         paths.map(|one| one.path.clone()).collect()
     }
+}
+
+/// Without a directory a site would send the files of that in which the server was started.
+pub(super) fn without_files(root: Option<&str>, body: &mut Vec<Item>) {
+    let answers_all = |item: &Item| match item {
+        Item::Line(line) => {
+            matches!(line.words(), [name, path, ..] if name == "proxy" && path == "/")
+        }
+        Item::Note { .. } => false,
+    };
+    if root.is_none() && !body.iter().any(answers_all) {
+        body.insert(0, Line::new(["root", "/var/empty"]).into());
+    }
+}
+
+/// Whether a location is for all of what its path begins.
+pub(super) fn is_whole(one: &Location<'_>, conditions: &[Line]) -> bool {
+    one.is_prefix() && conditions.len() <= usize::from(one.path != "/")
 }
 
 fn rank(kind: Kind) -> u8 {

@@ -200,7 +200,7 @@ pub(super) fn unknown(scope: &Scope<'_>, level: Level, items: &mut Vec<Item>) {
             Level::Location => name == "server_name" || name == "listen",
         };
         if !is_elsewhere
-            && [KNOWN, NEEDLESS, access::OTHERS].iter().any(|list| list.contains(&name))
+            && ([KNOWN, NEEDLESS].iter().any(|list| list.contains(&name)) || access::is_other(one))
         {
             continue;
         }

@@ -168,6 +168,7 @@ fn no_path_has_two_answers() {
         ("server { location /a { deny all; } location /A { deny all; } }", 1),
         ("server { location ~ (?!x) { deny all; } location ~ (?!y) { deny all; } }", 1),
         (":80 {\nredir /a /b\nredir /A /c\n}", 1),
+        (":80 {\nrespond /a* 200\nrespond /A* 403\n}", 1),
     ] {
         let made = made(text).text.to_lowercase();
         let lines = made.lines().map(str::trim);
@@ -273,7 +274,7 @@ fn changed_examples_come_to_an_end() {
         }
     }
     examples.sort();
-    assert_eq!(examples.len(), 49);
+    assert_eq!(examples.len(), 53);
     let mut random = fastrand::Rng::with_seed(17);
     let odd: Vec<char> = "{}\"'`;\\$@*~#\n <é".chars().collect();
     for turn in 0..10_000 {

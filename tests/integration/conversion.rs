@@ -138,7 +138,7 @@ fn compare(folder: &str, other: impl Fn(&Stage, &str, u16) -> Other) {
         }
     }
     assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
-    let expected = if only.is_empty() { (23, 200) } else { (0, 0) };
+    let expected = if only.is_empty() { (26, 250) } else { (0, 0) };
     assert!(files.len() >= expected.0 && count >= expected.1, "{count} requests");
 }
 

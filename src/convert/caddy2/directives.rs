@@ -1,10 +1,9 @@
 //! The directives of a site.
 
-use super::answers::negated;
 use super::matcher::{self, Where};
-use super::site::{Builder, OwnSite, Shared, Spot, has_any, led};
+use super::site::{Builder, Shared, Spot, led};
 use super::syntax::Segment;
-use super::{logs, proxy, values};
+use super::{guards, logs, proxy, values};
 use crate::caddyfile;
 use crate::convert::page::{Item, Line, note};
 use crate::convert::pattern::pattern;
@@ -14,18 +13,21 @@ impl Builder<'_> {
         match line.name() {
             name if name.starts_with('@') => return,
             "root" | "tls" | "bind" => return,
-            "route" => return self.block(line.block(), spot),
+            "route" => return self.route(line, spot),
             "handle_errors" => return self.handle_errors(line),
             "log" => {
                 let lines = logs::lines(line, self.files);
                 return self.shared.extend(lines.into_iter().map(Shared::whole));
             }
             "encode" => return self.encode(line),
+            "import" | "invoke" => {
+                return self.closed(line, "what it names is not known", spot);
+            }
             _ => {}
         }
         let (place, args) = match self.matched(line) {
             Ok(found) => (found.place, found.args),
-            Err(why) if protects(line) => return self.closed(line, &why, spot),
+            Err(why) if guards::has_any(line) => return self.closed(line, &why, spot),
             Err(why) => return self.left_out(line, &why),
         };
         let spot = spot.and(place);
@@ -42,8 +44,9 @@ impl Builder<'_> {
             "basic_auth" | "basicauth" => self.basic_auth(line, &args, &spot),
             "request_body" => self.request_body(line, &spot),
             "templates" => self.templates(line, &spot),
+            "request_header" => self.request_header(line, &args, &spot),
             "log_skip" | "skip_log" => self.left_out(line, "write `except PATH` in `log`"),
-            "forward_auth" | "authenticate" | "authorize" => {
+            _ if guards::is_unknown(line) => {
                 self.closed(line, "its decision is not asked for", &spot);
             }
             name => {
@@ -79,7 +82,7 @@ impl Builder<'_> {
     }
 
     /// The matcher of a directive, as the site sees paths.
-    fn matched(&self, line: &Segment) -> Result<Matched, String> {
+    pub(super) fn matched(&self, line: &Segment) -> Result<Matched, String> {
         // Only a path, `*` or a name can be one.
         let (place, args) = match line.name() {
             "try_files" | "templates"
@@ -106,96 +109,6 @@ impl Builder<'_> {
         Ok(Matched { place, args: args.to_vec() })
     }
 
-    pub(super) fn handle(&mut self, line: &Segment, spot: &Spot, taken: &mut Vec<Line>) {
-        let is_path = line.name() == "handle_path";
-        let place = match self.matched(line) {
-            Ok(found) if found.args.is_empty() => found.place,
-            Ok(_) => return self.left_out(line, "one matcher only"),
-            Err(why) if line.block().iter().any(refuses) => return self.closed(line, &why, spot),
-            Err(why) => return self.left_out(line, &why),
-        };
-        let except: Vec<Line> = spot.except.iter().chain(taken.iter()).cloned().collect();
-        match negated(&place) {
-            Some(lines) => taken.extend(lines),
-            None if !matches!(place, Where::All) => {
-                let text = format!("{}: blocks behind it may take its requests", line.shown());
-                self.lines.push(note(&line.at, text));
-            }
-            None => {}
-        }
-        let all = spot.place.and(place);
-        let is_flat = line.block().iter().all(|one| {
-            matches!(one.name(), "reverse_proxy" | "header" | "redir" | "respond" | "uri" | "error")
-        });
-        match (&all, is_path, is_flat) {
-            (Where::Prefix(path), true, true) if is_proxy(line) => {
-                let path = path.trim_end_matches('/').to_owned();
-                let inner = Spot { place: all.clone(), except, ..*spot };
-                self.stripped(line, &inner, &path);
-            }
-            (Where::Prefix(path), false, true) if is_stripping(line) => {
-                let inner = Spot { place: Where::Prefix(path.clone()), except, ..*spot };
-                self.stripping(line, &inner);
-            }
-            (Where::Prefix(path), true, _) => self.own_site(line, path, true),
-            (Where::Prefix(path), false, false) => self.own_site(line, path, false),
-            (_, true, _) => self.left_out(line, "the path of handle_path is a prefix here"),
-            _ => self.block(line.block(), &Spot { place: all, except, ..*spot }),
-        }
-    }
-
-    /// `handle_path` with an upstream.
-    fn stripped(&mut self, line: &Segment, spot: &Spot, path: &str) {
-        for one in line.block() {
-            match one.name() {
-                "reverse_proxy" => self.proxied(one, spot, Some(path)),
-                _ => self.directive(one, spot),
-            }
-        }
-    }
-
-    /// `handle` with `uri strip_prefix` before an upstream.
-    fn stripping(&mut self, line: &Segment, spot: &Spot) {
-        let prefix = line.block().iter().find(|one| one.name() == "uri");
-        let prefix = prefix.map(|one| one.arg(1).trim_end_matches('/').to_owned());
-        for one in line.block() {
-            match one.name() {
-                "reverse_proxy" => self.proxied(one, spot, prefix.as_deref()),
-                "uri" => {}
-                _ => self.directive(one, spot),
-            }
-        }
-    }
-
-    fn proxied(&mut self, one: &Segment, spot: &Spot, without: Option<&str>) {
-        match self.matched(one) {
-            Ok(found) => {
-                self.reverse_proxy(one, &found.args, &spot.and(found.place), without);
-            }
-            Err(why) => self.left_out(one, &why),
-        }
-    }
-
-    fn own_site(&mut self, line: &Segment, path: &str, is_stripped: bool) {
-        let base = path.trim_end_matches('/').to_owned();
-        let mut inner = Builder::new(line, self.files);
-        inner.named.clone_from(&self.named);
-        inner.root.clone_from(&self.root);
-        inner.shared = self.shared.iter().filter_map(|one| one.within(&base)).collect();
-        inner.base = format!("{}{base}", self.base);
-        inner.is_stripped = is_stripped;
-        inner.limits.clone_from(&self.limits);
-        inner.block(line.block(), &Spot::default());
-        if !is_stripped {
-            inner.root = inner.root.map(|root| format!("{}{base}", root.trim_end_matches('/')));
-        }
-        let (body, nested) = inner.finish(&line.at);
-        if !nested.is_empty() {
-            self.left_out(line, "blocks in one another with files of their own");
-        }
-        self.own.push(OwnSite { path: format!("{base}/"), body });
-    }
-
     pub(super) fn reverse_proxy(
         &mut self,
         line: &Segment,
@@ -215,13 +128,18 @@ impl Builder<'_> {
         let own = if self.is_stripped { "" } else { &*self.base };
         match proxy::rule(line, upstreams, &from, own, self.files) {
             Ok(mut rule) => {
+                self.request_fields.iter().for_each(|one| one.add_to(line, &mut rule));
                 let without = format!("{mark}{}", without.unwrap_or_default());
                 if !without.is_empty() {
                     rule.add(Line::new(["without", &without]));
                 }
                 self.lines.push(rule.into());
             }
-            Err(note) => self.lines.push(note),
+            Err(note) => {
+                // The files in its place are not for clients.
+                self.lines.push(note);
+                self.lines.push(Line::new(["status", "403", &from]).into());
+            }
         }
     }
 
@@ -265,38 +183,13 @@ impl Builder<'_> {
 }
 
 /// A directive's matcher, and the words behind it.
-struct Matched {
-    place: Where,
-    args: Vec<String>,
-}
-
-/// Whether a line keeps requests out.
-fn protects(line: &Segment) -> bool {
-    matches!(line.name(), "basic_auth" | "basicauth" | "forward_auth") || refuses(line)
-}
-
-/// Whether a line lets no request in.
-fn refuses(line: &Segment) -> bool {
-    let is_code = |word: &String| word.len() == 3 && word.starts_with('4');
-    match line.name() {
-        "abort" => true,
-        "respond" | "error" => line.args().iter().any(is_code),
-        _ => false,
-    }
+pub(super) struct Matched {
+    pub(super) place: Where,
+    pub(super) args: Vec<String>,
 }
 
 fn is_matcher(word: &str) -> bool {
     word == "*" || word.starts_with(['/', '@'])
-}
-
-fn is_proxy(line: &Segment) -> bool {
-    has_any(line, &["reverse_proxy"]) && !has_any(line, &["uri", "redir", "respond", "error"])
-}
-
-fn is_stripping(line: &Segment) -> bool {
-    let uris: Vec<_> = line.block().iter().filter(|one| one.name() == "uri").collect();
-    let is_simple = |one: &Segment| one.arg(0) == "strip_prefix" && one.args().len() == 2;
-    matches!(&uris[..], [one] if is_simple(one)) && has_any(line, &["reverse_proxy"])
 }
 
 /// `$1` and `${1}` as groups of ours.

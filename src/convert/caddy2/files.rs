@@ -1,28 +1,32 @@
 //! What sends files and runs scripts: `file_server`, `try_files` and `php_fastcgi`.
 
+use super::answers::negated;
 use super::matcher::Where;
-use super::site::{Builder, Spot};
+use super::site::{Builder, Spot, led};
 use super::syntax::Segment;
 use super::values;
-use crate::convert::page::{Line, note};
+use crate::convert::page::{Item, Line, Place, note};
 use crate::convert::pattern::escaped;
 
 impl Builder<'_> {
     pub(super) fn file_server(&mut self, line: &Segment, args: &[String], spot: &Spot) {
         let is_browsing = args.iter().any(|word| word == "browse")
             || line.block().iter().any(|one| one.name() == "browse");
-        if let (Where::When(_) | Where::Exact(_), false) = (&spot.place, is_browsing) {
-            let text = format!("{}: files are sent for all paths here", line.shown());
-            self.lines.push(note(&line.at, text));
+        match &spot.place {
+            Where::All => self.sends_all = true,
+            place if negated(place).is_some() => self.file_places.push(place.clone()),
+            _ => {
+                self.sends_all = true;
+                let text = format!("{}: files are sent for all paths here", line.shown());
+                self.lines.push(note(&line.at, text));
+            }
         }
         let mut index = vec!["index.html".to_owned(), "index.txt".to_owned()];
         for option in line.block() {
             match option.name() {
                 "index" => index = option.args().to_vec(),
                 "browse" | "precompressed" => {}
-                "root" if self.root.is_none() => {
-                    self.root = Some(self.files.absolute(option.arg(0)));
-                }
+                "root" => self.set_root(option, spot),
                 "hide" => self.hide(option),
                 _ => self.left_out(option, "an option of file_server"),
             }
@@ -34,6 +38,45 @@ impl Builder<'_> {
         if is_browsing {
             let path = spot.place.path().unwrap_or("/").to_owned();
             self.lines.push(Line::new(["browse", &path]).into());
+        }
+    }
+
+    /// Where files are sent for some requests only, others get 404 unless another line answers.
+    pub(super) fn end_files(&mut self, at: &Place) {
+        let places = std::mem::take(&mut self.file_places);
+        let answers_rest = |item: &Item| match item {
+            Item::Line(line) => matches!(line.words(), [name, path, ..]
+                if path == "/" && matches!(&**name, "proxy" | "fastcgi" | "redir")),
+            Item::Note { .. } => false,
+        };
+        if self.sends_all || places.is_empty() || self.lines.iter().any(answers_rest) {
+            return;
+        }
+        let mut conditions: Vec<Line> = places.iter().filter_map(negated).flatten().collect();
+        let taken = self.lines.iter().filter_map(|item| match item {
+            Item::Line(line) => match line.words() {
+                [name, path, ..] if matches!(&**name, "proxy" | "fastcgi") => Some(path),
+                [name, _, path] if name == "status" => Some(path),
+                _ => None,
+            },
+            Item::Note { .. } => None,
+        });
+        let taken: Vec<_> =
+            taken.filter(|path| !path.starts_with("/@")).map(|p| escaped(p)).collect();
+        if !taken.is_empty() {
+            let pattern = format!("(?i)^(?:{})", taken.join("|"));
+            conditions.push(Line::new(["if", "{path}", "not_match", &pattern]));
+        }
+        let path = self.status_path(404);
+        let rest = led(conditions, &path);
+        // A path that was changed is not compared once more.
+        match self.rewrites.is_empty() {
+            true => self.rest = Some(rest),
+            false => {
+                let text = "file_server: other paths are 404, though `rewrite` could lead here";
+                self.lines.push(note(at, text));
+                self.early.push(rest);
+            }
         }
     }
 
@@ -107,7 +150,8 @@ impl Builder<'_> {
 
     pub(super) fn php_fastcgi(&mut self, line: &Segment, args: &[String], spot: &Spot) {
         let (Some(path), false) = (spot.place.path().map(str::to_owned), args.is_empty()) else {
-            return self.left_out(line, "`fastcgi` is for a path and an address");
+            // The scripts are not sent as files.
+            return self.closed(line, "`fastcgi` is for a path and an address", spot);
         };
         let addresses = args.iter().map(|word| match word.strip_prefix("unix/") {
             Some(socket) => format!("unix:{socket}"),
@@ -119,6 +163,7 @@ impl Builder<'_> {
         if !others.is_empty() {
             rule.add(Line::new(["upstream"]).and(others));
         }
+        self.request_fields.iter().for_each(|one| rule.add(one.variable()));
         let mut has_index = true;
         for option in line.block() {
             let time = values::duration(option.arg(0));

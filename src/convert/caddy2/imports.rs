@@ -38,33 +38,38 @@ impl Imports<'_> {
         all
     }
 
+    /// Where not all of it is known, the line stays behind what is: it may keep requests out.
     fn imported(&mut self, line: &Segment, depth: usize, page: &mut Page) -> Vec<Segment> {
         let name = line.arg(0);
         if depth >= DEEPEST || self.lines > MOST_LINES {
             page.note(&line.at, "too many imports: left out");
-            return Vec::new();
+            return vec![line.clone()];
         }
-        if line.block.is_some() {
-            page.note(&line.at, format!("{}: the block of an import is left out", line.shown()));
-        }
-        let found = match self.snippets.get(name) {
-            Some(snippet) => snippet.clone(),
+        let (found, mut is_known) = match self.snippets.get(name) {
+            Some(snippet) => (snippet.clone(), true),
             None => self.of_files(line, page),
         };
+        if line.block.is_some() {
+            page.note(&line.at, format!("{}: the block of an import is left out", line.shown()));
+            is_known = false;
+        }
         let args = line.args().get(1..).unwrap_or_default();
         let found: Vec<_> = found.iter().map(|one| filled(one, args)).collect();
-        self.expanded(&found, depth + 1, page)
+        let mut all = self.expanded(&found, depth + 1, page);
+        all.extend((!is_known).then(|| line.clone()));
+        all
     }
 
-    fn of_files(&mut self, line: &Segment, page: &mut Page) -> Vec<Segment> {
+    /// The lines of files, and whether all could be read.
+    fn of_files(&mut self, line: &Segment, page: &mut Page) -> (Vec<Segment>, bool) {
         let files = match self.files.read(line.arg(0), line.at.file()) {
             Ok(files) => files,
             Err(error) => {
                 page.note(&line.at, format!("{}: {error}: left out", line.shown()));
-                return Vec::new();
+                return (Vec::new(), false);
             }
         };
-        let mut all = Vec::new();
+        let (mut all, mut is_known) = (Vec::new(), true);
         for file in files {
             match parse(&file.name, &file.text) {
                 Ok(lines) => {
@@ -76,10 +81,13 @@ impl Imports<'_> {
                     }
                     all.extend(rest);
                 }
-                Err((at, why)) => page.note(&at, format!("{why}: the file is left out")),
+                Err((at, why)) => {
+                    page.note(&at, format!("{why}: the file is left out"));
+                    is_known = false;
+                }
             }
         }
-        all
+        (all, is_known)
     }
 }
 

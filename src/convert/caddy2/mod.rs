@@ -4,6 +4,8 @@ mod address;
 mod answers;
 mod directives;
 mod files;
+mod guards;
+mod handles;
 mod imports;
 mod logs;
 mod matcher;
@@ -11,6 +13,8 @@ mod proxy;
 mod settings;
 mod site;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod values;
 
@@ -33,6 +37,10 @@ pub(super) fn translate(
     let mut imports = Imports { snippets: BTreeMap::new(), files, lines: 0 };
     let mut blocks = Vec::new();
     for one in all {
+        if one.name().starts_with("&(") {
+            page.note(&one.at, format!("{}: a named route is left out", one.shown()));
+            continue;
+        }
         match imports::snippet(&one).map(str::to_owned) {
             Some(name) => {
                 imports.snippets.insert(name, one.block.unwrap_or_default());
@@ -41,6 +49,7 @@ pub(super) fn translate(
         }
     }
     let blocks = imports.expanded(&blocks, 0, page);
+    let blocks = without_missing(blocks);
     let (global, sites) = match blocks.split_first() {
         Some((first, rest)) if first.words.is_empty() && first.block.is_some() => {
             (Global::read(first.block(), page), rest)
@@ -58,4 +67,16 @@ pub(super) fn translate(
         sites => sites.iter().for_each(|one| site::translate(one, &global, files, page)),
     }
     Ok(())
+}
+
+/// The blocks without what could not be imported between them. It stays in the only site.
+fn without_missing(blocks: Vec<Segment>) -> Vec<Segment> {
+    let is_missing = |one: &Segment| one.name() == "import";
+    let first = blocks.iter().find(|one| !is_missing(one) && !one.words.is_empty());
+    let is_single = first.is_some_and(|one| one.block.is_none());
+    let start = blocks.iter().position(|one| !is_missing(one) && !one.words.is_empty());
+    let keeps = |(at, one): &(usize, Segment)| {
+        !is_missing(one) || is_single && start.is_some_and(|start| start < *at)
+    };
+    blocks.into_iter().enumerate().filter(keeps).map(|(_, one)| one).collect()
 }

@@ -39,6 +39,15 @@ pub(super) fn rule(
     if all.is_empty() {
         return Err(wrong("no upstream is written there"));
     }
+    let is_pattern = |option: &&Segment| {
+        option.name() == "header_up"
+            && option.arg(0).starts_with('-')
+            && option.arg(0).contains('*')
+    };
+    if let Some(option) = one.block().iter().find(is_pattern) {
+        let text = format!("{}: which fields they are is not known", option.shown());
+        return Err(note(&option.at, format!("{text}; nobody is let in")));
+    }
     let transport = one.block().iter().find(|option| option.name() == "transport");
     let has_tls = transport.is_some_and(|transport| {
         transport.block().iter().any(|option| option.name().starts_with("tls"))
@@ -152,6 +161,11 @@ fn field(option: &Segment, line: &mut Line) {
         Err(name) => {
             let text = format!("{}: {name} has no placeholder: left out", option.shown());
             line.add(note(&option.at, text));
+            let field = option.arg(0).trim_start_matches(['+', '?', '>']);
+            if ours == "header_upstream" && !field.starts_with('-') {
+                // Nor does the upstream believe the client's own.
+                line.add(Line::new([ours, &format!("-{field}")]));
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What holds for responses and requests whatever answers them: `encode`, `header`, `basic_auth`,
-//! `request_body` and `templates`.
+//! `request_body`, `request_header` and `templates`.
 
+use super::guards::RequestField;
+use super::matcher::Where;
 use super::site::{Builder, Shared, Spot};
 use super::syntax::Segment;
 use super::values;
@@ -51,6 +53,38 @@ impl Builder<'_> {
                 true => self.shared.push(Shared { path, item: rule.into() }),
                 false => self.lines.push(rule.into()),
             }
+        }
+    }
+
+    /// `request_header`, which holds for all upstreams behind it. Where it is not for all requests
+    /// or has no placeholder, no upstream gets the field.
+    pub(super) fn request_header(&mut self, line: &Segment, args: &[String], spot: &Spot) {
+        let own = (!args.is_empty()).then(|| args.to_vec()).into_iter();
+        let inner = line.block().iter().map(|one| one.words.clone());
+        for words in own.chain(inner) {
+            let (name, value) = match &words[..] {
+                [name] => (name.trim_start_matches('-'), None),
+                [name, value] if !name.starts_with('+') => (&**name, Some(values::text(value))),
+                _ => {
+                    self.left_out(line, "write `header_upstream` in the block of `proxy`");
+                    continue;
+                }
+            };
+            if name.contains('*') || name.is_empty() {
+                self.closed(line, "which fields they are is not known", spot);
+                continue;
+            }
+            let is_whole = matches!(spot.place, Where::All) && spot.except.is_empty();
+            let value = match value {
+                Some(Ok(value)) if is_whole => Some(value),
+                None if is_whole => None,
+                _ => {
+                    let text = format!("{}: no upstream gets the field", line.shown());
+                    self.lines.push(note(&line.at, text));
+                    None
+                }
+            };
+            self.request_fields.push(RequestField { name: name.to_owned(), value });
         }
     }
 

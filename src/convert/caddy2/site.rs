@@ -1,6 +1,7 @@
 //! One site of Caddy 2, and one more for each `handle` that lives by files of its own.
 
 use super::address::{self, Global};
+use super::guards::{self, RequestField};
 use super::matcher::{self, Named, Where};
 use super::syntax::Segment;
 use super::tls;
@@ -18,15 +19,16 @@ pub(super) fn translate(one: &Segment, global: &Global, files: &dyn Files, page:
             None => head.push(note(&one.at, format!("address {word}: left out"))),
         }
     }
-    let written = one.block().iter().find(|line| line.name() == "tls");
+    let written = tls::merged(one.block());
     if addresses.iter().any(|address| address.is_secure) {
         let is_local = addresses.iter().all(|one| one.is_local || !one.is_secure);
-        head.extend(tls::lines(written, is_local, global, files));
+        head.extend(tls::lines(written.as_ref(), is_local, global, files));
     }
-    let binds = one.block().iter().find(|line| line.name() == "bind").map(Segment::args);
-    let binds = binds.unwrap_or(&global.bind);
+    let binds = one.block().iter().filter(|line| line.name() == "bind");
+    let binds: Vec<_> = binds.flat_map(|line| line.args().to_vec()).collect();
+    let binds = if binds.is_empty() { global.bind.clone() } else { binds };
     if !binds.is_empty() {
-        head.push(Line::new(["bind"]).and(binds.iter().cloned()).into());
+        head.push(Line::new(["bind"]).and(binds).into());
     }
     let mut builder = Builder::new(one, files);
     builder.block(one.block(), &Spot::default());
@@ -116,11 +118,18 @@ pub(super) struct Builder<'a> {
     pub(super) shared: Vec<Shared>,
     pub(super) index: Option<Line>,
     pub(super) limits: Vec<Line>,
+    /// What requests lose, or get, before an upstream sees them.
+    pub(super) request_fields: Vec<RequestField>,
+    /// Which requests files are sent for; empty: for all.
+    pub(super) file_places: Vec<Where>,
+    pub(super) sends_all: bool,
     /// Answers by conditions, which the first change of a path would end.
     pub(super) early: Vec<Item>,
     /// Changes of the path, before those that tell requests apart.
     pub(super) rewrites: Vec<Item>,
     pub(super) marks: Vec<Item>,
+    /// What none of them is for.
+    pub(super) rest: Option<Item>,
     /// The paths to which `marks` lead, before those of the requests.
     pub(super) mark_paths: Vec<String>,
     pub(super) lines: Vec<Item>,
@@ -146,6 +155,7 @@ const FIRST: &[&str] = &[
     "header",
     "log",
     "request_body",
+    "request_header",
 ];
 
 /// The order of others, which the rest follows.
@@ -162,9 +172,13 @@ impl<'a> Builder<'a> {
             shared: Vec::new(),
             index: None,
             limits: Vec::new(),
+            request_fields: Vec::new(),
+            file_places: Vec::new(),
+            sends_all: false,
             early: Vec::new(),
             rewrites: Vec::new(),
             marks: Vec::new(),
+            rest: None,
             mark_paths: Vec::new(),
             lines: Vec::new(),
             own: Vec::new(),
@@ -188,21 +202,15 @@ impl<'a> Builder<'a> {
                 self.named.insert(name.to_owned(), matcher::define(line));
             }
         }
-        let root = lines.iter().find(|line| line.name() == "root");
-        if let Some(root) = root.filter(|_| self.root.is_none()) {
-            self.set_root(root);
-        }
+        lines
+            .iter()
+            .filter(|line| line.name() == "root")
+            .for_each(|root| self.set_root(root, spot));
         // Caddy 2 runs these before its blocks.
-        let is_first = |line: &&Segment| FIRST.contains(&line.name());
+        let is_first = |line: &&Segment| FIRST.contains(&line.name()) || guards::is_unknown(line);
         lines.iter().filter(is_first).for_each(|line| self.directive(line, spot));
-        let mut taken: Vec<Line> = Vec::new();
         let is_handle = |line: &&Segment| matches!(line.name(), "handle" | "handle_path");
-        let mut handles: Vec<_> = lines.iter().filter(is_handle).collect();
-        // The longest path first, and what is for all last.
-        handles.sort_by_key(|line| std::cmp::Reverse(weight(line)));
-        for line in handles {
-            self.handle(line, spot, &mut taken);
-        }
+        self.handles(lines.iter().filter(is_handle).collect(), spot);
         let is_left = |line: &&Segment| !is_handle(line) && !is_first(line);
         let mut left: Vec<_> = lines.iter().filter(is_left).collect();
         let rank = |line: &Segment| NEXT.iter().position(|name| *name == line.name());
@@ -210,20 +218,30 @@ impl<'a> Builder<'a> {
         left.into_iter().for_each(|line| self.directive(line, spot));
     }
 
-    fn set_root(&mut self, root: &Segment) {
+    pub(super) fn set_root(&mut self, root: &Segment, spot: &Spot) {
         let dir = root.args().last().map_or("", String::as_str);
         let is_whole = root.args().len() == 1 || root.arg(0) == "*";
-        if is_whole && !dir.is_empty() && (!dir.contains('{') || dir.contains("{$")) {
-            let dir = self.files.absolute(dir);
-            self.root = Some(dir.trim_end_matches('/').to_owned()).filter(|dir| !dir.is_empty());
-            self.root = self.root.take().or_else(|| Some("/".to_owned()));
-        } else {
+        if !is_whole || dir.is_empty() || dir.contains('{') && !dir.contains("{$") {
             let text = format!("{}: the root of a site has no matcher: left out", root.shown());
             self.lines.push(note(&root.at, text));
+            // The files of another directory are not sent in their place.
+            let place = matcher::of(root, &self.named).map(|(place, _)| place);
+            let spot = spot.and(place.unwrap_or(Where::All));
+            return self.closed(root, "a site has one directory", &spot);
+        }
+        let dir = self.files.absolute(dir);
+        let dir = match dir.trim_end_matches('/') {
+            "" => "/".to_owned(),
+            dir => dir.to_owned(),
+        };
+        match &self.root {
+            Some(other) if *other != dir => self.closed(root, "a site has one directory", spot),
+            _ => self.root = Some(dir),
         }
     }
 
     pub(super) fn finish(mut self, at: &Place) -> (Vec<Item>, Vec<OwnSite>) {
+        self.end_files(at);
         let mut body = Vec::new();
         match &self.root {
             Some(root) => body.push(Line::new(["root", root]).into()),
@@ -249,6 +267,7 @@ impl<'a> Builder<'a> {
         body.append(&mut self.early);
         body.append(&mut self.rewrites);
         body.append(&mut self.marks);
+        body.extend(self.rest.take());
         body.extend(self.lines.drain(..).flat_map(|line| line.also_below(marks)));
         (body, self.own)
     }
@@ -272,11 +291,4 @@ pub(super) fn led(conditions: Vec<Line>, to: &str) -> Item {
 /// Whether a line or one in its block has one of these names.
 pub(super) fn has_any(line: &Segment, names: &[&str]) -> bool {
     names.contains(&line.name()) || line.block().iter().any(|one| has_any(one, names))
-}
-
-/// How specific the matcher of a `handle` is.
-fn weight(line: &Segment) -> (bool, usize) {
-    let first = line.arg(0);
-    let is_path = first.starts_with('/');
-    (!first.is_empty() && first != "*", if is_path { first.len() } else { usize::MAX / 2 })
 }

@@ -12,6 +12,19 @@ const CURVES: &[(&str, &str)] = &[
     ("secp384r1", "p384"),
 ];
 
+/// All lines of a site as one: each may say a part.
+pub(super) fn merged(lines: &[Segment]) -> Option<Segment> {
+    let mut all = lines.iter().filter(|line| line.name() == "tls").cloned();
+    let mut first = all.next()?;
+    for other in all {
+        if first.args().is_empty() {
+            first.words.clone_from(&other.words);
+        }
+        first.block.get_or_insert_default().extend(other.block.unwrap_or_default());
+    }
+    Some(first)
+}
+
 /// The directive of a site with TLS, written or implied.
 pub(super) fn lines(
     written: Option<&Segment>,
@@ -72,6 +85,10 @@ fn option(one: &Segment, files: &dyn Files, line: &mut Line, notes: &mut Vec<Ite
             line.add(Line::new(["key_type", &name]));
         }
         "client_auth" => clients(one, files, line, notes),
+        "import" => {
+            notes.push(note(&one.at, format!("tls {}: nobody is let in", one.shown())));
+            notes.push(Line::new(["status", "403", "/"]).into());
+        }
         _ => notes.push(note(&one.at, format!("tls {}: left out", one.shown()))),
     }
 }

@@ -1,0 +1,101 @@
+//! Who is not let in by the original is not let in by the translation, or nobody is.
+
+use crate::convert::tests::hold;
+
+#[test]
+fn blocks_of_caddy_2() {
+    hold(&[
+        (
+            ":80 {\nroute /i/* {\nuri strip_prefix /i\nreverse_proxy a:1\n}\nreverse_proxy b:1\n}",
+            &[("http://", &["proxy /i/ a:1", "proxy / b:1"])],
+        ),
+        (
+            ":80 {\n@out not remote_ip 10.0.0.0/8\nhandle @out {\nroute {\nbasic_auth {\n\
+             k $2a$10$x\n}\n}\n}\nhandle {\nreverse_proxy a\n}\n}",
+            &[("http://", &["status 403 /"])],
+        ),
+        (":80 {\nroute @none {\nrespond 503\n}\n}", &[("http://", &["status 403 /"])]),
+        (
+            ":80 {\nhandle_path /a/* {\nfile_server\n}\nhandle /a/b/* {\nrespond 403\n}\n\
+             handle /a/c {\nrespond 403\n}\n}",
+            &[
+                ("http:///a/", &["match (?i)^/a/c$ to /@status-403"]),
+                ("http:///a/b/", &["status 403 /"]),
+            ],
+        ),
+        (
+            ":80 {\nhandle /a* {\nbasic_auth {\nk $2a$10$x\n}\nreverse_proxy b\n}\n\
+             handle {\nreverse_proxy b\n}\n}",
+            &[("http://", &["status 403 /a"]), ("http:///a/", &["basicauth k"])],
+        ),
+        (
+            ":80 {\nhandle /a/* {\nhandle /a/b/* {\nbasic_auth {\nk $2a$10$x\n}\nfile_server\n}\n\
+             file_server\n}\n}",
+            &[("http:///a/", &["status 403 /b"])],
+        ),
+    ]);
+}
+
+#[test]
+fn files_of_caddy_2() {
+    hold(&[
+        (
+            ":80 {\n@a host a.b\nhandle @a {\nroot * /a\nfile_server\n}\n@c host c.b\n\
+             handle @c {\nroot * /c\nfile_server\n}\n}",
+            &[(
+                "http://",
+                &[
+                    "if {hostonly} is c.b if {hostonly} not a.b to /@closed",
+                    "if {hostonly} not a.b if {hostonly} not c.b to /@status-404",
+                ],
+            )],
+        ),
+        (
+            ":80 {\nroot * /a\nfile_server /p/*\nreverse_proxy /q/* b\n}",
+            &[(
+                "http://",
+                &["not_match (?i)^/p/ if {path} not_match (?i)^(?:/q/) to /@status-404"],
+            )],
+        ),
+        (
+            ":80 {\nroot * /a\nhandle /p/* {\nroot * /b\nfile_server\n}\nfile_server\n}",
+            &[("http://", &["root /a"]), ("http:///p/", &["root /b/p"])],
+        ),
+        (":80 {\nroot * /a\nroot /p/* /b\nfile_server\n}", &[("http://", &["status 403 /p/"])]),
+        (
+            ":80 {\n@p path *.php\nphp_fastcgi @p a:1\nfile_server\n}",
+            &[("http://", &["match (?i)(?:\\.php$) to /@closed"])],
+        ),
+    ]);
+}
+
+#[test]
+fn rules_of_caddy_2_that_cannot_be_carried_over() {
+    hold(&[
+        (
+            ":80 {\nrequest_header -X-U\nreverse_proxy a {\nheader_up X-V {tls.x}\n}\n}",
+            &[("http://", &["header_upstream -X-V", "header_upstream -X-U"])],
+        ),
+        (":80 {\nreverse_proxy a {\nheader_up -X-*\n}\n}", &[("http://", &["status 403 /"])]),
+        (
+            ":80 {\nrequest_header X-U {x.y}\nphp_fastcgi a:1\n}",
+            &[("http://", &["env HTTP_X_U \"\""])],
+        ),
+        (
+            "a.b {\ntls k@a.b\ntls {\nclient_auth {\ntrusted_ca_cert_file ca\n}\n}\n}",
+            &[("https://a.b", &["tls k@a.b { clients /etc/ca }"])],
+        ),
+        (
+            ":80 {\nauthorize with x\nhandle /a/* {\nfile_server\n}\n}",
+            &[("http://", &["status 403 /"]), ("http:///a/", &["status 403 /"])],
+        ),
+        (":80 {\njwtauth {\nx\n}\nfile_server\n}", &[("http://", &["status 403 /"])]),
+        (":80 {\nimport none\nfile_server\n}", &[("http://", &["status 403 /"])]),
+        ("a.b\nimport none\nfile_server", &[("https://a.b", &["status 403 /"])]),
+        (
+            ":80 {\nhandle /a/* {\nimport none\nreverse_proxy b\n}\nreverse_proxy c\n}",
+            &[("http:///a/", &["status 403 /"]), ("http://", &["NOT status 403"])],
+        ),
+        ("&(x) {\nrespond 403\n}\n:80 {\ninvoke x\n}", &[("http://", &["status 403 /"])]),
+    ]);
+}

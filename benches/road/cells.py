@@ -83,7 +83,9 @@ def loads():
         table[f"{name}-resumed"] = Load(title, path=f"/{name}", length=length, resumed=True)
     table["fallback"] = Load("1 MiB, HTTP/3 asked for", path="/1m", length=MIB, fallback=True)
     table["up"] = Load("upload of 10 MiB", path="/up", upload=10 * MIB)
-    table["users"] = Load("20 users, 100 KiB each", path="/100k", length=100 * KIB, users=20)
+    table["users"] = Load(
+        "20 users, 100 KiB each", kind="users", path="/100k", length=100 * KIB, users=20
+    )
     table["page"] = Load("page of 42 files in Chromium", kind="page", path="/page/")
     table["late"] = Load("script behind 60 images in Chromium", kind="late", path="/late/")
     table["fair"] = Load(

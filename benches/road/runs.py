@@ -144,10 +144,12 @@ class Bench:
         for user in users:
             crc = None if load.upload else self.sums[load.path]
             check(user, "h2" if load.fallback else target.protocol, crc)
-        if load.users > 1:
-            times = sorted(user["ms"] for user in users)
-            return [statistics.median(times), times[-1], 0]
-        return [users[0]["ms"], users[0]["first"], users[0]["tls"]]
+        return [users[0][name] for name in FIGURES["fetch"]]
+
+    def _users(self, found, cell, load, target):
+        self._fetch(found, cell, load, target)
+        times = sorted(user["ms"] for user in found["users"])
+        return [statistics.median(times), times[-1]]
 
     def _late(self, found, cell, load, target):
         return self._page(found, cell, load, target)

@@ -111,6 +111,31 @@ fn what_an_upstream_may_have_processed_is_not() {
     }
 }
 
+/// The upstream takes two requests at a time on a connection.
+#[test]
+fn a_connection_with_no_room_is_not_waited_for() {
+    let upstream = Service::start("h2upstream.py", &["2"]);
+    let caddy = before(&format!("h2c://{}", upstream.addr), "");
+    text(&caddy, "h1", "GET", "/first");
+    let held: Vec<_> = (0..2)
+        .map(|_| {
+            let url = caddy.url("/hold/100");
+            std::thread::spawn(move || curl(&["--http1.1", "--max-time", "8"], &url))
+        })
+        .collect();
+    wait_for("both", std::time::Duration::from_secs(5), || {
+        (seen(&caddy, "/hold/100").len() == 2).then_some(())
+    });
+    let begun = std::time::Instant::now();
+    for path in ["/a", "/b", "/c"] {
+        assert_eq!(text(&caddy, "h2", "GET", path), "GET 2 ");
+        let made = seen(&caddy, path);
+        assert_ne!(made[0].0, seen(&caddy, "/hold/100")[0].0, "on another connection: {made:?}");
+    }
+    assert!(begun.elapsed().as_secs() < 5, "before there is room on the first one");
+    held.into_iter().for_each(|thread| drop(thread.join().unwrap()));
+}
+
 #[test]
 fn a_ping_is_answered_and_requests_go_on() {
     let (_upstream, caddy) = plain();

@@ -1,5 +1,6 @@
 """An upstream that speaks HTTP/2 by frames of its own, for what no proper server does. Arguments:
-certificate and key for TLS, where ALPN chooses between h2 and HTTP/1.1; or none for plain HTTP/2.
+certificate and key for TLS, where ALPN chooses between h2 and HTTP/1.1; or none for plain HTTP/2, or
+SETTINGS_MAX_CONCURRENT_STREAMS for plain HTTP/2.
 Prints its port and runs until stdin ends.
 
 The path says what becomes of a request; all others, and those that are left, are answered with
@@ -109,7 +110,7 @@ class Connection:
     def serve(self):
         if exactly(self.stream, len(PREFACE)) != PREFACE:
             return
-        self.send(SETTINGS, 0, 0)
+        self.send(SETTINGS, 0, 0, struct.pack(">HI", 3, int(sys.argv[1])) if len(sys.argv) == 2 else b"")
         while True:
             head = exactly(self.stream, 9)
             kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")

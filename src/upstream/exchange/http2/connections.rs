@@ -44,7 +44,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Whether it takes requests. Those above the upstream's own limit wait in h2.
+    /// Whether another request would not have to wait for the end of one in flight. The upstream's
+    /// own limit may be lower than ours (RFC 9113 section 5.1.2).
+    fn has_room(&self) -> bool {
+        self.link.streams() < self.sender.current_max_send_streams().clamp(1, UPSTREAM_STREAMS)
+    }
+
+    /// Whether it takes requests.
     fn is_open(&mut self) -> bool {
         let ready = self.sender.poll_ready(&mut Context::from_waker(Waker::noop()));
         !matches!(ready, Poll::Ready(Err(_)))
@@ -56,7 +62,7 @@ pub(crate) fn take(upstream: u64) -> Option<Client> {
     KNOWN.with_borrow_mut(|known| {
         let known = known.get_mut(&upstream)?;
         known.clients.retain_mut(Client::is_open);
-        known.clients.iter().find(|client| client.link.streams() < UPSTREAM_STREAMS).cloned()
+        known.clients.iter().find(|client| client.has_room()).cloned()
     })
 }
 

@@ -115,7 +115,6 @@ impl Flow {
             return Way::Pass;
         };
         let (stream, has_room) = (&mut self.streams[at], self.room >= length);
-        stream.ended |= frame.has(END_STREAM);
         let beyond = stream.bytes as i64 + length - stream.room;
         let all = self.parked as i64 + length - self.room;
         let is_within = beyond <= stream.extra as i64 && all <= self.grant.bytes() as i64;
@@ -124,7 +123,7 @@ impl Flow {
             // h2 reports a frame that exceeds its window.
             true => {
                 (stream.room, self.room) = (stream.room - length, self.room - length);
-                if stream.ended {
+                if stream.ended || frame.has(END_STREAM) {
                     self.remove(at);
                 }
                 Way::Pass
@@ -140,6 +139,10 @@ impl Flow {
         put_head(&mut parked, frame);
         parked.extend_from_slice(payload);
         self.park_frames(frame.stream, parked);
+        // Not before the whole frame is here: what is parked may go first.
+        if frame.has(END_STREAM) {
+            self.ended(frame.stream);
+        }
     }
 
     /// Buffers a DATA frame, or the frames of a field block.
@@ -291,4 +294,29 @@ impl Flow {
 fn content(frame: &[u8]) -> usize {
     let head = frame.first_chunk().map(Frame::read);
     head.filter(|head| head.kind == DATA).map_or(0, |_| frame.len() - HEAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of the last frame of a stream only a part has arrived when h2 has room for those before it.
+    #[test]
+    fn a_stream_stays_until_its_last_frame_is_whole() {
+        let (mut flow, now) = (Flow::new(), Instant::now());
+        let data = |length, flags| Frame { length, kind: DATA, flags, stream: 1 };
+        assert_eq!(flow.data(data(1, 0), now), Way::Pass);
+        (flow.streams[0].room, flow.streams[0].extra, flow.room) = (10, 1 << 20, 1 << 20);
+        assert_eq!(flow.data(data(50, 0), now), Way::Park);
+        flow.park(data(50, 0), &[0; 50]);
+        let last = data(1000, END_STREAM);
+        assert_eq!(flow.data(last, now), Way::Park);
+        flow.opened(1, 60, now);
+        assert_eq!(flow.ready().map(|frames| frames.len()), Some(HEAD + 50));
+        assert_eq!(flow.data(last, now), Way::Park, "h2 has room for 20 bytes");
+        flow.park(last, &[0; 1000]);
+        flow.opened(1, 980, now);
+        assert_eq!(flow.ready().map(|frames| frames.len()), Some(HEAD + 1000));
+        assert!(flow.streams.is_empty());
+    }
 }

@@ -75,12 +75,13 @@ impl Successor {
     /// Orders it to serve. From then on it is not killed on drop.
     ///
     /// # Errors
-    /// The successor has ended.
+    /// The successor has ended, or there is no free descriptor.
     pub fn go(mut self) -> io::Result<Serving> {
-        Parcel::send(&self.stream, GO, &[])?;
-        self.is_gone = true;
+        // What may fail comes before the order: afterwards both would serve.
         let stream = self.stream.try_clone()?;
         stream.set_read_timeout(None)?;
+        Parcel::send(&self.stream, GO, &[])?;
+        self.is_gone = true;
         Ok(Serving { pid: self.child.id(), stream })
     }
 

@@ -97,8 +97,10 @@ impl Files {
     }
 
     fn open(place: Place) -> Result<Self, String> {
+        // A replacement in between is then seen at the next look.
+        let stamp = place.stamp();
         let loaded = place.load()?;
-        let stamp = place.stamp()?;
+        let stamp = stamp?;
         Ok(Self { place, read: Mutex::new(Read { stamp, loaded, trouble: None }) })
     }
 }

@@ -117,6 +117,12 @@ fn pages() {
             ("<b>a</b>   <i>b</i>\n\n", Some("<b>a</b>   <i>b</i>\n")),
             ("<!-- a menu --><p>", Some("<p>")),
             ("a\n<!-- b -->\nc", Some("a\nc")),
+            // Ends as browsers take them.
+            ("<!-- a menu --!><p>b</p><!-- a menu -->\n\n", Some("<p>b</p>\n")),
+            (
+                "<textarea>\n\n</textareas>\n\n</textarea>\n\n",
+                Some("<textarea>\n\n</textareas>\n\n</textarea>\n"),
+            ),
             (
                 "<!--[if IE]> <p> <![endif]--><!--#include a --><!-- ko if: a --><!----><!-- --><!--$-->  \n",
                 Some(

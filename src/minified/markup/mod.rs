@@ -97,12 +97,18 @@ impl<'a> Markup<'a> {
 
     fn comment(&mut self) -> Option<()> {
         let rest = self.rest();
-        let length = match rest {
-            rest if rest.starts_with("<!-->") => 5,
-            rest if rest.starts_with("<!--->") => 6,
-            rest => rest[4..].find("-->")? + 7,
+        // What browsers take for its end, too.
+        let ends: &[_] = if self.dialect == Dialect::Html { &["-->", "--!>"] } else { &["-->"] };
+        let (text, length) = match rest {
+            rest if rest.starts_with("<!-->") => ("", 5),
+            rest if rest.starts_with("<!--->") => ("", 6),
+            rest => {
+                let end = |end: &&str| rest[4..].find(end).map(|at| (at, end.len()));
+                let (at, end) = ends.iter().filter_map(end).min()?;
+                (&rest[4..4 + at], 4 + at + end)
+            }
         };
-        let is_prose = || is_prose(&rest[4..length.max(7) - 3]);
+        let is_prose = || is_prose(text);
         let stays = self.dialect == Dialect::Html && (self.kept.is_some() || !is_prose());
         if stays {
             self.put(length);
@@ -179,8 +185,11 @@ impl<'a> Markup<'a> {
     fn raw(&mut self, name: &str) -> Option<()> {
         let rest = self.rest();
         let ends = |at: &usize| {
-            let behind = rest.get(at + 2..at + 2 + name.len());
-            behind.is_some_and(|behind| behind.eq_ignore_ascii_case(name))
+            let (end, next) = (at + 2 + name.len(), rest.as_bytes().get(at + 2 + name.len()));
+            let is_whole =
+                next.is_none_or(|next| matches!(next, b'>' | b'/' | b'\t'..=b'\r' | b' '));
+            let behind = rest.get(at + 2..end);
+            is_whole && behind.is_some_and(|behind| behind.eq_ignore_ascii_case(name))
         };
         let length = rest.match_indices("</").map(|(at, _)| at).find(ends)?;
         // A script within a comment of a script ends otherwise.

@@ -33,6 +33,7 @@ pub mod http2_frames;
 pub mod https_records;
 pub mod json_string;
 pub mod limits;
+pub mod machine;
 pub mod metrics;
 pub mod minified;
 pub mod net;

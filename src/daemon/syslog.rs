@@ -18,6 +18,7 @@ use syslog::{LogFormat, Logger, LoggerBackend};
 use super::queue::{BatchSink, Lost, Queue};
 use super::record::{Layout, Severity};
 use crate::limits::{SYSLOG_BYTES, SYSLOG_TIMEOUT};
+use crate::machine;
 use crate::net::dial;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -141,8 +142,8 @@ struct Header {
 
 impl Header {
     fn new(address: &Address, facility: Facility) -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let host = Some(host.trim()).filter(|name| !name.is_empty()).unwrap_or("-").to_owned();
+        let host = Some(machine::name()).filter(|name| !name.is_empty());
+        let host = host.unwrap_or_else(|| "-".to_owned());
         let (host, end) = match address {
             Address::Local(_) => (None, ""),
             Address::Udp(_) => (Some(host), ""),

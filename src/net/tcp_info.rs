@@ -7,6 +7,8 @@ use std::time::Duration;
 use nix::libc;
 use nix::sys::socket::getsockopt;
 
+use crate::machine;
+
 /// The first Linux whose answer has all of [`Raw`].
 const LINUX: [u32; 2] = [4, 19];
 
@@ -113,15 +115,11 @@ pub fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
 /// Why this kernel does not tell it.
 pub fn unknown() -> Option<String> {
     let [major, minor] = LINUX;
-    let release = std::fs::read_to_string(RELEASE).unwrap_or_default();
-    let release = release.trim();
+    let release = machine::kernel();
     (!*IS_KNOWN).then(|| format!("it requires Linux {major}.{minor}, and this is '{release}'"))
 }
 
-const RELEASE: &str = "/proc/sys/kernel/osrelease";
-
-static IS_KNOWN: LazyLock<bool> =
-    LazyLock::new(|| std::fs::read_to_string(RELEASE).is_ok_and(|text| is_new(&text)));
+static IS_KNOWN: LazyLock<bool> = LazyLock::new(|| is_new(&machine::kernel()));
 
 /// By a release such as `6.1.0-25-amd64`.
 fn is_new(release: &str) -> bool {

@@ -12,6 +12,7 @@ use rustls::sign::CertifiedKey;
 
 use super::key_type::KeyType;
 use super::pem::unix_now;
+use crate::machine;
 
 /// Validity of a certificate in seconds.
 const LIFE: i64 = 7 * 24 * 3600;
@@ -112,8 +113,7 @@ fn subject_names(host: &str) -> Vec<String> {
         return vec![host.to_owned()];
     }
     let mut names = vec!["localhost".to_owned()];
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let machine = machine.trim().to_ascii_lowercase();
+    let machine = machine::name().to_ascii_lowercase();
     if !machine.is_empty() && machine != "localhost" && machine.is_ascii() {
         names.push(machine);
     }

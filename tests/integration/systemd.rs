@@ -81,6 +81,14 @@ fn sandboxed(world: &World) {
     assert_eq!(world.ok("stat -c '%U %a' /var/lib/caddy /var/log/caddy"), "caddy 700\ncaddy 750\n");
     let verified = world.run("rpm -V caddy 2>/dev/null").1;
     assert!(verified.lines().all(|line| line.ends_with(" c /etc/caddy/Caddyfile")), "{verified}");
+    // What the kernel says of the machine, of which /proc says nothing there.
+    world.ok("printf 'http://localhost:88 {\\n header / X-Machine {hostname}\\n status 204 /\\n}\\n\
+              https://localhost:89 {\\n tls self_signed\\n quic_report\\n}\\n' >>/etc/caddy/Caddyfile");
+    world.ok("systemctl reload caddy");
+    let machine =
+        world.ok("curl -si http://localhost:88/ | tr -d '\\r' | sed -n 's/^x-machine: //Ip'");
+    assert_eq!(machine, world.ok("uname -n"));
+    world.ok("cp /share/Caddyfile /etc/caddy/Caddyfile && systemctl reload caddy");
 }
 
 fn reloads(world: &World) {

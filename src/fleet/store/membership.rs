@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::members::{Claim, Member, Number, Roll, Said};
 use crate::fleet::Stamp;
+use crate::machine;
 use crate::tls::{Folder, Storage as _};
 
 pub(super) const FILE: &str = "fleet/machine";
@@ -117,11 +118,10 @@ impl Membership {
     /// As this machine was at its last start.
     pub(super) fn new(folder: &Folder) -> Self {
         let kept = kept(folder);
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         Self {
             claim: kept.unwrap_or_else(Claim::draw),
             is_granted: kept.is_some(),
-            host: host.trim_end().to_owned(),
+            host: machine::name(),
             process: fastrand::u64(..),
             way: None,
             since: None,

@@ -107,7 +107,7 @@ pub(super) static WORDS: &[Word] = &[
     request("scheme", Ready, |out, of| out.push_str(of.req.scheme())),
     request("host", Plain, |out, of| out.push_str(of.req.host_field())),
     request("hostonly", Plain, |out, of| out.push_str(&of.req.host)),
-    machine("hostname", hostname),
+    machine("hostname", crate::machine::name),
     request("path", Path, |out, of| out.push_str(&of.original_path())),
     request("path_escaped", Ready, |out, of| escape(&normal(of.uri.path()), out)),
     request("rewrite_path", Path, |out, of| out.push_str(&of.current_path())),
@@ -193,12 +193,6 @@ const fn response(name: &'static str, read: fn(&mut String, &ResponseFacts<'_>))
 
 const fn machine(name: &'static str, read: fn() -> String) -> Word {
     Word { name, source: Source::Machine(read), text: Ready }
-}
-
-/// The host name of this machine.
-fn hostname() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().to_owned()
 }
 
 fn field(name: &str) -> Option<HeaderName> {

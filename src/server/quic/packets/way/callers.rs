@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::server::quic::packets::recent::Recent;
 use super::known::Client;
 use super::out::Out;
+use crate::server::quic::packets::recent::Recent;
 
 /// How long after a client's last packet answers for it are passed on.
 const KEPT: Duration = Duration::from_secs(60);

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::alive::{Alive, Idle};
 use super::config::{Own, config_of};
 use super::congestion::INITIAL_WINDOW_PACKETS;
+use super::first_windows::Share;
 use super::handshake;
 use super::packets;
 use super::paths::{self, Watched};
@@ -62,7 +63,7 @@ pub(super) struct Standing {
     patience: Patience,
     idle: Idle,
     /// Counts it as open.
-    _open: OpenConnection,
+    _held: (OpenConnection, Share),
     _watched: Watched,
 }
 
@@ -71,11 +72,18 @@ async fn connect(
     connection: &Connection,
     incoming: quinn::Incoming,
     held: Handshake,
-) -> Option<quinn::Connection> {
+) -> Option<(quinn::Connection, Share)> {
     let remote = connection.remote;
     let trouble = |error: &dyn Display| log::debug!("QUIC handshake with {remote}: {error}");
     let (local, is_validated) = (incoming.local_ip(), incoming.remote_address_validated());
-    let connecting = match config_of(connection, local, own(connection, &incoming)) {
+    let shared = &connection.worker.quic;
+    let share = shared.first_windows.share(remote.ip(), std::time::Instant::now());
+    let qlog = shared.qlog.as_ref();
+    let own = Own {
+        initial_packets: (share.packets != INITIAL_WINDOW_PACKETS).then_some(share.packets),
+        qlog: qlog.and_then(|qlog| qlog.stream(remote.ip(), incoming.orig_dst_cid())),
+    };
+    let connecting = match config_of(connection, local, own) {
         Some(config) => incoming.accept_with(Arc::new(config)),
         None => incoming.accept(),
     };
@@ -91,18 +99,8 @@ async fn connect(
     let in_time = timeout(TLS_HANDSHAKE, connecting).await;
     drop(held);
     let in_time = in_time.inspect_err(|_| failed(&ConnectionError::TimedOut)).ok()?;
-    in_time.inspect_err(failed).ok()
-}
-
-/// What this connection has for itself.
-fn own(connection: &Connection, incoming: &quinn::Incoming) -> Own {
-    let (shared, client) = (&connection.worker.quic, connection.remote.ip());
-    let packets = shared.first_windows.next(client, std::time::Instant::now());
-    let qlog = shared.qlog.as_ref();
-    Own {
-        initial_packets: (packets != INITIAL_WINDOW_PACKETS).then_some(packets),
-        qlog: qlog.and_then(|qlog| qlog.stream(client, incoming.orig_dst_cid())),
-    }
+    let quic = in_time.inspect_err(failed).ok()?;
+    Some((quic, share))
 }
 
 pub(super) async fn establish(
@@ -111,7 +109,7 @@ pub(super) async fn establish(
     held: Handshake,
 ) -> Option<Standing> {
     let (remote, first_packet) = (connection.remote, std::time::Instant::now());
-    let quic = connect(&connection, incoming, held).await?;
+    let (quic, share) = connect(&connection, incoming, held).await?;
     let handshakes = connection.worker.metrics.handshakes(metrics::Transport::Quic);
     let client = handshake::session(&quic);
     if !is_admitted(&connection, &client) {
@@ -137,7 +135,7 @@ pub(super) async fn establish(
     // A client may let us open no stream.
     let h3 = timeout(TLS_HANDSHAKE, set_up(transport, header_bytes)).await.ok()?;
     let h3 = h3.inspect_err(|error| log::debug!("HTTP/3 with {remote}: {error}")).ok()?;
-    let _open = connection.speaks(Protocol::Http3);
+    let _held = (connection.speaks(Protocol::Http3), share);
     let _watched = paths::watch(&connection, &quic);
     Some(Standing {
         connection,
@@ -150,14 +148,14 @@ pub(super) async fn establish(
         order,
         patience,
         idle,
-        _open,
+        _held,
         _watched,
     })
 }
 
 pub(super) async fn serve(standing: Standing) {
     let Standing { connection, quic, context, mut h3, accepted_stream, .. } = standing;
-    let Standing { refusals, window, order, patience, mut idle, _open, _watched, .. } = standing;
+    let Standing { refusals, window, order, patience, mut idle, _held, _watched, .. } = standing;
     let (requests, tunnels) = (InFlight::default(), Tunnels::new(quic.clone()));
     let common = Rc::new(Common { context, tunnels, refusals, order });
     let (mut stage, mut is_fresh) = (Stage::Open, true);

@@ -1,9 +1,9 @@
-//! The initial congestion windows of a client's connections. Those that begin together share the
-//! slowest link of their path, so they share an initial window (RFC 9040 section 2.2), but none has
-//! less than RFC 9002 section 7.2 recommends.
+//! The initial congestion windows of a client's connections. Those that begin together, and are open
+//! together, share the slowest link of their path, so they share an initial window (RFC 9040
+//! section 2.2), but none has less than RFC 9002 section 7.2 recommends.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::congestion::INITIAL_WINDOW_PACKETS;
@@ -17,22 +17,66 @@ const TOGETHER: Duration = Duration::from_secs(1);
 /// Clients at a time; one more gets the least window.
 const CLIENTS: usize = 4096;
 
-/// How many connections of each client of the process began a short time ago.
-pub(crate) struct FirstWindows(Mutex<Recent<Subscriber, u64, Instant>>);
+/// The connections of each client of the process that began a short time ago.
+pub(crate) struct FirstWindows(Mutex<Table>);
+
+struct Table {
+    begun: Recent<Subscriber, Begun, Instant>,
+    last: u64,
+}
+
+#[derive(Debug, Default)]
+struct Begun {
+    /// That of these connections; later ones of the client have another.
+    number: u64,
+    open: u64,
+}
+
+/// The part of a connection, for as long as it is open.
+pub(super) struct Share {
+    of: Arc<FirstWindows>,
+    client: Subscriber,
+    number: u64,
+    /// The initial window.
+    pub(super) packets: u64,
+}
 
 impl FirstWindows {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Recent::new(CLIENTS, TOGETHER)))
+    pub(crate) fn new() -> Arc<Self> {
+        let begun = Recent::new(CLIENTS, TOGETHER);
+        Arc::new(Self(Mutex::new(Table { begun, last: 0 })))
     }
 
-    /// The initial window of a client's new connection, in packets.
-    pub(super) fn next(&self, client: IpAddr, now: Instant) -> u64 {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(connections) = table.get_or_default(Subscriber::of(client), now) else {
-            return LEAST;
+    /// For a client's new connection.
+    pub(super) fn share(self: &Arc<Self>, client: IpAddr, now: Instant) -> Share {
+        let client = Subscriber::of(client);
+        let mut table = self.table();
+        let next = table.last + 1;
+        let (number, packets) = match table.begun.get_or_default(client, now) {
+            Some(begun) => {
+                begun.number = if begun.number == 0 { next } else { begun.number };
+                begun.open += 1;
+                (begun.number, (INITIAL_WINDOW_PACKETS / begun.open).max(LEAST))
+            }
+            None => (0, LEAST),
         };
-        *connections += 1;
-        (INITIAL_WINDOW_PACKETS / *connections).max(LEAST)
+        table.last = table.last.max(number);
+        drop(table);
+        Share { of: self.clone(), client, number, packets }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut table = self.of.table();
+        let begun = table.begun.get_mut(&self.client, Instant::now());
+        if let Some(begun) = begun.filter(|begun| begun.number == self.number) {
+            begun.open = begun.open.saturating_sub(1);
+        }
     }
 }
 
@@ -40,33 +84,60 @@ impl FirstWindows {
 mod tests {
     use super::*;
 
+    fn packets(shares: &[Share]) -> Vec<u64> {
+        shares.iter().map(|share| share.packets).collect()
+    }
+
     #[test]
     fn connections_that_begin_together_share_a_window() {
         let (windows, begin) = (FirstWindows::new(), Instant::now());
         let next = |client: &str, ms| {
-            windows.next(client.parse().unwrap(), begin + Duration::from_millis(ms))
+            windows.share(client.parse().unwrap(), begin + Duration::from_millis(ms))
         };
-        let ours = [0, 1, 2, 3, 4, 999].map(|ms| next("192.0.2.1", ms));
-        assert_eq!(ours, [32, 16, 10, 10, 10, 10]);
-        assert_eq!(next("192.0.2.2", 5), 32, "another client");
-        assert_eq!(next("192.0.2.1", 1000), 32, "a second later");
-        assert_eq!(next("2001:db8:1:2::1", 5), 32);
-        assert_eq!(next("2001:db8:1:2:3::1", 6), 16, "of the same subscriber");
-        assert_eq!(next("2001:db8:1:3::1", 7), 32);
-        assert_eq!(next("::ffff:192.0.2.2", 8), 16, "the address in another form");
+        let mut ours: Vec<_> = [0, 1, 2, 3, 999].map(|ms| next("192.0.2.1", ms)).into();
+        assert_eq!(packets(&ours), [32, 16, 10, 10, 10]);
+        assert_eq!(next("192.0.2.2", 5).packets, 32, "another client");
+        ours.truncate(1);
+        assert_eq!(next("192.0.2.1", 999).packets, 16, "the others have ended");
+        ours.clear();
+        assert_eq!(next("192.0.2.1", 999).packets, 32, "one after the other");
+        let kept = [0, 999, 1000, 1001].map(|ms| next("192.0.2.3", ms));
+        assert_eq!(packets(&kept), [32, 16, 32, 16], "a second later");
+        drop(kept);
+        let _kept = [
+            (next("2001:db8:1:2::1", 5), 32),
+            (next("2001:db8:1:2:3::1", 6), 16),
+            (next("2001:db8:1:3::1", 7), 32),
+            (next("192.0.2.9", 8), 32),
+            (next("::ffff:192.0.2.9", 8), 16),
+        ]
+        .map(|(share, expected)| {
+            assert_eq!(share.packets, expected);
+            share
+        });
+    }
+
+    #[test]
+    fn a_connection_of_before_leaves_nothing_behind() {
+        let (windows, begin) = (FirstWindows::new(), Instant::now());
+        let client = "192.0.2.1".parse().unwrap();
+        let early = windows.share(client, begin);
+        let late = windows.share(client, begin + TOGETHER);
+        drop(early);
+        assert_eq!(windows.share(client, begin + TOGETHER).packets, 16);
+        drop(late);
+        assert_eq!(windows.share(client, begin + TOGETHER).packets, 32);
     }
 
     #[test]
     fn a_full_table_gives_the_least_window() {
         let (windows, begin) = (FirstWindows::new(), Instant::now());
         let client = |number: usize| IpAddr::from(u32::try_from(number).unwrap().to_be_bytes());
-        for number in 0..CLIENTS {
-            assert_eq!(windows.next(client(number), begin), 32);
-        }
-        assert_eq!(windows.next(client(CLIENTS), begin), LEAST);
-        assert_eq!(windows.next(client(1), begin), 16, "one that is known");
-        let later = begin + TOGETHER;
-        assert_eq!(windows.next(client(CLIENTS), later), 32);
-        assert_eq!(windows.0.lock().unwrap().len(), 1);
+        let all: Vec<_> = (0..CLIENTS).map(|number| windows.share(client(number), begin)).collect();
+        assert!(all.iter().all(|share| share.packets == 32));
+        assert_eq!(windows.share(client(CLIENTS), begin).packets, LEAST);
+        assert_eq!(windows.share(client(1), begin).packets, 16, "one that is known");
+        assert_eq!(windows.share(client(CLIENTS), begin + TOGETHER).packets, 32);
+        assert_eq!(windows.table().begun.len(), 1);
     }
 }

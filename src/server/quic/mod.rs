@@ -11,6 +11,8 @@ pub(crate) mod packets;
 mod paths;
 pub(crate) mod qlog;
 
+use std::sync::Arc;
+
 use first_windows::FirstWindows;
 use qlog::Qlog;
 
@@ -18,5 +20,5 @@ use qlog::Qlog;
 pub(crate) struct Shared {
     /// Records some connections.
     pub(crate) qlog: Option<Qlog>,
-    pub(crate) first_windows: FirstWindows,
+    pub(crate) first_windows: Arc<FirstWindows>,
 }

@@ -83,6 +83,11 @@ impl<K: Eq + Hash, V, T: Moment> Recent<K, V, T> {
         (now.since(entry.at) < self.kept).then_some(&entry.value)
     }
 
+    pub(in crate::server::quic) fn get_mut(&mut self, key: &K, now: T) -> Option<&mut V> {
+        let entry = self.entries.get_mut(key)?;
+        (now.since(entry.at) < self.kept).then_some(&mut entry.value)
+    }
+
     pub(in crate::server::quic) fn remove(&mut self, key: &K) {
         self.entries.remove(key);
     }

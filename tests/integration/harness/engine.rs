@@ -19,6 +19,8 @@ pub struct Engine {
     pub port: u16,
     options: Vec<String>,
     env: Vec<(&'static str, String)>,
+    /// Where it works: a replica keeps a dump there.
+    dir: tempfile::TempDir,
     process: Option<Child>,
 }
 
@@ -46,8 +48,8 @@ impl Engine {
     }
 
     fn stopped(kind: Kind) -> Self {
-        let (port, options, env) = (free_port(), Vec::new(), Vec::new());
-        Self { kind, port, options, env, process: None }
+        let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
+        Self { kind, port, options: Vec::new(), env: Vec::new(), dir, process: None }
     }
 
     pub fn url(&self) -> String {
@@ -62,6 +64,7 @@ impl Engine {
             .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(&self.options)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.dir.path())
             .stdout(Stdio::null())
             .spawn()
             .expect("a server from tests/setup.sh");

@@ -94,7 +94,8 @@ checked-tests: check
 	$(CARGO) test --no-run
 
 # Each of RUNS times that MACHINES servers start at once for one name, by an engine that stays and by
-# one that fails over in the middle, with the other tests of a fleet.
+# one that fails over in the middle, with the other tests of a fleet. PARTITION=3600 cuts a machine off
+# for an hour, not for 12 seconds.
 test-fleet:
 	tests/setup.sh
 	MACHINES=$${MACHINES:-20} RUNS=$${RUNS:-10} $(CARGO) test --test integration -- fleet

@@ -10,11 +10,13 @@ use caddy::fleet::seal::Seal;
 
 use crate::acme::{PATIENCE, entry, orders, setup, trusted, wait_trusted, with};
 use crate::fleet::{KEY, SITE, first, member, wait_log, wait_same};
+use crate::fleet_orders::number;
 use crate::harness::{Caddy, Engine, Kind, Road, wait_for};
 
 const CONNECTED: &str = "fleet: connected to";
 const AWAY: &str = "; this machine goes on with what it has";
 
+/// For `PARTITION` seconds.
 #[test]
 fn a_machine_that_was_cut_off_takes_what_is_newer() {
     let engine = Engine::start(Kind::Valkey);
@@ -30,12 +32,14 @@ fn a_machine_that_was_cut_off_takes_what_is_newer() {
     wait_trusted(&one, &pebble.root(), "new.example");
     wait_log(&two, AWAY);
     // No handshake waits, and nothing comes of itself.
-    let end = Instant::now() + Duration::from_secs(12);
+    let partition = Duration::from_secs(number("PARTITION", 12) as u64);
+    let pause = (partition / 40).min(Duration::from_secs(5));
+    let end = Instant::now() + partition;
     while Instant::now() < end {
         let begun = Instant::now();
         assert!(trusted(&two, &pebble.root(), "one.example"));
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(pause);
     }
     assert!(!entry(&two, &pebble, "new.example", "crt").exists());
     // What was on the way arrives late.

@@ -10,7 +10,7 @@ use crate::fleet::{SITE, member, wait_log};
 use crate::harness::{Ca, Caddy, Engine, Kind, Pebble, Setup, Watched, wait_for};
 
 /// A variable of `make test-fleet`.
-fn number(name: &str, default: usize) -> usize {
+pub fn number(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 

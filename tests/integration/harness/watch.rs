@@ -32,11 +32,18 @@ impl Drop for Watch {
     }
 }
 
+/// The limit of this run, in which a test may be asked to last.
+fn limit() -> Duration {
+    let asked = std::env::var("PARTITION").ok().and_then(|text| text.parse().ok());
+    LIMIT + Duration::from_secs(asked.unwrap_or(0))
+}
+
 fn watch() {
+    let limit = limit();
     loop {
         std::thread::sleep(Duration::from_secs(5));
         let late = |(_, test, since): &(u64, String, Instant)| {
-            (since.elapsed() > LIMIT).then(|| test.clone())
+            (since.elapsed() > limit).then(|| test.clone())
         };
         let Some(test) = RUNNING.lock().unwrap().iter().find_map(late) else { continue };
         let list = ["-eo", "pid,ppid,stat,etime,wchan:20,args", "--forest"];
@@ -44,7 +51,7 @@ fn watch() {
         // Past the capture of the tests' output.
         let mut stderr = std::io::stderr();
         let _ = stderr.write_all(&processes);
-        let _ = writeln!(stderr, "{test} hangs: it has run for over {LIMIT:?}");
+        let _ = writeln!(stderr, "{test} hangs: it has run for over {limit:?}");
         std::process::exit(101);
     }
 }

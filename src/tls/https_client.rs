@@ -35,15 +35,29 @@ const TRUST: i64 = 3600;
 static TRUSTED: Mutex<Option<(Arc<ClientConfig>, i64)>> = Mutex::new(None);
 
 tokio::task_local! {
-    /// The Unix second at which the CA allows a retry of this order only.
-    static LATER: Cell<Option<i64>>;
+    static SAID: Said;
+}
+
+/// What the CA has said of one order.
+#[derive(Default)]
+struct Said {
+    /// The Unix second at which it allows a retry of this order only.
+    later: Cell<Option<i64>>,
+    /// The seconds after which it wants to be asked again, by its last response.
+    again: Cell<Option<i64>>,
 }
 
 /// Runs the requests of one order. A `rateLimited` error concerns its name only: the time of the
 /// next attempt is returned with the result, and other names are not delayed.
 pub(super) async fn for_one_order<T>(work: impl Future<Output = T>) -> (T, Option<i64>) {
-    let noted = async { (work.await, LATER.with(Cell::get)) };
-    LATER.scope(Cell::new(None), noted).await
+    let noted = async { (work.await, SAID.with(|said| said.later.get())) };
+    SAID.scope(Said::default(), noted).await
+}
+
+/// When the CA wants to be asked again, if its last response about this order says so.
+pub(super) fn asked_again() -> Option<Duration> {
+    let seconds = SAID.try_with(|said| said.again.get()).ok().flatten()?;
+    Some(Duration::from_secs(seconds.unsigned_abs()))
 }
 
 /// A client of one CA.
@@ -118,18 +132,18 @@ impl Client {
         send(connector.connect(name, stream).await.map_err(|e| display_chain(&e))?, request).await
     }
 
-    /// Records Retry-After, for this order if it is a rate limit, else for every request to this
-    /// CA.
+    /// Records Retry-After: of an error, for this order if it is a rate limit, else for every
+    /// request to this CA.
     fn note_pause(&self, response: &Response<Bytes>) {
         let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
-        let Some(seconds) = retry_after(response).filter(|_| busy.contains(&response.status()))
-        else {
-            return;
-        };
+        let after = retry_after(response);
+        // Outside of an order nobody asks for it.
+        let _ = SAID.try_with(|said| said.again.set(after));
+        let Some(seconds) = after.filter(|_| busy.contains(&response.status())) else { return };
         let until = unix_now() + seconds;
         let about_order = response.status() == StatusCode::TOO_MANY_REQUESTS
             && is_rate_limit(response.body())
-            && LATER.try_with(|later| later.set(Some(until))).is_ok();
+            && SAID.try_with(|said| said.later.set(Some(until))).is_ok();
         if !about_order {
             self.pause.fetch_max(until, Ordering::Relaxed);
         }
@@ -257,5 +271,20 @@ mod tests {
             assert_eq!(problem, serde_json::from_str::<Value>(expected).unwrap());
         }
         assert_eq!(retry_after(&answer(429, "")), Some(7));
+    }
+
+    #[tokio::test]
+    async fn when_to_ask_again_is_what_the_last_response_says() {
+        let client = Client::new(Duration::ZERO, Arc::default());
+        let told = async {
+            assert_eq!(asked_again(), None);
+            client.note_pause(&answer(200, ""));
+            assert_eq!(asked_again(), Some(Duration::from_secs(7)));
+            client.note_pause(&Response::new(Bytes::new()));
+            assert_eq!(asked_again(), None);
+        };
+        assert_eq!(for_one_order(told).await, ((), None));
+        client.note_pause(&answer(200, ""));
+        assert_eq!((asked_again(), client.pause.load(Ordering::Relaxed)), (None, 0));
     }
 }

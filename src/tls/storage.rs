@@ -22,6 +22,11 @@ pub trait Storage: Debug + Send + Sync {
     /// Takes a lock that excludes all other processes; `None` while another process holds it. It
     /// is released with the value, or when the process ends.
     fn try_lock(&self, name: &str) -> io::Result<Option<Box<dyn Held>>>;
+    /// As [`Self::try_lock`], for what concerns this machine's own files alone: it excludes the
+    /// processes here only.
+    fn try_lock_here(&self, name: &str) -> io::Result<Option<Box<dyn Held>>> {
+        self.try_lock(name)
+    }
     /// The name of the entry in messages.
     fn place(&self, key: &str) -> String;
     /// Whether the machines that share it cannot be asked: locks exclude processes here only.

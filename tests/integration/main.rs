@@ -13,6 +13,7 @@ mod harness;
 mod abuse;
 mod acme;
 mod acme_addresses;
+mod acme_resumed;
 mod acme_store;
 mod acme_trouble;
 mod activation;

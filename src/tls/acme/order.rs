@@ -1,7 +1,7 @@
 //! An ACME order, from the request to the certificate chain (RFC 8555 section 7.4). It is stored
 //! first, so that another process can resume it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use instant_acme::{
     Account, AuthorizationStatus, CertificateIdentifier, ChallengeStatus, ChallengeType, Error,
@@ -17,15 +17,17 @@ use super::settings::Challenge;
 use crate::tls::certificate_spec::CertificateSpec;
 use crate::tls::challenges::Answer;
 use crate::tls::dns::{self, Dns};
-use crate::tls::https_client::for_one_order;
+use crate::tls::https_client::{asked_again, for_one_order};
 use crate::tls::names::address;
 use crate::tls::storage::Storage;
 
-/// Polling of the CA while it validates or signs.
-const PATIENCE: RetryPolicy = RetryPolicy::new()
-    .initial_delay(Duration::from_millis(250))
-    .backoff(1.5)
-    .timeout(Duration::from_secs(90));
+/// Polling of the CA while it validates or signs: the first pause, by how much each is longer than
+/// the one before, and for how long in all.
+const FIRST: Duration = Duration::from_millis(250);
+const BACKOFF: f32 = 1.5;
+const PATIENCE: Duration = Duration::from_secs(90);
+const SIGNING: RetryPolicy =
+    RetryPolicy::new().initial_delay(FIRST).backoff(BACKOFF).timeout(PATIENCE);
 /// The TLS feature extension with `status_request` (RFC 7633).
 const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
 const MUST_STAPLE: &[u8] = &[0x30, 0x03, 0x02, 0x01, 0x05];
@@ -170,10 +172,18 @@ impl Job<'_> {
         if order.state().status == OrderStatus::Pending {
             self.validate(&mut order, challenge).await?;
         }
-        if order.state().status == OrderStatus::Ready {
-            order.finalize_csr(&self.request(&key)?).await?;
+        if order.state().status == OrderStatus::Ready
+            && let Err(error) = order.finalize_csr(&self.request(&key)?).await
+        {
+            // Another machine may have done so at the same moment, with the same key.
+            let is_under_way = order.refresh().await.is_ok_and(|state| {
+                matches!(state.status, OrderStatus::Processing | OrderStatus::Valid)
+            });
+            if !is_under_way {
+                return Err(error.into());
+            }
         }
-        let chain = order.poll_certificate(&PATIENCE).await?;
+        let chain = order.poll_certificate(&SIGNING).await?;
         Ok(Issued { chain, key: key.serialize_pem() })
     }
 
@@ -217,7 +227,7 @@ impl Job<'_> {
                 offered.set_ready().await?;
             }
         }
-        let verdict = order.poll_ready(&PATIENCE).await;
+        let verdict = judged(order).await;
         for record in records {
             record.remove().await;
         }
@@ -244,6 +254,27 @@ impl Job<'_> {
             params.custom_extensions.push(demand);
         }
         Ok(params.serialize_request(key).map_err(failed)?.der().to_vec())
+    }
+}
+
+/// Waits until the CA has judged the challenges. Unlike [`Order::poll_ready`] it does not wait for
+/// an order to be ready that another machine, or an earlier process, has gone on with meanwhile.
+async fn judged(order: &mut Order) -> Result<OrderStatus, Error> {
+    let end = Instant::now() + PATIENCE;
+    let mut pause = FIRST;
+    loop {
+        tokio::time::sleep(asked_again().unwrap_or(pause).min(PATIENCE)).await;
+        pause = pause.mul_f32(BACKOFF);
+        let state = order.refresh().await?;
+        if let Some(problem) = &state.error {
+            return Err(Error::Api(problem.clone()));
+        }
+        if state.status != OrderStatus::Pending {
+            return Ok(state.status);
+        }
+        if Instant::now() + asked_again().unwrap_or(pause) > end {
+            return Err(Error::Timeout(None));
+        }
     }
 }
 

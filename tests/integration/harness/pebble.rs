@@ -33,6 +33,23 @@ impl Pebble {
     /// As [`Self::start`], with another DNS server on loopback. Accounts need a binding then:
     /// `key-1` with [`EAB_KEY`].
     pub fn start_with(http: u16, tls: u16, lifetime: u64, dns: Option<u16>) -> Self {
+        let mut pebble = Self::stopped(http, tls, lifetime, dns);
+        pebble.run();
+        pebble
+    }
+
+    /// A CA that asks nobody: up to 9 s after it was told of a challenge it takes it as met.
+    pub fn credulous(lifetime: u64) -> Self {
+        let mut pebble = Self::stopped(free_port(), free_port(), lifetime, None);
+        pebble.env.retain(|(name, _)| name != "PEBBLE_VA_NOSLEEP");
+        for (name, value) in [("PEBBLE_VA_ALWAYS_VALID", "1"), ("PEBBLE_VA_SLEEPTIME", "10")] {
+            pebble.env.push((name.to_owned(), value.to_owned()));
+        }
+        pebble.run();
+        pebble
+    }
+
+    fn stopped(http: u16, tls: u16, lifetime: u64, dns: Option<u16>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         make_certificate(dir.path());
         let (port, management) = (free_port(), free_port());
@@ -56,9 +73,7 @@ impl Pebble {
             ("PEBBLE_AUTHZREUSE", "50"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let mut pebble = Self { dir, port, management, dns, own_dns, env, processes: Vec::new() };
-        pebble.run();
-        pebble
+        Self { dir, port, management, dns, own_dns, env, processes: Vec::new() }
     }
 
     /// The URL of its directory.

@@ -157,3 +157,29 @@ fn a_clock_of_the_engine_that_is_wrong_by_years_harms_nothing() {
     let ordered = orders(&pebble);
     assert!((done..=done + 1).contains(&ordered), "{ordered} orders for {done} certificates");
 }
+
+/// Nor does it keep others from ordering: what it repairs are its own files.
+#[test]
+fn a_machine_that_starts_anew_takes_no_lease() {
+    let engine = Engine::start(Kind::Valkey);
+    let ca = Ca::start();
+    ca.advise(3600 * 24 * 30);
+    let names: Vec<_> = (1..=20).map(|number| format!("n{number}.example")).collect();
+    let text = format!("{}\nstatus 200 /\n", names.join(", "));
+    let mut one = member(setup(&text).arg(&format!("-ca={}", ca.url())), &engine.url()).start();
+    for name in &names {
+        wait_log(&one, &format!("{name}: the CA advises renewal at "));
+    }
+    // Locks that nobody came for are given back.
+    std::thread::sleep(Duration::from_secs(6));
+    one.kill();
+    let before = engine.commands();
+    one.start_again();
+    wait_for("the fleet", PATIENCE, || {
+        (one.log().matches("fleet: connected to").count() == 2).then_some(())
+    });
+    std::thread::sleep(Duration::from_secs(5));
+    let spent = engine.commands() - before;
+    assert!(spent < 60, "{spent} commands of a start with 20 certificates");
+    assert_eq!(ca.orders().len(), 20);
+}

@@ -228,6 +228,10 @@ impl Storage for Shared {
         Ok(Some(Box::new(Guard { local: Some(local), inner, name })))
     }
 
+    fn try_lock_here(&self, name: &str) -> io::Result<Option<Box<dyn Held>>> {
+        self.0.folder.try_lock(name)
+    }
+
     fn place(&self, key: &str) -> String {
         self.0.folder.place(key)
     }

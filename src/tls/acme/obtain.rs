@@ -38,10 +38,17 @@ impl Keeper {
 
     /// Takes a lock that excludes other processes on the same storage.
     pub(super) async fn lock(&self, name: &str) -> Result<Box<dyn Held>, Failure> {
-        loop {
-            if let Some(held) = self.store.try_lock(name)? {
-                return Ok(held);
-            }
+        held(|| self.store.try_lock(name)).await
+    }
+
+    /// Takes a lock that excludes other processes on this machine.
+    pub(super) async fn lock_here(&self, name: &str) -> Result<Box<dyn Held>, Failure> {
+        held(|| self.store.try_lock_here(name)).await
+    }
+
+    /// Waits until what other machines have is here, or they cannot be asked.
+    pub(super) async fn settled(&self) {
+        while !self.store.is_settled() {
             tokio::time::sleep(LOCK_STEP).await;
         }
     }
@@ -137,6 +144,17 @@ impl Keeper {
         let last = facts["challenge"].as_str().unwrap_or_default();
         challenges.sort_by_key(|challenge| challenge.to_string() != last);
         challenges
+    }
+}
+
+async fn held(
+    mut take: impl FnMut() -> std::io::Result<Option<Box<dyn Held>>>,
+) -> Result<Box<dyn Held>, Failure> {
+    loop {
+        if let Some(held) = take()? {
+            return Ok(held);
+        }
+        tokio::time::sleep(LOCK_STEP).await;
     }
 }
 

@@ -74,16 +74,17 @@ pub(super) async fn keep(keeper: Arc<Keeper>, managed: Arc<Managed>) {
     }
 }
 
-/// Repairs the storage after a crash.
+/// Repairs the files of this machine after a crash, then takes what the others know.
 async fn settle(keeper: &Keeper, managed: &Managed) -> Backoff {
     let places = Places::of(managed.spec());
-    let settled = match keeper.lock(&places.lock()).await {
+    let settled = match keeper.lock_here(&places.lock()).await {
         Ok(_lock) => managed.settle(&*keeper.store).map_err(Failure::from),
         Err(failure) => Err(failure),
     };
     if let Err(failure) = settled {
         log::error!("{}: {failure}", managed.spec().name);
     }
+    keeper.settled().await;
     remembered(keeper, managed).unwrap_or_default()
 }
 

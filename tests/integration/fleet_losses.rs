@@ -99,18 +99,33 @@ fn a_machine_that_was_refused_does_not_take_an_emptied_engine() {
     };
     let mut one = machine().start();
     wait_log(&one, CONNECTED);
-    let wrong = machine().file("fleet.key", [8; 32]).start();
+    let mut wrong = machine().file("fleet.key", [8; 32]).start();
     wait_log(&wrong, "-fleet-key is not the key of the machines that are there");
     one.kill();
     engine.ask(&["FLUSHALL"]);
     let count = || engine.commands();
-    let before = count();
-    wait_for("another attempt", PATIENCE, || (count() > before + 5).then_some(()));
-    assert_eq!(engine.ask(&["EXISTS", "{caddy}:fingerprint"]), "0");
+    let next_attempt = || {
+        let before = count();
+        wait_for("another attempt", PATIENCE, || (count() > before + 5).then_some(()));
+        assert_eq!(engine.ask(&["EXISTS", "{caddy}:fingerprint"]), "0");
+    };
+    next_attempt();
+    // Nor does it when it starts anew.
+    wrong.kill();
+    wrong.start_again();
+    let mark = wrong.path("store/fleet/refused");
+    wait_log(&wrong, "fleet/refused and start caddy anew");
+    next_attempt();
     one.start_again();
     wait_log(&one, CONNECTED);
     wait_for("the fleet", PATIENCE, || {
         (engine.ask(&["GET", "{caddy}:fingerprint"]) == Seal::new(&KEY).unwrap().fingerprint())
             .then_some(())
     });
+    // With the right key it is one of them.
+    wrong.kill();
+    std::fs::write(wrong.path("fleet.key"), KEY).unwrap();
+    wrong.start_again();
+    wait_log(&wrong, CONNECTED);
+    wait_for("the end of it", PATIENCE, || (!mark.exists()).then_some(()));
 }

@@ -28,9 +28,9 @@ impl Life {
         // A machine with a wrong key must not become the fleet when the engine is emptied.
         let surveyed = link.survey(&own, !self.is_refused).await?;
         let Survey { fingerprint, now, revision, versions } = surveyed;
-        self.is_refused = fingerprint != own;
+        self.refuse(fingerprint != own);
         if self.is_refused {
-            return Err(refused(link, fingerprint.is_empty()));
+            return Err(self.refusal(link, fingerprint.is_empty()));
         }
         self.goes_on();
         self.set_clock(now);
@@ -254,18 +254,4 @@ impl Life {
         }
         Ok(())
     }
-}
-
-fn refused(link: &Link, is_empty: bool) -> Trouble {
-    let place = &link.place;
-    Trouble(match is_empty {
-        false => format!(
-            "{place}: -fleet-key is not the key of the machines that are there: copy the file from \
-             one of them, or write another prefix ('?prefix=NAME' behind the URL)"
-        ),
-        true => format!(
-            "{place}: -fleet-key was not the key of the machines that were there, and it has been \
-             emptied since: if the key is right, start caddy anew"
-        ),
-    })
 }

@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::members::{Claim, Member, Number, Roll, Said};
+use super::super::seal::Seal;
 use crate::fleet::Stamp;
 use crate::machine;
 use crate::tls::{Folder, Storage as _};
 
 pub(super) const FILE: &str = "fleet/machine";
+/// The fingerprint of the key that a fleet has refused last.
+pub(super) const REFUSED: &str = "fleet/refused";
 /// Signs of life of another process under our name after which we take another name: an upgrade has
 /// two processes for a moment, a copied disk for ever.
 const STRANGERS: u32 = 3;
@@ -166,9 +169,25 @@ pub(super) fn kept(folder: &Folder) -> Option<Claim> {
     Claim::parse(&String::from_utf8_lossy(&kept))
 }
 
+/// Whether this key was refused last, and not taken since.
+pub(super) fn was_refused(folder: &Folder, seal: &Seal) -> bool {
+    let kept = folder.read(REFUSED).ok().flatten();
+    kept.is_some_and(|kept| kept == seal.fingerprint().as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_key_that_was_refused_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path().to_owned());
+        let (key, other) = (Seal::new(&[1; 32]).unwrap(), Seal::new(&[2; 32]).unwrap());
+        assert!(!was_refused(&folder, &key));
+        folder.write(REFUSED, key.fingerprint().as_bytes()).unwrap();
+        assert!(was_refused(&folder, &key) && !was_refused(&folder, &other));
+    }
 
     #[test]
     fn a_copied_disk_is_told_from_an_upgrade() {

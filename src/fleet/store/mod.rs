@@ -8,6 +8,7 @@ mod members;
 mod membership;
 mod pages;
 mod records;
+mod refusals;
 mod thread;
 mod ticket_keys;
 mod tickets;

@@ -14,7 +14,7 @@ use super::super::engine::Trouble;
 use super::super::lease::Lease;
 use super::super::seal::Id;
 use super::heard::Told;
-use super::membership::{Clock, Membership};
+use super::membership::{Clock, Membership, was_refused};
 use super::records::Records;
 use super::{Command, Inner, locked};
 use crate::limits::{FLEET_AGAIN, FLEET_POLL};
@@ -77,6 +77,7 @@ impl Life {
     fn new(inner: Arc<Inner>, inbox: UnboundedReceiver<Command>) -> Self {
         let records = Records::read(&inner.folder);
         let membership = Membership::new(&inner.folder);
+        let is_refused = was_refused(&inner.folder, &inner.seal);
         let seen = records.all().map(|(_, record)| record.version).max().unwrap_or(0);
         Self {
             inner,
@@ -95,7 +96,7 @@ impl Life {
             told: Told::default(),
             said: None,
             was_there: false,
-            is_refused: false,
+            is_refused,
         }
     }
 

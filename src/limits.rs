@@ -297,6 +297,10 @@ limits! {
     FLEET_ALONE: Duration = secs(10), time "time without the engine of `-fleet` before a certificate is obtained alone";
     /// A Sentinel waits for 30 s by default.
     FLEET_FAILOVER: Duration = secs(90), time "the same with Sentinels, which name another server meanwhile";
+    /// Whoever was away for longer may bring back what was removed.
+    FLEET_REMOVED: Duration = secs(30 * 86_400), time "memory of an entry of `-fleet` that was removed, and an order or a failure that nothing has followed";
+    /// No certificate is valid for longer (398 days).
+    FLEET_REVOKED: Duration = secs(400 * 86_400), time "the same of a certificate that was removed";
     FLEET_TICKETS: Duration = secs(6 * 3600), time "use of a key of session tickets with `-fleet`";
     FLEET_PAGES: Duration = secs(300), time "between two exchanges of `quic_report`, with `-fleet`";
     FLEET_TELL: Duration = secs(1), time "between two messages of a machine about what `ratelimit` has counted, with `-fleet`";

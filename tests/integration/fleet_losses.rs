@@ -90,6 +90,77 @@ fn plant(engine: &Engine, count: u64) {
     }
 }
 
+/// An OCSP response that is good until 8 January 2026.
+const STAPLE: &[u8] = b"\x30\x64\x0a\x01\0\xa0\x5f\x30\x5d\x06\x01t\x04\x58\x30\x56\
+    \x30\x4e\xa2\x03\x04\x01k\x18\x0f20260101000000Z\x30\x36\x30\x34\x30\x0c\x30\0\x04\x01n\
+    \x04\x01k\x02\x02\x01\x02\x80\0\x18\x0f20260101000000Z\xa0\x11\x18\x0f20260108000000Z\
+    \x30\0\x03\x02\0s";
+
+#[test]
+fn what_has_served_is_dropped_and_stays_so() {
+    let engine = Engine::start(Kind::Redis);
+    let seal = Seal::new(&KEY).unwrap();
+    let mut good = STAPLE.to_vec();
+    let end = good.windows(8).position(|part| part == b"20260108").unwrap();
+    good[end..end + 4].copy_from_slice(b"2099");
+    let sites = "acme/ca.example/sites";
+    // The content, its age in days, and whether it stays.
+    let planted = [
+        (format!("{sites}/a.example/a.example.order"), None, 31, false),
+        (format!("{sites}/a.example/a.example.retry"), None, 29, true),
+        (format!("{sites}/b.example/b.example.order"), Some(&b"{}"[..]), 31, false),
+        (format!("{sites}/b.example/b.example.json"), Some(b"{}"), 900, true),
+        (format!("{sites}/c.example/c.example.crt"), None, 399, true),
+        (format!("{sites}/d.example/d.example.crt"), None, 401, false),
+        ("challenges/http-a.example".to_owned(), Some(b"{}"), 31, false),
+        ("ocsp/a.example-1".to_owned(), Some(STAPLE), 1, false),
+        ("ocsp/a.example-2".to_owned(), Some(b"not one"), 900, true),
+        ("ocsp/a.example-3".to_owned(), Some(&good), 900, true),
+    ];
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() * 1_000_000;
+    for (name, content, days, _) in &planted {
+        let version = now - days * 86_400_000_000;
+        let sealed = seal.close(name, *content, version).unwrap();
+        let entry = [&version.to_be_bytes(), sealed.as_slice()].concat();
+        let (id, number) = (seal.id(name).to_string(), version.to_string());
+        tell(&engine, &[b"HSET", b"{caddy}:entries", id.as_bytes(), &entry]);
+        tell(&engine, &[b"HSET", b"{caddy}:versions", id.as_bytes(), number.as_bytes()]);
+    }
+    engine.ask(&["SET", "{caddy}:revision", "planted"]);
+    let is_right = || {
+        planted.iter().all(|(name, _, _, stays)| {
+            let has = |key| engine.ask(&["HEXISTS", key, &seal.id(name).to_string()]) == "1";
+            has("{caddy}:entries") == *stays && has("{caddy}:versions") == *stays
+        })
+    };
+    let machine = || {
+        let setup = Setup::new("localhost:@PORT@\ntls off\n").env("CADDYPATH", "store");
+        member(setup, &engine.url()).start()
+    };
+    // This one knows them all, and is lost before it drops any.
+    let mut one = machine();
+    wait_log(&one, CONNECTED);
+    one.kill();
+    assert!(one.path("store/challenges/http-a.example").exists());
+    let two = machine();
+    wait_for("the end of what has served", PATIENCE, || is_right().then_some(()));
+    one.start_again();
+    let files = |caddy: &Caddy| {
+        planted.iter().all(|(name, content, _, stays)| {
+            caddy.path(&format!("store/{name}")).exists() == (*stays && content.is_some())
+        })
+    };
+    for caddy in [&one, &two] {
+        wait_for("its files", PATIENCE, || files(caddy).then_some(()));
+    }
+    assert!(is_right(), "written again");
+    // Nor is it when all is lost.
+    engine.ask(&["FLUSHALL"]);
+    wait_for("the rest", PATIENCE, || is_right().then_some(()));
+    std::thread::sleep(Duration::from_secs(6));
+    assert!(is_right(), "written again");
+}
+
 #[test]
 fn a_machine_that_was_refused_does_not_take_an_emptied_engine() {
     let engine = Engine::start(Kind::Valkey);

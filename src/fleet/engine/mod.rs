@@ -179,6 +179,15 @@ impl Link {
         })
     }
 
+    /// Drops these versions, if they are the last ones.
+    pub async fn forget(&mut self, versions: &[(Id, Stamp)]) -> Result<(), Trouble> {
+        let mut asked = eval(scripts::FORGET, &[self.keys.versions(), self.keys.entries()]);
+        for (id, version) in versions {
+            asked.arg(id.to_string()).arg(version.to_string());
+        }
+        self.wire.ask::<u64>(&asked).await.map(drop)
+    }
+
     /// `seen` is the highest number that this machine knows.
     pub async fn lease(
         &mut self,

@@ -67,6 +67,18 @@ redis.call('PUBLISH', ARGV[7], before .. ' ' .. ARGV[8] .. ' ' .. ARGV[1])
 return {'written', before}
 ";
 
+/// Drops entries that have served: KEYS: versions, entries; ARGV: an entry and its version, and so
+/// on. A later version stays. The revision stays, too: all machines drop them.
+pub(super) const FORGET: &str = r"
+for i = 1, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then
+    redis.call('HDEL', KEYS[1], ARGV[i])
+    redis.call('HDEL', KEYS[2], ARGV[i])
+  end
+end
+return redis.call('HLEN', KEYS[2])
+";
+
 /// The question of every few seconds: KEYS: revision. The answer: the clock and the revision.
 pub(super) const POLL: &str = r"
 local t = redis.call('TIME')

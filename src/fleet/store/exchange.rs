@@ -8,6 +8,7 @@ use super::super::Stamp;
 use super::super::copies::{Verdict, judge};
 use super::super::engine::{Link, Outcome, Put, Sealed, Survey, Trouble};
 use super::super::seal::{Id, Opened};
+use super::expiry::is_over;
 use super::records::{Record, hash};
 use super::thread::Life;
 use crate::tls::acme::entries;
@@ -145,11 +146,14 @@ impl Life {
             })
             .collect();
         let mut count = 0;
-        for (id, Record { name, version, hash: kept }) in lost {
-            let content = entries::read(&self.inner.folder, &name).ok().flatten();
-            if hash(content.as_deref()) != kept {
+        let now = self.time();
+        for (id, record) in lost {
+            let content = entries::read(&self.inner.folder, &record.name).ok().flatten();
+            let is_changed = hash(content.as_deref()) != record.hash;
+            if is_changed || is_over(&record, content.as_deref(), now) {
                 continue;
             }
+            let Record { name, version, .. } = record;
             let Some(sealed) = self.inner.seal.close(&name, content.as_deref(), version) else {
                 continue;
             };

@@ -96,6 +96,7 @@ impl Life {
         }
         let untaken: Vec<_> = std::mem::take(&mut self.untaken).into_iter().collect();
         self.take(link, &untaken).await?;
+        self.drop_old(link).await?;
         self.records.save_in_time(&self.inner.folder);
         self.give_up_unclaimed();
         Ok(())

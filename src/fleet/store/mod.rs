@@ -2,6 +2,7 @@
 //! [`Folder`], and reads nothing else. A thread of its own keeps the copies alike by the engine.
 
 mod exchange;
+mod expiry;
 mod follow;
 mod heard;
 mod members;

@@ -77,6 +77,10 @@ impl Records {
         self.known.iter().map(|(id, record)| (*id, record))
     }
 
+    pub(super) fn forget(&mut self, id: Id) {
+        self.is_changed |= self.known.remove(&id).is_some();
+    }
+
     pub(super) fn set(&mut self, id: Id, record: Record) {
         self.known.insert(id, record);
         self.is_changed = true;

@@ -49,6 +49,8 @@ pub(super) struct Life {
     pub(super) own: VecDeque<String>,
     /// Entries that have come since the hook was called.
     pub(super) arrived: Vec<String>,
+    /// When entries were looked for that are over.
+    pub(super) dropped: Option<Instant>,
     /// The highest version and fencing number that was seen.
     pub(super) seen: Stamp,
     pub(super) clock: Option<Clock>,
@@ -90,6 +92,7 @@ impl Life {
             revision: String::new(),
             own: VecDeque::new(),
             arrived: Vec::new(),
+            dropped: None,
             seen,
             clock: None,
             membership,

@@ -7,7 +7,10 @@ use std::io;
 use super::managed::{install, parse};
 use super::places::Places;
 use super::proofs;
+use crate::tls::ocsp;
 use crate::tls::storage::Storage;
+
+const STAPLES: &str = "ocsp/";
 
 /// The entry that a stored file belongs to, if it is shared. That of a certificate is its `.crt`.
 pub fn entry_of(key: &str) -> Option<String> {
@@ -45,6 +48,21 @@ pub fn lock_of(entry: &str) -> String {
 /// it was to be removed.
 pub fn is_transient(entry: &str) -> bool {
     [".order", ".retry"].iter().any(|kind| entry.ends_with(kind)) || proofs::is_proof(entry)
+}
+
+/// Whether the entry is a certificate with its key.
+pub fn is_certificate(entry: &str) -> bool {
+    Places::of_certificate(entry).is_some()
+}
+
+/// Whether an entry may have served though nobody has removed it.
+pub fn may_end(entry: &str) -> bool {
+    is_transient(entry) || entry.starts_with(STAPLES)
+}
+
+/// The Unix second at which the content of an entry is good no longer, if it says so: of a staple.
+pub fn end(entry: &str, content: &[u8]) -> Option<i64> {
+    entry.starts_with(STAPLES).then(|| ocsp::end(content)).flatten()
 }
 
 /// All entries of a storage.
@@ -110,10 +128,26 @@ pub fn is_later(one: &[u8], other: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     use crate::tls::Folder;
+
+    /// From 1 to 8 January 2026.
+    pub(crate) const STAPLE: &[u8] = b"\x30\x64\x0a\x01\0\xa0\x5f\x30\x5d\x06\x01t\x04\x58\x30\x56\
+        \x30\x4e\xa2\x03\x04\x01k\x18\x0f20260101000000Z\x30\x36\x30\x34\x30\x0c\x30\0\x04\x01n\
+        \x04\x01k\x02\x02\x01\x02\x80\0\x18\x0f20260101000000Z\xa0\x11\x18\x0f20260108000000Z\
+        \x30\0\x03\x02\0s";
+
+    #[test]
+    fn a_staple_says_when_it_ends() {
+        assert_eq!(end("ocsp/a-1", STAPLE), Some(1_767_830_400));
+        assert_eq!(end("ocsp/a-1", b"junk"), None);
+        assert_eq!(end("challenges/http-a", STAPLE), None);
+        let sites = "acme/ca/sites/a/a";
+        assert!(is_certificate(&format!("{sites}.crt")));
+        assert!(!is_certificate(&format!("{sites}.order")) && !is_certificate("ocsp/a-1"));
+    }
 
     #[test]
     fn files_belong_to_entries() {

@@ -20,7 +20,7 @@ const ANSWERS: &[&[u8]] = &[
 
 /// An answer has a window or says why not; the window's ends are times that can be written.
 fn answer(data: &[u8]) {
-    let Some(Ok(window)) = message::read(data, &[1, 2]) else {
+    let Some(Ok(window)) = message::read(data, Some(&[1, 2])) else {
         assert!(data != ANSWERS[0], "a good answer is none");
         return;
     };
@@ -49,16 +49,16 @@ fn made(data: &[u8]) {
         let basic = der(0x30, &[&data, &der(0x30, &[]), &der(3, &[b"\0signature"])]);
         let typed = der(0x30, &[&der(6, &[b"type"]), &der(4, &[&basic])]);
         let whole = der(0x30, &[&der(10, &[&[0]]), &der(0xa0, &[&typed])]);
-        let read = message::read(&whole, serial);
+        let read = message::read(&whole, Some(serial));
         if is_good {
             assert_eq!(read, Some(Ok(Window { from, until })));
         } else {
             assert!(matches!(read, Some(Err(_))), "{read:?}");
         }
-        let other = message::read(&whole, &[serial, b"x"].concat());
+        let other = message::read(&whole, Some(&[serial, b"x"].concat()));
         assert!(matches!(other, Some(Err(_))), "{other:?}");
         for end in 0..whole.len() {
-            let cut = message::read(&whole[..end], serial);
+            let cut = message::read(&whole[..end], Some(serial));
             assert_eq!(cut, None, "{end} of {} bytes", whole.len());
         }
     }

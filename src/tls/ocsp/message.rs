@@ -49,10 +49,12 @@ pub(super) fn request(
 /// Checks that the response reports this certificate as good; returns its validity.
 pub(super) fn judge(answer: &[u8], leaf: &CertificateDer<'_>) -> Result<Window, String> {
     let (_, leaf) = X509Certificate::from_der(leaf).map_err(|error| error.to_string())?;
-    read(answer, leaf.raw_serial()).unwrap_or_else(|| Err("the response is not OCSP".to_owned()))
+    let read = read(answer, Some(leaf.raw_serial()));
+    read.unwrap_or_else(|| Err("the response is not OCSP".to_owned()))
 }
 
-pub(super) fn read(answer: &[u8], serial: &[u8]) -> Option<Result<Window, String>> {
+/// The validity of a response for this serial number, or for the first one that it is for.
+pub(super) fn read(answer: &[u8], serial: Option<&[u8]>) -> Option<Result<Window, String>> {
     let mut whole = Der(Der(answer).take(SEQUENCE)?);
     match whole.take(ENUMERATED)? {
         [0] => {}
@@ -72,7 +74,8 @@ pub(super) fn read(answer: &[u8], serial: &[u8]) -> Option<Result<Window, String
         let mut single = Der(single);
         let mut id = Der(single.take(SEQUENCE)?);
         let (_, _, _) = (id.any()?, id.any()?, id.any()?);
-        let ours = id.take(INTEGER)? == serial;
+        let number = id.take(INTEGER)?;
+        let ours = serial.is_none_or(|serial| number == serial);
         let (status, _) = single.any()?;
         let from = time(single.take(TIME)?)?;
         if !ours {
@@ -159,9 +162,9 @@ mod tests {
     fn what_is_not_an_answer_is_none() {
         let whole = wrap(SEQUENCE, &[ENUMERATED, 1, 0]);
         for bytes in [&b""[..], b"<html>", &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &whole] {
-            assert!(read(bytes, &[1]).is_none(), "{bytes:?}");
+            assert!(read(bytes, Some(&[1])).is_none(), "{bytes:?}");
         }
         let busy = wrap(SEQUENCE, &[ENUMERATED, 1, 3]);
-        assert!(read(&busy, &[1]).unwrap().unwrap_err().contains("status [3]"));
+        assert!(read(&busy, Some(&[1])).unwrap().unwrap_err().contains("status [3]"));
     }
 }

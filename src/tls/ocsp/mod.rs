@@ -105,6 +105,11 @@ async fn fetch(loaded: &Loaded) -> Result<(Vec<u8>, Window), String> {
     Ok((answer.to_vec(), window))
 }
 
+/// The Unix second at which a staple is over.
+pub(super) fn end(staple: &[u8]) -> Option<i64> {
+    message::read(staple, None)?.ok().map(|window| window.until)
+}
+
 impl State {
     fn of(staple: Vec<u8>, window: Window) -> Self {
         let half = window.from + (window.until - window.from) / 2;

@@ -76,6 +76,12 @@ pub(super) fn join(
 pub(super) fn start(shared: &Shared, keeper: &Arc<Keeper>) {
     keeper.recall();
     let keeper = Arc::downgrade(keeper);
+    let answers = keeper.clone();
+    shared.on_answer(Box::new(move |entry, content| {
+        if let Some(keeper) = answers.upgrade() {
+            keeper.answer(entry, content);
+        }
+    }));
     shared.on_arrival(Box::new(move |entries| {
         if let Some(keeper) = keeper.upgrade() {
             keeper.reread(entries);

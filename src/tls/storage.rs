@@ -6,6 +6,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Entries by key: a path of plain names, `acme/ca.example/sites/a.example/a.example.crt`.
 pub trait Storage: Debug + Send + Sync {
@@ -36,6 +37,10 @@ pub trait Storage: Debug + Send + Sync {
     /// Whether other machines get what is written.
     fn is_shared(&self) -> bool {
         false
+    }
+    /// How long what was written may be on its way to them after that.
+    fn lag(&self) -> Duration {
+        Duration::ZERO
     }
     /// Whether what was written is on its way to them no longer, or cannot reach them.
     fn is_settled(&self) -> bool {

@@ -1,9 +1,10 @@
 //! What runs at the engine in one step, asked as a machine asks it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use caddy::fleet::engine::members::Sign;
-use caddy::fleet::engine::{Engine as Asked, Link, Outcome, Put, Version};
+use caddy::fleet::engine::{Early, Engine as Asked, Link, Outcome, Put, Version};
 use caddy::fleet::lease::{Answer, Question, TTL};
 use caddy::fleet::members::Claim;
 use caddy::fleet::place::Place;
@@ -14,7 +15,8 @@ use crate::harness::{Engine, Kind};
 
 async fn connect(engine: &Engine, machine: &str) -> Link {
     let place = Place::parse(&engine.url()).unwrap();
-    Asked::new(place, machine.to_owned()).connect().await.unwrap()
+    let early: Early = Arc::new(|_| ());
+    Asked::new(place, machine.to_owned()).connect(&early).await.unwrap()
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -38,6 +40,7 @@ fn put<'a>(seal: &Seal, lease: &'a str, version: u64) -> Put<'a> {
         lease,
         fence: None,
         is_restored: false,
+        is_told: false,
     }
 }
 

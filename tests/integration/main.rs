@@ -58,6 +58,7 @@ mod faults;
 mod first_visit;
 mod fleet;
 mod fleet_balancer;
+mod fleet_challenges;
 mod fleet_engines;
 mod fleet_faults;
 mod fleet_losses;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, ProtocolVersion, PushKind,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, ProtocolVersion, PushInfo, PushKind,
     RedisConnectionInfo, RedisError, RedisResult, Value,
 };
 use rustls::ClientConfig;
@@ -17,11 +17,14 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Keys, Link, Pushes, Trouble, text};
+use super::{Keys, Link, Pushes, Sealed, Trouble, changed, text};
 use crate::error_chain::display_chain;
 use crate::fleet::place::{Place, Server};
 use crate::limits::FLEET_ANSWER;
 use crate::net::{dial, roots};
+
+/// Called at once with an entry that comes with a message, whatever is asked meanwhile.
+pub type Early = Arc<dyn Fn(&Sealed) + Send + Sync>;
 
 /// Where the engine is, and who asks.
 #[derive(Debug)]
@@ -56,12 +59,12 @@ impl Engine {
     }
 
     /// Connects to the primary and subscribes to what changes.
-    pub async fn connect(&self) -> Result<Link, Trouble> {
+    pub async fn connect(&self, early: &Early) -> Result<Link, Trouble> {
         let keys = Keys { prefix: self.place.prefix.clone() };
         let mut at = self.primary().await?;
         let mut moved = false;
         loop {
-            let mut wire = self.open(&at, &self.login()).await?;
+            let mut wire = self.open(&at, &self.login(), Some(early)).await?;
             // In a cluster another node may have the keys.
             let asked = redis::cmd("HLEN").arg(keys.versions()).to_owned();
             if let Err(error) = wire.query::<i64>(&asked).await {
@@ -89,7 +92,7 @@ impl Engine {
         let login = RedisConnectionInfo::default().set_skip_set_lib_name();
         for server in &self.place.servers {
             let asked = redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).to_owned();
-            let found = match self.open(server, &login).await {
+            let found = match self.open(server, &login, None).await {
                 Ok(mut wire) => wire.ask::<Option<(String, u16)>>(&asked).await,
                 Err(trouble) => Err(trouble),
             };
@@ -116,7 +119,12 @@ impl Engine {
         login
     }
 
-    async fn open(&self, at: &Server, login: &RedisConnectionInfo) -> Result<Wire, Trouble> {
+    async fn open(
+        &self,
+        at: &Server,
+        login: &RedisConnectionInfo,
+        early: Option<&Early>,
+    ) -> Result<Wire, Trouble> {
         let Server { host, port } = at;
         let named = |why: String| Trouble(format!("{host}:{port}: {why}"));
         let deadline = Instant::now() + FLEET_ANSWER;
@@ -125,7 +133,7 @@ impl Engine {
         let local = stream.local_addr().ok().map(|local| local.ip().to_canonical());
         let opened = async {
             if !self.place.is_tls {
-                return Wire::over(stream, login).await.map_err(|error| explained(at, &error));
+                return Wire::over(stream, login, early).await.map_err(|error| explained(at, &error));
             }
             let failed = |error: String| named(format!("TLS: {error}"));
             let name = ServerName::try_from(host.clone())
@@ -133,7 +141,7 @@ impl Engine {
             let connector = TlsConnector::from(trust().map_err(failed)?);
             let stream = connector.connect(name, stream).await;
             let stream = stream.map_err(|error| failed(display_chain(&error)))?;
-            Wire::over(stream, login).await.map_err(|error| explained(at, &error))
+            Wire::over(stream, login, early).await.map_err(|error| explained(at, &error))
         };
         let over = if self.place.is_tls { " over TLS" } else { "" };
         let late = |_| named(format!("no answer within {FLEET_ANSWER:?}{over}"));
@@ -143,14 +151,23 @@ impl Engine {
 }
 
 impl Wire {
-    async fn over<S>(stream: S, login: &RedisConnectionInfo) -> RedisResult<Self>
+    async fn over<S>(
+        stream: S,
+        login: &RedisConnectionInfo,
+        early: Option<&Early>,
+    ) -> RedisResult<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (sender, pushes) = unbounded_channel();
         let mut config = AsyncConnectionConfig::new().set_response_timeout(Some(FLEET_ANSWER));
-        if login.protocol() == ProtocolVersion::RESP3 {
-            config = config.set_push_sender(sender);
+        if let Some(early) = early.cloned() {
+            config = config.set_push_sender(move |push: PushInfo| {
+                if let Some(sealed) = carried(&push) {
+                    early(&sealed);
+                }
+                sender.send(push)
+            });
         }
         let (asks, driver) = MultiplexedConnection::new_with_config(login, stream, config).await?;
         let local = None;
@@ -180,6 +197,12 @@ impl Wire {
             }
         }
     }
+}
+
+/// The entry that comes with a message.
+fn carried(push: &PushInfo) -> Option<Sealed> {
+    let [_, content] = &push.data[..] else { return None };
+    (push.kind == PushKind::Message).then(|| changed(content)?.1).flatten()
 }
 
 /// The node of a redirection, `HOST:PORT`; without a host it is that of the node that was asked.

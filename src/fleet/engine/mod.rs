@@ -8,13 +8,14 @@ mod scripts;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD as BASE64, Engine as _};
 use redis::{Cmd, FromRedisValue, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Stamp;
 use super::lease::{Answer, Question, TTL};
 use super::seal::Id;
-pub use connect::Engine;
+pub use connect::{Early, Engine};
 use connect::{Message, Wire};
 
 /// Why the engine cannot be used.
@@ -80,6 +81,8 @@ pub struct Put<'a> {
     pub fence: Option<Stamp>,
     /// Writes what the engine has lost, whoever has the lease.
     pub is_restored: bool,
+    /// Has the content come with the message to all machines, so that none must fetch it first.
+    pub is_told: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,19 +161,21 @@ impl Link {
             self.keys.revision(),
             self.keys.lease(put.lease),
         ];
+        let content = [&put.version.to_be_bytes(), put.sealed].concat();
         let number = |number: Option<Stamp>| number.map(|it| it.to_string()).unwrap_or_default();
         let mut asked = eval(scripts::PUT, &keys);
         asked
             .arg(put.id.to_string())
             .arg(number(put.before))
             .arg(put.version)
-            .arg([&put.version.to_be_bytes(), put.sealed].concat())
+            .arg(&content)
             .arg(number(put.fence))
             .arg(&self.machine)
             .arg(self.keys.channel())
             .arg(&after)
             .arg(u8::from(put.is_restored))
-            .arg(micros(TTL));
+            .arg(micros(TTL))
+            .arg(if put.is_told { format!(" {}", BASE64.encode(&content)) } else { String::new() });
         let (outcome, said): (String, String) = self.wire.ask(&asked).await?;
         Ok(match outcome.as_str() {
             "written" => Outcome::Written(Change { before: said, after, id: put.id }),
@@ -258,16 +263,26 @@ impl Link {
                 }
                 continue;
             }
-            let Some(text) = text(&content) else { continue };
-            let mut words = text.split(' ');
-            let mut next = || words.next().map(str::to_owned);
-            if let (Some(before), Some(after), Some(id)) = (next(), next(), next())
-                && let Some(id) = Id::parse(&id)
-            {
-                return Some(News::Changed(Change { before, after, id }));
+            if let Some((change, _)) = changed(&content) {
+                return Some(News::Changed(change));
             }
         }
     }
+}
+
+/// What a message of a write says: the change, and the entry if it comes with it. Further words are
+/// of later versions.
+fn changed(content: &Value) -> Option<(Change, Option<Sealed>)> {
+    let Value::BulkString(bytes) = content else { return None };
+    let mut words = std::str::from_utf8(bytes).ok()?.split(' ');
+    let (before, after) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let id = Id::parse(words.next()?)?;
+    let sealed = words.next().and_then(|word| {
+        let bytes = BASE64.decode(word).ok()?;
+        let (version, sealed) = bytes.split_first_chunk::<8>()?;
+        Some(Sealed { id, version: Stamp::from_be_bytes(*version), sealed: sealed.to_vec() })
+    });
+    Some((Change { before, after, id }, sealed))
 }
 
 type Surveyed = (String, u64, u64, String, Vec<String>);
@@ -327,4 +342,33 @@ fn micros(duration: Duration) -> u64 {
 
 fn text(value: &Value) -> Option<String> {
     String::from_redis_value(value.clone()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_read() {
+        let id = "00112233445566778899aabbccddeeff";
+        let read = |text: &str| changed(&Value::BulkString(text.as_bytes().to_vec()));
+        let change = Change { before: "a".into(), after: "b".into(), id: Id::parse(id).unwrap() };
+        let entry = BASE64.encode(b"\0\0\0\0\0\0\0\x07sealed");
+        for (rest, expected) in [
+            (String::new(), None),
+            (format!(" {entry}"), Some((7, b"sealed".to_vec()))),
+            (format!(" {entry} more"), Some((7, b"sealed".to_vec()))),
+            (" of=later".to_owned(), None),
+            (" AAAA".to_owned(), None),
+        ] {
+            let (found, sealed) = read(&format!("a b {id}{rest}")).unwrap();
+            assert_eq!(found, change, "{rest}");
+            assert_eq!(sealed.map(|sealed| (sealed.version, sealed.sealed)), expected, "{rest}");
+        }
+        for text in ["", "a b", "a b c", "a"] {
+            assert!(read(text).is_none(), "{text}");
+        }
+        assert!(changed(&Value::BulkString(vec![0xff])).is_none());
+        assert!(changed(&Value::Nil).is_none());
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::Instant;
 
 use super::super::Stamp;
 use super::super::copies::{Verdict, judge};
@@ -27,7 +28,9 @@ impl Life {
         let sent = self.now();
         let own = self.inner.seal.fingerprint().to_owned();
         // A machine with a wrong key must not become the fleet when the engine is emptied.
+        let asked = Instant::now();
         let surveyed = link.survey(&own, !self.is_refused).await?;
+        self.answered(asked);
         let Survey { fingerprint, now, revision, versions } = surveyed;
         self.refuse(fingerprint != own);
         if self.is_refused {
@@ -167,6 +170,7 @@ impl Life {
                 lease: &lease,
                 fence,
                 is_restored: true,
+                is_told: entries::is_proof(&name),
             };
             if let Outcome::Written(change) = link.put(&put).await? {
                 self.made(change);
@@ -210,20 +214,17 @@ impl Life {
             return Ok(());
         };
         let lease = self.inner.seal.id(&lock).to_string();
-        let mut put =
-            Put { id, before, version, sealed: &sealed, lease: &lease, fence, is_restored: false };
-        let mut outcome = link.put(&put).await?;
-        if outcome == Outcome::Fenced && fence.is_some() {
-            // The engine may have lost the lease: then nobody else has it.
-            put.fence = None;
-            outcome = link.put(&put).await?;
+        let (is_restored, is_told) = (false, content.is_some() && entries::is_proof(name));
+        if is_told {
+            // It comes to this machine, too, which has it.
+            self.inner.is_newest(name, version);
         }
-        if let Outcome::Other(have) = outcome
-            && have < before
-        {
-            // The engine has lost what this machine replaces.
-            put.before = have;
-            outcome = link.put(&put).await?;
+        let sealed = &sealed;
+        let mut put =
+            Put { id, before, version, sealed, lease: &lease, fence, is_restored, is_told };
+        let outcome = put_at_last(link, &mut put).await?;
+        if is_told && !matches!(outcome, Outcome::Written(_)) {
+            self.inner.is_not_written(name);
         }
         match outcome {
             Outcome::Written(change) => {
@@ -258,4 +259,22 @@ impl Life {
         }
         Ok(())
     }
+}
+
+/// Writes an entry, also where the engine has lost what the write goes by.
+async fn put_at_last(link: &mut Link, put: &mut Put<'_>) -> Result<Outcome, Trouble> {
+    let mut outcome = link.put(put).await?;
+    if outcome == Outcome::Fenced && put.fence.is_some() {
+        // The engine may have lost the lease: then nobody else has it.
+        put.fence = None;
+        outcome = link.put(put).await?;
+    }
+    if let Outcome::Other(have) = outcome
+        && have < put.before
+    {
+        // The engine has lost what this machine replaces.
+        put.before = have;
+        outcome = link.put(put).await?;
+    }
+    Ok(outcome)
 }

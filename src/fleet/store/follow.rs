@@ -201,13 +201,4 @@ impl Life {
             log::debug!("fleet: {why}");
         }
     }
-
-    pub(super) fn tell_arrived(&mut self) {
-        let entries = std::mem::take(&mut self.arrived);
-        if !entries.is_empty()
-            && let Some(hook) = &*locked(&self.inner.arrived)
-        {
-            hook(&entries);
-        }
-    }
 }

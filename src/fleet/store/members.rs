@@ -70,7 +70,7 @@ impl Life {
         Ok(signed)
     }
 
-    fn answered(&mut self, asked: Instant) {
+    pub(super) fn answered(&mut self, asked: Instant) {
         self.membership.lag = asked.elapsed();
         locked(&self.inner.seen).lag = Some(asked.elapsed());
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::super::members::{Claim, Member, Number, Roll, Said};
 use super::super::seal::Seal;
 use crate::fleet::Stamp;
+use crate::limits::FLEET_ANSWER;
 use crate::machine;
 use crate::tls::{Folder, Storage as _};
 
@@ -88,6 +89,12 @@ impl Seen {
         if self.is_connected != is_connected {
             (self.is_connected, self.since) = (is_connected, SystemTime::now());
         }
+    }
+
+    /// That of the machine for which the engine takes longest.
+    pub(super) fn lag_of_all(&self) -> Duration {
+        let there = self.roll.there(self.clock.map_or(0, Clock::now));
+        there.map(|member| member.said.lag).max().unwrap_or_default().min(FLEET_ANSWER)
     }
 
     pub(super) fn view(&self, engine: String) -> View {
@@ -187,6 +194,24 @@ mod tests {
         assert!(!was_refused(&folder, &key));
         folder.write(REFUSED, key.fingerprint().as_bytes()).unwrap();
         assert!(was_refused(&folder, &key) && !was_refused(&folder, &other));
+    }
+
+    #[test]
+    fn who_answers_last_is_waited_for_within_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = Membership::new(&Folder::new(dir.path().to_owned())).said(7);
+        let mut seen = Seen::new(None);
+        assert_eq!(seen.lag_of_all(), Duration::ZERO);
+        let now = 1_000_000_000;
+        seen.clock = Some(Clock::at(now));
+        for (lags, expected) in [(&[1, 900, 20][..], 900), (&[20, 60_000], 5000)] {
+            let member = |lag: &u64| {
+                let said = Said { lag: Duration::from_millis(*lag), ..said.clone() };
+                Member { number: 1, said, seen: now }
+            };
+            seen.roll.replace(now, lags.iter().map(member).collect());
+            assert_eq!(seen.lag_of_all(), Duration::from_millis(expected));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The storage that a fleet shares: each machine has it whole on its disk, in the layout of
 //! [`Folder`], and reads nothing else. A thread of its own keeps the copies alike by the engine.
 
+mod early;
 mod exchange;
 mod expiry;
 mod follow;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::Stamp;
 use super::common::Common;
 use super::engine::Engine;
 use super::seal::Seal;
@@ -34,6 +36,9 @@ pub use membership::View;
 
 /// Called with the entries that have come from other machines.
 pub type Arrived = Box<dyn Fn(&[String]) + Send + Sync>;
+
+/// Called with the answer to a challenge, an entry and its content, before it has its file.
+pub type Answered = Box<dyn Fn(&str, &[u8]) + Send + Sync>;
 
 /// What hears of the other machines.
 pub trait Neighbours: Send + Sync {
@@ -60,6 +65,9 @@ struct Inner {
     /// Since when the engine does not answer.
     away: Mutex<Option<Instant>>,
     arrived: Mutex<Option<Arrived>>,
+    answered: Mutex<Option<Answered>>,
+    /// The versions of answers to challenges that came with messages, or that this machine writes.
+    early: Mutex<HashMap<String, Stamp>>,
     /// Whether this process is one of the fleet's machines, as other than in `-revoke`.
     is_member: AtomicBool,
     seen: Mutex<membership::Seen>,
@@ -112,6 +120,8 @@ impl Shared {
             unsettled: AtomicUsize::new(0),
             away: Mutex::new(Some(Instant::now())),
             arrived: Mutex::default(),
+            answered: Mutex::default(),
+            early: Mutex::default(),
             is_member: AtomicBool::new(false),
             seen: Mutex::new(membership::Seen::new(number)),
             begun: Instant::now(),
@@ -133,6 +143,10 @@ impl Shared {
 
     pub fn on_arrival(&self, hook: Arrived) {
         *locked(&self.0.arrived) = Some(hook);
+    }
+
+    pub fn on_answer(&self, hook: Answered) {
+        *locked(&self.0.answered) = Some(hook);
     }
 
     /// Shows this machine to the others.
@@ -245,6 +259,10 @@ impl Storage for Shared {
 
     fn is_shared(&self) -> bool {
         !self.is_cut_off()
+    }
+
+    fn lag(&self) -> Duration {
+        locked(&self.0.seen).lag_of_all()
     }
 
     fn is_settled(&self) -> bool {

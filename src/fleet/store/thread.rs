@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
 use super::super::Stamp;
-use super::super::engine::Trouble;
+use super::super::engine::{Early, Trouble};
 use super::super::lease::Lease;
 use super::super::seal::Id;
 use super::heard::Told;
@@ -132,9 +132,12 @@ impl Life {
 
     /// One connection, from its begin to its end.
     async fn once(&mut self) -> Ended {
-        let inner = self.inner.clone();
+        let (inner, hears) = (self.inner.clone(), self.inner.clone());
+        // Another engine may never have had them.
+        locked(&inner.early).clear();
+        let early: Early = Arc::new(move |sealed| hears.hear_early(sealed));
         let connected = tokio::select! {
-            connected = inner.engine.connect() => connected,
+            connected = inner.engine.connect(&early) => connected,
             done = self.stopped() => return Ended::Stopped(done),
         };
         match connected {

@@ -102,8 +102,9 @@ impl Life {
         };
         let (id, sent) = (inner.seal.id(NAME), now);
         let (lease, fence) = (id.to_string(), Some(fence));
-        let put =
-            Put { id, before, version, sealed: &sealed, lease: &lease, fence, is_restored: false };
+        let (is_restored, is_told) = (false, false);
+        let (sealed, lease) = (&sealed, &lease);
+        let put = Put { id, before, version, sealed, lease, fence, is_restored, is_told };
         match link.put(&put).await? {
             Outcome::Written(change) => {
                 self.seen = self.seen.max(version);

@@ -55,6 +55,11 @@ pub fn is_certificate(entry: &str) -> bool {
     Places::of_certificate(entry).is_some()
 }
 
+/// Whether the entry is the answer to a challenge.
+pub fn is_proof(entry: &str) -> bool {
+    proofs::is_proof(entry)
+}
+
 /// Whether an entry may have served though nobody has removed it.
 pub fn may_end(entry: &str) -> bool {
     is_transient(entry) || entry.starts_with(STAPLES)

@@ -41,9 +41,15 @@ pub struct Keeper {
     pub(super) inbox: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
     renewed: Mutex<Option<Renewed>>,
     /// Answers to challenges of other machines' orders, by their entries.
-    proofs: Mutex<HashMap<String, Answer>>,
+    proofs: Mutex<HashMap<String, Proven>>,
     /// Certificates obtained on demand by this process.
     pub(super) on_demand: Mutex<Quota>,
+}
+
+/// The answer to a challenge, and the content of its entry.
+struct Proven {
+    content: Vec<u8>,
+    _answer: Answer,
 }
 
 /// A command to the thread.
@@ -171,16 +177,26 @@ impl Keeper {
         let fresh =
             |managed: &&Arc<Managed>| entries.contains(&Places::of(managed.spec()).certificate());
         known.iter().filter(fresh).for_each(|managed| managed.reread(&*self.store));
-        let mut proofs = locked(&self.proofs);
         for entry in entries.iter().filter(|entry| proofs::is_proof(entry)) {
-            // The old one withdraws its answer, also if it is the same.
-            proofs.remove(entry);
-            if let Some(answer) = proofs::answer(&*self.store, entry) {
-                proofs.insert(entry.clone(), answer);
+            match self.store.read(entry).ok().flatten() {
+                Some(content) => self.answer(entry, &content),
+                None => drop(locked(&self.proofs).remove(entry)),
             }
         }
-        drop(proofs);
         self.account_made();
+    }
+
+    /// Answers the challenge of another machine's order, as this entry has it.
+    pub fn answer(&self, entry: &str, content: &[u8]) {
+        let mut proofs = locked(&self.proofs);
+        if proofs.get(entry).is_some_and(|known| known.content == content) {
+            return;
+        }
+        // The old one withdraws its answer, which may be the same.
+        proofs.remove(entry);
+        if let Some(answer) = proofs::answer(content) {
+            proofs.insert(entry.to_owned(), Proven { content: content.to_vec(), _answer: answer });
+        }
     }
 
     /// Answers challenges of other machines' orders that began before this process did.

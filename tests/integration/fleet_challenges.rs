@@ -1,5 +1,5 @@
-//! Challenges that the CA asks another machine about than the one that orders, where the engine takes
-//! a second for each answer.
+//! Challenges that the CA asks another machine about than the one that orders, where the engine
+//! takes a second for each answer.
 
 use std::time::Duration;
 

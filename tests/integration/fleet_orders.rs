@@ -5,8 +5,10 @@
 use std::process::Child;
 use std::time::Duration;
 
+use caddy::fleet::seal::Seal;
+
 use crate::acme::{DAY, PATIENCE, orders, pebble, setup, wait_trusted, with};
-use crate::fleet::{SITE, member, wait_log};
+use crate::fleet::{KEY, SITE, member, wait_log};
 use crate::harness::{Ca, Caddy, Engine, Kind, Pebble, Setup, Watched, wait_for};
 
 /// A variable of `make test-fleet`.
@@ -122,8 +124,8 @@ fn one_machine_asks_the_ca_when_to_renew() {
     };
     let one = machine();
     let at = advised(&one);
-    let advice = one.path(&format!("store/acme/{}/sites/a.example/a.example.ari", ca.addr));
-    wait_for("the advice", PATIENCE, || advice.exists().then_some(()));
+    let pages = || std::fs::read_dir(one.path("store/advice")).map_or(0, Iterator::count);
+    wait_for("the advice", PATIENCE, || (pages() > 0).then_some(()));
     let mut others = [machine(), machine()];
     assert_eq!(others.each_ref().map(advised), [at.clone(), at.clone()]);
     // Nor does one that starts anew.
@@ -160,11 +162,11 @@ fn a_clock_of_the_engine_that_is_wrong_by_years_harms_nothing() {
 
 /// Nor does it keep others from ordering: what it repairs are its own files.
 #[test]
-fn a_machine_that_starts_anew_takes_no_lease() {
+fn a_machine_that_starts_anew_takes_no_lease_and_asks_for_many_at_once() {
     let engine = Engine::start(Kind::Valkey);
     let ca = Ca::start();
     ca.advise(3600 * 24 * 30);
-    let names: Vec<_> = (1..=20).map(|number| format!("n{number}.example")).collect();
+    let names: Vec<_> = (1..=50).map(|number| format!("n{number}.example")).collect();
     let text = format!("{}\nstatus 200 /\n", names.join(", "));
     let mut one = member(setup(&text).arg(&format!("-ca={}", ca.url())), &engine.url()).start();
     for name in &names {
@@ -180,6 +182,23 @@ fn a_machine_that_starts_anew_takes_no_lease() {
     });
     std::thread::sleep(Duration::from_secs(5));
     let spent = engine.commands() - before;
-    assert!(spent < 60, "{spent} commands of a start with 20 certificates");
-    assert_eq!(ca.orders().len(), 20);
+    assert!(spent < 60, "{spent} commands of a start with 50 certificates");
+    // Nobody knows when to renew: 16 pages, about 30 commands each.
+    one.kill();
+    std::fs::remove_dir_all(one.path("store/advice")).unwrap();
+    let seal = Seal::new(&KEY).unwrap();
+    for page in 0..16 {
+        let id = seal.id(&format!("advice/1-{page}")).to_string();
+        for key in ["{caddy}:entries", "{caddy}:versions"] {
+            engine.ask(&["HDEL", key, &id]);
+        }
+    }
+    assert_eq!(ca.asked_for_advice(), 50);
+    let before = engine.commands();
+    one.start_again();
+    wait_for("the advice", PATIENCE, || (ca.asked_for_advice() == 100).then_some(()));
+    std::thread::sleep(Duration::from_secs(8));
+    let spent = engine.commands() - before;
+    assert!(spent < 60 + 16 * 30, "{spent} commands for the advice of 50 certificates");
+    assert_eq!((ca.asked_for_advice(), ca.orders().len()), (100, 50));
 }

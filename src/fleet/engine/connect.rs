@@ -133,7 +133,9 @@ impl Engine {
         let local = stream.local_addr().ok().map(|local| local.ip().to_canonical());
         let opened = async {
             if !self.place.is_tls {
-                return Wire::over(stream, login, early).await.map_err(|error| explained(at, &error));
+                return Wire::over(stream, login, early)
+                    .await
+                    .map_err(|error| explained(at, &error));
             }
             let failed = |error: String| named(format!("TLS: {error}"));
             let name = ServerName::try_from(host.clone())

@@ -41,8 +41,8 @@ return {'released', '0'}
 /// A write: KEYS: entries, versions, revision, lease; ARGV: the entry, the version that is
 /// replaced, the new one, the content, the fencing number, the machine, the channel, the new
 /// revision, whether it only restores, the duration of a lease, further words of the message.
-/// Without a fencing number nobody else may have the lease. The version of an entry that is there no
-/// longer does not count.
+/// Without a fencing number nobody else may have the lease. The version of an entry that is there
+/// no longer does not count.
 pub(super) const PUT: &str = r"
 local have = redis.call('HGET', KEYS[2], ARGV[1]) or ''
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then have = '' end

@@ -1,5 +1,5 @@
-//! Whether the fleet at the engine has another key than this machine. It is remembered over restarts:
-//! a machine with a wrong key must not become the fleet when the engine is emptied.
+//! Whether the fleet at the engine has another key than this machine. It is remembered over
+//! restarts: a machine with a wrong key must not become the fleet when the engine is emptied.
 
 use super::super::engine::{Link, Trouble};
 use super::membership::REFUSED;

@@ -20,7 +20,7 @@ pub fn entry_of(key: &str) -> Option<String> {
         ["acme", _, "sites", domain, file] => {
             match file.strip_prefix(domain)?.strip_prefix('.')? {
                 "crt" | "key" => Some(format!("{folder}/{domain}.crt")),
-                "json" | "order" | "retry" | "ari" => Some(key.to_owned()),
+                "json" | "order" | "retry" => Some(key.to_owned()),
                 _ => None,
             }
         }
@@ -28,7 +28,9 @@ pub fn entry_of(key: &str) -> Option<String> {
             let is_whole = [".key", ".json"].iter().any(|kind| file.ends_with(kind));
             (is_whole && !file.starts_with('.')).then(|| key.to_owned())
         }
-        ["ocsp" | "challenges", file] => (!file.starts_with('.')).then(|| key.to_owned()),
+        ["ocsp" | "challenges" | "advice", file] => {
+            (!file.starts_with('.')).then(|| key.to_owned())
+        }
         _ => None,
     }
 }
@@ -39,6 +41,7 @@ pub fn lock_of(entry: &str) -> String {
     match parts[..] {
         ["acme", _, "sites", domain, _] => domain.to_owned(),
         ["acme", ca, "users", ..] => format!("accounts-{ca}"),
+        ["advice", page] => format!("advice-{page}"),
         [kind, ..] => kind.to_owned(),
         [] => String::new(),
     }
@@ -74,7 +77,7 @@ pub fn end(entry: &str, content: &[u8]) -> Option<i64> {
 pub fn list(store: &dyn Storage) -> Vec<String> {
     let names = |folder: &str| store.list(folder).unwrap_or_default();
     let mut files = Vec::new();
-    for kind in ["ocsp", "challenges"] {
+    for kind in ["ocsp", "challenges", "advice"] {
         files.extend(names(kind).iter().map(|name| format!("{kind}/{name}")));
     }
     for ca in names("acme") {
@@ -163,7 +166,6 @@ pub(crate) mod tests {
             ("a.example.json", Some("a.example.json")),
             ("a.example.order", Some("a.example.order")),
             ("a.example.retry", Some("a.example.retry")),
-            ("a.example.ari", Some("a.example.ari")),
             ("a.example.arrived", None),
             ("a.example.crt.damaged-1", None),
             (".a.example.crt.new", None),
@@ -176,6 +178,7 @@ pub(crate) mod tests {
             "acme/ca/users/me@x/me.json",
             "ocsp/a-1",
             "challenges/http-a",
+            "advice/1-7",
         ] {
             assert_eq!(entry_of(key).as_deref(), Some(key));
         }
@@ -184,6 +187,10 @@ pub(crate) mod tests {
         }
         assert_eq!(lock_of("acme/ca.example/sites/a.example/a.example.crt"), "a.example");
         assert_eq!(lock_of("acme/ca:1/users/me/me.key"), "accounts-ca:1");
+        assert_eq!(
+            (lock_of("advice/1-7").as_str(), lock_of("ocsp/a").as_str()),
+            ("advice-1-7", "ocsp")
+        );
     }
 
     #[test]

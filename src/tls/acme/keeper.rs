@@ -42,6 +42,8 @@ pub struct Keeper {
     renewed: Mutex<Option<Renewed>>,
     /// Answers to challenges of other machines' orders, by their entries.
     proofs: Mutex<HashMap<String, Proven>>,
+    /// Held by who asks when the certificates of a page are to be renewed.
+    pub(super) advice: [tokio::sync::Mutex<()>; places::ADVICE_PAGES],
     /// Certificates obtained on demand by this process.
     pub(super) on_demand: Mutex<Quota>,
 }
@@ -73,6 +75,7 @@ impl Keeper {
             inbox: Mutex::new(Some(inbox)),
             renewed: Mutex::default(),
             proofs: Mutex::default(),
+            advice: Default::default(),
             on_demand: Mutex::default(),
         })
     }
@@ -103,6 +106,11 @@ impl Keeper {
     /// The certificate for `spec`, if a configuration uses it.
     pub(super) fn known(&self, spec: &CertificateSpec) -> Option<Arc<Managed>> {
         locked(&self.known).get(spec).and_then(Weak::upgrade)
+    }
+
+    /// All certificates that a configuration uses.
+    pub(super) fn all(&self) -> Vec<Arc<Managed>> {
+        locked(&self.known).values().filter_map(Weak::upgrade).collect()
     }
 
     /// As [`Self::managed`], without a self-signed fallback.
@@ -173,7 +181,7 @@ impl Keeper {
 
     /// Takes what another machine has stored.
     pub fn reread(&self, entries: &[String]) {
-        let known: Vec<_> = locked(&self.known).values().filter_map(Weak::upgrade).collect();
+        let known = self.all();
         let fresh =
             |managed: &&Arc<Managed>| entries.contains(&Places::of(managed.spec()).certificate());
         known.iter().filter(fresh).for_each(|managed| managed.reread(&*self.store));

@@ -7,6 +7,9 @@ use crate::tls::certificate_spec::CertificateSpec;
 const OLD_NAMES: &[(&str, &str)] =
     &[("acme-v02.api.letsencrypt.org", "acme-v01.api.letsencrypt.org")];
 
+/// On how many pages it is noted when certificates are to be renewed.
+pub(super) const ADVICE_PAGES: usize = 16;
+
 /// The storage keys of a certificate.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
@@ -66,11 +69,6 @@ impl Places {
         self.entry("retry")
     }
 
-    /// When the CA suggests to renew.
-    pub(super) fn advice(&self) -> String {
-        self.entry("ari")
-    }
-
     /// The name of its lock.
     pub(super) fn lock(&self) -> String {
         self.domain.clone()
@@ -79,6 +77,12 @@ impl Places {
     fn entry(&self, kind: &str) -> String {
         format!("{}/{}.{kind}", self.folder, self.domain)
     }
+}
+
+/// A page of what CAs have said about when to renew. Another form of its content needs another name,
+/// so that machines of different versions leave it alone.
+pub(super) fn advice(number: usize) -> String {
+    format!("advice/1-{number}")
 }
 
 /// The folder of a CA's accounts.

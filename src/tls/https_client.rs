@@ -30,6 +30,8 @@ const USER_AGENT: &str = concat!("caddy/", env!("CARGO_PKG_VERSION"));
 
 /// Seconds for which the system's authorities are cached.
 const TRUST: i64 = 3600;
+/// Most seconds for which Retry-After holds: one response must not end all renewals.
+const LONGEST_PAUSE: i64 = 24 * 3600;
 
 /// The TLS configuration with them, and when they were read.
 static TRUSTED: Mutex<Option<(Arc<ClientConfig>, i64)>> = Mutex::new(None);
@@ -140,7 +142,7 @@ impl Client {
         // Outside of an order nobody asks for it.
         let _ = SAID.try_with(|said| said.again.set(after));
         let Some(seconds) = after.filter(|_| busy.contains(&response.status())) else { return };
-        let until = unix_now() + seconds;
+        let until = unix_now() + seconds.min(LONGEST_PAUSE);
         let about_order = response.status() == StatusCode::TOO_MANY_REQUESTS
             && is_rate_limit(response.body())
             && SAID.try_with(|said| said.later.set(Some(until))).is_ok();
@@ -286,5 +288,14 @@ mod tests {
         assert_eq!(for_one_order(told).await, ((), None));
         client.note_pause(&answer(200, ""));
         assert_eq!((asked_again(), client.pause.load(Ordering::Relaxed)), (None, 0));
+    }
+
+    #[test]
+    fn a_ca_is_left_alone_for_a_day_at_most() {
+        let client = Client::new(Duration::ZERO, Arc::default());
+        let year = Response::builder().status(503).header("retry-after", "31536000");
+        client.note_pause(&year.body(Bytes::new()).unwrap());
+        let pause = client.pause.load(Ordering::Relaxed) - unix_now();
+        assert!((LONGEST_PAUSE - 5..=LONGEST_PAUSE).contains(&pause), "{pause}");
     }
 }

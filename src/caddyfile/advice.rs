@@ -65,6 +65,16 @@ pub fn counterpart_of_nginx(word: &str) -> Option<&'static str> {
     nginx::directive(word)
 }
 
+/// What to write here for a directive of Apache.
+pub fn counterpart_of_apache(word: &str) -> Option<&'static str> {
+    apache::directive(word)
+}
+
+/// What to write here for a keyword of HAProxy.
+pub fn counterpart_of_haproxy(word: &str) -> Option<&'static str> {
+    haproxy::directive(word)
+}
+
 /// What to write here for a directive or an option of Caddy 2.
 pub fn counterpart_of_caddy2(word: &str) -> Option<&'static str> {
     caddy2::directive(word).or_else(|| caddy2::option(word))

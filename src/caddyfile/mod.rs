@@ -27,7 +27,10 @@ mod text;
 mod token;
 mod values;
 
-pub use advice::{counterpart_of_caddy2, counterpart_of_nginx, slip, unknown_option};
+pub use advice::{
+    counterpart_of_apache, counterpart_of_caddy2, counterpart_of_haproxy, counterpart_of_nginx,
+    slip, unknown_option,
+};
 pub use args::Args;
 pub use cursor::Cursor;
 pub use duration::parse_duration;

@@ -6,6 +6,7 @@ mod answers;
 mod body;
 mod caddy2;
 mod files;
+mod foreign;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod nginx;
@@ -36,10 +37,14 @@ impl fmt::Display for Kind {
 /// Translates the configuration of nginx or the Caddyfile of Caddy 2 in `text`.
 ///
 /// # Errors
-/// The text is neither: a quote or a block is open, or one ends that has not begun.
+/// The text is neither: it is one of Apache, HAProxy or Caddy 1, a quote or a block is open, or
+/// one ends that has not begun.
 pub fn convert(name: &str, text: &str, files: &dyn Files) -> Result<Converted, Unreadable> {
     let text = text.trim_start_matches('\u{feff}');
     let kind = if nginx::is_nginx(text) { Kind::Nginx } else { Kind::Caddy2 };
+    if let (Kind::Caddy2, Some((at, why))) = (kind, foreign::refused(name, text)) {
+        return Err(Unreadable::new(at.warning(&why)));
+    }
     let mut page = Page::new(format!("Made of {name}, a configuration of {kind}."));
     match kind {
         Kind::Nginx => nginx::translate(name, text, files, &mut page),

@@ -253,6 +253,21 @@ fn what_is_no_configuration() {
         (":80 {\n\trespond \"a\n}", "F:2:10 - a quote is not closed"),
         (":80 {\n}\n}", "F:3:1 - unexpected '}'"),
         (":80 {\n a {\n}", "F:1:5 - the block is not closed"),
+        (
+            "\n  <VirtualHost *:80>\nServerName a\n</VirtualHost>",
+            "F:2:3 - this is a configuration of Apache, which is not translated: \
+             docs/from-apache.md has what to write",
+        ),
+        (
+            "frontend www\n bind :80\n default_backend app",
+            "F:1:1 - this is a configuration of HAProxy, which is not translated: \
+             docs/from-haproxy.md has what to write",
+        ),
+        (
+            "a.example {\n root .\n\tgzip\n proxy / b:1\n}",
+            "F:3:2 - this is a Caddyfile of Caddy 1, which runs as it is: caddy -validate -conf \
+             FILE",
+        ),
     ] {
         assert_eq!(convert("F", text, &Beside).unwrap_err().to_string(), error, "{text}");
     }

@@ -4,6 +4,8 @@ use http::header::ALT_SVC;
 use http::{Method, Response};
 use tokio::time::Instant;
 
+use crate::directives::proxy::balance::ahead::Ahead;
+use crate::directives::proxy::balance::queue::Queue;
 use crate::directives::proxy::balance::retry::{Retries, RetryLimits};
 use crate::directives::proxy::location::Places;
 use crate::directives::proxy::rule::Rule;
@@ -101,16 +103,16 @@ async fn turn(
     req: &Request,
     retries: &Retries,
 ) -> Result<(usize, Slot), ProxyError> {
-    let take = || {
+    let (selector, tried) = (rule.selector(hosts, req), &retries.tried);
+    let take = |ahead: &Ahead| {
         let own = affinity::host(hosts, &req.peer);
-        rule.selector(hosts, req).place(own, &retries.tried)
+        selector.place(own, tried, ahead)
     };
-    let picked = match &rule.queue {
-        Some(queue) if queue.is_waiting() => Err(ProxyError::Busy),
-        _ => take(),
-    };
-    let (index, slot) = match (picked, &rule.queue) {
-        (Err(ProxyError::Busy), Some(queue)) => Box::pin(queue.wait(hosts, take)).await?,
+    let ahead = rule.queue.as_ref().map(Queue::ahead).unwrap_or_default();
+    let (index, slot) = match (take(&ahead), &rule.queue) {
+        (Err(ProxyError::Busy), Some(queue)) => {
+            Box::pin(queue.wait(&selector, tried, take)).await?
+        }
         (picked, _) => picked?,
     };
     let suspect = hosts[index].state.is_suspect();

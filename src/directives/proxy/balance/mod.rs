@@ -1,5 +1,6 @@
 //! Load balancing: the choice of an upstream, the queue, and retries.
 
+pub(crate) mod ahead;
 pub(crate) mod budget;
 pub(crate) mod discover;
 pub(crate) mod policy;

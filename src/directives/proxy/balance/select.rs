@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ahead::Ahead;
 use super::policy::Policy;
 use super::retry::Tried;
 use crate::http::Request;
@@ -27,19 +28,22 @@ pub(crate) struct Selector<'a> {
 
 impl Selector<'_> {
     /// Selects an upstream that has not been tried since the last pause, and takes a place on it.
-    /// `own`: the one that the client's connection is bound to.
+    /// `own`: the one that the client's connection is bound to. `ahead`: those whose places are
+    /// for requests in the queue.
     pub(crate) fn place(
         &self,
         own: Option<usize>,
         tried: &Tried,
+        ahead: &Ahead,
     ) -> Result<(usize, Slot), ProxyError> {
         let count = self.hosts.len();
-        let open = |i: usize| self.is_sound(i) && self.has_room(i) && !tried.has(i);
+        let has_room = |i: usize| self.has_room(i) && !ahead.has(&self.hosts[i]);
+        let open = |i: usize| self.is_sound(i) && has_room(i) && !tried.has(i);
         for _ in 0..count {
             let index = self.choose(own, tried, &open).or_else(|| {
                 // If all upstreams have failed, each of them may still be tried.
                 let none_sound = !(0..count).any(|i| self.is_sound(i));
-                let spare = |i: usize| self.is_up(i) && self.has_room(i) && !tried.has(i);
+                let spare = |i: usize| self.is_up(i) && has_room(i) && !tried.has(i);
                 self.by_policy(&spare).filter(|_| none_sound)
             });
             let Some(index) = index else { break };
@@ -48,7 +52,7 @@ impl Selector<'_> {
                 return Ok((index, slot));
             }
         }
-        let full = (0..count).any(|i| self.is_up(i) && !self.has_room(i) && !tried.has(i));
+        let full = (0..count).any(|i| self.is_up(i) && !has_room(i) && !tried.has(i));
         Err(if full { ProxyError::Busy } else { ProxyError::NoHost })
     }
 
@@ -99,6 +103,11 @@ impl Selector<'_> {
 
     fn has_room(&self, i: usize) -> bool {
         self.max_conns == 0 || self.hosts[i].state.conns() < self.max_conns
+    }
+
+    /// How many of `max_conns` places are free.
+    pub(crate) fn free(&self, host: &Upstream) -> usize {
+        self.max_conns.saturating_sub(host.state.conns())
     }
 
     /// A place on a host for one request; `None` where all are taken.

@@ -1,5 +1,9 @@
 //! Upstreams that fail, are full, come back: who gets the request then, and how often.
 
+use std::cell::RefCell;
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +12,6 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::directives::proxy::balance::policy::Policy;
-use crate::directives::proxy::balance::queue::Queue;
 use crate::directives::proxy::balance::retry::Tried;
 use crate::directives::proxy::testing::{Then, dead, local, ok, origin, request};
 
@@ -175,9 +178,89 @@ fn a_client_that_gives_up_frees_its_place_in_the_queue() {
             let waiting = timeout(Duration::from_millis(10), status(&rule, request("GET", "/")));
             assert!(waiting.await.is_err());
         }
-        assert!(!rule.queue.as_ref().unwrap().is_waiting());
+        assert_eq!(rule.hosts[0].state.waiting.load(Ordering::Relaxed), 0);
         drop(held);
         assert_eq!(status(&rule, request("GET", "/")).await, 200);
+    });
+}
+
+/// Two upstreams with one place each, of which the first fails the first request.
+async fn one_that_fails_once(queue: usize) -> Rule {
+    let (a, _) = origin(|nth| if nth == 0 { (Vec::new(), Then::Reset) } else { ok("a") }).await;
+    let (b, _) = origin(|_| ok("b")).await;
+    let mut rule = in_order(&[a, b]);
+    rule.max_conns = 1;
+    rule.queue = Some(Queue::new(queue, Duration::from_secs(10)));
+    rule
+}
+
+#[test]
+fn who_may_not_use_a_free_place_holds_nobody_up() {
+    local(async {
+        let rule = one_that_fails_once(1).await;
+        let held = rule.hosts[1].state.acquire(1);
+        // It has failed at the first, so that it waits for the second.
+        let first = status(&rule, request("GET", "/first"));
+        let others = async {
+            sleep(Duration::from_millis(50)).await;
+            assert_eq!(rule.hosts[1].state.waiting.load(Ordering::Relaxed), 1);
+            for _ in 0..3 {
+                let other = timeout(Duration::from_secs(2), status(&rule, request("GET", "/")));
+                assert_eq!(other.await, Ok(200));
+            }
+            drop(held);
+        };
+        assert_eq!(tokio::join!(first, others).0, 200);
+    });
+}
+
+#[test]
+fn a_freed_place_goes_to_one_who_may_use_it() {
+    local(async {
+        let rule = one_that_fails_once(2).await;
+        let second = rule.hosts[1].state.acquire(1);
+        let failed = status(&rule, request("GET", "/first"));
+        let others = async {
+            sleep(Duration::from_millis(50)).await;
+            let first = rule.hosts[0].state.acquire(1);
+            let waiting = timeout(Duration::from_secs(2), status(&rule, request("GET", "/")));
+            let free = async {
+                sleep(Duration::from_millis(50)).await;
+                drop(first);
+            };
+            assert_eq!(tokio::join!(waiting, free).0, Ok(200));
+            drop(second);
+        };
+        assert_eq!(tokio::join!(failed, others).0, 200);
+    });
+}
+
+/// Places that are free before anybody waits have no notification.
+#[test]
+fn who_leaves_the_queue_passes_on_what_is_free() {
+    local(async {
+        let mut rule = Rule::of("/", &["10.0.0.1:1".to_owned()]);
+        rule.max_conns = 3;
+        let queue = Queue::new(10, Duration::from_secs(10));
+        let (req, tried) = (request("GET", "/"), Tried::default());
+        let selector = rule.selector(&rule.hosts, &req);
+        let take = |ahead: &Ahead| selector.place(None, &tried, ahead);
+        let behind = || Box::pin(queue.wait(&selector, &tried, take));
+        let others = RefCell::new([behind(), behind()]);
+        let served = || {
+            let mut context = Context::from_waker(Waker::noop());
+            let mut others = others.borrow_mut();
+            let polled = others.iter_mut().map(|other| other.as_mut().poll(&mut context));
+            polled.filter(Poll::is_ready).count()
+        };
+        let first = queue.wait(&selector, &tried, |ahead| {
+            // They come behind it, between its arrival and its look at the places.
+            assert_eq!(served(), 0);
+            take(ahead)
+        });
+        let held = first.await.unwrap();
+        assert_eq!(served(), 2);
+        drop(held);
     });
 }
 
@@ -189,7 +272,8 @@ fn a_host_that_comes_back_starts_slowly() {
         let (req, tried) = (request("GET", "/"), Tried::default());
         let share = |rule: &Rule| {
             let selector = rule.selector(&rule.hosts, &req);
-            let picks = (0..2_000).map(|_| selector.place(None, &tried).unwrap().0);
+            let picks =
+                (0..2_000).map(|_| selector.place(None, &tried, &Ahead::default()).unwrap().0);
             picks.filter(|index| *index == 1).count()
         };
         assert!((900..1_100).contains(&share(&rule)), "{}", share(&rule));

@@ -176,6 +176,28 @@ fn a_complete_response_may_end_an_upload() {
     assert_eq!(errors(&caddy), "");
 }
 
+/// A check on another port is one of another server.
+#[test]
+fn a_connection_of_checks_on_another_port_gets_no_requests() {
+    let (upstream, checked) =
+        (Service::start("h2upstream.py", &[]), Service::start("h2upstream.py", &[]));
+    let port = checked.addr.rsplit(':').next().unwrap();
+    let options =
+        format!("health_check /check\n health_check_interval 50ms\n health_check_port {port}");
+    let caddy = before(&format!("h2c://{}", upstream.addr), &options);
+    let beside = before(&format!("h2c://{}", checked.addr), "");
+    wait_for("a check", std::time::Duration::from_secs(10), || {
+        (!seen(&beside, "/check").is_empty()).then_some(())
+    });
+    assert_eq!(text(&caddy, "h2", "POST", "/x"), "POST 2 abc");
+    assert_eq!((seen(&caddy, "/x").len(), seen(&caddy, "/check").len()), (1, 0));
+    assert!(seen(&beside, "/x").is_empty());
+    let checks = seen(&beside, "/check").len();
+    wait_for("another check", std::time::Duration::from_secs(10), || {
+        (seen(&beside, "/check").len() > checks).then_some(())
+    });
+}
+
 #[test]
 fn a_protocol_cannot_be_switched() {
     let (_upstream, caddy) = plain();

@@ -175,6 +175,27 @@ fn two_sites_ask_an_upstream_once_between_them() {
     assert_eq!(origin.requests().len(), 1);
 }
 
+/// The server has two sites, of which one is well.
+#[test]
+fn checks_that_send_different_hosts_have_different_results() {
+    let host = Nginx::before("if ($host = b.test) { return 503; } return 200 well;");
+    let options = "transparent\n health_check /x\n health_check_interval 50ms";
+    let site = |name: &str| {
+        format!("http://{name}.test:@PORT@ {{\n proxy / @HOST@ {{\n{options}\n}}\n}}\n")
+    };
+    let caddy = Setup::new(&(site("a") + &site("b"))).set("HOST", &host.addr).start();
+    wait_for_log(&caddy, &format!("http://b.test:{}: upstream", caddy.port()));
+    let url = format!("http://localhost:{}/x", caddy.port());
+    for _ in 0..8 {
+        assert_eq!(curl(&["-H", "Host: a.test"], &url).text(), "well");
+        let refused = curl(&["-H", "Host: b.test"], &url);
+        assert_eq!((refused.status, refused.text().contains("nginx")), (503, false));
+        thread::sleep(Duration::from_millis(50));
+    }
+    let log = caddy.log();
+    assert_eq!((log.matches("is down").count(), log.matches("is up").count()), (1, 0), "{log}");
+}
+
 #[test]
 fn the_upstream_is_logged_behind_gzip_and_header() {
     let hosts = pair();

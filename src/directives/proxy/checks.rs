@@ -26,11 +26,11 @@ use crate::upstream::exchange::outcome::{Attempt, Outcome};
 use crate::upstream::exchange::payload::Payload;
 use crate::upstream::exchange::settings::Settings;
 use crate::upstream::host::health::{Check, Health};
-use crate::upstream::host::upstream::{Slot, Target, Upstream};
+use crate::upstream::host::upstream::{Slot, Target, Upstream, shared_state};
 use crate::upstream::rewrite::header_rules::HeaderRule;
 
 /// The background tasks of a rule: health checks, and name resolution.
-pub(super) fn tasks(rule: &Rule, site: &str, secure: bool) -> Vec<Task> {
+pub(super) fn tasks(rule: &Rule) -> Vec<Task> {
     let mut tasks = Vec::new();
     let hosts = rule.upstreams();
     if hosts.are_named() {
@@ -43,8 +43,8 @@ pub(super) fn tasks(rule: &Rule, site: &str, secure: bool) -> Vec<Task> {
             hosts,
             settings: settings(rule),
             rule_site: rule.site.clone(),
-            site: site.to_owned(),
-            secure,
+            site: rule.host.clone(),
+            secure: rule.secure,
         };
         tasks.push(Task::new(move || checker.run()));
     }
@@ -72,6 +72,15 @@ fn settings(rule: &Rule) -> Settings {
         tls: rule.exchange.tls.clone(),
         proxy_protocol: rule.exchange.proxy_protocol.map(ProxyProtocol::of_no_client),
     }
+}
+
+/// What the checks of a rule send to each upstream, and how: those that differ in it share no
+/// result.
+pub(super) fn sent(rule: &Rule) -> String {
+    let Settings { upstream_headers, proxy_protocol, connect_timeout, .. } = settings(rule);
+    let varies = upstream_headers.iter().any(HeaderRule::varies);
+    let site = varies.then_some((&rule.host, rule.secure));
+    format!("{upstream_headers:?} {proxy_protocol:?} {connect_timeout:?} {site:?}")
 }
 
 /// Records a check's result; logs only when the state changes.
@@ -126,6 +135,8 @@ impl Checker {
         let mut asked = host.clone();
         if let (Target::Tcp { port, .. }, Some(other)) = (&mut asked.target, self.check.port) {
             *port = other;
+            // Its connections are not for requests.
+            asked.state = shared_state(format!("check of {} at port {other}", host.state.id));
         }
         loop {
             match health.schedule.claim(self.check.interval) {
@@ -230,6 +241,30 @@ mod tests {
 
     use super::*;
     use crate::http::BodyError;
+
+    #[test]
+    fn what_a_site_sends_is_its_own_if_it_depends_on_the_site() {
+        for (rules, shared) in [
+            (&[][..], true),
+            (&[&["X-Key", "k"][..], &["-Accept"]], true),
+            (&[&["Host", "^a", "b"]], true),
+            (&[&["Host", "{host}"]], false),
+            (&[&["+X-Scheme", "{scheme}"]], false),
+        ] {
+            let by = |host: &str, secure| {
+                let mut rule = Rule::new(Prefix::new("/"));
+                let read = |words: &&[&str]| HeaderRule::parse(words).unwrap().unwrap();
+                rule.exchange.upstream_headers = rules.iter().map(read).collect();
+                (rule.host, rule.secure) = (host.to_owned(), secure);
+                sent(&rule)
+            };
+            assert_eq!(by("a.test", false) == by("b.test", false), shared, "{rules:?}");
+            assert_eq!(by("a.test", false) == by("a.test", true), shared, "{rules:?}");
+        }
+        let mut checked_by_name = Rule::new(Prefix::new("/"));
+        checked_by_name.check.host = Some("checks.test".parse().unwrap());
+        assert_ne!(sent(&checked_by_name), sent(&Rule::new(Prefix::new("/"))));
+    }
 
     #[tokio::test]
     async fn a_body_is_searched_across_its_pieces() {

@@ -38,13 +38,13 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     }
     while args.next() {
         let place = args.token();
-        let mut rule = Rule::parse(args)?;
+        let mut rule = Rule::parse(args, &site.address.host, site.secure)?;
         if let Some(error) = place.and_then(|at| hidden(&rule, at, rules.iter().zip(&places))) {
             args.warn(error);
         }
         rule.site = site.name();
         site.answers_all |= rule.from.is_root() && rule.except.is_empty();
-        site.tasks.extend(checks::tasks(&rule, &site.address.host, site.secure));
+        site.tasks.extend(checks::tasks(&rule));
         site.upstreams.push(report::upstreams(&rule));
         rules.push(rule);
         places.push(place);

@@ -21,6 +21,10 @@ use crate::upstream::host::upstream::{Tolerance, Versions};
 pub(super) struct Rule {
     /// The name of its site in logs.
     pub(super) site: Arc<str>,
+    /// The host of its site.
+    pub(super) host: String,
+    /// Whether its site uses TLS.
+    pub(super) secure: bool,
     pub(super) from: Prefix,
     pub(super) except: Vec<Prefix>,
     pub(super) hosts: Arc<Set>,
@@ -53,6 +57,8 @@ impl Rule {
     pub(super) fn new(from: Prefix) -> Self {
         Self {
             site: Arc::default(),
+            host: String::new(),
+            secure: false,
             from,
             except: Vec::new(),
             hosts: Arc::default(),

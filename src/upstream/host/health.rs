@@ -39,12 +39,12 @@ impl Default for Check {
 }
 
 impl Check {
-    /// The state of an upstream by this check, shared with equal checks.
-    pub(crate) fn health(&self, id: u64, name: &str) -> Option<Arc<Health>> {
+    /// The result of this check, shared with equal ones. `sent`: to whom it sends what, and how.
+    pub(crate) fn health(&self, sent: &str) -> Option<Arc<Health>> {
         static KNOWN: Shared<Health> = Shared::new();
         let path = self.path.as_ref()?;
-        let asked = (path, self.port, &self.host, &self.statuses, &self.contains);
-        let key = format!("{id} {name} {asked:?}");
+        let asked = (path, self.timeout, self.port, &self.host, &self.statuses, &self.contains);
+        let key = format!("{asked:?} {sent}");
         Some(KNOWN.get(key, Health::default))
     }
 

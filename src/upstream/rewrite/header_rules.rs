@@ -87,6 +87,15 @@ impl HeaderRule {
         matches!(self.action, Action::Delete) && self.name == *name
     }
 
+    /// Whether what it sets may differ between requests.
+    pub(crate) fn varies(&self) -> bool {
+        match &self.action {
+            Action::Delete => false,
+            Action::Add(value) | Action::Set(value) => value.varies(),
+            Action::Replace(_, replacement) => replacement.is_literal().is_none(),
+        }
+    }
+
     fn apply<'a>(
         &'a self,
         fields: &mut impl Change<'a>,
@@ -153,6 +162,14 @@ pub(crate) fn apply<'a>(
 }
 
 impl Value {
+    fn varies(&self) -> bool {
+        match self {
+            Self::Text(template) => template.is_literal().is_none(),
+            Self::Fixed(_) => false,
+            Self::Host | Self::ClientIp | Self::Scheme | Self::ServerPort => true,
+        }
+    }
+
     /// The value for this request; `None` if it is empty or not a valid field value.
     fn resolve<'a>(
         &'a self,

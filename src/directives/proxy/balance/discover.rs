@@ -5,6 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::sticky::Sticky;
@@ -164,12 +165,17 @@ fn scaled(weight: u16, heaviest: u16) -> u32 {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Finish {
     pub(crate) check: Check,
+    /// What the check sends to each of them, and how.
+    pub(crate) sent: String,
     pub(crate) sticky: Option<Sticky>,
 }
 
 impl Finish {
     pub(crate) fn apply(&self, upstream: &mut Upstream) {
-        upstream.health = self.check.health(upstream.state.id, &upstream.name);
+        let credentials = upstream.authorization.as_ref().map(HeaderValue::as_bytes);
+        let own = (&upstream.host_field, &upstream.base_query, credentials);
+        let to = (upstream.state.id, &upstream.name, own);
+        upstream.health = self.check.health(&format!("{to:?} {}", self.sent));
         if let Some(sticky) = &self.sticky {
             upstream.tag = sticky.tag(&upstream.name);
         }

@@ -166,9 +166,14 @@ impl Line {
 }
 
 impl Rule {
-    /// Reads the directive whose name `args` stands on.
-    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Self, ConfigError> {
-        let rule = Self::new(from(args)?);
+    /// Reads the directive whose name `args` stands on. `host` is that of its site, which uses TLS
+    /// if it is `secure`.
+    pub(crate) fn parse(
+        args: &mut Args<'_>,
+        host: &str,
+        secure: bool,
+    ) -> Result<Self, ConfigError> {
+        let rule = Self { host: host.to_owned(), secure, ..Self::new(from(args)?) };
         let from_at = args.token();
         let mut line = Line { rule, to: Vec::new() };
         while args.next_arg() {

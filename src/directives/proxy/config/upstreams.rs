@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::directives::proxy::balance::discover::{Discovery, Finish};
+use crate::directives::proxy::checks;
 use crate::directives::proxy::rule::Rule;
 use crate::upstream::exchange::trust::ClientFiles;
 use crate::upstream::host::address;
@@ -24,7 +25,11 @@ impl Rule {
         let client = self.tls_client.as_ref();
         let shown = client.map(ClientFiles::identity).unwrap_or_default();
         let identity = format!("{} {shown}", self.trust.identity());
-        let finish = Finish { check: self.check.clone(), sticky: self.policy.sticky().cloned() };
+        let finish = Finish {
+            check: self.check.clone(),
+            sent: checks::sent(self),
+            sticky: self.policy.sticky().cloned(),
+        };
         let mut hosts = self.hosts.to_vec();
         for (nth, (text, weight)) in to.iter().enumerate() {
             let unusable = |message| Unusable::Upstream(nth, message);

@@ -305,7 +305,6 @@ limits! {
     FLEET_PAGES: Duration = secs(300), time "between two exchanges of `quic_report`, with `-fleet`";
     FLEET_TELL: Duration = secs(1), time "between two messages of a machine about what `ratelimit` has counted, with `-fleet`";
     CA_TIMEOUT: Duration = secs(10), time "one request to a CA (`-catimeout`)";
-    /// A chain is a few KB.
     CA_ANSWER_BYTES: usize = MB,
         bytes "one response of a CA or another HTTPS service that certificates need";
     DNS_CHALLENGE: Duration = secs(120),
@@ -331,12 +330,10 @@ limits! {
         count "depth of folders that `tls { load }` searches; deeper ones are ignored";
 
     // `quic_report`.
-    /// A few seconds of a busy site.
     QUIC_REPORT_QUEUE: usize = 4096,
         count "measurements of `quic_report` that wait to be entered, per site; more are lost";
     QUIC_REPORT_VISITORS: usize = 65_536,
         count "visitors of one day that `quic_report` measures, per site";
-    /// A crash loses no more.
     QUIC_REPORT_SAVE: Duration = secs(300),
         time "interval at which the state of `quic_report` is written";
     QUIC_REPORT_DAYS: u32 = 28, count "days that `quic_report` keeps what it measured (`keep`)";

@@ -1,5 +1,5 @@
-//! The initial congestion windows of a client's connections. Those that begin together, and are open
-//! together, share the slowest link of their path, so they share an initial window (RFC 9040
+//! The initial congestion windows of a client's connections. Those that begin together, and are
+//! open together, share the slowest link of their path, so they share an initial window (RFC 9040
 //! section 2.2), but none has less than RFC 9002 section 7.2 recommends.
 
 use std::net::IpAddr;

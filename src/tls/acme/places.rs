@@ -79,8 +79,8 @@ impl Places {
     }
 }
 
-/// A page of what CAs have said about when to renew. Another form of its content needs another name,
-/// so that machines of different versions leave it alone.
+/// A page of what CAs have said about when to renew. Another form of its content needs another
+/// name, so that machines of different versions leave it alone.
 pub(super) fn advice(number: usize) -> String {
     format!("advice/1-{number}")
 }

@@ -306,7 +306,8 @@ mod tests {
         let (mut flow, now) = (Flow::new(), Instant::now());
         let data = |length, flags| Frame { length, kind: DATA, flags, stream: 1 };
         assert_eq!(flow.data(data(1, 0), now), Way::Pass);
-        (flow.streams[0].room, flow.streams[0].extra, flow.room) = (10, 1 << 20, 1 << 20);
+        (flow.streams[0].room, flow.room) = (10, 1 << 20);
+        (flow.streams[0].extra, flow.given) = (1 << 20, 1 << 20);
         assert_eq!(flow.data(data(50, 0), now), Way::Park);
         flow.park(data(50, 0), &[0; 50]);
         let last = data(1000, END_STREAM);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::{Answer, Fpm, Origin, certificate, curl};
+use crate::harness::{Answer, Fpm, Origin, Recorded, certificate, curl};
 
 /// Fields of a response that are compared, besides those that a request names.
 const FIELDS: &[&str] = &["content-encoding", "cache-control"];
@@ -238,9 +238,8 @@ impl<'a> Asked<'a> {
 
 /// What the upstream got, from this request on.
 pub(crate) fn passed(origin: &Origin, before: usize, port: u16, names: &[&str]) -> Vec<String> {
-    let all = origin.requests();
-    let own = all[before..].iter().filter(|request| request.target != "/health");
-    own.map(|request| {
+    let all = since(origin, before);
+    let written = all.iter().map(|request| {
         let fields = names.iter().map(|name| {
             // A field that is there twice has both values.
             let values = request.all(name);
@@ -249,6 +248,13 @@ pub(crate) fn passed(origin: &Origin, before: usize, port: u16, names: &[&str]) 
         });
         let fields: Vec<_> = fields.collect();
         format!("{} {}\n{}", request.method, request.target, fields.join("\n"))
-    })
-    .collect()
+    });
+    written.collect()
+}
+
+/// The requests behind the first `before`, without checks whether the origin is well.
+pub(crate) fn since(origin: &Origin, before: usize) -> Vec<Recorded> {
+    let mut all = origin.requests().split_off(before);
+    all.retain(|request| request.target != "/health");
+    all
 }

@@ -42,7 +42,7 @@ pub use dns_api::{Asked, DnsApi};
 pub use engine::{Engine, Kind, Watched};
 pub use fpm::Fpm;
 pub use nginx::Nginx;
-pub use origin::Origin;
+pub use origin::{Origin, Recorded};
 pub use pebble::{EAB_KEY, Pebble, make_certificate};
 pub use raw::{exchange, keep_alive, keep_alive_get, raw_get, statuses};
 pub use responder::Responder;

@@ -83,7 +83,7 @@ fn sandboxed(world: &World) {
     assert!(verified.lines().all(|line| line.ends_with(" c /etc/caddy/Caddyfile")), "{verified}");
     // What the kernel says of the machine, of which /proc says nothing there.
     world.ok("printf 'http://localhost:88 {\\n header / X-Machine {hostname}\\n status 204 /\\n}\\n\
-              https://localhost:89 {\\n tls self_signed\\n quic_report\\n}\\n' >>/etc/caddy/Caddyfile");
+              https://localhost:89 {\\n tls self_signed\\n root /srv\\n quic_report\\n}\\n' >>/etc/caddy/Caddyfile");
     world.ok("systemctl reload caddy");
     let machine =
         world.ok("curl -si http://localhost:88/ | tr -d '\\r' | sed -n 's/^x-machine: //Ip'");

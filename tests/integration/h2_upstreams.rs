@@ -43,7 +43,18 @@ fn errors(caddy: &Caddy) -> String {
 
 /// The requests that the upstream has had for a path: connection and version of each.
 fn seen(caddy: &Caddy, path: &str) -> Vec<(u64, String)> {
-    let all: Value = serde_json::from_str(&text(caddy, "h1", "GET", "/seen")).unwrap();
+    among(&text(caddy, "h1", "GET", "/seen"), path)
+}
+
+/// The same from the upstream itself, on a connection of its own.
+fn seen_by(upstream: &Service, path: &str) -> Vec<(u64, String)> {
+    let answer = curl(&["--http2-prior-knowledge"], &format!("http://{}/seen", upstream.addr));
+    among(&answer.text(), path)
+}
+
+/// Those for a path among all that `/seen` lists.
+fn among(list: &str, path: &str) -> Vec<(u64, String)> {
+    let all: Value = serde_json::from_str(list).unwrap();
     let all = all.as_array().unwrap().iter().filter(|one| one[3] == path);
     all.map(|one| (one[0].as_u64().unwrap(), one[2].as_str().unwrap().to_owned())).collect()
 }
@@ -123,14 +134,16 @@ fn a_connection_with_no_room_is_not_waited_for() {
             std::thread::spawn(move || curl(&["--http1.1", "--max-time", "8"], &url))
         })
         .collect();
-    wait_for("both", std::time::Duration::from_secs(5), || {
-        (seen(&caddy, "/hold/100").len() == 2).then_some(())
+    // Through the server, this would take one of the two places itself.
+    let both = wait_for("both", std::time::Duration::from_secs(5), || {
+        Some(seen_by(&upstream, "/hold/100")).filter(|made| made.len() == 2)
     });
+    assert_eq!(both[0].0, both[1].0, "on the connection that is there");
     let begun = std::time::Instant::now();
     for path in ["/a", "/b", "/c"] {
         assert_eq!(text(&caddy, "h2", "GET", path), "GET 2 ");
-        let made = seen(&caddy, path);
-        assert_ne!(made[0].0, seen(&caddy, "/hold/100")[0].0, "on another connection: {made:?}");
+        let made = seen_by(&upstream, path);
+        assert_ne!(made[0].0, both[0].0, "on another connection: {made:?}");
     }
     assert!(begun.elapsed().as_secs() < 5, "before there is room on the first one");
     held.into_iter().for_each(|thread| drop(thread.join().unwrap()));

@@ -19,6 +19,10 @@ impl Files for Beside {
                 let text = "kim:{SHA}x\n".to_owned();
                 Ok(vec![Included { name: "users".to_owned(), text }])
             }
+            "staff" => {
+                let text = "lee:{SHA}x\n".to_owned();
+                Ok(vec![Included { name: "staff".to_owned(), text }])
+            }
             _ => Err("no such file".to_owned()),
         }
     }
@@ -42,7 +46,7 @@ pub(super) fn site(text: &str, address: &str) -> String {
     let start = format!("\n{address} {{\n");
     let (_, rest) = text.split_once(&start).unwrap_or_else(|| panic!("no {address} in\n{text}"));
     let body = rest.split_once("\n}\n").unwrap().0;
-    body.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    body.lines().map(|line| format!("{} ", line.trim())).collect()
 }
 
 /// The addresses of sites, and what is in them.

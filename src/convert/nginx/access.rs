@@ -74,6 +74,15 @@ pub(super) fn is_protected(scope: &Scope<'_>) -> bool {
         || !scope.each(is_other).is_empty()
 }
 
+/// Whether both ask for passwords, but not for those of the same users.
+pub(super) fn have_other_users(one: &Scope<'_>, other: &Scope<'_>) -> bool {
+    let users = |scope: &Scope<'_>| {
+        let realm = scope.one("auth_basic").filter(|one| one.arg(0) != "off");
+        realm.map(|_| scope.word("auth_basic_user_file").to_owned())
+    };
+    users(one).zip(users(other)).is_some_and(|(one, other)| one != other)
+}
+
 fn passwords(scope: &Scope<'_>, path: &str, files: &dyn Files) -> Vec<Item> {
     let Some(realm) = scope.one("auth_basic").filter(|one| one.arg(0) != "off") else {
         return Vec::new();

@@ -13,20 +13,21 @@ impl Builder<'_, '_> {
     /// The rules of a location whose requests have the path `met` behind `rewrite`.
     pub(super) fn protect(&mut self, one: &Location<'_>, met: &str, conditions: &[Line]) {
         let scope = &one.scope;
-        if one.kind == Kind::Named {
-            return self.lines.extend(access::lines(scope, &format!("/{}", one.path), self.files));
-        }
+        let is_named = one.kind == Kind::Named;
         let base = nested::base(one);
         let is_inherited = !access::is_own(scope) && !base.is_empty();
-        let others = one.kind == Kind::Exact || matches!(one.action, Action::Fastcgi(_));
-        if !one.is_path() && !is_inherited || others && self.is_below_others(one) {
-            let why = match one.is_path() {
-                true => "the passwords of a shorter path would do, too",
-                false => "for a path only",
+        let is_unknown = !one.is_path() && !is_named && !is_inherited;
+        if is_unknown || self.is_below_others(one) {
+            let why = match is_unknown {
+                true => "for a path only",
+                false => "the passwords of a shorter path would do, too",
             };
             let text = format!("{}: {why}: nobody is let in", one.block.shown());
             self.lines.push(note(&one.block.at, text));
             return self.refuse(one, conditions, 403);
+        }
+        if is_named {
+            return self.lines.extend(access::lines(scope, &format!("/{}", one.path), self.files));
         }
         let marked = (one.is_path() || met != one.path).then_some(met);
         let around = (!one.is_path()).then_some(base);
@@ -96,10 +97,16 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Whether a shorter path has other rules, which would let people in here, too.
+    /// Whether a shorter path, or the server, has other rules, which would let people in here, too.
     pub(super) fn is_below_others(&self, one: &Location<'_>) -> bool {
+        let named = format!("/{}", one.path);
+        let path = match one.kind {
+            Kind::Named => &named,
+            Kind::Regex => nested::base(one),
+            _ => &*one.path,
+        };
         let is_around = |other: &&Location<'_>| {
-            other.is_prefix() && other.path.len() < one.path.len() && holds(&other.path, &one.path)
+            other.is_prefix() && other.path.len() < path.len() && holds(&other.path, path)
         };
         let mut shorter = self.locations.iter().filter(is_around);
         let differs = |other: &Location<'_>| {
@@ -107,7 +114,7 @@ impl Builder<'_, '_> {
                 && access::is_protected(&other.scope)
                 && !access::are_alike(&other.scope, &one.scope)
         };
-        one.is_path() && shorter.any(differs)
+        access::have_other_users(self.scope, &one.scope) || shorter.any(differs)
     }
 
     /// `internal`: clients get 404. Gives whether nothing else leads to the location.

@@ -99,6 +99,41 @@ fn locations_of_nginx_in_one_another() {
 }
 
 #[test]
+fn users_of_a_server_of_nginx() {
+    let server = "auth_basic All; auth_basic_user_file users;";
+    let admin = "auth_basic Admin; auth_basic_user_file staff; proxy_pass http://a:1;";
+    hold(&[
+        (
+            &format!(
+                "server {{ {server} location / {{ proxy_pass http://a:1; }}\n\
+                 location /admin {{ {admin} }} location = /one {{ {admin} }}\n\
+                 location /p {{ {admin} location ~ x$ {{ proxy_pass http://a:1; }} }}\n\
+                 location @n {{ {admin} }} location /same {{ {server} proxy_pass http://a:1; }} }}"
+            ),
+            &[
+                ("http:///admin/", &["basicauth lee", "NOT basicauth kim"]),
+                (
+                    "http://",
+                    &[
+                        "status 403 /admin ",
+                        "if {path} is /one to /@status-403",
+                        "if {path} starts_with /p if {path} match x$ to /@status-403",
+                        "status 403 /@n",
+                        "{ /same realm All }",
+                        "NOT basicauth lee",
+                    ],
+                ),
+            ],
+        ),
+        // The users of `/` are others than those of the server.
+        (
+            &format!("server {{ {server} location / {{ {admin} }} }}"),
+            &[("http://", &["status 403 /"])],
+        ),
+    ]);
+}
+
+#[test]
 fn locations_of_nginx_within_a_site() {
     hold(&[(
         "server { location /m/ { alias /m/; } location /m/p/ { deny all; }\n\

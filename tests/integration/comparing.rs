@@ -69,6 +69,8 @@ impl Stage {
             ("www/allowed/page.html", page("come in")),
             ("www/denied/page.html", page("stay out")),
             ("www/internal/a.css", "a {}".to_owned()),
+            ("www/admin.txt", "x".to_owned()),
+            ("www/hidden.txt", "x".to_owned()),
             ("www/list/index.html", page("a list")),
             ("www/strong/.hidden", "x".to_owned()),
             ("www/.htaccess", "x".to_owned()),

@@ -70,7 +70,7 @@ impl Builder<'_, '_> {
     }
 
     /// Whether rules of the server lead, or may lead, requests to a location.
-    fn is_target(&self, one: &Location<'_>) -> bool {
+    pub(super) fn is_target(&self, one: &Location<'_>) -> bool {
         let regex = Regex::new(&one.path).ok().filter(|_| one.kind == Kind::Regex);
         let scopes = self.locations.iter().map(|one| &one.scope).chain([self.scope]);
         scopes.flat_map(redirect::targets).any(|to| {

@@ -160,6 +160,52 @@ fn locations_of_nginx_within_a_site() {
 }
 
 #[test]
+fn sites_of_nginx_within_a_site() {
+    let users = "auth_basic x; auth_basic_user_file users;";
+    hold(&[
+        (
+            &format!(
+                "server {{ add_header X-A 1;\n\
+                 location /api {{ add_header X-B 1; proxy_pass http://a:1; }}\n\
+                 location /api/admin {{ add_header X-C 1; {users} proxy_pass http://a:1; }} }}"
+            ),
+            &[
+                ("http:///api/", &["status 403 /admin "]),
+                ("http:///api/admin/", &["basicauth kim", "NOT status 403"]),
+                ("http://", &["{ /api/admin realm x }"]),
+            ],
+        ),
+        (
+            "server { location /d/ { alias /d/; } location /d/i { internal; alias /i/; } }",
+            &[("http:///d/", &["status 404 /i "])],
+        ),
+        // A rule of the site moves what is asked for.
+        (
+            &format!(
+                "server {{ location /m/ {{ alias /m/; rewrite ^/m/s(.*)$ /m/t$1 break; }}\n\
+                 location /m/s {{ alias /s/; {users} }} location /m/p/ {{ deny all; }} }}"
+            ),
+            &[(
+                "http:///m/",
+                &[
+                    "status 403 /s ",
+                    "if {path} starts_with /m/s to /@status-403",
+                    "if {path} starts_with /m/p/ to /@status-403",
+                ],
+            )],
+        ),
+        // The passwords are those of the server, which the site does not have.
+        (
+            &format!(
+                "server {{ {users} location /o/ {{ alias /o/; auth_basic off; }}\n\
+                 location /o/s {{ alias /s/; }} location /o/f {{ }} }}"
+            ),
+            &[("http:///o/", &["status 403 /s ", "status 403 /f "])],
+        ),
+    ]);
+}
+
+#[test]
 fn refusals_of_nginx_come_before_changes_of_the_path() {
     for text in [
         "if (!-e $request_filename) { rewrite ^(.*)$ /index.php last; }",

@@ -16,8 +16,12 @@ impl Builder<'_, '_> {
             let conditions = nested::conditions(other, server.locations);
             if other.kind == Kind::Regex && nested::takes(other, site) {
                 first.extend(self.regular_expression(other, site, &conditions));
-            } else if other.is_within(&site.path) && !server.is_own(other) {
-                self.longer(other, site, &conditions);
+            } else if other.is_within(&site.path) {
+                match server.is_own(other) {
+                    true if other.path.ends_with('/') && !server.is_target(other) => {}
+                    true => self.beside_longer(other, site, &conditions),
+                    false => self.longer(other, site, &conditions),
+                }
             }
         }
         first.append(&mut self.lifetimes);
@@ -60,12 +64,10 @@ impl Builder<'_, '_> {
 
     /// What a longer path that is no site takes.
     fn longer(&mut self, other: &Location<'_>, site: &Location<'_>, conditions: &[Line]) {
-        let rest = other.path.strip_prefix(&*settings::trimmed(&site.path));
-        let Some(rest) = rest.filter(|rest| rest.starts_with('/')) else { return };
+        let Some(rest) = below(other, site) else { return };
         let whole = is_whole(other, conditions).then_some(Whole(rest));
-        let refuse = |builder: &mut Self, code: u16| match &whole {
-            Some(Whole(path)) => builder.lines.push(Answer::from(code).line(path).into()),
-            None => builder.rules.status(conditions, code),
+        let refuse = |builder: &mut Self, code: u16| {
+            builder.refuse_below(whole.as_ref(), conditions, code);
         };
         if other.is_internal() {
             return refuse(self, 404);
@@ -87,6 +89,32 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// What a longer path that is a site has beside it (`/a/admin.php` for `/a/admin`), and where
+    /// `rewrite` leads.
+    fn beside_longer(&mut self, other: &Location<'_>, site: &Location<'_>, conditions: &[Line]) {
+        let is_closed = access::is_protected(&other.scope) && has_others(other, site);
+        let Some(rest) = below(other, site) else { return };
+        let whole = is_whole(other, conditions).then_some(Whole(rest));
+        if other.is_internal() {
+            self.refuse_below(whole.as_ref(), conditions, 404);
+        } else if is_closed {
+            let (shown, path) = (other.block.shown(), &site.path);
+            let text = format!("{shown}: within {path}, for paths below {}/", other.path);
+            self.lines.push(note(&other.block.at, format!("{text}; nobody is let in to others")));
+            self.refuse_below(whole.as_ref(), conditions, 403);
+        }
+    }
+
+    /// Answers what a path below the site is for, also where rules of the site change it.
+    fn refuse_below(&mut self, whole: Option<&Whole<'_>>, conditions: &[Line], code: u16) {
+        if let Some(Whole(path)) = whole {
+            self.lines.push(Answer::from(code).line(path).into());
+        }
+        if whole.is_none() || !self.rules.rewrites.is_empty() {
+            self.rules.status(conditions, code);
+        }
+    }
+
     /// The rule for an upstream, or nobody is let in: the files in its place are not for clients.
     pub(super) fn upstream(&mut self, rule: Result<Line, Item>, path: &str) {
         match rule {
@@ -99,7 +127,14 @@ impl Builder<'_, '_> {
     }
 }
 
+/// The path of a location as a site around it has it.
+fn below<'l>(other: &'l Location<'_>, site: &Location<'_>) -> Option<&'l str> {
+    let rest = other.path.strip_prefix(&*settings::trimmed(&site.path));
+    rest.filter(|rest| rest.starts_with('/'))
+}
+
 /// Whether other rules than those of the site say who is let in.
 fn has_others(other: &Location<'_>, site: &Location<'_>) -> bool {
-    access::is_set(&other.scope) && !access::are_alike(&other.scope, &site.scope)
+    let has_any = access::is_set(&other.scope) || access::is_protected(&other.scope);
+    has_any && !access::are_alike(&other.scope, &site.scope)
 }

@@ -166,9 +166,13 @@ fn read(block: &Directive) -> Option<(Kind, String)> {
 }
 
 fn action<'a>(scope: &Scope<'a>) -> Action<'a> {
+    // nginx asks for it before all others, wherever it stands; what was not read may be one, too.
+    let mut first = scope.own().iter().filter(|one| matches!(&*one.name, "return" | "include"));
+    if let Some(one) = first.next().filter(|one| one.name == "return") {
+        return Action::Return(one);
+    }
     for one in scope.own() {
         match &*one.name {
-            "return" => return Action::Return(one),
             "proxy_pass" | "grpc_pass" => return Action::Proxy(one),
             "fastcgi_pass" => return Action::Fastcgi(one),
             // What answers instead of files is not here, or in a file that was not read.

@@ -262,6 +262,15 @@ fn rules_of_nginx_that_cannot_be_carried_over() {
              fastcgi_pass unix:/s; } }",
             &[("http://", &["env HTTP_X_V \"\""])],
         ),
+        (
+            "server { location /x { proxy_pass http://a:1; return 403; }\n\
+             location /y { fastcgi_pass a:1; return 403; } }",
+            &[("http://", &["status 403 /x ", "status 403 /y ", "NOT a:1"])],
+        ),
+        (
+            "server { location /a/ { include none; return 200 x; } }",
+            &[("http://", &["status 403 /a/", "NOT text"])],
+        ),
         ("server { location /a/ { include none; } }", &[("http://", &["status 403 /a/"])]),
         ("server { include none; }", &[("http://", &["status 403 /"])]),
         ("server { include /etc/nginx/proxy_params; }", &[("http://", &["NOT status"])]),

@@ -17,12 +17,13 @@ impl Builder<'_, '_> {
         if let Some(tries) = scope.one("try_files").filter(|_| one.kind != Kind::Named) {
             tries::tried(tries, conditions, self.locations, &mut self.rules);
         }
-        if let Some(alias) = own("alias") {
+        let is_whole = one.is_prefix() && one.path == "/";
+        if let Some(alias) = own("alias").filter(|_| !is_whole) {
             let text = format!("{}: write a site for the path", alias.shown());
             self.lines.push(note(&alias.at, text));
         }
         let root = settings::root(scope, self.files);
-        if own("root").is_some() && root.as_deref() != self.root && !one.is_prefix() {
+        if root.is_some() && root.as_deref() != self.root && !one.is_prefix() {
             let text = format!("{}: a site has one root: left out", one.block.shown());
             self.lines.push(note(&one.block.at, text));
         }

@@ -113,15 +113,11 @@ impl Builder<'_, '_> {
     /// The directory of a location that is a site.
     fn own_root(&self, one: &Location<'_>, path: &str) -> Option<String> {
         let scope = &one.scope;
-        let alias =
-            scope.mine("alias").map(|alias| alias.arg(0)).filter(|dir| values::is_fixed(dir));
-        match alias {
-            Some(dir) => Some(settings::trimmed(&self.files.absolute(dir))),
-            None => {
-                let root = settings::root(scope, self.files);
-                root.map(|root| format!("{}{path}", root.trim_end_matches('/')))
-            }
+        if let Some(alias) = scope.mine("alias") {
+            return settings::directory(alias, self.files);
         }
+        let root = settings::root(scope, self.files);
+        root.map(|root| format!("{}{path}", root.trim_end_matches('/')))
     }
 
     /// What the server asks before its locations.

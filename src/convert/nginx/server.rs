@@ -63,15 +63,19 @@ pub(super) fn translate(
     }
 }
 
-/// The directory of the site: that of the server, or of the location for all paths.
+/// The directory of the site: that of the location for all paths, or of the server.
 fn site_root(scope: &Scope<'_>, all: &[Location<'_>], files: &dyn Files) -> Option<String> {
-    if scope.one("root").is_some() {
-        return settings::root(scope, files);
-    }
     let whole = all.iter().find(|one| one.is_prefix() && one.path == "/" && one.serves_files());
-    let regex = all.iter().find(|one| one.kind == Kind::Regex);
-    let rest = whole.or(regex).into_iter().chain(all.iter().filter(|one| one.kind == Kind::Regex));
-    rest.filter_map(|one| settings::root(&one.scope, files)).next()
+    let own = whole.and_then(|one| one.scope.mine("alias").or(one.scope.mine("root")));
+    match (own.or(scope.one("root")), whole) {
+        (Some(one), _) => settings::directory(one, files),
+        // nginx has a directory of its own for all paths.
+        (None, Some(_)) => None,
+        (None, None) => {
+            let mut all = all.iter().filter(|one| one.kind == Kind::Regex);
+            all.find_map(|one| settings::root(&one.scope, files))
+        }
+    }
 }
 
 /// A location that is a site.
@@ -251,7 +255,10 @@ impl Builder<'_, '_> {
             let text = format!("{}: here all scripts are run", one.block.shown());
             self.lines.push(note(&one.block.at, text));
         }
-        match fastcgi::rule(pass, &one.scope, &from, is_php).map(Item::from) {
+        let root = settings::root(&one.scope, self.files);
+        let root = root.filter(|root| Some(&**root) != self.root);
+        let rule = fastcgi::rule(pass, &one.scope, &from, is_php);
+        match rule.map(|line| with_root(line, root).into()) {
             Ok(line) if self.lines.contains(&line) => {}
             Ok(line) => self.lines.push(line),
             Err(note) => {
@@ -286,6 +293,14 @@ pub(super) fn without_files(root: Option<&str>, body: &mut Vec<Item>) {
     };
     if root.is_none() && !body.iter().any(answers_all) {
         body.insert(0, Line::new(["root", "/var/empty"]).into());
+    }
+}
+
+/// A rule for scripts that are not in the directory of the site.
+fn with_root(line: Line, root: Option<String>) -> Line {
+    match root {
+        Some(root) => line.with(Line::new(["root", &root])),
+        None => line,
     }
 }
 

@@ -212,7 +212,12 @@ pub(super) fn unknown(scope: &Scope<'_>, level: Level, items: &mut Vec<Item>) {
 
 /// The directory of the files.
 pub(super) fn root(scope: &Scope<'_>, files: &dyn Files) -> Option<String> {
-    let root = scope.one("root")?.arg(0);
+    directory(scope.one("root")?, files)
+}
+
+/// The directory that `root` or `alias` names, if no variable does.
+pub(super) fn directory(one: &Directive, files: &dyn Files) -> Option<String> {
+    let root = one.arg(0);
     let fits = !root.is_empty() && values::is_fixed(root);
     fits.then(|| trimmed(&files.absolute(root)))
 }

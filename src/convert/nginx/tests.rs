@@ -322,6 +322,31 @@ fn files_that_nginx_does_not_send() {
             "server { location /a/ { proxy_pass http://a:1; } }",
             &[("http://", &["root /var/empty"])],
         ),
+        // The files of the server are not below that of `/`.
+        (
+            "server { root /srv; location / { root /srv/public; } location /i/ { }\n\
+             location ~ \\.php$ { fastcgi_pass a:1; } location ~ \\.css$ { expires 1d; } }",
+            &[
+                ("http://", &["root /srv/public", "root /srv }", "a site has one root"]),
+                ("http:///i/", &["root /srv/i"]),
+            ],
+        ),
+        (
+            "server { root /srv; location / { alias /srv/public/; } }",
+            &[("http://", &["root /srv/public", "NOT write a site"])],
+        ),
+        (
+            "server { root /srv; location / { root /srv/$host; } }",
+            &[("http://", &["root /var/empty"])],
+        ),
+        (
+            "server { root /srv; location /a/ { alias /b/$host/; } }",
+            &[("http:///a/", &["root /var/empty"])],
+        ),
+        (
+            "server { location / { } location ~ \\.css$ { root /srv; } }",
+            &[("http://", &["root /var/empty"])],
+        ),
         ("server { root /srv/$host; }", &[("http://", &["root /var/empty"])]),
         ("server { location /a/ { alias /b/$host/; } }", &[("http:///a/", &["root /var/empty"])]),
         ("server { location / { proxy_pass http://a:1; } }", &[("http://", &["NOT root"])]),

@@ -50,7 +50,15 @@ const KNOWN_FILES: &[&str] = &[
 ];
 
 /// Files of certbot and Debian that keep nobody out.
-const HARMLESS_FILES: &[&str] = &["options-ssl-nginx.conf", "/proxy_params"];
+const HARMLESS_FILES: &[&str] = &["options-ssl-nginx.conf", "proxy_params"];
+
+/// Whether a path is that of a file with one of these names.
+fn is_one_of(names: &[&str], path: &str) -> bool {
+    let is = |name: &str| {
+        path.strip_suffix(name).is_some_and(|rest| matches!(rest.chars().last(), None | Some('/')))
+    };
+    names.iter().any(|name| is(name))
+}
 
 /// Whether a text is nginx's: its first directive is one of nginx that ends as nginx has it.
 pub(super) fn is_nginx(text: &str) -> bool {
@@ -142,11 +150,11 @@ impl Loader<'_> {
 
     fn included(&mut self, include: &Directive, depth: usize, is_within: bool) -> Vec<Directive> {
         let path = include.arg(0);
-        if KNOWN_FILES.iter().any(|known| path.ends_with(known)) {
+        if is_one_of(KNOWN_FILES, path) {
             return Vec::new();
         }
         // What was not read may keep requests out: the directive stays, and does.
-        let is_within = is_within && !HARMLESS_FILES.iter().any(|known| path.ends_with(known));
+        let is_within = is_within && !is_one_of(HARMLESS_FILES, path);
         let mut all = Vec::new();
         let mut missing = |page: &mut Page, at: &Place, why: String| {
             let end = if is_within { "; nobody is let in where it stands" } else { "" };

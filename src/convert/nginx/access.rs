@@ -2,7 +2,7 @@
 
 use super::scope::Scope;
 use super::syntax::Directive;
-use super::values;
+use super::{real_ip, values};
 use crate::convert::Files;
 use crate::convert::page::{Item, Line, note};
 
@@ -156,6 +156,11 @@ fn addresses(scope: &Scope<'_>, path: &str) -> Vec<Item> {
     if ranges.is_empty() {
         let refused = (rule == "allow").then(|| Line::new(["status", "403", path]).into());
         lines.extend(refused);
+        return lines;
+    }
+    if real_ip::is_unknown(scope) {
+        let text = "the addresses of clients are not known here; nobody is let in to";
+        closed(&mut lines, before[0], format!("{}: {text} {path}", before[0].shown()));
         return lines;
     }
     let filter = Line::new(["ipfilter", path]).with(Line::new(["rule", rule]));

@@ -1,6 +1,8 @@
 //! Configurations of nginx: their files, and the servers and upstreams in them.
 
 mod access;
+#[cfg(test)]
+mod access_tests;
 mod address;
 mod fastcgi;
 mod gzip;
@@ -11,6 +13,7 @@ mod own;
 mod place;
 mod protect;
 mod proxy;
+mod real_ip;
 mod redirect;
 mod scope;
 mod server;

@@ -2,7 +2,7 @@
 
 use super::scope::Scope;
 use super::syntax::Directive;
-use super::values;
+use super::{real_ip, values};
 use crate::convert::answers::{Answer, Answers};
 use crate::convert::page::{Item, Line, note};
 use crate::convert::pattern::pattern;
@@ -220,6 +220,9 @@ pub(super) fn conditional(
     let text = text.strip_suffix(')').unwrap_or(text).trim();
     let is_missing = matches!(text, "!-e $request_filename" | "!-f $request_filename");
     let mut all = conditions.to_vec();
+    if text.contains("remote_addr") && real_ip::is_unknown(scope) {
+        return rules.unknown(block, conditions);
+    }
     if !is_missing {
         match condition(text) {
             Some(line) => all.push(line),

@@ -3,7 +3,7 @@
 
 use super::scope::Scope;
 use super::syntax::Directive;
-use super::{access, gzip, logs, values};
+use super::{access, gzip, logs, real_ip, values};
 use crate::caddyfile;
 use crate::convert::Files;
 use crate::convert::page::{Item, Line, Page, note};
@@ -197,10 +197,13 @@ pub(super) fn unknown(scope: &Scope<'_>, level: Level, items: &mut Vec<Item>) {
         let is_elsewhere = match level {
             Level::Main => matches!(name, "stream" | "mail"),
             Level::Http | Level::Server => false,
-            Level::Location => name == "server_name" || name == "listen",
+            Level::Location => {
+                matches!(name, "server_name" | "listen") || real_ip::NAMES.contains(&name)
+            }
         };
         if !is_elsewhere
-            && ([KNOWN, NEEDLESS].iter().any(|list| list.contains(&name)) || access::is_other(one))
+            && ([KNOWN, NEEDLESS, real_ip::NAMES].iter().any(|list| list.contains(&name))
+                || access::is_other(one))
         {
             continue;
         }
@@ -250,6 +253,7 @@ pub(super) fn lines(scope: &Scope<'_>, to: &SiteFiles<'_>, files: &dyn Files) ->
             lines.push(note(&one.at, format!("{}: a directory has no variable", one.shown())));
         }
     }
+    lines.extend(real_ip::line(scope));
     lines.extend(gzip::lines(scope));
     lines.extend(logs::lines(scope, files, to.root, to.unlogged));
     lines.extend(access::lines(scope, "/", files));

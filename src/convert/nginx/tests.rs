@@ -99,41 +99,6 @@ fn locations_of_nginx_in_one_another() {
 }
 
 #[test]
-fn users_of_a_server_of_nginx() {
-    let server = "auth_basic All; auth_basic_user_file users;";
-    let admin = "auth_basic Admin; auth_basic_user_file staff; proxy_pass http://a:1;";
-    hold(&[
-        (
-            &format!(
-                "server {{ {server} location / {{ proxy_pass http://a:1; }}\n\
-                 location /admin {{ {admin} }} location = /one {{ {admin} }}\n\
-                 location /p {{ {admin} location ~ x$ {{ proxy_pass http://a:1; }} }}\n\
-                 location @n {{ {admin} }} location /same {{ {server} proxy_pass http://a:1; }} }}"
-            ),
-            &[
-                ("http:///admin/", &["basicauth lee", "NOT basicauth kim"]),
-                (
-                    "http://",
-                    &[
-                        "status 403 /admin ",
-                        "if {path} is /one to /@status-403",
-                        "if {path} starts_with /p if {path} match x$ to /@status-403",
-                        "status 403 /@n",
-                        "{ /same realm All }",
-                        "NOT basicauth lee",
-                    ],
-                ),
-            ],
-        ),
-        // The users of `/` are others than those of the server.
-        (
-            &format!("server {{ {server} location / {{ {admin} }} }}"),
-            &[("http://", &["status 403 /"])],
-        ),
-    ]);
-}
-
-#[test]
 fn locations_of_nginx_within_a_site() {
     hold(&[(
         "server { location /m/ { alias /m/; } location /m/p/ { deny all; }\n\
@@ -354,18 +319,5 @@ fn files_that_nginx_does_not_send() {
         ("server { root /srv/$host; }", &[("http://", &["root /var/empty"])]),
         ("server { location /a/ { alias /b/$host/; } }", &[("http:///a/", &["root /var/empty"])]),
         ("server { location / { proxy_pass http://a:1; } }", &[("http://", &["NOT root"])]),
-    ]);
-}
-
-#[test]
-fn addresses_of_nginx_are_compared_in_their_order() {
-    // The first rule stands in a file, at a later line than those behind it.
-    let text = "server {\nallow 10.0.0.1; deny all;\nlocation /x { deny 10.0.0.2; }\n}";
-    hold(&[
-        (text, &[("http:///x/", &["rule block ip 10.0.0.2"])]),
-        ("server { deny 10.0.0.1; deny all; }", &[("http://", &["status 403 /"])]),
-        ("server { allow 10.0.0.1; }", &[("http://", &["NOT ipfilter", "NOT status"])]),
-        ("server { allow 10.0.0.1; deny 10.0.0.0/8; }", &[("http://", &["status 403 /"])]),
-        ("server { allow 10.0.0.1; deny all; allow all; }", &[("http://", &["rule allow"])]),
     ]);
 }

@@ -52,7 +52,7 @@ fn variable(name: &str) -> Option<String> {
         "host" | "hostname_of_request" => "{hostonly}",
         "http_host" => "{host}",
         "hostname" => "{hostname}",
-        "remote_addr" | "realip_remote_addr" => "{remote}",
+        "remote_addr" => "{remote}",
         "remote_port" => "{port}",
         "remote_user" => "{user}",
         "scheme" => "{scheme}",

@@ -1,6 +1,8 @@
 //! What holds for responses and requests whatever answers them: `encode`, `header`, `basic_auth`,
 //! `request_body`, `request_header` and `templates`.
 
+use std::collections::BTreeMap;
+
 use super::guards::RequestField;
 use super::matcher::Where;
 use super::site::{Builder, Shared, Spot};
@@ -104,13 +106,63 @@ impl Builder<'_> {
         if line.block().is_empty() || !line.block().iter().all(|user| is_known(user.arg(0))) {
             return self.closed(line, "passwords are hashes of bcrypt", spot);
         }
-        for user in line.block() {
-            let hash = format!("hash={}", user.arg(0));
+        let word = |user: &Segment| {
+            Line::new(["basicauth", user.name(), &format!("hash={}", user.arg(0))])
+        };
+        let users: Vec<Line> = line.block().iter().map(word).collect();
+        if self.is_asked_already(line, protected, &users, spot) {
+            return;
+        }
+        for user in users {
             let realm = realm.map_or("restricted", String::as_str);
-            let rule = Line::new(["basicauth", user.name(), &hash]).with(Line::new([&**protected]));
+            let rule = user.with(Line::new([&**protected]));
             let rule: Item = rule.with(Line::new(["realm", realm])).into();
             self.shared.push(Shared { path: protected.clone(), item: rule });
         }
+    }
+
+    /// Caddy 2 asks for all passwords of a path, and `basicauth` for one of them. So each path has
+    /// the users of one line: of the shorter path if these are in both, else nobody is let in.
+    fn is_asked_already(
+        &mut self,
+        line: &Segment,
+        path: &str,
+        users: &[Line],
+        spot: &Spot,
+    ) -> bool {
+        let why = "a user would have to be one of another line, too";
+        let is_begun = |path: &str, by: &str| path.to_lowercase().starts_with(&by.to_lowercase());
+        let all_in = |some: &[Line], all: &[Line]| {
+            some.iter().all(|one| all.iter().any(|other| other.words == one.words))
+        };
+        let mut is_asked = false;
+        for (other, others) in self.users() {
+            if is_begun(path, &other) {
+                if !all_in(&others, users) {
+                    self.closed(line, why, spot);
+                    return true;
+                }
+                is_asked = true;
+            } else if is_begun(&other, path) {
+                if !all_in(users, &others) {
+                    let spot = Spot { place: Where::Prefix(other.clone()), ..Spot::default() };
+                    self.closed(line, why, &spot);
+                }
+                self.shared.retain(|one| one.path != other || one.user().is_none());
+            }
+        }
+        is_asked
+    }
+
+    /// The lines of `basicauth` by path.
+    fn users(&self) -> BTreeMap<String, Vec<Line>> {
+        let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for one in &self.shared {
+            if let Some(user) = one.user() {
+                all.entry(one.path.clone()).or_default().push(user.clone());
+            }
+        }
+        all
     }
 
     pub(super) fn request_body(&mut self, line: &Segment, spot: &Spot) {

@@ -95,6 +95,14 @@ impl Shared {
         Self { path: "/".to_owned(), item: item.into() }
     }
 
+    /// The line, if it names a user.
+    pub(super) fn user(&self) -> Option<&Line> {
+        match &self.item {
+            Item::Line(line) if line.is("basicauth") => Some(line),
+            _ => None,
+        }
+    }
+
     /// The line in a site with this path; `None`: it is for others.
     pub(super) fn within(&self, base: &str) -> Option<Self> {
         let inner = format!("{base}/");

@@ -37,6 +37,38 @@ fn blocks_of_caddy_2() {
 }
 
 #[test]
+fn users_of_caddy_2() {
+    let auth = |matcher: &str, names: &[&str]| {
+        let users: String = names.iter().map(|name| format!("{name} $2a$10$x\n")).collect();
+        format!("basic_auth {matcher} {{\n{users}}}\n")
+    };
+    let site = |lines: [String; 2]| format!(":80 {{\n{}file_server\n}}", lines.concat());
+    let both = ["NOT basicauth lee", "basicauth kim hash=$2a$10$x { /", "NOT status 403"];
+    hold(&[
+        // Who is in one of them only is not let in.
+        (
+            &site([auth("/a/*", &["kim"]), auth("/a/*", &["lee"])]),
+            &[("http://", &["status 403 /a/"])],
+        ),
+        (&site([auth("/a/*", &["kim"]), auth("", &["lee"])]), &[("http://", &["status 403 /a/"])]),
+        (&site([auth("", &["lee"]), auth("/a/*", &["kim"])]), &[("http://", &["status 403 /a/"])]),
+        (&site([auth("", &["kim"]), auth("/A/*", &["kim", "lee"])]), &[("http://", &both)]),
+        (&site([auth("/a/*", &["kim", "lee"]), auth("", &["kim"])]), &[("http://", &both)]),
+        (
+            &site([
+                auth("", &["lee"]),
+                format!("handle /a/* {{\n{}file_server\n}}\n", auth("", &["kim"])),
+            ]),
+            &[("http:///a/", &["status 403 /"])],
+        ),
+        (
+            &site([auth("/a/*", &["lee"]), auth("/b/*", &["kim"])]),
+            &[("http://", &["basicauth kim", "basicauth lee", "NOT status 403"])],
+        ),
+    ]);
+}
+
+#[test]
 fn files_of_caddy_2() {
     hold(&[
         (

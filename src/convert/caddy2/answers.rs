@@ -15,26 +15,32 @@ impl Builder<'_> {
             "permanent" => "301",
             "html" => "meta",
             code @ ("300" | "301" | "302" | "303" | "304" | "305" | "307" | "308") => code,
-            _ => return self.left_out(line, "no status of a redirect"),
+            _ => return self.closed_to(line, "no status of a redirect", spot),
         };
         let to = match values::text(to) {
             Ok(to) => to,
-            Err(name) => return self.left_out(line, &format!("{name} has no placeholder")),
+            Err(name) => {
+                return self.closed_to(line, &format!("{name} has no placeholder"), spot);
+            }
         };
         let conditions = spot.conditions();
         self.answers_all |= conditions.is_empty();
         let exact = spot.place.exact().filter(|path| *path != "/" && spot.except.is_empty());
+        let whole = match conditions.is_empty() {
+            true => Line::new(["redir", "/", &to, code]),
+            false => {
+                let mut rule = Line::new(["redir", code]);
+                conditions.into_iter().for_each(|condition| rule.add(condition));
+                rule.with(Line::new(["/", &to]))
+            }
+        };
+        self.note_redirect(line, spot, &whole);
         let rule = match exact {
             // A path that `rewrite` may have changed is asked for in a condition.
             Some(path) if !self.has_rewrites && self.base.is_empty() => {
                 Line::new(["redir", path, &to, code])
             }
-            _ if conditions.is_empty() => Line::new(["redir", "/", &to, code]),
-            _ => {
-                let mut rule = Line::new(["redir", code]);
-                conditions.into_iter().for_each(|condition| rule.add(condition));
-                rule.with(Line::new(["/", &to]))
-            }
+            _ => whole,
         };
         self.lines.push(rule.into());
     }

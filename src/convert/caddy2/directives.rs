@@ -81,6 +81,14 @@ impl Builder<'_> {
         }
     }
 
+    /// A line that takes requests from those behind it and cannot be carried over: none of them are
+    /// answered.
+    pub(super) fn closed_to(&mut self, line: &Segment, why: &str, spot: &Spot) {
+        let conditions = spot.conditions();
+        let place = if conditions.is_empty() { Where::All } else { Where::When(conditions) };
+        self.closed(line, why, &Spot { place, except: Vec::new(), ..spot.clone() });
+    }
+
     /// The matcher of a directive, as the site sees paths.
     pub(super) fn matched(&self, line: &Segment) -> Result<Matched, String> {
         // Only a path, `*` or a name can be one.

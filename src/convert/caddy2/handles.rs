@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use super::answers::negated;
+use super::before::is_within;
 use super::directives::Matched;
 use super::guards;
 use super::matcher::Where;
@@ -158,6 +159,7 @@ impl Builder<'_> {
         inner.base = format!("{}{base}", self.base);
         inner.is_stripped = is_stripped;
         inner.limits.clone_from(&self.limits);
+        self.before.iter().for_each(|one| inner.run_before(one, &base));
         taken
             .blocks
             .iter()
@@ -178,24 +180,21 @@ impl Builder<'_> {
 
     /// What an earlier block takes from this one, which is a site: nobody is let in.
     fn refuse_others(&mut self, line: &Segment, place: &Where, shown: &str, base: &str) {
-        let is_here = match place {
-            Where::Prefix(path) | Where::Exact(path) => {
-                path.to_lowercase().starts_with(&format!("{}/", base.to_lowercase()))
-            }
-            Where::When(_) => true,
-            Where::All => false,
-        };
-        if is_here {
+        let is_all = matches!(place, Where::All);
+        if !is_all && is_within(place, base) {
             let text = format!("{shown}: within {base}/, which is a site: nobody is let in");
             self.lines.push(note(&line.at, text));
             self.status(place.conditions(), 403);
         }
     }
 
-    /// The site of a block has the paths below its own. Others that begin so are not protected.
+    /// The site of a block has the paths below its own. Others that begin so are not protected, nor
+    /// are requests that come there later.
     fn beside(&mut self, line: &Segment, path: &str) {
         if path.ends_with('/') {
-            return;
+            let is_met = self.has_moves && guards::has_any(line);
+            let refusal = is_met.then(|| Line::new(["status", "403", path]).into());
+            return self.lines.extend(refusal);
         }
         let text = format!("{}: for paths below {path}/", line.shown());
         match guards::has_any(line) {

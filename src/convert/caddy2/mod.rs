@@ -2,6 +2,7 @@
 
 mod address;
 mod answers;
+mod before;
 mod directives;
 mod files;
 mod guards;
@@ -9,6 +10,7 @@ mod handles;
 mod imports;
 mod logs;
 mod matcher;
+mod moves;
 mod proxy;
 mod settings;
 mod site;

@@ -1,6 +1,7 @@
 //! One site of Caddy 2, and one more for each `handle` that lives by files of its own.
 
 use super::address::{self, Global};
+use super::before::Before;
 use super::guards::{self, RequestField};
 use super::matcher::{self, Named, Where};
 use super::syntax::Segment;
@@ -145,8 +146,12 @@ pub(super) struct Builder<'a> {
     pub(super) answers: Answers,
     pub(super) has_files: bool,
     pub(super) answers_all: bool,
+    /// What Caddy 2 does before it asks for blocks, for those that are sites.
+    pub(super) before: Vec<Before>,
     /// Whether some line changes paths.
     pub(super) has_rewrites: bool,
+    /// Whether requests may come to other paths than they asked for.
+    pub(super) has_moves: bool,
     /// The path of the site, as it was asked for.
     pub(super) base: String,
     /// Whether Caddy 2 sees the path without it, too.
@@ -162,6 +167,7 @@ const FIRST: &[&str] = &[
     "handle_errors",
     "header",
     "log",
+    "redir",
     "request_body",
     "request_header",
 ];
@@ -193,6 +199,8 @@ impl<'a> Builder<'a> {
             answers: Answers::default(),
             has_files: false,
             answers_all: false,
+            before: Vec::new(),
+            has_moves: has_any(one, &["rewrite", "try_files", "uri"]),
             has_rewrites: has_any(one, REWRITES)
                 || one.block().iter().any(|line| line.name().starts_with('@')),
             base: String::new(),
@@ -217,6 +225,7 @@ impl<'a> Builder<'a> {
         // Caddy 2 runs these before its blocks.
         let is_first = |line: &&Segment| FIRST.contains(&line.name()) || guards::is_unknown(line);
         lines.iter().filter(is_first).for_each(|line| self.directive(line, spot));
+        lines.iter().for_each(|line| self.note_move(line, spot));
         let is_handle = |line: &&Segment| matches!(line.name(), "handle" | "handle_path");
         self.handles(lines.iter().filter(is_handle).collect(), spot);
         let is_left = |line: &&Segment| !is_handle(line) && !is_first(line);

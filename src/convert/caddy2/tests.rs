@@ -37,6 +37,49 @@ fn blocks_of_caddy_2() {
 }
 
 #[test]
+fn lines_of_caddy_2_before_blocks() {
+    let files = "handle /admin/* {\nroot * /srv/admin\nfile_server\n}\n";
+    let site = |lines: &str| format!(":80 {{\n{lines}{files}}}");
+    let admin = "http:///admin/";
+    hold(&[
+        (
+            &site("@no not header Cookie *session=*\nredir @no /login.html\n"),
+            &[(admin, &["redir 302 { if {>Cookie} not_has session= / /login.html }"])],
+        ),
+        (
+            &site("redir /x /y\nredir /admin /admin/\nredir /admin/x* /y\n"),
+            &[
+                (admin, &["match (?i)^/admin/x / /y", "NOT / /admin/", "NOT ^/x"]),
+                ("http://", &["redir /admin /admin/ 302"]),
+            ],
+        ),
+        // Where a redirect leads is not known.
+        (
+            &site("redir /admin/x {http.x}\nredir /admin/y* /y {http.x}\n"),
+            &[(admin, &["match (?i)^/admin/x$ to /@closed", "match (?i)^/admin/y to /@closed"])],
+        ),
+        (
+            &site("rewrite /admin/a /admin/b\nrewrite /admin/c /d\nrewrite /e /f\nuri query -x\n"),
+            &[(
+                admin,
+                &[
+                    "match (?i)^/admin/a$ to /b }",
+                    "match (?i)^/admin/c$ to /@status-403",
+                    "NOT ^/e",
+                    "NOT rewrite { to",
+                ],
+            )],
+        ),
+        (&site("uri strip_suffix .x\n"), &[(admin, &["{path} ends_with .x to /@status-403"])]),
+        (
+            ":80 {\nuri strip_prefix /api\nhandle /admin/* {\nbasic_auth {\nk $2a$10$x\n}\n\
+             reverse_proxy a:1\n}\nhandle {\nreverse_proxy a:1\n}\n}",
+            &[("http://", &["status 403 /admin/"]), (admin, &["NOT status 403"])],
+        ),
+    ]);
+}
+
+#[test]
 fn users_of_caddy_2() {
     let auth = |matcher: &str, names: &[&str]| {
         let users: String = names.iter().map(|name| format!("{name} $2a$10$x\n")).collect();

@@ -6,7 +6,7 @@ use super::answers::negated;
 use super::before::is_within;
 use super::directives::Matched;
 use super::guards;
-use super::matcher::Where;
+use super::matcher::{Named, Where, only_path};
 use super::site::{Builder, OwnSite, Spot, has_any};
 use super::syntax::Segment;
 use crate::convert::page::{Line, note};
@@ -35,7 +35,7 @@ impl Taken {
 impl Builder<'_> {
     /// The blocks of which one answers, the longest path first and what is for all last.
     pub(super) fn handles(&mut self, mut lines: Vec<&Segment>, spot: &Spot) {
-        lines.sort_by_key(|line| Reverse(weight(line)));
+        sort(&mut lines, &self.named);
         let places: Vec<_> = lines.iter().map(|line| self.matched(line).ok()).collect();
         let paths = lines.iter().zip(&places).filter_map(|(line, found)| match found {
             Some(Matched { place: Where::Prefix(path), .. }) if is_site(line) => Some(path.clone()),
@@ -246,10 +246,25 @@ fn without_strip(line: &Segment, path: &str) -> Option<Segment> {
         .then(|| Segment { block: Some(rest), ..line.clone() })
 }
 
-/// How specific the matcher of a `handle` is.
-fn weight(line: &Segment) -> (bool, usize, bool) {
-    let first = line.arg(0);
-    let path = first.trim_end_matches('*');
-    let length = if first.starts_with('/') { path.len() } else { usize::MAX / 2 };
-    (!matches!(first, "" | "*"), length, path == first)
+/// Sorts blocks as Caddy 2 does: one by one, since its comparison is no order of all.
+fn sort(lines: &mut [&Segment], named: &Named) {
+    for end in 1..lines.len() {
+        let mut at = end;
+        while at > 0 && goes_before(lines[at], lines[at - 1], named) {
+            lines.swap(at, at - 1);
+            at -= 1;
+        }
+    }
+}
+
+/// Lengths are compared where both have one path; else one with a matcher goes before one without.
+fn goes_before(one: &Segment, other: &Segment, named: &Named) -> bool {
+    let paths = only_path(one, named).zip(only_path(other, named));
+    let Some((path, behind)) = paths else {
+        let is_for_all = |line: &Segment| matches!(line.arg(0), "" | "*");
+        return !is_for_all(one) && is_for_all(other);
+    };
+    let bare = |path: &str| path.strip_suffix('*').unwrap_or(path).to_owned();
+    let key = |path: &str| (Reverse(bare(path).len()), bare(path), path.len());
+    key(path) < key(behind)
 }

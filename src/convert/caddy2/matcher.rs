@@ -22,8 +22,16 @@ pub(super) enum Where {
 /// Conditions, or why there are none.
 type Found = Result<Vec<Line>, String>;
 
+/// A named matcher.
+#[derive(Debug, Clone)]
+pub(super) struct Definition {
+    found: Result<Where, String>,
+    /// The path, where it asks for one only.
+    path: Option<String>,
+}
+
 /// The named matchers of a site.
-pub(super) type Named = BTreeMap<String, Result<Where, String>>;
+pub(super) type Named = BTreeMap<String, Definition>;
 
 impl Where {
     pub(super) fn conditions(&self) -> Vec<Line> {
@@ -99,7 +107,7 @@ pub(super) fn of<'a>(line: &'a Segment, named: &Named) -> Result<(Where, &'a [St
     }
     if let Some(name) = first.strip_prefix('@') {
         let found = named.get(name).ok_or_else(|| format!("no matcher @{name}"))?;
-        return found.clone().map(|found| (found, rest));
+        return found.found.clone().map(|found| (found, rest));
     }
     if first.starts_with('/') {
         return of_path(first)
@@ -143,11 +151,25 @@ fn regex_of(path: &str) -> Option<String> {
     pattern(&format!("(?i){start}{}{end}", parts.join("[^/]*")), false)
 }
 
+/// The one path for which a line is, as it is written.
+pub(super) fn only_path<'a>(line: &'a Segment, named: &'a Named) -> Option<&'a str> {
+    match line.arg(0) {
+        path if path.starts_with('/') => Some(path),
+        name => named.get(name.strip_prefix('@')?)?.path.as_deref(),
+    }
+}
+
 /// Reads the definition of a named matcher.
-pub(super) fn define(line: &Segment) -> Result<Where, String> {
+pub(super) fn define(line: &Segment) -> Definition {
     let at_once =
         Segment { at: line.at.clone(), words: line.args().to_vec(), block: line.block.clone() };
     let lines = if line.words.len() > 1 { std::slice::from_ref(&at_once) } else { line.block() };
+    let mut paths = lines.iter().filter(|one| one.name() == "path").flat_map(Segment::args);
+    let path = paths.next().filter(|_| paths.next().is_none()).cloned();
+    Definition { found: conditions_of(lines), path }
+}
+
+fn conditions_of(lines: &[Segment]) -> Result<Where, String> {
     if let [one] = lines
         && one.name() == "path"
         && let [path] = one.args()

@@ -37,6 +37,30 @@ fn blocks_of_caddy_2() {
 }
 
 #[test]
+fn the_order_of_blocks_of_caddy_2() {
+    let get = "@get method GET\nhandle @get {\nreverse_proxy a:1\n}\n";
+    let admin = "handle /admin/* {\nrespond 403\n}\n";
+    let site = |lines: [&str; 2]| format!(":80 {{\n{}}}", lines.concat());
+    let not_admin = "if {method} is GET if {path} not_match (?i)^/admin/ to /@match-1";
+    hold(&[
+        (&site([admin, get]), &[("http://", &[not_admin, "status 403 /admin/"])]),
+        (
+            &site([get, admin]),
+            &[("http://", &["if {method} is GET to /@match-1", "if {method} not GET to"])],
+        ),
+        // A named one with one path has its length.
+        (
+            &site([
+                "@a {\npath /a/b/*\nmethod GET\n}\n",
+                "handle /a/* {\nreverse_proxy b:1\n}\n\
+                   handle @a {\nrespond 403\n}\nhandle {\nreverse_proxy c:1\n}\n",
+            ]),
+            &[("http://", &["match (?i)(?:^/a/b/) if {method} is GET to /@status-403"])],
+        ),
+    ]);
+}
+
+#[test]
 fn lines_of_caddy_2_before_blocks() {
     let files = "handle /admin/* {\nroot * /srv/admin\nfile_server\n}\n";
     let site = |lines: &str| format!(":80 {{\n{lines}{files}}}");

@@ -66,7 +66,7 @@ impl Builder<'_> {
             },
             (_, _) => ("", Some(200)),
         };
-        let Some(status) = status else { return self.left_out(line, "no status") };
+        let Some(status) = status else { return self.closed_to(line, "no status", spot) };
         let text = body.map_or(text, |one| one.arg(0));
         // The text of `error` is for pages of errors only.
         let answer = match values::text(text) {

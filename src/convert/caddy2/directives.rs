@@ -8,6 +8,9 @@ use crate::caddyfile;
 use crate::convert::page::{Item, Line, note};
 use crate::convert::pattern::pattern;
 
+/// Why a line in a block is for no request.
+const OUTSIDE: &str = "a path outside of its block";
+
 impl Builder<'_> {
     pub(super) fn directive(&mut self, line: &Segment, spot: &Spot) {
         match line.name() {
@@ -28,6 +31,9 @@ impl Builder<'_> {
         let (place, args) = match self.matched(line) {
             Ok(found) => (found.place, found.args),
             Err(why) if guards::has_any(line) => return self.closed(line, &why, spot),
+            Err(why) if guards::answers(line) && why != OUTSIDE => {
+                return self.closed_to(line, &why, spot);
+            }
             Err(why) => return self.left_out(line, &why),
         };
         let spot = spot.and(place);
@@ -105,10 +111,17 @@ impl Builder<'_> {
             _ => matcher::of(line, &self.named)?,
         };
         let place = match (place, self.base.is_empty(), self.is_stripped) {
-            (Where::Prefix(path), false, false) => match path.strip_prefix(&*self.base) {
-                Some(rest) if rest.starts_with('/') => Where::Prefix(rest.to_owned()),
-                _ => return Err("a path outside of its block".to_owned()),
-            },
+            (Where::Prefix(path), false, false) => {
+                let begins = |path: &str, by: &str| {
+                    path.get(..by.len()).is_some_and(|start| start.eq_ignore_ascii_case(by))
+                };
+                let below = format!("{}/", self.base);
+                match (begins(&path, &below), begins(&below, &path)) {
+                    (true, _) => Where::Prefix(path[self.base.len()..].to_owned()),
+                    (false, true) => Where::All,
+                    (false, false) => return Err(OUTSIDE.to_owned()),
+                }
+            }
             (Where::When(_) | Where::Exact(_), false, true) => {
                 return Err("a condition in a block whose path is removed".to_owned());
             }

@@ -31,6 +31,12 @@ fn refuses(line: &Segment) -> bool {
     }
 }
 
+/// Whether a line answers its requests, so that none of those behind it gets them.
+pub(super) fn answers(line: &Segment) -> bool {
+    let all = ["file_server", "php_fastcgi", "redir", "respond", "reverse_proxy"];
+    all.contains(&line.name())
+}
+
 /// A change of a field of requests.
 #[derive(Clone)]
 pub(super) struct RequestField {

@@ -49,9 +49,10 @@ impl Builder<'_> {
     }
 
     fn handle(&mut self, line: &Segment, spot: &Spot, taken: &mut Taken) {
-        let Some(place) = self.place_of_block(line, spot) else { return };
         let except: Vec<Line> =
             spot.except.iter().chain(taken.conditions.iter()).cloned().collect();
+        let left = Spot { except: except.clone(), ..spot.clone() };
+        let Some(place) = self.place_of_block(line, &left) else { return };
         match negated(&place) {
             Some(lines) => taken.conditions.extend(lines),
             None if !matches!(place, Where::All) => {
@@ -77,17 +78,14 @@ impl Builder<'_> {
         }
     }
 
-    /// Which requests a block is for; `None`: it is left out, or closed if it keeps some out.
+    /// Which requests a block is for; `None`: it is not known, and those behind it get none.
     fn place_of_block(&mut self, line: &Segment, spot: &Spot) -> Option<Where> {
         let why = match self.matched(line) {
             Ok(found) if found.args.is_empty() => return Some(found.place),
             Ok(_) => "one matcher only".to_owned(),
             Err(why) => why,
         };
-        match guards::has_any(line) {
-            true => self.closed(line, &why, spot),
-            false => self.left_out(line, &why),
-        }
+        self.closed_to(line, &why, spot);
         None
     }
 
@@ -107,10 +105,10 @@ impl Builder<'_> {
                 self.stripped(line, spot, &path);
             }
             Where::Prefix(_) if is_flat(line) && is_stripping(line) => self.stripping(line, spot),
-            _ if is_path && guards::has_any(line) => {
-                self.closed(line, "the path of handle_path is a prefix here", spot);
+            Where::All => self.block(line.block(), spot),
+            _ if is_path => {
+                self.closed_to(line, "the path of handle_path is a prefix here", spot);
             }
-            _ if is_path => self.left_out(line, "the path of handle_path is a prefix here"),
             _ => self.block(line.block(), spot),
         }
     }
@@ -143,7 +141,7 @@ impl Builder<'_> {
             Ok(found) => {
                 self.reverse_proxy(one, &found.args, &spot.and(found.place), without);
             }
-            Err(why) => self.left_out(one, &why),
+            Err(why) => self.closed_to(one, &why, spot),
         }
     }
 

@@ -36,6 +36,34 @@ fn blocks_of_caddy_2() {
     ]);
 }
 
+/// Their requests would get the answers of others.
+#[test]
+fn blocks_of_caddy_2_that_cannot_be_carried_over() {
+    let out = "@out not remote_ip 10.0.0.0/8\n";
+    let site = |lines: &str| format!(":80 {{\n{out}{lines}reverse_proxy secret:1\n}}");
+    let closed: &[&str] = &["status 403 / "];
+    hold(&[
+        (
+            &site("handle @out {\nroot * /pub\nfile_server\n}\nhandle {\nreverse_proxy b\n}\n"),
+            &[("http://", closed)],
+        ),
+        (&site("route @out {\nreverse_proxy a:1\n}\n"), &[("http://", closed)]),
+        (&site("redir @out /login\n"), &[("http://", closed)]),
+        (&site("reverse_proxy @out a:1\n"), &[("http://", closed)]),
+        (&site("respond @out x\n"), &[("http://", closed)]),
+        (&site("respond x {a.b}\n"), &[("http://", closed)]),
+        (&site("header @out X-A 1\n"), &[("http://", &["NOT status 403"])]),
+        // Blocks before it answer.
+        (
+            &site("handle /a/* {\nreverse_proxy a:1\n}\nhandle @out {\nreverse_proxy b\n}\n"),
+            &[(
+                "http://",
+                &["if {path} not_match (?i)^/a/ to /@closed", "proxy /a/ a:1", "NOT status 403 / "],
+            )],
+        ),
+    ]);
+}
+
 #[test]
 fn the_order_of_blocks_of_caddy_2() {
     let get = "@get method GET\nhandle @get {\nreverse_proxy a:1\n}\n";

@@ -36,6 +36,38 @@ fn users_of_a_server_of_nginx() {
         ),
     ]);
 }
+/// nginx asks for passwords before it looks for files.
+#[test]
+fn fallbacks_of_nginx_behind_passwords() {
+    let users = "auth_basic x; auth_basic_user_file users;";
+    let with = |locations: &str| format!("server {{ root /r; {locations} }}");
+    let app = "location @app { proxy_pass http://a:1; }";
+    hold(&[
+        (
+            &with(&format!("location /x/ {{ {users} try_files $uri @app; }} {app}")),
+            &[("http://", &["{ /x/ realm x }", "{ /@app/x/ realm x }"])],
+        ),
+        (
+            &with(&format!(
+                "location /x {{ {users} try_files $uri /index.php; }} location / {{ }}\n\
+                 location = /y {{ {users} try_files /z @app; }}\n\
+                 location = /w {{ {users} try_files /z /index.php; }} {app}"
+            )),
+            &[
+                ("http:///x/", &["{ / realm x }", "NOT to {path} /index.php"]),
+                (
+                    "http://",
+                    &["{ /x realm x }", "{ /@app/y realm x }", "if {path} is /w to /@status-403"],
+                ),
+            ],
+        ),
+        (
+            &with(&format!("location /x/ {{ {users} try_files $uri /x/index.php; }}")),
+            &[("http://", &["{ /x/ realm x }", "to {path} /x/index.php"])],
+        ),
+    ]);
+}
+
 #[test]
 fn clients_of_nginx_behind_a_balancer() {
     let only = "location /a { allow 192.0.2.7; deny all; }";

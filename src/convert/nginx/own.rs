@@ -45,6 +45,7 @@ impl Builder<'_, '_> {
                         && matches!(other.action, Action::Proxy(_) | Action::Fastcgi(_))
                 });
                 scope.mine("alias").is_some()
+                    || self.is_led_out(one)
                     || root.as_deref() != self.root
                     || is_below && scope.mine("internal").is_none()
                     || is_mixed()

@@ -17,10 +17,12 @@ impl Builder<'_, '_> {
         let base = nested::base(one);
         let is_inherited = !access::is_own(scope) && !base.is_empty();
         let is_unknown = !one.is_path() && !is_named && !is_inherited;
-        if is_unknown || self.is_below_others(one) {
-            let why = match is_unknown {
-                true => "for a path only",
-                false => "the passwords of a shorter path would do, too",
+        let is_led_out = self.is_led_out(one);
+        if is_unknown || is_led_out || self.is_below_others(one) {
+            let why = match (is_unknown, is_led_out) {
+                (true, _) => "for a path only",
+                (_, true) => "try_files leads to a path without its rules",
+                _ => "the passwords of a shorter path would do, too",
             };
             let text = format!("{}: {why}: nobody is let in", one.block.shown());
             self.lines.push(note(&one.block.at, text));
@@ -34,7 +36,10 @@ impl Builder<'_, '_> {
         // Where another `rewrite` leads, its requests keep the path.
         let target =
             (met != one.path && one.is_path() && self.is_target(one)).then_some(&*one.path);
-        for path in around.into_iter().chain(marked).chain(target) {
+        let named = tried(one).filter(|last| last.starts_with('@'));
+        let named = named.map(|name| format!("/{name}{}", one.path));
+        let all = around.into_iter().chain(marked).chain(target);
+        for path in all.chain(named.as_deref()) {
             for line in access::lines(scope, path, self.files) {
                 if !self.lines.contains(&line) {
                     self.lines.push(line);
@@ -97,6 +102,28 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// Whether `try_files` leads to a path that the rules of the location do not protect: nginx has
+    /// asked for them before. A named location with an upstream keeps the path.
+    pub(super) fn is_led_out(&self, one: &Location<'_>) -> bool {
+        let keeps_path = |name: &str| {
+            let mut all = self.locations.iter().filter(|one| one.kind == Kind::Named);
+            all.any(|one| {
+                let is_moved = ["if", "rewrite"].iter().any(|name| one.scope.mine(name).is_some());
+                one.path == name && !one.serves_files() && !is_moved
+            })
+        };
+        let leads_out = |to: &str| match to.starts_with('@') {
+            true => !one.is_path() || !keeps_path(to),
+            false => !(to.starts_with('=') || one.is_path() && holds(&one.path, to)),
+        };
+        // Rules of `/` are those of all paths.
+        let base = if one.is_path() { &*one.path } else { nested::base(one) };
+        base != "/"
+            && access::is_set(&one.scope)
+            && access::is_protected(&one.scope)
+            && tried(one).is_some_and(leads_out)
+    }
+
     /// Whether a shorter path, or the server, has other rules, which would let people in here, too.
     pub(super) fn is_below_others(&self, one: &Location<'_>) -> bool {
         let named = format!("/{}", one.path);
@@ -132,4 +159,10 @@ impl Builder<'_, '_> {
         }
         false
     }
+}
+
+/// Where `try_files` leads requests of a location whose files are not there.
+fn tried<'a>(one: &Location<'a>) -> Option<&'a str> {
+    let tries = one.scope.one("try_files").filter(|_| one.serves_files())?;
+    tries.args.last().map(String::as_str)
 }

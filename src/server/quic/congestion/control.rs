@@ -9,6 +9,11 @@ pub(in crate::server::quic) const INITIAL_WINDOW_PACKETS: u64 = 32;
 /// quinn sends up to this many datagrams before it asks for the window again.
 pub(super) const BATCH_PACKETS: u64 = 10;
 
+/// quinn reports packets with an ACK frame alone as sent, but counts them neither as in flight nor
+/// as acknowledged. Packets that are smaller than this are not counted when they are sent: of those
+/// with content, quinn's own count at the end of an acknowledgement has the bytes.
+pub(super) const UNCOUNTED_BYTES: u64 = 128;
+
 /// quinn's pacer fills its bucket with this many windows per smoothed RTT.
 const PACER_GAIN: f64 = 1.25;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::control::{Acked, BATCH_PACKETS, Control, Lost, paced_window};
+use super::control::{Acked, BATCH_PACKETS, Control, Lost, UNCOUNTED_BYTES, paced_window};
 use super::hystart::HyStart;
 
 const C: f64 = 0.4;
@@ -17,6 +17,8 @@ const SLOW_START_GAIN: f64 = 2.0;
 #[derive(Debug, Clone, Copy)]
 struct Epoch {
     start: Instant,
+    /// Until when its time is counted.
+    counted: Instant,
     k: f64,
     w_max: f64,
     w_est: f64,
@@ -36,6 +38,8 @@ pub(super) struct Cubic {
     hystart: HyStart,
     in_flight: u64,
     is_limited: bool,
+    /// The sender has been idle, or had less to send than the window allows.
+    has_paused: bool,
     srtt: Duration,
     newest: Option<Instant>,
 }
@@ -53,6 +57,7 @@ impl Cubic {
             hystart: HyStart::new(now),
             in_flight: 0,
             is_limited: false,
+            has_paused: false,
             srtt: Duration::ZERO,
             newest: None,
         }
@@ -71,10 +76,16 @@ impl Cubic {
         let (w_max, prior) = (self.w_max.max(cwnd), self.cwnd_prior);
         let epoch = self.epoch.get_or_insert_with(|| Epoch {
             start: now,
+            counted: now,
             k: ((w_max - cwnd) / C).cbrt(),
             w_max,
             w_est: cwnd,
         });
+        // The time of a pause is not that of growth (section 5.8).
+        if std::mem::take(&mut self.has_paused) {
+            epoch.start += now.saturating_duration_since(epoch.counted);
+        }
+        epoch.counted = now;
         let elapsed = now.saturating_duration_since(epoch.start).as_secs_f64();
         let w_cubic = |t: f64| C * (t - epoch.k).powi(3) + epoch.w_max;
         let acked = bytes as f64 / self.mtu as f64;
@@ -106,6 +117,10 @@ impl Cubic {
 
 impl Control for Cubic {
     fn on_sent(&mut self, _now: Instant, bytes: u64) {
+        if bytes < UNCOUNTED_BYTES {
+            return;
+        }
+        self.has_paused |= self.in_flight == 0;
         self.in_flight += bytes;
         self.is_limited |= self.in_flight + 2 * self.mtu >= self.congestion_window();
     }
@@ -116,7 +131,9 @@ impl Control for Cubic {
         self.in_flight = self.in_flight.saturating_sub(acked.bytes);
         let is_old = self.recovery_start.is_some_and(|start| acked.sent <= start);
         // A window that was not used gives no information about the path.
-        if is_old || acked.app_limited && !self.is_limited {
+        let is_unused = acked.app_limited && !self.is_limited;
+        self.has_paused |= is_unused;
+        if is_old || is_unused {
             return;
         }
         if self.is_slow_start() {
@@ -187,5 +204,44 @@ mod tests {
         assert_eq!(cubic.congestion_window(), reduced, "sent before the answer to the first");
         cubic.on_lost(sent(120), mark(sent(70)));
         assert!(cubic.congestion_window() < reduced);
+    }
+
+    const PACKET: u64 = 1200;
+    const RTT: Duration = Duration::from_millis(50);
+
+    /// Sends a window and has it acknowledged, but for `left` packets.
+    fn round(cubic: &mut Cubic, now: Instant, left: u64) -> Instant {
+        let (end, window) = (now + RTT, cubic.congestion_window());
+        cubic.on_sent(now, window - cubic.in_flight);
+        for _ in left..window / PACKET {
+            cubic.on_ack(end, Acked { sent: now, bytes: PACKET, app_limited: false, srtt: RTT });
+        }
+        cubic.on_end_acks(end, left * PACKET);
+        end
+    }
+
+    #[test]
+    fn a_pause_is_no_time_of_growth() {
+        let mut now = Instant::now();
+        let mut cubic = Cubic::new(now, PACKET, 100 * PACKET);
+        cubic.on_sent(now, 100 * PACKET);
+        cubic.on_lost(now + RTT, Lost { sent: now, bytes: PACKET, is_persistent: false });
+        now += RTT * 2;
+        cubic.on_end_acks(now, 0);
+        for _ in 0..20 {
+            now = round(&mut cubic, now, 1);
+        }
+        let before = cubic.packets();
+        assert!((75.0..100.0).contains(&before), "{before}");
+        now = round(&mut cubic, now, 0) + Duration::from_secs(20);
+        // An ACK alone is no end of the pause.
+        cubic.on_sent(now, 40);
+        now += Duration::from_secs(20);
+        for _ in 0..8 {
+            let window = cubic.packets();
+            now = round(&mut cubic, now, 1);
+            assert!(cubic.packets() <= window * 1.05, "{window} to {}", cubic.packets());
+        }
+        assert!(cubic.packets() > before);
     }
 }

@@ -6,9 +6,10 @@
 //! they were sent; therefore what is outstanding of batches before the last lost packet is lost,
 //! and the bytes of a loss fall on batches from the oldest on.
 //!
-//! The bytes of a batch include packets that are never acknowledged (those with ACK frames alone).
-//! quinn's count of the bytes in flight at the end of an acknowledgement corrects the sum, and a
-//! batch is dropped when packets sent an RTT after it have been acknowledged.
+//! The bytes of a batch may include packets that are never acknowledged (those with ACK frames
+//! alone). quinn's count of the bytes in flight at the end of an acknowledgement corrects the sum,
+//! and a batch is dropped at the acknowledgement after one of packets that were sent an RTT later:
+//! quinn tells the losses that an acknowledgement reveals behind its end.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -67,10 +68,15 @@ pub(super) struct Sampler {
     /// The newest packet of the current acknowledgement.
     newest: Option<Batch>,
     newly_acked: u64,
+    /// What is outstanding of batches before this has neither been acknowledged nor lost.
+    stale: Option<Instant>,
 }
 
-/// Bounds the memory of a connection: the oldest batch gives way to a new one.
-const MAX_BATCHES: usize = 4096;
+/// The bounds of the memory of a connection, within which four times the packets of the window
+/// have a batch each: the oldest gives way to a new one.
+const BATCHES: [u64; 2] = [64, 4096];
+/// The room that is kept for further batches when nothing is in flight.
+const KEPT_BATCHES: usize = 64;
 
 impl Sampler {
     pub(super) fn new(now: Instant) -> Self {
@@ -85,10 +91,12 @@ impl Sampler {
             min_rtt: Duration::MAX,
             newest: None,
             newly_acked: 0,
+            stale: None,
         }
     }
 
-    pub(super) fn on_sent(&mut self, now: Instant, bytes: u64) {
+    /// `window` is in packets.
+    pub(super) fn on_sent(&mut self, now: Instant, bytes: u64, window: u64) {
         if self.in_flight == 0 {
             self.first_send_time = now;
             self.delivered_time = now;
@@ -101,7 +109,8 @@ impl Sampler {
             last.in_flight = self.in_flight;
             return;
         }
-        if self.batches.len() >= MAX_BATCHES {
+        let [least, most] = BATCHES;
+        if self.batches.len() as u64 >= (4 * window).clamp(least, most) {
             self.batches.pop_front();
         }
         self.batches.push_back(Batch {
@@ -163,15 +172,18 @@ impl Sampler {
     /// acknowledged, so quinn never counted what is outstanding of a batch a whole RTT older.
     fn reconcile(&mut self, now: Instant, in_flight: u64) {
         self.in_flight = in_flight;
-        let newest = self.newest.map(|newest| newest.sent);
-        let is_stale = |sent: Instant| {
-            newest.is_some_and(|newest| sent + now.saturating_duration_since(newest) < newest)
-        };
+        let is_stale = |sent| self.stale.is_some_and(|stale| sent < stale);
         while let Some(front) = self.batches.front() {
             if front.outstanding > 0 && in_flight > 0 && !is_stale(front.sent) {
                 break;
             }
             self.batches.pop_front();
+        }
+        if self.batches.is_empty() && self.batches.capacity() > 4 * KEPT_BATCHES {
+            self.batches.shrink_to(KEPT_BATCHES);
+        }
+        if let Some(newest) = self.newest.map(|newest| newest.sent) {
+            self.stale = newest.checked_sub(now.saturating_duration_since(newest));
         }
     }
 
@@ -226,6 +238,7 @@ mod tests {
     use super::*;
 
     const PACKET: u64 = 1000;
+    const WINDOW: u64 = 100;
     const RTT: Duration = Duration::from_millis(50);
 
     fn ms(n: u64) -> Duration {
@@ -238,7 +251,7 @@ mod tests {
             let start = Instant::now();
             let mut sampler = Sampler::new(start);
             for n in 0..100 {
-                sampler.on_sent(start + ms(n * apart), PACKET);
+                sampler.on_sent(start + ms(n * apart), PACKET, WINDOW);
             }
             let first_ack = start + ms(99 * apart) + RTT;
             let mut last = None;
@@ -258,11 +271,11 @@ mod tests {
     fn a_sample_shorter_than_a_round_trip_has_no_rate() {
         let start = Instant::now();
         let mut sampler = Sampler::new(start);
-        sampler.on_sent(start, PACKET);
+        sampler.on_sent(start, PACKET, WINDOW);
         sampler.on_ack(start + RTT, start, PACKET);
         assert_eq!(sampler.sample(start + RTT, 0).unwrap().delivery_rate, 20_000.0);
-        sampler.on_sent(start + RTT, PACKET);
-        sampler.on_sent(start + RTT + ms(1), PACKET);
+        sampler.on_sent(start + RTT, PACKET, WINDOW);
+        sampler.on_sent(start + RTT + ms(1), PACKET, WINDOW);
         // The acknowledgement of the second comes faster than any did before it.
         let now = start + RTT + ms(11);
         sampler.on_ack(now, start + RTT + ms(1), PACKET);
@@ -276,9 +289,9 @@ mod tests {
     fn packets_without_acknowledgements_leave_no_batch() {
         let start = Instant::now();
         let mut sampler = Sampler::new(start);
-        for n in 0..2 * MAX_BATCHES as u64 {
+        for n in 0..2 * BATCHES[1] {
             let sent = start + ms(n);
-            sampler.on_sent(sent, PACKET + 40);
+            sampler.on_sent(sent, PACKET + 40, WINDOW);
             if let Some(acked) = n.checked_sub(50) {
                 sampler.on_ack(sent, start + ms(acked), PACKET);
                 let sample = sampler.sample(sent, 50 * PACKET).unwrap();
@@ -287,8 +300,40 @@ mod tests {
                 let in_rtt = sample.delivered;
                 assert!(in_rtt <= 51 * PACKET, "{n}: {sample:?}");
             }
-            assert!(sampler.batches.len() <= 102, "{n}: {}", sampler.batches.len());
+            assert!(sampler.batches.len() <= 103, "{n}: {}", sampler.batches.len());
         }
+    }
+
+    #[test]
+    fn a_client_that_acknowledges_nothing_takes_little_memory() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        for n in 0..10_000 {
+            sampler.on_sent(start + ms(n), 200, 10);
+        }
+        assert_eq!(sampler.batches.len(), 64);
+        for n in 0..10_000 {
+            sampler.on_sent(start + ms(10_000 + n), PACKET, 2_000);
+        }
+        assert_eq!(sampler.batches.len() as u64, BATCHES[1]);
+        let (sent, now) = (start + ms(19_999), start + ms(20_050));
+        sampler.on_ack(now, sent, PACKET);
+        assert!(sampler.sample(now, 0).is_some());
+        assert!(sampler.batches.capacity() < 100, "{}", sampler.batches.capacity());
+    }
+
+    /// quinn ends the acknowledgement of a probe before it tells what the probe reveals as lost.
+    #[test]
+    fn what_a_probe_reveals_as_lost_has_its_batch() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        sampler.on_sent(start, 2 * PACKET, WINDOW);
+        sampler.on_sent(start + ms(200), PACKET, WINDOW);
+        let now = start + ms(200) + RTT;
+        sampler.on_ack(now, start + ms(200), PACKET);
+        assert!(sampler.sample(now, 2 * PACKET).is_some());
+        let lost = sampler.next_lost(start, &mut (2 * PACKET)).map(|batch| batch.bytes);
+        assert_eq!(lost, Some(2 * PACKET));
     }
 
     /// quinn ends an acknowledgement also when only packets that ask for none were acknowledged.
@@ -296,8 +341,8 @@ mod tests {
     fn an_acknowledgement_of_nothing_drops_no_batch() {
         let start = Instant::now();
         let mut sampler = Sampler::new(start);
-        sampler.on_sent(start, PACKET);
-        sampler.on_sent(start + ms(1), PACKET);
+        sampler.on_sent(start, PACKET, WINDOW);
+        sampler.on_sent(start + ms(1), PACKET, WINDOW);
         assert!(sampler.sample(start + ms(20), 2 * PACKET).is_none());
         sampler.on_ack(start + RTT, start, PACKET);
         assert_eq!(sampler.sample(start + RTT, PACKET).unwrap().delivery_rate, 20_000.0);
@@ -307,9 +352,9 @@ mod tests {
     fn what_the_application_did_not_send_is_marked_until_it_is_delivered() {
         let start = Instant::now();
         let mut sampler = Sampler::new(start);
-        sampler.on_sent(start, PACKET);
+        sampler.on_sent(start, PACKET, WINDOW);
         sampler.mark_app_limited();
-        sampler.on_sent(start + ms(1), PACKET);
+        sampler.on_sent(start + ms(1), PACKET, WINDOW);
         let mut limited = vec![];
         for n in 0..2 {
             sampler.on_ack(start + RTT + ms(n), start + ms(n), PACKET);
@@ -325,7 +370,7 @@ mod tests {
         let start = Instant::now();
         let mut sampler = Sampler::new(start);
         for n in 0..4 {
-            sampler.on_sent(start + ms(n), PACKET);
+            sampler.on_sent(start + ms(n), PACKET, WINDOW);
         }
         let mut remaining = 2 * PACKET;
         let lost = |sampler: &mut Sampler, remaining: &mut u64| {

@@ -90,8 +90,14 @@ impl Bbr {
         }
     }
 
-    /// An ECN mark on packets of a probe: too much was in flight.
+    /// An ECN mark: too much was in flight, if it was a probe or has filled the pipe.
     pub(super) fn handle_congestion_mark(&mut self, now: Instant) {
+        if self.state == State::Startup && self.is_recovering() && !self.sampler.is_app_limited() {
+            self.end_startup();
+        }
+        if !self.probe.is_sample {
+            return;
+        }
         let in_flight = self.sampler.in_flight;
         self.handle_inflight_too_high(now, in_flight, self.sampler.is_app_limited());
     }

@@ -17,7 +17,7 @@
 //!   grows (`queue_delay.rs`). With a queue of one BDP, two BDPs overflow it before the rate has
 //!   been on its plateau for three rounds.
 //! - An ECN mark (RFC 9002 section 7.1 asks for an answer, the draft has none) counts as loss in
-//!   the short-term model, and ends a bandwidth probe.
+//!   the short-term model, and ends a bandwidth probe. Marks of two rounds in a row end Startup.
 
 mod loss;
 mod model;
@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use self::model::{ExtraAcked, FullPipe, MaxBw, Rounds};
 use self::queue_delay::QueueDelay;
 use self::state::{AckPhase, State};
-use super::control::{Acked, BATCH_PACKETS, Control, Lost, paced_window};
+use super::control::{Acked, BATCH_PACKETS, Control, Lost, UNCOUNTED_BYTES, paced_window};
 use super::rate::{Sample, Sampler};
 
 const LOSS_THRESH: f64 = 0.02;
@@ -290,10 +290,13 @@ impl Bbr {
 
 impl Control for Bbr {
     fn on_sent(&mut self, now: Instant, bytes: u64) {
+        if bytes < UNCOUNTED_BYTES {
+            return;
+        }
         if self.sampler.in_flight == 0 && self.sampler.is_app_limited() {
             self.restart_from_idle(now);
         }
-        self.sampler.on_sent(now, bytes);
+        self.sampler.on_sent(now, bytes, self.cwnd / self.mtu);
         self.is_cwnd_limited |= self.sampler.in_flight + 2 * self.mtu >= self.cwnd;
     }
 
@@ -321,7 +324,7 @@ impl Control for Bbr {
         while let Some(batch) = self.sampler.next_lost(lost.sent, &mut remaining) {
             self.handle_lost(now, batch);
         }
-        if lost.bytes == 0 && self.probe.is_sample {
+        if lost.bytes == 0 {
             self.handle_congestion_mark(now);
         }
         if lost.is_persistent {

@@ -10,9 +10,11 @@ pub mod chunked;
 pub mod coding;
 pub mod condition;
 pub mod connection_values;
+pub mod cookies;
 pub mod early_hints;
 pub mod error_lines;
 pub mod fault_page;
+pub mod form;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod hop;

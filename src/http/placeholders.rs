@@ -22,7 +22,6 @@ pub use facts::{Captures, RequestId, ResponseFacts};
 pub use names::{known, of_variable, translated};
 use parse::Part;
 pub use parse::opens_object;
-pub use read::cookie;
 use scope::Scope;
 use table::{Read, Value};
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use http::{HeaderMap, Method, Uri, Version};
 
 use crate::http::Request;
-use crate::http::placeholders::cookie;
+use crate::http::cookies;
 
 /// A copy of a request's head.
 #[derive(Debug, Clone)]
@@ -43,9 +43,7 @@ impl Facts {
 
     /// A cookie's value; empty without it.
     pub(super) fn cookie(&self, name: &str) -> String {
-        let mut value = String::new();
-        cookie(&mut value, &self.headers, name);
-        value
+        cookies::first(&self.headers, name).unwrap_or_default().into_owned()
     }
 
     /// The first field of a name; empty without it.

@@ -7,6 +7,7 @@ use http::Version;
 use percent_encoding::percent_decode_str;
 
 use super::facts::Facts;
+use crate::http::form;
 use crate::text_template::{Object, Run, Text, Value, texts};
 
 /// `.Req`
@@ -124,9 +125,7 @@ fn first(query: &BTreeMap<String, Vec<String>>, key: &str) -> Value {
 
 fn query(facts: &Facts) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for pair in facts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let [key, value] = [key, value].map(|part| decoded(&part.replace('+', " ")));
+    for (key, value) in form::pairs(facts.uri.query().unwrap_or_default()) {
         found.entry(key).or_default().push(value);
     }
     found

@@ -2,11 +2,11 @@
 
 use http::header::{AUTHORIZATION, HeaderMap, USER_AGENT};
 use http::{HeaderName, StatusCode};
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::repository::{LATEST, Repository};
 use super::signature;
+use crate::http::form;
 
 /// Who sends the hook: what it is told by, signed by, and which of its events is a push.
 pub(super) struct Service {
@@ -153,10 +153,10 @@ impl Service {
                 None => return News::Unknown("the field with the event is missing"),
                 Some("ping" | "diagnostics:ping") => return News::Nothing("pong"),
                 Some("release") if repository.branch == LATEST => return News::Push,
-                Some("release") => return News::Nothing("a release, and a branch is followed"),
+                Some("release") => return News::Nothing("a release, but a branch is tracked"),
                 Some(event) if event == *push => {}
                 Some("Tag Push Hook") if repository.branch == LATEST => return News::Push,
-                Some(_) => return News::Unknown("only pushes are understood"),
+                Some(_) => return News::Unknown("only push events are supported"),
             }
         }
         if matches!(self.proof, Proof::Travis) {
@@ -169,7 +169,7 @@ impl Service {
         match names.iter().any(|name| repository.follows(name)) {
             _ if names.is_empty() => News::Unknown("the content names no branch"),
             true => News::Push,
-            false => News::Nothing("another branch is followed"),
+            false => News::Nothing("a different branch is tracked"),
         }
     }
 }
@@ -186,17 +186,15 @@ fn names_of(push: &Value) -> Vec<&str> {
 
 /// A form with JSON in `payload`, about a build.
 fn travis(body: &[u8], repository: &Repository) -> News {
-    let form = String::from_utf8_lossy(body).replace('+', " ");
-    let payload = form.split('&').find_map(|pair| pair.strip_prefix("payload="));
-    let payload = payload.map(|text| percent_decode_str(text).decode_utf8_lossy());
+    let payload = form::value(&String::from_utf8_lossy(body), "payload");
     let build = payload.and_then(|text| serde_json::from_str::<Value>(&text).ok());
     let Some(build) = build else { return News::Unknown("the form has no payload in JSON") };
     if build["type"] != "push" || build["status_message"] != "Passed" {
-        return News::Nothing("no push that has passed");
+        return News::Nothing("not a push that passed");
     }
     match build["branch"].as_str() {
         Some(branch) if repository.follows(branch) => News::Push,
-        Some(_) => News::Nothing("another branch is followed"),
+        Some(_) => News::Nothing("a different branch is tracked"),
         None => News::Unknown("the payload names no branch"),
     }
 }

@@ -1,10 +1,10 @@
 //! Where a request has its token.
 
-use http::header::{AUTHORIZATION, COOKIE};
+use http::header::AUTHORIZATION;
 
 use crate::caddyfile::{Args, ConfigError};
-use crate::http::Request;
 use crate::http::placeholders::Template;
+use crate::http::{Request, cookies};
 
 pub(super) enum Source {
     /// `Authorization`, with a scheme.
@@ -51,13 +51,7 @@ impl Source {
                 let (named, token) = value.split_once(' ')?;
                 named.eq_ignore_ascii_case(scheme).then(|| token.trim().to_owned())?
             }
-            Self::Cookie(name) => {
-                let lines = req.head.headers.get_all(COOKIE).iter();
-                let pairs = lines.filter_map(|line| line.to_str().ok()).flat_map(|l| l.split(';'));
-                let mut pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
-                let (_, value) = pairs.find(|(named, _)| named == name)?;
-                value.trim_matches('"').to_owned()
-            }
+            Self::Cookie(name) => cookies::first(&req.head.headers, name)?.into_owned(),
             Self::Query(template) => template.expand(req, None, ""),
         };
         (!token.is_empty()).then_some(token)

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use http::header::{ACCEPT, CONTENT_TYPE, ORIGIN, REFERER};
 use http::{StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::http::placeholders::Template;
-use crate::http::{Fault, Request, body};
+use crate::http::{Fault, Request, body, form};
 use crate::limits::LOGIN_BYTES;
 
 pub(super) struct Credentials {
@@ -45,8 +45,8 @@ impl Wants {
 /// Reads the query and the content.
 pub(super) async fn read(req: &mut Request) -> Result<Form, Fault> {
     let mut form = Form::default();
-    let mut pairs = decoded(req.head.uri.query().unwrap_or(""));
-    pairs.retain(|(name, _)| name == "logout");
+    let query = form::pairs(req.head.uri.query().unwrap_or(""));
+    let mut pairs: Vec<_> = query.filter(|(name, _)| name == "logout").collect();
     let kind = req.head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.unwrap_or("").to_ascii_lowercase();
     let content = Limited::new(std::mem::take(&mut req.body), LOGIN_BYTES).collect().await;
@@ -63,7 +63,7 @@ pub(super) async fn read(req: &mut Request) -> Result<Form, Fault> {
             pairs.push((name.clone(), value.as_str().unwrap_or_default().to_owned()));
         }
     } else if kind.is_empty() || kind.starts_with("application/x-www-form-urlencoded") {
-        pairs.extend(decoded(&content));
+        pairs.extend(form::pairs(&content));
     } else if !content.is_empty() {
         return Err(bad());
     }
@@ -73,14 +73,6 @@ pub(super) async fn read(req: &mut Request) -> Result<Form, Fault> {
     form.credentials =
         user.map(|user| Credentials { user, password: find("password").unwrap_or_default() });
     Ok(form)
-}
-
-fn decoded(text: &str) -> Vec<(String, String)> {
-    let decode =
-        |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    let pairs = text.split('&').filter(|pair| !pair.is_empty());
-    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.map(|(name, value)| (decode(name), decode(value))).collect()
 }
 
 /// Whether a request comes from a page of this site, or from no page. A page of another site could

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::header::{COOKIE, HeaderValue};
+use http::header::HeaderValue;
 use serde_json::{Value, json};
 
-use crate::http::Request;
+use crate::http::{Request, cookies};
 use crate::tokens::{Claims, Key, Signer, verify};
 
 pub(super) struct Session {
@@ -38,11 +38,8 @@ impl Session {
 
     /// The claims of the request's cookie, if its token is valid.
     pub(super) fn claims(&self, req: &Request) -> Option<Claims> {
-        let lines = req.head.headers.get_all(COOKIE).iter();
-        let pairs = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-        let mut pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
-        let (_, token) = pairs.find(|(name, _)| *name == self.cookie.name)?;
-        verify(token, std::iter::once(&**self.key()), now()).ok()
+        let token = cookies::first(&req.head.headers, &self.cookie.name)?;
+        verify(&token, std::iter::once(&**self.key()), now()).ok()
     }
 
     /// The claims of a user who has logged in.

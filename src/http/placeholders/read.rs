@@ -4,8 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use http::uri::Uri;
-use http::{HeaderMap, HeaderName, Version, header};
-use percent_encoding::percent_decode_str;
+use http::{HeaderMap, HeaderName, Version};
 
 use crate::http::Request;
 
@@ -61,29 +60,6 @@ pub(super) fn joined(out: &mut String, headers: &HeaderMap, name: &HeaderName) {
             out.push(',');
         }
         out.push_str(&String::from_utf8_lossy(value.as_bytes()));
-    }
-}
-
-/// Appends the first value of a query parameter, decoded.
-pub(super) fn argument(out: &mut String, query: &str, wanted: &str) {
-    let decode =
-        |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    if let Some((_, value)) = pairs.into_iter().find(|(name, _)| decode(name) == wanted) {
-        out.push_str(&decode(value));
-    }
-}
-
-/// Appends the value of a cookie, without quotes.
-pub fn cookie(out: &mut String, headers: &HeaderMap, wanted: &str) {
-    for line in headers.get_all(header::COOKIE) {
-        let line = String::from_utf8_lossy(line.as_bytes());
-        let mut pairs = line.split(';').filter_map(|pair| pair.trim().split_once('='));
-        if let Some((_, value)) = pairs.find(|(name, _)| *name == wanted) {
-            let bare = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
-            out.push_str(bare.unwrap_or(value));
-            return;
-        }
     }
 }
 

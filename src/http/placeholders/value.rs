@@ -1,9 +1,10 @@
 //! Expands the values of placeholders.
 
 use super::body::RequestBody;
-use super::read::{argument, cookie, dump, joined};
+use super::read::{dump, joined};
 use super::scope::Scope;
 use super::table::{Read, Value};
+use crate::http::{cookies, form};
 
 impl Value {
     /// Appends the value; nothing if it is not known here.
@@ -18,8 +19,12 @@ impl Value {
                     joined(out, facts.headers, name);
                 }
             }
-            Self::Argument(name) => argument(out, scope.query(), name),
-            Self::Cookie(name) => cookie(out, &req.head.headers, name),
+            Self::Argument(name) => {
+                out.push_str(&form::value(scope.query(), name).unwrap_or_default());
+            }
+            Self::Cookie(name) => {
+                out.push_str(&cookies::first(&req.head.headers, name).unwrap_or_default());
+            }
             Self::Label(n) => {
                 let label = n.checked_sub(1).and_then(|n| req.host.split('.').nth(n));
                 out.push_str(label.unwrap_or(""));

@@ -5,10 +5,11 @@ use std::sync::OnceLock;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
-use http::header::{COOKIE, HeaderName, SET_COOKIE};
+use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
 use crate::fleet::common::Common;
+use crate::http::cookies;
 use crate::upstream::host::set::Set;
 use crate::upstream::host::upstream::Upstream;
 
@@ -45,7 +46,8 @@ impl Sticky {
 
     /// The upstream that the request's cookie names.
     pub(crate) fn host(&self, set: &Set, fields: &HeaderMap) -> Option<usize> {
-        cookies(fields, &self.name).find_map(|value| set.iter().position(|host| is(host, value)))
+        cookies::values(fields, &self.name)
+            .find_map(|value| set.iter().position(|host| is(host, value)))
     }
 
     /// Adds the cookie of `host` to a response, unless the request's `fields` already have it.
@@ -57,7 +59,7 @@ impl Sticky {
         secure: bool,
         response: &mut HeaderMap,
     ) {
-        if cookies(fields, &self.name).next().is_some_and(|value| is(host, value)) {
+        if cookies::values(fields, &self.name).next().is_some_and(|value| is(host, value)) {
             return;
         }
         // Cross-site requests, such as from a frame or a login page, need the session too, and the
@@ -89,12 +91,4 @@ fn own_key() -> Result<Key, String> {
 
 fn is(host: &Upstream, value: &[u8]) -> bool {
     verify_slices_are_equal(host.tag.as_bytes(), value).is_ok()
-}
-
-/// The values of the cookies with this name.
-fn cookies<'a>(fields: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    let pairs =
-        fields.get_all(COOKIE).iter().flat_map(|field| field.as_bytes().split(|b| *b == b';'));
-    pairs
-        .filter_map(move |pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }

@@ -1,9 +1,14 @@
 //! Hashes of names and keys that are the same in every process.
 
+use std::hash::Hasher as _;
+
+use fnv::FnvHasher;
+
 /// FNV-1a, 64 bits, followed by [`mix`].
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    let fnv = |hash: u64, b: &u8| (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
-    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv))
+    let mut hasher = FnvHasher::default();
+    hasher.write(bytes);
+    mix(hasher.finish())
 }
 
 /// Each bit of the result depends on each bit of `n`.

@@ -31,11 +31,12 @@ pub(super) struct Disk {
     has_failed: AtomicBool,
 }
 
-/// A part of the file; another one's when this is dropped.
+/// Parts of the file; others' when this is dropped.
 #[derive(Debug)]
 pub(super) struct Extent {
     disk: Arc<Disk>,
-    at: u64,
+    /// Whole blocks, in the order of the content.
+    parts: Vec<Range<u64>>,
     len: usize,
 }
 
@@ -63,10 +64,10 @@ impl Disk {
         blocks(len) <= self.free.lock().unwrap_or_else(PoisonError::into_inner).all
     }
 
-    /// A part for so many bytes, if there is one.
+    /// Room for so many bytes, if there is as much.
     pub(super) fn take(self: &Arc<Self>, len: usize) -> Option<Extent> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.take(blocks(len)).map(|at| Extent { disk: self.clone(), at, len })
+        free.take(blocks(len)).map(|parts| Extent { disk: self.clone(), parts, len })
     }
 
     fn open(&self) -> io::Result<Arc<File>> {
@@ -85,7 +86,9 @@ impl Extent {
     pub(super) fn write(self, content: &[u8]) -> Option<Written> {
         let disk = self.disk.clone();
         let written = disk.open().and_then(|file| {
-            file.write_all_at(content, self.at)?;
+            for (part, span) in self.spans(0..content.len()) {
+                file.write_all_at(&content[part], span.start)?;
+            }
             Ok(Written { extent: self, file })
         });
         let has_failed = disk.has_failed.swap(written.is_err(), Ordering::Relaxed);
@@ -97,12 +100,27 @@ impl Extent {
         }
         written.ok()
     }
+
+    /// The parts of a range of the content, and where in the file they are.
+    fn spans(&self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, ByteRange)> {
+        let mut begin = 0;
+        self.parts.iter().filter_map(move |part| {
+            let (from, end) = (begin, begin + (part.end - part.start) as usize);
+            begin = end;
+            let (first, last) = (range.start.max(from), range.end.min(end));
+            let start = part.start + first.checked_sub(from)? as u64;
+            let len = last.checked_sub(first).filter(|len| *len > 0)? as u64;
+            Some((first..last, ByteRange { start, len }))
+        })
+    }
 }
 
 impl Drop for Extent {
     fn drop(&mut self) {
         let mut free = self.disk.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.give(self.at, blocks(self.len));
+        for part in &self.parts {
+            free.give(part.start, part.end - part.start);
+        }
     }
 }
 
@@ -113,15 +131,13 @@ impl Written {
 
     /// A part of the content.
     pub(super) fn body(self: &Arc<Self>, range: Range<usize>) -> Body {
-        let span =
-            ByteRange { start: self.extent.at + range.start as u64, len: range.len() as u64 };
-        let source = Source::File(self.file.clone());
-        let file = FileBody::new(source, vec![Piece::Span(span)]);
+        let pieces = self.extent.spans(range).map(|(_, span)| Piece::Span(span));
+        let file = FileBody::new(Source::File(self.file.clone()), pieces.collect());
         Body::new(Sending { file, _written: self.clone() })
     }
 }
 
-/// Keeps the part of the file from being another one's meanwhile.
+/// Keeps the parts of the file from being others' meanwhile.
 struct Sending {
     file: FileBody,
     _written: Arc<Written>,
@@ -155,26 +171,53 @@ fn blocks(len: usize) -> u64 {
 #[derive(Debug)]
 struct Free {
     parts: BTreeMap<u64, u64>,
+    /// Bytes of all of these.
+    left: u64,
+    /// Bytes of the file.
     all: u64,
 }
 
 impl Free {
     fn new(all: u64) -> Self {
-        Self { parts: BTreeMap::from([(0, all)]), all }
+        Self { parts: BTreeMap::from([(0, all)]), left: all, all }
     }
 
-    /// The first part that is large enough.
-    fn take(&mut self, len: u64) -> Option<u64> {
-        let (at, found) = self.parts.iter().find(|(_, found)| **found >= len)?;
-        let (at, found) = (*at, *found);
-        self.parts.remove(&at);
-        if found > len {
-            self.parts.insert(at + len, found - len);
+    /// The first part that is large enough, or the largest ones that are enough together: content
+    /// that needs one part would displace all around it until there is one.
+    fn take(&mut self, len: u64) -> Option<Vec<Range<u64>>> {
+        if self.left < len {
+            return None;
         }
-        Some(at)
+        let one = self.parts.iter().find(|(_, found)| **found >= len).map(|(at, _)| *at);
+        let ats = one.map_or_else(|| self.largest(len), |at| vec![at]);
+        let (mut missing, mut taken) = (len, Vec::with_capacity(ats.len()));
+        for at in ats {
+            let found = self.parts.remove(&at).unwrap_or_default();
+            let used = found.min(missing);
+            if found > used {
+                self.parts.insert(at + used, found - used);
+            }
+            missing -= used;
+            taken.push(at..at + used);
+        }
+        self.left -= len;
+        Some(taken)
+    }
+
+    /// Where parts begin that have so many bytes together, as few as possible.
+    fn largest(&self, len: u64) -> Vec<u64> {
+        let mut sorted: Vec<_> = self.parts.iter().map(|(at, found)| (*found, *at)).collect();
+        sorted.sort_unstable_by(|one, two| two.cmp(one));
+        let mut sum = 0;
+        let until = sorted.iter().position(|(found, _)| {
+            sum += found;
+            sum >= len
+        });
+        sorted[..=until.unwrap_or_default()].iter().map(|(_, at)| *at).collect()
     }
 
     fn give(&mut self, mut at: u64, mut len: u64) {
+        self.left += len;
         if let Some(behind) = self.parts.remove(&(at + len)) {
             len += behind;
         }
@@ -204,8 +247,13 @@ mod tests {
             } else if !taken.is_empty() {
                 taken.swap_remove(random.usize(..taken.len()));
             }
-            let mut parts: Vec<_> = taken.iter().map(|one| (one.at, blocks(one.len))).collect();
-            parts.extend(disk.free.lock().unwrap().parts.clone());
+            let of = |one: &Extent| one.parts.clone();
+            let mut parts: Vec<_> =
+                taken.iter().flat_map(of).map(|p| (p.start, p.end - p.start)).collect();
+            let free = disk.free.lock().unwrap();
+            assert_eq!(free.left, free.parts.values().sum::<u64>());
+            parts.extend(free.parts.clone());
+            drop(free);
             parts.sort_unstable();
             let end = parts.iter().fold(0, |end, (at, len)| {
                 assert_eq!(*at, end, "{parts:?}");
@@ -216,6 +264,30 @@ mod tests {
         taken.clear();
         assert_eq!(disk.free.lock().unwrap().parts, BTreeMap::from([(0, 100 * BLOCK)]));
         assert!(disk.is_for(100 * BLOCK as usize) && !disk.is_for(100 * BLOCK as usize + 1));
+    }
+
+    #[tokio::test]
+    async fn what_is_in_many_parts_comes_back_as_it_was() {
+        use http_body_util::BodyExt as _;
+
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::new(directory.path(), 10 * BLOCK);
+        let mut small: Vec<_> = (0..10).map(|_| disk.take(1)).collect();
+        for at in [1, 3, 4, 8] {
+            small[at] = None;
+        }
+        assert!(disk.take(4 * BLOCK as usize + 1).is_none());
+        let len = 3 * BLOCK as usize + 77;
+        let content: Vec<u8> = (0..len).map(|at| (at / 7) as u8).collect();
+        let written = Arc::new(disk.take(len).unwrap().write(&content).unwrap());
+        assert_eq!(written.extent.parts.len(), 3, "{written:?}");
+        let block = BLOCK as usize;
+        for range in [0..len, 5..block, block - 1..block + 1, 3 * block + 76..len, 9..9] {
+            let read = written.body(range.clone()).collect().await.unwrap().to_bytes();
+            assert!(read == content[range.clone()], "{range:?}");
+        }
+        drop(written);
+        assert!(disk.take(4 * block).is_some());
     }
 
     #[test]

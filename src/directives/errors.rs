@@ -96,6 +96,11 @@ impl Settings {
                 let hint = "write a code, such as: 404 notfound.html, or: * for all others";
                 args.error_at(word, message).hint(hint)
             })?;
+            if !(400..600).contains(&code) {
+                let warning =
+                    args.error_at(word, format!("errors: no error has the status {code}"));
+                args.warn(warning.hint("write a code from 400 to 599"));
+            }
             self.pages.insert(code, page).is_some()
         };
         if twice {

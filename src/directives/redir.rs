@@ -87,15 +87,14 @@ enum Kind {
 impl Kind {
     fn parse(text: &str, args: &Args<'_>) -> Result<Self, ConfigError> {
         Self::known(text).ok_or_else(|| {
-            args.error(format!("Invalid redirect code '{text}'")).hint(match text {
-                "permanent" => "write 301 in place of permanent",
-                "temporary" | "redirect" => "write 302 in place of the word",
-                "html" => "write meta in place of html",
-                _ if text.starts_with('/') || text.contains("://") => {
-                    "write FROM, TO and the code in this order, such as: redir /a /b 301"
+            let hint = match code_of_word(text) {
+                Some(code) => format!("write {code} in place of {text}"),
+                None if text.starts_with('/') || text.contains("://") => {
+                    "write FROM, TO and the code in this order, such as: redir /a /b 301".to_owned()
                 }
-                _ => "write 300 to 305, 307, 308 or meta",
-            })
+                None => "write 300 to 305, 307, 308 or meta".to_owned(),
+            };
+            args.error(format!("Invalid redirect code '{text}'")).hint(hint)
         })
     }
 
@@ -107,6 +106,16 @@ impl Kind {
             }
             _ => None,
         }
+    }
+}
+
+/// The code for a word of nginx or Caddy 2.
+fn code_of_word(word: &str) -> Option<&'static str> {
+    match word {
+        "permanent" => Some("301"),
+        "temporary" | "redirect" => Some("302"),
+        "html" => Some("meta"),
+        _ => None,
     }
 }
 
@@ -147,6 +156,10 @@ fn parsed(words: &[&str], code: Option<Kind>, args: &mut Args<'_>) -> Result<Rul
         [to] => ("/", to, default),
         // Two words are FROM TO, or TO CODE if the second is a code and the first is not a path.
         [to, code] if Kind::known(code).is_some() => ("/", to, Kind::parse(code, args)?),
+        [code, to] if Kind::known(code).is_some() => return Err(misplaced(to, code, code, args)),
+        [to, word] if to.contains("://") && code_of_word(word).is_some() => {
+            return Err(misplaced(to, word, code_of_word(word).unwrap_or_default(), args));
+        }
         [from, to] => (from, to, default),
         [from, to, code] => (from, to, Kind::parse(code, args)?),
         _ => return Err(args.arg_error()),
@@ -160,6 +173,12 @@ fn parsed(words: &[&str], code: Option<Kind>, args: &mut Args<'_>) -> Result<Rul
         to.starts_with("//") && !to.starts_with("//{uri") && !to.starts_with("//{path");
     let (from, to) = (path(args, from)?, Template::parse(to));
     Ok(Rule { from, to, names_host, kind, conditions: std::sync::Arc::default() })
+}
+
+/// `word` is no FROM and no TO.
+fn misplaced(to: &str, word: &str, code: &str, args: &Args<'_>) -> ConfigError {
+    let error = args.error_at(word, format!("redir: '{word}' is not a path"));
+    error.hint(format!("write: redir {to} {code}"))
 }
 
 /// FROM. Only exact paths are allowed; patterns require a condition.

@@ -54,7 +54,14 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
                 Some(hash) => Secret::parse(hash).map_err(|reason| {
                     args.error(format!("basicauth: invalid password of '{user}': {reason}"))
                 })?,
-                None => Secret::plain(password),
+                None => {
+                    if is_hash(password) {
+                        let message = "basicauth: this hash is read as the password itself";
+                        let warning = args.error_at(password, message);
+                        args.warn(warning.hint("write hash= before it, or the password"));
+                    }
+                    Secret::plain(password)
+                }
             },
         };
         let mut block = Block { paths: Vec::new(), realm: "Restricted".to_owned() };

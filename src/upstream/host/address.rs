@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::HeaderValue;
 
 use crate::caddyfile::parse_port;
@@ -38,6 +39,15 @@ pub(crate) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String>
     let is_torn = authority.ends_with(':') || path_and_query.starts_with("//");
     if matches!(host, "http" | "https") && is_torn {
         return Err(format!("upstream '{text}': '{host}' is a scheme and no host"));
+    }
+    // nginx writes http://unix:/PATH, Caddy 2 unix//PATH.
+    if host == "unix" && (authority.ends_with(':') || path_and_query.starts_with("//")) {
+        return Err(format!(
+            "upstream '{text}': 'unix' is no host; a socket is written unix:/PATH"
+        ));
+    }
+    if host.contains(':') && !host.starts_with('[') {
+        return Err(format!("upstream '{text}': an IPv6 address is written in brackets"));
     }
     if host.contains(',') {
         return Err(format!("upstream '{text}': a host has no comma"));
@@ -125,6 +135,13 @@ pub(crate) fn hint(text: &str) -> String {
             format!("write http{tls}://{host}, and `websocket` in the block of `proxy`")
         }
         _ if is_service(text) => "write: proxy FROM srv://NAME".to_owned(),
+        _ if text.contains("unix:/") || text.starts_with("unix//") => {
+            let at = text.find("unix").unwrap_or(0) + "unix".len();
+            format!("write unix:/{}", text[at..].trim_start_matches([':', '/']))
+        }
+        _ if text.contains("::") && !text.contains('[') => {
+            "write [ADDRESS]:PORT, such as [::1]:8080".to_owned()
+        }
         _ if number => format!("write HOST:{text}, or :{text} for this machine"),
         _ if text.starts_with('/') => {
             "write a line for each path: proxy PATH ADDRESS; a socket is unix:/PATH".to_owned()
@@ -196,23 +213,9 @@ fn basic(user_info: &str) -> Result<HeaderValue, String> {
     if !user_info.contains(':') {
         plain.push(b':');
     }
-    let mut value = field(&format!("Basic {}", base64(&plain)))?;
+    let mut value = field(&format!("Basic {}", BASE64_STANDARD.encode(&plain)))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group =
-            chunk.iter().fold(0u32, |n, b| (n << 8) | u32::from(*b)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = DIGITS[(group >> (18 - 6 * place)) as usize & 63];
-            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -307,6 +310,10 @@ mod tests {
             ("unix:", "no socket path"),
             ("a:1,b:2", "a host has no comma"),
             ("8080", "'8080' is no host, but only a number"),
+            ("unix//run/app.sock", "a socket is written unix:/PATH"),
+            ("http://unix:/run/app.sock", "a socket is written unix:/PATH"),
+            ("::1", "an IPv6 address is written in brackets"),
+            ("http://fe80::1/x", "an IPv6 address is written in brackets"),
             ("{host}:80", "placeholders"),
         ] {
             let error = parse(text, "").unwrap_err();

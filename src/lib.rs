@@ -1,16 +1,20 @@
 //! caddy puts an existing site on HTTP/3 and runs it as a system service.
 //!
-//! In reading order: [`limits`] holds the defaults; [`caddyfile`] turns text into blocks, and
-//! [`warning`] says where; [`http`] is the vocabulary of a request; [`chain`] and [`site`] hold
-//! what a site does; [`directives`] has one module per Caddyfile word, over [`arguments`] that many
-//! take, [`tokens`] and [`passwords`], and [`upstream`] where it speaks to another server;
-//! [`config`] makes a snapshot of them; [`tls`] keeps certificates; [`net`] is below all that opens
-//! connections; [`congestion`] names the congestion controllers of QUIC; [`https_records`] looks
-//! after what DNS says of the sites; [`metrics`] counts, and [`report`] is what an operator sees of
-//! the process; [`quic_report`] compares visitors with and without HTTP/3, and [`experiment`]
-//! measures them; [`fleet`] is how several machines do as one; [`server`] listens and serves;
-//! [`convert`] translates configurations of other servers; [`daemon`] deals with the operating
-//! system; [`run`] is the life of the process and [`cli`] its command line.
+//! In reading order: [`limits`] holds the defaults; [`error_chain`], [`json_string`], [`machine`],
+//! [`credit`] and [`http2_frames`] depend on nothing else of ours, or little; [`caddyfile`] turns
+//! text into blocks, and [`warning`] says where; [`http`] is the vocabulary of a request; [`chain`]
+//! and [`site`] hold what a site does; [`directives`] has one module per Caddyfile word, over
+//! [`arguments`] that many take, [`tokens`] and [`passwords`], and [`upstream`] where it speaks to
+//! another server; [`own_files`], [`pages`], [`text_template`], [`minified`] and [`remake`] are
+//! what words that send or make files share, [`confined`] keeps paths within a folder and
+//! [`programs`] runs commands; [`config`] makes a snapshot of them; [`tls`] keeps certificates;
+//! [`net`] is below all that opens connections; [`congestion`] names the congestion controllers of
+//! QUIC; [`https_records`] looks after what DNS says of the sites; [`metrics`] counts, and
+//! [`report`] is what an operator sees of the process; [`quic_report`] compares visitors with and
+//! without HTTP/3, and [`experiment`] measures them; [`fleet`] is how several machines do as one;
+//! [`server`] listens and serves; [`convert`] translates configurations of other servers;
+//! [`daemon`] deals with the operating system; [`run`] is the life of the process and [`cli`] its
+//! command line.
 
 pub mod arguments;
 pub mod caddyfile;

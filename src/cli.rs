@@ -83,7 +83,7 @@ static FLAGS: &[Flag] = &[
     value(
         "fleet-key",
         |o, v| set(&mut o.fleet_key, v),
-        "With -fleet: file with the 32 bytes of the key that all machines have",
+        "With -fleet: file with the 32-byte key that all machines share",
     ),
     value(
         "fleet-listen",
@@ -114,7 +114,7 @@ static FLAGS: &[Flag] = &[
     switch("log-roll-compress", |o, on| o.log_roll_compress = on, "Gzip rotated process logs (on)"),
     value("log-roll-mb", |o, v| number(v, &mut o.log_roll_mb), "Size of a process log, MB (100)"),
     switch("log-timestamps", |o, on| o.log_timestamps = on, "Timestamps in process logs (on)"),
-    switch("overwrite", |o, on| o.overwrite = on, "With -fmt: write the Caddyfile anew"),
+    switch("overwrite", |o, on| o.overwrite = on, "With -fmt: rewrite the Caddyfile in place"),
     value("pidfile", |o, v| set(&mut o.pidfile, v), "File to write the process ID to"),
     switch("plugins", |o, on| act(o, on, Action::Plugins), "List built-in plugins and exit"),
     value("port", |o, v| text(&mut o.port, v), "Default port (2015)"),

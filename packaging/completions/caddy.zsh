@@ -24,7 +24,7 @@ _arguments -S \
     '-http2[HTTP/2 (on)]' \
     '-https-port[port of https:// sites]:port' \
     '-fmt[print the Caddyfile in its usual form]' \
-    '-overwrite[with -fmt\: write the Caddyfile anew]' \
+    '-overwrite[with -fmt\: rewrite the Caddyfile in place]' \
     '-json[with -status or -quic-report: print JSON]' \
     '-log[where the process log goes]:log:{ _alternative "files\:file\:_files" "words\:word\:(stdout stderr syslog)" }' \
     '-log-format[format of the process log]:format:(text json)' \

@@ -86,7 +86,7 @@ pub fn slip(word: &str) -> Option<String> {
         "}" | "{" => return None,
         _ if word.starts_with("//") || is_comment(word) => COMMENT.to_owned(),
         _ if word.starts_with('<') => {
-            "this is no HTML or configuration of Apache: write DIRECTIVE ARGUMENT...".to_owned()
+            "this is not HTML or a configuration of Apache: write DIRECTIVE ARGUMENT...".to_owned()
         }
         _ if word.starts_with(['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}']) => {
             "write straight double quotes: \"".to_owned()

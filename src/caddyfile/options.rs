@@ -230,7 +230,7 @@ impl<'a> Written<'a> {
         let first = self.token(&token.text).filter(|_| repeat != Repeat::Accumulates);
         self.entries.push((token, repeat));
         let Some(first) = first else { return Ok(()) };
-        let rest = if repeat == Repeat::Forbidden { "" } else { "; the last one holds" };
+        let rest = if repeat == Repeat::Forbidden { "" } else { "; the last one applies" };
         let message = format!("{} is written twice{rest}", token.text);
         let hint = format!("leave one of them out; the other is at {}:{}", first.file, first.line);
         complain(args, repeat, ConfigError::at(token, Kind::Parse, message).hint(hint))

@@ -150,7 +150,7 @@ impl Parser<'_> {
             }
             return None;
         }
-        let message = format!("'{name}' is a directive, and the address of a site is due here");
+        let message = format!("'{name}' is a directive, but a site address is expected here");
         Some(error(message).hint(hint))
     }
 
@@ -214,7 +214,9 @@ impl Parser<'_> {
     fn note_unset(&mut self, token: &Token) {
         let Some(name) = token.unset() else { return };
         let message = match &*token.text {
-            "" => format!("the environment variable {name} is not set, so that nothing is here"),
+            "" => {
+                format!("the environment variable {name} is not set, so nothing is inserted here")
+            }
             text => format!("the environment variable {name} is not set: the address is '{text}'"),
         };
         let hint = "set it where the server is started";

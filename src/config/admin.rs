@@ -57,7 +57,7 @@ impl Handler for Readers {
         if self.0.contains(req.peer.remote.ip()) {
             return next.run(req);
         }
-        let cause = format!("{} is not among those that may read this", req.peer.remote.ip());
+        let cause = format!("{} may not read this page", req.peer.remote.ip());
         Box::pin(ready(Err(Fault::caused(StatusCode::FORBIDDEN, cause))))
     }
 }

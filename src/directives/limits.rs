@@ -81,7 +81,7 @@ fn body(
     let path = arguments::prefix(args, path)?;
     let limits = &mut site.limits.body;
     if limits.iter().any(|(other, _)| *other == path) {
-        let message = format!("'{path}' has two limits for bodies; the last one holds");
+        let message = format!("'{path}' has two limits for bodies; the last one applies");
         args.warn(args.error(message).hint("leave one of them out"));
     }
     limits.retain(|(other, _)| *other != path);

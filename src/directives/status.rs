@@ -30,7 +30,7 @@ pub(super) static OPTIONS: Options<Block> = Options::<Block>::new(&[
         let word = args.required()?;
         let value = HeaderValue::from_str(word).ok().filter(|_| word.contains('/'));
         block.answer.content_type = value.ok_or_else(|| {
-            args.error(format!("'{word}' is no media type")).hint("write one such as text/html")
+            args.error(format!("'{word}' is not a media type")).hint("write one such as text/html")
         })?;
         Ok(())
     }),

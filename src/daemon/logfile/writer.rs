@@ -208,7 +208,7 @@ impl Writer {
                 let _ = before.join();
             }
             if let Err(err) = archive.tidy() {
-                complain(&failure(&archive.path, "cannot tidy the rolled files of", &err));
+                complain(&failure(&archive.path, "cannot remove old rotated files of", &err));
             }
         };
         self.tidying = thread::Builder::new().name("log-tidy".to_owned()).spawn(work).ok();

@@ -60,7 +60,7 @@ impl Replacement {
             Ok(text) => Ok(Self::parse(&text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let message =
-                    format!("filter: there is no file '{name}': the text '{word}' is put");
+                    format!("filter: file '{name}' not found: the text '{word}' is inserted");
                 let hint = "a path is relative to the working directory of the server";
                 args.warn(args.error_at(word, message).hint(hint));
                 Ok(Self::parse(word.as_bytes()))

@@ -59,12 +59,12 @@ impl Block {
         let Self { path, content_type, either, search, replacement } = self;
         if path.is_none() && content_type.is_none() {
             return Err(args
-                .error("filter: the rule is for no response")
+                .error("filter: the rule matches no response")
                 .hint("write: path PATTERN or content_type PATTERN"));
         }
         let Some(search) = search else {
             return Err(args
-                .error("filter: the rule looks for nothing")
+                .error("filter: the rule has no search pattern")
                 .hint("write: search_pattern PATTERN"));
         };
         Ok(Rule { path, content_type, either, search, replacement })

@@ -132,8 +132,8 @@ fn what_is_refused() {
         ("filter rules {\n}", "unknown word 'rules'"),
         ("filter {\nrule\n}", "filter: the rule has no block"),
         ("filter {\nbuffer 1\n}", "unknown word 'buffer'"),
-        ("filter rule {\nsearch_pattern a\n}", "filter: the rule is for no response"),
-        ("filter rule {\npath a\n}", "filter: the rule looks for nothing"),
+        ("filter rule {\nsearch_pattern a\n}", "filter: the rule matches no response"),
+        ("filter rule {\npath a\n}", "filter: the rule has no search pattern"),
         ("filter rule a {\npath a\n}", "Wrong argument count or unexpected line ending after 'a'"),
         (
             "filter max_buffer_size",

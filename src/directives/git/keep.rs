@@ -85,9 +85,7 @@ fn fetch(repository: &Arc<Repository>, state: &State) -> bool {
         Ok(commit) => commit,
         Err(error) => {
             if known.failure.as_ref() != Some(&error) {
-                log::warn!(
-                    "git: {shown}: {error}; it is tried again, and what is there stays served"
-                );
+                log::warn!("git: {shown}: {error}; retrying; the existing files are still served");
             }
             known.failure = Some(error);
             return false;

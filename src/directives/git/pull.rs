@@ -60,7 +60,7 @@ impl Repository {
             self.pull()?;
         } else {
             return Err(format!(
-                "the directory '{}' has files, and they are of no repository; empty it, or name \
+                "the directory '{}' contains files, but is not a repository; empty it, or name \
                  another one by `path`",
                 path.display()
             ));
@@ -200,7 +200,7 @@ impl Repository {
                 }
                 let _ = child.wait();
                 let minutes = GIT_TIMEOUT.as_secs() / 60;
-                return Err(format!("{name}: it did not end in {minutes} minutes"));
+                return Err(format!("{name}: did not finish within {minutes} minutes"));
             }
             std::thread::sleep(STEP);
         };
@@ -226,7 +226,7 @@ fn start(command: &mut Command, name: &str) -> Result<Running, String> {
     command.stderr(errors.try_clone().map_err(failed)?);
     let child = command.spawn().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            format!("{name}: the program is not there; install it, or put it into PATH")
+            format!("{name}: program not found; install it, or add its directory to PATH")
         }
         _ => failed(error),
     })?;

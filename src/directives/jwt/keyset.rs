@@ -119,7 +119,7 @@ impl KeySet {
         match fetched {
             Ok(keys) => {
                 if failed_before {
-                    log::info!("jwt: {} gives keys again", self.url);
+                    log::info!("jwt: keys of {} are available again", self.url);
                 }
                 self.keys.store(Arc::new(keys));
             }
@@ -154,7 +154,7 @@ impl KeySet {
 /// The keys of a set; those that are for other purposes, or of unknown kinds, are left out.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Key>, String> {
     let set: Value = serde_json::from_slice(bytes).map_err(|error| format!("not JSON: {error}"))?;
-    let list = set.get("keys").and_then(Value::as_array).ok_or("it has no list 'keys'")?;
+    let list = set.get("keys").and_then(Value::as_array).ok_or("it has no `keys` array")?;
     if list.len() > JWKS_KEYS {
         return Err(format!("it has {} keys, and at most {JWKS_KEYS} are read", list.len()));
     }

@@ -157,7 +157,7 @@ fn file(args: &mut Args<'_>, kind: Kind) -> Result<Arc<KeyFile>, ConfigError> {
         Ok(()) => {}
         Err(Unusable::Wrong(why)) => return Err(args.error_at(word, format!("jwt: {why}"))),
         Err(Unusable::Absent(why)) => {
-            let hint = "no token is valid by this file until it is there";
+            let hint = "no token is valid by this file until the file exists";
             args.warn(args.error_at(word, format!("jwt: {why}")).hint(hint));
         }
     }

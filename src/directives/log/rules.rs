@@ -177,7 +177,8 @@ fn remark(path: &str, output: &str, format: &str, args: &mut Args<'_>) {
         }
         (_, text) if !text.is_empty() && !text.contains('{') => {
             let known = if is_format(text) { text } else { "combined" };
-            let message = format!("log: the format '{text}' has no placeholder: all lines are it");
+            let message =
+                format!("log: the format '{text}' has no placeholder, so every line is the same");
             (format, message, format!("write: log {path} {output} {{{known}}}"))
         }
         _ => return,

@@ -76,7 +76,7 @@ fn quic(families: &mut Families<'_>, totals: &QuicTotals) -> fmt::Result {
         ("caddy_quic_congestion_events", "Reactions to congestion.", totals.congestion_events),
         (
             "caddy_quic_black_holes",
-            "How often packets of a size that had passed did so no more.",
+            "Packet sizes that stopped getting through (black holes).",
             totals.black_holes,
         ),
     ] {

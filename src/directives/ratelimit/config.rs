@@ -155,8 +155,9 @@ impl Line {
             let key = table.key(&identity);
             let window = quota.window().as_nanos().div_ceil(1_000_000_000);
             let policy = format!("{name};q={};w={window}", quota.burst());
-            let policy = HeaderValue::try_from(policy)
-                .map_err(|_| args.error("ratelimit: the policy cannot be sent"))?;
+            let policy = HeaderValue::try_from(policy).map_err(|_| {
+                args.error("ratelimit: the policy cannot be sent in a header field")
+            })?;
             counters.push(Counter { path, key, name, policy });
         }
         // Responses are counted for all paths of the line together.

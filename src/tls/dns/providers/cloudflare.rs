@@ -1,5 +1,5 @@
-//! Cloudflare with the e-mail address and the global key of an account, which the crate has not:
-//! most files of Caddy v1 name these.
+//! Cloudflare with the e-mail address and the global key of an account, which the crate does not
+//! support: most files of Caddy v1 name these.
 
 use dns_update::Error;
 use dns_update::http::{HttpClient, HttpClientBuilder};

@@ -79,8 +79,11 @@ fn all_protocols_on_passed_sockets_beside_bound_ones() {
         assert_eq!(curl(&["-4"], &supervisor.url("http", 1)).status, 202);
         assert_eq!(curl(&[], &supervisor.url("http", 2)).status, 201);
     }
+    let words = "is served by 1 of 2 workers";
+    wait_for(words, Duration::from_secs(20), || {
+        supervisor.read("process.log").contains(words).then_some(())
+    });
     let log = supervisor.read("process.log");
-    assert!(log.contains("is served by 1 of 2 workers"), "{log}");
     assert!(!log.contains("no site listens"), "{log}");
 }
 

@@ -23,7 +23,10 @@ navigator.sendBeacon = (to, said) => {
     fetch('/told?' + encodeURIComponent(said), { keepalive: true });
     return send(to, said);
 };
-addEventListener('load', () => setTimeout(() => { location = '/next.html'; }, 1500));
+addEventListener('load', () => new PerformanceObserver((list, self) => {
+    self.disconnect();
+    setTimeout(() => { location = '/next.html'; }, 1500);
+}).observe({ type: 'largest-contentful-paint', buffered: true }));
 ";
 
 fn start(keys: &Path) -> (Caddy, String) {

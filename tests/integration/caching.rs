@@ -68,10 +68,10 @@ fn what_broke_off_is_not_stored_and_a_client_that_leaves_spoils_nothing() {
         assert_eq!(asked, 2, "{path}");
     }
     origin.clear();
-    let left = curl(&["--max-time", "0.7"], &caddy.plain("/drip/20"));
+    let left = curl(&["--max-time", "2.5"], &caddy.plain("/drip/60"));
     assert!(left.error.contains("timed out"), "{left:?}");
-    let whole = curl(&[], &caddy.plain("/drip/20"));
-    assert_eq!((status(&whole), whole.len), ((200, "hit"), 20));
+    let whole = curl(&[], &caddy.plain("/drip/60"));
+    assert_eq!((status(&whole), whole.len), ((200, "hit"), 60));
     assert_eq!(origin.requests().len(), 1);
 }
 

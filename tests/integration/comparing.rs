@@ -184,6 +184,7 @@ impl<'a> Asked<'a> {
         if let Some(value) = self.option("field") {
             field(value.replacen(':', ": ", 1));
         }
+        let mut content = None;
         if let Some(size) = self.option("body").filter(|size| !size.is_empty()) {
             field("Content-Type: text/plain".to_owned());
             field("Expect:".to_owned());
@@ -193,10 +194,10 @@ impl<'a> Asked<'a> {
             ]);
             if size.parse::<usize>().unwrap() > 100_000 {
                 args.pop();
-                let file =
-                    std::env::temp_dir().join(format!("conversion-{}-{size}", std::process::id()));
-                std::fs::write(&file, "x".repeat(size.parse().unwrap())).unwrap();
-                args.push(format!("@{}", file.display()));
+                let file = tempfile::NamedTempFile::new().unwrap();
+                std::fs::write(file.path(), "x".repeat(size.parse().unwrap())).unwrap();
+                args.push(format!("@{}", file.path().display()));
+                content = Some(file);
             }
         }
         if self.option("announced").is_some() {
@@ -206,7 +207,9 @@ impl<'a> Asked<'a> {
             args.extend(["-u".to_owned(), user.to_owned()]);
         }
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        curl(&args, &format!("{scheme}://{name}:{port}{}", self.target))
+        let answer = curl(&args, &format!("{scheme}://{name}:{port}{}", self.target));
+        drop(content);
+        answer
     }
 
     /// What a client notices; the page of an error is each server's own.

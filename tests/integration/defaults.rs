@@ -112,8 +112,8 @@ fn idle(caddy: &Caddy) -> Took {
 }
 
 fn drain(caddy: &mut Caddy) -> Took {
-    let _kept = connect(caddy, b"GET /drip/900 HTTP/1.1\r\nHost: a\r\n\r\n");
-    std::thread::sleep(Duration::from_secs(1));
+    let mut kept = connect(caddy, b"GET /drip/900 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(kept.read(&mut [0; 64]).unwrap() > 0);
     let began = Instant::now();
     caddy.signal(Signal::SIGTERM);
     while caddy.alive() && began.elapsed() < Duration::from_secs(60) {

@@ -43,7 +43,7 @@ fn text(serial: u32, records: &str) -> String {
 /// A site whose names come from the zone.
 fn site(zone: &Zone, block: &str) -> Caddy {
     Setup::new(&format!("http://:@PORT@ {{\n {block}\n}}\n"))
-        .file("resolv.conf", format!("nameserver {}\noptions timeout:1 attempts:1\n", zone.ip))
+        .file("resolv.conf", format!("nameserver {}\noptions timeout:2 attempts:2\n", zone.ip))
         .world("mount --bind @DIR@/resolv.conf /etc/resolv.conf")
         .start()
 }

@@ -47,7 +47,7 @@ impl Zone {
     }
 
     fn world(&self, text: &str) -> Setup {
-        let resolv = format!("nameserver {}\noptions timeout:1 attempts:1\n", self.resolver.ip);
+        let resolv = format!("nameserver {}\noptions timeout:3 attempts:2\n", self.resolver.ip);
         let setup = setup(text).set("EAB", crate::harness::EAB_KEY).file("resolv.conf", resolv);
         let cas = setup.dir().join("cas.pem").display().to_string();
         setup

@@ -54,7 +54,7 @@ const FAULTS: &[(&str, Option<u16>, &str)] = &[
 #[test]
 fn every_fault_over_every_protocol() {
     let responder = Responder::start();
-    let caddy = before(&responder, "read_timeout 1s\n pool 2");
+    let caddy = before(&responder, "read_timeout 3s\n pool 2");
     let mut wrong = vec![];
     for (path, status, line) in FAULTS {
         let asked = responder.asked().len();
@@ -67,7 +67,9 @@ fn every_fault_over_every_protocol() {
         // Three clients, three requests: what has begun is never asked for again.
         let made = responder.asked().len() - asked;
         let line = line.replace("ADDR", &responder.addr);
-        let logged = caddy.read("errors.log").matches(&line).count();
+        let count = |log: &str| log.matches(&line).count();
+        let log = caddy.read_when("errors.log", |log| line.is_empty() || count(log) >= 3);
+        let logged = count(&log);
         if made != 3 || (!line.is_empty() && logged != 3) {
             wrong.push(format!("{path}: {made} requests, {logged} lines {line:?}"));
         }
@@ -134,8 +136,10 @@ fn an_aborted_upload_is_never_seen_whole() {
     wait_for("a connection", Duration::from_secs(5), || {
         (responder.open.load(Ordering::SeqCst) == 1).then_some(())
     });
+    // For the parameters and the half.
+    std::thread::sleep(Duration::from_millis(200));
     drop(stream);
-    let asked = wait_for("the request", Duration::from_secs(5), || responder.asked().pop());
+    let asked = wait_for("the request", Duration::from_secs(20), || responder.asked().pop());
     assert!(!asked.complete, "half an upload looks whole");
 }
 
@@ -144,12 +148,12 @@ fn a_client_that_goes_away_closes_the_connection() {
     let responder = Responder::start();
     let caddy = before(&responder, "pool 2");
     let closed = |what: &str| {
-        wait_for(what, Duration::from_secs(5), || {
+        wait_for(what, Duration::from_secs(20), || {
             (responder.open.load(Ordering::SeqCst) == 0).then_some(())
         });
     };
     for version in ["--http1.1", "--http2"] {
-        let _ = curl(&[version, "--max-time", "1"], &caddy.url("/hang"));
+        let _ = curl(&[version, "--max-time", "4"], &caddy.url("/hang"));
         closed(version);
     }
     h3_one(caddy.port(), json!({"path": "/hang", "stop_at": 1}));

@@ -70,7 +70,7 @@ fn a_client_that_goes_away_cancels_upstream() {
     let origin = Origin::start();
     let caddy = Caddy::proxy(origin.addr, "");
     let gone = |what: &str| {
-        wait_for(what, Duration::from_secs(3), || {
+        wait_for(what, Duration::from_secs(20), || {
             (origin.open.load(Ordering::SeqCst) == 0).then_some(())
         });
     };
@@ -92,9 +92,12 @@ fn an_aborted_upload_is_never_seen_whole() {
             b"POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
         )
         .unwrap();
+    wait_for("the connection", Duration::from_secs(20), || {
+        (origin.open.load(Ordering::SeqCst) == 1).then_some(())
+    });
     std::thread::sleep(Duration::from_millis(200));
     drop(stream);
-    wait_for("the origin to see the end", Duration::from_secs(5), || origin.requests().pop());
+    wait_for("the origin to see the end", Duration::from_secs(20), || origin.requests().pop());
     assert!(!origin.last().complete, "half an upload looks whole");
 }
 
@@ -125,7 +128,7 @@ fn a_black_hole_gets_504_at_the_connect_timeout() {
     let wait = Duration::from_millis(300);
     let full: Vec<_> = (0..8).map_while(|_| TcpStream::connect_timeout(&addr, wait).ok()).collect();
     assert!(full.len() < 8, "the queue never fills");
-    for (option, low, high) in [("timeout 1s", 1.0, 2.9), ("", 3.0, 5.0)] {
+    for (option, low, high) in [("timeout 300ms", 0.3, 2.9), ("", 3.0, 10.0)] {
         let caddy = Caddy::proxy(addr, option);
         let began = Instant::now();
         assert_eq!(curl(&[], &caddy.plain("/")).status, 504);
@@ -143,7 +146,8 @@ fn a_black_hole_gets_504_at_the_connect_timeout() {
         }
     });
     let took = began.elapsed().as_secs_f64();
-    assert!(took < 4.0, "one after the other: {took}");
+    // In turn they would take 16 s.
+    assert!(took < 10.0, "one after the other: {took}");
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn a_machine_that_is_killed_takes_only_what_it_was_doing() {
     let stop = AtomicBool::new(false);
     let stop_file = machines[1].path("stop").display().to_string();
     let (fresh, url) = (Tally::default(), balancer.url("/echo"));
-    let (drip, port) = (balancer.url("/drip/40"), machines[1].port());
+    let (drip, port) = (balancer.url("/drip/200"), machines[1].port());
     thread::scope(|scope| {
         // HAProxy gives them to one machine after the other: two to each.
         let downloads: Vec<_> = (0..6)
@@ -179,7 +179,7 @@ fn a_machine_that_is_killed_takes_only_what_it_was_doing() {
                 download
             })
             .collect();
-        asked(&origin, "/drip/40", 6);
+        asked(&origin, "/drip/200", 6);
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 fresh.add(curl(&["--http1.1"], &url).status == 200);
@@ -189,7 +189,7 @@ fn a_machine_that_is_killed_takes_only_what_it_was_doing() {
         let quic = scope.spawn(move || h3(port, json!({"loop": job})));
         asked(&origin, "/echo", 20);
         machines[0].kill();
-        let whole = downloads.into_iter().map(|one| one.join().unwrap() == 40);
+        let whole = downloads.into_iter().map(|one| one.join().unwrap() == 200);
         assert_eq!(whole.filter(|whole| *whole).count(), 4, "two of six were on the machine");
         stop.store(true, Ordering::Relaxed);
         std::fs::write(&stop_file, "").unwrap();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Caddy, Nginx, Origin, Service, Setup, by_all, curl, exchange, h3_one, keep_alive,
-    statuses,
+    Answer, Caddy, Nginx, Origin, Service, Setup, by_all, curl, exchange, free_port, h3_one,
+    keep_alive, statuses,
 };
 
 /// A site with TLS and one without, which ask the server first and then the origin.
@@ -112,9 +112,11 @@ fn no_client_names_its_own_user() {
                   X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Uri: /public\r\nX_Forwarded_Host: evil\r\n\
                   Connection: keep-alive, Remote-User, x-mail\r\n";
     for path in ["/public/../head", "//public/%2e%2e/head", "/head/../public"] {
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: a\r\nCookie: authelia_session=kim\r\n\r\n");
-        let answer = exchange(caddy.port2(), request.as_bytes(), Duration::from_secs(1));
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nCookie: authelia_session=kim\r\n\
+                     Connection: close\r\n\r\n"
+        );
+        let answer = exchange(caddy.port2(), request.as_bytes(), Duration::from_secs(20));
         assert_eq!(statuses(&answer), [400], "{path}: read in two ways");
     }
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
@@ -160,7 +162,7 @@ fn an_oauth2_proxy_decides() {
 fn a_server_that_is_away_lets_nobody_in() {
     let (decides, origin) = (Service::start("forward_auth.py", &[]), Origin::start());
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
     let mute = silent.local_addr().unwrap();
     for (words, status) in [
         (format!("forward_auth / {closed}"), 502),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::harness::{BINARY, Setup, curl};
+use crate::harness::{BINARY, Setup, curl, has_ended, wait_for};
 
 /// The script with a sysconfig file of the test's own; stops the server on drop.
 struct Script {
@@ -123,7 +123,9 @@ fn a_dead_process_leaves_status_1() {
     script.expect("start", 0);
     let pid = script.pid();
     assert!(Command::new("kill").args(["-9", pid.trim()]).status().unwrap().success());
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    wait_for("its end", std::time::Duration::from_secs(20), || {
+        has_ended(pid.trim().parse().unwrap()).then_some(())
+    });
     script.expect("status", 1);
     script.expect("start", 0);
     assert_ne!(script.pid(), pid);

@@ -217,7 +217,7 @@ fn descriptors_that_upstreams_took() {
     assert!(spent < 20, "{spent} ticks of CPU in 2 s without descriptors");
     drop(crowd);
     let url = format!("http://localhost:{}/", caddy.port());
-    wait_for("it to serve again", Duration::from_secs(8), || {
+    wait_for("it to serve again", Duration::from_secs(30), || {
         (curl(&["--max-time", "4"], &url).status == 200).then_some(())
     });
 }
@@ -225,7 +225,7 @@ fn descriptors_that_upstreams_took() {
 #[test]
 fn timeouts_write_bounds_the_whole_response() {
     let origin = Origin::start();
-    let site = "https://localhost:@PORT@ {\n tls self_signed\n timeouts {\n  write 2s\n }\n proxy / @ORIGIN@\n}\n";
+    let site = "https://localhost:@PORT@ {\n tls self_signed\n timeouts {\n  write 4s\n }\n proxy / @ORIGIN@\n}\n";
     let caddy = Setup::new(site).set("ORIGIN", origin.addr).start();
     let all = |path: &str| {
         let h3 = h3_one(caddy.port(), json!({"path": path, "timeout": 20}));
@@ -240,5 +240,6 @@ fn timeouts_write_bounds_the_whole_response() {
         let cut = !answer.error.is_empty() && (5..60).contains(&answer.len);
         assert!(cut, "HTTP/{}: {} bytes, {}", answer.version, answer.len, answer.error);
     }
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    // Uncut they take 30 s.
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
 }

@@ -106,6 +106,8 @@ fn access_logs_roll_by_size_and_keep_some() {
     let caddy = Caddy::start(&format!("http://:@PORT@\nlog / logs/access.log {{uri}} {block}\n"));
     let dir = caddy.path("logs");
     get(&caddy, 0..700, LONG);
+    // Nothing rolls behind the last line.
+    settled(|| caddy.read("logs/access.log"), |text| numbers(text).contains(&699));
     let kept = wait_for("two compressed files", PATIENCE, || {
         let files = files(&dir, "access-");
         (files.len() == 2 && files.iter().all(|name| name.ends_with(".log.gz"))).then_some(files)
@@ -229,7 +231,7 @@ fn local_syslog_end_to_end() {
     // It stalls: its queue holds a handful of messages, and nobody reads. Requests go on.
     let began = Instant::now();
     get(&caddy, 0..200, 100);
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     for number in 0..200 {
         let line = first.hear(&format!("{tag}/{number}/x"));
         assert!(line.starts_with("<134>"), "{line}");
@@ -239,7 +241,7 @@ fn local_syslog_end_to_end() {
     drop(first);
     std::fs::remove_file(&path).unwrap();
     get(&caddy, 200..203, 100);
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_secs(3));
     let second = Syslogd::listen(&path);
     std::thread::sleep(Duration::from_secs(1));
     get(&caddy, 203..204, 100);

@@ -138,7 +138,7 @@ fn prometheus_scrapes_what_was_served() {
     // A site without the directive.
     assert_eq!(curl(&[], &caddy.plain("/a.txt")).status, 200);
     let prometheus = Prometheus::scraping(caddy.third("").trim_start_matches("http://"));
-    assert_eq!(prometheus.value("up"), 1.0);
+    wait_for("a scrape in time", PATIENCE, || (prometheus.value("up") == 1.0).then_some(()));
     let site = "host=\"localhost\",family=~\"[12]\",tier=\"front end\"";
     for (proto, count) in [("1.1", 3.0), ("2.0", 9.0), ("3.0", 3.0)] {
         let expression = format!("sum(caddy_http_request_count_total{{{site},proto=\"{proto}\"}})");
@@ -302,11 +302,8 @@ fn metrics_survive_a_reload_and_tell_of_it() {
         (sample(&text, "caddy_reloads_total{result=\"failure\"}") == 1.0).then_some(text)
     });
     assert_eq!(sample(&text, "caddy_last_reload_failed"), 1.0);
-    assert!(
-        caddy.log().contains("everyone could read the metrics at [::]:9180"),
-        "{}",
-        caddy.log()
-    );
+    let words = "everyone could read the metrics at [::]:9180";
+    assert!(caddy.log_with(words).contains(words), "{}", caddy.log());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Caddy, Origin, Setup, curl, free_port};
+use crate::harness::{Caddy, Origin, Setup, curl, free_port, wait_for};
 
 /// A request without curl options.
 const NONE: &[&str] = &[];
@@ -111,7 +111,7 @@ fn nobody_there_is_502_at_once() {
     let began = Instant::now();
     let answer = curl(&[], &caddy.plain("/"));
     assert_eq!((answer.status, answer.text().as_str()), (502, "502 Bad Gateway\n"));
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(2_500), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -119,8 +119,8 @@ fn max_conns_bounds_the_upstream() {
     let origin = Origin::start();
     let caddy = Caddy::proxy(origin.addr, "max_conns 1");
     thread::scope(|scope| {
-        let slow = scope.spawn(|| curl(&[], &caddy.plain("/slow/1500")));
-        thread::sleep(Duration::from_millis(500));
+        let slow = scope.spawn(|| curl(&[], &caddy.plain("/slow/5000")));
+        wait_for("the request", Duration::from_secs(20), || origin.requests().pop());
         assert_eq!(curl(&[], &caddy.plain("/")).status, 503);
         assert_eq!(slow.join().unwrap().status, 200);
     });
@@ -131,11 +131,12 @@ fn max_conns_bounds_the_upstream() {
 fn a_refused_upstream_is_marked_down_and_comes_back() {
     let (bad, good) = (Origin::named("bad"), Origin::named("good"));
     bad.set_down(true);
-    let options = "policy first\n max_fails 1\n fail_timeout 1s\n try_duration 2s";
+    let options = "policy first\n max_fails 1\n fail_timeout 6s\n try_duration 2s";
     let caddy = Caddy::proxy(format!("{} {}", bad.addr, good.addr), options);
     assert_eq!(curl(&[], &caddy.plain("/")).header("x-origin"), "good");
     bad.set_down(false);
-    assert_eq!(curl(&[], &caddy.plain("/")).header("x-origin"), "good", "still down for 1 s");
-    thread::sleep(Duration::from_millis(1_300));
-    assert_eq!(curl(&[], &caddy.plain("/")).header("x-origin"), "bad");
+    assert_eq!(curl(&[], &caddy.plain("/")).header("x-origin"), "good", "still down for 6 s");
+    wait_for("its return", Duration::from_secs(20), || {
+        (curl(&[], &caddy.plain("/")).header("x-origin") == "bad").then_some(())
+    });
 }

@@ -1,6 +1,7 @@
 //! Signals: which end the server, how requests in flight fare, what the exit code is.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,8 @@ use serde_json::json;
 
 use crate::harness::{Caddy, Origin, Setup, curl, curl_raw, h3, h3_one, wait_for};
 
-/// Three seconds of download.
-const SLOW: &str = "/drip/30";
+/// Five seconds of download.
+const SLOW: &str = "/drip/50";
 
 #[test]
 fn term_finishes_a_download_over_each_protocol() {
@@ -18,6 +19,7 @@ fn term_finishes_a_download_over_each_protocol() {
     for protocol in ["--http1.1", "--http2", "h3"] {
         let mut caddy = Caddy::proxy(origin.addr, "");
         let (url, port) = (caddy.url(SLOW), caddy.port());
+        let at = ("127.0.0.1", port);
         origin.clear();
         let download = thread::spawn(move || match protocol {
             "h3" => h3_one(port, json!({"path": SLOW})),
@@ -26,13 +28,10 @@ fn term_finishes_a_download_over_each_protocol() {
         let limit = Duration::from_secs(20);
         wait_for("the download", limit, || (!origin.requests().is_empty()).then_some(()));
         caddy.signal(Signal::SIGTERM);
-        thread::sleep(Duration::from_millis(300));
-        assert!(
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),
-            "{protocol}: accepts while it drains"
-        );
+        wait_for("the port to close", limit, || TcpStream::connect(at).is_err().then_some(()));
+        assert!(!download.is_finished(), "{protocol}: accepts while it drains");
         let answer = download.join().unwrap();
-        assert_eq!((answer.status, answer.len), (200, 30), "{protocol}: {}", answer.error);
+        assert_eq!((answer.status, answer.len), (200, 50), "{protocol}: {}", answer.error);
         assert_eq!(caddy.wait(), Some(0), "{protocol}");
     }
 }
@@ -42,21 +41,21 @@ fn grace_bounds_the_drain() {
     let origin = Origin::start();
     let site = "http://:@PORT@\nproxy / @ORIGIN@\n";
     let mut caddy = Setup::new(site).set("ORIGIN", origin.addr).arg("-grace=1s").start();
-    let url = format!("http://localhost:{}/drip/100", caddy.port());
+    let url = format!("http://localhost:{}/drip/200", caddy.port());
     let download = thread::spawn(move || curl(&[], &url));
-    thread::sleep(Duration::from_millis(500));
+    wait_for("the download", Duration::from_secs(20), || origin.requests().pop());
     let began = Instant::now();
     caddy.signal(Signal::SIGTERM);
     assert_eq!(caddy.wait(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
-    assert_ne!(download.join().unwrap().len, 100);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert_ne!(download.join().unwrap().len, 200);
 }
 
 #[test]
 fn an_idle_kept_connection_does_not_hold_the_stop() {
     for (request, pause) in [("", 200), ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 1000)] {
         let mut caddy = Caddy::start("http://:@PORT@\nstatus 204 /\n");
-        let mut idle = std::net::TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
+        let mut idle = TcpStream::connect(("127.0.0.1", caddy.port())).unwrap();
         idle.write_all(request.as_bytes()).unwrap();
         thread::sleep(Duration::from_millis(pause));
         let began = Instant::now();
@@ -125,11 +124,14 @@ fn a_second_signal_ends_at_once_with_2() {
     let origin = Origin::start();
     for (first, second) in [(Signal::SIGINT, Signal::SIGINT), (Signal::SIGTERM, Signal::SIGTERM)] {
         let mut caddy = Caddy::proxy(origin.addr, "");
-        let url = caddy.plain("/drip/100");
-        let download = thread::spawn(move || curl(&["--max-time", "5"], &url));
-        thread::sleep(Duration::from_millis(700));
+        origin.clear();
+        let url = caddy.plain("/drip/300");
+        let download = thread::spawn(move || curl(&["--max-time", "30"], &url));
+        let limit = Duration::from_secs(20);
+        wait_for("the download", limit, || origin.requests().pop());
         caddy.signal(first);
-        thread::sleep(Duration::from_millis(300));
+        let at = ("127.0.0.1", caddy.port2());
+        wait_for("the port to close", limit, || TcpStream::connect(at).is_err().then_some(()));
         assert!(caddy.alive(), "{first} waits for the download");
         caddy.signal(second);
         assert_eq!(caddy.wait(), Some(2), "{first} {second}");
@@ -156,9 +158,9 @@ fn a_storm_of_hups_is_survived() {
         caddy.signal(Signal::SIGHUP);
         thread::sleep(Duration::from_millis(5));
     }
-    thread::sleep(Duration::from_secs(2));
+    wait_for("the descriptors of before", Duration::from_secs(20), || {
+        (descriptors(caddy.pid()) <= before + 3).then_some(())
+    });
     assert_eq!(curl(&[], &format!("http://localhost:{}/", caddy.port())).status, 204);
     assert!(caddy.alive());
-    let after = descriptors(caddy.pid());
-    assert!(after <= before + 3, "{before} descriptors before, {after} after");
 }

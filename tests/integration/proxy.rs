@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use serde_json::json;
 
 use crate::harness::{
-    Caddy, Origin, Setup, certificate, curl, exchange, h2_raw, h3, h3_one, statuses,
+    Caddy, Origin, Setup, certificate, curl, exchange, h2_raw, h3, h3_one, statuses, wait_for,
 };
 
 #[test]
@@ -277,9 +277,10 @@ fn idle_upstream_connections_are_bounded() {
             })
             .collect();
         assert!(clients.into_iter().all(|client| client.join().unwrap() == 200));
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        let open = origin.open.load(std::sync::atomic::Ordering::SeqCst);
-        assert!((1..=most).contains(&open), "{open} idle connections, not {most} at most");
+        let open = || origin.open.load(std::sync::atomic::Ordering::SeqCst);
+        wait_for("few idle connections", std::time::Duration::from_secs(10), || {
+            (1..=most).contains(&open()).then_some(())
+        });
     }
 }
 

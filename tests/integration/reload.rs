@@ -197,11 +197,8 @@ fn a_taken_port_for_redirects_is_tried_again() {
     let setup = Setup::new(site).arg("-https-port=@PORT@").arg("-http-port=@PORT2@");
     let other = std::net::TcpListener::bind(("::", setup.ports[1])).unwrap();
     let caddy = setup.start();
-    assert!(
-        caddy.log().contains("redirects from http to https are unavailable"),
-        "{}",
-        caddy.log()
-    );
+    let words = "redirects from http to https are unavailable";
+    assert!(caddy.log_with(words).contains(words), "{}", caddy.log());
     assert!(!caddy.read("stdout").contains("http://localhost"), "{}", caddy.read("stdout"));
     drop(other);
     caddy.reload();

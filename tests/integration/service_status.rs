@@ -105,12 +105,17 @@ fn what_goes_on_now_is_told_and_then_no_more() {
         });
     };
     std::thread::scope(|scope| {
-        scope.spawn(|| curl(&["--http2"], &caddy.url("/drip/30")));
-        scope.spawn(|| h3(caddy.port(), json!({"requests": [{"path": "/slow/3000"}]})));
+        scope.spawn(|| curl(&["--http2"], &caddy.url("/drip/100")));
+        scope.spawn(|| h3(caddy.port(), json!({"requests": [{"path": "/slow/10000"}]})));
         going_on(2, 1, 1);
         // A client that leaves: its request ends with it, and counts as refused.
-        let mut gone = Command::new("curl");
-        gone.args(["-sk", "--max-time", "0.5", &caddy.url("/slow/60000")]).output().unwrap();
+        let path = "/slow/60000";
+        let mut gone = Command::new("curl").args(["-sk", &caddy.url(path)]).spawn().unwrap();
+        wait_for("it at the origin", PATIENCE, || {
+            origin.requests().iter().any(|one| one.target == path).then_some(())
+        });
+        gone.kill().unwrap();
+        gone.wait().unwrap();
     });
     going_on(0, 0, 0);
     let counted = json(&caddy)["requests"]["by_status"].clone();
@@ -238,7 +243,7 @@ fn certificates_that_end_soon_are_told_with_their_days() {
 #[test]
 fn a_renewal_that_failed_is_told_until_one_succeeds() {
     let ca = Ca::start();
-    ca.refuse(503, "3", "out of order");
+    ca.refuse(503, "8", "out of order");
     let mut caddy = setup("a.example\nstatus 200 /\n")
         .arg("-agree")
         .arg("-http-port=@PORT2@")

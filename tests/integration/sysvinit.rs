@@ -1,7 +1,6 @@
 //! The package under a sysvinit that is PID 1: run levels start and stop the service.
 
 use std::thread;
-use std::time::Duration;
 
 use crate::harness::{World, package};
 
@@ -39,7 +38,7 @@ fn run_levels_start_and_stop_the_service() {
         let slow = ["--limit-rate", "12M", "--http1.1"];
         let world = &world;
         let download = scope.spawn(move || world.curl(&slow, "http://localhost/big"));
-        thread::sleep(Duration::from_millis(500));
+        world.until("ss -Htni state established '( sport = :80 )' | grep -q bytes_sent:");
         world.ok("telinit 0");
         assert_eq!(download.join().unwrap(), format!("200 1.1 {}", 30 << 20));
     });

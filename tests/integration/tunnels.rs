@@ -311,7 +311,7 @@ fn a_silent_tunnel_keeps_its_quic_connection_and_nothing_else_does() {
 #[test]
 fn sockets_outlive_a_reload_and_hear_1001_at_a_stop() {
     let origin = EchoSockets::start();
-    let (mut caddy, keys) = proxy(origin.addr, "", &["-grace=1s"]);
+    let (mut caddy, keys) = proxy(origin.addr, "", &["-grace=5s"]);
     let cert = keys.path().join("cert.pem");
     with_runtime(async {
         let mut sockets = vec![

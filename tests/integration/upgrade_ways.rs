@@ -89,6 +89,9 @@ fn logs_go_on_and_are_rolled_by_one_process() {
     get(&caddy, "one");
     caddy.upgrade();
     get(&caddy, "two");
+    wait_for("both lines", std::time::Duration::from_secs(20), || {
+        (caddy.read("logs/access.log") == "/one\n/two\n").then_some(())
+    });
     std::fs::rename(caddy.path("logs/access.log"), caddy.path("logs/moved.log")).unwrap();
     caddy.signal(Signal::SIGUSR1);
     wait_for("the new file", std::time::Duration::from_secs(20), || {

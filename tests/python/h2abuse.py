@@ -73,6 +73,10 @@ class Client:
         if self.send(block):
             self.out["sent"] += held
 
+    def is_decided(self):
+        """Whether the first request has a response or has been reset."""
+        return self.out["statuses"] or self.out["resets"]
+
     def listen(self, until, seconds):
         end = time.time() + seconds
         while not until() and self.out["seconds"] is None:
@@ -189,10 +193,12 @@ def bomb(client, count):
 
 def crumbs(client, count):
     client.send(client.get(1, extra=field("cookie", "a") * count))
+    client.listen(client.is_decided, 10)
 
 
 def header(client, count):
     client.send(client.get(1, extra=field("x-a", "a" * count)))
+    client.listen(client.is_decided, 10)
 
 
 def header_in_many(client, count):
@@ -203,6 +209,7 @@ def header_in_many(client, count):
         last = END_HEADERS if n == len(parts) - 1 else 0
         kind, flags = (HEADERS, END_STREAM | last) if n == 0 else (CONTINUATION, last)
         client.send(frame(kind, flags, 1, part))
+    client.listen(client.is_decided, 10)
 
 
 def half_head(client, count):
@@ -215,6 +222,8 @@ def half_head(client, count):
 
 def many_streams(client, count):
     client.flood(client.get(s) for s in streams(count))
+    done = lambda: len({*client.out["ended"], *client.out["resets"]}) >= count
+    client.listen(done, 30)
 
 
 def sockets(client, count):

@@ -117,7 +117,11 @@ impl<'a> Tree<'a> {
                 base.push(name.to_owned());
                 base
             }
-            _ => return None,
+            // What an import of this file names.
+            name => {
+                let imported = module.names.get(name).filter(|path| path[0] != name)?;
+                self.absolute(own, imported)?
+            }
         };
         base.extend_from_slice(rest);
         Some(base)

@@ -130,23 +130,23 @@ impl Resolver {
 
 /// Passes questions on to BIND, which listens on no address that no interface has.
 fn relay(ip: &str, port: u16, asked: Arc<Mutex<Vec<String>>>) {
-    let outside = UdpSocket::bind((ip, 53)).unwrap();
-    let inside = UdpSocket::bind("127.0.0.1:0").unwrap();
-    inside.connect(("127.0.0.1", port)).unwrap();
-    inside.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let outside = Arc::new(UdpSocket::bind((ip, 53)).unwrap());
     thread::spawn(move || {
         let mut packet = [0; 4096];
         while let Ok((len, client)) = outside.recv_from(&mut packet) {
-            let id = [packet[0], packet[1]];
             asked.lock().unwrap().push(question(&packet[12..len]));
-            let _ = inside.send(&packet[..len]);
-            while let Ok(len) = inside.recv(&mut packet) {
-                // An answer that came too late for its question is not for this one.
-                if packet[..2] == id {
-                    let _ = outside.send_to(&packet[..len], client);
-                    break;
+            let (outside, packet) = (outside.clone(), packet[..len].to_vec());
+            // One that BIND answers late holds no other up.
+            thread::spawn(move || {
+                let inside = UdpSocket::bind("127.0.0.1:0").unwrap();
+                inside.connect(("127.0.0.1", port)).unwrap();
+                inside.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                let mut answer = [0; 4096];
+                let _ = inside.send(&packet);
+                if let Ok(len) = inside.recv(&mut answer) {
+                    let _ = outside.send_to(&answer[..len], client);
                 }
-            }
+            });
         }
     });
 }

@@ -26,6 +26,8 @@ struct State {
     refusals: VecDeque<(u16, &'static str, &'static str)>,
     /// Seconds from now at which renewal is suggested.
     advice: Option<i64>,
+    /// Once, in place of `advice`.
+    next_advice: Option<i64>,
     /// How often that was asked for.
     asked: usize,
     /// How long each answer takes.
@@ -83,6 +85,11 @@ impl Ca {
     }
 
     /// Suggests renewal in so many seconds, to whom asks from now on.
+    /// The next answer alone.
+    pub fn advise_once(&self, seconds: i64) {
+        self.state.lock().unwrap().next_advice = Some(seconds);
+    }
+
     pub fn advise(&self, seconds: i64) {
         self.state.lock().unwrap().advice = Some(seconds);
     }
@@ -222,7 +229,7 @@ fn route(
         }
         _ if target.starts_with("/advice/") => {
             state.asked += 1;
-            advised(state.advice)
+            advised(state.next_advice.take().or(state.advice))
         }
         _ => (200, String::new(), "{}".to_owned()),
     }

@@ -4,7 +4,7 @@
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -195,7 +195,9 @@ pub struct Caddy {
 /// Puts a program in place in one step, as a package does.
 pub fn install(program: &Path, to: &Path) {
     let fresh = to.with_extension("new");
-    std::fs::copy(program, &fresh).unwrap();
+    // In another process: a child that another thread starts meanwhile would hold the file open
+    // for writing, and it could not be run.
+    assert!(Command::new("cp").arg(program).arg(&fresh).status().unwrap().success());
     std::fs::rename(fresh, to).unwrap();
 }
 
@@ -298,8 +300,26 @@ impl Caddy {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
+    /// A file, as soon as it is as it should be, or as it is after some seconds: threads of the
+    /// server's own write its logs, behind the responses.
+    pub fn read_when(&self, name: &str, is_right: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let text = self.read(name);
+            if is_right(&text) || Instant::now() > end {
+                return text;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub fn log(&self) -> String {
         self.read("process.log")
+    }
+
+    /// The log of the process, as soon as it has these words.
+    pub fn log_with(&self, words: &str) -> String {
+        self.read_when("process.log", |log| log.contains(words))
     }
 
     pub fn signal(&self, signal: Signal) {

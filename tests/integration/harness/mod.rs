@@ -77,8 +77,10 @@ pub fn free_port() -> u16 {
 
 /// A port that takes a right to bind.
 pub fn low_port() -> u16 {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
     let free = |port: &u16| TcpListener::bind(("::", *port)).is_ok();
-    (600..1024).rev().find(free).expect("a free low port")
+    let end = 1024 - TAKEN.fetch_add(8, Ordering::Relaxed) % 400;
+    (600..end).rev().find(free).expect("a free low port")
 }
 
 /// Polls until `probe` gives something; panics with `what` after `limit`.

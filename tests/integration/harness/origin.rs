@@ -85,9 +85,13 @@ impl Origin {
     /// Origins on ports that follow one another.
     pub fn row(names: &[&'static str]) -> Vec<Self> {
         for _ in 0..100 {
-            let first = super::free_port();
-            let bound = |at: usize| TcpListener::bind(("127.0.0.1", first + at as u16));
-            let listeners: Result<Vec<_>, _> = (0..names.len()).map(bound).collect();
+            // Those that follow would else be another test's.
+            let ports: Vec<u16> = names.iter().map(|_| super::free_port()).collect();
+            if ports.windows(2).any(|two| two[1] != two[0] + 1) {
+                continue;
+            }
+            let bound = |port: &u16| TcpListener::bind(("127.0.0.1", *port));
+            let listeners: Result<Vec<_>, _> = ports.iter().map(bound).collect();
             if let Ok(listeners) = listeners {
                 return listeners
                     .into_iter()

@@ -4,10 +4,12 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-/// Sends `bytes` to the port and reads until the server closes or says nothing for `quiet`.
+/// Sends `bytes` to the port and reads until the server closes or, after its first byte, says
+/// nothing for `quiet`.
 pub fn exchange(port: u16, bytes: &[u8], quiet: Duration) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(quiet)).unwrap();
+    // A loaded machine may take its time to begin.
+    stream.set_read_timeout(Some(quiet.max(Duration::from_secs(20)))).unwrap();
     // The server may close before all is sent.
     let _ = stream.write_all(bytes);
     let mut got = vec![];
@@ -17,6 +19,7 @@ pub fn exchange(port: u16, bytes: &[u8], quiet: Duration) -> Vec<u8> {
             break;
         }
         got.extend_from_slice(&chunk[..read]);
+        stream.set_read_timeout(Some(quiet)).unwrap();
     }
     let _ = stream.shutdown(Shutdown::Both);
     got

@@ -52,7 +52,8 @@ fn is_haproxy(word: &str) -> bool {
 
 /// Words that both versions have show nothing.
 fn is_caddy_2(word: &str) -> bool {
-    counterpart_of_caddy2(word).is_some() && !matches!(word, "index" | "root" | "to")
+    counterpart_of_caddy2(word).is_some()
+        && !matches!(word, "index" | "key_type" | "max_size" | "root" | "to")
 }
 
 /// Directives that Caddy 1 has and Caddy 2 has not.

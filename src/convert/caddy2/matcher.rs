@@ -178,10 +178,36 @@ fn conditions_of(lines: &[Segment]) -> Result<Where, String> {
         return Ok(found);
     }
     let mut all = Vec::new();
-    for one in lines {
+    for one in &together(lines)? {
         all.extend(matcher(one, false)?);
     }
     if all.is_empty() { Err("it matches every request".to_owned()) } else { Ok(Where::When(all)) }
+}
+
+/// The lines of a matcher, with those that Caddy 2 reads as one: what stands in several of these
+/// need not hold all.
+fn together(lines: &[Segment]) -> Result<Vec<Segment>, String> {
+    let key = |one: &Segment| match one.name() {
+        "header" => one.arg(0).to_ascii_lowercase(),
+        "query" => one.arg(0).split('=').next().unwrap_or_default().to_owned(),
+        _ => String::new(),
+    };
+    let mut found: Vec<Segment> = Vec::new();
+    for one in lines {
+        let is_twin = |known: &&mut Segment| known.name() == one.name() && key(known) == key(one);
+        match (one.name(), found.iter_mut().find(is_twin)) {
+            ("not", _) | (_, None) => found.push(Segment {
+                at: one.at.clone(),
+                words: one.words.clone(),
+                block: one.block.clone(),
+            }),
+            ("path" | "method" | "host", Some(known)) => {
+                known.words.extend_from_slice(one.args());
+            }
+            _ => return Err(format!("{}: no condition of ours, as it is repeated", one.shown())),
+        }
+    }
+    Ok(found)
 }
 
 fn matcher(one: &Segment, is_not: bool) -> Result<Vec<Line>, String> {
@@ -210,7 +236,9 @@ fn matcher(one: &Segment, is_not: bool) -> Result<Vec<Line>, String> {
             test(&field, "match", &regex)
         }
         "method" => any("{method}", one.args()),
-        "host" => any("{hostonly}", one.args()),
+        "host" if !one.args().iter().any(|host| host.contains(['*', '{'])) => {
+            any("{hostonly}", one.args())
+        }
         "protocol" if matches!(one.arg(0), "http" | "https") => test("{scheme}", "is", one.arg(0)),
         "header" => header(one.arg(0), one.args().get(1), &test),
         "query" => match one.arg(0).split_once('=') {

@@ -89,6 +89,22 @@ fn the_order_of_blocks_of_caddy_2() {
 }
 
 #[test]
+fn what_a_matcher_of_caddy_2_repeats() {
+    let site = |lines: &str| format!(":80 {{\n@no {{\n{lines}\n}}\nrespond @no 403\n}}");
+    let closed: &[&str] = &["status 403 /"];
+    hold(&[
+        (
+            &site("path /admin/*\npath /wp-login.php\nmethod GET"),
+            &[("http://", &["match (?i)(?:^/admin/|^/wp-login\\.php$) if {method} is GET"])],
+        ),
+        (&site("host a.test\nhost b.test"), &[("http://", &["^(?:a\\.test|b\\.test)$"])]),
+        (&site("header X-A 1\nheader x-a 2"), &[("http://", closed)]),
+        (&site("query a=1\nquery a=2"), &[("http://", closed)]),
+        (&site("host *.dev.shop.test"), &[("http://", closed)]),
+    ]);
+}
+
+#[test]
 fn lines_of_caddy_2_before_blocks() {
     let files = "handle /admin/* {\nroot * /srv/admin\nfile_server\n}\n";
     let site = |lines: &str| format!(":80 {{\n{lines}{files}}}");

@@ -41,6 +41,9 @@ const DEEPEST: usize = 10;
 const FIRST: &[&str] =
     &["events", "geo", "http", "map", "server", "split_clients", "stream", "types", "upstream"];
 
+/// Directives of nginx alone whose first line may end in any way.
+const LONG: &[&str] = &["fastcgi_cache_path", "log_format", "proxy_cache_path"];
+
 /// Files of nginx that say nothing that is not known here.
 const KNOWN_FILES: &[&str] = &[
     "mime.types",
@@ -71,7 +74,9 @@ pub(super) fn is_nginx(text: &str) -> bool {
     let word = first.split(|c: char| c.is_whitespace() || c == '{').next().unwrap_or_default();
     let line = first.split('#').next().unwrap_or_default().trim_end();
     // A line of Caddy 2 does not end so.
-    line.ends_with(';') || FIRST.contains(&word) && (line.ends_with(['{', '}']) || line == word)
+    line.ends_with(';')
+        || LONG.contains(&word)
+        || FIRST.contains(&word) && (line.ends_with(['{', '}']) || line == word)
 }
 
 pub(super) fn translate(

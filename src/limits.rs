@@ -28,10 +28,14 @@ macro_rules! limits {
 
         /// Each limit's name, its line in the documentation, and its value as shown there.
         #[cfg(test)]
-        static TABLE: &[(&str, &str, fn() -> String)] =
-            &[$((stringify!($name), $line, || tests::$unit($name))),*];
+        pub(super) static TABLE: &[(&str, &str, fn() -> String)] =
+            &[$((stringify!($name), $line, || $crate::limits::tests::$unit($name))),*];
     };
 }
+
+mod fleet;
+
+pub use fleet::*;
 
 limits! {
     // Requests.
@@ -51,8 +55,6 @@ limits! {
     PATTERN_BYTES: usize = 256 * KB,
         bytes "compiled size of a regular expression that contains placeholders";
     RATELIMIT_CLIENTS: usize = 1 << 20, count "clients that `ratelimit` keeps count of";
-    RATELIMIT_TOLD: usize = 256, count "clients in one message to the other machines of `-fleet`";
-    RATELIMIT_COMMON: usize = 1 << 16, count "clients that `ratelimit` keeps count of over all machines of `-fleet`";
     /// Of a site's own, so that one page costs no more than a bad one may.
     TEMPLATE_FILE: u64 = 2 * MB as u64, bytes "file that is a template, or Markdown";
     TEMPLATE_TEXT: usize = 16 * MB, bytes "text that a template makes, with what it makes on the way";
@@ -287,23 +289,6 @@ limits! {
 
     // Certificates.
     ACME_ATTEMPT: Duration = secs(300), time "one attempt to obtain a certificate from a CA";
-    FLEET_ANSWER: Duration = secs(5), time "answer of the engine of `-fleet`, and the connection to it";
-    FLEET_POLL: Duration = secs(5), time "between two questions to the engine of `-fleet`";
-    FLEET_BEAT: Duration = secs(15), time "between two signs of life of a machine of `-fleet`";
-    FLEET_GONE: Duration = secs(45), time "without a sign of life before a machine of `-fleet` is shown no more";
-    FLEET_NUMBER: Duration = secs(86_400), time "without a sign of life before a machine's number in `-fleet` is free";
-    FLEET_PACKETS: u32 = 50_000, count "QUIC packets that a machine of `-fleet` hands over to others in one second";
-    FLEET_AGAIN: Duration = secs(30), time "between attempts to reach the engine of `-fleet`, at most";
-    FLEET_ALONE: Duration = secs(10), time "time without the engine of `-fleet` before a certificate is obtained alone";
-    /// A Sentinel waits for 30 s by default.
-    FLEET_FAILOVER: Duration = secs(90), time "the same with Sentinels, which name another server meanwhile";
-    /// Whoever was away for longer may bring back what was removed.
-    FLEET_REMOVED: Duration = secs(30 * 86_400), time "memory of an entry of `-fleet` that was removed, and an order or a failure that nothing has followed";
-    /// No certificate is valid for longer (398 days).
-    FLEET_REVOKED: Duration = secs(400 * 86_400), time "the same of a certificate that was removed";
-    FLEET_TICKETS: Duration = secs(6 * 3600), time "use of a key of session tickets with `-fleet`";
-    FLEET_PAGES: Duration = secs(300), time "between two exchanges of `quic_report`, with `-fleet`";
-    FLEET_TELL: Duration = secs(1), time "between two messages of a machine about what `ratelimit` has counted, with `-fleet`";
     CA_TIMEOUT: Duration = secs(10), time "one request to a CA (`-catimeout`)";
     CA_ANSWER_BYTES: usize = MB,
         bytes "one response of a CA or another HTTPS service that certificates need";

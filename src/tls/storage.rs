@@ -58,7 +58,7 @@ impl dyn Storage + '_ {
 }
 
 /// A held lock.
-pub trait Held: Debug + Send {}
+pub trait Held: Debug + Send + Sync {}
 
 /// A local folder: `$CADDYPATH`. Folders have mode 0700 and files 0600.
 #[derive(Debug, Clone)]

@@ -56,6 +56,33 @@ fn machines_that_start_at_once_order_once() {
     }
 }
 
+/// Names that DNS does not lead here yet, for instance: a CA counts its refusals over all machines.
+#[test]
+fn a_name_that_the_ca_refuses_is_asked_for_by_one_machine() {
+    let engine = Engine::start(Kind::Redis);
+    let ca = Ca::start();
+    // So that all wait for the first one.
+    ca.delay(Duration::from_millis(500));
+    let body = r#"{"type": "urn:ietf:params:acme:error:rejectedIdentifier", "detail": "never"}"#;
+    (0..20).for_each(|_| ca.refuse(403, "0", body));
+    let machine = || {
+        // One challenge, one order.
+        let setup = setup("a.example\nstatus 200 /\n").arg("-disable-tls-alpn-challenge");
+        member(setup.arg(&format!("-ca={}", ca.url())), &engine.url()).start()
+    };
+    let machines: Vec<_> = (0..8).map(|_| machine()).collect();
+    let knows = |caddy: &Caddy| {
+        let log = caddy.log();
+        log.contains("a.example: no new certificate: ") || log.contains("earlier attempts failed")
+    };
+    for caddy in &machines {
+        wait_for("the refusal", PATIENCE, || knows(caddy).then_some(()));
+    }
+    assert_eq!(ca.orders().len(), 1);
+    let said: String = machines.iter().map(Caddy::log).collect();
+    assert!(said.contains("another machine has tried meanwhile: "), "{said}");
+}
+
 /// In turns before the order, in it, and behind the challenge.
 #[test]
 fn an_engine_that_fails_over_in_mid_order_costs_one_more_order_at_most() {

@@ -13,7 +13,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::binding::Binding;
+use super::binding::{self, Binding};
 use super::failure::Failure;
 use super::places;
 use crate::tls::certificate_spec::Eab;
@@ -29,7 +29,7 @@ pub(super) struct Ca {
     /// Unix second before which it accepts no requests.
     pub(super) pause: Arc<AtomicI64>,
     /// Limits the certificates that are obtained concurrently.
-    pub(super) permits: Semaphore,
+    pub(super) permits: Arc<Semaphore>,
     /// Accounts by e-mail. Locked during a registration, so that it happens only once.
     pub(super) accounts: tokio::sync::Mutex<HashMap<String, Account>>,
     /// Whether it has been said who agreed to its terms.
@@ -41,7 +41,7 @@ impl Ca {
         Self {
             url: url.to_owned(),
             pause: Arc::default(),
-            permits: Semaphore::new(PARALLEL),
+            permits: Arc::new(Semaphore::new(PARALLEL)),
             accounts: tokio::sync::Mutex::default(),
             logged: AtomicBool::new(false),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use instant_acme::{Account, CertificateIdentifier};
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::failure::{Failure, Kind};
 use super::keeper::Keeper;
@@ -13,23 +14,37 @@ use super::nonce::Attempts;
 use super::order::{Issued, Job};
 use super::places::Places;
 use super::settings::Challenge;
-use crate::limits::ACME_ATTEMPT;
 use crate::tls::certificate_spec::CertificateSpec;
-use crate::tls::dns::Dns;
 use crate::tls::pem::{date, unix_now};
 use crate::tls::storage::Held;
 
 /// The interval of attempts to take a lock that another process holds.
 const LOCK_STEP: Duration = Duration::from_millis(300);
 
+/// The right to order a certificate: nobody else orders it, and the CA has few orders at once.
+#[derive(Debug)]
+pub(super) struct Turn {
+    _permit: OwnedSemaphorePermit,
+    _lock: Box<dyn Held>,
+}
+
 impl Keeper {
-    /// Obtains the certificate, if it is still due once a permit is available.
-    pub(super) async fn obtain(&self, managed: &Managed) -> Result<(), Failure> {
+    /// Waits for the turn, for as long as others order.
+    pub(super) async fn turn(&self, managed: &Managed) -> Result<Turn, Failure> {
         let stopping = |_| Failure::trouble("the process is stopping");
-        let ca = self.ca(&managed.spec().ca);
-        let _permit = ca.permits.acquire().await.map_err(stopping)?;
-        let propagation = managed.spec().dns.as_ref().map_or(Duration::ZERO, Dns::propagation);
-        let most = ACME_ATTEMPT + propagation;
+        let permits = self.ca(&managed.spec().ca).permits.clone();
+        let permit = permits.acquire_owned().await.map_err(stopping)?;
+        let lock = self.lock(&Places::of(managed.spec()).lock()).await?;
+        Ok(Turn { _permit: permit, _lock: lock })
+    }
+
+    /// Obtains the certificate within this time.
+    pub(super) async fn obtain(
+        &self,
+        managed: &Managed,
+        _: &Turn,
+        most: Duration,
+    ) -> Result<(), Failure> {
         match tokio::time::timeout(most, self.attempt(managed)).await {
             Ok(done) => done,
             Err(_) => Err(Failure::trouble(format!("not complete within {most:?}"))),
@@ -56,11 +71,6 @@ impl Keeper {
     async fn attempt(&self, managed: &Managed) -> Result<(), Failure> {
         let spec = managed.spec();
         let places = Places::of(spec);
-        let _lock = self.lock(&places.lock()).await?;
-        managed.settle(&*self.store)?;
-        if !managed.is_due() {
-            return Ok(());
-        }
         let pause = self.ca(&spec.ca).pause.load(Ordering::Relaxed);
         if pause > unix_now() {
             return Err(busy(pause));

@@ -10,6 +10,8 @@ use super::failure::Failure;
 use super::keeper::Keeper;
 use super::managed::Managed;
 use super::places::Places;
+use crate::limits::ACME_ATTEMPT;
+use crate::tls::dns::Dns;
 use crate::tls::pem::{date, unix_now};
 use crate::tls::report::RenewalFailure;
 
@@ -104,34 +106,163 @@ pub(super) fn remembered(keeper: &Keeper, managed: &Managed) -> Option<Backoff> 
     backoff
 }
 
-/// Makes an attempt and stores the backoff.
+/// Makes an attempt when it is this machine's turn, unless another one has made it meanwhile. How
+/// it ends is stored before the turn does.
 pub(super) async fn attempt(keeper: &Keeper, managed: &Managed, backoff: &mut Backoff) {
-    let name = &managed.spec().name;
-    let retry = Places::of(managed.spec()).retry();
+    let propagation = managed.spec().dns.as_ref().map_or(Duration::ZERO, Dns::propagation);
+    attempt_within(ACME_ATTEMPT + propagation, keeper, managed, backoff).await;
+}
+
+/// The order has so much time, which does not begin while others have theirs.
+async fn attempt_within(most: Duration, keeper: &Keeper, managed: &Managed, backoff: &mut Backoff) {
     keeper.log_agreement(managed.spec()).await;
-    let kept = match keeper.obtain(managed).await {
+    let turn = match keeper.turn(managed).await {
+        Ok(turn) => turn,
+        Err(failure) => {
+            // The CA was not asked: others may.
+            failed(managed, backoff, &failure);
+            return;
+        }
+    };
+    let done = match managed.settle(&*keeper.store) {
+        Ok(()) if !managed.is_due() => Ok(()),
+        Ok(()) => match remembered(keeper, managed).filter(|other| other.next > unix_now()) {
+            Some(other) => {
+                *backoff = other;
+                return not_again(managed, backoff);
+            }
+            None => keeper.obtain(managed, &turn, most).await,
+        },
+        Err(error) => Err(error.into()),
+    };
+    let retry = Places::of(managed.spec()).retry();
+    let kept = match done {
         Ok(()) => {
             *backoff = Backoff::default();
             managed.attempted(None);
             keeper.store.remove(&retry)
         }
         Err(failure) => {
-            let at = unix_now();
-            let wait = backoff.failed(&failure, at);
-            let error = failure.text.clone();
-            let last = RenewalFailure { at, error, next: backoff.next };
-            let kept = keeper.store.write(&retry, &backoff.to_bytes(&last));
-            managed.attempted(Some(last));
-            let state = if managed.is_valid() {
-                "the certificate in use is still valid"
-            } else {
-                "clients see an untrusted certificate"
-            };
-            log::error!("{name}: no new certificate: {failure}. Next attempt in {wait:?}; {state}");
-            kept
+            let last = failed(managed, backoff, &failure);
+            keeper.store.write(&retry, &backoff.to_bytes(&last))
         }
     };
+    drop(turn);
     if let Err(error) = kept {
         log::error!("{error}");
+    }
+}
+
+/// Counts a failure of this machine and logs it.
+fn failed(managed: &Managed, backoff: &mut Backoff, failure: &Failure) -> RenewalFailure {
+    let at = unix_now();
+    let wait = backoff.failed(failure, at);
+    let last = RenewalFailure { at, error: failure.text.clone(), next: backoff.next };
+    managed.attempted(Some(last.clone()));
+    let (name, state) = (&managed.spec().name, state(managed));
+    log::error!("{name}: no new certificate: {failure}. Next attempt in {wait:?}; {state}");
+    last
+}
+
+/// Logs that another machine, or another process of this one, has failed already.
+fn not_again(managed: &Managed, backoff: &Backoff) {
+    let (name, state) = (&managed.spec().name, state(managed));
+    let why = managed.state().failure.map(|failure| failure.error).unwrap_or_default();
+    let next = date(backoff.next);
+    log::warn!(
+        "{name}: no new certificate: another machine has tried meanwhile: {why}. Next attempt at \
+         {next}; {state}"
+    );
+}
+
+fn state(managed: &Managed) -> &'static str {
+    if managed.is_valid() {
+        "the certificate in use is still valid"
+    } else {
+        "clients see an untrusted certificate"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::tls::acme::Settings;
+    use crate::tls::certificate_spec::CertificateSpec;
+    use crate::tls::{Folder, Storage as _};
+
+    const NAME: &str = "a.example";
+
+    /// Of a CA that nobody reaches.
+    fn machine(folder: &std::path::Path) -> (Arc<Keeper>, Arc<Managed>) {
+        let ca = "http://127.0.0.1:1/dir".to_owned();
+        let settings = Settings {
+            ca: ca.clone(),
+            email: String::new(),
+            agreed: true,
+            timeout: Duration::from_secs(5),
+            challenges: Vec::new(),
+        };
+        let keeper = Keeper::new(Folder::new(folder.to_owned()), settings);
+        let spec = CertificateSpec { name: NAME.to_owned(), ca, ..CertificateSpec::default() };
+        let managed = keeper.managed_bare(&spec).unwrap();
+        (keeper, managed)
+    }
+
+    fn run(work: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work);
+    }
+
+    fn why(managed: &Managed) -> String {
+        managed.state().failure.map(|failure| failure.error).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_order_of_another_machine_takes_no_time_of_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keeper, managed) = machine(dir.path());
+        let held = keeper.store.try_lock(NAME).unwrap();
+        run(async {
+            let most = Duration::from_secs(5);
+            let mut backoff = Backoff::default();
+            let others = async {
+                tokio::time::sleep(most + Duration::from_secs(1)).await;
+                assert_eq!(managed.state().failure, None);
+                drop(held);
+            };
+            tokio::join!(attempt_within(most, &keeper, &managed, &mut backoff), others);
+        });
+        let why = why(&managed);
+        assert!(why.contains("refused"), "{why}");
+    }
+
+    #[test]
+    fn what_another_machine_has_failed_at_is_not_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keeper, managed) = machine(dir.path());
+        let retry = Places::of(managed.spec()).retry();
+        let mut others = Backoff::default();
+        others.failed(&Failure::refused("the CA says no"), unix_now());
+        let error = "the CA says no".to_owned();
+        let last = RenewalFailure { at: unix_now(), error, next: others.next };
+        Folder::new(dir.path().to_owned()).write(&retry, &others.to_bytes(&last)).unwrap();
+        let before = keeper.store.read(&retry).unwrap();
+        let mut backoff = Backoff::default();
+        run(attempt(&keeper, &managed, &mut backoff));
+        assert_eq!((why(&managed).as_str(), &backoff), ("the CA says no", &others));
+        assert_eq!(keeper.store.read(&retry).unwrap(), before);
+    }
+
+    /// As when the lock's file cannot be made.
+    #[test]
+    fn what_was_not_asked_of_the_ca_is_no_failure_of_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keeper, managed) = machine(dir.path());
+        std::fs::write(dir.path().join("locks"), "a file").unwrap();
+        run(attempt(&keeper, &managed, &mut Backoff::default()));
+        assert!(!why(&managed).is_empty());
+        let retry = Places::of(managed.spec()).retry();
+        assert_eq!(keeper.store.read(&retry).unwrap(), None);
     }
 }

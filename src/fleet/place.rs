@@ -7,6 +7,9 @@ use percent_encoding::percent_decode_str;
 
 /// What to write, for errors.
 const FORM: &str = "write redis://HOST:PORT, or rediss://HOST:PORT for TLS";
+/// Repeats nothing of the URL.
+const RESERVED: &str = "a /, ? or # stands before an @: in user and password write / as %2F, ? as \
+    %3F, # as %23 and @ as %40";
 
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
@@ -52,8 +55,12 @@ impl Place {
             "rediss+sentinel" => (true, true),
             _ => return Err(format!("unknown scheme '{scheme}': {FORM}")),
         };
-        if let Some((_, fragment)) = rest.split_once('#') {
-            return Err(format!("'#{fragment}' has no meaning; write # in a password as %23"));
+        // What is cut here could be a part of the password.
+        if rest.rsplit_once('@').is_some_and(|(login, _)| login.contains(['/', '?', '#'])) {
+            return Err(RESERVED.to_owned());
+        }
+        if rest.contains('#') {
+            return Err("a # has no meaning; write # in a password as %23".to_owned());
         }
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -194,7 +201,7 @@ fn server(text: &str, default: u16) -> Result<Server, String> {
         }
         None => match text.split_once(':') {
             Some((_, port)) if port.contains(':') => {
-                return Err(format!("write an IPv6 address in brackets: [{text}]"));
+                return Err("write an IPv6 address in brackets, such as [2001:db8::1]".to_owned());
             }
             Some((host, port)) => (host, Some(port).filter(|port| !port.is_empty())),
             None => (text, Some("")),
@@ -209,7 +216,10 @@ fn server(text: &str, default: u16) -> Result<Server, String> {
     }
     let port = match port {
         Some("") => default,
-        Some(port) => self::port(port)?,
+        // Without an @ it may be a password.
+        Some(port) => self::port(port).map_err(
+            |_| "what follows the colon is no port from 1 to 65535; behind a password write @HOST",
+        )?,
         None => return Err(format!("'{text}': the port is missing behind the colon")),
     };
     Ok(Server { host: host.to_owned(), port })
@@ -279,11 +289,10 @@ mod tests {
             ("http://10.0.0.5", "unknown scheme 'http': write redis://HOST:PORT"),
             ("redis://", "no host: write redis://HOST:PORT"),
             ("redis://:6379", "no host"),
-            ("redis://host:0", "port '0': write a number from 1 to 65535"),
-            ("redis://host:65536", "port '65536'"),
-            ("redis://host:port", "port 'port'"),
+            ("redis://host:0", "what follows the colon is no port from 1 to 65535"),
+            ("redis://host:65536", "no port from 1 to 65535; behind a password write @HOST"),
             ("redis://host:", "the port is missing behind the colon"),
-            ("redis://::1", "write an IPv6 address in brackets: [::1]"),
+            ("redis://::1", "write an IPv6 address in brackets, such as [2001:db8::1]"),
             ("redis://[::1", "the ] is missing"),
             ("redis://host/one", "database 'one': write a number, such as /0"),
             ("redis://host/-1", "database '-1'"),
@@ -291,7 +300,7 @@ mod tests {
             ("redis://me@host", "a user needs a password: write redis://USER:PASSWORD@HOST"),
             ("redis://me:@host", "the password is empty"),
             ("redis://:%ff@host", "the password is not UTF-8"),
-            ("redis://:a#b@host", "write # in a password as %23"),
+            ("redis://host#b", "write # in a password as %23"),
             ("redis://a,b", "several hosts are for Sentinel"),
             ("redis+sentinel://a,b", "Sentinel needs the name of the primary"),
             ("redis://host?prefx=a", "unknown option 'prefx=a': there are prefix=NAME and tickets"),
@@ -313,6 +322,27 @@ mod tests {
             Place::of_v1(move |name| {
                 let found = set.iter().find(|(known, _)| *known == name);
                 found.map(|(_, value)| (*value).to_owned())
+    #[test]
+    fn no_part_of_a_password_is_repeated() {
+        for url in [
+            "redis://default:SECRET/SECRET@db",
+            "redis://u:SECRET@SECRET/word@db",
+            "redis://:SECRET#SECRET@db",
+            "redis://:SECRET?SECRET@db/1",
+            "redis+sentinel://:SECRET/SECRET@a,b/main",
+            "rediss://me:SECRET/@db?prefix=a",
+        ] {
+            assert_eq!(Place::parse(url).unwrap_err(), RESERVED, "{url}");
+        }
+        // The host is missing.
+        for url in ["me:SECRET", "me:SECRET#SECRET", "me:SECRET/SECRET", ":SECRET", "me:SEC:RET"] {
+            let error = Place::parse(&format!("redis://{url}")).unwrap_err();
+            assert!(!error.contains("SEC"), "{url}: {error}");
+        }
+        let place = Place::parse("redis://u:%2F%3F%23%40@db").unwrap();
+        assert_eq!(place.password.as_deref(), Some("/?#@"));
+    }
+
             })
         };
         assert_eq!(with(&[]), Ok(None));

@@ -257,10 +257,11 @@ fn wrong_lines_are_explained() {
     for (url, why) in [
         ("10.0.0.5", "-fleet: no URL: write redis://HOST:PORT"),
         ("http://:hunter2@10.0.0.5", "unknown scheme 'http'"),
-        ("redis://10.0.0.5:99999", "port '99999': write a number from 1 to 65535"),
+        ("redis://10.0.0.5:99999", "what follows the colon is no port from 1 to 65535"),
         ("redis://10.0.0.5/x", "database 'x': write a number"),
         ("redis://me@10.0.0.5", "a user needs a password"),
         ("redis://:hunter2@", "no host"),
+        ("redis://:hunter2/hunter2@10.0.0.5", "in user and password write / as %2F, ? as %3F"),
     ] {
         refused(&[&format!("-fleet={url}"), key], &[], why);
         let variable = why.replace("-fleet: ", "CADDY_FLEET: ");

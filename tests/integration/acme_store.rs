@@ -137,3 +137,27 @@ fn the_folder_of_v1_is_picked_up() {
     let contact = serde_json::json!(["mailto:me@mail.example"]);
     assert!(ca.accounts().iter().any(|account| account["contact"] == contact));
 }
+
+/// As after two machines of a fleet that registered one account each, without knowing of the other.
+#[test]
+fn the_url_of_another_account_is_not_used_with_this_key() {
+    let setup = crate::acme::setup(SITE);
+    let pebble = crate::acme::pebble(&setup, crate::acme::DAY);
+    let mut caddy = crate::acme::with(setup, &pebble).start();
+    crate::acme::wait_trusted(&caddy, &pebble.root(), "a.example");
+    caddy.kill();
+    let account = |kind: &str| {
+        caddy.path(&format!("store/acme/127.0.0.1:{}/users/default/default.{kind}", pebble.port))
+    };
+    let before = std::fs::read_to_string(account("json")).unwrap();
+    let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    std::fs::write(account("key"), &other).unwrap();
+    let chain = crate::acme::entry(&caddy, &pebble, "a.example", "crt");
+    std::fs::remove_file(&chain).unwrap();
+    let (key, json) = (account("key"), account("json"));
+    caddy.start_again();
+    wait_log(&caddy, "of another key; asking the CA for the account");
+    crate::acme::wait_trusted(&caddy, &pebble.root(), "a.example");
+    assert_eq!(std::fs::read_to_string(key).unwrap(), other);
+    assert_ne!(std::fs::read_to_string(json).unwrap(), before);
+}

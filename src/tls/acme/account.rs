@@ -64,7 +64,10 @@ impl Owner<'_> {
     /// The stored account, or a new one.
     pub(super) async fn account(&self, store: &dyn Storage) -> Result<Account, Failure> {
         let known = self.stored_key(store)?;
-        let id = self.stored_id(store)?;
+        let id = match &known {
+            Some(key) => self.stored_id(store, key)?,
+            None => None,
+        };
         match (known, id, self.eab) {
             (Some(key), Some(id), _) => self.open(&key, id).await,
             (Some(key), None, None) => self.register(store, &key).await,
@@ -73,7 +76,7 @@ impl Owner<'_> {
                 Err(failure) if failure.is_unknown_account() => {
                     self.register_bound(store, &key, eab).await
                 }
-                found => self.keep(store, found?),
+                found => self.keep(store, &key, found?),
             },
             (None, _, eab) => {
                 let failed = |error: rcgen::Error| Failure::trouble(error.to_string());
@@ -111,7 +114,7 @@ impl Owner<'_> {
             let updated = account.update_contacts(&[&contact]).await;
             updated.map_err(|error| registering(error.into()))?;
         }
-        self.keep(store, account)
+        self.keep(store, key, account)
     }
 
     async fn register_bound(
@@ -123,19 +126,20 @@ impl Owner<'_> {
         let (client, directory) = (self.ca.client(self.timeout), self.ca.url.as_str());
         let binding = Binding { client: &client, directory, email: self.email, eab };
         let id = binding.register(key).await.map_err(registering)?;
-        self.keep(store, self.open(key, id).await?)
+        self.keep(store, key, self.open(key, id).await?)
     }
 
     fn builder(&self) -> AccountBuilder {
         Account::builder_with_http(Box::new(self.ca.client(self.timeout)))
     }
 
-    fn keep(&self, store: &dyn Storage, account: Account) -> Result<Account, Failure> {
+    fn keep(&self, store: &dyn Storage, key: &[u8], account: Account) -> Result<Account, Failure> {
         let id = account.id();
         log::info!("{}: registered account {id} {}", self.ca.url, self.email);
         let facts = json!({
             "Email": self.email,
             "Registration": { "body": { "status": "valid" }, "uri": id },
+            "Key": binding::thumbprint(key)?,
         });
         store.write(&self.entry("json"), facts.to_string().as_bytes())?;
         Ok(account)
@@ -167,16 +171,22 @@ impl Owner<'_> {
         Ok(None)
     }
 
-    fn stored_id(&self, store: &dyn Storage) -> Result<Option<String>, Failure> {
+    /// The URL, unless it is that of another key: two machines that registered one each may have
+    /// mixed them. One without a thumbprint is believed.
+    fn stored_id(&self, store: &dyn Storage, key: &[u8]) -> Result<Option<String>, Failure> {
         let entry = self.entry("json");
         let Some(bytes) = store.read(&entry)? else { return Ok(None) };
-        let facts: Option<Value> = serde_json::from_slice(&bytes).ok();
-        let id = facts.as_ref().and_then(|facts| facts["Registration"]["uri"].as_str());
-        if let Some(id) = id {
-            return Ok(Some(id.to_owned()));
+        let facts: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let Some(id) = facts["Registration"]["uri"].as_str() else {
+            store.set_aside_damaged(&entry, "no account URL")?;
+            return Ok(None);
+        };
+        let kept = facts["Key"].as_str();
+        if kept.is_some_and(|kept| binding::thumbprint(key).is_ok_and(|own| own != kept)) {
+            log::warn!("{}: of another key; asking the CA for the account", store.place(&entry));
+            return Ok(None);
         }
-        store.set_aside_damaged(&entry, "no account URL")?;
-        Ok(None)
+        Ok(Some(id.to_owned()))
     }
 }
 

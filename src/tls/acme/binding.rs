@@ -2,6 +2,7 @@
 //! is already stored. The ACME library would generate the key itself: a crash before it is stored
 //! would lose the account, and some CAs accept a binding only once.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -28,9 +29,7 @@ pub(super) struct Binding<'a> {
 impl Binding<'_> {
     /// Registers the account of this key (PKCS#8); returns its URL.
     pub(super) async fn register(&self, key: &[u8]) -> Result<String, Failure> {
-        let failed = |_| Failure::trouble("the account key cannot sign");
-        let key =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key).map_err(failed)?;
+        let key = pair(key)?;
         let directory = self.send(Method::GET, self.directory, Bytes::new()).await?;
         let directory: Value = serde_json::from_slice(directory.body()).unwrap_or_default();
         let place = |name: &str| {
@@ -98,6 +97,17 @@ impl Binding<'_> {
             Err(_) => Failure::trouble(format!("{url}: the response was {}", answer.status())),
         })
     }
+}
+
+/// The thumbprint of an account's key in PKCS#8 (RFC 7638).
+pub(super) fn thumbprint(key: &[u8]) -> Result<String, Failure> {
+    let jwk = jwk(&pair(key)?).to_string();
+    Ok(BASE64.encode(digest(&SHA256, jwk.as_bytes())))
+}
+
+fn pair(key: &[u8]) -> Result<EcdsaKeyPair, Failure> {
+    let failed = |_| Failure::trouble("the account key cannot sign");
+    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key).map_err(failed)
 }
 
 fn field<'a>(answer: &'a Response<Bytes>, name: &str) -> Result<&'a str, Failure> {

@@ -120,13 +120,28 @@ pub fn replace(store: &dyn Storage, entry: &str, content: Option<&[u8]>) -> io::
     };
     match (content, Places::of_certificate(entry)) {
         (None, _) => store.remove(entry),
-        (Some(content), None) => store.write(entry, content),
+        (Some(content), None) => {
+            if let Some(told) = told_of(entry)
+                && store.read(entry)?.is_some_and(|here| here != content)
+            {
+                // Of the old key: whoever needs the account finds it by the new one.
+                store.remove(&told)?;
+            }
+            store.write(entry, content)
+        }
         (Some(both), Some(places)) => {
             parse(both, both, entry).map_err(io::Error::other)?;
             store.write(&places.arrived(), both)?;
             install(&places, both, store)
         }
     }
+}
+
+/// What the CA has told of the account whose key this entry is.
+fn told_of(entry: &str) -> Option<String> {
+    let parts: Vec<&str> = entry.split('/').collect();
+    let ["acme", _, "users", ..] = parts[..] else { return None };
+    entry.strip_suffix(".key").map(|account| format!("{account}.json"))
 }
 
 /// Whether `one` is a certificate that was issued later than `other`.
@@ -191,6 +206,21 @@ pub(crate) mod tests {
             (lock_of("advice/1-7").as_str(), lock_of("ocsp/a").as_str()),
             ("advice-1-7", "ocsp")
         );
+    }
+
+    #[test]
+    fn what_was_told_of_another_key_goes_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path().to_owned());
+        let entry = |kind: &str| format!("acme/ca/users/me@x/me.{kind}");
+        let has = |kind: &str| store.read(&entry(kind)).unwrap().is_some();
+        for (content, stays) in [(b"one", true), (b"one", true), (b"two", false)] {
+            store.write(&entry("json"), b"{}").unwrap();
+            replace(&store, &entry("key"), Some(content)).unwrap();
+            assert_eq!((has("key"), has("json")), (true, stays));
+        }
+        replace(&store, &entry("json"), Some(b"{}")).unwrap();
+        assert!(has("key") && has("json"));
     }
 
     #[test]

@@ -158,11 +158,9 @@ impl Place {
 /// Without the password.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, Server { host, port }) in self.servers.iter().enumerate() {
+        for (at, server) in self.servers.iter().enumerate() {
             let comma = if at > 0 { "," } else { "" };
-            let is_v6 = host.contains(':');
-            let (open, close) = if is_v6 { ("[", "]") } else { ("", "") };
-            write!(f, "{comma}{open}{host}{close}:{port}")?;
+            write!(f, "{comma}{server}")?;
         }
         self.primary.as_ref().map_or(Ok(()), |primary| write!(f, "/{primary}"))
     }
@@ -171,6 +169,14 @@ impl fmt::Display for Place {
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Place({self}, {}, {:?})", self.database, self.prefix)
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(f, "{open}{host}{close}:{port}")
     }
 }
 
@@ -317,12 +323,6 @@ mod tests {
     }
 
     #[test]
-    fn the_variables_of_v1_are_read() {
-        let with = |set: &'static [(&str, &str)]| {
-            Place::of_v1(move |name| {
-                let found = set.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| (*value).to_owned())
-    #[test]
     fn no_part_of_a_password_is_repeated() {
         for url in [
             "redis://default:SECRET/SECRET@db",
@@ -343,6 +343,12 @@ mod tests {
         assert_eq!(place.password.as_deref(), Some("/?#@"));
     }
 
+    #[test]
+    fn the_variables_of_v1_are_read() {
+        let with = |set: &'static [(&str, &str)]| {
+            Place::of_v1(move |name| {
+                let found = set.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
             })
         };
         assert_eq!(with(&[]), Ok(None));

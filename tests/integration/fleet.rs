@@ -286,41 +286,6 @@ fn wrong_lines_are_explained() {
 }
 
 #[test]
-fn what_only_shows_at_the_engine_stops_no_start() {
-    let guarded = Engine::start_with(Kind::Redis, &["--requirepass", "right"]);
-    let engine = Engine::start(Kind::Valkey);
-    let (_pebble, one) = first(&engine);
-    wait_log(&one, "fleet: connected to");
-    let port = engine.port;
-    for (url, other_key, why) in [
-        (format!("redis://:wrong@127.0.0.1:{}", guarded.port), false, "check user and password"),
-        (format!("redis://127.0.0.1:{}", guarded.port), false, "write the password"),
-        (format!("redis://127.0.0.1:{port}/999"), false, "DB index is out of range"),
-        ("redis://127.0.0.1:1".to_owned(), false, "127.0.0.1:1: Connection refused"),
-        ("redis://nowhere.invalid".to_owned(), false, "nowhere.invalid:6379: "),
-        (format!("rediss://127.0.0.1:{port}"), false, "no answer within 5s over TLS"),
-        (engine.url(), true, "-fleet-key is not the key of the machines that are there"),
-    ] {
-        let mut setup =
-            Setup::new("localhost:@PORT@\ntls off\nstatus 200 /\n").env("CADDYPATH", "store");
-        setup = member(setup, &url);
-        if other_key {
-            setup = setup.file("fleet.key", [8; 32]);
-        }
-        let caddy = setup.start();
-        wait_log(&caddy, why);
-        let answer = crate::harness::curl(&[], &format!("http://localhost:{}/", caddy.port()));
-        assert_eq!(answer.status, 200);
-    }
-    // Two fleets in one engine.
-    let other = format!("{}?prefix=other", engine.url());
-    let setup = Setup::new("localhost:@PORT@\ntls off\n").env("CADDYPATH", "store");
-    let caddy = member(setup, &other).file("fleet.key", [8; 32]).start();
-    wait_log(&caddy, "fleet: connected to");
-    assert_eq!(engine.ask(&["EXISTS", "{other}:fingerprint"]), "1");
-}
-
-#[test]
 fn the_variables_of_caddy_1_are_enough() {
     let engine = Engine::start_with(Kind::Redis, &["--requirepass", "right"]);
     let setup = Setup::new("localhost:@PORT@\ntls off\n")

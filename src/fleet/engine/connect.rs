@@ -1,6 +1,7 @@
 //! Finds the engine, by Sentinel if there is one, and opens a connection: TLS, the login, and the
 //! messages that the engine sends of itself (RESP3).
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -23,6 +24,9 @@ use crate::fleet::place::{Place, Server};
 use crate::limits::FLEET_ANSWER;
 use crate::net::{dial, roots};
 
+const NO_TLS: &str = "; if the port has no TLS, write redis://";
+const FOR_TLS: &str = "; if the port is one for TLS, write rediss://";
+
 /// Called at once with an entry that comes with a message, whatever is asked meanwhile.
 pub type Early = Arc<dyn Fn(&Sealed) + Send + Sync>;
 
@@ -42,6 +46,7 @@ pub(super) struct Message {
 
 /// An open connection.
 pub(super) struct Wire {
+    at: Server,
     asks: MultiplexedConnection,
     pushes: Pushes,
     /// The address of this end.
@@ -60,11 +65,16 @@ impl Engine {
 
     /// Connects to the primary and subscribes to what changes.
     pub async fn connect(&self, early: &Early) -> Result<Link, Trouble> {
+        self.connect_to(self.primary().await?, early).await
+    }
+
+    async fn connect_to(&self, mut at: Server, early: &Early) -> Result<Link, Trouble> {
         let keys = Keys { prefix: self.place.prefix.clone() };
-        let mut at = self.primary().await?;
         let mut moved = false;
         loop {
-            let mut wire = self.open(&at, &self.login(), Some(early)).await?;
+            let login = self.login().set_db(self.place.database);
+            let login = login.set_protocol(ProtocolVersion::RESP3);
+            let mut wire = self.open(&at, &login, Some(early)).await?;
             // In a cluster another node may have the keys.
             let asked = redis::cmd("HLEN").arg(keys.versions()).to_owned();
             if let Err(error) = wire.query::<i64>(&asked).await {
@@ -76,7 +86,7 @@ impl Engine {
                 continue;
             }
             wire.ask::<()>(redis::cmd("SUBSCRIBE").arg(keys.channel())).await?;
-            let (machine, place) = (self.machine.clone(), format!("{}:{}", at.host, at.port));
+            let (machine, place) = (self.machine.clone(), at.to_string());
             let local = wire.local;
             return Ok(Link { wire, keys, machine, place, local });
         }
@@ -89,27 +99,44 @@ impl Engine {
             return first.cloned().ok_or_else(|| Trouble("no host".to_owned()));
         };
         let mut last = Trouble("no Sentinel".to_owned());
-        let login = RedisConnectionInfo::default().set_skip_set_lib_name();
         for server in &self.place.servers {
-            let asked = redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).to_owned();
-            let found = match self.open(server, &login, None).await {
-                Ok(mut wire) => wire.ask::<Option<(String, u16)>>(&asked).await,
-                Err(trouble) => Err(trouble),
-            };
-            match found {
-                Ok(Some((host, port))) => return Ok(Server { host, port }),
-                Ok(None) => last = Trouble(format!("Sentinel knows no primary '{name}'")),
+            match self.ask_sentinel(server, name).await {
+                Ok(Some(primary)) => return Ok(primary),
+                Ok(None) => last = Trouble(format!("{server}: Sentinel knows no primary '{name}'")),
                 Err(trouble) => last = trouble,
             }
         }
         Err(last)
     }
 
+    /// The primary as a Sentinel knows it. One that asks for a login gets that of the engine.
+    async fn ask_sentinel(&self, at: &Server, name: &str) -> Result<Option<Server>, Trouble> {
+        type Found = Option<(String, u16)>;
+        let asked = redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).to_owned();
+        let mut wire = self.open(at, &nobody(), None).await?;
+        let found: Found = match wire.query(&asked).await {
+            Err(error) if error.code() == Some("NOAUTH") => {
+                let with = |Trouble(why): Trouble, advice: &str| {
+                    let why = why.split(';').next().unwrap_or_default();
+                    Trouble(format!("{why}; Sentinel asks for a login, {advice}"))
+                };
+                if self.place.password.is_none() {
+                    let advice = "that of the engine: write redis+sentinel://USER:PASSWORD@HOST";
+                    return Err(with(explained(at, &error), advice));
+                }
+                let opened = self.open(at, &self.login(), None).await;
+                let mut wire = opened.map_err(|trouble| {
+                    with(trouble, "and is given that of the engine in the URL: let it be the same")
+                })?;
+                wire.ask(&asked).await?
+            }
+            found => found.map_err(|error| explained(at, &error))?,
+        };
+        Ok(found.map(|(host, port)| Server { host, port }))
+    }
+
     fn login(&self) -> RedisConnectionInfo {
-        let mut login = RedisConnectionInfo::default()
-            .set_db(self.place.database)
-            .set_protocol(ProtocolVersion::RESP3)
-            .set_skip_set_lib_name();
+        let mut login = nobody();
         if let Some(user) = &self.place.user {
             login = login.set_username(user);
         }
@@ -126,26 +153,24 @@ impl Engine {
         early: Option<&Early>,
     ) -> Result<Wire, Trouble> {
         let Server { host, port } = at;
-        let named = |why: String| Trouble(format!("{host}:{port}: {why}"));
+        let named = |why: String| Trouble(format!("{at}: {why}"));
         let deadline = Instant::now() + FLEET_ANSWER;
         let stream = dial::host((host.as_str(), *port), deadline).await;
         let stream = stream.map_err(|error| named(display_chain(&error)))?;
         let local = stream.local_addr().ok().map(|local| local.ip().to_canonical());
         let opened = async {
             if !self.place.is_tls {
-                return Wire::over(stream, login, early)
-                    .await
-                    .map_err(|error| explained(at, &error));
+                return Wire::over(at, self.place.is_tls, stream, login, early).await;
             }
             let failed = |error: String| named(format!("TLS: {error}"));
             let name = ServerName::try_from(host.clone())
                 .map_err(|error| failed(display_chain(&error)))?;
             let connector = TlsConnector::from(trust().map_err(failed)?);
             let stream = connector.connect(name, stream).await;
-            let stream = stream.map_err(|error| failed(display_chain(&error)))?;
-            Wire::over(stream, login, early).await.map_err(|error| explained(at, &error))
+            let stream = stream.map_err(|error| failed(no_session(&error)))?;
+            Wire::over(at, self.place.is_tls, stream, login, early).await
         };
-        let over = if self.place.is_tls { " over TLS" } else { "" };
+        let over = if self.place.is_tls { format!(" over TLS{NO_TLS}") } else { String::new() };
         let late = |_| named(format!("no answer within {FLEET_ANSWER:?}{over}"));
         let wire = timeout(FLEET_ANSWER, opened).await.map_err(late)??;
         Ok(Wire { local, ..wire })
@@ -154,10 +179,12 @@ impl Engine {
 
 impl Wire {
     async fn over<S>(
+        at: &Server,
+        is_tls: bool,
         stream: S,
         login: &RedisConnectionInfo,
         early: Option<&Early>,
-    ) -> RedisResult<Self>
+    ) -> Result<Self, Trouble>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -171,9 +198,14 @@ impl Wire {
                 sender.send(push)
             });
         }
-        let (asks, driver) = MultiplexedConnection::new_with_config(login, stream, config).await?;
-        let local = None;
-        Ok(Self { asks, pushes, local, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
+        let opened = MultiplexedConnection::new_with_config(login, stream, config).await;
+        let (asks, driver) = opened.map_err(|error| {
+            let Trouble(why) = explained(at, &error);
+            let is_closed = error.is_io_error() && !error.is_timeout() && !is_tls;
+            Trouble(if is_closed { why + FOR_TLS } else { why })
+        })?;
+        let (at, local) = (at.clone(), None);
+        Ok(Self { at, asks, pushes, local, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
     }
 
     async fn query<T: FromRedisValue>(&mut self, asked: &Cmd) -> RedisResult<T> {
@@ -181,24 +213,44 @@ impl Wire {
     }
 
     pub(super) async fn ask<T: FromRedisValue>(&mut self, asked: &Cmd) -> Result<T, Trouble> {
-        self.query(asked).await.map_err(|error| Trouble(why(&error)))
+        self.query(asked).await.map_err(|error| explained(&self.at, &error))
     }
 
     /// The next message; `None` when the connection has ended.
     pub(super) async fn message(&mut self) -> Option<Message> {
         loop {
             let push = self.pushes.recv().await?;
-            match push.kind {
-                PushKind::Disconnection => return None,
-                PushKind::Message => {
-                    let [channel, content] = push.data.try_into().ok()?;
-                    let channel = text(&channel)?;
-                    return Some(Message { channel, content });
-                }
-                _ => {}
+            if push.kind == PushKind::Disconnection {
+                return None;
+            }
+            if let Some(message) = message(push) {
+                return Some(message);
             }
         }
     }
+}
+
+fn message(push: PushInfo) -> Option<Message> {
+    if push.kind != PushKind::Message {
+        return None;
+    }
+    let [channel, content] = push.data.try_into().ok()?;
+    let channel = text(&channel)?;
+    Some(Message { channel, content })
+}
+
+/// Why there is no TLS session.
+fn no_session(error: &io::Error) -> String {
+    match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(_)) => display_chain(error),
+        Some(rustls::Error::InvalidMessage(_)) => format!("the server does not speak it{NO_TLS}"),
+        _ => display_chain(error) + NO_TLS,
+    }
+}
+
+/// Without a login.
+fn nobody() -> RedisConnectionInfo {
+    RedisConnectionInfo::default().set_skip_set_lib_name()
 }
 
 /// The entry that comes with a message.
@@ -215,7 +267,7 @@ fn node_at(node: &str, asked: &str) -> Option<Server> {
 }
 
 fn explained(at: &Server, error: &RedisError) -> Trouble {
-    Trouble(format!("{}:{}: {}", at.host, at.port, why(error)))
+    Trouble(format!("{at}: {}", why(error)))
 }
 
 /// What the engine said, with what to do about it.
@@ -231,6 +283,9 @@ fn why(error: &RedisError) -> String {
         Some("WRONGPASS") => "; check user and password in the URL of -fleet",
         Some("NOAUTH") => "; write the password: -fleet redis://:PASSWORD@HOST",
         Some("NOPERM") => "; docs/fleet.md says what the user must be allowed",
+        _ if error.kind() == ErrorKind::Parse => "; this is no server of the Redis protocol",
+        // Within a script Redis 6 gives it no code of its own.
+        _ if said.contains("OOM command not allowed") => "; its memory is full: raise maxmemory",
         Some("READONLY") => "; this is a replica: -fleet must name the primary, or Sentinels",
         _ if error.kind() == ErrorKind::AuthenticationFailed => {
             "; check user and password in the URL of -fleet"

@@ -47,6 +47,26 @@ impl Engine {
         (engine, clock)
     }
 
+    /// A Sentinel with this configuration.
+    pub fn sentinel(kind: Kind, text: &str) -> Self {
+        let mut sentinel = Self::stopped(kind);
+        let config = sentinel.dir.path().join("sentinel.conf");
+        std::fs::write(&config, text).unwrap();
+        let process = sentinel
+            .command("server")
+            .arg(&config)
+            .args(["--sentinel", "--bind", "127.0.0.1", "--port", &sentinel.port.to_string()])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        sentinel.process = Some(process);
+        wait_for("the Sentinel", Duration::from_secs(30), || {
+            let said = sentinel.ask(&["PING"]);
+            (said == "PONG" || said.starts_with("NOAUTH")).then_some(())
+        });
+        sentinel
+    }
+
     fn stopped(kind: Kind) -> Self {
         let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
         Self { kind, port, options: Vec::new(), env: Vec::new(), dir, process: None }
@@ -165,37 +185,25 @@ pub struct Watched {
     pub primary: Engine,
     pub replica: Engine,
     sentinel: Engine,
-    _dir: tempfile::TempDir,
 }
 
 impl Watched {
     pub fn start(kind: Kind) -> Self {
-        let dir = tempfile::tempdir().unwrap();
         let primary = Engine::start(kind);
         let at = primary.port.to_string();
         let replica = Engine::start_with(kind, &["--replicaof", "127.0.0.1", &at]);
-        let config = dir.path().join("sentinel.conf").display().to_string();
         let text = format!(
             "sentinel monitor main 127.0.0.1 {at} 1\n\
              sentinel down-after-milliseconds main 1000\n\
              sentinel failover-timeout main 10000\n"
         );
-        std::fs::write(&config, text).unwrap();
-        let mut sentinel = Engine::stopped(kind);
-        let process = sentinel
-            .command("server")
-            .args([&config, "--sentinel", "--bind", "127.0.0.1"])
-            .args(["--port", &sentinel.port.to_string()])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        sentinel.process = Some(process);
+        let sentinel = Engine::sentinel(kind, &text);
         wait_for("the replica", Duration::from_secs(30), || {
             let is_up = replica.ask(&["INFO", "replication"]).contains("master_link_status:up");
             let known = sentinel.ask(&["SENTINEL", "REPLICAS", "main"]);
             (is_up && known.contains(&replica.port.to_string())).then_some(())
         });
-        Self { primary, replica, sentinel, _dir: dir }
+        Self { primary, replica, sentinel }
     }
 
     pub fn url(&self) -> String {

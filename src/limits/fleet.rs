@@ -12,7 +12,7 @@ limits! {
     FLEET_AGAIN: Duration = Duration::from_secs(30), time "between attempts to reach the engine of `-fleet`, at most";
     FLEET_ALONE: Duration = Duration::from_secs(10), time "time without the engine of `-fleet` before a certificate is obtained alone";
     /// A Sentinel waits for 30 s by default.
-    FLEET_FAILOVER: Duration = Duration::from_secs(90), time "the same with Sentinels, which name another server meanwhile";
+    FLEET_FAILOVER: Duration = Duration::from_secs(90), time "the same with Sentinels, or of a machine that has been connected before: another server takes over meanwhile";
     /// Whoever was away for longer may bring back what was removed.
     FLEET_REMOVED: Duration = Duration::from_secs(30 * 86_400), time "memory of an entry of `-fleet` that was removed, and an order or a failure that nothing has followed";
     /// No certificate is valid for longer (398 days).

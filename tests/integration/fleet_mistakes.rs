@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::acme::{DAY, PATIENCE, pebble, setup, wait_trusted, with};
 use crate::fleet::{SITE, first, member, wait_log, wait_same};
-use crate::harness::{Caddy, Engine, Kind, Setup, certificate, curl, free_port};
+use crate::harness::{Caddy, Engine, Kind, Setup, certificate, curl, free_port, wait_for};
 
 const CONNECTED: &str = "fleet: connected to";
 const PAGE: &str = include_str!("../../docs/fleet.md");
@@ -190,4 +190,27 @@ fn a_user_with_few_rights_has_enough() {
         assert!(!denied.contains("reason"), "{denied}");
         assert!(!(one.log() + &two.log()).contains("NOPERM"), "{}", one.log());
     }
+}
+
+/// Of a cluster the node that has the keys is asked, also when that of the URL is gone.
+#[test]
+fn the_node_that_has_the_keys_is_remembered() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let nodes = folders.each_ref().map(|folder| {
+        let folder = folder.path().display().to_string();
+        Engine::start_with(Kind::Valkey, &["--cluster-enabled", "yes", "--dir", &folder])
+    });
+    let [mut asked, has] = nodes;
+    assert_eq!(has.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), "OK");
+    assert_eq!(asked.ask(&["CLUSTER", "MEET", "127.0.0.1", &has.port.to_string()]), "OK");
+    wait_for("the cluster", PATIENCE, || {
+        asked.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(())
+    });
+    let caddy = member(plain(), &asked.url()).start();
+    wait_log(&caddy, &format!("{CONNECTED} 127.0.0.1:{}", has.port));
+    asked.kill();
+    let ended = has.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    assert!(ended.parse::<u32>().is_ok_and(|ended| ended > 0), "{ended}");
+    let is_back = |caddy: &Caddy| caddy.log().contains("answers again");
+    wait_for("the engine", PATIENCE, || is_back(&caddy).then_some(()));
 }

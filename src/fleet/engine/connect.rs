@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -36,6 +36,8 @@ pub struct Engine {
     place: Place,
     /// A name that no other process has.
     machine: String,
+    /// Of a cluster: the node that had the keys last.
+    node: Mutex<Option<Server>>,
 }
 
 /// What came by a channel.
@@ -56,7 +58,7 @@ pub(super) struct Wire {
 
 impl Engine {
     pub fn new(place: Place, machine: String) -> Self {
-        Self { place, machine }
+        Self { place, machine, node: Mutex::default() }
     }
 
     pub fn place(&self) -> &Place {
@@ -65,6 +67,13 @@ impl Engine {
 
     /// Connects to the primary and subscribes to what changes.
     pub async fn connect(&self, early: &Early) -> Result<Link, Trouble> {
+        // The node of the URL may be gone.
+        let known = self.node().clone();
+        if let Some(known) = known
+            && let Ok(link) = self.connect_to(known, early).await
+        {
+            return Ok(link);
+        }
         self.connect_to(self.primary().await?, early).await
     }
 
@@ -82,6 +91,7 @@ impl Engine {
                 let Some(node) = node.and_then(|(node, _slot)| node_at(node, &at.host)) else {
                     return Err(explained(&at, &error));
                 };
+                *self.node() = Some(node.clone());
                 (at, moved) = (node, true);
                 continue;
             }
@@ -90,6 +100,10 @@ impl Engine {
             let local = wire.local;
             return Ok(Link { wire, keys, machine, place, local });
         }
+    }
+
+    fn node(&self) -> MutexGuard<'_, Option<Server>> {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The server to ask, which the first Sentinel that answers knows.

@@ -194,6 +194,13 @@ impl Inner {
     }
 
     fn changed(&self, key: &str, is_removed: bool) {
+    /// Whether another server may take over. Services do so without Sentinels, but one that this
+    /// machine has never reached may be nowhere.
+    fn may_come_back(&self) -> bool {
+        let is_known = || locked(&self.seen).number.is_some();
+        self.fails_over() || (self.is_member.load(Ordering::Acquire) && is_known())
+    }
+
         if let Some(entry) = entries::entry_of(key) {
             self.unsettled.fetch_add(1, Ordering::AcqRel);
             self.tell(Command::Changed { entry, is_removed });
@@ -253,7 +260,7 @@ impl Storage for Shared {
     }
 
     fn is_cut_off(&self) -> bool {
-        let wait = if self.0.fails_over() { FLEET_FAILOVER } else { FLEET_ALONE };
+        let wait = if self.0.may_come_back() { FLEET_FAILOVER } else { FLEET_ALONE };
         locked(&self.0.away).is_some_and(|since| since.elapsed() >= wait)
     }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, ProtocolVersion, PushInfo, PushKind,
-    RedisConnectionInfo, RedisError, RedisResult, Value,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, ProtocolVersion, PushInfo,
+    PushKind, RedisConnectionInfo, RedisError, RedisResult, Value,
 };
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -230,6 +230,18 @@ impl Wire {
         self.query(asked).await.map_err(|error| explained(&self.at, &error))
     }
 
+    pub(super) async fn ask_all<T: FromRedisValue>(
+        &mut self,
+        asked: &Pipeline,
+    ) -> Result<T, Trouble> {
+        let answers = asked.query_async(&mut self.asks).await;
+        answers.map_err(|error: RedisError| {
+            let all = error.clone().into_server_errors();
+            let first = all.and_then(|all| Some(RedisError::from(all.first()?.1.clone())));
+            explained(&self.at, &first.unwrap_or(error))
+        })
+    }
+
     /// The next message; `None` when the connection has ended.
     pub(super) async fn message(&mut self) -> Option<Message> {
         loop {
@@ -237,6 +249,16 @@ impl Wire {
             if push.kind == PushKind::Disconnection {
                 return None;
             }
+            if let Some(message) = message(push) {
+                return Some(message);
+            }
+        }
+    }
+
+    /// A message that has come already. That the connection has ended shows at the next question.
+    pub(super) fn message_that_came(&mut self) -> Option<Message> {
+        loop {
+            let push = self.pushes.try_recv().ok()?;
             if let Some(message) = message(push) {
                 return Some(message);
             }

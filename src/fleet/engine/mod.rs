@@ -4,6 +4,7 @@
 mod connect;
 pub mod members;
 mod scripts;
+mod writes;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -153,46 +154,6 @@ impl Link {
         Ok(ids.iter().zip(found).filter_map(|(id, bytes)| read(*id, bytes?)).collect())
     }
 
-    pub async fn put(&mut self, put: &Put<'_>) -> Result<Outcome, Trouble> {
-        let after = format!("{:016x}", fastrand::u64(..));
-        let keys = [
-            self.keys.entries(),
-            self.keys.versions(),
-            self.keys.revision(),
-            self.keys.lease(put.lease),
-        ];
-        let content = [&put.version.to_be_bytes(), put.sealed].concat();
-        let number = |number: Option<Stamp>| number.map(|it| it.to_string()).unwrap_or_default();
-        let mut asked = eval(scripts::PUT, &keys);
-        asked
-            .arg(put.id.to_string())
-            .arg(number(put.before))
-            .arg(put.version)
-            .arg(&content)
-            .arg(number(put.fence))
-            .arg(&self.machine)
-            .arg(self.keys.channel())
-            .arg(&after)
-            .arg(u8::from(put.is_restored))
-            .arg(micros(TTL))
-            .arg(if put.is_told { format!(" {}", BASE64.encode(&content)) } else { String::new() });
-        let (outcome, said): (String, String) = self.wire.ask(&asked).await?;
-        Ok(match outcome.as_str() {
-            "written" => Outcome::Written(Change { before: said, after, id: put.id }),
-            "fenced" => Outcome::Fenced,
-            _ => Outcome::Other(said.parse().ok()),
-        })
-    }
-
-    /// Drops these versions, if they are the last ones.
-    pub async fn forget(&mut self, versions: &[(Id, Stamp)]) -> Result<(), Trouble> {
-        let mut asked = eval(scripts::FORGET, &[self.keys.versions(), self.keys.entries()]);
-        for (id, version) in versions {
-            asked.arg(id.to_string()).arg(version.to_string());
-        }
-        self.wire.ask::<u64>(&asked).await.map(drop)
-    }
-
     /// `seen` is the highest number that this machine knows.
     pub async fn lease(
         &mut self,
@@ -251,6 +212,17 @@ impl Link {
         self.wire.ask::<()>(&write).await?;
         let expire = redis::cmd("PEXPIRE").arg(&key).arg(micros(kept) / 1000).to_owned();
         self.wire.ask(&expire).await
+    }
+
+    /// What machines have told by now. That one has written is not said: the revision shows it.
+    pub fn told_meanwhile(&mut self) -> Vec<Vec<u8>> {
+        let mut told = Vec::new();
+        while let Some(Message { channel, content }) = self.wire.message_that_came() {
+            if let (true, Value::BulkString(content)) = (channel == self.keys.told(), content) {
+                told.push(content);
+            }
+        }
+        told
     }
 
     /// Waits for what any machine writes or tells; `None` when the connection has ended.

@@ -1,5 +1,5 @@
-//! How the copies of this machine and the engine's become the same: what is taken, what is written,
-//! and what the engine has lost.
+//! How the copies of this machine and the engine's become the same: what is compared, and what is
+//! taken. What is written is in `write`.
 
 use std::collections::HashMap;
 use std::io;
@@ -7,15 +7,14 @@ use std::time::Instant;
 
 use super::super::Stamp;
 use super::super::copies::{Verdict, judge};
-use super::super::engine::{Link, Outcome, Put, Sealed, Survey, Trouble};
+use super::super::engine::{Link, Sealed, Survey, Trouble};
 use super::super::seal::{Id, Opened};
-use super::expiry::is_over;
 use super::records::{Record, hash};
 use super::thread::Life;
 use crate::tls::acme::entries;
 
-/// Entries that are fetched at once.
-const BATCH: usize = 32;
+/// Entries that are fetched, or written, at once.
+pub(super) const BATCH: usize = 32;
 
 impl Life {
     /// Compares all versions; with `with_files` also all files with what was known of them, for
@@ -40,11 +39,13 @@ impl Life {
         self.set_clock(now);
         self.revision = revision;
         let engine: HashMap<Id, Stamp> = versions.iter().map(|one| (one.id, one.version)).collect();
-        let adopts = |id: Id| {
+        let adopts = |id: Id, version: Stamp| {
             let own = self.records.get(id).map(|record| record.version);
-            judge(own, engine.get(&id).copied()) == Verdict::Adopt
+            judge(own, Some(version)) == Verdict::Adopt
         };
-        let adopted: Vec<_> = engine.keys().copied().filter(|id| adopts(*id)).collect();
+        let all = engine.iter().map(|(id, version)| (*id, *version));
+        let adopted: Vec<_> =
+            all.filter(|(id, version)| adopts(*id, *version)).map(|(id, _)| id).collect();
         self.take(link, &adopted).await?;
         if self.tickets_id().is_some_and(|id| !engine.contains_key(&id)) {
             self.read_tickets(None, sent);
@@ -55,10 +56,10 @@ impl Life {
             let records = self.records.all().map(|(_, record)| &record.name);
             names.extend(records.filter(|name| entries::is_transient(name)).cloned());
             names.extend(self.removed.iter().cloned());
-            for name in names {
-                self.push(link, &name).await?;
-                self.goes_on();
-            }
+            // As the list is sorted.
+            names.sort_by(|a, b| b.cmp(a));
+            names.dedup();
+            self.push_all(link, &names).await?;
             self.records.save(&self.inner.folder);
         }
         Ok(())
@@ -77,26 +78,37 @@ impl Life {
                 self.goes_on();
             }
             self.tell_arrived();
-            Box::pin(self.tend(link)).await?;
+            let is_long = ids.len() > BATCH;
+            self.between(link, is_long).await?;
         }
         Ok(())
     }
 
+    /// What cannot wait for the end of work that takes long: leases, and with `is_long` what other
+    /// machines tell meanwhile.
+    pub(super) async fn between(&mut self, link: &mut Link, is_long: bool) -> Result<(), Trouble> {
+        self.goes_on();
+        if is_long {
+            link.told_meanwhile().iter().for_each(|told| self.hear(told));
+            // The connection is another task of this thread.
+            tokio::task::yield_now().await;
+        }
+        Box::pin(self.tend(link)).await
+    }
+
     /// Takes one entry; returns its name if this machine has a better one.
-    fn adopt(&mut self, sealed: &Sealed) -> Option<String> {
+    pub(super) fn adopt(&mut self, sealed: &Sealed) -> Option<String> {
         let Sealed { id, version, sealed } = sealed;
         let own = self.records.get(*id).cloned();
         if judge(own.as_ref().map(|own| own.version), Some(*version)) != Verdict::Adopt {
             return None;
         }
-        let Some(Opened { name, content }) = self.inner.seal.open(*id, *version, sealed) else {
+        let opened = self.inner.seal.open(*id, *version, sealed);
+        let known = opened.filter(|one| entries::entry_of(&one.name).as_ref() == Some(&one.name));
+        let Some(Opened { name, content }) = known else {
             log::warn!("fleet: the engine's entry {id} is damaged, and not taken");
             return None;
         };
-        // Of a later version of this program, for instance.
-        if entries::entry_of(&name).as_ref() != Some(&name) {
-            return None;
-        }
         self.seen = self.seen.max(*version);
         let here = match entries::read(&self.inner.folder, &name) {
             Ok(here) => here,
@@ -133,148 +145,4 @@ impl Life {
         }
         None
     }
-
-    /// Writes again what the engine has lost.
-    async fn restore(
-        &mut self,
-        link: &mut Link,
-        engine: &HashMap<Id, Stamp>,
-    ) -> Result<(), Trouble> {
-        let lost: Vec<_> = self
-            .records
-            .all()
-            .filter_map(|(id, record)| {
-                let verdict = judge(Some(record.version), engine.get(&id).copied());
-                matches!(verdict, Verdict::Restore(_)).then(|| (id, record.clone()))
-            })
-            .collect();
-        let mut count = 0;
-        let now = self.time();
-        for (id, record) in lost {
-            let content = entries::read(&self.inner.folder, &record.name).ok().flatten();
-            let is_changed = hash(content.as_deref()) != record.hash;
-            if is_changed || is_over(&record, content.as_deref(), now) {
-                continue;
-            }
-            let Record { name, version, .. } = record;
-            let Some(sealed) = self.inner.seal.close(&name, content.as_deref(), version) else {
-                continue;
-            };
-            let lease = self.inner.seal.id(&entries::lock_of(&name)).to_string();
-            let (before, fence) = (None, None);
-            let put = Put {
-                id,
-                before,
-                version,
-                sealed: &sealed,
-                lease: &lease,
-                fence,
-                is_restored: true,
-                is_told: entries::is_proof(&name),
-            };
-            if let Outcome::Written(change) = link.put(&put).await? {
-                self.made(change);
-                count += 1;
-            }
-            self.goes_on();
-            Box::pin(self.tend(link)).await?;
-        }
-        if count > 0 {
-            log::warn!("fleet: {} had lost {count} entries; they are written again", link.place);
-        }
-        Ok(())
-    }
-
-    /// Writes an entry that has changed here.
-    pub(super) async fn push(&mut self, link: &mut Link, name: &str) -> Result<(), Trouble> {
-        let content = match entries::read(&self.inner.folder, name) {
-            Ok(content) => content,
-            Err(error) => {
-                log::warn!("fleet: {error}");
-                return Ok(());
-            }
-        };
-        let id = self.inner.seal.id(name);
-        let known = self.records.get(id).cloned();
-        if content.is_some() {
-            self.removed.remove(name);
-        }
-        let is_removed = self.removed.contains(name) || entries::is_transient(name);
-        let known_hash = known.as_ref().and_then(|known| known.hash.clone());
-        let new = hash(content.as_deref());
-        if new == known_hash || (content.is_none() && !is_removed) {
-            return Ok(());
-        }
-        let lock = entries::lock_of(name);
-        let now = self.now();
-        let fence = self.leases.get(&lock).and_then(|lease| lease.fence(now));
-        let before = known.map(|known| known.version);
-        let version = self.next_version(before, fence);
-        let Some(sealed) = self.inner.seal.close(name, content.as_deref(), version) else {
-            return Ok(());
-        };
-        let lease = self.inner.seal.id(&lock).to_string();
-        let (is_restored, is_told) = (false, content.is_some() && entries::is_proof(name));
-        if is_told {
-            // It comes to this machine, too, which has it.
-            self.inner.is_newest(name, version);
-        }
-        let sealed = &sealed;
-        let mut put =
-            Put { id, before, version, sealed, lease: &lease, fence, is_restored, is_told };
-        let outcome = put_at_last(link, &mut put).await?;
-        if is_told && !matches!(outcome, Outcome::Written(_)) {
-            self.inner.is_not_written(name);
-        }
-        match outcome {
-            Outcome::Written(change) => {
-                self.seen = self.seen.max(version);
-                self.removed.remove(name);
-                self.records.set(id, Record { name: name.to_owned(), version, hash: new });
-                self.made(change);
-            }
-            Outcome::Fenced => drop(self.unwritten.insert(name.to_owned())),
-            Outcome::Other(_) => self.meet(link, id, name).await?,
-        }
-        Ok(())
-    }
-
-    /// A version for what replaces `before`.
-    pub(super) fn next_version(&self, before: Option<Stamp>, fence: Option<Stamp>) -> Stamp {
-        let base = before.unwrap_or(0).max(fence.unwrap_or(0)).max(self.engine_now());
-        base.max(self.seen) + 1 + u64::from(fastrand::u16(..))
-    }
-
-    /// Another machine was faster.
-    async fn meet(&mut self, link: &mut Link, id: Id, name: &str) -> Result<(), Trouble> {
-        match link.fetch(&[id]).await?.first() {
-            Some(sealed) => {
-                // What is better here is written with the next question.
-                if let Some(better) = self.adopt(sealed) {
-                    self.unwritten.insert(better);
-                }
-            }
-            // The engine has lost it since.
-            None => drop(self.unwritten.insert(name.to_owned())),
-        }
-        Ok(())
-    }
-}
-
-/// Writes an entry, also where the engine has lost what the write goes by.
-async fn put_at_last(link: &mut Link, put: &mut Put<'_>) -> Result<Outcome, Trouble> {
-    let mut outcome = link.put(put).await?;
-    if outcome == Outcome::Fenced && put.fence.is_some() {
-        // The engine may have lost the lease: then nobody else has it.
-        put.fence = None;
-        outcome = link.put(put).await?;
-    }
-    if let Outcome::Other(have) = outcome
-        && have < put.before
-    {
-        // The engine has lost what this machine replaces.
-        put.before = have;
-        outcome = link.put(put).await?;
-    }
-    Ok(outcome)
 }

@@ -15,6 +15,7 @@ mod thread;
 mod ticket_keys;
 mod tickets;
 mod told;
+mod write;
 
 use std::collections::HashMap;
 use std::io;
@@ -193,7 +194,6 @@ impl Inner {
         self.engine.place().primary.is_some()
     }
 
-    fn changed(&self, key: &str, is_removed: bool) {
     /// Whether another server may take over. Services do so without Sentinels, but one that this
     /// machine has never reached may be nowhere.
     fn may_come_back(&self) -> bool {
@@ -201,6 +201,7 @@ impl Inner {
         self.fails_over() || (self.is_member.load(Ordering::Acquire) && is_known())
     }
 
+    fn changed(&self, key: &str, is_removed: bool) {
         if let Some(entry) = entries::entry_of(key) {
             self.unsettled.fetch_add(1, Ordering::AcqRel);
             self.tell(Command::Changed { entry, is_removed });

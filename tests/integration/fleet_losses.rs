@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use caddy::fleet::seal::Seal;
+use nix::sys::signal::Signal;
 
 use crate::acme::{PATIENCE, entry, orders, pebble, setup, trusted, wait_trusted, with};
 use crate::fleet::{KEY, SITE, first, member, wait_log};
@@ -34,6 +35,35 @@ fn what_the_engine_drops_is_written_again() {
     let two = with(member(setup(SITE), &engine.url()), &pebble).start();
     wait_trusted(&two, &pebble.root(), "one.example");
     assert_eq!(orders(&pebble), 1);
+}
+
+/// Or that is damaged: the engine has it.
+#[test]
+fn a_file_that_is_missing_on_one_machine_is_fetched() {
+    let engine = Engine::start(Kind::Redis);
+    let (pebble, mut one) = first(&engine);
+    wait_log(&one, CONNECTED);
+    let id = certificate(&one, &pebble);
+    wait_for("the entry", PATIENCE, || {
+        (engine.ask(&["HEXISTS", "{caddy}:entries", &id]) == "1").then_some(())
+    });
+    // Its records are written, too.
+    one.signal(Signal::SIGTERM);
+    assert_eq!(one.wait(), Some(0));
+    let account = format!("store/acme/127.0.0.1:{}/users/default/default.key", pebble.port);
+    let key = one.read(&account);
+    let chain = entry(&one, &pebble, "one.example", "crt");
+    let whole = std::fs::read(&chain).unwrap();
+    std::fs::write(&chain, &whole[..100]).unwrap();
+    std::fs::remove_file(one.path(&account)).unwrap();
+    one.start_again();
+    wait_trusted(&one, &pebble.root(), "one.example");
+    wait_for("the files", PATIENCE, || {
+        let is_there =
+            std::fs::read(&chain).is_ok_and(|chain| chain.trim_ascii() == whole.trim_ascii());
+        (is_there && one.path(&account).exists()).then_some(())
+    });
+    assert_eq!((orders(&pebble), one.read(&account)), (1, key));
 }
 
 #[test]

@@ -39,6 +39,9 @@ impl Life {
         self.set_clock(now);
         self.revision = revision;
         let engine: HashMap<Id, Stamp> = versions.iter().map(|one| (one.id, one.version)).collect();
+        if with_files {
+            self.forget_missing();
+        }
         let adopts = |id: Id, version: Stamp| {
             let own = self.records.get(id).map(|record| record.version);
             judge(own, Some(version)) == Verdict::Adopt
@@ -63,6 +66,22 @@ impl Life {
             self.records.save(&self.inner.folder);
         }
         Ok(())
+    }
+
+    /// Forgets what was known of entries whose files are missing or damaged, so that they are taken
+    /// anew. What is there for a while only, and what is removed on purpose, goes to the engine.
+    fn forget_missing(&mut self) {
+        let is_missing = |name: &str| matches!(entries::read(&self.inner.folder, name), Ok(None));
+        let missing: Vec<_> = self
+            .records
+            .all()
+            .filter(|(_, Record { name, hash, .. })| {
+                let is_expected = hash.is_some() && !entries::is_transient(name);
+                is_expected && !self.removed.contains(name) && is_missing(name)
+            })
+            .map(|(id, _)| id)
+            .collect();
+        missing.into_iter().for_each(|id| self.records.forget(id));
     }
 
     /// Takes these entries from the engine.

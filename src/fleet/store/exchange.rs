@@ -15,6 +15,8 @@ use crate::tls::acme::entries;
 
 /// Entries that are fetched, or written, at once.
 pub(super) const BATCH: usize = 32;
+/// Entries that cannot be taken and are remembered; more are fetched again.
+const UNREAD: usize = 65_536;
 
 impl Life {
     /// Compares all versions; with `with_files` also all files with what was known of them, for
@@ -42,9 +44,11 @@ impl Life {
         if with_files {
             self.forget_missing();
         }
+        self.unread.retain(|id, version| engine.get(id) == Some(version));
         let adopts = |id: Id, version: Stamp| {
             let own = self.records.get(id).map(|record| record.version);
-            judge(own, Some(version)) == Verdict::Adopt
+            let is_unread = self.unread.get(&id) == Some(&version);
+            !is_unread && judge(own, Some(version)) == Verdict::Adopt
         };
         let all = engine.iter().map(|(id, version)| (*id, *version));
         let adopted: Vec<_> =
@@ -125,7 +129,7 @@ impl Life {
         let opened = self.inner.seal.open(*id, *version, sealed);
         let known = opened.filter(|one| entries::entry_of(&one.name).as_ref() == Some(&one.name));
         let Some(Opened { name, content }) = known else {
-            log::warn!("fleet: the engine's entry {id} is damaged, and not taken");
+            self.leave_unread(*id, *version);
             return None;
         };
         self.seen = self.seen.max(*version);
@@ -163,5 +167,18 @@ impl Life {
             Err(error) => log::warn!("fleet: {name}: {error}"),
         }
         None
+    }
+
+    /// Remembers what cannot be taken, so that it is not fetched again, and says it once.
+    fn leave_unread(&mut self, id: Id, version: Stamp) {
+        if !std::mem::replace(&mut self.has_unread, true) {
+            log::warn!(
+                "fleet: the engine's entry {id} is damaged, or of a later version of caddy: it is \
+                 not taken. Others like it are not logged"
+            );
+        }
+        if self.unread.len() < UNREAD {
+            self.unread.insert(id, version);
+        }
     }
 }

@@ -43,6 +43,10 @@ pub(super) struct Life {
     pub(super) unwritten: HashSet<String>,
     /// Entries that are to be taken once a process of this machine has done its work on them.
     pub(super) untaken: HashSet<Id>,
+    /// Versions of entries that cannot be read here.
+    pub(super) unread: HashMap<Id, Stamp>,
+    /// Whether there was one.
+    pub(super) has_unread: bool,
     /// The engine's revision that this machine is at.
     pub(super) revision: String,
     /// Revisions that this machine has made.
@@ -89,6 +93,8 @@ impl Life {
             removed: HashSet::new(),
             unwritten: HashSet::new(),
             untaken: HashSet::new(),
+            unread: HashMap::new(),
+            has_unread: false,
             revision: String::new(),
             own: VecDeque::new(),
             arrived: Vec::new(),

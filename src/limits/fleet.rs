@@ -7,6 +7,7 @@ limits! {
     FLEET_POLL: Duration = Duration::from_secs(5), time "between two questions to the engine of `-fleet`";
     FLEET_BEAT: Duration = Duration::from_secs(15), time "between two signs of life of a machine of `-fleet`";
     FLEET_GONE: Duration = Duration::from_secs(45), time "without a sign of life before a machine of `-fleet` is shown no more";
+    FLEET_SHOWN: usize = 256, count "machines of `-fleet` that the metrics of each machine describe; in a larger fleet, itself only";
     FLEET_NUMBER: Duration = Duration::from_secs(86_400), time "without a sign of life before a machine's number in `-fleet` is free";
     FLEET_PACKETS: u32 = 50_000, count "QUIC packets that a machine of `-fleet` hands over to others in one second";
     FLEET_AGAIN: Duration = Duration::from_secs(30), time "between attempts to reach the engine of `-fleet`, at most";

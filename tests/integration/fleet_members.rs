@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::acme::PATIENCE;
 use crate::fleet::{member, wait_log};
 use crate::harness::{BINARY, Caddy, Engine, Kind, Setup, curl, wait_for};
+use crate::metrics::{accepted, promtool};
 
 /// As docs/fleet.md says, with time for the machine under load: less than until the next question.
 const GONE: Duration = Duration::from_secs(58);
@@ -91,6 +92,16 @@ fn all_machines_are_shown_and_a_lost_one_disappears() {
     assert_eq!(metric(&one, "caddy_fleet_connected").as_deref(), Some("1.0"));
     let lag = metric(&one, "caddy_fleet_lag_seconds").unwrap();
     assert!((0.0..1.0).contains(&lag.parse::<f64>().unwrap()), "{lag}");
+    let text = curl(&[], &one.third("/metrics")).text();
+    accepted(&promtool(&["check", "metrics"], &text));
+    for number in all {
+        for (family, least) in [("info", 1.0), ("since_seconds", 1e9), ("lag_seconds", 0.0)] {
+            let name = format!("caddy_fleet_member_{family}{{number=\"{number}\"");
+            let line = text.lines().find(|line| line.starts_with(&name)).expect(&name);
+            let value: f64 = line.rsplit_once(' ').unwrap().1.parse().unwrap();
+            assert!(value >= least && (least != 1.0 || line.contains("version=")), "{line}");
+        }
+    }
     // The engine does not read who is there.
     let kept = engine.ask(&["HGETALL", "{caddy}:members"]);
     assert!(kept.len() > 300 && !kept.contains(env!("CARGO_PKG_VERSION")), "{kept}");

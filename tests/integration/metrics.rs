@@ -24,7 +24,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// Runs promtool with a text on its standard input.
-fn promtool(args: &[&str], text: &str) -> Output {
+pub fn promtool(args: &[&str], text: &str) -> Output {
     let mut command = Command::new(program("promtool"));
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -32,7 +32,7 @@ fn promtool(args: &[&str], text: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn accepted(done: &Output) {
+pub fn accepted(done: &Output) {
     let said = [&done.stdout[..], &done.stderr].concat();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&said));
 }

@@ -66,19 +66,20 @@ impl ReportSource for Fixed {
                 lag: Some(Duration::from_millis(2)),
                 way: None,
                 packets: vec![crate::report::Packets { what: "taken", count: 9 }],
-                machines: vec![
-                    crate::report::Machine {
-                        number: 7,
-                        host: "web1".to_owned(),
-                        version: "1".to_owned(),
-                        since: 0,
-                        silent: Duration::ZERO,
-                        lag: Duration::from_millis(2),
-                    };
-                    2
-                ],
+                machines: [7, 9].map(machine).to_vec(),
             }),
         }
+    }
+}
+
+fn machine(number: u16) -> crate::report::Machine {
+    crate::report::Machine {
+        number,
+        host: format!("web{number}"),
+        version: "1".to_owned(),
+        since: 1_900_000_000,
+        silent: Duration::ZERO,
+        lag: Duration::from_millis(2),
     }
 }
 
@@ -157,6 +158,9 @@ async fn requests_have_the_names_of_the_plugin() {
         "caddy_fleet_members 2.0".to_owned(),
         r#"caddy_fleet_packets_total{what="taken"} 9"#.to_owned(),
         "caddy_fleet_connected 1.0".to_owned(),
+        r#"caddy_fleet_member_info{number="9",host="web9",version="1"} 1.0"#.to_owned(),
+        r#"caddy_fleet_member_since_seconds{number="9"} 1900000000.0"#.to_owned(),
+        r#"caddy_fleet_member_lag_seconds{number="9"} 0.002"#.to_owned(),
         "caddy_fleet_lag_seconds 0.002".to_owned(),
         r#"caddy_quic_report_verdict{site="https://a.example",verdict="faster"} 1.0"#.to_owned(),
         r#"caddy_quic_report_verdict{site="https://a.example",verdict="slower"} 0.0"#.to_owned(),

@@ -1,5 +1,5 @@
-//! What the machines of a fleet share beside certificates: the counters of `ratelimit`, and the key
-//! of `policy cookie`.
+//! What the machines of a fleet share beside certificates: the counters of `ratelimit`, the key of
+//! `policy cookie`, and staples.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::acme::PATIENCE;
 use crate::fleet::{member, wait_log};
 use crate::harness::{Answer, Caddy, Engine, Kind, Setup, curl, wait_for};
+use crate::tls::{wait_stapled, with_responder};
 
 const CONNECTED: &str = "fleet: connected to";
 /// When the others know what one has let through: a second until it tells, and the way there.
@@ -189,4 +190,25 @@ fn a_client_stays_with_its_upstream_at_all_machines() {
     assert_eq!(again.header("x-upstream"), first.header("x-upstream"));
     assert_eq!(again.header("set-cookie"), "");
     wait_for("its log", PATIENCE, || one.log().contains("goes on with what").then_some(()));
+}
+
+/// The second machine has the staple though no responder is there any more.
+#[test]
+fn a_staple_of_one_machine_is_that_of_all() {
+    let engine = Engine::start(Kind::Valkey);
+    let setup = || {
+        let text = "https://localhost:@PORT@ {\ntls cert.pem key.pem\nstatus 200 /\n}\n";
+        member(Setup::new(text).env("CADDYPATH", "store"), &engine.url())
+    };
+    let of_one = setup();
+    let responder = with_responder(of_one.dir());
+    let one = of_one.start();
+    wait_stapled(&one);
+    wait_log(&one, "fleet: connected to");
+    drop(responder);
+    let of_two = ["cert.pem", "key.pem"].iter().fold(setup(), |setup, name| {
+        let content = std::fs::read(one.path(name)).unwrap();
+        setup.file(name, content)
+    });
+    wait_stapled(&of_two.start());
 }

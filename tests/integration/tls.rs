@@ -207,7 +207,7 @@ fn an_expired_certificate_in_a_folder_is_a_warning() {
 }
 
 /// OpenSSL's OCSP responder for the CA of `make_certificate`; ends when dropped.
-struct Responder(std::process::Child);
+pub struct Responder(std::process::Child);
 
 impl Drop for Responder {
     fn drop(&mut self) {
@@ -216,15 +216,16 @@ impl Drop for Responder {
     }
 }
 
-/// A certificate that names a responder on `port`, and the responder.
-fn with_responder(dir: &Path, port: u16) -> Responder {
+/// A certificate that names a responder, and the responder.
+pub fn with_responder(dir: &Path) -> Responder {
+    crate::harness::make_certificate(dir);
     let script = "cd \"$1\" && exec 2>/dev/null
         printf '%s\\n' subjectAltName=DNS:localhost authorityInfoAccess=OCSP\\;URI:http://127.0.0.1:$2/ >ext &&
         openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -days 30 -extfile ext -out leaf.pem &&
         cat leaf.pem ca.pem >cert.pem &&
         serial=$(openssl x509 -in leaf.pem -noout -serial | cut -d= -f2) &&
         printf 'V\\t491231000000Z\\t\\t%s\\tunknown\\t/CN=localhost\\n' $serial >index";
-    let port = port.to_string();
+    let port = crate::harness::free_port().to_string();
     let made = Command::new("sh").args(["-c", script, "sh"]).arg(dir).arg(&port).status();
     assert!(made.unwrap().success());
     let responder = Command::new("openssl")
@@ -234,7 +235,19 @@ fn with_responder(dir: &Path, port: u16) -> Responder {
         .stdout(std::fs::File::create(dir.join("said")).unwrap())
         .stderr(std::fs::File::create(dir.join("said")).unwrap())
         .spawn();
-    Responder(responder.unwrap())
+    let responder = Responder(responder.unwrap());
+    // Not by connecting: it waits for ever for what such a client has to say.
+    wait_for("the responder", Duration::from_secs(5), || {
+        let said = std::fs::read_to_string(dir.join("said")).unwrap();
+        said.contains("waiting for OCSP client").then_some(())
+    });
+    responder
+}
+
+pub fn wait_stapled(caddy: &Caddy) {
+    wait_for("a staple", Duration::from_secs(15), || {
+        s_client(caddy, "-status").contains("Cert Status: good").then_some(())
+    });
 }
 
 #[test]
@@ -242,22 +255,11 @@ fn a_certificate_that_names_a_responder_is_stapled() {
     let setup = Setup::new(
         "https://localhost:@PORT@ {\ntls @DIR@/cert.pem @DIR@/key.pem\nstatus 200 /\n}\n",
     );
-    crate::harness::make_certificate(setup.dir());
-    let responder = with_responder(setup.dir(), crate::harness::free_port());
-    // Not by connecting: it waits for ever for what such a client has to say.
-    wait_for("the responder", Duration::from_secs(5), || {
-        let said = std::fs::read_to_string(setup.dir().join("said")).unwrap();
-        said.contains("waiting for OCSP client").then_some(())
-    });
+    let responder = with_responder(setup.dir());
     let mut caddy = setup.env("CADDYPATH", "store").start();
-    let stapled = |caddy: &Caddy| {
-        wait_for("a staple", Duration::from_secs(15), || {
-            s_client(caddy, "-status").contains("Cert Status: good").then_some(())
-        });
-    };
-    stapled(&caddy);
+    wait_stapled(&caddy);
     drop(responder);
     caddy.kill();
     caddy.start_again();
-    stapled(&caddy);
+    wait_stapled(&caddy);
 }

@@ -24,6 +24,8 @@ use message::Window;
 
 /// The interval of checks for due staples.
 const EVERY: Duration = Duration::from_secs(30);
+/// The same while what other machines have is on its way here.
+const SOON: Duration = Duration::from_secs(1);
 /// Seconds between requests to a failing responder.
 const AGAIN: i64 = 600;
 
@@ -44,6 +46,8 @@ pub(super) async fn keep(resolvers: Vec<Weak<Resolver>>, store: Arc<dyn Storage>
         if alive.is_empty() {
             return;
         }
+        // Another machine may have what is due.
+        let is_settled = store.is_settled();
         let shown: Vec<_> = alive.iter().flat_map(|one| one.certificates()).collect();
         for loaded in shown {
             let Some(leaf) = loaded.key.cert.first().filter(|_| loaded.responder.is_some()) else {
@@ -52,7 +56,7 @@ pub(super) async fn keep(resolvers: Vec<Weak<Resolver>>, store: Arc<dyn Storage>
             let state = states
                 .entry(leaf.to_vec())
                 .or_insert_with(|| stored(&loaded, &*store).unwrap_or_default());
-            if state.next <= unix_now() {
+            if is_settled && state.next <= unix_now() {
                 renew(&loaded, state, &*store).await;
             }
             let staple = state.staple.clone().filter(|_| state.until > unix_now());
@@ -62,7 +66,7 @@ pub(super) async fn keep(resolvers: Vec<Weak<Resolver>>, store: Arc<dyn Storage>
                 alive.iter().for_each(|one| one.staple(&key));
             }
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(if is_settled { EVERY } else { SOON }).await;
     }
 }
 

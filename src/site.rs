@@ -10,7 +10,7 @@ mod table;
 mod task;
 
 pub use admin::AdminSite;
-pub use builder::{INDEX, Rest, Site, SiteBuilder, is_loopback};
+pub use builder::{Executed, INDEX, Rest, Site, SiteBuilder, is_loopback};
 pub use scripts::Scripts;
 pub use settings::{ListenerSettings, ProxyProtocol};
 pub use snapshot::{Listener, Snapshot};

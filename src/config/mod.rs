@@ -19,12 +19,14 @@ mod tests;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::caddyfile::{self, Args, ConfigError, Directive, Key, Kind, ServerBlock, parse_number};
 use crate::directives::{DIRECTIVES, Directive as Row, setup_static};
 use crate::http::address::Address;
 use crate::http::paths::{Prefix, Remark};
 use crate::net::roots;
+use crate::own_files::Foreign;
 use crate::site::{SiteBuilder, Task};
 use crate::tls::{Certificates, is_public};
 use crate::warning::Warning;
@@ -45,7 +47,8 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     if parsed.blocks.is_empty() && parsed.errors.is_empty() {
         return Err(LoadError::Site(no_site(source, &parsed.warnings)));
     }
-    let files: Vec<PathBuf> = source.path.iter().chain(&parsed.files).cloned().collect();
+    let files = source.path.iter().chain(&parsed.files).cloned().collect();
+    let common = Common { files, foreign: Arc::default() };
     let mut errors = ConfigErrors::default();
     errors.extend(parsed.errors.into_iter().map(|error| advised(error, None)));
     let mut warnings = parsed.warnings;
@@ -56,7 +59,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
     let mut experiments = Vec::new();
     for block in &parsed.blocks {
         for (nth, key) in block.keys.iter().enumerate() {
-            let mut draft = match draft(block, key, &files, settings) {
+            let mut draft = match draft(block, key, &common, settings) {
                 Ok(draft) => draft,
                 Err(wrong) => {
                     errors.extend(wrong);
@@ -82,6 +85,11 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
         }
     }
     errors.check(&source.name)?;
+    for executed in drafts.iter().flat_map(|draft| &draft.site.executed) {
+        if common.foreign.meets(&executed.path) && !warnings.contains(&executed.warning) {
+            warnings.push(executed.warning.clone());
+        }
+    }
     tasks.extend(records::task(&mut drafts));
     let redirects = redirects::implied(&drafts, settings);
     let admin = admin::drafts(&mut drafts, settings);
@@ -141,12 +149,20 @@ pub fn directive_names() -> Vec<&'static str> {
     names
 }
 
-/// Sets up the site of one address of a block. `files` are the Caddyfile and what it imports,
-/// which no site serves.
+/// What all sites of a configuration have in common.
+#[derive(Default)]
+struct Common {
+    /// The Caddyfile and what it imports, which no site serves.
+    files: Vec<PathBuf>,
+    /// Folders that clients may write to.
+    foreign: Arc<Foreign>,
+}
+
+/// Sets up the site of one address of a block.
 fn draft(
     block: &ServerBlock,
     key: &Key,
-    files: &[PathBuf],
+    common: &Common,
     settings: &Settings,
 ) -> Result<Draft, Vec<ConfigError>> {
     let at_key = |message: String| ConfigError::at(&key.token, Kind::Parse, message);
@@ -170,7 +186,8 @@ fn draft(
     site.process = settings.process.clone();
     site.fleet = settings.fleet.clone();
     site.experiments = settings.experiments.clone();
-    site.hidden.extend_from_slice(files);
+    site.hidden.extend_from_slice(&common.files);
+    site.foreign = common.foreign.clone();
     site.warnings
         .extend(remark.map(|warning| at_key(warning.message).hint(warning.hint).warning()));
     for row in DIRECTIVES {

@@ -46,7 +46,7 @@ fn served(text: &str) -> (&'static str, u16) {
     let source = source(text);
     let parsed = caddyfile::parse("F", text, &source.dir, &directive_names()).unwrap();
     let (block, key) = (&parsed.blocks[0], &parsed.blocks[0].keys[0]);
-    let draft = draft(block, key, &[], &settings()).unwrap();
+    let draft = draft(block, key, &Common::default(), &settings()).unwrap();
     let how = match draft.site.tls.certificates {
         Some(Certificates::Managed) => "managed",
         Some(Certificates::SelfSigned) => "self-signed",

@@ -1,7 +1,8 @@
 //! `templates [PATH [EXT…]]`: executes files of the site's root as templates of Go's text/template.
 //!
-//! The row stands before `proxy`, as in Caddy 1.0, but what an upstream answers is never executed:
-//! only a response with the mark of an own file is.
+//! The row stands before `proxy`, as in Caddy 1.0, but what an upstream answers or a client wrote
+//! is never executed: only a response with the mark of an own file is, and only outside the folders
+//! of `upload` and `webdav`.
 
 use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LAST_MODIFIED, LINK};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -16,10 +17,10 @@ use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::http::html::is_markup;
 use crate::http::paths::{Prefix, extension};
-use crate::http::{Body, Fault, Reply, Request};
+use crate::http::{Body, Fault, Request};
 use crate::own_files::{OwnFile, Raw};
 use crate::pages::{Facts, Page, Rendered, Root};
-use crate::site::SiteBuilder;
+use crate::site::{Executed, SiteBuilder};
 
 const EXTENSIONS: [&str; 5] = [".html", ".htm", ".tmpl", ".tpl", ".txt"];
 
@@ -56,6 +57,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
             }
         }
         OPTIONS.read(&mut rule, args)?;
+        site.executed.push(rule.executed(args, &site.root));
         rules.push(Arc::new(rule));
     }
     site.remakes_files = true;
@@ -91,6 +93,14 @@ impl Default for Rule {
 }
 
 impl Rule {
+    /// What is said if clients may write below its path.
+    fn executed(&self, args: &Args<'_>, root: &Path) -> Executed {
+        let error = args.error("templates: files that clients may write are sent as they are");
+        let hint = "name by: templates PATH a folder that neither upload nor webdav writes to";
+        let path = root.join(self.path.as_str().trim_start_matches('/'));
+        Executed { path, warning: error.hint(hint).warning() }
+    }
+
     /// Whether a request may be for one of its files; the index of a folder has any extension.
     fn may_mean(&self, route: &str) -> bool {
         let extension = extension(route);
@@ -122,28 +132,34 @@ impl Handler for Templates {
         drop(route);
         let Some(rule) = rule else { return next.run(req) };
         Box::pin(async move {
-            req.head.extensions.insert(Raw);
+            let outer = req.head.extensions.insert(Raw);
             let response = next.run(&mut *req).await;
-            req.head.extensions.remove::<Raw>();
+            if outer.is_none() {
+                req.head.extensions.remove::<Raw>();
+            }
             let response = response?;
             let file = response.extensions().get::<OwnFile>();
             let Some(file) = file.filter(|file| rule.means(&file.path)) else {
                 return Ok(response);
             };
             let (file, headers) = (file.path.clone(), response.headers().clone());
-            self.render(req, rule.clone(), file, headers).await
+            match self.render(req, rule.clone(), file, headers).await? {
+                Some(page) => Ok(page),
+                None => next.run(req).await,
+            }
         })
     }
 }
 
 impl Templates {
+    /// The page; none if clients may have written the file.
     async fn render(
         &self,
         req: &Request,
         rule: Arc<Rule>,
         file: Arc<Path>,
         mut headers: HeaderMap,
-    ) -> Reply {
+    ) -> Result<Option<Response<Body>>, Fault> {
         let page = Page {
             root: self.root.clone(),
             facts: Facts::of(req),
@@ -152,8 +168,8 @@ impl Templates {
         };
         let done = tokio::task::spawn_blocking(move || execute(page, &rule, &file)).await;
         let failed = |error| Fault::caused(StatusCode::INTERNAL_SERVER_ERROR, error);
-        let Rendered { text, links, .. } =
-            done.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
+        let done = done.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
+        let Some(Rendered { text, links, .. }) = done else { return Ok(None) };
         for name in [ETAG, LAST_MODIFIED, ACCEPT_RANGES, CONTENT_ENCODING] {
             headers.remove(name);
         }
@@ -166,15 +182,16 @@ impl Templates {
         let body = if is_head { Body::empty() } else { Body::from(text) };
         let mut response = Response::new(body);
         *response.headers_mut() = headers;
-        Ok(response)
+        Ok(Some(response))
     }
 }
 
-fn execute(page: Page, rule: &Rule, file: &Path) -> Result<Rendered, String> {
+fn execute(page: Page, rule: &Rule, file: &Path) -> Result<Option<Rendered>, String> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let [left, right] = &rule.delimiters;
-    let template = page.root.template(file, &name, [left, right])?;
-    page.render(&template.set, &template.name).map_err(|error| error.to_string())
+    let Some(template) = page.root.template(file, &name, [left, right])? else { return Ok(None) };
+    let rendered = page.render(&template.set, &template.name);
+    rendered.map(Some).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -278,6 +295,37 @@ mod tests {
         for target in ["/up/page.html", "/up/"] {
             assert_eq!(get(&site, "GET", target, &[]).await.body(), "{{.Method}}", "{target}");
         }
+    }
+
+    /// As an upload: it is a file with all that a file has.
+    #[tokio::test]
+    async fn what_clients_may_write_is_sent_as_it_is() {
+        let root = root();
+        let text = "{{.Env.PATH}}{{.Include `/plain.txt`}}";
+        fs::create_dir(root.path().join("in")).unwrap();
+        fs::write(root.path().join("in/x.html"), text).unwrap();
+        fs::write(root.path().join("in/large.txt"), "x".repeat(20 << 20)).unwrap();
+        std::os::unix::fs::symlink("in/x.html", root.path().join("link.html")).unwrap();
+        fs::write(root.path().join("own.html"), "{{.Include `in/x.html`}} {{.Method}}").unwrap();
+        fs::write(root.path().join("md.html"), "{{.Markdown `in/m`}}").unwrap();
+        fs::write(root.path().join("in/m"), "[a](javascript:b) <script> {{.Method}}").unwrap();
+        let mut draft = testing::site_in(root.path(), "templates", setup, "templates").unwrap();
+        draft.foreign.add(&root.path().join("in"));
+        setup_static(&mut draft);
+        let site = draft.build();
+        for (target, expected) in [
+            ("/in/x.html", text),
+            ("/link.html", text),
+            ("/own.html", &format!("{text} GET")),
+            ("/md.html", "[a](javascript:b) &lt;script&gt; {{.Method}}"),
+        ] {
+            assert_eq!(get(&site, "GET", target, &[]).await.body(), expected, "{target}");
+        }
+        let part = get(&site, "GET", "/in/x.html", &[("range", "bytes=2-5")]).await;
+        assert_eq!((part.status().as_u16(), part.body().as_str()), (206, ".Env"));
+        let known = get(&site, "GET", "/in/x.html", &[("if-none-match", "*")]).await;
+        assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(get(&site, "HEAD", "/in/large.txt", &[]).await.status(), StatusCode::OK);
     }
 
     #[tokio::test]

@@ -1,9 +1,10 @@
 //! The files of a site, for directives that send them or make other content of them: their state,
-//! and which are never sent.
+//! which are never sent, and which clients may have written.
 
 pub mod body;
 mod cache;
 pub mod content_type;
+mod foreign;
 mod marks;
 mod state;
 
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 pub use cache::Cache;
+pub use foreign::Foreign;
 pub use marks::{OwnFile, Raw};
 pub use state::State;
 

@@ -98,7 +98,11 @@ impl Context {
                 let [file] = texts(name, args)?;
                 let text = self.include(&file.text, &[], run)?;
                 run.work(text.text.len())?;
-                Value::own(to_html(&text.text))
+                // HTML in it would be that of a client.
+                match text.is_foreign() {
+                    true => Value::Text(text),
+                    false => Value::own(to_html(&text.text)),
+                }
             }
             "Files" => {
                 let [folder] = texts(name, args)?;
@@ -134,9 +138,14 @@ impl Context {
         Ok(Some(value))
     }
 
-    /// Executes a file as a template.
+    /// Executes a file as a template. The text of one that clients may write stays as it is.
     fn include(&self, file: &str, args: &[Value], run: &mut Run) -> Result<Text, String> {
-        let template = self.root.template(&self.root.place(file), file, ["{{", "}}"])?;
+        let Some(template) = self.root.template(&self.root.place(file), file, ["{{", "}}"])? else {
+            let text = self.root.read(file)?;
+            run.work(text.len())?;
+            run.room(text.len())?;
+            return Ok(Text::foreign(text));
+        };
         run.work(template.length)?;
         run.room(template.length)?;
         let context = Self { args: args.to_vec(), ..self.clone() };

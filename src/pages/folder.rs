@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use crate::http::paths;
 use crate::limits::{TEMPLATE_FILE, TEMPLATE_LIST};
-use crate::own_files::{Cache, State, open_file};
+use crate::own_files::{Cache, Foreign, State, open_file};
 use crate::site::{Scripts, SiteBuilder};
 use crate::text_template::Set;
 
 /// How many bytes a byte of a template takes once it is parsed, at most.
 const PARSED: usize = 64;
 
-/// The root of a site. Names in it never lead out of it; hidden files and scripts are not read.
+/// The root of a site. Names in it never lead out of it; hidden files and scripts are not read, and
+/// what clients may have written is no template.
 pub struct Root {
     path: PathBuf,
     hidden: Vec<PathBuf>,
     scripts: Arc<Scripts>,
+    foreign: Arc<Foreign>,
     templates: Cache<Template>,
 }
 
@@ -34,8 +36,13 @@ pub struct Template {
 
 impl Root {
     pub fn of(site: &SiteBuilder) -> Arc<Self> {
-        let (path, hidden) = (site.root.clone(), site.hidden.clone());
-        Arc::new(Self { path, hidden, scripts: site.scripts.clone(), templates: Cache::default() })
+        Arc::new(Self {
+            path: site.root.clone(),
+            hidden: site.hidden.clone(),
+            scripts: site.scripts.clone(),
+            foreign: site.foreign.clone(),
+            templates: Cache::default(),
+        })
     }
 
     /// The file or folder of a name.
@@ -56,19 +63,22 @@ impl Root {
         content.map_err(|error| error.to_string())
     }
 
-    /// A file as a template, by a name for errors.
+    /// A file as a template, by a name for errors; none if clients may have written the file.
     pub fn template(
         &self,
         path: &Path,
         name: &str,
         delimiters: [&str; 2],
-    ) -> Result<Arc<Template>, String> {
+    ) -> Result<Option<Arc<Template>>, String> {
         let wrong = |error: io::Error| format!("{name}: {error}");
         let file = self.open(path).map_err(wrong)?;
+        if self.foreign.holds(&file.file) {
+            return Ok(None);
+        }
         let state = file.state;
         let known = self.templates.get(path, &state);
         if let Some(known) = known.filter(|k| k.name == name && k.delimiters == delimiters) {
-            return Ok(known);
+            return Ok(Some(known));
         }
         let text = file.read().map_err(wrong)?;
         let mut set = Set::default();
@@ -77,7 +87,12 @@ impl Root {
         let made = Template { set, name: name.to_owned(), delimiters, length: text.len() };
         let made = Arc::new(made);
         self.templates.put(path, &state, text.len() * PARSED, &made);
-        Ok(made)
+        Ok(Some(made))
+    }
+
+    /// Whether clients may write a file.
+    pub fn is_foreign(&self, path: &Path) -> bool {
+        self.foreign.holds_path(path)
     }
 
     /// Opens a file.

@@ -20,6 +20,7 @@ use crate::http::paths::Prefix;
 use crate::http::refusal::Refusal;
 use crate::http::sink::{ErrorLog, OpenSink};
 use crate::metrics::SiteNumber;
+use crate::own_files::Foreign;
 use crate::report::{Process, Series, UpstreamReport};
 use crate::tls::Policy;
 use crate::tokens::Key;
@@ -53,6 +54,10 @@ pub struct SiteBuilder {
     pub error_log: Option<ErrorLog>,
     /// Files that `fastcgi` runs, and whose source is never sent.
     pub scripts: Arc<Scripts>,
+    /// Folders that clients may write to, of this site and others.
+    pub foreign: Arc<Foreign>,
+    /// Folders whose files are executed.
+    pub executed: Vec<Executed>,
     /// Whether a directive makes other content of files, so that it asks for them as they are.
     pub remakes_files: bool,
     /// Whether requests belong to a trace (`tracing`).
@@ -85,6 +90,12 @@ pub struct SiteBuilder {
     witnesses: Vec<Box<dyn Handler>>,
 }
 
+/// A file or folder whose content is executed, and what is said if clients may write to it.
+pub struct Executed {
+    pub path: PathBuf,
+    pub warning: Warning,
+}
+
 /// The end of a chain, owned by the handler before it, which so can run it beside a request.
 #[derive(Default)]
 pub struct Rest(OnceLock<Vec<Box<dyn Handler>>>);
@@ -112,6 +123,8 @@ impl SiteBuilder {
             process: Process::default(),
             error_log: None,
             scripts: Arc::default(),
+            foreign: Arc::default(),
+            executed: Vec::new(),
             remakes_files: false,
             is_traced: false,
             secure: false,

@@ -32,6 +32,7 @@ mod caddyfiles;
 mod certificates;
 mod cgi;
 mod cli;
+mod client_files;
 mod commands;
 mod company_ca;
 mod comparing;

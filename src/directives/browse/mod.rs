@@ -3,7 +3,7 @@
 mod listing;
 mod page;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -37,6 +37,11 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
         }
         let page = match template {
             None => Page::ours(),
+            Some(file) if site.foreign.holds_path(Path::new(file)) => {
+                return Err(args
+                    .error(format!("browse: clients may write the template {file}"))
+                    .hint("keep it where neither upload nor webdav writes"));
+            }
             Some(file) => Page::read(file),
         };
         let page = page.map_err(|message| {

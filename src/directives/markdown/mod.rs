@@ -125,6 +125,11 @@ impl Rule {
         args: &Args<'_>,
     ) -> Result<(), ConfigError> {
         let shown = file.display();
+        if self.root.is_foreign(file) {
+            return Err(args
+                .error(format!("markdown: clients may write the template {shown}"))
+                .hint("keep it where neither upload nor webdav writes"));
+        }
         let text = std::fs::read_to_string(file).map_err(|error| {
             args.error(format!("markdown: cannot read the template {shown}: {error}"))
                 .hint("its path is relative to the root of the site")

@@ -30,7 +30,9 @@ use receive::Receiver;
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut blocks = Vec::new();
     while args.next() {
-        blocks.push(options::read(args, site)?);
+        let block = options::read(args, site)?;
+        site.foreign.add(&block.to());
+        blocks.push(block);
     }
     let log = site.error_log();
     site.push(Upload { blocks, log });

@@ -105,6 +105,14 @@ async fn files_are_written_replaced_moved_and_removed() {
     }
 }
 
+#[test]
+fn the_folder_is_known_as_one_that_clients_write_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = format!("upload /up {{\nto {}\nyes_without_tls\n}}", folder.path().display());
+    let site = testing::site("upload", setup, &lines).unwrap();
+    assert!(site.foreign.holds_path(folder.path()));
+}
+
 #[tokio::test]
 async fn nothing_leaves_the_folder() {
     let place = Place::new("");

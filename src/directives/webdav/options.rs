@@ -163,6 +163,9 @@ pub(super) fn read(args: &mut Args<'_>, site: &SiteBuilder) -> Result<Share, Con
                     .hint("write in its block: scope DIRECTORY"),
             );
         }
+        if user.may_modify {
+            site.foreign.add(&real);
+        }
         let user = Arc::new(User { real, ..user });
         match name {
             None => everybody = Some(user),

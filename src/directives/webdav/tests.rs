@@ -81,6 +81,21 @@ impl Place {
     }
 }
 
+#[test]
+fn folders_are_known_that_clients_write_to() {
+    for (options, expected) in [
+        ("", true),
+        ("modify false", false),
+        ("modify false\nkim:\nmodify true", true),
+        ("kim:\nmodify false", true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = format!("webdav {{\nscope {}\n{options}\n}}", folder.path().display());
+        let site = testing::site("webdav", setup, &lines).unwrap();
+        assert_eq!(site.foreign.holds_path(folder.path()), expected, "{options}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_leaves_the_folder() {
     let place = Place::new("");

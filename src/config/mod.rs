@@ -26,7 +26,7 @@ use crate::directives::{DIRECTIVES, Directive as Row, setup_static};
 use crate::http::address::Address;
 use crate::http::paths::{Prefix, Remark};
 use crate::net::roots;
-use crate::own_files::Foreign;
+use crate::own_files::{Foreign, Withheld};
 use crate::site::{SiteBuilder, Task};
 use crate::tls::{Certificates, is_public};
 use crate::warning::Warning;
@@ -48,7 +48,7 @@ pub fn load(source: &Source, settings: &Settings) -> Result<Loaded, LoadError> {
         return Err(LoadError::Site(no_site(source, &parsed.warnings)));
     }
     let files = source.path.iter().chain(&parsed.files).cloned().collect();
-    let common = Common { files, foreign: Arc::default() };
+    let common = Common { files, ..Common::default() };
     let mut errors = ConfigErrors::default();
     errors.extend(parsed.errors.into_iter().map(|error| advised(error, None)));
     let mut warnings = parsed.warnings;
@@ -154,8 +154,9 @@ pub fn directive_names() -> Vec<&'static str> {
 struct Common {
     /// The Caddyfile and what it imports, which no site serves.
     files: Vec<PathBuf>,
-    /// Folders that clients may write to.
+    /// Folders that clients may write to, and what none of them changes.
     foreign: Arc<Foreign>,
+    withheld: Arc<Withheld>,
 }
 
 /// Sets up the site of one address of a block.
@@ -188,6 +189,7 @@ fn draft(
     site.experiments = settings.experiments.clone();
     site.hidden.extend_from_slice(&common.files);
     site.foreign = common.foreign.clone();
+    site.withheld = common.withheld.clone();
     site.warnings
         .extend(remark.map(|warning| at_key(warning.message).hint(warning.hint).warning()));
     for row in DIRECTIVES {

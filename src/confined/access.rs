@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::fsync;
 
+use super::area::Area;
 use super::place::{About, Place, about, about_open, kind};
 
 /// Whether something was there before.
@@ -27,8 +27,8 @@ pub enum Overwrite {
 }
 
 /// What is there by a path; no names: the folder itself. Links and what is no file are not found.
-pub fn look(root: &Path, names: &[String]) -> io::Result<About> {
-    let place = Place::walk(root, names)?.found()?;
+pub fn look(area: &Area, names: &[String]) -> io::Result<About> {
+    let place = Place::walk(area, names)?.found()?;
     let found = match names.last() {
         None => Some(about_open(&place)?),
         Some(name) => about(&place, name),
@@ -37,8 +37,8 @@ pub fn look(root: &Path, names: &[String]) -> io::Result<About> {
 }
 
 /// Opens a file or folder to read it.
-pub fn open(root: &Path, names: &[String]) -> io::Result<OwnedFd> {
-    let place = Place::walk(root, names)?.found()?;
+pub fn open(area: &Area, names: &[String]) -> io::Result<OwnedFd> {
+    let place = Place::walk(area, names)?.found()?;
     let Some(name) = names.last() else { return Ok(place) };
     open_in(&place, name)
 }
@@ -50,22 +50,22 @@ pub(super) fn open_in(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
 }
 
 /// Opens a regular file to read it.
-pub fn open_file(root: &Path, names: &[String]) -> io::Result<File> {
-    let file = File::from(open(root, names)?);
+pub fn open_file(area: &Area, names: &[String]) -> io::Result<File> {
+    let file = File::from(open(area, names)?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(Errno::EISDIR.into()) }
 }
 
 /// Makes a folder in one that is there.
-pub fn make_folder(root: &Path, names: &[String]) -> io::Result<()> {
-    let place = Place::walk(root, names)?.found()?;
+pub fn make_folder(area: &Area, names: &[String]) -> io::Result<()> {
+    let place = Place::walk(area, names)?.found()?;
     let name = names.last().ok_or(io::ErrorKind::AlreadyExists)?;
     mkdirat(&place, name.as_str(), Mode::from_bits_truncate(0o777))?;
     Ok(fsync(&place)?)
 }
 
 /// Makes an empty file in a folder that is there, if its name is free.
-pub fn make_file(root: &Path, names: &[String]) -> io::Result<()> {
-    let place = Place::walk(root, names)?.found()?;
+pub fn make_file(area: &Area, names: &[String]) -> io::Result<()> {
+    let place = Place::walk(area, names)?.found()?;
     let name = names.last().ok_or(io::ErrorKind::AlreadyExists)?;
     let how = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     openat(&place, name.as_str(), how, Mode::from_bits_truncate(0o666))?;
@@ -74,7 +74,7 @@ pub fn make_file(root: &Path, names: &[String]) -> io::Result<()> {
 
 /// Renames a file or folder. An error of kind `AlreadyExists` if something is in the way.
 pub fn rename(
-    root: &Path,
+    area: &Area,
     old: &[String],
     new: &[String],
     overwrite: Overwrite,
@@ -82,9 +82,11 @@ pub fn rename(
     let (Some(old_name), Some(new_name)) = (old.last(), new.last()) else {
         return Err(Errno::EBUSY.into());
     };
-    let from = Place::walk(root, old)?.found()?;
+    area.has_nothing_withheld(old)?;
+    area.has_nothing_withheld(new)?;
+    let from = Place::walk(area, old)?.found()?;
     kind(&from, old_name).ok_or(io::ErrorKind::NotFound)?;
-    let into = Place::walk(root, new)?.make()?;
+    let into = Place::walk(area, new)?.make()?;
     let before = match kind(&into, new_name) {
         None => Before::Nothing,
         Some(_) if overwrite == Overwrite::No => return Err(io::ErrorKind::AlreadyExists.into()),
@@ -96,9 +98,9 @@ pub fn rename(
 }
 
 /// Gives a file or folder a hidden name beside its own, which is told.
-pub fn set_aside(root: &Path, names: &[String]) -> io::Result<Vec<String>> {
+pub fn set_aside(area: &Area, names: &[String]) -> io::Result<Vec<String>> {
     let mut aside = names.to_vec();
     *aside.last_mut().ok_or(Errno::EBUSY)? = format!(".replaced-{:016x}", fastrand::u64(..));
-    rename(root, names, &aside, Overwrite::No)?;
+    rename(area, names, &aside, Overwrite::No)?;
     Ok(aside)
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, SFlag};
 use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 
 use super::access::{Before, open_in};
+use super::area::Area;
 use super::attribute::{read_attribute, write_attribute};
 use super::place::{Place, kind};
 
@@ -39,9 +40,9 @@ fn other_name() -> String {
 }
 
 impl Draft {
-    pub fn new(root: &Path, names: &[String]) -> io::Result<Self> {
+    pub fn new(area: &Area, names: &[String]) -> io::Result<Self> {
         let name = names.last().ok_or(Errno::EISDIR)?.to_owned();
-        let place = Place::walk(root, names)?;
+        let place = Place::walk(area, names)?;
         Self::begin(place, name, OFlag::O_TMPFILE)
     }
 
@@ -194,6 +195,7 @@ fn is_other_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
 
@@ -210,9 +212,10 @@ mod tests {
         for (nameless, seen) in [(OFlag::O_TMPFILE, 0), (OFlag::O_DIRECTORY, 1)] {
             let folder = tempfile::tempdir().unwrap();
             let root = folder.path();
+            let area = &Area::new(root, Default::default());
             let draft = |name: &str| {
                 let path: Vec<String> = name.split('/').map(str::to_owned).collect();
-                let place = Place::walk(root, &path).unwrap();
+                let place = Place::walk(area, &path).unwrap();
                 Draft::begin(place, path.last().unwrap().clone(), nameless).unwrap()
             };
             let mut first = draft("d/a");
@@ -233,9 +236,10 @@ mod tests {
     fn what_killed_processes_left_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
+        let area = &Area::new(root, Default::default());
         let long_ago = SystemTime::now() - 2 * FORGOTTEN;
         let begin = |name: &str, nameless| {
-            let place = Place::walk(root, &[name.to_owned()]).unwrap();
+            let place = Place::walk(area, &[name.to_owned()]).unwrap();
             Draft::begin(place, name.to_owned(), nameless).unwrap()
         };
         // One that replaces a file has a name in between.

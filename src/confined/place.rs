@@ -2,12 +2,13 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+
+use super::area::Area;
 
 pub(super) const DIRECTORY: OFlag =
     OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
@@ -20,15 +21,20 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Walks the names but for the last.
-    pub(super) fn walk(root: &Path, names: &[String]) -> io::Result<Self> {
+    /// Walks the names but for the last; `EACCES` on the way to what clients do not reach.
+    pub(super) fn walk(area: &Area, names: &[String]) -> io::Result<Self> {
+        area.admits(names)?;
         // This one the operator named, by links if he likes.
         let how = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut folder = open(root, how, Mode::empty())?;
+        let mut folder = open(area.path(), how, Mode::empty())?;
+        area.allows(&folder, names)?;
         let folders = &names[..names.len().saturating_sub(1)];
         for (at, name) in folders.iter().enumerate() {
             match enter(&folder, name) {
-                Ok(next) => folder = next,
+                Ok(next) => {
+                    folder = next;
+                    area.allows(&folder, &names[at + 1..])?;
+                }
                 Err(Errno::ENOENT) => {
                     return Ok(Self { folder, missing: folders[at..].to_vec() });
                 }

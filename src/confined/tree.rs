@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::openat;
@@ -12,6 +11,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
 use super::access::{Overwrite, look, make_folder, open, rename};
+use super::area::Area;
 use super::attribute::{read_attribute, write_attribute};
 use super::draft::Draft;
 use super::place::{About, DIRECTORY, Place, about, about_open, enter, kind};
@@ -32,8 +32,8 @@ pub enum Depth {
 
 /// What a folder has: files and folders with names in UTF-8, sorted. More than `most` are an
 /// error of kind `QuotaExceeded`.
-pub fn entries(root: &Path, names: &[String], most: usize) -> io::Result<Vec<Entry>> {
-    let place = Place::walk(root, names)?.found()?;
+pub fn entries(area: &Area, names: &[String], most: usize) -> io::Result<Vec<Entry>> {
+    let place = Place::walk(area, names)?.found()?;
     match names.last() {
         None => within(&place, most),
         Some(name) => within(&enter(&place, name)?, most),
@@ -57,7 +57,7 @@ fn within(folder: &OwnedFd, most: usize) -> io::Result<Vec<Entry>> {
 /// Calls `visit` for a file or folder and all that it has, with the names of each. More than `most`
 /// of them, or names than `deepest`, are an error of kind `QuotaExceeded`.
 pub fn survey(
-    root: &Path,
+    area: &Area,
     names: &[String],
     most: usize,
     deepest: usize,
@@ -71,10 +71,10 @@ pub fn survey(
         }
         left -= 1;
         visit(&names)?;
-        if !look(root, &names)?.is_folder() {
+        if !look(area, &names)?.is_folder() {
             continue;
         }
-        for entry in entries(root, &names, left)? {
+        for entry in entries(area, &names, left)? {
             waiting.push(names.iter().cloned().chain([entry.name]).collect());
         }
     }
@@ -82,8 +82,9 @@ pub fn survey(
 }
 
 /// Removes a file, or a folder with all that it has.
-pub fn remove(root: &Path, names: &[String]) -> io::Result<()> {
-    let folder = Place::walk(root, names)?.found()?;
+pub fn remove(area: &Area, names: &[String]) -> io::Result<()> {
+    area.has_nothing_withheld(names)?;
+    let folder = Place::walk(area, names)?.found()?;
     let name = names.last().ok_or(Errno::EBUSY)?;
     match kind(&folder, name) {
         None => return Err(io::ErrorKind::NotFound.into()),
@@ -145,55 +146,55 @@ fn id(folder: &OwnedFd) -> io::Result<Id> {
 /// Moves a file or folder, to another file system too. There it is a copy with an attribute, which
 /// is refused where a copy would leave something out.
 pub fn relocate(
-    root: &Path,
+    area: &Area,
     from: &[String],
     to: &[String],
     overwrite: Overwrite,
     attribute: &str,
 ) -> io::Result<()> {
-    match rename(root, from, to, overwrite) {
+    match rename(area, from, to, overwrite) {
         Err(error) if error.raw_os_error().map(Errno::from_raw) == Some(Errno::EXDEV) => {}
         done => return done.map(drop),
     }
-    survey(root, from, usize::MAX, usize::MAX, &mut |names| {
-        if !look(root, names)?.is_folder() {
+    survey(area, from, usize::MAX, usize::MAX, &mut |names| {
+        if !look(area, names)?.is_folder() {
             return Ok(());
         }
-        let folder = open(root, names)?;
+        let folder = open(area, names)?;
         let all = std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))?.count();
         if all == within(&folder, usize::MAX)?.len() { Ok(()) } else { Err(Errno::EXDEV.into()) }
     })?;
-    copy(root, from, to, Depth::Whole, attribute)?;
-    remove(root, from)
+    copy(area, from, to, Depth::Whole, attribute)?;
+    remove(area, from)
 }
 
 /// Copies a file or folder with an attribute to a name in a folder that is there. Links are left
 /// out. A folder that does not become whole is removed.
 pub fn copy(
-    root: &Path,
+    area: &Area,
     from: &[String],
     to: &[String],
     depth: Depth,
     attribute: &str,
 ) -> io::Result<()> {
-    one(root, from, to, attribute)?;
-    if depth == Depth::Alone || !look(root, from)?.is_folder() {
+    one(area, from, to, attribute)?;
+    if depth == Depth::Alone || !look(area, from)?.is_folder() {
         return Ok(());
     }
-    let copied = members(root, from, to, attribute);
+    let copied = members(area, from, to, attribute);
     if copied.is_err() {
-        let _ = remove(root, to);
+        let _ = remove(area, to);
     }
     copied
 }
 
 /// Copies what a folder has.
-fn members(root: &Path, from: &[String], to: &[String], attribute: &str) -> io::Result<()> {
+fn members(area: &Area, from: &[String], to: &[String], attribute: &str) -> io::Result<()> {
     let mut folders = vec![Vec::new()];
     while let Some(folder) = folders.pop() {
-        for entry in entries(root, &[from, folder.as_slice()].concat(), usize::MAX)? {
+        for entry in entries(area, &[from, folder.as_slice()].concat(), usize::MAX)? {
             let below = [folder.as_slice(), &[entry.name]].concat();
-            one(root, &[from, &below].concat(), &[to, &below].concat(), attribute)?;
+            one(area, &[from, &below].concat(), &[to, &below].concat(), attribute)?;
             if entry.about.is_folder() {
                 folders.push(below);
             }
@@ -203,15 +204,15 @@ fn members(root: &Path, from: &[String], to: &[String], attribute: &str) -> io::
 }
 
 /// Copies one file, or a folder without what it has.
-fn one(root: &Path, from: &[String], to: &[String], attribute: &str) -> io::Result<()> {
-    let source = open(root, from)?;
+fn one(area: &Area, from: &[String], to: &[String], attribute: &str) -> io::Result<()> {
+    let source = open(area, from)?;
     let value = read_attribute(&source, attribute)?;
     if about_open(&source)?.is_folder() {
-        make_folder(root, to)?;
-        let made = open(root, to)?;
+        make_folder(area, to)?;
+        let made = open(area, to)?;
         return value.map_or(Ok(()), |value| write_attribute(&made, attribute, &value));
     }
-    let mut draft = Draft::new(root, to)?;
+    let mut draft = Draft::new(area, to)?;
     draft.fill(&File::from(source))?;
     if let Some(value) = value {
         write_attribute(draft.file(), attribute, &value)?;
@@ -230,7 +231,8 @@ mod tests {
     fn however_deep_a_folder_is_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        let mut place = Place::walk(root, &[]).unwrap().folder;
+        let area = &Area::new(root, Default::default());
+        let mut place = Place::walk(area, &[]).unwrap().folder;
         for _ in 0..4000 {
             for name in ["a", "b"] {
                 mkdirat(&place, name, Mode::S_IRWXU).unwrap();
@@ -241,7 +243,7 @@ mod tests {
         drop(place);
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(256 << 10);
-            let work = || remove(root, &["a".to_owned()]);
+            let work = || remove(area, &["a".to_owned()]);
             thread.spawn_scoped(scope, work).unwrap().join().unwrap().unwrap();
         });
         let left: Vec<_> = std::fs::read_dir(root).unwrap().flatten().collect();
@@ -253,12 +255,13 @@ mod tests {
     fn what_links_lead_to_stays() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
+        let area = &Area::new(root, Default::default());
         std::fs::create_dir_all(root.join("a/b/c")).unwrap();
         std::fs::create_dir(root.join("kept")).unwrap();
         std::fs::write(root.join("kept/file"), "kept").unwrap();
         std::os::unix::fs::symlink("../../kept", root.join("a/b/link")).unwrap();
         std::fs::write(root.join("a/b/c/d"), "x").unwrap();
-        remove(root, &["a".to_owned()]).unwrap();
+        remove(area, &["a".to_owned()]).unwrap();
         assert!(!root.join("a").exists() && root.join("kept/file").exists());
     }
 }

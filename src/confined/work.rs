@@ -1,13 +1,13 @@
 //! Work on files beside the worker, and what its failures mean to clients.
 
 use std::io;
-use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Response, StatusCode};
 use nix::errno::Errno;
 
+use super::area::Area;
 use super::draft::Draft;
 use crate::http::Fault;
 
@@ -16,8 +16,8 @@ const PIECE: usize = 128 << 10;
 
 /// Work on files, beside the worker.
 pub async fn beside<T: Send + 'static>(
-    to: PathBuf,
-    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    to: Area,
+    work: impl FnOnce(&Area) -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(move || work(&to)).await.map_err(io::Error::other)?
 }
@@ -48,7 +48,7 @@ impl Writer {
     async fn flush(&mut self) -> Result<(), Fault> {
         let data: Bytes = self.gathered.split().freeze();
         let mut draft = self.draft.take().ok_or_else(lost)?;
-        let written = beside(PathBuf::new(), move |_| {
+        let written = beside(Area::default(), move |_| {
             draft.write(&data)?;
             Ok(draft)
         });
@@ -76,7 +76,7 @@ pub fn fault(error: io::Error) -> Fault {
     let known = error.raw_os_error().map(Errno::from_raw);
     let status = match known {
         Some(Errno::ENOENT) => StatusCode::NOT_FOUND,
-        // A link is in the path.
+        // A link is in the path, or what clients do not reach.
         Some(Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ELOOP) => StatusCode::FORBIDDEN,
         Some(
             Errno::ENOTDIR

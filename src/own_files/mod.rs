@@ -7,6 +7,7 @@ pub mod content_type;
 mod foreign;
 mod marks;
 mod state;
+mod withheld;
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -19,6 +20,7 @@ pub use cache::Cache;
 pub use foreign::Foreign;
 pub use marks::{OwnFile, Raw};
 pub use state::State;
+pub use withheld::{Ward, Withheld};
 
 /// Compares device and inode, read anew each time: an editor may replace the file, and a link may
 /// give it any name.

@@ -20,7 +20,7 @@ use crate::http::paths::Prefix;
 use crate::http::refusal::Refusal;
 use crate::http::sink::{ErrorLog, OpenSink};
 use crate::metrics::SiteNumber;
-use crate::own_files::Foreign;
+use crate::own_files::{Foreign, Withheld};
 use crate::report::{Process, Series, UpstreamReport};
 use crate::tls::Policy;
 use crate::tokens::Key;
@@ -54,6 +54,8 @@ pub struct SiteBuilder {
     pub error_log: Option<ErrorLog>,
     /// Files that `fastcgi` runs, and whose source is never sent.
     pub scripts: Arc<Scripts>,
+    /// What no client changes, of this site and others.
+    pub withheld: Arc<Withheld>,
     /// Folders that clients may write to, of this site and others.
     pub foreign: Arc<Foreign>,
     /// Folders whose files are executed.
@@ -123,6 +125,7 @@ impl SiteBuilder {
             process: Process::default(),
             error_log: None,
             scripts: Arc::default(),
+            withheld: Arc::default(),
             foreign: Arc::default(),
             executed: Vec::new(),
             remakes_files: false,
@@ -220,6 +223,7 @@ impl SiteBuilder {
     /// The finished site.
     pub fn build(mut self) -> Site {
         let name = self.name();
+        self.withheld.add(&self.hidden);
         while let Some((at, rest)) = self.rests.pop() {
             // Each was made for this one place.
             let _ = rest.0.set(self.handlers.split_off(at.min(self.handlers.len())));

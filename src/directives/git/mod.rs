@@ -23,6 +23,7 @@ use crate::arguments;
 use crate::caddyfile::Repeat::{Accumulates, LastWins};
 use crate::caddyfile::{Args, ConfigError, Options, option, parse_number};
 use crate::chain::{Handler, Next, ReplyFuture};
+use crate::http::paths::leads_into_git;
 use crate::http::{Body, Fault, Reply, Request};
 use crate::limits::{GIT_DISTANCE, GIT_HOOK_BYTES, GIT_INTERVAL};
 use crate::site::SiteBuilder;
@@ -275,8 +276,7 @@ struct Guard;
 impl Handler for Guard {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let readings = req.readings();
-        let is_inside = |path: &str| path.split('/').any(|part| part.eq_ignore_ascii_case(".git"));
-        if readings.each().any(is_inside) {
+        if readings.each().any(leads_into_git) {
             return Box::pin(ready(Err(Fault::status(StatusCode::NOT_FOUND))));
         }
         drop(readings);

@@ -8,7 +8,6 @@ mod signature;
 mod tests;
 
 use std::io;
-use std::path::{Path, PathBuf};
 
 use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
@@ -16,7 +15,7 @@ use percent_encoding::percent_decode_str;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
 use crate::confined::work::{beside, empty, fault};
-use crate::confined::{self, Before, Overwrite};
+use crate::confined::{self, Area, Before, Overwrite};
 use crate::http::sink::ErrorLog;
 use crate::http::{Fault, Reply, Request};
 use crate::limits::{UPLOAD_NAMES, UPLOAD_TREE};
@@ -31,7 +30,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     let mut blocks = Vec::new();
     while args.next() {
         let block = options::read(args, site)?;
-        site.foreign.add(&block.to());
+        site.foreign.add(block.to().path());
         blocks.push(block);
     }
     let log = site.error_log();
@@ -106,8 +105,8 @@ impl Handler for Upload {
 }
 
 impl Block {
-    fn to(&self) -> PathBuf {
-        self.to.clone().unwrap_or_default()
+    fn to(&self) -> Area {
+        Area::new(self.to.clone().unwrap_or_default(), self.withheld.clone())
     }
 
     fn names(&self, path: &str) -> Result<Names, Fault> {
@@ -175,7 +174,7 @@ impl Block {
 }
 
 /// An error of kind `QuotaExceeded` if a folder has too much for one request, or is too deep.
-fn survey(to: &Path, names: &[String], deepest: usize) -> io::Result<()> {
+fn survey(to: &Area, names: &[String], deepest: usize) -> io::Result<()> {
     match confined::look(to, names) {
         Ok(about) if about.is_folder() => {
             confined::survey(to, names, UPLOAD_TREE, deepest, &mut |_| Ok(()))

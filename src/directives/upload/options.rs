@@ -1,6 +1,7 @@
 //! Reads a line of `upload` and its block.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::names::{Form, Rules, range};
 use super::signature::Keys;
@@ -8,6 +9,7 @@ use crate::arguments;
 use crate::caddyfile::Repeat::{Accumulates, LastWins};
 use crate::caddyfile::{Args, ConfigError, Options, option, parse_size};
 use crate::http::paths::Prefix;
+use crate::own_files::Withheld;
 use crate::site::{SiteBuilder, is_loopback};
 
 /// The tolerance of the plugin, as a power of two.
@@ -91,6 +93,8 @@ fn size(args: &mut Args<'_>) -> Result<u64, ConfigError> {
 pub(in crate::directives) struct Block {
     pub(super) paths: Vec<Prefix>,
     pub(super) to: Option<PathBuf>,
+    /// What is neither replaced nor removed.
+    pub(super) withheld: Arc<Withheld>,
     is_plain: bool,
     pub(super) rules: Rules,
     /// How many random characters a name gets.
@@ -113,6 +117,7 @@ impl Block {
         Self {
             paths,
             to: None,
+            withheld: Arc::default(),
             is_plain: false,
             rules: Rules::default(),
             suffix: 0,
@@ -129,6 +134,7 @@ impl Block {
 
 pub(super) fn read(args: &mut Args<'_>, site: &SiteBuilder) -> Result<Block, ConfigError> {
     let mut block = Block::new(args.each(arguments::prefix)?);
+    block.withheld = site.withheld.clone();
     OPTIONS.read(&mut block, args)?;
     if block.to.is_none() {
         return Err(args

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use hyper::body::Frame;
@@ -111,6 +112,33 @@ fn the_folder_is_known_as_one_that_clients_write_to() {
     let lines = format!("upload /up {{\nto {}\nyes_without_tls\n}}", folder.path().display());
     let site = testing::site("upload", setup, &lines).unwrap();
     assert!(site.foreign.holds_path(folder.path()));
+}
+
+#[tokio::test]
+async fn what_is_never_served_is_neither_replaced_nor_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let lines = format!("upload /up {{\nto {}\nyes_without_tls\n}}", folder.path().display());
+    let mut site = testing::site("upload", setup, &lines).unwrap();
+    site.hidden.extend([at("Caddyfile"), at("conf/users")]);
+    let place = Place { site: site.build(), folder: tempfile::tempdir().unwrap() };
+    fs::create_dir(at("conf")).unwrap();
+    for name in ["Caddyfile", "conf/users", "own"] {
+        fs::write(at(name), "kept").unwrap();
+    }
+    for path in ["/up/Caddyfile", "/up/conf/users"] {
+        let to = [("destination", path)];
+        let moved = place.send("MOVE", "/up/own", &to, Body::empty()).await.status;
+        let removed = place.send("DELETE", path, &[], Body::empty()).await.status;
+        assert_eq!([place.put(path, "x").await, moved, removed], [403; 3], "{path}");
+    }
+    let away = [("destination", "/up/away")];
+    assert_eq!(place.send("MOVE", "/up/conf", &away, Body::empty()).await.status, 403);
+    assert_eq!(place.send("DELETE", "/up/conf", &[], Body::empty()).await.status, 403);
+    for name in ["Caddyfile", "conf/users", "own"] {
+        assert_eq!(fs::read_to_string(at(name)).unwrap(), "kept", "{name}");
+    }
+    assert_eq!(place.put("/up/conf/other", "x").await, 201);
 }
 
 #[tokio::test]

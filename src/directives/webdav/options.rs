@@ -10,6 +10,7 @@ use crate::arguments;
 use crate::caddyfile::Repeat::Accumulates;
 use crate::caddyfile::{Args, ConfigError, Options, option};
 use crate::http::paths::Prefix;
+use crate::own_files::Withheld;
 use crate::site::SiteBuilder;
 
 // What stands behind a user's name is for that user: nothing is written twice.
@@ -87,6 +88,7 @@ pub(super) struct User {
     /// The same without links, by which locks know it.
     pub(super) real: PathBuf,
     pub(super) may_modify: bool,
+    pub(super) withheld: Arc<Withheld>,
     rules: Vec<Rule>,
 }
 
@@ -146,8 +148,13 @@ pub(super) fn read(args: &mut Args<'_>, site: &SiteBuilder) -> Result<Share, Con
     // As in the plugin the last slash does not count.
     let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
     let path = arguments::prefix(args, path)?;
-    let everybody =
-        User { scope: ".".to_owned(), real: PathBuf::new(), may_modify: true, rules: Vec::new() };
+    let everybody = User {
+        scope: ".".to_owned(),
+        real: PathBuf::new(),
+        may_modify: true,
+        withheld: site.withheld.clone(),
+        rules: Vec::new(),
+    };
     let mut block = Block { users: vec![(None, everybody)] };
     OPTIONS.read(&mut block, args)?;
     let mut users = HashMap::new();

@@ -79,11 +79,11 @@ async fn list(visit: Visit, wanted: Wanted, is_deep: bool) -> Result<Response<Bo
 
 /// A file; of a folder what PROPFIND says of it, as in the plugin.
 pub(super) async fn get(visit: Visit, req: &Request) -> Result<Response<Body>, Refusal> {
-    let (scope, names) = (visit.user.clone(), visit.names.clone());
+    let (scope, names) = (visit.scope().clone(), visit.names.clone());
     let found = beside(move || {
-        let scope = std::path::Path::new(&scope.scope);
-        let about = confined::look(scope, &names)?;
-        let file = if about.is_folder() { None } else { Some(confined::open_file(scope, &names)?) };
+        let about = confined::look(&scope, &names)?;
+        let file =
+            if about.is_folder() { None } else { Some(confined::open_file(&scope, &names)?) };
         Ok((about, file))
     });
     match found.await? {

@@ -30,11 +30,17 @@ struct Answer {
 
 impl Place {
     fn new(options: &str) -> Self {
+        Self::withholding(options, &[])
+    }
+
+    /// With files that are never served, by their names in the folder.
+    fn withholding(options: &str, hidden: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let scope = folder.path().join("scope");
         fs::create_dir(&scope).unwrap();
         let lines = format!("webdav /dav/ {{\nscope {}\n{options}\n}}", scope.display());
         let mut site = testing::site("webdav", setup, &lines).unwrap();
+        site.hidden.extend(hidden.iter().map(|name| scope.join(name)));
         site.push(testing::Answer(|_: &mut Request| Err(Fault::status(StatusCode::NOT_FOUND))));
         Self { folder, site: site.build() }
     }
@@ -143,6 +149,72 @@ async fn nothing_leaves_the_folder() {
     assert!(list.text.contains("/dav/name") && !list.text.contains("/dav/link"), "{}", list.text);
     assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "kept");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn what_is_never_served_is_neither_sent_nor_changed() {
+    let place = Place::withholding("", &["Caddyfile", "conf/.htpasswd", "conf/missing"]);
+    fs::create_dir(place.at("conf")).unwrap();
+    for name in ["Caddyfile", "conf/.htpasswd", "own"] {
+        fs::write(place.at(name), "kept").unwrap();
+    }
+    for path in ["/dav/Caddyfile", "/dav/conf/.htpasswd", "/dav/conf/missing"] {
+        for method in ["GET", "HEAD", "PUT", "DELETE", "PROPFIND", "PROPPATCH", "MKCOL"] {
+            let fields = [("depth", "0")];
+            let fields = &fields[..usize::from(method == "PROPFIND")];
+            let text = "<D:propertyupdate xmlns:D=\"DAV:\"><D:set><D:prop><a/></D:prop></D:set>\
+                        </D:propertyupdate>";
+            let text = if method == "PROPPATCH" { text } else { "" };
+            let answer = place.send(method, path, fields, text).await;
+            assert_eq!(answer.status, 403, "{method} {path}");
+        }
+        let lock = "<D:lockinfo xmlns:D=\"DAV:\"><D:lockscope><D:exclusive/></D:lockscope>\
+                    <D:locktype><D:write/></D:locktype></D:lockinfo>";
+        assert_eq!(place.send("LOCK", path, &[], lock).await.status, 403, "{path}");
+        for method in ["COPY", "MOVE"] {
+            let from = place.status(method, path, &[("destination", "/dav/out")]).await;
+            let to = place.status(method, "/dav/own", &[("destination", path)]).await;
+            assert_eq!([from, to], [403, 403], "{method} {path}");
+        }
+    }
+    let out = [("destination", "/dav/out")];
+    for (method, fields) in [("DELETE", &[][..]), ("MOVE", &out), ("COPY", &out)] {
+        assert_eq!(place.status(method, "/dav/conf", fields).await, 403, "{method}");
+    }
+    fs::create_dir(place.at("new")).unwrap();
+    assert_eq!(place.status("MOVE", "/dav/new", &[("destination", "/dav/conf")]).await, 403);
+    let list = place.send("PROPFIND", "/dav/", &[("depth", "1")], "").await.text;
+    assert!(list.contains("/dav/own") && !list.contains("Caddyfile"), "{list}");
+    for name in ["Caddyfile", "conf/.htpasswd", "own"] {
+        assert_eq!(fs::read_to_string(place.at(name)).unwrap(), "kept", "{name}");
+    }
+    assert_eq!(place.status("PUT", "/dav/conf/other", &[]).await, 201);
+}
+
+#[tokio::test]
+async fn nobody_reaches_what_git_knows() {
+    let place = Place::new("");
+    fs::create_dir_all(place.at("site/.git")).unwrap();
+    fs::write(place.at("site/.git/config"), "kept").unwrap();
+    fs::write(place.at("own"), "").unwrap();
+    for path in ["/dav/site/.git/config", "/dav/site/.GIT/config", "/dav/site/.git", "/dav/.git"] {
+        for (method, path, fields) in [
+            ("GET", path, &[][..]),
+            ("PUT", path, &[]),
+            ("DELETE", path, &[]),
+            ("PROPFIND", path, &[("depth", "1")]),
+            ("MOVE", "/dav/own", &[("destination", path)]),
+            ("COPY", "/dav/own", &[("destination", path)]),
+            ("COPY", "/dav/site", &[("destination", path)]),
+        ] {
+            assert_eq!(place.status(method, path, fields).await, 403, "{method} {path}");
+        }
+    }
+    assert_eq!(place.status("DELETE", "/dav/site", &[]).await, 403);
+    let list = place.send("PROPFIND", "/dav/site", &[("depth", "1")], "").await.text;
+    assert!(list.contains("/dav/site") && !list.contains(".git"), "{list}");
+    assert_eq!(fs::read_to_string(place.at("site/.git/config")).unwrap(), "kept");
+    assert_eq!(place.status("PUT", "/dav/site/.gitignore", &[]).await, 201);
 }
 
 #[tokio::test]

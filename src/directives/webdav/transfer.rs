@@ -115,7 +115,7 @@ impl Transfer {
             Err(_) => confined::rename(scope, &aside, &self.to, Overwrite::No).map(drop),
         };
         if let Err(error) = tidied {
-            log::warn!("webdav: {} is left: {error}", scope.join(aside.join("/")).display());
+            log::warn!("webdav: {} is left: {error}", scope.path().join(aside.join("/")).display());
         }
         gone
     }

@@ -1,12 +1,13 @@
 //! One request: whose it is, and the file or folder that it is about.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::options::User;
+use crate::confined::Area;
 use crate::http::{Fault, Request, paths};
 use crate::limits::WEBDAV_NAMES;
 
@@ -20,6 +21,7 @@ const NAME_BYTES: usize = 255;
 #[derive(Debug, Clone)]
 pub(super) struct Visit {
     pub(super) user: Arc<User>,
+    area: Area,
     /// The name of the user, if he has shown who he is.
     pub(super) who: Option<String>,
     /// Below the scope; none: the scope itself.
@@ -47,6 +49,7 @@ impl Visit {
         let outer = whole.strip_suffix(below).or_else(|| route.strip_suffix(below));
         let visit = Self {
             user: user.clone(),
+            area: Area::new(&user.scope, user.withheld.clone()),
             who: req.user.clone(),
             names: names(below).ok_or_else(|| Fault::status(StatusCode::FORBIDDEN))?,
             outer: outer.unwrap_or_default().trim_end_matches('/').to_owned(),
@@ -59,8 +62,8 @@ impl Visit {
         }
     }
 
-    pub(super) fn scope(&self) -> &Path {
-        Path::new(&self.user.scope)
+    pub(super) fn scope(&self) -> &Area {
+        &self.area
     }
 
     pub(super) fn reaches(&self, names: &[String]) -> bool {

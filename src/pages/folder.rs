@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::http::paths;
+use crate::http::paths::{self, is_git, leads_into_git};
 use crate::limits::{TEMPLATE_FILE, TEMPLATE_LIST};
 use crate::own_files::{Cache, Foreign, State, open_file};
 use crate::site::{Scripts, SiteBuilder};
@@ -15,7 +15,7 @@ use crate::text_template::Set;
 const PARSED: usize = 64;
 
 /// The root of a site. Names in it never lead out of it; hidden files and scripts are not read, and
-/// what clients may have written is no template.
+/// what clients may have written is no template. Nothing in a folder `.git` is there.
 pub struct Root {
     path: PathBuf,
     hidden: Vec<PathBuf>,
@@ -97,7 +97,9 @@ impl Root {
 
     /// Opens a file.
     pub fn open(&self, path: &Path) -> io::Result<OpenFile> {
-        if path.as_os_str().as_encoded_bytes().contains(&0) {
+        let below = path.strip_prefix(&self.path).unwrap_or(path);
+        let is_inside_git = below.iter().any(|name| is_git(name.as_encoded_bytes()));
+        if is_inside_git || path.as_os_str().as_encoded_bytes().contains(&0) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no such file"));
         }
         self.scripts.refuse(path)?;
@@ -107,10 +109,17 @@ impl Root {
 
     /// The names in a folder, sorted.
     pub(super) fn list(&self, name: &str) -> Result<Vec<String>, String> {
-        let shown = |error: std::io::Error| format!("{name}: {error}");
+        let shown = |error: io::Error| format!("{name}: {error}");
         let mut names = Vec::new();
+        if leads_into_git(name) {
+            return Err(shown(io::ErrorKind::NotFound.into()));
+        }
         for entry in fs::read_dir(self.place(name)).map_err(shown)? {
-            names.push(entry.map_err(shown)?.file_name().to_string_lossy().into_owned());
+            let entry = entry.map_err(shown)?.file_name();
+            if is_git(entry.as_encoded_bytes()) {
+                continue;
+            }
+            names.push(entry.to_string_lossy().into_owned());
             if names.len() > TEMPLATE_LIST {
                 return Err(format!("{name} has more than {TEMPLATE_LIST} entries"));
             }

@@ -16,7 +16,7 @@ struct Place {
 fn place() -> Place {
     let dir = tempfile::tempdir().unwrap();
     let www = dir.path().join("www");
-    fs::create_dir_all(www.join("list")).unwrap();
+    fs::create_dir_all(www.join("list/.git")).unwrap();
     for (name, text) in [
         ("../outside.txt", "outside"),
         ("part.html", "[{{index .Args 0}} {{.Header `X-Test`}} {{.Name}}]"),
@@ -25,6 +25,7 @@ fn place() -> Place {
         ("page.md", "# {{.Method}}\n\n| a |\n|---|\n| ~~b~~ |\n"),
         ("secret", "hidden"),
         ("run.php", "<?php"),
+        ("list/.git/config", "token"),
         ("list/b.txt", ""),
         ("list/a.txt", ""),
     ] {
@@ -118,6 +119,9 @@ fn what_a_template_does_not_reach() {
         ("{{.Include `secret`}}", "secret: entity not found"),
         ("{{.Include `run.php`}}", "is a script"),
         ("{{.Include `a\x00b`}}", "no such file"),
+        ("{{.Include `list/.git/config`}}", "no such file"),
+        ("{{.Markdown `/list/.GIT/config`}}", "no such file"),
+        ("{{.Files `list/.git`}}", "list/.git: entity not found"),
         (
             "{{.Files `../`}}{{.Files `list/../../..`}}{{.Files `page.md`}}",
             "page.md: Not a directory",

@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
 
 use crate::http::Request;
+use crate::http::paths::is_git;
 use crate::http::placeholders::Template;
 use crate::own_files::is_hidden;
 
@@ -103,6 +104,9 @@ impl Folder {
         let mut entries = Vec::new();
         for entry in fs::read_dir(path)? {
             let entry = entry?;
+            if is_git(entry.file_name().as_bytes()) {
+                continue;
+            }
             // Symbolic links are followed; a dangling one is left out, as a request for it is a
             // 404.
             let Ok(about) = fs::metadata(entry.path()) else { continue };

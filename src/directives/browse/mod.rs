@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use crate::arguments;
 use crate::caddyfile::{Args, ConfigError};
 use crate::chain::{Handler, Next, ReplyFuture};
-use crate::http::paths::Prefix;
+use crate::http::paths::{Prefix, leads_into_git};
 use crate::http::{Body, Fault, Reply, Request, target};
 use crate::pages::{Facts, Rendered, Root};
 use crate::site::SiteBuilder;
@@ -84,7 +84,7 @@ impl Handler for Browse {
     fn handle<'a>(&'a self, req: &'a mut Request, next: Next<'a>) -> ReplyFuture<'a> {
         let route = req.route();
         let rule = self.rules.iter().find(|rule| rule.path.holds(&route));
-        let is_folder = route.ends_with('/');
+        let is_folder = route.ends_with('/') && !leads_into_git(&route);
         drop(route);
         let folder = target::file(&self.root, req.path()).filter(|_| is_folder);
         let (Some(rule), Some(folder)) = (rule, folder) else { return next.run(req) };

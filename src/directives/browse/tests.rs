@@ -11,7 +11,7 @@ use crate::http::request::tests::request;
 
 fn make(root: &Path) {
     for (name, size) in
-        [("a.txt", 3), ("B.txt", 2000), ("q?<&\"'.txt", 0), ("sub/z", 1), ("i/x", 1)]
+        [("a.txt", 3), ("B.txt", 2000), ("q?<&\"'.txt", 0), ("sub/z", 1), ("i/x", 1), (".git/x", 1)]
     {
         let path = root.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

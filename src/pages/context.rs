@@ -96,7 +96,7 @@ impl Context {
             }
             "Markdown" => {
                 let [file] = texts(name, args)?;
-                let text = self.include(&file.text, &[], run)?;
+                let text = run.in_markdown(|run| self.include(&file.text, &[], run))?;
                 run.work(text.text.len())?;
                 // HTML in it would be that of a client.
                 match text.is_foreign() {

@@ -23,6 +23,12 @@ fn place() -> Place {
         ("loop.html", "{{.Include `loop.html`}}"),
         ("bad.html", "\n{{if}}"),
         ("page.md", "# {{.Method}}\n\n| a |\n|---|\n| ~~b~~ |\n"),
+        (
+            "foreign.md",
+            "Hi {{.Header `X-Mark`}}\n\n<b title=\"{{.Header `X-Mark`}}\">{{.Include `inner`}}</b>",
+        ),
+        ("inner", "{{html (.Header `X-Mark`)}}"),
+        ("script.md", "<script>x = '{{js (.Header `X-Mark`)}}'</script>"),
         ("secret", "hidden"),
         ("run.php", "<?php"),
         ("list/.git/config", "token"),
@@ -38,8 +44,18 @@ fn place() -> Place {
 }
 
 fn render(place: &Place, template: &str) -> Result<Rendered, String> {
+    with_field(place, template, Field { name: "x-test", value: "<x>" })
+}
+
+/// A field of the request.
+struct Field<'a> {
+    name: &'static str,
+    value: &'a str,
+}
+
+fn with_field(place: &Place, template: &str, field: Field<'_>) -> Result<Rendered, String> {
     let mut req = request("GET", "/a%20b/c.html?x=1&y=a+b%3C&x=2");
-    let fields = [("x-test", "<x>"), ("cookie", "a=1; b=\"two\""), ("user-agent", "curl")];
+    let fields = [(field.name, field.value), ("cookie", "a=1; b=\"two\""), ("user-agent", "curl")];
     for (name, value) in fields {
         req.head.headers.insert(name, value.parse().unwrap());
     }
@@ -182,4 +198,39 @@ fn a_file_is_parsed_once_and_anew_when_it_changes() {
     assert_eq!(render(&place, "{{.Include `part.html` `a`}}").unwrap().text, "[a &lt;x&gt; own]");
     fs::write(&file, "changed").unwrap();
     assert_eq!(render(&place, "{{.Include `part.html`}}").unwrap().text, "changed");
+}
+
+/// Neither links nor HTML nor structure come of what a client wrote, nor does text get lost.
+#[test]
+fn what_clients_wrote_is_text_in_markdown() {
+    let place = place();
+    let marks = [
+        "[x](javascript:alert(1))",
+        "<javascript:alert(1)>",
+        "![x](/y \"z\")",
+        "[x]: javascript:a",
+        "<script>\">&amp;&#106;",
+        "**a** __b__ ~~c~~ `d` | # 1. - + * > = :\\",
+    ];
+    for mark in marks {
+        let rendered =
+            with_field(&place, "{{.Markdown `foreign.md`}}", Field { name: "x-mark", value: mark })
+                .unwrap();
+        let shown = rendered.text.replace("&quot;", "\"");
+        let text = mark.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let reference = |c: char| match c.is_ascii_punctuation() {
+            true => format!("&#{};", u32::from(c)),
+            false => c.to_string(),
+        };
+        let title: String = mark.chars().map(reference).collect();
+        let expected = format!("<p>Hi {text}</p>\n<p><b title=\"{title}\">{text}</b></p>\n");
+        assert_eq!(shown, expected, "{mark}");
+        let script =
+            with_field(&place, "{{.Markdown `script.md`}}", Field { name: "x-mark", value: mark })
+                .unwrap();
+        let inner = script.text.trim().strip_prefix("<script>x = '").unwrap();
+        let inner = inner.strip_suffix("'</script>").unwrap();
+        let literal: String = serde_json::from_str(&format!("\"{inner}\"")).unwrap();
+        assert_eq!(literal, mark);
+    }
 }

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::compare;
 use super::format;
 use super::printf;
-use super::run::Run;
+use super::run::{Escape, Run};
 use super::value::{Joined, Text, Value};
 
 type Function = fn(&mut Run, &[Value]) -> Result<Value, String>;
@@ -17,8 +17,14 @@ static FUNCTIONS: &[(&str, Function)] = &[
     ("and", |_, _| Ok(Value::Nil)),
     ("or", |_, _| Ok(Value::Nil)),
     ("call", |_, _| Err("call needs a function, and no value is one".to_owned())),
-    ("html", |run, args| escape(run, args, format::html)),
-    ("js", |run, args| escape(run, args, format::js)),
+    ("html", |run, args| match run.escape() {
+        Escape::Markdown => escape(run, args, format::markdown),
+        _ => escape(run, args, format::html),
+    }),
+    ("js", |run, args| match run.escape() {
+        Escape::Markdown => escape(run, args, format::js_in_markdown),
+        _ => escape(run, args, format::js),
+    }),
     ("urlquery", |run, args| escape(run, args, url_query)),
     ("index", |_, args| index(args)),
     ("slice", |_, args| slice(args)),

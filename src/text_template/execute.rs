@@ -198,7 +198,7 @@ impl Execution<'_> {
     fn print(&mut self, text: &Text) -> Result<(), String> {
         let before = self.out.len();
         self.run.work(text.text.len())?;
-        format::write_escaped(&mut self.out, text, self.run.is_html());
+        format::write_escaped(&mut self.out, text, self.run.escape());
         self.run.room(self.out.len() - before)
     }
 }

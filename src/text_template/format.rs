@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::run::Escape;
 use super::value::{Joined, Text, Value};
 
 /// A value as text.
@@ -73,15 +74,18 @@ pub(super) fn exponent(text: &str) -> String {
     format!("{mantissa}e{sign}{digits:0>2}")
 }
 
-/// Appends text; its foreign parts are escaped for HTML.
-pub(super) fn write_escaped(out: &mut String, text: &Text, is_html: bool) {
+/// Appends text; its foreign parts are escaped.
+pub(super) fn write_escaped(out: &mut String, text: &Text, escape: Escape) {
+    let write = match escape {
+        Escape::Plain => return out.push_str(&text.text),
+        Escape::Html => html,
+        Escape::Markdown => markdown,
+    };
     let mut from = 0;
-    if is_html {
-        for range in text.ranges() {
-            out.push_str(&text.text[from..range.start]);
-            html(out, &text.text[range.clone()]);
-            from = range.end;
-        }
+    for range in text.ranges() {
+        out.push_str(&text.text[from..range.start]);
+        write(out, &text.text[range.clone()]);
+        from = range.end;
     }
     out.push_str(&text.text[from..]);
 }
@@ -101,6 +105,38 @@ pub(super) fn html(out: &mut String, text: &str) {
     }
 }
 
+/// Appends text for Markdown. References to characters are text in Markdown and in HTML within it
+/// (CommonMark section 2.5), where a backslash would not do.
+pub(super) fn markdown(out: &mut String, text: &str) {
+    for next in text.chars() {
+        match next {
+            '\0' => out.push('\u{fffd}'),
+            next if means_something(next) => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "&#{};", u32::from(next));
+            }
+            next => out.push(next),
+        }
+    }
+}
+
+/// Whether Markdown may give a character a meaning.
+fn means_something(next: char) -> bool {
+    next.is_ascii_punctuation() || matches!(next, '\t' | '\n' | '\r')
+}
+
+/// Appends text for the inside of a JavaScript string within Markdown.
+pub(super) fn js_in_markdown(out: &mut String, text: &str) {
+    for next in text.chars() {
+        match next {
+            next if means_something(next) => {
+                let _ = write!(out, "\\u{:04X}", u32::from(next));
+            }
+            next => js(out, next.encode_utf8(&mut [0; 4])),
+        }
+    }
+}
+
 /// Appends text for the inside of a JavaScript string, as Go's `js` does.
 pub(super) fn js(out: &mut String, text: &str) {
     for next in text.chars() {
@@ -114,5 +150,17 @@ pub(super) fn js(out: &mut String, text: &str) {
             }
             next => out.push(next),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_foreign_text_begin_nothing_in_markdown() {
+        let mut out = String::new();
+        markdown(&mut out, "a\n# b\r\tc\0\u{e4}");
+        assert_eq!(out, "a&#10;&#35; b&#13;&#9;c\u{fffd}\u{e4}");
     }
 }

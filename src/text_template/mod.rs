@@ -2,7 +2,7 @@
 //! and an evaluator. Knows neither requests nor files: what a template can reach are the values it
 //! is given. Steps, depth and bytes of an execution are bounded.
 //!
-//! Text can be marked as foreign: in HTML it is escaped where it is printed.
+//! Text can be marked as foreign: in HTML and Markdown it is escaped where it is printed.
 
 mod ast;
 mod builtins;

@@ -11,22 +11,40 @@ pub struct Bounds {
     pub bytes: usize,
 }
 
+/// How foreign text becomes part of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escape {
+    /// As it is.
+    Plain,
+    Html,
+    /// For Markdown that HTML is made of: no character means anything, there nor here.
+    Markdown,
+}
+
 /// An execution, as functions and methods see it.
 pub struct Run {
     left: Bounds,
     /// Of values.
     depth: usize,
-    is_html: bool,
+    escape: Escape,
 }
 
 impl Run {
     pub(super) fn new(bounds: Bounds, is_html: bool) -> Self {
-        Self { left: bounds, depth: bounds.depth, is_html }
+        let escape = if is_html { Escape::Html } else { Escape::Plain };
+        Self { left: bounds, depth: bounds.depth, escape }
     }
 
-    /// Whether the result is HTML.
-    pub fn is_html(&self) -> bool {
-        self.is_html
+    pub(super) fn escape(&self) -> Escape {
+        self.escape
+    }
+
+    /// Runs something whose result is Markdown that HTML is made of.
+    pub fn in_markdown<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.escape, Escape::Markdown);
+        let result = run(self);
+        self.escape = outer;
+        result
     }
 
     /// Takes one step, and more for work on so many bytes.

@@ -24,6 +24,7 @@ pub mod config;
 pub mod confined;
 pub mod congestion;
 pub mod convert;
+pub mod credentials;
 pub mod credit;
 pub mod daemon;
 pub mod directives;

@@ -1,6 +1,7 @@
 //! The `.` of a page's template: v1's fields and methods, over those of the directive.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -10,6 +11,7 @@ use super::facts::Facts;
 use super::folder::Root;
 use super::functions;
 use super::request::{RequestValue, UrlValue};
+use crate::credentials;
 use crate::http::paths::Prefix;
 use crate::text_template::{Moment, Object, Run, Text, Value, include, texts};
 
@@ -56,6 +58,15 @@ impl Object for Context {
     }
 }
 
+/// The variables of the environment but for the server's own credentials.
+fn environment() -> Value {
+    let withheld = credentials::withheld();
+    let text = |name: OsString| name.into_string().ok().filter(|name| !withheld.contains(name));
+    let all = std::env::vars_os();
+    let all = all.filter_map(|(name, value)| Some((text(name)?, value.into_string().ok()?)));
+    Value::map(all.map(|(name, value)| (name, Value::own(value))))
+}
+
 impl Context {
     /// What takes no argument.
     fn fact(&self, name: &str) -> Option<Value> {
@@ -74,13 +85,7 @@ impl Context {
             // Nothing looks for interception.
             "IsMITM" => Some(Value::Bool(false)),
             "NowDate" => Some(Value::Moment(Moment::local(SystemTime::now()))),
-            "Env" => Some(Value::map(
-                std::env::vars_os()
-                    .filter_map(|(name, value)| {
-                        Some((name.into_string().ok()?, value.into_string().ok()?))
-                    })
-                    .map(|(name, value)| (name, Value::own(value))),
-            )),
+            "Env" => Some(environment()),
             "Req" => Some(Value::object(RequestValue(facts.clone()))),
             "URL" => Some(Value::object(UrlValue(facts.clone()))),
             _ => None,

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::credentials;
 use crate::http::address::Address;
 use crate::http::request::tests::request;
 use crate::http::sink::tests::NoSinks;
@@ -69,6 +70,7 @@ fn with_field(place: &Place, template: &str, field: Field<'_>) -> Result<Rendere
 #[test]
 fn what_a_template_reaches() {
     let place = place();
+    credentials::withhold("CARGO_PKG_NAME");
     for (template, expected) in [
         (
             "{{.Method}} {{.URI}} {{.Host}} {{.Port}}",
@@ -119,6 +121,7 @@ fn what_a_template_reaches() {
             "true true",
         ),
         ("{{ne .Env.PATH ``}} {{.Env.NO_SUCH_VARIABLE}}", "true "),
+        ("{{.Env.CARGO_PKG_NAME}}", ""),
     ] {
         let rendered = render(&place, template).map(|rendered| rendered.text);
         assert_eq!(rendered.as_deref(), Ok(expected), "{template}");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::handover::HandoverIn;
 use super::{certificates, machines};
 use crate::cli::Options;
+use crate::credentials;
 use crate::fleet::engine::Engine;
 use crate::fleet::place::Place;
 use crate::fleet::seal::Seal;
@@ -21,7 +22,7 @@ const TELLING: Duration = Duration::from_secs(15);
 
 /// The shared storage, if the command line or the environment asks for one. Nothing is connected.
 pub(super) fn open(options: &Options) -> Result<Option<Shared>, String> {
-    let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let var = credentials::variable;
     let (place, flag) = match (&options.fleet, var("CADDY_FLEET")) {
         (Some(url), _) => (Place::parse(url).map_err(|why| format!("-fleet: {why}"))?, "-fleet"),
         (None, Some(url)) => {

@@ -2,13 +2,13 @@
 
 use std::process::Child;
 
+use crate::credentials;
 use crate::daemon::command::{self, Exit};
 use crate::daemon::{activation, notify, upgrade};
 use crate::site::{Event, Hook};
-use crate::tls::dns_variables;
 
 /// Lists of variables that are for this process and for no child of it, each from who reads them;
-/// beside those of DNS providers.
+/// beside credentials.
 const WITHHELD: [&[&str]; 3] = [notify::VARIABLES, activation::VARIABLES, upgrade::VARIABLES];
 
 /// Runs the commands of one event, in the order of the Caddyfile, and waits for each unless it is
@@ -27,7 +27,9 @@ pub(super) fn run(
         let manner = if hook.background { "Nonblocking" } else { "Blocking" };
         log::info!("{manner} Command:\"{shown}\"");
         let failed = |why: String| format!("command '{shown}': {why}");
-        let withheld = WITHHELD.into_iter().flatten().copied().chain(dns_variables());
+        let credentials = credentials::withheld();
+        let credentials = credentials.iter().map(String::as_str);
+        let withheld = WITHHELD.into_iter().flatten().copied().chain(credentials);
         let child = command::spawn(&hook.command, env, withheld);
         let mut child = child.map_err(|e| failed(e.to_string()))?;
         if hook.background {

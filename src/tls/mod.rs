@@ -30,7 +30,7 @@ use rustls::CipherSuite;
 pub use certificate_spec::Eab;
 pub use dns::{
     Algorithm, Change as DnsChange, Dns, Provided, Replaced, Rfc2136, Unusable, Value as DnsValue,
-    provider_names, variable as dns_variable, variables as dns_variables,
+    provider_names,
 };
 pub use files::Files;
 pub use key_type::KeyType;

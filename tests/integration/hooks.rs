@@ -45,14 +45,16 @@ fn commands_run_at_the_start_the_reload_and_the_stop() {
 #[test]
 fn a_command_inherits_no_descriptor_and_no_key() {
     let caddy = Setup::new(
-        "https://localhost:@PORT@ {\n tls self_signed\n log access.log\n status 204 /\n\
+        "https://localhost:@PORT@ {\n tls self_signed\n log access.log\n jwt /private\n templates\n\
          on startup sh -c 'env > environment; exec ls -l /proc/self/fd > descriptors'\n}",
     )
     .arg("-pidfile=caddy.pid")
     .env("RFC2136_NAMESERVER", "127.0.0.1")
     .env("RFC2136_TSIG_SECRET", "c2VjcmV0")
     .env("WATCHDOG_PID", "1")
+    .env("JWT_SECRET", "0123456789abcdef0123456789abcdef")
     .env("KEPT", "yes")
+    .file("page.html", "[{{.Env.JWT_SECRET}}{{.Env.RFC2136_TSIG_SECRET}}{{.Env.KEPT}}]")
     .start();
     let descriptors = caddy.read("descriptors");
     assert!(descriptors.contains("/dev/null"), "{descriptors}");
@@ -61,9 +63,10 @@ fn a_command_inherits_no_descriptor_and_no_key() {
     }
     let environment = caddy.read("environment");
     assert!(environment.contains("KEPT=yes"), "{environment}");
-    for name in ["RFC2136", "WATCHDOG"] {
+    for name in ["RFC2136", "WATCHDOG", "JWT_SECRET"] {
         assert!(!environment.contains(name), "{environment}");
     }
+    assert_eq!(curl(&[], &caddy.url("/page.html")).text(), "[yes]");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::{Rule, Template};
 use crate::arguments;
 use crate::caddyfile::Repeat::{Accumulates, Forbidden, LastWins};
 use crate::caddyfile::{Args, ConfigError, Options, option, templated};
+use crate::credentials;
 use crate::http::paths::Prefix;
 use crate::site::SiteBuilder;
 use crate::tokens::Key;
@@ -128,14 +129,13 @@ pub(super) fn read(args: &mut Args<'_>, site: &SiteBuilder) -> Result<Rule, Conf
 
 /// `JWT_SECRET` or `JWT_PUBLIC_KEY`.
 fn environment(args: &Args<'_>) -> Result<Keyring, ConfigError> {
-    let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let mut keys = Keyring::default();
     let wrong = |name: &str, why| args.error(format!("jwt: {name} of the environment: {why}"));
-    if let Some(secret) = set("JWT_SECRET") {
+    if let Some(secret) = credentials::variable("JWT_SECRET") {
         let key = Key::secret(secret.as_bytes()).map_err(|why| wrong("JWT_SECRET", why))?;
         keys.fixed.push(Arc::new(key));
     }
-    if let Some(pem) = set("JWT_PUBLIC_KEY") {
+    if let Some(pem) = credentials::variable("JWT_PUBLIC_KEY") {
         let found = Key::from_pem(pem.as_bytes()).map_err(|why| wrong("JWT_PUBLIC_KEY", why))?;
         keys.fixed.extend(found.into_iter().map(Arc::new));
     }

@@ -16,6 +16,7 @@ use super::users::Users;
 use crate::arguments;
 use crate::caddyfile::Repeat::{Accumulates, Forbidden, LastWins};
 use crate::caddyfile::{Args, ConfigError, OptionRow, Options, option};
+use crate::credentials;
 use crate::site::SiteBuilder;
 use crate::tokens::Signer;
 
@@ -246,7 +247,7 @@ pub(super) fn read(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Login,
 }
 
 fn session(block: &mut Block) -> Result<Session, String> {
-    let environment = || std::env::var("JWT_SECRET").ok().filter(|secret| !secret.is_empty());
+    let environment = || credentials::variable("JWT_SECRET");
     let secret = block.secret_file.take().or(block.secret.take());
     let secret = secret.or_else(|| environment().map(String::into_bytes));
     let secret = match secret {

@@ -5,10 +5,11 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 
 use crate::caddyfile::{Args, ConfigError, parse_duration, parse_number, parse_port, suggestion};
+use crate::credentials;
 use crate::tls::acme::ca_url;
 use crate::tls::{
     Algorithm, Certificates, Dns, Eab, HttpsRecord, Policy, Provided, Rfc2136, Unusable,
-    dns_variable, provider_names,
+    provider_names,
 };
 
 const DNS_PORT: u16 = 53;
@@ -108,7 +109,7 @@ pub(super) fn dns(args: &mut Args<'_>) -> Result<Dns, ConfigError> {
                    'cleanup NAME VALUE'",
         )),
         ("exec", command) => Ok(Dns::Exec(command.iter().map(|&word| word.to_owned()).collect())),
-        ("rfc2136", []) => rfc2136(args, dns_variable),
+        ("rfc2136", []) => rfc2136(args, credentials::variable),
         ("rfc2136", _) => Err(args.error("dns rfc2136 takes no arguments").hint(
             "the server and its key are in the environment: RFC2136_NAMESERVER, \
                    RFC2136_TSIG_KEY, RFC2136_TSIG_SECRET",

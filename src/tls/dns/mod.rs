@@ -17,19 +17,6 @@ pub use providers::{Provided, Unusable, names as provider_names};
 pub use rfc2136::{Algorithm, Rfc2136};
 use zone::Place;
 
-/// The environment variables that settings of providers were read from. They hold keys, so no
-/// command that the service runs gets them.
-pub fn variables() -> impl Iterator<Item = &'static str> {
-    rfc2136::VARIABLES.iter().copied().chain(providers::read())
-}
-
-/// The value of a variable of `rfc2136`; unset where it is empty. No other is read, so that
-/// one whose listing is forgotten does not work, in place of being given to every command.
-pub fn variable(name: &str) -> Option<String> {
-    let listed = rfc2136::VARIABLES.contains(&name);
-    std::env::var(name).ok().filter(|value| listed && !value.is_empty())
-}
-
 /// The DNS provider.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Dns {

@@ -12,15 +12,6 @@ use crate::limits::DNS_CHALLENGE;
 use crate::net::dial;
 use crate::tls::pem::unix_now;
 
-/// What the environment says of the nameserver.
-pub(super) const VARIABLES: &[&str] = &[
-    "RFC2136_NAMESERVER",
-    "RFC2136_TSIG_KEY",
-    "RFC2136_TSIG_SECRET",
-    "RFC2136_TSIG_ALGORITHM",
-    "RFC2136_PROPAGATION_TIMEOUT",
-];
-
 const TTL: u32 = 60;
 /// The share of the time for an update that one connection may take: an update takes several.
 const CONNECT_SHARE: u32 = 8;

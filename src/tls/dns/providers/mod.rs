@@ -6,20 +6,17 @@ mod configs;
 mod table;
 mod values;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use dns_update::{DnsRecord, DnsRecordType, Error};
 use tokio::sync::OwnedMutexGuard;
 
 use super::zone::Place;
+use crate::credentials;
 use crate::limits::{DNS_CHALLENGE, DNS_PROPAGATION};
 use table::{Api, LACKING, PROVIDERS, Provider};
 use values::Values;
-
-/// The variables that were read. They hold keys, so no command that the service runs gets them.
-static READ: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
 /// Held while a zone is changed: several providers change a zone, or all records of a name, by
 /// reading and writing it back.
@@ -48,11 +45,6 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
-/// The variables that were read, which no command gets.
-pub(super) fn read() -> Vec<&'static str> {
-    READ.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
-}
-
 /// The value of a variable, or the content of the file that `NAME_FILE` names.
 fn variable(name: &'static str) -> Result<Option<String>, String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
@@ -62,7 +54,7 @@ fn variable(name: &'static str) -> Result<Option<String>, String> {
         (None, Some(path)) => Some(content(&path)?),
         (None, None) => return Ok(None),
     };
-    READ.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+    credentials::withhold(name);
     Ok(value.map(|value| value.trim().to_owned()))
 }
 

@@ -187,7 +187,7 @@ fn sweep(folder: &OwnedFd) {
     }
 }
 
-fn is_other_name(name: &str) -> bool {
+pub(super) fn is_other_name(name: &str) -> bool {
     let digits = name.strip_prefix(SO_FAR);
     digits.is_some_and(|text| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit()))
 }

@@ -17,4 +17,4 @@ pub use area::Area;
 pub use attribute::{read_attribute, write_attribute};
 pub use draft::Draft;
 pub use place::{About, Kind};
-pub use tree::{Depth, Entry, copy, entries, relocate, remove, survey};
+pub use tree::{Depth, Entry, bytes, copy, entries, relocate, remove, survey};

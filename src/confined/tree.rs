@@ -13,7 +13,7 @@ use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use super::access::{Overwrite, look, make_folder, open, rename};
 use super::area::Area;
 use super::attribute::{read_attribute, write_attribute};
-use super::draft::Draft;
+use super::draft::{Draft, is_other_name};
 use super::place::{About, DIRECTORY, Place, about, about_open, enter, kind};
 
 /// A file or folder in another.
@@ -79,6 +79,36 @@ pub fn survey(
         }
     }
     Ok(())
+}
+
+/// How many bytes a file has, or the files of a folder at any depth: neither links nor what has no
+/// name of its own yet.
+pub fn bytes(area: &Area, names: &[String]) -> io::Result<u64> {
+    let about = look(area, names)?;
+    if !about.is_folder() {
+        return Ok(about.size);
+    }
+    let mut sum: u64 = 0;
+    let mut waiting = vec![names.to_vec()];
+    while let Some(folder) = waiting.pop() {
+        let found = match entries(area, &folder, usize::MAX) {
+            // It has gone meanwhile, or is one that clients do not reach.
+            Err(error) if is_passed_over(&error) => continue,
+            found => found?,
+        };
+        for Entry { name, about } in found {
+            if about.is_folder() {
+                waiting.push(folder.iter().cloned().chain([name]).collect());
+            } else if !is_other_name(&name) {
+                sum = sum.saturating_add(about.size);
+            }
+        }
+    }
+    Ok(sum)
+}
+
+fn is_passed_over(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
 }
 
 /// Removes a file, or a folder with all that it has.

@@ -2,6 +2,7 @@
 
 mod names;
 mod options;
+mod quota;
 mod receive;
 mod signature;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::site::SiteBuilder;
 use names::{BadName, Names};
 use options::Block;
 pub(super) use options::OPTIONS;
+use quota::Files;
 use receive::Receiver;
 
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
@@ -31,6 +33,7 @@ pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), C
     while args.next() {
         let block = options::read(args, site)?;
         site.foreign.add(block.to().path());
+        site.tasks.extend(block.quota.as_ref().map(quota::Quota::task));
         blocks.push(block);
     }
     let log = site.error_log();
@@ -109,6 +112,14 @@ impl Block {
         Area::new(self.to.clone().unwrap_or_default(), self.withheld.clone())
     }
 
+    /// For whoever changes files.
+    async fn files(&self) -> Files {
+        match &self.quota {
+            Some(quota) => quota.files().await,
+            None => Files::default(),
+        }
+    }
+
     fn names(&self, path: &str) -> Result<Names, Fault> {
         self.rules.read(path).map_err(BadName::fault)
     }
@@ -130,10 +141,14 @@ impl Block {
         }
         let keeps = req.head.headers.get("overwrite").is_some_and(|value| value == "F");
         let overwrite = if keeps { Overwrite::No } else { Overwrite::Yes };
+        let mut files = self.files().await;
         let before = beside(self.to(), move |to| {
             let (old, new) = (old.all(), new.all());
             survey(to, old, UPLOAD_NAMES - new.len().saturating_sub(old.len()))?;
-            confined::rename(to, old, new, overwrite)
+            let replaced = files.replaced(to, new);
+            let before = confined::rename(to, old, new, overwrite)?;
+            files.gone(replaced);
+            Ok(before)
         })
         .await;
         match before {
@@ -158,9 +173,14 @@ impl Block {
 
     async fn remove(&self, path: &str) -> Reply {
         let names = self.names(path)?;
+        let mut files = self.files().await;
         let removed = beside(self.to(), move |to| {
             survey(to, names.all(), UPLOAD_NAMES)?;
-            confined::remove(to, names.all())
+            let before = files.bytes(to, names.all());
+            let removed = confined::remove(to, names.all());
+            // A part of a folder may be left.
+            files.gone(before.saturating_sub(files.bytes(to, names.all())));
+            removed
         });
         match removed.await {
             Ok(()) => Ok(empty(StatusCode::NO_CONTENT)),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::names::{Form, Rules, range};
+use super::quota::Quota;
 use super::signature::Keys;
 use crate::arguments;
 use crate::caddyfile::Repeat::{Accumulates, LastWins};
@@ -61,6 +62,9 @@ pub(in crate::directives) static OPTIONS: Options<Block> = Options::<Block>::new
     option("max_transaction_size SIZE", LastWins, |block, args| {
         size(args).map(|size| block.transaction = size)
     }),
+    option("quota SIZE, such as: quota 10GB", LastWins, |block, args| {
+        size(args).map(|size| block.most = size)
+    }),
     option("hmac_keys_in NAME=KEY..., the keys in Base64", Accumulates, |block, args| {
         for word in args.one_or_more()? {
             args.parsed(word, |word| block.keys.add(word))?;
@@ -104,6 +108,9 @@ pub(in crate::directives) struct Block {
     /// Most bytes of a file, and of all files of a request.
     pub(super) file: u64,
     pub(super) transaction: u64,
+    /// Most bytes of all files of the folder.
+    most: u64,
+    pub(super) quota: Option<Quota>,
     pub(super) keys: Keys,
     /// In seconds.
     pub(super) tolerance: u64,
@@ -124,6 +131,8 @@ impl Block {
             promised: None,
             file: u64::MAX,
             transaction: u64::MAX,
+            most: u64::MAX,
+            quota: None,
             keys: Keys::default(),
             tolerance: 1 << TOLERANCE,
             is_silent: false,
@@ -136,11 +145,12 @@ pub(super) fn read(args: &mut Args<'_>, site: &SiteBuilder) -> Result<Block, Con
     let mut block = Block::new(args.each(arguments::prefix)?);
     block.withheld = site.withheld.clone();
     OPTIONS.read(&mut block, args)?;
-    if block.to.is_none() {
+    let Some(to) = &block.to else {
         return Err(args
             .error("upload: no directory is named that uploads go to")
             .hint("write in its block: to DIRECTORY"));
-    }
+    };
+    block.quota = (block.most != u64::MAX).then(|| Quota::new(to, block.most));
     if !site.secure && !block.is_plain && !is_loopback(&site.address.host) {
         return Err(args
             .error("upload: the site is without TLS: who is on the way reads and changes uploads")

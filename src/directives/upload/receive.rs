@@ -8,8 +8,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::names::Names;
 use super::options::Block;
+use super::quota::Reservation;
 use crate::confined::work::{Writer, beside, empty, fault};
-use crate::confined::{Before, Draft};
+use crate::confined::{Area, Before, Draft};
 use crate::http::body::refusal;
 use crate::http::multipart::{Multipart, Step};
 use crate::http::{Body, Fault, Reply, Request};
@@ -63,6 +64,7 @@ impl<'a> Receiver<'a> {
             return Err(Fault::status(StatusCode::PAYLOAD_TOO_LARGE));
         }
         let mut file = self.begin(&names).await?;
+        file.reserve(body.size_hint().lower())?;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(broken)?;
             if let Ok(data) = frame.into_data() {
@@ -112,10 +114,14 @@ impl<'a> Receiver<'a> {
     }
 
     async fn begin(&self, names: &Names) -> Result<Writing, Fault> {
+        let room = match &self.block.quota {
+            Some(quota) => Some(quota.reservation().await?),
+            None => None,
+        };
         let names = names.clone();
         let draft = beside(self.block.to(), move |to| Draft::new(to, names.all())).await;
         let draft = draft.map_err(fault)?;
-        Ok(Writing { writer: Writer::new(draft), size: 0 })
+        Ok(Writing { writer: Writer::new(draft), size: 0, room })
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), Fault> {
@@ -132,13 +138,18 @@ impl<'a> Receiver<'a> {
         if file.size > self.block.file {
             return Err(Fault::status(StatusCode::PAYLOAD_TOO_LARGE));
         }
+        file.reserve(file.size)?;
         file.writer.write(data).await
     }
 
     /// The file gets its name, and the client is told where it is.
     async fn end(&mut self, file: Writing, names: &Names) -> Result<Before, Fault> {
         let draft = file.writer.end().await?;
-        let before = beside(self.block.to(), move |_| draft.publish()).await.map_err(fault)?;
+        let whole = beside(self.block.to(), move |_| draft.sync().map(|()| draft));
+        let draft = whole.await.map_err(fault)?;
+        let (files, name) = (self.block.files().await, names.clone());
+        let named = move |to: &Area| files.publish(to, name.all(), draft, file.room);
+        let before = beside(self.block.to(), named).await.map_err(fault)?;
         if let Some(promised) = &self.block.promised {
             let path = names.joined();
             let place = format!("{promised}/{}", utf8_percent_encode(&path, PATH));
@@ -153,6 +164,14 @@ impl<'a> Receiver<'a> {
 struct Writing {
     writer: Writer,
     size: u64,
+    /// Where there is a quota.
+    room: Option<Reservation>,
+}
+
+impl Writing {
+    fn reserve(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.room.as_mut().map_or(Ok(()), |room| room.cover(bytes))
+    }
 }
 
 fn malformed_end() -> Fault {

@@ -50,6 +50,11 @@ static WORDS: &[Reserved] = &[
         "use a client such as ddclient",
     ),
     row(
+        "esi",
+        "put parts of other servers into pages (Edge Side Includes)",
+        "let the application make whole pages, or put parts that are files in by `templates`",
+    ),
+    row(
         "filebrowser",
         "managed files in the browser",
         "run File Browser as a service of its own and name it in `proxy`",
@@ -162,3 +167,36 @@ static WORDS: &[Reserved] = &[
         "export the keys by `gpg-wks-client` to .well-known/openpgpkey below `root`",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::caddyfile::read;
+
+    /// What files in use may have of Caddy 0.9 to 1.0 and its plugins.
+    const KNOWN: &str = "search hugo jekyll mailout esi filemanager filebrowser awslambda pprof \
+        supervisor locale geoip authz recaptcha forwardproxy s3browser nobots permission jsonp \
+        multipass datadog pubsub awses grpc gopkg restic wkd dyndns linkup torproxy";
+
+    #[test]
+    fn each_word_has_its_remedy_and_all_are_told_at_once() {
+        let known = KNOWN.split_whitespace();
+        let words: BTreeSet<_> = WORDS.iter().map(|row| row.word).chain(known).collect();
+        assert!(words.len() == WORDS.len(), "a word has two rows, or none: {words:?}");
+        let lines: String =
+            words.iter().map(|word| format!(" {word} /a b {{\n  c d\n }}\n")).collect();
+        let text = format!("localhost {{\n root .\n{lines} gzip\n}}\n");
+        let parsed = read("Caddyfile", &text, Path::new("."), &["root", "gzip"]);
+        let told: Vec<_> = parsed.errors.iter().map(|error| (error.line, &*error.word)).collect();
+        let expected: Vec<_> = (0..).map(|nth| 3 + 3 * nth).zip(words).collect();
+        assert_eq!(told, expected);
+        for error in &parsed.errors {
+            let hint = error.hint.as_deref().unwrap_or_default();
+            let parts = hint.split_once("; this server does not have it: ");
+            assert!(parts.is_some_and(|(did, instead)| did.len() > 20 && instead.len() > 20));
+        }
+    }
+}

@@ -51,6 +51,30 @@ fn a_program_is_told_of_the_request() {
     assert_eq!(curl(&chunked, &caddy.url("/run")).status, 411);
 }
 
+/// As files of the plugin's first versions have it.
+#[test]
+fn a_block_has_several_programs() {
+    let caddy = site(
+        ENV,
+        "env ALL=1 WHO=all\n app /line/* /bin/sh @DIR@/program line {match}\n\
+         app {\n match /in /inner\n exec /bin/sh @DIR@/program block\n env WHO=block\n\
+         pass_env PASSED\n}",
+    );
+    for (path, words, has, lacks) in [
+        ("/line/a/b", "line /line/a", "\nWHO=all\n", "PASSED"),
+        ("/inner", "block", "\nWHO=block\n", "WHO=all"),
+        ("/in/x", "block", "\nPASSED=y\n", "SECRET"),
+        ("/run", "/run GET", "\nWHO=all\n", "PASSED"),
+    ] {
+        let answer = curl(&[], &caddy.url(path));
+        let text = answer.text();
+        assert_eq!((answer.status, answer.header("x-args")), (200, words), "{path}: {text}");
+        assert!(text.contains(has) && !text.contains(lacks), "{path}: {text}");
+        assert!(text.contains("\nALL=1\n"), "{path}: {text}");
+    }
+    assert_eq!(curl(&[], &caddy.url("/line")).status, 404);
+}
+
 #[test]
 fn what_programs_answer() {
     for (program, status, body) in [

@@ -23,7 +23,7 @@ pub(super) use options::OPTIONS;
 pub(super) fn setup(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<(), ConfigError> {
     let mut rules = Vec::new();
     while args.next() {
-        rules.push(options::read(args, site)?);
+        rules.extend(options::read(args, site)?);
     }
     let places = Arc::new(Semaphore::new(CGI_PROGRAMS));
     let shared = run::Site { places, log: site.error_log() };

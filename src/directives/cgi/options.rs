@@ -1,18 +1,33 @@
 //! Reads a line of `cgi` and its block.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use glob::Pattern;
 
 use super::rule::{Rule, Text, Variable};
 use crate::caddyfile::Repeat::{Accumulates, Forbidden};
-use crate::caddyfile::{Args, ConfigError, Options, option, templated};
+use crate::caddyfile::{Args, ConfigError, OptionRow, Options, option, templated};
 use crate::http::placeholders::Template;
 use crate::limits::CGI_TIME;
 use crate::site::SiteBuilder;
 
-pub(in crate::directives) static OPTIONS: Options<Block> = Options::new(&[
+pub(in crate::directives) static OPTIONS: Options<Block> = Options::new(PROGRAM).and(APPS);
+
+/// The block of an `app`.
+static APP: Options<Block> = Options::new(PROGRAM);
+
+const APPS: &[OptionRow<Block>] = &[
+    templated("app PATTERN PROGRAM [ARGUMENT...], or: app with a block", Accumulates, app),
+    option("inspect", Forbidden, |_, args| {
+        let why = "cgi: inspect is not supported: it shows every client how programs are run";
+        let instead = "to see it for a time, write: exec /bin/sh -c \
+                       \"echo Content-Type: text/plain; echo; env\"";
+        Err(args.error(why).hint(instead))
+    }),
+];
+
+const PROGRAM: &[OptionRow<Block>] = &[
     option("match PATTERN..., such as: match /report /stats/*", Accumulates, |block, args| {
         block.matches.extend(args.each(pattern)?);
         Ok(())
@@ -47,11 +62,27 @@ pub(in crate::directives) static OPTIONS: Options<Block> = Options::new(&[
         Ok(())
     }),
     option("timeout DURATION, such as: timeout 10s", Forbidden, |block, args| {
-        args.positive_duration().map(|limit| block.limit = limit)
+        args.positive_duration().map(|limit| block.limit = Some(limit))
     }),
-]);
+];
+
+/// A program with its paths, as older versions of the plugin had it: several in one block.
+fn app(block: &mut Block, args: &mut Args<'_>) -> Result<(), ConfigError> {
+    let mut app = Block::default();
+    match args.remaining().as_slice() {
+        [] if args.opens_block() => {
+            APP.read(&mut app, args)?;
+        }
+        [path, exec @ ..] if !exec.is_empty() => app.runs(args, path, exec)?,
+        _ => return Err(args.arg_error()),
+    }
+    app.check(args)?;
+    block.apps.push(app);
+    Ok(())
+}
 
 /// A block as far as it has been read.
+#[derive(Default)]
 pub(in crate::directives) struct Block {
     matches: Vec<Pattern>,
     except: Vec<Pattern>,
@@ -59,61 +90,86 @@ pub(in crate::directives) struct Block {
     dir: Option<PathBuf>,
     env: Vec<(String, String)>,
     pass: Vec<String>,
-    limit: Duration,
+    limit: Option<Duration>,
+    apps: Vec<Self>,
 }
 
-/// Reads one line.
-pub(super) fn read(args: &mut Args<'_>, site: &SiteBuilder) -> Result<Rule, ConfigError> {
-    let mut block = Block {
-        matches: Vec::new(),
-        except: Vec::new(),
-        exec: Vec::new(),
-        dir: None,
-        env: Vec::new(),
-        pass: Vec::new(),
-        limit: CGI_TIME,
-    };
-    let words = args.remaining();
-    match words.as_slice() {
+impl Block {
+    /// Takes PATTERN and PROGRAM of one line.
+    fn runs(&mut self, args: &mut Args<'_>, path: &str, exec: &[&str]) -> Result<(), ConfigError> {
+        self.matches.push(pattern(args, path)?);
+        self.exec = exec.iter().map(|word| (*word).to_owned()).collect();
+        if args.opens_block() {
+            let error = args.error("cgi: PATTERN and PROGRAM are in the line or in the block");
+            return Err(error.hint("write 'match PATTERN' and 'exec PROGRAM' in the block"));
+        }
+        Ok(())
+    }
+
+    fn check(&self, args: &Args<'_>) -> Result<(), ConfigError> {
+        if self.matches.is_empty() {
+            return Err(args.error("cgi: no path has a program").hint("write: match PATTERN"));
+        }
+        if self.exec.is_empty() {
+            return Err(args.error("cgi: no program is named").hint("write: exec PROGRAM"));
+        }
+        Ok(())
+    }
+
+    /// What the block says for all its `app`s holds for this one.
+    fn within(self, around: &Self) -> Self {
+        Self {
+            except: [self.except, around.except.clone()].concat(),
+            env: [around.env.clone(), self.env].concat(),
+            pass: [around.pass.clone(), self.pass].concat(),
+            dir: self.dir.or_else(|| around.dir.clone()),
+            limit: self.limit.or(around.limit),
+            ..self
+        }
+    }
+
+    fn rule(self, root: &Path) -> Rule {
+        let here = std::env::current_dir().unwrap_or_default();
+        let text = |text: &str| {
+            let text = text.replace("{root}", &root.display().to_string());
+            let text = text.replace("{.}", &here.display().to_string());
+            Text(text.split("{match}").map(Template::parse).collect())
+        };
+        let env = self.env.iter();
+        let env = env.map(|(name, value)| Variable { name: name.clone(), value: text(value) });
+        let mut words = self.exec.iter().map(|word| text(word));
+        Rule {
+            program: words.next().unwrap_or_else(|| text("")),
+            arguments: words.collect(),
+            env: env.collect(),
+            matches: self.matches,
+            except: self.except,
+            dir: self.dir.unwrap_or_else(|| root.to_owned()),
+            pass: self.pass,
+            limit: self.limit.unwrap_or(CGI_TIME),
+            root: root.to_owned(),
+        }
+    }
+}
+
+/// Reads one line, which may have several programs.
+pub(super) fn read(args: &mut Args<'_>, site: &SiteBuilder) -> Result<Vec<Rule>, ConfigError> {
+    let mut block = Block::default();
+    match args.remaining().as_slice() {
         [] => {
             OPTIONS.read(&mut block, args)?;
         }
-        [path, exec @ ..] if !exec.is_empty() => {
-            block.matches.push(pattern(args, path)?);
-            block.exec = exec.iter().map(|word| (*word).to_owned()).collect();
-            if args.opens_block() {
-                let error = args.error("cgi: PATTERN and PROGRAM are in the line or in the block");
-                return Err(error.hint("write 'match PATTERN' and 'exec PROGRAM' in the block"));
-            }
-        }
+        [path, exec @ ..] if !exec.is_empty() => block.runs(args, path, exec)?,
         _ => return Err(args.arg_error()),
     }
-    if block.matches.is_empty() {
-        return Err(args.error("cgi: no path has a program").hint("write: match PATTERN"));
+    let apps = std::mem::take(&mut block.apps);
+    let mut all: Vec<_> = apps.into_iter().map(|app| app.within(&block)).collect();
+    if all.is_empty() || !block.matches.is_empty() || !block.exec.is_empty() {
+        block.check(args)?;
+        all.push(block);
     }
     let root = std::path::absolute(&site.root).unwrap_or_else(|_| site.root.clone());
-    let here = std::env::current_dir().unwrap_or_default();
-    let text = |text: &str| {
-        let text = text.replace("{root}", &root.display().to_string());
-        let text = text.replace("{.}", &here.display().to_string());
-        Text(text.split("{match}").map(Template::parse).collect())
-    };
-    let Some((program, arguments)) = block.exec.split_first() else {
-        return Err(args.error("cgi: no program is named").hint("write: exec PROGRAM"));
-    };
-    let env = block.env.iter();
-    let env = env.map(|(name, value)| Variable { name: name.clone(), value: text(value) });
-    Ok(Rule {
-        matches: block.matches,
-        except: block.except,
-        program: text(program),
-        arguments: arguments.iter().map(|argument| text(argument)).collect(),
-        dir: block.dir.unwrap_or_else(|| root.clone()),
-        env: env.collect(),
-        pass: block.pass,
-        limit: block.limit,
-        root,
-    })
+    Ok(all.into_iter().map(|block| block.rule(&root)).collect())
 }
 
 fn pattern(args: &mut Args<'_>, word: &str) -> Result<Pattern, ConfigError> {
@@ -121,7 +177,10 @@ fn pattern(args: &mut Args<'_>, word: &str) -> Result<Pattern, ConfigError> {
     if !word.starts_with('/') {
         return Err(wrong("is not a pattern of paths").hint("begin it with '/'"));
     }
-    Pattern::new(word).map_err(|error| wrong(&format!("is not a pattern: {}", error.msg)))
+    Pattern::new(word).map_err(|error| {
+        wrong(&format!("is not a pattern: {}", error.msg))
+            .hint("write a path, in which `*` and `?` stand for what is no slash: /report/*.lua")
+    })
 }
 
 fn variable(args: &mut Args<'_>, word: &str) -> Result<(String, String), ConfigError> {

@@ -41,6 +41,13 @@ fn what_is_refused() {
         ("cgi {\nmatch /a\nexec a\nenv B\n}", "cgi: 'B' is not NAME=VALUE"),
         ("cgi {\nmatch /a\nexec a\ntimeout 0s\n}", "timeout must be more than 0"),
         ("cgi /a /bin/true {\nenv A=B\n}", "cgi: PATTERN and PROGRAM are in the line or"),
+        ("cgi {\napp /a\n}", "Wrong argument count"),
+        ("cgi {\napp /a /bin/true {\nenv A=B\n}\n}", "cgi: PATTERN and PROGRAM are in the"),
+        ("cgi {\napp {\nmatch /a\n}\n}", "cgi: no program is named"),
+        ("cgi {\napp {\nexec /bin/true\n}\n}", "cgi: no path has a program"),
+        ("cgi {\napp {\napp /a /bin/true\n}\n}", "unknown property 'app'"),
+        ("cgi {\napp /a /bin/true\nexec /bin/true\n}", "cgi: no path has a program"),
+        ("cgi {\nmatch /a\nexec a\ninspect\n}", "cgi: inspect is not supported"),
     ] {
         let error = testing::site("cgi", setup, lines).err().unwrap_or_default();
         assert!(error.starts_with(message), "{lines}: {error}");

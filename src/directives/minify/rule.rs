@@ -50,13 +50,19 @@ fn keeps(args: &mut Args<'_>) -> Result<Space, ConfigError> {
 }
 
 fn html(rule: &mut Rule, args: &mut Args<'_>) -> Result<(), ConfigError> {
-    let known =
-        ["keep_whitespace", "keep_end_tags", "keep_document_tags", "keep_default_attr_vals"];
-    let is_space = args.one_of("option", &known.map(|name| (name, name == known[0])))?;
-    let error =
-        args.error(format!("minify: {} is always true: tags and attributes stay", args.val()));
+    let tags = Some("tags and attributes");
+    let known = [
+        ("keep_whitespace", None),
+        ("keep_end_tags", tags),
+        ("keep_document_tags", tags),
+        ("keep_default_attr_vals", tags),
+        ("keep_conditional_comments", Some("conditional comments")),
+    ];
+    let stays = args.one_of("option", &known)?;
+    let what = stays.unwrap_or_default();
+    let error = args.error(format!("minify: {} is always true: {what} stay", args.val()));
     let space = keeps(args)?;
-    if is_space {
+    if stays.is_none() {
         rule.html = space;
     } else if space == Space::Less {
         args.warn(error.hint("leave it out"));

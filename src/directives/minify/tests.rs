@@ -171,6 +171,12 @@ fn what_is_refused() {
         let error = testing::site("minify", setup, lines).err();
         assert_eq!(error.as_deref(), Some(message), "{lines}");
     }
-    let lines = "minify {\ncss decimals 2\nhtml keep_end_tags false\nhtml keep_whitespace\n}";
-    assert_eq!(testing::site("minify", setup, lines).unwrap().warnings.len(), 2);
+    for (lines, warnings) in [
+        ("css decimals 2\nhtml keep_end_tags false\nhtml keep_whitespace", 2),
+        ("html keep_conditional_comments\nhtml keep_conditional_comments true", 0),
+        ("html keep_conditional_comments false", 1),
+    ] {
+        let site = testing::site("minify", setup, &format!("minify {{\n{lines}\n}}"));
+        assert_eq!(site.unwrap().warnings.len(), warnings, "{lines}");
+    }
 }

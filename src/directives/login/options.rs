@@ -27,18 +27,20 @@ pub(in crate::directives) static OPTIONS: Options<Block> = Options::new(USERS).a
 const USERS: &[OptionRow<Block>] = &[
     option("simple USER=PASSWORD,..., such as: simple kim=secret", Accumulates, |block, args| {
         let word = one(args)?;
-        block.users.simple(word).map_err(|why| args.error_at(word, format!("login: {why}")))
+        block.simple(word).map_err(|why| args.error_at(word, format!("login: {why}")))
     }),
     option(
         "htpasswd file=FILE[;FILE], such as: htpasswd file=users",
         Accumulates,
         |block, args| {
             let word = one(args)?;
-            let read = block.users.htpasswd(word);
-            let read = read.map_err(|why| args.error_at(word, format!("login: {why}")))?;
-            block.hidden.extend(read);
-            Ok(())
+            block.htpasswd(word).map_err(|why| args.error_at(word, format!("login: {why}")))
         },
+    ),
+    option(
+        "backend provider=simple|htpasswd,OPTIONS, as older files have it",
+        Accumulates,
+        backend,
     ),
     option("login_path PATH, such as: login_path /login", LastWins, |block, args| {
         let word = one(args)?;
@@ -72,15 +74,17 @@ const USERS: &[OptionRow<Block>] = &[
         block.back.hosts = hosts.map(str::to_lowercase).collect();
         Ok(())
     }),
-    option("osiam OPTIONS", Accumulates, |_, args| Err(absent(args))),
-    option("httpupstream OPTIONS", Accumulates, |_, args| Err(absent(args))),
-    option("github OPTIONS", Accumulates, |_, args| Err(absent(args))),
-    option("google OPTIONS", Accumulates, |_, args| Err(absent(args))),
-    option("bitbucket OPTIONS", Accumulates, |_, args| Err(absent(args))),
-    option("facebook OPTIONS", Accumulates, |_, args| Err(absent(args))),
-    option("gitlab OPTIONS", Accumulates, |_, args| Err(absent(args))),
-    option("user_file FILE", Accumulates, |_, args| Err(absent(args))),
-    option("user_endpoint URL", Accumulates, |_, args| Err(absent(args))),
+    option("osiam OPTIONS", Accumulates, |_, args| Err(absent(args, args.val()))),
+    option("httpupstream OPTIONS", Accumulates, |_, args| Err(absent(args, args.val()))),
+    option("github OPTIONS", Accumulates, |_, args| Err(absent(args, args.val()))),
+    option("google OPTIONS", Accumulates, |_, args| Err(absent(args, args.val()))),
+    option("bitbucket OPTIONS", Accumulates, |_, args| Err(absent(args, args.val()))),
+    option("facebook OPTIONS", Accumulates, |_, args| Err(absent(args, args.val()))),
+    option("gitlab OPTIONS", Accumulates, |_, args| Err(absent(args, args.val()))),
+    option("user_file FILE", Accumulates, |_, args| Err(absent(args, args.val()))),
+    option("user_endpoint URL", Accumulates, |_, args| Err(absent(args, args.val()))),
+    option("user_endpoint_token TOKEN", Accumulates, |_, args| Err(absent(args, args.val()))),
+    option("user_endpoint_timeout DURATION", Accumulates, |_, args| Err(absent(args, args.val()))),
 ];
 
 const SESSION: &[OptionRow<Block>] = &[
@@ -197,6 +201,39 @@ impl Default for Block {
     }
 }
 
+impl Block {
+    /// Adds `USER=PASSWORD,...`.
+    fn simple(&mut self, text: &str) -> Result<(), String> {
+        self.users.simple(text)
+    }
+
+    /// Adds the users of `file=FILE[;FILE]`.
+    fn htpasswd(&mut self, text: &str) -> Result<(), String> {
+        self.hidden.extend(self.users.htpasswd(text)?);
+        Ok(())
+    }
+}
+
+/// `provider=NAME,OPTIONS`, as the plugin had it before each provider had a word of its own.
+fn backend(block: &mut Block, args: &mut Args<'_>) -> Result<(), ConfigError> {
+    let word = one(args)?;
+    let named = word.strip_prefix("provider=");
+    let (provider, options) =
+        named.map(|named| named.split_once(',').unwrap_or((named, ""))).unwrap_or_default();
+    let read = match provider {
+        "simple" => block.simple(options),
+        "htpasswd" => block.htpasswd(options),
+        "osiam" | "httpupstream" | "github" | "google" | "bitbucket" | "facebook" | "gitlab" => {
+            return Err(absent(args, provider));
+        }
+        _ => Err(format!("'{word}' names no provider")),
+    };
+    read.map_err(|why| {
+        args.error_at(word, format!("login: {why}"))
+            .hint("write: simple USER=PASSWORD, or: htpasswd file=FILE")
+    })
+}
+
 /// Reads one line and its block.
 pub(super) fn read(args: &mut Args<'_>, site: &mut SiteBuilder) -> Result<Login, ConfigError> {
     let mut block = Block::default();
@@ -283,10 +320,11 @@ fn location(args: &mut Args<'_>) -> Result<String, ConfigError> {
 }
 
 /// The error for an option of the plugin that this server does not have.
-fn absent(args: &Args<'_>) -> ConfigError {
-    let name = args.val();
+fn absent(args: &Args<'_>, name: &str) -> ConfigError {
     let hint = match name {
-        "user_file" | "user_endpoint" => "add claims where they are used, by the claim sub",
+        "user_file" | "user_endpoint" | "user_endpoint_token" | "user_endpoint_timeout" => {
+            "add claims where they are used, by the claim sub"
+        }
         "httpupstream" => "write reauth with: upstream url=URL",
         _ => "write forward_auth with a server that speaks to it, such as oauth2-proxy",
     };

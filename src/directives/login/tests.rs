@@ -185,6 +185,12 @@ fn what_is_refused() {
         ("simple a=b\ncookie_secure maybe", "unknown value 'maybe'"),
         ("google client_id=a", "login: google is not supported"),
         ("osiam a=b", "login: osiam is not supported"),
+        ("backend provider=google,client_id=a", "login: google is not supported"),
+        ("backend provider=simple,kim", "login: 'kim' is not USER=PASSWORD"),
+        ("backend provider=foo", "login: 'provider=foo' names no provider"),
+        ("backend kk", "login: 'kk' names no provider"),
+        ("user_endpoint_token a", "login: user_endpoint_token is not supported"),
+        ("user_endpoint_timeout 1s", "login: user_endpoint_timeout is not supported"),
     ] {
         let error = site(block).err().unwrap_or_default();
         assert!(error.starts_with(message), "{block}: {error}");

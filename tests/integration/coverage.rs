@@ -14,7 +14,7 @@ const TEXT: &str = include_str!("coverage.txt");
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What Caddy 1.0.5's documentation has.
-const CORE: &[(&str, &str)] = &[
+pub(crate) const CORE: &[(&str, &str)] = &[
     ("root", "PATH"),
     ("index", "FILE"),
     ("bind", "HOST"),
@@ -23,7 +23,7 @@ const CORE: &[(&str, &str)] = &[
     (
         "tls",
         "off self_signed EMAIL CERT protocols ciphers curves clients load ask max_certs key_type \
-         dns must_staple wildcard alpn ca",
+         dns must_staple wildcard alpn ca insecure_disable_sni_matching",
     ),
     ("on", "startup shutdown certrenew"),
     ("startup", "COMMAND"),
@@ -124,7 +124,7 @@ impl Case {
 }
 
 /// Words, of which those in single quotes may have blanks.
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = vec![];
     for (at, part) in line.split('\'').enumerate() {
         match at % 2 {
@@ -136,7 +136,12 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// Whether an answer is as expected; `again` sends the request once more.
-fn holds(caddy: &Caddy, expected: &str, answer: &Answer, again: impl Fn() -> Answer) -> bool {
+pub(crate) fn holds(
+    caddy: &Caddy,
+    expected: &str,
+    answer: &Answer,
+    again: impl Fn() -> Answer,
+) -> bool {
     let quoted = |text: &str| text.strip_prefix('"')?.strip_suffix('"').map(str::to_owned);
     if let Ok(status) = expected.parse::<u16>() {
         return answer.status == status;

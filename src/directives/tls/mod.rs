@@ -65,6 +65,12 @@ pub(super) static OPTIONS: Options<SiteBuilder> = Options::new(&[
         managed::https_record(args).map(|mode| site.tls.https_record = Some(mode))
     }),
     option("storage file", Accumulates, |_, args| managed::storage(args)),
+    option("insecure_disable_sni_matching", Accumulates, |_, args| {
+        let why = "tls: insecure_disable_sni_matching has no effect: a request for another host \
+                   than that of the handshake gets 421 where it would bypass `clients`";
+        args.warn(args.error(why).hint("leave it out"));
+        Ok(())
+    }),
 ]);
 
 /// The settings of several directives are combined.

@@ -31,7 +31,7 @@ pub(crate) fn docs() -> std::path::PathBuf {
 }
 
 /// A whole Caddyfile: lines that begin with a directive are put into a site.
-fn whole(text: &str) -> String {
+pub(crate) fn whole(text: &str) -> String {
     let names = caddy::config::directive_names();
     let first = text.split_whitespace().next().unwrap_or_default();
     if names.contains(&first) {

@@ -53,6 +53,7 @@ mod documentation;
 mod early;
 mod early_hints;
 mod error_pages;
+mod examples;
 mod fastcgi;
 mod fastcgi_faults;
 mod faults;

@@ -31,6 +31,8 @@ mod markdown;
 mod mime;
 mod minify;
 mod on;
+#[cfg(test)]
+mod order;
 mod prometheus;
 mod proxy;
 mod proxyprotocol;
@@ -109,14 +111,14 @@ pub static DIRECTIVES: &[Directive] = &[
     row("maxrequestbody [PATH] SIZE", limits::setup_maxrequestbody).block(&limits::PATHS),
     row("timeouts DURATION|none, or: timeouts with a block", timeouts::setup)
         .block(&timeouts::OPTIONS),
-    row("proxyprotocol RANGE... [TIMEOUT]", proxyprotocol::setup).block(&proxyprotocol::OPTIONS),
     row("tls off|self_signed|EMAIL, or: tls CERT KEY", tls::setup).block(&tls::OPTIONS),
     row("startup COMMAND [ARGUMENT...] [&]", on::setup_startup),
     row("shutdown COMMAND [ARGUMENT...] [&]", on::setup_shutdown),
     row("on EVENT COMMAND [ARGUMENT...] [&]", on::setup),
-    row("realip RANGE..., or: realip with a block", realip::setup).block(&realip::OPTIONS),
     row("request_id [FIELD]", request_id::setup),
+    row("realip RANGE..., or: realip with a block", realip::setup).block(&realip::OPTIONS),
     row("git [URL [DIRECTORY]]", git::setup).block(&git::OPTIONS),
+    row("proxyprotocol RANGE... [TIMEOUT]", proxyprotocol::setup).block(&proxyprotocol::OPTIONS),
     row("tracing", tracing::setup).block(&tracing::OPTIONS),
     row("log [FILE], or: log PATH FILE [FORMAT]", log::setup)
         .block(&log::OPTIONS)
@@ -152,9 +154,9 @@ pub static DIRECTIVES: &[Directive] = &[
     row("upload PATH... with a block", upload::setup).block(&upload::OPTIONS),
     row("internal PATH", internal::setup),
     row("expvar [PATH]", expvar::setup),
+    row("push [PATH [RESOURCE...]]", push::setup).block(&push::OPTIONS),
     row("prometheus [HOST:PORT]", prometheus::setup).block(&prometheus::OPTIONS),
     row("quic_report", quic_report::setup).block(&quic_report::OPTIONS),
-    row("push [PATH [RESOURCE...]]", push::setup).block(&push::OPTIONS),
     row("templates [PATH [.EXTENSION...]]", templates::setup).block(&templates::OPTIONS),
     row("cache, or: cache with a block", cache::setup).block(&cache::OPTIONS),
     row("proxy FROM TO...", proxy::setup).block(&proxy::OPTIONS),

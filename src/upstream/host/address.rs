@@ -33,28 +33,7 @@ pub(crate) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String>
         ("", Some(port)) => ("localhost", Some(port)),
         named => named,
     };
-    if host.is_empty() {
-        return Err(format!("upstream '{text}' has no host"));
-    }
-    let is_torn = authority.ends_with(':') || path_and_query.starts_with("//");
-    if matches!(host, "http" | "https") && is_torn {
-        return Err(format!("upstream '{text}': '{host}' is a scheme and no host"));
-    }
-    // nginx writes http://unix:/PATH, Caddy 2 unix//PATH.
-    if host == "unix" && (authority.ends_with(':') || path_and_query.starts_with("//")) {
-        return Err(format!(
-            "upstream '{text}': 'unix' is no host; a socket is written unix:/PATH"
-        ));
-    }
-    if host.contains(':') && !host.starts_with('[') {
-        return Err(format!("upstream '{text}': an IPv6 address is written in brackets"));
-    }
-    if host.contains(',') {
-        return Err(format!("upstream '{text}': a host has no comma"));
-    }
-    if host.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("upstream '{text}': '{host}' is no host, but only a number"));
-    }
+    check_host(text, host, authority.ends_with(':'), path_and_query)?;
     let (base_path, base_query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let authorization = credentials.map(basic).transpose()?;
     ports(port)?
@@ -80,6 +59,38 @@ pub(crate) fn parse(text: &str, identity: &str) -> Result<Vec<Upstream>, String>
             })
         })
         .collect()
+}
+
+/// What looks like an address and is none.
+fn check_host(
+    text: &str,
+    host: &str,
+    ends_in_colon: bool,
+    path_and_query: &str,
+) -> Result<(), String> {
+    if host.is_empty() {
+        return Err(format!("upstream '{text}' has no host"));
+    }
+    let is_torn = ends_in_colon || path_and_query.starts_with("//");
+    if matches!(host, "http" | "https") && is_torn {
+        return Err(format!("upstream '{text}': '{host}' is a scheme and no host"));
+    }
+    // nginx writes http://unix:/PATH, Caddy 2 unix//PATH.
+    if host == "unix" && (ends_in_colon || path_and_query.starts_with("//")) {
+        return Err(format!(
+            "upstream '{text}': 'unix' is no host; a socket is written unix:/PATH"
+        ));
+    }
+    if host.contains(':') && !host.starts_with('[') {
+        return Err(format!("upstream '{text}': an IPv6 address is written in brackets"));
+    }
+    if host.contains(',') {
+        return Err(format!("upstream '{text}': a host has no comma"));
+    }
+    if host.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("upstream '{text}': '{host}' is no host, but only a number"));
+    }
+    Ok(())
 }
 
 fn unix(path: &str, identity: &str) -> Result<Upstream, String> {

@@ -116,9 +116,11 @@ fn each_example_does_what_its_page_says() {
 fn each_page_has_an_example_that_runs() {
     let cases = cases();
     for name in caddy::config::directive_names() {
-        // `maxrequestbody` is on the page of `limits`; the others need more than a request.
+        // `maxrequestbody` is on the page of `limits`; the others need more than a request: a
+        // repository behind TLS or ssh (`git_site.rs`), scrapes, browsers.
         let is_elsewhere = CORE.iter().any(|(core, _)| *core == name)
-            || ["maxrequestbody", "prometheus", "status_page", "quic_report"].contains(&name);
+            || ["maxrequestbody", "git", "prometheus", "status_page", "quic_report"]
+                .contains(&name);
         assert!(is_elsewhere || cases.iter().any(|case| case.page() == name), "{name}");
     }
 }

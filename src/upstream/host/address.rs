@@ -81,11 +81,11 @@ fn check_host(
             "upstream '{text}': 'unix' is no host; a socket is written unix:/PATH"
         ));
     }
-    if host.contains(':') && !host.starts_with('[') {
-        return Err(format!("upstream '{text}': an IPv6 address is written in brackets"));
-    }
     if host.contains(',') {
         return Err(format!("upstream '{text}': a host has no comma"));
+    }
+    if host.contains(':') && !host.starts_with('[') {
+        return Err(format!("upstream '{text}': an IPv6 address is written in brackets"));
     }
     if host.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!("upstream '{text}': '{host}' is no host, but only a number"));

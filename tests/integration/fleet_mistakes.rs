@@ -203,9 +203,11 @@ fn the_node_that_has_the_keys_is_remembered() {
     let [mut asked, has] = nodes;
     assert_eq!(has.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), "OK");
     assert_eq!(asked.ask(&["CLUSTER", "MEET", "127.0.0.1", &has.port.to_string()]), "OK");
-    wait_for("the cluster", PATIENCE, || {
-        asked.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(())
-    });
+    for node in [&asked, &has] {
+        wait_for("the cluster", PATIENCE, || {
+            node.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(())
+        });
+    }
     let caddy = member(plain(), &asked.url()).start();
     wait_log(&caddy, &format!("{CONNECTED} 127.0.0.1:{}", has.port));
     asked.kill();

@@ -1,7 +1,6 @@
 //! Instruction counts of the parts that a configuration or a request passes through. Counts hold
 //! on noisy machines, where times do not. `make bench-micro` runs them under callgrind.
 
-mod clients;
 mod fixtures;
 mod memory;
 #[allow(
@@ -25,11 +24,8 @@ use std::path::Path;
 use bytes::BytesMut;
 use caddy::caddyfile::{self, Parsed};
 use caddy::config::{self, Loaded};
-// Where the table of `ratelimit` looks for it.
-use caddy::fleet;
 use caddy::http::Request;
 use caddy::http::placeholders::Template;
-use clients::Clients;
 use fixtures::{Site, Table, answer};
 use gungraun::{
     Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
@@ -93,16 +89,6 @@ fn h3_encode_head(fields: HeaderMap) -> (BytesMut, HeaderMap) {
     (out, fields)
 }
 
-// A thousand decisions of `ratelimit`, each for another client.
-#[library_benchmark]
-#[bench::thousand_known(setup = Clients::known)]
-#[bench::thousand_new(setup = Clients::new)]
-#[bench::thousand_displacing(setup = Clients::displacing)]
-fn ratelimit(clients: Clients) -> Clients {
-    assert!(black_box(clients.decide()) > 0);
-    clients
-}
-
 // A stream of a browser's request: frame, field section, `http::Request`.
 #[library_benchmark]
 #[bench::ten_fields(setup = memory::Accepting::new)]
@@ -111,7 +97,7 @@ fn h3_decode_head(mut accepting: memory::Accepting) -> (http::Request<()>, memor
 }
 
 library_benchmark_group!(name = configuration, benchmarks = [parse, load]);
-library_benchmark_group!(name = request, benchmarks = [look_up, chain, placeholders, ratelimit]);
+library_benchmark_group!(name = request, benchmarks = [look_up, chain, placeholders]);
 library_benchmark_group!(name = http3, benchmarks = [h3_encode_head, h3_decode_head]);
 main!(
     config = LibraryBenchmarkConfig::default()

@@ -60,7 +60,8 @@ limits! {
     TEMPLATE_TEXT: usize = 16 * MB, bytes "text that a template makes, with what it makes on the way";
     /// A call costs one more for each 256 bytes that it works on.
     TEMPLATE_STEPS: u64 = 1_000_000, count "steps of a template";
-    TEMPLATE_DEPTH: usize = 200, count "templates, blocks, parentheses, lists and maps of a template within one another";
+    TEMPLATE_BLOCKS: usize = 100, count "blocks and parentheses in the text of a template within one another";
+    TEMPLATE_DEPTH: usize = 200, count "templates, blocks, lists and maps within one another as a template runs";
     TEMPLATE_LIST: usize = 10_000, count "entries of a folder that a template lists";
     FILTER_BYTES: usize = 10 * MB, bytes "content that `filter` reads (`max_buffer_size`)";
     FILTER_MADE: usize = 64 * MB, bytes "content that `filter` makes";

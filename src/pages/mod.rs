@@ -16,8 +16,8 @@ pub use commonmark::{summary, to_html};
 pub use facts::Facts;
 pub use folder::{OpenFile, Root, Template};
 
-use crate::limits::{TEMPLATE_DEPTH, TEMPLATE_STEPS, TEMPLATE_TEXT};
-use crate::text_template::{Bounds, Error, Set, Setting, Value};
+use crate::limits::{TEMPLATE_BLOCKS, TEMPLATE_DEPTH, TEMPLATE_STEPS, TEMPLATE_TEXT};
+use crate::text_template::{BLOCKS, Bounds, Error, Set, Setting, Value};
 use context::{Context, Effects};
 
 /// A page that is to be made.
@@ -70,6 +70,8 @@ impl Page {
 /// What one page may use.
 pub const BOUNDS: Bounds =
     Bounds { steps: TEMPLATE_STEPS, depth: TEMPLATE_DEPTH, bytes: TEMPLATE_TEXT };
+
+const _: () = assert!(BLOCKS == TEMPLATE_BLOCKS, "what the parser refuses is what the table says");
 
 #[cfg(test)]
 mod tests;

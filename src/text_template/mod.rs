@@ -30,6 +30,7 @@ pub use error::Error;
 pub use execute::{Setting, include};
 pub use format::go_string;
 pub use go_time::{Moment, format_time};
+pub use parser::BLOCKS;
 pub use run::{Bounds, Run};
 pub use set::Set;
 pub use value::{Object, Text, Value};

@@ -7,7 +7,7 @@ use super::number;
 use super::value::Value;
 
 /// Blocks and parentheses within one another; the parser calls itself for each.
-const DEPTH: usize = 100;
+pub const BLOCKS: usize = 100;
 
 /// A template and those that it defines, by name.
 pub(super) struct Parsed {
@@ -121,8 +121,8 @@ impl Parser<'_> {
     }
 
     fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Wrong>) -> Result<T, Wrong> {
-        if self.depth == DEPTH {
-            return Err(self.wrong(format!("more than {DEPTH} blocks within one another")));
+        if self.depth == BLOCKS {
+            return Err(self.wrong(format!("more than {BLOCKS} blocks within one another")));
         }
         self.depth += 1;
         let result = read(self);

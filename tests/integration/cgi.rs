@@ -11,8 +11,7 @@ const ENV: &str = "printf 'Content-Type: text/plain\\nX-Args: %s\\n\\n' \"$*\"\n
 fn site(program: &str, options: &str) -> Caddy {
     let text = "https://localhost:@PORT@ {\n tls self_signed\n root www\n cgi {\n match /run\n\
                 exec /bin/sh @DIR@/program {match} {method}\n@OPTIONS@\n}\n}";
-    Setup::new(text)
-        .set("OPTIONS", options)
+    Setup::new(&text.replace("@OPTIONS@", options))
         .file("program", program)
         .file("www/a", "a")
         .env("SECRET_OF_THE_SERVICE", "x")

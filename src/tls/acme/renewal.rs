@@ -120,8 +120,8 @@ async fn attempt_within(most: Duration, keeper: &Keeper, managed: &Managed, back
         Ok(turn) => turn,
         Err(failure) => {
             // The CA was not asked: others may.
-            failed(managed, backoff, &failure);
-            return;
+            let (_, wait) = failed(managed, backoff, &failure);
+            return log_failure(managed, &failure, wait);
         }
     };
     let done = match managed.settle(&*keeper.store) {
@@ -143,8 +143,10 @@ async fn attempt_within(most: Duration, keeper: &Keeper, managed: &Managed, back
             keeper.store.remove(&retry)
         }
         Err(failure) => {
-            let last = failed(managed, backoff, &failure);
-            keeper.store.write(&retry, &backoff.to_bytes(&last))
+            let (last, wait) = failed(managed, backoff, &failure);
+            let kept = keeper.store.write(&retry, &backoff.to_bytes(&last));
+            log_failure(managed, &failure, wait);
+            kept
         }
     };
     drop(turn);
@@ -153,15 +155,22 @@ async fn attempt_within(most: Duration, keeper: &Keeper, managed: &Managed, back
     }
 }
 
-/// Counts a failure of this machine and logs it.
-fn failed(managed: &Managed, backoff: &mut Backoff, failure: &Failure) -> RenewalFailure {
+/// Counts a failure of this machine; returns also the time until the next attempt.
+fn failed(
+    managed: &Managed,
+    backoff: &mut Backoff,
+    failure: &Failure,
+) -> (RenewalFailure, Duration) {
     let at = unix_now();
     let wait = backoff.failed(failure, at);
     let last = RenewalFailure { at, error: failure.text.clone(), next: backoff.next };
     managed.attempted(Some(last.clone()));
+    (last, wait)
+}
+
+fn log_failure(managed: &Managed, failure: &Failure, wait: Duration) {
     let (name, state) = (&managed.spec().name, state(managed));
     log::error!("{name}: no new certificate: {failure}. Next attempt in {wait:?}; {state}");
-    last
 }
 
 /// Logs that another machine, or another process of this one, has failed already.

@@ -66,7 +66,7 @@ fn a_block_has_several_programs() {
         ("/run", "/run GET", "\nWHO=all\n", "PASSED"),
     ] {
         let answer = curl(&[], &caddy.url(path));
-        let text = answer.text();
+        let text = format!("\n{}", answer.text());
         assert_eq!((answer.status, answer.header("x-args")), (200, words), "{path}: {text}");
         assert!(text.contains(has) && !text.contains(lacks), "{path}: {text}");
         assert!(text.contains("\nALL=1\n"), "{path}: {text}");

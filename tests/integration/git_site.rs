@@ -150,7 +150,7 @@ fn a_repository_that_is_away_stops_no_start() {
     let url = format!("https://kim:password@localhost:{port}/site");
     let setup = site(&pushes, &url, "hook /pushed top\npath sub").file("www/index.html", "old");
     let caddy = setup.start();
-    wait_for("the warning", PATIENCE, || caddy.log().contains("it is tried again").then_some(()));
+    wait_for("the warning", PATIENCE, || caddy.log().contains("; retrying;").then_some(()));
     let log = caddy.log();
     assert!(log.contains(&format!("git: https://localhost:{port}/site.git: git clone: ")), "{log}");
     assert!(!log.contains("password"), "{log}");

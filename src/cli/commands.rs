@@ -128,7 +128,7 @@ const ADAPTER: Flag = value("adapter", adapter, "caddyfile");
 static CONFIG: &[Flag] = &[CONFIG_FLAG, ADAPTER];
 
 static FMT: &[Flag] =
-    &[CONFIG_FLAG, switch("w", |o, on| o.overwrite = on, "Write the Caddyfile anew")];
+    &[CONFIG_FLAG, switch("w", |o, on| o.overwrite = on, "Rewrite the Caddyfile in place")];
 
 static REVERSE_PROXY: &[Flag] = &[
     value("from", site, "The site's address"),

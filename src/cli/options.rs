@@ -79,7 +79,7 @@ pub struct Options {
     pub lines: Vec<String>,
     /// The address of the site that the lines are of; that of `-host` and `-port` otherwise.
     pub site: Option<String>,
-    /// `-overwrite`: `-fmt` writes the Caddyfile anew.
+    /// `-overwrite`: `-fmt` rewrites the Caddyfile in place.
     pub overwrite: bool,
 }
 

@@ -195,7 +195,7 @@ fn repository(
     })?;
     let path = site.root.join(&block.path);
     if pull::is_foreign(&path) {
-        let message = format!("git: '{}' has files, and they are of no repository", path.display());
+        let message = format!("git: '{}' contains files, but is not a repository", path.display());
         args.warn(args.error(message).hint("empty the directory, or name another one by path"));
     }
     let interval = match block.interval {

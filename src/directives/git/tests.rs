@@ -159,7 +159,7 @@ fn what_is_refused_and_what_is_doubted() {
         ("git a.test/b {\nhook_type github\n}", "hook_type has no effect without hook"),
         ("git a.test/b {\ninterval 1\n}", "interval 1 is read as 5"),
         ("git a.test/b {\nkey /none\n}", "git: the key /none cannot be read"),
-        ("git a.test/b /etc", "git: '/etc' has files, and they are of no repository"),
+        ("git a.test/b /etc", "git: '/etc' contains files, but is not a repository"),
     ] {
         let site = read(lines).unwrap();
         let warnings: Vec<_> = site.warnings.iter().map(ToString::to_string).collect();

@@ -15,6 +15,7 @@ use crate::harness::{Caddy, Engine, Kind, Road, wait_for};
 
 const CONNECTED: &str = "fleet: connected to";
 const AWAY: &str = "; this machine goes on with what it has";
+const DAMAGED: &str = "is damaged, or of a later version of caddy";
 
 /// For `PARTITION` seconds.
 #[test]
@@ -138,6 +139,9 @@ fn what_a_later_version_writes_is_left_alone() {
     let mut two = with(member(setup(SITE), &engine.url()), &pebble).start();
     wait_trusted(&two, &pebble.root(), "one.example");
     wait_same(&one, &two);
+    // What is counted below is written behind the files.
+    wait_log(&two, CONNECTED);
+    wait_log(&two, DAMAGED);
     two.kill();
     two.start_again();
     wait_trusted(&two, &pebble.root(), "one.example");
@@ -150,7 +154,7 @@ fn what_a_later_version_writes_is_left_alone() {
     for caddy in [&one, &two] {
         assert!(!caddy.path("store/plans").exists());
         // Once for each start, behind the connection.
-        let told = |log: &str| log.matches("is damaged, or of a later version of caddy").count();
+        let told = |log: &str| log.matches(DAMAGED).count();
         wait_for("the warnings", PATIENCE, || {
             let log = caddy.log();
             (told(&log) == starts(&log)).then_some(())

@@ -199,6 +199,7 @@ fn a_machine_that_starts_anew_takes_no_lease_and_asks_for_many_at_once() {
     for name in &names {
         wait_log(&one, &format!("{name}: the CA advises renewal at "));
     }
+    wait_log(&one, "fleet: connected to");
     // Locks that nobody came for are given back.
     std::thread::sleep(Duration::from_secs(6));
     one.kill();

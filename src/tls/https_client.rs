@@ -142,7 +142,8 @@ impl Client {
         // Outside of an order nobody asks for it.
         let _ = SAID.try_with(|said| said.again.set(after));
         let Some(seconds) = after.filter(|_| busy.contains(&response.status())) else { return };
-        let until = unix_now() + seconds.min(LONGEST_PAUSE);
+        // Rounded up: within the present second, the wait would end up to a second too early.
+        let until = unix_now() + seconds.min(LONGEST_PAUSE) + 1;
         let about_order = response.status() == StatusCode::TOO_MANY_REQUESTS
             && is_rate_limit(response.body())
             && SAID.try_with(|said| said.later.set(Some(until))).is_ok();
@@ -296,6 +297,16 @@ mod tests {
         let year = Response::builder().status(503).header("retry-after", "31536000");
         client.note_pause(&year.body(Bytes::new()).unwrap());
         let pause = client.pause.load(Ordering::Relaxed) - unix_now();
-        assert!((LONGEST_PAUSE - 5..=LONGEST_PAUSE).contains(&pause), "{pause}");
+        assert!((LONGEST_PAUSE - 5..=LONGEST_PAUSE + 1).contains(&pause), "{pause}");
+    }
+
+    #[test]
+    fn a_ca_is_never_asked_before_the_time_that_it_gave() {
+        let client = Client::new(Duration::ZERO, Arc::default());
+        let begun = SystemTime::now();
+        client.note_pause(&answer(503, ""));
+        let until = client.pause.load(Ordering::Relaxed).unsigned_abs();
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(until);
+        assert!(until.duration_since(begun).unwrap() >= Duration::from_secs(7));
     }
 }

@@ -7,9 +7,9 @@
 
 mod draw;
 mod events;
-mod fellows;
 mod latest;
 mod ledger;
+mod other_machines;
 mod state;
 mod visitors;
 
@@ -33,9 +33,9 @@ use crate::quic_report::{Book, Report};
 use crate::tls::Folder;
 use crate::upstream::Shared;
 use draw::Draw;
-use fellows::Fellows;
 use latest::Latest;
 use ledger::Ledger;
+use other_machines::OtherMachines;
 use state::State;
 
 /// How often what the workers measured is taken from the queue.
@@ -92,7 +92,7 @@ pub struct Experiment {
     site: Arc<str>,
     draw: ArcSwap<Draw>,
     common: Option<Arc<Common>>,
-    fellows: Mutex<Fellows>,
+    others: Mutex<OtherMachines>,
     /// For how many days it keeps what was measured.
     days: AtomicU32,
     queue: mpsc::Sender<Event>,
@@ -124,7 +124,7 @@ impl Experiment {
             site: site.into(),
             draw: ArcSwap::from_pointee(draw),
             common,
-            fellows: Mutex::default(),
+            others: Mutex::default(),
             days: AtomicU32::new(QUIC_REPORT_DAYS),
             queue,
             inner: Mutex::new(inner),
@@ -169,7 +169,7 @@ impl Experiment {
         let (changes, book) = {
             let mut inner = self.inner();
             let ledger = inner.collect();
-            let changes = ledger.changes().wrapping_add(self.fellows().changes);
+            let changes = ledger.changes().wrapping_add(self.others().changes);
             if let Some(report) = self.latest.fresh(changes) {
                 return report;
             }
@@ -178,7 +178,7 @@ impl Experiment {
         if self.common.is_none() {
             return self.latest.make(changes, || Report::of(&book, changes));
         }
-        let (all, machines) = self.fellows().with(&book, self.days());
+        let (all, machines) = self.others().with(&book, self.days());
         self.latest.make(changes, || Report { machines, ..Report::of(&all, changes) })
     }
 
@@ -201,8 +201,8 @@ impl Experiment {
         self.days.load(Ordering::Relaxed)
     }
 
-    fn fellows(&self) -> MutexGuard<'_, Fellows> {
-        self.fellows.lock().unwrap_or_else(PoisonError::into_inner)
+    fn others(&self) -> MutexGuard<'_, OtherMachines> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Collects, saves and makes reports until it is dropped.

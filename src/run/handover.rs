@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::daemon::upgrade::Parcel;
+use crate::daemon::upgrade::Message;
 use crate::server::{self, FleetClient, HandoverSockets, Known, Passed, ServiceKeys};
 
 /// The version of the text. A program that changes it must still read the previous one.
@@ -81,14 +81,14 @@ impl HandoverOut<'_> {
 }
 
 impl HandoverIn {
-    /// Reads a parcel and registers the sockets in it that a supervisor has passed.
-    pub(super) fn open(parcel: Parcel) -> Result<Self, String> {
+    /// Reads a message and registers the sockets in it that a supervisor has passed.
+    pub(super) fn open(message: Message) -> Result<Self, String> {
         let odd = || "the handover from the previous process cannot be read".to_owned();
-        let text: Value = serde_json::from_str(&parcel.text).map_err(|_| odd())?;
+        let text: Value = serde_json::from_str(&message.text).map_err(|_| odd())?;
         if text["form"] != FORM {
             return Err("the handover from the previous process has an unknown version".to_owned());
         }
-        let mut files = parcel.files.into_iter();
+        let mut files = message.files.into_iter();
         let pidfile = some(&mut files, &text["pidfile"]).ok_or_else(odd)?.pop();
         let handovers = text["handovers"].as_array().ok_or_else(odd)?;
         let handovers: Option<Vec<HandoverSockets>> =
@@ -193,7 +193,7 @@ mod tests {
     fn open(text: String) -> Result<HandoverIn, String> {
         let tcp = TcpListener::bind("127.0.0.1:0").expect("tcp");
         let udp = UdpSocket::bind("127.0.0.1:0").expect("udp");
-        HandoverIn::open(Parcel { text, files: vec![tcp.into(), udp.into()] })
+        HandoverIn::open(Message { text, files: vec![tcp.into(), udp.into()] })
     }
 
     #[test]
@@ -227,8 +227,8 @@ mod tests {
             stdin: handover.stdin.as_deref(),
         };
         let files = sent.files().into_iter().map(|file| file.try_clone_to_owned().expect("file"));
-        let parcel = Parcel { text: sent.text(), files: files.collect() };
-        let next = HandoverIn::open(parcel).expect("handover");
+        let message = Message { text: sent.text(), files: files.collect() };
+        let next = HandoverIn::open(message).expect("handover");
         assert_eq!(next.tickets.as_deref(), Some([7].as_slice()));
         let passed = Passed { secret: [5; 32], generation: 8, older: Some([6; 32]) };
         assert_eq!(next.passed, passed);

@@ -25,7 +25,7 @@ pub fn targets() -> Vec<Target> {
         h2_gate::fuzzing::TARGETS,
         hpack::fuzzing::TARGETS,
         packets::fuzzing::TARGETS,
-        packets::way::fuzzing::TARGETS,
+        packets::relay::fuzzing::TARGETS,
     ]
     .concat()
 }

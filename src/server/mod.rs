@@ -27,6 +27,6 @@ pub use process::handover::HandoverSockets;
 pub use process::inherited::{idle, inherit, lent};
 pub use process::listeners::{Sockets, adopt, bind};
 pub use process::service_keys::{Passed, ServiceKeys};
-pub use quic::packets::way::{Client as FleetClient, Counted, Known, Machines};
+pub use quic::packets::relay::{Client as FleetClient, Counted, Known, Machines};
 pub use quic::qlog::{Qlog, TraceFiles};
 pub use worker::{Drain, Pulse, Workers, spawn};

@@ -9,18 +9,18 @@ use std::os::unix::net::UnixStream;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{dup2_stdin, getppid};
 
-use super::parcel::Parcel;
-use super::words::{FAILED, GO, MARK, READY};
+use super::message::Message;
+use super::protocol::{FAILED, GO, MARK, READY};
 
 /// The connection to the previous process.
 pub struct Predecessor(UnixStream);
 
-/// The process that started this one as its successor, and its parcel. `None`: this process is not
+/// The process that started this one as its successor, and its message. `None`: this process is not
 /// a successor. To be called once, before the standard input is read.
 ///
 /// # Errors
-/// The other end is closed, or sends an invalid parcel.
-pub fn predecessor() -> io::Result<Option<(Predecessor, Parcel)>> {
+/// The other end is closed, or sends an invalid message.
+pub fn predecessor() -> io::Result<Option<(Predecessor, Message)>> {
     let parent = getppid();
     let named = env::var(MARK).ok().and_then(|pid| pid.parse().ok());
     if named != Some(parent.as_raw()) {
@@ -31,8 +31,8 @@ pub fn predecessor() -> io::Result<Option<(Predecessor, Parcel)>> {
         return Ok(None);
     }
     dup2_stdin(File::open("/dev/null")?)?;
-    let parcel = Parcel::receive(&stream)?;
-    Ok(Some((Predecessor(stream), parcel)))
+    let message = Message::receive(&stream)?;
+    Ok(Some((Predecessor(stream), message)))
 }
 
 impl Predecessor {
@@ -42,8 +42,8 @@ impl Predecessor {
     /// # Errors
     /// The predecessor has ended or has cancelled the upgrade.
     pub fn ready(&self, text: &str) -> io::Result<()> {
-        Parcel::send(&self.0, &format!("{READY}\n{text}"), &[])?;
-        match Parcel::receive(&self.0)?.text.as_str() {
+        Message::send(&self.0, &format!("{READY}\n{text}"), &[])?;
+        match Message::receive(&self.0)?.text.as_str() {
             GO => Ok(()),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
@@ -51,7 +51,7 @@ impl Predecessor {
 
     /// Reports why this process cannot serve.
     pub fn failed(self, reason: &str) {
-        let _ = Parcel::send(&self.0, &format!("{FAILED}\n{reason}"), &[]);
+        let _ = Message::send(&self.0, &format!("{FAILED}\n{reason}"), &[]);
     }
 
     /// Blocks until the predecessor has ended.

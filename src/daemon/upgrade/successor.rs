@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::parcel::Parcel;
+use super::message::Message;
 use super::program::Program;
-use super::words::{FAILED, GO, MARK, READY};
+use super::protocol::{FAILED, GO, MARK, READY};
 use crate::daemon::privileges;
 
 /// A started process that does not serve yet. It is killed on drop unless [`Self::go`] was called.
@@ -31,11 +31,11 @@ pub struct Serving {
 }
 
 impl Successor {
-    /// Starts the program and sends it the parcel. `patience` is the timeout of every read and
+    /// Starts the program and sends it the message. `patience` is the timeout of every read and
     /// write.
     ///
     /// # Errors
-    /// The program cannot be started, or does not receive the parcel.
+    /// The program cannot be started, or does not receive the message.
     pub fn start(
         program: &Program,
         text: &str,
@@ -53,7 +53,7 @@ impl Successor {
         let child = privileges::bequeathing(|| command.spawn())?;
         drop(command);
         let successor = Self { child, stream, is_gone: false };
-        match Parcel::send(&successor.stream, text, files) {
+        match Message::send(&successor.stream, text, files) {
             // It has already ended; waiting for its answer reports how.
             Err(error) if is_closed(&error) => Ok(successor),
             sent => sent.map(|()| successor),
@@ -80,7 +80,7 @@ impl Successor {
         // What may fail comes before the order: afterwards both would serve.
         let stream = self.stream.try_clone()?;
         stream.set_read_timeout(None)?;
-        Parcel::send(&self.stream, GO, &[])?;
+        Message::send(&self.stream, GO, &[])?;
         self.is_gone = true;
         Ok(Serving { pid: self.child.id(), stream })
     }
@@ -120,7 +120,7 @@ impl Answer {
     /// # Errors
     /// It reported neither.
     pub fn wait(self) -> io::Result<Result<String, String>> {
-        let text = Parcel::receive(&self.0)?.text;
+        let text = Message::receive(&self.0)?.text;
         let (word, rest) = text.split_once('\n').unwrap_or((&text, ""));
         match word {
             READY => Ok(Ok(rest.to_owned())),

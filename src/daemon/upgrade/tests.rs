@@ -16,7 +16,7 @@ fn child() {
     if how == "dies" {
         std::process::exit(3);
     }
-    let (before, parcel) = predecessor().expect("the pair").expect("a predecessor");
+    let (before, message) = predecessor().expect("the pair").expect("a predecessor");
     let mut stdin = String::new();
     io::stdin().read_to_string(&mut stdin).expect("/dev/null");
     assert_eq!(stdin, "");
@@ -24,9 +24,9 @@ fn child() {
         "fails" => before.failed("no such port"),
         "hangs" => std::thread::sleep(Duration::from_secs(60)),
         _ => {
-            let files = parcel.files.len();
-            if before.ready(&format!("{} {files}", parcel.text)).is_ok() {
-                let mut last = File::from(parcel.files.into_iter().last().expect("files"));
+            let files = message.files.len();
+            if before.ready(&format!("{} {files}", message.text)).is_ok() {
+                let mut last = File::from(message.files.into_iter().last().expect("files"));
                 last.write_all(b"served").expect("write");
             }
         }

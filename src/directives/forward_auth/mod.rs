@@ -1,6 +1,6 @@
 //! `forward_auth`: another server decides which requests pass.
 
-mod asked;
+mod auth_request;
 mod options;
 #[cfg(test)]
 mod tests;
@@ -81,7 +81,7 @@ impl Rule {
     }
 
     async fn decide(&self, req: &mut Request, next: Next<'_>) -> Reply {
-        let question = asked::question(req, &self.server)?;
+        let question = auth_request::auth_request(req, &self.server)?;
         let mut answer = self.server.ask(&question).await?;
         drop(question);
         if !answer.status().is_success() {

@@ -2,8 +2,8 @@
 //! what tells clients apart.
 
 mod config;
-mod fellows;
 mod ledger;
+mod other_machines;
 mod quota;
 mod rule;
 mod slots;
@@ -62,7 +62,7 @@ fn table(common: Option<&Common>) -> &'static Table {
         None => Table::new(RATELIMIT_CLIENTS),
     });
     if let Some(common) = common {
-        fellows::share(table, common);
+        other_machines::share(table, common);
     }
     table
 }

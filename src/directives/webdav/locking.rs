@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::answer::{LOCK_TOKEN, Refusal, respond, xml};
-use super::asked::{Asked, Change, content};
 use super::locks::{LOCKS, Lock, NoLock, Reach};
+use super::preconditions::{Change, Preconditions, content};
 use super::properties::active_lock;
 use super::visit::Visit;
 use super::write::{needs_parent, there, turn};
@@ -37,8 +37,8 @@ impl Wish {
 }
 
 /// How long a client wants a lock: `Second-600, Infinite`.
-fn time(asked: &Asked) -> Duration {
-    let field = asked.field("timeout").unwrap_or_default();
+fn time(preconditions: &Preconditions) -> Duration {
+    let field = preconditions.field("timeout").unwrap_or_default();
     let mut wishes = field.split(',').map(str::trim);
     let seconds = wishes.find_map(|wish| wish.strip_prefix("Second-")?.parse().ok());
     let wanted = seconds.map_or(WEBDAV_LOCK_TIME, Duration::from_secs);
@@ -54,8 +54,8 @@ fn discovery(status: StatusCode, lock: &Lock) -> Response<String> {
 }
 
 pub(super) async fn lock(visit: Visit, req: &mut Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::of(req)?;
-    let is_deep = match asked.field("depth") {
+    let preconditions = Preconditions::of(req)?;
+    let is_deep = match preconditions.field("depth") {
         Some("0") => false,
         None => true,
         Some(depth) if depth.eq_ignore_ascii_case("infinity") => true,
@@ -64,29 +64,29 @@ pub(super) async fn lock(visit: Visit, req: &mut Request) -> Result<Response<Bod
     let text = content(req).await?;
     respond(move || {
         if text.is_empty() {
-            return refresh(&visit, &asked);
+            return refresh(&visit, &preconditions);
         }
         let wish = Wish::parse(&text).ok_or(StatusCode::BAD_REQUEST)?;
         if wish.owner.len() > WEBDAV_OWNER {
             return Err(StatusCode::INSUFFICIENT_STORAGE.into());
         }
-        take(&visit, &asked, wish, is_deep)
+        take(&visit, &preconditions, wish, is_deep)
     })
     .await
 }
 
 fn take(
     visit: &Visit,
-    asked: &Asked,
+    preconditions: &Preconditions,
     wish: Wish,
     is_deep: bool,
 ) -> Result<Response<String>, Refusal> {
     let _turn = turn();
     let about = there(visit, &visit.names)?;
-    asked.check(visit, about.as_ref())?;
+    preconditions.check(visit, about.as_ref())?;
     if about.is_none() {
         needs_parent(visit, &visit.names)?;
-        asked.unlocked(visit, &[Change { names: &visit.names, reach: Reach::Member }])?;
+        preconditions.unlocked(visit, &[Change { names: &visit.names, reach: Reach::Member }])?;
     }
     let is_folder = about.is_some_and(|about| about.is_folder());
     let lock = Lock {
@@ -97,7 +97,7 @@ fn take(
         is_exclusive: wish.is_exclusive,
         owner: wish.owner,
         who: visit.who.clone(),
-        until: Instant::now() + time(asked),
+        until: Instant::now() + time(preconditions),
     };
     LOCKS.add(&lock).map_err(|error| match error {
         NoLock::Conflict(href) => Refusal::Condition(
@@ -122,11 +122,11 @@ fn take(
 }
 
 /// A LOCK without content lets the lock that is shown last longer.
-fn refresh(visit: &Visit, asked: &Asked) -> Result<Response<String>, Refusal> {
-    let tokens = asked.tokens();
+fn refresh(visit: &Visit, preconditions: &Preconditions) -> Result<Response<String>, Refusal> {
+    let tokens = preconditions.tokens();
     let [token] = tokens.as_slice() else { return Err(StatusCode::BAD_REQUEST.into()) };
     let (place, who) = (visit.place(&visit.names), visit.who.as_deref());
-    let lock = LOCKS.refresh(&place, token, who, time(asked));
+    let lock = LOCKS.refresh(&place, token, who, time(preconditions));
     let lock = lock.ok_or(StatusCode::PRECONDITION_FAILED)?;
     Ok(discovery(StatusCode::OK, &lock))
 }

@@ -1,11 +1,11 @@
 //! `webdav`: a folder that clients list, read and change (RFC 4918, classes 1 and 2).
 
 mod answer;
-mod asked;
 mod condition;
 mod locking;
 mod locks;
 mod options;
+mod preconditions;
 mod properties;
 mod read;
 #[cfg(test)]

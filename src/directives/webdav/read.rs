@@ -11,7 +11,7 @@ use http::header::{
 use http::{Method, Response, StatusCode};
 
 use super::answer::{METHODS, Multistatus, Refusal, beside, respond};
-use super::asked::{Asked, content, validators};
+use super::preconditions::{Preconditions, content, validators};
 use super::properties::{Wanted, describe};
 use super::visit::Visit;
 use crate::confined::work::empty;
@@ -36,7 +36,7 @@ pub(super) fn options() -> Response<Body> {
 pub(super) async fn propfind(visit: Visit, req: &mut Request) -> Result<Response<Body>, Refusal> {
     let text = content(req).await?;
     let wanted = Wanted::parse(&text).ok_or(StatusCode::BAD_REQUEST)?;
-    let is_deep = match Asked::of(req)?.field("depth") {
+    let is_deep = match Preconditions::of(req)?.field("depth") {
         Some("0") => false,
         Some("1") => true,
         // Without the field it is infinity, too.

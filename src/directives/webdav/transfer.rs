@@ -5,8 +5,8 @@ use std::io;
 use http::{Response, StatusCode};
 
 use super::answer::{Refusal, respond};
-use super::asked::{Asked, Change};
 use super::locks::{LOCKS, Reach};
+use super::preconditions::{Change, Preconditions};
 use super::properties::ATTRIBUTE;
 use super::visit::{Target, Visit};
 use super::write::{done, needs_parent, survey, there};
@@ -23,7 +23,7 @@ pub(super) enum How {
 /// What goes where.
 struct Transfer {
     visit: Visit,
-    asked: Asked,
+    preconditions: Preconditions,
     to: Vec<String>,
     how: How,
     depth: Depth,
@@ -35,8 +35,8 @@ pub(super) async fn transfer(
     req: &Request,
     how: How,
 ) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::of(req)?;
-    let destination = asked.field("destination").ok_or(StatusCode::BAD_REQUEST)?;
+    let preconditions = Preconditions::of(req)?;
+    let destination = preconditions.field("destination").ok_or(StatusCode::BAD_REQUEST)?;
     let to = match visit.find(destination) {
         Target::Names(to) => to,
         Target::Elsewhere => return Err(StatusCode::BAD_GATEWAY.into()),
@@ -45,17 +45,17 @@ pub(super) async fn transfer(
     if !visit.reaches(&to) {
         return Err(StatusCode::FORBIDDEN.into());
     }
-    let depth = match asked.field("depth") {
+    let depth = match preconditions.field("depth") {
         None => Depth::Whole,
         Some(depth) if depth.eq_ignore_ascii_case("infinity") => Depth::Whole,
         Some("0") if how == How::Copy => Depth::Alone,
         Some(_) => return Err(StatusCode::BAD_REQUEST.into()),
     };
-    let overwrite = match asked.field("overwrite") {
+    let overwrite = match preconditions.field("overwrite") {
         Some("F" | "f") => Overwrite::No,
         _ => Overwrite::Yes,
     };
-    let transfer = Transfer { visit, asked, to, how, depth, overwrite };
+    let transfer = Transfer { visit, preconditions, to, how, depth, overwrite };
     respond(move || transfer.run()).await
 }
 
@@ -72,7 +72,7 @@ impl Transfer {
         if target.is_some() && self.overwrite == Overwrite::No {
             return Err(StatusCode::PRECONDITION_FAILED.into());
         }
-        self.asked.check(visit, Some(&about))?;
+        self.preconditions.check(visit, Some(&about))?;
         let deepest = WEBDAV_NAMES - to.len().saturating_sub(from.len());
         survey(visit, from, to, deepest)?;
         if target.is_some() {
@@ -83,7 +83,7 @@ impl Transfer {
         if self.how == How::Move {
             changes.push(Change { names: from, reach: Reach::Tree });
         }
-        self.asked.unlocked(visit, &changes)?;
+        self.preconditions.unlocked(visit, &changes)?;
         if target.is_some_and(|target| target.is_folder() || about.is_folder()) {
             self.replace()?;
             LOCKS.forget(&visit.place(to));

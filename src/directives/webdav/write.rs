@@ -9,8 +9,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 
 use super::answer::{METHODS, Refusal, beside, respond};
-use super::asked::{Asked, Change, content};
 use super::locks::{LOCKS, Reach};
+use super::preconditions::{Change, Preconditions, content};
 use super::properties::{ATTRIBUTE, etag, patch};
 use super::visit::Visit;
 use crate::confined::work::{Writer, empty};
@@ -68,10 +68,14 @@ pub(super) fn turn() -> MutexGuard<'static, ()> {
     NAMING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn may_put(visit: &Visit, asked: &Asked, about: Option<&About>) -> Result<(), Refusal> {
-    asked.check(visit, about)?;
+fn may_put(
+    visit: &Visit,
+    preconditions: &Preconditions,
+    about: Option<&About>,
+) -> Result<(), Refusal> {
+    preconditions.check(visit, about)?;
     let reach = if about.is_some() { Reach::Content } else { Reach::Member };
-    asked.unlocked(visit, &[Change { names: &visit.names, reach }])
+    preconditions.unlocked(visit, &[Change { names: &visit.names, reach }])
 }
 
 pub(super) async fn put(visit: Visit, req: &mut Request) -> Result<Response<Body>, Refusal> {
@@ -79,7 +83,7 @@ pub(super) async fn put(visit: Visit, req: &mut Request) -> Result<Response<Body
         // RFC 9110 section 14.5.
         return Err(StatusCode::BAD_REQUEST.into());
     }
-    let asked = Asked::of(req)?;
+    let preconditions = Preconditions::of(req)?;
     let its = visit.clone();
     let begun = beside(move || {
         let about = there(&its, &its.names)?;
@@ -87,10 +91,10 @@ pub(super) async fn put(visit: Visit, req: &mut Request) -> Result<Response<Body
             return Err(Fault::not_allowed(METHODS).into());
         }
         needs_parent(&its, &its.names)?;
-        may_put(&its, &asked, about.as_ref())?;
-        Ok((Draft::new(its.scope(), &its.names)?, asked))
+        may_put(&its, &preconditions, about.as_ref())?;
+        Ok((Draft::new(its.scope(), &its.names)?, preconditions))
     });
-    let (draft, asked) = begun.await?;
+    let (draft, preconditions) = begun.await?;
     let mut writer = Writer::new(draft);
     let mut body = std::mem::take(&mut req.body);
     while let Some(frame) = body.frame().await {
@@ -105,7 +109,7 @@ pub(super) async fn put(visit: Visit, req: &mut Request) -> Result<Response<Body
         draft.sync()?;
         let turn = turn();
         // Somebody may have changed the file or taken a lock meanwhile.
-        may_put(&visit, &asked, there(&visit, &visit.names)?.as_ref())?;
+        may_put(&visit, &preconditions, there(&visit, &visit.names)?.as_ref())?;
         let named = draft.give_name()?;
         let about = confined::look(visit.scope(), &visit.names)?;
         drop(turn);
@@ -129,14 +133,14 @@ pub(super) async fn mkcol(visit: Visit, req: &mut Request) -> Result<Response<Bo
     if !req.body.is_end_stream() {
         return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into());
     }
-    let asked = Asked::of(req)?;
+    let preconditions = Preconditions::of(req)?;
     respond(move || {
         if there(&visit, &visit.names)?.is_some() {
             return Err(Fault::not_allowed(METHODS).into());
         }
         needs_parent(&visit, &visit.names)?;
-        asked.check(&visit, None)?;
-        asked.unlocked(&visit, &[Change { names: &visit.names, reach: Reach::Member }])?;
+        preconditions.check(&visit, None)?;
+        preconditions.unlocked(&visit, &[Change { names: &visit.names, reach: Reach::Member }])?;
         confined::make_folder(visit.scope(), &visit.names)?;
         Ok(empty(StatusCode::CREATED))
     })
@@ -144,8 +148,8 @@ pub(super) async fn mkcol(visit: Visit, req: &mut Request) -> Result<Response<Bo
 }
 
 pub(super) async fn delete(visit: Visit, req: &mut Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::of(req)?;
-    if !asked.field("depth").is_none_or(|depth| depth.eq_ignore_ascii_case("infinity")) {
+    let preconditions = Preconditions::of(req)?;
+    if !preconditions.field("depth").is_none_or(|depth| depth.eq_ignore_ascii_case("infinity")) {
         return Err(StatusCode::BAD_REQUEST.into());
     }
     respond(move || {
@@ -153,9 +157,9 @@ pub(super) async fn delete(visit: Visit, req: &mut Request) -> Result<Response<B
         if visit.names.is_empty() {
             return Err(StatusCode::FORBIDDEN.into());
         }
-        asked.check(&visit, Some(&about))?;
+        preconditions.check(&visit, Some(&about))?;
         survey(&visit, &visit.names, &visit.names, WEBDAV_NAMES)?;
-        asked.unlocked(&visit, &[Change { names: &visit.names, reach: Reach::Tree }])?;
+        preconditions.unlocked(&visit, &[Change { names: &visit.names, reach: Reach::Tree }])?;
         confined::remove(visit.scope(), &visit.names)?;
         LOCKS.forget(&visit.place(&visit.names));
         Ok(empty(StatusCode::NO_CONTENT))
@@ -164,12 +168,12 @@ pub(super) async fn delete(visit: Visit, req: &mut Request) -> Result<Response<B
 }
 
 pub(super) async fn proppatch(visit: Visit, req: &mut Request) -> Result<Response<Body>, Refusal> {
-    let asked = Asked::of(req)?;
+    let preconditions = Preconditions::of(req)?;
     let text = content(req).await?;
     respond(move || {
         let about = confined::look(visit.scope(), &visit.names)?;
-        asked.check(&visit, Some(&about))?;
-        asked.unlocked(&visit, &[Change { names: &visit.names, reach: Reach::Content }])?;
+        preconditions.check(&visit, Some(&about))?;
+        preconditions.unlocked(&visit, &[Change { names: &visit.names, reach: Reach::Content }])?;
         Ok(patch(&visit, &about, &text)?.done())
     })
     .await

@@ -12,7 +12,7 @@ impl Inner {
     /// Takes an answer that is newer than what has come before.
     pub(super) fn hear_early(&self, Sealed { id, version, sealed }: &Sealed) {
         let Some(Opened { name, content }) = self.seal.open(*id, *version, sealed) else { return };
-        let Some(content) = content.filter(|_| entries::is_proof(&name)) else { return };
+        let Some(content) = content.filter(|_| entries::is_challenge_answer(&name)) else { return };
         if self.is_newest(&name, *version)
             && let Some(hook) = &*locked(&self.answered)
         {

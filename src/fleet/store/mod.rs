@@ -5,16 +5,16 @@ mod early;
 mod exchange;
 mod expiry;
 mod follow;
-mod heard;
 mod members;
 mod membership;
+mod messages;
 mod pages;
+mod publish;
 mod records;
 mod refusals;
 mod thread;
 mod ticket_keys;
 mod tickets;
-mod told;
 mod write;
 
 use std::collections::HashMap;

@@ -13,8 +13,8 @@ use super::super::Stamp;
 use super::super::engine::{Early, Trouble};
 use super::super::lease::Lease;
 use super::super::seal::Id;
-use super::heard::Told;
 use super::membership::{Clock, Membership, was_refused};
+use super::messages::Messages;
 use super::records::Records;
 use super::{Command, Inner, locked};
 use crate::limits::{FLEET_AGAIN, FLEET_POLL};
@@ -59,7 +59,7 @@ pub(super) struct Life {
     pub(super) seen: Stamp,
     pub(super) clock: Option<Clock>,
     pub(super) membership: Membership,
-    pub(super) told: Told,
+    pub(super) messages: Messages,
     /// The trouble that was logged last.
     said: Option<String>,
     was_there: bool,
@@ -102,7 +102,7 @@ impl Life {
             seen,
             clock: None,
             membership,
-            told: Told::default(),
+            messages: Messages::default(),
             said: None,
             was_there: false,
             is_refused,

@@ -89,7 +89,7 @@ impl Life {
             lease: self.lease_of(&record.name),
             fence: None,
             is_restored: true,
-            is_told: entries::is_proof(&record.name),
+            is_told: entries::is_challenge_answer(&record.name),
         })
     }
 
@@ -146,7 +146,7 @@ impl Life {
         let fence = lease.and_then(|lease| lease.fence(now));
         let version = self.next_version(before, fence);
         let sealed = self.inner.seal.close(name, content.as_deref(), version)?;
-        let is_told = content.is_some() && entries::is_proof(name);
+        let is_told = content.is_some() && entries::is_challenge_answer(name);
         if is_told {
             // It comes to this machine, too, which has it.
             self.inner.is_newest(name, version);

@@ -7,7 +7,7 @@ use std::sync::Once;
 use super::handover::{HandoverSockets, duplicates};
 use super::inherited::inherited;
 use crate::limits::BACKLOG;
-use crate::server::quic::packets::way::Machines;
+use crate::server::quic::packets::relay::Machines;
 use crate::server::quic::packets::{self, Outlets, Place};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 

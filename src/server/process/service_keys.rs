@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::{hkdf, hmac, rand};
 
-use crate::server::quic::packets::way::Machines;
+use crate::server::quic::packets::relay::Machines;
 use crate::server::quic::packets::{Home, Ids, LEN};
 
 /// The keys of a service, shared by all its workers and by later processes.

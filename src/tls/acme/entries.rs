@@ -4,9 +4,9 @@
 
 use std::io;
 
+use super::challenge_answers;
 use super::managed::{install, parse};
 use super::places::Places;
-use super::proofs;
 use crate::tls::ocsp;
 use crate::tls::storage::Storage;
 
@@ -50,7 +50,8 @@ pub fn lock_of(entry: &str) -> String {
 /// Whether the entry is there for a while only. Of others, a file that is missing is no sign that
 /// it was to be removed.
 pub fn is_transient(entry: &str) -> bool {
-    [".order", ".retry"].iter().any(|kind| entry.ends_with(kind)) || proofs::is_proof(entry)
+    [".order", ".retry"].iter().any(|kind| entry.ends_with(kind))
+        || challenge_answers::is_challenge_answer(entry)
 }
 
 /// Whether the entry is a certificate with its key.
@@ -59,8 +60,8 @@ pub fn is_certificate(entry: &str) -> bool {
 }
 
 /// Whether the entry is the answer to a challenge.
-pub fn is_proof(entry: &str) -> bool {
-    proofs::is_proof(entry)
+pub fn is_challenge_answer(entry: &str) -> bool {
+    challenge_answers::is_challenge_answer(entry)
 }
 
 /// Whether an entry may have served though nobody has removed it.

@@ -10,11 +10,11 @@ use instant_acme::Account;
 use tokio::sync::{mpsc, watch};
 
 use super::account::{self, Ca, Owner};
+use super::challenge_answers;
 use super::entries;
 use super::failure::Failure;
 use super::managed::Managed;
 use super::places::{self, Places};
-use super::proofs;
 use super::quota::Quota;
 use super::settings::Settings;
 use crate::tls::certificate_spec::CertificateSpec;
@@ -41,7 +41,7 @@ pub struct Keeper {
     pub(super) inbox: Mutex<Option<mpsc::UnboundedReceiver<Command>>>,
     renewed: Mutex<Option<Renewed>>,
     /// Answers to challenges of other machines' orders, by their entries.
-    proofs: Mutex<HashMap<String, Proven>>,
+    answers: Mutex<HashMap<String, KeptAnswer>>,
     /// Held by who asks when the certificates of a page are to be renewed.
     pub(super) advice: [tokio::sync::Mutex<()>; places::ADVICE_PAGES],
     /// Certificates obtained on demand by this process.
@@ -49,7 +49,7 @@ pub struct Keeper {
 }
 
 /// The answer to a challenge, and the content of its entry.
-struct Proven {
+struct KeptAnswer {
     content: Vec<u8>,
     _answer: Answer,
 }
@@ -74,7 +74,7 @@ impl Keeper {
             commands,
             inbox: Mutex::new(Some(inbox)),
             renewed: Mutex::default(),
-            proofs: Mutex::default(),
+            answers: Mutex::default(),
             advice: Default::default(),
             on_demand: Mutex::default(),
         })
@@ -185,10 +185,10 @@ impl Keeper {
         let fresh =
             |managed: &&Arc<Managed>| entries.contains(&Places::of(managed.spec()).certificate());
         known.iter().filter(fresh).for_each(|managed| managed.reread(&*self.store));
-        for entry in entries.iter().filter(|entry| proofs::is_proof(entry)) {
+        for entry in entries.iter().filter(|entry| challenge_answers::is_challenge_answer(entry)) {
             match self.store.read(entry).ok().flatten() {
                 Some(content) => self.answer(entry, &content),
-                None => drop(locked(&self.proofs).remove(entry)),
+                None => drop(locked(&self.answers).remove(entry)),
             }
         }
         self.account_made();
@@ -196,22 +196,28 @@ impl Keeper {
 
     /// Answers the challenge of another machine's order, as this entry has it.
     pub fn answer(&self, entry: &str, content: &[u8]) {
-        let mut proofs = locked(&self.proofs);
-        if proofs.get(entry).is_some_and(|known| known.content == content) {
+        let mut answers = locked(&self.answers);
+        if answers.get(entry).is_some_and(|known| known.content == content) {
             return;
         }
         // The old one withdraws its answer, which may be the same.
-        proofs.remove(entry);
-        if let Some(answer) = proofs::answer(content) {
-            proofs.insert(entry.to_owned(), Proven { content: content.to_vec(), _answer: answer });
+        answers.remove(entry);
+        if let Some(answer) = challenge_answers::answer(content) {
+            answers.insert(
+                entry.to_owned(),
+                KeptAnswer { content: content.to_vec(), _answer: answer },
+            );
         }
     }
 
     /// Answers challenges of other machines' orders that began before this process did.
     pub fn recall(&self) {
         let stored = entries::list(&*self.store);
-        let proofs: Vec<_> = stored.into_iter().filter(|entry| proofs::is_proof(entry)).collect();
-        self.reread(&proofs);
+        let answers: Vec<_> = stored
+            .into_iter()
+            .filter(|entry| challenge_answers::is_challenge_answer(entry))
+            .collect();
+        self.reread(&answers);
     }
 
     pub(super) fn tell_renewed(&self, name: &str) {

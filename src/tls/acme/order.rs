@@ -10,9 +10,9 @@ use instant_acme::{
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use serde_json::{Value, json};
 
+use super::challenge_answers::ChallengeAnswer;
 use super::failure::{Failure, Kind, kind_of};
 use super::places::Places;
-use super::proofs::Proof;
 use super::settings::Challenge;
 use crate::tls::certificate_spec::CertificateSpec;
 use crate::tls::challenges::Answer;
@@ -207,14 +207,15 @@ impl Job<'_> {
             match (challenge, &self.spec.dns) {
                 (Challenge::Http, _) => {
                     answers.push(Answer::http(&offered.token, proof.as_str()));
-                    let proof = Proof::Http { token: &offered.token, answer: proof.as_str() };
+                    let proof =
+                        ChallengeAnswer::Http { token: &offered.token, answer: proof.as_str() };
                     shared.push(proof.share(self.store, &self.spec.name).await?);
                 }
                 (Challenge::TlsAlpn, _) => {
                     let digest = proof.digest();
                     let answer = Answer::tls(&self.spec.name, digest.as_ref());
                     answers.push(answer.map_err(Failure::trouble)?);
-                    let proof = Proof::Tls { digest: digest.as_ref() };
+                    let proof = ChallengeAnswer::Tls { digest: digest.as_ref() };
                     shared.push(proof.share(self.store, &self.spec.name).await?);
                 }
                 (Challenge::Dns, Some(provider)) => {

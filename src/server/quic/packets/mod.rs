@@ -3,16 +3,16 @@
 //! are forwarded before quinn sees them, and theirs are read beside the socket's own. Those of
 //! other machines of a fleet go over `way`.
 
-mod detours;
+mod forward;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod id;
 mod issuer;
-mod post;
 pub(in crate::server::quic) mod recent;
+pub(crate) mod relay;
+mod return_paths;
 mod turns;
 mod unproven;
-pub(crate) mod way;
 
 use std::fmt;
 use std::future::Future;
@@ -31,13 +31,13 @@ use socket2::SockRef;
 use tokio::io::Interest;
 
 use crate::server::ServiceKeys;
-use detours::Detours;
+use forward::Forwarded;
 use issuer::Issuer;
-use post::Letter;
-use way::{Number, Parcel};
+use relay::{Number, ReceivedPacket};
+use return_paths::ReturnPaths;
 
+pub(crate) use forward::{Outlets, open, outlets};
 pub(crate) use id::{Home, Ids, LEN};
-pub(crate) use post::{Outlets, open, outlets};
 pub(crate) use turns::Tasks;
 use turns::Turn;
 use unproven::Unproven;
@@ -86,7 +86,7 @@ pub(crate) struct Socket {
     handed_over: AtomicBool,
     reads: AtomicU32,
     unproven: Arc<Unproven>,
-    detours: Detours,
+    return_paths: ReturnPaths,
 }
 
 struct Routes {
@@ -127,7 +127,7 @@ impl Socket {
             handed_over: AtomicBool::new(false),
             reads: AtomicU32::new(0),
             unproven: Arc::default(),
-            detours: Detours::default(),
+            return_paths: ReturnPaths::default(),
         }))
     }
 
@@ -153,7 +153,7 @@ impl Socket {
             let Ok(count) = self.io.try_io(Interest::READABLE, read) else { continue };
             self.routes.sift(bufs, &mut meta[..count]);
             for meta in meta[..count].iter().filter(|meta| meta.len > 0) {
-                self.detours.came(meta.addr, 0);
+                self.return_paths.came(meta.addr, 0);
             }
             return Poll::Ready(Ok(count));
         }
@@ -169,13 +169,13 @@ impl Socket {
             ready!(self.inbox.poll_recv_ready(cx))?;
             let mut count = 0;
             while let (Some(buf), Some(meta)) = (bufs.get_mut(count), meta.get_mut(count)) {
-                let read = || post::receive(&SockRef::from(&self.inbox), buf);
+                let read = || forward::receive(&SockRef::from(&self.inbox), buf);
                 match self.inbox.try_io(Interest::READABLE, read) {
-                    Ok(Some(Letter { meta: letter, via })) => {
-                        *meta = RecvMeta { len: letter.len.min(buf.len()), ..letter };
+                    Ok(Some(Forwarded { meta: forwarded, via })) => {
+                        *meta = RecvMeta { len: forwarded.len.min(buf.len()), ..forwarded };
                         self.routes.sift_one(buf, meta, Origin::Post { via });
                         if meta.len > 0 {
-                            self.detours.came(meta.addr, via);
+                            self.return_paths.came(meta.addr, via);
                         }
                         count += 1;
                     }
@@ -271,14 +271,14 @@ impl Routes {
     fn sent(&self, way: Way, packets: &[u8], meta: &RecvMeta, from: Origin) -> bool {
         if let (Way::Machine(number), Some(machines)) = (way, &self.keys.machines) {
             let (packet, listener) = (packets, self.listener);
-            return machines.hand_over(number, &Parcel { packet, meta, listener });
+            return machines.hand_over(number, &ReceivedPacket { packet, meta, listener });
         }
         let via = match from {
             Origin::Network => 0,
             Origin::Post { via } => via,
         };
-        let letter = Letter { meta: *meta, via };
-        self.outlet(way).is_some_and(|outlet| post::send(outlet, packets, &letter))
+        let forwarded = Forwarded { meta: *meta, via };
+        self.outlet(way).is_some_and(|outlet| forward::send(outlet, packets, &forwarded))
     }
 
     fn outlet(&self, way: Way) -> Option<&socket2::Socket> {
@@ -305,7 +305,7 @@ impl AsyncUdpSocket for Socket {
         let allowed = self.unproven.allow(transmit.destination, bytes, size.unwrap_or(bytes));
         let send = |transmit: &Transmit<'_>| {
             if let Some(machines) = &self.routes.keys.machines
-                && let Some(number) = self.detours.of(transmit.destination)
+                && let Some(number) = self.return_paths.of(transmit.destination)
             {
                 machines.answer(number, transmit);
                 return Ok(());

@@ -51,8 +51,8 @@ impl Desk {
     /// The content of the inbox at `place` of the previous process.
     fn before(&self, place: usize) -> String {
         let mut buf = [0; 4096];
-        match post::receive(&self.before[place], &mut buf) {
-            Ok(Some(letter)) => texts(&buf[..letter.meta.len], letter.meta.stride),
+        match forward::receive(&self.before[place], &mut buf) {
+            Ok(Some(forwarded)) => texts(&buf[..forwarded.meta.len], forwarded.meta.stride),
             _ => String::new(),
         }
     }
@@ -118,11 +118,12 @@ async fn after_the_hand_over_only_what_is_handed_on_is_read() {
     assert_eq!(desk.received(0).await, "own");
     desk.sockets[0].hand_over(true);
     client.send_to(&desk.packet(5, 0, "late"), to).expect("send");
-    let mut letter = desk.packet(5, 0, "handed");
-    let mut meta = RecvMeta { len: letter.len(), stride: letter.len(), ..RecvMeta::default() };
+    let mut forwarded = desk.packet(5, 0, "handed");
+    let mut meta =
+        RecvMeta { len: forwarded.len(), stride: forwarded.len(), ..RecvMeta::default() };
     desk.sockets[1]
         .routes
-        .sift(&mut [IoSliceMut::new(&mut letter)], std::slice::from_mut(&mut meta));
+        .sift(&mut [IoSliceMut::new(&mut forwarded)], std::slice::from_mut(&mut meta));
     assert_eq!(desk.received(0).await, "handed");
 }
 
@@ -154,12 +155,12 @@ async fn packets_of_another_machine_leave_once() {
         UdpSocket::bind("127.0.0.1:0").expect("udp")
     });
     assert_eq!(desk.sift(&[packet(&other, "d")]), "");
-    assert_eq!(machines.count(way::Counted::HandedOver), 1);
-    let letter = packet(&other, "e");
-    let meta = RecvMeta { len: letter.len(), stride: letter.len(), ..RecvMeta::default() };
+    assert_eq!(machines.count(relay::Counted::HandedOver), 1);
+    let forwarded = packet(&other, "e");
+    let meta = RecvMeta { len: forwarded.len(), stride: forwarded.len(), ..RecvMeta::default() };
     let here = &desk.sockets[0].routes.here;
-    assert!(post::send(&here[1], &letter, &Letter { meta, via: 2 }));
+    assert!(forward::send(&here[1], &forwarded, &Forwarded { meta, via: 2 }));
     assert_eq!(desk.received(1).await, "e");
-    assert_eq!(machines.count(way::Counted::HandedOver), 1);
-    assert_eq!(desk.sockets[1].detours.of(meta.addr), Some(2));
+    assert_eq!(machines.count(relay::Counted::HandedOver), 1);
+    assert_eq!(desk.sockets[1].return_paths.of(meta.addr), Some(2));
 }

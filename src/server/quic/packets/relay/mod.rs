@@ -1,4 +1,4 @@
-//! The way of packets between the machines of a fleet. A packet whose connection ID names another
+//! Relays packets between the machines of a fleet. A packet whose connection ID names another
 //! machine is handed over to it, and what that machine answers comes back and leaves by the socket
 //! that the client knows: behind a balancer no other reaches it.
 
@@ -26,7 +26,7 @@ use nix::sys::socket::MsgFlags;
 use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
 use socket2::SockRef;
 
-use super::post::{self, Outlets};
+use super::forward::{self, Outlets};
 use crate::limits::{FLEET_GONE, FLEET_PACKETS};
 use callers::{Caller, Callers};
 use codec::{Opener, Received, Sealer};
@@ -72,7 +72,7 @@ pub struct Machines {
 
 /// A packet that another machine is to get.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Parcel<'a> {
+pub(super) struct ReceivedPacket<'a> {
     pub(super) packet: &'a [u8],
     pub(super) meta: &'a RecvMeta,
     pub(super) listener: SocketAddr,
@@ -235,7 +235,7 @@ impl Machines {
 
     /// Hands packets of `stride` bytes over to another machine. False: it is dead, or none, and
     /// they stay.
-    pub(super) fn hand_over(&self, to: Number, parcel: &Parcel<'_>) -> bool {
+    pub(super) fn hand_over(&self, to: Number, received: &ReceivedPacket<'_>) -> bool {
         let now = self.begun.elapsed();
         let advice = locked(&self.peers).get_mut(&to).map(|peer| (peer.at, peer.advise(now)));
         let Some((at, Advice { is_alive, asks })) = advice else {
@@ -248,7 +248,7 @@ impl Machines {
         if !is_alive || self.socket().is_none() {
             return false;
         }
-        let Parcel { packet, meta, listener } = *parcel;
+        let ReceivedPacket { packet, meta, listener } = *received;
         let Some(Listener { at: listener_at, out, .. }) = locked(&self.listeners).like(listener)
         else {
             return false;
@@ -358,7 +358,7 @@ impl Machines {
         let length = packet.len();
         let meta = RecvMeta { addr: client, len: length, stride: length, ecn, dst_ip: None };
         if let Some(outlet) = outlets.get(at).filter(|_| length > 0) {
-            post::send(outlet, packet, &post::Letter { meta, via: from });
+            forward::send(outlet, packet, &forward::Forwarded { meta, via: from });
         }
     }
 

@@ -14,20 +14,20 @@ const KEPT: Duration = Duration::from_secs(120);
 const CLIENTS: usize = 1 << 14;
 
 #[derive(Debug)]
-pub(super) struct Detours {
+pub(super) struct ReturnPaths {
     /// If it is zero, nothing else is looked at.
     count: AtomicUsize,
     /// The number of the machine by which a client comes.
     clients: Mutex<Recent<SocketAddr, u16, Instant>>,
 }
 
-impl Default for Detours {
+impl Default for ReturnPaths {
     fn default() -> Self {
         Self { count: AtomicUsize::new(0), clients: Mutex::new(Recent::new(CLIENTS, KEPT)) }
     }
 }
 
-impl Detours {
+impl ReturnPaths {
     /// A packet of the client came: by another machine, or directly (0).
     pub(super) fn came(&self, client: SocketAddr, machine: u16) {
         if machine == 0 && self.count.load(Ordering::Relaxed) == 0 {
@@ -62,24 +62,24 @@ mod tests {
 
     #[test]
     fn the_way_of_the_last_packet_is_the_way_back() {
-        let detours = Detours::default();
+        let return_paths = ReturnPaths::default();
         let client = |port: usize| SocketAddr::from(([192, 0, 2, 1], port as u16));
-        detours.came(client(1), 0);
-        assert_eq!(detours.of(client(1)), None);
-        detours.came(client(1), 7);
-        detours.came(client(2), 8);
-        assert_eq!((detours.of(client(1)), detours.of(client(2))), (Some(7), Some(8)));
-        assert_eq!(detours.of(client(3)), None);
-        detours.came(client(1), 9);
-        assert_eq!(detours.of(client(1)), Some(9));
-        detours.came(client(1), 0);
-        assert_eq!(detours.of(client(1)), None);
+        return_paths.came(client(1), 0);
+        assert_eq!(return_paths.of(client(1)), None);
+        return_paths.came(client(1), 7);
+        return_paths.came(client(2), 8);
+        assert_eq!((return_paths.of(client(1)), return_paths.of(client(2))), (Some(7), Some(8)));
+        assert_eq!(return_paths.of(client(3)), None);
+        return_paths.came(client(1), 9);
+        assert_eq!(return_paths.of(client(1)), Some(9));
+        return_paths.came(client(1), 0);
+        assert_eq!(return_paths.of(client(1)), None);
         for port in 0..CLIENTS + 100 {
-            detours.came(client(port), 1);
+            return_paths.came(client(port), 1);
         }
-        assert_eq!(detours.count.load(Ordering::Relaxed), CLIENTS);
-        assert_eq!(detours.of(client(2)), Some(1), "one that is known stays");
-        detours.came(client(2), 3);
-        assert_eq!(detours.of(client(2)), Some(3));
+        assert_eq!(return_paths.count.load(Ordering::Relaxed), CLIENTS);
+        assert_eq!(return_paths.of(client(2)), Some(1), "one that is known stays");
+        return_paths.came(client(2), 3);
+        assert_eq!(return_paths.of(client(2)), Some(3));
     }
 }

@@ -4,7 +4,7 @@
 /// LISTEN_PID is: a process that merely inherits it has another parent.
 pub(super) const MARK: &str = "CADDY_UPGRADE_OF";
 
-/// The messages, each in a parcel.
+/// The texts of the messages.
 pub(super) const READY: &str = "ready";
 pub(super) const FAILED: &str = "failed";
 pub(super) const GO: &str = "go";

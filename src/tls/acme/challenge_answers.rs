@@ -20,25 +20,25 @@ const SPREAD: Duration = Duration::from_millis(300);
 
 /// What answers a challenge.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Proof<'a> {
+pub(super) enum ChallengeAnswer<'a> {
     Http { token: &'a str, answer: &'a str },
     Tls { digest: &'a [u8] },
 }
 
 /// An answer that other machines have, until it is dropped.
-pub(super) struct Spread<'a> {
+pub(super) struct SharedAnswer<'a> {
     store: &'a dyn Storage,
     entry: String,
 }
 
-impl Proof<'_> {
+impl ChallengeAnswer<'_> {
     /// Stores the answer and waits until the other machines have it. Without any there is nothing
     /// to do.
     pub(super) async fn share<'a>(
         self,
         store: &'a dyn Storage,
         name: &str,
-    ) -> io::Result<Option<Spread<'a>>> {
+    ) -> io::Result<Option<SharedAnswer<'a>>> {
         if !store.is_shared() {
             return Ok(None);
         }
@@ -55,11 +55,11 @@ impl Proof<'_> {
             tokio::time::sleep(STEP).await;
         }
         tokio::time::sleep(store.lag() + SPREAD).await;
-        Ok(Some(Spread { store, entry }))
+        Ok(Some(SharedAnswer { store, entry }))
     }
 }
 
-impl Drop for Spread<'_> {
+impl Drop for SharedAnswer<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.store.remove(&self.entry) {
             log::warn!("{error}");
@@ -68,7 +68,7 @@ impl Drop for Spread<'_> {
 }
 
 /// Whether an entry is the answer to a challenge.
-pub(super) fn is_proof(entry: &str) -> bool {
+pub(super) fn is_challenge_answer(entry: &str) -> bool {
     entry.starts_with(FOLDER)
 }
 
@@ -102,6 +102,6 @@ mod tests {
         for junk in [&b"{}"[..], b"", b"junk", br#"{"name": "a"}"#] {
             assert!(answer(junk).is_none(), "{junk:?}");
         }
-        assert!(is_proof("challenges/tls-a") && !is_proof("ocsp/a"));
+        assert!(is_challenge_answer("challenges/tls-a") && !is_challenge_answer("ocsp/a"));
     }
 }

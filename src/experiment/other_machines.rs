@@ -18,7 +18,7 @@ const OPEN: u32 = 2;
 
 /// What the other machines have measured.
 #[derive(Default)]
-pub(super) struct Fellows {
+pub(super) struct OtherMachines {
     book: Book,
     /// Machines by day.
     machines: BTreeMap<u32, BTreeSet<String>>,
@@ -26,7 +26,7 @@ pub(super) struct Fellows {
     pub(super) changes: u64,
 }
 
-impl Fellows {
+impl OtherMachines {
     /// The book of all machines, and how many they are.
     pub(super) fn with(&self, own: &Book, days: u32) -> (Book, usize) {
         let today = day_of(SystemTime::now());
@@ -72,7 +72,7 @@ impl Pages for Experiment {
         let mut inner = self.inner();
         let own = inner.collect().book().clone();
         let machine = inner.machine();
-        let known: BTreeSet<_> = self.fellows().machines.keys().copied().collect();
+        let known: BTreeSet<_> = self.others().machines.keys().copied().collect();
         let turn = |day: u32| {
             let is_open = today - day < OPEN;
             let page = own.only(day);
@@ -94,9 +94,9 @@ impl Pages for Experiment {
 
     fn read(&self, day: u32, pages: Vec<Page>) {
         let own = self.inner().machine();
-        let mut fellows = self.fellows();
-        fellows.read(day, &own, &pages);
-        fellows.forget(day_of(SystemTime::now()));
+        let mut machines = self.others();
+        machines.read(day, &own, &pages);
+        machines.forget(day_of(SystemTime::now()));
     }
 }
 

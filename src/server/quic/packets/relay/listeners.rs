@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::super::post::Outlets;
+use super::super::forward::Outlets;
 use super::out::Out;
 
 #[derive(Clone)]

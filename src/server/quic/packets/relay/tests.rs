@@ -21,7 +21,7 @@ impl Host {
         let at = machines.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let listener = socket.local_addr().unwrap();
-        let (outlets, mut inboxes) = post::open(1).unwrap();
+        let (outlets, mut inboxes) = forward::open(1).unwrap();
         machines.open(listener, outlets, socket.try_clone().unwrap());
         machines.learn(NOW, Some(number), &[]);
         machines.start(at).unwrap();
@@ -36,7 +36,7 @@ impl Host {
         assert_eq!(machines.adopt(way).unwrap(), self.at);
         machines.resume(known);
         let (listener, socket) = (self.listener, self.socket.try_clone().unwrap());
-        let (outlets, mut inboxes) = post::open(1).unwrap();
+        let (outlets, mut inboxes) = forward::open(1).unwrap();
         machines.open(listener, outlets, socket.try_clone().unwrap());
         machines.start(self.at).unwrap();
         self.machines.retire();
@@ -52,15 +52,16 @@ impl Host {
 
     fn hand_over(&self, to: Number, packet: &[u8], client: SocketAddr) -> bool {
         let meta = RecvMeta { addr: client, len: packet.len(), stride: 4, ..RecvMeta::default() };
-        self.machines.hand_over(to, &Parcel { packet, meta: &meta, listener: self.listener })
+        self.machines
+            .hand_over(to, &ReceivedPacket { packet, meta: &meta, listener: self.listener })
     }
 
-    fn taken(&self) -> Option<(Vec<u8>, post::Letter)> {
+    fn taken(&self) -> Option<(Vec<u8>, forward::Forwarded)> {
         let end = Instant::now() + PATIENCE;
         let mut buffer = [0; 64];
         while Instant::now() < end {
-            if let Ok(Some(letter)) = post::receive(&self.inbox, &mut buffer) {
-                return Some((buffer[..letter.meta.len].to_vec(), letter));
+            if let Ok(Some(forwarded)) = forward::receive(&self.inbox, &mut buffer) {
+                return Some((buffer[..forwarded.meta.len].to_vec(), forwarded));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -103,8 +104,8 @@ fn packets_go_over_and_answers_come_back() {
     // Two packets of four bytes and a shorter one.
     assert!(one.hand_over(2, b"aaaabbbbcc", address));
     for packet in [&b"aaaa"[..], b"bbbb", b"cc"] {
-        let (bytes, letter) = two.taken().unwrap();
-        assert_eq!((&bytes[..], letter.via, letter.meta.addr), (packet, 1, address));
+        let (bytes, forwarded) = two.taken().unwrap();
+        assert_eq!((&bytes[..], forwarded.via, forwarded.meta.addr), (packet, 1, address));
     }
     // The second machine knows the first by its question alone.
     two.answer(1, address, b"xxxyyyz");
@@ -158,8 +159,8 @@ fn a_machine_that_is_dead_or_unknown_gets_nothing() {
     let closed = Machines::new(&SECRET, Some(4)).unwrap();
     closed.learn(NOW, None, &[(1, one.at)]);
     let meta = RecvMeta { addr: address, len: 1, stride: 1, ..RecvMeta::default() };
-    let parcel = Parcel { packet: b"a", meta: &meta, listener: one.listener };
-    assert!(!closed.hand_over(1, &parcel));
+    let received = ReceivedPacket { packet: b"a", meta: &meta, listener: one.listener };
+    assert!(!closed.hand_over(1, &received));
 }
 
 #[test]
@@ -201,5 +202,5 @@ fn what_is_forged_or_repeated_changes_nothing() {
     two.wait(Counted::Refused, refused + 1);
     assert_eq!(two.machines.count(Counted::Taken), 1);
     let mut buffer = [0; 64];
-    assert!(!matches!(post::receive(&two.inbox, &mut buffer), Ok(Some(_))));
+    assert!(!matches!(forward::receive(&two.inbox, &mut buffer), Ok(Some(_))));
 }

@@ -18,12 +18,12 @@ const MOST_TEXT: u32 = 1 << 28;
 
 /// The data that one process sends to another.
 #[derive(Debug, Default)]
-pub struct Parcel {
+pub struct Message {
     pub text: String,
     pub files: Vec<OwnedFd>,
 }
 
-impl Parcel {
+impl Message {
     pub(super) fn send(
         stream: &UnixStream,
         text: &str,

@@ -8,7 +8,7 @@ use std::time::Instant;
 const SENDERS: usize = 4096;
 
 /// What this process has told and heard.
-pub(super) struct Told {
+pub(super) struct Messages {
     /// A number that no other process has.
     pub(super) sender: u64,
     /// Messages told.
@@ -23,7 +23,7 @@ pub(super) struct Told {
     pub(super) listens: bool,
 }
 
-impl Default for Told {
+impl Default for Messages {
     fn default() -> Self {
         Self {
             sender: fastrand::u64(..),
@@ -37,7 +37,7 @@ impl Default for Told {
     }
 }
 
-impl Told {
+impl Messages {
     /// Whether a message of this number is new.
     pub(super) fn is_new(&mut self, sender: u64, number: u64) -> bool {
         if sender == self.sender {
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn nothing_is_heard_twice() {
-        let mut told = Told::default();
+        let mut told = Messages::default();
         let own = told.sender;
         assert!(!told.is_new(own, 1));
         for (sender, number, expected) in

@@ -21,13 +21,13 @@ pub(super) struct Change<'a> {
     pub(super) reach: Reach,
 }
 
-pub(super) struct Asked {
+pub(super) struct Preconditions {
     method: Method,
     headers: HeaderMap,
     condition: Option<If>,
 }
 
-impl Asked {
+impl Preconditions {
     pub(super) fn of(req: &Request) -> Result<Self, Refusal> {
         let condition = match req.field("if") {
             None => None,

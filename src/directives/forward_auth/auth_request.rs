@@ -18,7 +18,7 @@ const URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// What the server is asked about a request. `X-Forwarded-For` is added when it is sent.
-pub(super) fn question(req: &Request, server: &OneServer) -> Result<Request, Fault> {
+pub(super) fn auth_request(req: &Request, server: &OneServer) -> Result<Request, Fault> {
     let uri = unambiguous(&req.original_uri).filter(|_| !req.readings().differ());
     let Some(uri) = uri else {
         let cause = "the path has dot segments: the server that decides and the one that responds \

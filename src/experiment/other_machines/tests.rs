@@ -63,7 +63,7 @@ fn visits(experiment: &Experiment, networks: std::ops::Range<u8>) {
 fn sum(experiment: &Experiment) -> (u64, usize) {
     // Not the last one, which is fresh for a while.
     let inner = experiment.inner().collect().book().clone();
-    let (all, machines) = experiment.fellows().with(&inner, 28);
+    let (all, machines) = experiment.others().with(&inner, 28);
     (Arm::ALL.map(|arm| all.counts(arm).visitors).iter().sum(), machines)
 }
 

@@ -11,7 +11,7 @@ const MILLI: u64 = 1_000_000;
 
 /// Machines with one table each, which tell once a second, not at the same moment.
 struct World {
-    machines: Vec<Fellows>,
+    machines: Vec<OtherMachines>,
     quota: Quota,
     /// Milliseconds.
     now: u64,
@@ -36,7 +36,7 @@ impl World {
         let quota = Quota::new(requests, Duration::from_secs(seconds), burst).unwrap();
         // Leaked, as the table of a process is.
         let table = || -> &'static Table { Box::leak(Box::new(Table::of_fleet(1 << 14, &common))) };
-        let machines: Vec<_> = (0..machines).map(|_| Fellows::new(table())).collect();
+        let machines: Vec<_> = (0..machines).map(|_| OtherMachines::new(table())).collect();
         let numbered: Vec<_> = machines.iter().map(|one| one.table.quota(quota)).collect();
         let (under_way, allowed) = (Vec::new(), Vec::new());
         let (now, delay, is_cut, longest) = (1_000_000, 20, false, 0);
@@ -235,11 +235,11 @@ fn a_client_that_is_told_late_is_not_charged_twice() {
     let common = Seal::new(&[1; 32]).unwrap().common();
     let quota = Quota::new(10, Duration::from_secs(1), 20).unwrap();
     let table: &'static Table = Box::leak(Box::new(Table::of_fleet(1 << 14, &common)));
-    let fellows = Fellows::new(table);
+    let machines = OtherMachines::new(table);
     let quota = table.quota(quota);
     let take =
         |client: u64, milli: u64| table.take(table.key(client), &quota, milli * MILLI).is_allowed;
-    fellows.begin_at(1_000_000 * MILLI);
+    machines.begin_at(1_000_000 * MILLI);
     for milli in 1_000_000..1_010_000 {
         // 8 of its 10 requests a second.
         if milli % 125 == 0 {
@@ -252,7 +252,7 @@ fn a_client_that_is_told_late_is_not_charged_twice() {
             }
         }
         if milli % 1000 == 0 {
-            fellows.told_at(milli * MILLI, 1 << 20);
+            machines.told_at(milli * MILLI, 1 << 20);
         }
     }
 }

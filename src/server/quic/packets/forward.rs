@@ -20,7 +20,7 @@ const FORM: u8 = 1;
 
 /// Packets with what came with them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Letter {
+pub(super) struct Forwarded {
     pub(super) meta: RecvMeta,
     /// The machine that has handed them over; 0: they came to this one.
     pub(super) via: u16,
@@ -54,8 +54,8 @@ fn pair() -> io::Result<(Socket, Socket)> {
 
 /// Sends packets. Returns false if the receiver has closed its end.
 /// If the buffer is full, packets are lost, as on a full socket.
-pub(super) fn send(outlet: &Socket, packets: &[u8], letter: &Letter) -> bool {
-    let head = head(letter);
+pub(super) fn send(outlet: &Socket, packets: &[u8], forwarded: &Forwarded) -> bool {
+    let head = head(forwarded);
     match outlet.send_vectored(&[IoSlice::new(&head), IoSlice::new(packets)]) {
         Ok(_) => true,
         Err(error) => error.kind() == io::ErrorKind::WouldBlock,
@@ -63,17 +63,17 @@ pub(super) fn send(outlet: &Socket, packets: &[u8], letter: &Letter) -> bool {
 }
 
 /// Reads one message. `None`: it is invalid.
-pub(super) fn receive(inbox: &Socket, packets: &mut [u8]) -> io::Result<Option<Letter>> {
+pub(super) fn receive(inbox: &Socket, packets: &mut [u8]) -> io::Result<Option<Forwarded>> {
     let mut head = [0; HEAD];
     let mut inbox = inbox;
     let read = inbox.read_vectored(&mut [IoSliceMut::new(&mut head), IoSliceMut::new(packets)])?;
     if read == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(read.checked_sub(HEAD).and_then(|len| letter(&head, len)))
+    Ok(read.checked_sub(HEAD).and_then(|len| read_head(&head, len)))
 }
 
-fn head(Letter { meta, via }: &Letter) -> [u8; HEAD] {
+fn head(Forwarded { meta, via }: &Forwarded) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     head[0] = FORM;
     head[1] = meta.ecn.map_or(0, |ecn| ecn as u8);
@@ -92,7 +92,7 @@ fn head(Letter { meta, via }: &Letter) -> [u8; HEAD] {
     head
 }
 
-fn letter(head: &[u8; HEAD], len: usize) -> Option<Letter> {
+fn read_head(head: &[u8; HEAD], len: usize) -> Option<Forwarded> {
     let [FORM, ecn, family, destination, p0, p1, s0, s1, z0, z1, z2, z3, v0, v1, ..] = *head else {
         return None;
     };
@@ -112,7 +112,7 @@ fn letter(head: &[u8; HEAD], len: usize) -> Option<Letter> {
     };
     let stride = usize::from(u16::from_be_bytes([s0, s1])).max(1);
     let meta = RecvMeta { addr, len, stride, ecn: EcnCodepoint::from_bits(ecn), dst_ip };
-    Some(Letter { meta, via: u16::from_be_bytes([v0, v1]) })
+    Some(Forwarded { meta, via: u16::from_be_bytes([v0, v1]) })
 }
 
 fn octets(ip: IpAddr) -> [u8; 16] {
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_letter_arrives_with_all_that_came_with_it() {
+    fn packets_arrive_with_all_that_came_with_it() {
         let (outlets, inboxes) = open(1).expect("pair");
         let mapped = "[::ffff:10.0.0.1]:7".parse().expect("addr");
         for (addr, dst_ip, ecn) in [
@@ -141,10 +141,10 @@ mod tests {
         {
             let sent = RecvMeta { addr, len: 5, stride: 3, ecn, dst_ip };
             let via = addr.port();
-            assert!(send(&outlets[0], b"abcde", &Letter { meta: sent, via }));
+            assert!(send(&outlets[0], b"abcde", &Forwarded { meta: sent, via }));
             let mut packets = [0; 64];
-            let letter = receive(&inboxes[0], &mut packets).expect("read").expect("a letter");
-            let Letter { meta: got, via } = letter;
+            let forwarded = receive(&inboxes[0], &mut packets).expect("read").expect("packets");
+            let Forwarded { meta: got, via } = forwarded;
             assert_eq!(via, addr.port());
             assert_eq!((got.addr, got.len, got.stride), (addr, 5, 3));
             assert_eq!((got.dst_ip, got.ecn), (dst_ip, ecn));
@@ -156,14 +156,14 @@ mod tests {
     fn a_full_way_loses_and_a_closed_one_refuses() {
         let (outlets, inboxes) = open(1).expect("pair");
         let meta = RecvMeta { len: 1200, stride: 1200, ..RecvMeta::default() };
-        let letter = Letter { meta, via: 0 };
-        let sent = (0..10_000).all(|_| send(&outlets[0], &[0; 1200], &letter));
+        let forwarded = Forwarded { meta, via: 0 };
+        let sent = (0..10_000).all(|_| send(&outlets[0], &[0; 1200], &forwarded));
         assert!(sent, "what finds no room is gone");
         let mut packets = [0; 2048];
         let held = (0..10_000).take_while(|_| receive(&inboxes[0], &mut packets).is_ok()).count();
         assert!((64..10_000).contains(&held), "{held} letters wait");
         drop(inboxes);
-        assert!(!send(&outlets[0], &[0; 1200], &letter));
+        assert!(!send(&outlets[0], &[0; 1200], &forwarded));
     }
 
     #[test]

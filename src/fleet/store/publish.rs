@@ -10,42 +10,42 @@ use crate::limits::{FLEET_PAGES, FLEET_TELL};
 impl Life {
     /// On a new connection.
     pub(super) async fn begin_telling(&mut self, link: &mut Link) -> Result<(), Trouble> {
-        self.told.listens = false;
-        self.told.listeners = 0;
-        self.told.due = Instant::now();
+        self.messages.listens = false;
+        self.messages.listeners = 0;
+        self.messages.due = Instant::now();
         self.inner.common.tellers().iter().for_each(|known| known.teller.begin());
-        self.told.pages = Instant::now() + FLEET_PAGES;
+        self.messages.pages = Instant::now() + FLEET_PAGES;
         self.turn_pages(link, true).await
     }
 
     /// When [`Self::tell`] is to be called.
     pub(super) fn next_telling(&self) -> Instant {
-        let told = self.inner.common.has_tellers().then_some(self.told.due);
-        told.map_or(self.told.pages, |due| due.min(self.told.pages))
+        let told = self.inner.common.has_tellers().then_some(self.messages.due);
+        told.map_or(self.messages.pages, |due| due.min(self.messages.pages))
     }
 
     /// Tells what there is to tell, if it is time.
     pub(super) async fn tell(&mut self, link: &mut Link) -> Result<(), Trouble> {
-        if Instant::now() >= self.told.pages {
-            self.told.pages = Instant::now() + FLEET_PAGES;
+        if Instant::now() >= self.messages.pages {
+            self.messages.pages = Instant::now() + FLEET_PAGES;
             self.turn_pages(link, false).await?;
         }
-        if Instant::now() < self.told.due {
+        if Instant::now() < self.messages.due {
             return Ok(());
         }
-        self.told.due = Instant::now() + FLEET_TELL;
+        self.messages.due = Instant::now() + FLEET_TELL;
         for known in self.inner.common.tellers() {
-            if !self.told.listens {
+            if !self.messages.listens {
                 link.listen().await?;
-                self.told.listens = true;
+                self.messages.listens = true;
             }
-            let Some(said) = known.teller.tell(self.told.listeners) else { continue };
-            self.told.count += 1;
-            let content = [&self.told.sender.to_be_bytes(), said.as_slice()].concat();
-            let sealed = self.inner.seal.close(known.name, Some(&content), self.told.count);
+            let Some(said) = known.teller.tell(self.messages.listeners) else { continue };
+            self.messages.count += 1;
+            let content = [&self.messages.sender.to_be_bytes(), said.as_slice()].concat();
+            let sealed = self.inner.seal.close(known.name, Some(&content), self.messages.count);
             let Some(sealed) = sealed else { continue };
-            let message = [&self.told.count.to_be_bytes(), sealed.as_slice()].concat();
-            self.told.listeners = link.tell(&message).await?;
+            let message = [&self.messages.count.to_be_bytes(), sealed.as_slice()].concat();
+            self.messages.listeners = link.tell(&message).await?;
         }
         Ok(())
     }
@@ -61,7 +61,7 @@ impl Life {
         });
         let Some((teller, content)) = found else { return };
         let Some((sender, said)) = content.split_first_chunk::<8>() else { return };
-        if self.told.is_new(u64::from_be_bytes(*sender), number) {
+        if self.messages.is_new(u64::from_be_bytes(*sender), number) {
             teller.hear(said);
         }
     }

@@ -21,7 +21,7 @@ const LONGEST: u64 = 10_000_000_000;
 const ENTRY: usize = 24;
 
 /// A table whose counters other machines have too.
-pub(super) struct Fellows {
+pub(super) struct OtherMachines {
     table: &'static Table,
     state: Mutex<State>,
 }
@@ -34,10 +34,10 @@ struct State {
 
 /// Has the counters of this table told to all machines.
 pub(super) fn share(table: &'static Table, common: &Common) {
-    common.add(NAME, || Arc::new(Fellows::new(table)));
+    common.add(NAME, || Arc::new(OtherMachines::new(table)));
 }
 
-impl Fellows {
+impl OtherMachines {
     pub(super) fn new(table: &'static Table) -> Self {
         let state = State { ledger: Ledger::new(RATELIMIT_COMMON), told: 0 };
         Self { table, state: Mutex::new(state) }
@@ -107,7 +107,7 @@ fn read(entry: &[u8; ENTRY]) -> Option<Entry> {
     (key != 0 && window <= super::quota::LONGEST).then_some(Entry { key, spent, window })
 }
 
-impl Teller for Fellows {
+impl Teller for OtherMachines {
     fn tell(&self, listeners: usize) -> Option<Vec<u8>> {
         self.told_at(self.table.moment(Instant::now()), listeners)
     }

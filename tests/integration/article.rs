@@ -20,7 +20,7 @@ tls self_signed {
 fn runs_with_a_warning_that_names_the_block() {
     let origin = Origin::start();
     let caddy = Setup::new(ARTICLE).set("ORIGIN", origin.addr).arg("-quic").start();
-    wait_for("the warning", Duration::from_secs(5), || {
+    wait_for("the warning", Duration::from_secs(30), || {
         let said = format!("{}{}", caddy.log(), caddy.read("stderr"));
         said.contains("[WARNING] Caddyfile:1:").then_some(())
     });
@@ -59,7 +59,8 @@ fn with_an_e_mail_it_has_a_certificate_from_the_ca() {
         ca.url(),
         ca.addr
     );
-    assert_eq!(caddy.log().matches(&told).count(), 1, "{}", caddy.log());
+    let log = caddy.log_with(&told);
+    assert_eq!(log.matches(&told).count(), 1, "{log}");
     let resolve = format!("site.test:{}:127.0.0.1", caddy.port());
     let url = format!("https://site.test:{}/", caddy.port());
     assert_eq!(curl(&["--resolve", &resolve], &url).text(), "hello");

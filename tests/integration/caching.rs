@@ -290,7 +290,7 @@ fn content_stays_in_memory_where_the_disk_takes_none() {
         curl(&[], &caddy.plain(&path));
         assert_eq!(until(&caddy, &path, "hit").body, large(number), "{path}");
     }
-    let log = caddy.log();
+    let log = caddy.log_with("cache: cannot keep content");
     assert_eq!(log.matches("cache: cannot keep content in /proc/kept").count(), 1, "{log}");
 }
 

@@ -90,7 +90,7 @@ fn start_prints_sites_and_the_descriptor_warning() {
     let text =
         "http://localhost:@PORT@ {\n}\nhttps://example.test:@PORT2@ {\n tls self_signed\n}\n";
     let caddy = Setup::new(text).descriptors(1024).start();
-    wait_for("the list of sites", Duration::from_secs(5), || {
+    wait_for("the list of sites", Duration::from_secs(30), || {
         caddy.read("stdout").contains("WARNING").then_some(())
     });
     let out = caddy.read("stdout");
@@ -191,7 +191,7 @@ fn a_taken_port_is_an_error_with_code_1() {
 #[test]
 fn process_log_has_levels_and_sites() {
     let caddy = Caddy::start("http://localhost:@PORT@\n");
-    let log = wait_for("the log", Duration::from_secs(5), || {
+    let log = wait_for("the log", Duration::from_secs(30), || {
         Some(caddy.log()).filter(|log| log.contains("http://localhost"))
     });
     let line = log.lines().find(|line| line.contains("http://localhost")).unwrap_or_default();

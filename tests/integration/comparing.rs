@@ -29,7 +29,7 @@ impl Other {
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let other = Self(child);
         let said = || std::fs::read_to_string(dir.join("other.log")).unwrap_or_default();
-        for _ in 0..400 {
+        for _ in 0..1600 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return other;
             }
@@ -260,6 +260,7 @@ pub(crate) fn passed(origin: &Origin, before: usize, port: u16, names: &[&str]) 
 /// The requests behind the first `before`, without checks whether the origin is well.
 pub(crate) fn since(origin: &Origin, before: usize) -> Vec<Recorded> {
     let mut all = origin.requests().split_off(before);
-    all.retain(|request| request.target != "/health");
+    // One whose content broke off is recorded when its connection has ended, at any time.
+    all.retain(|request| request.target != "/health" && request.complete);
     all
 }

@@ -344,7 +344,7 @@ fn log_differences(dir: &Path, ports: [u16; 2]) -> Option<String> {
             .map(|(folder, port)| logged(&dir.join(folder).join("access.log"), port))
     };
     // A line is written behind its answer.
-    wait_for("as many lines in both logs", Duration::from_secs(10), || {
+    wait_for("as many lines in both logs", Duration::from_secs(30), || {
         let [theirs, ours] = logs();
         (theirs.len() == ours.len() && !ours.is_empty()).then_some(())
     });

@@ -82,7 +82,7 @@ fn idle_clients_make_room_for_others() {
     let mut first = connect(port);
     assert_eq!(keep_alive_get(&mut first, "/"), Some(200));
     let idle: Vec<_> = (0..500).map(|_| connect(port)).collect();
-    wait_for("the line", Duration::from_secs(10), || caddy.log().contains(FULL).then_some(()));
+    wait_for("the line", Duration::from_secs(30), || caddy.log().contains(FULL).then_some(()));
     let url = format!("http://localhost:{port}/");
     for _ in 0..3 {
         assert_eq!(curl(&["--max-time", "60"], &url).status, 200);

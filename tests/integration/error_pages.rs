@@ -29,7 +29,7 @@ fn a_browser_gets_a_page_with_the_id_that_the_log_has() {
             let page = answer.text();
             assert!(page.contains("<title>502 Bad Gateway</title>"), "{protocol}: {page}");
             let line = format!("(request {})", request_id(&page));
-            wait_for(&line, std::time::Duration::from_secs(5), || {
+            wait_for(&line, std::time::Duration::from_secs(30), || {
                 caddy.read(log).contains(&line).then_some(())
             });
         }
@@ -120,7 +120,7 @@ fn both_logs_have_the_id_of_the_recipe() {
         assert_eq!((answer.status, id.len()), (502, 36), "{protocol}");
         assert_eq!(request_id(&answer.text()), id, "{protocol}");
         for (log, part) in [("error.log", format!("(request {id})")), ("access.log", id)] {
-            wait_for(&part, std::time::Duration::from_secs(5), || {
+            wait_for(&part, std::time::Duration::from_secs(30), || {
                 caddy.read(log).contains(&part).then_some(())
             });
         }

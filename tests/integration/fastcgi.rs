@@ -249,7 +249,7 @@ fn what_php_complains_of_is_in_the_errors_log() {
     for (protocol, answer) in by_all(&caddy, "/stderr.php") {
         assert_eq!((answer.status, answer.text().as_str()), (200, "fine"), "{protocol}");
     }
-    let lines = wait_for("three lines", Duration::from_secs(5), || {
+    let lines = wait_for("three lines", Duration::from_secs(30), || {
         let log = caddy.read("errors.log");
         (log.lines().count() >= 3).then_some(log)
     });
@@ -298,7 +298,7 @@ fn a_client_that_goes_away_ends_the_script() {
     let caddy = php(&fpm, "");
     let ended = |what: &str| {
         let gone = caddy.path("www/gone");
-        let said = wait_for(what, Duration::from_secs(10), || {
+        let said = wait_for(what, Duration::from_secs(30), || {
             std::fs::read_to_string(&gone).ok().filter(|said| !said.is_empty())
         });
         assert_eq!(said, "aborted", "{what}");

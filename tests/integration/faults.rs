@@ -155,7 +155,7 @@ fn the_errors_log_says_why() {
     let site = "http://:@PORT@\nerrors errors.log\nproxy / 127.0.0.1:@PORT2@\n";
     let caddy = Caddy::start(site);
     assert_eq!(curl(&[], &format!("http://localhost:{}/x", caddy.port())).status, 502);
-    let line = wait_for("the error log", Duration::from_secs(5), || {
+    let line = wait_for("the error log", Duration::from_secs(30), || {
         let text = caddy.read("errors.log");
         (!text.is_empty()).then_some(text)
     });

@@ -46,7 +46,7 @@ impl Balancer {
         let process = haproxy.arg("-db").arg("-f").arg(&file).stdout(Stdio::null());
         let process = process.stderr(Stdio::null()).spawn().expect("haproxy");
         let balancer = Self { process, _dir: dir, tls, plain };
-        wait_for("HAProxy", Duration::from_secs(10), || {
+        wait_for("HAProxy", Duration::from_secs(30), || {
             std::net::TcpStream::connect(("127.0.0.1", plain)).ok()
         });
         balancer

@@ -94,7 +94,7 @@ fn an_upstream_that_refuses_all_is_left_for_another() {
     assert_eq!(ask(&caddy, "h3", "POST", path).status, 502);
     let made = seen(&caddy, path).len();
     assert!((2..=3).contains(&made), "{made} requests for one");
-    let log = wait_for("the log", std::time::Duration::from_secs(5), || {
+    let log = wait_for("the log", std::time::Duration::from_secs(30), || {
         Some(errors(&caddy)).filter(|log| !log.is_empty())
     });
     assert!(log.contains("the upstream refused the request"), "{log}");
@@ -135,7 +135,7 @@ fn a_connection_with_no_room_is_not_waited_for() {
         })
         .collect();
     // Through the server, this would take one of the two places itself.
-    let both = wait_for("both", std::time::Duration::from_secs(5), || {
+    let both = wait_for("both", std::time::Duration::from_secs(30), || {
         Some(seen_by(&upstream, "/hold/100")).filter(|made| made.len() == 2)
     });
     assert_eq!(both[0].0, both[1].0, "on the connection that is there");
@@ -199,14 +199,14 @@ fn a_connection_of_checks_on_another_port_gets_no_requests() {
         format!("health_check /check\n health_check_interval 50ms\n health_check_port {port}");
     let caddy = before(&format!("h2c://{}", upstream.addr), &options);
     let beside = before(&format!("h2c://{}", checked.addr), "");
-    wait_for("a check", std::time::Duration::from_secs(10), || {
+    wait_for("a check", std::time::Duration::from_secs(30), || {
         (!seen(&beside, "/check").is_empty()).then_some(())
     });
     assert_eq!(text(&caddy, "h2", "POST", "/x"), "POST 2 abc");
     assert_eq!((seen(&caddy, "/x").len(), seen(&caddy, "/check").len()), (1, 0));
     assert!(seen(&beside, "/x").is_empty());
     let checks = seen(&beside, "/check").len();
-    wait_for("another check", std::time::Duration::from_secs(10), || {
+    wait_for("another check", std::time::Duration::from_secs(30), || {
         (seen(&beside, "/check").len() > checks).then_some(())
     });
 }
@@ -278,7 +278,7 @@ fn an_upstream_that_is_named_for_http_2_does_not_get_http_1() {
         let caddy = before(&format!("{scheme}://{addr}"), &trust);
         assert_eq!(ask(&caddy, "h2", "POST", "/http1").status, 502);
         assert_eq!(seen(&caddy, "/http1").len(), 1);
-        let log = wait_for("the log", std::time::Duration::from_secs(5), || {
+        let log = wait_for("the log", std::time::Duration::from_secs(30), || {
             Some(errors(&caddy)).filter(|log| !log.is_empty())
         });
         assert!(log.contains(&format!("upstream {scheme}://{addr}: ")), "{log}");

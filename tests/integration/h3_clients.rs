@@ -69,7 +69,7 @@ fn the_cipher_suite_has_its_name_over_every_protocol() {
     }
     let options = ["--http2", "--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256"];
     assert_eq!(curl(&options, &caddy.url("/")).status, 204);
-    let lines = wait_for("four lines", Duration::from_secs(10), || {
+    let lines = wait_for("four lines", Duration::from_secs(30), || {
         let log = caddy.read("access.log");
         let lines: Vec<String> = log.lines().map(str::to_owned).collect();
         (lines.len() == 4).then_some(lines)

@@ -229,7 +229,7 @@ fn the_source_of_a_script_is_never_sent() {
             );
         }
     }
-    wait_for("the line", Duration::from_secs(5), || {
+    wait_for("the line", Duration::from_secs(30), || {
         caddy.read("errors.log").contains("x.php is a script, and no fastcgi").then_some(())
     });
 }

@@ -278,7 +278,7 @@ fn idle_upstream_connections_are_bounded() {
             .collect();
         assert!(clients.into_iter().all(|client| client.join().unwrap() == 200));
         let open = || origin.open.load(std::sync::atomic::Ordering::SeqCst);
-        wait_for("few idle connections", std::time::Duration::from_secs(10), || {
+        wait_for("few idle connections", std::time::Duration::from_secs(30), || {
             (1..=most).contains(&open()).then_some(())
         });
     }

@@ -167,7 +167,7 @@ fn log_files_reopen() {
     let url = format!("http://localhost:{}/", caddy.port());
     let seen = |name: &str| !caddy.read(name).is_empty();
     curl(&[], &format!("{url}one"));
-    wait_for("the access log", Duration::from_secs(5), || seen("access.log").then_some(()));
+    wait_for("the access log", Duration::from_secs(30), || seen("access.log").then_some(()));
     for name in ["access.log", "process.log"] {
         std::fs::rename(caddy.path(name), caddy.path(&format!("{name}.1"))).unwrap();
     }

@@ -237,7 +237,7 @@ pub fn with_responder(dir: &Path) -> Responder {
         .spawn();
     let responder = Responder(responder.unwrap());
     // Not by connecting: it waits for ever for what such a client has to say.
-    wait_for("the responder", Duration::from_secs(5), || {
+    wait_for("the responder", Duration::from_secs(30), || {
         let said = std::fs::read_to_string(dir.join("said")).unwrap();
         said.contains("waiting for OCSP client").then_some(())
     });
@@ -245,7 +245,7 @@ pub fn with_responder(dir: &Path) -> Responder {
 }
 
 pub fn wait_stapled(caddy: &Caddy) {
-    wait_for("a staple", Duration::from_secs(15), || {
+    wait_for("a staple", Duration::from_secs(30), || {
         s_client(caddy, "-status").contains("Cert Status: good").then_some(())
     });
 }

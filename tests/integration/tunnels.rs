@@ -106,7 +106,7 @@ fn header_rules_hold_for_the_handshake_and_the_end_is_logged() {
         socket.close(None).await.unwrap();
         while let Some(Ok(_)) = socket.next().await {}
     });
-    let line = wait_for("the line", Duration::from_secs(10), || {
+    let line = wait_for("the line", Duration::from_secs(30), || {
         Some(caddy.read("access.log")).filter(|log| !log.is_empty())
     });
     // A text frame of five bytes and a Close frame.
@@ -251,7 +251,7 @@ fn a_wrong_answer_to_a_key_opens_no_tunnel_that_the_client_cannot_refuse() {
         });
         let refused = h3_socket(caddy.port(), json!({"messages": 1}));
         assert_eq!(refused["status"], "502", "{refused}");
-        let log = wait_for("two lines", Duration::from_secs(5), || {
+        let log = wait_for("two lines", Duration::from_secs(30), || {
             Some(caddy.read("errors.log")).filter(|log| log.lines().count() == 2)
         });
         let why = format!(
@@ -267,7 +267,7 @@ fn a_wrong_answer_to_a_key_opens_no_tunnel_that_the_client_cannot_refuse() {
         assert!(got.starts_with("http/1.1 101 ") && got.ends_with("\r\n\r\nhello"), "{got}");
         assert_eq!(got.contains("aaaaaaaaaaaaaaaaaaaaaaaaaaa="), answer == WRONG, "{got}");
         let line = format!("[WARNING] WebSocket of upstream {upstream}: Sec-WebSocket-Accept");
-        wait_for(&line, Duration::from_secs(5), || {
+        wait_for(&line, Duration::from_secs(30), || {
             (caddy.log().matches(&line).count() == 1).then_some(())
         });
     }
@@ -341,7 +341,7 @@ fn sockets_outlive_a_reload_and_hear_1001_at_a_stop() {
         assert_eq!((&told["echoed"], &told["closed"]), (&json!(10), &json!(1001)), "{told}");
     });
     assert_eq!(caddy.wait(), Some(0));
-    wait_for("the origin's goodbyes", Duration::from_secs(5), || {
+    wait_for("the origin's goodbyes", Duration::from_secs(30), || {
         (origin.closed() == [Some(1001); 4]).then_some(())
     });
 }

@@ -80,7 +80,7 @@ fn a_stop_while_the_new_process_starts_stops() {
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     install(&program, &caddy.path("caddy"));
     caddy.signal(Signal::SIGUSR2);
-    wait_for("the start", Duration::from_secs(10), || {
+    wait_for("the start", Duration::from_secs(30), || {
         caddy.read("started").trim().parse::<u32>().ok()
     });
     assert_eq!(status(&caddy), 201);

@@ -182,7 +182,7 @@ fn the_service_goes_on_after_every_fault() {
         seen(&caddy, "h1", row.method, row.path);
         assert_eq!(seen(&caddy, "h3", "GET", "/x"), "200 hello", "after {}", row.name);
     }
-    wait_for("the origin's connections to settle", Duration::from_secs(5), || {
+    wait_for("the origin's connections to settle", Duration::from_secs(30), || {
         (origin.open.load(Ordering::SeqCst) <= 2).then_some(())
     });
 }

@@ -108,11 +108,11 @@ fn ends_are_told_to_the_other_side() {
         let pid = Pid::from_raw(says(&mut socket).await.parse().unwrap());
         assert_eq!(kill(pid, None), Ok(()));
         drop(socket);
-        wait_for("the command to end", Duration::from_secs(5), || {
+        wait_for("the command to end", Duration::from_secs(30), || {
             kill(pid, None).is_err().then_some(())
         });
     });
-    let log = wait_for("standard error", Duration::from_secs(5), || {
+    let log = wait_for("standard error", Duration::from_secs(30), || {
         Some(caddy.read("errors.log")).filter(|log| log.matches("] grumble").count() == 2)
     });
     assert!(log.contains("[ERROR 0 /chat] grumble"), "{log}");
@@ -125,7 +125,7 @@ fn a_command_that_will_not_end_is_killed() {
         let mut socket = plain_socket(caddy.port2(), &[]).await.0;
         let pid = Pid::from_raw(says(&mut socket).await.parse().unwrap());
         socket.close(None).await.unwrap();
-        wait_for("the command to end", Duration::from_secs(10), || {
+        wait_for("the command to end", Duration::from_secs(30), || {
             kill(pid, None).is_err().then_some(())
         });
     });
@@ -143,7 +143,7 @@ fn commands_end_with_the_service() {
         caddy.wait();
         pid
     });
-    wait_for("the command to end", Duration::from_secs(10), || {
+    wait_for("the command to end", Duration::from_secs(30), || {
         kill(pid, None).is_err().then_some(())
     });
 }

@@ -28,6 +28,10 @@ def listening(spec):
 def start(sockets, command):
     pid = os.fork()
     if pid == 0:
+        # Before the program can say anything.
+        with open("pid.new", "w", encoding="ascii") as file:
+            file.write(f"{os.getpid()}\n")
+        os.rename("pid.new", "pid")
         # Out of the way first: the numbers wanted may be taken by sockets that come later.
         high = [os.dup(each.fileno()) for each in sockets]
         high = [os.dup2(fd, 100 + at) for at, fd in enumerate(high)]
@@ -36,9 +40,6 @@ def start(sockets, command):
         os.closerange(3 + len(high), 256)
         os.environ["LISTEN_FDS"], os.environ["LISTEN_PID"] = str(len(high)), str(os.getpid())
         os.execvp(command[0], command)
-    with open("pid.new", "w", encoding="ascii") as file:
-        file.write(f"{pid}\n")
-    os.rename("pid.new", "pid")
     return pid
 
 

@@ -24,7 +24,7 @@ class Client:
         self.job = job
         context = ssl._create_unverified_context()
         context.set_alpn_protocols(["h2"])
-        plain = socket.create_connection(("127.0.0.1", job["port"]), timeout=10)
+        plain = socket.create_connection(("127.0.0.1", job["port"]), timeout=30)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.tls = context.wrap_socket(plain, server_hostname="localhost")
         self.began = time.time()
@@ -33,7 +33,7 @@ class Client:
                     "ended": [], "settings": {}, "acks": 0, "window": 65535}
         window = b"" if initial_window is None else b"\x00\x04" + initial_window.to_bytes(4, "big")
         self.tls.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, window))
-        self.listen(lambda: self.out["settings"], 5)
+        self.listen(lambda: self.out["settings"], 30)
         self.send(frame(SETTINGS, ACK, 0, b""))
 
     def fields(self, method="GET", path=None):
@@ -140,7 +140,7 @@ def cancel_running(client, count):
         acks = client.out["acks"]
         if not client.send(client.get(s) + frame(PING, 0, 0, bytes(8))):
             return
-        client.listen(lambda: client.out["acks"] > acks, 5)
+        client.listen(lambda: client.out["acks"] > acks, 30)
         if not client.send(frame(RST, 0, s, (8).to_bytes(4, "big"))):
             return
         client.out["sent"] += 1
@@ -193,12 +193,12 @@ def bomb(client, count):
 
 def crumbs(client, count):
     client.send(client.get(1, extra=field("cookie", "a") * count))
-    client.listen(client.is_decided, 10)
+    client.listen(client.is_decided, 30)
 
 
 def header(client, count):
     client.send(client.get(1, extra=field("x-a", "a" * count)))
-    client.listen(client.is_decided, 10)
+    client.listen(client.is_decided, 30)
 
 
 def header_in_many(client, count):
@@ -209,13 +209,13 @@ def header_in_many(client, count):
         last = END_HEADERS if n == len(parts) - 1 else 0
         kind, flags = (HEADERS, END_STREAM | last) if n == 0 else (CONTINUATION, last)
         client.send(frame(kind, flags, 1, part))
-    client.listen(client.is_decided, 10)
+    client.listen(client.is_decided, 30)
 
 
 def half_head(client, count):
     """An answered request first, so that the next head is not the connection's first."""
     client.send(client.get(1, path="/"))
-    client.listen(lambda: client.out["ended"], 5)
+    client.listen(lambda: client.out["ended"], 30)
     client.began = time.time()
     client.send(frame(HEADERS, 0, 3, client.fields()))
 
@@ -235,7 +235,7 @@ def sockets(client, count):
     client.listen(lambda: len(client.out["statuses"]) == count, 30)
     last = 2 * count + 1
     client.send(client.get(last))
-    client.listen(lambda: last in client.out["ended"], 10)
+    client.listen(lambda: last in client.out["ended"], 30)
 
 
 def zero_window(client, count):
@@ -247,7 +247,7 @@ def thaw(client, count):
     client.send(client.get(1))
     client.listen(lambda: client.out["resets"], count)
     client.send(frame(WINDOW, 0, 1, (1 << 20).to_bytes(4, "big")))
-    client.listen(lambda: client.out["ended"], 10)
+    client.listen(lambda: client.out["ended"], 30)
 
 
 def busy_stall(client, count):
@@ -256,7 +256,7 @@ def busy_stall(client, count):
     stream, end = 3, time.time() + count
     while time.time() < end and client.out["seconds"] is None and 1 not in client.out["resets"]:
         client.send(client.get(stream, path="/small"))
-        client.listen(lambda: stream in client.out["ended"], 5)
+        client.listen(lambda: stream in client.out["ended"], 30)
         client.listen(lambda: False, 2)
         stream += 2
     client.out["stalled"] = time.time() - client.began
@@ -277,7 +277,7 @@ def after_answer(client, count):
     """The frames `then`, in hexadecimal, on a POST of `count` bytes that has its answer."""
     length = field("content-length", str(count)) if count else b""
     client.send(client.get(1, extra=length, end=False))
-    client.listen(lambda: client.out["ended"], 5)
+    client.listen(lambda: client.out["ended"], 30)
     client.send(bytes.fromhex(client.job["then"]))
     client.listen(lambda: client.out["resets"] or client.out["goaway"], client.job["seconds"] or 5)
 
@@ -288,12 +288,12 @@ def frames(client, count):
     out = client.out
     client.send(bytes.fromhex(client.job.get("many", "")) * client.job.get("times", 1))
     client.send(bytes.fromhex(client.job["then"]))
-    client.listen(lambda: len({*out["ended"], *out["resets"]}) >= count or out["goaway"], 10)
+    client.listen(lambda: len({*out["ended"], *out["resets"]}) >= count or out["goaway"], 30)
 
 
 def idle(client, count):
     client.send(client.get(1))
-    client.listen(lambda: client.out["ended"], 5)
+    client.listen(lambda: client.out["ended"], 30)
     client.began = time.time()
 
 

@@ -89,7 +89,7 @@ impl Engine {
             .spawn()
             .expect("a server from tests/setup.sh");
         self.process = Some(process);
-        wait_for("the engine", Duration::from_secs(10), || {
+        wait_for("the engine", Duration::from_secs(30), || {
             let said = self.ask(&["PING"]);
             (said == "PONG" || said.starts_with("NOAUTH")).then_some(())
         });

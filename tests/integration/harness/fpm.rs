@@ -50,8 +50,9 @@ impl Fpm {
             .spawn()
             .expect("php-fpm8.2; tests/setup.sh installs it");
         let fpm = Self { unix: format!("unix:{socket}"), tcp, dir, child };
-        wait_for("php-fpm to listen", Duration::from_secs(15), || {
-            UnixStream::connect(&socket).ok()
+        wait_for("php-fpm to listen", Duration::from_secs(30), || {
+            UnixStream::connect(&socket).ok()?;
+            std::net::TcpStream::connect(&fpm.tcp).ok()
         });
         fpm
     }
@@ -61,7 +62,7 @@ impl Fpm {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         let before = self.log().matches("ready to handle connections").count();
         kill(pid, Signal::SIGUSR2).unwrap();
-        wait_for("php-fpm to come back", Duration::from_secs(15), || {
+        wait_for("php-fpm to come back", Duration::from_secs(30), || {
             (self.log().matches("ready to handle connections").count() > before).then_some(())
         });
     }

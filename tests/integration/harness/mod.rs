@@ -23,7 +23,7 @@ mod udp_balancer;
 mod watch;
 mod world;
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
@@ -65,14 +65,23 @@ pub fn free_port() -> u16 {
     let base = u16::try_from(std::process::id() % 180).unwrap() * 100;
     for _ in 0..5_000 {
         let port = 10_000 + (base + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
-        let free = TcpListener::bind(("0.0.0.0", port)).is_ok()
-            && TcpListener::bind(("::", port)).is_ok()
-            && UdpSocket::bind(("0.0.0.0", port)).is_ok();
-        if free {
+        if !is_taken(port) {
             return port;
         }
     }
     panic!("no free port");
+}
+
+/// Whether a socket has this port. None is opened to see: a child that another thread starts at
+/// that moment would keep it until its exec.
+fn is_taken(port: u16) -> bool {
+    let end = format!(":{port:04X}");
+    ["tcp", "tcp6", "udp", "udp6"].iter().any(|table| {
+        let text = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .any(|local| local.ends_with(&end))
+    })
 }
 
 /// A port that takes a right to bind.

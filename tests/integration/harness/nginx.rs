@@ -95,7 +95,7 @@ impl Nginx {
             .spawn()
             .expect("nginx");
         let nginx = Self { addr, dir, child };
-        wait_for("nginx to listen", Duration::from_secs(10), || {
+        wait_for("nginx to listen", Duration::from_secs(30), || {
             TcpStream::connect(&nginx.addr).ok()
         });
         nginx

@@ -119,7 +119,7 @@ impl Pebble {
             .expect("pebble");
         self.processes.push(pebble);
         let url = self.url();
-        wait_for("pebble", Duration::from_secs(10), || {
+        wait_for("pebble", Duration::from_secs(30), || {
             (curl_raw(&[&url]).status == 200).then_some(())
         });
     }

@@ -45,6 +45,8 @@ pub struct Responder {
     log: Arc<Mutex<Vec<Asked>>>,
     /// Connections that are open now.
     pub open: Arc<AtomicUsize>,
+    /// Requests whose parameters have arrived.
+    pub begun: Arc<AtomicUsize>,
 }
 
 impl Responder {
@@ -54,14 +56,16 @@ impl Responder {
 
     pub fn on(listener: TcpListener) -> Self {
         let addr = listener.local_addr().unwrap().to_string();
-        let responder = Self { addr, log: Arc::default(), open: Arc::default() };
+        let (log, open, begun) = Default::default();
+        let responder = Self { addr, log, open, begun };
         let (log, open) = (responder.log.clone(), responder.open.clone());
+        let begun = responder.begun.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (log, open) = (log.clone(), open.clone());
+                let (log, open, begun) = (log.clone(), open.clone(), begun.clone());
                 std::thread::spawn(move || {
                     open.fetch_add(1, Ordering::SeqCst);
-                    let _ = Conn { stream, log }.serve();
+                    let _ = Conn { stream, log, begun }.serve();
                     open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
@@ -81,6 +85,7 @@ impl Responder {
 struct Conn {
     stream: TcpStream,
     log: Arc<Mutex<Vec<Asked>>>,
+    begun: Arc<AtomicUsize>,
 }
 
 impl Conn {
@@ -89,6 +94,7 @@ impl Conn {
         loop {
             let mut asked = Asked::default();
             let keep = self.begin(&mut asked)?;
+            self.begun.fetch_add(1, Ordering::SeqCst);
             let uri = asked.params.get("REQUEST_URI").cloned().unwrap_or_default();
             let mut words = uri.trim_start_matches('/').splitn(2, '/');
             let word = words.next().unwrap_or_default().to_owned();

@@ -131,13 +131,13 @@ fn a_rolling_upgrade_under_load_fails_no_request() {
             }
         });
         scope.spawn(|| h2(&url, &stop, &http2));
-        let job = json!({"path": "/echo", "until_file": stop_file, "reconnects": true});
-        let quic: Vec<_> = (0..3)
-            .map(|_| {
-                let job = job.clone();
-                scope.spawn(move || h3(udp, json!({"loop": job})))
-            })
-            .collect();
+        let paths = [0, 1, 2].map(|number| format!("/echo?{number}"));
+        let quic = paths.each_ref().map(|path| {
+            let job = json!({
+                "path": path, "seconds": 300, "until_file": stop_file, "reconnects": true,
+            });
+            scope.spawn(move || h3(udp, json!({"loop": job})))
+        });
         asked(&origin, "/echo", 100);
         for caddy in &mut machines {
             caddy.upgrade();
@@ -147,6 +147,7 @@ fn a_rolling_upgrade_under_load_fails_no_request() {
             let enough = || (tally.ok.load(Ordering::Relaxed) > 10).then_some(());
             wait_for("more requests", Duration::from_secs(60), enough);
         }
+        paths.iter().for_each(|path| asked(&origin, path, 20));
         stop.store(true, Ordering::Relaxed);
         std::fs::write(&stop_file, "").unwrap();
         for client in quic {
@@ -187,10 +188,12 @@ fn a_machine_that_is_killed_takes_only_what_it_was_doing() {
         });
         let job = json!({"path": "/echo", "until_file": stop_file, "reconnects": true});
         let quic = scope.spawn(move || h3(port, json!({"loop": job})));
-        asked(&origin, "/echo", 20);
+        asked(&origin, "/echo", 5);
         machines[0].kill();
         let whole = downloads.into_iter().map(|one| one.join().unwrap() == 200);
         assert_eq!(whole.filter(|whole| *whole).count(), 4, "two of six were on the machine");
+        let enough = || (fresh.ok.load(Ordering::Relaxed) > 20).then_some(());
+        wait_for("more requests", Duration::from_secs(60), enough);
         stop.store(true, Ordering::Relaxed);
         std::fs::write(&stop_file, "").unwrap();
         let said = quic.join().unwrap();

@@ -96,8 +96,9 @@ fn who_fetches_much_from_a_slow_engine_orders_nothing() {
     plant(&engine, 600);
     let slow = delayed(([127, 0, 0, 1], engine.port).into(), Duration::from_millis(500));
     let two = with(member(setup(SITE), &format!("redis://127.0.0.1:{slow}")), &pebble).start();
-    wait_log(&two, CONNECTED);
-    assert!(trusted(&two, &pebble.root(), "one.example"));
+    // 19 batches of a second, and 600 files.
+    wait_for(CONNECTED, Duration::from_secs(180), || two.log().contains(CONNECTED).then_some(()));
+    wait_trusted(&two, &pebble.root(), "one.example");
     assert_eq!(orders(&pebble), 1);
 }
 

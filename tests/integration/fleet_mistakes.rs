@@ -196,13 +196,17 @@ fn a_user_with_few_rights_has_enough() {
 #[test]
 fn the_node_that_has_the_keys_is_remembered() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let nodes = folders.each_ref().map(|folder| {
-        let folder = folder.path().display().to_string();
-        Engine::start_with(Kind::Valkey, &["--cluster-enabled", "yes", "--dir", &folder])
+    // Without a number, that of the port and 10,000, which is one that clients are given.
+    let buses = [free_port(), free_port()].map(|port| port.to_string());
+    let nodes = [0, 1].map(|at| {
+        let (folder, bus) = (folders[at].path().display().to_string(), &buses[at]);
+        let options = ["--cluster-enabled", "yes", "--dir", &folder, "--cluster-port", bus];
+        Engine::start_with(Kind::Valkey, &options)
     });
     let [mut asked, has] = nodes;
     assert_eq!(has.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), "OK");
-    assert_eq!(asked.ask(&["CLUSTER", "MEET", "127.0.0.1", &has.port.to_string()]), "OK");
+    let meet = ["CLUSTER", "MEET", "127.0.0.1", &has.port.to_string(), &buses[1]];
+    assert_eq!(asked.ask(&meet), "OK");
     for node in [&asked, &has] {
         wait_for("the cluster", PATIENCE, || {
             node.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(())

@@ -129,12 +129,15 @@ impl Client {
 fn a_download_goes_on_when_the_balancer_chooses_another_machine() {
     for has_other_port in [false, true] {
         let pair = Pair::start();
+        pair.balancer.pace(Duration::from_micros(600));
         let download = pair.download();
         pair.wait_passed(1 << 20);
         pair.balancer.switch(quic(&pair.two), has_other_port);
-        pair.wait_passed(6 << 20);
+        let switched = pair.balancer.passed();
+        pair.wait_passed(switched + (5 << 20));
         // And back, which needs no other machine.
         pair.balancer.switch(quic(&pair.one), has_other_port);
+        pair.balancer.pace(Duration::ZERO);
         let got = download.join().unwrap().unwrap();
         assert!(got == content(), "{} bytes", got.len());
         let [over, taken] = [packets(&pair.two, "handed_over"), packets(&pair.one, "taken")];
@@ -202,8 +205,11 @@ fn noise_at_the_port_is_dropped() {
             bytes[..2].copy_from_slice(&[0xcf, 1]);
         }
         noise.send_to(&bytes, way).unwrap();
+        // As much as the socket's buffer holds.
         if round % 50 == 0 {
-            std::thread::sleep(Duration::from_millis(20));
+            wait_for("the noise so far", PATIENCE, || {
+                (packets(&pair.one, "refused") + 10 >= round as u64).then_some(())
+            });
         }
     }
     wait_for("the noise", PATIENCE, || (packets(&pair.one, "refused") >= 290).then_some(()));

@@ -59,6 +59,9 @@ fn two_machines_make_one_report_and_none_counts_twice() {
     assert_eq!(visits(&one), visits(&two));
     wait_report(&one, NETWORKS, 1);
     again(&mut one);
+    wait_for("the first page", PATIENCE, || {
+        (!engine.ask(&["KEYS", "{caddy}:page:*"]).is_empty()).then_some(())
+    });
     again(&mut two);
     wait_report(&two, 2 * NETWORKS, 2);
     for _ in 0..2 {

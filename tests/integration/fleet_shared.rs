@@ -12,7 +12,7 @@ use crate::tls::{wait_stapled, with_responder};
 
 const CONNECTED: &str = "fleet: connected to";
 /// When the others know what one has let through: a second until it tells, and the way there.
-const TOLD: Duration = Duration::from_secs(4);
+const TOLD: Duration = Duration::from_secs(8);
 
 /// A machine whose site has the same name on all of them. Clients are whom the test names.
 fn site(lines: &str) -> Setup {
@@ -56,16 +56,16 @@ fn a_client_has_one_quota_at_all_machines() {
     assert_eq!(let_in(&machines[1], "192.0.2.1", 5), 0);
     assert_eq!(let_in(&machines[2], "192.0.2.1", 5), 0);
     assert_eq!(let_in(&machines[2], "192.0.2.2", 5), 5);
-    // Taking turns, four requests a second at each: what two machines let through before the
+    // Taking turns, two requests a second at each: what two machines let through before the
     // third has told them is too much.
-    let (mut allowed, end) = (0, Instant::now() + Duration::from_secs(12));
-    while Instant::now() < end {
+    let mut allowed = 0;
+    for _ in 0..25 {
         for caddy in &machines {
             allowed += let_in(caddy, "192.0.2.3", 1);
         }
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(500));
     }
-    // What machines have on the way, at most: 2 × 1.5 s × 4.
+    // What two machines have on the way within 3 s, at most two requests a second each.
     assert!((30..=42).contains(&allowed), "{allowed}");
 }
 
@@ -110,22 +110,25 @@ fn nothing_is_told_at_rest_and_a_message_names_nobody() {
     let url = engine.url();
     let (one, _two) = (machine("ratelimit 50/hour", &url), machine("ratelimit 50/hour", &url));
     let plain = machine("", &url);
-    assert_eq!(engine.ask(&["PUBSUB", "NUMSUB", "{caddy}:told"]), "{caddy}:told\n2");
-    let before = engine.commands();
+    wait_for("two listeners", PATIENCE, || {
+        (engine.ask(&["PUBSUB", "NUMSUB", "{caddy}:told"]) == "{caddy}:told\n2").then_some(())
+    });
+    let publishes = || {
+        let stats = engine.ask(&["INFO", "commandstats"]);
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_publish:calls="));
+        line.map_or(0, |line| line.split(['=', ',']).nth(1).unwrap().parse::<u64>().unwrap())
+    };
+    let (before, begun) = (engine.commands(), Instant::now());
     std::thread::sleep(Duration::from_secs(15));
     let spent = engine.commands() - before;
-    assert!((3..=45).contains(&spent), "{spent} commands of three machines in 15 s");
+    // A question more with a sign of life may fall into this time; 30 messages do not.
+    let most = 3 * (begun.elapsed().as_secs() + 8);
+    assert!((3..=most).contains(&spent), "{spent} commands of three machines, at most {most}");
     drop(plain);
 
     let mut listener = TcpStream::connect(("127.0.0.1", engine.port)).unwrap();
     listener.write_all(b"SUBSCRIBE {caddy}:told\r\n").unwrap();
     listener.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    let asks = || engine.ask(&["INFO", "commandstats"]);
-    let publishes = || {
-        let stats = asks();
-        let line = stats.lines().find(|line| line.starts_with("cmdstat_publish:calls="));
-        line.map_or(0, |line| line.split(['=', ',']).nth(1).unwrap().parse::<u64>().unwrap())
-    };
     let (before, begun) = (publishes(), Instant::now());
     for client in 0..200 {
         assert_eq!(let_in(&one, &format!("192.0.2.{client}"), 1), 1);

@@ -61,9 +61,9 @@ fn streams(caddy: &Caddy, keys: &TempDir, count: u32, pause: u32) -> Value {
 fn a_stream_lives_while_either_side_speaks() {
     let (keys, _, _) = keys();
     let service = Service::start("grpc_service.py", &[]);
-    let options = "idle_timeout 3s\nfirst_byte_timeout 3s";
+    let options = "idle_timeout 6s\nfirst_byte_timeout 6s";
     let (caddy, keys) = proxy(keys, &format!("h2c://{}", service.addr), options);
-    assert_eq!(streams(&caddy, &keys, 8, 1), json!({"watch": 8, "collect": 8, "chat": 8}));
+    assert_eq!(streams(&caddy, &keys, 14, 1), json!({"watch": 14, "collect": 14, "chat": 14}));
 }
 
 #[test]

@@ -36,10 +36,10 @@ fn timeouts_of_the_site_hold_over_http_3() {
 #[test]
 fn a_request_under_way_is_no_idleness_over_http_3() {
     let origin = Origin::start();
-    let site = "https://localhost:@PORT@ {\n tls self_signed\n timeouts {\n  idle 1s\n }\n \
+    let site = "https://localhost:@PORT@ {\n tls self_signed\n timeouts {\n  idle 3s\n }\n \
         proxy / @ORIGIN@\n}\n";
     let slow = Setup::new(site).set("ORIGIN", origin.addr).start();
-    let asked = json!({"requests": [{"path": "/slow/3000"}, {"path": "/size/1"}]});
+    let asked = json!({"requests": [{"path": "/slow/8000"}, {"path": "/size/1"}]});
     let seen = h3(slow.port(), asked);
     assert_eq!(
         (&seen["answers"][0]["status"], &seen["answers"][1]["status"]),

@@ -82,7 +82,7 @@ fn an_upload_that_nobody_reads_leaves_room_for_other_requests() {
     let origin = Origin::start();
     let caddy = with_a_queue(&origin);
     let job = json!({
-        "count": 3, "upload": 4 << 20, "path": "/hang/90000", "beside": "/small", "patience": 6,
+        "count": 3, "upload": 4 << 20, "path": "/hang/90000", "beside": "/small", "patience": 30,
     });
     let said = Held::open(&caddy, job).end();
     assert_eq!(said["beside"].as_array().unwrap().len(), 3);

@@ -19,7 +19,7 @@ fn children(pid: u32) -> String {
 fn commands_run_at_the_start_the_reload_and_the_stop() {
     let mut caddy = Setup::new(
         "http://:@PORT@, http://:@PORT2@ {\n status 204 /\n\
-         startup sh -c 'sleep 1; echo background >> events' &\n\
+         startup sh -c 'until grep -qs instance events; do sleep 0.1; done; echo background >> events' &\n\
          on startup sh -c 'echo start >> events'\n\
          on instancestartup sh -c 'echo instance >> events'\n\
          on instancerestart sh -c 'echo restart >> events'\n\

@@ -11,7 +11,7 @@ use crate::harness::{
     Caddy, Nginx, Origin, Setup, TlsStream, certificate, curl, statuses, tls_any, wait_for,
 };
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(20);
 /// The origin says nothing for as long.
 const ASK: &[u8] = b"GET /hang/60000 HTTP/1.1\r\nHost: localhost\r\n\r\n";
 

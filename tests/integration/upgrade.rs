@@ -21,7 +21,7 @@ fn two_workers(origin: &Origin) -> Setup {
 
 /// Waits until the origin has got `count` requests for the path.
 pub fn asked(origin: &Origin, path: &str, count: usize) {
-    wait_for("the request", Duration::from_secs(20), || {
+    wait_for("the request", Duration::from_secs(60), || {
         let requests = origin.requests();
         (requests.iter().filter(|one| one.target == path).count() >= count).then_some(())
     });

@@ -73,7 +73,7 @@ def status(block):
 def run(job):
     context = ssl._create_unverified_context()
     context.set_alpn_protocols(["h2"])
-    plain = socket.create_connection(("127.0.0.1", job["port"]), timeout=5)
+    plain = socket.create_connection(("127.0.0.1", job["port"]), timeout=30)
     stream = context.wrap_socket(plain, server_hostname="localhost")
     block = b"".join(field(name, value) for name, value in job["fields"])
     body = job["body"].encode()

@@ -180,7 +180,7 @@ async def one(port, case):
         if "flood" in case:
             sent = await client.flood(f"localhost:{port}", case["flood"])
             return {"closed": client.closed, "sent": sent, "seconds": time.time() - began}
-        end = began + case.get("wait", 3)
+        end = began + case.get("wait", 20)
         for stream in case.get("streams", []):
             if stream.get("later"):
                 await client.settle(end)

@@ -16,7 +16,7 @@ const FOLDER: &str = "challenges/";
 const STEP: Duration = Duration::from_millis(50);
 const STEPS: usize = 2000;
 /// How long they take for it once it is with them.
-const SPREAD: Duration = Duration::from_millis(300);
+const SPREAD: Duration = Duration::from_secs(1);
 
 /// What answers a challenge.
 #[derive(Debug, Clone, Copy)]

@@ -198,7 +198,8 @@ impl Watched {
              sentinel failover-timeout main 10000\n"
         );
         let sentinel = Engine::sentinel(kind, &text);
-        wait_for("the replica", Duration::from_secs(30), || {
+        // A Sentinel that was not scheduled for 2 s does nothing for 30 s.
+        wait_for("the replica", Duration::from_secs(90), || {
             let is_up = replica.ask(&["INFO", "replication"]).contains("master_link_status:up");
             let known = sentinel.ask(&["SENTINEL", "REPLICAS", "main"]);
             (is_up && known.contains(&replica.port.to_string())).then_some(())
@@ -213,7 +214,7 @@ impl Watched {
     /// Ends the primary without a word, and waits until the replica has its place.
     pub fn fail_over(&mut self) {
         self.primary.kill();
-        wait_for("the failover", Duration::from_secs(30), || {
+        wait_for("the failover", Duration::from_secs(90), || {
             self.replica.ask(&["ROLE"]).starts_with("master").then_some(())
         });
     }

@@ -172,7 +172,7 @@ fn every_long_default_holds() {
             seconds(&seen["stalled"])
         }),
         wait("a response unread over HTTP/3", MINUTE, |caddy, _| {
-            let jobs = json!({"requests": [{"path": BIG}], "freeze": true});
+            let jobs = json!({"requests": [{"path": BIG}], "freeze": true, "window": 1 << 20});
             let answer = &h3(caddy.port(), jobs)["answers"][0];
             assert_eq!(answer["error"], "reset 0x102", "{}", answer["len"]);
             seconds(&answer["seconds"])

@@ -5,7 +5,7 @@ use std::time::Duration;
 use caddy::fleet::seal::Seal;
 use nix::sys::signal::Signal;
 
-use crate::acme::{PATIENCE, entry, orders, pebble, setup, trusted, wait_trusted, with};
+use crate::acme::{PATIENCE, entry, orders, pebble, setup, wait_trusted, with};
 use crate::fleet::{KEY, SITE, first, member, wait_log};
 use crate::fleet_faults::tell;
 use crate::harness::{Caddy, Engine, Kind, Pebble, Setup, delayed, wait_for};

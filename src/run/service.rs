@@ -195,10 +195,10 @@ impl Service {
         let waiting = self.control.waiting();
         let answer = match self.try_reload() {
             Ok(warnings) => {
-                log::info!("Reloading complete");
-                self.tell_restarted();
                 let configuration = Configuration::new(&self.source.name, self.sites.len());
                 self.status.reloaded(signal, configuration);
+                log::info!("Reloading complete");
+                self.tell_restarted();
                 Answer { code: OK, text: lines(&warnings) }
             }
             Err(error) => {

@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    const SOON: Duration = Duration::from_secs(1);
+    const SOON: Duration = Duration::from_secs(3);
     const PATIENCE: Duration = Duration::from_secs(30);
 
     /// A listener whose queue holds one connection, and that connection.

@@ -247,8 +247,14 @@ mod tests {
         Body::new(Sized(drip(bytes as usize), bytes))
     }
 
+    /// By a clock that stands still until there is nothing to do but to wait.
     fn local<F: Future>(story: F) -> F::Output {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(story)
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap()
+            .block_on(story)
     }
 
     fn bounds(silence: Option<Duration>) -> Bounds {

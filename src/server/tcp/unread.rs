@@ -125,10 +125,19 @@ mod tests {
         Body::new(StreamBody::new(Box::pin(frames.chain(stream::pending()))))
     }
 
+    /// By a clock that stands still until there is nothing to do but to wait.
+    fn local<F: Future>(story: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap()
+            .block_on(story)
+    }
+
     /// Milliseconds for which the rest of a dropped body is read.
     fn drained(body: Body, most: u64) -> u128 {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        local(async {
             let stall = Rc::new(Stall::default());
             drop(hold(stall.clone(), body));
             let began = Instant::now();
@@ -148,8 +157,7 @@ mod tests {
 
     #[test]
     fn a_body_in_other_hands_is_waited_for() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        local(async {
             let stall = Rc::new(Stall::default());
             let held = hold(stall.clone(), late(3, Duration::from_millis(1)));
             let began = Instant::now();

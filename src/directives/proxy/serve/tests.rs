@@ -111,15 +111,17 @@ fn upstreams_in_trouble_are_not_given_more_of_it() {
 #[test]
 fn a_single_host_that_comes_back_in_time_gets_every_request() {
     local(async {
-        let to = dead().await;
-        let mut rule = Rule::of("/", std::slice::from_ref(&to));
+        // It refuses until it listens, and nobody else gets its port meanwhile.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut rule = Rule::of("/", &[socket.local_addr().unwrap().to_string()]);
         rule.try_duration = Some(Duration::from_secs(10));
         rule.try_interval = Duration::from_millis(20);
         rule.budget = Some(Box::default());
         let requests = (0..300).map(|_| status(&rule, request("GET", "/")));
         let back = async {
             sleep(Duration::from_millis(500)).await;
-            let listener = tokio::net::TcpListener::bind(to).await.unwrap();
+            let listener = socket.listen(1024).unwrap();
             crate::directives::proxy::testing::answer_at(listener, |_| ok("a"))
         };
         let (statuses, _) = tokio::join!(futures_util::future::join_all(requests), back);
@@ -184,6 +186,13 @@ fn a_client_that_gives_up_frees_its_place_in_the_queue() {
     });
 }
 
+/// Waits until a request is in the queue for this upstream.
+async fn queued(rule: &Rule, host: usize) {
+    while rule.hosts[host].state.waiting.load(Ordering::Relaxed) < 1 {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Two upstreams with one place each, of which the first fails the first request.
 async fn one_that_fails_once(queue: usize) -> Rule {
     let (a, _) = origin(|nth| if nth == 0 { (Vec::new(), Then::Reset) } else { ok("a") }).await;
@@ -202,10 +211,10 @@ fn who_may_not_use_a_free_place_holds_nobody_up() {
         // It has failed at the first, so that it waits for the second.
         let first = status(&rule, request("GET", "/first"));
         let others = async {
-            sleep(Duration::from_millis(50)).await;
+            queued(&rule, 1).await;
             assert_eq!(rule.hosts[1].state.waiting.load(Ordering::Relaxed), 1);
             for _ in 0..3 {
-                let other = timeout(Duration::from_secs(2), status(&rule, request("GET", "/")));
+                let other = timeout(Duration::from_secs(5), status(&rule, request("GET", "/")));
                 assert_eq!(other.await, Ok(200));
             }
             drop(held);
@@ -221,11 +230,11 @@ fn a_freed_place_goes_to_one_who_may_use_it() {
         let second = rule.hosts[1].state.acquire(1);
         let failed = status(&rule, request("GET", "/first"));
         let others = async {
-            sleep(Duration::from_millis(50)).await;
+            queued(&rule, 1).await;
             let first = rule.hosts[0].state.acquire(1);
-            let waiting = timeout(Duration::from_secs(2), status(&rule, request("GET", "/")));
+            let waiting = timeout(Duration::from_secs(5), status(&rule, request("GET", "/")));
             let free = async {
-                sleep(Duration::from_millis(50)).await;
+                queued(&rule, 0).await;
                 drop(first);
             };
             assert_eq!(tokio::join!(waiting, free).0, Ok(200));

@@ -20,7 +20,7 @@ DATA, HEADERS, RST, SETTINGS, GOAWAY, WINDOW, PRIORITY_UPDATE = 0, 1, 3, 4, 7, 8
 LARGE = 16 * 1024 * 1024
 # Of a read, after which the client sleeps: with a small buffer in the kernel, content waits in the
 # server.
-PIECE, PAUSE, BUFFER = 16 * 1024, 0.001, 32 * 1024
+PIECE, PAUSE, BUFFER = 16 * 1024, 0.003, 32 * 1024
 
 
 class Client:

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Caddy, Origin, Setup, curl, h2_raw, h3, h3_one, h3_raw, wait_for};
+use crate::harness::{Caddy, Origin, Setup, curl, free_port, h2_raw, h3, h3_one, h3_raw, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -64,8 +64,9 @@ fn a_request_that_is_refused_has_its_line() {
             line(&caddy, &wanted.replace('@', &host));
         }
     }
-    let errors = caddy.read("errors.log");
-    assert!(errors.contains("[ERROR 400 /a] the request is malformed"), "{errors}");
+    let malformed = "[ERROR 400 /a] the request is malformed";
+    let errors = caddy.read_when("errors.log", |log| log.contains(malformed));
+    assert!(errors.contains(malformed), "{errors}");
     let port = caddy.port();
     let big = "z".repeat(2000);
     let url = caddy.url("/h2");
@@ -194,13 +195,9 @@ fn a_failure_is_told_with_all_its_causes() {
     let tls = "https://localhost:@PORT@ {\n tls self_signed\n status 204 /\n}\n\
                http://localhost:@PORT2@ {\n status 204 /\n}\n";
     let tls = Setup::new(tls).start();
-    let closed = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
     let text = format!(
         "http://localhost:@PORT@ {{
- proxy /closed http://{closed}
+ proxy /closed http://127.0.0.1:{closed}
  proxy /tls http://{alert}
  proxy /plain https://127.0.0.1:{plain}
  proxy /h2 h2c://127.0.0.1:{plain}
@@ -209,6 +206,7 @@ fn a_failure_is_told_with_all_its_causes() {
 }}
 ",
         tls.port(),
+        closed = free_port(),
         alert = alerting_server(),
         plain = tls.port2()
     );

@@ -162,9 +162,11 @@ fn prometheus_scrapes_what_was_served() {
     let reused = prometheus.value("sum(caddy_upstream_connections_reused_total)");
     let opened = prometheus.value("sum(caddy_upstream_connections_opened_total)");
     assert_eq!(reused + opened, 9.0, "{reused} reused");
-    let targets = prometheus.api("targets");
-    let target = &targets["data"]["activeTargets"][0];
-    assert_eq!((&target["health"], &target["lastError"]), (&json!("up"), &json!("")), "{targets}");
+    wait_for("a target without an error", PATIENCE, || {
+        let targets = prometheus.api("targets");
+        let target = &targets["data"]["activeTargets"][0];
+        (target["health"] == "up" && target["lastError"] == "").then_some(())
+    });
     let rules = prometheus.api("rules");
     let rules = rules["data"]["groups"][0]["rules"].as_array().unwrap();
     assert!(rules.len() >= 10);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{NOT_CONFIGURED, Setup, curl, h3_one, wait_for};
+use crate::harness::{Caddy, NOT_CONFIGURED, Setup, curl, h3_one, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -33,16 +33,22 @@ fn records(file: &Path) -> Vec<Value> {
     parts.map(read).collect()
 }
 
+/// Stops the server; its files are whole then.
+fn stop(caddy: &mut Caddy) {
+    caddy.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(caddy.wait(), Some(0));
+}
+
 #[test]
 fn a_connection_is_recorded_from_its_handshake_on() {
-    let caddy = Setup::new(SITE).arg("-qlog=@DIR@/qlog").arg("-log=process.log").start();
+    let mut caddy = Setup::new(SITE).arg("-qlog=@DIR@/qlog").arg("-log=process.log").start();
     assert_eq!(h3_one(caddy.port(), json!({"path": "/"})).status, 204);
     assert_eq!(curl(&["--http2"], &caddy.url("/")).status, 204);
     let dir = caddy.path("qlog");
-    // The file is whole when the connection has gone.
     let file = wait_for("the file", PATIENCE, || {
         files(&dir).pop().filter(|file| fs::metadata(file).unwrap().len() > 1000)
     });
+    stop(&mut caddy);
     assert_eq!(files(&dir).len(), 1, "HTTP/2 has none");
     assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
     let records = records(&file);
@@ -78,12 +84,13 @@ fn a_connection_is_recorded_from_its_handshake_on() {
 /// with the same `group_id` into one connection, and wants their times in order.
 #[test]
 fn qvis_takes_the_file() {
-    let caddy = Setup::new(SITE).arg("-qlog=@DIR@/qlog").arg("-log=process.log").start();
+    let mut caddy = Setup::new(SITE).arg("-qlog=@DIR@/qlog").arg("-log=process.log").start();
     assert_eq!(h3_one(caddy.port(), json!({"path": "/"})).status, 204);
     let file = wait_for("the file", PATIENCE, || {
         let found = files(&caddy.path("qlog")).pop()?;
         (fs::metadata(&found).unwrap().len() > 1000).then_some(found)
     });
+    stop(&mut caddy);
     // By this its reader of text sequences is chosen.
     assert_eq!(file.extension().unwrap(), "sqlog");
     let records = records(&file);
@@ -149,8 +156,7 @@ fn what_is_queued_is_written_at_a_stop() {
     for _ in 0..5 {
         assert_eq!(h3_one(caddy.port(), json!({"path": "/"})).status, 204);
     }
-    caddy.signal(nix::sys::signal::Signal::SIGTERM);
-    assert_eq!(caddy.wait(), Some(0));
+    stop(&mut caddy);
     let files = files(&caddy.path("qlog"));
     assert_eq!(files.len(), 5);
     for file in files {

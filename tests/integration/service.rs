@@ -301,6 +301,9 @@ fn the_journal_gets_priorities_and_no_time() {
     let mut child = command.spawn().unwrap();
     let url = format!("http://localhost:{}/?q=%3C0%3Eforged", setup.ports[0]);
     let read = || std::fs::read_to_string(&path).unwrap();
+    wait_for("the warning", Duration::from_secs(30), || {
+        read().contains("<4>[WARNING] ").then_some(())
+    });
     wait_for("an answer", Duration::from_secs(20), || {
         (curl(&[], &url).status == 204).then_some(())
     });

@@ -125,10 +125,10 @@ fn a_head_that_is_refused_over_http_3_has_its_line() {
     // Each counts as 34 bytes, and is sent in four.
     let many = [get("/many"), vec![("a", "b"); 3000]].concat();
     let cases = [
-        json!({"streams": [{"fields": named, "end": true}]}),
-        json!({"streams": [{"fields": many, "end": true}]}),
+        json!({"streams": [{"fields": named, "end": true}], "wait": 30}),
+        json!({"streams": [{"fields": many, "end": true}], "wait": 30}),
         // HEADERS of one megabyte, of which nothing is read.
-        json!({"streams": [{"bi": "0180100000"}], "until": "closed"}),
+        json!({"streams": [{"bi": "0180100000"}], "until": "closed", "wait": 30}),
     ];
     let seen = h3_raw(caddy.port(), &cases);
     let status = |at: usize| seen[at]["streams"]["0"]["status"].as_u64();
@@ -147,7 +147,8 @@ fn a_head_that_never_ends_has_its_line() {
     let site = SITES.replace(" limits {", " timeouts {\n  header 1s\n }\n limits {");
     let caddy = Setup::new(&site).set("ORIGIN", origin.addr).start();
     // The first bytes of HEADERS with 32 bytes.
-    let seen = h3_raw(caddy.port(), &[json!({"streams": [{"bi": "01200000d1"}]})]);
+    let begun = json!({"streams": [{"bi": "01200000d1"}], "wait": 30});
+    let seen = h3_raw(caddy.port(), &[begun]);
     assert_eq!(seen[0]["streams"]["0"]["reset"], 0x10d, "{seen:?}");
     line(&caddy, "HTTP/3.0 - / - 408");
     let host = format!("localhost:{}", caddy.port2());

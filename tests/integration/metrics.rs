@@ -270,8 +270,8 @@ fn a_quic_connection_is_counted_while_it_lives() {
     let counted = |name: &str| sample(&scrape(&caddy), name);
     let packets = || counted("caddy_quic_packets_sent_total");
     std::thread::scope(|scope| {
-        // 13 seconds.
-        scope.spawn(|| h3(caddy.port(), json!({"requests": [{"path": "/drip/130"}]})));
+        // 20 seconds.
+        scope.spawn(|| h3(caddy.port(), json!({"requests": [{"path": "/drip/200"}]})));
         wait_for("its packets", PATIENCE, || (packets() > 3.0).then_some(()));
         let (open, before) = (counted("caddy_connections{protocol=\"h3\"}"), packets());
         assert_eq!(open, 1.0);

@@ -111,7 +111,7 @@ fn nobody_there_is_502_at_once() {
     let began = Instant::now();
     let answer = curl(&[], &caddy.plain("/"));
     assert_eq!((answer.status, answer.text().as_str()), (502, "502 Bad Gateway\n"));
-    assert!(began.elapsed() < Duration::from_millis(2_500), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }
 
 #[test]

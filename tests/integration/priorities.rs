@@ -270,7 +270,7 @@ fn wrong_frames_over_http_3() {
     let case = |frames: &str| {
         // The request follows when the control stream has been read.
         let streams = json!([{"fields": fields, "end": true}]);
-        json!({"control": format!("0400{frames}"), "streams": streams})
+        json!({"control": format!("0400{frames}"), "streams": streams, "wait": 30})
     };
     let cases: Vec<_> = rows.iter().map(|(_, frames, _)| case(frames)).collect();
     for ((name, _, want), seen) in rows.iter().zip(h3_raw(port, &cases)) {

@@ -61,7 +61,7 @@ fn an_idle_kept_connection_does_not_hold_the_stop() {
         let began = Instant::now();
         caddy.signal(Signal::SIGTERM);
         assert_eq!(caddy.wait(), Some(0));
-        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
         let mut answer = String::new();
         idle.read_to_string(&mut answer).unwrap();
         assert_eq!(answer.starts_with("HTTP/1.1 204"), !request.is_empty(), "{answer}");
@@ -97,7 +97,7 @@ fn an_idle_http_3_connection_does_not_hold_the_stop() {
     let began = Instant::now();
     caddy.signal(Signal::SIGTERM);
     assert_eq!(caddy.wait(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     let lost = &idle.join().unwrap()["lost"];
     assert!(lost.as_str().unwrap().starts_with("0x100"), "H3_NO_ERROR: {lost}");
 }

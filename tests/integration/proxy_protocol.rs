@@ -96,7 +96,7 @@ const ADDRESSES: &[u8] = &[192, 0, 2, 1, 192, 0, 2, 2, 0x12, 0x34, 1, 187];
 #[test]
 fn who_is_named_and_who_is_refused() {
     let origin = Origin::start();
-    let caddy = behind(&origin, "127.0.0.1 1s");
+    let caddy = behind(&origin, "127.0.0.1 3s");
     let lying = [ADDRESSES, &[4, 0xff, 0xff, 1]].concat();
     for (header, client) in [
         (b"PROXY TCP4 192.0.2.1 192.0.2.2 4660 443\r\n".to_vec(), Some("192.0.2.1")),
@@ -127,7 +127,7 @@ fn who_is_named_and_who_is_refused() {
 #[test]
 fn a_header_that_does_not_end_costs_its_time_only() {
     let origin = Origin::start();
-    let caddy = behind(&origin, "127.0.0.1 1s");
+    let caddy = behind(&origin, "127.0.0.1 3s");
     for start in [&b"PROXY TCP4 192.0.2.1 "[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11", b"P", b""] {
         let began = std::time::Instant::now();
         assert_eq!(exchange(caddy.port2(), start, QUIET), b"");

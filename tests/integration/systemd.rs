@@ -167,7 +167,7 @@ fn upgraded(world: &World, release: u32) -> String {
 
 fn drains_at_shutdown(world: &World) {
     thread::scope(|scope| {
-        let slow = ["--limit-rate", "12M", "--http1.1"];
+        let slow = ["--limit-rate", "4M", "--http1.1"];
         let download = scope.spawn(move || world.curl(&slow, "http://localhost/big"));
         world.until("ss -Htni state established '( sport = :80 )' | grep -q bytes_sent:");
         world.run("systemctl --no-block exit");
@@ -182,11 +182,11 @@ fn a_missed_watchdog_restarts_it() {
     let limit = world.ok("systemctl show --value -p WatchdogUSec caddy");
     assert_eq!(limit, "30s\n");
     world.ok("mkdir -p /run/systemd/system/caddy.service.d");
-    world.ok("printf '[Service]\nWatchdogSec=3\n' >/run/systemd/system/caddy.service.d/w.conf");
+    world.ok("printf '[Service]\nWatchdogSec=10\n' >/run/systemd/system/caddy.service.d/w.conf");
     world.ok("systemctl daemon-reload && systemctl restart caddy");
     upgrades_by_signal(&world);
     let before = pid(&world);
-    thread::sleep(Duration::from_secs(8));
+    thread::sleep(Duration::from_secs(22));
     assert_eq!(pid(&world), before, "signs of life keep it, now those of the new process");
     world.ok(&format!("kill -STOP {before}"));
     world

@@ -35,7 +35,7 @@ fn run_levels_start_and_stop_the_service() {
 
     world.ok("truncate -s 30M /srv/big");
     thread::scope(|scope| {
-        let slow = ["--limit-rate", "12M", "--http1.1"];
+        let slow = ["--limit-rate", "4M", "--http1.1"];
         let world = &world;
         let download = scope.spawn(move || world.curl(&slow, "http://localhost/big"));
         world.until("ss -Htni state established '( sport = :80 )' | grep -q bytes_sent:");

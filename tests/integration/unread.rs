@@ -24,10 +24,11 @@ fn held(server: u16, client: u16) -> Option<usize> {
     table.iter().flat_map(|text| text.lines()).find_map(ends)
 }
 
-fn server() -> Caddy {
+/// With these lines in its plain site.
+fn server(lines: &str) -> Caddy {
     let site = "https://localhost:@PORT@ {\n tls self_signed\n root www\n}\n\
-                http://localhost:@PORT2@ {\n root www\n timeouts {\n write 6s\n }\n}\n";
-    Setup::new(site).file("www/big", vec![b'x'; 64 << 20]).start()
+                http://localhost:@PORT2@ {\n root www\n@LINES@}\n";
+    Setup::new(site).set("LINES", lines).file("www/big", vec![b'x'; 64 << 20]).start()
 }
 
 const ASK: &[u8] = b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -45,7 +46,7 @@ fn settled(server: u16, client: u16) -> usize {
 
 #[test]
 fn little_is_held_for_a_client_that_reads_nothing() {
-    let caddy = server();
+    let caddy = server("");
     let mut plain = TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
     plain.write_all(ASK).unwrap();
     let mut secure = tls_any(caddy.port());
@@ -61,7 +62,7 @@ fn little_is_held_for_a_client_that_reads_nothing() {
 
 #[test]
 fn a_client_that_takes_nothing_is_reset_at_its_limit() {
-    let caddy = server();
+    let caddy = server(" timeouts {\n write 6s\n }\n");
     let mut stream = TcpStream::connect(("127.0.0.1", caddy.port2())).unwrap();
     stream.write_all(ASK).unwrap();
     let client = stream.local_addr().unwrap().port();
@@ -125,7 +126,7 @@ fn a_page_in_one_piece_is_cut_at_the_limit_over_every_protocol() {
 /// A client that lets the server open no stream.
 #[test]
 fn who_leaves_no_room_for_the_settings_is_closed() {
-    let caddy = server();
+    let caddy = server("");
     let at = std::net::SocketAddr::from(([127, 0, 0, 1], caddy.port()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

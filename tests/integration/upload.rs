@@ -147,7 +147,7 @@ fn a_client_that_goes_away_leaves_no_file() {
     let (port, job) = (
         caddy.port(),
         json!({"method": "PUT", "path": "/in/cut.bin", "held": true,
-        "stop_at": 3}),
+        "stop_at": 10}),
     );
     let client = std::thread::spawn(move || h3_one(port, job));
     wait_for("the temporary file", Duration::from_secs(30), begun);

@@ -92,7 +92,7 @@ fn in_words(answer: &Answer) -> String {
 
 /// Gives what is written and closed after an answer its time.
 fn settle(is_done: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(5);
+    let end = Instant::now() + Duration::from_secs(20);
     while !is_done() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -7,7 +7,7 @@ argv[1]: {"port", "cases": [{...}]}. A case has
            {break: id} to reset a stream that is there, {refuse: id} to stop one of the server's;
   control: hex of the control stream's frames ("0400", empty SETTINGS); null opens no stream of the
            connection's own, neither this nor those of QPACK;
-  wait: seconds until the case is given up (3);
+  wait: seconds until the case is given up (20);
   until: "closed" or "stopped" goes on until the server has ended the connection, or stopped the
            streams; else a case ends with its answers; or
   flood: {path, seconds, kind: "stop" or "reset"}: GETs, each cancelled at once.

@@ -108,10 +108,13 @@ fn try_duration_waits_for_an_origin_that_comes_back() {
 #[test]
 fn nobody_there_is_502_at_once() {
     let caddy = Caddy::proxy(format!("127.0.0.1:{}", free_port()), "");
-    let began = Instant::now();
-    let answer = curl(&[], &caddy.plain("/"));
-    assert_eq!((answer.status, answer.text().as_str()), (502, "502 Bad Gateway\n"));
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    let is_quick = (0..5).any(|_| {
+        let began = Instant::now();
+        let answer = curl(&[], &caddy.plain("/"));
+        assert_eq!((answer.status, answer.text().as_str()), (502, "502 Bad Gateway\n"));
+        began.elapsed() < Duration::from_millis(2_500)
+    });
+    assert!(is_quick, "a try to connect may take 3 s");
 }
 
 #[test]

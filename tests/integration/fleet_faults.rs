@@ -143,8 +143,7 @@ fn what_a_later_version_writes_is_left_alone() {
     wait_trusted(&two, &pebble.root(), "one.example");
     wait_same(&one, &two);
     // What is counted below is written behind the files.
-    wait_log(&two, CONNECTED);
-    wait_log(&two, DAMAGED);
+    [CONNECTED, DAMAGED].iter().for_each(|words| wait_log(&two, words));
     two.kill();
     two.start_again();
     wait_trusted(&two, &pebble.root(), "one.example");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::query;
 use super::syntax::Segment;
 use super::values;
 use crate::convert::page::Line;
@@ -189,7 +190,6 @@ fn conditions_of(lines: &[Segment]) -> Result<Where, String> {
 fn together(lines: &[Segment]) -> Result<Vec<Segment>, String> {
     let key = |one: &Segment| match one.name() {
         "header" => one.arg(0).to_ascii_lowercase(),
-        "query" => one.arg(0).split('=').next().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
     let mut found: Vec<Segment> = Vec::new();
@@ -201,7 +201,7 @@ fn together(lines: &[Segment]) -> Result<Vec<Segment>, String> {
                 words: one.words.clone(),
                 block: one.block.clone(),
             }),
-            ("path" | "method" | "host", Some(known)) => {
+            ("path" | "method" | "host" | "query", Some(known)) => {
                 known.words.extend_from_slice(one.args());
             }
             _ => return Err(format!("{}: no condition of ours, as it is repeated", one.shown())),
@@ -241,10 +241,10 @@ fn matcher(one: &Segment, is_not: bool) -> Result<Vec<Line>, String> {
         }
         "protocol" if matches!(one.arg(0), "http" | "https") => test("{scheme}", "is", one.arg(0)),
         "header" => header(one.arg(0), one.args().get(1), &test),
-        "query" => match one.arg(0).split_once('=') {
-            Some((name, "*")) if !is_not => test(&format!("{{?{name}}}"), "not", ""),
-            Some((name, value)) if one.args().len() == 1 && !value.contains(['*', '{']) => {
-                test(&format!("{{?{name}}}"), "is", value)
+        "query" => match query::patterns(one.args()).as_deref() {
+            Some([first, others @ ..]) if !is_not || others.is_empty() => {
+                let all = [first].into_iter().chain(others);
+                Ok(all.map(|all| condition("{query}", &sign("match"), all)).collect())
             }
             _ => Err(format!("{}: no condition of ours", one.shown())),
         },
@@ -306,13 +306,18 @@ fn header(
         return Err(format!("header {name}: no condition of ours"));
     }
     let bare = value.trim_start_matches('*').trim_end_matches('*');
+    if bare.contains('*') || bare.is_empty() {
+        return Err(format!("header {name}: no condition of ours"));
+    }
+    // Caddy 2 looks at each field of the name; here all of them are one text, parted by commas.
+    let part = escaped(bare);
     match (value.starts_with('*'), value.ends_with('*')) {
-        _ if bare.contains('*') || bare.is_empty() => {
-            Err(format!("header {name}: no condition of ours"))
-        }
         (true, true) => test(&field, "has", bare),
-        (true, false) => test(&field, "ends_with", bare),
-        (false, true) => test(&field, "starts_with", bare),
-        (false, false) => test(&field, "is", bare),
+        // A variable of the environment is no pattern.
+        (false, false) if bare.contains('{') => test(&field, "is", bare),
+        _ if bare.contains('{') => Err(format!("header {name}: no condition of ours")),
+        (true, false) => test(&field, "match", &format!("{part}(?:,|$)")),
+        (false, true) => test(&field, "match", &format!("(?:^|,){part}")),
+        (false, false) => test(&field, "match", &format!("(?:^|,){part}(?:,|$)")),
     }
 }

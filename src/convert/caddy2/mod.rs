@@ -12,6 +12,7 @@ mod logs;
 mod matcher;
 mod moves;
 mod proxy;
+mod query;
 mod settings;
 mod site;
 mod syntax;

@@ -99,7 +99,22 @@ fn what_a_matcher_of_caddy_2_repeats() {
         ),
         (&site("host a.test\nhost b.test"), &[("http://", &["^(?:a\\.test|b\\.test)$"])]),
         (&site("header X-A 1\nheader x-a 2"), &[("http://", closed)]),
-        (&site("query a=1\nquery a=2"), &[("http://", closed)]),
+        (
+            &site("query a=1\nquery a=2 b=*"),
+            &[(
+                "http://",
+                &["if {query} match (?:^|&)(?:a|%61)(?:=(?:1|%31)|=(?:2|%32))(?:&|$) \
+                   if {query} match (?:^|&)(?:b|%62)(?:=[^&]*)?(?:&|$) to /@status-403"],
+            )],
+        ),
+        (
+            &site("not query a=x"),
+            &[("http://", &["if {query} not_match (?:^|&)(?:a|%61)=(?:x|%78)(?:&|$) to"])],
+        ),
+        (&site("not query a=x b=x"), &[("http://", closed)]),
+        (&site("query a={x}"), &[("http://", closed)]),
+        // Clients may send a field several times, too.
+        (&site("header X-A 1.0"), &[("http://", &["if {>X-A} match (?:^|,)1\\.0(?:,|$) to"])]),
         (&site("host *.dev.shop.test"), &[("http://", closed)]),
     ]);
 }

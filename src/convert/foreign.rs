@@ -47,13 +47,17 @@ fn is_apache(word: &str) -> bool {
 }
 
 fn is_haproxy(word: &str) -> bool {
-    counterpart_of_haproxy(word).is_some()
+    // What is nginx's `listen` does not come here.
+    counterpart_of_haproxy(word).is_some() || word == "listen"
 }
 
 /// Words that both versions have show nothing.
 fn is_caddy_2(word: &str) -> bool {
     counterpart_of_caddy2(word).is_some()
-        && !matches!(word, "index" | "key_type" | "max_size" | "root" | "to")
+        && !matches!(
+            word,
+            "compression" | "index" | "key_type" | "max_size" | "resolvers" | "root" | "to"
+        )
 }
 
 /// Directives that Caddy 1 has and Caddy 2 has not.

@@ -206,6 +206,11 @@ fn what_is_left_out_is_said_with_its_place() {
             "server {\n location / {\n  return 200 $pid;\n }\n}",
             "F:3:3 - return 200 $pid: $pid has no placeholder: sent without the text",
         ),
+        (
+            "server { listen 443 ssl; ssl_certificate c; ssl_certificate_key k;\n\
+             ssl_client_certificate a; ssl_verify_client on;\nssl_verify_depth 2; }",
+            "F:3:1 - ssl_verify_depth 2: up to 6 CAs",
+        ),
         ("include itself;", "itself:1:1 - too many files include one another: left out"),
         ("include none;\nserver {}", "F:1:1 - include none: no such file: left out"),
         (
@@ -265,6 +270,17 @@ fn what_is_no_configuration() {
         (
             "frontend www\n bind :80\n default_backend app",
             "F:1:1 - this is a configuration of HAProxy, which is not translated: \
+             docs/from-haproxy.md has what to write",
+        ),
+        (
+            "listen web\n bind :80\n server a 10.0.0.1:80\n",
+            "F:1:1 - this is a configuration of HAProxy, which is not translated: \
+             docs/from-haproxy.md has what to write",
+        ),
+        (
+            "# by hand\n\nresolvers dns\n nameserver a 10.0.0.2:53\nlisten web\n bind :80\n \
+             redirect scheme https\n",
+            "F:5:1 - this is a configuration of HAProxy, which is not translated: \
              docs/from-haproxy.md has what to write",
         ),
         (

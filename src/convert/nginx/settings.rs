@@ -78,6 +78,7 @@ const KNOWN: &[&str] = &[
     "ssl_ecdh_curve",
     "ssl_protocols",
     "ssl_verify_client",
+    "ssl_verify_depth",
     "try_files",
     "upstream",
 ];
@@ -163,7 +164,6 @@ const NEEDLESS: &[&str] = &[
     "ssl_stapling",
     "ssl_stapling_verify",
     "ssl_trusted_certificate",
-    "ssl_verify_depth",
     "tcp_nodelay",
     "tcp_nopush",
     "types",

@@ -113,6 +113,10 @@ fn clients(server: &Scope<'_>, files: &dyn Files, line: &mut Line, notes: &mut V
         line.add(Line::new(["clients", "require"]));
         return;
     }
+    if let Some(depth) = server.one("ssl_verify_depth") {
+        let text = format!("{}: up to 6 CAs may be between a client and `clients`", depth.shown());
+        notes.push(note(&depth.at, text));
+    }
     let words = (!mode.is_empty()).then(|| mode.to_owned()).into_iter();
     let ca = (mode != "request").then(|| files.absolute(ca));
     line.add(Line::new(["clients"]).and(words.chain(ca)));

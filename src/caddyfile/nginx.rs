@@ -43,7 +43,11 @@ static WORDS: &[(&str, &str)] = &[
     ("auth_request", "write: forward_auth PATH SERVICE"),
     ("client_body_timeout", "write: timeouts, with a block that has `read DURATION`"),
     ("default_type", "write: mime .EXTENSION TYPE"),
-    ("events", "leave it out: nothing limits connections but the limit of open files"),
+    (
+        "events",
+        "leave it out: nothing limits connections but the limit of open files; for events of \
+         Caddy 2 write: on EVENT COMMAND",
+    ),
     ("http", "leave it out, with its braces: a file is a list of sites"),
     ("if", "write `if A OPERATOR B` in the block of `rewrite` or `redir`"),
     ("limit_conn", "write `max_conns N` in the block of `proxy`, or: ratelimit PATH N/second"),

@@ -16,6 +16,7 @@ mod redirects;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod wildcards;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -178,6 +179,9 @@ fn draft(
         errors.push(at_key(wrong.message).hint(wrong.hint));
         None
     });
+    let remarks = remark.into_iter().chain(wildcards::remark(&address.host));
+    let remarks = remarks.map(|one| at_key(one.message).hint(one.hint).warning());
+    let remarks: Vec<_> = remarks.collect();
     if address.host.is_empty() {
         address.host.clone_from(&settings.host);
     }
@@ -190,8 +194,7 @@ fn draft(
     site.hidden.extend_from_slice(&common.files);
     site.foreign = common.foreign.clone();
     site.withheld = common.withheld.clone();
-    site.warnings
-        .extend(remark.map(|warning| at_key(warning.message).hint(warning.hint).warning()));
+    site.warnings.extend(remarks);
     for row in DIRECTIVES {
         if row.name == "internal" {
             site.content_follows();

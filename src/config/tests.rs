@@ -126,6 +126,15 @@ fn every_warning_has_its_place() {
 }
 
 #[test]
+fn names_that_match_no_request_are_warnings() {
+    let text = "http://a.test, http://a*.b.test {\nstatus 200 /\n}\nhttp://*.*.test {\n}\n";
+    let warnings = load(&source(text), &settings()).unwrap().warnings;
+    let [warning] = &*warnings else { panic!("{warnings:?}") };
+    let warning = warning.to_string();
+    assert!(warning.starts_with("Caddyfile:1:16 - ") && warning.contains("*.b.test"), "{warning}");
+}
+
+#[test]
 fn the_shortest_timeout_that_a_site_says() {
     let minute = Some(60);
     for (one, other, idle, silence, write_idle) in [

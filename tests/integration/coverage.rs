@@ -1,5 +1,6 @@
-//! Every directive of Caddy 1.0.5 and every option of it, as `coverage.txt` has them: one server
-//! with a site for each case, and what requests show.
+//! Every directive of Caddy 1.0.5 and every option of it, as `coverage.txt` has them, and those of
+//! plugins, as `coverage_plugins.txt` has them: one server with a site for each case, and what
+//! requests show.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +11,7 @@ use crate::harness::{
     Answer, Ca, Caddy, Fpm, Origin, Setup, certificate, curl, free_port, wait_for,
 };
 
-const TEXT: &str = include_str!("coverage.txt");
+const TEXTS: [&str; 2] = [include_str!("coverage.txt"), include_str!("coverage_plugins.txt")];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What Caddy 1.0.5's documentation has.
@@ -68,6 +69,71 @@ pub(crate) const CORE: &[(&str, &str)] = &[
     ("browse", "PATH TEMPLATE"),
 ];
 
+/// What the documentation of plugins has, without what is an error.
+const PLUGINS: &[(&str, &str)] = &[
+    (
+        "jwt",
+        "PATH path except allowroot allow deny secret publickey jwks token_source redirect \
+         checkpath passthrough strip_header",
+    ),
+    (
+        "login",
+        "simple htpasswd backend login_path success_url logout_url template redirect \
+         redirect_query_parameter redirect_check_referer redirect_host_file cookie_name \
+         cookie_domain cookie_expiry cookie_http_only cookie_secure cookie_same_site jwt_secret \
+         jwt_secret_file jwt_algo jwt_key_id jwt_expiry jwt_refreshes",
+    ),
+    (
+        "forward_auth",
+        "PATH uri copy_headers except timeout header_upstream ca_certificates \
+         insecure_skip_verify",
+    ),
+    ("reauth", "path except simple upstream failure"),
+    ("extauth", "URL proxy router cookies headers timeout insecure_skip_verify prefixes"),
+    ("cgi", "PATTERN match except exec dir env pass_env empty_env timeout app"),
+    ("webdav", "PATH scope modify allow allow_r block block_r USER:"),
+];
+
+/// Tokens of claims, signed by HMAC-SHA-256 with `the secret of the test`.
+pub(crate) const TOKENS: &[(&str, &str)] = &[
+    (
+        "ADMIN",
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb2xlIjoiYWRtaW4ifQ.\
+         yMpA-_UpPqdaYLsupLIhY9lAuwF-xQ_0N5ZySE18vmU",
+    ),
+    (
+        "GUEST",
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb2xlIjoiZ3Vlc3QifQ.\
+         8IbFKh8yFamlPvS768NFzyXgaR3n8j4wLjc4jiewTUI",
+    ),
+    (
+        "STAFF",
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
+         eyJyb2xlIjoic3RhZmYiLCJwYXRoIjoiL2luIiwiaHR0cHM6Ly9hLnRlc3QvdGVhbSI6ImJsdWUifQ.\
+         _eGNVStp0OG683wTe9UJYK51iY8bRMDGfMjFfrBTchs",
+    ),
+];
+
+/// A site that decides about requests for others.
+const HELP: &str = "http://:@PORT3@ {
+    rewrite /key {
+        if {>X-Key} is right
+        to /yes
+    }
+    rewrite /cookie {
+        if {>Cookie} is \"\"
+        to /yes
+    }
+    rewrite /asked {
+        if {>X-Auth-URL} is /a?b=c
+        to /yes
+    }
+    header /yes Remote-User kim
+    status 200 /yes
+    status 401 /
+}
+";
+
 struct Case {
     name: &'static str,
     address: String,
@@ -80,7 +146,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let texts = TEXT.split("\n== ").skip(1);
+    let texts = TEXTS.iter().flat_map(|text| text.split("\n== ").skip(1));
     texts.enumerate().map(|(number, text)| case(number, text)).collect()
 }
 
@@ -154,7 +220,13 @@ pub(crate) fn holds(
     }
     let (first, rest) = expected.split_once(' ').unwrap_or((expected, ""));
     if let Some(name) = first.strip_suffix(':') {
-        return answer.header(&name.to_lowercase()) == rest;
+        let value = answer.header(&name.to_lowercase());
+        let quoted_behind = |sign: char| rest.strip_prefix(sign).and_then(quoted);
+        return match (quoted_behind('~'), quoted_behind('!')) {
+            (Some(part), _) => value.contains(&part),
+            (None, Some(part)) => !value.is_empty() && !value.contains(&part),
+            (None, None) => value == rest,
+        };
     }
     if let Ok(count) = rest.parse::<usize>() {
         let all = (0..count).map(|_| again().header("x-origin").to_owned());
@@ -179,6 +251,10 @@ const PHP: &str = r#"<?php
         $_SERVER['MINE'] ?? '';
 "#;
 
+/// What `cgi` runs.
+const REPORT: &str = "echo\necho \"$(pwd) argument $1 path $PATH_INFO level $LEVEL \
+                      passed ${PASSED-unset}.\"\n";
+
 const FILES: &[(&str, &str)] = &[
     ("www/index.html", "the index"),
     ("www/hello.txt", "hello file"),
@@ -200,7 +276,15 @@ const FILES: &[(&str, &str)] = &[
     ("www/page.php", "<?php echo 'page';"),
     ("www/sleep.php", "<?php sleep(2);"),
     ("www/users", USERS),
+    ("www/enter.html", "of our own {{template \"login\" .}}"),
     ("other/index.html", "the other index"),
+    ("files/a.txt", "the file a"),
+    ("files/.hidden", "hidden"),
+    ("files/in/b.txt", "the file b"),
+    ("files/in/open/c.txt", "the file c"),
+    ("secret", "the secret of the test"),
+    ("hosts", "b.test\n"),
+    ("report", REPORT),
 ];
 
 /// Whom the sites ask.
@@ -211,8 +295,9 @@ struct Others {
 
 fn setup(others: &Others, cases: &[Case]) -> Setup {
     let mut text = "https://localhost:@PORT2@ {\n tls @CERT@ @KEY@\n root www\n}\n".to_owned();
+    text.push_str(HELP);
     text.extend(cases.iter().filter(|case| case.by.is_none()).map(Case::site));
-    let mut setup = Setup::new(&text);
+    let mut setup = Setup::new(&text).env("PASSED", "through");
     let (cert, key, _) = certificate(setup.dir(), "9");
     let both = [&cert, &key].map(|file| std::fs::read_to_string(file).unwrap()).concat();
     let pages = "a page ".repeat(100);
@@ -223,18 +308,22 @@ fn setup(others: &Others, cases: &[Case]) -> Setup {
     ]) {
         setup = setup.file(name, content);
     }
-    let tls = setup.fill("localhost:@PORT2@");
+    let [tls, help] = ["localhost:@PORT2@", "127.0.0.1:@PORT3@"].map(|text| setup.fill(text));
     for (name, value) in [
         ("ORIGIN", others.origins[0].addr.to_string()),
         ("ORIGIN2", others.origins[1].addr.to_string()),
         ("DEAD", format!("127.0.0.1:{}", free_port())),
         ("TLS", tls),
+        ("HELP", help),
         ("CERT", cert),
         ("KEY", key),
         ("FPM", others.fpm.unix.clone()),
         ("FPM2", others.fpm.tcp.clone()),
         ("LONG", "x".repeat(2000)),
-    ] {
+    ]
+    .into_iter()
+    .chain(TOKENS.iter().map(|(name, token)| (*name, (*token).to_owned())))
+    {
         setup = setup.set(name, value);
     }
     setup
@@ -247,7 +336,8 @@ fn every_option_does_what_a_request_shows() {
     let setup = setup(&others, &cases);
     let names =
         ["ORIGIN", "ORIGIN2", "DEAD", "TLS", "CERT", "KEY", "FPM", "FPM2", "LONG", "PORT", "DIR"];
-    let values = names.map(|name| setup.fill(&format!("@{name}@")));
+    let names: Vec<_> = names.into_iter().chain(TOKENS.iter().map(|(name, _)| *name)).collect();
+    let values: Vec<_> = names.iter().map(|name| setup.fill(&format!("@{name}@"))).collect();
     let fill = |text: &str| {
         let pairs = names.iter().zip(&values);
         pairs.fold(text.to_owned(), |text, (name, value)| text.replace(&format!("@{name}@"), value))
@@ -276,7 +366,7 @@ fn every_option_does_what_a_request_shows() {
 #[test]
 fn every_option_has_a_case() {
     let cases = cases();
-    for (directive, options) in CORE {
+    for (directive, options) in CORE.iter().chain(PLUGINS) {
         for option in options.split_whitespace() {
             let is_its = |case: &&Case| {
                 let mut words = case.name.split(' ');

@@ -3,15 +3,9 @@
 
 use std::process::Command;
 
-use crate::coverage::{CORE, holds, words};
+use crate::coverage::{CORE, TOKENS, holds, words};
 use crate::documentation::{docs, examples_of, whole};
 use crate::harness::{Answer, Caddy, Origin, Setup, curl};
-
-/// Tokens of the claim `role`, signed by HMAC-SHA-256 with `the secret of the test`.
-const ADMIN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb2xlIjoiYWRtaW4ifQ.\
-                     yMpA-_UpPqdaYLsupLIhY9lAuwF-xQ_0N5ZySE18vmU";
-const GUEST: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb2xlIjoiZ3Vlc3QifQ.\
-                     8IbFKh8yFamlPvS768NFzyXgaR3n8j4wLjc4jiewTUI";
 
 /// One example with what requests to it show.
 struct Case {
@@ -79,7 +73,10 @@ impl Case {
         let here = caddy.path("").display().to_string();
         let fill = |text: &str| {
             let text = text.replace("@DIR@/", &here);
-            text.replace("@ADMIN@", ADMIN).replace("@GUEST@", GUEST)
+            let put = |text: String, (name, token): &(&str, &str)| {
+                text.replace(&format!("@{name}@"), token)
+            };
+            TOKENS.iter().fold(text, put)
         };
         let ask = |request: &str| -> Answer {
             let mut options = words(&fill(request));

@@ -25,7 +25,8 @@ const BULK: usize = 20;
 /// Bytes of all content after which it begins.
 const BEGUN: u64 = 1_000_000;
 /// Of a response that overtakes: what was in the buffers of the server, the kernel and the road,
-/// and what came while a busy machine had not begun it. If all shared, it would be 21 times `SMALL`.
+/// and what came while a busy machine had not begun it. If all shared, it would be 21 times that
+/// of `SMALL`.
 const AHEAD: u64 = 2_500_000;
 const SMALL: u64 = 200 * 1024;
 const LARGE: u64 = 400 * 1024;

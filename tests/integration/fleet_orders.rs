@@ -9,7 +9,7 @@ use caddy::fleet::seal::Seal;
 
 use crate::acme::{DAY, PATIENCE, orders, pebble, setup, wait_trusted, with};
 use crate::fleet::{KEY, SITE, member, wait_log};
-use crate::harness::{Ca, Caddy, Engine, Kind, Pebble, Setup, Watched, wait_for};
+use crate::harness::{Ca, Caddy, Engine, Kind, Pebble, Setup, Watched, YEAR, wait_for};
 
 /// A variable of `make test-fleet`.
 pub fn number(name: &str, default: usize) -> usize {
@@ -19,7 +19,11 @@ pub fn number(name: &str, default: usize) -> usize {
 /// Starts this many machines at once, without waiting for them.
 fn launch(count: usize, url: &str, pebble: &Pebble) -> Vec<(Setup, Child)> {
     let machine = |_| with(member(setup("many.example\nstatus 200 /\n"), url), pebble);
-    let setups: Vec<_> = (0..count).map(machine).collect();
+    begin((0..count).map(machine).collect())
+}
+
+/// Starts servers at once, without waiting for them.
+pub fn begin(setups: Vec<Setup>) -> Vec<(Setup, Child)> {
     let launched = setups.into_iter().map(|setup| {
         let said = std::fs::File::create(setup.dir().join("stdout")).unwrap();
         let child = setup.command().args(["-log", "process.log"]).stdout(said).spawn().unwrap();
@@ -38,9 +42,14 @@ fn first(url: &str) -> (Pebble, Caddy) {
     (pebble, first)
 }
 
+/// Waits until they serve.
+pub fn adopt(launched: Vec<(Setup, Child)>) -> Vec<Caddy> {
+    launched.into_iter().map(|(setup, child)| setup.adopt(child)).collect()
+}
+
 /// Waits until all machines have the certificate; how often it was ordered.
 fn settle(launched: Vec<(Setup, Child)>, pebble: &Pebble) -> usize {
-    let machines: Vec<_> = launched.into_iter().map(|(setup, child)| setup.adopt(child)).collect();
+    let machines = adopt(launched);
     machines.iter().for_each(|one| wait_trusted(one, &pebble.root(), "many.example"));
     orders(pebble) - 1
 }
@@ -165,7 +174,7 @@ fn one_machine_asks_the_ca_when_to_renew() {
 /// Renewals and leases, while the clock of the engine jumps by decades.
 #[test]
 fn a_clock_of_the_engine_that_is_wrong_by_years_harms_nothing() {
-    let (engine, clock) = Engine::start_at(Kind::Redis, 20);
+    let (engine, clock) = Engine::start_at(Kind::Redis, 20 * YEAR);
     let setup_one = setup(SITE);
     let pebble = pebble(&setup_one, 12);
     let one = with(member(setup_one, &engine.url()), &pebble).start();
@@ -175,7 +184,7 @@ fn a_clock_of_the_engine_that_is_wrong_by_years_harms_nothing() {
     let renewed = (one.log() + &two.log()).matches("certificate renewed").count();
     assert!(orders(&pebble) <= renewed + 2, "{renewed} renewals");
     for years in [0, -20, 30, 0] {
-        clock.set(years);
+        clock.set(years * YEAR);
         let before = orders(&pebble);
         wait_for("two renewals", PATIENCE, || (orders(&pebble) >= before + 2).then_some(()));
         for caddy in [&one, &two] {

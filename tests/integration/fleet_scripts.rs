@@ -11,7 +11,7 @@ use caddy::fleet::place::Place;
 use caddy::fleet::seal::Seal;
 
 use crate::fleet::KEY;
-use crate::harness::{Engine, Kind};
+use crate::harness::{Engine, Kind, YEAR};
 
 async fn connect(engine: &Engine, machine: &str) -> Link {
     let place = Place::parse(&engine.url()).unwrap();
@@ -48,7 +48,7 @@ fn put<'a>(seal: &Seal, lease: &'a str, version: u64) -> Put<'a> {
 fn a_lease_ends_though_the_clock_went_back() {
     run(async {
         for kind in [Kind::Redis, Kind::Valkey] {
-            let (engine, clock) = Engine::start_at(kind, 20);
+            let (engine, clock) = Engine::start_at(kind, 20 * YEAR);
             let (mut dead, mut other) = (connect(&engine, "a").await, connect(&engine, "b").await);
             for lease in ["one", "two"] {
                 let granted = dead.lease(lease, Question::Acquire, 0).await.unwrap();
@@ -120,7 +120,7 @@ fn only_who_may_found_a_fleet_does() {
 #[test]
 fn who_was_seen_by_a_wrong_clock_is_seen_now() {
     run(async {
-        let (engine, clock) = Engine::start_at(Kind::Valkey, 20);
+        let (engine, clock) = Engine::start_at(Kind::Valkey, 20 * YEAR);
         let mut link = connect(&engine, "a").await;
         let claim = |number| Claim { number, holder: 1 };
         let sign = |number| Sign { claim: claim(number), sealed: Some(b"sealed"), lists: true };

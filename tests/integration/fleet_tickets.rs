@@ -15,14 +15,14 @@ use crate::harness::{Caddy, Engine, Kind, Setup, h3_tls, tls_client, tls_of, wai
 
 const SITE: &str = "https://localhost:@PORT@ {\ntls self_signed\nstatus 200 /\n}\n";
 /// Until a key that was just made is in use.
-const IN_USE: Duration = Duration::from_secs(60);
+pub const IN_USE: Duration = Duration::from_secs(60);
 
-fn machine(url: &str) -> Caddy {
-    member(Setup::new(SITE).env("CADDYPATH", "store"), url).start()
+pub fn machine(url: &str) -> Setup {
+    member(Setup::new(SITE).env("CADDYPATH", "store"), url)
 }
 
 /// A request of this client; how its handshake was.
-fn visit(client: &Arc<ClientConfig>, to: &Caddy) -> HandshakeKind {
+pub fn visit(client: &Arc<ClientConfig>, to: &Caddy) -> HandshakeKind {
     let mut stream = tls_of(client, to.port(), "localhost").unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -78,8 +78,8 @@ fn ticket_line(caddy: &Caddy, pause: &str) -> Option<String> {
 #[test]
 fn sessions_resume_on_another_machine() {
     let mut engine = Engine::start(Kind::Valkey);
-    let one = machine(&engine.url());
-    let mut two = machine(&engine.url());
+    let one = machine(&engine.url()).start();
+    let mut two = machine(&engine.url()).start();
     wait_shared(&one, &two);
     check(200, &one, &two);
     let ports = [one.port(), two.port()];
@@ -102,7 +102,7 @@ fn sessions_resume_on_another_machine() {
     }
     check(100, &one, &two);
     // A machine that has nothing of its own gets the keys from the others.
-    let three = machine(&engine.url());
+    let three = machine(&engine.url()).start();
     wait_shared(&three, &one);
     check(100, &three, &two);
     let key = key_of(&one);
@@ -133,32 +133,36 @@ fn has(folder: &Path, key: &str) -> bool {
 fn sessions_resume_while_keys_change() {
     let engine = Engine::start(Kind::Redis);
     let url = format!("{}?tickets=1m", engine.url());
-    let (one, two) = (machine(&url), machine(&url));
-    wait_shared(&one, &two);
-    let before = key_of(&one);
-    let early: Vec<_> = (0..20).map(|_| visitor(&one)).collect();
+    check_while_keys_change(&machine(&url).start(), &machine(&url).start());
+}
+
+/// Machines whose keys are used for a minute.
+pub fn check_while_keys_change(one: &Caddy, two: &Caddy) {
+    wait_shared(one, two);
+    let before = key_of(one);
+    let early: Vec<_> = (0..20).map(|_| visitor(one)).collect();
     let end = Instant::now() + Duration::from_secs(120);
     let (mut count, mut resumed) = (0, 0);
     // To read the keys takes longer than to resume.
-    while count % 8 != 0 || key_of(&one) == before || key_of(&two) == before {
+    while count % 8 != 0 || key_of(one) == before || key_of(two) == before {
         assert!(Instant::now() < end, "no rotation");
-        for (from, to) in [(&one, &two), (&two, &one)] {
+        for (from, to) in [(one, two), (two, one)] {
             count += 1;
             resumed += usize::from(resumes(from, to));
         }
     }
     assert!(count >= 40 && resumed * 100 >= count * 99, "{resumed} of {count}");
-    check(100, &one, &two);
-    assert_eq!(key_of(&one), key_of(&two));
+    check(100, one, two);
+    assert_eq!(key_of(one), key_of(two));
     // Sessions of the key before.
-    let still = early.iter().filter(|client| visit(client, &two) == HandshakeKind::Resumed);
+    let still = early.iter().filter(|client| visit(client, two) == HandshakeKind::Resumed);
     assert_eq!(still.count(), early.len());
 }
 
 #[test]
 fn a_machine_alone_resumes_its_own_sessions() {
     let url = "redis://127.0.0.1:1";
-    let (one, two) = (machine(url), machine(url));
+    let (one, two) = (machine(url).start(), machine(url).start());
     assert!(resumes(&one, &one) && resumes(&two, &two));
     assert!(!resumes(&one, &two));
 }

@@ -61,6 +61,7 @@ mod first_visit;
 mod fleet;
 mod fleet_balancer;
 mod fleet_challenges;
+mod fleet_clocks;
 mod fleet_engines;
 mod fleet_faults;
 mod fleet_losses;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{free_port, wait_for};
+use super::{WrongClock, free_port, wait_for};
 
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
@@ -38,9 +38,9 @@ impl Engine {
         engine
     }
 
-    /// Whose clock is wrong by so many years.
-    pub fn start_at(kind: Kind, years: i64) -> (Self, WrongClock) {
-        let clock = WrongClock::new(years);
+    /// Whose clock is so many seconds ahead.
+    pub fn start_at(kind: Kind, ahead: i64) -> (Self, WrongClock) {
+        let clock = WrongClock::new(ahead);
         let mut engine = Self::stopped(kind);
         engine.env = clock.env();
         engine.run();
@@ -144,38 +144,6 @@ impl Kind {
         let mut command = Command::new(root.join("bin").join(format!("{name}-{program}")));
         command.env("LD_LIBRARY_PATH", libraries.join(":"));
         command
-    }
-}
-
-/// The clock of an engine, which can be set while it runs: `wrong_clock.c`.
-pub struct WrongClock {
-    dir: tempfile::TempDir,
-}
-
-impl WrongClock {
-    fn new(years: i64) -> Self {
-        let clock = Self { dir: tempfile::tempdir().unwrap() };
-        clock.set(years);
-        let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let source = source.join("tests/integration/harness/wrong_clock.c");
-        let made = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .args([&clock.dir.path().join("clock.so"), &source])
-            .status();
-        assert!(made.unwrap().success(), "cc");
-        clock
-    }
-
-    /// So many years from the right time.
-    pub fn set(&self, years: i64) {
-        let fresh = self.dir.path().join("new");
-        std::fs::write(&fresh, (years * 365 * 24 * 3600).to_string()).unwrap();
-        std::fs::rename(fresh, self.dir.path().join("ahead")).unwrap();
-    }
-
-    fn env(&self) -> Vec<(&'static str, String)> {
-        let path = |name: &str| self.dir.path().join(name).display().to_string();
-        vec![("LD_PRELOAD", path("clock.so")), ("CLOCK_AHEAD", path("ahead"))]
     }
 }
 

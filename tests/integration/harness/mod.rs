@@ -22,6 +22,7 @@ mod tls;
 mod udp_balancer;
 mod watch;
 mod world;
+mod wrong_clock;
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -51,6 +52,7 @@ pub use sockets::{EchoSockets, Socket, chat, h2_socket, plain_socket, tls_socket
 pub use tls::{TlsStream, any_certificate, tls_any, tls_client, tls_named, tls_of, tls_speaking};
 pub use udp_balancer::UdpBalancer;
 pub use world::{World, package};
+pub use wrong_clock::{WrongClock, YEAR};
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_caddy");

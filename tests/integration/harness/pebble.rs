@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{curl_raw, free_port, wait_for};
+use super::{WrongClock, curl_raw, free_port, wait_for};
 
 /// In base64url.
 pub const EAB_KEY: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
@@ -36,6 +36,13 @@ impl Pebble {
         let mut pebble = Self::stopped(http, tls, lifetime, dns);
         pebble.run();
         pebble
+    }
+
+    /// Starts it anew with a certificate of its own that was made by this clock.
+    pub fn certify(&mut self, clock: &WrongClock) {
+        self.kill();
+        certify(self.dir.path(), &clock.env());
+        self.run();
     }
 
     /// A CA that asks nobody: up to 9 s after it was told of a challenge it takes it as met.
@@ -167,6 +174,10 @@ fn run_dns(port: u16) -> Child {
 
 /// A CA (`ca.pem`) and a certificate of it for this machine (`cert.pem`, `key.pem`).
 pub fn make_certificate(dir: &Path) {
+    certify(dir, &[]);
+}
+
+fn certify(dir: &Path, env: &[(&str, String)]) {
     let script = "cd \"$1\" && exec 2>/dev/null
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 \
             -subj /CN=test-ca -keyout ca.key -out ca.pem &&
@@ -175,6 +186,8 @@ pub fn make_certificate(dir: &Path) {
         printf '%s\\n' subjectAltName=DNS:localhost,IP:127.0.0.1 basicConstraints=CA:FALSE \
             crlDistributionPoints=URI:http://localhost/crl >ext &&
         openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -days 90 -extfile ext -out cert.pem";
-    let made = Command::new("sh").args(["-c", script, "sh"]).arg(dir).status().expect("openssl");
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(dir).envs(env.iter().cloned());
+    let made = command.status().expect("openssl");
     assert!(made.success());
 }

@@ -1,0 +1,47 @@
+//! The wall clock of a process, wrong by as much as the test says: `wrong_clock.c`.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::Setup;
+
+/// In seconds.
+pub const YEAR: i64 = 365 * 24 * 3600;
+
+/// Can be set while the process runs.
+pub struct WrongClock {
+    dir: tempfile::TempDir,
+}
+
+impl WrongClock {
+    /// So many seconds ahead of the right time.
+    pub fn new(ahead: i64) -> Self {
+        let clock = Self { dir: tempfile::tempdir().unwrap() };
+        clock.set(ahead);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let source = source.join("tests/integration/harness/wrong_clock.c");
+        let made = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .args([&clock.dir.path().join("clock.so"), &source])
+            .status();
+        assert!(made.unwrap().success(), "cc");
+        clock
+    }
+
+    pub fn set(&self, ahead: i64) {
+        let fresh = self.dir.path().join("new");
+        std::fs::write(&fresh, ahead.to_string()).unwrap();
+        std::fs::rename(fresh, self.dir.path().join("ahead")).unwrap();
+    }
+
+    /// Variables of a process that is to have it.
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        let path = |name: &str| self.dir.path().join(name).display().to_string();
+        vec![("LD_PRELOAD", path("clock.so")), ("CLOCK_AHEAD", path("ahead"))]
+    }
+
+    /// A server that has it.
+    pub fn of(&self, setup: Setup) -> Setup {
+        self.env().iter().fold(setup, |setup, (name, value)| setup.env(name, value))
+    }
+}

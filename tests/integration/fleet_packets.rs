@@ -67,45 +67,54 @@ impl Pair {
     }
 }
 
-fn quic(caddy: &Caddy) -> SocketAddr {
+pub fn quic(caddy: &Caddy) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], caddy.port()))
 }
 
-fn packets(caddy: &Caddy, what: &str) -> u64 {
+pub fn packets(caddy: &Caddy, what: &str) -> u64 {
     status(caddy)["packets"][what].as_u64().unwrap()
 }
 
-fn run<T>(work: impl Future<Output = T>) -> T {
+pub fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(work)
 }
 
 /// An HTTP/3 client that tells a stateless reset from a timeout.
-struct Client {
+pub struct Client {
     _endpoint: quinn::Endpoint,
     connection: quinn::Connection,
     requests: h3::client::SendRequest<h3_quinn::OpenStreams, bytes::Bytes>,
 }
 
+pub fn client_config() -> quinn::ClientConfig {
+    let config = quinn::crypto::rustls::QuicClientConfig::try_from(any_certificate(b"h3"));
+    let mut config = quinn::ClientConfig::new(Arc::new(config.unwrap()));
+    // As browsers do while they wait: all that is in flight is lost when the balancer chooses
+    // another machine, and that one hears of a client by its next packet.
+    let mut transport = quinn::TransportConfig::default();
+    transport.keep_alive_interval(Some(Duration::from_secs(1)));
+    config.transport_config(Arc::new(transport));
+    config
+}
+
 impl Client {
-    async fn connect(at: SocketAddr) -> Self {
-        let config = quinn::crypto::rustls::QuicClientConfig::try_from(any_certificate(b"h3"));
-        let mut config = quinn::ClientConfig::new(Arc::new(config.unwrap()));
-        // As browsers do while they wait: all that is in flight is lost when the balancer chooses
-        // another machine, and that one hears of a client by its next packet.
-        let mut transport = quinn::TransportConfig::default();
-        transport.keep_alive_interval(Some(Duration::from_secs(1)));
-        config.transport_config(Arc::new(transport));
-        let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        let connecting = endpoint.connect_with(config, at, "localhost").unwrap();
-        let connection = connecting.await.unwrap();
-        let h3 = h3_quinn::Connection::new(connection.clone());
-        let (mut driver, requests) = h3::client::new(h3).await.unwrap();
-        tokio::spawn(async move { drop(driver.wait_idle().await) });
-        Self { _endpoint: endpoint, connection, requests }
+    pub async fn connect(at: SocketAddr) -> Self {
+        Self::try_connect(at).await.unwrap()
     }
 
-    async fn get(&mut self, path: &str) -> Result<Vec<u8>, String> {
+    pub async fn try_connect(at: SocketAddr) -> Result<Self, String> {
+        let said = |error: &dyn std::error::Error| format!("{error:?}");
+        let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        let connecting = endpoint.connect_with(client_config(), at, "localhost").unwrap();
+        let connection = connecting.await.map_err(|error| said(&error))?;
+        let h3 = h3_quinn::Connection::new(connection.clone());
+        let (mut driver, requests) = h3::client::new(h3).await.map_err(|error| said(&error))?;
+        tokio::spawn(async move { drop(driver.wait_idle().await) });
+        Ok(Self { _endpoint: endpoint, connection, requests })
+    }
+
+    pub async fn get(&mut self, path: &str) -> Result<Vec<u8>, String> {
         let uri = format!("https://localhost{path}");
         let request = http::Request::get(uri).body(()).unwrap();
         let said = |error: &dyn std::error::Error| format!("{error:?}");

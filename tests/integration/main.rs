@@ -70,6 +70,7 @@ mod fleet_mistakes;
 mod fleet_orders;
 mod fleet_packets;
 mod fleet_report;
+mod fleet_retry;
 mod fleet_scripts;
 mod fleet_shared;
 mod fleet_tickets;

@@ -64,6 +64,9 @@ fn offer(
     };
     let mut config = quinn::ServerConfig::new(Arc::new(crypto), worker.keys.tokens.clone());
     config.max_incoming(limits::QUIC_INCOMING);
+    if let Some(machines) = worker.keys.machines() {
+        config.time_source(machines.clone());
+    }
     let timeouts = listener.settings.timeouts.over_defaults();
     let initial_packets = own.initial_packets.unwrap_or(INITIAL_WINDOW_PACKETS);
     let controllers = congestion::factory(listener.congestion, initial_packets);

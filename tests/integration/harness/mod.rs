@@ -50,7 +50,7 @@ pub use responder::Responder;
 pub use service::Service;
 pub use sockets::{EchoSockets, Socket, chat, h2_socket, plain_socket, tls_socket, with_runtime};
 pub use tls::{TlsStream, any_certificate, tls_any, tls_client, tls_named, tls_of, tls_speaking};
-pub use udp_balancer::UdpBalancer;
+pub use udp_balancer::{UdpBalancer, is_retry};
 pub use world::{World, package};
 pub use wrong_clock::{WrongClock, YEAR};
 

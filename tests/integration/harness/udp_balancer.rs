@@ -19,6 +19,8 @@ struct Shared {
     /// The socket towards the server: the client, as the server sees it.
     back: Mutex<Arc<UdpSocket>>,
     server: Mutex<SocketAddr>,
+    /// Where the client goes once it was sent a Retry.
+    after_retry: Mutex<Option<SocketAddr>>,
     /// Bytes that have gone to the client.
     passed: AtomicU64,
     /// The pause before each packet to the client, in microseconds.
@@ -36,6 +38,7 @@ impl UdpBalancer {
             client: Mutex::default(),
             back: Mutex::new(back()),
             server: Mutex::new(server),
+            after_retry: Mutex::default(),
             passed: AtomicU64::new(0),
             pace: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
@@ -56,6 +59,16 @@ impl UdpBalancer {
         }
     }
 
+    /// Sends the client to another server when this one has sent it a Retry.
+    pub fn switch_after_retry(&self, server: SocketAddr) {
+        *self.shared.after_retry.lock().unwrap() = Some(server);
+    }
+
+    /// Whether it has had to.
+    pub fn has_switched(&self) -> bool {
+        self.shared.after_retry.lock().unwrap().is_none()
+    }
+
     pub fn passed(&self) -> u64 {
         self.shared.passed.load(Ordering::Relaxed)
     }
@@ -70,6 +83,11 @@ impl Drop for UdpBalancer {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
     }
+}
+
+/// Whether a packet is a Retry (RFC 9000 section 17.2.5).
+pub fn is_retry(packet: &[u8]) -> bool {
+    packet.first().is_some_and(|first| first & 0xb0 == 0xb0)
 }
 
 fn back() -> Arc<UdpSocket> {
@@ -97,6 +115,11 @@ impl Shared {
             let Ok((length, from)) = back.recv_from(&mut buffer) else { continue };
             let client = *self.client.lock().unwrap();
             if let Some(client) = client.filter(|_| from == *self.server.lock().unwrap()) {
+                if is_retry(&buffer[..length])
+                    && let Some(next) = self.after_retry.lock().unwrap().take()
+                {
+                    *self.server.lock().unwrap() = next;
+                }
                 std::thread::sleep(Duration::from_micros(self.pace.load(Ordering::Relaxed)));
                 let _ = self.front.send_to(&buffer[..length], client);
                 self.passed.fetch_add(length as u64, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 //! that the client knows: behind a balancer no other reaches it.
 
 mod callers;
+mod clock;
 mod codec;
 mod counts;
 #[cfg(any(test, fuzzing))]
@@ -220,17 +221,6 @@ impl Machines {
     pub(crate) fn close(&self, at: SocketAddr) {
         locked(&self.listeners).remove(at);
         locked(&self.callers).forget(at);
-    }
-
-    /// The engine's time in seconds.
-    fn time(&self) -> Option<u64> {
-        let begin = self.clock.load(Ordering::Relaxed);
-        (begin > 0).then(|| begin.saturating_add(self.begun.elapsed().as_secs()))
-    }
-
-    fn seconds(&self) -> Option<u32> {
-        // Both sides count round after 2^32 seconds.
-        self.time().map(|time| time as u32)
     }
 
     /// Hands packets of `stride` bytes over to another machine. False: it is dead, or none, and

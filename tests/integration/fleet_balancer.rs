@@ -1,10 +1,7 @@
 //! Three machines of a fleet behind HAProxy (TCP) and a balancer of datagrams: one after the other
 //! is upgraded under load, and one is lost.
 
-use std::collections::HashMap;
-use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -12,44 +9,32 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fleet::{member, wait_log};
-use crate::harness::{Caddy, Engine, Kind, Origin, Setup, curl, free_port, h3, wait_for};
+use crate::fleet_packets::{Client, quic, run};
+use crate::harness::{
+    Caddy, Datagrams, Door, Engine, HaProxy, Kind, Origin, Setup, curl, free_port, h3, wait_for,
+};
 use crate::upgrade::{Tally, asked, h2, keep_alive};
 
 const TEXT: &str = "https://one.example, https://localhost:@PORT@ {\n tls self_signed\n proxy / @ORIGIN@\n}\n\
                     http://:@PORT2@ {\n proxy / @ORIGIN@\n}\n";
 
-/// HAProxy, which passes connections on and knows nothing of what is in them.
+/// HAProxy before the machines.
 struct Balancer {
-    process: Child,
-    _dir: tempfile::TempDir,
+    _haproxy: HaProxy,
     tls: u16,
     plain: u16,
 }
 
 impl Balancer {
     fn start(machines: &[Caddy]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
         let (tls, plain) = (free_port(), free_port());
-        let mut text = "defaults\n mode tcp\n timeout connect 2s\n timeout client 60s\n \
-                        timeout server 60s\n retries 3\n option redispatch 1\n"
-            .to_owned();
-        for (name, port) in [("tls", tls), ("plain", plain)] {
-            text += &format!("listen {name}\n bind 127.0.0.1:{port}\n balance roundrobin\n");
-            for (nth, caddy) in machines.iter().enumerate() {
-                let to = if name == "tls" { caddy.port() } else { caddy.port2() };
-                text += &format!(" server m{nth} 127.0.0.1:{to} check inter 200ms fall 2\n");
-            }
-        }
-        let file = dir.path().join("haproxy.cfg");
-        std::fs::write(&file, text).unwrap();
-        let mut haproxy = Command::new("haproxy");
-        let process = haproxy.arg("-db").arg("-f").arg(&file).stdout(Stdio::null());
-        let process = process.stderr(Stdio::null()).spawn().expect("haproxy");
-        let balancer = Self { process, _dir: dir, tls, plain };
-        wait_for("HAProxy", Duration::from_secs(30), || {
-            std::net::TcpStream::connect(("127.0.0.1", plain)).ok()
-        });
-        balancer
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let door = |port, to: fn(&Caddy) -> u16| Door {
+            port,
+            machines: machines.iter().map(|caddy| at(to(caddy))).collect(),
+        };
+        let haproxy = HaProxy::start(&[door(tls, Caddy::port), door(plain, Caddy::port2)]);
+        Self { _haproxy: haproxy, tls, plain }
     }
 
     fn url(&self, path: &str) -> String {
@@ -57,46 +42,9 @@ impl Balancer {
     }
 }
 
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Passes the datagrams of each client address to one machine, and back.
-fn datagrams(machines: Vec<u16>) -> u16 {
-    let front = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
-    let port = front.local_addr().unwrap().port();
-    thread::spawn(move || {
-        let mut roads: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
-        let mut datagram = vec![0; 65_536];
-        while let Ok((size, client)) = front.recv_from(&mut datagram) {
-            let next = machines[roads.len() % machines.len()];
-            let road = roads.entry(client).or_insert_with(|| back(&front, client, next));
-            // A machine that is gone is not told of.
-            let _ = road.send(&datagram[..size]);
-        }
-    });
-    port
-}
-
-/// A socket for one client, whose answers go back to it.
-fn back(front: &Arc<UdpSocket>, client: SocketAddr, machine: u16) -> Arc<UdpSocket> {
-    let road = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
-    road.connect(("127.0.0.1", machine)).unwrap();
-    let (front, answers) = (front.clone(), road.clone());
-    thread::spawn(move || {
-        let mut datagram = vec![0; 65_536];
-        loop {
-            if let Ok(size) = answers.recv(&mut datagram)
-                && front.send_to(&datagram[..size], client).is_err()
-            {
-                return;
-            }
-        }
-    });
-    road
+/// And one for QUIC.
+fn datagrams(machines: &[Caddy]) -> Datagrams {
+    Datagrams::start("127.0.0.1:0", machines.iter().map(quic).collect())
 }
 
 fn machines(engine: &Engine, origin: &Origin) -> Vec<Caddy> {
@@ -115,7 +63,8 @@ fn a_rolling_upgrade_under_load_fails_no_request() {
     let (engine, origin) = (Engine::start(Kind::Redis), Origin::start());
     let mut machines = machines(&engine, &origin);
     let balancer = Balancer::start(&machines);
-    let udp = datagrams(machines.iter().map(Caddy::port).collect());
+    let datagrams = datagrams(&machines);
+    let udp = datagrams.at.port();
     let stop = AtomicBool::new(false);
     let stop_file = machines[0].path("stop").display().to_string();
     let (kept, fresh, http2) = (Tally::default(), Tally::default(), Tally::default());
@@ -132,7 +81,7 @@ fn a_rolling_upgrade_under_load_fails_no_request() {
         });
         scope.spawn(|| h2(&url, &stop, &http2));
         let paths = [0, 1, 2].map(|number| format!("/echo?{number}"));
-        let quic = paths.each_ref().map(|path| {
+        let clients = paths.each_ref().map(|path| {
             let job = json!({
                 "path": path, "seconds": 300, "until_file": stop_file, "reconnects": true,
             });
@@ -150,7 +99,7 @@ fn a_rolling_upgrade_under_load_fails_no_request() {
         paths.iter().for_each(|path| asked(&origin, path, 20));
         stop.store(true, Ordering::Relaxed);
         std::fs::write(&stop_file, "").unwrap();
-        for client in quic {
+        for client in clients {
             let said = client.join().unwrap();
             assert_eq!((&said["failed"], &said["lost"]), (&json!(0), &Value::Null), "{said}");
             // The process before goes on with the connections that it has.
@@ -187,7 +136,7 @@ fn a_machine_that_is_killed_takes_only_what_it_was_doing() {
             }
         });
         let job = json!({"path": "/echo", "until_file": stop_file, "reconnects": true});
-        let quic = scope.spawn(move || h3(port, json!({"loop": job})));
+        let client = scope.spawn(move || h3(port, json!({"loop": job})));
         asked(&origin, "/echo", 5);
         machines[0].kill();
         let whole = downloads.into_iter().map(|one| one.join().unwrap() == 200);
@@ -196,7 +145,7 @@ fn a_machine_that_is_killed_takes_only_what_it_was_doing() {
         wait_for("more requests", Duration::from_secs(60), enough);
         stop.store(true, Ordering::Relaxed);
         std::fs::write(&stop_file, "").unwrap();
-        let said = quic.join().unwrap();
+        let said = client.join().unwrap();
         assert_eq!((&said["failed"], &said["lost"]), (&json!(0), &Value::Null), "{said}");
     });
     // The one that was in flight when it was killed.
@@ -209,4 +158,61 @@ fn a_machine_that_is_killed_takes_only_what_it_was_doing() {
     let before = log();
     (0..6).for_each(|_| assert_eq!(curl(&[], &url).status, 200));
     assert_eq!(log() - before, 6);
+}
+
+/// Ends the loops of a test whose story is over, or has failed.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One request over QUIC, on a connection of its own.
+fn fetch(at: SocketAddr, path: &str) -> Result<Vec<u8>, String> {
+    run(async { Client::try_connect(at).await?.get(path).await })
+}
+
+#[test]
+fn over_quic_a_machine_that_is_killed_takes_only_what_it_was_doing() {
+    let (engine, origin) = (Engine::start(Kind::Redis), Origin::start());
+    let mut machines = machines(&engine, &origin);
+    let balancer = datagrams(&machines);
+    let at = balancer.at;
+    let (stop, fresh) = (AtomicBool::new(false), Tally::default());
+    thread::scope(|scope| {
+        let _ends = Ends(&stop);
+        // Two to each machine: the next one comes when this one is there.
+        let downloads: Vec<_> = (1..=6)
+            .map(|nth| {
+                let download = scope.spawn(move || fetch(at, "/drip/300"));
+                asked(&origin, "/drip/300", nth);
+                download
+            })
+            .collect();
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                fresh.add(fetch(at, "/echo").is_ok());
+            }
+        });
+        let more = |count| {
+            let enough = fresh.ok.load(Ordering::Relaxed) + count;
+            wait_for("new connections", Duration::from_secs(60), || {
+                (fresh.ok.load(Ordering::Relaxed) >= enough).then_some(())
+            });
+        };
+        more(3);
+        machines[0].kill();
+        balancer.lose(quic(&machines[0]));
+        more(10);
+        let (whole, cut): (Vec<_>, Vec<_>) =
+            downloads.into_iter().map(|one| one.join().unwrap()).partition(Result::is_ok);
+        assert!(whole.iter().flatten().all(|content| content.len() == 300), "{whole:?}");
+        assert_eq!((whole.len(), cut.len()), (4, 2), "two of six were on the machine: {cut:?}");
+        more(10);
+    });
+    // The one that was in flight when it was killed.
+    let failed = fresh.failed.load(Ordering::Relaxed);
+    assert!(failed <= 1, "{failed} new connections failed");
 }

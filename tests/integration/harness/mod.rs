@@ -1,6 +1,7 @@
 //! The foundation of the tests: the server under test, clients, origins, ports and waiting.
 
 mod aspnet;
+mod balancers;
 mod bind;
 mod ca;
 mod caddy;
@@ -30,6 +31,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 pub use aspnet::AspNet;
+pub use balancers::{Datagrams, Door, HaProxy};
 pub use bind::{Bind, Resolver, SECRET};
 pub use ca::Ca;
 pub use caddy::{Caddy, Setup, has_ended, install};

@@ -67,6 +67,7 @@ mod fleet_faults;
 mod fleet_losses;
 mod fleet_members;
 mod fleet_mistakes;
+mod fleet_network;
 mod fleet_orders;
 mod fleet_packets;
 mod fleet_report;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::network::BESIDE;
 use super::{WrongClock, curl_raw, free_port, wait_for};
 
 /// In base64url.
@@ -16,6 +17,7 @@ pub const EAB_KEY: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MU
 /// Runs until dropped; can be stopped and started again on the same ports.
 pub struct Pebble {
     dir: tempfile::TempDir,
+    host: String,
     pub port: u16,
     management: u16,
     dns: u16,
@@ -34,6 +36,19 @@ impl Pebble {
     /// `key-1` with [`EAB_KEY`].
     pub fn start_with(http: u16, tls: u16, lifetime: u64, dns: Option<u16>) -> Self {
         let mut pebble = Self::stopped(http, tls, lifetime, dns);
+        pebble.run();
+        pebble
+    }
+
+    /// As [`Self::start`], at another address of this machine: [`BESIDE`].
+    pub fn start_at(host: &str, http: u16, tls: u16, lifetime: u64) -> Self {
+        let mut pebble = Self::stopped(http, tls, lifetime, None);
+        pebble.host = host.to_owned();
+        let path = pebble.dir.path().join("pebble.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let port = pebble.port;
+        let text = text.replace(&format!("127.0.0.1:{port}"), &format!("{host}:{port}"));
+        std::fs::write(path, text).unwrap();
         pebble.run();
         pebble
     }
@@ -80,12 +95,13 @@ impl Pebble {
             ("PEBBLE_AUTHZREUSE", "50"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Self { dir, port, management, dns, own_dns, env, processes: Vec::new() }
+        let host = "127.0.0.1".to_owned();
+        Self { dir, host, port, management, dns, own_dns, env, processes: Vec::new() }
     }
 
     /// The URL of its directory.
     pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}/dir", self.port)
+        format!("https://{}:{}/dir", self.host, self.port)
     }
 
     /// The certificate that vouches for the CA's own HTTPS.
@@ -183,11 +199,11 @@ fn certify(dir: &Path, env: &[(&str, String)]) {
             -subj /CN=test-ca -keyout ca.key -out ca.pem &&
         openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
             -keyout key.pem -out leaf.csr &&
-        printf '%s\\n' subjectAltName=DNS:localhost,IP:127.0.0.1 basicConstraints=CA:FALSE \
+        printf '%s\\n' subjectAltName=DNS:localhost,IP:127.0.0.1,IP:$2 basicConstraints=CA:FALSE \
             crlDistributionPoints=URI:http://localhost/crl >ext &&
         openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -days 90 -extfile ext -out cert.pem";
     let mut command = Command::new("sh");
-    command.args(["-c", script, "sh"]).arg(dir).envs(env.iter().cloned());
+    command.args(["-c", script, "sh"]).arg(dir).arg(BESIDE).envs(env.iter().cloned());
     let made = command.status().expect("openssl");
     assert!(made.success());
 }

@@ -21,7 +21,7 @@ use super::watch::Watch;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Tells, past the test's own capture, that this host cannot run a test, and how many so far.
-fn skipped(why: &str) {
+pub fn skipped(why: &str) {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
     let _ = writeln!(std::io::stderr(), "SKIPPED ({count} so far): {why}");

@@ -81,12 +81,6 @@ impl Attempts {
     }
 }
 
-/// For tests, which are one client.
-#[cfg(test)]
-pub(super) fn forget() {
-    SHARED.places.lock().unwrap().fill(Place { free_at: None });
-}
-
 fn place(key: u64) -> usize {
     (key % PLACES as u64) as usize
 }

@@ -101,8 +101,10 @@ fn any_machine_answers_the_ca() {
         wait_trusted(&two, &pebble.root(), "two.example");
         assert_eq!(orders(&pebble), 2);
         // What is answered no longer is gone everywhere.
-        let left =
-            |caddy: &Caddy| std::fs::read_dir(caddy.path("store/challenges")).unwrap().count();
+        // A machine that is slow has none of it on its disk.
+        let left = |caddy: &Caddy| {
+            std::fs::read_dir(caddy.path("store/challenges")).map_or(0, Iterator::count)
+        };
         wait_for("the end", PATIENCE, || (left(&one) + left(&two) == 0).then_some(()));
     }
 }

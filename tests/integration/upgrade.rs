@@ -119,7 +119,7 @@ fn an_http_3_transfer_that_spans_upgrades_is_whole() {
     let mut caddy = two_workers(&origin).arg("-grace=3m").start();
     let (port, path) = (caddy.port(), format!("/size/{SIZE}"));
     // The client moves as well: both reasons to be handed on at once.
-    let job = json!({"moves": 0.3, "requests": [{"path": path, "timeout": 170}]});
+    let job = json!({"moves": 0.3, "requests": [{"path": path}]});
     let download = thread::spawn(move || h3(port, job));
     asked(&origin, &path, 1);
     let first = caddy.pid();

@@ -210,7 +210,7 @@ class Client(QuicConnectionProtocol):
         if "stop_at" in job:
             asyncio.get_running_loop().call_later(job["stop_at"], self.stop, stream)
         try:
-            await asyncio.wait_for(exchange.done, job.get("timeout", 90))
+            await asyncio.wait_for(exchange.done, job.get("timeout", 170))
         except asyncio.TimeoutError:
             exchange.finish("timed out")
         del self.exchanges[stream]

@@ -53,7 +53,7 @@ pub fn curl_raw(args: &[&str]) -> Answer {
     let dir = tempfile::tempdir().unwrap();
     let (head, body) = (dir.path().join("head"), dir.path().join("body"));
     let done = Command::new("curl")
-        .args(["-sS", "-k", "--noproxy", "*", "--max-time", "90", "-w", "%{http_version}"])
+        .args(["-sS", "-k", "--noproxy", "*", "--max-time", "170", "-w", "%{http_version}"])
         .arg("-D")
         .arg(&head)
         .arg("-o")

@@ -66,6 +66,28 @@ fn a_file_that_is_missing_on_one_machine_is_fetched() {
     assert_eq!((orders(&pebble), one.read(&account)), (1, key));
 }
 
+/// As while a machine that starts looks after its own files.
+#[test]
+fn what_comes_while_its_lock_is_taken_is_read_before_an_order() {
+    let engine = Engine::start(Kind::Redis);
+    let (pebble, one) = first(&engine);
+    wait_log(&one, CONNECTED);
+    let id = certificate(&one, &pebble);
+    wait_for("the entry", PATIENCE, || {
+        (engine.ask(&["HEXISTS", "{caddy}:entries", &id]) == "1").then_some(())
+    });
+    let setup = with(member(setup(SITE), &engine.url()), &pebble);
+    let locks = setup.dir().join("store/locks");
+    std::fs::create_dir_all(&locks).unwrap();
+    let lock = std::fs::File::create(locks.join("one.example.lock")).unwrap();
+    lock.lock().unwrap();
+    let two = setup.start();
+    wait_log(&two, CONNECTED);
+    drop(lock);
+    wait_trusted(&two, &pebble.root(), "one.example");
+    assert_eq!(orders(&pebble), 1);
+}
+
 #[test]
 fn a_certificate_that_replaces_what_the_engine_has_lost_is_written() {
     let engine = Engine::start(Kind::Valkey);

@@ -94,12 +94,17 @@ impl Life {
         for entry in std::mem::take(&mut self.unwritten) {
             self.push(link, &entry).await?;
         }
-        let untaken: Vec<_> = std::mem::take(&mut self.untaken).into_iter().collect();
-        self.take(link, &untaken).await?;
+        self.take_untaken(link).await?;
         self.drop_old(link).await?;
         self.records.save_in_time(&self.inner.folder);
         self.give_up_unclaimed();
         Ok(())
+    }
+
+    /// Takes what could not be replaced, as another task or process here had its lock.
+    async fn take_untaken(&mut self, link: &mut Link) -> Result<(), Trouble> {
+        let untaken: Vec<_> = std::mem::take(&mut self.untaken).into_iter().collect();
+        self.take(link, &untaken).await
     }
 
     /// Asks whether anything has changed, and takes it.
@@ -167,6 +172,7 @@ impl Life {
     /// What a lock covers is read before it is given.
     async fn granted(&mut self, link: &mut Link, name: &str) -> Result<(), Trouble> {
         self.compare(link).await?;
+        self.take_untaken(link).await?;
         self.tell_arrived();
         if let Some(hold) = locked(&self.inner.holds).get_mut(name)
             && hold.state == State::Wanted

@@ -247,16 +247,6 @@ mod tests {
         Body::new(Sized(drip(bytes as usize), bytes))
     }
 
-    /// By a clock that stands still until there is nothing to do but to wait.
-    fn local<F: Future>(story: F) -> F::Output {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap()
-            .block_on(story)
-    }
-
     fn bounds(silence: Option<Duration>) -> Bounds {
         Bounds { bytes: None, deadline: None, silence }
     }
@@ -267,44 +257,38 @@ mod tests {
         body.collect().await.inspect_err(|error| assert!(error.is::<TooSlow>(), "{error}")).is_ok()
     }
 
-    #[test]
-    fn who_says_a_length_keeps_a_rate_and_a_stream_need_not() {
+    #[tokio::test(start_paused = true)]
+    async fn who_says_a_length_keeps_a_rate_and_a_stream_need_not() {
         let grpc = [(CONTENT_TYPE, "application/grpc+proto".parse().unwrap())];
         let (none, grpc) = (HeaderMap::new(), grpc.into_iter().collect());
         let second = Duration::from_secs(1);
-        local(async {
-            let (streamed, announced, call, silent) = tokio::join!(
-                lives(drip(12), &none, SILENCE),
-                lives(sized(15), &none, second),
-                lives(sized(15), &grpc, second),
-                lives(quiet(SILENCE * 3), &none, SILENCE),
-            );
-            assert_eq!((streamed, announced, call, silent), (true, false, true, false));
-        });
+        let (streamed, announced, call, silent) = tokio::join!(
+            lives(drip(12), &none, SILENCE),
+            lives(sized(15), &none, second),
+            lives(sized(15), &grpc, second),
+            lives(quiet(SILENCE * 3), &none, SILENCE),
+        );
+        assert_eq!((streamed, announced, call, silent), (true, false, true, false));
     }
 
-    #[test]
-    fn silence_counts_over_both_directions() {
-        local(async {
-            let quiet = || quiet(SILENCE * 3);
-            let (request, answering) =
-                Incoming::bound(quiet(), &HeaderMap::new(), bounds(Some(SILENCE)));
-            let answer = answering.unwrap().watch(Response::new(drip(8)));
-            let (request, answer) = tokio::join!(request.collect(), answer.into_body().collect());
-            assert!(request.is_ok() && answer.is_ok(), "the response moves");
-            let (request, answering) =
-                Incoming::bound(quiet(), &HeaderMap::new(), bounds(Some(SILENCE)));
-            let answer = answering.unwrap().watch(Response::new(quiet()));
-            let (request, _) = tokio::join!(request.collect(), answer.into_body().collect());
-            assert!(request.is_err(), "neither moves");
-        });
+    #[tokio::test(start_paused = true)]
+    async fn silence_counts_over_both_directions() {
+        let quiet = || quiet(SILENCE * 3);
+        let (request, answering) =
+            Incoming::bound(quiet(), &HeaderMap::new(), bounds(Some(SILENCE)));
+        let answer = answering.unwrap().watch(Response::new(drip(8)));
+        let (request, answer) = tokio::join!(request.collect(), answer.into_body().collect());
+        assert!(request.is_ok() && answer.is_ok(), "the response moves");
+        let (request, answering) =
+            Incoming::bound(quiet(), &HeaderMap::new(), bounds(Some(SILENCE)));
+        let answer = answering.unwrap().watch(Response::new(quiet()));
+        let (request, _) = tokio::join!(request.collect(), answer.into_body().collect());
+        assert!(request.is_err(), "neither moves");
     }
 
-    #[test]
-    fn no_limit_is_none() {
-        local(async {
-            let (body, _) = Incoming::bound(quiet(SILENCE * 3), &HeaderMap::new(), bounds(None));
-            assert!(body.collect().await.is_ok());
-        });
+    #[tokio::test(start_paused = true)]
+    async fn no_limit_is_none() {
+        let (body, _) = Incoming::bound(quiet(SILENCE * 3), &HeaderMap::new(), bounds(None));
+        assert!(body.collect().await.is_ok());
     }
 }

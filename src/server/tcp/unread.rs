@@ -125,49 +125,35 @@ mod tests {
         Body::new(StreamBody::new(Box::pin(frames.chain(stream::pending()))))
     }
 
-    /// By a clock that stands still until there is nothing to do but to wait.
-    fn local<F: Future>(story: F) -> F::Output {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap()
-            .block_on(story)
-    }
-
     /// Milliseconds for which the rest of a dropped body is read.
-    fn drained(body: Body, most: u64) -> u128 {
-        local(async {
-            let stall = Rc::new(Stall::default());
-            drop(hold(stall.clone(), body));
-            let began = Instant::now();
-            drain(&stall, &bounds(most)).await;
-            began.elapsed().as_millis()
-        })
+    async fn drained(body: Body, most: u64) -> u128 {
+        let stall = Rc::new(Stall::default());
+        drop(hold(stall.clone(), body));
+        let began = Instant::now();
+        drain(&stall, &bounds(most)).await;
+        began.elapsed().as_millis()
     }
 
-    #[test]
-    fn the_rest_is_taken_in_within_bounds() {
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_is_taken_in_within_bounds() {
         let moment = Duration::from_millis(1);
-        assert!(drained(late(0, moment), 10) >= 100, "silence");
-        assert!(drained(late(3, moment), 10) < 100, "too many bytes");
-        assert!(drained(late(1_000, SILENCE / 2), 1_000) >= 400, "a drip");
-        assert!(drained(Body::empty(), 10) < 50, "nothing is owed");
+        assert!(drained(late(0, moment), 10).await >= 100, "silence");
+        assert!(drained(late(3, moment), 10).await < 100, "too many bytes");
+        assert!(drained(late(1_000, SILENCE / 2), 1_000).await >= 400, "a drip");
+        assert!(drained(Body::empty(), 10).await < 50, "nothing is owed");
     }
 
-    #[test]
-    fn a_body_in_other_hands_is_waited_for() {
-        local(async {
-            let stall = Rc::new(Stall::default());
-            let held = hold(stall.clone(), late(3, Duration::from_millis(1)));
-            let began = Instant::now();
-            let reader = async {
-                tokio::time::sleep(SILENCE / 2).await;
-                drop(held);
-            };
-            let bounds = bounds(100);
-            tokio::join!(drain(&stall, &bounds), reader);
-            assert!(began.elapsed() >= SILENCE / 2);
-        });
+    #[tokio::test(start_paused = true)]
+    async fn a_body_in_other_hands_is_waited_for() {
+        let stall = Rc::new(Stall::default());
+        let held = hold(stall.clone(), late(3, Duration::from_millis(1)));
+        let began = Instant::now();
+        let reader = async {
+            tokio::time::sleep(SILENCE / 2).await;
+            drop(held);
+        };
+        let bounds = bounds(100);
+        tokio::join!(drain(&stall, &bounds), reader);
+        assert!(began.elapsed() >= SILENCE / 2);
     }
 }

@@ -12,6 +12,15 @@ use crate::harness::{Caddy, Engine, Kind, Pebble, Setup, delayed, wait_for};
 
 const CONNECTED: &str = "fleet: connected to";
 
+/// Waits until the engine has the certificate of the first machine.
+fn wait_stored(engine: &Engine, one: &Caddy, pebble: &Pebble) {
+    wait_log(one, CONNECTED);
+    let id = certificate(one, pebble);
+    wait_for("the entry", PATIENCE, || {
+        (engine.ask(&["HEXISTS", "{caddy}:entries", &id]) == "1").then_some(())
+    });
+}
+
 /// The place of the certificate at the engine.
 fn certificate(caddy: &Caddy, pebble: &Pebble) -> String {
     let place = entry(caddy, pebble, "one.example", "crt");
@@ -42,11 +51,7 @@ fn what_the_engine_drops_is_written_again() {
 fn a_file_that_is_missing_on_one_machine_is_fetched() {
     let engine = Engine::start(Kind::Redis);
     let (pebble, mut one) = first(&engine);
-    wait_log(&one, CONNECTED);
-    let id = certificate(&one, &pebble);
-    wait_for("the entry", PATIENCE, || {
-        (engine.ask(&["HEXISTS", "{caddy}:entries", &id]) == "1").then_some(())
-    });
+    wait_stored(&engine, &one, &pebble);
     // Its records are written, too.
     one.signal(Signal::SIGTERM);
     assert_eq!(one.wait(), Some(0));
@@ -71,11 +76,7 @@ fn a_file_that_is_missing_on_one_machine_is_fetched() {
 fn what_comes_while_its_lock_is_taken_is_read_before_an_order() {
     let engine = Engine::start(Kind::Redis);
     let (pebble, one) = first(&engine);
-    wait_log(&one, CONNECTED);
-    let id = certificate(&one, &pebble);
-    wait_for("the entry", PATIENCE, || {
-        (engine.ask(&["HEXISTS", "{caddy}:entries", &id]) == "1").then_some(())
-    });
+    wait_stored(&engine, &one, &pebble);
     let setup = with(member(setup(SITE), &engine.url()), &pebble);
     let locks = setup.dir().join("store/locks");
     std::fs::create_dir_all(&locks).unwrap();
@@ -110,11 +111,7 @@ fn a_certificate_that_replaces_what_the_engine_has_lost_is_written() {
 fn who_fetches_much_from_a_slow_engine_orders_nothing() {
     let engine = Engine::start(Kind::Redis);
     let (pebble, one) = first(&engine);
-    wait_log(&one, CONNECTED);
-    let id = certificate(&one, &pebble);
-    wait_for("the entry", PATIENCE, || {
-        (engine.ask(&["HEXISTS", "{caddy}:entries", &id]) == "1").then_some(())
-    });
+    wait_stored(&engine, &one, &pebble);
     plant(&engine, 600);
     let slow = delayed(([127, 0, 0, 1], engine.port).into(), Duration::from_millis(500));
     let two = with(member(setup(SITE), &format!("redis://127.0.0.1:{slow}")), &pebble).start();

@@ -59,14 +59,14 @@ fn run<F: Future<Output = ()>>(test: F) {
     tokio::task::LocalSet::new().block_on(&runtime, test);
 }
 
-/// A site whose `/run` is a program in sh, which has two seconds.
-fn site(program: &str) -> (tempfile::TempDir, Site) {
+/// A site whose `/run` is a program in sh, which has `seconds`.
+fn site(program: &str, seconds: u64) -> (tempfile::TempDir, Site) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program");
     let head = "echo $$ > pid; echo 'Content-Type: text/plain'; echo";
     std::fs::write(&path, format!("{head}; {program}")).unwrap();
     let lines = format!(
-        "cgi {{\nmatch /run\nexec /bin/sh {}\ndir {}\ntimeout 2s\n}}",
+        "cgi {{\nmatch /run\nexec /bin/sh {}\ndir {}\ntimeout {seconds}s\n}}",
         path.display(),
         folder.path().display()
     );
@@ -81,25 +81,51 @@ async fn body(site: &Site) -> Result<Body, u16> {
 }
 
 const ENDLESS: &str = "exec cat /dev/zero";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A response, as soon as a program may run.
+async fn body_once_there_is_a_place(site: &Site) -> Body {
+    loop {
+        match body(site).await {
+            Ok(body) => return body,
+            Err(status) => assert_eq!(status, 503),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[test]
+fn programs_have_places_until_their_clients_leave() {
+    run(async {
+        let (_folder, site) = site(ENDLESS, 600);
+        let mut bodies = Vec::new();
+        for _ in 0..CGI_PROGRAMS {
+            bodies.push(body(&site).await.unwrap());
+        }
+        assert_eq!(body(&site).await.err(), Some(503));
+        drop(bodies);
+        tokio::time::timeout(PATIENCE, body_once_there_is_a_place(&site)).await.unwrap();
+    });
+}
 
 #[test]
 fn time_is_up_also_while_the_client_reads_nothing() {
     run(async {
-        let (folder, site) = site(ENDLESS);
+        let (folder, site) = site(ENDLESS, 8);
         let mut bodies = Vec::new();
         for _ in 0..CGI_PROGRAMS {
             bodies.push(body(&site).await.unwrap());
         }
         let pid = std::fs::read_to_string(folder.path().join("pid")).unwrap();
-        let is_gone = || {
-            let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-            state.map_or(true, |state| state.contains(") Z "))
+        let gone = async {
+            let stat = format!("/proc/{}/stat", pid.trim());
+            while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         };
-        assert!(!is_gone());
-        assert_eq!(body(&site).await.err(), Some(503));
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        assert!(is_gone(), "it runs on");
-        assert!(body(&site).await.is_ok(), "its place is taken");
+        tokio::time::timeout(PATIENCE, gone).await.expect("it runs on");
+        let place = body_once_there_is_a_place(&site);
+        tokio::time::timeout(PATIENCE, place).await.expect("its place is taken");
         for body in bodies {
             assert!(body.collect().await.is_err(), "a broken response looks whole");
         }
@@ -109,23 +135,23 @@ fn time_is_up_also_while_the_client_reads_nothing() {
 #[test]
 fn time_is_up_also_while_there_is_always_something_to_read() {
     run(async {
-        let (_folder, site) = site(ENDLESS);
+        let (_folder, site) = site(ENDLESS, 8);
         let mut body = body(&site).await.unwrap();
         let slow = async {
             while body.frame().await.unwrap().is_ok() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), slow).await.unwrap();
+        tokio::time::timeout(PATIENCE, slow).await.unwrap();
     });
 }
 
 #[test]
 fn what_a_program_has_written_in_its_time_is_read_later() {
     run(async {
-        let (_folder, site) = site("head -c 40000 /dev/zero");
+        let (_folder, site) = site("head -c 40000 /dev/zero", 15);
         let body = body(&site).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        tokio::time::sleep(Duration::from_secs(16)).await;
         assert_eq!(body.collect().await.unwrap().to_bytes().len(), 40_000);
     });
 }

@@ -59,7 +59,7 @@ pub(super) struct Sampler {
     batches: VecDeque<Batch>,
     pub(super) delivered: u64,
     pub(super) in_flight: u64,
-    lost: u64,
+    pub(super) lost: u64,
     delivered_time: Instant,
     first_send_time: Instant,
     /// Samples are app-limited until this much has been delivered; 0: they are not.

@@ -67,6 +67,36 @@ fn bbr_downloads_in_time_over_lossy_paths() {
     }
 }
 
+/// Random loss does not lower the rate for long. The links need 4,420, 4,420, 22,100 and 880 ms.
+#[test]
+fn bbr_keeps_its_rate_over_lossy_paths() {
+    for (megabit, rtt, loss, mib, most) in [
+        (20.0, 16, 0.02, 10, 4_650),
+        (20.0, 150, 0.03, 10, 5_300),
+        (20.0, 50, 0.03, 50, 24_000),
+        (100.0, 150, 0.02, 10, 1_950),
+    ] {
+        let path = Path { loss, ..queue_of(Path::new(megabit, rtt, 0), 1.0) };
+        let took = median(path, true, mib * MIB);
+        assert!(took <= most, "{megabit} Mbit/s {rtt} ms {loss}: {took} ms");
+    }
+}
+
+/// What flows lose because they share a link is not taken for random loss.
+#[test]
+fn several_bbr_lose_little() {
+    let path = queue_of(Path::new(20.0, 50, 0), 0.5);
+    let mut world = World::new(path);
+    for seed in 1..=4 {
+        let start = Duration::from_millis(700 * seed);
+        let flow = bbr(&world, seed);
+        world.add_at(start, flow, None);
+    }
+    for outcome in world.run(Duration::from_secs(60)) {
+        assert!(outcome.loss() <= 0.018, "{outcome:?}");
+    }
+}
+
 #[test]
 fn bbr_downloads_in_time_when_losses_come_in_runs() {
     let path = Path { loss: 0.01, burst: 5.0, ..queue_of(Path::new(20.0, 50, 0), 1.0) };

@@ -35,6 +35,7 @@ impl Bbr {
         self.rounds.update(sample.prior_delivered, self.sampler.delivered);
         if self.rounds.is_start {
             self.probe.rounds_since_up += 1;
+            self.update_base_loss();
         }
         let rate = sample.delivery_rate;
         if rate > 0.0 && (rate >= self.max_bw.get() || !sample.is_app_limited) {
@@ -43,13 +44,28 @@ impl Bbr {
         if !self.signals.loss_round_start {
             return;
         }
-        if self.signals.is_loss_in_round && !self.state.is_probing() {
+        let is_lossy = self.signals.is_loss_in_round
+            && self.signals.lost as f64 > self.base_loss.expected(sample.delivered, self.mtu);
+        if is_lossy && !self.state.is_probing() {
             self.lower_short_term();
         }
         if !self.signals.is_loss_in_round {
             self.signals.recovery_round = None;
         }
         self.signals.is_loss_in_round = false;
+    }
+
+    fn update_base_loss(&mut self) {
+        let is_quiet =
+            matches!(self.state, State::Startup | State::ProbeBwCruise | State::ProbeBwRefill);
+        let bytes = (self.sampler.delivered, self.sampler.lost);
+        self.base_loss.update(bytes, self.mtu, is_quiet);
+    }
+
+    /// Whether the loss rate is above the threshold, by more than the path's own losses.
+    pub(super) fn is_too_much(&self, lost: u64, in_flight: u64) -> bool {
+        let base = self.base_loss.expected(in_flight, self.mtu);
+        lost as f64 > in_flight as f64 * LOSS_THRESH + base
     }
 
     /// InitLowerBounds and LossLowerBounds.
@@ -67,14 +83,19 @@ impl Bbr {
         };
     }
 
-    pub(super) fn note_loss(&mut self) {
+    pub(super) fn note_loss(&mut self, bytes: u64) {
         if !self.signals.is_loss_in_round {
+            self.signals.lost = 0;
             self.signals.loss_round_delivered = self.sampler.delivered;
             self.signals.loss_events = 0;
             self.save_cwnd();
         }
         self.signals.is_loss_in_round = true;
         self.signals.loss_events += 1;
+        self.signals.lost += bytes;
+        if self.min_rtt.is_some_and(|least| self.queue_delay.is_queue(least)) {
+            self.base_loss.skip_round();
+        }
         let round = self.rounds.count;
         self.signals.recovery_round.get_or_insert(round);
     }
@@ -84,8 +105,8 @@ impl Bbr {
         if !self.probe.is_sample {
             return;
         }
-        if lost.lost as f64 > lost.tx_in_flight as f64 * LOSS_THRESH {
-            let at_loss = inflight_at_loss(&lost);
+        if self.is_too_much(lost.lost, lost.tx_in_flight) {
+            let at_loss = inflight_at_loss(&lost, LOSS_THRESH + self.base_loss.share());
             self.handle_inflight_too_high(now, at_loss, lost.is_app_limited);
         }
     }
@@ -120,10 +141,10 @@ impl Bbr {
     }
 }
 
-/// The bytes in flight when the loss rate exceeded the threshold.
-fn inflight_at_loss(lost: &LostBatch) -> u64 {
+/// The bytes in flight when the loss rate exceeded this threshold.
+fn inflight_at_loss(lost: &LostBatch, threshold: f64) -> u64 {
     let before = lost.tx_in_flight.saturating_sub(lost.bytes) as f64;
     let lost_before = lost.lost.saturating_sub(lost.bytes) as f64;
-    let prefix = (LOSS_THRESH * before - lost_before) / (1.0 - LOSS_THRESH);
+    let prefix = (threshold * before - lost_before) / (1.0 - threshold);
     (before + prefix).max(0.0) as u64
 }

@@ -16,9 +16,13 @@
 //! - Startup limits what is in flight to less than two BDPs while the RTT shows that its queue
 //!   grows (`queue_delay.rs`). With a queue of one BDP, two BDPs overflow it before the rate has
 //!   been on its plateau for three rounds.
+//! - The draft lowers the rate in each round with a loss, and ends a probe at 2 % of loss: with as
+//!   much random loss the rate falls on and on. Here the share that the path loses without a queue
+//!   (`base_loss.rs`, 5 % at most) does not count.
 //! - An ECN mark (RFC 9002 section 7.1 asks for an answer, the draft has none) counts as loss in
 //!   the short-term model, and ends a bandwidth probe. Marks of two rounds in a row end Startup.
 
+mod base_loss;
 mod loss;
 mod model;
 mod probe_bw;
@@ -29,6 +33,7 @@ mod state;
 
 use std::time::{Duration, Instant};
 
+use self::base_loss::BaseLoss;
 use self::model::{ExtraAcked, FullPipe, MaxBw, Rounds};
 use self::queue_delay::QueueDelay;
 use self::state::{AckPhase, State};
@@ -64,6 +69,7 @@ pub(super) struct Bbr {
     rounds: Rounds,
     full_pipe: FullPipe,
     queue_delay: QueueDelay,
+    base_loss: BaseLoss,
     extra_acked: ExtraAcked,
     max_bw: MaxBw,
     bw: f64,
@@ -101,6 +107,8 @@ struct Signals {
     inflight_latest: u64,
     /// Ranges of lost packets in the round, and the start of an uninterrupted series of losses.
     loss_events: u32,
+    /// Bytes lost in the round.
+    lost: u64,
     recovery_round: Option<u64>,
 }
 
@@ -143,6 +151,7 @@ impl Bbr {
             rounds: Rounds::default(),
             full_pipe: FullPipe::default(),
             queue_delay: QueueDelay::default(),
+            base_loss: BaseLoss::default(),
             extra_acked: ExtraAcked::new(now),
             max_bw: MaxBw::default(),
             bw: 0.0,
@@ -319,7 +328,7 @@ impl Control for Bbr {
     }
 
     fn on_lost(&mut self, now: Instant, lost: Lost) {
-        self.note_loss();
+        self.note_loss(lost.bytes);
         let mut remaining = lost.bytes;
         while let Some(batch) = self.sampler.next_lost(lost.sent, &mut remaining) {
             self.handle_lost(now, batch);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::rate::Sample;
 use super::state::{AckPhase, State};
-use super::{Bbr, HEADROOM, INFINITE, LOSS_THRESH, ShortTerm};
+use super::{Bbr, HEADROOM, INFINITE, ShortTerm};
 
 /// The most rounds between probes, for coexistence with Reno and CUBIC (section 5.3.3.8.2).
 const RENO_ROUNDS: u64 = 63;
@@ -135,7 +135,7 @@ impl Bbr {
             }
         }
         // Losses are handled when they are reported.
-        if sample.lost as f64 > sample.tx_in_flight as f64 * LOSS_THRESH {
+        if self.is_too_much(sample.lost, sample.tx_in_flight) {
             return false;
         }
         if self.inflight_longterm != INFINITE {

@@ -44,6 +44,12 @@ impl QueueDelay {
         }
     }
 
+    /// Whether the last acknowledgements show a queue above this RTT.
+    pub(super) fn is_queue(&self, rtt: Duration) -> bool {
+        let delay = self.recent.into_iter().min().unwrap_or(rtt);
+        self.count < SAMPLES || delay >= rtt + rtt_threshold(rtt)
+    }
+
     pub(super) fn is_growing(&self) -> bool {
         self.baseline.is_some()
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::super::rate::Sample;
 use super::state::State;
-use super::{Bbr, LOSS_THRESH, STARTUP_FULL_LOSS_COUNT};
+use super::{Bbr, STARTUP_FULL_LOSS_COUNT};
 
 impl Bbr {
     pub(super) fn check_startup_done(&mut self, sample: &Sample) {
@@ -21,7 +21,7 @@ impl Bbr {
             return;
         }
         let events = std::mem::take(&mut self.signals.loss_events);
-        let is_lossy = sample.lost as f64 > sample.tx_in_flight as f64 * LOSS_THRESH;
+        let is_lossy = self.is_too_much(sample.lost, sample.tx_in_flight);
         if self.is_recovering() && is_lossy && events >= STARTUP_FULL_LOSS_COUNT {
             self.end_startup();
         }

@@ -1,0 +1,100 @@
+//! The share of packets that a path loses at any rate, such as a radio link: that of the rounds in
+//! which BBR probed for no bandwidth and the RTT showed no queue when losses were detected.
+
+/// What is remembered, in packets.
+const MEMORY: f64 = 1000.0;
+/// Fewer packets show no share.
+const LEAST: f64 = 100.0;
+/// The highest share: a queue that is too short to show in the RTT causes losses as well.
+const MOST: f64 = 0.05;
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct BaseLoss {
+    packets: f64,
+    lost: f64,
+    /// Bytes delivered and lost when the current round began, if it may count.
+    round: Option<(u64, u64)>,
+}
+
+impl BaseLoss {
+    /// To be called when a round begins, with the bytes that were delivered and lost until then, and
+    /// whether the state is one without probes.
+    pub(super) fn update(&mut self, bytes: (u64, u64), mtu: u64, is_quiet: bool) {
+        if let Some((delivered, lost)) = self.round.filter(|_| is_quiet) {
+            let lost = (bytes.1 - lost) as f64 / mtu as f64;
+            let packets = (bytes.0 - delivered) as f64 / mtu as f64 + lost;
+            let kept = MEMORY / (MEMORY + packets);
+            self.packets = (self.packets + packets) * kept;
+            self.lost = (self.lost + lost) * kept;
+        }
+        self.round = is_quiet.then_some(bytes);
+    }
+
+    /// The RTT shows a queue, which may have caused the losses of this round.
+    pub(super) fn skip_round(&mut self) {
+        self.round = None;
+    }
+
+    pub(super) fn share(&self) -> f64 {
+        if self.packets < LEAST { 0.0 } else { (self.lost / self.packets).min(MOST) }
+    }
+
+    /// How many of these bytes may be lost by chance: their share, and twice the standard deviation
+    /// of the number of lost packets.
+    pub(super) fn expected(&self, bytes: u64, mtu: u64) -> f64 {
+        let packets = self.share() * bytes as f64 / mtu as f64;
+        (packets + 2.0 * packets.sqrt()) * mtu as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MTU: u64 = 1000;
+
+    /// After so many rounds of 50 packets, of which `lost` are lost.
+    fn after(rounds: u64, lost: u64, is_quiet: impl Fn(u64) -> bool) -> BaseLoss {
+        let mut base = BaseLoss::default();
+        for round in 0..=rounds {
+            let bytes = (round * (50 - lost) * MTU, round * lost * MTU);
+            base.update(bytes, MTU, is_quiet(round));
+        }
+        base
+    }
+
+    #[test]
+    fn quiet_rounds_show_the_share() {
+        assert!((after(20, 1, |_| true).share() - 0.02).abs() < 1e-9);
+        assert_eq!(after(1, 1, |_| true).share(), 0.0, "50 packets show nothing");
+        assert_eq!(after(20, 10, |_| true).share(), MOST);
+        assert_eq!(after(20, 1, |round| round % 2 == 0).share(), 0.0, "a probe in each round");
+    }
+
+    #[test]
+    fn rounds_with_a_queue_are_left_out() {
+        let mut base = after(20, 0, |_| true);
+        for round in 1..=20 {
+            base.skip_round();
+            base.update((20 * 50 * MTU, round * 10 * MTU), MTU, true);
+        }
+        assert_eq!(base.share(), 0.0);
+    }
+
+    #[test]
+    fn old_rounds_are_forgotten() {
+        let mut base = after(20, 2, |_| true);
+        for round in 1..=100 {
+            base.update((20 * 48 * MTU + round * 50 * MTU, 20 * 2 * MTU), MTU, true);
+        }
+        assert!(base.share() < 0.001, "{}", base.share());
+    }
+
+    #[test]
+    fn chance_has_its_part() {
+        let base = after(20, 1, |_| true);
+        let lost = base.expected(50 * MTU, MTU) / MTU as f64;
+        assert!((lost - 3.0).abs() < 1e-6, "1 and twice its root: {lost}");
+        assert_eq!(BaseLoss::default().expected(50 * MTU, MTU), 0.0);
+    }
+}

@@ -33,6 +33,7 @@ pub mod experiment;
 pub mod fleet;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod hex;
 pub mod http;
 pub mod http2_frames;
 pub mod https_records;

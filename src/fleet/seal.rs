@@ -14,6 +14,7 @@ use aws_lc_rs::hmac;
 
 use super::Stamp;
 use super::common::Common;
+use crate::hex::hex;
 
 const LENGTH: usize = 32;
 const NONCE: usize = 12;
@@ -170,10 +171,6 @@ fn derive(root: &Prk, purpose: &[&[u8]]) -> Option<[u8; LENGTH]> {
     let mut key = [0; LENGTH];
     root.expand(purpose, Bytes32).ok()?.fill(&mut key).ok()?;
     Some(key)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::super::Stamp;
 use super::super::seal::Id;
+use crate::hex::hex;
 use crate::tls::{Folder, Storage as _};
 
 const FILE: &str = "fleet/records";
@@ -89,7 +90,7 @@ impl Records {
 
 pub(super) fn hash(content: Option<&[u8]>) -> Option<String> {
     let hash = digest(&SHA256, content?);
-    Some(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hex(hash.as_ref()))
 }
 
 fn parse(line: &str) -> Option<(Id, Record)> {

@@ -8,6 +8,7 @@ use x509_parser::prelude::{ASN1Time, FromDer as _, X509Certificate};
 
 use super::escape::escape;
 use super::read::put;
+use crate::hex::hex;
 
 pub(super) fn pem(out: &mut String, der: &[u8]) {
     out.push_str(&encoded(der));
@@ -19,9 +20,7 @@ pub(super) fn escaped_pem(out: &mut String, der: &[u8]) {
 
 /// SHA-256, in hexadecimal.
 pub(super) fn fingerprint(out: &mut String, der: &[u8]) {
-    for byte in digest(&SHA256, der).as_ref() {
-        put(out, format_args!("{byte:02x}"));
-    }
+    out.push_str(&hex(digest(&SHA256, der).as_ref()));
 }
 
 pub(super) fn issuer(out: &mut String, der: &[u8]) {

@@ -19,6 +19,7 @@ use super::https_client::Client;
 use super::pem::{Loaded, unix_now};
 use super::resolver::Resolver;
 use super::storage::Storage;
+use crate::hex::hex;
 use crate::limits::OCSP_TIMEOUT;
 use message::Window;
 
@@ -134,6 +135,5 @@ fn stored(loaded: &Loaded, store: &dyn Storage) -> Option<State> {
 fn entry(loaded: &Loaded) -> String {
     let name = loaded.names.first().map_or("unnamed", String::as_str).replace(['*', '/'], "_");
     let hash = digest(&SHA256, loaded.key.cert.first().map_or(&[], |leaf| leaf.as_ref()));
-    let hash: String = hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("ocsp/{name}-{hash}")
+    format!("ocsp/{name}-{}", hex(&hash.as_ref()[..8]))
 }

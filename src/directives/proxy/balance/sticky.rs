@@ -9,6 +9,7 @@ use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
 use crate::fleet::common::Common;
+use crate::hex::hex;
 use crate::http::cookies;
 use crate::upstream::host::set::Set;
 use crate::upstream::host::upstream::Upstream;
@@ -41,7 +42,7 @@ impl Sticky {
     /// The cookie value of this upstream.
     pub(crate) fn tag(&self, upstream: &str) -> Box<str> {
         let signed = hmac::sign(&self.key, format!("{} {upstream}", self.name).as_bytes());
-        signed.as_ref()[..SIGNED].iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&signed.as_ref()[..SIGNED]).into()
     }
 
     /// The upstream that the request's cookie names.

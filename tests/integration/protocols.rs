@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Caddy, Nginx, Origin, Setup, curl, h3_one};
+use crate::harness::{Answer, Caddy, Nginx, Origin, Setup, curl, h3, h3_one};
 
 /// One row: what is asked.
 struct Row {
@@ -208,5 +208,17 @@ fn a_site_on_several_addresses_without_a_server_field() {
             assert_eq!(got.status, code, "{url}");
             assert_eq!(got.header("server"), "", "{url}");
         }
+    }
+}
+
+/// Up to 1500 bytes with their headers, the MTU of Ethernet.
+#[test]
+fn quic_packets_are_as_large_as_the_path_takes() {
+    let site = "https://localhost:@PORT@\ntls self_signed\nroot www\n";
+    let caddy = Setup::new(site).file("www/big", "x".repeat(4 << 20)).start();
+    for (host, largest) in [("127.0.0.1", 1472), ("::1", 1452)] {
+        let done = h3(caddy.port(), json!({"host": host, "requests": [{"path": "/big"}]}));
+        assert_eq!(done["answers"][0]["status"], 200, "{host}");
+        assert_eq!(done["largest"], largest, "{host}");
     }
 }

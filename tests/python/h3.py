@@ -20,7 +20,7 @@ moves: seconds between changes of the client's port, as a NAT makes them.
 verify: true trusts no certificate that this machine does not.
 freeze: true never opens a window again, with a PING every 5 s; patient: true only the PING; rebel: true ignores the stream limit.
 Result: {offered: {idle, streams, window, stream_window} in the server's transport parameters,
-answers: [{status, headers, trailers, interim (fields of each 1xx), len, crc, body (first 64 KiB, latin-1),
+largest: bytes of the largest datagram that came, answers: [{status, headers, trailers, interim (fields of each 1xx), len, crc, body (first 64 KiB, latin-1),
 error, seconds}],
 lost: why the connection ended by itself or null}; for a loop {ok, failed, lost, first_error,
 connections, refused (requests that the GOAWAY gave back)}.
@@ -100,6 +100,11 @@ class Client(QuicConnectionProtocol):
         self.moved = 0
         self.goaway = None
         self.control = {}
+        self.largest = 0
+
+    def datagram_received(self, data, addr):
+        self.largest = max(self.largest, len(data))
+        super().datagram_received(data, addr)
 
     def quic_event_received(self, event):
         if isinstance(event, ConnectionTerminated):
@@ -380,6 +385,7 @@ async def once(job, authority, configuration, result):
         await client.stay(job.get("linger", 0))
         result["lost"] = client.lost
         result["moved"] = client.moved
+        result["largest"] = client.largest
         client.closing = True
         return again
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::TransportConfig;
+use quinn::{MtuDiscoveryConfig, TransportConfig};
 use quinn_proto::QlogStream;
 
 use super::congestion::{self, INITIAL_WINDOW_PACKETS};
@@ -15,6 +15,12 @@ use crate::limits;
 use crate::server::connection::Connection;
 use crate::server::context::Worker;
 use crate::site::Listener;
+
+/// The largest UDP payload in a packet of 1500 bytes. quinn's own bound is the second for both.
+const PAYLOAD_IPV4: u16 = 1500 - 20 - 8;
+const PAYLOAD_IPV6: u16 = 1500 - 40 - 8;
+/// Smaller steps are not tried. With the default of 20 the search for 1472 ends at 1455.
+const PAYLOAD_STEP: u16 = 17;
 
 /// The QUIC configuration of new connections, from the current snapshot.
 pub(crate) fn server_config(worker: &Worker, addr: SocketAddr) -> Option<quinn::ServerConfig> {
@@ -27,6 +33,8 @@ pub(crate) fn server_config(worker: &Worker, addr: SocketAddr) -> Option<quinn::
 /// What one connection has for itself.
 #[derive(Default)]
 pub(super) struct Own {
+    /// The client's address is one of IPv6, whose packets have less room.
+    pub(super) is_ipv6: bool,
     /// The initial window in packets, where it is not that of all.
     pub(super) initial_packets: Option<u64>,
     /// Records the connection.
@@ -43,7 +51,7 @@ pub(super) fn config_of(
     let snapshot = connection.worker.snapshot();
     let listener = snapshot.listener(connection.addr)?;
     let tls = listener.tls.as_ref()?;
-    let is_own = own.initial_packets.is_some() || own.qlog.is_some();
+    let is_own = own.is_ipv6 || own.initial_packets.is_some() || own.qlog.is_some();
     let tls = match local.and_then(|local| tls.quic_at(local)) {
         Some(tls) => tls.clone(),
         None if is_own => tls.quic.clone()?,
@@ -71,6 +79,10 @@ fn offer(
     let initial_packets = own.initial_packets.unwrap_or(INITIAL_WINDOW_PACKETS);
     let controllers = congestion::factory(listener.congestion, initial_packets);
     let mut transport = transport(&timeouts);
+    let mut mtu_discovery = MtuDiscoveryConfig::default();
+    let payload = if own.is_ipv6 { PAYLOAD_IPV6 } else { PAYLOAD_IPV4 };
+    mtu_discovery.upper_bound(payload).minimum_change(PAYLOAD_STEP);
+    transport.mtu_discovery_config(Some(mtu_discovery));
     transport.congestion_controller_factory(controllers).qlog_stream(own.qlog);
     config.transport_config(Arc::new(transport));
     Some(config)

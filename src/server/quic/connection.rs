@@ -80,6 +80,7 @@ async fn connect(
     let share = shared.first_windows.share(remote.ip(), std::time::Instant::now());
     let qlog = shared.qlog.as_ref();
     let own = Own {
+        is_ipv6: remote.ip().to_canonical().is_ipv6(),
         initial_packets: (share.packets != INITIAL_WINDOW_PACKETS).then_some(share.packets),
         qlog: qlog.and_then(|qlog| qlog.stream(remote.ip(), incoming.orig_dst_cid())),
     };

@@ -33,8 +33,10 @@ macro_rules! limits {
     };
 }
 
+mod convert;
 mod fleet;
 
+pub use convert::*;
 pub use fleet::*;
 
 limits! {
@@ -82,6 +84,8 @@ limits! {
     UPLOAD_NAMES: usize = 100, count "names in a path below `upload`";
     UPLOAD_TREE: usize = 100_000, count "files and folders that one request to `upload` moves or removes";
     UPLOAD_PARTS: usize = 1000, count "parts of a form that `upload` takes";
+    UPLOAD_PART_HEAD: usize = 8 * KB, bytes "head of such a part, and what comes before the first one";
+    UPLOAD_PART_FIELDS: usize = 16, count "fields in the head of such a part";
     REALIP_HOPS: usize = 5, count "proxies that `realip` skips";
 
     // Clients.
@@ -346,6 +350,7 @@ limits! {
         time "longest lifetime that is estimated from Last-Modified";
 
     // Caddyfile.
+    CADDYFILE_BYTES: u64 = 16 * MB as u64, bytes "text of a Caddyfile; a longer one is an error";
     /// Imports of each other can grow exponentially without a cycle.
     CADDYFILE_IMPORTS: usize = 10_000, count "imports in one Caddyfile; more are an error";
     CADDYFILE_TOKENS: usize = 1_000_000,

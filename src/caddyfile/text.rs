@@ -5,8 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// Bytes of the longest text, in MiB. What is longer is no Caddyfile.
-const LONGEST_MIB: u64 = 16;
+use crate::limits::CADDYFILE_BYTES;
 
 /// The text of a file. A device is not even opened: that alone may set it to work, and reading it
 /// may never end.
@@ -23,9 +22,9 @@ pub fn read_file(path: &Path) -> io::Result<String> {
 
 /// What comes until the end.
 pub fn read_text(input: impl Read) -> io::Result<String> {
-    let (mut bytes, longest) = (Vec::new(), LONGEST_MIB << 20);
-    if input.take(longest + 1).read_to_end(&mut bytes)? as u64 > longest {
-        return Err(refused(format!("longer than {LONGEST_MIB} MiB")));
+    let mut bytes = Vec::new();
+    if input.take(CADDYFILE_BYTES + 1).read_to_end(&mut bytes)? as u64 > CADDYFILE_BYTES {
+        return Err(refused(format!("longer than {} MiB", CADDYFILE_BYTES >> 20)));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -67,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_text_ends() {
-        let longest = LONGEST_MIB << 20;
+        let longest = CADDYFILE_BYTES;
         assert_eq!(read_text(io::repeat(b'a').take(longest)).unwrap().len() as u64, longest);
         let error = read_text(io::repeat(b'a')).unwrap_err();
         assert_eq!(error.to_string(), "longer than 16 MiB");

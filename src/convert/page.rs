@@ -5,10 +5,8 @@ use std::rc::Rc;
 
 use super::Converted;
 use super::files::Source;
+use crate::limits::CONVERT_BYTES;
 use crate::warning::{Warning, marked};
-
-/// Bytes of the longest translation, in MiB: settings that sites share are written in each.
-const LONGEST_MIB: usize = 16;
 
 /// Where a word of the original stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -198,7 +196,7 @@ impl Page {
         let items = std::mem::take(&mut self.items);
         self.block("", &items);
         for site in std::mem::take(&mut self.sites) {
-            if self.text.len() > LONGEST_MIB << 20 {
+            if self.text.len() > CONVERT_BYTES {
                 self.warn(
                     &site.at,
                     "the translation is too long: this and what follows is left out",

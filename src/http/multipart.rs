@@ -8,11 +8,7 @@ use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 
-/// Most bytes before the first part, and of the head of one.
-const HEAD_BYTES: usize = 8 << 10;
-
-/// Most fields of a head.
-const FIELDS: usize = 16;
+use crate::limits::{UPLOAD_PART_FIELDS, UPLOAD_PART_HEAD};
 
 /// What comes next in the content.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,7 +87,7 @@ impl Multipart {
                     Err(safe) => {
                         self.passed += safe;
                         let _ = self.held.split_to(safe);
-                        let is_long = self.passed > HEAD_BYTES;
+                        let is_long = self.passed > UPLOAD_PART_HEAD;
                         return self.wanting(is_long, "its first part does not begin");
                     }
                 },
@@ -107,7 +103,7 @@ impl Multipart {
                             let _ = self.held.split_to(blank);
                             self.state = Stage::Head;
                         }
-                        (None, _) | (Some(b'\r' | b'-'), None) if blank < HEAD_BYTES => {
+                        (None, _) | (Some(b'\r' | b'-'), None) if blank < UPLOAD_PART_HEAD => {
                             return Ok(Step::Wanting);
                         }
                         _ => return Err(Malformed("a boundary's line goes on")),
@@ -115,7 +111,7 @@ impl Multipart {
                 }
                 Stage::Head => {
                     let Some(at) = find(&self.held, b"\r\n\r\n") else {
-                        let is_long = self.held.len() > HEAD_BYTES;
+                        let is_long = self.held.len() > UPLOAD_PART_HEAD;
                         return self.wanting(is_long, "the head of a part is too long");
                     };
                     let head = self.held.split_to(at + 4);
@@ -180,7 +176,7 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 fn part(head: &[u8]) -> Result<Part, Malformed> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    let mut fields = [httparse::EMPTY_HEADER; UPLOAD_PART_FIELDS];
     let wrong = |_| Malformed("the head of a part is none");
     let httparse::Status::Complete((_, fields)) =
         httparse::parse_headers(head, &mut fields).map_err(wrong)?

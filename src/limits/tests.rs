@@ -81,7 +81,7 @@ fn the_documentation_lists_the_table() {
     let mut shown: BTreeMap<_, _> =
         documented.iter().map(|(line, value)| (line.as_str(), value.as_str())).collect();
     assert_eq!(shown.len(), documented.len(), "a line stands in the page twice");
-    for (name, line, value) in TABLE.iter().chain(fleet::TABLE) {
+    for (name, line, value) in TABLE.iter().chain(convert::TABLE).chain(fleet::TABLE) {
         let default = shown.remove(line).unwrap_or_else(|| panic!("{name}: no line {line:?}"));
         // Behind a semicolon the page may say more.
         let default = default.split("; ").next().unwrap();

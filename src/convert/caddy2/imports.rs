@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use super::syntax::{Segment, parse};
 use crate::convert::Files;
 use crate::convert::page::Page;
-
-/// How many lines may be imported, and how deep.
-const MOST_LINES: usize = 20_000;
-const DEEPEST: usize = 10;
+use crate::limits::{CONVERT_INCLUDES, CONVERT_LINES};
 
 pub(super) struct Imports<'a> {
     pub(super) snippets: BTreeMap<String, Vec<Segment>>,
@@ -41,7 +38,7 @@ impl Imports<'_> {
     /// Where not all of it is known, the line stays behind what is: it may keep requests out.
     fn imported(&mut self, line: &Segment, depth: usize, page: &mut Page) -> Vec<Segment> {
         let name = line.arg(0);
-        if depth >= DEEPEST || self.lines > MOST_LINES {
+        if depth >= CONVERT_INCLUDES || self.lines > CONVERT_LINES {
             page.note(&line.at, "too many imports: left out");
             return vec![line.clone()];
         }

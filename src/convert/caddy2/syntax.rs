@@ -5,9 +5,7 @@ use std::rc::Rc;
 use crate::caddyfile::Cursor;
 use crate::convert::files::Source;
 use crate::convert::page::Place;
-
-/// How deep blocks may lie in one another.
-const DEEPEST: usize = 32;
+use crate::limits::CONVERT_BLOCKS;
 
 pub(in crate::convert) type Wrong = (Place, String);
 
@@ -109,7 +107,7 @@ impl Reader {
     }
 
     fn block(&mut self, at: &Place, depth: usize) -> Result<Vec<Segment>, Wrong> {
-        if depth >= DEEPEST {
+        if depth >= CONVERT_BLOCKS {
             return Err((at.clone(), "too many blocks in one another".to_owned()));
         }
         match self.segments(depth + 1)? {

@@ -29,13 +29,10 @@ mod within;
 
 use super::Files;
 use super::page::{Page, Place};
+use crate::limits::{CONVERT_FILES, CONVERT_INCLUDES};
 use address::Defaults;
 use scope::Scope;
 use syntax::{Directive, Wrong};
-
-/// How many files may be included, and how deep.
-const MOST_FILES: usize = 256;
-const DEEPEST: usize = 10;
 
 /// Blocks that begin a configuration of nginx.
 const FIRST: &[&str] =
@@ -170,7 +167,7 @@ impl Loader<'_> {
             all.extend(is_within.then(|| include.clone()));
         };
         self.count += 1;
-        if depth >= DEEPEST || self.count > MOST_FILES {
+        if depth >= CONVERT_INCLUDES || self.count > CONVERT_FILES {
             let why = "too many files include one another: left out";
             missing(self.page, &include.at, why.to_owned());
             return all;

@@ -5,9 +5,7 @@ use std::rc::Rc;
 use crate::caddyfile::Cursor;
 use crate::convert::files::Source;
 use crate::convert::page::Place;
-
-/// How deep blocks may lie in one another.
-const DEEPEST: usize = 32;
+use crate::limits::CONVERT_BLOCKS;
 
 /// A directive with its words and its block.
 #[derive(Debug, Clone)]
@@ -84,7 +82,9 @@ impl Reader<'_> {
                 match token {
                     Token::Word(word) => args.push(word),
                     Token::Semicolon => break None,
-                    Token::Open if depth < DEEPEST => break Some(self.directives(depth + 1)?),
+                    Token::Open if depth < CONVERT_BLOCKS => {
+                        break Some(self.directives(depth + 1)?);
+                    }
                     Token::Open => return Err((here, "too many blocks in one another".into())),
                     Token::Close | Token::End => {
                         return Err((at, format!("'{name}' is not ended by ';'")));

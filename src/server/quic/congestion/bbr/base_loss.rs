@@ -1,5 +1,6 @@
-//! The share of packets that a path loses at any rate, such as a radio link: that of the rounds in
-//! which BBR probed for no bandwidth and the RTT showed no queue when losses were detected.
+//! The share of packets that a path loses at any rate, as a radio link does: that of the rounds in
+//! which the RTT showed no queue when losses were detected. Rounds of a bandwidth probe, and those in
+//! which its queue drains, are left out: a short queue overflows without a sign in the RTT.
 
 /// What is remembered, in packets.
 const MEMORY: f64 = 1000.0;
@@ -18,16 +19,16 @@ pub(super) struct BaseLoss {
 
 impl BaseLoss {
     /// To be called when a round begins, with the bytes that were delivered and lost until then, and
-    /// whether the state is one without probes.
-    pub(super) fn update(&mut self, bytes: (u64, u64), mtu: u64, is_quiet: bool) {
-        if let Some((delivered, lost)) = self.round.filter(|_| is_quiet) {
+    /// whether the state is one whose rounds count.
+    pub(super) fn update(&mut self, bytes: (u64, u64), mtu: u64, counts: bool) {
+        if let Some((delivered, lost)) = self.round.filter(|_| counts) {
             let lost = (bytes.1 - lost) as f64 / mtu as f64;
             let packets = (bytes.0 - delivered) as f64 / mtu as f64 + lost;
             let kept = MEMORY / (MEMORY + packets);
             self.packets = (self.packets + packets) * kept;
             self.lost = (self.lost + lost) * kept;
         }
-        self.round = is_quiet.then_some(bytes);
+        self.round = counts.then_some(bytes);
     }
 
     /// The RTT shows a queue, which may have caused the losses of this round.
@@ -54,17 +55,17 @@ mod tests {
     const MTU: u64 = 1000;
 
     /// After so many rounds of 50 packets, of which `lost` are lost.
-    fn after(rounds: u64, lost: u64, is_quiet: impl Fn(u64) -> bool) -> BaseLoss {
+    fn after(rounds: u64, lost: u64, counts: impl Fn(u64) -> bool) -> BaseLoss {
         let mut base = BaseLoss::default();
         for round in 0..=rounds {
             let bytes = (round * (50 - lost) * MTU, round * lost * MTU);
-            base.update(bytes, MTU, is_quiet(round));
+            base.update(bytes, MTU, counts(round));
         }
         base
     }
 
     #[test]
-    fn quiet_rounds_show_the_share() {
+    fn rounds_show_the_share() {
         assert!((after(20, 1, |_| true).share() - 0.02).abs() < 1e-9);
         assert_eq!(after(1, 1, |_| true).share(), 0.0, "50 packets show nothing");
         assert_eq!(after(20, 10, |_| true).share(), MOST);

@@ -56,10 +56,10 @@ impl Bbr {
     }
 
     fn update_base_loss(&mut self) {
-        let is_quiet =
+        let counts =
             matches!(self.state, State::Startup | State::ProbeBwCruise | State::ProbeBwRefill);
         let bytes = (self.sampler.delivered, self.sampler.lost);
-        self.base_loss.update(bytes, self.mtu, is_quiet);
+        self.base_loss.update(bytes, self.mtu, counts);
     }
 
     /// Whether the loss rate is above the threshold, by more than the path's own losses.

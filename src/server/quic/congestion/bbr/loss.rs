@@ -44,9 +44,9 @@ impl Bbr {
         if !self.signals.loss_round_start {
             return;
         }
-        let is_lossy = self.signals.is_loss_in_round
-            && self.signals.lost as f64 > self.base_loss.expected(sample.delivered, self.mtu);
-        if is_lossy && !self.state.is_probing() {
+        let by_chance = self.base_loss.expected(sample.delivered, self.mtu);
+        let is_congested = self.signals.is_marked || self.signals.lost as f64 > by_chance;
+        if self.signals.is_loss_in_round && is_congested && !self.state.is_probing() {
             self.lower_short_term();
         }
         if !self.signals.is_loss_in_round {
@@ -86,6 +86,7 @@ impl Bbr {
     pub(super) fn note_loss(&mut self, bytes: u64) {
         if !self.signals.is_loss_in_round {
             self.signals.lost = 0;
+            self.signals.is_marked = false;
             self.signals.loss_round_delivered = self.sampler.delivered;
             self.signals.loss_events = 0;
             self.save_cwnd();
@@ -93,7 +94,9 @@ impl Bbr {
         self.signals.is_loss_in_round = true;
         self.signals.loss_events += 1;
         self.signals.lost += bytes;
-        if self.min_rtt.is_some_and(|least| self.queue_delay.is_queue(least)) {
+        self.signals.is_marked |= bytes == 0;
+        let is_queue = self.min_rtt.is_some_and(|least| self.queue_delay.is_queue(least));
+        if is_queue || bytes == 0 {
             self.base_loss.skip_round();
         }
         let round = self.rounds.count;
@@ -147,4 +150,84 @@ fn inflight_at_loss(lost: &LostBatch, threshold: f64) -> u64 {
     let lost_before = lost.lost.saturating_sub(lost.bytes) as f64;
     let prefix = (threshold * before - lost_before) / (1.0 - threshold);
     (before + prefix).max(0.0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::super::control::{Acked, Control as _, Lost};
+    use super::*;
+
+    const PACKET: u64 = 1200;
+    const RTT: Duration = Duration::from_millis(50);
+    /// Packets of a round.
+    const ROUND: u64 = 50;
+
+    /// A controller that cruises at the rate of the link, and the time.
+    fn cruising() -> (Bbr, Instant) {
+        let start = Instant::now();
+        let mut bbr = Bbr::new(start, PACKET, 32 * PACKET, fastrand::Rng::with_seed(1));
+        let now = (0..8).fold(start, |now, _| round(&mut bbr, now, None));
+        bbr.full_pipe.is_reached = true;
+        bbr.state = State::ProbeBwCruise;
+        bbr.probe.cycle_stamp = now;
+        bbr.probe.wait = Duration::from_secs(3600);
+        bbr.probe.rounds_since_up = 0;
+        (bbr, now)
+    }
+
+    /// A round in which so many packets were lost; none of 0 were, but the network marked one.
+    fn round(bbr: &mut Bbr, now: Instant, lost: Option<u64>) -> Instant {
+        for _ in 0..ROUND {
+            bbr.on_sent(now, PACKET);
+        }
+        let end = now + RTT;
+        let bytes = lost.unwrap_or(0) * PACKET;
+        let acked = ROUND * PACKET - bytes;
+        bbr.on_ack(end, Acked { sent: now, bytes: acked, app_limited: false, srtt: RTT });
+        bbr.on_end_acks(end, bytes);
+        if lost.is_some() {
+            bbr.on_lost(end, Lost { sent: now, bytes, is_persistent: false });
+        }
+        bbr.probe.rounds_since_up = 0;
+        end
+    }
+
+    fn is_lowered(bbr: &Bbr) -> bool {
+        bbr.short_term.bw.is_finite()
+    }
+
+    #[test]
+    fn a_loss_or_a_mark_lowers_the_rate_of_a_path_that_loses_nothing() {
+        for lost in [0, 1] {
+            let (mut bbr, now) = cruising();
+            let now = round(&mut bbr, now, Some(lost));
+            assert!(!is_lowered(&bbr), "before the end of the round");
+            round(&mut bbr, now, None);
+            assert!(is_lowered(&bbr), "{lost}");
+        }
+    }
+
+    #[test]
+    fn only_more_than_its_own_losses_lower_the_rate_of_a_path_that_loses() {
+        for (lost, lowers) in [(1, false), (2, false), (5, true), (0, true)] {
+            let (mut bbr, now) = cruising();
+            let mut now = (0..40).fold(now, |now, _| round(&mut bbr, now, Some(1)));
+            bbr.short_term = ShortTerm::NONE;
+            now = round(&mut bbr, now, Some(lost));
+            round(&mut bbr, now, None);
+            assert_eq!(is_lowered(&bbr), lowers, "{lost}");
+        }
+    }
+
+    #[test]
+    fn what_a_probe_loses_counts_against_the_paths_own_losses() {
+        let (mut bbr, now) = cruising();
+        assert!(bbr.is_too_much(2 * PACKET, ROUND * PACKET));
+        assert!(!bbr.is_too_much(PACKET, ROUND * PACKET));
+        (0..40).fold(now, |now, _| round(&mut bbr, now, Some(1)));
+        assert!(!bbr.is_too_much(3 * PACKET, ROUND * PACKET));
+        assert!(bbr.is_too_much(5 * PACKET, ROUND * PACKET));
+    }
 }

@@ -107,8 +107,9 @@ struct Signals {
     inflight_latest: u64,
     /// Ranges of lost packets in the round, and the start of an uninterrupted series of losses.
     loss_events: u32,
-    /// Bytes lost in the round.
+    /// Bytes lost in the round, and whether the network marked packets.
     lost: u64,
+    is_marked: bool,
     recovery_round: Option<u64>,
 }
 

@@ -1,6 +1,6 @@
 //! The initial congestion windows of a client's connections. Those that begin together, and are
-//! open together, share the slowest link of their path, so they share an initial window (RFC 9040
-//! section 2.2), but none has less than RFC 9002 section 7.2 recommends.
+//! open together, share the slowest link of their path, so that many of them share what ten begin
+//! with (RFC 9040 section 2.2), but none has less than RFC 9002 section 7.2 recommends.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,9 @@ use crate::net::subscriber::Subscriber;
 
 /// The initial window of RFC 9002, in packets.
 const LEAST: u64 = 10;
+/// What the connections of a client share, in packets. A smaller share costs round trips on a long
+/// path that has room for all.
+const SHARED: u64 = 10 * INITIAL_WINDOW_PACKETS;
 /// Connections that begin within this time of the first one share a window.
 const TOGETHER: Duration = Duration::from_secs(1);
 /// Clients at a time; one more gets the least window.
@@ -56,7 +59,7 @@ impl FirstWindows {
             Some(begun) => {
                 begun.number = if begun.number == 0 { next } else { begun.number };
                 begun.open += 1;
-                (begun.number, (INITIAL_WINDOW_PACKETS / begun.open).max(LEAST))
+                (begun.number, (SHARED / begun.open).clamp(LEAST, INITIAL_WINDOW_PACKETS))
             }
             None => (0, LEAST),
         };
@@ -94,27 +97,30 @@ mod tests {
         let next = |client: &str, ms| {
             windows.share(client.parse().unwrap(), begin + Duration::from_millis(ms))
         };
-        let mut ours: Vec<_> = [0, 1, 2, 3, 999].map(|ms| next("192.0.2.1", ms)).into();
-        assert_eq!(packets(&ours), [32, 16, 10, 10, 10]);
-        assert_eq!(next("192.0.2.2", 5).packets, 32, "another client");
-        ours.truncate(1);
-        assert_eq!(next("192.0.2.1", 999).packets, 16, "the others have ended");
+        let mut ours: Vec<_> = (960..1000).map(|ms| next("192.0.2.1", ms)).collect();
+        let first = packets(&ours);
+        assert_eq!(first[..11], [32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 29]);
+        assert_eq!([first[15], first[19], first[31], first[39]], [20, 16, 10, 10]);
+        assert_eq!(next("192.0.2.2", 999).packets, 32, "another client");
+        ours.truncate(15);
+        assert_eq!(next("192.0.2.1", 999).packets, 20, "the others have ended");
         ours.clear();
         assert_eq!(next("192.0.2.1", 999).packets, 32, "one after the other");
-        let kept = [0, 999, 1000, 1001].map(|ms| next("192.0.2.3", ms));
-        assert_eq!(packets(&kept), [32, 16, 32, 16], "a second later");
-        drop(kept);
-        let _kept = [
-            (next("2001:db8:1:2::1", 5), 32),
-            (next("2001:db8:1:2:3::1", 6), 16),
-            (next("2001:db8:1:3::1", 7), 32),
-            (next("192.0.2.9", 8), 32),
-            (next("::ffff:192.0.2.9", 8), 16),
-        ]
-        .map(|(share, expected)| {
-            assert_eq!(share.packets, expected);
-            share
-        });
+        let kept: Vec<_> = (0..20).map(|n| next("192.0.2.3", 990 + n)).collect();
+        assert_eq!(kept[19].packets, 16);
+        assert_eq!(next("192.0.2.3", 1989).packets, 15);
+        assert_eq!(next("192.0.2.3", 1990).packets, 32, "a second later");
+    }
+
+    #[test]
+    fn a_client_is_an_address_or_a_subscribers_network() {
+        let (windows, begin) = (FirstWindows::new(), Instant::now());
+        let next = |client: &str| windows.share(client.parse().unwrap(), begin);
+        let _subscriber: Vec<_> = (0..10).map(|_| next("2001:db8:1:2::1")).collect();
+        assert_eq!(next("2001:db8:1:2:3::1").packets, 29);
+        assert_eq!(next("2001:db8:1:3::1").packets, 32);
+        let _mapped: Vec<_> = (0..10).map(|_| next("::ffff:192.0.2.9")).collect();
+        assert_eq!(next("192.0.2.9").packets, 29);
     }
 
     #[test]
@@ -122,9 +128,9 @@ mod tests {
         let (windows, begin) = (FirstWindows::new(), Instant::now());
         let client = "192.0.2.1".parse().unwrap();
         let early = windows.share(client, begin);
-        let late = windows.share(client, begin + TOGETHER);
+        let late: Vec<_> = (0..10).map(|_| windows.share(client, begin + TOGETHER)).collect();
         drop(early);
-        assert_eq!(windows.share(client, begin + TOGETHER).packets, 16);
+        assert_eq!(windows.share(client, begin + TOGETHER).packets, 29);
         drop(late);
         assert_eq!(windows.share(client, begin + TOGETHER).packets, 32);
     }
@@ -136,7 +142,7 @@ mod tests {
         let all: Vec<_> = (0..CLIENTS).map(|number| windows.share(client(number), begin)).collect();
         assert!(all.iter().all(|share| share.packets == 32));
         assert_eq!(windows.share(client(CLIENTS), begin).packets, LEAST);
-        assert_eq!(windows.share(client(1), begin).packets, 16, "one that is known");
+        assert_eq!(windows.share(client(1), begin).packets, 32, "one that is known");
         assert_eq!(windows.share(client(CLIENTS), begin + TOGETHER).packets, 32);
         assert_eq!(windows.table().begun.len(), 1);
     }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The initial window in packets of a client's only new connection.
+/// The initial window in packets of a client's first new connections.
 pub(in crate::server::quic) const INITIAL_WINDOW_PACKETS: u64 = 32;
 
 /// quinn sends up to this many datagrams before it asks for the window again.

@@ -1,19 +1,21 @@
-//! The share of packets that a path loses at any rate, as a radio link does: that of the rounds in
-//! which the RTT showed no queue when losses were detected. Rounds of a bandwidth probe, and those in
-//! which its queue drains, are left out: a short queue overflows without a sign in the RTT.
+//! The share of packets that a path loses whatever is sent, as a radio link does: that of the rounds
+//! in which the RTT showed no queue when losses were detected. A short queue overflows without a sign
+//! in the RTT, so the rounds of a bandwidth probe and of its end are left out, and those with more
+//! losses than the highest share explains.
 
-/// What is remembered, in packets.
-const MEMORY: f64 = 1000.0;
+/// What is remembered: so many packets, or so many rounds if they have more.
+const MEMORY_PACKETS: f64 = 1000.0;
+const MEMORY_ROUNDS: f64 = 8.0;
 /// Fewer packets show no share.
 const LEAST: f64 = 100.0;
-/// The highest share: a queue that is too short to show in the RTT causes losses as well.
+/// The highest share.
 const MOST: f64 = 0.05;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct BaseLoss {
     packets: f64,
     lost: f64,
-    /// Bytes delivered and lost when the current round began, if it may count.
+    /// Bytes delivered and lost when the current round began; `None` if the round does not count.
     round: Option<(u64, u64)>,
 }
 
@@ -24,28 +26,39 @@ impl BaseLoss {
         if let Some((delivered, lost)) = self.round.filter(|_| counts) {
             let lost = (bytes.1 - lost) as f64 / mtu as f64;
             let packets = (bytes.0 - delivered) as f64 / mtu as f64 + lost;
-            let kept = MEMORY / (MEMORY + packets);
-            self.packets = (self.packets + packets) * kept;
-            self.lost = (self.lost + lost) * kept;
+            if lost <= by_chance(MOST * packets) {
+                self.remember(packets, lost);
+            }
         }
         self.round = counts.then_some(bytes);
     }
 
-    /// The RTT shows a queue, which may have caused the losses of this round.
+    fn remember(&mut self, packets: f64, lost: f64) {
+        let memory = MEMORY_PACKETS.max(MEMORY_ROUNDS * packets);
+        let kept = memory / (memory + packets);
+        self.packets = (self.packets + packets) * kept;
+        self.lost = (self.lost + lost) * kept;
+    }
+
+    /// The losses of the current round may have another cause: the RTT shows a queue, or a bandwidth
+    /// probe begins.
     pub(super) fn skip_round(&mut self) {
         self.round = None;
     }
 
-    pub(super) fn share(&self) -> f64 {
+    fn share(&self) -> f64 {
         if self.packets < LEAST { 0.0 } else { (self.lost / self.packets).min(MOST) }
     }
 
-    /// How many of these bytes may be lost by chance: their share, and twice the standard deviation
-    /// of the number of lost packets.
-    pub(super) fn expected(&self, bytes: u64, mtu: u64) -> f64 {
-        let packets = self.share() * bytes as f64 / mtu as f64;
-        (packets + 2.0 * packets.sqrt()) * mtu as f64
+    /// How many of these bytes may be lost without a sign of congestion.
+    pub(super) fn tolerated(&self, bytes: u64, mtu: u64) -> f64 {
+        by_chance(self.share() * bytes as f64 / mtu as f64) * mtu as f64
     }
+}
+
+/// The mean number of losses, and twice its standard deviation.
+fn by_chance(mean: f64) -> f64 {
+    mean + 2.0 * mean.sqrt()
 }
 
 #[cfg(test)]
@@ -68,8 +81,26 @@ mod tests {
     fn rounds_show_the_share() {
         assert!((after(20, 1, |_| true).share() - 0.02).abs() < 1e-9);
         assert_eq!(after(1, 1, |_| true).share(), 0.0, "50 packets show nothing");
-        assert_eq!(after(20, 10, |_| true).share(), MOST);
-        assert_eq!(after(20, 1, |round| round % 2 == 0).share(), 0.0, "a probe in each round");
+        assert!(after(3, 1, |_| true).share() > 0.0);
+        assert_eq!(after(20, 4, |_| true).share(), MOST);
+        assert_eq!(after(20, 1, |round| round % 2 == 0).share(), 0.0, "each round is in a probe");
+    }
+
+    /// An outage, or the overflow of a queue that is too short to show in the RTT.
+    #[test]
+    fn rounds_with_too_many_losses_are_left_out() {
+        assert_eq!(after(20, 5, |_| true).share(), MOST);
+        assert_eq!(after(20, 6, |_| true).share(), 0.0);
+    }
+
+    #[test]
+    fn a_large_round_is_a_part_of_what_is_remembered() {
+        let mut base = BaseLoss::default();
+        for round in 0..=9 {
+            base.update((round * 5000 * MTU, 0), MTU, true);
+        }
+        base.update((9 * 5000 * MTU + 4800 * MTU, 200 * MTU), MTU, true);
+        assert!(base.share() < 0.01, "{}", base.share());
     }
 
     #[test]
@@ -77,7 +108,7 @@ mod tests {
         let mut base = after(20, 0, |_| true);
         for round in 1..=20 {
             base.skip_round();
-            base.update((20 * 50 * MTU, round * 10 * MTU), MTU, true);
+            base.update((20 * 50 * MTU + round * 48 * MTU, round * 2 * MTU), MTU, true);
         }
         assert_eq!(base.share(), 0.0);
     }
@@ -94,8 +125,8 @@ mod tests {
     #[test]
     fn chance_has_its_part() {
         let base = after(20, 1, |_| true);
-        let lost = base.expected(50 * MTU, MTU) / MTU as f64;
+        let lost = base.tolerated(50 * MTU, MTU) / MTU as f64;
         assert!((lost - 3.0).abs() < 1e-6, "1 and twice its root: {lost}");
-        assert_eq!(BaseLoss::default().expected(50 * MTU, MTU), 0.0);
+        assert_eq!(BaseLoss::default().tolerated(50 * MTU, MTU), 0.0);
     }
 }

@@ -35,7 +35,6 @@ impl Bbr {
         self.rounds.update(sample.prior_delivered, self.sampler.delivered);
         if self.rounds.is_start {
             self.probe.rounds_since_up += 1;
-            self.update_base_loss();
         }
         let rate = sample.delivery_rate;
         if rate > 0.0 && (rate >= self.max_bw.get() || !sample.is_app_limited) {
@@ -44,8 +43,8 @@ impl Bbr {
         if !self.signals.loss_round_start {
             return;
         }
-        let by_chance = self.base_loss.expected(sample.delivered, self.mtu);
-        let is_congested = self.signals.is_marked || self.signals.lost as f64 > by_chance;
+        let tolerated = self.base_loss.tolerated(sample.delivered, self.mtu);
+        let is_congested = self.signals.is_marked || self.signals.lost as f64 > tolerated;
         if self.signals.is_loss_in_round && is_congested && !self.state.is_probing() {
             self.lower_short_term();
         }
@@ -55,17 +54,23 @@ impl Bbr {
         self.signals.is_loss_in_round = false;
     }
 
-    fn update_base_loss(&mut self) {
+    /// To be called when a round begins.
+    pub(super) fn update_base_loss(&mut self) {
         let counts =
             matches!(self.state, State::Startup | State::ProbeBwCruise | State::ProbeBwRefill);
         let bytes = (self.sampler.delivered, self.sampler.lost);
         self.base_loss.update(bytes, self.mtu, counts);
     }
 
-    /// Whether the loss rate is above the threshold, by more than the path's own losses.
-    pub(super) fn is_too_much(&self, lost: u64, in_flight: u64) -> bool {
-        let base = self.base_loss.expected(in_flight, self.mtu);
-        lost as f64 > in_flight as f64 * LOSS_THRESH + base
+    /// Whether more was lost than the draft's threshold and the path's own losses explain.
+    pub(super) fn exceeds_loss_threshold(&self, lost: u64, in_flight: u64) -> bool {
+        lost as f64 > self.loss_threshold(in_flight) * in_flight as f64
+    }
+
+    /// The share of these bytes in flight that may be lost.
+    fn loss_threshold(&self, in_flight: u64) -> f64 {
+        let tolerated = self.base_loss.tolerated(in_flight, self.mtu);
+        (LOSS_THRESH + tolerated / in_flight.max(1) as f64).min(0.9)
     }
 
     /// InitLowerBounds and LossLowerBounds.
@@ -83,6 +88,7 @@ impl Bbr {
         };
     }
 
+    /// Of 0 bytes: packets were marked.
     pub(super) fn note_loss(&mut self, bytes: u64) {
         if !self.signals.is_loss_in_round {
             self.signals.lost = 0;
@@ -108,8 +114,8 @@ impl Bbr {
         if !self.probe.is_sample {
             return;
         }
-        if self.is_too_much(lost.lost, lost.tx_in_flight) {
-            let at_loss = inflight_at_loss(&lost, LOSS_THRESH + self.base_loss.share());
+        if self.exceeds_loss_threshold(lost.lost, lost.tx_in_flight) {
+            let at_loss = inflight_at_loss(&lost, self.loss_threshold(lost.tx_in_flight));
             self.handle_inflight_too_high(now, at_loss, lost.is_app_limited);
         }
     }
@@ -224,10 +230,10 @@ mod tests {
     #[test]
     fn what_a_probe_loses_counts_against_the_paths_own_losses() {
         let (mut bbr, now) = cruising();
-        assert!(bbr.is_too_much(2 * PACKET, ROUND * PACKET));
-        assert!(!bbr.is_too_much(PACKET, ROUND * PACKET));
+        assert!(bbr.exceeds_loss_threshold(2 * PACKET, ROUND * PACKET));
+        assert!(!bbr.exceeds_loss_threshold(PACKET, ROUND * PACKET));
         (0..40).fold(now, |now, _| round(&mut bbr, now, Some(1)));
-        assert!(!bbr.is_too_much(3 * PACKET, ROUND * PACKET));
-        assert!(bbr.is_too_much(5 * PACKET, ROUND * PACKET));
+        assert!(!bbr.exceeds_loss_threshold(3 * PACKET, ROUND * PACKET));
+        assert!(bbr.exceeds_loss_threshold(5 * PACKET, ROUND * PACKET));
     }
 }

@@ -16,11 +16,13 @@
 //! - Startup limits what is in flight to less than two BDPs while the RTT shows that its queue
 //!   grows (`queue_delay.rs`). With a queue of one BDP, two BDPs overflow it before the rate has
 //!   been on its plateau for three rounds.
-//! - The draft lowers the rate in each round with a loss, and ends a probe at 2 % of loss: with as
-//!   much random loss the rate falls on and on. Here the share that the path loses without a queue
-//!   (`base_loss.rs`, 5 % at most) does not count.
-//! - An ECN mark (RFC 9002 section 7.1 asks for an answer, the draft has none) counts as loss in
-//!   the short-term model, and ends a bandwidth probe. Marks of two rounds in a row end Startup.
+//! - The draft lowers the rate in each round with a loss, and ends a probe at 2 % of loss. On a path
+//!   with 2 % of random loss no probe ends with a measurement, and the rate falls on and on. Here the
+//!   share that the path loses without a queue is measured (`base_loss.rs`, 5 % at most), and losses
+//!   that it explains, with the spread of chance, have no effect.
+//! - An ECN mark (RFC 9002 section 7.1 asks for an answer, the draft has none) lowers the rate as a
+//!   loss does, and ends a bandwidth probe. Marks, or losses and marks, of two rounds in a row end
+//!   Startup.
 
 mod base_loss;
 mod loss;
@@ -107,8 +109,9 @@ struct Signals {
     inflight_latest: u64,
     /// Ranges of lost packets in the round, and the start of an uninterrupted series of losses.
     loss_events: u32,
-    /// Bytes lost in the round, and whether the network marked packets.
+    /// Bytes lost in the round.
     lost: u64,
+    /// The network marked packets in the round.
     is_marked: bool,
     recovery_round: Option<u64>,
 }
@@ -190,6 +193,9 @@ impl Bbr {
     fn update_model_and_state(&mut self, now: Instant, sample: &Sample) {
         self.update_latest_delivery_signals(sample);
         self.update_congestion_signals(sample);
+        if self.rounds.is_start {
+            self.update_base_loss();
+        }
         self.extra_acked.age(self.rounds.count, !self.full_pipe.is_reached);
         self.extra_acked.update(now, self.bw, sample.newly_acked, self.cwnd);
         if self.rounds.is_start && !sample.is_app_limited {
@@ -338,6 +344,7 @@ impl Control for Bbr {
             self.handle_congestion_mark(now);
         }
         if lost.is_persistent {
+            self.base_loss.skip_round();
             self.cwnd = (self.sampler.in_flight + self.mtu).max(self.min_pipe_cwnd());
         }
         self.bound_cwnd();

@@ -36,6 +36,7 @@ impl Bbr {
         self.rounds.start(self.sampler.delivered);
         self.full_pipe.reset(sample.delivery_rate);
         self.state = State::ProbeBwUp;
+        self.base_loss.skip_round();
         self.raise_inflight_longterm_slope();
     }
 
@@ -135,7 +136,7 @@ impl Bbr {
             }
         }
         // Losses are handled when they are reported.
-        if self.is_too_much(sample.lost, sample.tx_in_flight) {
+        if self.exceeds_loss_threshold(sample.lost, sample.tx_in_flight) {
             return false;
         }
         if self.inflight_longterm != INFINITE {

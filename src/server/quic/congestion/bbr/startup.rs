@@ -21,7 +21,7 @@ impl Bbr {
             return;
         }
         let events = std::mem::take(&mut self.signals.loss_events);
-        let is_lossy = self.is_too_much(sample.lost, sample.tx_in_flight);
+        let is_lossy = self.exceeds_loss_threshold(sample.lost, sample.tx_in_flight);
         if self.is_recovering() && is_lossy && events >= STARTUP_FULL_LOSS_COUNT {
             self.end_startup();
         }

@@ -1,6 +1,7 @@
 //! The initial congestion windows of a client's connections. Those that begin together, and are
-//! open together, share the slowest link of their path, so that many of them share what ten begin
-//! with (RFC 9040 section 2.2), but none has less than RFC 9002 section 7.2 recommends.
+//! open together, share the slowest link of their path (RFC 9040). Ten begin with the full window;
+//! each further one begins with its part of what ten have, but with no less than RFC 9002 section 7.2
+//! recommends.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +13,8 @@ use crate::net::subscriber::Subscriber;
 
 /// The initial window of RFC 9002, in packets.
 const LEAST: u64 = 10;
-/// What the connections of a client share, in packets. A smaller share costs round trips on a long
-/// path that has room for all.
+/// What ten connections begin with, in packets. With less, many connections take more round trips
+/// on a long path that has room for all.
 const SHARED: u64 = 10 * INITIAL_WINDOW_PACKETS;
 /// Connections that begin within this time of the first one share a window.
 const TOGETHER: Duration = Duration::from_secs(1);

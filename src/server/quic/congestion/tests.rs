@@ -197,6 +197,23 @@ fn bbr_and_cubic_share_a_link() {
     }
 }
 
+/// Of 2 ms, less than what counts as a queue.
+#[test]
+fn bbr_and_cubic_share_a_link_with_a_queue_that_the_rtt_does_not_show() {
+    for seed in 1..=2 {
+        let path = Path { seed, ..queue_of(Path::new(100.0, 4, 0), 0.5) };
+        let mut world = World::new(path);
+        let flows = [bbr(&world, seed), cubic(&world)];
+        flows.into_iter().for_each(|flow| world.add(flow, None));
+        let outcomes = world.run(Duration::from_secs(20));
+        for outcome in &outcomes {
+            let share = rate(outcome, 20.0) / 100.0;
+            assert!((0.3..=0.7).contains(&share), "{outcomes:?}");
+        }
+        assert!(outcomes[0].loss() <= 0.015, "{outcomes:?}");
+    }
+}
+
 #[test]
 fn bbr_finds_what_another_flow_leaves() {
     let path = queue_of(Path::new(20.0, 50, 0), 1.0);

@@ -1,7 +1,7 @@
 //! The initial congestion windows of a client's connections. Those that begin together, and are
 //! open together, share the slowest link of their path (RFC 9040). Ten begin with the full window;
-//! each further one begins with its part of what ten have, but with no less than RFC 9002 section 7.2
-//! recommends.
+//! each further one begins with its part of what ten have, but with no less than RFC 9002 section
+//! 7.2 recommends.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

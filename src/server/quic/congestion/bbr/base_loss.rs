@@ -1,7 +1,7 @@
-//! The share of packets that a path loses whatever is sent, as a radio link does: that of the rounds
-//! in which the RTT showed no queue when losses were detected. A short queue overflows without a sign
-//! in the RTT, so the rounds of a bandwidth probe and of its end are left out, and those with more
-//! losses than the highest share explains.
+//! The share of packets that a path loses whatever is sent, as a radio link does: that of the
+//! rounds in which the RTT showed no queue when losses were detected. A short queue overflows
+//! without a sign in the RTT, so the rounds of a bandwidth probe and of its end are left out, and
+//! those with more losses than the highest share explains.
 
 /// What is remembered: so many packets, or so many rounds if they have more.
 const MEMORY_PACKETS: f64 = 1000.0;
@@ -20,8 +20,8 @@ pub(super) struct BaseLoss {
 }
 
 impl BaseLoss {
-    /// To be called when a round begins, with the bytes that were delivered and lost until then, and
-    /// whether the state is one whose rounds count.
+    /// To be called when a round begins, with the bytes that were delivered and lost until then,
+    /// and whether the state is one whose rounds count.
     pub(super) fn update(&mut self, bytes: (u64, u64), mtu: u64, counts: bool) {
         if let Some((delivered, lost)) = self.round.filter(|_| counts) {
             let lost = (bytes.1 - lost) as f64 / mtu as f64;
@@ -40,8 +40,8 @@ impl BaseLoss {
         self.lost = (self.lost + lost) * kept;
     }
 
-    /// The losses of the current round may have another cause: the RTT shows a queue, or a bandwidth
-    /// probe begins.
+    /// The losses of the current round may have another cause: the RTT shows a queue, or a
+    /// bandwidth probe begins.
     pub(super) fn skip_round(&mut self) {
         self.round = None;
     }

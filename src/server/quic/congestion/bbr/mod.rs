@@ -16,10 +16,10 @@
 //! - Startup limits what is in flight to less than two BDPs while the RTT shows that its queue
 //!   grows (`queue_delay.rs`). With a queue of one BDP, two BDPs overflow it before the rate has
 //!   been on its plateau for three rounds.
-//! - The draft lowers the rate in each round with a loss, and ends a probe at 2 % of loss. On a path
-//!   with 2 % of random loss no probe ends with a measurement, and the rate falls on and on. Here the
-//!   share that the path loses without a queue is measured (`base_loss.rs`, 5 % at most), and losses
-//!   that it explains, with the spread of chance, have no effect.
+//! - The draft lowers the rate in each round with a loss, and ends a probe at 2 % of loss. On a
+//!   path with 2 % of random loss no probe ends with a measurement, and the rate falls on and on.
+//!   Here the share that the path loses without a queue is measured (`base_loss.rs`, 5 % at most),
+//!   and losses that it explains, with the spread of chance, have no effect.
 //! - An ECN mark (RFC 9002 section 7.1 asks for an answer, the draft has none) lowers the rate as a
 //!   loss does, and ends a bandwidth probe. Marks, or losses and marks, of two rounds in a row end
 //!   Startup.

@@ -57,10 +57,9 @@ pub(crate) fn listen(
     Ok(())
 }
 
-/// Sets the socket options that accepted connections inherit.
+/// Sets what accepted connections inherit, unless they were established before.
 fn prepare(worker: &Worker, addr: SocketAddr, socket: &std::net::TcpListener) {
     let socket = SockRef::from(socket);
-    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
     let snapshot = worker.snapshot();
     let wanted = snapshot.listener(addr).and_then(|listener| listener.tcp_congestion.as_ref());
     if let Some(wanted) = wanted
@@ -208,12 +207,23 @@ struct Secure {
     http2: bool,
 }
 
-async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Opened> {
+/// The client may have been waiting since before this process or this worker began: its connection
+/// then has the options that the listening socket had at that time.
+fn set_options(stream: &TcpStream, listener: &Listener) {
     // Without TCP_NODELAY the second small write of a response waits for the client's ACK.
     let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
+    if let Some(wanted) = &listener.tcp_congestion {
+        let _ = socket.set_tcp_congestion(wanted.name().as_bytes());
+    }
+}
+
+async fn open(connection: &mut Connection, mut stream: TcpStream) -> Option<Opened> {
     let local = stream.local_addr().unwrap_or(connection.addr);
     let snapshot = connection.worker.snapshot();
     let listener = snapshot.listener(connection.addr)?;
+    set_options(&stream, listener);
     let rule = listener.settings.proxy_protocol.as_ref();
     let named = proxy_protocol::client(rule, &mut stream, connection.remote).await;
     let remote = named.map_err(|why| why.report(connection.remote)).ok()?;

@@ -1,5 +1,7 @@
 //! Socket activation: the ports belong to the supervisor, so a restart refuses nobody.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,6 +12,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::harness::{BINARY, Setup, curl, h3, h3_one, python_script, wait_for};
+use crate::unread::settled;
 
 /// A supervisor that holds the ports and keeps the server running.
 struct Supervisor {
@@ -20,7 +23,13 @@ struct Supervisor {
 impl Supervisor {
     /// `passed` are the sockets, with the markers of `Setup`.
     fn start(text: &str, passed: &[&str]) -> Self {
-        let setup = Setup::new(text);
+        let supervisor = Self::begin(Setup::new(text), passed);
+        supervisor.wait_ready(1);
+        supervisor
+    }
+
+    /// Without waiting for the server.
+    fn begin(setup: Setup, passed: &[&str]) -> Self {
         drop(setup.command());
         let file = |name| std::fs::File::create(setup.dir().join(name)).unwrap();
         let mut command = python_script("activate.py");
@@ -28,9 +37,7 @@ impl Supervisor {
         command.args(["--", BINARY, "-conf", "Caddyfile", "-log", "process.log", "-cpu", "2"]);
         command.current_dir(setup.dir()).stdin(Stdio::null());
         let child = command.stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
-        let supervisor = Self { setup, child };
-        supervisor.wait_ready(1);
-        supervisor
+        Self { setup, child }
     }
 
     /// Waits for the `starts`th start to be complete.
@@ -178,4 +185,20 @@ fn what_is_no_listening_socket_stops_the_start() {
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert_eq!(done.status.code(), Some(1), "{said}");
     assert!(said.contains("socket activation: fd 900 is not a socket"), "{said}");
+}
+
+/// Its connection is older than what the server sets at the listening socket.
+#[test]
+fn for_a_client_that_came_before_the_start_little_is_held() {
+    let site = "http://localhost:@PORT@ {\n bind 127.0.0.1\n root www\n}\n";
+    let setup = Setup::new(site).file("www/big", vec![b'x'; 64 << 20]);
+    let port = setup.ports[0];
+    let supervisor = Supervisor::begin(setup, &["after:go", "tcp:127.0.0.1:@PORT@"]);
+    let connect = || TcpStream::connect(("127.0.0.1", port)).ok();
+    let mut client = wait_for("the socket", Duration::from_secs(30), connect);
+    client.write_all(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    std::fs::write(supervisor.setup.dir().join("go"), "").unwrap();
+    supervisor.wait_ready(1);
+    let held = settled(port, client.local_addr().unwrap().port());
+    assert!(held <= 256 * 1024, "the kernel holds {held} bytes");
 }

@@ -34,7 +34,7 @@ fn server(lines: &str) -> Caddy {
 const ASK: &[u8] = b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// What is held once nothing moves any more.
-fn settled(server: u16, client: u16) -> usize {
+pub fn settled(server: u16, client: u16) -> usize {
     let mut last = (0, 0);
     wait_for("the queue to settle", Duration::from_secs(20), || {
         std::thread::sleep(Duration::from_millis(100));

@@ -1,12 +1,14 @@
 """Passes listening sockets to a program as systemd does, and starts it again when it ends.
 
 activate.py tcp:ADDRESS:PORT udp:ADDRESS:PORT ... -- PROGRAM ARGUMENTS
+With after:FILE before them, the first start waits for the file.
 The program's PID is written to the file `pid`, after each start. TERM ends both.
 """
 import os
 import signal
 import socket
 import sys
+import time
 
 
 def listening(spec):
@@ -45,7 +47,11 @@ def start(sockets, command):
 
 def main():
     split = sys.argv.index("--")
-    sockets = [listening(spec) for spec in sys.argv[1:split]]
+    specs = sys.argv[1:split]
+    after = specs.pop(0).removeprefix("after:") if specs[0].startswith("after:") else None
+    sockets = [listening(spec) for spec in specs]
+    while after and not os.path.exists(after):
+        time.sleep(0.01)
     running = None
 
     def end(*_):

@@ -1,7 +1,6 @@
 //! The initial congestion windows of a client's connections. Those that begin together, and are
-//! open together, share the slowest link of their path (RFC 9040). Ten begin with the full window;
-//! each further one begins with its part of what ten have, but with no less than RFC 9002 section
-//! 7.2 recommends.
+//! open together, share the slowest link of their path (RFC 9040). So many begin with the full
+//! window; each further one begins with what RFC 9002 section 7.2 recommends.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +12,10 @@ use crate::net::subscriber::Subscriber;
 
 /// The initial window of RFC 9002, in packets.
 const LEAST: u64 = 10;
-/// What ten connections begin with, in packets. With less, many connections take more round trips
-/// on a long path that has room for all.
-const SHARED: u64 = 10 * INITIAL_WINDOW_PACKETS;
-/// Connections that begin within this time of the first one share a window.
+/// Connections with the full window. With fewer, many connections take more round trips on a long
+/// path that has room for all; with more, they lose more at a short queue.
+const FULL: u64 = 14;
+/// Connections that begin within this time of the first one are counted together.
 const TOGETHER: Duration = Duration::from_secs(1);
 /// Clients at a time; one more gets the least window.
 const CLIENTS: usize = 4096;
@@ -60,7 +59,8 @@ impl FirstWindows {
             Some(begun) => {
                 begun.number = if begun.number == 0 { next } else { begun.number };
                 begun.open += 1;
-                (begun.number, (SHARED / begun.open).clamp(LEAST, INITIAL_WINDOW_PACKETS))
+                let packets = if begun.open > FULL { LEAST } else { INITIAL_WINDOW_PACKETS };
+                (begun.number, packets)
             }
             None => (0, LEAST),
         };
@@ -93,23 +93,23 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_begin_together_share_a_window() {
+    fn fourteen_that_begin_together_have_the_full_window() {
         let (windows, begin) = (FirstWindows::new(), Instant::now());
         let next = |client: &str, ms| {
             windows.share(client.parse().unwrap(), begin + Duration::from_millis(ms))
         };
         let mut ours: Vec<_> = (960..1000).map(|ms| next("192.0.2.1", ms)).collect();
         let first = packets(&ours);
-        assert_eq!(first[..11], [32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 29]);
-        assert_eq!([first[15], first[19], first[31], first[39]], [20, 16, 10, 10]);
+        assert_eq!(first[..14], [32; 14]);
+        assert_eq!(first[14..], [10; 26]);
         assert_eq!(next("192.0.2.2", 999).packets, 32, "another client");
-        ours.truncate(15);
-        assert_eq!(next("192.0.2.1", 999).packets, 20, "the others have ended");
+        ours.truncate(13);
+        assert_eq!(next("192.0.2.1", 999).packets, 32, "the others have ended");
         ours.clear();
         assert_eq!(next("192.0.2.1", 999).packets, 32, "one after the other");
         let kept: Vec<_> = (0..20).map(|n| next("192.0.2.3", 990 + n)).collect();
-        assert_eq!(kept[19].packets, 16);
-        assert_eq!(next("192.0.2.3", 1989).packets, 15);
+        assert_eq!(kept[19].packets, 10);
+        assert_eq!(next("192.0.2.3", 1989).packets, 10);
         assert_eq!(next("192.0.2.3", 1990).packets, 32, "a second later");
     }
 
@@ -117,11 +117,11 @@ mod tests {
     fn a_client_is_an_address_or_a_subscribers_network() {
         let (windows, begin) = (FirstWindows::new(), Instant::now());
         let next = |client: &str| windows.share(client.parse().unwrap(), begin);
-        let _subscriber: Vec<_> = (0..10).map(|_| next("2001:db8:1:2::1")).collect();
-        assert_eq!(next("2001:db8:1:2:3::1").packets, 29);
+        let _subscriber: Vec<_> = (0..14).map(|_| next("2001:db8:1:2::1")).collect();
+        assert_eq!(next("2001:db8:1:2:3::1").packets, 10);
         assert_eq!(next("2001:db8:1:3::1").packets, 32);
-        let _mapped: Vec<_> = (0..10).map(|_| next("::ffff:192.0.2.9")).collect();
-        assert_eq!(next("192.0.2.9").packets, 29);
+        let _mapped: Vec<_> = (0..14).map(|_| next("::ffff:192.0.2.9")).collect();
+        assert_eq!(next("192.0.2.9").packets, 10);
     }
 
     #[test]
@@ -129,9 +129,9 @@ mod tests {
         let (windows, begin) = (FirstWindows::new(), Instant::now());
         let client = "192.0.2.1".parse().unwrap();
         let early = windows.share(client, begin);
-        let late: Vec<_> = (0..10).map(|_| windows.share(client, begin + TOGETHER)).collect();
+        let late: Vec<_> = (0..14).map(|_| windows.share(client, begin + TOGETHER)).collect();
         drop(early);
-        assert_eq!(windows.share(client, begin + TOGETHER).packets, 29);
+        assert_eq!(windows.share(client, begin + TOGETHER).packets, 10);
         drop(late);
         assert_eq!(windows.share(client, begin + TOGETHER).packets, 32);
     }

@@ -1,5 +1,7 @@
 """The tables of docs/road.md, from the raw results."""
 
+import math
+
 import results
 from cells import cells, loads
 from targets import targets
@@ -9,6 +11,8 @@ OURS, OWN_TCP = f"{BUILD}-h3-bbr", (f"{BUILD}-h2-bbr", f"{BUILD}-h2-cubic")
 # Less than this apart is no difference.
 NOTHING = 0.05
 BUSY = 0.05
+# What stands for a failed run: no time is as long. None: the figure says nothing of such a run.
+WORST = {"mbit": 0.0, "beside": None, "cpu_ms": None}
 
 
 def titles():
@@ -48,12 +52,19 @@ def order(found):
 
 
 def median(measured, target, column=0):
-    """Nothing where a run has failed: its time would be missing from the middle."""
-    rows = measured["runs"].get(target, [])
-    numbers = results.values(rows, column)
-    if not numbers or results.failed(rows) * 2 >= len(rows):
-        return None
-    return results.quartiles(numbers)[1]
+    """Infinite where half of the runs failed, nothing where there are no runs."""
+    numbers = values(measured, target, column)
+    return results.quartiles(numbers)[1] if numbers else None
+
+
+def values(measured, target, column=0):
+    """A column of a target's runs. One that failed is slower than all that did not."""
+    worst = WORST.get(measured["figures"][column], math.inf)
+    return results.values(measured["runs"].get(target, []), column, worst)
+
+
+def milliseconds(time):
+    return "failed" if math.isinf(time) else f"{time:,.0f}"
 
 
 def timed(measured):
@@ -83,18 +94,18 @@ def pays(found):
             continue
         controller = targets([BUILD])[tcp[1]].controller
         lines.append(
-            f"| {loads()[load].title} | {road(cell)} | {mine:,.0f} | {tcp[0]:,.0f} ({controller}) "
-            f"| {verdict(measured, tcp[1])} |"
+            f"| {loads()[load].title} | {road(cell)} | {milliseconds(mine)} "
+            f"| {milliseconds(tcp[0])} ({controller}) | {verdict(measured, tcp[1])} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def compared(measured, other):
-    """How this server's HTTP/3 does next to another target: the ratio of the medians, and -1, 0 or 1
-    for faster, no difference and slower."""
-    low, middle, high = results.quartiles(results.values(measured["runs"][OURS], 0))
-    least, theirs, most = results.quartiles(results.values(measured["runs"][other], 0))
-    ratio = middle / theirs
+    """How this server's HTTP/3 does next to another target: the ratio of the medians, and -1, 0 or
+    1 for faster, no difference and slower. Infinite or 0 if only one has failed, 1 if both have."""
+    low, middle, high = results.quartiles(values(measured, OURS))
+    least, theirs, most = results.quartiles(values(measured, other))
+    ratio = 1.0 if math.isinf(middle) and math.isinf(theirs) else middle / theirs
     if ratio < 1 - NOTHING and high < least:
         return ratio, -1
     return ratio, int(ratio > 1 + NOTHING and low > most)
@@ -102,7 +113,13 @@ def compared(measured, other):
 
 def verdict(measured, other):
     ratio, sign = compared(measured, other)
-    return {-1: f"**{ratio:.2f}**", 0: f"{ratio:.2f}", 1: f"{ratio:.2f} (slower)"}[sign]
+    text = f"{ratio:.2f}" if succeeded(measured, other) else "–"
+    return {-1: f"**{text}**", 0: text, 1: f"{text} (slower)"}[sign]
+
+
+def succeeded(measured, other):
+    """Whether both medians are times."""
+    return all(math.isfinite(median(measured, name)) for name in (OURS, other))
 
 
 def peers(found):
@@ -112,12 +129,13 @@ def peers(found):
         other = best(measured, rivals(measured, "h3")) if timed(measured) else None
         mine = median(measured, OURS)
         if other and mine:
-            rows.append((mine / other[0], cell, load, mine, *other, verdict(measured, other[1])))
+            ratio, _ = compared(measured, other[1])
+            rows.append((ratio, cell, load, mine, *other, verdict(measured, other[1])))
     lines = ["| load | path | this server, ms | fastest other, ms | ratio |", "|---|---|---:|---|---:|"]
     for _, cell, load, mine, theirs, name, ratio in sorted(rows, reverse=True):
         lines.append(
-            f"| {loads()[load].title} | {road(cell)} | {mine:,.0f} "
-            f"| {theirs:,.0f} ({titles()[name]}) | {ratio} |"
+            f"| {loads()[load].title} | {road(cell)} | {milliseconds(mine)} "
+            f"| {milliseconds(theirs)} ({titles()[name]}) | {ratio} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -175,7 +193,7 @@ def table(measured):
     lines += ["|---|" + "---:|" * (len(heads) + 3)]
     for name in (name for name in titles() if name in measured["runs"]):
         rows = measured["runs"][name]
-        columns = [spread(results.values(rows, at), at == 0) for at in range(len(heads))]
+        columns = [spread(values(measured, name, at), at == 0) for at in range(len(heads))]
         lines.append("| " + " | ".join([titles()[name], *columns, *dropped(rows), runs(rows)]) + " |")
     return lines
 
@@ -183,8 +201,14 @@ def table(measured):
 def spread(numbers, whole):
     if not numbers:
         return "–"
-    low, middle, high = (f"{n:,.0f}" if n >= 100 else f"{n:.1f}" for n in results.quartiles(numbers))
-    return f"{middle} ({low}–{high})" if whole else middle
+    low, middle, high = map(figure, results.quartiles(numbers))
+    return f"{middle} ({low}–{high})" if whole and low != "failed" else middle
+
+
+def figure(number):
+    if math.isinf(number):
+        return "failed"
+    return f"{number:,.0f}" if number >= 100 else f"{number:.1f}"
 
 
 def dropped(rows):

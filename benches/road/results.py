@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import platform
-import statistics
 
 
 class Results:
@@ -73,9 +72,10 @@ def about_machine():
     }
 
 
-def values(rows, column):
-    """A column of the runs that came to their end."""
-    return [row[1][column] for row in rows if row[1] is not None and row[1][column] is not None]
+def values(rows, column, failed=None):
+    """A column of the runs, without those that have no figure; `failed` stands for a failed run."""
+    found = [failed if row[1] is None else row[1][column] for row in rows]
+    return [value for value in found if value is not None]
 
 
 def failed(rows):
@@ -84,6 +84,12 @@ def failed(rows):
 
 def quartiles(numbers):
     """(lower quartile, median, upper quartile)."""
-    if len(numbers) < 2:
-        return tuple(numbers * 3)
-    return tuple(statistics.quantiles(numbers, n=4, method="inclusive"))
+    ordered = sorted(numbers)
+    return tuple(_quartile(ordered, number) for number in (1, 2, 3)) if ordered else ()
+
+
+def _quartile(ordered, number):
+    """Between two numbers in proportion, as statistics.quantiles does it, which knows no infinity."""
+    at, rest = divmod(number * (len(ordered) - 1), 4)
+    # Infinity times zero is no number.
+    return (ordered[at] * (4 - rest) + ordered[at + 1] * rest) / 4 if rest else ordered[at]

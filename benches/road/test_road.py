@@ -1,5 +1,6 @@
 """Checks of the bench that need no road: `python3 -m unittest discover -s benches/road`."""
 
+import math
 import os
 import sys
 import tempfile
@@ -10,6 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(os.path.dirname(HERE), "peers"))
 
 import cells
+import figures
 import results
 import runs
 import site_files
@@ -78,6 +80,51 @@ class Kept(unittest.TestCase):
         self.assertEqual(results.quartiles([]), ())
         self.assertEqual(results.quartiles([5]), (5, 5, 5))
         self.assertEqual(results.quartiles([1, 2, 3, 4, 5]), (2, 3, 4))
+        self.assertEqual(results.quartiles([4, 1, 3, 2]), (1.75, 2.5, 3.25))
+        self.assertEqual(results.quartiles([1, 2, 3, math.inf, 4]), (2, 3, 4))
+        self.assertEqual(results.quartiles([1, math.inf]), (math.inf, math.inf, math.inf))
+
+
+def load(kind="fetch", **times):
+    """A load that was measured; a run without a time has failed."""
+    def row(time):
+        if time is None:
+            return [1, None, "why"]
+        return [1, [time] * len(runs.FIGURES[kind]), [10, 0, 0, 0, 5]]
+
+    rows = {name.replace("_", "-"): list(map(row, times[name])) for name in times}
+    return {"figures": runs.FIGURES[kind], "runs": rows}
+
+
+class Figures(unittest.TestCase):
+    def test_a_failed_run_is_slower_than_all_others(self):
+        for times, middle in (
+            ((1, 2, 3, 4, 5), 3), ((1, 2, 3, None, 5), 3), ((None, 2, None, 4, 5), 5),
+            ((None, 2, None, None, 5), math.inf), ((1, None), math.inf), ((), None),
+        ):
+            with self.subTest(times=times):
+                self.assertEqual(figures.median(load(ours_h3_bbr=times), figures.OURS), middle)
+
+    def test_a_rate_that_failed_is_lower_than_all_others(self):
+        measured = load("fair", ours_h3_bbr=(5, None, 9))
+        self.assertEqual(figures.median(measured, figures.OURS), 5)
+        self.assertEqual(figures.values(measured, figures.OURS, 1), [5, 9])
+
+    def test_an_infinite_median_prints_as_failed(self):
+        self.assertEqual(figures.spread([1, 2, math.inf], True), "2.0 (1.5–failed)")
+        self.assertEqual(figures.spread([1, math.inf, math.inf], True), "failed")
+        self.assertEqual(figures.spread([math.inf], False), "failed")
+        self.assertEqual(figures.milliseconds(math.inf), "failed")
+
+    def test_what_failed_is_slower_and_has_no_ratio(self):
+        good, bad = (1, 1, 1), (None, None, None)
+        for ours, other, text in (
+            (good, bad, "**–**"), (bad, good, "– (slower)"), (bad, bad, "–"), (good, good, "1.00"),
+            (good, (2, 2, None), "**0.50**"),
+        ):
+            with self.subTest(ours=ours, other=other):
+                measured = load(ours_h3_bbr=ours, caddy_h3=other)
+                self.assertEqual(figures.verdict(measured, "caddy-h3"), text)
 
 
 class Targets(unittest.TestCase):

@@ -5,6 +5,10 @@ import fcntl
 import json
 import os
 import platform
+import subprocess
+
+# What changes in a tree without a change of what is measured: this bench writes there.
+_NO_SOURCE = (":(top,exclude)benches/road/results", ":(top,exclude)docs")
 
 
 class Results:
@@ -41,6 +45,8 @@ class Results:
                 found["loads"] = json.load(file)["loads"]
         kept = found["loads"].get(load, {})
         joined = {part: kept.get(part, {}) | measured[part] for part in ("protocol", "runs")}
+        joined["jobs"] = {target: job(kept, target) for target in kept.get("runs", {})}
+        joined["jobs"] |= measured["jobs"]
         found["loads"][load] = measured | joined
         with open(path + ".new", "w") as file:
             file.write(compact(found))
@@ -59,6 +65,32 @@ def compact(found):
         )
         loads.append(f'{json.dumps(load)}: {json.dumps(about)[:-1]}, "runs": {{\n{runs}}}}}')
     return "\n".join([*lines, ",\n".join(loads), "}}", ""])
+
+
+def job(measured, target):
+    """The job that measured a target: `date`, `load_average`, `realtime`, and `commit` of a build
+    that is known. Older results know these of the load's newest job only; that day is `until`."""
+    known = measured.get("jobs", {}).get(target)
+    if known is None:
+        known = {"until": measured["date"]}
+        known |= {name: measured[name] for name in ("load_average", "realtime")}
+    return known
+
+
+def commit(program):
+    """The commit of the tree that a program lies in, with + if the tree has changes; nothing if it
+    lies in none."""
+    git = ["git", "--no-optional-locks", "-C", os.path.dirname(program)]
+
+    def said(*words):
+        done = subprocess.run([*git, *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        changes = said("status", "--porcelain", "--", ":(top)", *_NO_SOURCE)
+        return said("rev-parse", "--short", "HEAD") + ("+" if changes else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def about_machine():

@@ -2,6 +2,7 @@
 
 import math
 import os
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -17,6 +18,8 @@ import runs
 import site_files
 import targets
 
+DAY = {"date": "2026-11-30", "load_average": [1, 2], "realtime": False}
+UNTIL = {"until": "2026-11-30", "load_average": [1, 2], "realtime": False}
 GOOD = {"status": 200, "protocol": "h3", "length": 5, "crc": 7}
 
 
@@ -62,7 +65,7 @@ class Honesty(unittest.TestCase):
 class Kept(unittest.TestCase):
     def test_runs_of_other_targets_and_loads_stay(self):
         def measured(target, rows):
-            return {"title": "t", "protocol": {target: "h3"}, "runs": {target: rows}}
+            return DAY | {"protocol": {target: "h3"}, "runs": {target: rows}, "jobs": {target: {}}}
 
         with tempfile.TemporaryDirectory() as folder:
             kept = results.Results(folder)
@@ -75,6 +78,39 @@ class Kept(unittest.TestCase):
             self.assertEqual(rows, {"a": [[1, [2.5, None], [3]]], "b": [[1, None, "why"]]})
             self.assertEqual(results.values(rows["a"], 0), [2.5])
             self.assertEqual((results.values(rows["a"], 1), results.failed(rows["b"])), ([], 1))
+
+    def test_each_target_keeps_the_day_and_build_of_its_job(self):
+        def measured(day, target, commit):
+            about = DAY | {"date": day, "protocol": {target: "h3"}, "runs": {target: []}}
+            return about | {"jobs": {target: {"date": day, "commit": commit}}}
+
+        old = DAY | {"title": "t", "protocol": {"a": "h3", "b": "h3"}, "runs": {"a": [], "b": []}}
+        with tempfile.TemporaryDirectory() as folder:
+            kept = results.Results(folder)
+            with open(os.path.join(folder, "c.json"), "w") as file:
+                file.write(results.compact({"cell": "c", "road": [], "loads": {"1m": old}}))
+            self.assertEqual(results.job(kept.read()["c"]["loads"]["1m"], "a"), UNTIL)
+            for job in (("2026-12-01", "b", "1a"), ("2026-12-02", "c", "2b")):
+                kept.add("c", [], "1m", measured(*job))
+            load = kept.read()["c"]["loads"]["1m"]
+        self.assertEqual(load["date"], "2026-12-02")
+        found = [results.job(load, target) for target in "abc"]
+        dated = [{"date": f"2026-12-0{day}", "commit": one} for day, one in ((1, "1a"), (2, "2b"))]
+        self.assertEqual(found, [UNTIL, *dated])
+
+    def test_a_build_is_named_by_the_commit_of_its_tree(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(folder, "caddy")
+            self.assertIsNone(results.commit(program))
+            git = ["git", "-C", folder, "-c", "user.name=t", "-c", "user.email=t@bench.test"]
+            for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "t"]):
+                subprocess.run([*git, *words], check=True)
+            clean = results.commit(program)
+            self.assertRegex(clean, "^[0-9a-f]{4,}$")
+            os.makedirs(os.path.join(folder, "benches", "road", "results"))
+            for name, dirty in (("benches/road/results/c.json", ""), ("new.rs", "+")):
+                with open(os.path.join(folder, name), "w"):
+                    self.assertEqual(results.commit(program), clean + dirty)
 
     def test_quartiles(self):
         self.assertEqual(results.quartiles([]), ())
@@ -119,7 +155,8 @@ class Figures(unittest.TestCase):
     def test_what_failed_is_slower_and_has_no_ratio(self):
         good, bad = (1, 1, 1), (None, None, None)
         for ours, other, text in (
-            (good, bad, "**–**"), (bad, good, "– (slower)"), (bad, bad, "–"), (good, good, "1.00"),
+            (good, bad, "**–**"), (bad, good, "– (slower)"), (bad, bad, "–"),
+            (good, good, "1.00"),
             (good, (2, 2, None), "**0.50**"),
         ):
             with self.subTest(ours=ours, other=other):

@@ -26,7 +26,8 @@ FIGURES = {
 # What a session begins with that another connection resumes.
 FIRST_PATH = "/10k"
 BESIDE_TARGET = "nginx-h2-cubic"
-COUNTED = ("sent", "again", "lost", "late", "up_sent")
+# Older results lack the last one.
+COUNTED = ("sent", "again", "lost", "late", "up_sent", "unreachable")
 # How long a road stays after its run, in round trips and in seconds: the least, and after a transfer
 # that the client has broken off.
 DRAIN_RTTS, DRAIN, BROKEN_OFF = 3, 0.1, 1.5
@@ -206,7 +207,8 @@ def mbit(length, seconds):
 
 
 def counted(counts):
-    """`again` are those towards the client that found the queue full: each was sent again."""
+    """`again` are those towards the client that found the queue full: each was sent again.
+    `unreachable` are those to an address that the client has left, and those of UDP that died."""
     up, down = counts["up"], counts["down"]
-    late = up["late"] + down["late"]
-    return [down["sent"], down["queue_full"], down["lost"], late, up["sent"]]
+    late, unreachable = (up[name] + down[name] for name in ("late", "unreachable"))
+    return [down["sent"], down["queue_full"], down["lost"], late, up["sent"], unreachable]

@@ -142,27 +142,43 @@ def peers(found):
 
 def summary(found):
     """The two comparisons in a sentence each, counted."""
+    peers_h3 = [name for name, one in targets([]).items() if one.protocol == "h3"]
     lines = []
-    for title, names in (
-        ("its own HTTP/2 (the faster of bbr and cubic)", lambda measured: OWN_TCP),
-        ("the fastest HTTP/3 of another server", lambda measured: rivals(measured, "h3")),
+    for names, title in (
+        (OWN_TCP, "its own HTTP/2 (the faster of bbr and cubic; both were measured in {} cases, in "
+                  "the others one)"),
+        (peers_h3, "the fastest HTTP/3 of another server (Caddy, nginx and HAProxy; all three were "
+                   "measured in {} cases, in the others fewer)"),
     ):
-        found_out = []
+        pairs = []
         for _, _, measured in order(found):
-            other = best(measured, names(measured)) if timed(measured) else None
-            mine = median(measured, OURS)
-            if other and mine:
-                found_out.append(compared(measured, other[1]))
-        if found_out:
-            ratios, signs = zip(*found_out)
-            low, middle, high = results.quartiles(ratios)
-            lines.append(
-                f"- HTTP/3 of this server, compared with {title}: faster in "
-                f"{signs.count(-1)} of {len(ratios)} cases (path and load), slower in "
-                f"{signs.count(1)}. Median ratio of the times: {middle:.2f} (quartiles {low:.2f} and "
-                f"{high:.2f}, minimum {min(ratios):.2f}, maximum {max(ratios):.2f})."
-            )
+            other = best(measured, names) if timed(measured) else None
+            if other and median(measured, OURS):
+                pairs.append((measured, other[1]))
+        if pairs:
+            whole = sum(all(name in measured["runs"] for name in names) for measured, _ in pairs)
+            title = title.format(whole)
+            lines.append(f"- HTTP/3 of this server, compared with {title}: {comparison(pairs)}")
     return "\n".join(lines) + "\n"
+
+
+def comparison(pairs):
+    """How this server's HTTP/3 does in cases: (measured, the other target)."""
+    signs = [compared(*pair)[1] for pair in pairs]
+    ratios = [compared(*pair)[0] for pair in pairs if succeeded(*pair)]
+    text = (
+        f"faster in {signs.count(-1)} of {len(pairs)} cases (path and load), slower in "
+        f"{signs.count(1)}."
+    )
+    if ratios:
+        low, middle, high = results.quartiles(ratios)
+        text += (
+            f" Median ratio of the times: {middle:.2f} (quartiles {low:.2f} and {high:.2f}, minimum "
+            f"{min(ratios):.2f}, maximum {max(ratios):.2f})."
+        )
+    if len(ratios) < len(pairs):
+        text += f" In {len(pairs) - len(ratios)} cases half of the runs failed: no ratio."
+    return text
 
 
 HEADS = {
@@ -180,11 +196,39 @@ def every(found, kinds):
         if loads()[load].kind not in kinds:
             continue
         parts += [f"#### {loads()[load].title}: {road(cell)}", "", *table(measured), ""]
-        first, last = measured["load_average"]
-        priority = "real-time" if measured["realtime"] else "normal"
-        parts += [f"Load average of the machine: {first:.1f} at the start, {last:.1f} at the end, with "
-                  f"{priority} priority{disturbed(measured)}. {measured['date']}.", ""]
+        parts += [f"{jobs(measured)} {disturbed(measured)}", ""]
     return "\n".join(parts) or "Nothing has been measured.\n"
+
+
+def jobs(measured):
+    """The jobs that a table joins: a sentence for each, with its servers if there are several."""
+    parts = []
+    for name in (name for name in titles() if name in measured["runs"]):
+        job = dict(results.job(measured, name))
+        commit = job.pop("commit", None)
+        part = next((part for part in parts if part[0] == job), None)
+        if part is None:
+            part = job, [], set()
+            parts.append(part)
+        part[1].append(titles()[name])
+        part[2].update([commit] if commit else [])
+    return " ".join(sentence(*part, len(parts) > 1) for part in parts)
+
+
+def sentence(job, names, commits, is_one_of_many):
+    """About a job. Of one that is known only as the newest of several, that day's figures."""
+    first, last = job["load_average"]
+    day, newest = job.get("date"), ""
+    if day is None:
+        day, newest = f"{job['until']} or earlier", " that day"
+    build = f" (this server: commit {', '.join(sorted(commits))})" if commits else ""
+    rows = f"{'; '.join(names)}: measured" if is_one_of_many else "measured"
+    priority = "real-time" if job["realtime"] else "normal"
+    text = (
+        f"{rows} on {day}{build}. Load average of the machine{newest}: {first:.1f} at the start, "
+        f"{last:.1f} at the end, with {priority} priority."
+    )
+    return text[0].upper() + text[1:]
 
 
 def table(measured):
@@ -229,24 +273,5 @@ def disturbed(measured):
     counted = [row[2] for rows in measured["runs"].values() for row in rows if row[1] is not None]
     packets = sum(one[0] + one[4] for one in counted)
     late = sum(one[3] for one in counted) / packets if packets else 0
-    text = f"; {late:.1%} of the packets left the link more than 2 ms late".replace("%", " %")
-    return text + (", so the load of the machine affected these figures" if late > BUSY else "")
-
-
-def missing(found):
-    """What the bench has and this page has not."""
-    lines = []
-    for load, about in loads().items():
-        measured = [cell for cell, name, _ in order(found) if name == load]
-        lines.append(f"| {about.title} | {len(measured)} | {'; '.join(map(road, measured)) or '–'} |")
-    return "\n".join(["| load | paths | measured |", "|---|---:|---|", *lines, ""])
-
-
-def machine(found):
-    newest = max((measured for _, _, measured in order(found)), key=lambda one: one["date"])
-    pairs = list(order(found))
-    count = sum(len(rows) for _, _, measured in pairs for rows in measured["runs"].values())
-    return (
-        f"{newest['processor']}, {newest['cores']} cores, Linux {newest['kernel']}, {newest['date']}: "
-        f"{len(pairs)} cases (path and load), {count:,} runs. The machine also did other work.\n"
-    )
+    text = f"{late:.1%} of the packets left the link more than 2 ms late".replace("%", " %")
+    return text + (", so the load of the machine affected these figures." if late > BUSY else ".")

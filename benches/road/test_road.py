@@ -12,6 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(os.path.dirname(HERE), "peers"))
 
 import cells
+import covered
 import figures
 import results
 import runs
@@ -60,6 +61,15 @@ class Honesty(unittest.TestCase):
         self.assertEqual(runs.endless([GOOD | {"length": 2_500_000}], 10), [2.0])
         with self.assertRaises(runs.Refused):
             runs.endless([GOOD | {"status": 502}], 10)
+
+
+    def test_packets_that_reach_nobody_are_counted_both_ways(self):
+        names = ("sent", "queue_full", "lost", "late", "unreachable")
+        ways = {way: dict(zip(names, counts)) for way, counts in
+                (("up", (1, 2, 3, 4, 5)), ("down", (10, 20, 30, 40, 50)))}
+        found = dict(zip(runs.COUNTED, runs.counted(ways), strict=True))
+        want = {"sent": 10, "again": 20, "lost": 30, "late": 44, "up_sent": 1, "unreachable": 55}
+        self.assertEqual(found, want)
 
 
 class Kept(unittest.TestCase):
@@ -162,6 +172,53 @@ class Figures(unittest.TestCase):
             with self.subTest(ours=ours, other=other):
                 measured = load(ours_h3_bbr=ours, caddy_h3=other)
                 self.assertEqual(figures.verdict(measured, "caddy-h3"), text)
+
+
+class Told(unittest.TestCase):
+    """What the page says of its figures."""
+
+    def found(self, *names):
+        rows = {name: [[1, [1.0, 1.0, 1.0], [10, 0, 0, 0, 5]]] * 3 for name in names}
+        machine = {"processor": "P", "cores": 2, "kernel": "6.1"}
+        about = {"figures": runs.FIGURES["fetch"], "runs": rows, "jobs": {}}
+        return {"50ms-20m-1": {"loads": {"1m": DAY | machine | about}}}
+
+    def test_coverage_counts_paths_and_runs_and_names_who_is_missing(self):
+        found = self.found("ours-h3-bbr", "ours-h2-bbr", "caddy-h3")
+        found["50ms-20m-2"] = self.found("ours-h3-bbr", "caddy-h3")["50ms-20m-1"]
+        found["50ms-20m-2"]["loads"]["1m"]["runs"]["caddy-h3"] = [[1, None, "why"]] * 2
+        never, _, _, _, *lines = covered.missing(found).splitlines()
+        self.assertIn("nginx 1.28 HTTP/3, cubic; HAProxy 3.2 HTTP/3, bbr", never)
+        line = next(line for line in lines if line.startswith("| 1 MiB, new connection"))
+        every = len(cells.cells()) - 1
+        missing = "this server, HTTP/2, bbr (measured on 1)"
+        start = f"| 1 MiB, new connection | 2 of {every} | 2 | {missing} | 50 ms, 20 Mbit/s, 1 %"
+        self.assertTrue(line.startswith(start), line)
+        self.assertIn("| 1 MiB, HTTP/3 asked for | 0 of 1 | – | – | – |", lines)
+
+    def test_the_summary_says_where_both_controllers_were_measured(self):
+        found = self.found("ours-h3-bbr", "ours-h2-bbr")
+        self.assertIn("both were measured in 0 cases", figures.summary(found))
+        found = self.found("ours-h3-bbr", "ours-h2-bbr", "ours-h2-cubic")
+        text = figures.summary(found)
+        self.assertIn("both were measured in 1 cases", text)
+        self.assertIn("faster in 0 of 1 cases", text)
+
+    def test_the_servers_of_each_job_stand_beside_its_day_and_build(self):
+        measured = self.found("ours-h3-bbr", "caddy-h3")["50ms-20m-1"]["loads"]["1m"]
+        load = ("Load average of the machine{}: 1.0 at the start, 2.0 at the end, "
+                "with normal priority.")
+        old = f"Measured on 2026-11-30 or earlier. {load.format(' that day')}"
+        self.assertEqual(figures.jobs(measured), old)
+        job = {"date": "2026-12-01", "load_average": [1, 2], "realtime": False}
+        measured["jobs"] = {"ours-h3-bbr": job | {"commit": "1a2b+"}}
+        new = f"measured on 2026-12-01 (this server: commit 1a2b+). {load.format('')}"
+        one, other = f"This server, HTTP/3, bbr: {new}", f"Caddy 2.11 HTTP/3, cubic: m{old[1:]}"
+        self.assertEqual(figures.jobs(measured), f"{one} {other}")
+        measured["jobs"]["caddy-h3"] = job
+        self.assertEqual(figures.jobs(measured), f"M{new[1:]}")
+        days = self.found("caddy-h3") | {"50ms-20m-2": {"loads": {"1m": measured}}}
+        self.assertIn("Linux 6.1, 2026-11-30 to 2026-12-01: 2 cases", covered.machine(days))
 
 
 class Targets(unittest.TestCase):

@@ -13,6 +13,7 @@ use crate::http::Request;
 use crate::http::early_hints::FieldRules;
 use crate::http::paths::Prefix;
 use crate::http::placeholders::{ResponseFacts, Template};
+use crate::http::priority::{PRIORITY, Parameters};
 use crate::http::response::Removed;
 use crate::site::SiteBuilder;
 
@@ -98,6 +99,9 @@ impl Rule {
     }
 }
 
+/// What to write in place of a priority that is none.
+const PRIORITIES: &str = "write one of u=0 to u=7, i, or both, such as: \"u=1, i\"";
+
 #[derive(Debug)]
 enum Change {
     /// Unless an inner handler sets the field.
@@ -148,8 +152,16 @@ impl Change {
             return Ok(Self::Delete(field));
         }
         // A single argument is both name and value, as in Caddy v1.
-        let value = Text::parse(value.unwrap_or(bare));
-        Ok(if sign == '+' { Self::Add(field, value) } else { Self::Set(field, value) })
+        let text = Text::parse(value.unwrap_or(bare));
+        if let Text::Fixed(fixed) = &text
+            && field == PRIORITY
+            && !Parameters::is_valid(fixed.as_bytes())
+        {
+            let word = value.unwrap_or(name);
+            let message = format!("'{word}' is not a priority (RFC 9218)");
+            return Err(args.error_at(word, message).hint(PRIORITIES));
+        }
+        Ok(if sign == '+' { Self::Add(field, text) } else { Self::Set(field, text) })
     }
 
     /// Whether the field determines the framing of a message.

@@ -33,6 +33,21 @@ impl Parameters {
         read.map(|()| stated).unwrap_or_default()
     }
 
+    /// Whether a configured field value says what it is meant to: at least one of the parameters of
+    /// section 4, each of its type and within its range.
+    pub fn is_valid(field: &[u8]) -> bool {
+        let (mut stated, mut is_right) = (false, true);
+        let read = read_dictionary(field, |key, value| match (key, value) {
+            (b"u", Item::Integer(urgency)) if (0..=LEAST_URGENT).contains(&urgency) => {
+                stated = true;
+            }
+            (b"i", Item::Boolean(_)) => stated = true,
+            (b"u" | b"i", _) => is_right = false,
+            _ => {}
+        });
+        read.is_some() && stated && is_right
+    }
+
     /// Those of a message; `None` if it has no Priority field.
     pub fn of(fields: &HeaderMap) -> Option<Self> {
         let mut lines = fields.get_all(&PRIORITY).iter().map(|line| Self::parse(line.as_bytes()));
@@ -86,6 +101,19 @@ mod tests {
             ("u=1; i", (Some(1), None)),
         ] {
             assert_eq!(parsed(field), want, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_configured_is_understood() {
+        for field in ["u=0", "u=7, i", "i=?0,u=3", "i", "u=1, x=2"] {
+            assert!(Parameters::is_valid(field.as_bytes()), "{field:?}");
+        }
+        for field in ["", "u=8", "u=-1, i", "u=2.0", "u", "i=1", "u=1, i=yes", "u=9, u=2", "high"] {
+            assert!(!Parameters::is_valid(field.as_bytes()), "{field:?}");
+        }
+        for field in ["u=1 i", "u=1,", "U=1", "Priority"] {
+            assert!(!Parameters::is_valid(field.as_bytes()), "{field:?}");
         }
     }
 

@@ -145,7 +145,11 @@ impl Tls {
             match self.session.write_tls(&mut Socket(&mut self.socket, cx)) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(_) if self.stalled.is_none() => {}
-                Ok(_) => self.stalled = Some(Instant::now()),
+                Ok(_) => {
+                    let now = Instant::now();
+                    self.stalled = Some(now);
+                    self.records.taken(now);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.stalled.get_or_insert_with(Instant::now);
                     return Poll::Pending;

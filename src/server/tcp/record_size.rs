@@ -22,6 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct RecordSize {
     /// Bytes left to send in records of one packet.
     beginning: usize,
+    /// When data was last on its way.
     last: Instant,
 }
 
@@ -35,6 +36,12 @@ impl RecordSize {
         if now.duration_since(self.last) >= PAUSE {
             self.beginning = BEGINNING;
         }
+        self.last = now;
+    }
+
+    /// The client has taken some of what was queued for it. While a slow one does so, there is no
+    /// pause, though nothing finds the queue empty.
+    pub(super) fn taken(&mut self, now: Instant) {
         self.last = now;
     }
 
@@ -69,5 +76,19 @@ mod tests {
         assert_eq!(begin(start + PAUSE / 2), 0);
         assert_eq!(begin(start + PAUSE), 0, "counted from the last time");
         assert!(begin(start + PAUSE * 2) >= BEGINNING);
+    }
+
+    #[test]
+    fn a_client_that_takes_a_queue_slowly_makes_no_pause() {
+        let start = Instant::now();
+        let mut size = RecordSize::new(start);
+        size.sent(BEGINNING);
+        for tenths in 1..=20 {
+            size.taken(start + PAUSE * tenths / 10);
+        }
+        size.resume(start + PAUSE * 2);
+        assert_eq!(size.next(), FULL);
+        size.resume(start + PAUSE * 3);
+        assert_eq!(size.next(), PACKET);
     }
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::harness::{Caddy, Setup, TlsStream, pattern, tls_any};
+use crate::harness::{Caddy, Setup, TlsStream, pattern, tls_any, tls_speaking};
 
 const SIZE: usize = 512 * 1024;
 /// More than the buffers of the kernel hold while the client reads nothing.
@@ -43,6 +43,32 @@ fn records_stay_large_for_a_slow_client() {
     let records = content(&mut tls, LARGE - 512 * 1024);
     let small = records.split(|length| *length > PACKET).map(<[usize]>::len).max();
     assert!(small < Some(20), "{small:?} small records in a row");
+}
+
+/// The same sizes over HTTP/2, where SETTINGS come before the response.
+#[test]
+fn the_first_records_of_http2_fit_a_packet() {
+    let caddy = caddy();
+    let mut client = H2::connect(caddy.port());
+    let Response { records, head } = client.get(1);
+    assert!(records[head] <= PACKET, "the head in {head} of {records:?}");
+    let small = records.iter().take_while(|length| **length <= PACKET);
+    let beginning = small.clone().sum::<usize>();
+    assert!((64 * 1024..80 * 1024).contains(&beginning), "{beginning} bytes: {records:?}");
+    assert!(head < small.count(), "the head in {head} of {records:?}");
+    assert!(full(&records) >= 20, "{records:?}");
+
+    let Response { records, head } = client.get(3);
+    assert!(records[head] < 1024, "the head alone: {records:?}");
+    assert!(full(&records) >= 24, "{records:?}");
+
+    sleep(Duration::from_millis(1200));
+    let Response { records, .. } = client.get(5);
+    assert!(records[..40].iter().all(|length| *length <= PACKET), "{records:?}");
+}
+
+fn full(records: &[usize]) -> usize {
+    records.iter().filter(|length| **length > 16_000).count()
 }
 
 fn caddy() -> Caddy {
@@ -108,4 +134,66 @@ fn plain(tls: &mut TlsStream, head: &[u8], record: &[u8]) -> Vec<u8> {
     let mut plain = vec![0; waiting];
     tls.conn.reader().read_exact(&mut plain).unwrap();
     plain
+}
+
+/// A client of HTTP/2 (RFC 9113) whose windows never close.
+struct H2 {
+    tls: TlsStream,
+    /// Not a whole frame yet.
+    bytes: Vec<u8>,
+}
+
+struct Response {
+    /// The lengths of the records since the request.
+    records: Vec<usize>,
+    /// The one with the end of HEADERS.
+    head: usize,
+}
+
+impl H2 {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const END_STREAM: u8 = 1;
+
+    fn connect(port: u16) -> Self {
+        let mut tls = tls_speaking(port, "localhost", b"h2").unwrap();
+        tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        // SETTINGS_INITIAL_WINDOW_SIZE, and WINDOW_UPDATE of the connection: 16 MiB.
+        tls.write_all(b"\0\0\x06\x04\0\0\0\0\0\0\x04\x01\0\0\0").unwrap();
+        tls.write_all(b"\0\0\x04\x08\0\0\0\0\0\x01\0\0\0").unwrap();
+        Self { tls, bytes: Vec::new() }
+    }
+
+    /// Asks for the file on this stream.
+    fn get(&mut self, stream: u8) -> Response {
+        // GET, https, and two literals (RFC 7541 section 6.2.2).
+        let fields = b"\x82\x87\x04\x04/big\x01\x09localhost";
+        let length = u8::try_from(fields.len()).unwrap();
+        // END_STREAM and END_HEADERS.
+        let head = [0, 0, length, Self::HEADERS, 5, 0, 0, 0, stream];
+        self.tls.write_all(&[&head[..], &fields[..]].concat()).unwrap();
+        let (mut records, mut has_head_in) = (Vec::new(), None);
+        loop {
+            let record = Record::read(&mut self.tls);
+            records.push(record.length);
+            self.bytes.extend(record.plain);
+            while let Some([kind, flags]) = self.frame() {
+                if kind == Self::HEADERS {
+                    has_head_in = Some(records.len() - 1);
+                }
+                if kind == Self::DATA && flags & Self::END_STREAM != 0 {
+                    return Response { records, head: has_head_in.unwrap() };
+                }
+            }
+        }
+    }
+
+    /// Type and flags of the next frame, if all of it has come.
+    fn frame(&mut self) -> Option<[u8; 2]> {
+        let [a, b, c, kind, flags, ..] = *self.bytes.get(..9)? else { return None };
+        let end = 9 + u32::from_be_bytes([0, a, b, c]) as usize;
+        self.bytes.get(..end)?;
+        self.bytes.drain(..end);
+        Some([kind, flags])
+    }
 }

@@ -130,3 +130,18 @@ fn the_rest_of_a_refused_upload_is_read_for_a_while() {
     assert_eq!(stream["stop"], 0x100, "{seen}");
     assert!(seen["seconds"].as_f64().unwrap() > 4.5, "{seen}");
 }
+
+/// With the sizes of docs/default-limits.md; a round trip takes 0.4 s.
+#[test]
+fn the_window_of_a_connection_grows_for_an_upload_that_is_read() {
+    const MB: u64 = 1 << 20;
+    let origin = Origin::start();
+    let caddy = Caddy::proxy(origin.addr, "");
+    let upload = json!({"method": "PUT", "path": "/upload", "body_len": 6 * MB});
+    let seen = h3(caddy.port(), json!({"delay": 0.4, "linger": 1.5, "requests": [upload]}));
+    assert_eq!(seen["answers"][0]["status"], 200, "{seen}");
+    assert_eq!(seen["offered"]["window"], MB / 4, "{seen}");
+    let bytes = |name: &str| seen[name].as_u64().unwrap();
+    assert!(bytes("room") > MB, "{seen}");
+    assert!(bytes("most_room") <= 8 * MB, "{seen}");
+}

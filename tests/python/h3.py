@@ -16,11 +16,13 @@ Job: port; optional host (127.0.0.1), sni (localhost), authority (SNI:PORT); and
             counts: a file that says how many connections have had an answer.
 window: bytes of each stream's window; thaw: seconds after which freeze ends.
 linger: seconds to stay when all is done; tell: a file to make then.
+delay: seconds after which what the server sends is read, as over a long path.
 moves: seconds between changes of the client's port, as a NAT makes them.
 verify: true trusts no certificate that this machine does not.
 freeze: true never opens a window again, with a PING every 5 s; patient: true only the PING; rebel: true ignores the stream limit.
 Result: {offered: {idle, streams, window, stream_window} in the server's transport parameters,
-largest: bytes of the largest datagram that came, answers: [{status, headers, trailers, interim (fields of each 1xx), len, crc, body (first 64 KiB, latin-1),
+largest: bytes of the largest datagram that came, room: bytes that the server lets the connection send
+at the end, most_room: at any time, answers: [{status, headers, trailers, interim (fields of each 1xx), len, crc, body (first 64 KiB, latin-1),
 error, seconds}],
 lost: why the connection ended by itself or null}; for a loop {ok, failed, lost, first_error,
 connections, refused (requests that the GOAWAY gave back)}.
@@ -91,6 +93,8 @@ class Exchange:
 
 
 class Client(QuicConnectionProtocol):
+    delay = 0
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.http = H3Connection(self._quic)
@@ -100,11 +104,21 @@ class Client(QuicConnectionProtocol):
         self.moved = 0
         self.goaway = None
         self.control = {}
-        self.largest = 0
+        self.largest = self.most_room = 0
 
     def datagram_received(self, data, addr):
         self.largest = max(self.largest, len(data))
+        if self.delay:
+            asyncio.get_running_loop().call_later(self.delay, self.read, data, addr)
+        else:
+            self.read(data, addr)
+
+    def read(self, data, addr):
         super().datagram_received(data, addr)
+        self.most_room = max(self.most_room, self.room_left())
+
+    def room_left(self):
+        return self._quic._remote_max_data - self._quic._remote_max_data_used
 
     def quic_event_received(self, event):
         if isinstance(event, ConnectionTerminated):
@@ -328,6 +342,7 @@ async def loop(client, authority, job, result):
 
 async def main():
     job = json.load(sys.stdin)
+    Client.delay = job.get("delay", 0)
     sni = job.get("sni", "localhost")
     authority = job.get("authority", f"{sni}:{job['port']}")
     configuration = QuicConfiguration(
@@ -386,6 +401,7 @@ async def once(job, authority, configuration, result):
         result["lost"] = client.lost
         result["moved"] = client.moved
         result["largest"] = client.largest
+        result["room"], result["most_room"] = client.room_left(), client.most_room
         client.closing = True
         return again
 

@@ -196,8 +196,8 @@ fn quic_handshakes_beyond_256_prove_their_address() {
     });
 }
 
-/// RFC 9000 section 21.4: packet numbers are left out at random, so a client that acknowledges what
-/// it has not received acknowledges one that was never sent.
+/// RFC 9000 section 21.4: packet numbers are left out at random, so a client that goes on to
+/// acknowledge what it has not received acknowledges one that was never sent.
 #[test]
 fn acknowledging_what_has_not_come_ends_the_connection() {
     const PROTOCOL_VIOLATION: u64 = 0xa;

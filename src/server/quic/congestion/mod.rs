@@ -17,9 +17,14 @@
 //!   per smoothed RTT, in bursts of 2 ms or ten packets. There is no other way to pace: see
 //!   `control.rs` and `bbr/mod.rs`. Before the first RTT sample quinn paces by 333 ms.
 //!
-//! A client cannot raise a rate by acknowledging what it has not received (RFC 9000 section 21.4):
-//! quinn leaves out packet numbers at random and closes the connection when one of those, or one
-//! that is yet to be sent, is acknowledged.
+//! A client that acknowledges what it has not received (RFC 9000 section 21.4) is found out, but
+//! not at once. quinn closes the connection when a packet number is acknowledged that is yet to be
+//! sent, or the last one of those that it leaves out: one of the first 64 at random, then one
+//! between each power of two and the next. So a client that was honest for N packets can lie for
+//! about N/2 further ones on average, and for 3 N at most. What that hides is losses. BBR's rate
+//! then grows as over a path without a bottleneck: no sample exceeds the rate of sending
+//! (`rate.rs`), which is the estimate times the gain of the state, 1.25 in a probe and 4 in
+//! Startup, for each round trip. CUBIC's window grows as over a path without loss.
 
 mod bbr;
 mod control;

@@ -1,5 +1,6 @@
 //! The same requests give the same status, headers and body over HTTP/1.1, HTTP/2 and HTTP/3.
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::harness::{Answer, Caddy, Nginx, Origin, Setup, curl, h3, h3_one};
@@ -141,6 +142,25 @@ fn quic_false_leaves_http_3_out() {
     let answer = curl(&["--http2"], &caddy.url("/"));
     assert_eq!((answer.version.as_str(), answer.header("alt-svc")), ("2", ""));
     assert!(std::net::UdpSocket::bind(("0.0.0.0", caddy.port())).is_ok(), "UDP is taken");
+}
+
+/// The server asks for 4 MiB in each direction, and the kernel cuts that.
+#[test]
+fn udp_buffers_that_are_too_small_are_a_warning() {
+    let mut caddy =
+        Caddy::start("https://localhost:@PORT@ {\n tls self_signed\n status 204 /\n}\n");
+    caddy.signal(Signal::SIGTERM);
+    assert_eq!(caddy.wait(), Some(0));
+    let log = caddy.log();
+    let told = log.lines().find(|line| line.contains("[WARNING] HTTP/3 has a UDP "));
+    for name in ["rmem_max", "wmem_max"] {
+        let most = std::fs::read_to_string(format!("/proc/sys/net/core/{name}"));
+        // Older kernels do not show it in a namespace.
+        let Ok(most) = most else { continue };
+        let remedy = format!("net.core.{name}=4194304");
+        let is_told = told.is_some_and(|line| line.contains(&remedy));
+        assert_eq!(is_told, most.trim().parse::<u64>().unwrap() < 4_194_304, "{most}{log}");
+    }
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::acme::PATIENCE;
 use crate::fleet::{check_cost, member, wait_log};
-use crate::harness::{Answer, Caddy, Engine, Kind, Setup, curl, wait_for};
+use crate::fleet_tickets::{self, visit};
+use crate::harness::{Answer, Caddy, Engine, Kind, Setup, curl, tls_client, wait_for};
 use crate::tls::{wait_stapled, with_responder};
 
 const CONNECTED: &str = "fleet: connected to";
@@ -140,6 +141,21 @@ fn nothing_is_told_at_rest_and_a_message_names_nobody() {
     assert!((200 * 24..=most).contains(&heard.len()), "{} bytes", heard.len());
     let text = String::from_utf8_lossy(&heard);
     assert!(!text.contains("192.0.2") && !text.contains("one.example"), "{text}");
+}
+
+/// Where nothing limits, that is.
+#[test]
+fn requests_and_handshakes_ask_nothing_of_the_engine() {
+    let engine = Engine::start(Kind::Valkey);
+    let caddy = fleet_tickets::machine(&engine.url()).start();
+    wait_log(&caddy, CONNECTED);
+    check_cost(&engine, 1, || {
+        let again = tls_client();
+        for _ in 0..300 {
+            visit(&tls_client(), &caddy);
+            visit(&again, &caddy);
+        }
+    });
 }
 
 /// Three upstreams that say who they are.

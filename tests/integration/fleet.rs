@@ -194,13 +194,14 @@ fn nothing_waits_for_a_slow_engine() {
     wait_trusted(&caddy, &pebble.root(), "one.example");
     wait_log(&caddy, "fleet: connected to");
     let root = pebble.root();
-    // One that waited for the engine would never be quick.
-    let is_quick = (0..10).any(|_| {
+    let is_quick = |_: &i32| {
         let begun = Instant::now();
         assert!(trusted(&caddy, &root, "one.example"));
         begun.elapsed() < Duration::from_millis(950)
-    });
-    assert!(is_quick, "a handshake waits for the engine");
+    };
+    // This machine may be busy for a while; the engine is slow all the time.
+    let quick: Vec<_> = (0..5).map(|_| (0..10).filter(is_quick).count()).collect();
+    assert!(quick.iter().any(|quick| *quick >= 9), "of 10 handshakes each {quick:?} were quick");
     assert_eq!(orders(&pebble), 1);
 }
 

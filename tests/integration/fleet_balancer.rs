@@ -1,6 +1,7 @@
 //! Three machines of a fleet behind HAProxy (TCP) and a balancer of datagrams: one after the other
 //! is upgraded under load, and one is lost.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,7 +16,9 @@ use crate::harness::{
 };
 use crate::upgrade::{Tally, asked, h2, keep_alive};
 
-const TEXT: &str = "https://one.example, https://localhost:@PORT@ {\n tls self_signed\n proxy / @ORIGIN@\n}\n\
+/// Each says who it is.
+const TEXT: &str = "https://one.example, https://localhost:@PORT@ {\n tls self_signed\n \
+                    proxy / @ORIGIN@\n header / X-Machine @WHO@\n}\n\
                     http://:@PORT2@ {\n proxy / @ORIGIN@\n}\n";
 
 /// HAProxy before the machines.
@@ -48,14 +51,21 @@ fn datagrams(machines: &[Caddy]) -> Datagrams {
 }
 
 fn machines(engine: &Engine, origin: &Origin) -> Vec<Caddy> {
-    let machine = |_| {
-        let setup = Setup::new(TEXT).set("ORIGIN", origin.addr).arg("-cpu=2");
+    let machine = |nth: usize| {
+        let setup = Setup::new(TEXT).set("ORIGIN", origin.addr).set("WHO", nth).arg("-cpu=2");
         let setup = setup.arg("-https-port=@PORT@").env("CADDYPATH", "store");
         let caddy = member(setup, &engine.url()).start();
         wait_log(&caddy, "fleet: connected to");
         caddy
     };
     (0..3).map(machine).collect()
+}
+
+/// The machine that answers a request.
+fn answering(url: &str) -> String {
+    let answer = curl(&["--http1.1"], url);
+    assert_eq!(answer.status, 200, "{}", answer.error);
+    answer.header("x-machine").to_owned()
 }
 
 #[test]
@@ -152,12 +162,11 @@ fn a_machine_that_is_killed_takes_only_what_it_was_doing() {
     let (ok, failed) = (fresh.ok.load(Ordering::Relaxed), fresh.failed.load(Ordering::Relaxed));
     assert!(failed <= 1 && ok > 20, "{ok} requests succeeded, {failed} failed");
     // It comes back, and is given requests again.
+    assert!((0..6).all(|_| answering(&url) != "0"));
     machines[0].start_again();
-    wait_log(&machines[0], "fleet: connected to");
-    let log = || origin.requests().len();
-    let before = log();
-    (0..6).for_each(|_| assert_eq!(curl(&[], &url).status, 200));
-    assert_eq!(log() - before, 6);
+    wait_for("its requests", Duration::from_secs(60), || (answering(&url) == "0").then_some(()));
+    let each: BTreeSet<_> = (0..6).map(|_| answering(&url)).collect();
+    assert_eq!(each.len(), 3, "{each:?}");
 }
 
 /// Ends the loops of a test whose story is over, or has failed.

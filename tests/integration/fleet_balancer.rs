@@ -121,6 +121,14 @@ fn a_rolling_upgrade_under_load_fails_no_request() {
     http2.check("HTTP/2");
 }
 
+/// Waits until so many more have succeeded.
+fn more(tally: &Tally, count: usize) {
+    let enough = tally.ok.load(Ordering::Relaxed) + count;
+    wait_for("more requests", Duration::from_secs(60), || {
+        (tally.ok.load(Ordering::Relaxed) >= enough).then_some(())
+    });
+}
+
 #[test]
 fn a_machine_that_is_killed_takes_only_what_it_was_doing() {
     let (engine, origin) = (Engine::start(Kind::Valkey), Origin::start());
@@ -128,7 +136,7 @@ fn a_machine_that_is_killed_takes_only_what_it_was_doing() {
     let balancer = Balancer::start(&machines);
     let stop = AtomicBool::new(false);
     let stop_file = machines[1].path("stop").display().to_string();
-    let (fresh, url) = (Tally::default(), balancer.url("/echo"));
+    let (fresh, http2, url) = (Tally::default(), Tally::default(), balancer.url("/echo"));
     let (drip, port) = (balancer.url("/drip/200"), machines[1].port());
     thread::scope(|scope| {
         // HAProxy gives them to one machine after the other: two to each.
@@ -145,22 +153,26 @@ fn a_machine_that_is_killed_takes_only_what_it_was_doing() {
                 fresh.add(curl(&["--http1.1"], &url).status == 200);
             }
         });
+        scope.spawn(|| h2(&url, &stop, &http2));
         let job = json!({"path": "/echo", "until_file": stop_file, "reconnects": true});
         let client = scope.spawn(move || h3(port, json!({"loop": job})));
         asked(&origin, "/echo", 5);
+        more(&http2, 1);
         machines[0].kill();
         let whole = downloads.into_iter().map(|one| one.join().unwrap() == 200);
         assert_eq!(whole.filter(|whole| *whole).count(), 4, "two of six were on the machine");
-        let enough = || (fresh.ok.load(Ordering::Relaxed) > 20).then_some(());
-        wait_for("more requests", Duration::from_secs(60), enough);
+        more(&fresh, 10);
+        more(&http2, 10);
         stop.store(true, Ordering::Relaxed);
         std::fs::write(&stop_file, "").unwrap();
         let said = client.join().unwrap();
         assert_eq!((&said["failed"], &said["lost"]), (&json!(0), &Value::Null), "{said}");
     });
     // The one that was in flight when it was killed.
-    let (ok, failed) = (fresh.ok.load(Ordering::Relaxed), fresh.failed.load(Ordering::Relaxed));
-    assert!(failed <= 1 && ok > 20, "{ok} requests succeeded, {failed} failed");
+    for (who, tally) in [("HTTP/1.1", fresh), ("HTTP/2", http2)] {
+        let (ok, failed) = (tally.ok.into_inner(), tally.failed.into_inner());
+        assert!(failed <= 1 && ok >= 10, "{who}: {ok} requests succeeded, {failed} failed");
+    }
     // It comes back, and is given requests again.
     assert!((0..6).all(|_| answering(&url) != "0"));
     machines[0].start_again();
@@ -205,21 +217,15 @@ fn over_quic_a_machine_that_is_killed_takes_only_what_it_was_doing() {
                 fresh.add(fetch(at, "/echo").is_ok());
             }
         });
-        let more = |count| {
-            let enough = fresh.ok.load(Ordering::Relaxed) + count;
-            wait_for("new connections", Duration::from_secs(60), || {
-                (fresh.ok.load(Ordering::Relaxed) >= enough).then_some(())
-            });
-        };
-        more(3);
+        more(&fresh, 3);
         machines[0].kill();
         balancer.lose(quic(&machines[0]));
-        more(10);
+        more(&fresh, 10);
         let (whole, cut): (Vec<_>, Vec<_>) =
             downloads.into_iter().map(|one| one.join().unwrap()).partition(Result::is_ok);
         assert!(whole.iter().flatten().all(|content| content.len() == 300), "{whole:?}");
         assert_eq!((whole.len(), cut.len()), (4, 2), "two of six were on the machine: {cut:?}");
-        more(10);
+        more(&fresh, 10);
     });
     // The one that was in flight when it was killed.
     let failed = fresh.failed.load(Ordering::Relaxed);

@@ -11,7 +11,7 @@ use crate::fleet::member;
 use crate::fleet_members::{number, status, wait_count};
 use crate::fleet_orders::{adopt, begin};
 use crate::fleet_tickets;
-use crate::harness::{Caddy, Engine, Kind, Pebble, Setup, WrongClock, h3_tls};
+use crate::harness::{Caddy, Engine, Kind, Pebble, Setup, WrongClock, curl, h3_tls};
 
 /// In seconds.
 const APART: i64 = 300;
@@ -25,7 +25,7 @@ struct Fleet {
     pebble: Pebble,
     machines: Vec<Caddy>,
     _engine: Engine,
-    _clocks: [WrongClock; 3],
+    clocks: [WrongClock; 3],
 }
 
 impl Fleet {
@@ -43,7 +43,15 @@ impl Fleet {
         pebble.certify(&WrongClock::new(-3600));
         let setups = setups.into_iter().map(|setup| with(setup, &pebble)).collect();
         let machines = adopt(begin(setups));
-        Self { pebble, machines, _engine: engine, _clocks: clocks }
+        Self { pebble, machines, _engine: engine, clocks }
+    }
+
+    fn check_clocks(&self, name: &str) {
+        for (caddy, clock) in self.machines.iter().zip(&self.clocks) {
+            let resolve = format!("{name}:{}:127.0.0.1", caddy.port());
+            let url = format!("https://{name}:{}/", caddy.port());
+            clock.check(&curl(&["--resolve", &resolve], &url));
+        }
     }
 
     fn wait_trusted(&self, name: &str) {
@@ -58,6 +66,7 @@ fn a_name_is_ordered_once_by_machines_whose_clocks_are_apart() {
         Fleet::start(["a.example, all.example", "b.example, all.example", "all.example"]);
     let root = fleet.pebble.root();
     fleet.wait_trusted("all.example");
+    fleet.check_clocks("all.example");
     wait_trusted(&fleet.machines[0], &root, "a.example");
     wait_trusted(&fleet.machines[1], &root, "b.example");
     assert_eq!(orders(&fleet.pebble), 3);
@@ -87,7 +96,8 @@ fn machines_whose_clocks_are_apart_are_shown_as_the_engine_sees_them() {
         let setup = Setup::new("localhost:@PORT@\ntls off\n").arg("-control=control.sock");
         clock.of(member(setup.env("CADDYPATH", "store"), &engine.url())).start()
     });
-    for caddy in &machines {
+    for (caddy, clock) in machines.iter().zip(&clocks) {
+        clock.check(&curl(&[], &format!("http://localhost:{}/", caddy.port())));
         number(caddy);
         wait_count(caddy, 2);
         let status = status(caddy);
@@ -110,6 +120,9 @@ fn sessions_resume_and_keys_change_though_clocks_are_apart() {
     let clocks = [APART, -APART].map(WrongClock::new);
     let [ahead, behind] =
         clocks.each_ref().map(|clock| clock.of(fleet_tickets::machine(&url)).start());
+    for (caddy, clock) in [&ahead, &behind].into_iter().zip(&clocks) {
+        clock.check(&curl(&[], &caddy.url("/")));
+    }
     fleet_tickets::check_while_keys_change(&ahead, &behind);
     let ports = [ahead.port(), behind.port()];
     let answers = h3_tls(json!({"port": 0, "ports": ports, "sni": "localhost", "times": 11}));

@@ -12,7 +12,7 @@ use crate::fleet::member;
 use crate::fleet_members::{number, wait_count};
 use crate::fleet_packets::{Client, client_config, packets, quic, run};
 use crate::harness::{
-    Caddy, Engine, Kind, Setup, UdpBalancer, WrongClock, free_port, is_retry, wait_for,
+    Caddy, Engine, Kind, Setup, UdpBalancer, WrongClock, curl, free_port, is_retry, wait_for,
 };
 
 /// More handshakes than a machine has under way before it sends a Retry.
@@ -96,7 +96,8 @@ fn a_retry_of_one_machine_is_good_at_another() {
         };
         let one = machine(&engine, "one", &way("127.0.0.2"), &clocks[0]);
         let two = machine(&engine, "two", &way("127.0.0.3"), &clocks[1]);
-        for caddy in [&one, &two] {
+        for (caddy, clock) in [&one, &two].into_iter().zip(&clocks) {
+            clock.check(&curl(&[], &caddy.url("/who")));
             number(caddy);
             wait_count(caddy, 2);
         }

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::Setup;
+use chrono::{DateTime, Utc};
+
+use super::{Answer, Setup};
 
 /// In seconds.
 pub const YEAR: i64 = 365 * 24 * 3600;
@@ -38,6 +40,15 @@ impl WrongClock {
     pub fn env(&self) -> Vec<(&'static str, String)> {
         let path = |name: &str| self.dir.path().join(name).display().to_string();
         vec![("LD_PRELOAD", path("clock.so")), ("CLOCK_AHEAD", path("ahead"))]
+    }
+
+    /// Asserts that a response is of a server that has it, by when it says that it was made.
+    pub fn check(&self, answer: &Answer) {
+        let said = std::fs::read_to_string(self.dir.path().join("ahead")).unwrap();
+        let ahead: i64 = said.parse().unwrap();
+        let date = DateTime::parse_from_rfc2822(answer.header("date")).unwrap();
+        let found = date.signed_duration_since(Utc::now()).num_seconds();
+        assert!((ahead - 60..ahead + 60).contains(&found), "{found} s ahead, not {ahead}");
     }
 
     /// A server that has it.

@@ -31,6 +31,12 @@ fn taken(answer: &Answer) -> Duration {
     *wait
 }
 
+/// The fencing number of a grant.
+fn granted(answer: Answer) -> u64 {
+    let Answer::Granted(fence) = answer else { panic!("{answer:?}") };
+    fence
+}
+
 fn put<'a>(seal: &Seal, lease: &'a str, version: u64) -> Put<'a> {
     Put {
         id: seal.id("ocsp/a"),
@@ -65,6 +71,36 @@ fn a_lease_ends_though_the_clock_went_back() {
                 let gone = first.saturating_sub(later);
                 assert!(gone >= Duration::from_millis(1500), "{lease}: {first:?}, {later:?}");
             }
+        }
+    });
+}
+
+#[test]
+fn who_had_a_lease_before_writes_no_more() {
+    run(async {
+        for kind in [Kind::Redis, Kind::Valkey] {
+            let engine = Engine::start(kind);
+            let (mut one, mut other) = (connect(&engine, "a").await, connect(&engine, "b").await);
+            let seal = Seal::new(&KEY).unwrap();
+            let fence = granted(one.lease("one", Question::Acquire, 0).await.unwrap());
+            let first = Put { fence: Some(fence), ..put(&seal, "one", 7) };
+            assert!(matches!(one.put(&first).await, Ok(Outcome::Written(_))));
+            let stale = Put { before: Some(7), version: 8, ..first };
+            let left = one.lease("one", Question::Release(fence), 0).await;
+            assert_eq!(left, Ok(Answer::Released));
+            let later = granted(other.lease("one", Question::Acquire, 0).await.unwrap());
+            assert!(later > fence, "{later} behind {fence}");
+            assert_eq!(one.put(&stale).await, Ok(Outcome::Fenced), "another machine has it");
+            let renewed = one.lease("one", Question::Renew(fence), 0).await;
+            assert_eq!(renewed, Ok(Answer::Lost));
+            let left = other.lease("one", Question::Release(later), 0).await;
+            assert_eq!(left, Ok(Answer::Released));
+            assert_eq!(one.put(&stale).await, Ok(Outcome::Fenced), "nobody has it");
+            let again = granted(one.lease("one", Question::Acquire, 0).await.unwrap());
+            assert_eq!(one.put(&stale).await, Ok(Outcome::Fenced), "it has it anew");
+            assert_eq!(one.fetch(&[stale.id]).await.unwrap()[0].version, 7);
+            let fresh = Put { fence: Some(again), ..stale };
+            assert!(matches!(one.put(&fresh).await, Ok(Outcome::Written(_))));
         }
     });
 }

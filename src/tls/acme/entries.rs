@@ -225,6 +225,30 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_later_certificate_was_issued_later() {
+        let made = |from, until| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+            params.not_before = rcgen::date_time_ymd(from, 1, 1);
+            params.not_after = rcgen::date_time_ymd(until, 1, 1);
+            let cert = params.self_signed(&key).unwrap();
+            format!("{}{}", cert.pem(), key.serialize_pem()).into_bytes()
+        };
+        // Whichever lasts longer.
+        let (old, new, junk) = (made(2020, 2040), made(2021, 2030), b"junk".to_vec());
+        for (name, one, other, expected) in [
+            ("new, old", &new, &old, true),
+            ("old, new", &old, &new, false),
+            ("new, new", &new, &new, false),
+            ("new, junk", &new, &junk, true),
+            ("junk, new", &junk, &new, false),
+            ("junk, junk", &junk, &junk, false),
+        ] {
+            assert_eq!(is_later(one, other), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn a_certificate_and_its_key_are_one() {
         let dir = tempfile::tempdir().unwrap();
         let store = Folder::new(dir.path().to_owned());

@@ -46,7 +46,7 @@ help:
 	@echo 'make check    formatting, lints, documentation, and what is depended on'
 	@echo 'make test     install what the tests need, then run everything'
 	@echo 'make test-fleet  many machines that start at once, and engines that fail over'
-	@echo '              (MACHINES=20 RUNS=10)'
+	@echo '              (MACHINES=20 RUNS=10 OLDER=/path/to/another/caddy)'
 	@echo 'make fuzz     look for bytes that break a parser (RUNS=1000000 TARGET=framer)'
 	@echo 'make bench    measure against nginx, HAProxy, h2o, Caddy and Envoy (RUN="--case h1-*")'
 	@echo 'make bench-road  measure over roads with delay and loss (RUN="--cell 50ms-* --load 1m")'
@@ -95,7 +95,7 @@ checked-tests: check
 
 # Each of RUNS times that MACHINES servers start at once for one name, by an engine that stays and by
 # one that fails over in the middle, with the other tests of a fleet. PARTITION=3600 cuts a machine off
-# for an hour, not for 12 seconds.
+# for an hour, not for 12 seconds. OLDER names a binary that every second machine runs.
 test-fleet:
 	tests/setup.sh
 	MACHINES=$${MACHINES:-20} RUNS=$${RUNS:-10} $(CARGO) test --test integration -- fleet

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use caddy::limits::{FLEET_BEAT, FLEET_POLL};
@@ -16,9 +17,22 @@ pub const SITE: &str = "one.example\nstatus 200 /\n";
 
 /// A machine of the fleet at this engine.
 pub fn member(setup: Setup, url: &str) -> Setup {
-    let setup =
-        setup.file("fleet.key", KEY).arg(&format!("-fleet={url}")).arg("-fleet-key=fleet.key");
+    let setup = older(setup).file("fleet.key", KEY);
+    let setup = setup.arg(&format!("-fleet={url}")).arg("-fleet-key=fleet.key");
     secret(&setup);
+    setup
+}
+
+/// Every second machine runs the binary that `OLDER` names, if it names one.
+fn older(mut setup: Setup) -> Setup {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let older = std::env::var_os("OLDER").filter(|path| !path.is_empty());
+    if let Some(path) = older
+        && COUNT.fetch_add(1, Ordering::Relaxed) % 2 == 1
+    {
+        // It is started in another folder.
+        setup.program = Some(std::fs::canonicalize(path).expect("the binary of OLDER"));
+    }
     setup
 }
 

@@ -31,7 +31,8 @@ pub struct Setup {
     nofile: Option<u32>,
     umask: Option<u32>,
     world: Option<String>,
-    program: Option<PathBuf>,
+    /// Another binary than the one under test.
+    pub program: Option<PathBuf>,
     _watch: Watch,
 }
 
@@ -125,28 +126,26 @@ impl Setup {
     /// The command line, with the Caddyfile written.
     pub fn command(&self) -> Command {
         std::fs::write(self.dir.path().join("Caddyfile"), self.fill(&self.text)).unwrap();
+        let program = self.program.as_deref().unwrap_or(Path::new(BINARY));
         let mut command = match (self.nofile, &self.world) {
-            (None, None) => {
-                let program = self.program.as_deref().unwrap_or(Path::new(BINARY));
-                match self.umask {
-                    None => Command::new(program),
-                    Some(mask) => {
-                        let mut command = Command::new("sh");
-                        let script = format!("umask {mask:o}; exec \"$@\"");
-                        command.args(["-c", &script, "sh"]).arg(program);
-                        command
-                    }
+            (None, None) => match self.umask {
+                None => Command::new(program),
+                Some(mask) => {
+                    let mut command = Command::new("sh");
+                    let script = format!("umask {mask:o}; exec \"$@\"");
+                    command.args(["-c", &script, "sh"]).arg(program);
+                    command
                 }
-            }
+            },
             (Some(most), _) => {
                 let mut command = Command::new("prlimit");
-                command.arg(format!("--nofile={most}:{most}")).arg(BINARY);
+                command.arg(format!("--nofile={most}:{most}")).arg(program);
                 command
             }
             (None, Some(script)) => {
                 let mut command = Command::new("unshare");
                 let script = format!("set -e\n{}\nexec \"$@\"", self.fill(script));
-                command.args(["--mount", "sh", "-c", &script, "sh", BINARY]);
+                command.args(["--mount", "sh", "-c", &script, "sh"]).arg(program);
                 command
             }
         };

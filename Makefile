@@ -45,8 +45,9 @@ help:
 	@echo 'make build    build target/release/caddy'
 	@echo 'make check    formatting, lints, documentation, and what is depended on'
 	@echo 'make test     install what the tests need, then run everything'
-	@echo 'make test-fleet  many machines that start at once, and engines that fail over'
-	@echo '              (MACHINES=20 RUNS=10 OLDER=/path/to/another/caddy)'
+	@echo 'make test-fleet  many machines that start at once, and engines that fail over: about an hour'
+	@echo '              (MACHINES=100 RUNS=50; PARTITION=3600 cuts one off for an hour, OLDER=/path/to/caddy'
+	@echo '              has every second one run that binary)'
 	@echo 'make fuzz     look for bytes that break a parser (RUNS=1000000 TARGET=framer)'
 	@echo 'make bench    measure against nginx, HAProxy, h2o, Caddy and Envoy (RUN="--case h1-*")'
 	@echo 'make bench-road  measure over roads with delay and loss (RUN="--cell 50ms-* --load 1m")'
@@ -98,7 +99,7 @@ checked-tests: check
 # for an hour, not for 12 seconds. OLDER names a binary that every second machine runs.
 test-fleet:
 	tests/setup.sh
-	MACHINES=$${MACHINES:-20} RUNS=$${RUNS:-10} $(CARGO) test --test integration -- fleet
+	MACHINES=$${MACHINES:-100} RUNS=$${RUNS:-50} $(CARGO) test --test integration -- fleet
 
 # For each target RUNS inputs, or SECONDS_EACH seconds. TARGET names one.
 fuzz:

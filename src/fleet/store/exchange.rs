@@ -136,7 +136,7 @@ impl Life {
         let here = match entries::read(&self.inner.folder, &name) {
             Ok(here) => here,
             Err(error) => {
-                log::warn!("fleet: {error}");
+                self.failed.note(*id, &error.to_string());
                 return None;
             }
         };
@@ -164,7 +164,10 @@ impl Life {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.untaken.insert(*id);
             }
-            Err(error) => log::warn!("fleet: {name}: {error}"),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                self.leave_unread(*id, *version);
+            }
+            Err(error) => self.failed.note(*id, &format!("{name}: {error}")),
         }
         None
     }
@@ -179,6 +182,30 @@ impl Life {
         }
         if self.unread.len() < UNREAD {
             self.unread.insert(id, version);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{life, seal};
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_stored_is_taken_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut life = life(dir.path());
+        // A file that is no folder, and a folder that cannot be made.
+        std::fs::write(dir.path().join("ocsp"), "").unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.path().join("advice")).unwrap();
+        for name in ["ocsp/a-1", "advice/1-7"] {
+            let id = seal().id(name);
+            let sealed = seal().close(name, Some(b"x"), 7).unwrap();
+            let sealed = Sealed { id, version: 7, sealed };
+            for _ in 0..2 {
+                assert_eq!(life.adopt(&sealed), None);
+                assert_eq!(life.failed.again(), [id], "{name}");
+            }
         }
     }
 }

@@ -95,6 +95,11 @@ impl Life {
             self.push(link, &entry).await?;
         }
         self.take_untaken(link).await?;
+        let failed = self.failed.again();
+        self.take(link, &failed).await?;
+        if self.failed.is_empty() && self.unwritten.is_empty() {
+            self.failed.succeeded();
+        }
         self.drop_old(link).await?;
         self.records.save_in_time(&self.inner.folder);
         self.give_up_unclaimed();

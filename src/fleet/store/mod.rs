@@ -4,6 +4,7 @@
 mod early;
 mod exchange;
 mod expiry;
+mod failed;
 mod follow;
 mod members;
 mod membership;
@@ -307,3 +308,6 @@ impl std::fmt::Debug for Inner {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

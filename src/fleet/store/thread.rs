@@ -13,6 +13,7 @@ use super::super::Stamp;
 use super::super::engine::{Early, Trouble};
 use super::super::lease::Lease;
 use super::super::seal::Id;
+use super::failed::Failed;
 use super::membership::{Clock, Membership, was_refused};
 use super::messages::Messages;
 use super::records::Records;
@@ -39,10 +40,13 @@ pub(super) struct Life {
     pub(super) leases: HashMap<String, Lease>,
     /// Entries that were removed on purpose and are to be removed at the engine.
     pub(super) removed: HashSet<String>,
-    /// Entries that are to be written once another machine has given its lease back.
+    /// Entries that are to be written once another machine has given its lease back, or once their
+    /// files can be read.
     pub(super) unwritten: HashSet<String>,
     /// Entries that are to be taken once a process of this machine has done its work on them.
     pub(super) untaken: HashSet<Id>,
+    /// Entries that the disk does not take.
+    pub(super) failed: Failed,
     /// Versions of entries that cannot be read here.
     pub(super) unread: HashMap<Id, Stamp>,
     /// Whether there was one.
@@ -80,7 +84,7 @@ impl From<Trouble> for Ended {
 }
 
 impl Life {
-    fn new(inner: Arc<Inner>, inbox: UnboundedReceiver<Command>) -> Self {
+    pub(super) fn new(inner: Arc<Inner>, inbox: UnboundedReceiver<Command>) -> Self {
         let records = Records::read(&inner.folder);
         let membership = Membership::new(&inner.folder);
         let is_refused = was_refused(&inner.folder, &inner.seal);
@@ -93,6 +97,7 @@ impl Life {
             removed: HashSet::new(),
             unwritten: HashSet::new(),
             untaken: HashSet::new(),
+            failed: Failed::default(),
             unread: HashMap::new(),
             has_unread: false,
             revision: String::new(),

@@ -122,14 +122,15 @@ impl Life {
 
     /// What is to be written of an entry, if it has changed here.
     fn draft(&mut self, name: &str) -> Option<Draft> {
+        let id = self.inner.seal.id(name);
         let content = match entries::read(&self.inner.folder, name) {
             Ok(content) => content,
             Err(error) => {
-                log::warn!("fleet: {error}");
+                self.unwritten.insert(name.to_owned());
+                self.failed.say(id, &error.to_string());
                 return None;
             }
         };
-        let id = self.inner.seal.id(name);
         let known = self.records.get(id);
         let (before, known_hash) =
             (known.map(|one| one.version), known.and_then(|one| one.hash.clone()));
@@ -221,4 +222,19 @@ async fn put_at_last(
         outcome = link.put(&draft.put()).await?;
     }
     Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::life;
+
+    #[test]
+    fn what_cannot_be_read_is_written_later() {
+        let dir = tempfile::tempdir().unwrap();
+        // A file that is no folder.
+        std::fs::write(dir.path().join("ocsp"), "").unwrap();
+        let mut life = life(dir.path());
+        assert!(life.draft("ocsp/a-1").is_none());
+        assert!(life.unwritten.contains("ocsp/a-1"));
+    }
 }

@@ -131,7 +131,8 @@ pub fn replace(store: &dyn Storage, entry: &str, content: Option<&[u8]>) -> io::
             store.write(entry, content)
         }
         (Some(both), Some(places)) => {
-            parse(both, both, entry).map_err(io::Error::other)?;
+            let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+            parse(both, both, entry).map_err(invalid)?;
             store.write(&places.arrived(), both)?;
             install(&places, both, store)
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::handover::HandoverIn;
 use crate::cli::Options;
+use crate::fleet::Stamp;
 use crate::fleet::store::{Neighbours, Shared, View};
 use crate::server::{Machines, ServiceKeys};
 
@@ -143,6 +144,10 @@ impl Neighbours for Way {
         let at = |one: &crate::fleet::members::Member| Some((one.number, one.said.way?));
         let others: Vec<_> = view.members.iter().filter_map(at).collect();
         self.machines.learn(view.now / 1_000_000, view.number, &others);
+    }
+
+    fn clock(&self, now: Stamp) {
+        self.machines.hear_time(now / 1_000_000);
     }
 }
 

@@ -48,6 +48,8 @@ pub trait Neighbours: Send + Sync {
     fn connected(&self, local: IpAddr) -> Option<SocketAddr>;
     /// The engine has said who is there.
     fn learned(&self, view: &View);
+    /// The engine has said its time: it may jump.
+    fn clock(&self, now: Stamp);
 }
 
 /// A storage on this disk that is kept like those of the other machines.

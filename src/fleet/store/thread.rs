@@ -223,6 +223,9 @@ impl Life {
         if let Some(clock) = self.clock.replace(Clock::at(engine)) {
             locked(&self.inner.seen).roll.went_on(clock.now(), engine);
         }
+        if let Some(neighbours) = &*locked(&self.inner.neighbours) {
+            neighbours.clock(engine);
+        }
     }
 
     /// The engine answers, and all copies here are as it has them.

@@ -1,20 +1,23 @@
 //! The engine's time, which all machines have alike: their own clocks may be apart.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Machines;
+use super::{Machines, locked};
 
 impl Machines {
-    /// In seconds.
-    pub(super) fn time(&self) -> Option<u64> {
-        let begin = self.clock.load(Ordering::Relaxed);
-        (begin > 0).then(|| begin.saturating_add(self.begun.elapsed().as_secs()))
+    /// What the engine says its time is, in seconds, between two calls of [`Self::learn`]. Before
+    /// the first one it is left alone: who the others are is not known.
+    pub fn hear_time(&self, seconds: u64) {
+        let mut clock = locked(&self.clock);
+        let now = self.begun.elapsed();
+        if clock.seconds(now).is_some() {
+            clock.learn(seconds, now);
+        }
     }
 
-    pub(super) fn seconds(&self) -> Option<u32> {
-        // Both sides count round after 2^32 seconds.
-        self.time().map(|time| time as u32)
+    /// In seconds.
+    pub(super) fn time(&self) -> Option<u64> {
+        locked(&self.clock).seconds(self.begun.elapsed())
     }
 }
 

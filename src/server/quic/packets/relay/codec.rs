@@ -10,6 +10,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Prk};
 use aws_lc_rs::rand;
 
 use super::message::Message;
+use super::time::Times;
 use super::window::Window;
 
 /// The first bytes: a mark, and the version of the format.
@@ -48,6 +49,8 @@ struct Session {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Received<'a> {
     pub(super) machine: u16,
+    /// Whether its time is by the engine's clock of now, not by that before a jump.
+    pub(super) is_current: bool,
     pub(super) message: Message<'a>,
 }
 
@@ -88,7 +91,12 @@ impl Opener {
     }
 
     /// `None`: it is not of the fleet, too old, or was here before.
-    pub(super) fn open<'a>(&mut self, now: u32, datagram: &'a mut [u8]) -> Option<Received<'a>> {
+    pub(super) fn open<'a>(
+        &mut self,
+        times: Times,
+        datagram: &'a mut [u8],
+    ) -> Option<Received<'a>> {
+        let now = times.now;
         let (head, text) = datagram.split_first_chunk_mut::<HEAD>()?;
         let (mark, rest) = head.split_first_chunk::<2>()?;
         let (machine, rest) = rest.split_first_chunk()?;
@@ -96,7 +104,8 @@ impl Opener {
         let (time, number) = rest.split_first_chunk()?;
         let (machine, time) = (u16::from_be_bytes(*machine), u32::from_be_bytes(*time));
         let number = u64::from_be_bytes(*number.first_chunk()?);
-        if *mark != MARK || now.abs_diff(time) > APART {
+        let is_near = |one: u32| one.abs_diff(time) <= APART;
+        if *mark != MARK || !(is_near(now) || times.before.is_some_and(is_near)) {
             return None;
         }
         let (nonce, aad) = (nonce(time, number), Aad::from(*head));
@@ -113,20 +122,21 @@ impl Opener {
             None => {
                 let key = key(&self.root, session).ok()?;
                 let text = key.open_in_place(nonce, aad, text).ok()?;
-                self.make_room(now)?;
+                self.make_room(times)?;
                 let mut window = Window::default();
                 window.note(number);
                 self.sessions.insert(*session, Session { key, window, last: now });
                 text
             }
         };
-        Some(Received { machine, message: Message::read(text)? })
+        let is_current = times.is_current(time);
+        Some(Received { machine, is_current, message: Message::read(text)? })
     }
 
-    /// Forgets those whose messages are all too old by now.
-    fn make_room(&mut self, now: u32) -> Option<()> {
-        if self.sessions.len() >= SESSIONS {
-            self.sessions.retain(|_, one| now.abs_diff(one.last) <= 2 * APART + 1);
+    /// Forgets those whose messages are all too old by now: none after a jump of the clock.
+    fn make_room(&mut self, times: Times) -> Option<()> {
+        if self.sessions.len() >= SESSIONS && times.before.is_none() {
+            self.sessions.retain(|_, one| times.now.abs_diff(one.last) <= 2 * APART + 1);
         }
         (self.sessions.len() < SESSIONS).then_some(())
     }

@@ -13,22 +13,22 @@ mod listeners;
 mod message;
 mod out;
 mod peer;
+mod sending;
+mod time;
 mod window;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::MsgFlags;
 use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
-use socket2::SockRef;
 
 use super::forward::{self, Outlets};
-use crate::limits::{FLEET_GONE, FLEET_PACKETS};
+use crate::limits::FLEET_GONE;
 use callers::{Caller, Callers};
 use codec::{Opener, Received, Sealer};
 pub use counts::Counted;
@@ -37,7 +37,8 @@ pub use known::{Client, Known};
 use listeners::{Listener, Listeners};
 use message::Message;
 use out::Out;
-use peer::{Advice, Peer};
+use peer::{Advice, Peer, Route};
+use time::EngineTime;
 
 /// The number of a machine; 0 of one that has none yet.
 pub(crate) type Number = u16;
@@ -60,8 +61,7 @@ pub struct Machines {
     address: Mutex<Option<SocketAddr>>,
     is_listening: AtomicBool,
     is_retired: AtomicBool,
-    /// The engine's time in seconds at our begin; 0: not known.
-    clock: AtomicU64,
+    clock: Mutex<EngineTime>,
     peers: Mutex<HashMap<Number, Peer>>,
     is_known: AtomicBool,
     callers: Mutex<Callers>,
@@ -94,7 +94,7 @@ impl Machines {
             address: Mutex::default(),
             is_listening: AtomicBool::new(false),
             is_retired: AtomicBool::new(false),
-            clock: AtomicU64::new(0),
+            clock: Mutex::default(),
             peers: Mutex::default(),
             is_known: AtomicBool::new(false),
             callers: Mutex::default(),
@@ -187,7 +187,7 @@ impl Machines {
 
     /// What the engine says: the time in seconds, our number, and where the others are.
     pub fn learn(&self, now: u64, own: Option<Number>, others: &[(Number, SocketAddr)]) {
-        self.clock.store(now.saturating_sub(self.begun.elapsed().as_secs()), Ordering::Relaxed);
+        locked(&self.clock).learn(now, self.begun.elapsed());
         if let Some(own) = own {
             self.own.store(own, Ordering::Relaxed);
         }
@@ -227,13 +227,13 @@ impl Machines {
     /// they stay.
     pub(super) fn hand_over(&self, to: Number, received: &ReceivedPacket<'_>) -> bool {
         let now = self.begun.elapsed();
-        let advice = locked(&self.peers).get_mut(&to).map(|peer| (peer.at, peer.advise(now)));
-        let Some((at, Advice { is_alive, asks })) = advice else {
+        let advice = locked(&self.peers).get_mut(&to).map(|peer| (peer.route(), peer.advise(now)));
+        let Some((route, Advice { is_alive, asks })) = advice else {
             // Nothing is lost but a packet.
             return !self.is_known.load(Ordering::Acquire) && now < UNTIL_KNOWN;
         };
         if asks && let Some(way) = self.address() {
-            self.send(at, &Message::Ping { way });
+            self.ask(route, way);
         }
         if !is_alive || self.socket().is_none() {
             return false;
@@ -250,7 +250,7 @@ impl Machines {
                 break;
             }
             let (client, ecn) = (meta.addr, meta.ecn);
-            self.send(at, &Message::Packet { client, listener, ecn, packet });
+            self.send(route, &Message::Packet { client, listener, ecn, packet });
             self.counted(Counted::HandedOver);
         }
         true
@@ -258,39 +258,12 @@ impl Machines {
 
     /// Sends a packet to a client by another machine.
     pub(super) fn answer(&self, by: Number, transmit: &Transmit<'_>) {
-        let Some(at) = locked(&self.peers).get(&by).map(|peer| peer.at) else { return };
+        let Some(route) = locked(&self.peers).get(&by).map(Peer::route) else { return };
         let size = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         for packet in transmit.contents.chunks(size) {
             let (client, ecn) = (transmit.destination, transmit.ecn);
-            self.send(at, &Message::Answer { client, ecn, packet });
+            self.send(route, &Message::Answer { client, ecn, packet });
             self.counted(Counted::Answered);
-        }
-    }
-
-    /// Within what the process may hand over in one second.
-    fn may_send(&self) -> bool {
-        let second = self.begun.elapsed().as_secs();
-        let mut spent = locked(&self.spent);
-        if spent.0 != second {
-            *spent = (second, 0);
-        }
-        spent.1 = spent.1.saturating_add(1);
-        spent.1 <= FLEET_PACKETS
-    }
-
-    /// What cannot be sent is lost, as in a network.
-    fn send(&self, to: SocketAddr, message: &Message<'_>) {
-        let Some(now) = self.seconds() else { return };
-        let Some(socket) = self.socket() else { return };
-        if let Some(datagram) = self.sealer.seal(self.own(), now, message)
-            && let Err(error) = SockRef::from(&*socket).send_to_with_flags(
-                &datagram,
-                &to.into(),
-                // A worker waits for nothing.
-                MsgFlags::MSG_DONTWAIT.bits(),
-            )
-        {
-            log::debug!("fleet: packet for {to}: {error}");
         }
     }
 
@@ -310,19 +283,23 @@ impl Machines {
     }
 
     fn receive(&self, datagram: &mut [u8]) {
-        let Some(seconds) = self.seconds() else { return };
         let now = self.begun.elapsed();
+        let times = locked(&self.clock).taken(now);
+        let Some(times) = times else { return };
         let mut opener = locked(&self.opener);
-        let Some(Received { machine, message }) = opener.open(seconds, datagram) else {
+        let Some(received) = opener.open(times, datagram) else {
             return self.counted(Counted::Refused);
         };
         drop(opener);
+        let Received { machine, is_current, message } = received;
         // A machine without a number hands nothing over, and none does to itself.
         if self.is_own(machine) {
             return self.counted(Counted::Refused);
         }
+        let told = is_current.then_some(now);
         if let Some(peer) = locked(&self.peers).get_mut(&machine) {
             peer.hear(now);
+            peer.told = told.or(peer.told);
         }
         match message {
             Message::Packet { client, listener, ecn, packet } => {
@@ -332,9 +309,11 @@ impl Machines {
             Message::Answer { client, ecn, packet } => self.pass_on(client, ecn, packet, now),
             Message::Ping { way } => {
                 let mut peers = locked(&self.peers);
-                peers.entry(machine).or_insert_with(|| Peer::new(way)).hear(now);
+                let peer = peers.entry(machine).or_insert_with(|| Peer::new(way));
+                peer.hear(now);
+                peer.told = told.or(peer.told);
                 drop(peers);
-                self.send(way, &Message::Pong);
+                self.send(Route { at: way, told }, &Message::Pong);
             }
             Message::Pong => {}
         }

@@ -16,11 +16,20 @@ const PAUSE: Duration = Duration::from_secs(4);
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub(super) at: SocketAddr,
+    /// When it last spoke by the engine's clock as it was then.
+    pub(super) told: Option<Duration>,
     heard: Option<Duration>,
     /// The first question since then.
     asked: Option<Duration>,
     /// The last one.
     asked_last: Option<Duration>,
+}
+
+/// Where messages for it go, and what says which time they have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) at: SocketAddr,
+    pub(super) told: Option<Duration>,
 }
 
 /// What to do with a packet for it.
@@ -33,7 +42,11 @@ pub(super) struct Advice {
 
 impl Peer {
     pub(super) fn new(at: SocketAddr) -> Self {
-        Self { at, heard: None, asked: None, asked_last: None }
+        Self { at, told: None, heard: None, asked: None, asked_last: None }
+    }
+
+    pub(super) fn route(&self) -> Route {
+        Route { at: self.at, told: self.told }
     }
 
     pub(super) fn hear(&mut self, now: Duration) {

@@ -143,6 +143,24 @@ fn an_upgraded_machine_needs_no_engine() {
 }
 
 #[test]
+fn a_jump_of_the_engines_clock_parts_no_machines() {
+    let (one, two) = (Host::new(1), Host::new(2));
+    one.knows(&[&two]);
+    let client = client();
+    let address = client.local_addr().unwrap();
+    // First one machine has asked the server that took over, then both have.
+    for hears in [&[&one][..], &[&two]] {
+        hears.iter().for_each(|host| host.machines.hear_time(NOW + 1000));
+        assert!(one.hand_over(2, b"aaaa", address));
+        assert_eq!(two.taken().unwrap().0, b"aaaa");
+        two.answer(1, address, b"xxx");
+        let mut buffer = [0; 64];
+        let (length, from) = client.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], from), (&b"xxx"[..], one.listener));
+    }
+}
+
+#[test]
 fn a_machine_that_is_dead_or_unknown_gets_nothing() {
     let (one, two) = (Host::new(1), Host::new(2));
     let address = "192.0.2.1:1".parse().unwrap();

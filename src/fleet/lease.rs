@@ -128,6 +128,11 @@ impl Lease {
         self.held.filter(|grant| now < grant.until).map(|grant| grant.fence)
     }
 
+    /// Until when this machine may believe in what it was granted last.
+    pub fn until(&self) -> Option<Duration> {
+        self.held.map(|grant| grant.until)
+    }
+
     /// Whether there is nothing left to ask.
     pub fn is_over(&self) -> bool {
         !self.is_wanted && self.owed.is_none()
@@ -155,6 +160,7 @@ mod tests {
         assert_eq!(lease.question(10 * SECOND), None);
         assert_eq!(lease.question(11 * SECOND), Some(Question::Renew(7)));
         assert_eq!((lease.fence(27 * SECOND), lease.fence(28 * SECOND)), (Some(7), None));
+        assert_eq!(lease.until(), Some(28 * SECOND));
         lease.asked(11 * SECOND);
         lease.answered(Answer::Granted(7), 11 * SECOND);
         assert_eq!(lease.fence(28 * SECOND), Some(7));
@@ -187,7 +193,7 @@ mod tests {
     fn what_is_lost_is_asked_for_anew() {
         let mut lease = granted();
         lease.answered(Answer::Lost, 11 * SECOND);
-        assert_eq!(lease.fence(11 * SECOND), None);
+        assert_eq!((lease.fence(11 * SECOND), lease.until()), (None, None));
         assert_eq!(lease.question(11 * SECOND), Some(Question::Acquire));
     }
 

@@ -162,6 +162,8 @@ impl Life {
             let answer = link.lease(&sealed, question, self.seen).await?;
             if let Some(lease) = self.leases.get_mut(&name) {
                 lease.answered(answer, sent);
+                let until = lease.until();
+                self.inner.granted(&name, until.map(|until| self.instant(until)));
             }
             if let Answer::Granted(fence) = answer {
                 self.seen = self.seen.max(fence);
@@ -179,10 +181,12 @@ impl Life {
         self.compare(link).await?;
         self.take_untaken(link).await?;
         self.tell_arrived();
+        // That may have taken longer than the grant lasted.
+        let Some(until) = self.leases.get(name).and_then(Lease::until) else { return Ok(()) };
         if let Some(hold) = locked(&self.inner.holds).get_mut(name)
             && hold.state == State::Wanted
         {
-            hold.state = State::Granted;
+            hold.state = State::Granted(self.instant(until));
         }
         Ok(())
     }

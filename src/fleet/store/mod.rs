@@ -92,8 +92,8 @@ struct Hold {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Wanted,
-    /// The engine has granted it, and what it covers is up to date here.
-    Granted,
+    /// The engine has granted it until then, and what it covers is up to date here.
+    Granted(Instant),
     Used,
 }
 
@@ -204,6 +204,15 @@ impl Inner {
         self.fails_over() || (self.is_member.load(Ordering::Acquire) && is_known())
     }
 
+    /// Notes until when a lock that nobody has come for is granted; `None`: no longer.
+    fn granted(&self, name: &str, until: Option<Instant>) {
+        if let Some(hold) = locked(&self.holds).get_mut(name)
+            && matches!(hold.state, State::Granted(_))
+        {
+            hold.state = until.map_or(State::Wanted, State::Granted);
+        }
+    }
+
     fn changed(&self, key: &str, is_removed: bool) {
         if let Some(entry) = entries::entry_of(key) {
             self.unsettled.fetch_add(1, Ordering::AcqRel);
@@ -245,7 +254,12 @@ impl Storage for Shared {
             Hold { state: State::Wanted, asked: Instant::now() }
         });
         hold.asked = Instant::now();
-        let may = hold.state == State::Granted || (hold.state == State::Wanted && is_alone);
+        let may = match hold.state {
+            State::Wanted => is_alone,
+            // While the engine does not answer, a grant ends, and nothing says so.
+            State::Granted(until) => is_alone || Instant::now() < until,
+            State::Used => false,
+        };
         if !may {
             return Ok(None);
         }

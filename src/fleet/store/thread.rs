@@ -203,6 +203,8 @@ impl Life {
         if let Some(lease) = self.leases.get_mut(name) {
             lease.give_up(now);
         }
+        // Whoever wants it since waits for a grant of its own.
+        self.inner.granted(name, None);
     }
 
     /// The time of this machine's steady clock.

@@ -14,6 +14,9 @@ const RESERVED: &str = "a /, ? or # stands before an @: in user and password wri
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 const DEFAULT_PREFIX: &str = "caddy";
+/// Variables of Caddy 1's plugin that have no meaning here.
+pub const UNUSED_OF_V1: [&str; 2] =
+    ["CADDY_CLUSTERING_REDIS_VALUEPREFIX", "CADDY_CLUSTERING_REDIS_TIMEOUT"];
 const PREFIX_LENGTH: usize = 32;
 /// The bounds of `tickets`.
 const TICKETS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
@@ -119,11 +122,20 @@ impl Place {
         let wrong = |name: &str, why: String| format!("CADDY_CLUSTERING_REDIS_{name}: {why}");
         let port = read("PORT").map_or(Ok(PORT), |port| self::port(&port));
         let database = self::database(&read("DB").unwrap_or_default());
-        let is_tls = match read("TLS").as_deref() {
-            None | Some("false" | "0") => false,
-            Some("true" | "1") => true,
-            Some(other) => return Err(wrong("TLS", format!("'{other}': write true or false"))),
+        let is_set = |name: &str| match read(name).as_deref() {
+            None | Some("false" | "0") => Ok(false),
+            Some("true" | "1") => Ok(true),
+            Some(other) => Err(wrong(name, format!("'{other}': write true or false"))),
         };
+        let is_tls = is_set("TLS")?;
+        if is_tls && is_set("TLS_INSECURE")? {
+            let why = "an engine is always verified: unset it, and name the authority of its \
+                certificate in SSL_CERT_FILE";
+            return Err(wrong("TLS_INSECURE", why.to_owned()));
+        }
+        // Fleets that it kept apart stay apart.
+        let prefix = read("KEYPREFIX").unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
+        let prefix = self::prefix(&prefix);
         Ok(Some(Self {
             is_tls,
             servers: vec![Server {
@@ -134,7 +146,7 @@ impl Place {
             database: database.map_err(|why| wrong("DB", why))?,
             user: read("USERNAME"),
             password: read("PASSWORD"),
-            prefix: DEFAULT_PREFIX.to_owned(),
+            prefix: prefix.map_err(|why| wrong("KEYPREFIX", why))?,
             tickets: None,
         }))
     }
@@ -362,10 +374,21 @@ mod tests {
             ("CADDY_CLUSTERING_REDIS_DB", "4"),
             ("CADDY_CLUSTERING_REDIS_PASSWORD", "x"),
             ("CADDY_CLUSTERING_REDIS_TLS", "true"),
+            ("CADDY_CLUSTERING_REDIS_KEYPREFIX", "caddytls"),
         ]);
         let place = place.unwrap().unwrap();
         assert_eq!((place.to_string().as_str(), place.is_tls), ("db:7", true));
         assert_eq!((place.database, place.password.as_deref()), (4, Some("x")));
+        assert_eq!(place.prefix, "caddytls");
+        let error = with(&[
+            ("CADDY_CLUSTERING", "redis"),
+            ("CADDY_CLUSTERING_REDIS_TLS", "true"),
+            ("CADDY_CLUSTERING_REDIS_TLS_INSECURE", "true"),
+        ]);
+        assert!(error.unwrap_err().contains("certificate in SSL_CERT_FILE"));
+        let error =
+            with(&[("CADDY_CLUSTERING", "redis"), ("CADDY_CLUSTERING_REDIS_KEYPREFIX", "a/b")]);
+        assert!(error.unwrap_err().contains("KEYPREFIX: prefix 'a/b': write 1 to 32 letters"));
         let error = with(&[("CADDY_CLUSTERING", "consul")]).unwrap_err();
         assert!(error.contains("write -fleet redis://HOST:PORT"), "{error}");
         let error = with(&[("CADDY_CLUSTERING", "redis"), ("CADDY_CLUSTERING_REDIS_PORT", "x")]);

@@ -9,7 +9,7 @@ use super::{certificates, machines};
 use crate::cli::Options;
 use crate::credentials;
 use crate::fleet::engine::Engine;
-use crate::fleet::place::Place;
+use crate::fleet::place::{Place, UNUSED_OF_V1};
 use crate::fleet::seal::Seal;
 use crate::fleet::store::Shared;
 use crate::tls::Folder;
@@ -30,7 +30,12 @@ pub(super) fn open(options: &Options) -> Result<Option<Shared>, String> {
             (place, "CADDY_FLEET")
         }
         (None, None) => match Place::of_v1(var)? {
-            Some(place) => (place, "CADDY_CLUSTERING=redis"),
+            Some(place) => {
+                for name in UNUSED_OF_V1.into_iter().filter(|name| var(name).is_some()) {
+                    log::warn!("{name} has no meaning here: unset it");
+                }
+                (place, "CADDY_CLUSTERING=redis")
+            }
             None if options.fleet_key.is_some() => {
                 return Err("-fleet-key needs -fleet redis://HOST:PORT".to_owned());
             }

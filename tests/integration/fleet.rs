@@ -334,8 +334,11 @@ fn the_variables_of_caddy_1_are_enough() {
         .env("CADDY_CLUSTERING", "redis")
         .env("CADDY_CLUSTERING_REDIS_PORT", &engine.port.to_string())
         .env("CADDY_CLUSTERING_REDIS_PASSWORD", "right")
+        .env("CADDY_CLUSTERING_REDIS_VALUEPREFIX", "caddy-storage-redis")
         .env("CADDY_CLUSTERING_REDIS_AESKEY", "redistls-01234567890-caddytls-32");
-    wait_log(&setup.start(), "fleet: connected to 127.0.0.1:");
+    let caddy = setup.start();
+    wait_log(&caddy, "fleet: connected to 127.0.0.1:");
+    wait_log(&caddy, "CADDY_CLUSTERING_REDIS_VALUEPREFIX has no meaning here: unset it");
 }
 
 #[test]

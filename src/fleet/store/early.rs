@@ -31,8 +31,8 @@ impl Inner {
         is_newest
     }
 
-    /// What another machine has written counts.
-    pub(super) fn is_not_written(&self, name: &str) {
+    /// Forgets the version of what was not written, as another machine was faster, or is removed.
+    pub(super) fn forget_early(&self, name: &str) {
         locked(&self.early).remove(name);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::Stamp;
 use super::super::copies::{Verdict, judge};
-use super::super::engine::{Link, Outcome, Put, Trouble};
+use super::super::engine::{Change, Link, Outcome, Put, Trouble};
 use super::super::seal::Id;
 use super::exchange::BATCH;
 use super::expiry::is_over;
@@ -139,7 +139,12 @@ impl Life {
         }
         let is_removed = self.removed.contains(name) || entries::is_transient(name);
         let new = hash(content.as_deref());
-        if new == known_hash || (content.is_none() && !is_removed) {
+        if new == known_hash {
+            // The engine has nothing to remove.
+            self.removed.remove(name);
+            return None;
+        }
+        if content.is_none() && !is_removed {
             return None;
         }
         let now = self.now();
@@ -164,20 +169,27 @@ impl Life {
             let outcome = put_at_last(link, &mut draft, outcome).await?;
             let name = draft.record.name.clone();
             if draft.is_told && !matches!(outcome, Outcome::Written(_)) {
-                self.inner.is_not_written(&name);
+                self.inner.forget_early(&name);
             }
             match outcome {
-                Outcome::Written(change) => {
-                    self.seen = self.seen.max(draft.record.version);
-                    self.removed.remove(&name);
-                    self.records.set(draft.id, draft.record);
-                    self.made(change);
-                }
+                Outcome::Written(change) => self.wrote(draft, change),
                 Outcome::Fenced => drop(self.unwritten.insert(name)),
                 Outcome::Other(_) => self.meet(link, draft.id, &name).await?,
             }
         }
         Ok(())
+    }
+
+    /// Notes what the engine has taken.
+    fn wrote(&mut self, draft: Draft, change: Change) {
+        let Draft { id, record, .. } = draft;
+        self.seen = self.seen.max(record.version);
+        self.removed.remove(&record.name);
+        if record.hash.is_none() {
+            self.inner.forget_early(&record.name);
+        }
+        self.records.set(id, record);
+        self.made(change);
     }
 
     /// A version for what replaces `before`.
@@ -227,6 +239,8 @@ async fn put_at_last(
 #[cfg(test)]
 mod tests {
     use super::super::tests::life;
+    use super::super::{Command, locked};
+    use super::*;
 
     #[test]
     fn what_cannot_be_read_is_written_later() {
@@ -236,5 +250,30 @@ mod tests {
         let mut life = life(dir.path());
         assert!(life.draft("ocsp/a-1").is_none());
         assert!(life.unwritten.contains("ocsp/a-1"));
+    }
+
+    #[test]
+    fn what_was_removed_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut life = life(dir.path());
+        let name = "challenges/http-a";
+        let write = |life: &mut Life| {
+            let draft = life.draft(name).unwrap();
+            let id = draft.id;
+            life.wrote(draft, Change { before: String::new(), after: "1".to_owned(), id });
+        };
+        let removal = || Command::Changed { entry: name.to_owned(), is_removed: true };
+        std::fs::create_dir(dir.path().join("challenges")).unwrap();
+        std::fs::write(dir.path().join(name), "{}").unwrap();
+        write(&mut life);
+        // The message of the write comes to this machine, too.
+        assert!(locked(&life.inner.early).contains_key(name));
+        std::fs::remove_file(dir.path().join(name)).unwrap();
+        life.note(removal());
+        write(&mut life);
+        assert!(locked(&life.inner.early).is_empty() && life.removed.is_empty());
+        // What is not there is removed once more, as a `.retry` after each success.
+        life.note(removal());
+        assert!(life.draft(name).is_none() && life.removed.is_empty());
     }
 }

@@ -1,10 +1,12 @@
-//! Headless Chromium: the site over HTTP/3, as the operator of the main job sees it, a page
-//! with a WebSocket, and one whose uploads are refused.
+//! Headless Chromium: the site over HTTP/3, as the operator of the main job sees it, a page with
+//! many images, one with a WebSocket, and one whose uploads are refused.
 
 use std::collections::HashMap;
-use std::net::UdpSocket;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -82,6 +84,65 @@ fn chromium_loads_what_early_hints_name() {
         let log = visit(browser, &caddy, "/fault/hinted-page", "/preloaded.css");
         assert!(log.contains(&format!("{protocol} /preloaded.css 200")), "{log}");
     }
+}
+
+const GALLERY: &str = "<!doctype html><title>t</title><script>
+let left = 20, good = 0;
+const ended = (is_good) => { good += is_good; if (--left === 0) fetch('/told?' + good); };
+for (let i = 0; i < 20; i++)
+    document.write(`<img src='/parts/${i}.svg' onload='ended(1)' onerror='ended(0)'>`);
+</script>";
+
+/// An upstream that answers nobody before twenty requests wait.
+fn gathering() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let waiting = Arc::new((Mutex::new(0), Condvar::new()));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let waiting = waiting.clone();
+            std::thread::spawn(move || gathered(stream, &waiting));
+        }
+    });
+    addr
+}
+
+fn gathered(mut stream: TcpStream, (count, changed): &(Mutex<usize>, Condvar)) {
+    let head = BufReader::new(stream.try_clone().unwrap()).lines();
+    assert!(head.map_while(Result::ok).any(|line| line.is_empty()), "no end of the head");
+    let mut waiting = count.lock().unwrap();
+    *waiting += 1;
+    changed.notify_all();
+    let patience = Duration::from_secs(20);
+    drop(changed.wait_timeout_while(waiting, patience, |waiting| *waiting < 20).unwrap());
+    let all = *count.lock().unwrap() >= 20;
+    let status = if all { "200 OK" } else { "504 Gateway Timeout" };
+    let image = "<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>";
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: image/svg+xml\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{image}",
+        image.len()
+    );
+    let _ = stream.write_all(answer.as_bytes());
+}
+
+/// A first visit over HTTP/3. Without `Alt-Svc`, six requests at a time.
+#[test]
+fn chromium_requests_all_images_of_a_page_at_once() {
+    let keys = tempfile::tempdir().unwrap();
+    let (cert, key, pin) = certificate(keys.path(), "10");
+    let site = format!(
+        "https://localhost:@PORT@ {{\n tls {cert} {key}\n root www\n proxy /parts {}\n\
+         log / access.log \"{{proto}} {{uri}} {{status}}\"\n}}\n",
+        gathering()
+    );
+    let caddy = Setup::new(&site).arg("-quic").file("www/index.html", GALLERY).start();
+    let profile = tempfile::tempdir().unwrap();
+    let mut browser = chromium(profile.path(), &pin, 60);
+    let forced = format!("--origin-to-force-quic-on=localhost:{}", caddy.port());
+    browser.args(["--enable-quic", &forced]);
+    let log = visit(browser, &caddy, "/", "/told");
+    assert!(log.contains("HTTP/3.0 /told?20 404"), "{log}");
 }
 
 const CHAT: &str = "<!doctype html><title>t</title><script>

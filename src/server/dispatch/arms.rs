@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::{HeaderMap, HeaderValue, Version, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::ConnectionContext;
 use super::tally::{Kind, Tally};
@@ -36,9 +36,10 @@ pub(super) fn tally(
 
 /// The `Alt-Svc` field of an answer.
 pub(super) enum Offer {
-    /// The listener's, over TCP.
+    /// The listener's, over QUIC too: without it Chromium takes a site for one that knows no
+    /// priorities, and has six requests under way at a time.
     Usual,
-    /// What a visitor of an experiment gets, over QUIC too.
+    /// What a visitor of an experiment gets.
     Arm(Option<HeaderValue>),
 }
 
@@ -75,12 +76,11 @@ impl Offer {
     }
 
     /// Adds it, unless the site has said something else.
-    pub(super) fn put(self, headers: &mut HeaderMap, listener: &Listener, version: Version) {
+    pub(super) fn put(self, headers: &mut HeaderMap, listener: &Listener) {
         if headers.contains_key(header::ALT_SVC) {
             return;
         }
         let value = match self {
-            Self::Usual if version == Version::HTTP_3 => None,
             Self::Usual => listener.alt_svc.clone(),
             Self::Arm(value) => value,
         };

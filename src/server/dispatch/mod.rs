@@ -90,7 +90,7 @@ pub(super) async fn dispatch(
         close_after(response.headers_mut(), is_head);
     }
     finish(&mut response, version, is_head);
-    offer.put(response.headers_mut(), listener, version);
+    offer.put(response.headers_mut(), listener);
     if version >= Version::HTTP_2
         && let Some(needed) = request.head.extensions.get::<NeedsHttp1>()
     {

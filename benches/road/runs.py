@@ -46,7 +46,7 @@ class Client:
         # A client goes with the bench, whatever it waits for.
         mortal = ("setpriv", "--pdeathsig", "TERM")
         self.process = subprocess.Popen(
-            road.clients.command(*road.priority, *mortal, *argv),
+            road.clients.command(*road.priority("clients"), *mortal, *argv),
             stdin=pipe, stdout=pipe, text=True, cwd=HERE,
         )
 

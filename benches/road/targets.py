@@ -72,7 +72,7 @@ class Servers:
         cores = os.sched_getaffinity(0)
         here = self.home = tempfile.mkdtemp(prefix="road-", dir=home)
         os.chmod(here, 0o755)
-        prefix = road.servers.command(*road.priority)
+        prefix = road.servers.command(*road.priority("servers"))
         self.children["origin"] = origin.start(here, www, ORIGIN_PORT, cores, prefix)
         for number, name in enumerate(sorted({target.server for target in wanted})):
             peer_name, _, controller = name.partition("/")
@@ -91,7 +91,7 @@ class Servers:
 
     def _start(self, road, peer, place, arguments, cores):
         program = peers.prepare(peer, SETUP, place, "make bench-road")
-        argv = road.servers.command(*road.priority, program, *arguments)
+        argv = road.servers.command(*road.priority("servers"), program, *arguments)
         return Child(peer.name, argv, cores, place.home, peer.environment(SETUP))
 
     def _wait(self, ports):
